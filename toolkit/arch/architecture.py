@@ -1,0 +1,84 @@
+"""An accelerator as an ordered list of levels, outermost first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.errors import ArchitectureError
+from toolkit.workload.kernel import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """An accelerator.
+
+    Parameters
+    ----------
+    name : str
+        How results refer to it.
+    levels : tuple of Level
+        Outermost first: level 0 is a memory, the last one is the only compute level.
+
+    Raises
+    ------
+    ArchitectureError
+        If that order does not hold or two levels share a name.
+    """
+
+    name: str
+    levels: tuple[Level, ...]
+
+    def __post_init__(self) -> None:
+        if not self.levels or not isinstance(self.levels[0], Memory):
+            raise ArchitectureError(
+                "the outermost level must be a memory", source=self.name, key="levels[0]"
+            )
+        computes = [i for i, level in enumerate(self.levels) if isinstance(level, Compute)]
+        if computes != [len(self.levels) - 1]:
+            raise ArchitectureError(
+                f"exactly one compute level must come last, found them at positions {computes}",
+                source=self.name,
+                key="levels",
+            )
+        names = [level.name for level in self.levels]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ArchitectureError(
+                f"level names repeat: {', '.join(repeated)}", source=self.name, key="levels"
+            )
+
+    @property
+    def compute(self) -> Compute:
+        """The innermost level."""
+        level = self.levels[-1]
+        if not isinstance(level, Compute):  # pragma: no cover - excluded by __post_init__
+            raise ArchitectureError("no compute level", source=self.name)
+        return level
+
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        """Memory levels, outermost first."""
+        return tuple(level for level in self.levels if isinstance(level, Memory))
+
+    @property
+    def fanouts(self) -> tuple[Fanout, ...]:
+        """Fanout levels, outermost first."""
+        return tuple(level for level in self.levels if isinstance(level, Fanout))
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Every dimension that a fanout, a constraint or a loop order names."""
+        named: dict[str, None] = {}
+        for level in self.levels:
+            if not isinstance(level, Memory):
+                named.update(dict.fromkeys(level.dimensions))
+            else:
+                named.update(dict.fromkeys(d for d in level.loop_order if d != "_"))
+            named.update(dict.fromkeys(c.dimension for c in level.constraints))
+        return tuple(named)
+
+
+def holds(memory: Memory, tensor: Tensor) -> bool:
+    """Whether `memory` stores `tensor`: it bypasses neither its name nor its role."""
+    return tensor.name not in memory.bypasses and tensor.role not in memory.bypasses

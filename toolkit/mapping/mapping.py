@@ -1,0 +1,123 @@
+"""A mapping: tile factors for every level, loop orders for every memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
+from toolkit.errors import MappingError
+from toolkit.workload.kernel import Workload
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMapping:
+    """What one level iterates.
+
+    Parameters
+    ----------
+    level : str
+        Name of the level.
+    factors : tuple of (str, int)
+        Iterations per dimension; dimensions left out iterate once.
+    order : tuple of str
+        For a memory, all dimensions, outermost loop first; empty for a spatial level.
+    """
+
+    level: str
+    factors: tuple[tuple[str, int], ...]
+    order: tuple[str, ...] = ()
+
+    def factor(self, dimension: str) -> int:
+        """Iterations of `dimension` here, 1 if none are given."""
+        return dict(self.factors).get(dimension, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How a workload runs on an architecture, level by level, outermost first."""
+
+    levels: tuple[LevelMapping, ...]
+
+
+def to_arrays(
+    mapping: Mapping, arch: Architecture, workload: Workload
+) -> tuple[IntArray, IntArray]:
+    """Write a mapping as integer arrays.
+
+    Returns
+    -------
+    factors : int64 array, shape (levels, dimensions)
+        Iterations per level and dimension, in the workload's order of dimensions.
+    order : int64 array, shape (levels, dimensions)
+        Per level a permutation of dimension numbers, outermost loop first (the identity on
+        spatial levels, where order has no meaning).
+
+    Raises
+    ------
+    MappingError
+        If levels are missing, unknown or out of order, a dimension is unknown, a factor is not
+        a positive integer, or an order is not a permutation of the dimensions.
+    """
+    names = [level.name for level in arch.levels]
+    given = [entry.level for entry in mapping.levels]
+    if given != names:
+        raise MappingError(
+            f"levels {given} do not match those of {arch.name}: {names}", key="levels"
+        )
+    position = {d: i for i, d in enumerate(workload.dimensions)}
+    factors = np.ones((len(names), len(position)), dtype=np.int64)
+    order = np.tile(np.arange(len(position), dtype=np.int64), (len(names), 1))
+    for i, (entry, level) in enumerate(zip(mapping.levels, arch.levels, strict=True)):
+        for dimension, factor in entry.factors:
+            if dimension not in position:
+                raise MappingError(
+                    f"unknown dimension {dimension!r}; "
+                    f"{workload.name} has {', '.join(position)}",
+                    key=f"{entry.level}.factors",
+                )
+            if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
+                raise MappingError(
+                    f"factor {factor!r} is not a positive integer",
+                    key=f"{entry.level}.factors.{dimension}",
+                )
+            if factor >= 2**63:
+                raise MappingError(
+                    f"factor {factor} exceeds 2^63 - 1", key=f"{entry.level}.factors.{dimension}"
+                )
+            factors[i, position[dimension]] = factor
+        if isinstance(level, Memory) and entry.order:
+            if sorted(entry.order) != sorted(position):
+                raise MappingError(
+                    f"order {list(entry.order)} is not a permutation of {list(position)}",
+                    key=f"{entry.level}.order",
+                )
+            order[i] = [position[d] for d in entry.order]
+    return factors, order
+
+
+def from_arrays(
+    factors: IntArray, order: IntArray, arch: Architecture, workload: Workload
+) -> Mapping:
+    """Read a mapping back from the arrays that `to_arrays` describes."""
+    dimensions = workload.dimensions
+    return Mapping(
+        tuple(
+            LevelMapping(
+                level.name,
+                tuple((d, int(factors[i, j])) for j, d in enumerate(dimensions)),
+                _names(order[i], dimensions) if isinstance(level, Memory) else (),
+            )
+            for i, level in enumerate(arch.levels)
+        )
+    )
+
+
+def _names(row: Iterable[int], dimensions: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dimensions[int(j)] for j in row)

@@ -1,0 +1,108 @@
+"""Conventions: named sets of switches of the one cost model.
+
+`EXACT` (the default) counts what an executed loop nest counts. `FACTORFLOW` reproduces the
+FactorFlow reference model (Ronzani and Silvano, ASP-DAC 2025; branch with convolutions) value
+for value, its peculiarities included. Every difference between the two is one switch here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from toolkit.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """Switches of the cost model.
+
+    Parameters
+    ----------
+    name : str
+        How results refer to the set.
+    transfers : {"per_instance", "sequential"}
+        ``per_instance``: the loops of memories that bypass a tensor join the nest of the memory
+        that supplies it, multiply-accumulate lanes hold nothing between steps, and what enters
+        and leaves a memory is counted at its own instances. ``sequential``: FactorFlow's
+        level-by-level extension. It floors its divisions, lets lanes keep operands across
+        the loops of an outer bypassing memory, applies a fanout without multicast twice where it
+        directly follows the supplier, carries fills inwards multiplied by orthogonal
+        factors even if every instance was read for already, and drains as many values as the
+        outer memory writes, its own fills included.
+    reduction_for_writes : bool
+        Outputs on their way out use ``selective_reduction``; otherwise ``selective_multicast``.
+    selective_needs_multicast : bool
+        A fanout without multicast (reduction) cannot be selective either.
+    charge_bypassing_outermost : bool
+        The outermost memory pays for a tensor that it and the next memory bypass.
+    pairwise_windows : bool
+        A sliding window keeps only what the preceding tile holds; otherwise all values seen
+        during the sweep (more than the buffer has room for, if dilation leaves gaps).
+    window_footprint : {"distinct", "stride_blind"}
+        Words of a strided tile: its distinct values, or those of the same tile with unit strides.
+    leakage_until_end : bool
+        Instances leak until the last one has finished; otherwise memories leak for
+        their own busy time and compute for the cycles of a single step.
+    pe_to_pe_warm_up : bool
+        Operands that hop through a fanout of F instances delay its last one by F - 1 cycles.
+    flops_count_coefficients : bool
+        FLOPs multiply in strides and dilations as if they were dimensions.
+    free_drains : bool
+        Draining outputs costs neither energy nor bandwidth.
+    overestimate_windows : bool
+        Windows of two strided dimensions include the gaps between their values.
+    """
+
+    name: str
+    transfers: Literal["per_instance", "sequential"] = "per_instance"
+    reduction_for_writes: bool = True
+    selective_needs_multicast: bool = True
+    charge_bypassing_outermost: bool = False
+    pairwise_windows: bool = True
+    window_footprint: Literal["distinct", "stride_blind"] = "distinct"
+    leakage_until_end: bool = True
+    pe_to_pe_warm_up: bool = True
+    flops_count_coefficients: bool = False
+    free_drains: bool = False
+    overestimate_windows: bool = False
+
+    def with_settings(self, *, free_drains: bool, overestimate_windows: bool) -> Conventions:
+        """Return the same set under FactorFlow's two model settings."""
+        return replace(
+            self, free_drains=free_drains, overestimate_windows=overestimate_windows
+        )
+
+
+EXACT = Conventions("exact")
+
+FACTORFLOW = Conventions(
+    "factorflow",
+    transfers="sequential",
+    reduction_for_writes=False,
+    selective_needs_multicast=False,
+    charge_bypassing_outermost=True,
+    pairwise_windows=False,
+    window_footprint="stride_blind",
+    leakage_until_end=False,
+    pe_to_pe_warm_up=False,
+    flops_count_coefficients=True,
+)
+
+CONVENTIONS = {conventions.name: conventions for conventions in (EXACT, FACTORFLOW)}
+
+
+def conventions_named(name: str) -> Conventions:
+    """Look a set of conventions up.
+
+    Raises
+    ------
+    InputError
+        If there is no set of that name.
+    """
+    if name not in CONVENTIONS:
+        raise InputError(
+            f"unknown conventions {name!r}; expected one of {', '.join(CONVENTIONS)}",
+            key="conventions",
+        )
+    return CONVENTIONS[name]

@@ -1,0 +1,197 @@
+"""What the cost model needs to know of an architecture and a workload, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.levels import Fanout, Memory
+from toolkit.errors import ArchitectureError
+from toolkit.model.conventions import Conventions
+from toolkit.workload.kernel import Tensor, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialFlags:
+    """How one spatial level shares the traffic of one tensor, in one direction."""
+
+    level: int
+    shared: bool
+    selective: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One tensor on its way between a memory and whatever holds it next inwards.
+
+    Parameters
+    ----------
+    supplier : int
+        Level of the memory that is read (and written, for outputs).
+    child : int or None
+        Level of the next memory inwards that holds the tensor; None are the
+        multiply-accumulate lanes.
+    nest : tuple of int
+        Supplier and the memories up to the child that bypass the tensor, outermost first.
+    reading, writing : tuple of SpatialFlags
+        Spatial levels between supplier and child, outermost first, with their support for
+        multicast (reading) and for reduction (writing).
+    """
+
+    supplier: int
+    child: int | None
+    nest: tuple[int, ...]
+    reading: tuple[SpatialFlags, ...]
+    writing: tuple[SpatialFlags, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlan:
+    """One operand: which dimensions index it, who holds it, how it travels."""
+
+    tensor: Tensor
+    relevant: tuple[bool, ...]
+    sums: tuple[tuple[tuple[int, int], ...], ...]
+    holders: tuple[int, ...]
+    transfers: tuple[Transfer, ...]
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the operand is accumulated rather than only read."""
+        return self.tensor.role == "output"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An architecture and a workload, ready to be costed under a set of conventions.
+
+    Parameters
+    ----------
+    bias_read : bool
+        Whether the first visit of an output reads an initial value (a bias) from outside.
+    memories : tuple of int
+        Level numbers of the memories, outermost first.
+    spatial_after : dict of int to tuple of int
+        Per memory, the spatial levels up to the next memory.
+    listed : tuple of tuple of bool
+        Per level and dimension, whether the level may iterate it.
+    """
+
+    arch: Architecture
+    workload: Workload
+    conventions: Conventions
+    bias_read: bool
+    memories: tuple[int, ...]
+    spatial_after: dict[int, tuple[int, ...]]
+    listed: tuple[tuple[bool, ...], ...]
+    tensors: tuple[TensorPlan, ...]
+
+    @property
+    def innermost_memory(self) -> int:
+        """Level number of the last memory before the compute level."""
+        return self.memories[-1]
+
+
+def make_plan(
+    arch: Architecture, workload: Workload, conventions: Conventions, *, bias_read: bool = False
+) -> Plan:
+    """Work out everything that does not depend on the mapping.
+
+    Raises
+    ------
+    ArchitectureError
+        If no memory holds one of the tensors, so that nothing could supply it.
+    """
+    memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
+    spatial_after = {
+        m: tuple(range(m + 1, stop))
+        for m, stop in zip(memories, (*memories[1:], len(arch.levels)), strict=True)
+    }
+    plans = tuple(
+        _tensor_plan(tensor, arch, workload, conventions, memories) for tensor in workload.tensors
+    )
+    listed = tuple(
+        tuple(isinstance(level, Memory) or d in level.dimensions for d in workload.dimensions)
+        for level in arch.levels
+    )
+    return Plan(arch, workload, conventions, bias_read, memories, spatial_after, listed, plans)
+
+
+def _tensor_plan(
+    tensor: Tensor,
+    arch: Architecture,
+    workload: Workload,
+    conventions: Conventions,
+    memories: tuple[int, ...],
+) -> TensorPlan:
+    position = {d: i for i, d in enumerate(workload.dimensions)}
+    holders = tuple(m for m in memories if holds(_memory(arch, m), tensor))
+    suppliers = list(holders)
+    if conventions.charge_bypassing_outermost:
+        if memories[0] not in holders and len(memories) > 1 and memories[1] not in holders:
+            suppliers.insert(0, memories[0])
+    elif not holders:
+        raise ArchitectureError(
+            f"no memory holds the tensor {tensor.name!r}, so nothing can supply it",
+            source=arch.name,
+            key="bypasses",
+        )
+    dims = set(tensor.dimensions)
+    return TensorPlan(
+        tensor,
+        tuple(d in dims for d in workload.dimensions),
+        tuple(
+            tuple((position[term.dimension], term.coefficient) for term in index)
+            for index in tensor.indices
+        ),
+        holders,
+        tuple(_transfer(s, holders, memories, arch, conventions) for s in suppliers),
+    )
+
+
+def _memory(arch: Architecture, level: int) -> Memory:
+    memory = arch.levels[level]
+    if not isinstance(memory, Memory):
+        raise ArchitectureError(f"level {level} is not a memory", source=arch.name)
+    return memory
+
+
+def _transfer(
+    supplier: int,
+    holders: tuple[int, ...],
+    memories: tuple[int, ...],
+    arch: Architecture,
+    conventions: Conventions,
+) -> Transfer:
+    child = next((h for h in holders if h > supplier), None)
+    end = len(arch.levels) if child is None else child
+    between = [
+        i for i in range(supplier + 1, end) if not isinstance(arch.levels[i], Memory)
+    ]
+    return Transfer(
+        supplier,
+        child,
+        tuple(m for m in memories if supplier <= m < end),
+        tuple(_reading(arch, i, conventions) for i in between),
+        tuple(_writing(arch, i, conventions) for i in between),
+    )
+
+
+def _reading(arch: Architecture, i: int, conventions: Conventions) -> SpatialFlags:
+    level = arch.levels[i]
+    if not isinstance(level, Fanout):
+        return SpatialFlags(i, shared=False, selective=False)
+    selective = level.selective_multicast and (
+        level.multicast or not conventions.selective_needs_multicast
+    )
+    return SpatialFlags(i, level.multicast, selective)
+
+
+def _writing(arch: Architecture, i: int, conventions: Conventions) -> SpatialFlags:
+    level = arch.levels[i]
+    if not isinstance(level, Fanout):
+        return SpatialFlags(i, shared=False, selective=False)
+    selective = level.selective_reduction and (
+        level.reduction or not conventions.selective_needs_multicast
+    )
+    return SpatialFlags(i, level.reduction, selective)

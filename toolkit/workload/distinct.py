@@ -1,0 +1,123 @@
+"""How many distinct values an affine sum of dimensions takes: the size of a window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from toolkit.errors import PrecisionError
+
+SPAN_LIMIT = 2**28
+"""Largest span of a sum of three or more strided terms that is counted by enumeration."""
+
+
+def distinct_values(
+    extents: Sequence[Any], coefficients: Sequence[int], *, overestimate: bool = False
+) -> Any:
+    """Count the distinct values of ``sum(c_i * x_i)`` for ``0 <= x_i < X_i``, elementwise.
+
+    Parameters
+    ----------
+    extents : sequence of arrays
+        X_i of every term, arrays of equal shape (NumPy or torch), integer-valued, at least 1.
+    coefficients : sequence of int
+        c_i of every term, at least 1.
+    overestimate : bool
+        Count gaps between strided values too where a sum has two terms, as FactorFlow does
+        on request (``OVERESTIMATE_DISTINCT_VALUES``).
+
+    Returns
+    -------
+    array
+        Counts, of the shape of one extent.
+
+    Raises
+    ------
+    PrecisionError
+        If three or more strided terms span more than `SPAN_LIMIT` values.
+
+    Notes
+    -----
+    One term takes X values; unit strides take ``sum(X_i - 1) + 1``. Two terms with coprime
+    strides a, b collide only if X >= b and Y >= a (``a*b`` steps of one are ``b*a`` of the
+    other); then the values fill the range except for ``(a-1)*(b-1)/2`` gaps at either end, the
+    Frobenius gaps. Otherwise all X*Y values differ.
+    """
+    if len(extents) == 1:
+        return extents[0]
+    xp = array_namespace(*extents)
+    if all(c == coefficients[0] for c in coefficients):
+        return sum(extents) - (len(extents) - 1)
+    divisor = math.gcd(*coefficients)
+    strides = [c // divisor for c in coefficients]
+    if len(extents) == 2:
+        return _two_terms(xp, extents[0], extents[1], strides[0], strides[1], overestimate)
+    return _many_terms(xp, extents, strides)
+
+
+def _two_terms(xp: ModuleType, x: Any, y: Any, a: int, b: int, overestimate: bool) -> Any:
+    span = a * (x - 1) + b * (y - 1) + 1
+    if overestimate:
+        return span
+    return xp.where((x >= b) & (y >= a), span - (a - 1) * (b - 1), x * y)
+
+
+def _many_terms(xp: ModuleType, extents: Sequence[Any], strides: Sequence[int]) -> Any:
+    columns = [[int(v) for v in xp.reshape(x, (-1,)).tolist()] for x in extents]
+    counts = [_count(tuple(row), tuple(strides)) for row in zip(*columns, strict=True)]
+    flat = xp.asarray(counts, dtype=extents[0].dtype)
+    return xp.reshape(flat, extents[0].shape)
+
+
+@lru_cache(maxsize=65536)
+def _count(extents: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    return count_sum(tuple(zip(strides, extents, strict=True)))
+
+
+def count_sum(terms: Sequence[tuple[int, int]]) -> int:
+    """Count the distinct values of a sum of ``(coefficient, extent)`` terms exactly.
+
+    Raises
+    ------
+    PrecisionError
+        If the span of the values exceeds `SPAN_LIMIT` and no closed form applies.
+    """
+    contiguous = 1
+    rest: list[tuple[int, int]] = []
+    for c, x in sorted(term for term in terms if term[1] > 1):
+        if not rest and c <= contiguous:
+            contiguous += c * (x - 1)
+        else:
+            rest.append((c, x))
+    if not rest:
+        return contiguous
+    span = contiguous + sum(c * (x - 1) for c, x in rest)
+    if span > SPAN_LIMIT:
+        if all(c >= 1 + _span(rest[:i], contiguous) for i, (c, _) in enumerate(rest)):
+            return contiguous * math.prod(x for _, x in rest)
+        raise PrecisionError(
+            f"a sum of strided dimensions spans {span} values; "
+            f"windows are counted exactly up to {SPAN_LIMIT}"
+        )
+    return _bits(rest, contiguous).bit_count()
+
+
+def _span(terms: Sequence[tuple[int, int]], start: int) -> int:
+    return start - 1 + sum(c * (x - 1) for c, x in terms)
+
+
+def _bits(terms: Sequence[tuple[int, int]], contiguous: int) -> int:
+    """Set of reachable sums as the bits of an integer; each term is added by doubling."""
+    values = (1 << contiguous) - 1
+    for c, x in terms:
+        covered = 1
+        while covered < x:
+            step = min(covered, x - covered)
+            values |= values << (c * step)
+            covered += step
+    return values

@@ -1,0 +1,174 @@
+"""Workloads: named dimensions, and tensors indexed by affine sums of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from toolkit.errors import WorkloadError
+
+Role = Literal["input", "weight", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand of an index: ``coefficient * dimension``.
+
+    The coefficient is a stride or a dilation; 1 where the kernel names none.
+    """
+
+    dimension: str
+    coefficient: int = 1
+
+
+Index = tuple[Term, ...]
+"""An affine sum of dimensions that addresses one axis of a tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An operand of a workload.
+
+    Parameters
+    ----------
+    name : str
+        Unique within the workload.
+    role : {"input", "weight", "output"}
+        What the operand is; a bypass may name either the tensor or its role.
+    indices : tuple of Index
+        One affine sum per axis. A dimension appears in at most one of them.
+    """
+
+    name: str
+    role: Role
+    indices: tuple[Index, ...]
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Dimensions that index this tensor; all others are orthogonal to it."""
+        return tuple(term.dimension for index in self.indices for term in index)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One tensor operation with its sizes, such as ``Out[m,n] += W[m,k] * In[k,n]``.
+
+    Parameters
+    ----------
+    name : str
+        How results refer to it.
+    kernel : str
+        The kind of operation (``gemm``, ``conv``, ...), for people and for error messages.
+    sizes : mapping of str to int
+        Iterations of every dimension, in the kernel's own order; each at least 1.
+    tensors : tuple of Tensor
+        Any number of operands, exactly one of them with the role ``output``.
+
+    Raises
+    ------
+    WorkloadError
+        If a size is not a positive integer, a tensor names an unknown dimension or repeats one,
+        a coefficient is not a positive integer, or there is not exactly one output.
+    """
+
+    name: str
+    kernel: str
+    sizes: Mapping[str, int]
+    tensors: tuple[Tensor, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", MappingProxyType(dict(self.sizes)))
+        _check_sizes(self)
+        _check_tensors(self)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.kernel, tuple(self.sizes.items()), self.tensors))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Workload, (self.name, self.kernel, dict(self.sizes), self.tensors))
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the dimensions, in the kernel's own order."""
+        return tuple(self.sizes)
+
+    @property
+    def output(self) -> Tensor:
+        """The one tensor that is written."""
+        return next(tensor for tensor in self.tensors if tensor.role == "output")
+
+    @property
+    def reduction_dimensions(self) -> tuple[str, ...]:
+        """Dimensions that do not index the output."""
+        indexing = set(self.output.dimensions)
+        return tuple(d for d in self.sizes if d not in indexing)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates: the product of all sizes (exact, of any magnitude)."""
+        return math.prod(self.sizes.values())
+
+
+def _check_sizes(workload: Workload) -> None:
+    if not workload.sizes:
+        raise WorkloadError("a workload needs at least one dimension", source=workload.name)
+    for dimension, size in workload.sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise WorkloadError(
+                f"size {size!r} is not a positive integer",
+                source=workload.name,
+                key=f"sizes.{dimension}",
+            )
+
+
+def _check_tensors(workload: Workload) -> None:
+    outputs = [tensor.name for tensor in workload.tensors if tensor.role == "output"]
+    if len(outputs) != 1:
+        raise WorkloadError(
+            f"exactly one tensor must have the role 'output', found {len(outputs)}: {outputs}",
+            source=workload.name,
+            key="tensors",
+        )
+    names = [tensor.name for tensor in workload.tensors]
+    if len(set(names)) != len(names):
+        raise WorkloadError(
+            f"tensor names repeat: {names}", source=workload.name, key="tensors"
+        )
+    for tensor in workload.tensors:
+        _check_tensor(workload, tensor)
+
+
+def _check_tensor(workload: Workload, tensor: Tensor) -> None:
+    key = f"tensors.{tensor.name}"
+    seen: set[str] = set()
+    for index in tensor.indices:
+        if not index:
+            raise WorkloadError("an index needs a dimension", source=workload.name, key=key)
+        for term in index:
+            if term.dimension not in workload.sizes:
+                raise WorkloadError(
+                    f"unknown dimension {term.dimension!r}; "
+                    f"the workload has {', '.join(workload.sizes)}",
+                    source=workload.name,
+                    key=key,
+                )
+            if term.dimension in seen:
+                raise WorkloadError(
+                    f"dimension {term.dimension!r} indexes the tensor twice; "
+                    "each may appear in one index only",
+                    source=workload.name,
+                    key=key,
+                )
+            if isinstance(term.coefficient, bool) or not (
+                isinstance(term.coefficient, int) and term.coefficient >= 1
+            ):
+                raise WorkloadError(
+                    f"coefficient {term.coefficient!r} of {term.dimension!r} "
+                    "is not a positive integer",
+                    source=workload.name,
+                    key=key,
+                )
+            seen.add(term.dimension)
