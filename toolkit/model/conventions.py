@@ -69,9 +69,7 @@ class Conventions:
 
     def with_settings(self, *, free_drains: bool, overestimate_windows: bool) -> Conventions:
         """Return the same set under FactorFlow's two model settings."""
-        return replace(
-            self, free_drains=free_drains, overestimate_windows=overestimate_windows
-        )
+        return replace(self, free_drains=free_drains, overestimate_windows=overestimate_windows)
 
 
 EXACT = Conventions("exact")

@@ -183,9 +183,7 @@ def _latency(loops: Loops, timing: dict[int, MemoryTiming]) -> Array:
     return latency
 
 
-def _leakage(
-    loops: Loops, timing: dict[int, MemoryTiming], latency: Array
-) -> dict[int, Array]:
+def _leakage(loops: Loops, timing: dict[int, MemoryTiming], latency: Array) -> dict[int, Array]:
     """Leaked energy by level; idle instances leak too unless a fanout gates their power."""
     plan, xp = loops.plan, loops.xp
     leaked: dict[int, Array] = {}

@@ -87,9 +87,7 @@ def _add_receipt(
     if transfer.child is None:
         return
     tensor = loops.plan.tensors[t]
-    entering = (
-        traffic.entering * loops.temporal[transfer.supplier] * loops.active[transfer.child]
-    )
+    entering = traffic.entering * loops.temporal[transfer.supplier] * loops.active[transfer.child]
     entry = table[transfer.child, t]
     entry.fills = entering
     if tensor.is_output:

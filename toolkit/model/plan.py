@@ -165,9 +165,7 @@ def _transfer(
 ) -> Transfer:
     child = next((h for h in holders if h > supplier), None)
     end = len(arch.levels) if child is None else child
-    between = [
-        i for i in range(supplier + 1, end) if not isinstance(arch.levels[i], Memory)
-    ]
+    between = [i for i in range(supplier + 1, end) if not isinstance(arch.levels[i], Memory)]
     return Transfer(
         supplier,
         child,

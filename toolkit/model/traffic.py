@@ -196,9 +196,7 @@ def _window(loops: Loops, terms: Sum, extents: Sequence[Array]) -> Array:
     )
 
 
-def _swept(
-    loops: Loops, terms: Sum, extents: Sequence[Array], nest: Scan, held: Array
-) -> Array:
+def _swept(loops: Loops, terms: Sum, extents: Sequence[Array], nest: Scan, held: Array) -> Array:
     """Values that enter while the window slides through all iterations of its loop."""
 
     def grown(factor: Array) -> Array:
@@ -272,9 +270,7 @@ def _scattered(
 
 def _unshared(loops: Loops, tensor: TensorPlan, flags: Sequence[SpatialFlags]) -> Array:
     """Copies made because a fanout cannot share one value among orthogonal instances."""
-    return product(
-        [loops.orthogonal(tensor, x.level) for x in flags if not x.shared], loops.one
-    )
+    return product([loops.orthogonal(tensor, x.level) for x in flags if not x.shared], loops.one)
 
 
 def _idle(loops: Loops, tensor: TensorPlan, memory: int, supplier: int) -> Array:
@@ -308,9 +304,7 @@ def _grow_windows(
     return reads, writes, events
 
 
-def _through_fanout(
-    loops: Loops, tensor: TensorPlan, values: Array, flags: SpatialFlags
-) -> Array:
+def _through_fanout(loops: Loops, tensor: TensorPlan, values: Array, flags: SpatialFlags) -> Array:
     """Carry traffic outwards through a fanout between bypassing memories."""
     row, below = loops.factors[flags.level], loops.below[flags.level]
     for terms in tensor.sums:
