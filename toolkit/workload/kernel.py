@@ -52,7 +52,7 @@ class Tensor:
         return tuple(term.dimension for index in self.indices for term in index)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Workload:
     """One tensor operation with its sizes, such as ``Out[m,n] += W[m,k] * In[k,n]``.
 
@@ -84,8 +84,16 @@ class Workload:
         _check_sizes(self)
         _check_tensors(self)
 
+    def __eq__(self, other: object) -> bool:
+        # The order of dimensions is part of a workload, which mappings as sets would ignore.
+        return isinstance(other, Workload) and self._key == other._key
+
     def __hash__(self) -> int:
-        return hash((self.name, self.kernel, tuple(self.sizes.items()), self.tensors))
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return (self.name, self.kernel, tuple(self.sizes.items()), self.tensors)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Workload, (self.name, self.kernel, dict(self.sizes), self.tensors))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.arch import (
+    Architecture,
+    Compute,
+    FactorConstraint,
+    Fanout,
+    Memory,
+    arch_to_yaml,
+    load_arch,
+)
+from toolkit.errors import ArchitectureError
+
+AMOUNTS = st.floats(0, 1e12)
+BANDWIDTHS = st.floats(1e-9, 1e12)
+AREAS = st.none() | AMOUNTS
+DIMENSIONS = st.lists(st.sampled_from(["M", "K", "N", "NO", "x_1"]), unique=True)
+BYPASSES = st.lists(st.sampled_from(["input", "weight", "bias", "on", "a: b"]), unique=True)
+
+
+@st.composite
+def constraints(draw: st.DrawFn, dimensions: list[str]) -> tuple[FactorConstraint, ...]:
+    found = []
+    for dimension in draw(st.sets(st.sampled_from(dimensions))) if dimensions else ():
+        low, high = sorted(draw(st.lists(st.integers(1, 2**31), min_size=2, max_size=2)))
+        found += draw(
+            st.sampled_from(
+                [
+                    [FactorConstraint(dimension, "==", low)],
+                    [FactorConstraint(dimension, "<=", high)],
+                    [
+                        FactorConstraint(dimension, ">=", low),
+                        FactorConstraint(dimension, "<=", high),
+                    ],
+                ]
+            )
+        )
+    return tuple(found)
+
+
+@st.composite
+def memories(draw: st.DrawFn, name: str) -> Memory:
+    return Memory(
+        name=name,
+        capacity_words=draw(st.none() | st.integers(1, 2**63 - 1)),
+        read_energy_pj=draw(AMOUNTS),
+        write_energy_pj=draw(AMOUNTS),
+        read_bandwidth=draw(BANDWIDTHS),
+        write_bandwidth=draw(BANDWIDTHS),
+        leakage_pj_per_cycle=draw(AMOUNTS),
+        bypasses=() if name == "L0" else tuple(draw(BYPASSES)),
+        multiple_buffering=draw(st.floats(1, 8)),
+        multiple_reuses=draw(st.booleans()),
+        constraints=draw(constraints(["M", "K"])),
+        loop_order=draw(st.sampled_from([(), ("M", "K"), ("N", "_", "_", "NO")])),
+        area_um2=draw(AREAS),
+    )
+
+
+@st.composite
+def fanouts(draw: st.DrawFn, name: str) -> Fanout:
+    dimensions = draw(DIMENSIONS.filter(bool))
+    multicast, reduction = draw(st.booleans()), draw(st.booleans())
+    return Fanout(
+        name=name,
+        mesh=draw(st.integers(1, 2**31)),
+        dimensions=tuple(dimensions),
+        multicast=multicast,
+        reduction=reduction,
+        selective_multicast=multicast and draw(st.booleans()),
+        selective_reduction=reduction and draw(st.booleans()),
+        pe_to_pe=draw(st.booleans()),
+        power_gating=draw(st.booleans()),
+        constraints=draw(constraints(dimensions)),
+        area_um2=draw(AREAS),
+    )
+
+
+@st.composite
+def computes(draw: st.DrawFn, name: str) -> Compute:
+    dimensions = draw(DIMENSIONS)
+    return Compute(
+        name=name,
+        mac_energy_pj=draw(AMOUNTS),
+        cycles=draw(st.integers(1, 9)),
+        mesh=draw(st.integers(1, 9)),
+        dimensions=tuple(dimensions),
+        leakage_pj_per_cycle=draw(AMOUNTS),
+        constraints=draw(constraints(dimensions)),
+        area_um2=draw(AREAS),
+    )
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    middle = [
+        draw(memories(f"L{i}") | fanouts(f"L{i}")) for i in range(1, draw(st.integers(1, 4)))
+    ]
+    name = draw(st.sampled_from(["tiny", "no", "a: b # c", "1e5", "é"]))
+    return Architecture(name, (draw(memories("L0")), *middle, draw(computes("MAC"))))
+
+
+@given(arch=architectures())
+def test_round_trip(arch: Architecture, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("a") / "a.yaml"
+    path.write_text(arch_to_yaml(arch), encoding="utf-8")
+    assert load_arch(path) == arch
+
+
+DRAM = Memory("DRAM", None, 64.0, 64.0, 4.0, 4.0)
+ROWS = Fanout("Rows", 4, ("M",))
+MAC = Compute("MAC", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("arch", "message"),
+    [
+        (
+            Architecture("t", (replace(DRAM, read_energy_pj=-1.0), MAC)),
+            r"levels\[0\]\.read_energy",
+        ),
+        (
+            Architecture("t", (replace(DRAM, read_bandwidth=0.0), MAC)),
+            "read_bandwidth_words_per_cycle",
+        ),
+        (Architecture("t", (DRAM, replace(MAC, mac_energy_pj=float("nan")))), "finite number"),
+        (Architecture("t", (DRAM, replace(ROWS, mesh=0), MAC)), r"levels\[1\]\.mesh"),
+        (Architecture("t", (DRAM, replace(ROWS, dimensions=("a b",)), MAC)), "dimensions"),
+        (Architecture("", (DRAM, MAC)), "name: expected 1 to 500"),
+        (Architecture("\ud800", (DRAM, MAC)), "not valid YAML"),
+    ],
+)
+def test_what_a_file_may_not_hold_is_not_written(arch: Architecture, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        arch_to_yaml(arch)
+
+
+def test_names_and_paths() -> None:
+    assert load_arch("eyeriss").name == "eyeriss"
+    with pytest.raises(ArchitectureError, match="eyeriss: no such file"):
+        load_arch(Path("eyeriss"))
+    with pytest.raises(ArchitectureError, match="eyeriss.yaml: no such file"):
+        load_arch("eyeriss.yaml")
+
+
+def test_files_need_no_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "bare"
+    path.write_text(arch_to_yaml(load_arch("tpu")), encoding="utf-8")
+    assert load_arch(str(path)) == load_arch("tpu")
+
+
+@pytest.mark.parametrize("name", ["", "zzz", "../archs/eyeriss", "/dev/zero", "\0", "x" * 9999])
+def test_unknown_names_list_the_known(name: str) -> None:
+    with pytest.raises(
+        ArchitectureError, match="unknown .*one of eyeriss, eyeriss-conv"
+    ) as caught:
+        load_arch(name)
+    assert len(str(caught.value)) < 300
+
+
+def test_near_names_are_suggested() -> None:
+    with pytest.raises(ArchitectureError, match="did you mean 'gemmini-conv'"):
+        load_arch("Gemini-conv")

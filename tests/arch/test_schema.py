@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.arch import Architecture, Compute, FactorConstraint, Fanout, Memory, load_arch
+from toolkit.errors import ArchitectureError
+from toolkit.workload import workload_names
+
+DRAM = "{memory: D, capacity_words: unlimited, access_energy_pj: 64, bandwidth_words_per_cycle: 8}"
+MAC = "{compute: MAC, mac_energy_pj: 0.2}"
+
+
+def load(folder: Path, text: str) -> Architecture:
+    path = folder / "a.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_arch(path)
+
+
+def levels(*entries: str) -> str:
+    return "name: tiny\nlevels:\n" + "".join(f"  - {entry}\n" for entry in entries)
+
+
+def memory(**changes: str) -> str:
+    fields = {
+        "memory": "B",
+        "capacity_words": "64",
+        "access_energy_pj": "1",
+        "bandwidth_words_per_cycle": "2",
+        **changes,
+    }
+    return "{" + ", ".join(f"{k}: {v}" for k, v in fields.items() if v) + "}"
+
+
+def fanout(**changes: str) -> str:
+    fields = {"fanout": "F", "mesh": "4", "dimensions": "[M, K]", **changes}
+    return "{" + ", ".join(f"{k}: {v}" for k, v in fields.items() if v) + "}"
+
+
+def test_every_field_reaches_its_level(tmp_path: Path) -> None:
+    arch = load(
+        tmp_path,
+        """
+name: full
+description: one of each
+kernel: gemm
+levels:
+  - memory: DRAM
+    capacity_words: unlimited
+    read_energy_pj: 3
+    write_energy_pj: 5
+    read_bandwidth_words_per_cycle: 7
+    write_bandwidth_words_per_cycle: 11
+  - fanout: Rows
+    mesh: 13
+    dimensions: [M, K]
+    constraints: [M == 13]
+    multicast: false
+    reduction: true
+    selective_reduction: true
+    pe_to_pe: true
+    power_gating: true
+    area_um2: 17
+  - memory: Buffer
+    capacity_words: 19
+    wordline_energy_pj: 46
+    values_per_wordline: 2
+    bandwidth_words_per_cycle: 29
+    leakage_pj_per_cycle: 0.5
+    bypasses: [weight, bias]
+    multiple_buffering: 2
+    multiple_reuses: false
+    constraints: [K <= 4, "N >= 2"]
+    loop_order: [M, _, N]
+    area_um2: 31
+  - compute: MAC
+    mac_energy_pj: 0.25
+    cycles: 2
+    mesh: 3
+    dimensions: [N]
+    leakage_pj_per_cycle: 0.125
+    constraints: [N == 3]
+    area_um2: 37
+""",
+    )
+    assert arch == Architecture(
+        "full",
+        (
+            Memory("DRAM", None, 3.0, 5.0, 7.0, 11.0),
+            Fanout(
+                "Rows", 13, ("M", "K"), multicast=False, selective_reduction=True, pe_to_pe=True,
+                power_gating=True, constraints=(FactorConstraint("M", "==", 13),), area_um2=17.0,
+            ),
+            Memory(
+                "Buffer", 19, 23.0, 23.0, 14.5, 14.5, leakage_pj_per_cycle=0.5,
+                bypasses=("weight", "bias"), multiple_buffering=2.0, multiple_reuses=False,
+                constraints=(FactorConstraint("K", "<=", 4), FactorConstraint("N", ">=", 2)),
+                loop_order=("M", "_", "N"), area_um2=31.0,
+            ),
+            Compute(
+                "MAC", 0.25, 2, 3, ("N",), 0.125, (FactorConstraint("N", "==", 3),), 37.0
+            ),
+        ),
+    )  # fmt: skip
+
+
+def test_wordline_energies_are_shared_by_their_values(tmp_path: Path) -> None:
+    entry = memory(
+        access_energy_pj="",
+        wordline_read_energy_pj="6",
+        wordline_write_energy_pj="9",
+        values_per_wordline="4",
+    )
+    buffer = load(tmp_path, levels(DRAM, entry, MAC)).memories[1]
+    assert (buffer.read_energy_pj, buffer.write_energy_pj) == (1.5, 2.25)
+
+
+BAD_LEVELS = [
+    (memory(mesh="4"), r"levels\[1\]\.mesh: unknown key; known keys: .*capacity_words"),
+    (memory(bypases="[input]"), r"levels\[1\]\.bypases: unknown key \(did you mean 'bypasses'"),
+    (memory(memory="''"), r"levels\[1\]\.memory: expected 1 to 500"),
+    (memory(memory="5"), r"levels\[1\]\.memory: expected text, got 5"),
+    (memory(memory="D"), r"a\.yaml: levels: level names repeat: D"),
+    (memory(capacity_words=""), r"levels\[1\]\.capacity_words: this key is required"),
+    (memory(capacity_words="0"), r"capacity_words: expected a positive .* unlimited, got 0"),
+    (memory(capacity_words="-5"), "got -5"),
+    (memory(capacity_words="1.5"), "got 1.5"),
+    (memory(capacity_words="true"), "got true"),
+    (memory(capacity_words=".inf"), "got inf"),
+    (memory(capacity_words="infinite"), "got 'infinite'"),
+    (memory(capacity_words="18446744073709551615"), "below 2\\^63"),
+    (memory(capacity_words="[1]"), "got a list"),
+    (memory(capacity_words="null"), r"levels\[1\]\.capacity_words: has no value"),
+    (memory(access_energy_pj="-1"), r"access_energy_pj: expected at least 0.*, got -1"),
+    (memory(access_energy_pj=".nan"), "access_energy_pj: expected a finite number, got nan"),
+    (memory(access_energy_pj="1e999"), "access_energy_pj: expected a finite number, got inf"),
+    (memory(access_energy_pj="'1'"), "access_energy_pj: expected a number, got '1'"),
+    (memory(access_energy_pj="yes"), "access_energy_pj: expected a number, got 'yes'"),
+    (memory(access_energy_pj="true"), "access_energy_pj: expected a number, got true"),
+    (memory(access_energy_pj=""), r"levels\[1\]: expected energy as access_energy_pj; .*got none"),
+    (memory(read_energy_pj="1"), "got access_energy_pj, read_energy_pj"),
+    (memory(access_energy_pj="", read_energy_pj="1"), "got read_energy_pj"),
+    (memory(access_energy_pj="", wordline_energy_pj="1"), "got wordline_energy_pj"),
+    (memory(values_per_wordline="4"), "got access_energy_pj, values_per_wordline"),
+    (memory(values_per_wordline="0"), "values_per_wordline: expected at least 1"),
+    (memory(bandwidth_words_per_cycle="0"), "expected a number greater than 0.*, got 0"),
+    (memory(bandwidth_words_per_cycle="5e-324"), "too small to be represented"),
+    (memory(bandwidth_words_per_cycle=""), "expected bandwidth as bandwidth_words_per_cycle;"),
+    (memory(read_bandwidth_words_per_cycle="1"), "got bandwidth_words_per_cycle, read_bandw"),
+    (memory(leakage_pj_per_cycle="-0.1"), "leakage_pj_per_cycle: expected at least 0"),
+    (memory(area_um2="-1"), "area_um2: expected at least 0"),
+    (memory(multiple_buffering="0.5"), "multiple_buffering: expected at least 1"),
+    (memory(multiple_reuses="1"), "multiple_reuses: expected true or false, got 1"),
+    (memory(bypasses="input"), r"levels\[1\]\.bypasses: expected a list, got 'input'"),
+    (memory(bypasses="[input, 1]"), r"levels\[1\]\.bypasses\[1\]: expected text, got 1"),
+    (memory(bypasses="[input, input]"), "bypasses: names input twice"),
+    (memory(loop_order="[M, K, M]"), "loop_order: names M twice"),
+    (memory(loop_order="[_, _]"), "loop_order: names no dimension"),
+    (memory(loop_order="['*']"), r"loop_order\[0\]: expected a name of letters"),
+    (memory(constraints="[M == 2, M == 3]"), r"levels\[1\]: constraints: M == 2 and M == 3"),
+    (memory(constraints="[M >= 3, M <= 2]"), "M >= 3 and M <= 2 contradict"),
+    (memory(constraints="[M = 2]"), r"constraints\[0\]: expected a dimension.*got 'M = 2'"),
+    (
+        memory(constraints="[{M: 2}]"),
+        r"constraints\[0\]: expected text such as M == 16, got a map",
+    ),
+    (memory(constraints="{M: 2}"), r"constraints: expected a list, got a mapping"),
+    (fanout(mesh=""), r"levels\[1\]\.mesh: this key is required"),
+    (fanout(mesh="0"), r"levels\[1\]\.mesh: expected at least 1, got 0"),
+    (fanout(mesh="4.0"), "mesh: expected an integer, got 4.0"),
+    (fanout(mesh="true"), "mesh: expected an integer, got true"),
+    (fanout(mesh="99999999999999999999"), "mesh: expected at most 2147483648"),
+    (fanout(dimensions="[]"), "dimensions: expected at least 1 entries"),
+    (fanout(dimensions="[M, M]"), "dimensions: names M twice"),
+    (fanout(dimensions="M"), "dimensions: expected a list, got 'M'"),
+    (fanout(dimensions="['_']"), r"dimensions\[0\]: expected a name of letters"),
+    (fanout(constraints="[N == 2]"), "N == 2 cannot hold: N is not among the dimensions here"),
+    (fanout(selective_multicast="true", multicast="false"), "needs multicast: true"),
+    (fanout(selective_reduction="true", reduction="false"), "needs reduction: true"),
+    ("{compute: C, mac_energy_pj: 1}", "exactly one compute level must come last"),
+    ("{memory: A, fanout: B}", r"levels\[1\]: expected a mapping with one of memory, fanout"),
+    ("{}", r"levels\[1\]: expected a mapping with one of memory, fanout, compute"),
+    ("DRAM", r"levels\[1\]: expected a mapping with one of memory, fanout, compute"),
+    ("[memory]", r"levels\[1\]: expected a mapping with one of memory, fanout, compute"),
+    ("", r"levels\[1\]: expected a mapping with one of memory, fanout, compute"),
+]
+
+
+@pytest.mark.parametrize(("entry", "message"), BAD_LEVELS)
+def test_bad_levels(entry: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ArchitectureError, match=message) as caught:
+        load(tmp_path, levels(DRAM, entry, MAC))
+    assert str(caught.value).startswith(str(tmp_path / "a.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a mapping, got nothing"),
+        ("- memory: D", "expected a mapping, got a list"),
+        ("name: x", "levels: this key is required"),
+        ("levels: []", "name: this key is required"),
+        ("name: x\nlevels: []", "levels: expected at least 2 entries"),
+        ("name: x\nlevels: {a: 1}", "levels: expected a list, got a mapping"),
+        ("name: [x]\nlevels: []", "name: expected text, got a list"),
+        ("kernel: ''\n" + levels(DRAM, MAC), "kernel: expected 1 to 500"),
+        ("levels: x\n" + levels(DRAM, MAC), "levels: line 3: this key appears twice"),
+        (levels(MAC, DRAM), r"levels\[0\]: the outermost level must be a memory"),
+        (levels(fanout(), MAC), r"levels\[0\]: the outermost level must be a memory"),
+        (levels(DRAM, memory()), "levels: exactly one compute level must come last"),
+        (levels(DRAM, *[fanout(fanout=f"F{i}") for i in range(70)], MAC), "at most 64 entries"),
+        (
+            levels(memory(bypasses="[weight]"), MAC),
+            "levels: every memory bypasses weight; expected one to hold it",
+        ),
+        (levels("{compute: MAC, mac_energy_pj: 1, cycles: 0}", DRAM), "cycles: expected at least"),
+        (levels(DRAM, "{compute: MAC}"), r"levels\[1\]\.mac_energy_pj: this key is required"),
+    ],
+)
+def test_bad_files(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ArchitectureError, match=message) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(str(tmp_path / "a.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_workload_name_is_no_architecture() -> None:
+    with pytest.raises(ArchitectureError, match="unknown architecture"):
+        load_arch(workload_names()[0])

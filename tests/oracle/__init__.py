@@ -1,0 +1,1 @@
+"""An executed loop nest that the cost model is compared with."""

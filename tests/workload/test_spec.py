@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.errors import WorkloadError
+from toolkit.workload import KINDS, Workload, build_kernel, conv2d, gemm, load_workload, parse_spec
+
+SIZES = st.integers(1, 2**31)
+
+
+@st.composite
+def ready_made(draw: st.DrawFn) -> Workload:
+    kernel = draw(st.sampled_from(sorted(KINDS)))
+    kind = KINDS[kernel]
+    values = {dimension: draw(SIZES) for dimension in kind.dimensions}
+    if kind.strides:
+        optional = ("N", *kind.strides, *kind.dilations)
+        values.update(draw(st.dictionaries(st.sampled_from(optional), SIZES)))
+    return build_kernel(kernel, values)
+
+
+@given(ready_made())
+def test_default_names_are_specifications(workload: Workload) -> None:
+    again = parse_spec(workload.name)
+    assert again == workload
+    assert again.dimensions == workload.dimensions
+
+
+@given(st.text(max_size=20) | st.text("conv:gem=1,MKN0", max_size=30))
+def test_any_text_is_a_workload_or_a_workload_error(text: str) -> None:
+    try:
+        assert isinstance(parse_spec(text), Workload)
+    except WorkloadError as error:
+        assert error.source
+
+
+def test_keys_come_in_any_order_with_spaces() -> None:
+    assert parse_spec(" gemm : N = 3, M=4 ,K=2 ") == gemm(4, 2, 3)
+
+
+def test_strides_and_dilations() -> None:
+    spec = "conv:M=64,C=3,P=112,Q=112,R=7,S=7"
+    assert parse_spec(f"{spec},stride=2") == conv2d(64, 3, 112, 112, 7, 7, stride=2)
+    assert parse_spec(f"{spec},Pstride=2,Qstride=2") == parse_spec(f"{spec},stride=2")
+    assert parse_spec(f"{spec},Sdilation=3,N=5") == conv2d(
+        64, 3, 112, 112, 7, 7, n=5, dilation=(1, 3)
+    )
+    assert parse_spec(f"{spec},stride=1") == parse_spec(spec)
+
+
+def test_names() -> None:
+    assert parse_spec("gemm:M=4,K=2,N=3", name="mine").name == "mine"
+    assert load_workload("gemm:M=4,K=2,N=3") == gemm(4, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gem:M=1,K=1,N=1", "unknown kernel 'gem'.*did you mean 'gemm'.*batched-gemm"),
+        (":M=1", "unknown kernel ''"),
+        ("gemm", "expected sizes after gemm:, such as gemm:M=1,K=1,N=1"),
+        ("gemm:", "expected sizes"),
+        ("gemm:M", "expected KEY=SIZE, got 'M'"),
+        ("gemm:=4", "expected KEY=SIZE"),
+        ("gemm:M=1,K=1,N=1,", "expected KEY=SIZE, got ''"),
+        ("gemm:M=1,K=1", "missing N; gemm needs M, K, N"),
+        ("conv:M=1,C=1,P=1,Q=1", "missing R, S"),
+        ("gemm:M=1,K=1,N=1,M=2", "M: given twice"),
+        ("gemm:m=1,K=1,N=1", r"unknown key 'm' \(did you mean 'M'\?\); gemm takes M, K, N"),
+        ("gemm:M=1,K=1,N=1,stride=2", "unknown key 'stride'"),
+        ("conv1d:M=1,C=1,P=1,R=1,Qstride=2", "unknown key 'Qstride'"),
+        ("conv1d:M=1,C=1,P=1,R=1,stride=2,Pstride=2", "stride: given .* again as Pstride"),
+        ("gemm:M=0,K=1,N=1", "M: expected an integer from 1"),
+        ("gemm:M=2147483649,K=1,N=1", "M: expected an integer from 1 to 2147483648"),
+        ("gemm:M=-4,K=1,N=1", "M: expected a plain integer .*, got '-4'"),
+        ("gemm:M=+4,K=1,N=1", "got '\\+4'"),
+        ("gemm:M=04,K=1,N=1", "got '04'"),
+        ("gemm:M=4.0,K=1,N=1", "got '4.0'"),
+        ("gemm:M=1e3,K=1,N=1", "got '1e3'"),
+        ("gemm:M=nan,K=1,N=1", "got 'nan'"),
+        ("gemm:M=1_000,K=1,N=1", "got '1_000'"),
+        ("gemm:M=٤,K=1,N=1", "expected a plain integer"),
+        ("gemm:M=,K=1,N=1", "got ''"),
+        ("gemm:M=4=4,K=1,N=1", "got '4=4'"),
+        ("gemm:M=" + "9" * 900, "expected a plain integer"),
+        ("gemm:" + "M=1," * 1000, "longer than 1000 characters"),
+    ],
+)
+def test_bad_specifications(text: str, message: str) -> None:
+    with pytest.raises(WorkloadError, match=message) as caught:
+        parse_spec(text)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+def test_the_largest_size_is_accepted() -> None:
+    assert parse_spec("gemm:M=2147483648,K=1,N=1").macs == 2**31

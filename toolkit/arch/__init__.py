@@ -1,0 +1,29 @@
+"""What it runs on: levels, architectures, and their YAML files."""
+
+from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.bypasses import check_bypasses
+from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
+from toolkit.arch.files import arch_names, arch_to_yaml, load_arch, load_arch_file
+from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory, Relation, Spatial
+from toolkit.arch.schema import ArchitectureFile
+
+__all__ = [
+    "Architecture",
+    "ArchitectureFile",
+    "Compute",
+    "FactorConstraint",
+    "Fanout",
+    "Level",
+    "Memory",
+    "Relation",
+    "Spatial",
+    "arch_names",
+    "arch_to_yaml",
+    "check_bypasses",
+    "check_constraints",
+    "check_loop_order",
+    "holds",
+    "load_arch",
+    "load_arch_file",
+    "parse_constraint",
+]

@@ -1,0 +1,293 @@
+"""What an architecture file may hold, and the step from there to an `Architecture`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
+from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+from toolkit.errors import ArchitectureError
+from toolkit.records import Label, Record
+from toolkit.yaml_files import describe
+
+_MAX_INTEGER = 2**63 - 1
+_MAX_MESH = 2**31
+_MAX_LEVELS = 64
+_ROLES = ("input", "weight", "output")
+
+
+def _identifier(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", text):
+        raise ValueError(
+            f"expected a name of letters, digits and _, a letter first, got {describe(text)}"
+        )
+    return text
+
+
+def _loop(text: str) -> str:
+    return text if text == "_" else _identifier(text)
+
+
+def _capacity(value: object) -> int | None:
+    if value == "unlimited":
+        return None
+    if type(value) is int and 1 <= value <= _MAX_INTEGER:
+        return value
+    raise ValueError(f"expected a positive integer below 2^63 or unlimited, got {describe(value)}")
+
+
+def _constraint(value: object) -> FactorConstraint:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text such as M == 16, got {describe(value)}")
+    try:
+        return parse_constraint(value)
+    except ArchitectureError as cause:
+        raise ValueError(str(cause)) from None
+
+
+def _distinct(values: list[str]) -> list[str]:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"names {', '.join(repeated)} twice; expected each once")
+    return values
+
+
+def _order(values: list[str]) -> list[str]:
+    try:
+        check_loop_order(values)
+    except ArchitectureError as cause:
+        raise ValueError(str(cause)) from None
+    return values
+
+
+_Identifier = Annotated[str, AfterValidator(_identifier)]
+_Dimensions = Annotated[list[_Identifier], AfterValidator(_distinct)]
+_LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidator(_order)]
+_Constraints = list[Annotated[FactorConstraint, PlainValidator(_constraint)]]
+_Amount = Annotated[float, Field(ge=0)]
+_Bandwidth = Annotated[float, Field(gt=0)]
+_Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
+
+_ENERGY_FORMS = (
+    ("access_energy_pj",),
+    ("read_energy_pj", "write_energy_pj"),
+    ("wordline_energy_pj", "values_per_wordline"),
+    ("wordline_read_energy_pj", "wordline_write_energy_pj", "values_per_wordline"),
+)
+_BANDWIDTH_FORMS = (
+    ("bandwidth_words_per_cycle",),
+    ("read_bandwidth_words_per_cycle", "write_bandwidth_words_per_cycle"),
+)
+
+
+class _LevelEntry(Record):
+    constraints: _Constraints = []
+    area_um2: _Amount | None = None
+
+    def _check_constraints(self, dimensions: list[str] | None) -> None:
+        try:
+            check_constraints(self.constraints, dimensions)
+        except ArchitectureError as cause:
+            raise ValueError(f"constraints: {cause}") from None
+
+
+class MemoryEntry(_LevelEntry):
+    """A memory; energy and bandwidth may each be given in one of several forms."""
+
+    memory: Label
+    capacity_words: Annotated[int | None, PlainValidator(_capacity)]
+    access_energy_pj: _Amount | None = None
+    read_energy_pj: _Amount | None = None
+    write_energy_pj: _Amount | None = None
+    wordline_energy_pj: _Amount | None = None
+    wordline_read_energy_pj: _Amount | None = None
+    wordline_write_energy_pj: _Amount | None = None
+    values_per_wordline: _Mesh | None = None
+    bandwidth_words_per_cycle: _Bandwidth | None = None
+    read_bandwidth_words_per_cycle: _Bandwidth | None = None
+    write_bandwidth_words_per_cycle: _Bandwidth | None = None
+    leakage_pj_per_cycle: _Amount = 0.0
+    bypasses: Annotated[list[Label], AfterValidator(_distinct)] = []
+    multiple_buffering: Annotated[float, Field(ge=1)] = 1.0
+    multiple_reuses: bool = True
+    loop_order: _LoopOrder = []
+
+    @model_validator(mode="after")
+    def _check(self) -> MemoryEntry:
+        self._check_constraints(None)
+        self._form("energy", _ENERGY_FORMS)
+        self._form("bandwidth", _BANDWIDTH_FORMS)
+        if min(self._bandwidths()) <= 0:
+            raise ValueError("half of bandwidth_words_per_cycle is too small to be represented")
+        return self
+
+    def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> tuple[float, ...]:
+        """Return the figures of the one form in use."""
+        keys = dict.fromkeys(key for form in forms for key in form)
+        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        for form in forms:
+            if given.keys() == set(form):
+                return tuple(given[key] for key in form)
+        choices = "; or ".join(" with ".join(form) for form in forms)
+        raise ValueError(f"expected {what} as {choices}; got {', '.join(given) or 'none'}")
+
+    def _energies(self) -> tuple[float, float]:
+        figures = self._form("energy", _ENERGY_FORMS)
+        values = self.values_per_wordline
+        if values is None:
+            return figures[0], figures[-1]
+        return figures[0] / values, figures[-2] / values
+
+    def _bandwidths(self) -> tuple[float, float]:
+        figures = self._form("bandwidth", _BANDWIDTH_FORMS)
+        # A shared port spends half of its cycles on reads and half on writes.
+        return (figures[0] / 2, figures[0] / 2) if len(figures) == 1 else (figures[0], figures[1])
+
+    def level(self) -> Memory:
+        """Build the level."""
+        read_energy, write_energy = self._energies()
+        read_bandwidth, write_bandwidth = self._bandwidths()
+        return Memory(
+            name=self.memory,
+            capacity_words=self.capacity_words,
+            read_energy_pj=read_energy,
+            write_energy_pj=write_energy,
+            read_bandwidth=read_bandwidth,
+            write_bandwidth=write_bandwidth,
+            leakage_pj_per_cycle=self.leakage_pj_per_cycle,
+            bypasses=tuple(self.bypasses),
+            multiple_buffering=self.multiple_buffering,
+            multiple_reuses=self.multiple_reuses,
+            constraints=tuple(self.constraints),
+            loop_order=tuple(self.loop_order),
+            area_um2=self.area_um2,
+        )
+
+
+class FanoutEntry(_LevelEntry):
+    """A spatial fanout."""
+
+    fanout: Label
+    mesh: _Mesh
+    dimensions: Annotated[_Dimensions, Field(min_length=1)]
+    multicast: bool = True
+    reduction: bool = True
+    selective_multicast: bool = False
+    selective_reduction: bool = False
+    pe_to_pe: bool = False
+    power_gating: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> FanoutEntry:
+        self._check_constraints(self.dimensions)
+        if self.selective_multicast and not self.multicast:
+            raise ValueError("selective_multicast: true needs multicast: true")
+        if self.selective_reduction and not self.reduction:
+            raise ValueError("selective_reduction: true needs reduction: true")
+        return self
+
+    def level(self) -> Fanout:
+        """Build the level."""
+        return Fanout(
+            name=self.fanout,
+            mesh=self.mesh,
+            dimensions=tuple(self.dimensions),
+            multicast=self.multicast,
+            reduction=self.reduction,
+            selective_multicast=self.selective_multicast,
+            selective_reduction=self.selective_reduction,
+            pe_to_pe=self.pe_to_pe,
+            power_gating=self.power_gating,
+            constraints=tuple(self.constraints),
+            area_um2=self.area_um2,
+        )
+
+
+class ComputeEntry(_LevelEntry):
+    """The compute level."""
+
+    compute: Label
+    mac_energy_pj: _Amount
+    cycles: _Mesh = 1
+    mesh: _Mesh = 1
+    dimensions: _Dimensions = []
+    leakage_pj_per_cycle: _Amount = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeEntry:
+        self._check_constraints(self.dimensions)
+        return self
+
+    def level(self) -> Compute:
+        """Build the level."""
+        return Compute(
+            name=self.compute,
+            mac_energy_pj=self.mac_energy_pj,
+            cycles=self.cycles,
+            mesh=self.mesh,
+            dimensions=tuple(self.dimensions),
+            leakage_pj_per_cycle=self.leakage_pj_per_cycle,
+            constraints=tuple(self.constraints),
+            area_um2=self.area_um2,
+        )
+
+
+def _kind(entry: Any) -> str | None:
+    kinds = [k for k in ("memory", "fanout", "compute") if isinstance(entry, dict) and k in entry]
+    return f"({kinds[0]})" if len(kinds) == 1 else None
+
+
+_Entry = Annotated[
+    Annotated[MemoryEntry, Tag("(memory)")]
+    | Annotated[FanoutEntry, Tag("(fanout)")]
+    | Annotated[ComputeEntry, Tag("(compute)")],
+    Discriminator(
+        _kind,
+        custom_error_type="level_kind",
+        custom_error_message="expected a mapping with one of memory, fanout, compute naming it",
+    ),
+]
+
+
+class ArchitectureFile(Record):
+    """A whole file.
+
+    Parameters
+    ----------
+    name : str
+        How results refer to the architecture.
+    description : str, optional
+        One line on what it is and where its figures come from.
+    kernel : str, optional
+        The kernel whose dimensions the file speaks of.
+    levels : list
+        Outermost first, as `Architecture` demands.
+    """
+
+    name: Label
+    description: Label | None = None
+    kernel: Label | None = None
+    levels: Annotated[list[_Entry], Field(min_length=2, max_length=_MAX_LEVELS)]
+
+    @model_validator(mode="after")
+    def _check_bypasses(self) -> ArchitectureFile:
+        memories = [entry for entry in self.levels if isinstance(entry, MemoryEntry)]
+        for role in _ROLES:
+            if memories and all(role in memory.bypasses for memory in memories):
+                raise ValueError(f"levels: every memory bypasses {role}; expected one to hold it")
+        return self
+
+    def architecture(self) -> Architecture:
+        """Build the architecture.
+
+        Raises
+        ------
+        ArchitectureError
+            If the order of the levels does not hold or two share a name.
+        """
+        levels: tuple[Level, ...] = tuple(entry.level() for entry in self.levels)
+        return Architecture(self.name, levels)

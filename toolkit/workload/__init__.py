@@ -1,0 +1,51 @@
+"""What is computed: kernels, named workloads, specifications and files."""
+
+from toolkit.workload.files import (
+    format_tensor,
+    parse_index,
+    parse_tensor,
+    read_workload,
+    workload_to_yaml,
+)
+from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
+from toolkit.workload.kernels import (
+    batched_gemm,
+    conv1d,
+    conv2d,
+    depthwise_conv2d,
+    gemm,
+    grouped_conv2d,
+    transposed_conv2d,
+)
+from toolkit.workload.kinds import KINDS, Kind, build_kernel
+from toolkit.workload.library import named_workload, workload_groups, workload_names
+from toolkit.workload.load import load_workload
+from toolkit.workload.spec import parse_spec
+
+__all__ = [
+    "KINDS",
+    "Index",
+    "Kind",
+    "Role",
+    "Tensor",
+    "Term",
+    "Workload",
+    "batched_gemm",
+    "build_kernel",
+    "conv1d",
+    "conv2d",
+    "depthwise_conv2d",
+    "format_tensor",
+    "gemm",
+    "grouped_conv2d",
+    "load_workload",
+    "named_workload",
+    "parse_index",
+    "parse_spec",
+    "parse_tensor",
+    "read_workload",
+    "transposed_conv2d",
+    "workload_groups",
+    "workload_names",
+    "workload_to_yaml",
+]

@@ -1,0 +1,150 @@
+"""The ready-made kernels by name, with the sizes and coefficients that each one takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from toolkit.errors import WorkloadError
+from toolkit.records import suggest
+from toolkit.workload import kernels
+from toolkit.workload.kernel import Workload
+from toolkit.yaml_files import describe
+
+MAX_SIZE = 2**31
+"""Largest size, stride or dilation that a specification or a file may give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a ready-made kernel is asked for.
+
+    Parameters
+    ----------
+    build : callable
+        Its constructor in `toolkit.workload.kernels`.
+    dimensions : tuple of str
+        Sizes that must be given.
+    strides, dilations : tuple of str
+        Coefficients by axis, each named after its dimension, such as ``Pstride``.
+    """
+
+    build: Callable[..., Workload]
+    dimensions: tuple[str, ...]
+    strides: tuple[str, ...] = ()
+    dilations: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that may be given."""
+        if not self.strides:
+            return self.dimensions
+        both = dict.fromkeys((*self.strides, "stride", *self.dilations, "dilation"))
+        return (*self.dimensions, "N", *both)
+
+
+_PLANE = (("Pstride", "Qstride"), ("Rdilation", "Sdilation"))
+
+KINDS: Mapping[str, Kind] = {
+    "gemm": Kind(kernels.gemm, ("M", "K", "N")),
+    "batched-gemm": Kind(kernels.batched_gemm, ("B", "M", "K", "N")),
+    "conv": Kind(kernels.conv2d, ("M", "C", "P", "Q", "R", "S"), *_PLANE),
+    "conv1d": Kind(kernels.conv1d, ("M", "C", "P", "R"), ("Pstride",), ("Rdilation",)),
+    "depthwise-conv": Kind(kernels.depthwise_conv2d, ("C", "P", "Q", "R", "S"), *_PLANE),
+    "grouped-conv": Kind(kernels.grouped_conv2d, ("G", "M", "C", "P", "Q", "R", "S"), *_PLANE),
+    "transposed-conv": Kind(kernels.transposed_conv2d, ("M", "C", "P", "Q", "R", "S"), *_PLANE),
+}
+
+
+def find_kind(name: str, *, source: str | None = None, key: str | None = None) -> Kind:
+    """Look up a ready-made kernel.
+
+    Raises
+    ------
+    WorkloadError
+        If there is none of that name; the message lists those there are.
+    """
+    if name not in KINDS:
+        raise WorkloadError(
+            f"unknown kernel {describe(name)}{suggest(name, KINDS)}; "
+            f"ready-made kernels: {', '.join(KINDS)}",
+            source=source,
+            key=key,
+        )
+    return KINDS[name]
+
+
+def build_kernel(
+    kernel: str, values: Mapping[str, int], *, source: str | None = None, name: str | None = None
+) -> Workload:
+    """Build a ready-made kernel from sizes, strides and dilations by key.
+
+    Parameters
+    ----------
+    kernel : str
+        A key of `KINDS`.
+    values : mapping of str to int
+        Every dimension of the kernel; for convolutions also ``N``, ``stride``, ``dilation`` or,
+        by axis, ``Pstride``, ``Qstride``, ``Rdilation``, ``Sdilation``.
+    source : str, optional
+        Where the values came from, for messages.
+    name : str, optional
+        Name of the workload; its specification if left out.
+
+    Raises
+    ------
+    WorkloadError
+        If a key is unknown, missing or contradicts another, or a value is not within
+        1 to 2**31.
+
+    Examples
+    --------
+    >>> build_kernel("conv1d", {"M": 8, "C": 4, "P": 10, "R": 3, "stride": 2}).name
+    'conv1d:M=8,P=10,C=4,R=3,Pstride=2'
+    """
+    kind = find_kind(kernel, source=source)
+    _check_values(kernel, kind, values, source)
+    arguments: dict[str, object] = {d.lower(): values[d] for d in kind.dimensions}
+    if kind.strides:
+        arguments["n"] = values.get("N")
+        arguments["stride"] = _per_axis("stride", kind.strides, values, source)
+        arguments["dilation"] = _per_axis("dilation", kind.dilations, values, source)
+    return kind.build(**arguments, name=name)
+
+
+def _check_values(kernel: str, kind: Kind, values: Mapping[str, int], source: str | None) -> None:
+    for key, value in values.items():
+        if key not in kind.keys:
+            raise WorkloadError(
+                f"unknown key {describe(key)}{suggest(key, kind.keys)}; "
+                f"{kernel} takes {', '.join(kind.keys)}",
+                source=source,
+            )
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZE:
+            raise WorkloadError(
+                f"expected an integer from 1 to {MAX_SIZE}, got {describe(value)}",
+                source=source,
+                key=key,
+            )
+    missing = [d for d in kind.dimensions if d not in values]
+    if missing:
+        raise WorkloadError(
+            f"missing {', '.join(missing)}; {kernel} needs {', '.join(kind.dimensions)}",
+            source=source,
+        )
+
+
+def _per_axis(
+    word: str, keys: tuple[str, ...], values: Mapping[str, int], source: str | None
+) -> int | tuple[int, ...]:
+    given = [key for key in keys if key in values]
+    if word not in values:
+        by_axis = tuple(values.get(key, 1) for key in keys)
+        return by_axis if len(by_axis) > 1 else by_axis[0]
+    if given:
+        raise WorkloadError(
+            f"given for all axes and again as {', '.join(given)}; give one or the other",
+            source=source,
+            key=word,
+        )
+    return values[word]

@@ -1,0 +1,314 @@
+"""Untrusted YAML in, readable YAML out: one reader, one atomic writer.
+
+The reader accepts plain data only: no aliases, anchors, tags or repeated keys, limited size and
+depth. Plain scalars follow YAML 1.2 (``true``/``false``, decimal numbers, ``null``), so that
+dimensions may be called ``N``, ``Y`` or ``NO``; keys are always text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from toolkit.errors import InputError
+
+MAX_BYTES = 1 << 20
+"""Largest file that is read."""
+
+MAX_DEPTH = 32
+"""Deepest nesting of lists and mappings that is read."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INTEGER = r"[-+]?[0-9]+"
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
+_NAN = r"\.(?:nan|NaN|NAN)"
+_MAX_DIGITS = 400
+
+KeyPath = tuple[str | int, ...]
+
+
+def format_key(path: Sequence[str | int]) -> str:
+    """Write a key path the way messages show it.
+
+    Examples
+    --------
+    >>> format_key(("levels", 2, "mesh"))
+    'levels[2].mesh'
+    """
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch(r"\w{1,60}", part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{describe(part)}]"
+    return text
+
+
+def describe(value: object) -> str:
+    """Name a value in a message: text and numbers as they are, containers by their kind.
+
+    Examples
+    --------
+    >>> describe({"a": 1}), describe(None), describe(0.5)
+    ('a mapping', 'nothing', '0.5')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value[:80] if isinstance(value, str) else value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def read_yaml(path: str | os.PathLike[str], *, error: type[InputError] = InputError) -> object:
+    """Read one YAML document from a file that nobody vouches for.
+
+    Parameters
+    ----------
+    path : path-like
+        A regular file of at most 1 MiB, UTF-8.
+    error : type of InputError
+        The class to raise.
+
+    Returns
+    -------
+    object
+        Mappings, lists, text, numbers, booleans and None.
+
+    Raises
+    ------
+    InputError
+        Naming the file and, where there is one, the key, if the file cannot be read or holds
+        anything but plain data.
+    """
+    source = os.fspath(path)
+    return parse_yaml(_read_bytes(source, error), source=_shown(source), error=error)
+
+
+def parse_yaml(data: bytes, *, source: str, error: type[InputError] = InputError) -> object:
+    """Parse bytes as `read_yaml` does; `source` is how messages call them."""
+    if len(data) > MAX_BYTES:
+        raise error(f"larger than {MAX_BYTES} bytes, the largest accepted", source=source)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"not UTF-8 text: byte 0x{data[cause.start]:02x} at offset {cause.start}",
+            source=source,
+        ) from None
+    try:
+        return _Builder(text, source, error).document()
+    except yaml.YAMLError as cause:
+        raise error(_explain_syntax(cause), source=source) from None
+
+
+def _shown(path: str) -> str:
+    return path if path.isprintable() and len(path) <= 1000 else describe(path)
+
+
+def _read_bytes(path: str, error: type[InputError]) -> bytes:
+    source = _shown(path)
+    try:
+        # A fifo or a device could block or never end.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            kind = "a directory" if os.path.isdir(path) else "not a regular file"
+            raise error(f"is {kind}; expected a YAML file", source=source)
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise error("no such file", source=source) from None
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise error(f"cannot be read: {reason}", source=source) from None
+
+
+def _explain_syntax(cause: yaml.YAMLError) -> str:
+    problem = str(getattr(cause, "problem", None) or getattr(cause, "reason", None) or cause)
+    mark = getattr(cause, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"not valid YAML: {place}{' '.join(problem.split())}"
+
+
+class _Builder:
+    """Turn the parser's events into plain data, refusing everything that is not."""
+
+    def __init__(self, text: str, source: str, error: type[InputError]) -> None:
+        self._loader = _LOADER(text)
+        self._source = source
+        self._error = error
+
+    def document(self) -> object:
+        loader = self._loader
+        try:
+            loader.get_event()
+            if loader.check_event(yaml.StreamEndEvent):
+                return None
+            loader.get_event()
+            value = self._node(())
+            loader.get_event()
+            if not loader.check_event(yaml.StreamEndEvent):
+                second = loader.peek_event()
+                raise self._refuse("a second document begins; expected one", (), second)
+            return value
+        finally:
+            loader.dispose()
+
+    def _refuse(self, message: str, path: KeyPath, event: Any) -> InputError:
+        return self._error(
+            f"line {event.start_mark.line + 1}: {message}",
+            source=self._source,
+            key=format_key(path[:8]) or None,
+        )
+
+    def _node(self, path: KeyPath) -> object:
+        event = self._loader.get_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise self._refuse("anchors and aliases (& and *) are not accepted", path, event)
+        if event.tag is not None:
+            raise self._refuse(f"tag {describe(event.tag)} is not accepted", path, event)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if len(path) >= MAX_DEPTH:
+            raise self._refuse(f"nested more than {MAX_DEPTH} levels deep", path, event)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path)
+        return self._mapping(path)
+
+    def _scalar(self, event: Any, path: KeyPath) -> object:
+        text: str = event.value
+        if not event.implicit[0]:
+            return text
+        if text in ("", "~", "null", "Null", "NULL"):
+            return None
+        if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+            return text.lower() == "true"
+        if re.fullmatch(f"{_FLOAT}|{_NAN}", text):
+            if len(text) > _MAX_DIGITS:
+                raise self._refuse(f"a number of {len(text)} characters", path, event)
+            is_integer = re.fullmatch(_INTEGER, text) is not None
+            return int(text) if is_integer else float(re.sub(r"\.(?=[a-zA-Z])", "", text))
+        return text
+
+    def _sequence(self, path: KeyPath) -> list[object]:
+        items: list[object] = []
+        while not self._loader.check_event(yaml.SequenceEndEvent):
+            items.append(self._node((*path, len(items))))
+        self._loader.get_event()
+        return items
+
+    def _mapping(self, path: KeyPath) -> dict[str, object]:
+        entries: dict[str, object] = {}
+        while not self._loader.check_event(yaml.MappingEndEvent):
+            event = self._loader.get_event()
+            if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
+                raise self._refuse("a key must be plain text", path, event)
+            key = (*path, event.value)
+            if event.value in entries:
+                raise self._refuse("this key appears twice", key, event)
+            entries[event.value] = self._node(key)
+        self._loader.get_event()
+        return entries
+
+
+class Inline(dict[str, object]):
+    """A mapping that `dump_yaml` writes on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, with lists of plain values on one line; never aliases."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _represent_list(dumper: yaml.SafeDumper, data: list[object]) -> yaml.Node:
+    flat = not any(isinstance(item, dict | list) for item in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
+
+
+def _represent_inline(dumper: yaml.SafeDumper, data: Inline) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=True)
+
+
+def _represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
+    # Line breaks of all kinds survive only as escapes.
+    style = None if data.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(Inline, _represent_inline)
+# Quoted to stay text: what this reader takes for something else, and YAML 1.1's boolean words.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:bool",
+    re.compile(r"(?:yes|no|on|off|true|false)\Z", re.IGNORECASE),
+    list("yYnNoOtTfF"),
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""]
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(rf"(?:{_INTEGER})\Z"), list("-+0123456789")
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(rf"(?:{_FLOAT}|{_NAN})\Z"), list("-+.0123456789")
+)
+
+
+def dump_yaml(value: object) -> str:
+    """Write plain data as YAML that `read_yaml` reads back unchanged, keys in their order."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99, indent=2
+    )
+    return text
+
+
+def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file so that readers see either the old content or all of the new one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; an existing one is then unchanged.
+    """
+    name = os.fspath(path)
+    source = _shown(name)
+    try:
+        target = Path(os.path.realpath(name))
+        data = text.encode("utf-8")
+        if target.exists() and not target.is_file():
+            raise InputError("is not a regular file; choose another path", source=source)
+        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, temporary)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(f"cannot be written: {reason}", source=source) from None
