@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import InputError, MappingError
+from toolkit.mapping.mapping import LevelMapping, Mapping
+from toolkit.mapping.nest import render
+from toolkit.mapping.space import MapSpace
+
+from .spaces import EYERISS, arch, conv1d, fanout, gemm, memory
+
+GOLDEN = Path(__file__).parents[1] / "data"
+
+
+def test_a_gemm_on_eyeriss():
+    mapping = Mapping(
+        (
+            LevelMapping("DRAM", (("M", 8), ("N", 64)), ("N", "M", "K")),
+            LevelMapping("GlobalBuffer", (("K", 16), ("N", 64)), ("N", "K", "M")),
+            LevelMapping("SACols", (("M", 2), ("K", 4))),
+            LevelMapping("SARows", (("M", 12),)),
+            LevelMapping("InRegister", (), ("M", "K", "N")),
+            LevelMapping("WRegister", (("K", 16),), ("M", "K", "N")),
+            LevelMapping("OutRegister", (("M", 16),), ("M", "K", "N")),
+            LevelMapping("MAC", ()),
+        )
+    )
+    text = render(mapping, EYERISS, gemm(3072, 1024, 4096))
+    assert MapSpace(EYERISS, gemm(3072, 1024, 4096)).violations(mapping) == ()
+    assert text == (GOLDEN / "nest_eyeriss_gemm.txt").read_text(encoding="utf-8")
+
+
+STRIP = arch(
+    memory("DRAM"),
+    fanout("PEs", 4, "M"),
+    memory("Register", 64, bypasses=("weight",), multiple_buffering=2.0),
+)
+STRIP_MAPPING = Mapping(
+    (
+        LevelMapping("DRAM", (("P", 4),), ("P", "M", "R")),
+        LevelMapping("PEs", (("M", 3),)),
+        LevelMapping("Register", (("P", 2), ("R", 3)), ("R", "P", "M")),
+        LevelMapping("MAC", ()),
+    )
+)
+
+
+def test_a_strided_convolution():
+    text = render(STRIP_MAPPING, STRIP, conv1d(3, 8, 3, stride=2))
+    assert text == (GOLDEN / "nest_strided_conv.txt").read_text(encoding="utf-8")
+
+
+def test_footprint_rule_is_honoured():
+    text = render(STRIP_MAPPING, STRIP, conv1d(3, 8, 3, stride=2), footprint="stride_blind")
+    assert "Register: In 4 + Out 2 = 6 x 2 copies of 64 words" in text
+    with pytest.raises(InputError, match="footprint rule"):
+        render(STRIP_MAPPING, STRIP, conv1d(3, 8, 3), footprint="exact")
+
+
+def test_another_architecture():
+    with pytest.raises(MappingError, match="levels"):
+        render(STRIP_MAPPING, EYERISS, gemm(2, 2, 2))

@@ -1,0 +1,45 @@
+"""Mappings: how a workload runs on an architecture, and the space of all of them."""
+
+from toolkit.mapping.counting import SpaceSize, space_size
+from toolkit.mapping.files import (
+    mapping_from_dict,
+    mapping_to_dict,
+    read_mapping,
+    write_mapping,
+)
+from toolkit.mapping.fitting import Fitted, fit
+from toolkit.mapping.footprint import Footprint
+from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
+from toolkit.mapping.nest import render
+from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
+from toolkit.mapping.sampling import random_loop_orders, random_tilings, sample
+from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import enumerate_tilings, neighbours, start_point
+
+__all__ = [
+    "Fitted",
+    "Footprint",
+    "LevelMapping",
+    "MapSpace",
+    "Mapping",
+    "OrderRule",
+    "ReuseRule",
+    "SpaceSize",
+    "admissible_orders",
+    "enumerate_tilings",
+    "fit",
+    "from_arrays",
+    "mapping_from_dict",
+    "mapping_to_dict",
+    "neighbours",
+    "order_classes",
+    "random_loop_orders",
+    "random_tilings",
+    "read_mapping",
+    "render",
+    "sample",
+    "space_size",
+    "start_point",
+    "to_arrays",
+    "write_mapping",
+]

@@ -1,0 +1,161 @@
+"""How large a map space is: exactly where that can be computed, else an honest estimate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.orders import ReuseRule, order_classes
+from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import SPLIT_LIMIT, EffortSpentError, combine_splits
+
+COUNT_EFFORT = 1 << 23
+"""Most partial tilings that an exact count looks at."""
+
+SAMPLES = 1 << 17
+"""Draws behind an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSize:
+    """Size of a map space.
+
+    Parameters
+    ----------
+    tilings : int
+        Valid tilings, loop orders aside.
+    tilings_exact : bool
+        Whether that is a count rather than an estimate.
+    standard_error : float
+        Of an estimate, in tilings; 0 for a count.
+    orders : int
+        Admissible combinations of loop orders over all memories, for each tiling.
+    order_classes : int
+        The same with one order per reuse class.
+    method : str
+        How the tilings were counted, in words.
+    """
+
+    tilings: int
+    tilings_exact: bool
+    standard_error: float
+    orders: int
+    order_classes: int
+    method: str
+
+    @property
+    def mappings(self) -> int:
+        """Valid mappings: tilings times loop orders."""
+        return self.tilings * self.orders
+
+
+def space_size(
+    space: MapSpace,
+    *,
+    rule: ReuseRule = "model",
+    effort: int = COUNT_EFFORT,
+    seed: int = 0,
+) -> SpaceSize:
+    """Count the valid tilings and loop orders of a map space.
+
+    Splits of one dimension are counted on the lattice of its divisors. Where meshes and
+    capacities cannot bind several dimensions at once the product is the answer; otherwise
+    splits are grouped by what binds (tile extents and spatial factors), and the groups of all
+    dimensions are combined. If that takes more than `effort`, random draws give an estimate.
+
+    Parameters
+    ----------
+    space : MapSpace
+        What to measure.
+    rule : {"model", "factorflow"}
+        Reuse classes to count; see `order_classes`.
+    effort : int
+        Most combinations of groups to look at.
+    seed : int
+        Of the draws behind an estimate.
+
+    Raises
+    ------
+    MappingError
+        If a memory has too many reuse classes to list.
+    """
+    orders = math.prod(rule_.admissible for rule_ in space.order_rules)
+    classes = math.prod(
+        len(order_classes(space.arch, int(level), space.workload, rule=rule))
+        for level in space.memory_levels
+    )
+    tilings, error, method = _count_tilings(space, effort, seed)
+    return SpaceSize(tilings, error is None, error or 0.0, orders, classes, method)
+
+
+def _count_tilings(space: MapSpace, effort: int, seed: int) -> tuple[int, float | None, str]:
+    independent = math.prod(lattice.total for lattice in space.lattices)
+    if independent == 0:
+        return 0, None, "product of the dimensions' splits"
+    memories, spatial = _shared_limits(space)
+    if not len(memories) and not len(spatial):
+        return independent, None, "product of the dimensions' splits"
+    if all(lattice.total <= SPLIT_LIMIT for lattice in space.lattices):
+        try:
+            count = _count_groups(space, memories, spatial, effort)
+            return count, None, "combination of splits grouped by extent and spatial factor"
+        except EffortSpentError:
+            pass
+    return _estimate(space, independent, seed)
+
+
+def _shared_limits(space: MapSpace) -> tuple[IntArray, IntArray]:
+    """Levels whose capacity or mesh the largest splits of all dimensions together exceed."""
+    memories = []
+    for m in np.flatnonzero(space.binding):
+        level = int(space.memory_levels[m])
+        largest = [[float(r.extent_range(level)[1]) for r in space.lattices]]
+        if space.memory_words(int(m), np.array(largest))[0] > space.capacity[m]:
+            memories.append(level)
+    spatial = [
+        level
+        for level in space.spatial_levels.tolist()
+        if math.prod(r.factor_range(level)[1] for r in space.lattices) > space.mesh[level]
+    ]
+    return np.array(memories, dtype=np.int64), np.array(spatial, dtype=np.int64)
+
+
+def _count_groups(space: MapSpace, memories: IntArray, spatial: IntArray, effort: int) -> int:
+    tables, weights = [], []
+    for lattice in space.lattices:
+        table = lattice.table()
+        inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+        features = np.concatenate([inner[:, memories], table[:, spatial]], axis=1)
+        first, counts = _group(features)
+        tables.append(table[first])
+        weights.append(counts.astype(object))
+    total = 0
+    for picks in combine_splits(space, tables, 1 << 16, effort):
+        product = weights[0][picks[:, 0]]
+        for d in range(1, len(weights)):
+            product = product * weights[d][picks[:, d]]
+        total += int(product.sum())
+    return total
+
+
+def _group(features: IntArray) -> tuple[IntArray, IntArray]:
+    """Position of the first row of every distinct one, and how often each occurs."""
+    _, first, counts = np.unique(features, axis=0, return_index=True, return_counts=True)
+    return first.astype(np.int64), counts.astype(np.int64)
+
+
+def _estimate(space: MapSpace, independent: int, seed: int) -> tuple[int, float, str]:
+    rng = np.random.default_rng(seed)
+    valid = drawn = 0
+    while drawn < SAMPLES:
+        batch = [lattice.sample(1 << 14, rng) for lattice in space.lattices]
+        valid += int(space.check_factors(np.stack(batch, axis=2)).sum())
+        drawn += 1 << 14
+    share = valid / drawn
+    # Without a single hit or miss, what one more draw could have shown.
+    spread = math.sqrt(share * (1 - share) / drawn) or 1 / drawn
+    method = f"{valid} of {drawn} random draws were valid"
+    return independent * valid // drawn, independent * spread, method

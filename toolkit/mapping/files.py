@@ -1,0 +1,192 @@
+"""Mappings as YAML or JSON, strictly checked on the way in."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Level, Memory
+from toolkit.errors import MappingError
+from toolkit.mapping.mapping import LevelMapping, Mapping
+from toolkit.mapping.orders import order_rule
+from toolkit.workload.kernel import Workload
+from toolkit.yaml_files import dump_yaml, format_key, read_yaml, write_text_atomically
+
+_Factor = Annotated[StrictInt, Field(ge=1, lt=2**63)]
+
+
+class _LevelRecord(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    level: StrictStr
+    factors: dict[StrictStr, _Factor] = Field(default_factory=dict)
+    order: list[StrictStr] | None = None
+
+
+class _MappingRecord(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    architecture: StrictStr | None = None
+    workload: StrictStr | None = None
+    levels: list[_LevelRecord]
+
+
+def mapping_to_dict(mapping: Mapping) -> dict[str, Any]:
+    """Write a mapping as plain data; factors of 1 are left out.
+
+    Examples
+    --------
+    >>> mapping_to_dict(Mapping((LevelMapping("DRAM", (("M", 4), ("K", 1)), ("M", "K")),)))
+    {'levels': [{'level': 'DRAM', 'factors': {'M': 4}, 'order': ['M', 'K']}]}
+    """
+    levels = []
+    for entry in mapping.levels:
+        record: dict[str, Any] = {"level": entry.level}
+        record["factors"] = {d: factor for d, factor in entry.factors if factor != 1}
+        if entry.order:
+            record["order"] = list(entry.order)
+        levels.append(record)
+    return {"levels": levels}
+
+
+def mapping_from_dict(
+    data: object, arch: Architecture, workload: Workload, *, source: str | None = None
+) -> Mapping:
+    """Read a mapping from plain data.
+
+    Every level must be listed, outermost first. Factors left out are 1. An order may leave
+    out dimensions that iterate once; they, or a whole order left out, are filled in as the
+    memory's loop-order constraint admits, in the workload's order and outside of the others.
+
+    Parameters
+    ----------
+    data : object
+        ``{"levels": [{"level": name, "factors": {dimension: factor}, "order": [...]}]}``;
+        ``architecture`` and ``workload`` may be given beside ``levels`` and must then match.
+    arch, workload : Architecture, Workload
+        What the mapping maps.
+    source : str, optional
+        How messages call the data.
+
+    Raises
+    ------
+    MappingError
+        Naming `source` and the key, if the data do not describe such a mapping. Whether the
+        mapping is valid is another question: see `MapSpace.violations`.
+    """
+    try:
+        record = _MappingRecord.model_validate(data)
+    except ValidationError as cause:
+        raise _explain(cause, source) from None
+    _check_name(record.architecture, arch.name, "architecture", source)
+    _check_name(record.workload, workload.name, "workload", source)
+    given = [entry.level for entry in record.levels]
+    names = [level.name for level in arch.levels]
+    if given != names:
+        raise MappingError(
+            f"levels {given} do not match those of {arch.name}: {names}",
+            source=source,
+            key="levels",
+        )
+    return Mapping(
+        tuple(
+            _level_mapping(entry, level, workload, source, f"levels[{i}]")
+            for i, (entry, level) in enumerate(zip(record.levels, arch.levels, strict=True))
+        )
+    )
+
+
+def read_mapping(path: str | os.PathLike[str], arch: Architecture, workload: Workload) -> Mapping:
+    """Read a mapping from a YAML or JSON file; see `mapping_from_dict`.
+
+    Raises
+    ------
+    MappingError
+        Naming the file and the key, if it cannot be read or is not such a mapping.
+    """
+    data = read_yaml(path, error=MappingError)
+    return mapping_from_dict(data, arch, workload, source=os.fspath(path))
+
+
+def write_mapping(path: str | os.PathLike[str], mapping: Mapping) -> None:
+    """Write a mapping as JSON if the file's name ends in ``.json``, else as YAML.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    data = mapping_to_dict(mapping)
+    is_json = os.fspath(path).endswith(".json")
+    text = json.dumps(data, indent=2) + "\n" if is_json else dump_yaml(data)
+    write_text_atomically(path, text)
+
+
+def _explain(cause: ValidationError, source: str | None) -> MappingError:
+    first = cause.errors()[0]
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    if first["type"] not in ("missing", "extra_forbidden"):
+        message += f", found {first['input']!r:.80}"
+    return MappingError(message, source=source, key=format_key(first["loc"]) or None)
+
+
+def _check_name(given: str | None, expected: str, key: str, source: str | None) -> None:
+    if given is not None and given != expected:
+        raise MappingError(
+            f"the mapping is for {given!r}, expected {expected!r}", source=source, key=key
+        )
+
+
+def _level_mapping(
+    entry: _LevelRecord, level: Level, workload: Workload, source: str | None, key: str
+) -> LevelMapping:
+    for dimension in (*entry.factors, *(entry.order or ())):
+        if dimension not in workload.sizes:
+            part = "factors" if dimension in entry.factors else "order"
+            raise MappingError(
+                f"unknown dimension {dimension!r}; "
+                f"{workload.name} has {', '.join(workload.dimensions)}",
+                source=source,
+                key=f"{key}.{part}",
+            )
+    factors = tuple((d, entry.factors.get(d, 1)) for d in workload.dimensions)
+    if not isinstance(level, Memory):
+        if entry.order is not None:
+            raise MappingError(
+                f"{level.name} is not a memory, so it has no loop order",
+                source=source,
+                key=f"{key}.order",
+            )
+        return LevelMapping(level.name, factors)
+    order = _full_order(entry, level, workload, source, f"{key}.order")
+    return LevelMapping(level.name, factors, order)
+
+
+def _full_order(
+    entry: _LevelRecord, memory: Memory, workload: Workload, source: str | None, key: str
+) -> tuple[str, ...]:
+    rule = order_rule(memory, workload.dimensions)
+    if entry.order is None:
+        wanted: list[int] = []
+    else:
+        repeated = sorted({d for d in entry.order if entry.order.count(d) > 1})
+        if repeated:
+            raise MappingError(
+                f"{', '.join(repeated)} repeated; each dimension may appear once",
+                source=source,
+                key=key,
+            )
+        missing = [d for d, f in entry.factors.items() if f > 1 and d not in entry.order]
+        if missing:
+            raise MappingError(
+                f"{', '.join(missing)} missing, but every dimension that iterates more than "
+                "once must be listed",
+                source=source,
+                key=key,
+            )
+        wanted = [workload.dimensions.index(d) for d in entry.order]
+    return tuple(workload.dimensions[d] for d in rule.complete(wanted))

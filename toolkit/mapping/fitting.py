@@ -1,0 +1,199 @@
+"""Make an architecture's constraints and a workload fit each other, or say why they cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import FactorConstraint, Level, Memory
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.mapping.bounds import check_sizes, need
+from toolkit.mapping.feasibility import check_feasible
+from toolkit.mapping.footprint import Footprint
+from toolkit.mapping.orders import order_rule
+from toolkit.mapping.space import MapSpace
+from toolkit.mapping.walk import Requirement, Walk, next_fitting_size, walk
+from toolkit.workload.kernel import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An architecture and a workload that fit each other.
+
+    Parameters
+    ----------
+    arch : Architecture
+        With constraints shrunk to the workload's sizes and without dimensions it lacks.
+    workload : Workload
+        With padded sizes, where padding was allowed and needed.
+    notes : tuple of str
+        What was shrunk, padded or dropped, in words.
+    """
+
+    arch: Architecture
+    workload: Workload
+    notes: tuple[str, ...]
+
+
+def fit(
+    arch: Architecture,
+    workload: Workload,
+    *,
+    pad: Collection[str] | str = (),
+    footprint: Footprint = "stride_blind",
+) -> Fitted:
+    """Shrink constraints that exceed the workload, pad where allowed, and check feasibility.
+
+    Per dimension, levels are walked outermost first with what is left of the size: an ``==``
+    or ``>=`` larger than that shrinks to it, and an ``==`` must divide it. A ``>=`` takes its
+    smallest possible factor, or a larger one if inner constraints need that.
+
+    Parameters
+    ----------
+    arch : Architecture
+        The accelerator.
+    workload : Workload
+        What should run on it.
+    pad : collection of str or "all"
+        Dimensions whose size may be rounded up to the next one that fits.
+    footprint : {"distinct", "stride_blind"}
+        How the capacity check counts a tile. The default never counts more words than the
+        other, so nothing that fits either way is turned down.
+
+    Raises
+    ------
+    DoesNotFitError
+        If no mapping exists as far as bounded checks can tell, saying which level, dimension
+        and values exclude it, and which size would fit.
+    WorkloadError
+        If a size is 2^53 or more, or has too many divisors.
+    InputError
+        If `pad` names an unknown dimension.
+    """
+    _check_dimensions(arch, workload)
+    check_sizes(workload)
+    padded_dimensions = _read_pad(pad, workload)
+    known = _without_unknown(arch, workload)
+    notes = _dropped_notes(arch, workload)
+    sizes: dict[str, int] = {}
+    walks: dict[str, Walk] = {}
+    for dimension, size in workload.sizes.items():
+        requirements = _requirements(known, dimension)
+        result = walk(requirements, size)
+        chosen = size
+        if isinstance(result, str):
+            larger = next_fitting_size(requirements, size)
+            if dimension not in padded_dimensions or larger is None:
+                raise _unfit(arch, workload, dimension, result, larger)
+            chosen, result = larger, walk(requirements, larger)
+        sizes[dimension] = chosen
+        walks[dimension] = result if isinstance(result, Walk) else Walk((), ())
+        notes += walks[dimension].notes
+    fitted = _shrink(known, walks)
+    grown = replace(workload, sizes=sizes) if sizes != dict(workload.sizes) else workload
+    notes += _padding_notes(workload, grown)
+    check_feasible(MapSpace(fitted, grown, footprint))
+    return Fitted(fitted, grown, tuple(notes))
+
+
+def _check_dimensions(arch: Architecture, workload: Workload) -> None:
+    named, needed = set(arch.dimensions), set(workload.dimensions)
+    if named <= needed or needed <= named:
+        return
+    base = arch.name.removesuffix("-conv")
+    sister = base if base != arch.name else f"{arch.name}-conv"
+    raise DoesNotFitError(
+        f"{workload.name} ({workload.kernel}) does not fit, because its dimensions "
+        f"{', '.join(workload.dimensions)} and those that the architecture names, "
+        f"{', '.join(arch.dimensions)}, do not contain each other; "
+        f"is {sister} the architecture for this kind of workload?",
+        source=arch.name,
+    )
+
+
+def _read_pad(pad: Collection[str] | str, workload: Workload) -> set[str]:
+    if isinstance(pad, str):
+        pad = workload.dimensions if pad == "all" else (pad,)
+    unknown = sorted(set(pad) - set(workload.dimensions))
+    if unknown:
+        raise InputError(
+            f"unknown dimension {', '.join(map(repr, unknown))}; expected 'all' or some of "
+            f"{', '.join(workload.dimensions)}",
+            key="pad",
+        )
+    return set(pad)
+
+
+def _without_unknown(arch: Architecture, workload: Workload) -> Architecture:
+    """Drop what names dimensions that the workload lacks: they iterate once."""
+    known = workload.sizes
+    levels: list[Level] = []
+    for level in arch.levels:
+        constraints = tuple(c for c in level.constraints if c.dimension in known)
+        if isinstance(level, Memory):
+            order = _known_order(level, workload.dimensions)
+            levels.append(replace(level, constraints=constraints, loop_order=order))
+        else:
+            kept = tuple(d for d in level.dimensions if d in known)
+            levels.append(replace(level, constraints=constraints, dimensions=kept))
+    return replace(arch, levels=tuple(levels))
+
+
+def _known_order(memory: Memory, dimensions: tuple[str, ...]) -> tuple[str, ...]:
+    if all(d == "_" or d in dimensions for d in memory.loop_order):
+        return memory.loop_order
+    rule = order_rule(memory, dimensions)
+    if any(d >= 0 for d in rule.slots):
+        return tuple(dimensions[d] if d >= 0 else "_" for d in rule.slots)
+    return tuple(dimensions[d] for d in rule.sequence)
+
+
+def _dropped_notes(arch: Architecture, workload: Workload) -> list[str]:
+    unknown = [d for d in arch.dimensions if d not in workload.sizes]
+    if not unknown:
+        return []
+    return [
+        f"{', '.join(unknown)}: named by {arch.name} but not in {workload.name}, "
+        "so taken to iterate once"
+    ]
+
+
+def _requirements(arch: Architecture, dimension: str) -> tuple[Requirement, ...]:
+    return tuple(
+        Requirement(level.name, dimension, need(level, dimension, level.constraints))
+        for level in arch.levels
+    )
+
+
+def _unfit(
+    arch: Architecture, workload: Workload, dimension: str, reason: str, larger: int | None
+) -> DoesNotFitError:
+    hint = ""
+    if larger is not None:
+        hint = f"; padding {dimension} to {larger} would fit (pad={dimension})"
+    return DoesNotFitError(
+        f"{workload.name} does not fit, because {reason}{hint}", source=arch.name
+    )
+
+
+def _shrink(arch: Architecture, walks: Mapping[str, Walk]) -> Architecture:
+    """Lower every ``==`` and ``>=`` to what its walk left for it."""
+    levels: list[Level] = []
+    for i, level in enumerate(arch.levels):
+        constraints = []
+        for c in level.constraints:
+            left = walks[c.dimension].left
+            value = c.value if c.relation == "<=" else min(c.value, left[i])
+            constraints.append(FactorConstraint(c.dimension, c.relation, value))
+        levels.append(replace(level, constraints=tuple(constraints)))
+    return replace(arch, levels=tuple(levels))
+
+
+def _padding_notes(before: Workload, after: Workload) -> list[str]:
+    grown = [d for d, size in before.sizes.items() if after.sizes[d] != size]
+    if not grown:
+        return []
+    changes = ", ".join(f"{d} from {before.sizes[d]} to {after.sizes[d]}" for d in grown)
+    overhead = 100 * (after.macs / before.macs - 1)
+    return [f"padded {changes}: {overhead:.3g} % more multiply-accumulates"]

@@ -1,0 +1,67 @@
+"""Words that a tile of a tensor takes."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from toolkit.errors import InputError
+from toolkit.mapping.lattice import FloatArray
+from toolkit.workload.distinct import distinct_values
+from toolkit.workload.kernel import Index, Tensor
+
+Footprint = Literal["distinct", "stride_blind"]
+"""How to count a window: its distinct values, or as if all strides and dilations were 1."""
+
+
+def check_footprint(rule: str) -> None:
+    """Raise InputError unless `rule` names a way to count footprints."""
+    if rule not in get_args(Footprint):
+        raise InputError(
+            f"{rule!r} is not a footprint rule; choose one of {', '.join(get_args(Footprint))}",
+            key="footprint",
+        )
+
+
+def tensor_words(
+    tensor: Tensor, extents: FloatArray, dimensions: tuple[str, ...], rule: Footprint
+) -> FloatArray:
+    """Count the words of a tensor's tile.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        What is stored.
+    extents : float64 array, shape (batch, dimensions)
+        Tile extent along every dimension, at least 1.
+    dimensions : tuple of str
+        Names of the columns of `extents`.
+    rule : {"distinct", "stride_blind"}
+        How to count a window.
+
+    Returns
+    -------
+    float64 array, shape (batch,)
+        Product over the tensor's indices of the values each takes.
+    """
+    words = np.ones(len(extents))
+    for index in tensor.indices:
+        columns = [extents[:, dimensions.index(term.dimension)] for term in index]
+        words *= _window(index, columns, rule)
+    return words
+
+
+def _window(index: Index, columns: list[FloatArray], rule: Footprint) -> FloatArray:
+    coefficients = [term.coefficient for term in index]
+    if len(columns) == 1:
+        return columns[0]
+    if rule == "stride_blind" or len(set(coefficients)) == 1:
+        total = np.sum(columns, axis=0) - (len(columns) - 1)
+        return np.asarray(total, dtype=np.float64)
+    if len(columns) == 2:
+        return np.asarray(distinct_values(columns, coefficients), dtype=np.float64)
+    # Three strided terms are counted one by one, so each combination only once.
+    rows, where = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+    counts = distinct_values(list(rows.T), coefficients)
+    return np.asarray(counts, dtype=np.float64)[where.ravel()]

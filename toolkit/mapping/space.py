@@ -1,0 +1,254 @@
+"""The map space: every rule that a mapping must obey, checked over batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.levels import Memory
+from toolkit.mapping.bounds import check_sizes, factor_bounds, meshes, unrollable, usable_words
+from toolkit.mapping.explain import explain_violations
+from toolkit.mapping.factors import prime_factors
+from toolkit.mapping.footprint import Footprint, check_footprint, tensor_words
+from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray, build_lattice
+from toolkit.mapping.mapping import IntArray, Mapping
+from toolkit.mapping.orders import OrderRule, order_rule
+from toolkit.workload.kernel import Workload
+
+
+@dataclass(frozen=True)
+class MapSpace:
+    """All mappings of a workload on an architecture, and what makes them valid.
+
+    A mapping is valid if the factors of every dimension multiply to its size, lie within the
+    constraints, unroll only the dimensions that a spatial level lists and no further than its
+    mesh, every memory's tile fits, and every loop order is admissible. Dimensions that the
+    architecture names and the workload lacks iterate once; `fit` shrinks constraints first.
+
+    Parameters
+    ----------
+    arch : Architecture
+        The accelerator, with constraints that fit the workload.
+    workload : Workload
+        What runs.
+    footprint : {"distinct", "stride_blind"}
+        How a tile's words are counted: the distinct values of a window, or as if strides and
+        dilations were 1, as FactorFlow does.
+
+    Attributes
+    ----------
+    dimensions : tuple of str
+        Columns of every array below: the workload's dimensions.
+    sizes : int64 array, shape (dimensions,)
+        Iterations.
+    primes : tuple of tuple of (prime, multiplicity)
+        Per dimension.
+    lower, upper : int64 arrays, shape (levels, dimensions)
+        Bounds of the factors.
+    allowed : bool array, shape (levels, dimensions)
+        Where a dimension may iterate at all: everywhere but on spatial levels not listing it.
+    mesh : int64 array, shape (levels,)
+        Instances of a spatial level; 2**62 at memories.
+    memory_levels, spatial_levels : int64 arrays
+        Positions of the memories and of the fanouts and the compute level.
+    capacity : float64 array, shape (memories,)
+        Usable words of one instance (capacity over multiple buffering); inf if unlimited.
+    holds : bool array, shape (memories, tensors)
+        Which tensors a memory stores.
+    coupled : bool array, shape (tensors, dimensions)
+        Which dimensions index a tensor.
+    order_rules : tuple of OrderRule
+        What each memory asks of its loop order.
+
+    Raises
+    ------
+    WorkloadError
+        If a size is 2^53 or more, or has too many divisors.
+    InputError
+        If `footprint` is unknown.
+    """
+
+    arch: Architecture
+    workload: Workload
+    footprint: Footprint = "distinct"
+    dimensions: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    sizes: IntArray = field(init=False, repr=False, compare=False)
+    primes: tuple[tuple[tuple[int, int], ...], ...] = field(init=False, repr=False, compare=False)
+    lower: IntArray = field(init=False, repr=False, compare=False)
+    upper: IntArray = field(init=False, repr=False, compare=False)
+    allowed: BoolArray = field(init=False, repr=False, compare=False)
+    mesh: IntArray = field(init=False, repr=False, compare=False)
+    memory_levels: IntArray = field(init=False, repr=False, compare=False)
+    spatial_levels: IntArray = field(init=False, repr=False, compare=False)
+    capacity: FloatArray = field(init=False, repr=False, compare=False)
+    holds: BoolArray = field(init=False, repr=False, compare=False)
+    coupled: BoolArray = field(init=False, repr=False, compare=False)
+    order_rules: tuple[OrderRule, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_footprint(self.footprint)
+        for name, value in _facts(self.arch, self.workload).items():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Levels and dimensions: the shape of one mapping's factors."""
+        return len(self.arch.levels), len(self.dimensions)
+
+    @cached_property
+    def bound_lattices(self) -> tuple[DimensionLattice, ...]:
+        """Per dimension, the splits within factor bounds, whatever the capacities."""
+        return tuple(
+            build_lattice(int(size), self.lower[:, d], self.upper[:, d])
+            for d, size in enumerate(self.sizes)
+        )
+
+    @cached_property
+    def lattices(self) -> tuple[DimensionLattice, ...]:
+        """Per dimension, the splits that capacities admit if all other tiles are smallest.
+
+        A superset of the valid ones: only capacities and meshes that several dimensions share
+        are left to check.
+        """
+        if any(lattice.total == 0 for lattice in self.bound_lattices):
+            return self.bound_lattices
+        limits = self._extent_limits()
+        return tuple(
+            build_lattice(int(size), self.lower[:, d], self.upper[:, d], limits[:, d])
+            for d, size in enumerate(self.sizes)
+        )
+
+    def _extent_limits(self) -> IntArray:
+        limits = np.tile(self.sizes, (self.shape[0], 1))
+        for m, level in enumerate(self.memory_levels):
+            smallest = np.array([r.extent_range(level)[0] for r in self.bound_lattices])
+            for d, lattice in enumerate(self.bound_lattices):
+                extents = np.tile(smallest.astype(np.float64), (len(lattice.divisors), 1))
+                extents[:, d] = lattice.divisors
+                fits = self.memory_words(m, extents) <= self.capacity[m]
+                limits[level, d] = lattice.divisors[fits].max(initial=0)
+        return limits
+
+    @cached_property
+    def binding(self) -> BoolArray:
+        """Which memories cannot hold everything at once, bool [memories]."""
+        everything = self.sizes[None].astype(np.float64)
+        return np.array(
+            [self.memory_words(m, everything)[0] > cap for m, cap in enumerate(self.capacity)],
+            dtype=np.bool_,
+        )
+
+    def memory_words(self, memory: int, extents: FloatArray) -> FloatArray:
+        """Words of a memory's tiles for tile extents [batch, dimensions], float64 [batch].
+
+        `memory` counts memories only, outermost first.
+        """
+        words = np.zeros(len(extents))
+        for tensor, stored in zip(self.workload.tensors, self.holds[memory], strict=True):
+            if stored:
+                words += tensor_words(tensor, extents, self.dimensions, self.footprint)
+        return words
+
+    def footprints(self, factors: IntArray) -> FloatArray:
+        """Words that every memory's tiles take.
+
+        Parameters
+        ----------
+        factors : int64 array, shape (batch, levels, dimensions)
+            Iterations.
+
+        Returns
+        -------
+        float64 array, shape (batch, memories)
+            Summed over the tensors a memory holds.
+        """
+        words = np.empty((len(factors), len(self.memory_levels)))
+        extents = np.ones((len(factors), len(self.dimensions)))
+        outer = self.shape[0]
+        for m in reversed(range(len(self.memory_levels))):
+            for level in reversed(range(self.memory_levels[m], outer)):
+                extents *= factors[:, level]
+            outer = self.memory_levels[m]
+            words[:, m] = self.memory_words(m, extents)
+        return words
+
+    def check(self, factors: IntArray, order: IntArray) -> BoolArray:
+        """Tell which mappings of a batch are valid.
+
+        Parameters
+        ----------
+        factors, order : int64 arrays, shape (batch, levels, dimensions)
+            Iterations, and loop orders as permutations of dimension numbers, outermost first;
+            the orders of spatial levels are ignored.
+
+        Returns
+        -------
+        bool array, shape (batch,)
+        """
+        valid = self.check_factors(factors)
+        for rule, level in zip(self.order_rules, self.memory_levels, strict=True):
+            valid &= rule.check(order[:, level])
+        return valid
+
+    def check_factors(self, factors: IntArray) -> BoolArray:
+        """Tell which tilings [batch, levels, dimensions] are valid, loop orders aside."""
+        valid = np.asarray(((factors >= self.lower) & (factors <= self.upper)).all(axis=(1, 2)))
+        for level in self.spatial_levels:
+            valid &= np.prod(factors[:, level], axis=1, dtype=np.float64) <= self.mesh[level]
+        # Products in float64 cannot wrap around; above 2^53 they never equal a size.
+        valid &= (np.prod(factors, axis=1, dtype=np.float64) == self.sizes).all(axis=1)
+        return self._check_capacities(factors, valid)
+
+    def _check_capacities(self, factors: IntArray, valid: BoolArray) -> BoolArray:
+        if not self.binding.any() or not valid.any():
+            return valid
+        rows = np.flatnonzero(valid)
+        chosen = factors if len(rows) == len(factors) else factors[rows]
+        extents = np.ones((len(rows), len(self.dimensions)))
+        outer = self.shape[0]
+        fits = np.ones(len(rows), dtype=np.bool_)
+        for m in np.flatnonzero(self.binding)[::-1]:
+            for level in reversed(range(self.memory_levels[m], outer)):
+                extents *= chosen[:, level]
+            outer = self.memory_levels[m]
+            fits &= self.memory_words(m, extents) <= self.capacity[m]
+        valid[rows] = fits
+        return valid
+
+    def violations(self, mapping: Mapping) -> tuple[str, ...]:
+        """Name every rule that a mapping breaks, with the numbers; empty if it is valid.
+
+        Raises
+        ------
+        MappingError
+            If the mapping does not describe this workload on this architecture.
+        """
+        return explain_violations(self, mapping)
+
+
+def _facts(arch: Architecture, workload: Workload) -> dict[str, object]:
+    dimensions = workload.dimensions
+    check_sizes(workload)
+    memories = arch.memories
+    is_memory = np.array([isinstance(level, Memory) for level in arch.levels])
+    lower, upper = factor_bounds(arch, dimensions, tuple(workload.sizes.values()))
+    return {
+        "dimensions": dimensions,
+        "sizes": np.array(list(workload.sizes.values()), dtype=np.int64),
+        "primes": tuple(prime_factors(size) for size in workload.sizes.values()),
+        "lower": lower,
+        "upper": upper,
+        "allowed": unrollable(arch, dimensions),
+        "mesh": meshes(arch),
+        "memory_levels": np.flatnonzero(is_memory),
+        "spatial_levels": np.flatnonzero(~is_memory),
+        "capacity": np.array([usable_words(m) for m in memories], dtype=np.float64),
+        "holds": np.array([[holds(m, t) for t in workload.tensors] for m in memories]),
+        "coupled": np.array([[d in t.dimensions for d in dimensions] for t in workload.tensors]),
+        "order_rules": tuple(order_rule(m, dimensions) for m in memories),
+    }

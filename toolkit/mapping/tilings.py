@@ -1,0 +1,273 @@
+"""Tilings one by one: all of them, the neighbours of one, and where to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from toolkit.errors import DoesNotFitError, MappingError
+from toolkit.mapping.factors import prime_factors
+from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.space import MapSpace
+
+SPLIT_LIMIT = 1 << 20
+"""Most splits of one dimension that are listed."""
+
+SEARCH_LIMIT = 1 << 22
+"""Most partial tilings that the search for any valid one looks at."""
+
+_Batches = Iterator[IntArray]
+
+
+def enumerate_tilings(space: MapSpace, chunk: int = 1 << 16) -> Iterator[IntArray]:
+    """Yield every valid tiling exactly once, in a fixed order.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Where to look.
+    chunk : int
+        Most tilings per array.
+
+    Yields
+    ------
+    int64 array, shape (b, levels, dimensions), 1 <= b <= chunk
+
+    Raises
+    ------
+    MappingError
+        If `chunk` is not positive, or one dimension alone has more than `SPLIT_LIMIT` splits.
+    """
+    if chunk < 1:
+        raise MappingError(f"{chunk} is not a positive number of tilings", key="chunk")
+    for name, lattice in zip(space.dimensions, space.lattices, strict=True):
+        if lattice.total > SPLIT_LIMIT:
+            raise MappingError(
+                f"{name} = {lattice.size} has {lattice.total} splits over "
+                f"{space.shape[0]} levels, more than the {SPLIT_LIMIT} that can be listed"
+            )
+    tables = [lattice.table() for lattice in space.lattices]
+    return (_tilings(tables, picks) for picks in combine_splits(space, tables, chunk))
+
+
+def combine_splits(
+    space: MapSpace, tables: Sequence[IntArray], chunk: int, effort: int | None = None
+) -> Iterator[IntArray]:
+    """Cross splits of all dimensions, dropping early what no other choice can make valid.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose meshes and capacities count.
+    tables : sequence of int64 arrays, shape (rows, levels)
+        Splits per dimension.
+    chunk : int
+        Most picks per array.
+    effort : int, optional
+        Most partial picks to look at.
+
+    Yields
+    ------
+    int64 array, shape (b, dimensions)
+        Row numbers into the tables that together respect every mesh and capacity.
+
+    Raises
+    ------
+    EffortSpentError
+        If `effort` did not suffice.
+    """
+    if any(len(table) == 0 for table in tables):
+        return iter(())
+    columns = _Columns(space, tables)
+    left = None if effort is None else [effort]
+    picks: _Batches = iter([np.empty((1, 0), dtype=np.int64)])
+    for d, table in enumerate(tables):
+        picks = _extend(picks, len(table), chunk, _partial_check(columns, d + 1), left)
+    return picks
+
+
+def _tilings(tables: Sequence[IntArray], picks: IntArray) -> IntArray:
+    return np.stack([table[picks[:, d]] for d, table in enumerate(tables)], axis=2)
+
+
+def _extend(
+    picks: _Batches,
+    rows: int,
+    chunk: int,
+    check: Callable[[IntArray], BoolArray],
+    effort: list[int] | None,
+) -> _Batches:
+    """Append each row number of the next dimension to each pick; yield what passes `check`."""
+    block = max(chunk, 1 << 14)
+    waiting: list[IntArray] = []
+    for batch in picks:
+        for start in range(0, len(batch) * rows, block):
+            stop = min(start + block, len(batch) * rows)
+            number = np.arange(start, stop, dtype=np.int64)
+            grown = np.column_stack([batch[number // rows], number % rows])
+            if effort is not None:
+                effort[0] -= len(grown)
+                if effort[0] < 0:
+                    raise EffortSpentError
+            waiting.append(grown[check(grown)])
+            if sum(map(len, waiting)) >= chunk:
+                ready = np.concatenate(waiting)
+                whole = len(ready) - len(ready) % chunk
+                yield from np.split(ready[:whole], whole // chunk)
+                waiting = [ready[whole:]]
+    if any(map(len, waiting)):
+        yield np.concatenate(waiting)
+
+
+class EffortSpentError(Exception):
+    """The bounded search ended without an answer."""
+
+
+class _Columns:
+    """Tile extents and spatial factors of every split, and their minima per dimension."""
+
+    def __init__(self, space: MapSpace, tables: Sequence[IntArray]) -> None:
+        self.space = space
+        self.memories = np.flatnonzero(space.binding)
+        levels = space.memory_levels[self.memories]
+        self.extents: list[FloatArray] = []
+        self.spatial: list[FloatArray] = []
+        for table in tables:
+            inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+            self.extents.append(inner[:, levels].astype(np.float64))
+            self.spatial.append(table[:, space.spatial_levels].astype(np.float64))
+        self.smallest = np.stack([e.min(axis=0) for e in self.extents], axis=1)
+        self.narrowest = np.stack([s.min(axis=0) for s in self.spatial], axis=1)
+
+
+def _partial_check(columns: _Columns, decided: int) -> Callable[[IntArray], BoolArray]:
+    """Check picks of the first `decided` dimensions, all others at their smallest."""
+    space = columns.space
+
+    def check(picks: IntArray) -> BoolArray:
+        valid = np.ones(len(picks), dtype=np.bool_)
+        for s, level in enumerate(space.spatial_levels):
+            product = np.full(len(picks), np.prod(columns.narrowest[s, decided:]))
+            for d in range(decided):
+                product *= columns.spatial[d][picks[:, d], s]
+            valid &= product <= space.mesh[level]
+        for i, m in enumerate(columns.memories):
+            extents = np.tile(columns.smallest[i], (len(picks), 1))
+            for d in range(decided):
+                extents[:, d] = columns.extents[d][picks[:, d], i]
+            valid &= space.memory_words(int(m), extents) <= space.capacity[m]
+        return valid
+
+    return check
+
+
+def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
+    """List all valid tilings that differ by one prime factor moved between two levels.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Where to look.
+    factors : int64 array, shape (levels, dimensions)
+        The tiling to leave.
+
+    Returns
+    -------
+    int64 array, shape (n, levels, dimensions)
+        Without repetitions, without `factors` itself; sources outermost first.
+    """
+    moved = []
+    levels, dimensions = space.shape
+    for source in range(levels):
+        for d in range(dimensions):
+            for prime, _ in prime_factors(int(factors[source, d])):
+                if factors[source, d] // prime < space.lower[source, d]:
+                    continue
+                for target in range(levels):
+                    grown = factors[target, d] * prime
+                    if target == source or grown > space.upper[target, d]:
+                        continue
+                    candidate = factors.copy()
+                    candidate[source, d] //= prime
+                    candidate[target, d] = grown
+                    moved.append(candidate)
+    batch = np.array(moved, dtype=np.int64).reshape(-1, levels, dimensions)
+    return batch[space.check_factors(batch)]
+
+
+def start_point(space: MapSpace) -> IntArray:
+    """Return the tiling with all factors as far outside as constraints allow.
+
+    Factors stay on level 0 except for what ``==`` and ``>=`` put elsewhere and for what a
+    ``<=`` pushes to the next level that can take it. Where the result would not be valid,
+    the nearest valid tiling that the bounded search of `first_valid` meets is returned.
+
+    Returns
+    -------
+    int64 array, shape (levels, dimensions)
+
+    Raises
+    ------
+    DoesNotFitError
+        If no valid tiling exists, or none was found among `SEARCH_LIMIT` partial ones.
+    """
+    factors, proven = first_valid(space)
+    if factors is None:
+        reason = "exists" if proven else f"was found among {SEARCH_LIMIT} partial ones"
+        raise DoesNotFitError(
+            f"{space.workload.name} does not fit, because no valid tiling {reason}",
+            source=space.arch.name,
+        )
+    return factors
+
+
+def first_valid(space: MapSpace) -> tuple[IntArray | None, bool]:
+    """Find a valid tiling, trying large outer factors first.
+
+    Only splits matter that no other one of the same dimension undercuts in every tile extent
+    and spatial factor; they are combined depth first, with a limit on the effort.
+
+    Returns
+    -------
+    factors : int64 array, shape (levels, dimensions), or None
+        None if nothing was found.
+    proven : bool
+        Whether None means that no valid tiling exists.
+    """
+    if any(lattice.total == 0 for lattice in space.lattices):
+        return None, True
+    plain = np.stack([lattice.first() for lattice in space.lattices], axis=1)
+    if space.check_factors(plain[None])[0]:
+        return plain, True
+    complete = True
+    tables = []
+    for lattice in space.lattices:
+        table, whole = _smallest_splits(space, lattice)
+        tables.append(table)
+        complete &= whole
+    try:
+        found = next(combine_splits(space, tables, 1, SEARCH_LIMIT), None)
+    except EffortSpentError:
+        return None, False
+    return (None, complete) if found is None else (_tilings(tables, found)[0], True)
+
+
+def _smallest_splits(space: MapSpace, lattice: DimensionLattice) -> tuple[IntArray, bool]:
+    """List the splits that no other one undercuts, and whether that list is complete."""
+    if lattice.total > SPLIT_LIMIT:
+        return lattice.first()[None], False
+    table = lattice.table()
+    inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+    features = np.concatenate(
+        [inner[:, space.memory_levels[space.binding]], table[:, space.spatial_levels]], axis=1
+    )
+    # Stable, so that among equals the split with larger outer factors comes first.
+    waiting = np.argsort(features.astype(np.float64).sum(axis=1), kind="stable")
+    kept: list[int] = []
+    while len(waiting):
+        best = int(waiting[0])
+        kept.append(best)
+        waiting = waiting[(features[waiting] < features[best]).any(axis=1)]
+    return table[sorted(kept)], True
