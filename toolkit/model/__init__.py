@@ -1,1 +1,34 @@
 """What a mapping costs: access counts, latency, energy, for one mapping or a batch."""
+
+from toolkit.model.conventions import (
+    CONVENTIONS,
+    EXACT,
+    FACTORFLOW,
+    Conventions,
+    conventions_named,
+)
+from toolkit.model.cost import BatchCost, MemoryTiming, batch_cost
+from toolkit.model.counts import Accesses
+from toolkit.model.evaluate import Evaluation, evaluate
+from toolkit.model.plan import Plan, make_plan
+from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
+
+__all__ = [
+    "CONVENTIONS",
+    "EXACT",
+    "FACTORFLOW",
+    "Accesses",
+    "BatchCost",
+    "Conventions",
+    "Evaluation",
+    "LevelEnergy",
+    "MemoryTiming",
+    "MemoryUse",
+    "Plan",
+    "PortUse",
+    "TensorAccesses",
+    "batch_cost",
+    "conventions_named",
+    "evaluate",
+    "make_plan",
+]

@@ -9,14 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.compilation import compiled, inlined
-from toolkit.model.compiled_sequential import sequential
-from toolkit.model.compiled_traffic import (
-    fits,
-    orthogonal_product,
-    per_instance,
-    prepare,
-)
-from toolkit.model.kernel_plan import (
+from toolkit.model.compiled_plan import (
     ACTIVE,
     BIAS_READ,
     BUSY,
@@ -54,6 +47,13 @@ from toolkit.model.kernel_plan import (
     KernelPlan,
     Scratch,
 )
+from toolkit.model.compiled_sequential import sequential
+from toolkit.model.compiled_traffic import (
+    fits,
+    orthogonal_product,
+    per_instance,
+    prepare,
+)
 
 
 @inlined
@@ -85,8 +85,8 @@ def count_per_instance(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) 
                 table[child, OUT_WORDS] += entering
             if not plan.switches[BIAS_READ]:
                 visits = revisits * outer_visits(plan, t, supplier, scratch)
-                reads = np.floor(reads * (visits - 1.0) / visits)
-                entering = np.floor(entering * (visits - 1.0) / visits)
+                reads -= reads / visits
+                entering -= entering / visits
         table[supplier, OUT_WORDS] += reads
         if child >= 0:
             table[child, IN_WORDS] += entering
@@ -118,7 +118,7 @@ def count_sequential(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) ->
         x += 1
         if plan.tensors[t, OUTPUT] and not plan.switches[BIAS_READ]:
             visits = revisits * outer_visits(plan, t, level, scratch)
-            reads = np.floor(reads * (visits - 1.0) / visits)
+            reads -= np.ceil(reads / visits)
         table[level, OUT_WORDS] += reads
         if plan.tensors[t, OUTPUT]:
             table[level, IN_WORDS] += writes

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.compilation import inlined
-from toolkit.model.compiled_traffic import (
-    orthogonal_product,
-    scan_memory,
-    swept,
-    window,
-)
-from toolkit.model.kernel_plan import (
+from toolkit.model.compiled_plan import (
     BELOW,
     FACTORS,
     INDICES,
@@ -37,6 +31,12 @@ from toolkit.model.kernel_plan import (
     Ints,
     KernelPlan,
     Scratch,
+)
+from toolkit.model.compiled_traffic import (
+    orthogonal_product,
+    scan_memory,
+    swept,
+    window,
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.compilation import compiled, inlined
-from toolkit.model.kernel_plan import (
+from toolkit.model.compiled_plan import (
     ACTIVE,
     BELOW,
     CHILD,
@@ -53,7 +53,7 @@ from toolkit.model.kernel_plan import (
 def count_terms(scratch: Scratch, count: int) -> float:
     """Count the distinct values of a sum of the first `count` terms in `scratch`.
 
-    Expects strides and extents in ``scratch.vectors[STRIDES]`` and ``scratch.vectors[EXTENTS]``; sorts them.
+    Expects strides and extents in the vectors of that name; sorts them.
     """
     strides, extents, seen = scratch.vectors[STRIDES], scratch.vectors[EXTENTS], scratch.seen
     for i in range(1, count):
@@ -114,6 +114,21 @@ def window(
     scratch: Scratch,
 ) -> float:
     """Distinct values of index `s` of tensor `t`, dimension `grown` being `factor` longer."""
+    return window_words(plan, t, s, extents, grown, factor, plan.switches[OVERESTIMATE], scratch)
+
+
+@inlined
+def window_words(
+    plan: KernelPlan,
+    t: int,
+    s: int,
+    extents: Floats,
+    grown: int,
+    factor: float,
+    overestimate: int,
+    scratch: Scratch,
+) -> float:
+    """Like `window`; includes gaps of two strided terms only if told so."""
     d = plan.sums[t, s, 1]
     x = extents[d] * factor if d == grown else extents[d]
     n = plan.sums[t, s, 0]
@@ -123,10 +138,9 @@ def window(
         return wide_window(plan.sums[t, s], extents, grown, factor, scratch)
     a, d, b = plan.sums[t, s, 2], plan.sums[t, s, 3], plan.sums[t, s, 4]
     y = extents[d] * factor if d == grown else extents[d]
-    span = a * (x - 1.0) + b * (y - 1.0) + 1.0
-    if plan.switches[OVERESTIMATE]:
-        return span
-    return span - (a - 1.0) * (b - 1.0) if x >= b and y >= a else x * y
+    if overestimate:
+        return a * (x - 1.0) + b * (y - 1.0) + 1.0
+    return a * (x - b) + b * y if x >= b and y >= a else x * y
 
 
 @inlined
@@ -176,7 +190,7 @@ def fits(plan: KernelPlan, scratch: Scratch) -> bool:
                         span += scratch.tiles[TILE, m, terms[1 + 2 * k]] - 1.0
                     tile *= span
                 else:
-                    tile *= window(plan, t, s, scratch.tiles[TILE, m], -1, 1.0, scratch)
+                    tile *= window_words(plan, t, s, scratch.tiles[TILE, m], -1, 1.0, 0, scratch)
             words += tile
         if words > usable:
             return False

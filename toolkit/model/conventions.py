@@ -31,7 +31,9 @@ class Conventions:
         factors even if every instance was read for already, and drains as many values as the
         outer memory writes, its own fills included.
     reduction_for_writes : bool
-        Outputs on their way out use ``selective_reduction``; otherwise ``selective_multicast``.
+        Of sequential transfers: outputs written by a memory's own children use
+        ``selective_reduction``; otherwise ``selective_multicast``. Transfers per instance
+        always use the former.
     selective_needs_multicast : bool
         A fanout without multicast (reduction) cannot be selective either.
     charge_bypassing_outermost : bool
@@ -49,7 +51,7 @@ class Conventions:
     flops_count_coefficients : bool
         FLOPs multiply in strides and dilations as if they were dimensions.
     free_drains : bool
-        Draining outputs costs neither energy nor bandwidth.
+        Draining outputs costs the memory they leave neither energy nor bandwidth.
     overestimate_windows : bool
         Windows of two strided dimensions include the gaps between their values.
     """

@@ -20,7 +20,7 @@ class MemoryTiming:
     cycles_per_tile : array
         Cycles of one iteration of the memory's own loops.
     read_drain_cycles, fill_update_cycles : array
-        Busy cycles of the read and the write port over the whole run.
+        Cycles of the run if only the levels inside and the read (write) port limited it.
     stall_cycles : array
         Cycles by which the slower port exceeds the levels inside, over the whole run.
     ideal_bandwidth : dict of str to array

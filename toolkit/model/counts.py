@@ -77,7 +77,10 @@ def _without_first_visits(
         return values
     outer = [m for m in loops.plan.memories if m < transfer.supplier]
     visits = product([loops.orthogonal(tensor, m) for m in outer], traffic.revisits)
-    return loops.xp.floor(values * (visits - 1) / visits)
+    first = values / visits
+    if loops.plan.conventions.transfers == "sequential":
+        first = loops.xp.ceil(first)
+    return values - first
 
 
 def _add_receipt(

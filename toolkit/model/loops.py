@@ -89,7 +89,7 @@ class Loops:
     def orthogonal(self, tensor: TensorPlan, level: int) -> Array:
         """Product of the factors at `level` of dimensions that do not index the tensor.
 
-        On a spatial level only the dimensions it lists count; others may not be unrolled there.
+        Only dimensions that count as `Plan.listed` there.
         """
         listed = self.plan.listed[level]
         row = zip(self.factors[level], tensor.relevant, listed, strict=True)

@@ -74,7 +74,8 @@ class Plan:
     spatial_after : dict of int to tuple of int
         Per memory, the spatial levels up to the next memory.
     listed : tuple of tuple of bool
-        Per level and dimension, whether the level may iterate it.
+        Per level and dimension, whether copies over it count: under sequential transfers
+        spatial levels overlook dimensions they do not list (such mappings are not valid).
     """
 
     arch: Architecture
@@ -111,7 +112,12 @@ def make_plan(
         _tensor_plan(tensor, arch, workload, conventions, memories) for tensor in workload.tensors
     )
     listed = tuple(
-        tuple(isinstance(level, Memory) or d in level.dimensions for d in workload.dimensions)
+        tuple(
+            conventions.transfers == "per_instance"
+            or isinstance(level, Memory)
+            or d in level.dimensions
+            for d in workload.dimensions
+        )
         for level in arch.levels
     )
     return Plan(arch, workload, conventions, bias_read, memories, spatial_after, listed, plans)

@@ -1,1 +1,43 @@
-"""..."""
+"""Finding the best mapping: problems, budgets, strategies, and one function that runs them.
+
+The package is callable: ``toolkit.search(problem)`` is `toolkit.search.registry.search`.
+"""
+
+import sys
+from types import ModuleType
+
+from toolkit.search.evaluator import Evaluator, checked_cost
+from toolkit.search.problem import (
+    OBJECTIVES,
+    Objective,
+    Problem,
+    make_problem,
+    objective_value,
+)
+from toolkit.search.registry import STRATEGIES, Strategy, search
+from toolkit.search.result import Budget, SearchResult, TracePoint
+
+__all__ = [
+    "OBJECTIVES",
+    "STRATEGIES",
+    "Budget",
+    "Evaluator",
+    "Objective",
+    "Problem",
+    "SearchResult",
+    "Strategy",
+    "TracePoint",
+    "checked_cost",
+    "make_problem",
+    "objective_value",
+    "search",
+]
+
+
+class _CallablePackage(ModuleType):
+    # Python binds the name `toolkit.search` to this package whenever a module in it is
+    # imported, so the function of that name is reached through it.
+    __call__ = staticmethod(search)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import IntArray, from_arrays
 from toolkit.model.compiled import cost_batch
+from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.model.cost import batch_cost
-from toolkit.model.kernel_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.search.problem import OBJECTIVES, Problem, objective_value
 from toolkit.search.result import Budget, SearchResult, TracePoint
 
@@ -48,7 +48,7 @@ class Evaluator:
         self.evaluations = 0
         self.best_objective = np.inf
         self.kernel: KernelPlan = kernel_plan(problem.plan)
-        self._scratch: Scratch = make_scratch(problem.plan)
+        self.scratch: Scratch = make_scratch(problem.plan)
         self._on_improvement = on_improvement
         self._start = time.perf_counter()
         self._trace: list[TracePoint] = []
@@ -102,7 +102,7 @@ class Evaluator:
             self.kernel,
             np.ascontiguousarray(factors, dtype=np.int64),
             np.ascontiguousarray(order, dtype=np.int64),
-            self._scratch,
+            self.scratch,
             results,
         )
         values = np.asarray(objective_value(self.problem.objective, *results[:, :3].T))
@@ -169,8 +169,6 @@ def checked_cost(
     RuntimeError
         If the mapping is not valid: a strategy reported what it must not.
     """
-    from toolkit.model.cost import batch_cost
-
     if not problem.space.check(factors[None], order[None])[0]:
         mapping = from_arrays(factors, order, problem.arch, problem.workload)
         reasons = "; ".join(problem.space.violations(mapping))

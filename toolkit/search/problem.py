@@ -72,9 +72,7 @@ class Problem:
     @cached_property
     def plan(self) -> Plan:
         """What the cost model needs to know."""
-        return make_plan(
-            self.arch, self.workload, self.conventions, bias_read=self.bias_read
-        )
+        return make_plan(self.arch, self.workload, self.conventions, bias_read=self.bias_read)
 
 
 def make_problem(

@@ -20,9 +20,7 @@ def random_search(evaluator: Evaluator, seed: int) -> None:
         If the budget has no limit.
     """
     if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
-        raise InputError(
-            "random search needs a limit of evaluations or seconds", key="budget"
-        )
+        raise InputError("random search needs a limit of evaluations or seconds", key="budget")
     rng = np.random.default_rng(seed)
     while not evaluator.exhausted:
         count = min(BATCH, evaluator.remaining_evaluations)

@@ -61,10 +61,10 @@ def distinct_values(
 
 
 def _two_terms(xp: ModuleType, x: Any, y: Any, a: int, b: int, overestimate: bool) -> Any:
-    span = a * (x - 1) + b * (y - 1) + 1
     if overestimate:
-        return span
-    return xp.where((x >= b) & (y >= a), span - (a - 1) * (b - 1), x * y)
+        return a * (x - 1) + b * (y - 1) + 1
+    # The span less its gaps, written so that nothing on the way exceeds the result.
+    return xp.where((x >= b) & (y >= a), a * (x - b) + b * y, x * y)
 
 
 def _many_terms(xp: ModuleType, extents: Sequence[Any], strides: Sequence[int]) -> Any:

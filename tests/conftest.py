@@ -1,0 +1,45 @@
+"""Hypothesis profiles, and the option that names the golden files to check.
+
+``pytest tests --hypothesis-profile thorough`` draws ten times as many examples, anew every time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PACKAGED = tuple(
+    Path(__file__).parent / "data" / name
+    for name in ("golden.jsonl.gz", "golden_settings.jsonl.gz")
+)
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile(
+    "ci",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=SLOW,
+)
+settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=SLOW)
+settings.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden",
+        action="append",
+        metavar="FILE",
+        help="golden cases to check instead of the packaged ones (.jsonl or .jsonl.gz)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "golden_file" in metafunc.fixturenames:
+        given = metafunc.config.getoption("golden")
+        files = [Path(name).resolve() for name in given] if given else PACKAGED
+        metafunc.parametrize("golden_file", files, ids=[path.name for path in files])

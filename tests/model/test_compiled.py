@@ -1,0 +1,90 @@
+"""The compiled model against the batched one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle.strategies import architectures, mappings, workloads
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
+from toolkit.mapping.bounds import usable_words
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.space import MapSpace
+from toolkit.model import EXACT, FACTORFLOW, Conventions, batch_cost, make_plan
+from toolkit.model.compiled import cost, cost_batch
+from toolkit.model.compiled_plan import kernel_plan, make_scratch
+from toolkit.workload.kernel import Workload
+
+many = settings(max_examples=3 * settings().max_examples)
+
+switches = st.fixed_dictionaries(
+    {"free_drains": st.booleans(), "overestimate_windows": st.booleans()}
+)
+
+Batch = tuple[Architecture, Workload, IntArray, IntArray, bool]
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    """Draw up to four mappings of one workload on an architecture with finite memories."""
+    workload = draw(workloads())
+    arch = draw(architectures(workload))
+    pairs = [draw(mappings(arch, workload)) for _ in range(draw(st.integers(1, 4)))]
+    levels = tuple(
+        replace(
+            level,
+            capacity_words=draw(st.one_of(st.none(), st.integers(1, 200))),
+            multiple_buffering=draw(st.sampled_from((1.0, 2.0, 1.5))),
+        )
+        if isinstance(level, Memory)
+        else level
+        for level in arch.levels
+    )
+    factors, order = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+    return replace(arch, levels=levels), workload, factors, order, draw(st.booleans())
+
+
+def compiled_costs(batch: Batch, conventions: Conventions) -> np.ndarray:
+    arch, workload, factors, order, bias_read = batch
+    plan = make_plan(arch, workload, conventions, bias_read=bias_read)
+    results = np.full((len(factors), 4), np.nan)
+    cost_batch(kernel_plan(plan), factors, order, make_scratch(plan), results)
+    return results
+
+
+@pytest.mark.parametrize("base", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@many
+@given(batch=batches(), setting=switches)
+def test_same_costs(base: Conventions, batch: Batch, setting: dict[str, bool]) -> None:
+    arch, workload, factors, order, bias_read = batch
+    conventions = base.with_settings(**setting)
+    plan = make_plan(arch, workload, conventions, bias_read=bias_read)
+    expected = batch_cost(plan, factors.astype(np.float64), order)
+    got = compiled_costs(batch, conventions)
+    np.testing.assert_allclose(got[:, 0], expected.energy_pj, rtol=1e-12)
+    np.testing.assert_allclose(got[:, 1], expected.latency_cycles, rtol=1e-12)
+    np.testing.assert_allclose(got[:, 2], expected.utilization, rtol=1e-12)
+
+
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@given(batch=batches())
+def test_same_fit(conventions: Conventions, batch: Batch) -> None:
+    arch, workload, factors, _, _ = batch
+    words = MapSpace(arch, workload, conventions.window_footprint).footprints(factors)
+    usable = [usable_words(memory) for memory in arch.memories]
+    fits = (words <= usable).all(axis=1)
+    assert compiled_costs(batch, conventions)[:, 3].tolist() == fits.tolist()
+
+
+@given(batches())
+def test_one_mapping_as_in_a_batch(batch: Batch) -> None:
+    arch, workload, factors, order, bias_read = batch
+    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    kernel, scratch = kernel_plan(plan), make_scratch(plan)
+    rows = [cost(kernel, f, o, scratch) for f, o in zip(factors, order, strict=True)]
+    assert rows == [tuple(row) for row in compiled_costs(batch, EXACT)[:, :3].tolist()]

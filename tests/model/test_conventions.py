@@ -1,0 +1,199 @@
+"""Every switch of the conventions in a case where it changes a number."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from toolkit.arch.levels import Compute
+from toolkit.errors import InputError
+from toolkit.model import (
+    CONVENTIONS,
+    EXACT,
+    FACTORFLOW,
+    Conventions,
+    Evaluation,
+    TensorAccesses,
+    conventions_named,
+)
+from toolkit.workload.kernel import Workload
+
+from .nests import Step, accesses, conv, fanout, gemm, memory, run, workload
+
+DRAM = memory("dram")
+BUFFER = memory("buffer")
+
+SCATTER = workload({"p": 2, "r": 3}, "p+r", "r", "p")
+"""``Out[p+r] += W[r] * In[p]``: an output that is a window."""
+
+
+def both(
+    switch: str, value: object, work: Workload, *steps: Step, base: Conventions = EXACT
+) -> tuple[Evaluation, Evaluation]:
+    """Evaluate under `base` and under the same set with one switch turned."""
+    turned = replace(base, **{switch: value})  # type: ignore[arg-type]
+    return run(work, *steps, conventions=base), run(work, *steps, conventions=turned)
+
+
+def compared(
+    pair: tuple[Evaluation, Evaluation], level: str, tensor: str
+) -> tuple[TensorAccesses, TensorAccesses]:
+    """Return the accesses of one tensor at one memory in both evaluations."""
+    return accesses(pair[0], level, tensor), accesses(pair[1], level, tensor)
+
+
+def test_lanes_hold_nothing_between_steps() -> None:
+    """W is one value and four steps n use it, past a buffer that bypasses it.
+
+    The MAC fetches it 4 times; ``sequential`` lets it stay through the DRAM's loop: 1.
+    """
+    steps: tuple[Step, ...] = (DRAM, {"n": 4}), (memory("buffer", "W"), {})
+    exact, turned = compared(both("transfers", "sequential", gemm(1, 1, 4), *steps), "dram", "W")
+    assert (exact.reads, turned.reads) == (4, 1)
+
+
+def test_fills_are_counted_where_they_arrive() -> None:
+    """Two rows m each need the one value of In, and the fanout cannot multicast.
+
+    It is read twice and fills two buffers; ``sequential`` multiplies the 2 reads by 2 rows: 4.
+    """
+    steps: tuple[Step, ...] = (DRAM, {}), (fanout(2, multicast=False), {"m": 2}), (BUFFER, {})
+    pair = both("transfers", "sequential", gemm(2, 1, 1), *steps)
+    assert [a.reads for a in compared(pair, "dram", "In")] == [2, 2]
+    assert [a.fills for a in compared(pair, "buffer", "In")] == [2, 4]
+
+
+def test_outputs_leave_through_the_reduction_network() -> None:
+    """Two instances p hold {0,1,2} and {1,2,3} of ``Out[p+r]``.
+
+    Summed on the way their union leaves, 4 values. FactorFlow asks for selective *multicast*,
+    which is not there: 2 * 3.
+    """
+    mesh = fanout(2, selective_reduction=True)
+    steps: tuple[Step, ...] = (DRAM, {}), (mesh, {"p": 2}), (BUFFER, {"r": 3})
+    pair = both("reduction_for_writes", True, SCATTER, *steps, base=FACTORFLOW)
+    assert [a.updates for a in compared(pair, "dram", "Out")] == [6, 4]
+    assert accesses(run(SCATTER, *steps), "dram", "Out").updates == 4
+
+
+def test_no_selective_multicast_without_multicast() -> None:
+    """Two instances p need {0,1,2} and {1,2,3}: 2 * 3 values one by one, or a union of 4."""
+    mesh = fanout(2, multicast=False, selective_multicast=True)
+    steps: tuple[Step, ...] = (DRAM, {}), (mesh, {"p": 2}), (BUFFER, {"r": 3})
+    pair = both("selective_needs_multicast", False, conv(2, 3, "p+r"), *steps)
+    assert [a.reads for a in compared(pair, "dram", "In")] == [6, 4]
+
+
+def test_a_bypassing_outermost_memory_is_free() -> None:
+    """Only the buffer holds the two values of W.
+
+    FactorFlow charges the DRAM for sending them, as it and the next memory bypass them.
+    """
+    steps: tuple[Step, ...] = (
+        (memory("dram", "W"), {"m": 2}),
+        (memory("glb", "W"), {}),
+        (BUFFER, {}),
+    )
+    exact, turned = both("charge_bypassing_outermost", True, gemm(2, 1, 1), *steps)
+    assert [a.tensor for a in exact.accesses if a.level == "dram"] == ["In", "Out"]
+    assert accesses(turned, "dram", "W").reads == 2
+
+
+def test_windows_keep_what_the_preceding_tile_holds() -> None:
+    """Four outputs of three taps, ``p + 2r``: {0,2,4}, {1,3,5}, {2,4,6}, {3,5,7}.
+
+    Neighbours share nothing: 4 * 3. All four together are {0..7}: 8.
+    """
+    steps: tuple[Step, ...] = (DRAM, {"p": 4}), (BUFFER, {"r": 3})
+    pair = both("pairwise_windows", False, conv(4, 3, "p+2r"), *steps)
+    assert [a.reads for a in compared(pair, "dram", "In")] == [12, 8]
+
+
+def test_strided_footprint() -> None:
+    """``3p + r``, 4 outputs and 2 taps: In is {0,1,3,4,6,7,9,10}, W 2, Out 4: 14 words.
+
+    With unit strides In would be {0..4}: 11, and fit into 13.
+    """
+    steps: tuple[Step, ...] = (memory("dram", words=13), {"p": 4, "r": 2}), (BUFFER, {})
+    exact, turned = both("window_footprint", "stride_blind", conv(4, 2, "3p+r"), *steps)
+    assert (exact.memories[0].words, turned.memories[0].words) == (14, 11)
+    assert exact.violations == ("dram: footprint 14 words > 13 usable",)
+    assert turned.valid
+
+
+def test_leakage_until_the_end() -> None:
+    """The DRAM sends 4 In and 1 W at half a word per cycle: 10 cycles for 4 MACs.
+
+    Buffer and MAC leak 1 pJ per cycle, 10 each; otherwise the buffer for the 4 cycles that
+    itself is busy, and the MAC for one step.
+    """
+    slow = memory("dram", read_bandwidth=0.5)
+    mac = Compute("mac", mac_energy_pj=1.0, leakage_pj_per_cycle=1.0)
+    steps: tuple[Step, ...] = (
+        (slow, {"n": 2}),
+        (memory("buffer", leakage=1.0), {"n": 2}),
+        (mac, {}),
+    )
+    exact, turned = both("leakage_until_end", False, gemm(1, 1, 4), *steps)
+    assert exact.latency_cycles == turned.latency_cycles == 10
+    assert [e.leakage_pj for e in exact.energies] == [0, 10, 10]
+    assert [e.leakage_pj for e in turned.energies] == [0, 4, 1]
+
+
+def test_pe_to_pe_warm_up() -> None:
+    """Four steps, and three hops to the last of four rows: 7 cycles."""
+    steps: tuple[Step, ...] = (DRAM, {"n": 4}), (fanout(4, pe_to_pe=True), {"m": 4})
+    exact, turned = both("pe_to_pe_warm_up", False, gemm(4, 1, 4), *steps)
+    assert (exact.latency_cycles, turned.latency_cycles) == (7, 4)
+
+
+def test_flops_count_strides() -> None:
+    """12 MACs are 24 FLOPs; with stride 2 and dilation 3 multiplied in 144."""
+    steps: tuple[Step, ...] = (DRAM, {"p": 4, "r": 3}), (BUFFER, {})
+    exact, turned = both("flops_count_coefficients", True, conv(4, 3, "2p+3r"), *steps)
+    assert (exact.flops, turned.flops) == (24, 144)
+    assert turned.utilized_flops_per_edp == 6 * exact.utilized_flops_per_edp
+
+
+def test_free_drains() -> None:
+    """Two outputs drain from the buffer at 5 pJ each; the DRAM receives them anyway."""
+    steps: tuple[Step, ...] = (DRAM, {"m": 2}), (memory("buffer", read_pj=5.0), {})
+    exact, turned = both("free_drains", True, gemm(2, 1, 1), *steps)
+    assert [a.drains for a in compared((exact, turned), "buffer", "Out")] == [2, 0]
+    assert [a.updates for a in compared((exact, turned), "dram", "Out")] == [2, 2]
+    assert exact.energy_pj - turned.energy_pj == 10
+
+
+def test_overestimated_windows() -> None:
+    """``3p + r``, two outputs of two taps: {0,1,3,4}, or all of {0..4}."""
+    steps: tuple[Step, ...] = (DRAM, {}), (BUFFER, {"p": 2, "r": 2})
+    pair = both("overestimate_windows", True, conv(2, 2, "3p+r"), *steps)
+    assert [a.reads for a in compared(pair, "dram", "In")] == [4, 5]
+
+
+def test_factorflow_turns_these_switches() -> None:
+    """Each has a case above; the two settings stay off."""
+    differing = {
+        f.name
+        for f in fields(Conventions)
+        if getattr(EXACT, f.name) != getattr(FACTORFLOW, f.name)
+    }
+    assert differing == {
+        "name",
+        "transfers",
+        "reduction_for_writes",
+        "selective_needs_multicast",
+        "charge_bypassing_outermost",
+        "pairwise_windows",
+        "window_footprint",
+        "leakage_until_end",
+        "pe_to_pe_warm_up",
+        "flops_count_coefficients",
+    }
+
+
+def test_conventions_by_name() -> None:
+    assert [conventions_named(name) for name in CONVENTIONS] == [EXACT, FACTORFLOW]
+    with pytest.raises(InputError, match="unknown conventions 'timeloop'; expected one of exact"):
+        conventions_named("timeloop")

@@ -1,0 +1,130 @@
+"""The ``exact`` conventions against a loop nest that is executed value by value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from oracle.simulator import Simulation, simulate
+from oracle.strategies import Case, cases
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Fanout, Memory
+from toolkit.mapping.space import MapSpace
+from toolkit.model import EXACT, BatchCost, batch_cost, make_plan
+
+many = settings(max_examples=3 * settings().max_examples)
+
+KINDS = ("reads", "fills", "updates", "drains")
+
+
+def exact_cost(case: Case) -> BatchCost:
+    arch, workload, factors, order, bias_read = case
+    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    return batch_cost(plan, factors[None].astype(np.float64), order[None])
+
+
+def instances(arch: Architecture, factors: np.ndarray, level: int, *, powered: bool) -> int:
+    """Instances of a level that work, or those that leak."""
+    count = 1
+    for outer, row in zip(arch.levels[:level], factors, strict=False):
+        if isinstance(outer, Fanout):
+            idle = powered and not outer.power_gating
+            count *= outer.mesh if idle else int(row.prod())
+    return count
+
+
+def words(result: Simulation, memory: str) -> tuple[int, int]:
+    """Words that the read and the write port of a memory move."""
+    traffic = result.memories[memory].tensors.values()
+    return sum(t.reads + t.drains for t in traffic), sum(t.fills + t.updates for t in traffic)
+
+
+def warm_up(arch: Architecture, factors: np.ndarray) -> int:
+    hops = zip(arch.levels, factors, strict=True)
+    return sum(int(f.prod()) - 1 for x, f in hops if isinstance(x, Fanout) and x.pe_to_pe)
+
+
+def latency(case: Case, result: Simulation) -> float:
+    """Cycles if all memories and the lanes work at the same time and the slowest decides."""
+    arch, _, factors, _, _ = case
+    slowest = float(result.temporal_steps * arch.compute.cycles)
+    for memory in arch.memories:
+        count = result.memories[memory.name].active_instances
+        out, into = words(result, memory.name)
+        slowest = max(slowest, out / count / memory.read_bandwidth)
+        slowest = max(slowest, into / count / memory.write_bandwidth)
+    return slowest + warm_up(arch, factors)
+
+
+@many
+@given(cases())
+def test_every_access_happens(case: Case) -> None:
+    arch, workload, _, _, _ = case
+    result, cost = simulate(*case), exact_cost(case)
+    expected: dict[object, int] = {}
+    got: dict[object, float] = {}
+    for m, level in enumerate(arch.levels):
+        if not isinstance(level, Memory):
+            continue
+        for t, tensor in enumerate(workload.tensors):
+            for kind in KINDS:
+                key = (level.name, tensor.name, kind)
+                expected[key] = getattr(result.traffic(level.name, tensor.name), kind)
+                got[key] = getattr(cost.accesses[m, t], kind).item()
+        got[level.name] = cost.loops.active[m].item()
+        expected[level.name] = result.memories[level.name].active_instances
+    assert got == expected
+
+
+@given(cases())
+def test_footprints_are_the_values_held(case: Case) -> None:
+    arch, workload, factors, _, _ = case
+    result = simulate(*case)
+    held = [
+        sum(t.occupancy for t in result.memories[memory.name].tensors.values())
+        for memory in arch.memories
+    ]
+    space = MapSpace(arch, workload, EXACT.window_footprint)
+    assert space.footprints(factors[None])[0].tolist() == held
+
+
+@given(cases())
+def test_the_slowest_port_decides(case: Case) -> None:
+    expected = latency(case, simulate(*case))
+    assert exact_cost(case).latency_cycles.item() == pytest.approx(expected, rel=1e-12)
+
+
+@given(cases())
+def test_compute_decides_if_memories_are_fast_enough(case: Case) -> None:
+    arch, workload, factors, order, bias_read = case
+    fast = tuple(
+        replace(level, read_bandwidth=math.inf, write_bandwidth=math.inf)
+        if isinstance(level, Memory)
+        else level
+        for level in arch.levels
+    )
+    cost = exact_cost((replace(arch, levels=fast), workload, factors, order, bias_read))
+    steps = simulate(*case).temporal_steps
+    assert cost.latency_cycles.item() == steps * arch.compute.cycles + warm_up(arch, factors)
+    assert all(timing.stall_cycles.item() == 0 for timing in cost.timing.values())
+
+
+@given(cases())
+def test_energy_is_what_moves_computes_and_leaks(case: Case) -> None:
+    arch, workload, factors, _, _ = case
+    result = simulate(*case)
+    cycles = latency(case, result)
+    expected = workload.macs * arch.compute.mac_energy_pj
+    for i, level in enumerate(arch.levels):
+        if isinstance(level, Fanout):
+            continue
+        powered = instances(arch, factors, i, powered=True)
+        expected += level.leakage_pj_per_cycle * powered * cycles
+        if isinstance(level, Memory):
+            out, into = words(result, level.name)
+            expected += level.read_energy_pj * out + level.write_energy_pj * into
+    assert exact_cost(case).energy_pj.item() == pytest.approx(expected, rel=1e-12)

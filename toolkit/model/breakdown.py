@@ -1,0 +1,182 @@
+"""One mapping's cost taken apart into plain records, every number of which is checked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from toolkit.arch.levels import Memory
+from toolkit.errors import PrecisionError
+from toolkit.mapping.bounds import usable_words
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.space import MapSpace
+from toolkit.model.cost import BatchCost
+from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
+from toolkit.workload.kernel import Workload
+
+EXACT_LIMIT = 2**53
+"""Counts up to here are exact in double precision."""
+
+
+def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
+    """List what every memory moves of every tensor that it holds or is charged for.
+
+    Raises
+    ------
+    PrecisionError
+        If a count exceeds 2^53.
+    """
+    plan, rows = cost.loops.plan, []
+    for (m, t), entry in sorted(cost.accesses.items()):
+        memory, tensor = plan.arch.levels[m], plan.tensors[t]
+        if not isinstance(memory, Memory):
+            continue
+        counts = {
+            kind: _count(cost, getattr(entry, kind), f"{kind} of {tensor.tensor.name}", m)
+            for kind in ("reads", "updates", "fills", "drains")
+        }
+        if m not in tensor.holders and not any(counts.values()):
+            continue
+        energy = memory.read_energy_pj * (counts["reads"] + counts["drains"])
+        energy += memory.write_energy_pj * (counts["updates"] + counts["fills"])
+        instances = _count(cost, cost.loops.active[m], "instances", m)
+        rows.append(
+            TensorAccesses(memory.name, tensor.tensor.name, instances, **counts, energy_pj=energy)
+        )
+    return tuple(rows)
+
+
+def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[MemoryUse, ...]:
+    """Tell how every memory is used; `factors` has shape (levels, dimensions).
+
+    Raises
+    ------
+    PrecisionError
+        If a footprint exceeds 2^53, or a number of cycles or a bandwidth is not finite.
+    """
+    words = space.footprints(factors[None])[0]
+    return tuple(
+        _memory_use(cost, m, memory, words[i])
+        for i, (m, memory) in enumerate(
+            zip(cost.loops.plan.memories, cost.loops.plan.arch.memories, strict=True)
+        )
+    )
+
+
+def _memory_use(cost: BatchCost, m: int, memory: Memory, words: Any) -> MemoryUse:
+    timing, name = cost.timing[m], memory.name
+    instances = cost.loops.active[m]
+    entries = [cost.accesses[m, t] for t in range(len(cost.loops.plan.tensors))]
+    sent = sum(entry.reads + entry.drains for entry in entries)
+    received = sum(entry.updates + entry.fills for entry in entries)
+    ideal = {
+        kind: finite_cost(cost, value, f"the ideal bandwidth of {name}")
+        for kind, value in timing.ideal_bandwidth.items()
+    }
+    usable = usable_words(memory)
+
+    def port(moved: Any, limited: Any, inward: str, outward: str, bandwidth: float) -> PortUse:
+        busy = finite_cost(cost, moved / instances / bandwidth, f"the busy cycles of {name}")
+        cycles = finite_cost(cost, limited, f"the {inward} and {outward} cycles of {name}")
+        return PortUse(busy, cycles, ideal[inward], ideal[outward], float(bandwidth))
+
+    return MemoryUse(
+        name,
+        _count(cost, instances, "instances", m),
+        _count(cost, words, "footprint", m),
+        memory.capacity_words,
+        usable if math.isfinite(usable) else None,
+        finite_cost(cost, timing.stall_cycles, f"the stall cycles of {name}"),
+        port(sent, timing.read_drain_cycles, "read", "drain", memory.read_bandwidth),
+        port(received, timing.fill_update_cycles, "update", "fill", memory.write_bandwidth),
+    )
+
+
+def level_energies(cost: BatchCost) -> tuple[LevelEnergy, ...]:
+    """Divide the energy among the memories and the compute level.
+
+    Raises
+    ------
+    PrecisionError
+        If an energy is not finite.
+    """
+    levels = cost.loops.plan.arch.levels
+    parts = {
+        i: (
+            finite_cost(cost, access, f"the energy of {levels[i].name}"),
+            finite_cost(cost, cost.leakage_pj[i], f"the leakage of {levels[i].name}"),
+        )
+        for i, access in sorted(cost.access_energy_pj.items())
+    }
+    total = energy_sum([access + leakage for access, leakage in parts.values()])
+    return tuple(
+        LevelEnergy(levels[i].name, access, leakage, (access + leakage) / total if total else 0.0)
+        for i, (access, leakage) in parts.items()
+    )
+
+
+def energy_sum(energies_pj: list[float]) -> float:
+    """Add energies and round once; inf if the sum overflows."""
+    try:
+        return math.fsum(energies_pj)
+    except OverflowError:
+        return math.inf
+
+
+def finite_cost(cost: BatchCost, value: Any, what: str) -> float:
+    """Return a cost of the only mapping in a batch.
+
+    Raises
+    ------
+    PrecisionError
+        If it is not finite.
+    """
+    return finite(float(np.asarray(value).reshape(())), what, cost.loops.plan.workload)
+
+
+def finite(number: float, what: str, workload: Workload) -> float:
+    """Return `number`.
+
+    Raises
+    ------
+    PrecisionError
+        If it is not finite.
+    """
+    if not math.isfinite(number):
+        raise PrecisionError(f"{workload.name}: {what} is not a finite number ({number})")
+    return number
+
+
+def check_magnitude(workload: Workload) -> None:
+    """Refuse workloads of which not even the size can be counted exactly.
+
+    Raises
+    ------
+    PrecisionError
+        If the multiply-accumulates or the span of an index exceed 2^53.
+    """
+    if workload.macs > EXACT_LIMIT:
+        raise _inexact("the multiply-accumulates", workload.macs, workload)
+    for tensor in workload.tensors:
+        for index in tensor.indices:
+            reach = sum(t.coefficient * (workload.sizes[t.dimension] - 1) for t in index)
+            # The values of one dimension are its iterations, however far they lie apart.
+            if len(index) > 1 and reach >= EXACT_LIMIT:
+                raise _inexact(f"positions along an axis of {tensor.name}", reach + 1, workload)
+
+
+def _count(cost: BatchCost, value: Any, what: str, level: int) -> int:
+    workload, name = cost.loops.plan.workload, cost.loops.plan.arch.levels[level].name
+    number = finite_cost(cost, value, f"{what} at {name}")
+    # The limit itself may stand for a larger number, rounded, unless it is known to be right.
+    if number > EXACT_LIMIT or (number == EXACT_LIMIT and workload.macs != EXACT_LIMIT):
+        raise _inexact(f"{what} at {name}", int(number), workload)
+    return int(number)
+
+
+def _inexact(what: str, number: int, workload: Workload) -> PrecisionError:
+    return PrecisionError(
+        f"{workload.name}: {what} number {number}, more than the 2^53 that are exact"
+    )

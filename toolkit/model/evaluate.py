@@ -1,0 +1,282 @@
+"""One mapping's cost in full: counts, energy, latency, area, and what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Fanout
+from toolkit.errors import MappingError
+from toolkit.mapping.files import mapping_to_dict
+from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
+from toolkit.mapping.space import MapSpace
+from toolkit.model.breakdown import (
+    check_magnitude,
+    energy_sum,
+    finite,
+    finite_cost,
+    level_energies,
+    memory_uses,
+    tensor_accesses,
+)
+from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.cost import BatchCost, batch_cost
+from toolkit.model.plan import make_plan
+from toolkit.model.tables import (
+    LevelEnergy,
+    MemoryUse,
+    TensorAccesses,
+    plain,
+    table,
+)
+from toolkit.workload.kernel import Workload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one mapping costs; made by `evaluate`.
+
+    Parameters
+    ----------
+    arch, workload, mapping : Architecture, Workload, Mapping
+        What was evaluated.
+    conventions : Conventions
+        How it was counted.
+    bias_read : bool
+        Whether the first visit of an output reads an initial value from outside.
+    energy_pj : float
+        Accesses, multiply-accumulates and leakage: the correctly rounded sum of `energies`.
+    latency_cycles : float
+        Of the whole run.
+    utilization : float
+        Fraction of the instances used, over all spatial levels.
+    area_um2 : float or None
+        Of all physical instances, used or not: every memory and the compute level count once per
+        instance (the product of the meshes of the fanouts outside), the network of a fanout once
+        per instance of what it hangs from. None if no level gives an area; `notes` name the
+        levels that lack one.
+    macs : int
+        Multiply-accumulates.
+    violations : tuple of str
+        Rules of the map space that the mapping breaks; empty if it is valid.
+    bottleneck : str
+        What determines the latency, in words.
+    notes : tuple of str
+        What to keep in mind about these numbers.
+    accesses : tuple of TensorAccesses
+        Per memory and tensor that it holds (or, where the conventions say so, is charged for).
+    memories : tuple of MemoryUse
+        Per memory, outermost first.
+    energies : tuple of LevelEnergy
+        Per memory and for the compute level; fanouts cost no energy.
+    """
+
+    arch: Architecture
+    workload: Workload
+    mapping: Mapping
+    conventions: Conventions
+    bias_read: bool
+    energy_pj: float
+    latency_cycles: float
+    utilization: float
+    area_um2: float | None
+    macs: int
+    violations: tuple[str, ...]
+    bottleneck: str
+    notes: tuple[str, ...]
+    accesses: tuple[TensorAccesses, ...]
+    memories: tuple[MemoryUse, ...]
+    energies: tuple[LevelEnergy, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether the mapping breaks no rule."""
+        return not self.violations
+
+    @property
+    def edp_pj_cycles(self) -> float:
+        """Energy-delay product."""
+        return self.energy_pj * self.latency_cycles
+
+    @property
+    def flops(self) -> int:
+        """Twice the MACs; times all strides and dilations if the conventions count them."""
+        flops = 2 * self.macs
+        if self.conventions.flops_count_coefficients:
+            for tensor in self.workload.tensors:
+                flops *= math.prod(term.coefficient for index in tensor.indices for term in index)
+        return flops
+
+    @property
+    def utilized_flops_per_edp(self) -> float:
+        """FLOPs per pJ·cycle, times the utilization: what FactorFlow maximises (its "Wart").
+
+        Infinite if nothing costs energy. FactorFlow's setting without utilization in the Wart
+        is ``flops / edp_pj_cycles``.
+        """
+        edp = self.edp_pj_cycles
+        return self.flops / edp * self.utilization if edp > 0 else math.inf
+
+    def access_table(self) -> pd.DataFrame:
+        """Tabulate the accesses: a row per memory and tensor it holds.
+
+        All columns but ``instances`` are totals over the instances and the whole run.
+        """
+        return table(self.accesses)
+
+    def level_table(self) -> pd.DataFrame:
+        """Tabulate the memories: space, and how their ports keep up; a row per memory.
+
+        Columns say whether they are per instance or for the whole run. Missing: no limit.
+        """
+        return table(self.memories)
+
+    def energy_table(self) -> pd.DataFrame:
+        """Tabulate energy: a row per memory and one for compute.
+
+        `math.fsum` of ``energy_total_pj`` is `energy_pj`.
+        """
+        return table(self.energies)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write everything as JSON-able data; None stands for unlimited or not given."""
+        return {
+            "arch": self.arch.name,
+            "workload": self.workload.name,
+            "conventions": self.conventions.name,
+            "bias_read": self.bias_read,
+            "mapping": mapping_to_dict(self.mapping),
+            "valid": self.valid,
+            "violations": list(self.violations),
+            "energy_pj": self.energy_pj,
+            "latency_cycles": self.latency_cycles,
+            "edp_pj_cycles": self.edp_pj_cycles,
+            "utilization": self.utilization,
+            "area_um2": self.area_um2,
+            "macs": self.macs,
+            "bottleneck": self.bottleneck,
+            "notes": list(self.notes),
+            "accesses": [plain(record) for record in self.accesses],
+            "memories": [plain(record) for record in self.memories],
+            "energies": [plain(record) for record in self.energies],
+        }
+
+
+def evaluate(
+    mapping: Mapping,
+    arch: Architecture,
+    workload: Workload,
+    *,
+    conventions: Conventions = EXACT,
+    bias_read: bool = False,
+) -> Evaluation:
+    """Work out what a mapping costs and which rules it breaks.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        It may exceed capacities, meshes and constraints (see `Evaluation.violations`), but its
+        factors must multiply to the sizes.
+    arch, workload : Architecture, Workload
+        What runs on what.
+    conventions : Conventions
+        How costs are counted.
+    bias_read : bool
+        Whether the first visit of an output reads an initial value from outside.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not describe `workload` on `arch`.
+    ArchitectureError
+        If no memory holds one of the tensors.
+    PrecisionError
+        If the MACs, a count or the span of an index exceed 2^53, or a cost is not finite.
+    """
+    factors, order = to_arrays(mapping, arch, workload)
+    _check_products(factors, workload)
+    check_magnitude(workload)
+    plan = make_plan(arch, workload, conventions, bias_read=bias_read)
+    space = MapSpace(arch, workload, conventions.window_footprint)
+    area, notes = _area(arch)
+    # What overflows is found by name instead.
+    with np.errstate(all="ignore"):
+        cost = batch_cost(plan, factors[None].astype(np.float64), order[None])
+        accesses = tensor_accesses(cost)
+        memories = memory_uses(cost, space, factors)
+        energies = level_energies(cost)
+    return Evaluation(
+        arch,
+        workload,
+        mapping,
+        conventions,
+        bias_read,
+        finite(energy_sum([entry.energy_pj for entry in energies]), "the energy", workload),
+        finite_cost(cost, cost.latency_cycles, "the latency"),
+        finite_cost(cost, cost.utilization, "the utilization"),
+        area if area is None else finite(area, "the area", workload),
+        workload.macs,
+        space.violations(mapping),
+        _bottleneck(arch, memories, cost),
+        notes,
+        accesses,
+        memories,
+        energies,
+    )
+
+
+def _check_products(factors: IntArray, workload: Workload) -> None:
+    for d, (dimension, size) in enumerate(workload.sizes.items()):
+        product = math.prod(factors[:, d].tolist())
+        if product != size:
+            raise MappingError(
+                f"factors of {dimension} multiply to {product} but {dimension} is {size}",
+                source=workload.name,
+                key=f"factors.{dimension}",
+            )
+
+
+def _area(arch: Architecture) -> tuple[float | None, tuple[str, ...]]:
+    areas, missing, instances = [], [], 1
+    for level in arch.levels:
+        if level.area_um2 is None:
+            missing.append(level.name)
+        else:
+            areas.append(level.area_um2 * instances)
+        if isinstance(level, Fanout):
+            instances *= level.mesh
+    if not areas:
+        return None, ()
+    notes = (f"area_um2 lacks {', '.join(missing)}: no area given",) if missing else ()
+    return sum(areas), notes
+
+
+def _bottleneck(arch: Architecture, memories: tuple[MemoryUse, ...], cost: BatchCost) -> str:
+    """Name the outermost memory that stalls: its port replaces all delays inside it."""
+    stalling = next((memory for memory in memories if memory.stall_cycles > 0), None)
+    if stalling is None:
+        text = f"{arch.compute.name}: no memory stalls"
+    else:
+        read, write = stalling.read_port, stalling.write_port
+        reading = read.limited_cycles >= write.limited_cycles
+        port, name = (read, "read port") if reading else (write, "write port")
+        moved = "reads and drains" if reading else "updates and fills"
+        text = (
+            f"{stalling.level} {name}: {moved} need {port.ideal_bandwidth:.4g} words per cycle "
+            f"and instance, {port.bandwidth:.4g} available"
+        )
+    hops = [
+        f"{level.name} {int(cost.loops.iterations[i][0]) - 1}"
+        for i, level in enumerate(arch.levels)
+        if isinstance(level, Fanout) and level.pe_to_pe and cost.loops.iterations[i][0] > 1
+    ]
+    if hops and cost.loops.plan.conventions.pe_to_pe_warm_up:
+        text += f"; plus warm-up cycles: {', '.join(hops)}"
+    return text

@@ -1,0 +1,310 @@
+"""Compiled moves through the map space: one prime factor to another level, one loop order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from toolkit.compilation import compiled, inlined
+from toolkit.model.compiled import prepared_cost
+from toolkit.model.compiled_plan import MESH, Floats, Ints, KernelPlan, Scratch
+from toolkit.model.compiled_traffic import fits, prepare
+
+EDP, ENERGY, LATENCY, EDP_PER_UTILIZATION = range(4)
+"""Objectives by their position in `toolkit.search.problem.OBJECTIVES`."""
+
+STRICTLY = 1.0 - 1e-12
+"""Values must fall by more than rounding to count as better."""
+
+
+class MoveSpace(NamedTuple):
+    """Moves of a map space as arrays; L levels, D dimensions, N moves.
+
+    Attributes
+    ----------
+    moves : [N, 4]
+        Dimension, prime, level that gives and level that takes.
+    lower, upper : [L, D]
+        Bounds of the factors.
+    spatial : [L]
+        Whether the level unrolls.
+    orders : [L, classes, D]
+        Loop orders of every memory, one per reuse class.
+    order_counts : [L]
+        How many of them there are.
+    """
+
+    moves: Ints
+    lower: Ints
+    upper: Ints
+    spatial: Ints
+    orders: Ints
+    order_counts: Ints
+
+
+class Walker(NamedTuple):
+    """Mappings that a local search works on, and its random state.
+
+    Attributes
+    ----------
+    factors, order : [L, D]
+        The mapping being changed.
+    base_factors, base_order : [L, D]
+        The mapping that kicks start from.
+    best_factors, best_order : [L, D]
+        The best one so far.
+    values : [3]
+        Objective of base, of the best since the present start, and of the best of all.
+    counters : [3]
+        Random state, evaluations, kicks since the last improvement.
+    saved : [D]
+        Room for one loop order.
+    """
+
+    factors: Ints
+    order: Ints
+    base_factors: Ints
+    base_order: Ints
+    best_factors: Ints
+    best_order: Ints
+    values: Floats
+    counters: Ints
+    saved: Ints
+
+
+BASE, LOCAL, BEST = range(3)
+RANDOM, EVALUATIONS, IDLE = range(3)
+
+
+@inlined
+def draw(walker: Walker, below: int) -> int:
+    """Return a pseudorandom integer in [0, below): a 64-bit linear congruence, upper bits."""
+    state = walker.counters[RANDOM] * 6364136223846793005 + 1442695040888963407
+    walker.counters[RANDOM] = state
+    return ((state >> 33) & 0x7FFFFFFF) % below
+
+
+@inlined
+def copy_into(target: Ints, source: Ints) -> None:
+    """Copy a two-dimensional array."""
+    for i in range(source.shape[0]):
+        for k in range(source.shape[1]):
+            target[i, k] = source[i, k]
+
+
+@compiled
+def value(plan: KernelPlan, factors: Ints, order: Ints, objective: int, scratch: Scratch) -> float:
+    """Objective value of a mapping within bounds; inf if a tile does not fit."""
+    prepare(plan, factors, scratch)
+    if not fits(plan, scratch):
+        return np.inf
+    energy, latency, utilization = prepared_cost(plan, order, scratch)
+    if objective == ENERGY:
+        return energy
+    if objective == LATENCY:
+        return latency
+    if objective == EDP:
+        return energy * latency
+    return energy * latency / utilization
+
+
+@inlined
+def can_move(plan: KernelPlan, space: MoveSpace, factors: Ints, k: int) -> bool:
+    """Whether move `k` keeps all factors within bounds and meshes."""
+    d, p = space.moves[k, 0], space.moves[k, 1]
+    s, t = space.moves[k, 2], space.moves[k, 3]
+    given = factors[s, d]
+    if given % p != 0 or given // p < space.lower[s, d]:
+        return False
+    if factors[t, d] * p > space.upper[t, d]:
+        return False
+    if space.spatial[t]:
+        used = p
+        for e in range(factors.shape[1]):
+            used *= factors[t, e]
+        return used <= plan.costs[t, MESH]
+    return True
+
+
+@inlined
+def apply(space: MoveSpace, factors: Ints, k: int) -> None:
+    """Make move `k`."""
+    d, p = space.moves[k, 0], space.moves[k, 1]
+    factors[space.moves[k, 2], d] //= p
+    factors[space.moves[k, 3], d] *= p
+
+
+@inlined
+def undo(space: MoveSpace, factors: Ints, k: int) -> None:
+    """Take move `k` back."""
+    d, p = space.moves[k, 0], space.moves[k, 1]
+    factors[space.moves[k, 2], d] *= p
+    factors[space.moves[k, 3], d] //= p
+
+
+@compiled
+def improve_orders(
+    plan: KernelPlan,
+    space: MoveSpace,
+    walker: Walker,
+    objective: int,
+    current: float,
+    limit: int,
+    scratch: Scratch,
+) -> float:
+    """Give every memory in turn its best loop order; returns the new value."""
+    order, saved = walker.order, walker.saved
+    for level in range(order.shape[0]):
+        running = 0
+        for d in range(order.shape[1]):
+            running += walker.factors[level, d] > 1
+        if running < 2 or space.order_counts[level] < 2:
+            continue
+        for k in range(order.shape[1]):
+            saved[k] = order[level, k]
+        for choice in range(space.order_counts[level]):
+            if walker.counters[EVALUATIONS] >= limit:
+                break
+            for k in range(order.shape[1]):
+                order[level, k] = space.orders[level, choice, k]
+            new = value(plan, walker.factors, order, objective, scratch)
+            walker.counters[EVALUATIONS] += 1
+            if new < current * STRICTLY:
+                current = new
+                for k in range(order.shape[1]):
+                    saved[k] = order[level, k]
+        for k in range(order.shape[1]):
+            order[level, k] = saved[k]
+    return current
+
+
+@compiled
+def improve_factors(
+    plan: KernelPlan,
+    space: MoveSpace,
+    walker: Walker,
+    objective: int,
+    current: float,
+    limit: int,
+    scratch: Scratch,
+) -> float:
+    """Make the best of all single moves, if any is better; returns the new value."""
+    best, move = current * STRICTLY, -1
+    for k in range(space.moves.shape[0]):
+        if walker.counters[EVALUATIONS] >= limit:
+            break
+        if can_move(plan, space, walker.factors, k):
+            apply(space, walker.factors, k)
+            new = value(plan, walker.factors, walker.order, objective, scratch)
+            walker.counters[EVALUATIONS] += 1
+            undo(space, walker.factors, k)
+            if new < best:
+                best, move = new, k
+    if move < 0:
+        return current
+    apply(space, walker.factors, move)
+    return best
+
+
+@compiled
+def descend(
+    plan: KernelPlan,
+    space: MoveSpace,
+    walker: Walker,
+    objective: int,
+    limit: int,
+    scratch: Scratch,
+) -> float:
+    """Improve orders and factors in turn until neither helps; returns the value reached."""
+    if walker.counters[EVALUATIONS] >= limit:
+        return np.inf
+    current = value(plan, walker.factors, walker.order, objective, scratch)
+    walker.counters[EVALUATIONS] += 1
+    while True:
+        current = improve_orders(plan, space, walker, objective, current, limit, scratch)
+        moved = improve_factors(plan, space, walker, objective, current, limit, scratch)
+        if moved >= current:
+            return current
+        current = moved
+
+
+@compiled
+def kick(
+    plan: KernelPlan, space: MoveSpace, walker: Walker, strength: int, scratch: Scratch
+) -> None:
+    """Make a few random moves that fit and redraw one loop order."""
+    for _ in range(2 + draw(walker, strength)):
+        for _ in range(64):
+            k = draw(walker, space.moves.shape[0])
+            if can_move(plan, space, walker.factors, k):
+                apply(space, walker.factors, k)
+                prepare(plan, walker.factors, scratch)
+                if not fits(plan, scratch):
+                    undo(space, walker.factors, k)
+                break
+    level = draw(walker, walker.order.shape[0])
+    if space.order_counts[level] > 1:
+        choice = draw(walker, space.order_counts[level])
+        for k in range(walker.order.shape[1]):
+            walker.order[level, k] = space.orders[level, choice, k]
+
+
+@inlined
+def settle(walker: Walker, reached: float, slack: float) -> bool:
+    """Keep what a descent reached where it is good enough; returns whether it is the best."""
+    if reached <= walker.values[BASE] * (1.0 + slack):
+        walker.values[BASE] = reached
+        copy_into(walker.base_factors, walker.factors)
+        copy_into(walker.base_order, walker.order)
+    if reached < walker.values[LOCAL] * STRICTLY:
+        walker.values[LOCAL] = reached
+        walker.counters[IDLE] = 0
+    if reached >= walker.values[BEST] * STRICTLY:
+        return False
+    walker.values[BEST] = reached
+    copy_into(walker.best_factors, walker.factors)
+    copy_into(walker.best_order, walker.order)
+    return True
+
+
+@compiled
+def begin(
+    plan: KernelPlan,
+    space: MoveSpace,
+    walker: Walker,
+    objective: int,
+    limit: int,
+    scratch: Scratch,
+) -> bool:
+    """Descend from the walker's mapping as a new start; returns whether it is the best."""
+    walker.values[BASE] = np.inf
+    walker.values[LOCAL] = np.inf
+    reached = descend(plan, space, walker, objective, limit, scratch)
+    walker.counters[IDLE] = 0
+    return settle(walker, reached, 0.0)
+
+
+@compiled
+def kick_and_descend(
+    plan: KernelPlan,
+    space: MoveSpace,
+    walker: Walker,
+    objective: int,
+    limit: int,
+    kicks: int,
+    strength: int,
+    slack: float,
+    scratch: Scratch,
+) -> bool:
+    """Kick and descend up to `kicks` times; stops early at a new best and says so."""
+    for _ in range(kicks):
+        if walker.counters[EVALUATIONS] >= limit:
+            return False
+        copy_into(walker.factors, walker.base_factors)
+        copy_into(walker.order, walker.base_order)
+        kick(plan, space, walker, strength, scratch)
+        walker.counters[IDLE] += 1
+        if settle(walker, descend(plan, space, walker, objective, limit, scratch), slack):
+            return True
+    return False

@@ -1,0 +1,122 @@
+"""FactorFlow's greedy mapper, at the speed of the compiled cost model.
+
+The three steps of FactorFlow (Ronzani and Silvano, ASP-DAC 2025; reference section 4) are here
+in another order of loops. Its step 1 walks through loop orders and restarts from past
+solutions; here every descent alternates between the best order of each memory and the best of
+all moves of one prime factor (its step 3), and a kicked copy of a past solution is where the
+next descent starts. Its step 2, filling fanouts first, gives some of the starts; the others
+are random, because where FactorFlow ends above the optimum it is for want of another start.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.sampling import sample
+from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import start_point
+from toolkit.search.compiled_moves import (
+    BEST,
+    EVALUATIONS,
+    IDLE,
+    Walker,
+    begin,
+    kick_and_descend,
+)
+from toolkit.search.evaluator import Evaluator
+from toolkit.search.moves import first_orders, make_walker, move_space
+
+RANDOM_STARTS = 10
+MOVES_PER_START = 10
+"""Random starts: so many, and one more for so many moves, since larger spaces have more optima."""
+PATIENCE = 60
+"""Kicks without improvement after which a start is given up."""
+LAST_PATIENCE = 240
+"""The same for the best mapping of all, from which the search sets out once more."""
+STRENGTH = 5
+"""A kick makes at least two random moves, and fewer than two plus this."""
+SLACK = 0.01
+"""How much worse than its base a descent may end and still be the next base."""
+STRIDE = 16
+"""Kicks between two looks at the clock."""
+
+
+def greedy(evaluator: Evaluator, seed: int) -> None:
+    """Descend from several starts, kick and descend again until nothing improves."""
+    space = evaluator.problem.space
+    moves, scratch = move_space(space), evaluator.scratch
+    walker = make_walker(space, seed)
+    objective = evaluator.objective_number
+    limit = evaluator.remaining_evaluations
+    starts = _starts(
+        space, first_orders(moves), RANDOM_STARTS + len(moves.moves) // MOVES_PER_START, seed
+    )
+    for factors, order in [*starts, (None, None)]:
+        last = factors is None
+        walker.factors[:] = walker.best_factors if factors is None else factors
+        walker.order[:] = walker.best_order if order is None else order
+        begin(evaluator.kernel, moves, walker, objective, limit, scratch)
+        _report(evaluator, walker)
+        while walker.counters[IDLE] < PATIENCE * (4 if last else 1):
+            if evaluator.exhausted or len(moves.moves) == 0:
+                break
+            kick_and_descend(
+                evaluator.kernel,
+                moves,
+                walker,
+                objective,
+                limit,
+                STRIDE,
+                STRENGTH,
+                SLACK,
+                scratch,
+            )
+            _report(evaluator, walker)
+        if evaluator.exhausted:
+            break
+
+
+def _report(evaluator: Evaluator, walker: Walker) -> None:
+    evaluator.spend(int(walker.counters[EVALUATIONS]) - evaluator.evaluations)
+    evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
+
+
+def _starts(
+    space: MapSpace, order: IntArray, count: int, seed: int
+) -> list[tuple[IntArray, IntArray]]:
+    """Everything outermost, fanouts filled first, and random valid mappings."""
+    outermost = start_point(space)
+    starts = [(outermost, order), (fill_fanouts(space, outermost), order)]
+    try:
+        factors, orders = sample(space, count, np.random.default_rng(seed))
+    except DoesNotFitError:
+        return starts
+    return [*starts, *zip(factors, orders, strict=True)]
+
+
+def fill_fanouts(space: MapSpace, factors: IntArray) -> IntArray:
+    """Move prime factors from the outermost level to spatial levels, largest products first.
+
+    Returns
+    -------
+    int64 array, shape (levels, dimensions)
+        The mapping with fuller fanouts; moves that do not fit are left out.
+    """
+    filled = factors.copy()
+    for level in space.spatial_levels:
+        for d in np.flatnonzero(space.allowed[level]):
+            room = int(space.mesh[level] // np.prod(filled[level]))
+            room = min(room, int(space.upper[level, d] // filled[level, d]))
+            given = filled[0, d] // max(int(space.lower[0, d]), 1)
+            for part in range(min(room, int(given)), 1, -1):
+                if filled[0, d] % part:
+                    continue
+                moved = filled.copy()
+                moved[0, d] //= part
+                moved[level, d] *= part
+                if space.check_factors(moved[None])[0]:
+                    filled = moved
+                    break
+    return filled
