@@ -1,1 +1,187 @@
-"""..."""
+"""Maps DNN layers on spatial accelerators: workloads, architectures, cost model, search.
+
+Everything below is loaded when it is first used, so that importing the package costs nothing.
+
+Examples
+--------
+>>> import toolkit
+>>> arch, workload = toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2)
+>>> problem = toolkit.make_problem(arch, workload)
+>>> result = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=100))
+>>> result.evaluations
+100
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "toolkit.arch": (
+        "Architecture",
+        "Compute",
+        "FactorConstraint",
+        "Fanout",
+        "Memory",
+        "arch_names",
+        "arch_to_yaml",
+        "check_bypasses",
+        "load_arch",
+    ),
+    "toolkit.errors": ("InputError", "ToolkitError"),
+    "toolkit.mapping": (
+        "LevelMapping",
+        "MapSpace",
+        "Mapping",
+        "fit",
+        "read_mapping",
+        "render",
+        "sample",
+        "space_size",
+        "write_mapping",
+    ),
+    "toolkit.model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "Conventions"),
+    "toolkit.model.evaluate": ("Evaluation", "evaluate"),
+    "toolkit.search": (
+        "OBJECTIVES",
+        "STRATEGIES",
+        "Budget",
+        "Problem",
+        "SearchResult",
+        "TracePoint",
+        "make_problem",
+    ),
+    "toolkit.workload": (
+        "Tensor",
+        "Term",
+        "Workload",
+        "batched_gemm",
+        "conv1d",
+        "conv2d",
+        "depthwise_conv2d",
+        "gemm",
+        "grouped_conv2d",
+        "load_workload",
+        "transposed_conv2d",
+        "workload_names",
+        "workload_to_yaml",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+# The package of strategies can itself be called: `toolkit.search(problem)`.
+_MODULES = ("errors", "search")
+
+__all__ = [
+    "CONVENTIONS",
+    "EXACT",
+    "FACTORFLOW",
+    "OBJECTIVES",
+    "STRATEGIES",
+    "Architecture",
+    "Budget",
+    "Compute",
+    "Conventions",
+    "Evaluation",
+    "FactorConstraint",
+    "Fanout",
+    "InputError",
+    "LevelMapping",
+    "MapSpace",
+    "Mapping",
+    "Memory",
+    "Problem",
+    "SearchResult",
+    "Tensor",
+    "Term",
+    "ToolkitError",
+    "TracePoint",
+    "Workload",
+    "__version__",
+    "arch_names",
+    "arch_to_yaml",
+    "batched_gemm",
+    "check_bypasses",
+    "conv1d",
+    "conv2d",
+    "depthwise_conv2d",
+    "errors",
+    "evaluate",
+    "fit",
+    "gemm",
+    "grouped_conv2d",
+    "load_arch",
+    "load_workload",
+    "make_problem",
+    "read_mapping",
+    "render",
+    "sample",
+    "search",
+    "space_size",
+    "transposed_conv2d",
+    "workload_names",
+    "workload_to_yaml",
+    "write_mapping",
+]
+
+if TYPE_CHECKING:
+    from toolkit import errors
+    from toolkit.arch import (
+        Architecture,
+        Compute,
+        FactorConstraint,
+        Fanout,
+        Memory,
+        arch_names,
+        arch_to_yaml,
+        check_bypasses,
+        load_arch,
+    )
+    from toolkit.errors import InputError, ToolkitError
+    from toolkit.mapping import (
+        LevelMapping,
+        Mapping,
+        MapSpace,
+        fit,
+        read_mapping,
+        render,
+        sample,
+        space_size,
+        write_mapping,
+    )
+    from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, Conventions
+    from toolkit.model.evaluate import Evaluation, evaluate
+    from toolkit.search.problem import OBJECTIVES, Problem, make_problem
+    from toolkit.search.registry import STRATEGIES, search
+    from toolkit.search.result import Budget, SearchResult, TracePoint
+    from toolkit.workload import (
+        Tensor,
+        Term,
+        Workload,
+        batched_gemm,
+        conv1d,
+        conv2d,
+        depthwise_conv2d,
+        gemm,
+        grouped_conv2d,
+        load_workload,
+        transposed_conv2d,
+        workload_names,
+        workload_to_yaml,
+    )
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"toolkit.{name}")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -107,7 +107,7 @@ def batch_cost(plan: Plan, factors: Any, order: Any) -> BatchCost:
 
 
 def _access_energy(loops: Loops, accesses: AccessTable, m: int) -> Array:
-    memory = _memory(loops, m)
+    memory = loops.plan.memory(m)
     zero = loops.one - loops.one
     reads, writes = zero, zero
     for t in range(len(loops.plan.tensors)):
@@ -115,13 +115,6 @@ def _access_energy(loops: Loops, accesses: AccessTable, m: int) -> Array:
         reads = reads + entry.reads + entry.drains
         writes = writes + entry.fills + entry.updates
     return memory.read_energy_pj * reads + memory.write_energy_pj * writes
-
-
-def _memory(loops: Loops, m: int) -> Memory:
-    level = loops.plan.arch.levels[m]
-    if not isinstance(level, Memory):
-        raise TypeError(f"level {m} is not a memory")
-    return level
 
 
 def _timing(loops: Loops, accesses: AccessTable) -> dict[int, MemoryTiming]:
@@ -137,7 +130,7 @@ def _port_timing(
     loops: Loops, m: int, entries: list[Accesses], cycles: Array
 ) -> tuple[MemoryTiming, Array]:
     """Time the two ports of a memory; also returns its cycles per tile for the level outside."""
-    xp, memory = loops.xp, _memory(loops, m)
+    xp, memory = loops.xp, loops.plan.memory(m)
     moved = {
         "read": sum(entry.reads for entry in entries),
         "update": sum(entry.updates for entry in entries),

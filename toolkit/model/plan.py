@@ -92,6 +92,10 @@ class Plan:
         """Level number of the last memory before the compute level."""
         return self.memories[-1]
 
+    def memory(self, level: int) -> Memory:
+        """Return the memory at a level number."""
+        return _memory(self.arch, level)
+
 
 def make_plan(
     arch: Architecture, workload: Workload, conventions: Conventions, *, bias_read: bool = False

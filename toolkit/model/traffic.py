@@ -173,7 +173,7 @@ def _sliding_sums(
     have spent it on stationarity.
     """
     free = nest.found
-    if not loops.plan.arch.levels[reuse_of].multiple_reuses:  # type: ignore[union-attr]
+    if not loops.plan.memory(reuse_of).multiple_reuses:
         free = free & ~nest.skipped
     masks: list[Array | None] = []
     for terms in tensor.sums:
@@ -275,7 +275,7 @@ def _unshared(loops: Loops, tensor: TensorPlan, flags: Sequence[SpatialFlags]) -
 
 def _idle(loops: Loops, tensor: TensorPlan, memory: int, supplier: int) -> Array:
     """Whether no loop of `memory` moves the tile (with a single reuse: no loop at all)."""
-    if loops.plan.arch.levels[supplier].multiple_reuses:  # type: ignore[union-attr]
+    if loops.plan.memory(supplier).multiple_reuses:
         return loops.relevant(tensor, memory) == 1
     return loops.iterations[memory] == 1
 

@@ -1,0 +1,312 @@
+"""The `toolkit` command: it parses, calls the API and prints.
+
+Exit statuses: 0 done, 1 output closed early, 2 wrong input (one message on standard error and
+nothing on standard output), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+import toolkit
+from toolkit.errors import ToolkitError
+
+OUTPUT_CLOSED = 1
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="toolkit",
+    help="Map DNN layers on spatial accelerators: energy, latency and the loop nest behind them.",
+    epilog="Every command takes --json and has its own --help with examples.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class ListKind(StrEnum):
+    """What `toolkit list` can list."""
+
+    archs = "archs"
+    workloads = "workloads"
+    strategies = "strategies"
+    conventions = "conventions"
+
+
+class ShowKind(StrEnum):
+    """What `toolkit show` can show."""
+
+    arch = "arch"
+    workload = "workload"
+
+
+_Arch = Annotated[
+    str, typer.Argument(metavar="ARCH", help="A name (see: toolkit list archs) or a YAML file.")
+]
+_WorkloadWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="A name (see: toolkit list workloads), a specification such as "
+        "gemm:M=128,K=768,N=512, a YAML file, or three integers M K N.",
+    ),
+]
+_ConventionsName = Annotated[
+    str,
+    typer.Option(
+        "--conventions", metavar="NAME", help="How costs are counted: exact or factorflow."
+    ),
+]
+_Pad = Annotated[
+    list[str],
+    typer.Option(
+        "--pad",
+        metavar="DIM",
+        help="Round this dimension up where a constraint does not divide it; "
+        "repeat for several, or say all.",
+    ),
+]
+_BiasRead = Annotated[
+    bool, typer.Option("--bias-read", help="Outputs start from an initial value that is read.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(toolkit.__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command(
+    "map",
+    help="Search for the best mapping of a workload on an architecture.",
+    epilog="Examples:\n\n"
+    "toolkit map eyeriss bert-large/KQV\n\n"
+    "toolkit map simba 128 768 512 --objective latency\n\n"
+    "toolkit map eyeriss-conv conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2 --save best.yaml\n\n"
+    "toolkit map gemmini gemm:M=100,K=100,N=100 --pad all --strategy random "
+    "--evaluations 100000 --json",
+)
+def map_workload(
+    arch: _Arch,
+    workload: _WorkloadWords,
+    strategy: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="How to search; see: toolkit list strategies."),
+    ] = "greedy",
+    objective: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="What to minimise: edp, energy, latency or edp_per_utilization."
+        ),
+    ] = "edp",
+    conventions: _ConventionsName = "exact",
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
+    evaluations: Annotated[
+        int | None,
+        typer.Option(min=1, max=10**18, help="Most mappings to cost.", show_default=False),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Longest time to search.", show_default=False)
+    ] = None,
+    pad: _Pad = [],  # noqa: B006 - typer copies it
+    bias_read: _BiasRead = False,
+    save: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Search, save, print."""
+    from toolkit.cli_input import check_writable, read_problem
+    from toolkit.cli_output import print_json, print_report, result_record, result_report
+    from toolkit.cli_progress import watched
+
+    if save is not None:
+        check_writable(save)
+    budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
+    with watched(problem, strategy) as on_improvement:
+        result = toolkit.search(
+            problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
+        )
+    evaluation = _evaluate(result.mapping, problem)
+    output = result_record(result, evaluation) if json else result_report(result, evaluation)
+    if save is not None:
+        toolkit.write_mapping(save, result.mapping)
+    if isinstance(output, dict):
+        print_json(output)
+    else:
+        print_report(output)
+
+
+@app.command(
+    "evaluate",
+    help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE).",
+    epilog="Examples:\n\n"
+    "toolkit evaluate eyeriss bert-large/KQV best.yaml\n\n"
+    "toolkit evaluate simba 128 768 512 best.json --conventions factorflow --json",
+)
+def evaluate_mapping(
+    arch: _Arch,
+    workload: _WorkloadWords,
+    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="A mapping as YAML or JSON.")],
+    conventions: _ConventionsName = "exact",
+    pad: _Pad = [],  # noqa: B006 - typer copies it
+    bias_read: _BiasRead = False,
+    json: _Json = False,
+) -> None:
+    """Read, evaluate, print."""
+    from toolkit.cli_input import read_problem, read_valid_mapping
+    from toolkit.cli_output import (
+        evaluation_record,
+        evaluation_report,
+        print_json,
+        print_report,
+    )
+
+    problem = read_problem(arch, workload, "edp", conventions, pad, bias_read)
+    evaluation = _evaluate(read_valid_mapping(mapping, problem), problem)
+    if json:
+        print_json(evaluation_record(problem, evaluation))
+    else:
+        print_report(evaluation_report(problem, evaluation))
+
+
+@app.command(
+    "space",
+    help="Measure the map space: all valid mappings of a workload on an architecture.",
+    epilog="Examples:\n\n"
+    "toolkit space eyeriss bert-large/KQV\n\n"
+    "toolkit space gemmini-conv resnet18/L6 --json",
+)
+def measure_space(
+    arch: _Arch,
+    workload: _WorkloadWords,
+    conventions: _ConventionsName = "exact",
+    pad: _Pad = [],  # noqa: B006 - typer copies it
+    json: _Json = False,
+) -> None:
+    """Count, print."""
+    from toolkit.cli_input import read_problem
+    from toolkit.cli_output import print_json, print_report, space_record, space_report
+
+    problem = read_problem(arch, workload, "edp", conventions, pad, False)
+    size = toolkit.space_size(problem.space)
+    if json:
+        print_json(space_record(problem, size))
+    else:
+        print_report(space_report(problem, size))
+
+
+@app.command(
+    "list",
+    help="List what has a name.",
+    epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
+)
+def list_names(
+    kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: _Json = False
+) -> None:
+    """Look up, print."""
+    from toolkit.cli_listing import listing, listing_text
+    from toolkit.cli_output import print_json, print_text
+
+    entries = listing(kind.value)
+    if json:
+        print_json({kind.value: entries})
+    else:
+        print_text(listing_text(kind.value, entries))
+
+
+@app.command(
+    "show",
+    help="Print an architecture or a workload as YAML, ready to be copied and changed.",
+    epilog="Examples:\n\n"
+    "toolkit show arch eyeriss > mine.yaml\n\n"
+    "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
+)
+def show_definition(
+    kind: Annotated[ShowKind, typer.Argument(help="What to show.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")],
+    json: _Json = False,
+) -> None:
+    """Load, print."""
+    from toolkit.cli_listing import definition
+    from toolkit.cli_output import print_json, print_text
+    from toolkit.yaml_files import parse_yaml
+
+    text = definition(kind.value, name)
+    if json:
+        print_json({kind.value: parse_yaml(text.encode(), source=name)})
+    else:
+        print_text(text)
+
+
+def _evaluate(mapping: toolkit.Mapping, problem: toolkit.Problem) -> toolkit.Evaluation:
+    return toolkit.evaluate(
+        mapping,
+        problem.arch,
+        problem.workload,
+        conventions=problem.conventions,
+        bias_read=problem.bias_read,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``toolkit``; those of this process by default.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    status = _run(None if arguments is None else list(arguments))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What is still buffered has no reader; Python's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status or OUTPUT_CLOSED
+    return status
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        app(args=arguments, prog_name="toolkit")
+    except SystemExit as exit_:
+        if exit_.code == INTERRUPTED:
+            print("toolkit: interrupted", file=sys.stderr)
+        return exit_.code if isinstance(exit_.code, int) else 0
+    except ToolkitError as error:
+        print(f"toolkit: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    return 0

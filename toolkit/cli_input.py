@@ -1,0 +1,118 @@
+"""From the words of a command line to problems and mappings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
+from pathlib import Path
+
+import toolkit
+from toolkit.errors import InputError, MappingError, WorkloadError
+from toolkit.mapping.files import mapping_from_dict
+from toolkit.model.conventions import conventions_named
+from toolkit.yaml_files import describe, read_yaml
+
+
+def read_problem(
+    arch: str,
+    workload: Sequence[str],
+    objective: str,
+    conventions: str,
+    pad: Sequence[str],
+    bias_read: bool,
+) -> toolkit.Problem:
+    """State the problem that the arguments of a command describe.
+
+    Parameters
+    ----------
+    arch, objective, conventions : str
+        As the user gave them.
+    workload : sequence of str
+        One word that `toolkit.load_workload` takes, or the sizes M, K and N of a GEMM.
+    pad : sequence of str
+        Dimensions that may grow; ``all`` among them means all.
+    bias_read : bool
+        Whether outputs start from an initial value.
+
+    Raises
+    ------
+    InputError
+        If anything of it is unknown, malformed or does not fit.
+    """
+    named = conventions_named(conventions)
+    loaded_arch = toolkit.load_arch(arch)
+    loaded_workload = read_workload_words(workload)
+    toolkit.check_bypasses(loaded_arch, loaded_workload)
+    return toolkit.make_problem(
+        loaded_arch,
+        loaded_workload,
+        objective=objective,
+        conventions=named,
+        bias_read=bias_read,
+        pad="all" if "all" in pad else tuple(pad),
+    )
+
+
+def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
+    """Read a workload from one word, or from the three sizes M, K and N of a GEMM.
+
+    Raises
+    ------
+    WorkloadError
+        If the words are neither, or name no usable workload.
+    """
+    if len(words) == 3:
+        m, k, n = words
+        return toolkit.load_workload(f"gemm:M={m},K={k},N={n}")
+    if len(words) != 1:
+        raise WorkloadError(
+            f"expected one name, specification or file, or three integers M K N, "
+            f"got {len(words)} words: {describe(' '.join(words))}",
+            source="WORKLOAD",
+        )
+    return toolkit.load_workload(words[0])
+
+
+def read_valid_mapping(path: str, problem: toolkit.Problem) -> toolkit.Mapping:
+    """Read a mapping from its own file or from the JSON object that ``toolkit map`` prints.
+
+    Raises
+    ------
+    MappingError
+        If the file holds no mapping of the problem, or one that breaks rules: all of them.
+    """
+    data = read_yaml(path, error=MappingError)
+    if isinstance(data, MappingABC) and "mapping" in data and "levels" not in data:
+        data = data["mapping"]
+    mapping = mapping_from_dict(data, problem.arch, problem.workload, source=path)
+    violations = problem.space.violations(mapping)
+    if violations:
+        raise MappingError(
+            f"not a valid mapping of {problem.workload.name} on {problem.arch.name}: "
+            + "; ".join(violations),
+            source=path,
+        )
+    return mapping
+
+
+def check_writable(path: str) -> None:
+    """Refuse a file that cannot be written, before a long search rather than after it.
+
+    Raises
+    ------
+    InputError
+        If the path is a folder, lies in no folder, or may not be written.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise InputError(f"{describe(path)} is a folder; expected a file", source="--save")
+        if not target.parent.is_dir():
+            raise InputError(f"{describe(path)} lies in no folder", source="--save")
+        writable = os.access(target if target.exists() else target.parent, os.W_OK)
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(f"{describe(path)}: {reason}", source="--save") from None
+    if not writable:
+        raise InputError(f"{describe(path)} may not be written", source="--save")

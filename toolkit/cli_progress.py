@@ -1,0 +1,66 @@
+"""What a long search shows on a terminal while it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import toolkit
+from toolkit import compilation
+
+REFRESH_SECONDS = 0.1
+
+_UNITS = {"energy": ("pJ", 1.0), "latency": ("cycles", 1.0)}
+
+
+@contextmanager
+def watched(
+    problem: toolkit.Problem, strategy: str
+) -> Iterator[Callable[[toolkit.TracePoint], None] | None]:
+    """Show progress on standard error while the block runs, if that is a terminal.
+
+    Yields
+    ------
+    callable or None
+        What a search calls with every new best.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    if not compiled_before():
+        console.print(
+            "First run on this machine: the cost model is compiled once, "
+            "which takes about half a minute."
+        )
+    with console.status(f"{strategy}: no valid mapping yet") as status:
+        shown = -REFRESH_SECONDS
+
+        def show(point: toolkit.TracePoint) -> None:
+            nonlocal shown
+            if point.seconds - shown >= REFRESH_SECONDS:
+                shown = point.seconds
+                status.update(f"{strategy}: {describe_point(point, problem.objective)}")
+
+        yield show
+
+
+def describe_point(point: toolkit.TracePoint, objective: str) -> str:
+    """Write one improvement as a line.
+
+    Examples
+    --------
+    >>> describe_point(toolkit.TracePoint(1200, 0.5, 3e12), "edp")
+    'edp 3 J·cycle after 1,200 evaluations, 0.5 s'
+    """
+    unit, scale = _UNITS.get(objective, ("J·cycle", 1e-12))
+    value = f"{objective} {point.objective * scale:.6g} {unit}"
+    return f"{value} after {point.evaluations:,} evaluations, {point.seconds:.1f} s"
+
+
+def compiled_before() -> bool:
+    """Whether compiled functions of this version of the package lie on the disk."""
+    return next(compilation._cache_folder().rglob("*.nbc"), None) is not None
