@@ -11,6 +11,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace
+from toolkit.model.breakdown import check_magnitude
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
 from toolkit.workload.kernel import Workload
@@ -95,9 +96,12 @@ def make_problem(
     ------
     DoesNotFitError
         If the constraints exclude every mapping.
+    PrecisionError
+        If the workload is too large for exact counts.
     InputError
         If the objective is unknown.
     """
+    check_magnitude(workload)
     if objective not in OBJECTIVES:
         raise InputError(
             f"unknown objective {objective!r}; expected one of {', '.join(OBJECTIVES)}",

@@ -1,0 +1,58 @@
+"""The true optimum of a small problem: every tiling with every loop order, one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from toolkit.mapping import admissible_orders, enumerate_tilings, order_classes
+from toolkit.mapping.mapping import IntArray
+from toolkit.model import batch_cost
+from toolkit.search import Problem, objective_value
+
+
+def optimum(problem: Problem, *, full_orders: bool = False) -> float:
+    """Lowest objective value of all valid mappings, inf if there is none.
+
+    With `full_orders` every admissible permutation is tried, otherwise one per reuse class.
+    """
+    orders = list(_order_choices(problem, full_orders))
+    best = np.inf
+    for tilings in enumerate_tilings(problem.space):
+        for order in orders:
+            best = min(best, float(objectives(problem, tilings, order).min()))
+    return best
+
+
+def objectives(problem: Problem, factors: IntArray, order: IntArray) -> np.ndarray:
+    """Objective values by the batched model; one order [levels, dimensions] for all."""
+    cost = batch_cost(
+        problem.plan,
+        factors.astype(np.float64),
+        np.broadcast_to(order, factors.shape),
+    )
+    values = objective_value(
+        problem.objective, cost.energy_pj, cost.latency_cycles, cost.utilization
+    )
+    return np.broadcast_to(values, len(factors))
+
+
+def mapping_count(problem: Problem, *, full_orders: bool = False) -> int:
+    tilings = sum(len(batch) for batch in enumerate_tilings(problem.space))
+    return tilings * len(list(_order_choices(problem, full_orders)))
+
+
+def _order_choices(problem: Problem, full_orders: bool) -> Iterator[IntArray]:
+    space = problem.space
+    choices: list[Sequence[IntArray]] = []
+    for m, memory in zip(space.memory_levels, problem.arch.memories, strict=True):
+        if full_orders:
+            choices.append(list(admissible_orders(memory, space.dimensions)))
+        else:
+            choices.append(list(order_classes(problem.arch, int(m), problem.workload)))
+    for picked in itertools.product(*choices):
+        order = np.tile(np.arange(space.shape[1], dtype=np.int64), (space.shape[0], 1))
+        order[space.memory_levels] = picked
+        yield order

@@ -1,0 +1,262 @@
+"""What every strategy promises; a new entry of STRATEGIES inherits all of it."""
+
+from __future__ import annotations
+
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+from search.problems import NOTHING_FITS, PROBLEMS
+
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.mapping import to_arrays
+from toolkit.model import EXACT, FACTORFLOW, Conventions, evaluate
+from toolkit.search import (
+    OBJECTIVES,
+    STRATEGIES,
+    Budget,
+    Problem,
+    SearchResult,
+    TracePoint,
+    make_problem,
+    objective_value,
+    search,
+)
+from toolkit.workload import gemm
+
+each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
+each_problem = pytest.mark.parametrize("name", PROBLEMS)
+
+BUDGET = 5000
+
+
+@cache
+def problem(name: str) -> Problem:
+    return PROBLEMS[name]()
+
+
+@cache
+def found(strategy: str, name: str, evaluations: int = BUDGET) -> SearchResult:
+    return search(problem(name), strategy, budget=Budget(evaluations=evaluations))
+
+
+def check_validity_and_costs(result: SearchResult) -> None:
+    """Recompute everything that a result claims about its mapping."""
+    asked = result.problem
+    factors, order = to_arrays(result.mapping, asked.arch, asked.workload)
+    assert asked.space.check(factors[None], order[None]).tolist() == [True]
+    assert asked.space.violations(result.mapping) == ()
+    cost = evaluate(
+        result.mapping,
+        asked.arch,
+        asked.workload,
+        conventions=asked.conventions,
+        bias_read=asked.bias_read,
+    )
+    assert cost.violations == ()
+    assert result.energy_pj == pytest.approx(cost.energy_pj, rel=1e-12)
+    assert result.latency_cycles == pytest.approx(cost.latency_cycles, rel=1e-12)
+    assert result.utilization == pytest.approx(cost.utilization, rel=1e-12)
+    assert result.edp_pj_cycles == pytest.approx(cost.edp_pj_cycles, rel=1e-12)
+    objective = objective_value(
+        asked.objective, cost.energy_pj, cost.latency_cycles, cost.utilization
+    )
+    assert result.objective == pytest.approx(objective, rel=1e-12)
+
+
+def check_trace(result: SearchResult) -> None:
+    """Improvements come in order, and the last one is the result."""
+    trace = result.trace
+    for earlier, later in zip(trace, trace[1:], strict=False):
+        assert later.objective < earlier.objective
+        assert later.evaluations >= earlier.evaluations
+        assert later.seconds >= earlier.seconds
+    assert trace[0].evaluations >= 1
+    assert trace[0].seconds >= 0
+    assert trace[-1].evaluations <= result.evaluations
+    assert trace[-1].seconds <= result.seconds
+    assert trace[-1].objective == pytest.approx(result.objective, rel=1e-12)
+
+
+def improvements(result: SearchResult) -> list[tuple[int, float]]:
+    return [(point.evaluations, point.objective) for point in result.trace]
+
+
+@each_strategy
+@each_problem
+def test_result_is_valid_and_costs_what_it_says(strategy: str, name: str) -> None:
+    check_validity_and_costs(found(strategy, name))
+
+
+@each_strategy
+@each_problem
+def test_trace_leads_to_the_result(strategy: str, name: str) -> None:
+    check_trace(found(strategy, name))
+
+
+@each_strategy
+@each_problem
+@pytest.mark.parametrize("evaluations", [1, 7, 100, BUDGET])
+def test_evaluations_are_counted_and_within_budget(
+    strategy: str, name: str, evaluations: int
+) -> None:
+    result = found(strategy, name, evaluations)
+    assert 0 < result.evaluations <= evaluations
+    check_trace(result)
+    check_validity_and_costs(result)
+
+
+@each_strategy
+@each_problem
+def test_same_seed_same_result(strategy: str, name: str) -> None:
+    first = found(strategy, name)
+    again = search(PROBLEMS[name](), strategy, budget=Budget(evaluations=BUDGET))
+    assert again.mapping == first.mapping
+    assert again.evaluations == first.evaluations
+    assert improvements(again) == improvements(first)
+
+
+@each_strategy
+def test_seeds_matter_only_to_the_search(strategy: str) -> None:
+    for seed in (1, 2**40):
+        result = search(
+            problem("strided"), strategy, budget=Budget(evaluations=300), seed=seed
+        )
+        assert result.seed == seed
+        check_validity_and_costs(result)
+
+
+@each_strategy
+def test_result_says_what_was_asked(strategy: str) -> None:
+    result = found(strategy, "eyeriss")
+    assert result.strategy == strategy
+    assert result.problem is problem("eyeriss")
+    assert result.seed == 0
+
+
+@each_strategy
+@pytest.mark.parametrize("name", ["strided", "lower_bounds"])
+def test_inputs_are_left_alone(strategy: str, name: str) -> None:
+    asked = PROBLEMS[name]()
+    before = pickle.dumps((asked.arch, asked.workload)), asked.space.lower.copy()
+    upper = asked.space.upper.copy()
+    random_state = np.random.get_state()[1].copy()
+    search(asked, strategy, budget=Budget(evaluations=300))
+    assert pickle.dumps((asked.arch, asked.workload)) == before[0]
+    np.testing.assert_array_equal(asked.space.lower, before[1])
+    np.testing.assert_array_equal(asked.space.upper, upper)
+    np.testing.assert_array_equal(np.random.get_state()[1], random_state)
+
+
+@each_strategy
+def test_ends_soon_after_its_seconds(strategy: str) -> None:
+    found(strategy, "simba")
+    asked = make_problem(problem("simba").arch, gemm(3072, 1024, 4096))
+    result = search(asked, strategy, budget=Budget(seconds=0.3))
+    assert result.seconds < 5.0
+    check_validity_and_costs(result)
+    check_trace(result)
+
+
+@each_strategy
+def test_evaluations_limit_even_with_seconds_to_spare(strategy: str) -> None:
+    budget = Budget(evaluations=50, seconds=1000.0)
+    assert search(problem("strided"), strategy, budget=budget).evaluations <= 50
+
+
+@each_strategy
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@pytest.mark.parametrize("bias_read", [False, True])
+def test_every_objective(
+    strategy: str, objective: str, conventions: Conventions, bias_read: bool
+) -> None:
+    for name in ("eyeriss", "lanes"):
+        asked = problem(name)
+        result = search(
+            make_problem(
+                asked.arch,
+                asked.workload,
+                objective=objective,
+                conventions=conventions,
+                bias_read=bias_read,
+            ),
+            strategy,
+            budget=Budget(evaluations=500),
+        )
+        check_validity_and_costs(result)
+        check_trace(result)
+
+
+@each_problem
+def test_greedy_is_never_worse_for_more_evaluations(name: str) -> None:
+    results = [found("greedy", name, budget).objective for budget in (1, 7, 100, BUDGET)]
+    assert results == sorted(results, reverse=True)
+
+
+@each_strategy
+@each_problem
+def test_improvements_are_reported_as_they_come(strategy: str, name: str) -> None:
+    points: list[TracePoint] = []
+    result = search(
+        problem(name), strategy, budget=Budget(evaluations=200), on_improvement=points.append
+    )
+    assert tuple(points) == result.trace
+
+
+@each_strategy
+def test_the_only_mapping_is_found(strategy: str) -> None:
+    result = found(strategy, "only_one", 1)
+    factors, order = to_arrays(result.mapping, result.problem.arch, result.problem.workload)
+    assert factors.tolist() == [[2, 1, 3], [1, 5, 1], [1, 1, 1]]
+    assert order[:2].tolist() == [[0, 1, 2], [2, 1, 0]]
+
+
+@each_strategy
+@each_problem
+def test_a_bound_is_a_bound(strategy: str, name: str) -> None:
+    result = found(strategy, name)
+    bound = -np.inf if result.bound is None else result.bound
+    for other in STRATEGIES:
+        assert found(other, name).objective >= bound * (1 - 1e-12)
+
+
+@each_strategy
+@pytest.mark.parametrize("budget", [Budget(evaluations=1), Budget(seconds=1.0)])
+def test_no_mapping_is_an_error(strategy: str, budget: Budget) -> None:
+    with pytest.raises(DoesNotFitError, match="gemm:M=2,K=2,N=2"):
+        search(NOTHING_FITS, strategy, budget=budget)
+
+
+@each_strategy
+def test_without_limit_it_ends_or_asks_for_one(strategy: str) -> None:
+    try:
+        result = search(problem("only_one"), strategy)
+    except InputError as error:
+        assert error.key == "budget"
+    else:
+        check_validity_and_costs(result)
+
+
+@each_problem
+def test_greedy_needs_no_limit(name: str) -> None:
+    result = search(problem(name), "greedy")
+    check_validity_and_costs(result)
+    assert result.objective <= found("greedy", name).objective
+
+
+def test_random_needs_a_limit() -> None:
+    with pytest.raises(InputError, match="limit"):
+        search(problem("eyeriss"), "random")
+
+
+def test_unknown_strategy_names_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'gready'.*greedy"):
+        search(problem("ones"), "gready")
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("inf"), float("nan")])
+def test_budgets_are_positive(limit: float) -> None:
+    with pytest.raises(InputError, match="budget.seconds"):
+        Budget(seconds=limit)

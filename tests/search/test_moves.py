@@ -1,0 +1,249 @@
+"""The compiled moves against the map space, its neighbours and the batched model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from mapping.spaces import arch, as_tiling, fanout, memory, spaces
+from oracle.strategies import architectures, workloads
+from search.brute import objectives
+
+from toolkit.arch.levels import Memory
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping import neighbours, order_classes, sample, start_point
+from toolkit.mapping.mapping import IntArray
+from toolkit.model import EXACT, FACTORFLOW
+from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
+from toolkit.search import OBJECTIVES, Problem
+from toolkit.search.compiled_moves import (
+    EDP,
+    EDP_PER_UTILIZATION,
+    ENERGY,
+    EVALUATIONS,
+    LATENCY,
+    MoveSpace,
+    Walker,
+    apply,
+    can_move,
+    descend,
+    improve_factors,
+    improve_orders,
+    kick,
+    undo,
+    value,
+)
+from toolkit.search.greedy import fill_fanouts
+from toolkit.search.moves import first_orders, make_walker, move_space
+from toolkit.workload import gemm
+
+MANY = 2**62
+
+Tilings = set[tuple[tuple[int, ...], ...]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A problem with what compiled searches need, and one valid mapping of it."""
+
+    problem: Problem
+    moves: MoveSpace
+    plan: KernelPlan
+    scratch: Scratch
+    walker: Walker
+
+    @property
+    def number(self) -> int:
+        return OBJECTIVES.index(self.problem.objective)
+
+    def value(self, factors: IntArray, order: IntArray) -> float:
+        return float(value(self.plan, factors, order, self.number, self.scratch))
+
+    @property
+    def here(self) -> float:
+        return self.value(self.walker.factors, self.walker.order)
+
+
+@st.composite
+def settings_drawn(draw: st.DrawFn) -> Setting:
+    """Draw a tight tiny space, or an oracle architecture whose memories are made finite."""
+    objective = draw(st.sampled_from(OBJECTIVES))
+    if draw(st.booleans()):
+        space = draw(spaces())
+        conventions = EXACT if space.footprint == "distinct" else FACTORFLOW
+        problem = Problem(space.arch, space.workload, objective, conventions)
+    else:
+        workload = draw(workloads())
+        drawn = draw(architectures(workload))
+        words = st.one_of(st.none(), st.integers(len(workload.tensors), 100))
+        levels = tuple(
+            replace(level, capacity_words=draw(words)) if isinstance(level, Memory) else level
+            for level in drawn.levels
+        )
+        conventions = draw(st.sampled_from((EXACT, FACTORFLOW)))
+        problem = Problem(
+            replace(drawn, levels=levels), workload, objective, conventions, draw(st.booleans())
+        )
+    seed = draw(st.integers(0, 2**32))
+    try:
+        factors, order = sample(problem.space, 1, np.random.default_rng(seed))
+    except DoesNotFitError:
+        assume(False)
+    walker = make_walker(problem.space, seed)
+    walker.factors[:], walker.order[:] = factors[0], order[0]
+    return Setting(
+        problem,
+        move_space(problem.space),
+        kernel_plan(problem.plan),
+        make_scratch(problem.plan),
+        walker,
+    )
+
+
+def test_objectives_by_number() -> None:
+    numbered = {"edp": EDP, "energy": ENERGY, "latency": LATENCY}
+    numbered["edp_per_utilization"] = EDP_PER_UTILIZATION
+    assert {name: i for i, name in enumerate(OBJECTIVES)} == numbered
+
+
+@given(settings_drawn())
+def test_moves_lead_to_the_neighbours(setting: Setting) -> None:
+    factors, order = setting.walker.factors, setting.walker.order
+    before = factors.copy()
+    reached: list[tuple[tuple[int, ...], ...]] = []
+    for k in range(len(setting.moves.moves)):
+        if not can_move.py_func(setting.plan, setting.moves, factors, k):
+            continue
+        apply.py_func(setting.moves, factors, k)
+        fits = setting.problem.space.check_factors(factors[None])[0]
+        got = setting.value(factors, order)
+        if fits:
+            reached.append(as_tiling(factors))
+            expected = objectives(setting.problem, factors[None], order)[0]
+            assert got == pytest.approx(expected, rel=1e-12)
+        else:
+            assert got == np.inf
+        undo.py_func(setting.moves, factors, k)
+        np.testing.assert_array_equal(factors, before)
+    expected_tilings = [as_tiling(t) for t in neighbours(setting.problem.space, factors)]
+    assert sorted(reached) == sorted(expected_tilings)
+
+
+@given(settings_drawn())
+def test_value_is_the_objective(setting: Setting) -> None:
+    walker = setting.walker
+    expected = objectives(setting.problem, walker.factors[None], walker.order)[0]
+    assert setting.here == pytest.approx(expected, rel=1e-12)
+
+
+@given(settings_drawn())
+def test_best_move_is_taken(setting: Setting) -> None:
+    walker, space = setting.walker, setting.problem.space
+    around = neighbours(space, walker.factors)
+    current = setting.here
+    nearby = objectives(setting.problem, around, walker.order).min() if len(around) else np.inf
+    reached = improve_factors(
+        setting.plan, setting.moves, walker, setting.number, current, MANY, setting.scratch
+    )
+    assert reached == pytest.approx(min(current, nearby), rel=1e-11)
+    assert setting.here == pytest.approx(reached, rel=1e-12)
+    assert space.check_factors(walker.factors[None])[0]
+    assert walker.counters[EVALUATIONS] >= len(around)
+
+
+@given(settings_drawn())
+def test_orders_improve_until_each_is_best(setting: Setting) -> None:
+    walker, problem = setting.walker, setting.problem
+    before = walker.factors.copy()
+    start = current = setting.here
+    for _ in range(20):
+        last = current
+        current = improve_orders(
+            setting.plan, setting.moves, walker, setting.number, current, MANY, setting.scratch
+        )
+        if current == last:
+            break
+    assert current <= start
+    assert setting.here == pytest.approx(current, rel=1e-12)
+    np.testing.assert_array_equal(walker.factors, before)
+    assert problem.space.check(walker.factors[None], walker.order[None])[0]
+    for m in problem.space.memory_levels:
+        for row in order_classes(problem.arch, int(m), problem.workload):
+            other = walker.order.copy()
+            other[m] = row
+            assert setting.value(walker.factors, other) >= current * (1 - 1e-11)
+
+
+@given(settings_drawn())
+def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
+    walker, problem = setting.walker, setting.problem
+    start = setting.here
+    reached = descend(
+        setting.plan, setting.moves, walker, setting.number, MANY, setting.scratch
+    )
+    assert reached <= start
+    assert setting.here == pytest.approx(reached, rel=1e-12)
+    assert problem.space.check(walker.factors[None], walker.order[None])[0]
+    around = neighbours(problem.space, walker.factors)
+    if len(around):
+        assert objectives(problem, around, walker.order).min() >= reached * (1 - 1e-11)
+
+
+@given(settings_drawn(), st.integers(0, 60))
+def test_a_descent_stops_at_the_limit(setting: Setting, limit: int) -> None:
+    walker = setting.walker
+    reached = descend(
+        setting.plan, setting.moves, walker, setting.number, limit, setting.scratch
+    )
+    assert walker.counters[EVALUATIONS] <= limit
+    if limit == 0:
+        assert reached == np.inf
+    else:
+        assert setting.here == pytest.approx(reached, rel=1e-12)
+
+
+@given(settings_drawn(), st.integers(1, 12))
+def test_kicks_leave_valid_mappings(setting: Setting, strength: int) -> None:
+    walker, space = setting.walker, setting.problem.space
+    assume(len(setting.moves.moves))
+    for _ in range(10):
+        kick(setting.plan, setting.moves, walker, strength, setting.scratch)
+        assert space.check(walker.factors[None], walker.order[None])[0]
+    assert walker.counters[EVALUATIONS] == 0
+
+
+@given(settings_drawn())
+def test_fanouts_are_filled_with_valid_mappings(setting: Setting) -> None:
+    space = setting.problem.space
+    start = start_point(space)
+    filled = fill_fanouts(space, start)
+    assert space.check(filled[None], first_orders(setting.moves)[None])[0]
+    spatial = space.spatial_levels
+    assert (filled[spatial] >= start[spatial]).all()
+    np.testing.assert_array_equal(
+        np.delete(filled, [0, *spatial], axis=0), np.delete(start, [0, *spatial], axis=0)
+    )
+
+
+def test_fanouts_take_the_largest_product_that_fits() -> None:
+    space = Problem(
+        arch(memory("DRAM"), fanout("PEs", 10, "MK"), memory("Reg")), gemm(12, 5, 4)
+    ).space
+    assert fill_fanouts(space, start_point(space)).tolist() == [
+        [2, 5, 4],
+        [6, 1, 1],
+        [1, 1, 1],
+        [1, 1, 1],
+    ]
+
+
+def test_moves_skip_what_bounds_fix() -> None:
+    space = Problem(
+        arch(memory("DRAM"), memory("Buffer", None, "M == 2", "K <= 1"), memory("Reg")),
+        gemm(4, 3, 1),
+    ).space
+    moves = move_space(space).moves.tolist()
+    assert moves == [[0, 2, 0, 2], [0, 2, 2, 0], [1, 3, 0, 2], [1, 3, 2, 0]]

@@ -1,0 +1,451 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import toolkit
+from toolkit.cli import main
+from toolkit.cli_input import read_problem
+from toolkit.cli_output import space_record, space_report
+from toolkit.yaml_files import dump_yaml, read_yaml
+
+ROOT = Path(toolkit.__file__).parent.parent
+DATA = Path(__file__).parent / "data"
+EYERISS = toolkit.arch_to_yaml(toolkit.load_arch("eyeriss"))
+RANDOM = ("--strategy", "random", "--evaluations", "200")
+
+
+class Outcome:
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return json.loads(self.out, parse_constant=pytest.fail)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*words: str) -> Outcome:
+        status = main(words)
+        return Outcome(status, *capsys.readouterr())
+
+    return call
+
+
+def process(*words: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "toolkit", *words],
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+# Finding mappings
+
+
+def test_map_reports_figures_nest_and_tables(run: Any) -> None:
+    outcome = run("map", "eyeriss", "bert-large/KQV", *RANDOM)
+    assert (outcome.status, outcome.err) == (0, "")
+    for words in (
+        "bert-large/KQV (gemm: M = 3,072, K = 1,024, N = 4,096) on eyeriss",
+        "EDP ",
+        "J·cycle",
+        "utilization",
+        "bottleneck",
+        "200 evaluations",
+        "output[m, n] += input[k, n] * weight[m, k]",
+        "Where the energy goes",
+        "Where space and time go",
+        "Accesses",
+        "GlobalBuffer",
+    ):
+        assert words in outcome.out
+    assert "\x1b" not in outcome.out
+
+
+def test_map_without_options(run: Any) -> None:
+    record = run("map", "eyeriss", "16", "8", "4", "--json").record
+    assert (record["strategy"], record["conventions"], record["seed"]) == ("greedy", "exact", 0)
+
+
+def test_map_json_fields(run: Any) -> None:
+    words = ("--conventions", "factorflow", "--objective", "energy", "--seed", "7", "--json")
+    record = run("map", "simba", "128", "768", "512", *RANDOM, *words).record
+    kinds = {
+        "strategy": str,
+        "conventions": str,
+        "objective": str,
+        "seed": int,
+        "objective_value": float,
+        "proved": bool,
+        "evaluations": int,
+        "seconds": float,
+        "trace": list,
+        "arch": str,
+        "workload": str,
+        "kernel": str,
+        "sizes": dict,
+        "macs": int,
+        "bias_read": bool,
+        "mapping": dict,
+        "valid": bool,
+        "violations": list,
+        "energy_pj": float,
+        "latency_cycles": float,
+        "edp_pj_cycles": float,
+        "utilization": float,
+        "bottleneck": str,
+        "notes": list,
+        "accesses": list,
+        "memories": list,
+        "energies": list,
+    }
+    assert {key: type(record[key]) for key in kinds} == kinds
+    assert set(record) - set(kinds) == {"bound", "area_um2"}
+    assert (record["strategy"], record["objective"], record["seed"]) == ("random", "energy", 7)
+    assert (record["conventions"], record["evaluations"]) == ("factorflow", 200)
+    assert record["sizes"] == {"M": 128, "K": 768, "N": 512}
+    assert record["objective_value"] == pytest.approx(record["energy_pj"])
+    assert record["edp_pj_cycles"] == record["energy_pj"] * record["latency_cycles"]
+    last = record["trace"][-1]["objective_value"]
+    assert last == pytest.approx(record["objective_value"], rel=1e-12)
+
+
+def test_map_is_reproducible(run: Any) -> None:
+    first, again, other = (
+        run("map", "eyeriss", "64", "64", "64", *RANDOM, "--seed", seed, "--json").record
+        for seed in ("1", "1", "2")
+    )
+    assert first["mapping"] == again["mapping"]
+    assert first["mapping"] != other["mapping"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gemm:M=16,K=32,N=8",),
+        ("16", "32", "8"),
+        ("layer.yaml",),
+    ],
+)
+def test_three_ways_to_name_a_workload(
+    run: Any, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("layer.yaml").write_text("kernel: gemm\nsizes: {M: 16, K: 32, N: 8}\n")
+    record = run("map", "eyeriss", *words, *RANDOM, "--json").record
+    assert (record["kernel"], record["macs"]) == ("gemm", 4096)
+
+
+def test_architecture_file(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(EYERISS.replace("name: eyeriss", "name: 'mine [red]:boom:'"))
+    outcome = run("map", str(path), "8", "8", "8", *RANDOM)
+    assert "on mine [red]:boom:, 512 MACs" in outcome.out
+
+
+def test_padding(run: Any) -> None:
+    words = ("map", "gemmini", "100", "100", "100", *RANDOM, "--json")
+    assert run(*words, "--pad", "M", "--pad", "K").status == 2
+    for pad in (("--pad", "all"), ("--pad", "M", "--pad", "K", "--pad", "N")):
+        record = run(*words, *pad).record
+        assert record["sizes"] == {"M": 112, "K": 112, "N": 112}
+        assert any(note.startswith("padded M from 100 to 112") for note in record["notes"])
+
+
+# Evaluating mappings
+
+
+@pytest.mark.parametrize("name", ["best.yaml", "best.json"])
+@pytest.mark.parametrize("conventions", ["exact", "factorflow"])
+def test_saved_mapping_costs_the_same(
+    run: Any, tmp_path: Path, name: str, conventions: str
+) -> None:
+    path = str(tmp_path / name)
+    problem = ("eyeriss-conv", "resnet18/L5", "--conventions", conventions, "--bias-read")
+    found = run("map", *problem, *RANDOM, "--save", path, "--json").record
+    record = run("evaluate", *problem[:2], path, *problem[2:], "--json").record
+    shared = set(record) & set(found)
+    assert shared >= {"energy_pj", "latency_cycles", "mapping", "accesses", "memories"}
+    assert {key: record[key] for key in shared} == {key: found[key] for key in shared}
+
+
+def test_printed_json_can_be_evaluated(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "printed.json"
+    found = run("map", "simba", "128", "768", "512", *RANDOM, "--json")
+    path.write_text(found.out)
+    outcome = run("evaluate", "simba", "128", "768", "512", str(path), "--json")
+    assert outcome.record["energy_pj"] == found.record["energy_pj"]
+
+
+def test_evaluate_reports_like_map(run: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "best.yaml")
+    found = run("map", "eyeriss", "64", "64", "64", *RANDOM, "--save", path)
+    outcome = run("evaluate", "eyeriss", "64", "64", "64", path)
+    lines = [line for line in found.out.splitlines() if "  search " not in line]
+    assert outcome.out.splitlines() == [line for line in lines if "  effort " not in line]
+
+
+def test_evaluate_names_every_violation(run: Any, tmp_path: Path) -> None:
+    levels = [{"level": level.name} for level in toolkit.load_arch("eyeriss").levels]
+    levels[4]["factors"] = {"M": 2, "K": 32, "N": 8}
+    path = tmp_path / "invalid.yaml"
+    path.write_text(dump_yaml({"levels": levels}))
+    outcome = run("evaluate", "eyeriss", "4", "32", "8", str(path))
+    assert (outcome.status, outcome.out) == (2, "")
+    for words in (
+        "factors of M multiply to 2 but M is 4",
+        "InRegister: factor 32 of K breaks the constraint K == 1",
+        "InRegister: footprint 256 words > 24 usable",
+    ):
+        assert words in outcome.err
+
+
+# Measuring, listing, showing
+
+
+def test_space_of_a_small_problem(run: Any) -> None:
+    record = run("space", "eyeriss", "2", "1", "1", "--json").record
+    # M may go to DRAM, GlobalBuffer, SACols, SARows, OutRegister.
+    assert (record["tilings"], record["tilings_exact"]) == (5, True)
+    assert record["mappings"] == record["tilings"] * record["orders"]
+    assert "tilings        5, " in run("space", "eyeriss", "2", "1", "1").out
+
+
+def test_estimated_space_says_so() -> None:
+    problem = read_problem("simba", ("128", "768", "512"), "edp", "exact", (), False)
+    size = toolkit.space_size(problem.space, effort=1)
+    record = space_record(problem, size)
+    assert record["tilings_exact"] is False
+    assert record["standard_error"] > 0
+    _, tilings, _, _, mappings = space_report(problem, size)
+    assert " about " in tilings and "(standard error)" in tilings
+    assert " about " in mappings
+
+
+@pytest.mark.parametrize("kind", ["archs", "conventions"])
+def test_list_matches_golden_file(run: Any, kind: str) -> None:
+    assert run("list", kind).out == (DATA / f"list_{kind}.txt").read_text()
+
+
+def test_list_strategies_says_what_they_do(run: Any) -> None:
+    entries = run("list", "strategies", "--json").record["strategies"]
+    assert [entry["name"] for entry in entries] == list(toolkit.STRATEGIES)
+    assert all(entry["description"].endswith(".") for entry in entries)
+
+
+def test_list_workloads(run: Any) -> None:
+    lines = run("list", "workloads").out.splitlines()
+    assert tuple(line.split()[0] for line in lines) == toolkit.workload_names()
+
+
+@pytest.mark.parametrize("kind", ["archs", "workloads", "strategies", "conventions"])
+def test_list_json_is_one_object(run: Any, kind: str) -> None:
+    record = run("list", kind, "--json").record
+    names = [line.split()[0] for line in run("list", kind).out.splitlines()]
+    assert list(record) == [kind]
+    if kind != "conventions":
+        assert [entry["name"] for entry in record[kind]] == names
+
+
+def test_shown_architecture_is_a_file(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "copy.yaml"
+    path.write_text(run("show", "arch", "tpu-conv").out)
+    assert toolkit.load_arch(path) == toolkit.load_arch("tpu-conv")
+    record = run("show", "arch", "tpu-conv", "--json").record
+    assert record == {"arch": read_yaml(path)}
+
+
+def test_shown_workload_is_a_file(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "copy.yaml"
+    path.write_text(run("show", "workload", "conv-benchmark/XIII").out)
+    assert toolkit.load_workload(path) == toolkit.load_workload("conv-benchmark/XIII")
+
+
+@pytest.mark.parametrize("words", [(), ("map",), ("evaluate",), ("space",), ("list",), ("show",)])
+def test_help_shows_examples(run: Any, words: tuple[str, ...]) -> None:
+    outcome = run(*words, "--help")
+    assert outcome.status == 0
+    assert ("Examples:" in outcome.out) is bool(words)
+
+
+def test_version(run: Any) -> None:
+    assert run("--version").out == f"{toolkit.__version__}\n"
+
+
+# Wrong input
+
+
+def eyeriss_with(old: str, new: str) -> str:
+    assert old in EYERISS
+    return EYERISS.replace(old, new, 1)
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(8 * [f'*{before}'])}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+FILES = {
+    "bomb.yaml": BOMB,
+    "deep.yaml": "[" * 5000,
+    "open.yaml": "name: [\n",
+    "empty.yaml": "",
+    "binary.yaml": "\x00\x01",
+    "negative.yaml": eyeriss_with("mesh: 14", "mesh: -14"),
+    "zero.yaml": "kernel: gemm\nsizes: {M: 0, K: 1, N: 1}\n",
+    "infinite.yaml": eyeriss_with("mac_energy_pj: 0.21", "mac_energy_pj: .inf"),
+    "nan.yaml": eyeriss_with("mac_energy_pj: 0.21", "mac_energy_pj: .nan"),
+    "misspelt.yaml": eyeriss_with("bypasses: [weight]", "bypasses: [weigth]"),
+    "unknown_key.yaml": eyeriss_with("mesh: 14", "mehs: 14"),
+    "tight.yaml": eyeriss_with("capacity_words: 24", "capacity_words: 0"),
+    "levels.yaml": "levels: []\n",
+    "factors.yaml": "levels: [{level: DRAM, factors: {M: 1.5}}]\n",
+}
+MAP = ("map", "eyeriss", "8", "8", "8")
+WRONG = {
+    "unknown architecture": ("map", "eyeris", "8", "8", "8", "did you mean 'eyeriss'?"),
+    "unknown group": ("map", "eyeriss", "bert-larg/KQV", "did you mean bert-large/KQV"),
+    "unknown member": ("map", "eyeriss", "bert-large/KQ", "bert-large/KQV"),
+    "group": ("map", "eyeriss", "bert-large", "names a group"),
+    "empty names": ("map", "", "", "unknown architecture ''"),
+    "zero size": ("map", "eyeriss", "0", "8", "8", "M: expected an integer from 1"),
+    "negative size": ("map", "--", "eyeriss", "8", "8", "-8", "N: expected a plain integer"),
+    "fraction": ("map", "eyeriss", "8", "8.5", "8", "K: expected a plain integer"),
+    "two sizes": ("map", "eyeriss", "8", "8", "three integers M K N"),
+    "absurd size": ("map", "eyeriss", "8", "8", 30 * "9", "N: expected a plain integer"),
+    "absurd product": ("map", "eyeriss", *3 * ("2147483648",), *RANDOM, "2^53"),
+    "missing dimension": ("map", "eyeriss", "gemm:M=8,K=8", "missing N"),
+    "nan size": ("map", "eyeriss", "gemm:M=8,K=8,N=nan", "N: expected a plain integer"),
+    "wrong kernel": ("map", "eyeriss", "resnet18/L1", "is eyeriss-conv the architecture"),
+    "does not fit": ("map", "gemmini", "100", "100", "100", "padding M to 112 would fit"),
+    "unknown strategy": (*MAP, "--strategy", "greddy", "expected one of greedy, random"),
+    "unknown objective": (*MAP, "--objective", "speed", "expected one of edp"),
+    "unknown conventions": (*MAP, "--conventions", "x", "expected one of exact, factorflow"),
+    "unknown pad": (*MAP, "--pad", "Q", "unknown dimension 'Q'"),
+    "no limit": (*MAP, "--strategy", "random", "needs a limit"),
+    "no evaluations": (*MAP, "--evaluations", "0", "--evaluations"),
+    "nan seconds": (*MAP, "--seconds", "nan", "seconds: nan is not a positive number"),
+    "inf seconds": (*MAP, "--seconds", "inf", "seconds: inf is not a positive number"),
+    "negative seconds": (*MAP, "--seconds", "-1", "seconds: -1.0 is not"),
+    "text seconds": (*MAP, "--seconds", "x", "--seconds"),
+    "negative seed": (*MAP, "--seed", "-1", "--seed"),
+    "unknown option": (*MAP, "--sead", "1", "No such option"),
+    "no arguments": ("map", "Missing argument 'ARCH'"),
+    "unknown command": ("mapp", "No such command 'mapp'"),
+    "unknown listing": ("list", "arch", "'archs'"),
+    "unknown shown": ("show", "arch", "eyeris", "did you mean 'eyeriss'?"),
+    "save nowhere": (*MAP, "--save", "missing/best.yaml", "lies in no folder"),
+    "save onto a folder": (*MAP, "--save", ".", "'.' is a folder"),
+    "save to nothing": (*MAP, "--save", "", "'' is a folder"),
+    "save too long": (*MAP, "--save", 300 * "x", "too long"),
+    "missing file": ("map", "missing.yaml", "8", "8", "8", "missing.yaml: no such file"),
+    "folder": ("map", "folder.yaml", "8", "8", "8", "folder.yaml: is a directory"),
+    "bomb": ("map", "bomb.yaml", "8", "8", "8", "anchors and aliases"),
+    "bomb as workload": ("map", "eyeriss", "bomb.yaml", "anchors and aliases"),
+    "bomb as mapping": ("evaluate", *MAP[1:], "bomb.yaml", "anchors and aliases"),
+    "deep": ("map", "deep.yaml", "8", "8", "8", "nested more than"),
+    "malformed": ("map", "open.yaml", "8", "8", "8", "open.yaml: not valid YAML: line 2"),
+    "empty": ("map", "empty.yaml", "8", "8", "8", "empty.yaml: expected a mapping"),
+    "binary": ("map", "eyeriss", "binary.yaml", "binary.yaml: not valid YAML"),
+    "negative mesh": ("map", "negative.yaml", "8", "8", "8", "levels[2].mesh: expected"),
+    "zero in a file": ("map", "eyeriss", "zero.yaml", "zero.yaml: sizes.M: expected at least 1"),
+    "infinite energy": ("map", "infinite.yaml", "8", "8", "8", "mac_energy_pj: expected a fin"),
+    "nan energy": ("map", "nan.yaml", "8", "8", "8", "mac_energy_pj: expected a fin"),
+    "unknown bypass": ("map", "misspelt.yaml", "8", "8", "8", "did you mean 'weight'?"),
+    "unknown key": ("map", "unknown_key.yaml", "8", "8", "8", "did you mean 'mesh'?"),
+    "no capacity": ("map", "tight.yaml", "8", "8", "8", "capacity_words: expected"),
+    "missing mapping": ("evaluate", *MAP[1:], "missing.yaml", "missing.yaml: no such file"),
+    "no levels": ("evaluate", *MAP[1:], "levels.yaml", "do not match those of eyeriss"),
+    "not a mapping": ("evaluate", *MAP[1:], "zero.yaml", "levels: field required"),
+    "broken factor": ("evaluate", *MAP[1:], "factors.yaml", "levels[0].factors.M"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_gives_one_message(
+    run: Any, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, text in FILES.items():
+        Path(name).write_text(text)
+    Path("folder.yaml").mkdir()
+    before = sorted(tmp_path.iterdir())
+    *words, expected = WRONG[case]
+    outcome = run(*words)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert expected in outcome.err
+    assert "Traceback" not in outcome.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_failed_search_leaves_the_saved_file_alone(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "best.yaml"
+    path.write_text("precious\n")
+    assert run(*MAP, "--strategy", "random", "--save", str(path)).status == 2
+    assert path.read_text() == "precious\n"
+
+
+def test_genuine_bugs_are_not_hidden(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolkit, "make_problem", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(*MAP)
+
+
+def test_interruption(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(toolkit, "make_problem", interrupt)
+    outcome = run(*MAP)
+    assert (outcome.status, outcome.out, outcome.err) == (130, "", "toolkit: interrupted\n")
+
+
+# As a process
+
+
+def test_process_from_another_folder(tmp_path: Path) -> None:
+    words = ("map", "tpu", "maestro-blas/MB6", *RANDOM, "--json", "--save", "best.json")
+    done = process(*words, cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, "")
+    saved = json.loads((tmp_path / "best.json").read_text())
+    assert saved == json.loads(done.stdout)["mapping"]
+    assert [path.name for path in tmp_path.iterdir()] == ["best.json"]
+
+
+def test_process_with_wrong_input(tmp_path: Path) -> None:
+    done = process("map", "eyeriss", "nothing", cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("toolkit: unknown workload 'nothing'")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes differ")
+@pytest.mark.parametrize("words", [("list", "workloads"), ("--help",)])
+def test_closed_pipe_is_quiet(tmp_path: Path, words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = process(*words, cwd=tmp_path, stdout=closed)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_full_disk_is_told(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = process("list", "archs", cwd=tmp_path, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "toolkit: standard output: cannot be written: No space left on device\n"
+    )

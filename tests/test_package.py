@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import configparser
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import toolkit
+from toolkit.cli import main
+
+ROOT = Path(__file__).parent.parent
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg")
+
+HEAVY = (
+    "array_api_compat",
+    "numba",
+    "numpy",
+    "onnx",
+    "optuna",
+    "pandas",
+    "plotly",
+    "pydantic",
+    "rich",
+    "torch",
+    "typer",
+)
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(toolkit.__path__, "toolkit.")
+    if not module.name.endswith("__main__")
+)
+
+
+def run_python(code: str) -> str:
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return process.stdout.strip()
+
+
+def requirements(extra: str | None = None) -> list[str]:
+    text = (
+        SETUP["options.extras_require"][extra] if extra else SETUP["options"]["install_requires"]
+    )
+    return [re.match(r"[\w.-]+", line)[0] for line in text.split()]
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def test_import_loads_no_library() -> None:
+    loaded = run_python("import sys, toolkit; print(*sys.modules)").split()
+    assert not set(loaded) & set(HEAVY)
+
+
+def test_import_takes_less_than_half_a_second() -> None:
+    code = (
+        "import time; start = time.perf_counter(); import toolkit; "
+        "print(time.perf_counter() - start)"
+    )
+    assert min(float(run_python(code)) for _ in range(3)) < 0.5
+
+
+def test_searching_loads_neither_torch_nor_optuna_nor_onnx() -> None:
+    code = "import sys, toolkit; toolkit.search, toolkit.evaluate; print(*sys.modules)"
+    assert not set(run_python(code).split()) & {"torch", "optuna", "onnx", "plotly", "pandas"}
+
+
+@pytest.mark.parametrize("name", toolkit.__all__)
+def test_public_names_resolve(name: str) -> None:
+    assert getattr(toolkit, name) is not None
+    assert name in dir(toolkit)
+
+
+def test_every_exported_name_is_public() -> None:
+    assert sorted(toolkit.__all__) == sorted({*toolkit._HOME_OF, *toolkit._MODULES, "__version__"})
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'evalute'"):
+        toolkit.evalute  # noqa: B018
+
+
+def test_search_is_callable_however_it_was_imported() -> None:
+    code = "from toolkit.search.result import Budget; import toolkit; print(callable({}))"
+    assert run_python(code.format("toolkit.search")) == "True"
+    assert run_python("from toolkit import search; print(callable(search))") == "True"
+    assert run_python("from toolkit.search import search; print(search.__name__)") == "search"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name: str) -> None:
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.failed == 0
+
+
+def test_every_package_is_distributed() -> None:
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "toolkit").rglob("__init__.py")
+    }
+    assert set(SETUP["options"]["packages"].split()) == folders | {"toolkit.archs"}
+
+
+def test_data_files_are_distributed() -> None:
+    data = SETUP["options.package_data"]
+    for folder, package in (("archs", "toolkit.archs"), ("toolkit/workload", "toolkit.workload")):
+        suffixes = {path.suffix for path in (ROOT / folder).iterdir() if path.is_file()}
+        assert {f"*{suffix}" for suffix in suffixes - {".py", ".pyc"}} == {data[package]}
+    assert (ROOT / "toolkit" / data["toolkit"]).is_file()
+
+
+def test_constraints_pin_every_requirement_exactly() -> None:
+    pinned = {name.lower() for name in pins()}
+    extras = [name for extra in SETUP["options.extras_require"] for name in requirements(extra)]
+    assert {name.lower() for name in (*requirements(), *extras)} <= pinned
+    assert pins()["torch"] == "2.13.0"
+    assert all(re.fullmatch(r"[0-9.]+", version) for version in pins().values())
+
+
+def test_readme_holds_the_commands_that_continuous_integration_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    readme = (ROOT / "README.md").read_text().splitlines()
+    wanted = re.findall(r'^readme_command "(.*?)"', script, flags=re.MULTILINE)
+    commands = [[line for line in readme if words in line] for words in wanted]
+    assert commands == [
+        [
+            "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[test]' "
+            "&& .venv/bin/pytest -n 2 tests"
+        ],
+        [
+            "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt . "
+            "&& .venv/bin/toolkit map eyeriss bert-large/KQV"
+        ],
+    ]
+
+
+def readme_blocks(language: str) -> list[str]:
+    readme = (ROOT / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_readme_example_in_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = readme_blocks("python")
+    exec(code, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"[0-9.e+]+ J·cycle", printed[0])
+    levels = [level.name for level in toolkit.load_arch("eyeriss").levels]
+    assert {line.split()[1] for line in printed[2:]} < set(levels)
+
+
+def test_readme_files_can_be_loaded(tmp_path: Path) -> None:
+    arch, *workloads = readme_blocks("yaml")
+    path = tmp_path / "file.yaml"
+    path.write_text(arch)
+    assert toolkit.load_arch(path).name == "mine"
+    kernels = []
+    for text in workloads:
+        path.write_text(text)
+        kernels.append(toolkit.load_workload(path).kernel)
+    assert kernels == ["conv", "custom"]
+
+
+def test_readme_commands_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "".join(readme_blocks("sh")).splitlines()
+    commands = [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]
+    assert len(commands) >= 7
+    for command in commands:
+        words = [word for word in command.split()[1:] if word not in ("--save", "best.yaml")]
+        if words[0] != "evaluate":
+            limit = ["--evaluations", "100"] if words[0] == "map" else []
+            assert main([*words, *limit]) == 0
+    assert not capsys.readouterr().err
+
+
+def test_continuous_integration_is_executable() -> None:
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
