@@ -41,6 +41,7 @@ _HOMES = {
         "render",
         "sample",
         "space_size",
+        "violations",
         "write_mapping",
     ),
     "toolkit.model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "Conventions"),
@@ -121,6 +122,7 @@ __all__ = [
     "search",
     "space_size",
     "transposed_conv2d",
+    "violations",
     "workload_names",
     "workload_to_yaml",
     "write_mapping",
@@ -149,6 +151,7 @@ if TYPE_CHECKING:
         render,
         sample,
         space_size,
+        violations,
         write_mapping,
     )
     from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, Conventions

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import toolkit
 from toolkit.errors import InputError, MappingError, WorkloadError
+from toolkit.mapping.explain import violations
 from toolkit.mapping.files import mapping_from_dict
 from toolkit.model.conventions import conventions_named
 from toolkit.yaml_files import describe, read_yaml
@@ -43,7 +44,6 @@ def read_problem(
     named = conventions_named(conventions)
     loaded_arch = toolkit.load_arch(arch)
     loaded_workload = read_workload_words(workload)
-    toolkit.check_bypasses(loaded_arch, loaded_workload)
     return toolkit.make_problem(
         loaded_arch,
         loaded_workload,
@@ -86,11 +86,11 @@ def read_valid_mapping(path: str, problem: toolkit.Problem) -> toolkit.Mapping:
     if isinstance(data, MappingABC) and "mapping" in data and "levels" not in data:
         data = data["mapping"]
     mapping = mapping_from_dict(data, problem.arch, problem.workload, source=path)
-    violations = problem.space.violations(mapping)
-    if violations:
+    broken = violations(problem.space, mapping)
+    if broken:
         raise MappingError(
             f"not a valid mapping of {problem.workload.name} on {problem.arch.name}: "
-            + "; ".join(violations),
+            + "; ".join(broken),
             source=path,
         )
     return mapping

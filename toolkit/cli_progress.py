@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
 
 import toolkit
-from toolkit import compilation
+from toolkit.model.compiled import cost_batch
 
 REFRESH_SECONDS = 0.1
 
@@ -34,7 +36,7 @@ def watched(
     if not compiled_before():
         console.print(
             "First run on this machine: the cost model is compiled once, "
-            "which takes about half a minute."
+            "which takes up to a minute."
         )
     with console.status(f"{strategy}: no valid mapping yet") as status:
         shown = -REFRESH_SECONDS
@@ -62,5 +64,6 @@ def describe_point(point: toolkit.TracePoint, objective: str) -> str:
 
 
 def compiled_before() -> bool:
-    """Whether compiled functions of this version of the package lie on the disk."""
-    return next(compilation._cache_folder().rglob("*.nbc"), None) is not None
+    """Whether the compiled cost model of this installation lies on the disk."""
+    statistics = cast(Any, cost_batch).stats
+    return any(Path(statistics.cache_path).glob("*.nbc"))

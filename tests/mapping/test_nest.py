@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import InputError, MappingError
+from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import LevelMapping, Mapping
 from toolkit.mapping.nest import render
 from toolkit.mapping.space import MapSpace
@@ -26,7 +27,7 @@ def test_a_gemm_on_eyeriss():
         )
     )
     text = render(mapping, EYERISS, gemm(3072, 1024, 4096))
-    assert MapSpace(EYERISS, gemm(3072, 1024, 4096)).violations(mapping) == ()
+    assert violations(MapSpace(EYERISS, gemm(3072, 1024, 4096)), mapping) == ()
     assert text == (GOLDEN / "nest_eyeriss_gemm.txt").read_text(encoding="utf-8")
 
 

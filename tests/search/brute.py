@@ -12,22 +12,28 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model import batch_cost
 from toolkit.search import Problem, objective_value
 
+CHUNK = 8192
+"""Mappings costed at once."""
+
 
 def optimum(problem: Problem, *, full_orders: bool = False) -> float:
     """Lowest objective value of all valid mappings, inf if there is none.
 
     With `full_orders` every admissible permutation is tried, otherwise one per reuse class.
     """
-    orders = list(_order_choices(problem, full_orders))
+    orders = np.stack(list(_order_choices(problem, full_orders)))
     best = np.inf
     for tilings in enumerate_tilings(problem.space):
-        for order in orders:
-            best = min(best, float(objectives(problem, tilings, order).min()))
+        for rows in np.array_split(
+            np.arange(len(tilings) * len(orders)), len(tilings) * len(orders) // CHUNK + 1
+        ):
+            tiling, order = np.divmod(rows, len(orders))
+            best = min(best, float(objectives(problem, tilings[tiling], orders[order]).min()))
     return best
 
 
 def objectives(problem: Problem, factors: IntArray, order: IntArray) -> np.ndarray:
-    """Objective values by the batched model; one order [levels, dimensions] for all."""
+    """Objective values by the batched model; `order` may also be one for all."""
     cost = batch_cost(
         problem.plan,
         factors.astype(np.float64),

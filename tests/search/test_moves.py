@@ -181,9 +181,7 @@ def test_orders_improve_until_each_is_best(setting: Setting) -> None:
 def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
     walker, problem = setting.walker, setting.problem
     start = setting.here
-    reached = descend(
-        setting.plan, setting.moves, walker, setting.number, MANY, setting.scratch
-    )
+    reached = descend(setting.plan, setting.moves, walker, setting.number, MANY, setting.scratch)
     assert reached <= start
     assert setting.here == pytest.approx(reached, rel=1e-12)
     assert problem.space.check(walker.factors[None], walker.order[None])[0]
@@ -195,9 +193,7 @@ def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
 @given(settings_drawn(), st.integers(0, 60))
 def test_a_descent_stops_at_the_limit(setting: Setting, limit: int) -> None:
     walker = setting.walker
-    reached = descend(
-        setting.plan, setting.moves, walker, setting.number, limit, setting.scratch
-    )
+    reached = descend(setting.plan, setting.moves, walker, setting.number, limit, setting.scratch)
     assert walker.counters[EVALUATIONS] <= limit
     if limit == 0:
         assert reached == np.inf

@@ -7,7 +7,6 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import toolkit
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.schema import ArchitectureFile
@@ -97,7 +96,7 @@ def _folder() -> Traversable:
     try:
         return resources.files("toolkit.archs")
     except ModuleNotFoundError:
-        return Path(toolkit.__file__).parent.parent / "archs"
+        return Path(__file__).parents[2] / "archs"
 
 
 def _read(name_or_path: str | os.PathLike[str]) -> tuple[ArchitectureFile, str]:

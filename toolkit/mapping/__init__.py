@@ -1,6 +1,7 @@
 """Mappings: how a workload runs on an architecture, and the space of all of them."""
 
 from toolkit.mapping.counting import SpaceSize, space_size
+from toolkit.mapping.explain import violations
 from toolkit.mapping.files import (
     mapping_from_dict,
     mapping_to_dict,
@@ -41,5 +42,6 @@ __all__ = [
     "space_size",
     "start_point",
     "to_arrays",
+    "violations",
     "write_mapping",
 ]

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from toolkit.arch.levels import Level, Memory
 from toolkit.mapping.mapping import Mapping, to_arrays
-
-if TYPE_CHECKING:
-    from toolkit.mapping.space import MapSpace
+from toolkit.mapping.space import MapSpace
 
 _Rows = list[list[int]]
 
 
-def explain_violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
-    """Name every rule of `space` that `mapping` breaks; see `MapSpace.violations`."""
+def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
+    """Name every rule of the space that a mapping breaks, with numbers; empty if it is valid.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not describe the workload on the architecture.
+    """
     factors, order = to_arrays(mapping, space.arch, space.workload)
     rows: _Rows = factors.tolist()
     found = list(_products(space, rows))

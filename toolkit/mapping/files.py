@@ -76,7 +76,7 @@ def mapping_from_dict(
     ------
     MappingError
         Naming `source` and the key, if the data do not describe such a mapping. Whether the
-        mapping is valid is another question: see `MapSpace.violations`.
+        mapping is valid is another question: see `toolkit.mapping.violations`.
     """
     try:
         record = _MappingRecord.model_validate(data)

@@ -78,8 +78,7 @@ def to_arrays(
         for dimension, factor in entry.factors:
             if dimension not in position:
                 raise MappingError(
-                    f"unknown dimension {dimension!r}; "
-                    f"{workload.name} has {', '.join(position)}",
+                    f"unknown dimension {dimension!r}; {workload.name} has {', '.join(position)}",
                     key=f"{entry.level}.factors",
                 )
             if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:

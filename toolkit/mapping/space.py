@@ -10,11 +10,10 @@ import numpy as np
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
 from toolkit.mapping.bounds import check_sizes, factor_bounds, meshes, unrollable, usable_words
-from toolkit.mapping.explain import explain_violations
 from toolkit.mapping.factors import prime_factors
 from toolkit.mapping.footprint import Footprint, check_footprint, tensor_words
 from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray, build_lattice
-from toolkit.mapping.mapping import IntArray, Mapping
+from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule, order_rule
 from toolkit.workload.kernel import Workload
 
@@ -219,16 +218,6 @@ class MapSpace:
             fits &= self.memory_words(m, extents) <= self.capacity[m]
         valid[rows] = fits
         return valid
-
-    def violations(self, mapping: Mapping) -> tuple[str, ...]:
-        """Name every rule that a mapping breaks, with the numbers; empty if it is valid.
-
-        Raises
-        ------
-        MappingError
-            If the mapping does not describe this workload on this architecture.
-        """
-        return explain_violations(self, mapping)
 
 
 def _facts(arch: Architecture, workload: Workload) -> dict[str, object]:

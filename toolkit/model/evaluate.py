@@ -11,6 +11,7 @@ import numpy as np
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.errors import MappingError
+from toolkit.mapping.explain import violations
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
@@ -223,7 +224,7 @@ def evaluate(
         finite_cost(cost, cost.utilization, "the utilization"),
         area if area is None else finite(area, "the area", workload),
         workload.macs,
-        space.violations(mapping),
+        violations(space, mapping),
         _bottleneck(arch, memories, cost),
         notes,
         accesses,

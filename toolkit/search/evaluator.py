@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, from_arrays
 from toolkit.model.compiled import cost_batch
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
@@ -25,7 +26,7 @@ class Evaluator:
     problem : Problem
         What is searched.
     budget : Budget
-        Limits; time runs from construction.
+        Limits; time runs from construction, or from `start_clock` once more.
     on_improvement : callable, optional
         Called with every new best.
 
@@ -50,9 +51,15 @@ class Evaluator:
         self.kernel: KernelPlan = kernel_plan(problem.plan)
         self.scratch: Scratch = make_scratch(problem.plan)
         self._on_improvement = on_improvement
-        self._start = time.perf_counter()
         self._trace: list[TracePoint] = []
         self._best: tuple[IntArray, IntArray] | None = None
+        nothing = np.ones((0, *problem.space.shape), dtype=np.int64)
+        cost_batch(self.kernel, nothing, nothing, self.scratch, np.empty((0, 4)))
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Let time run from now: a strategy has compiled what it needs."""
+        self._start = time.perf_counter()
 
     @property
     def objective_number(self) -> int:
@@ -171,7 +178,7 @@ def checked_cost(
     """
     if not problem.space.check(factors[None], order[None])[0]:
         mapping = from_arrays(factors, order, problem.arch, problem.workload)
-        reasons = "; ".join(problem.space.violations(mapping))
+        reasons = "; ".join(violations(problem.space, mapping))
         raise RuntimeError(f"a strategy returned an invalid mapping: {reasons}")
     cost = batch_cost(problem.plan, factors[None].astype(np.float64), order[None])
     return (

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.bypasses import check_bypasses
 from toolkit.errors import InputError
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace
@@ -94,6 +95,8 @@ def make_problem(
 
     Raises
     ------
+    ArchitectureError
+        If a memory bypasses a tensor that the workload lacks.
     DoesNotFitError
         If the constraints exclude every mapping.
     PrecisionError
@@ -101,6 +104,7 @@ def make_problem(
     InputError
         If the objective is unknown.
     """
+    check_bypasses(arch, workload)
     check_magnitude(workload)
     if objective not in OBJECTIVES:
         raise InputError(

@@ -142,9 +142,7 @@ def _check_tensors(workload: Workload) -> None:
         )
     names = [tensor.name for tensor in workload.tensors]
     if len(set(names)) != len(names):
-        raise WorkloadError(
-            f"tensor names repeat: {names}", source=workload.name, key="tensors"
-        )
+        raise WorkloadError(f"tensor names repeat: {names}", source=workload.name, key="tensors")
     for tensor in workload.tensors:
         _check_tensor(workload, tensor)
 
