@@ -26,15 +26,23 @@ def compiled(function: F) -> F:
     Only modules named ``compiled*.py`` may use it, since their contents name the cache folder.
     Compiled functions cannot allocate arrays: their callers hand working memory in.
     """
-    return _compile(function, inline=False)
+    return _compile(function)
 
 
 def inlined(function: F) -> F:
-    """Like `compiled`, and placed into every compiled function that calls it."""
-    return _compile(function, inline=True)
+    """Like `compiled`, and the machine code goes into every compiled function that calls it."""
+    return _compile(function, forceinline=True)
 
 
-def _compile(function: F, *, inline: bool) -> F:
+def merged(function: F) -> F:
+    """Like `compiled`, and the source goes into every compiled function that calls it.
+
+    That spares the optimiser a round, so it is for long functions with a single caller.
+    """
+    return _compile(function, inline="always")
+
+
+def _compile(function: F, *, forceinline: bool = False, inline: str = "never") -> F:
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_cache_folder())
     try:
@@ -45,9 +53,8 @@ def _compile(function: F, *, inline: bool) -> F:
             nogil=True,
             error_model="numpy",
             _nrt=False,
-            forceinline=inline,
-            no_cpython_wrapper=inline,
-            no_cfunc_wrapper=True,
+            forceinline=forceinline,
+            inline=inline,
         )
         return cast(F, decorate(function))
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined
+from toolkit.compilation import compiled, inlined, merged
 from toolkit.model.compiled_plan import (
     ACTIVE,
     BIAS_READ,
@@ -68,7 +68,7 @@ def outer_visits(plan: KernelPlan, t: int, level: int, scratch: Scratch) -> floa
     return visits
 
 
-@inlined
+@merged
 def count_per_instance(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) -> None:
     """Add the accesses of one tensor, counted at the instances that take part."""
     table = scratch.per_level
@@ -92,7 +92,7 @@ def count_per_instance(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) 
             table[child, IN_WORDS] += entering
 
 
-@inlined
+@merged
 def count_sequential(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) -> None:
     """Add the accesses of one tensor, carried inwards from level to level."""
     table = scratch.per_level
@@ -132,7 +132,7 @@ def count_sequential(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) ->
         carried_reads = reads
 
 
-@inlined
+@merged
 def latency_cycles(plan: KernelPlan, scratch: Scratch) -> float:
     """Latency of the run, and per memory its busy cycles, from the words it moves."""
     table = scratch.per_level

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.compilation import inlined
+from toolkit.compilation import inlined, merged
 from toolkit.model.compiled_plan import (
     BELOW,
     FACTORS,
@@ -121,7 +121,7 @@ def unshared(
     return copies
 
 
-@inlined
+@merged
 def direct(
     plan: KernelPlan, t: int, x: int, memory: int, order: Ints, scratch: Scratch
 ) -> tuple[float, float, float]:
@@ -185,7 +185,7 @@ def through_fanout(
     return values
 
 
-@inlined
+@merged
 def sequential(
     plan: KernelPlan, t: int, x: int, order: Ints, scratch: Scratch
 ) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined
+from toolkit.compilation import compiled, inlined, merged
 from toolkit.model.compiled_plan import (
     ACTIVE,
     BELOW,
@@ -312,7 +312,7 @@ def served(
     return count_terms(scratch, n) * repeats
 
 
-@inlined
+@merged
 def per_instance(
     plan: KernelPlan, t: int, x: int, order: Ints, scratch: Scratch
 ) -> tuple[float, float, float, float]:

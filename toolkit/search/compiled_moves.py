@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined
+from toolkit.compilation import compiled, inlined, merged
 from toolkit.model.compiled import prepared_cost
 from toolkit.model.compiled_plan import MESH, Floats, Ints, KernelPlan, Scratch
 from toolkit.model.compiled_traffic import fits, prepare
@@ -143,7 +143,7 @@ def undo(space: MoveSpace, factors: Ints, k: int) -> None:
     factors[space.moves[k, 3], d] //= p
 
 
-@compiled
+@merged
 def improve_orders(
     plan: KernelPlan,
     space: MoveSpace,
@@ -179,7 +179,7 @@ def improve_orders(
     return current
 
 
-@compiled
+@merged
 def improve_factors(
     plan: KernelPlan,
     space: MoveSpace,
@@ -207,7 +207,7 @@ def improve_factors(
     return best
 
 
-@compiled
+@merged
 def descend(
     plan: KernelPlan,
     space: MoveSpace,
@@ -229,7 +229,7 @@ def descend(
         current = moved
 
 
-@compiled
+@merged
 def kick(
     plan: KernelPlan, space: MoveSpace, walker: Walker, strength: int, scratch: Scratch
 ) -> None:
@@ -250,7 +250,7 @@ def kick(
             walker.order[level, k] = space.orders[level, choice, k]
 
 
-@inlined
+@merged
 def settle(walker: Walker, reached: float, slack: float) -> bool:
     """Keep what a descent reached where it is good enough; returns whether it is the best."""
     if reached <= walker.values[BASE] * (1.0 + slack):
@@ -269,24 +269,7 @@ def settle(walker: Walker, reached: float, slack: float) -> bool:
 
 
 @compiled
-def begin(
-    plan: KernelPlan,
-    space: MoveSpace,
-    walker: Walker,
-    objective: int,
-    limit: int,
-    scratch: Scratch,
-) -> bool:
-    """Descend from the walker's mapping as a new start; returns whether it is the best."""
-    walker.values[BASE] = np.inf
-    walker.values[LOCAL] = np.inf
-    reached = descend(plan, space, walker, objective, limit, scratch)
-    walker.counters[IDLE] = 0
-    return settle(walker, reached, 0.0)
-
-
-@compiled
-def kick_and_descend(
+def descend_and_kick(
     plan: KernelPlan,
     space: MoveSpace,
     walker: Walker,
@@ -297,14 +280,19 @@ def kick_and_descend(
     slack: float,
     scratch: Scratch,
 ) -> bool:
-    """Kick and descend up to `kicks` times; stops early at a new best and says so."""
+    """Kick and descend up to `kicks` times; stops early at a new best and says so.
+
+    Before the first descent of a start, the walker's base value is inf: that descent goes from
+    the walker's own mapping, without a kick.
+    """
     for _ in range(kicks):
         if walker.counters[EVALUATIONS] >= limit:
             return False
-        copy_into(walker.factors, walker.base_factors)
-        copy_into(walker.order, walker.base_order)
-        kick(plan, space, walker, strength, scratch)
-        walker.counters[IDLE] += 1
+        if walker.values[BASE] < np.inf:
+            copy_into(walker.factors, walker.base_factors)
+            copy_into(walker.order, walker.base_order)
+            kick(plan, space, walker, strength, scratch)
+            walker.counters[IDLE] += 1
         if settle(walker, descend(plan, space, walker, objective, limit, scratch), slack):
             return True
     return False

@@ -18,12 +18,12 @@ from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
 from toolkit.search.compiled_moves import (
+    BASE,
     BEST,
     EVALUATIONS,
     IDLE,
-    Walker,
-    begin,
-    kick_and_descend,
+    LOCAL,
+    descend_and_kick,
 )
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.moves import first_orders, make_walker, move_space
@@ -46,41 +46,41 @@ STRIDE = 16
 def greedy(evaluator: Evaluator, seed: int) -> None:
     """Descend from several starts, kick and descend again until nothing improves."""
     space = evaluator.problem.space
-    moves, scratch = move_space(space), evaluator.scratch
+    moves = move_space(space)
     walker = make_walker(space, seed)
-    objective = evaluator.objective_number
     limit = evaluator.remaining_evaluations
-    starts = _starts(
-        space, first_orders(moves), RANDOM_STARTS + len(moves.moves) // MOVES_PER_START, seed
-    )
-    for factors, order in [*starts, (None, None)]:
-        last = factors is None
-        walker.factors[:] = walker.best_factors if factors is None else factors
-        walker.order[:] = walker.best_order if order is None else order
-        begin(evaluator.kernel, moves, walker, objective, limit, scratch)
-        _report(evaluator, walker)
-        while walker.counters[IDLE] < PATIENCE * (4 if last else 1):
-            if evaluator.exhausted or len(moves.moves) == 0:
-                break
-            kick_and_descend(
-                evaluator.kernel,
-                moves,
-                walker,
-                objective,
-                limit,
-                STRIDE,
-                STRENGTH,
-                SLACK,
-                scratch,
-            )
-            _report(evaluator, walker)
+
+    def descend(kicks: int) -> None:
+        descend_and_kick(
+            evaluator.kernel,
+            moves,
+            walker,
+            evaluator.objective_number,
+            limit,
+            kicks,
+            STRENGTH,
+            SLACK,
+            evaluator.scratch,
+        )
+        evaluator.spend(int(walker.counters[EVALUATIONS]) - evaluator.evaluations)
+        evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
+
+    def explore(start: tuple[IntArray, IntArray], patience: int) -> None:
+        walker.factors[:], walker.order[:] = start
+        walker.values[[BASE, LOCAL]] = np.inf
+        walker.counters[IDLE] = 0
+        descend(1)
+        while walker.counters[IDLE] < patience and len(moves.moves) and not evaluator.exhausted:
+            descend(STRIDE)
+
+    descend(0)  # Compiles, if that has not happened yet.
+    evaluator.start_clock()
+    count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
+    for start in _starts(space, first_orders(moves), count, seed):
         if evaluator.exhausted:
-            break
-
-
-def _report(evaluator: Evaluator, walker: Walker) -> None:
-    evaluator.spend(int(walker.counters[EVALUATIONS]) - evaluator.evaluations)
-    evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
+            return
+        explore(start, PATIENCE)
+    explore((walker.best_factors, walker.best_order), LAST_PATIENCE)
 
 
 def _starts(
