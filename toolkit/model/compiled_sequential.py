@@ -35,6 +35,7 @@ from toolkit.model.compiled_plan import (
 from toolkit.model.compiled_traffic import (
     orthogonal_product,
     scan_memory,
+    sliding_sum,
     swept,
     window,
 )
@@ -51,32 +52,12 @@ def first_spatial(plan: KernelPlan, x: int, memory: int) -> int:
 
 
 @inlined
-def is_innermost(plan: KernelPlan, memory: int) -> bool:
-    """Whether only spatial levels lie inside `memory`."""
-    for level in range(memory + 1, plan.levels.shape[0]):
-        if plan.levels[level, KIND] == MEMORY:
-            return False
-    return True
-
-
-@inlined
-def sliding_after(plan: KernelPlan, t: int, memory: int, inner: int, factors: Floats) -> int:
-    """Index that slides along `inner` at a memory whose next spatial levels leave it whole."""
-    for s in range(plan.tensors[t, INDICES]):
-        terms = plan.sums[t, s]
-        if terms[0] < 2:
-            continue
-        member, whole = False, True
-        for k in range(terms[0]):
-            d = terms[1 + 2 * k]
-            member = member or d == inner
-            level = memory + 1
-            while level < plan.levels.shape[0] and plan.levels[level, KIND] != MEMORY:
-                whole = whole and factors[level, d] == 1.0
-                level += 1
-        if member:
-            return s if whole else -1
-    return -1
+def next_memory(plan: KernelPlan, memory: int) -> int:
+    """Level of the next memory inside `memory`; the number of levels if there is none."""
+    level = memory + 1
+    while level < plan.levels.shape[0] and plan.levels[level, KIND] != MEMORY:
+        level += 1
+    return level
 
 
 @inlined
@@ -131,7 +112,8 @@ def direct(
     extents = scratch.tiles[BELOW, memory]
     kept, revisits, inner, factor, skipped = 1.0, 1.0, -1, 1.0, False
     slides = -1
-    if is_innermost(plan, memory):
+    following = next_memory(plan, memory)
+    if following == plan.levels.shape[0]:
         kept = scratch.per_level[memory, ITERATIONS]
         revisits = orthogonal_product(relevant, plan.levels[memory, LISTED:], factors[memory])
     else:
@@ -139,7 +121,7 @@ def direct(
             relevant, order[memory], factors[memory], (kept, revisits, inner, factor, skipped)
         )
         if inner >= 0 and (plan.levels[memory, REUSES] or not skipped):
-            slides = sliding_after(plan, t, memory, inner, factors)
+            slides = sliding_sum(plan, t, inner, memory + 1, following, factors)
     if slides >= 0:
         kept /= factor
     reads, writes = kept, kept
@@ -220,7 +202,7 @@ def sequential(
             relevant, order[level], factors[level], (1.0, 1.0, -1, 1.0, False)
         )
         if inner >= 0 and (plan.levels[supplier, REUSES] or not skipped):
-            slides = sliding_after(plan, t, level, inner, factors)
+            slides = sliding_sum(plan, t, inner, level + 1, next_memory(plan, level), factors)
             if slides >= 0:
                 extents = scratch.tiles[BELOW, level]
                 held = window(plan, t, slides, extents, -1, 1.0, scratch)

@@ -239,10 +239,12 @@ def orthogonal_product(relevant: Ints, listed: Ints, factors: Floats) -> float:
 
 
 @inlined
-def sliding_sum(plan: KernelPlan, t: int, x: int, first: int, inner: int, factors: Floats) -> int:
-    """Index whose window slides along dimension `inner`, -1 if none.
+def sliding_sum(
+    plan: KernelPlan, t: int, inner: int, start: int, stop: int, factors: Floats
+) -> int:
+    """Index of a tensor whose window slides along dimension `inner`, -1 if none.
 
-    No fanout of transfer `x` from position `first` on may split the index.
+    No spatial level from `start` to before `stop` may split the index.
     """
     for s in range(plan.tensors[t, INDICES]):
         terms = plan.sums[t, s]
@@ -252,8 +254,9 @@ def sliding_sum(plan: KernelPlan, t: int, x: int, first: int, inner: int, factor
         for k in range(terms[0]):
             d = terms[1 + 2 * k]
             member = member or d == inner
-            for i in range(first, plan.transfers[x, SPATIAL]):
-                whole = whole and factors[plan.spatial[x, i, LEVEL], d] == 1.0
+            for level in range(start, stop):
+                if plan.levels[level, KIND] != MEMORY:
+                    whole = whole and factors[level, d] == 1.0
         if member:
             return s if whole else -1
     return -1
@@ -333,7 +336,7 @@ def per_instance(
     if child >= 0:
         extents = scratch.tiles[TILE, child]
         if inner >= 0 and (plan.levels[supplier, REUSES] or not skipped):
-            slides = sliding_sum(plan, t, x, 0, inner, factors)
+            slides = sliding_sum(plan, t, inner, supplier + 1, child, factors)
     if slides >= 0:
         kept /= factor
     reads, writes, entering = kept, kept, kept
