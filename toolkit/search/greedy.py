@@ -29,11 +29,11 @@ from toolkit.search.evaluator import Evaluator
 from toolkit.search.moves import first_orders, make_walker, move_space
 
 RANDOM_STARTS = 10
-MOVES_PER_START = 10
+MOVES_PER_START = 15
 """Random starts: so many, and one more for so many moves, since larger spaces have more optima."""
-PATIENCE = 60
+PATIENCE = 50
 """Kicks without improvement after which a start is given up."""
-LAST_PATIENCE = 240
+LAST_PATIENCE = 150
 """The same for the best mapping of all, from which the search sets out once more."""
 STRENGTH = 5
 """A kick makes at least two random moves, and fewer than two plus this."""
