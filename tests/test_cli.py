@@ -327,8 +327,15 @@ WRONG = {
     "absurd product": ("map", "eyeriss", *3 * ("2147483648",), *RANDOM, "2^53"),
     "missing dimension": ("map", "eyeriss", "gemm:M=8,K=8", "missing N"),
     "nan size": ("map", "eyeriss", "gemm:M=8,K=8,N=nan", "N: expected a plain integer"),
-    "wrong kernel": ("map", "eyeriss", "resnet18/L1", "is eyeriss-conv the architecture"),
-    "does not fit": ("map", "gemmini", "100", "100", "100", "padding M to 112 would fit"),
+    "wrong kernel": ("map", "eyeriss", "resnet18/L1", "is eyeriss-conv meant"),
+    "does not fit": (
+        "map",
+        "gemmini",
+        "100",
+        "100",
+        "100",
+        "M to 112 and K to 112 and N to 112 would fit",
+    ),
     "unknown strategy": (*MAP, "--strategy", "greddy", "expected one of greedy, random"),
     "unknown objective": (*MAP, "--objective", "speed", "expected one of edp"),
     "unknown conventions": (*MAP, "--conventions", "x", "expected one of exact, factorflow"),
@@ -347,7 +354,10 @@ WRONG = {
     "unknown shown": ("show", "arch", "eyeris", "did you mean 'eyeriss'?"),
     "save nowhere": (*MAP, "--save", "missing/best.yaml", "lies in no folder"),
     "save onto a folder": (*MAP, "--save", ".", "'.' is a folder"),
-    "save to nothing": (*MAP, "--save", "", "'' is a folder"),
+    "save to nothing": (*MAP, "--save", "", "expected the name of a file"),
+    "save to a device": (*MAP, "--save", "/dev/null", "--save: '/dev/null' is not a regular"),
+    "seconds by its option": (*MAP, "--seconds", "0", "toolkit: --seconds: 0.0 is not"),
+    "usage in one line": (*MAP, "--seed", "-1", "toolkit: Invalid value for '--seed'"),
     "save too long": (*MAP, "--save", 300 * "x", "too long"),
     "missing file": ("map", "missing.yaml", "8", "8", "8", "missing.yaml: no such file"),
     "folder": ("map", "folder.yaml", "8", "8", "8", "folder.yaml: is a directory"),
@@ -366,8 +376,8 @@ WRONG = {
     "unknown key": ("map", "unknown_key.yaml", "8", "8", "8", "did you mean 'mesh'?"),
     "no capacity": ("map", "tight.yaml", "8", "8", "8", "capacity_words: expected"),
     "missing mapping": ("evaluate", *MAP[1:], "missing.yaml", "missing.yaml: no such file"),
-    "no levels": ("evaluate", *MAP[1:], "levels.yaml", "do not match those of eyeriss"),
-    "not a mapping": ("evaluate", *MAP[1:], "zero.yaml", "levels: field required"),
+    "no levels": ("evaluate", *MAP[1:], "levels.yaml", "missing DRAM, GlobalBuffer"),
+    "not a mapping": ("evaluate", *MAP[1:], "zero.yaml", "kernel: unknown key"),
     "broken factor": ("evaluate", *MAP[1:], "factors.yaml", "levels[0].factors.M"),
 }
 
@@ -449,3 +459,15 @@ def test_full_disk_is_told(tmp_path: Path) -> None:
     assert done.stderr == (
         "toolkit: standard output: cannot be written: No space left on device\n"
     )
+
+
+def test_closed_output_is_quiet(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m toolkit list archs >&-"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 import toolkit
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputError, ToolkitError
 
 OUTPUT_CLOSED = 1
 WRONG_INPUT = 2
@@ -27,7 +28,6 @@ app = typer.Typer(
     help="Map DNN layers on spatial accelerators: energy, latency and the loop nest behind them.",
     epilog="Every command takes --json and has its own --help with examples.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
@@ -289,7 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    status = _run(None if arguments is None else list(arguments))
+    if sys.stdout is None:  # closed by whoever started this process
+        return OUTPUT_CLOSED
+    status = _run(list(sys.argv[1:] if arguments is None else arguments))
     try:
         sys.stdout.flush()
     except OSError:
@@ -299,14 +301,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str]) -> int:
     try:
-        app(args=arguments, prog_name="toolkit")
-    except SystemExit as exit_:
-        if exit_.code == INTERRUPTED:
-            print("toolkit: interrupted", file=sys.stderr)
-        return exit_.code if isinstance(exit_.code, int) else 0
-    except ToolkitError as error:
-        print(f"toolkit: {error}", file=sys.stderr)
+        status = app(args=arguments or ["--help"], prog_name="toolkit", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        print("toolkit: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return OUTPUT_CLOSED
+    except TyperException as error:
+        message = getattr(error, "format_message", error.__str__)()
+        print(f"toolkit: {' '.join(message.split())}", file=sys.stderr)
         return WRONG_INPUT
-    return 0
+    except ToolkitError as error:
+        print(f"toolkit: {_in_options(error)}", file=sys.stderr)
+        return WRONG_INPUT
+    if status == INTERRUPTED:  # what typer makes of Ctrl-C during a command
+        print("toolkit: interrupted", file=sys.stderr)
+    return status if isinstance(status, int) else 0
+
+
+_OPTIONS = {
+    "budget": "--evaluations or --seconds",
+    "budget.seconds": "--seconds",
+    "conventions": "--conventions",
+    "objective": "--objective",
+    "pad": "--pad",
+    "strategy": "--strategy",
+}
+
+
+def _in_options(error: ToolkitError) -> str:
+    """Write the message of an error with options in place of the arguments of the API."""
+    if isinstance(error, InputError) and error.source is None and error.key in _OPTIONS:
+        return f"{_OPTIONS[error.key]}{str(error).removeprefix(error.key)}"
+    return str(error)

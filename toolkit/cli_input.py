@@ -85,6 +85,8 @@ def read_valid_mapping(path: str, problem: toolkit.Problem) -> toolkit.Mapping:
     data = read_yaml(path, error=MappingError)
     if isinstance(data, MappingABC) and "mapping" in data and "levels" not in data:
         data = data["mapping"]
+        if data is None:
+            raise MappingError("holds no mapping", source=path, key="mapping")
     mapping = mapping_from_dict(data, problem.arch, problem.workload, source=path)
     broken = violations(problem.space, mapping)
     if broken:
@@ -106,10 +108,14 @@ def check_writable(path: str) -> None:
     """
     target = Path(path)
     try:
+        if not path:
+            raise InputError("expected the name of a file, got nothing", source="--save")
         if target.is_dir():
             raise InputError(f"{describe(path)} is a folder; expected a file", source="--save")
         if not target.parent.is_dir():
             raise InputError(f"{describe(path)} lies in no folder", source="--save")
+        if target.exists() and not target.is_file():
+            raise InputError(f"{describe(path)} is not a regular file", source="--save")
         writable = os.access(target if target.exists() else target.parent, os.W_OK)
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)

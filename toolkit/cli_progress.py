@@ -38,7 +38,7 @@ def watched(
             "First run on this machine: the cost model is compiled once, "
             "which takes up to a minute."
         )
-    with console.status(f"{strategy}: no valid mapping yet") as status:
+    with console.status(f"{strategy}: searching") as status:
         shown = -REFRESH_SECONDS
 
         def show(point: toolkit.TracePoint) -> None:

@@ -7,7 +7,9 @@ So the cache lives in a folder named after the contents of all compiled modules 
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -74,6 +76,7 @@ def _cache_folder() -> Path:
         probe = folder / ".writable"
         probe.touch()
     except OSError:
-        folder = Path(tempfile.gettempdir()) / f"accel-search-toolkit-{name}"
-        folder.mkdir(parents=True, exist_ok=True)
+        # Nobody else may write where compiled code is read from, so a shared folder will not do.
+        folder = Path(tempfile.mkdtemp(prefix="accel-search-toolkit-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -12,13 +12,14 @@ from mapping.spaces import arch, as_tiling, fanout, memory, spaces
 from oracle.strategies import architectures, workloads
 from search.brute import objectives
 
-from toolkit.arch.levels import Memory
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Compute, Memory
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping import neighbours, order_classes, sample, start_point
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import EXACT, FACTORFLOW
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
-from toolkit.search import OBJECTIVES, Problem
+from toolkit.search import OBJECTIVES, Problem, make_problem, search
 from toolkit.search.compiled_moves import (
     EDP,
     EDP_PER_UTILIZATION,
@@ -243,3 +244,10 @@ def test_moves_skip_what_bounds_fix() -> None:
     ).space
     moves = move_space(space).moves.tolist()
     assert moves == [[0, 2, 0, 2], [0, 2, 2, 0], [1, 3, 0, 2], [1, 3, 2, 0]]
+
+
+def test_a_cost_that_overflows_ends_the_search():
+    slow = Memory("DRAM", None, 1.0, 1.0, 1e-320, 1e-320)
+    arch = Architecture("slow", (slow, Memory("Reg", 64, 1.0, 1.0, 2.0, 2.0), Compute("MAC", 1.0)))
+    with pytest.raises(DoesNotFitError, match="no valid mapping with a finite cost"):
+        search(make_problem(arch, gemm(64, 64, 64)), "greedy")

@@ -11,7 +11,8 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
 from toolkit.errors import ArchitectureError
-from toolkit.records import Label, Record
+from toolkit.records import Label, Record, suggest
+from toolkit.workload.kinds import KINDS
 from toolkit.yaml_files import describe
 
 _MAX_INTEGER = 2**63 - 1
@@ -68,8 +69,9 @@ _Identifier = Annotated[str, AfterValidator(_identifier)]
 _Dimensions = Annotated[list[_Identifier], AfterValidator(_distinct)]
 _LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidator(_order)]
 _Constraints = list[Annotated[FactorConstraint, PlainValidator(_constraint)]]
-_Amount = Annotated[float, Field(ge=0)]
-_Bandwidth = Annotated[float, Field(gt=0)]
+# Far beyond any hardware, and small enough that no cost overflows.
+_Amount = Annotated[float, Field(ge=0, le=1e15)]
+_Bandwidth = Annotated[float, Field(ge=1e-9, le=1e15)]
 _Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
 
 _ENERGY_FORMS = (
@@ -112,7 +114,7 @@ class MemoryEntry(_LevelEntry):
     write_bandwidth_words_per_cycle: _Bandwidth | None = None
     leakage_pj_per_cycle: _Amount = 0.0
     bypasses: Annotated[list[Label], AfterValidator(_distinct)] = []
-    multiple_buffering: Annotated[float, Field(ge=1)] = 1.0
+    multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
 
@@ -121,8 +123,6 @@ class MemoryEntry(_LevelEntry):
         self._check_constraints(None)
         self._form("energy", _ENERGY_FORMS)
         self._form("bandwidth", _BANDWIDTH_FORMS)
-        if min(self._bandwidths()) <= 0:
-            raise ValueError("half of bandwidth_words_per_cycle is too small to be represented")
         return self
 
     def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> tuple[float, ...]:
@@ -263,7 +263,7 @@ class ArchitectureFile(Record):
     description : str, optional
         One line on what it is and where its figures come from.
     kernel : str, optional
-        The kernel whose dimensions the file speaks of.
+        The ready-made kernel whose dimensions the file speaks of: it may name no others.
     levels : list
         Outermost first, as `Architecture` demands.
     """
@@ -279,6 +279,29 @@ class ArchitectureFile(Record):
         for role in _ROLES:
             if memories and all(role in memory.bypasses for memory in memories):
                 raise ValueError(f"levels: every memory bypasses {role}; expected one to hold it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_dimensions(self) -> ArchitectureFile:
+        if self.kernel is None:
+            return self
+        if self.kernel not in KINDS:
+            raise ValueError(
+                f"kernel: unknown kernel {describe(self.kernel)}{suggest(self.kernel, KINDS)}; "
+                f"ready-made kernels: {', '.join(KINDS)} (leave the key out for any other)"
+            )
+        kind = KINDS[self.kernel]
+        known = (*kind.dimensions, "N") if kind.strides else kind.dimensions
+        for i, entry in enumerate(self.levels):
+            level = entry.level()
+            named = [c.dimension for c in level.constraints]
+            named += level.loop_order if isinstance(level, Memory) else level.dimensions
+            for dimension in named:
+                if dimension not in known and dimension != "_":
+                    raise ValueError(
+                        f"levels[{i}] ({level.name}): unknown dimension {describe(dimension)}"
+                        f"{suggest(dimension, known)}; {self.kernel} has {', '.join(known)}"
+                    )
         return self
 
     def architecture(self) -> Architecture:

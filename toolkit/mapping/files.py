@@ -6,33 +6,33 @@ import json
 import os
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import Field
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Level, Memory
 from toolkit.errors import MappingError
+from toolkit.mapping.factors import SIZE_LIMIT
 from toolkit.mapping.mapping import LevelMapping, Mapping
 from toolkit.mapping.orders import order_rule
+from toolkit.records import Record, suggest, validate
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import dump_yaml, format_key, read_yaml, write_text_atomically
-
-_Factor = Annotated[StrictInt, Field(ge=1, lt=2**63)]
+from toolkit.yaml_files import describe, dump_yaml, read_yaml, write_text_atomically
 
 
-class _LevelRecord(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class LevelEntry(Record):
+    """What one level iterates; factors left out are 1."""
 
-    level: StrictStr
-    factors: dict[StrictStr, _Factor] = Field(default_factory=dict)
-    order: list[StrictStr] | None = None
+    level: str
+    factors: dict[str, Annotated[int, Field(ge=1, le=SIZE_LIMIT)]] = {}
+    order: list[str] | None = None
 
 
-class _MappingRecord(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class MappingFile(Record):
+    """A whole file."""
 
-    architecture: StrictStr | None = None
-    workload: StrictStr | None = None
-    levels: list[_LevelRecord]
+    architecture: str | None = None
+    workload: str | None = None
+    levels: list[LevelEntry]
 
 
 def mapping_to_dict(mapping: Mapping) -> dict[str, Any]:
@@ -78,20 +78,10 @@ def mapping_from_dict(
         Naming `source` and the key, if the data do not describe such a mapping. Whether the
         mapping is valid is another question: see `toolkit.mapping.violations`.
     """
-    try:
-        record = _MappingRecord.model_validate(data)
-    except ValidationError as cause:
-        raise _explain(cause, source) from None
+    record = validate(MappingFile, data, source=source or "mapping", error=MappingError)
     _check_name(record.architecture, arch.name, "architecture", source)
     _check_name(record.workload, workload.name, "workload", source)
-    given = [entry.level for entry in record.levels]
-    names = [level.name for level in arch.levels]
-    if given != names:
-        raise MappingError(
-            f"levels {given} do not match those of {arch.name}: {names}",
-            source=source,
-            key="levels",
-        )
+    _check_levels([entry.level for entry in record.levels], arch, source)
     return Mapping(
         tuple(
             _level_mapping(entry, level, workload, source, f"levels[{i}]")
@@ -126,14 +116,6 @@ def write_mapping(path: str | os.PathLike[str], mapping: Mapping) -> None:
     write_text_atomically(path, text)
 
 
-def _explain(cause: ValidationError, source: str | None) -> MappingError:
-    first = cause.errors()[0]
-    message = first["msg"][:1].lower() + first["msg"][1:]
-    if first["type"] not in ("missing", "extra_forbidden"):
-        message += f", found {first['input']!r:.80}"
-    return MappingError(message, source=source, key=format_key(first["loc"]) or None)
-
-
 def _check_name(given: str | None, expected: str, key: str, source: str | None) -> None:
     if given is not None and given != expected:
         raise MappingError(
@@ -141,8 +123,27 @@ def _check_name(given: str | None, expected: str, key: str, source: str | None) 
         )
 
 
+def _check_levels(given: list[str], arch: Architecture, source: str | None) -> None:
+    names = [level.name for level in arch.levels]
+    if given == names:
+        return
+    unknown = [name for name in given if name not in names]
+    missing = [name for name in names if name not in given]
+    if unknown:
+        problem = f"unknown level {describe(unknown[0])}{suggest(unknown[0], names)}"
+    elif missing:
+        problem = f"missing {', '.join(missing)}"
+    else:
+        problem = "levels repeat or are out of order"
+    raise MappingError(
+        f"{problem}; expected the levels of {arch.name}, outermost first: {', '.join(names)}",
+        source=source,
+        key="levels",
+    )
+
+
 def _level_mapping(
-    entry: _LevelRecord, level: Level, workload: Workload, source: str | None, key: str
+    entry: LevelEntry, level: Level, workload: Workload, source: str | None, key: str
 ) -> LevelMapping:
     for dimension in (*entry.factors, *(entry.order or ())):
         if dimension not in workload.sizes:
@@ -167,7 +168,7 @@ def _level_mapping(
 
 
 def _full_order(
-    entry: _LevelRecord, memory: Memory, workload: Workload, source: str | None, key: str
+    entry: LevelEntry, memory: Memory, workload: Workload, source: str | None, key: str
 ) -> tuple[str, ...]:
     rule = order_rule(memory, workload.dimensions)
     if entry.order is None:

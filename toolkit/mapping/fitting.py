@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.files import arch_names
 from toolkit.arch.levels import FactorConstraint, Level, Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import check_sizes, need
@@ -78,6 +79,7 @@ def fit(
     notes = _dropped_notes(arch, workload)
     sizes: dict[str, int] = {}
     walks: dict[str, Walk] = {}
+    refused: list[tuple[str, str, int | None]] = []
     for dimension, size in workload.sizes.items():
         requirements = _requirements(known, dimension)
         result = walk(requirements, size)
@@ -85,11 +87,14 @@ def fit(
         if isinstance(result, str):
             larger = next_fitting_size(requirements, size)
             if dimension not in padded_dimensions or larger is None:
-                raise _unfit(arch, workload, dimension, result, larger)
+                refused.append((dimension, result, larger))
+                continue
             chosen, result = larger, walk(requirements, larger)
         sizes[dimension] = chosen
         walks[dimension] = result if isinstance(result, Walk) else Walk((), ())
         notes += walks[dimension].notes
+    if refused:
+        raise _unfit(arch, workload, refused)
     fitted = _shrink(known, walks)
     grown = replace(workload, sizes=sizes) if sizes != dict(workload.sizes) else workload
     notes += _padding_notes(workload, grown)
@@ -103,11 +108,11 @@ def _check_dimensions(arch: Architecture, workload: Workload) -> None:
         return
     base = arch.name.removesuffix("-conv")
     sister = base if base != arch.name else f"{arch.name}-conv"
+    hint = f"; is {sister} meant?" if sister in arch_names() else ""
     raise DoesNotFitError(
-        f"{workload.name} ({workload.kernel}) does not fit, because its dimensions "
-        f"{', '.join(workload.dimensions)} and those that the architecture names, "
-        f"{', '.join(arch.dimensions)}, do not contain each other; "
-        f"is {sister} the architecture for this kind of workload?",
+        f"{workload.name} ({workload.kernel}) does not fit, because it lacks the dimensions "
+        f"{', '.join(sorted(named - needed))} that the architecture names, and the "
+        f"architecture does not name its {', '.join(sorted(needed - named))}{hint}",
         source=arch.name,
     )
 
@@ -167,13 +172,17 @@ def _requirements(arch: Architecture, dimension: str) -> tuple[Requirement, ...]
 
 
 def _unfit(
-    arch: Architecture, workload: Workload, dimension: str, reason: str, larger: int | None
+    arch: Architecture, workload: Workload, refused: list[tuple[str, str, int | None]]
 ) -> DoesNotFitError:
+    """Say why dimensions do not fit: (name, reason, next size that fits) of each."""
+    reasons = "; ".join(reason for _, reason, _ in refused)
     hint = ""
-    if larger is not None:
-        hint = f"; padding {dimension} to {larger} would fit (pad={dimension})"
+    if all(larger is not None for _, _, larger in refused):
+        sizes = " and ".join(f"{d} to {larger}" for d, _, larger in refused)
+        allowed = ", ".join(d for d, _, _ in refused)
+        hint = f"; padding {sizes} would fit (allow pad: {allowed})"
     return DoesNotFitError(
-        f"{workload.name} does not fit, because {reason}{hint}", source=arch.name
+        f"{workload.name} does not fit, because {reasons}{hint}", source=arch.name
     )
 
 

@@ -95,18 +95,21 @@ def copy_into(target: Ints, source: Ints) -> None:
 
 @compiled
 def value(plan: KernelPlan, factors: Ints, order: Ints, objective: int, scratch: Scratch) -> float:
-    """Objective value of a mapping within bounds; inf if a tile does not fit."""
+    """Objective value of a mapping within bounds; inf if no tile fits or no cost is finite."""
     prepare(plan, factors, scratch)
     if not fits(plan, scratch):
         return np.inf
     energy, latency, utilization = prepared_cost(plan, order, scratch)
     if objective == ENERGY:
-        return energy
-    if objective == LATENCY:
-        return latency
-    if objective == EDP:
-        return energy * latency
-    return energy * latency / utilization
+        result = energy
+    elif objective == LATENCY:
+        result = latency
+    elif objective == EDP:
+        result = energy * latency
+    else:
+        result = energy * latency / utilization
+    # A cost that is not a number must not pass for the lowest one.
+    return result if result < np.inf else np.inf
 
 
 @inlined
@@ -224,7 +227,7 @@ def descend(
     while True:
         current = improve_orders(plan, space, walker, objective, current, limit, scratch)
         moved = improve_factors(plan, space, walker, objective, current, limit, scratch)
-        if moved >= current:
+        if not moved < current:
             return current
         current = moved
 

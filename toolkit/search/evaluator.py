@@ -145,7 +145,7 @@ class Evaluator:
         problem = self.problem
         if self._best is None:
             raise DoesNotFitError(
-                f"no valid mapping found in {self.evaluations} evaluations",
+                f"no valid mapping with a finite cost found in {self.evaluations} evaluations",
                 source=f"{problem.workload.name} on {problem.arch.name}",
             )
         factors, order = self._best

@@ -80,7 +80,8 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
         if evaluator.exhausted:
             return
         explore(start, PATIENCE)
-    explore((walker.best_factors, walker.best_order), LAST_PATIENCE)
+    if evaluator.best is not None:
+        explore(evaluator.best, LAST_PATIENCE)
 
 
 def _starts(

@@ -47,7 +47,7 @@ def search(
     Raises
     ------
     InputError
-        If the strategy is unknown, or needs a limit and the budget has none.
+        If the strategy is unknown, the seed negative, or a limit missing that it needs.
     DoesNotFitError
         If no valid mapping was found at all.
     """
@@ -56,6 +56,8 @@ def search(
             f"unknown strategy {strategy!r}; expected one of {', '.join(STRATEGIES)}",
             key="strategy",
         )
+    if seed < 0:
+        raise InputError(f"{seed} is negative; expected an integer from 0", key="seed")
     evaluator = Evaluator(problem, budget or Budget(), on_improvement)
     bound = STRATEGIES[strategy](evaluator, seed)
     return evaluator.result(strategy, seed, bound)
