@@ -70,6 +70,8 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
         walker.values[[BASE, LOCAL]] = np.inf
         walker.counters[IDLE] = 0
         descend(1)
+        if walker.values[BASE] == np.inf:
+            return  # Its cost overflows, or the budget ended before it was known.
         while walker.counters[IDLE] < patience and len(moves.moves) and not evaluator.exhausted:
             descend(STRIDE)
 
