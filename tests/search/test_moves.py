@@ -14,12 +14,12 @@ from search.brute import objectives
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Memory
-from toolkit.errors import DoesNotFitError
+from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import neighbours, order_classes, sample, start_point
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import EXACT, FACTORFLOW
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
-from toolkit.search import OBJECTIVES, Problem, make_problem, search
+from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search
 from toolkit.search.compiled_moves import (
     EDP,
     EDP_PER_UTILIZATION,
@@ -39,7 +39,7 @@ from toolkit.search.compiled_moves import (
 )
 from toolkit.search.greedy import fill_fanouts
 from toolkit.search.moves import first_orders, make_walker, move_space
-from toolkit.workload import gemm
+from toolkit.workload import Tensor, Term, Workload, gemm
 
 MANY = 2**62
 
@@ -251,3 +251,24 @@ def test_a_cost_that_overflows_ends_the_search():
     arch = Architecture("slow", (slow, Memory("Reg", 64, 1.0, 1.0, 2.0, 2.0), Compute("MAC", 1.0)))
     with pytest.raises(DoesNotFitError, match="no valid mapping with a finite cost"):
         search(make_problem(arch, gemm(64, 64, 64)), "greedy")
+
+
+@pytest.mark.parametrize("evaluations", [1.5, 2.0, True, "3"])
+def test_evaluations_are_counted_in_integers(evaluations):
+    with pytest.raises(InputError, match="is not an integer"):
+        Budget(evaluations=evaluations)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_shortest_time_still_gives_a_mapping(strategy):
+    problem = make_problem(arch(memory("DRAM"), memory("Reg", 64)), gemm(4, 4, 4))
+    assert search(problem, strategy, budget=Budget(seconds=1e-9)).evaluations > 0
+
+
+def test_wide_sums_are_enumerated_quickly():
+    sums = ((Term("p", 4), Term("r", 3), Term("s", 2)),)
+    out = Tensor("Out", "output", sums)
+    workload = Workload("wide", "sum", {"p": 65537, "r": 360, "s": 4}, (out,))
+    problem = make_problem(arch(memory("DRAM"), memory("Reg", 5000)), workload)
+    # Quadratic enumeration would take minutes here.
+    assert search(problem, "greedy", budget=Budget(evaluations=100)).evaluations <= 100

@@ -74,12 +74,15 @@ def count_terms(scratch: Scratch, count: int) -> float:
     seen[: int(contiguous)] = 0
     seen[0] = 1
     for k in range(count):
-        step = int(strides[k])
-        for _ in range(int(extents[k]) - 1):
+        covered, extent = 1, int(extents[k])
+        while covered < extent:  # by doubling, so that a long term takes few passes
+            more = min(covered, extent - covered)
+            shift = more * int(strides[k])
             for v in range(top - 1, -1, -1):
                 if seen[v]:
-                    seen[v + step] = 1
-            top += step
+                    seen[v + shift] = 1
+            top += shift
+            covered += more
     values = 0
     for v in range(top):
         values += seen[v]

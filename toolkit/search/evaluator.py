@@ -76,7 +76,7 @@ class Evaluator:
         """Evaluations left; a very large number if unlimited."""
         if self.budget.evaluations is None:
             return 2**62
-        return max(self.budget.evaluations - self.evaluations, 0)
+        return min(max(self.budget.evaluations - self.evaluations, 0), 2**62)
 
     @property
     def exhausted(self) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
@@ -79,9 +80,9 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
     evaluator.start_clock()
     count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
     for start in _starts(space, first_orders(moves), count, seed):
+        explore(start, PATIENCE)
         if evaluator.exhausted:
             return
-        explore(start, PATIENCE)
     if evaluator.best is not None:
         explore(evaluator.best, LAST_PATIENCE)
 
@@ -112,10 +113,8 @@ def fill_fanouts(space: MapSpace, factors: IntArray) -> IntArray:
         for d in np.flatnonzero(space.allowed[level]):
             room = int(space.mesh[level] // np.prod(filled[level]))
             room = min(room, int(space.upper[level, d] // filled[level, d]))
-            given = filled[0, d] // max(int(space.lower[0, d]), 1)
-            for part in range(min(room, int(given)), 1, -1):
-                if filled[0, d] % part:
-                    continue
+            parts = divisors(int(filled[0, d]))
+            for part in parts[(parts > 1) & (parts <= room)][::-1]:
                 moved = filled.copy()
                 moved[0, d] //= part
                 moved[level, d] *= part

@@ -22,6 +22,8 @@ def random_search(evaluator: Evaluator, seed: int) -> None:
     if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
         raise InputError("random search needs a limit of evaluations or seconds", key="budget")
     rng = np.random.default_rng(seed)
-    while not evaluator.exhausted:
+    while True:
         count = min(BATCH, evaluator.remaining_evaluations)
         evaluator.evaluate(*sample(evaluator.problem.space, count, rng))
+        if evaluator.exhausted:
+            return

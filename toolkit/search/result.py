@@ -24,13 +24,15 @@ class Budget:
     Raises
     ------
     InputError
-        If a limit is not positive.
+        If a limit is not positive, or the one of evaluations not an integer.
     """
 
     evaluations: int | None = None
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        if self.evaluations is not None and type(self.evaluations) is not int:
+            raise InputError(f"{self.evaluations!r} is not an integer", key="budget.evaluations")
         for key, value in (("evaluations", self.evaluations), ("seconds", self.seconds)):
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise InputError(f"{value!r} is not a positive number", key=f"budget.{key}")
