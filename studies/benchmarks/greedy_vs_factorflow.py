@@ -42,6 +42,7 @@ def run(arch: str, workload: str, seed: int) -> tuple[float, float]:
 
 
 def compare(rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Run every pair under all seeds and print a line for each."""
     lines = []
     for arch, workload, theirs, their_seconds in rows.itertuples(index=False):
         runs = [run(arch, workload, seed) for seed in range(seeds)]

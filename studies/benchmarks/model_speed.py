@@ -37,6 +37,7 @@ def rate(work: Callable[[], object], mappings: int, runs: int) -> float:
 def measure(
     arch_name: str, workload_name: str, conventions: toolkit.Conventions, runs: int
 ) -> None:
+    """Print the three rates of one pair under one set of conventions."""
     problem = toolkit.make_problem(
         toolkit.load_arch(arch_name),
         toolkit.load_workload(workload_name),
