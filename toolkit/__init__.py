@@ -44,7 +44,7 @@ _HOMES = {
         "violations",
         "write_mapping",
     ),
-    "toolkit.model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "Conventions"),
+    "toolkit.model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
     "toolkit.model.evaluate": ("Evaluation", "evaluate"),
     "toolkit.search": (
         "OBJECTIVES",
@@ -81,6 +81,7 @@ __all__ = [
     "FACTORFLOW",
     "OBJECTIVES",
     "STRATEGIES",
+    "TIMELOOP",
     "Architecture",
     "Budget",
     "Compute",
@@ -154,7 +155,7 @@ if TYPE_CHECKING:
         violations,
         write_mapping,
     )
-    from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, Conventions
+    from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions
     from toolkit.model.evaluate import Evaluation, evaluate
     from toolkit.search.problem import OBJECTIVES, Problem, make_problem
     from toolkit.search.registry import STRATEGIES, search

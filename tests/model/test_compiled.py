@@ -15,7 +15,7 @@ from toolkit.arch.levels import Memory
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.model import EXACT, FACTORFLOW, Conventions, batch_cost, make_plan
+from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions, batch_cost, make_plan
 from toolkit.model.compiled import cost, cost_batch
 from toolkit.model.compiled_plan import kernel_plan, make_scratch
 from toolkit.workload.kernel import Workload
@@ -40,6 +40,7 @@ def batches(draw: st.DrawFn) -> Batch:
             level,
             capacity_words=draw(st.one_of(st.none(), st.integers(1, 200))),
             multiple_buffering=draw(st.sampled_from((1.0, 2.0, 1.5))),
+            values_per_wordline=draw(st.integers(1, 5)),
         )
         if isinstance(level, Memory)
         else level
@@ -57,7 +58,7 @@ def compiled_costs(batch: Batch, conventions: Conventions) -> np.ndarray:
     return results
 
 
-@pytest.mark.parametrize("base", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@pytest.mark.parametrize("base", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
 @many
 @given(batch=batches(), setting=switches)
 def test_same_costs(base: Conventions, batch: Batch, setting: dict[str, bool]) -> None:
@@ -71,7 +72,7 @@ def test_same_costs(base: Conventions, batch: Batch, setting: dict[str, bool]) -
     np.testing.assert_allclose(got[:, 2], expected.utilization, rtol=1e-12)
 
 
-@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
 @given(batch=batches())
 def test_same_fit(conventions: Conventions, batch: Batch) -> None:
     arch, workload, factors, _, _ = batch

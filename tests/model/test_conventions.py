@@ -12,6 +12,7 @@ from toolkit.model import (
     CONVENTIONS,
     EXACT,
     FACTORFLOW,
+    TIMELOOP,
     Conventions,
     Evaluation,
     TensorAccesses,
@@ -172,15 +173,113 @@ def test_overestimated_windows() -> None:
     assert [a.reads for a in compared(pair, "dram", "In")] == [4, 5]
 
 
+def test_tiles_persist_until_a_loop_moves_them() -> None:
+    """W is one value, and six steps n use it, three of them loops outside the buffer.
+
+    The buffer sends it to the register for each of the three; ``persistent``: once.
+    """
+    steps: tuple[Step, ...] = (
+        (DRAM, {"n": 3}),
+        (BUFFER, {"n": 2}),
+        (memory("register", "In", "Out"), {}),
+    )
+    pair = compared(both("transfers", "persistent", gemm(1, 1, 6), *steps), "buffer", "W")
+    assert [a.reads for a in pair] == [3, 1]
+
+
+def test_single_reuse() -> None:
+    """Windows {0,1,2} to {3,4,5} serve two channels m each before the next one.
+
+    They slide although they also stay: 6 values; with one reuse each is read whole: 4 * 3.
+    """
+    steps: tuple[Step, ...] = (DRAM, {"p": 4, "m": 2}), (BUFFER, {"r": 3})
+    pair = both("single_reuse", True, conv(4, 3, "p+r", m=2), *steps)
+    assert [a.reads for a in compared(pair, "dram", "In")] == [6, 12]
+
+
+def test_bounding_footprint() -> None:
+    """``3p + r``, 4 outputs and 2 taps: 8 values of {0..10}, W 2, Out 4."""
+    steps: tuple[Step, ...] = (DRAM, {"p": 4, "r": 2}), (BUFFER, {})
+    pair = both("window_footprint", "bounding", conv(4, 2, "3p+r"), *steps)
+    assert [result.memories[0].words for result in pair] == [14, 17]
+
+
+def test_bounding_windows_bring_no_gaps_from_outside() -> None:
+    """``5p + 2r``, 2 taps: {0,2}, {5,7}, ... are 3 words each with their gap, not 3 + 3 * 5."""
+    steps: tuple[Step, ...] = (DRAM, {"p": 4}), (BUFFER, {"r": 2})
+    pair = both("overestimate_windows", True, conv(4, 2, "5p+2r"), *steps)
+    assert [a.reads for a in compared(pair, "dram", "In")] == [8, 12]
+
+
+def test_shared_ports() -> None:
+    """The DRAM sends 4 In and 1 W and receives 4 Out, a word per cycle and direction.
+
+    5 cycles; a port of both bandwidths moves the 9 words in 4.5.
+    """
+    slow = memory("dram", read_bandwidth=1.0, write_bandwidth=1.0)
+    steps: tuple[Step, ...] = (slow, {"n": 4}), (BUFFER, {})
+    exact, turned = both("shared_ports", True, gemm(1, 1, 4), *steps)
+    assert (exact.latency_cycles, turned.latency_cycles) == (5, 4.5)
+    (port,) = turned.memories[0].ports
+    figures = port.busy_cycles, port.available_bandwidth, port.needed_bandwidth
+    assert figures == (4.5, 2, 9 / 4)
+
+
+def test_zero_fills() -> None:
+    """Two outputs start in the buffer: two zeros are written there, none is read outside."""
+    steps: tuple[Step, ...] = (DRAM, {"n": 2}), (BUFFER, {})
+    pair = both("zero_fills", True, gemm(1, 1, 2), *steps)
+    assert [a.fills for a in compared(pair, "buffer", "Out")] == [0, 2]
+    assert [a.reads for a in compared(pair, "dram", "Out")] == [0, 0]
+
+
+def test_whole_wordlines() -> None:
+    """4 In, 1 W and 4 Out at 1 pJ; in wordlines of four words the W costs 4 pJ.
+
+    The counts stay.
+    """
+    wide = replace(DRAM, values_per_wordline=4)
+    steps: tuple[Step, ...] = (wide, {"n": 4}), (BUFFER, {})
+    pair = both("whole_wordlines", True, gemm(1, 1, 4), *steps)
+    assert [result.energies[0].access_pj for result in pair] == [9, 12]
+    exact, turned = compared(pair, "dram", "W")
+    assert (exact.reads, turned.reads) == (1, 1)
+    assert (exact.energy_pj, turned.energy_pj) == (1, 4)
+
+
+def test_whole_cycles() -> None:
+    """5 words at 0.9 per cycle take 5.6 cycles, and 4 at 1 per cycle 4 and no more."""
+    slow = memory("dram", read_bandwidth=0.9)
+    pair = both("whole_cycles", True, gemm(1, 1, 4), (slow, {"n": 4}), (BUFFER, {}))
+    assert [result.latency_cycles for result in pair] == [5 / 0.9, 6]
+    pair = both("whole_cycles", True, gemm(1, 1, 4), (DRAM, {"n": 4}), (BUFFER, {}))
+    assert [result.latency_cycles for result in pair] == [4, 4]
+
+
+def differing(conventions: Conventions) -> set[str]:
+    """Name the switches that a set turns, from `EXACT`."""
+    names = {f.name for f in fields(Conventions)} - {"name"}
+    return {name for name in names if getattr(EXACT, name) != getattr(conventions, name)}
+
+
+def test_timeloop_turns_these_switches() -> None:
+    """Each has a case above."""
+    assert differing(TIMELOOP) == {
+        "transfers",
+        "single_reuse",
+        "window_footprint",
+        "shared_ports",
+        "zero_fills",
+        "whole_wordlines",
+        "whole_cycles",
+        "free_drains",
+        "overestimate_windows",
+    }
+
+
 def test_factorflow_turns_these_switches() -> None:
     """Each has a case above; the two settings stay off."""
-    differing = {
-        f.name
-        for f in fields(Conventions)
-        if getattr(EXACT, f.name) != getattr(FACTORFLOW, f.name)
-    }
-    assert differing == {
-        "name",
+    assert differing(FACTORFLOW) == {
         "transfers",
         "reduction_for_writes",
         "selective_needs_multicast",
@@ -194,6 +293,6 @@ def test_factorflow_turns_these_switches() -> None:
 
 
 def test_conventions_by_name() -> None:
-    assert [conventions_named(name) for name in CONVENTIONS] == [EXACT, FACTORFLOW]
-    with pytest.raises(InputError, match="unknown conventions 'timeloop'; expected one of exact"):
-        conventions_named("timeloop")
+    assert [conventions_named(name) for name in CONVENTIONS] == [EXACT, FACTORFLOW, TIMELOOP]
+    with pytest.raises(InputError, match="unknown conventions 'maestro'; expected one of exact"):
+        conventions_named("maestro")

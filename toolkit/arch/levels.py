@@ -55,6 +55,9 @@ class Memory:
         must hold; with ``_`` placeholders every position must match.
     area_um2 : float or None
         Area of one instance.
+    values_per_wordline : int
+        Words that the memory can only access together; matters under conventions with
+        ``whole_wordlines`` alone. Energies and bandwidths are per word all the same.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Memory:
     constraints: tuple[FactorConstraint, ...] = ()
     loop_order: tuple[str, ...] = ()
     area_um2: float | None = None
+    values_per_wordline: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def fit(
         What should run on it.
     pad : collection of str or "all"
         Dimensions whose size may be rounded up to the next one that fits.
-    footprint : {"distinct", "stride_blind"}
+    footprint : {"distinct", "stride_blind", "bounding"}
         How the capacity check counts a tile. The default never counts more words than the
         other, so nothing that fits either way is turned down.
 

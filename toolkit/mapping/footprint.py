@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,8 +12,9 @@ from toolkit.mapping.lattice import FloatArray
 from toolkit.workload.distinct import distinct_values
 from toolkit.workload.kernel import Index, Tensor
 
-Footprint = Literal["distinct", "stride_blind"]
-"""How to count a window: its distinct values, or as if all strides and dilations were 1."""
+Footprint = Literal["distinct", "stride_blind", "bounding"]
+"""How to count a window: its distinct values, as if all strides and dilations were 1, or all
+values from its first to its last."""
 
 
 def check_footprint(rule: str) -> None:
@@ -37,7 +39,7 @@ def tensor_words(
         Tile extent along every dimension, at least 1.
     dimensions : tuple of str
         Names of the columns of `extents`.
-    rule : {"distinct", "stride_blind"}
+    rule : {"distinct", "stride_blind", "bounding"}
         How to count a window.
 
     Returns
@@ -59,6 +61,9 @@ def _window(index: Index, columns: list[FloatArray], rule: Footprint) -> FloatAr
     if rule == "stride_blind" or len(set(coefficients)) == 1:
         total = np.sum(columns, axis=0) - (len(columns) - 1)
         return np.asarray(total, dtype=np.float64)
+    if rule == "bounding":
+        strides = np.array(coefficients, dtype=np.float64) // math.gcd(*coefficients)
+        return np.asarray(1 + strides @ (np.stack(columns) - 1), dtype=np.float64)
     if len(columns) == 2:
         return np.asarray(distinct_values(columns, coefficients), dtype=np.float64)
     # Three strided terms are counted one by one, so each combination only once.

@@ -33,7 +33,7 @@ def render(
         What to show; it need not be valid.
     arch, workload : Architecture, Workload
         What it maps.
-    footprint : {"distinct", "stride_blind"}
+    footprint : {"distinct", "stride_blind", "bounding"}
         How tiles are counted.
 
     Returns

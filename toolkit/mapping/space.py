@@ -33,7 +33,7 @@ class MapSpace:
         The accelerator, with constraints that fit the workload.
     workload : Workload
         What runs.
-    footprint : {"distinct", "stride_blind"}
+    footprint : {"distinct", "stride_blind", "bounding"}
         How a tile's words are counted: the distinct values of a window, or as if strides and
         dilations were 1, as FactorFlow does.
 

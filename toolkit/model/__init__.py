@@ -4,6 +4,7 @@ from toolkit.model.conventions import (
     CONVENTIONS,
     EXACT,
     FACTORFLOW,
+    TIMELOOP,
     Conventions,
     conventions_named,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "CONVENTIONS",
     "EXACT",
     "FACTORFLOW",
+    "TIMELOOP",
     "Accesses",
     "BatchCost",
     "Conventions",

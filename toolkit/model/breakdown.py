@@ -12,7 +12,7 @@ from toolkit.errors import PrecisionError
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.model.cost import BatchCost
+from toolkit.model.cost import BatchCost, charged
 from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
 from toolkit.workload.kernel import Workload
 
@@ -39,8 +39,9 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
         }
         if m not in tensor.holders and not any(counts.values()):
             continue
-        energy = memory.read_energy_pj * (counts["reads"] + counts["drains"])
-        energy += memory.write_energy_pj * (counts["updates"] + counts["fills"])
+        words = {kind: charged(cost.loops, m, getattr(entry, kind)) for kind in counts}
+        energy = memory.read_energy_pj * float((words["reads"] + words["drains"])[0])
+        energy += memory.write_energy_pj * float((words["updates"] + words["fills"])[0])
         instances = _count(cost, cost.loops.active[m], "instances", m)
         rows.append(
             TensorAccesses(memory.name, tensor.tensor.name, instances, **counts, energy_pj=energy)

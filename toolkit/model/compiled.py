@@ -22,6 +22,7 @@ from toolkit.model.compiled_plan import (
     FREE_DRAINS,
     GATED,
     HOPS,
+    IN_FILLER,
     IN_WORDS,
     ITERATIONS,
     KIND,
@@ -30,18 +31,25 @@ from toolkit.model.compiled_plan import (
     MAC_PJ,
     MEMORY,
     MESH,
+    NEST,
+    OUT_FILLER,
     OUT_WORDS,
     OUTPUT,
     PER_INSTANCE,
     READ_BANDWIDTH,
     READ_PJ,
     RELEVANT,
+    SHARED_PORTS,
     SUPPLIER,
     TEMPORAL,
+    TOGETHER,
     UNTIL_END,
     WARM_UP,
+    WHOLE_CYCLES,
+    WHOLE_WORDLINES,
     WRITE_BANDWIDTH,
     WRITE_PJ,
+    ZERO_FILLS,
     Floats,
     Ints,
     KernelPlan,
@@ -54,6 +62,7 @@ from toolkit.model.compiled_traffic import (
     per_instance,
     prepare,
 )
+from toolkit.model.plan import WHOLE
 
 
 @inlined
@@ -68,6 +77,15 @@ def outer_visits(plan: KernelPlan, t: int, level: int, scratch: Scratch) -> floa
     return visits
 
 
+@inlined
+def add_words(plan: KernelPlan, table: Floats, m: int, kind: int, words: float) -> None:
+    """Add words that the instances of memory `m` read or write, and what their lines lack."""
+    table[m, kind] += words
+    if plan.switches[WHOLE_WORDLINES]:
+        line = table[m, ACTIVE] * plan.costs[m, TOGETHER]
+        table[m, kind + OUT_FILLER - OUT_WORDS] += np.ceil(words / line) * line - words
+
+
 @merged
 def count_per_instance(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) -> None:
     """Add the accesses of one tensor, counted at the instances that take part."""
@@ -75,21 +93,23 @@ def count_per_instance(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) 
     for x in range(plan.tensors[t, FIRST], plan.tensors[t, END]):
         reads, writes, entering, revisits = per_instance(plan, t, x, order, scratch)
         supplier, child = plan.transfers[x, SUPPLIER], plan.transfers[x, CHILD]
-        scale = table[supplier, TEMPORAL] * table[supplier, ACTIVE]
+        outermost = plan.transfers[x, NEST]
+        scale = table[outermost, TEMPORAL] * table[supplier, ACTIVE]
         reads *= scale
         if child >= 0:
-            entering *= table[supplier, TEMPORAL] * table[child, ACTIVE]
+            entering *= table[outermost, TEMPORAL] * table[child, ACTIVE]
         if plan.tensors[t, OUTPUT]:
-            table[supplier, IN_WORDS] += writes * scale
+            add_words(plan, table, supplier, IN_WORDS, writes * scale)
             if child >= 0 and not plan.switches[FREE_DRAINS]:
-                table[child, OUT_WORDS] += entering
+                add_words(plan, table, child, OUT_WORDS, entering)
             if not plan.switches[BIAS_READ]:
-                visits = revisits * outer_visits(plan, t, supplier, scratch)
+                visits = revisits * outer_visits(plan, t, outermost, scratch)
                 reads -= reads / visits
-                entering -= entering / visits
-        table[supplier, OUT_WORDS] += reads
+                if not plan.switches[ZERO_FILLS]:
+                    entering -= entering / visits
+        add_words(plan, table, supplier, OUT_WORDS, reads)
         if child >= 0:
-            table[child, IN_WORDS] += entering
+            add_words(plan, table, child, IN_WORDS, entering)
 
 
 @merged
@@ -119,14 +139,14 @@ def count_sequential(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) ->
         if plan.tensors[t, OUTPUT] and not plan.switches[BIAS_READ]:
             visits = revisits * outer_visits(plan, t, level, scratch)
             reads -= np.ceil(reads / visits)
-        table[level, OUT_WORDS] += reads
+        add_words(plan, table, level, OUT_WORDS, reads)
         if plan.tensors[t, OUTPUT]:
-            table[level, IN_WORDS] += writes
+            add_words(plan, table, level, IN_WORDS, writes)
         if not plan.holds[t, level]:
             continue
-        table[level, IN_WORDS] += carried_reads
+        add_words(plan, table, level, IN_WORDS, carried_reads)
         if plan.tensors[t, OUTPUT]:
-            table[level, OUT_WORDS] += carried_writes
+            add_words(plan, table, level, OUT_WORDS, carried_writes)
             if not plan.switches[FREE_DRAINS]:
                 carried_writes = writes + carried_reads
         carried_reads = reads
@@ -144,10 +164,16 @@ def latency_cycles(plan: KernelPlan, scratch: Scratch) -> float:
         repeats = table[m, ACTIVE] * table[m, TEMPORAL]
         inside = cycles * table[m, ITERATIONS]
         reading, writing = inside, inside
-        if table[m, OUT_WORDS] > plan.costs[m, READ_BANDWIDTH] * repeats * inside:
-            reading = table[m, OUT_WORDS] / repeats / plan.costs[m, READ_BANDWIDTH]
-        if table[m, IN_WORDS] > plan.costs[m, WRITE_BANDWIDTH] * repeats * inside:
-            writing = table[m, IN_WORDS] / repeats / plan.costs[m, WRITE_BANDWIDTH]
+        if plan.switches[SHARED_PORTS]:
+            words = table[m, OUT_WORDS] + table[m, IN_WORDS]
+            bandwidth = plan.costs[m, READ_BANDWIDTH] + plan.costs[m, WRITE_BANDWIDTH]
+            if words > bandwidth * repeats * inside:
+                reading = words / repeats / bandwidth
+        else:
+            if table[m, OUT_WORDS] > plan.costs[m, READ_BANDWIDTH] * repeats * inside:
+                reading = table[m, OUT_WORDS] / repeats / plan.costs[m, READ_BANDWIDTH]
+            if table[m, IN_WORDS] > plan.costs[m, WRITE_BANDWIDTH] * repeats * inside:
+                writing = table[m, IN_WORDS] / repeats / plan.costs[m, WRITE_BANDWIDTH]
         cycles = max(reading, writing)
         table[m, BUSY] = cycles * table[m, TEMPORAL]
         latency = max(latency, table[m, BUSY])
@@ -155,6 +181,8 @@ def latency_cycles(plan: KernelPlan, scratch: Scratch) -> float:
         for level in range(plan.levels.shape[0]):
             if plan.levels[level, HOPS]:
                 latency += table[level, ITERATIONS] - 1.0
+    if plan.switches[WHOLE_CYCLES]:
+        return np.ceil(latency * WHOLE)
     return latency
 
 
@@ -190,8 +218,12 @@ def prepared_cost(plan: KernelPlan, order: Ints, scratch: Scratch) -> tuple[floa
         iterations = table[level, ITERATIONS]
         busy = latency
         if plan.levels[level, KIND] == MEMORY:
-            energy += plan.costs[level, READ_PJ] * table[level, OUT_WORDS]
-            energy += plan.costs[level, WRITE_PJ] * table[level, IN_WORDS]
+            energy += plan.costs[level, READ_PJ] * (
+                table[level, OUT_WORDS] + table[level, OUT_FILLER]
+            )
+            energy += plan.costs[level, WRITE_PJ] * (
+                table[level, IN_WORDS] + table[level, IN_FILLER]
+            )
             if not plan.switches[UNTIL_END]:
                 busy = table[level, BUSY]
         else:

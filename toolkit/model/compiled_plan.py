@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.errors import PrecisionError
 from toolkit.model.plan import Plan, TensorPlan, Transfer
 from toolkit.workload.distinct import SPAN_LIMIT
@@ -18,6 +18,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 MEMORY, FANOUT, COMPUTE = 0, 1, 2
+
+DISTINCT, STRIDE_BLIND, BOUNDING = 0, 1, 2
+_FOOTPRINTS = {"distinct": DISTINCT, "stride_blind": STRIDE_BLIND, "bounding": BOUNDING}
 
 LIMIT = 2.0**53
 """Counts up to here are exact in double precision."""
@@ -30,8 +33,9 @@ class KernelPlan(NamedTuple):
     ----------
     levels : [L, 4 + D]
         Kind, multiple reuses, power gating, pe-to-pe; from `LISTED` on, dimensions it iterates.
-    costs : [L, 7]
-        Read and write energy, read and write bandwidth, leakage, usable words, mesh; of the
+    costs : [L, 8]
+        Read and write energy, read and write bandwidth, leakage, usable words, mesh, words that
+        are charged together; of the
         compute level, the energy of a multiply-accumulate and the cycles of a step come first.
     tensors : [T, 4 + D]
         Output, number of indices, first transfer and the one after the last; from `RELEVANT`
@@ -46,7 +50,7 @@ class KernelPlan(NamedTuple):
         these is selective; from `NEST` on, the memories of the nest.
     spatial : [X, L, 5]
         Level, then shared and selective for reading and for writing.
-    switches : [9]
+    switches : [13]
         The conventions and whether biases are read.
     """
 
@@ -61,7 +65,7 @@ class KernelPlan(NamedTuple):
 
 
 KIND, REUSES, GATED, HOPS, LISTED = range(5)
-READ_PJ, WRITE_PJ, READ_BANDWIDTH, WRITE_BANDWIDTH, LEAKAGE, USABLE, MESH = range(7)
+READ_PJ, WRITE_PJ, READ_BANDWIDTH, WRITE_BANDWIDTH, LEAKAGE, USABLE, MESH, TOGETHER = range(8)
 MAC_PJ, CYCLES = READ_PJ, WRITE_PJ
 OUTPUT, INDICES, FIRST, END, RELEVANT = range(5)
 SUPPLIER, CHILD, NESTED, SPATIAL, SELECTIVE, NEST = range(6)
@@ -70,13 +74,17 @@ LEVEL, READ_SHARED, READ_SELECTIVE, WRITE_SHARED, WRITE_SELECTIVE = range(5)
     PER_INSTANCE,
     REDUCTION_FOR_WRITES,
     PAIRWISE,
-    STRIDE_BLIND,
+    FOOTPRINT,
     UNTIL_END,
     WARM_UP,
     FREE_DRAINS,
     OVERESTIMATE,
+    SHARED_PORTS,
+    ZERO_FILLS,
+    WHOLE_WORDLINES,
+    WHOLE_CYCLES,
     BIAS_READ,
-) = range(9)
+) = range(13)
 
 
 class Scratch(NamedTuple):
@@ -86,9 +94,9 @@ class Scratch(NamedTuple):
     ----------
     tiles : [3, L, D]
         Factors, tile extents inside every level, and those with its own loops.
-    per_level : [L, 6]
+    per_level : [L, 8]
         Iterations, product of the outer temporal and of the outer spatial levels, words read
-        and written, busy cycles.
+        and written, busy cycles, words that fill up the last wordlines read and written.
     vectors : [4, at least D]
         Ones, and space for windows of several instances or of many terms.
     seen : [widest index]
@@ -103,7 +111,7 @@ class Scratch(NamedTuple):
 
 FACTORS, BELOW, TILE = range(3)
 ONES, SPLIT, STRIDES, EXTENTS = range(4)
-ITERATIONS, TEMPORAL, ACTIVE, OUT_WORDS, IN_WORDS, BUSY = range(6)
+ITERATIONS, TEMPORAL, ACTIVE, OUT_WORDS, IN_WORDS, BUSY, OUT_FILLER, IN_FILLER = range(8)
 
 
 def kernel_plan(plan: Plan) -> KernelPlan:
@@ -112,10 +120,8 @@ def kernel_plan(plan: Plan) -> KernelPlan:
     transfers = [x for tensor in tensors for x in tensor.transfers]
     ends = np.cumsum([len(tensor.transfers) for tensor in tensors])
     return KernelPlan(
-        levels=_ints(
-            [(*_level_row(v), *listed) for v, listed in zip(levels, plan.listed, strict=True)]
-        ),
-        costs=np.array([_level_costs(level) for level in levels], dtype=np.float64),
+        levels=_ints([(*_level_row(plan, i), *listed) for i, listed in enumerate(plan.listed)]),
+        costs=np.array([_level_costs(plan, i) for i in range(len(levels))], dtype=np.float64),
         tensors=_ints(
             [
                 (t.is_output, len(t.sums), end - len(t.transfers), end, *t.relevant)
@@ -142,7 +148,7 @@ def make_scratch(plan: Plan) -> Scratch:
     width = max(len(s) for tensor in plan.tensors for s in (*tensor.sums, ()))
     return Scratch(
         np.ones((3, levels, dimensions)),
-        np.zeros((levels, 6)),
+        np.zeros((levels, 8)),
         np.ones((4, max(dimensions, (width + 1) * (levels + 1)))),
         np.zeros(_widest_enumeration(plan), dtype=np.uint8),
     )
@@ -176,20 +182,31 @@ def _ints(rows: Sequence[Sequence[int]] | Sequence[int]) -> Ints:
     return np.array(rows, dtype=np.int64)
 
 
-def _level_row(level: Level) -> tuple[int, int, int, int]:
+def _level_row(plan: Plan, i: int) -> tuple[int, int, int, int]:
+    level = plan.arch.levels[i]
     if isinstance(level, Memory):
-        return MEMORY, level.multiple_reuses, False, False
+        return MEMORY, plan.multiple_reuses(i), False, False
     if isinstance(level, Fanout):
         return FANOUT, False, level.power_gating, level.pe_to_pe
     return COMPUTE, False, False, False
 
 
-def _level_costs(level: Level) -> tuple[float, ...]:
+def _level_costs(plan: Plan, i: int) -> tuple[float, ...]:
+    level = plan.arch.levels[i]
     if isinstance(level, Fanout):
-        return (0.0, 0.0, np.inf, np.inf, 0.0, np.inf, level.mesh)
+        return (0.0, 0.0, np.inf, np.inf, 0.0, np.inf, level.mesh, 1.0)
     if isinstance(level, Compute):
         leakage = level.leakage_pj_per_cycle
-        return (level.mac_energy_pj, level.cycles, np.inf, np.inf, leakage, np.inf, level.mesh)
+        return (
+            level.mac_energy_pj,
+            level.cycles,
+            np.inf,
+            np.inf,
+            leakage,
+            np.inf,
+            level.mesh,
+            1.0,
+        )
     usable = np.inf if level.capacity_words is None else level.capacity_words
     return (
         level.read_energy_pj,
@@ -199,6 +216,7 @@ def _level_costs(level: Level) -> tuple[float, ...]:
         level.leakage_pj_per_cycle,
         usable / level.multiple_buffering,
         1.0,
+        plan.charged_together(i),
     )
 
 
@@ -241,14 +259,18 @@ def _switches(plan: Plan) -> Ints:
     conventions = plan.conventions
     return _ints(
         [
-            conventions.transfers == "per_instance",
+            conventions.transfers != "sequential",
             conventions.reduction_for_writes,
             conventions.pairwise_windows,
-            conventions.window_footprint == "stride_blind",
+            _FOOTPRINTS[conventions.window_footprint],
             conventions.leakage_until_end,
             conventions.pe_to_pe_warm_up,
             conventions.free_drains,
             conventions.overestimate_windows,
+            conventions.shared_ports,
+            conventions.zero_fills,
+            conventions.whole_wordlines,
+            conventions.whole_cycles,
             plan.bias_read,
         ]
     )

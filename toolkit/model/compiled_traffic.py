@@ -11,9 +11,12 @@ from toolkit.compilation import compiled, inlined, merged
 from toolkit.model.compiled_plan import (
     ACTIVE,
     BELOW,
+    BOUNDING,
     CHILD,
     EXTENTS,
     FACTORS,
+    FOOTPRINT,
+    IN_FILLER,
     IN_WORDS,
     INDICES,
     ITERATIONS,
@@ -24,6 +27,7 @@ from toolkit.model.compiled_plan import (
     NEST,
     NESTED,
     ONES,
+    OUT_FILLER,
     OUT_WORDS,
     OVERESTIMATE,
     PAIRWISE,
@@ -47,6 +51,9 @@ from toolkit.model.compiled_plan import (
     KernelPlan,
     Scratch,
 )
+
+ALWAYS = 2
+"""Includes the gaps of any number of strided terms; 1 only those of two."""
 
 
 @compiled
@@ -91,18 +98,21 @@ def count_terms(scratch: Scratch, count: int) -> float:
 
 @compiled
 def wide_window(
-    terms: Ints, extents: Floats, grown: int, factor: float, scratch: Scratch
+    terms: Ints, extents: Floats, grown: int, factor: float, overestimate: int, scratch: Scratch
 ) -> float:
     """Distinct values of an index of three or more terms."""
     n = terms[0]
-    total = 0.0
+    total, span = 0.0, 1.0
     equal = True
     for k in range(n):
         d = terms[1 + 2 * k]
         scratch.vectors[STRIDES, k] = terms[2 + 2 * k]
         scratch.vectors[EXTENTS, k] = extents[d] * factor if d == grown else extents[d]
         total += scratch.vectors[EXTENTS, k] - 1.0
+        span += scratch.vectors[STRIDES, k] * (scratch.vectors[EXTENTS, k] - 1.0)
         equal = equal and terms[2 + 2 * k] == 1
+    if overestimate == ALWAYS:
+        return span
     return total + 1.0 if equal else count_terms(scratch, n)
 
 
@@ -131,14 +141,14 @@ def window_words(
     overestimate: int,
     scratch: Scratch,
 ) -> float:
-    """Like `window`; includes gaps of two strided terms only if told so."""
+    """Like `window`; includes the gaps of two strided terms, or of any number, if told so."""
     d = plan.sums[t, s, 1]
     x = extents[d] * factor if d == grown else extents[d]
     n = plan.sums[t, s, 0]
     if n == 1:
         return x
     if n > 2:
-        return wide_window(plan.sums[t, s], extents, grown, factor, scratch)
+        return wide_window(plan.sums[t, s], extents, grown, factor, overestimate, scratch)
     a, d, b = plan.sums[t, s, 2], plan.sums[t, s, 3], plan.sums[t, s, 4]
     y = extents[d] * factor if d == grown else extents[d]
     if overestimate:
@@ -163,6 +173,8 @@ def prepare(plan: KernelPlan, factors: Ints, scratch: Scratch) -> None:
         per_level[i, ITERATIONS] = product
         per_level[i, OUT_WORDS] = 0.0
         per_level[i, IN_WORDS] = 0.0
+        per_level[i, OUT_FILLER] = 0.0
+        per_level[i, IN_FILLER] = 0.0
     temporal, active = 1.0, 1.0
     for i in range(levels):
         per_level[i, TEMPORAL] = temporal
@@ -186,14 +198,17 @@ def fits(plan: KernelPlan, scratch: Scratch) -> bool:
                 continue
             tile = 1.0
             for s in range(plan.tensors[t, INDICES]):
-                if plan.switches[STRIDE_BLIND]:
+                if plan.switches[FOOTPRINT] == STRIDE_BLIND:
                     terms = plan.sums[t, s]
                     span = 1.0
                     for k in range(terms[0]):
                         span += scratch.tiles[TILE, m, terms[1 + 2 * k]] - 1.0
                     tile *= span
                 else:
-                    tile *= window_words(plan, t, s, scratch.tiles[TILE, m], -1, 1.0, 0, scratch)
+                    gaps = ALWAYS if plan.switches[FOOTPRINT] == BOUNDING else 0
+                    tile *= window_words(
+                        plan, t, s, scratch.tiles[TILE, m], -1, 1.0, gaps, scratch
+                    )
             words += tile
         if words > usable:
             return False
@@ -279,7 +294,7 @@ def swept(
     if plan.switches[PAIRWISE]:
         held = window(plan, t, s, extents, -1, 1.0, scratch)
         longer = window(plan, t, s, extents, inner, 2.0, scratch)
-        return held + (factor - 1.0) * (longer - held)
+        return held + (factor - 1.0) * min(longer - held, held)
     return window(plan, t, s, extents, inner, factor, scratch)
 
 
@@ -339,7 +354,7 @@ def per_instance(
     if child >= 0:
         extents = scratch.tiles[TILE, child]
         if inner >= 0 and (plan.levels[supplier, REUSES] or not skipped):
-            slides = sliding_sum(plan, t, inner, supplier + 1, child, factors)
+            slides = sliding_sum(plan, t, inner, plan.transfers[x, NEST] + 1, child, factors)
     if slides >= 0:
         kept /= factor
     reads, writes, entering = kept, kept, kept

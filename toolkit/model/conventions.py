@@ -2,7 +2,9 @@
 
 `EXACT` (the default) counts what an executed loop nest counts. `FACTORFLOW` reproduces the
 FactorFlow reference model (Ronzani and Silvano, ASP-DAC 2025; branch with convolutions) value
-for value, its peculiarities included. Every difference between the two is one switch here.
+for value, its peculiarities included. `TIMELOOP` counts as Timeloop (Parashar et al., ISPASS
+2019) does, as far as its published results for Gemmini show. Every difference between the sets
+is one switch here.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from toolkit.errors import InputError
+from toolkit.mapping.footprint import Footprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +24,13 @@ class Conventions:
     ----------
     name : str
         How results refer to the set.
-    transfers : {"per_instance", "sequential"}
+    transfers : {"per_instance", "persistent", "sequential"}
         ``per_instance``: the loops of memories that bypass a tensor join the nest of the memory
         that supplies it, multiply-accumulate lanes hold nothing between steps, and what enters
-        and leaves a memory is counted at its own instances. ``sequential``: FactorFlow's
+        and leaves a memory is counted at its own instances. ``persistent``: the same, and the
+        loops of all outer memories join the nest too, so that a tile stays as long as no loop
+        at all moves it (otherwise it is fetched anew whenever a loop outside its supplier
+        advances). ``sequential``: FactorFlow's
         level-by-level extension. It floors its divisions, lets lanes keep operands across
         the loops of an outer bypassing memory, applies a fanout without multicast twice where it
         directly follows the supplier, carries fills inwards multiplied by orthogonal
@@ -32,8 +38,8 @@ class Conventions:
         outer memory writes, its own fills included.
     reduction_for_writes : bool
         Of sequential transfers: outputs written by a memory's own children use
-        ``selective_reduction``; otherwise ``selective_multicast``. Transfers per instance
-        always use the former.
+        ``selective_reduction``; otherwise ``selective_multicast``. All other transfers use the
+        former.
     selective_needs_multicast : bool
         A fanout without multicast (reduction) cannot be selective either.
     charge_bypassing_outermost : bool
@@ -41,8 +47,18 @@ class Conventions:
     pairwise_windows : bool
         A sliding window keeps only what the preceding tile holds; otherwise all values seen
         during the sweep (more than the buffer has room for, if dilation leaves gaps).
-    window_footprint : {"distinct", "stride_blind"}
-        Words of a strided tile: its distinct values, or those of the same tile with unit strides.
+    single_reuse : bool
+        What a memory sends enjoys either stationarity or a sliding window, as if all memories
+        had ``multiple_reuses: false``.
+    window_footprint : {"distinct", "stride_blind", "bounding"}
+        Words of a strided tile: its distinct values, those of the same tile with unit strides,
+        or all from its first to its last value, gaps included.
+    shared_ports : bool
+        One port serves what a memory sends and receives, at the sum of both bandwidths;
+        otherwise reads and drains use one port, updates and fills another.
+    zero_fills : bool
+        Of transfers that are not sequential: outputs that start from zero are written as zeros
+        into the memory that accumulates them, though no outer memory is read for them.
     leakage_until_end : bool
         Instances leak until the last one has finished; otherwise memories leak for
         their own busy time and compute for the cycles of a single step.
@@ -50,6 +66,11 @@ class Conventions:
         Operands that hop through a fanout of F instances delay its last one by F - 1 cycles.
     flops_count_coefficients : bool
         FLOPs multiply in strides and dilations as if they were dimensions.
+    whole_wordlines : bool
+        What an instance reads, updates, fills and drains of a tensor costs energy in whole
+        wordlines (`Memory.values_per_wordline`), rounded up once for the whole run.
+    whole_cycles : bool
+        The latency is rounded up to whole cycles.
     free_drains : bool
         Draining outputs costs the memory they leave neither energy nor bandwidth.
     overestimate_windows : bool
@@ -57,15 +78,20 @@ class Conventions:
     """
 
     name: str
-    transfers: Literal["per_instance", "sequential"] = "per_instance"
+    transfers: Literal["per_instance", "persistent", "sequential"] = "per_instance"
     reduction_for_writes: bool = True
     selective_needs_multicast: bool = True
     charge_bypassing_outermost: bool = False
     pairwise_windows: bool = True
-    window_footprint: Literal["distinct", "stride_blind"] = "distinct"
+    single_reuse: bool = False
+    window_footprint: Footprint = "distinct"
+    shared_ports: bool = False
+    zero_fills: bool = False
     leakage_until_end: bool = True
     pe_to_pe_warm_up: bool = True
     flops_count_coefficients: bool = False
+    whole_wordlines: bool = False
+    whole_cycles: bool = False
     free_drains: bool = False
     overestimate_windows: bool = False
 
@@ -89,7 +115,20 @@ FACTORFLOW = Conventions(
     flops_count_coefficients=True,
 )
 
-CONVENTIONS = {conventions.name: conventions for conventions in (EXACT, FACTORFLOW)}
+TIMELOOP = Conventions(
+    "timeloop",
+    transfers="persistent",
+    single_reuse=True,
+    window_footprint="bounding",
+    shared_ports=True,
+    zero_fills=True,
+    whole_wordlines=True,
+    whole_cycles=True,
+    free_drains=True,
+    overestimate_windows=True,
+)
+
+CONVENTIONS = {conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP)}
 
 
 def conventions_named(name: str) -> Conventions:

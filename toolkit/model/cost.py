@@ -8,7 +8,7 @@ from typing import Any
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.model.counts import Accesses, AccessTable, access_counts
 from toolkit.model.loops import Array, Loops, make_loops, product
-from toolkit.model.plan import Plan
+from toolkit.model.plan import WHOLE, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class MemoryTiming:
     cycles_per_tile : array
         Cycles of one iteration of the memory's own loops.
     read_drain_cycles, fill_update_cycles : array
-        Cycles of the run if only the levels inside and the read (write) port limited it.
+        Cycles of the run if only the levels inside and the read (write) port limited it; equal
+        where ports are shared.
     stall_cycles : array
         Cycles by which the slower port exceeds the levels inside, over the whole run.
     ideal_bandwidth : dict of str to array
@@ -112,9 +113,18 @@ def _access_energy(loops: Loops, accesses: AccessTable, m: int) -> Array:
     reads, writes = zero, zero
     for t in range(len(loops.plan.tensors)):
         entry = accesses[m, t]
-        reads = reads + entry.reads + entry.drains
-        writes = writes + entry.fills + entry.updates
+        reads = reads + charged(loops, m, entry.reads) + charged(loops, m, entry.drains)
+        writes = writes + charged(loops, m, entry.fills) + charged(loops, m, entry.updates)
     return memory.read_energy_pj * reads + memory.write_energy_pj * writes
+
+
+def charged(loops: Loops, m: int, words: Array) -> Array:
+    """Words of memory `m` that cost energy if all its instances move `words` of one kind."""
+    together = loops.plan.charged_together(m)
+    if together == 1:
+        return words
+    lines = loops.xp.ceil(words / (loops.active[m] * together))
+    return lines * loops.active[m] * together
 
 
 def _timing(loops: Loops, accesses: AccessTable) -> dict[int, MemoryTiming]:
@@ -140,18 +150,19 @@ def _port_timing(
     repeats = loops.active[m] * loops.temporal[m]
     inside = cycles * loops.iterations[m]
     ideal = {kind: values / (repeats * inside) for kind, values in moved.items()}
-    out_words = moved["read"] + moved["drain"]
-    in_words = moved["fill"] + moved["update"]
-    reading = xp.where(
-        ideal["read"] + ideal["drain"] <= memory.read_bandwidth,
-        inside,
-        out_words / repeats / memory.read_bandwidth,
-    )
-    writing = xp.where(
-        ideal["fill"] + ideal["update"] <= memory.write_bandwidth,
-        inside,
-        in_words / repeats / memory.write_bandwidth,
-    )
+
+    def limited(kinds: tuple[str, ...], bandwidth: float) -> Array:
+        """Cycles of the tile if a port moves these kinds, or `inside` where it keeps up."""
+        words = sum(moved[kind] for kind in kinds)
+        keeps_up = sum(ideal[kind] for kind in kinds) <= bandwidth
+        return xp.where(keeps_up, inside, words / repeats / bandwidth)
+
+    if loops.plan.conventions.shared_ports:
+        both = memory.read_bandwidth + memory.write_bandwidth
+        reading = writing = limited(("read", "drain", "fill", "update"), both)
+    else:
+        reading = limited(("read", "drain"), memory.read_bandwidth)
+        writing = limited(("fill", "update"), memory.write_bandwidth)
     slower = xp.maximum(reading, writing)
     report = MemoryTiming(
         cycles,
@@ -173,7 +184,8 @@ def _latency(loops: Loops, timing: dict[int, MemoryTiming]) -> Array:
         for i, level in enumerate(plan.arch.levels):
             if isinstance(level, Fanout) and level.pe_to_pe:
                 latency = latency + (loops.iterations[i] - 1)
-    return latency
+    # Short of the last bits, so that a whole number of cycles stays as it is.
+    return xp.ceil(latency * WHOLE) if plan.conventions.whole_cycles else latency
 
 
 def _leakage(loops: Loops, timing: dict[int, MemoryTiming], latency: Array) -> dict[int, Array]:

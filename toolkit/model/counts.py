@@ -38,7 +38,7 @@ AccessTable = dict[tuple[int, int], Accesses]
 def access_counts(loops: Loops) -> AccessTable:
     """Count the accesses of all memories for all tensors.
 
-    Formulas: reference section 3; under ``per_instance`` transfers what enters and leaves a
+    Formulas: reference section 3; unless transfers are sequential, what enters and leaves a
     memory is counted at its own instances instead of being carried inwards.
     """
     zero = loops.one - loops.one
@@ -49,7 +49,7 @@ def access_counts(loops: Loops) -> AccessTable:
         for transfer in tensor.transfers:
             traffic = transfer_traffic(loops, tensor, transfer)
             _add_supply(loops, table, t, transfer, traffic)
-            if loops.plan.conventions.transfers == "per_instance":
+            if loops.plan.conventions.transfers != "sequential":
                 _add_receipt(loops, table, t, transfer, traffic)
         if loops.plan.conventions.transfers == "sequential":
             _carry(loops, table, t, tensor)
@@ -61,7 +61,7 @@ def _add_supply(
 ) -> None:
     """Scale what the supplier reads and is written to the whole run."""
     tensor, supplier = loops.plan.tensors[t], transfer.supplier
-    scale = loops.temporal[supplier] * loops.active[supplier]
+    scale = loops.temporal[transfer.nest[0]] * loops.active[supplier]
     entry = table[supplier, t]
     entry.reads = traffic.reads * scale
     if tensor.is_output:
@@ -75,7 +75,7 @@ def _without_first_visits(
     """Outputs start from zero at their first visit, unless a bias is read."""
     if loops.plan.bias_read:
         return values
-    outer = [m for m in loops.plan.memories if m < transfer.supplier]
+    outer = [m for m in loops.plan.memories if m < transfer.nest[0]]
     visits = product([loops.orthogonal(tensor, m) for m in outer], traffic.revisits)
     first = values / visits
     if loops.plan.conventions.transfers == "sequential":
@@ -90,13 +90,14 @@ def _add_receipt(
     if transfer.child is None:
         return
     tensor = loops.plan.tensors[t]
-    entering = traffic.entering * loops.temporal[transfer.supplier] * loops.active[transfer.child]
+    entering = traffic.entering * loops.temporal[transfer.nest[0]] * loops.active[transfer.child]
     entry = table[transfer.child, t]
     entry.fills = entering
     if tensor.is_output:
         if not loops.plan.conventions.free_drains:
             entry.drains = entering
-        entry.fills = _without_first_visits(loops, tensor, transfer, traffic, entering)
+        if not loops.plan.conventions.zero_fills:
+            entry.fills = _without_first_visits(loops, tensor, transfer, traffic, entering)
 
 
 def _carry(loops: Loops, table: AccessTable, t: int, tensor: TensorPlan) -> None:

@@ -10,6 +10,9 @@ from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
 
+WHOLE = 1 - 2.0**-40
+"""Allowance for the rounding of divisions before cycles are rounded up."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpatialFlags:
@@ -32,7 +35,8 @@ class Transfer:
         Level of the next memory inwards that holds the tensor; None are the
         multiply-accumulate lanes.
     nest : tuple of int
-        Supplier and the memories up to the child that bypass the tensor, outermost first.
+        Supplier and the memories up to the child that bypass the tensor, outermost first; under
+        persistent transfers all memories outside the supplier come before.
     reading, writing : tuple of SpatialFlags
         Spatial levels between supplier and child, outermost first, with their support for
         multicast (reading) and for reduction (writing).
@@ -87,6 +91,16 @@ class Plan:
     listed: tuple[tuple[bool, ...], ...]
     tensors: tuple[TensorPlan, ...]
 
+    def charged_together(self, level: int) -> int:
+        """Words of a memory that cost energy together."""
+        return self.memory(level).values_per_wordline if self.conventions.whole_wordlines else 1
+
+    def spatial_inside(self, transfer: Transfer) -> list[int]:
+        """Spatial levels that the loops of a transfer's nest may be split by, up to its child."""
+        end = len(self.arch.levels) if transfer.child is None else transfer.child
+        between = range(transfer.nest[0] + 1, end)
+        return [i for i in between if not isinstance(self.arch.levels[i], Memory)]
+
     @property
     def innermost_memory(self) -> int:
         """Level number of the last memory before the compute level."""
@@ -95,6 +109,10 @@ class Plan:
     def memory(self, level: int) -> Memory:
         """Return the memory at a level number."""
         return _memory(self.arch, level)
+
+    def multiple_reuses(self, level: int) -> bool:
+        """Whether what a memory sends may enjoy stationarity and a sliding window at once."""
+        return self.memory(level).multiple_reuses and not self.conventions.single_reuse
 
 
 def make_plan(
@@ -117,7 +135,7 @@ def make_plan(
     )
     listed = tuple(
         tuple(
-            conventions.transfers == "per_instance"
+            conventions.transfers != "sequential"
             or isinstance(level, Memory)
             or d in level.dimensions
             for d in workload.dimensions
@@ -176,10 +194,11 @@ def _transfer(
     child = next((h for h in holders if h > supplier), None)
     end = len(arch.levels) if child is None else child
     between = [i for i in range(supplier + 1, end) if not isinstance(arch.levels[i], Memory)]
+    outermost = memories[0] if conventions.transfers == "persistent" else supplier
     return Transfer(
         supplier,
         child,
-        tuple(m for m in memories if supplier <= m < end),
+        tuple(m for m in memories if outermost <= m < end),
         tuple(_reading(arch, i, conventions) for i in between),
         tuple(_writing(arch, i, conventions) for i in between),
     )

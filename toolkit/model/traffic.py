@@ -2,7 +2,7 @@
 
 Formulas: FactorFlow's reference model, sections 2.1 (`direct`) and 2.2 (`sequential`), and the
 same with the loops of bypassing memories joined to the supplier's nest (`per_instance`).
-All counts are per iteration of everything outside the supplier, summed over the instances
+All counts are per iteration of everything outside the transfer's nest, summed over the instances
 inside one instance of the supplier, except `entering`, which is per instance of the child.
 """
 
@@ -30,7 +30,7 @@ class Traffic:
     entering : array
         Values that enter one instance of the child; as many leave it.
     revisits : array
-        How often the same tile of outputs comes back within the supplier's nest.
+        How often the same tile of outputs comes back within the nest.
     """
 
     reads: Array
@@ -41,13 +41,13 @@ class Traffic:
 
 def transfer_traffic(loops: Loops, tensor: TensorPlan, transfer: Transfer) -> Traffic:
     """Traffic of one transfer under the conventions of the plan."""
-    if loops.plan.conventions.transfers == "per_instance":
-        return per_instance(loops, tensor, transfer)
-    return sequential(loops, tensor, transfer)
+    if loops.plan.conventions.transfers == "sequential":
+        return sequential(loops, tensor, transfer)
+    return per_instance(loops, tensor, transfer)
 
 
 def per_instance(loops: Loops, tensor: TensorPlan, transfer: Transfer) -> Traffic:
-    """Traffic with bypassing memories' loops joined to the supplier's.
+    """Traffic with bypassing (or all outer) memories' loops joined to the supplier's.
 
     Multiply-accumulate lanes (no child) hold nothing: every step fetches anew.
     """
@@ -58,7 +58,7 @@ def per_instance(loops: Loops, tensor: TensorPlan, transfer: Transfer) -> Traffi
         nest = scan(loops, tensor, transfer.nest)
         extents = loops.tile[transfer.child]
     sliding = _sliding_sums(
-        loops, tensor, nest, [x.level for x in transfer.reading], transfer.supplier
+        loops, tensor, nest, loops.plan.spatial_inside(transfer), transfer.supplier
     )
     if transfer.child is None:
         sliding = [None] * len(tensor.sums)
@@ -173,7 +173,7 @@ def _sliding_sums(
     have spent it on stationarity.
     """
     free = nest.found
-    if not loops.plan.memory(reuse_of).multiple_reuses:
+    if not loops.plan.multiple_reuses(reuse_of):
         free = free & ~nest.skipped
     masks: list[Array | None] = []
     for terms in tensor.sums:
@@ -207,7 +207,9 @@ def _swept(loops: Loops, terms: Sum, extents: Sequence[Array], nest: Scan, held:
 
     if not loops.plan.conventions.pairwise_windows:
         return grown(nest.factor)
-    return held + (nest.factor - 1) * (grown(2 * loops.one) - held)
+    # A step beyond the window's own length leaves nothing of it, and brings no gap along.
+    entering = loops.xp.minimum(grown(2 * loops.one) - held, held)
+    return held + (nest.factor - 1) * entering
 
 
 def _split_window(
@@ -275,7 +277,7 @@ def _unshared(loops: Loops, tensor: TensorPlan, flags: Sequence[SpatialFlags]) -
 
 def _idle(loops: Loops, tensor: TensorPlan, memory: int, supplier: int) -> Array:
     """Whether no loop of `memory` moves the tile (with a single reuse: no loop at all)."""
-    if loops.plan.memory(supplier).multiple_reuses:
+    if loops.plan.multiple_reuses(supplier):
         return loops.relevant(tensor, memory) == 1
     return loops.iterations[memory] == 1
 

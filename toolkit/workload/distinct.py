@@ -28,8 +28,8 @@ def distinct_values(
     coefficients : sequence of int
         c_i of every term, at least 1.
     overestimate : bool
-        Count gaps between strided values too where a sum has two terms, as FactorFlow does
-        on request (``OVERESTIMATE_DISTINCT_VALUES``).
+        Count gaps between strided values too where a sum has two terms, as Timeloop does, and
+        FactorFlow on request (``OVERESTIMATE_DISTINCT_VALUES``).
 
     Returns
     -------
