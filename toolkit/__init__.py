@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "toolkit.arch": (
         "Architecture",
+        "ArchitectureTemplate",
         "Compute",
         "FactorConstraint",
         "Fanout",
@@ -30,6 +31,7 @@ _HOMES = {
         "arch_to_yaml",
         "check_bypasses",
         "load_arch",
+        "load_template",
     ),
     "toolkit.errors": ("InputError", "ToolkitError"),
     "toolkit.mapping": (
@@ -83,6 +85,7 @@ __all__ = [
     "STRATEGIES",
     "TIMELOOP",
     "Architecture",
+    "ArchitectureTemplate",
     "Budget",
     "Compute",
     "Conventions",
@@ -115,6 +118,7 @@ __all__ = [
     "gemm",
     "grouped_conv2d",
     "load_arch",
+    "load_template",
     "load_workload",
     "make_problem",
     "read_mapping",
@@ -133,6 +137,7 @@ if TYPE_CHECKING:
     from toolkit import errors
     from toolkit.arch import (
         Architecture,
+        ArchitectureTemplate,
         Compute,
         FactorConstraint,
         Fanout,
@@ -141,6 +146,7 @@ if TYPE_CHECKING:
         arch_to_yaml,
         check_bypasses,
         load_arch,
+        load_template,
     )
     from toolkit.errors import InputError, ToolkitError
     from toolkit.mapping import (

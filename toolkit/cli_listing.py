@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import toolkit
-from toolkit.arch import load_arch_file
+from toolkit.arch import arch_definition, load_arch_file
 
 Entry = dict[str, Any]
 
@@ -15,7 +15,12 @@ Entry = dict[str, Any]
 def _archs() -> list[Entry]:
     files = {name: load_arch_file(name) for name in toolkit.arch_names()}
     return [
-        {"name": name, "kernel": file.kernel, "description": file.description}
+        {
+            "name": name,
+            "kernel": file.kernel,
+            "description": file.description,
+            "parameters": file.parameters,
+        }
         for name, file in files.items()
     ]
 
@@ -97,6 +102,8 @@ def _cell(value: object) -> str:
 def definition(kind: str, name: str) -> str:
     """Write an architecture (kind ``arch``) or a workload as YAML.
 
+    An architecture with parameters is written as its file has it, unless `name` gives some.
+
     Raises
     ------
     InputError
@@ -104,7 +111,4 @@ def definition(kind: str, name: str) -> str:
     """
     if kind == "workload":
         return toolkit.workload_to_yaml(toolkit.load_workload(name))
-    file = load_arch_file(name)
-    return toolkit.arch_to_yaml(
-        file.architecture(), description=file.description, kernel=file.kernel
-    )
+    return arch_definition(name)

@@ -61,6 +61,7 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         constraints=draw(constraints(["M", "K"])),
         loop_order=draw(st.sampled_from([(), ("M", "K"), ("N", "_", "_", "NO")])),
         area_um2=draw(AREAS),
+        values_per_wordline=draw(st.integers(1, 2**31)),
     )
 
 

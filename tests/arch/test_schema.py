@@ -96,7 +96,7 @@ levels:
                 "Buffer", 19, 23.0, 23.0, 14.5, 14.5, leakage_pj_per_cycle=0.5,
                 bypasses=("weight", "bias"), multiple_buffering=2.0, multiple_reuses=False,
                 constraints=(FactorConstraint("K", "<=", 4), FactorConstraint("N", ">=", 2)),
-                loop_order=("M", "_", "N"), area_um2=31.0,
+                loop_order=("M", "_", "N"), area_um2=31.0, values_per_wordline=2,
             ),
             Compute(
                 "MAC", 0.25, 2, 3, ("N",), 0.125, (FactorConstraint("N", "==", 3),), 37.0
@@ -114,6 +114,16 @@ def test_wordline_energies_are_shared_by_their_values(tmp_path: Path) -> None:
     )
     buffer = load(tmp_path, levels(DRAM, entry, MAC)).memories[1]
     assert (buffer.read_energy_pj, buffer.write_energy_pj) == (1.5, 2.25)
+
+
+def test_energies_of_words_are_not_shared_by_their_wordline(tmp_path: Path) -> None:
+    both = memory(values_per_wordline="4")
+    each = memory(
+        access_energy_pj="", read_energy_pj="1.5", write_energy_pj="2", values_per_wordline="4"
+    )
+    found = [load(tmp_path, levels(DRAM, entry, MAC)).memories[1] for entry in (both, each)]
+    assert [(m.read_energy_pj, m.write_energy_pj) for m in found] == [(1.0, 1.0), (1.5, 2.0)]
+    assert [m.values_per_wordline for m in found] == [4, 4]
 
 
 BAD_LEVELS = [
@@ -142,7 +152,7 @@ BAD_LEVELS = [
     (memory(read_energy_pj="1"), "got access_energy_pj, read_energy_pj"),
     (memory(access_energy_pj="", read_energy_pj="1"), "got read_energy_pj"),
     (memory(access_energy_pj="", wordline_energy_pj="1"), "got wordline_energy_pj"),
-    (memory(values_per_wordline="4"), "got access_energy_pj, values_per_wordline"),
+    (memory(access_energy_pj="", values_per_wordline="4"), "got values_per_wordline"),
     (memory(values_per_wordline="0"), "values_per_wordline: expected at least 1"),
     (memory(bandwidth_words_per_cycle="0"), "expected at least 1e-09, got 0"),
     (memory(bandwidth_words_per_cycle="5e-324"), "expected at least 1e-09"),

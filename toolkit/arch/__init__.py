@@ -3,13 +3,22 @@
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.bypasses import check_bypasses
 from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
-from toolkit.arch.files import arch_names, arch_to_yaml, load_arch, load_arch_file
+from toolkit.arch.files import (
+    arch_definition,
+    arch_names,
+    arch_to_yaml,
+    load_arch,
+    load_arch_file,
+    load_template,
+)
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory, Relation, Spatial
 from toolkit.arch.schema import ArchitectureFile
+from toolkit.arch.template import ArchitectureTemplate
 
 __all__ = [
     "Architecture",
     "ArchitectureFile",
+    "ArchitectureTemplate",
     "Compute",
     "FactorConstraint",
     "Fanout",
@@ -17,6 +26,7 @@ __all__ = [
     "Memory",
     "Relation",
     "Spatial",
+    "arch_definition",
     "arch_names",
     "arch_to_yaml",
     "check_bypasses",
@@ -25,5 +35,6 @@ __all__ = [
     "holds",
     "load_arch",
     "load_arch_file",
+    "load_template",
     "parse_constraint",
 ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.parameters import parse_settings
 from toolkit.arch.schema import ArchitectureFile
+from toolkit.arch.template import ArchitectureTemplate, make_template
 from toolkit.errors import ArchitectureError
-from toolkit.records import relocated, suggest, validate
+from toolkit.records import suggest, validate
 from toolkit.yaml_files import describe, dump_yaml, parse_yaml, read_yaml
 
 
@@ -27,40 +31,96 @@ def arch_names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in files if file.suffix == ".yaml"))
 
 
-def load_arch(name_or_path: str | os.PathLike[str]) -> Architecture:
+def load_arch(
+    name_or_path: str | os.PathLike[str], parameters: Mapping[str, Number] | None = None
+) -> Architecture:
     """Load an architecture.
 
     Parameters
     ----------
     name_or_path : str or path-like
         A name that `arch_names` lists, or a YAML file (a path object, text ending in .yaml or
-        .yml, or an existing file).
+        .yml, or an existing file). As text it may go on with parameters, such as
+        ``gemmini-ws:side=32,dram_bandwidth=16``.
+    parameters : mapping of str to number, optional
+        Parameters of the architecture that shall differ from their defaults.
 
     Raises
     ------
     ArchitectureError
-        Naming file, key, value and expectation, if it is unknown, unreadable or malformed.
+        Naming file, key, value and expectation, if it is unknown, unreadable or malformed, or
+        has no such parameters.
 
     Examples
     --------
     >>> load_arch("eyeriss").compute.mac_energy_pj
     0.21
+    >>> load_arch("gemmini-ws", {"side": 32}) == load_arch("gemmini-ws:side=32")
+    True
     """
-    file, source = _read(name_or_path)
-    return _build(file, source)
+    template, given = _open(name_or_path, parameters)
+    return template.architecture(given)
 
 
-def load_arch_file(name_or_path: str | os.PathLike[str]) -> ArchitectureFile:
-    """Load what `load_arch` loads, with the file's description and kernel.
+def load_arch_file(
+    name_or_path: str | os.PathLike[str], parameters: Mapping[str, Number] | None = None
+) -> ArchitectureFile:
+    """Load what `load_arch` loads, with the file's description, kernel and parameters.
 
     Examples
     --------
     >>> load_arch_file("eyeriss-conv").kernel
     'conv'
     """
-    file, source = _read(name_or_path)
-    _build(file, source)
-    return file
+    template, given = _open(name_or_path, parameters)
+    return template.file(given)
+
+
+def load_template(name_or_path: str | os.PathLike[str]) -> ArchitectureTemplate:
+    """Load an architecture with its parameters left open, to build many hardware points from.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As `load_arch` takes it, without parameters.
+
+    Raises
+    ------
+    ArchitectureError
+        As `load_arch` does: the defaults must make a valid architecture.
+
+    Examples
+    --------
+    >>> template = load_template("gemmini-ws")
+    >>> [template.architecture({"side": side}).fanouts[0].mesh for side in (8, 64)]
+    [8, 64]
+    """
+    template, given = _open(name_or_path, None)
+    if given:
+        raise ArchitectureError(
+            f"{describe(name_or_path)} gives parameters; expected a name or a file alone"
+        )
+    template.architecture()
+    return template
+
+
+def arch_definition(name_or_path: str | os.PathLike[str]) -> str:
+    """Write an architecture as YAML that is ready to be copied and changed.
+
+    A file with parameters comes back as it was written, with its expressions and comments; if
+    `name_or_path` gives parameters, or the file has none, with all figures filled in.
+
+    Raises
+    ------
+    ArchitectureError
+        As `load_arch` does.
+    """
+    template, given = _open(name_or_path, None)
+    file = template.file(given)
+    if template.parameters and not given:
+        written = _packaged(name_or_path) or Path(name_or_path)
+        return written.read_text(encoding="utf-8-sig")
+    return arch_to_yaml(file.architecture(), description=file.description, kernel=file.kernel)
 
 
 def arch_to_yaml(
@@ -99,23 +159,62 @@ def _folder() -> Traversable:
         return Path(__file__).parents[2] / "archs"
 
 
-def _read(name_or_path: str | os.PathLike[str]) -> tuple[ArchitectureFile, str]:
+def _open(
+    name_or_path: str | os.PathLike[str], parameters: Mapping[str, Number] | None
+) -> tuple[ArchitectureTemplate, Mapping[str, Number]]:
+    """Read a file, and the parameters that stand behind its name or beside it."""
+    place, settings = _split(name_or_path)
+    template = make_template(*_read(place))
+    given: Mapping[str, Number] = {} if parameters is None else parameters
+    if settings is None or not isinstance(given, Mapping):  # which the template refuses
+        return template, given
+    written = parse_settings(settings, template.source)
+    for name in written:
+        if name in given:
+            raise ArchitectureError(
+                f"given as {describe(name_or_path)} and again in parameters; expected one of them",
+                source=template.source,
+                key=f"parameters.{name}",
+            )
+    return template, {**given, **written}
+
+
+def _split(name_or_path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None]:
+    """Take parameters off the end of a text; what exists or ends like a file has none."""
+    if not isinstance(name_or_path, str) or _is_path(name_or_path) or _is_file(name_or_path):
+        return name_or_path, None
+    place, colon, settings = name_or_path.rpartition(":")
+    found = "=" in settings or _is_path(place) or _packaged(place) or _is_file(place)
+    return (place, settings) if colon and found else (name_or_path, None)
+
+
+def _read(name_or_path: str | os.PathLike[str]) -> tuple[object, str]:
+    """Read the data of a file, and how messages call it."""
     name = os.fspath(name_or_path)
-    is_path = not isinstance(name_or_path, str) or Path(name).suffix.lower() in (".yaml", ".yml")
-    names = () if is_path else arch_names()
-    if name in names:
+    packaged = _packaged(name_or_path)
+    if packaged:
         source = f"archs/{name}.yaml"
-        packaged = _folder().joinpath(f"{name}.yaml").read_bytes()
-        data = parse_yaml(packaged, source=source, error=ArchitectureError)
-    elif is_path or _is_file(name):
-        source = name
-        data = read_yaml(name, error=ArchitectureError)
-    else:
-        raise ArchitectureError(
-            f"unknown architecture {describe(name)}{suggest(name, names)}; "
-            f"expected a YAML file or one of {', '.join(names)}"
-        )
-    return validate(ArchitectureFile, data, source=source, error=ArchitectureError), source
+        return parse_yaml(packaged.read_bytes(), source=source, error=ArchitectureError), source
+    if _is_path(name_or_path) or _is_file(name):
+        return read_yaml(name, error=ArchitectureError), name
+    names = arch_names()
+    raise ArchitectureError(
+        f"unknown architecture {describe(name)}{suggest(name, names)}; "
+        f"expected a YAML file or one of {', '.join(names)}"
+    )
+
+
+def _packaged(name_or_path: str | os.PathLike[str]) -> Traversable | None:
+    if _is_path(name_or_path) or name_or_path not in arch_names():
+        return None
+    return _folder().joinpath(f"{name_or_path}.yaml")
+
+
+def _is_path(name_or_path: str | os.PathLike[str]) -> bool:
+    """Whether it can be nothing but a file, be it there or not."""
+    if not isinstance(name_or_path, str):
+        return True
+    return Path(name_or_path).suffix.lower() in (".yaml", ".yml")
 
 
 def _is_file(name: str) -> bool:
@@ -123,13 +222,6 @@ def _is_file(name: str) -> bool:
         return Path(name).is_file()
     except (OSError, ValueError):
         return False
-
-
-def _build(file: ArchitectureFile, source: str) -> Architecture:
-    try:
-        return file.architecture()
-    except ArchitectureError as cause:
-        raise relocated(cause, source) from None
 
 
 def _entry(level: Level) -> dict[str, object]:
@@ -157,6 +249,8 @@ def _memory_entry(level: Memory) -> dict[str, object]:
     else:
         entry["read_energy_pj"] = float(level.read_energy_pj)
         entry["write_energy_pj"] = float(level.write_energy_pj)
+    if level.values_per_wordline != 1:
+        entry["values_per_wordline"] = level.values_per_wordline
     if level.read_bandwidth == level.write_bandwidth:
         entry["bandwidth_words_per_cycle"] = 2 * float(level.read_bandwidth)
     else:

@@ -76,7 +76,9 @@ _Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
 
 _ENERGY_FORMS = (
     ("access_energy_pj",),
+    ("access_energy_pj", "values_per_wordline"),
     ("read_energy_pj", "write_energy_pj"),
+    ("read_energy_pj", "write_energy_pj", "values_per_wordline"),
     ("wordline_energy_pj", "values_per_wordline"),
     ("wordline_read_energy_pj", "wordline_write_energy_pj", "values_per_wordline"),
 )
@@ -138,9 +140,10 @@ class MemoryEntry(_LevelEntry):
     def _energies(self) -> tuple[float, float]:
         figures = self._form("energy", _ENERGY_FORMS)
         values = self.values_per_wordline
-        if values is None:
-            return figures[0], figures[-1]
-        return figures[0] / values, figures[-2] / values
+        energies = figures if values is None else figures[:-1]
+        per_word = self.access_energy_pj is not None or self.read_energy_pj is not None
+        words = 1 if per_word or values is None else values
+        return energies[0] / words, energies[-1] / words
 
     def _bandwidths(self) -> tuple[float, float]:
         figures = self._form("bandwidth", _BANDWIDTH_FORMS)
@@ -165,6 +168,7 @@ class MemoryEntry(_LevelEntry):
             constraints=tuple(self.constraints),
             loop_order=tuple(self.loop_order),
             area_um2=self.area_um2,
+            values_per_wordline=self.values_per_wordline or 1,
         )
 
 
@@ -264,6 +268,8 @@ class ArchitectureFile(Record):
         One line on what it is and where its figures come from.
     kernel : str, optional
         The ready-made kernel whose dimensions the file speaks of: it may name no others.
+    parameters : dict of str to number
+        What the figures of the levels were computed from, in a template.
     levels : list
         Outermost first, as `Architecture` demands.
     """
@@ -271,6 +277,7 @@ class ArchitectureFile(Record):
     name: Label
     description: Label | None = None
     kernel: Label | None = None
+    parameters: dict[str, int | float] = {}
     levels: Annotated[list[_Entry], Field(min_length=2, max_length=_MAX_LEVELS)]
 
     @model_validator(mode="after")

@@ -1,0 +1,212 @@
+"""Architectures whose figures follow from parameters: one file, many hardware points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.expressions import Expression, Number
+from toolkit.arch.parameters import (
+    Parameters,
+    check_names,
+    read_expression,
+    read_parameters,
+    value_of,
+    with_names,
+)
+from toolkit.arch.schema import ArchitectureFile
+from toolkit.errors import ArchitectureError
+from toolkit.records import relocated, validate
+from toolkit.yaml_files import describe, format_key
+
+# Keys of a level that hold names, and a name may begin with an equals sign.
+_NAME_KEYS = ("memory", "fanout", "compute", "bypasses", "dimensions", "loop_order")
+_CONSTRAINT = re.compile(r"(\s*\w+\s*(?:==|<=|>=)\s*)(\S.*?)\s*", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An expression in a file: `levels[level].name`, or the entry `index` of a list there."""
+
+    expression: Expression
+    level: int
+    name: str
+    index: int | None = None
+    prefix: str = ""
+
+    @property
+    def key(self) -> str:
+        path = ("levels", self.level, self.name)
+        return format_key(path if self.index is None else (*path, self.index))
+
+    def put(self, value: Number, entry: dict[str, Any]) -> None:
+        """Put a value in place of the expression."""
+        if self.index is None:
+            entry[self.name] = value
+        else:
+            entry[self.name] = list(entry[self.name])
+            entry[self.name][self.index] = f"{self.prefix}{value}"
+
+
+@dataclass(frozen=True, eq=False)
+class ArchitectureTemplate:
+    """An architecture file whose parameters are still open; `load_template` reads one.
+
+    Examples
+    --------
+    >>> from toolkit.arch import load_template
+    >>> template = load_template("gemmini-ws")
+    >>> template.parameters["side"]
+    16
+    >>> template.architecture({"side": 32}).name
+    'gemmini-ws:side=32'
+    """
+
+    source: str
+    """The file, for messages."""
+
+    _parameters: Parameters = field(repr=False)
+    _data: object = field(repr=False)
+    _places: tuple[_Place, ...] = field(repr=False)
+
+    @property
+    def parameters(self) -> dict[str, Number]:
+        """The parameters with their defaults, in the order of the file; empty if it has none."""
+        return self._parameters.resolve({})[0]
+
+    def architecture(self, parameters: Mapping[str, Number] | None = None) -> Architecture:
+        """Build the architecture of one choice of parameters.
+
+        Parameters
+        ----------
+        parameters : mapping of str to number, optional
+            Those that shall differ from their defaults; defaults that are expressions of them
+            follow.
+
+        Returns
+        -------
+        Architecture
+            Its name tells which parameters are not at their defaults, such as
+            ``gemmini-ws:side=32``.
+
+        Raises
+        ------
+        ArchitectureError
+            If a parameter is unknown or no number, or a figure that follows from them is not
+            what its key may hold.
+        """
+        return self._build(parameters)[1]
+
+    def file(self, parameters: Mapping[str, Number] | None = None) -> ArchitectureFile:
+        """Fill in the parameters as `architecture` does, and keep description and kernel.
+
+        Raises
+        ------
+        ArchitectureError
+            As `architecture` does.
+        """
+        return self._build(parameters)[0]
+
+    def _build(
+        self, parameters: Mapping[str, Number] | None
+    ) -> tuple[ArchitectureFile, Architecture]:
+        values, suffix = self._parameters.resolve({} if parameters is None else parameters)
+        source = f"{self.source}{suffix}"
+        data = self._filled(values, suffix, source)
+        try:
+            file = validate(ArchitectureFile, data, source=source, error=ArchitectureError)
+        except ArchitectureError as cause:
+            raise self._explained(cause, values) from None
+        try:
+            return file, file.architecture()
+        except ArchitectureError as cause:
+            raise relocated(cause, source) from None
+
+    def _filled(self, values: dict[str, Number], suffix: str, source: str) -> object:
+        """Put values in place of expressions, and the suffix behind the name."""
+        if not isinstance(self._data, dict):
+            return self._data
+        data = dict(self._data)
+        if values:
+            data["parameters"] = values
+        if suffix and isinstance(data.get("name"), str):
+            data["name"] += suffix
+        if self._places:
+            levels = data["levels"] = [
+                dict(entry) if isinstance(entry, dict) else entry for entry in data["levels"]
+            ]
+            for place in self._places:
+                value = value_of(place.expression, values, source, place.key)
+                place.put(value, levels[place.level])
+        return data
+
+    def _explained(
+        self, cause: ArchitectureError, values: Mapping[str, Number]
+    ) -> ArchitectureError:
+        """Say of a refused value which expression it came from."""
+        for place in self._places:
+            if place.key == cause.key:
+                message = str(cause).removeprefix(f"{cause.source}: {cause.key}: ")
+                value = place.expression.value(values)
+                return ArchitectureError(
+                    f"{message}; {describe(place.expression.text)} is {value}"
+                    f"{with_names(place.expression, values)}",
+                    source=cause.source,
+                    key=cause.key,
+                )
+        return cause
+
+
+def make_template(data: object, source: str) -> ArchitectureTemplate:
+    """Read the parameters and the expressions of a file; `architecture` checks all the rest.
+
+    Parameters
+    ----------
+    data : object
+        What `toolkit.yaml_files.parse_yaml` made of the file.
+    source : str
+        The file, for messages.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming file, key and expression, if something is not arithmetic, takes an unknown
+        parameter or itself, or if nothing takes a parameter.
+    """
+    content = data if isinstance(data, dict) else {}
+    parameters = read_parameters(content.get("parameters"), source)
+    places = tuple(_places(content.get("levels"), source))
+    for place in places:
+        check_names(place.expression, parameters.defaults, source, place.key)
+    expressions = [place.expression for place in places]
+    expressions += [d for d in parameters.defaults.values() if isinstance(d, Expression)]
+    used = {name for expression in expressions for name in expression.names}
+    for name in parameters.defaults:
+        if name not in used:
+            raise ArchitectureError(
+                "no expression takes this parameter", source=source, key=f"parameters.{name}"
+            )
+    return ArchitectureTemplate(source, parameters, data, places)
+
+
+def _places(levels: object, source: str) -> Iterator[_Place]:
+    for i, entry in enumerate(levels if isinstance(levels, list) else ()):
+        for name, value in entry.items() if isinstance(entry, dict) else ():
+            if name == "constraints" and isinstance(value, list):
+                yield from _in_constraints(value, i, source)
+            elif isinstance(value, str) and value.startswith("=") and name not in _NAME_KEYS:
+                key = format_key(("levels", i, name))
+                yield _Place(read_expression(value[1:].strip(), source, key), i, name)
+
+
+def _in_constraints(texts: list[object], level: int, source: str) -> Iterator[_Place]:
+    """Find expressions on the right of a relation; a plain number is none."""
+    for j, text in enumerate(texts):
+        match = _CONSTRAINT.fullmatch(text) if isinstance(text, str) else None
+        if match and not re.fullmatch(r"[-+]?[0-9.]+", match[2]):
+            key = format_key(("levels", level, "constraints", j))
+            expression = read_expression(match[2], source, key)
+            yield _Place(expression, level, "constraints", j, match[1])
