@@ -65,9 +65,12 @@ def test_map_reports_figures_nest_and_tables(run: Any) -> None:
         "bottleneck",
         "200 evaluations",
         "output[m, n] += input[k, n] * weight[m, k]",
-        "Where the energy goes",
-        "Where space and time go",
-        "Accesses",
+        "in total",
+        "MAC lanes)",
+        "Loop nest (tiles and capacities in words per instance)",
+        "Where the energy goes (total of all instances and the whole run)",
+        "Where space and time go (per instance; ",
+        "Accesses (words, total of all instances and the whole run)",
         "GlobalBuffer",
     ):
         assert words in outcome.out
@@ -86,11 +89,12 @@ def test_map_json_fields(run: Any) -> None:
         "strategy": str,
         "conventions": str,
         "objective": str,
+        "objective_unit": str,
         "seed": int,
         "objective_value": float,
         "proved": bool,
         "evaluations": int,
-        "seconds": float,
+        "search_seconds": float,
         "trace": list,
         "arch": str,
         "workload": str,
@@ -101,10 +105,10 @@ def test_map_json_fields(run: Any) -> None:
         "mapping": dict,
         "valid": bool,
         "violations": list,
-        "energy_pj": float,
+        "energy_total_pj": float,
         "latency_cycles": float,
         "edp_pj_cycles": float,
-        "utilization": float,
+        "utilization_fraction": float,
         "bottleneck": str,
         "notes": list,
         "accesses": list,
@@ -112,14 +116,16 @@ def test_map_json_fields(run: Any) -> None:
         "energies": list,
     }
     assert {key: type(record[key]) for key in kinds} == kinds
-    assert set(record) - set(kinds) == {"bound", "area_um2"}
+    assert set(record) - set(kinds) == {"objective_bound", "area_total_um2"}
     assert (record["strategy"], record["objective"], record["seed"]) == ("random", "energy", 7)
     assert (record["conventions"], record["evaluations"]) == ("factorflow", 200)
     assert record["sizes"] == {"M": 128, "K": 768, "N": 512}
-    assert record["objective_value"] == pytest.approx(record["energy_pj"])
-    assert record["edp_pj_cycles"] == record["energy_pj"] * record["latency_cycles"]
-    last = record["trace"][-1]["objective_value"]
-    assert last == pytest.approx(record["objective_value"], rel=1e-12)
+    assert record["objective_value"] == pytest.approx(record["energy_total_pj"])
+    assert record["objective_unit"] == "pJ"
+    assert record["edp_pj_cycles"] == record["energy_total_pj"] * record["latency_cycles"]
+    last = record["trace"][-1]
+    assert set(last) == {"evaluations", "seconds_since_start", "objective_value"}
+    assert last["objective_value"] == pytest.approx(record["objective_value"], rel=1e-12)
 
 
 def test_map_is_reproducible(run: Any) -> None:
@@ -177,7 +183,7 @@ def test_saved_mapping_costs_the_same(
     found = run("map", *problem, *RANDOM, "--save", path, "--json").record
     record = run("evaluate", *problem[:2], path, *problem[2:], "--json").record
     shared = set(record) & set(found)
-    assert shared >= {"energy_pj", "latency_cycles", "mapping", "accesses", "memories"}
+    assert shared >= {"energy_total_pj", "latency_cycles", "mapping", "accesses", "memories"}
     assert {key: record[key] for key in shared} == {key: found[key] for key in shared}
 
 
@@ -186,7 +192,7 @@ def test_printed_json_can_be_evaluated(run: Any, tmp_path: Path) -> None:
     found = run("map", "simba", "128", "768", "512", *RANDOM, "--json")
     path.write_text(found.out)
     outcome = run("evaluate", "simba", "128", "768", "512", str(path), "--json")
-    assert outcome.record["energy_pj"] == found.record["energy_pj"]
+    assert outcome.record["energy_total_pj"] == found.record["energy_total_pj"]
 
 
 def test_evaluate_reports_like_map(run: Any, tmp_path: Path) -> None:
@@ -219,7 +225,7 @@ def test_space_of_a_small_problem(run: Any) -> None:
     record = run("space", "eyeriss", "2", "1", "1", "--json").record
     # M may go to DRAM, GlobalBuffer, SACols, SARows, OutRegister.
     assert (record["tilings"], record["tilings_exact"]) == (5, True)
-    assert record["mappings"] == record["tilings"] * record["orders"]
+    assert record["mappings"] == record["tilings"] * record["orders_per_tiling"]
     assert "tilings        5, " in run("space", "eyeriss", "2", "1", "1").out
 
 
@@ -228,7 +234,7 @@ def test_estimated_space_says_so() -> None:
     size = toolkit.space_size(problem.space, effort=1)
     record = space_record(problem, size)
     assert record["tilings_exact"] is False
-    assert record["standard_error"] > 0
+    assert record["tilings_standard_error"] > 0
     _, tilings, _, _, mappings = space_report(problem, size)
     assert " about " in tilings and "(standard error)" in tilings
     assert " about " in mappings
@@ -273,7 +279,9 @@ def test_shown_workload_is_a_file(run: Any, tmp_path: Path) -> None:
     assert toolkit.load_workload(path) == toolkit.load_workload("conv-benchmark/XIII")
 
 
-@pytest.mark.parametrize("words", [(), ("map",), ("evaluate",), ("space",), ("list",), ("show",)])
+@pytest.mark.parametrize(
+    "words", [(), ("map",), ("evaluate",), ("explain",), ("space",), ("list",), ("show",)]
+)
 def test_help_shows_examples(run: Any, words: tuple[str, ...]) -> None:
     outcome = run(*words, "--help")
     assert outcome.status == 0

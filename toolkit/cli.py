@@ -17,6 +17,16 @@ import typer
 from typer.exceptions import TyperException
 
 import toolkit
+from toolkit.cli_options import (
+    Arch,
+    AsJson,
+    BiasRead,
+    ConventionsName,
+    MappingFile,
+    ObjectiveName,
+    Pad,
+    WorkloadWords,
+)
 from toolkit.errors import InputError, ToolkitError
 
 OUTPUT_CLOSED = 1
@@ -48,38 +58,6 @@ class ShowKind(StrEnum):
     workload = "workload"
 
 
-_Arch = Annotated[
-    str, typer.Argument(metavar="ARCH", help="A name (see: toolkit list archs) or a YAML file.")
-]
-_WorkloadWords = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="WORKLOAD",
-        help="A name (see: toolkit list workloads), a specification such as "
-        "gemm:M=128,K=768,N=512, a YAML file, or three integers M K N.",
-    ),
-]
-_ConventionsName = Annotated[
-    str,
-    typer.Option(
-        "--conventions", metavar="NAME", help="How costs are counted: exact or factorflow."
-    ),
-]
-_Pad = Annotated[
-    list[str],
-    typer.Option(
-        "--pad",
-        metavar="DIM",
-        help="Round this dimension up where a constraint does not divide it; "
-        "repeat for several, or say all.",
-    ),
-]
-_BiasRead = Annotated[
-    bool, typer.Option("--bias-read", help="Outputs start from an initial value that is read.")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(toolkit.__version__)
@@ -109,19 +87,14 @@ def _root(
     "--evaluations 100000 --json",
 )
 def map_workload(
-    arch: _Arch,
-    workload: _WorkloadWords,
+    arch: Arch,
+    workload: WorkloadWords,
     strategy: Annotated[
         str,
         typer.Option(metavar="NAME", help="How to search; see: toolkit list strategies."),
     ] = "greedy",
-    objective: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="What to minimise: edp, energy, latency or edp_per_utilization."
-        ),
-    ] = "edp",
-    conventions: _ConventionsName = "exact",
+    objective: ObjectiveName = "edp",
+    conventions: ConventionsName = "exact",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
     evaluations: Annotated[
         int | None,
@@ -130,13 +103,13 @@ def map_workload(
     seconds: Annotated[
         float | None, typer.Option(help="Longest time to search.", show_default=False)
     ] = None,
-    pad: _Pad = [],  # noqa: B006 - typer copies it
-    bias_read: _BiasRead = False,
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    bias_read: BiasRead = False,
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
     ] = None,
-    json: _Json = False,
+    json: AsJson = False,
 ) -> None:
     """Search, save, print."""
     from toolkit.cli_input import check_writable, read_problem
@@ -163,19 +136,28 @@ def map_workload(
 
 @app.command(
     "evaluate",
-    help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE).",
+    help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE), or as "
+    "Timeloop or ZigZag write it.",
     epilog="Examples:\n\n"
     "toolkit evaluate eyeriss bert-large/KQV best.yaml\n\n"
+    "toolkit evaluate gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
     "toolkit evaluate simba 128 768 512 best.json --conventions factorflow --json",
 )
 def evaluate_mapping(
-    arch: _Arch,
-    workload: _WorkloadWords,
-    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="A mapping as YAML or JSON.")],
-    conventions: _ConventionsName = "exact",
-    pad: _Pad = [],  # noqa: B006 - typer copies it
-    bias_read: _BiasRead = False,
-    json: _Json = False,
+    arch: Arch,
+    workload: WorkloadWords,
+    mapping: MappingFile,
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
+        ),
+    ] = "auto",
+    conventions: ConventionsName = "exact",
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    bias_read: BiasRead = False,
+    json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
     from toolkit.cli_input import read_problem, read_valid_mapping
@@ -187,11 +169,79 @@ def evaluate_mapping(
     )
 
     problem = read_problem(arch, workload, "edp", conventions, pad, bias_read)
-    evaluation = _evaluate(read_valid_mapping(mapping, problem), problem)
+    evaluation = _evaluate(read_valid_mapping(mapping, problem, format), problem)
     if json:
         print_json(evaluation_record(problem, evaluation))
     else:
         print_report(evaluation_report(problem, evaluation))
+
+
+@app.command(
+    "explain",
+    help="Say where a mapping's energy and cycles go, what binds, and which move would help.",
+    epilog="Examples:\n\n"
+    "toolkit explain eyeriss bert-large/KQV best.yaml\n\n"
+    "toolkit explain simba 128 768 512 best.json --objective latency --json",
+)
+def explain_mapping(
+    arch: Arch,
+    workload: WorkloadWords,
+    mapping: MappingFile,
+    objective: ObjectiveName = "edp",
+    conventions: ConventionsName = "exact",
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    bias_read: BiasRead = False,
+    json: AsJson = False,
+) -> None:
+    """Read, evaluate, try every single move, print."""
+    from toolkit.cli_explain import explain_record, explain_report
+    from toolkit.cli_input import read_problem, read_valid_mapping
+    from toolkit.cli_output import print_json, print_report
+
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
+    evaluation = _evaluate(read_valid_mapping(mapping, problem), problem)
+    if json:
+        print_json(explain_record(problem, evaluation))
+    else:
+        print_report(explain_report(problem, evaluation))
+
+
+@app.command(
+    "export",
+    help="Write a mapping for another tool (or for this one, from another tool's).",
+    epilog="Examples:\n\n"
+    "toolkit export eyeriss bert-large/KQV best.yaml --format timeloop\n\n"
+    "toolkit export eyeriss bert-large/KQV best.yaml --format zigzag --save zigzag.yaml",
+)
+def export_mapping(
+    arch: Arch,
+    workload: WorkloadWords,
+    mapping: MappingFile,
+    format: Annotated[
+        str, typer.Option(metavar="NAME", help="timeloop, zigzag or toolkit.", show_default=False)
+    ],
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Read, write."""
+    from toolkit.cli_export import export_record, save_export
+    from toolkit.cli_input import check_writable, read_problem, read_valid_mapping
+    from toolkit.cli_output import print_json, print_text
+
+    if save is not None:
+        check_writable(save)
+    problem = read_problem(arch, workload, "edp", "exact", pad, False)
+    read = read_valid_mapping(mapping, problem)
+    record = export_record(problem, read, format)
+    if save is not None:
+        save_export(save, record, read)
+    if json:
+        print_json(record)
+    elif save is None:
+        print_text(record["text"])
 
 
 @app.command(
@@ -202,11 +252,11 @@ def evaluate_mapping(
     "toolkit space gemmini-conv resnet18/L6 --json",
 )
 def measure_space(
-    arch: _Arch,
-    workload: _WorkloadWords,
-    conventions: _ConventionsName = "exact",
-    pad: _Pad = [],  # noqa: B006 - typer copies it
-    json: _Json = False,
+    arch: Arch,
+    workload: WorkloadWords,
+    conventions: ConventionsName = "exact",
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    json: AsJson = False,
 ) -> None:
     """Count, print."""
     from toolkit.cli_input import read_problem
@@ -226,7 +276,7 @@ def measure_space(
     epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
 )
 def list_names(
-    kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: _Json = False
+    kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: AsJson = False
 ) -> None:
     """Look up, print."""
     from toolkit.cli_listing import listing, listing_text
@@ -249,7 +299,7 @@ def list_names(
 def show_definition(
     kind: Annotated[ShowKind, typer.Argument(help="What to show.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")],
-    json: _Json = False,
+    json: AsJson = False,
 ) -> None:
     """Load, print."""
     from toolkit.cli_listing import definition
@@ -325,6 +375,7 @@ _OPTIONS = {
     "budget": "--evaluations or --seconds",
     "budget.seconds": "--seconds",
     "conventions": "--conventions",
+    "format": "--format",
     "objective": "--objective",
     "pad": "--pad",
     "strategy": "--strategy",

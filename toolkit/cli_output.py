@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Report = list["RenderableType"]
+
+OBJECTIVE_UNITS = {
+    "edp": "pJ*cycles",
+    "energy": "pJ",
+    "latency": "cycles",
+    "edp_per_utilization": "pJ*cycles",
+}
+"""Units of objective values, bounds and traces; all are totals of the run."""
 
 PLAIN_WIDTH = 200
 """Columns of a report that goes to a file or a pipe."""
@@ -81,15 +90,20 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         "strategy": result.strategy,
         "conventions": problem.conventions.name,
         "objective": problem.objective,
+        "objective_unit": OBJECTIVE_UNITS[problem.objective],
         "seed": result.seed,
         "objective_value": result.objective,
-        "bound": result.bound,
+        "objective_bound": result.bound,
         "proved": result.proved,
         "evaluations": result.evaluations,
-        "seconds": result.seconds,
+        "search_seconds": result.seconds,
         "trace": [
-            {"evaluations": p.evaluations, "seconds": p.seconds, "objective_value": p.objective}
-            for p in result.trace
+            {
+                "evaluations": point.evaluations,
+                "seconds_since_start": point.seconds,
+                "objective_value": point.objective,
+            }
+            for point in result.trace
         ],
         **evaluation_record(problem, evaluation),
     }
@@ -114,9 +128,9 @@ def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:
         "conventions": problem.conventions.name,
         "tilings": size.tilings,
         "tilings_exact": size.tilings_exact,
-        "standard_error": size.standard_error,
-        "orders": size.orders,
-        "order_classes": size.order_classes,
+        "tilings_standard_error": size.standard_error,
+        "orders_per_tiling": size.orders,
+        "order_classes_per_tiling": size.order_classes,
         "mappings": size.mappings,
         "method": size.method,
         "notes": list(problem.notes),
@@ -130,7 +144,8 @@ def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         ("effort", f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"),
     ]
     if result.bound is not None:
-        state = "proved optimal" if result.proved else f"best possible {result.bound:.6g}"
+        unit = OBJECTIVE_UNITS[result.problem.objective]
+        state = "proved optimal" if result.proved else f"best possible {result.bound:.6g} {unit}"
         facts.append(("bound", state))
     return evaluation_report(result.problem, evaluation, facts)
 
@@ -141,39 +156,51 @@ def evaluation_report(
     facts: Sequence[tuple[str, str]] = (),
 ) -> Report:
     """Lay out an evaluation: figures, loop nest, where energy and time go, accesses."""
-    conventions = problem.conventions
+    return [
+        heading(problem),
+        *aligned(figures(problem, evaluation, facts)),
+        "",
+        *loop_nest(problem, evaluation),
+        "Where the energy goes (total of all instances and the whole run)",
+        _energy_table(evaluation),
+        "",
+        "Where space and time go (per instance; busy: % of the latency; stalls: of the whole run)",
+        _time_table(evaluation),
+        "",
+        "Accesses (words, total of all instances and the whole run)",
+        _access_table(evaluation),
+    ]
+
+
+def figures(
+    problem: toolkit.Problem,
+    evaluation: toolkit.Evaluation,
+    facts: Sequence[tuple[str, str]] = (),
+) -> list[tuple[str, str]]:
+    """Name the main figures of an evaluation, then `facts` and notes."""
+    area = evaluation.area_um2
+    return [
+        ("energy", f"{format_energy(evaluation.energy_pj)} in total"),
+        ("latency", f"{evaluation.latency_cycles:,.0f} cycles"),
+        ("EDP", f"{evaluation.edp_pj_cycles * 1e-12:.6g} J·cycle"),
+        ("utilization", _utilization(evaluation)),
+        *([("area", f"{area:.6g} um² in total")] if area is not None else []),
+        ("bottleneck", evaluation.bottleneck),
+        ("conventions", problem.conventions.name + (", bias read" if problem.bias_read else "")),
+        *facts,
+        *(("note", note) for note in (*problem.notes, *evaluation.notes)),
+    ]
+
+
+def loop_nest(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> list[str]:
+    """Write the loop nest of an evaluation under a line that names its units."""
     nest = toolkit.render(
         evaluation.mapping,
         problem.arch,
         problem.workload,
-        footprint=conventions.window_footprint,
+        footprint=problem.conventions.window_footprint,
     )
-    area = evaluation.area_um2
-    figures = [
-        ("energy", format_energy(evaluation.energy_pj)),
-        ("latency", f"{evaluation.latency_cycles:,.0f} cycles"),
-        ("EDP", f"{evaluation.edp_pj_cycles * 1e-12:.6g} J·cycle"),
-        ("utilization", f"{100 * evaluation.utilization:.4g} %"),
-        *([("area", f"{area:.6g} um²")] if area is not None else []),
-        ("bottleneck", evaluation.bottleneck),
-        ("conventions", conventions.name + (", bias read" if problem.bias_read else "")),
-        *facts,
-        *(("note", note) for note in (*problem.notes, *evaluation.notes)),
-    ]
-    return [
-        _heading(problem),
-        *_aligned(figures),
-        "",
-        nest,
-        "Where the energy goes",
-        _energy_table(evaluation),
-        "",
-        "Where space and time go (one instance; busy % of the latency)",
-        _time_table(evaluation),
-        "",
-        "Accesses (words of all instances and the whole run)",
-        _access_table(evaluation),
-    ]
+    return ["Loop nest (tiles and capacities in words per instance)", nest]
 
 
 def space_report(problem: toolkit.Problem, size: SpaceSize) -> Report:
@@ -187,7 +214,7 @@ def space_report(problem: toolkit.Problem, size: SpaceSize) -> Report:
         ("mappings", f"{about}{format_count(size.mappings)}"),
         *(("note", note) for note in problem.notes),
     ]
-    return [_heading(problem), *_aligned(facts)]
+    return [heading(problem), *aligned(facts)]
 
 
 def format_energy(energy_pj: float) -> str:
@@ -198,9 +225,20 @@ def format_energy(energy_pj: float) -> str:
     >>> format_energy(80838500000.0)
     '80.8385 mJ (8.08385e+10 pJ)'
     """
+    short = short_energy(energy_pj, 6)
+    return short if short.endswith(" pJ") else f"{short} ({energy_pj:.6g} pJ)"
+
+
+def short_energy(energy_pj: float, digits: int = 4) -> str:
+    """Write an energy in the unit that suits it.
+
+    Examples
+    --------
+    >>> short_energy(80838500000.0)
+    '80.84 mJ'
+    """
     unit, scale = next((u for u in _ENERGY_UNITS if energy_pj >= u[1]), _ENERGY_UNITS[-1])
-    short = f"{energy_pj / scale:.6g} {unit}"
-    return short if unit == "pJ" else f"{short} ({energy_pj:.6g} pJ)"
+    return f"{energy_pj / scale:.{digits}g} {unit}"
 
 
 def format_count(count: int) -> str:
@@ -214,14 +252,23 @@ def format_count(count: int) -> str:
     return f"{count:,}" if count < 10**15 else f"{Decimal(count):.3e}"
 
 
-def _heading(problem: toolkit.Problem) -> str:
+def heading(problem: toolkit.Problem) -> str:
+    """Say what runs on what."""
     workload = problem.workload
     sizes = ", ".join(f"{d} = {size:,}" for d, size in workload.sizes.items())
     name = f"{workload.name} ({workload.kernel}: {sizes})"
     return f"{name} on {problem.arch.name}, {format_count(workload.macs)} MACs"
 
 
-def _aligned(facts: Sequence[tuple[str, str]]) -> list[str]:
+def _utilization(evaluation: toolkit.Evaluation) -> str:
+    fanouts = math.prod(level.mesh for level in evaluation.arch.fanouts)
+    instances = fanouts * evaluation.arch.compute.mesh
+    used = round(evaluation.utilization * instances)
+    return f"{100 * evaluation.utilization:.4g} % ({used:,} of {instances:,} MAC lanes)"
+
+
+def aligned(facts: Sequence[tuple[str, str]]) -> list[str]:
+    """Write labels and texts in two columns."""
     width = max(len(label) for label, _ in facts)
     return [f"  {label:<{width}}  {text}" for label, text in facts]
 
@@ -271,20 +318,19 @@ def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
             f"{entry.words:,}",
             "unlimited" if entry.usable_words is None else f"{entry.usable_words:,.10g}",
             "" if entry.capacity_used is None else f"{100 * entry.capacity_used:.1f}",
-            f"{100 * entry.read_port.busy_cycles / latency:.1f}",
-            f"{100 * entry.write_port.busy_cycles / latency:.1f}",
+            *(f"{100 * port.busy_cycles / latency:.1f}" for port in entry.ports),
             f"{entry.stall_cycles:,.6g}",
         )
         for entry in evaluation.memories
     ]
+    shared = evaluation.conventions.shared_ports
     columns = (
         "level",
-        "instances",
+        "instances\nused",
         "used\nwords",
         "usable\nwords",
         "used %",
-        "reads\nbusy %",
-        "writes\nbusy %",
+        *(("port\nbusy %",) if shared else ("reads\nbusy %", "writes\nbusy %")),
         "stall\ncycles",
     )
     return _table(columns, rows)

@@ -20,6 +20,7 @@ from toolkit.mapping import from_arrays
 from toolkit.model import (
     EXACT,
     FACTORFLOW,
+    TIMELOOP,
     Conventions,
     Evaluation,
     batch_cost,
@@ -138,7 +139,7 @@ def test_area_of_all_instances() -> None:
     steps: tuple[Step, ...] = (DRAM, {"m": 2}), (outer, {}), (inner, {}), (buffer, {}), (mac, {})
     result = run(gemm(2, 1, 1), *steps)
     assert result.area_um2 == 100 + 2 * 10 + 6 * (5 + 1)
-    assert result.notes == ("area_um2 lacks dram: no area given",)
+    assert result.notes == ("the area lacks dram: no area given",)
     assert (slow_dram().area_um2, slow_dram().notes) == (None, ())
 
 
@@ -147,7 +148,7 @@ def test_access_table() -> None:
     assert list(table.columns) == [
         "level",
         "tensor",
-        "instances",
+        "used_instances",
         "reads_total_words",
         "updates_total_words",
         "fills_total_words",
@@ -178,7 +179,7 @@ def test_level_table() -> None:
     assert table["capacity_words_per_instance"].isna().tolist() == [True, False]
     assert table.loc["buffer", "capacity_words_per_instance"] == 8
     assert table.loc["buffer", "capacity_used_percent"] == 62.5
-    assert table.loc["dram", "stall_cycles_total"] == 6
+    assert table.loc["dram", "stall_cycles_of_run"] == 6
     assert table.loc["dram", "available_read_port_words_per_cycle_per_instance"] == 0.5
     assert table.loc["dram", "ideal_read_words_per_cycle_per_instance"] == 1.25
     assert table.loc["buffer", "ideal_fill_words_per_cycle_per_instance"] == 1.25
@@ -259,11 +260,51 @@ def test_to_dict_is_json() -> None:
     read = json.loads(text)
     assert read == result.to_dict()
     assert read["macs"] == 4
-    assert read["accesses"][0]["reads"] == 4
-    assert isinstance(read["accesses"][0]["reads"], int)
-    assert read["memories"][0]["capacity_words"] is None
-    assert read["memories"][1]["read_port"]["bandwidth"] is None  # unlimited
+    assert read["energy_total_pj"] == 349
+    assert read["accesses"][0]["reads_total_words"] == 4
+    assert isinstance(read["accesses"][0]["reads_total_words"], int)
+    assert read["memories"][0]["capacity_words_per_instance"] is None
+    bandwidth = "available_read_port_words_per_cycle_per_instance"
+    assert (read["memories"][0][bandwidth], read["memories"][1][bandwidth]) == (0.5, None)
     assert read["mapping"]["levels"][0]["factors"] == {"n": 2}
+
+
+def test_json_and_tables_use_the_same_names() -> None:
+    result = slow_dram()
+    tables = {
+        "accesses": result.access_table(),
+        "memories": result.level_table(),
+        "energies": result.energy_table(),
+    }
+    for key, table in tables.items():
+        for entry in result.to_dict()[key]:
+            assert list(entry) == list(table.columns)
+
+
+SCOPED = ("_total", "_total_words", "_total_pj", "_per_instance", "_of_run", "_percent")
+
+
+def test_every_figure_names_its_scope() -> None:
+    """What is neither a name nor a number of instances says what it is a sum or share of."""
+    names = {"level", "tensor", "used_instances", "shared_port"}
+    record = slow_dram().to_dict()
+    for key in ("accesses", "memories", "energies"):
+        for name in set(record[key][0]) - names:
+            assert name.endswith(SCOPED), name
+
+
+def test_shared_ports_move_everything_at_both_bandwidths() -> None:
+    """The buffer sends 4 In and 4 W and receives 4 In, 1 W, 4 updates and 4 zeros to start from.
+
+    That is 21 words at 0.5 + 1.5 words per cycle.
+    """
+    buffer = memory("buffer", read_bandwidth=0.5, write_bandwidth=1.5)
+    result = run(gemm(1, 1, 4), (DRAM, {"n": 4}), (buffer, {}), conventions=TIMELOOP)
+    (port,) = result.memories[1].ports
+    assert (port.available_bandwidth, port.needed_bandwidth) == (2, 21 / 4)
+    assert port.busy_cycles == port.limited_cycles == 21 / 2
+    assert result.latency_cycles == 11
+    assert result.bottleneck.startswith("buffer port: reads, drains, updates and fills need")
 
 
 def test_free_energy_has_no_share() -> None:
@@ -275,7 +316,7 @@ def test_free_energy_has_no_share() -> None:
     json.dumps(result.to_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
 @given(case=cases())
 def test_evaluate_agrees_with_the_batch(conventions: Conventions, case: Case) -> None:
     """Totals agree, parts add up to them, and a drawn mapping is valid."""

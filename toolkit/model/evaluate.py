@@ -128,14 +128,14 @@ class Evaluation:
     def access_table(self) -> pd.DataFrame:
         """Tabulate the accesses: a row per memory and tensor it holds.
 
-        All columns but ``instances`` are totals over the instances and the whole run.
+        All columns but ``used_instances`` are totals over the instances and the whole run.
         """
         return table(self.accesses)
 
     def level_table(self) -> pd.DataFrame:
         """Tabulate the memories: space, and how their ports keep up; a row per memory.
 
-        Columns say whether they are per instance or for the whole run. Missing: no limit.
+        Columns say whether they are of one instance or of the whole run. Missing: no limit.
         """
         return table(self.memories)
 
@@ -147,7 +147,11 @@ class Evaluation:
         return table(self.energies)
 
     def to_dict(self) -> dict[str, Any]:
-        """Write everything as JSON-able data; None stands for unlimited or not given."""
+        """Write everything as JSON-able data; None stands for unlimited or not given.
+
+        Keys carry units. ``total`` sums over all instances and the whole run, and the entries of
+        ``accesses``, ``memories`` and ``energies`` are the rows of the tables.
+        """
         return {
             "arch": self.arch.name,
             "workload": self.workload.name,
@@ -156,11 +160,11 @@ class Evaluation:
             "mapping": mapping_to_dict(self.mapping),
             "valid": self.valid,
             "violations": list(self.violations),
-            "energy_pj": self.energy_pj,
+            "energy_total_pj": self.energy_pj,
             "latency_cycles": self.latency_cycles,
             "edp_pj_cycles": self.edp_pj_cycles,
-            "utilization": self.utilization,
-            "area_um2": self.area_um2,
+            "utilization_fraction": self.utilization,
+            "area_total_um2": self.area_um2,
             "macs": self.macs,
             "bottleneck": self.bottleneck,
             "notes": list(self.notes),
@@ -212,6 +216,8 @@ def evaluate(
         cost = batch_cost(plan, factors[None].astype(np.float64), order[None])
         accesses = tensor_accesses(cost)
         memories = memory_uses(cost, space, factors)
+        if conventions.shared_ports:
+            memories = tuple(memory.sharing_ports() for memory in memories)
         energies = level_energies(cost)
     return Evaluation(
         arch,
@@ -255,7 +261,7 @@ def _area(arch: Architecture) -> tuple[float | None, tuple[str, ...]]:
             instances *= level.mesh
     if not areas:
         return None, ()
-    notes = (f"area_um2 lacks {', '.join(missing)}: no area given",) if missing else ()
+    notes = (f"the area lacks {', '.join(missing)}: no area given",) if missing else ()
     return sum(areas), notes
 
 
@@ -265,13 +271,10 @@ def _bottleneck(arch: Architecture, memories: tuple[MemoryUse, ...], cost: Batch
     if stalling is None:
         text = f"{arch.compute.name}: no memory stalls"
     else:
-        read, write = stalling.read_port, stalling.write_port
-        reading = read.limited_cycles >= write.limited_cycles
-        port, name = (read, "read port") if reading else (write, "write port")
-        moved = "reads and drains" if reading else "updates and fills"
+        port = max(stalling.ports, key=lambda port: port.limited_cycles)
         text = (
-            f"{stalling.level} {name}: {moved} need {port.ideal_bandwidth:.4g} words per cycle "
-            f"and instance, {port.bandwidth:.4g} available"
+            f"{stalling.level} {port.name}: {port.traffic} need {port.needed_bandwidth:.4g} words "
+            f"per cycle and instance, {port.available_bandwidth:.4g} available"
         )
     hops = [
         f"{level.name} {int(cost.loops.iterations[i][0]) - 1}"

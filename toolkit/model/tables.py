@@ -1,10 +1,14 @@
-"""The parts of an evaluation as plain records, and the tables made of them."""
+"""The parts of an evaluation as plain records, and the tables and JSON made of them.
+
+Every figure is named by its unit and its scope: ``total`` sums over the instances used and the
+whole run, ``per_instance`` is one instance's, ``of_run`` counts the cycles of the run.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -43,11 +47,11 @@ class TensorAccesses:
     energy_pj: float
 
     def row(self) -> dict[str, Any]:
-        """One row of a table."""
+        """One row of a table, or one object of JSON."""
         return {
             "level": self.level,
             "tensor": self.tensor,
-            "instances": self.instances,
+            "used_instances": self.instances,
             "reads_total_words": self.reads,
             "updates_total_words": self.updates,
             "fills_total_words": self.fills,
@@ -88,6 +92,30 @@ class PortUse:
 
 
 @dataclass(frozen=True, slots=True)
+class PortLoad:
+    """What one port of one instance of a memory has to move, and what it can.
+
+    Parameters
+    ----------
+    name, traffic : str
+        Which port, and what passes it.
+    needed_bandwidth, available_bandwidth : float
+        Words per cycle and instance, needed for no stall and available.
+    busy_cycles : float
+        Cycles of the run in which the port of one instance transfers words.
+    limited_cycles : float
+        Cycles of the run if the levels inside and this port alone counted.
+    """
+
+    name: str
+    traffic: str
+    needed_bandwidth: float
+    available_bandwidth: float
+    busy_cycles: float
+    limited_cycles: float
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryUse:
     """How one memory is used.
 
@@ -107,6 +135,8 @@ class MemoryUse:
         Cycles of the run by which the slower port exceeds the levels inside.
     read_port, write_port : PortUse
         Reads and drains share the one, updates and fills the other.
+    shared_port : bool
+        Whether both are the same port, with the bandwidths of both together.
     """
 
     level: str
@@ -117,6 +147,39 @@ class MemoryUse:
     stall_cycles: float
     read_port: PortUse
     write_port: PortUse
+    shared_port: bool = False
+
+    def sharing_ports(self) -> MemoryUse:
+        """Describe the same traffic where one port serves what goes out and what comes in."""
+        read, write = self.read_port, self.write_port
+        both = read.bandwidth + write.bandwidth
+        busy = 0.0
+        if math.isfinite(both):
+            words = read.busy_cycles * read.bandwidth + write.busy_cycles * write.bandwidth
+            busy = words / both
+        return replace(
+            self,
+            read_port=replace(read, busy_cycles=busy, bandwidth=both),
+            write_port=replace(write, busy_cycles=busy, bandwidth=both),
+            shared_port=True,
+        )
+
+    @property
+    def ports(self) -> tuple[PortLoad, ...]:
+        """The ports of one instance: one if they are shared, otherwise two."""
+        read, write = self.read_port, self.write_port
+        if self.shared_port:
+            needed = read.ideal_bandwidth + write.ideal_bandwidth
+            loads = [("port", "reads, drains, updates and fills", needed, read)]
+        else:
+            loads = [
+                ("read port", "reads and drains", read.ideal_bandwidth, read),
+                ("write port", "updates and fills", write.ideal_bandwidth, write),
+            ]
+        return tuple(
+            PortLoad(name, traffic, needed, p.bandwidth, p.busy_cycles, p.limited_cycles)
+            for name, traffic, needed, p in loads
+        )
 
     @property
     def capacity_used(self) -> float | None:
@@ -124,22 +187,23 @@ class MemoryUse:
         return None if self.usable_words is None else self.words / self.usable_words
 
     def row(self) -> dict[str, Any]:
-        """One row of a table."""
+        """One row of a table, or one object of JSON."""
         used = self.capacity_used
         read, write = self.read_port, self.write_port
         per_cycle = "words_per_cycle_per_instance"
         return {
             "level": self.level,
-            "instances": self.instances,
+            "used_instances": self.instances,
             "used_words_per_instance": self.words,
             "capacity_words_per_instance": self.capacity_words,
             "usable_words_per_instance": self.usable_words,
             "capacity_used_percent": None if used is None else 100 * used,
+            "shared_port": self.shared_port,
             "read_port_busy_cycles_per_instance": read.busy_cycles,
             "write_port_busy_cycles_per_instance": write.busy_cycles,
-            "read_port_limited_cycles_total": read.limited_cycles,
-            "write_port_limited_cycles_total": write.limited_cycles,
-            "stall_cycles_total": self.stall_cycles,
+            "read_port_limited_cycles_of_run": read.limited_cycles,
+            "write_port_limited_cycles_of_run": write.limited_cycles,
+            "stall_cycles_of_run": self.stall_cycles,
             f"ideal_read_{per_cycle}": read.inward_bandwidth,
             f"ideal_drain_{per_cycle}": read.outward_bandwidth,
             f"available_read_port_{per_cycle}": read.bandwidth,
@@ -176,7 +240,7 @@ class LevelEnergy:
         return self.access_pj + self.leakage_pj
 
     def row(self) -> dict[str, Any]:
-        """One row of a table."""
+        """One row of a table, or one object of JSON."""
         return {
             "level": self.level,
             "access_energy_total_pj": self.access_pj,
@@ -214,17 +278,9 @@ def table(records: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def plain(record: TensorAccesses | MemoryUse | LevelEnergy) -> dict[str, Any]:
-    """Write a record as JSON-able data; an infinite bandwidth becomes None."""
-    return _without_infinities(asdict(record))
-
-
-def _without_infinities(entries: dict[str, Any]) -> dict[str, Any]:
+def plain(record: Row) -> dict[str, Any]:
+    """Write a record as JSON-able data, named as in tables; what has no limit becomes None."""
     return {
-        key: _without_infinities(value)
-        if isinstance(value, dict)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in entries.items()
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.row().items()
     }

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from toolkit.arch.levels import FactorConstraint
+from toolkit.model.headroom import Growth, capacity_uses, mesh_uses
+
+from .nests import conv, fanout, gemm, memory, run
+
+DRAM = memory("dram")
+BUFFER = memory("buffer")
+
+
+def test_capacity_tells_what_would_fit() -> None:
+    """Tiles of 2 In, 2 W and 1 Out fill 5 of 8 words; twice m takes 8, thrice n 11."""
+    levels = (DRAM, {"m": 2, "n": 3}), (memory("buffer", words=8), {"k": 2})
+    (use,) = capacity_uses(run(gemm(2, 2, 3), *levels))
+    assert (use.level, use.used_words, use.usable_words, use.binds) == ("buffer", 5, 8, True)
+    assert use.growth == (Growth("m", 2, 8, True), Growth("n", 3, 11, False))
+
+
+def test_mesh_tells_what_would_fit() -> None:
+    levels = (DRAM, {"m": 3, "n": 2}), (fanout(4), {"n": 2}), (BUFFER, {})
+    (use, _) = mesh_uses(run(gemm(3, 1, 4), *levels))
+    assert (use.used, use.mesh, use.binds) == (2, 4, True)
+    assert use.growth == (Growth("m", 3, 6, False), Growth("n", 2, 4, True))
+
+
+def test_unlimited_memories_have_no_capacity_to_use() -> None:
+    assert capacity_uses(run(gemm(2, 1, 1), (DRAM, {"m": 2}), (BUFFER, {}))) == ()
+
+
+def test_copies_halve_the_room() -> None:
+    buffer = replace(memory("buffer", words=12), multiple_buffering=2.0)
+    (use,) = capacity_uses(run(gemm(2, 1, 1), (DRAM, {"m": 2}), (buffer, {})))
+    assert (use.used_words, use.usable_words) == (3, 6)
+    assert use.growth == (Growth("m", 2, 5, True),)
+
+
+def test_windows_grow_by_their_distinct_values() -> None:
+    """Three p and two r at stride 2 touch 6 values of In; the buffer holds 3 Out and no W."""
+    levels = (DRAM, {"p": 2}), (memory("buffer", "W", words=20), {"p": 3, "r": 2})
+    (use,) = capacity_uses(run(conv(6, 2, "2p+r"), *levels))
+    assert use.used_words == 6 + 3
+    assert use.growth == (Growth("p", 2, 12 + 6, True),)
+
+
+def test_constraints_limit_unrolling() -> None:
+    """Of m at most two instances, of k none at all."""
+    array = replace(
+        fanout(8), dimensions=("m", "n"), constraints=(FactorConstraint("m", "<=", 2),)
+    )
+    levels = (DRAM, {"m": 2, "k": 2, "n": 2}), (array, {"m": 2}), (BUFFER, {})
+    fan, _ = mesh_uses(run(gemm(4, 2, 2), *levels))
+    assert fan.growth == (Growth("n", 2, 4, True),)

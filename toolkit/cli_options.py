@@ -1,0 +1,54 @@
+"""Arguments and options that several commands of the `toolkit` command share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Arch = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH",
+        help="A name (see: toolkit list archs) or a YAML file, with parameters if it has any: "
+        "gemmini-ws:side=32.",
+    ),
+]
+WorkloadWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="A name (see: toolkit list workloads), a specification such as "
+        "gemm:M=128,K=768,N=512, a YAML file, or three integers M K N.",
+    ),
+]
+ObjectiveName = Annotated[
+    str,
+    typer.Option(
+        "--objective",
+        metavar="NAME",
+        help="What to minimise: edp, energy, latency or edp_per_utilization.",
+    ),
+]
+ConventionsName = Annotated[
+    str,
+    typer.Option(
+        "--conventions",
+        metavar="NAME",
+        help="How costs are counted: exact, factorflow or timeloop.",
+    ),
+]
+Pad = Annotated[
+    list[str],
+    typer.Option(
+        "--pad",
+        metavar="DIM",
+        help="Round this dimension up where a constraint does not divide it; "
+        "repeat for several, or say all.",
+    ),
+]
+BiasRead = Annotated[
+    bool, typer.Option("--bias-read", help="Outputs start from an initial value that is read.")
+]
+MappingFile = Annotated[str, typer.Argument(metavar="MAPPING", help="A mapping as YAML or JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]

@@ -1,0 +1,225 @@
+"""Where the energy and the cycles of a mapping go: parts that add up, and why they are there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from toolkit.arch.levels import Fanout, Memory, Spatial
+from toolkit.model.evaluate import Evaluation
+from toolkit.model.reasons import feeds_lanes, why
+from toolkit.model.reuse import Movement, movements
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Accesses of one kind to one tensor at one memory.
+
+    Parameters
+    ----------
+    movement : Movement
+        How many words, and which loops move them again.
+    energy_pj : float
+        Total of all instances and the whole run.
+    why : str
+        Why so many, in words.
+    """
+
+    movement: Movement
+    energy_pj: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyPart:
+    """A share of the energy; all parts of an evaluation together are its energy.
+
+    Parameters
+    ----------
+    level : str
+        A memory or the compute level.
+    what : {"accesses", "multiply-accumulates", "leakage"}
+        What costs the energy.
+    tensor : str or None
+        What is accessed.
+    energy_pj : float
+        Total of all instances and the whole run.
+    share : float
+        Fraction of the energy of the run.
+    actions : tuple of Action
+        Of accesses, kind by kind.
+    """
+
+    level: str
+    what: str
+    tensor: str | None
+    energy_pj: float
+    share: float
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdleInstances:
+    """Cycles of the run lost because a spatial level is not used to its full mesh.
+
+    Parameters
+    ----------
+    level : str
+        A fanout or the compute level.
+    used, mesh : int
+        Instances used and present, of each instance of what lies outside.
+    cycles : float
+        Added by this level if all levels outside it are used as they are, and all inside it
+        fully.
+    """
+
+    level: str
+    used: int
+    mesh: int
+    cycles: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Cycles of the run by which a memory delays the levels inside it.
+
+    Parameters
+    ----------
+    level, port : str
+        The memory, and the slower one of its ports.
+    traffic : str
+        What passes the port.
+    cycles : float
+        Beyond what the levels inside need, their own stalls included.
+    needed_bandwidth, available_bandwidth : float
+        Words per cycle and instance: for no stall here, and what there is.
+    """
+
+    level: str
+    port: str
+    traffic: str
+    cycles: float
+    needed_bandwidth: float
+    available_bandwidth: float
+
+
+@dataclass(frozen=True, slots=True)
+class CycleParts:
+    """The latency taken apart: all cycles below it add up to it.
+
+    Parameters
+    ----------
+    latency_cycles : float
+        Of the whole run.
+    ideal_cycles : float
+        If every instance computed all the time.
+    lanes : int
+        Multiply-accumulates that all instances together can do per step.
+    cycles_per_step : int
+        Cycles of one step.
+    idle : tuple of IdleInstances
+        Per spatial level, outermost first.
+    stalls : tuple of Stall
+        Per memory that stalls, innermost first.
+    warm_up_cycles : float
+        Hops from instance to instance before the last one starts.
+    rounding_cycles : float
+        Up to the next whole cycle, where the conventions count whole cycles.
+    """
+
+    latency_cycles: float
+    ideal_cycles: float
+    lanes: int
+    cycles_per_step: int
+    idle: tuple[IdleInstances, ...]
+    stalls: tuple[Stall, ...]
+    warm_up_cycles: float
+    rounding_cycles: float
+
+
+def energy_parts(evaluation: Evaluation) -> tuple[EnergyPart, ...]:
+    """Divide the energy by level and tensor, the largest part first.
+
+    Raises
+    ------
+    PrecisionError
+        If the words of a tensor are too many to be counted.
+    """
+    moved: dict[tuple[str, str], list[Movement]] = {}
+    for movement in movements(evaluation):
+        moved.setdefault((movement.level, movement.tensor), []).append(movement)
+    total = evaluation.energy_pj
+    memories = {memory.name: memory for memory in evaluation.arch.memories}
+
+    def part(level: str, what: str, pj: float, tensor: str | None = None) -> EnergyPart:
+        share = pj / total if total else 0.0
+        actions = _actions(evaluation, memories.get(level), moved.get((level, tensor or ""), []))
+        return EnergyPart(level, what, tensor, pj, share, actions)
+
+    parts = [part(a.level, "accesses", a.energy_pj, a.tensor) for a in evaluation.accesses]
+    for entry in evaluation.energies:
+        if entry.level not in memories:
+            parts.append(part(entry.level, "multiply-accumulates", entry.access_pj))
+        if entry.leakage_pj:
+            parts.append(part(entry.level, "leakage", entry.leakage_pj))
+    return tuple(sorted(parts, key=lambda p: -p.energy_pj))
+
+
+def cycle_parts(evaluation: Evaluation) -> CycleParts:
+    """Divide the latency into ideal cycles and what is lost."""
+    arch = evaluation.arch
+    spatial = [level for level in arch.levels if not isinstance(level, Memory)]
+    used = {level.name: _used(evaluation, level) for level in spatial}
+    lanes = math.prod(level.mesh for level in spatial)
+    ideal = evaluation.macs * arch.compute.cycles / lanes
+    idle, cycles = [], ideal
+    for level in spatial:
+        longer = cycles * level.mesh / used[level.name]
+        idle.append(IdleInstances(level.name, used[level.name], level.mesh, longer - cycles))
+        cycles = longer
+    stalls = []
+    for use in reversed(evaluation.memories):
+        if use.stall_cycles > 0:
+            port = max(use.ports, key=lambda port: port.limited_cycles)
+            needed, available = port.needed_bandwidth, port.available_bandwidth
+            stalls.append(
+                Stall(use.level, port.name, port.traffic, use.stall_cycles, needed, available)
+            )
+    warm_up = 0.0
+    if evaluation.conventions.pe_to_pe_warm_up:
+        hops = [used[x.name] - 1 for x in spatial if isinstance(x, Fanout) and x.pe_to_pe]
+        warm_up = float(sum(hops))
+    # `cycles` has become what the instances need that are used.
+    rounding = evaluation.latency_cycles - cycles - sum(s.cycles for s in stalls) - warm_up
+    return CycleParts(
+        evaluation.latency_cycles,
+        ideal,
+        lanes,
+        arch.compute.cycles,
+        tuple(idle),
+        tuple(stalls),
+        warm_up,
+        rounding if evaluation.conventions.whole_cycles else 0.0,
+    )
+
+
+def _used(evaluation: Evaluation, level: Spatial) -> int:
+    entry = next(entry for entry in evaluation.mapping.levels if entry.level == level.name)
+    return math.prod(factor for _, factor in entry.factors)
+
+
+def _actions(
+    evaluation: Evaluation, memory: Memory | None, moved: list[Movement]
+) -> tuple[Action, ...]:
+    if memory is None:
+        return ()
+    actions, explained = [], set()
+    for movement in moved:
+        outgoing = movement.kind in ("reads", "drains")
+        per_word = memory.read_energy_pj if outgoing else memory.write_energy_pj
+        again = movement.repetitions in explained
+        text = why(evaluation, movement, again=again)
+        actions.append(Action(movement, movement.charged_words * per_word, text))
+        if not feeds_lanes(movement):
+            explained.add(movement.repetitions)
+    return tuple(actions)

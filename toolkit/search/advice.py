@@ -1,0 +1,280 @@
+"""Which single change would help a mapping most: of the mapping itself, or of a bandwidth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
+from toolkit.errors import MappingError
+from toolkit.mapping.explain import violations
+from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
+from toolkit.model.fast import BatchTotals, batch_totals
+from toolkit.model.plan import make_plan
+from toolkit.search.obstacles import Obstacle, obstacles
+from toolkit.search.problem import Problem, objective_value
+from toolkit.search.single_moves import Step, Steps, describe_step, single_steps
+
+LISTED = 3
+"""Moves that advice lists as the best unless told otherwise."""
+
+_NOTICEABLE = 1e-9
+"""Fraction of an objective value below which a difference is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a mapping costs in total.
+
+    Parameters
+    ----------
+    energy_pj, latency_cycles, objective : float
+        Totals of the run; the objective in its own unit.
+    utilization : float
+        Fraction of the instances used.
+    """
+
+    energy_pj: float
+    latency_cycles: float
+    utilization: float
+    objective: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step from the mapping that was asked about.
+
+    Parameters
+    ----------
+    kind : {"factor", "order"}
+        Whether a prime factor changes its level, or a memory its loop order.
+    text : str
+        What the step does.
+    mapping : Mapping
+        Where it leads.
+    costs : Costs
+        What that costs, if it could run.
+    obstacles : tuple of Obstacle
+        Why it cannot; empty if it is valid.
+    """
+
+    kind: str
+    text: str
+    mapping: Mapping
+    costs: Costs
+    obstacles: tuple[Obstacle, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubling:
+    """The same mapping with one bandwidth doubled.
+
+    Parameters
+    ----------
+    level, port : str
+        The memory, and ``read port``, ``write port`` or, where they are shared, ``port``.
+    bandwidth : float
+        Words per cycle and instance before doubling.
+    costs : Costs
+        With twice that.
+    """
+
+    level: str
+    port: str
+    bandwidth: float
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What would help a mapping.
+
+    Parameters
+    ----------
+    current : Costs
+        Of the mapping itself.
+    tried, valid : int
+        Different single moves, and how many of them lead to valid mappings.
+    best : tuple of Move
+        Valid moves that lower the objective, the best first; empty if none does.
+    least : Move or None
+        The valid move with the lowest objective, whether or not that is an improvement.
+    blocked : tuple of Move
+        Moves that would lower the objective but break rules: the best for each set of broken
+        rules, all of them, the best first.
+    doublings : tuple of Doubling
+        Bandwidths that would change the latency if doubled, the most effective first.
+    """
+
+    current: Costs
+    tried: int
+    valid: int
+    best: tuple[Move, ...]
+    least: Move | None
+    blocked: tuple[Move, ...]
+    doublings: tuple[Doubling, ...]
+
+
+def advise(problem: Problem, mapping: Mapping, *, listed: int = LISTED) -> Advice:
+    """Cost every mapping that is one step away, and say which step helps most.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the mapping solves; its objective ranks the moves.
+    mapping : Mapping
+        A valid mapping.
+    listed : int
+        Most moves to list as the best.
+
+    Raises
+    ------
+    MappingError
+        If the mapping is not valid.
+    """
+    space = problem.space
+    broken = violations(space, mapping)
+    if broken:
+        raise MappingError(f"only valid mappings can be advised on: {'; '.join(broken)}")
+    factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    steps = single_steps(space, factors, order)
+    totals = batch_totals(
+        problem.plan,
+        np.concatenate([factors[None], steps.factors]),
+        np.concatenate([order[None], steps.order]),
+    )
+    values = _objectives(problem, totals)
+    valid = space.check(steps.factors, steps.order)
+    picks = _Picks(problem, steps, totals, values, valid)
+    helpful = _below(values[1:], values[0])
+    current = _costs(problem, totals, 0)
+    least = picks.best_of(valid, 1)
+    return Advice(
+        current,
+        len(set(steps.steps)),
+        len({step for step, fine in zip(steps.steps, valid, strict=True) if fine}),
+        picks.best_of(valid & helpful, listed),
+        least[0] if least else None,
+        picks.blocked(~valid & helpful),
+        _doublings(problem, factors, order, current),
+    )
+
+
+@dataclass(frozen=True)
+class _Picks:
+    """Steps with their costs; arrays of costs have the current mapping in front."""
+
+    problem: Problem
+    steps: Steps
+    totals: BatchTotals
+    values: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+
+    def best_of(self, eligible: NDArray[np.bool_], count: int) -> tuple[Move, ...]:
+        """Best places for the best steps: each factor, and each memory's order, once."""
+        best: dict[Step, int] = {}
+        for row in self._ranked(eligible):
+            best.setdefault(self.steps.steps[row], row)
+        return tuple(self._move(row, ()) for row in list(best.values())[:count])
+
+    def blocked(self, eligible: NDArray[np.bool_]) -> tuple[Move, ...]:
+        """Best steps for each set of rules that they break."""
+        allowed: dict[Step, float] = {}
+        for row in np.flatnonzero(self.valid).tolist():
+            step, value = self.steps.steps[row], float(self.values[1 + row])
+            allowed[step] = min(value, allowed.get(step, np.inf))
+        best: dict[Step, tuple[int, tuple[Obstacle, ...]]] = {}
+        for row in self._ranked(eligible):
+            step, factors, order = self._step(row)
+            # What is as good with another, valid place of its new loop is not forbidden.
+            if not _below(self.values[1 + row], allowed.get(step, np.inf)):
+                continue
+            broken = obstacles(self.problem.space, step, factors, order)
+            if step not in best or self._easier(row, broken, *best[step]):
+                best[step] = (row, broken)
+        chosen: dict[tuple[tuple[str, str], ...], Move] = {}
+        for row, broken in sorted(best.values(), key=lambda pick: self.values[1 + pick[0]]):
+            rules = tuple((rule.kind, rule.level) for rule in broken)
+            if rules not in chosen:
+                chosen[rules] = self._move(row, broken)
+        return tuple(chosen.values())
+
+    def _easier(
+        self, row: int, broken: tuple[Obstacle, ...], known: int, rules: tuple[Obstacle, ...]
+    ) -> bool:
+        """Whether a place of a new loop is as good as a known one and breaks fewer rules."""
+        return len(broken) < len(rules) and not _below(
+            self.values[1 + known], self.values[1 + row]
+        )
+
+    def _ranked(self, eligible: NDArray[np.bool_]) -> list[int]:
+        rows = np.flatnonzero(eligible & np.isfinite(self.values[1:]))
+        ranked: list[int] = rows[np.argsort(self.values[1:][rows], kind="stable")].tolist()
+        return ranked
+
+    def _step(self, row: int) -> tuple[Step, IntArray, IntArray]:
+        return self.steps.steps[row], self.steps.factors[row], self.steps.order[row]
+
+    def _move(self, row: int, broken: tuple[Obstacle, ...]) -> Move:
+        step, factors, order = self._step(row)
+        problem = self.problem
+        return Move(
+            step.kind,
+            describe_step(problem.space, step, factors, order),
+            from_arrays(factors, order, problem.arch, problem.workload),
+            _costs(problem, self.totals, 1 + row),
+            broken,
+        )
+
+
+def _below(values: Any, reference: Any) -> Any:
+    """Whether values are lower by more than rounding."""
+    return reference - values > _NOTICEABLE * np.abs(values)
+
+
+def _objectives(problem: Problem, totals: BatchTotals) -> NDArray[np.float64]:
+    with np.errstate(all="ignore"):
+        values = objective_value(
+            problem.objective, totals.energy_pj, totals.latency_cycles, totals.utilization
+        )
+    return np.asarray(values, dtype=np.float64)
+
+
+def _costs(problem: Problem, totals: BatchTotals, row: int) -> Costs:
+    energy, latency, utilization = (
+        float(column[row])
+        for column in (totals.energy_pj, totals.latency_cycles, totals.utilization)
+    )
+    value = objective_value(problem.objective, energy, latency, utilization)
+    return Costs(energy, latency, utilization, float(value))
+
+
+def _doublings(
+    problem: Problem, factors: IntArray, order: IntArray, current: Costs
+) -> tuple[Doubling, ...]:
+    found = []
+    for i, memory in enumerate(problem.arch.levels):
+        if not isinstance(memory, Memory):
+            continue
+        read, write = memory.read_bandwidth, memory.write_bandwidth
+        faster = [
+            ("read port", read, replace(memory, read_bandwidth=2 * read)),
+            ("write port", write, replace(memory, write_bandwidth=2 * write)),
+        ]
+        if problem.conventions.shared_ports:
+            both = replace(memory, read_bandwidth=2 * read, write_bandwidth=2 * write)
+            faster = [("port", read + write, both)]
+        for port, bandwidth, changed in faster:
+            levels = (*problem.arch.levels[:i], changed, *problem.arch.levels[i + 1 :])
+            arch = Architecture(problem.arch.name, levels)
+            plan = make_plan(
+                arch, problem.workload, problem.conventions, bias_read=problem.bias_read
+            )
+            costs = _costs(problem, batch_totals(plan, factors[None], order[None]), 0)
+            if _below(costs.latency_cycles, current.latency_cycles):
+                found.append(Doubling(memory.name, port, bandwidth, costs))
+    return tuple(sorted(found, key=lambda doubling: doubling.costs.latency_cycles))

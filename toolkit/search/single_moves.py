@@ -1,0 +1,186 @@
+"""Every mapping that is one step away from a mapping, valid or not, and what each step is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
+from toolkit.errors import MappingError
+from toolkit.mapping.factors import prime_factors
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.orders import OrderRule, order_classes
+from toolkit.mapping.space import MapSpace
+
+FACTOR, ORDER = "factor", "order"
+"""Kinds of steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step changes.
+
+    Parameters
+    ----------
+    kind : {"factor", "order"}
+        Whether a prime factor changes its level, or a memory its loop order.
+    source, target : int
+        Levels that give and take the factor; both the memory that is reordered.
+    dimension, prime : int
+        Number of the dimension and the factor that moves; -1 and 1 for an order.
+    """
+
+    kind: str
+    source: int
+    target: int
+    dimension: int
+    prime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps and where they lead.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+        Steps that differ only in where a new loop stands are repeated.
+    factors, order : int64 arrays, shape (steps, levels, dimensions)
+        The mappings they lead to.
+    """
+
+    steps: tuple[Step, ...]
+    factors: IntArray
+    order: IntArray
+
+
+def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
+    """List all steps from one mapping, whatever capacities, meshes and constraints say.
+
+    A step moves one prime factor of a dimension to any other level that lists the dimension
+    (a loop that is new in a memory is tried at every place of its order), or gives one memory
+    another loop order (one per reuse class, those that its constraint excludes too).
+
+    Parameters
+    ----------
+    factors, order : int64 arrays, shape (levels, dimensions)
+        The mapping to leave.
+    """
+    found: list[tuple[Step, IntArray, IntArray]] = []
+    for step in _factor_steps(space, factors):
+        moved = factors.copy()
+        moved[step.source, step.dimension] //= step.prime
+        moved[step.target, step.dimension] *= step.prime
+        is_new = factors[step.target, step.dimension] == 1
+        rows = [order[step.target]]
+        if is_new and step.target in space.memory_levels:
+            running = _running(order[step.target], factors[step.target])
+            rows = _placements(_rule(space, step.target), running, step.dimension)
+        for row in rows:
+            placed = order.copy()
+            placed[step.target] = row
+            found.append((step, moved, placed))
+    for m in space.memory_levels.tolist():
+        for row in _other_orders(space, m, factors[m], order[m]):
+            reordered = order.copy()
+            reordered[m] = row
+            found.append((Step(ORDER, m, m, -1, 1), factors, reordered))
+    shape = (len(found), *space.shape)
+    return Steps(
+        tuple(step for step, _, _ in found),
+        np.array([f for _, f, _ in found], dtype=np.int64).reshape(shape),
+        np.array([o for _, _, o in found], dtype=np.int64).reshape(shape),
+    )
+
+
+def _factor_steps(space: MapSpace, factors: IntArray) -> Iterator[Step]:
+    levels, dimensions = space.shape
+    for source in range(levels):
+        for d in range(dimensions):
+            for prime, _ in prime_factors(int(factors[source, d])):
+                for target in range(levels):
+                    if target != source and space.allowed[target, d]:
+                        yield Step(FACTOR, source, target, d, prime)
+
+
+def _rule(space: MapSpace, m: int) -> OrderRule:
+    rule: OrderRule = space.order_rules[space.memory_levels.tolist().index(m)]
+    return rule
+
+
+def _running(order: IntArray, factors: IntArray) -> tuple[int, ...]:
+    """Loops with more than one iteration, outermost first."""
+    return tuple(int(d) for d in order if factors[d] > 1)
+
+
+def _placements(rule: OrderRule, running: tuple[int, ...], dimension: int) -> list[IntArray]:
+    """Put a new loop at every place among those that run, innermost first."""
+    return [
+        np.array(rule.complete((*running[:i], dimension, *running[i:])), dtype=np.int64)
+        for i in range(len(running), -1, -1)
+    ]
+
+
+def _other_orders(
+    space: MapSpace, m: int, factors: IntArray, order: IntArray
+) -> Iterator[IntArray]:
+    seen = {_running(order, factors)}
+    for arch in (space.arch, _without_loop_order(space.arch, m)):
+        for row in _orders(arch, m, space, factors, order):
+            running = _running(row, factors)
+            if running not in seen:
+                seen.add(running)
+                yield np.array(_rule(space, m).complete(running), dtype=np.int64)
+
+
+def _orders(
+    arch: Architecture, m: int, space: MapSpace, factors: IntArray, order: IntArray
+) -> list[IntArray]:
+    """One order per reuse class; where these are too many, swaps of two neighbouring loops."""
+    try:
+        return list(order_classes(arch, m, space.workload, active=(factors > 1).tolist()))
+    except MappingError:
+        running = list(_running(order, factors))
+        idle = [int(d) for d in order if factors[d] == 1]
+        return [
+            np.array([*idle, *running[:i], running[i + 1], running[i], *running[i + 2 :]])
+            for i in range(len(running) - 1)
+        ]
+
+
+def _without_loop_order(arch: Architecture, m: int) -> Architecture:
+    memory = arch.levels[m]
+    if not isinstance(memory, Memory) or not memory.loop_order:
+        return arch
+    levels = (*arch.levels[:m], replace(memory, loop_order=()), *arch.levels[m + 1 :])
+    return Architecture(arch.name, levels)
+
+
+def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArray) -> str:
+    """Say what a step does, given the mapping that it leads to.
+
+    Parameters
+    ----------
+    factors, order : int64 arrays, shape (levels, dimensions)
+        The mapping after the step.
+    """
+    names = [level.name for level in space.arch.levels]
+    loops = [d for d in order[step.target] if factors[step.target, d] > 1]
+    if step.kind == ORDER:
+        listed = ", ".join(space.dimensions[d].lower() for d in loops)
+        return f"order the loops at {names[step.target]} as {listed} (outermost first)"
+    dimension = space.dimensions[step.dimension]
+    text = (
+        f"move a factor {step.prime} of {dimension} from {names[step.source]} "
+        f"to {names[step.target]}"
+    )
+    is_new = factors[step.target, step.dimension] == step.prime
+    if is_new and step.target in space.memory_levels and len(loops) > 1:
+        place = loops.index(step.dimension)
+        inside = loops[place + 1 :]
+        where = f"outside {space.dimensions[inside[0]].lower()}" if inside else "innermost"
+        text += f", as a new loop there, {where}"
+    return text
