@@ -36,9 +36,12 @@ _HOMES = {
     "toolkit.errors": ("InputError", "ToolkitError"),
     "toolkit.mapping": (
         "LevelMapping",
+        "MAPPING_FORMATS",
         "MapSpace",
         "Mapping",
         "fit",
+        "mapping_from_text",
+        "mapping_to_text",
         "read_mapping",
         "render",
         "sample",
@@ -47,11 +50,13 @@ _HOMES = {
         "write_mapping",
     ),
     "toolkit.model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
+    "toolkit.model.correction": ("latency_correction",),
     "toolkit.model.evaluate": ("Evaluation", "evaluate"),
     "toolkit.search": (
         "OBJECTIVES",
         "STRATEGIES",
         "Budget",
+        "Objective",
         "Problem",
         "SearchResult",
         "TracePoint",
@@ -81,6 +86,7 @@ __all__ = [
     "CONVENTIONS",
     "EXACT",
     "FACTORFLOW",
+    "MAPPING_FORMATS",
     "OBJECTIVES",
     "STRATEGIES",
     "TIMELOOP",
@@ -97,6 +103,7 @@ __all__ = [
     "MapSpace",
     "Mapping",
     "Memory",
+    "Objective",
     "Problem",
     "SearchResult",
     "Tensor",
@@ -117,10 +124,13 @@ __all__ = [
     "fit",
     "gemm",
     "grouped_conv2d",
+    "latency_correction",
     "load_arch",
     "load_template",
     "load_workload",
     "make_problem",
+    "mapping_from_text",
+    "mapping_to_text",
     "read_mapping",
     "render",
     "sample",
@@ -150,10 +160,13 @@ if TYPE_CHECKING:
     )
     from toolkit.errors import InputError, ToolkitError
     from toolkit.mapping import (
+        MAPPING_FORMATS,
         LevelMapping,
         Mapping,
         MapSpace,
         fit,
+        mapping_from_text,
+        mapping_to_text,
         read_mapping,
         render,
         sample,
@@ -162,8 +175,10 @@ if TYPE_CHECKING:
         write_mapping,
     )
     from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions
+    from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
-    from toolkit.search.problem import OBJECTIVES, Problem, make_problem
+    from toolkit.search.objective import OBJECTIVES, Objective
+    from toolkit.search.problem import Problem, make_problem
     from toolkit.search.registry import STRATEGIES, search
     from toolkit.search.result import Budget, SearchResult, TracePoint
     from toolkit.workload import (

@@ -22,6 +22,7 @@ from toolkit.cli_options import (
     AsJson,
     BiasRead,
     ConventionsName,
+    LatencyCorrection,
     MappingFile,
     ObjectiveName,
     Pad,
@@ -155,6 +156,7 @@ def evaluate_mapping(
         ),
     ] = "auto",
     conventions: ConventionsName = "exact",
+    latency_correction: LatencyCorrection = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
@@ -170,6 +172,8 @@ def evaluate_mapping(
 
     problem = read_problem(arch, workload, "edp", conventions, pad, bias_read)
     evaluation = _evaluate(read_valid_mapping(mapping, problem, format), problem)
+    if latency_correction is not None:
+        evaluation = toolkit.latency_correction(latency_correction).corrected(evaluation)
     if json:
         print_json(evaluation_record(problem, evaluation))
     else:
@@ -375,6 +379,7 @@ _OPTIONS = {
     "budget": "--evaluations or --seconds",
     "budget.seconds": "--seconds",
     "conventions": "--conventions",
+    "latency_correction": "--latency-correction",
     "format": "--format",
     "objective": "--objective",
     "pad": "--pad",

@@ -29,12 +29,7 @@ WIDTH = 100
 _SMALL_SHARE = 0.01
 """Fraction of the energy below which a part is only summed up."""
 
-_OBJECTIVES = {
-    "edp": "EDP",
-    "energy": "energy",
-    "latency": "latency",
-    "edp_per_utilization": "EDP per utilization",
-}
+_LABELS = {"edp": "EDP", "edp_per_utilization": "EDP per utilization"}
 
 
 def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Report:
@@ -219,7 +214,7 @@ def _growths(growth: Sequence[Growth], unit: str, verb: str) -> str:
 
 def _constraint_lines(problem: toolkit.Problem, advice: Advice) -> list[str]:
     """Constraints that alone forbid a move that would help."""
-    name = _OBJECTIVES[problem.objective]
+    name = _label(problem.objective)
     texts = []
     for move in advice.blocked:
         if all(rule.kind in ("constraint", "loop order") for rule in move.obstacles):
@@ -230,7 +225,7 @@ def _constraint_lines(problem: toolkit.Problem, advice: Advice) -> list[str]:
 
 
 def _move_lines(problem: toolkit.Problem, advice: Advice) -> list[str]:
-    name = _OBJECTIVES[problem.objective]
+    name = _label(problem.objective)
     tried = f"{advice.tried:,} tried, {advice.valid:,} of them valid"
     now = f"{tried}; {name} now {_value(problem, advice)}"
     lines = _wrapped(f"Which single move would help most ({now})", 0, 2)
@@ -280,7 +275,7 @@ def _numbered(problem: toolkit.Problem, advice: Advice, moves: Iterable[Move]) -
 def _change(problem: toolkit.Problem, advice: Advice, costs: Costs) -> str:
     now = advice.current
     changes = {
-        _OBJECTIVES[problem.objective]: (costs.objective, now.objective),
+        _label(problem.objective): (costs.objective, now.objective),
         "energy": (costs.energy_pj, now.energy_pj),
         "latency": (costs.latency_cycles, now.latency_cycles),
     }
@@ -294,11 +289,17 @@ def _percent(new: float, old: float) -> str:
 
 def _value(problem: toolkit.Problem, advice: Advice) -> str:
     value = advice.current.objective
-    if problem.objective == "energy":
+    if problem.objective.name == "energy":
         return short_energy(value)
-    if problem.objective == "latency":
+    if problem.objective.name == "latency":
         return f"{value:,.0f} cycles"
-    return f"{value * 1e-12:.6g} J·cycle"
+    if problem.objective.name in _LABELS:
+        return f"{value * 1e-12:.6g} J·cycle"
+    return f"{value:.6g} {problem.objective.unit}"
+
+
+def _label(objective: toolkit.Objective) -> str:
+    return _LABELS.get(objective.name, objective.name)
 
 
 def _labelled(label: str, texts: Sequence[str]) -> list[str]:

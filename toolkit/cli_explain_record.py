@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import toolkit
-from toolkit.cli_output import OBJECTIVE_UNITS, Record
+from toolkit.cli_output import Record
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.headroom import Growth, capacity_uses, mesh_uses
 from toolkit.model.reuse import Loop, Movement
@@ -25,8 +25,8 @@ def explain_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> 
         "macs": evaluation.macs,
         "conventions": problem.conventions.name,
         "bias_read": problem.bias_read,
-        "objective": problem.objective,
-        "objective_unit": OBJECTIVE_UNITS[problem.objective],
+        "objective": problem.objective.name,
+        "objective_unit": problem.objective.unit,
         "objective_value": advice.current.objective,
         "energy_total_pj": evaluation.energy_pj,
         "latency_cycles": evaluation.latency_cycles,

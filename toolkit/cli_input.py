@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 from pathlib import Path
 
 import toolkit
 from toolkit.errors import InputError, MappingError, WorkloadError
+from toolkit.mapping.exchange import AUTO, find_format, mapping_from_text, read_mapping_text
 from toolkit.mapping.explain import violations
-from toolkit.mapping.files import mapping_from_dict
 from toolkit.model.conventions import conventions_named
-from toolkit.yaml_files import describe, read_yaml
+from toolkit.yaml_files import describe
 
 
 def read_problem(
@@ -74,20 +73,31 @@ def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
     return toolkit.load_workload(words[0])
 
 
-def read_valid_mapping(path: str, problem: toolkit.Problem) -> toolkit.Mapping:
-    """Read a mapping from its own file or from the JSON object that ``toolkit map`` prints.
+def read_valid_mapping(path: str, problem: toolkit.Problem, format: str = AUTO) -> toolkit.Mapping:
+    """Read a mapping from a file in any of `toolkit.MAPPING_FORMATS`.
+
+    Our own format may also be the JSON object that ``toolkit map`` prints.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    problem : Problem
+        What it must map.
+    format : str
+        A key of `toolkit.MAPPING_FORMATS`, or ``"auto"`` for what the file looks like.
 
     Raises
     ------
     MappingError
         If the file holds no mapping of the problem, or one that breaks rules: all of them.
+    InputError
+        If `format` is unknown.
     """
-    data = read_yaml(path, error=MappingError)
-    if isinstance(data, MappingABC) and "mapping" in data and "levels" not in data:
-        data = data["mapping"]
-        if data is None:
-            raise MappingError("holds no mapping", source=path, key="mapping")
-    mapping = mapping_from_dict(data, problem.arch, problem.workload, source=path)
+    if format != AUTO:
+        find_format(format, also=AUTO)
+    text = read_mapping_text(path)
+    mapping = mapping_from_text(text, problem.arch, problem.workload, format=format, source=path)
     broken = violations(problem.space, mapping)
     if broken:
         raise MappingError(

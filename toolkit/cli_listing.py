@@ -35,8 +35,8 @@ def _workloads() -> list[Entry]:
 
 def _strategies() -> list[Entry]:
     return [
-        {"name": name, "description": (strategy.__doc__ or "").strip().partition("\n")[0]}
-        for name, strategy in toolkit.STRATEGIES.items()
+        {"name": name, "fronts": entry.fronts, "description": entry.summary}
+        for name, entry in toolkit.STRATEGIES.items()
     ]
 
 

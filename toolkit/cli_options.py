@@ -38,6 +38,15 @@ ConventionsName = Annotated[
         help="How costs are counted: exact, factorflow or timeloop.",
     ),
 ]
+LatencyCorrection = Annotated[
+    str | None,
+    typer.Option(
+        "--latency-correction",
+        metavar="NAME",
+        help="Replace the latency by one fitted to RTL simulations: gemmini-rtl.",
+        show_default=False,
+    ),
+]
 Pad = Annotated[
     list[str],
     typer.Option(
@@ -50,5 +59,10 @@ Pad = Annotated[
 BiasRead = Annotated[
     bool, typer.Option("--bias-read", help="Outputs start from an initial value that is read.")
 ]
-MappingFile = Annotated[str, typer.Argument(metavar="MAPPING", help="A mapping as YAML or JSON.")]
+MappingFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="MAPPING", help="A file: this toolkit's YAML or JSON, Timeloop's or ZigZag's."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import toolkit
 from toolkit.errors import InputError
+from toolkit.mapping.files import mapping_to_dict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Report = list["RenderableType"]
-
-OBJECTIVE_UNITS = {
-    "edp": "pJ*cycles",
-    "energy": "pJ",
-    "latency": "cycles",
-    "edp_per_utilization": "pJ*cycles",
-}
-"""Units of objective values, bounds and traces; all are totals of the run."""
 
 PLAIN_WIDTH = 200
 """Columns of a report that goes to a file or a pipe."""
@@ -89,13 +82,16 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
     return {
         "strategy": result.strategy,
         "conventions": problem.conventions.name,
-        "objective": problem.objective,
-        "objective_unit": OBJECTIVE_UNITS[problem.objective],
+        "objective": problem.objective.name,
+        "objective_unit": problem.objective.unit,
         "seed": result.seed,
         "objective_value": result.objective,
         "objective_bound": result.bound,
         "proved": result.proved,
         "evaluations": result.evaluations,
+        "invalid_evaluations": result.invalid,
+        "duplicate_evaluations": result.duplicates,
+        "interrupted": result.interrupted,
         "search_seconds": result.seconds,
         "trace": [
             {
@@ -104,6 +100,14 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
                 "objective_value": point.objective,
             }
             for point in result.trace
+        ],
+        "front": [
+            {
+                "energy_total_pj": point.energy_pj,
+                "latency_cycles": point.latency_cycles,
+                "mapping": mapping_to_dict(point.mapping),
+            }
+            for point in result.front
         ],
         **evaluation_record(problem, evaluation),
     }
@@ -144,7 +148,7 @@ def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         ("effort", f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"),
     ]
     if result.bound is not None:
-        unit = OBJECTIVE_UNITS[result.problem.objective]
+        unit = result.problem.objective.unit
         state = "proved optimal" if result.proved else f"best possible {result.bound:.6g} {unit}"
         facts.append(("bound", state))
     return evaluation_report(result.problem, evaluation, facts)

@@ -13,8 +13,6 @@ from toolkit.model.compiled import cost_batch
 
 REFRESH_SECONDS = 0.1
 
-_UNITS = {"energy": ("pJ", 1.0), "latency": ("cycles", 1.0)}
-
 
 @contextmanager
 def watched(
@@ -50,15 +48,16 @@ def watched(
         yield show
 
 
-def describe_point(point: toolkit.TracePoint, objective: str) -> str:
+def describe_point(point: toolkit.TracePoint, objective: toolkit.Objective) -> str:
     """Write one improvement as a line.
 
     Examples
     --------
-    >>> describe_point(toolkit.TracePoint(1200, 0.5, 3e12), "edp")
+    >>> describe_point(toolkit.TracePoint(1200, 0.5, 3e12), toolkit.OBJECTIVES["edp"])
     'edp 3 J·cycle after 1,200 evaluations, 0.5 s'
     """
-    unit, scale = _UNITS.get(objective, ("J·cycle", 1e-12))
+    in_joules = objective.unit == "pJ*cycles"
+    unit, scale = ("J·cycle", 1e-12) if in_joules else (objective.unit, 1.0)
     value = f"{objective} {point.objective * scale:.6g} {unit}"
     return f"{value} after {point.evaluations:,} evaluations, {point.seconds:.1f} s"
 

@@ -49,3 +49,7 @@ class DoesNotFitError(InputError):
 
 class PrecisionError(ToolkitError):
     """A count is too large to be represented exactly, so no number is given at all."""
+
+
+class MissingPackageError(InputError):
+    """An optional package that was asked for is not installed."""

@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.mapping import admissible_orders, enumerate_tilings, order_classes
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import batch_cost
-from toolkit.search import Problem, objective_value
+from toolkit.search import Problem
 
 CHUNK = 8192
 """Mappings costed at once."""
@@ -39,9 +39,7 @@ def objectives(problem: Problem, factors: IntArray, order: IntArray) -> np.ndarr
         factors.astype(np.float64),
         np.broadcast_to(order, factors.shape),
     )
-    values = objective_value(
-        problem.objective, cost.energy_pj, cost.latency_cycles, cost.utilization
-    )
+    values = problem.objective.value(cost.energy_pj, cost.latency_cycles, cost.utilization)
     return np.broadcast_to(values, len(factors))
 
 

@@ -21,7 +21,7 @@ from toolkit.mapping import (
     violations,
 )
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, evaluate
-from toolkit.search import Problem, make_problem, objective_value
+from toolkit.search import Problem, make_problem
 from toolkit.search.advice import Advice, advise
 
 from .brute import objectives
@@ -198,8 +198,8 @@ def test_claimed_costs_are_those_of_the_moved_mapping(name: str) -> None:
         )
         assert move.costs.energy_pj == pytest.approx(result.energy_pj, rel=1e-9)
         assert move.costs.latency_cycles == pytest.approx(result.latency_cycles, rel=1e-9)
-        value = objective_value(
-            problem.objective, result.energy_pj, result.latency_cycles, result.utilization
+        value = problem.objective.value(
+            result.energy_pj, result.latency_cycles, result.utilization
         )
         assert move.costs.objective == pytest.approx(value, rel=1e-9)
         assert move.costs.objective < advice.current.objective

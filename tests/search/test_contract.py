@@ -21,7 +21,6 @@ from toolkit.search import (
     SearchResult,
     TracePoint,
     make_problem,
-    objective_value,
     search,
 )
 from toolkit.workload import gemm
@@ -60,9 +59,7 @@ def check_validity_and_costs(result: SearchResult) -> None:
     assert result.latency_cycles == pytest.approx(cost.latency_cycles, rel=1e-12)
     assert result.utilization == pytest.approx(cost.utilization, rel=1e-12)
     assert result.edp_pj_cycles == pytest.approx(cost.edp_pj_cycles, rel=1e-12)
-    objective = objective_value(
-        asked.objective, cost.energy_pj, cost.latency_cycles, cost.utilization
-    )
+    objective = asked.objective.value(cost.energy_pj, cost.latency_cycles, cost.utilization)
     assert result.objective == pytest.approx(objective, rel=1e-12)
 
 

@@ -21,11 +21,7 @@ from toolkit.model import EXACT, FACTORFLOW
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search
 from toolkit.search.compiled_moves import (
-    EDP,
-    EDP_PER_UTILIZATION,
-    ENERGY,
     EVALUATIONS,
-    LATENCY,
     MoveSpace,
     Walker,
     apply,
@@ -57,11 +53,11 @@ class Setting:
     walker: Walker
 
     @property
-    def number(self) -> int:
-        return OBJECTIVES.index(self.problem.objective)
+    def powers(self) -> np.ndarray:
+        return np.array(self.problem.objective.powers)
 
     def value(self, factors: IntArray, order: IntArray) -> float:
-        return float(value(self.plan, factors, order, self.number, self.scratch))
+        return float(value(self.plan, factors, order, self.powers, self.scratch))
 
     @property
     def here(self) -> float:
@@ -71,7 +67,7 @@ class Setting:
 @st.composite
 def settings_drawn(draw: st.DrawFn) -> Setting:
     """Draw a tight tiny space, or an oracle architecture whose memories are made finite."""
-    objective = draw(st.sampled_from(OBJECTIVES))
+    objective = draw(st.sampled_from(list(OBJECTIVES.values())))
     if draw(st.booleans()):
         space = draw(spaces())
         conventions = EXACT if space.footprint == "distinct" else FACTORFLOW
@@ -102,12 +98,6 @@ def settings_drawn(draw: st.DrawFn) -> Setting:
         make_scratch(problem.plan),
         walker,
     )
-
-
-def test_objectives_by_number() -> None:
-    numbered = {"edp": EDP, "energy": ENERGY, "latency": LATENCY}
-    numbered["edp_per_utilization"] = EDP_PER_UTILIZATION
-    assert {name: i for i, name in enumerate(OBJECTIVES)} == numbered
 
 
 @given(settings_drawn())
@@ -147,7 +137,7 @@ def test_best_move_is_taken(setting: Setting) -> None:
     current = setting.here
     nearby = objectives(setting.problem, around, walker.order).min() if len(around) else np.inf
     reached = improve_factors(
-        setting.plan, setting.moves, walker, setting.number, current, MANY, setting.scratch
+        setting.plan, setting.moves, walker, setting.powers, current, MANY, setting.scratch
     )
     assert reached == pytest.approx(min(current, nearby), rel=1e-11)
     assert setting.here == pytest.approx(reached, rel=1e-12)
@@ -163,7 +153,7 @@ def test_orders_improve_until_each_is_best(setting: Setting) -> None:
     for _ in range(20):
         last = current
         current = improve_orders(
-            setting.plan, setting.moves, walker, setting.number, current, MANY, setting.scratch
+            setting.plan, setting.moves, walker, setting.powers, current, MANY, setting.scratch
         )
         if current == last:
             break
@@ -182,7 +172,7 @@ def test_orders_improve_until_each_is_best(setting: Setting) -> None:
 def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
     walker, problem = setting.walker, setting.problem
     start = setting.here
-    reached = descend(setting.plan, setting.moves, walker, setting.number, MANY, setting.scratch)
+    reached = descend(setting.plan, setting.moves, walker, setting.powers, MANY, setting.scratch)
     assert reached <= start
     assert setting.here == pytest.approx(reached, rel=1e-12)
     assert problem.space.check(walker.factors[None], walker.order[None])[0]
@@ -194,7 +184,7 @@ def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
 @given(settings_drawn(), st.integers(0, 60))
 def test_a_descent_stops_at_the_limit(setting: Setting, limit: int) -> None:
     walker = setting.walker
-    reached = descend(setting.plan, setting.moves, walker, setting.number, limit, setting.scratch)
+    reached = descend(setting.plan, setting.moves, walker, setting.powers, limit, setting.scratch)
     assert walker.counters[EVALUATIONS] <= limit
     if limit == 0:
         assert reached == np.inf

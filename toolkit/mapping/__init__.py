@@ -1,6 +1,13 @@
 """Mappings: how a workload runs on an architecture, and the space of all of them."""
 
 from toolkit.mapping.counting import SpaceSize, space_size
+from toolkit.mapping.exchange import (
+    MAPPING_FORMATS,
+    MappingFormat,
+    detect_format,
+    mapping_from_text,
+    mapping_to_text,
+)
 from toolkit.mapping.explain import violations
 from toolkit.mapping.files import (
     mapping_from_dict,
@@ -16,22 +23,33 @@ from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, orde
 from toolkit.mapping.sampling import random_loop_orders, random_tilings, sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings, neighbours, start_point
+from toolkit.mapping.timeloop import mapping_from_timeloop, mapping_to_timeloop
+from toolkit.mapping.zigzag import mapping_from_zigzag, mapping_to_zigzag
 
 __all__ = [
+    "MAPPING_FORMATS",
     "Fitted",
     "Footprint",
     "LevelMapping",
     "MapSpace",
     "Mapping",
+    "MappingFormat",
     "OrderRule",
     "ReuseRule",
     "SpaceSize",
     "admissible_orders",
+    "detect_format",
     "enumerate_tilings",
     "fit",
     "from_arrays",
     "mapping_from_dict",
+    "mapping_from_text",
+    "mapping_from_timeloop",
+    "mapping_from_zigzag",
     "mapping_to_dict",
+    "mapping_to_text",
+    "mapping_to_timeloop",
+    "mapping_to_zigzag",
     "neighbours",
     "order_classes",
     "random_loop_orders",

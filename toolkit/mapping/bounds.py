@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import FactorConstraint, Level, Memory
-from toolkit.errors import WorkloadError
-from toolkit.mapping.factors import divisors
+from toolkit.errors import ArchitectureError, WorkloadError
+from toolkit.mapping.factors import SIZE_LIMIT, divisors, shown
 from toolkit.mapping.lattice import BoolArray
 from toolkit.mapping.mapping import IntArray
 from toolkit.workload.kernel import Workload
@@ -18,9 +20,21 @@ from toolkit.workload.kernel import Workload
 UNLIMITED = 2**62
 """Stands for no limit in integer arrays."""
 
+CAPACITY_LIMIT = 2**63
+"""Capacities must stay below it, as in files."""
+
 
 def check_sizes(workload: Workload) -> None:
-    """Raise WorkloadError, naming the dimension, unless all sizes can be split exactly."""
+    """Raise WorkloadError unless all sizes can be split, and all windows counted, exactly."""
+    for tensor in workload.tensors:
+        for term in (t for index in tensor.indices if len(index) > 1 for t in index):
+            if term.coefficient >= SIZE_LIMIT:
+                raise WorkloadError(
+                    f"coefficient {shown(term.coefficient)} of {term.dimension} "
+                    "is not between 1 and 2^53 - 1",
+                    source=workload.name,
+                    key=f"tensors.{tensor.name}",
+                )
     for dimension, size in workload.sizes.items():
         try:
             divisors(size)
@@ -99,8 +113,47 @@ def meshes(arch: Architecture) -> IntArray:
     )
 
 
+def check_limits(arch: Architecture) -> None:
+    """Raise ArchitectureError unless all meshes and capacities can be compared exactly."""
+    for i, level in enumerate(arch.levels):
+        if isinstance(level, Memory):
+            if level.capacity_words is not None and level.capacity_words >= CAPACITY_LIMIT:
+                raise ArchitectureError(
+                    f"capacity {shown(level.capacity_words)} of {level.name} is 2^63 or more; "
+                    "expected less, or None for no limit",
+                    source=arch.name,
+                    key=f"levels[{i}].capacity_words",
+                )
+        elif level.mesh >= SIZE_LIMIT:
+            raise ArchitectureError(
+                f"mesh {shown(level.mesh)} of {level.name} is not between 1 and 2^53 - 1",
+                source=arch.name,
+                key=f"levels[{i}].mesh",
+            )
+
+
 def usable_words(memory: Memory) -> float:
     """Words of one instance that a tile may take: capacity over copies; inf if unlimited."""
     if memory.capacity_words is None:
         return float("inf")
     return memory.capacity_words / memory.multiple_buffering
+
+
+def usable_text(memory: Memory) -> str:
+    """Write the usable words of a limited memory, all digits of whole numbers."""
+    usable, limit = usable_words(memory), word_limit(memory)
+    whole = limit is not None and (usable == limit or usable >= SIZE_LIMIT)
+    return str(limit) if whole else f"{usable:.10g}"
+
+
+def word_limit(memory: Memory) -> int | None:
+    """Most whole words that a tile may take, exact for any capacity; None if unlimited.
+
+    Below 2^53, where all whole numbers are floats, no more than `usable_words`.
+    """
+    usable = usable_words(memory)
+    if memory.capacity_words is None or not math.isfinite(usable):
+        return None
+    if usable < SIZE_LIMIT:
+        return math.floor(usable)
+    return math.floor(Fraction(memory.capacity_words) / Fraction(memory.multiple_buffering))

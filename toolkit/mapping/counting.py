@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class SpaceSize:
     tilings_exact : bool
         Whether that is a count rather than an estimate.
     standard_error : float
-        Of an estimate, in tilings; 0 for a count.
+        Of an estimate, in tilings; 0 for a count, inf if beyond double precision.
     orders : int
         Admissible combinations of loop orders over all memories, for each tiling.
     order_classes : int
@@ -113,7 +114,7 @@ def _shared_limits(space: MapSpace) -> tuple[IntArray, IntArray]:
     for m in np.flatnonzero(space.binding):
         level = int(space.memory_levels[m])
         largest = [[float(r.extent_range(level)[1]) for r in space.lattices]]
-        if space.memory_words(int(m), np.array(largest))[0] > space.capacity[m]:
+        if not space.fits(int(m), np.array(largest))[0]:
             memories.append(level)
     spatial = [
         level
@@ -158,4 +159,8 @@ def _estimate(space: MapSpace, independent: int, seed: int) -> tuple[int, float,
     # Without a single hit or miss, what one more draw could have shown.
     spread = math.sqrt(share * (1 - share) / drawn) or 1 / drawn
     method = f"{valid} of {drawn} random draws were valid"
-    return independent * valid // drawn, independent * spread, method
+    try:
+        error = float(independent * Fraction(spread))
+    except OverflowError:
+        error = math.inf
+    return independent * valid // drawn, error, method

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-import numpy as np
-
 from toolkit.arch.levels import Level, Memory
+from toolkit.mapping.bounds import usable_text
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 
@@ -75,15 +74,12 @@ def _spatial(
 
 def _capacities(space: MapSpace, rows: _Rows) -> Iterator[str]:
     for m, level in enumerate(space.memory_levels):
-        extents = [
-            float(prod(row[d] for row in rows[level:])) for d in range(len(space.dimensions))
-        ]
-        words = float(space.memory_words(m, np.array([extents]))[0])
-        if words > space.capacity[m]:
-            memory = space.arch.memories[m]
+        memory, limit = space.arch.memories[m], space.word_limits[m]
+        extents = [prod(row[d] for row in rows[level:]) for d in range(len(space.dimensions))]
+        words = 0 if limit is None else space.exact_words(m, extents)
+        if limit is not None and words > limit:
             copies = memory.multiple_buffering
             shared = f" ({memory.capacity_words} / {copies:g} copies)" if copies != 1 else ""
             yield (
-                f"{memory.name}: footprint {words:.0f} words > "
-                f"{space.capacity[m]:.10g} usable{shared}"
+                f"{memory.name}: footprint {words} words > {usable_text(memory)} usable{shared}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,17 @@ DIVISOR_LIMIT = 2048
 """Most divisors of one size; every size below 10^9 has fewer."""
 
 _BLOCK = 1 << 20
+
+
+def shown(number: int) -> str:
+    """Write an integer for a message, of any magnitude.
+
+    Examples
+    --------
+    >>> shown(2**93), shown(10**5000)
+    ('9903520314283042199192993792', 'about 10^5000')
+    """
+    return str(number) if number < 10**40 else f"about 10^{round(math.log10(number))}"
 
 
 @lru_cache(maxsize=4096)
@@ -38,7 +50,7 @@ def prime_factors(number: int) -> tuple[tuple[int, int], ...]:
     ((2, 3), (3, 2), (5, 1))
     """
     if not 1 <= number < SIZE_LIMIT:
-        raise WorkloadError(f"size {number} is not between 1 and 2^53 - 1")
+        raise WorkloadError(f"size {shown(number)} is not between 1 and 2^53 - 1")
     found: list[tuple[int, int]] = []
     rest, start, block = number, 2, 256
     while rest > 1 and start * start <= rest:

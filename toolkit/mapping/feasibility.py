@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.bounds import usable_text
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import first_valid
 
@@ -64,8 +65,7 @@ def _check_meshes(space: MapSpace) -> None:
 def _check_capacities(space: MapSpace) -> None:
     for m, level in enumerate(space.memory_levels.tolist()):
         smallest = [lattice.extent_range(level)[0] for lattice in space.bound_lattices]
-        words = float(space.memory_words(m, np.array([smallest], dtype=np.float64))[0])
-        if words > space.capacity[m]:
+        if not space.fits(m, np.array([smallest], dtype=np.float64))[0]:
             tile = " x ".join(
                 f"{d} {x}" for d, x in zip(space.dimensions, smallest, strict=True) if x > 1
             )
@@ -73,5 +73,6 @@ def _check_capacities(space: MapSpace) -> None:
                 space,
                 f"even the smallest tile that the constraints allow in "
                 f"{space.arch.levels[level].name} ({tile or 'one value of each tensor'}) takes "
-                f"{words:.0f} words but {space.capacity[m]:.10g} are usable",
+                f"{space.exact_words(m, smallest)} words but "
+                f"{usable_text(space.arch.memories[m])} are usable",
             )

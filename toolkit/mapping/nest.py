@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Memory
-from toolkit.mapping.footprint import Footprint, check_footprint, tensor_words
+from toolkit.mapping.footprint import Footprint, check_footprint, exact_tensor_words
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.workload.kernel import Index, Tensor, Workload
 
@@ -45,6 +43,8 @@ def render(
     ------
     MappingError
         If the mapping does not describe `workload` on `arch`.
+    PrecisionError
+        If a window is too wide to be counted by enumeration.
     """
     check_footprint(footprint)
     factors, order = to_arrays(mapping, arch, workload)
@@ -70,12 +70,11 @@ def render(
 
 
 def _heading(memory: Memory, workload: Workload, extents: list[int], footprint: Footprint) -> str:
-    tile = np.array([extents], dtype=np.float64)
     held = []
     total = 0
     for tensor in workload.tensors:
         if holds(memory, tensor):
-            words = int(tensor_words(tensor, tile, workload.dimensions, footprint)[0])
+            words = exact_tensor_words(tensor, extents, workload.dimensions, footprint)
             total += words
             held.append(f"{tensor.name} {words:,}")
     capacity = "unlimited" if memory.capacity_words is None else f"{memory.capacity_words:,}"

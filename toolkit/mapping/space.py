@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,13 +10,29 @@ import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
-from toolkit.mapping.bounds import check_sizes, factor_bounds, meshes, unrollable, usable_words
-from toolkit.mapping.factors import prime_factors
-from toolkit.mapping.footprint import Footprint, check_footprint, tensor_words
+from toolkit.mapping.bounds import (
+    check_limits,
+    check_sizes,
+    factor_bounds,
+    meshes,
+    unrollable,
+    usable_words,
+    word_limit,
+)
+from toolkit.mapping.factors import SIZE_LIMIT, prime_factors
+from toolkit.mapping.footprint import (
+    Footprint,
+    check_footprint,
+    exact_tensor_words,
+    tensor_words,
+)
 from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray, build_lattice
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule, order_rule
 from toolkit.workload.kernel import Workload
+
+_DOUBT = 1e-9
+"""Footprints closer to a capacity of 2^53 or more, relative to it, are counted exactly."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,9 @@ class MapSpace:
     Raises
     ------
     WorkloadError
-        If a size is 2^53 or more, or has too many divisors.
+        If a size, or a coefficient in a sum, is 2^53 or more, or a size has too many divisors.
+    ArchitectureError
+        If a mesh is 2^53 or more, or a capacity 2^63 or more.
     InputError
         If `footprint` is unknown.
     """
@@ -129,17 +148,21 @@ class MapSpace:
             for d, lattice in enumerate(self.bound_lattices):
                 extents = np.tile(smallest.astype(np.float64), (len(lattice.divisors), 1))
                 extents[:, d] = lattice.divisors
-                fits = self.memory_words(m, extents) <= self.capacity[m]
-                limits[level, d] = lattice.divisors[fits].max(initial=0)
+                fitting = lattice.divisors[self.fits(m, extents)]
+                limits[level, d] = fitting.max(initial=0)
         return limits
+
+    @cached_property
+    def word_limits(self) -> tuple[int | None, ...]:
+        """Most whole words that the tiles of every memory may take; None if unlimited."""
+        return tuple(word_limit(memory) for memory in self.arch.memories)
 
     @cached_property
     def binding(self) -> BoolArray:
         """Which memories cannot hold everything at once, bool [memories]."""
         everything = self.sizes[None].astype(np.float64)
         return np.array(
-            [self.memory_words(m, everything)[0] > cap for m, cap in enumerate(self.capacity)],
-            dtype=np.bool_,
+            [not self.fits(m, everything)[0] for m in range(len(self.capacity))], dtype=np.bool_
         )
 
     def memory_words(self, memory: int, extents: FloatArray) -> FloatArray:
@@ -153,6 +176,28 @@ class MapSpace:
                 words += tensor_words(tensor, extents, self.dimensions, self.footprint)
         return words
 
+    def exact_words(self, memory: int, extents: Sequence[int]) -> int:
+        """Words of a memory's tiles for one tile's extents, in integers of any magnitude."""
+        return sum(
+            exact_tensor_words(tensor, extents, self.dimensions, self.footprint)
+            for tensor, stored in zip(self.workload.tensors, self.holds[memory], strict=True)
+            if stored
+        )
+
+    def fits(self, memory: int, extents: FloatArray) -> BoolArray:
+        """Tell for which tile extents [batch, dimensions] a memory's tiles fit, bool [batch].
+
+        Also where capacities exceed the 2^53 up to which `memory_words` is exact.
+        """
+        words, capacity = self.memory_words(memory, extents), self.capacity[memory]
+        fits = np.asarray(words <= capacity)
+        limit = self.word_limits[memory]
+        if limit is not None and limit >= SIZE_LIMIT:
+            for row in np.flatnonzero(np.abs(words - capacity) <= _DOUBT * capacity):
+                exact = self.exact_words(memory, [int(x) for x in extents[row]])
+                fits[row] = exact <= limit
+        return fits
+
     def footprints(self, factors: IntArray) -> FloatArray:
         """Words that every memory's tiles take.
 
@@ -164,7 +209,7 @@ class MapSpace:
         Returns
         -------
         float64 array, shape (batch, memories)
-            Summed over the tensors a memory holds.
+            Summed over the tensors a memory holds; rounded where they exceed 2^53.
         """
         words = np.empty((len(factors), len(self.memory_levels)))
         extents = np.ones((len(factors), len(self.dimensions)))
@@ -215,7 +260,7 @@ class MapSpace:
             for level in reversed(range(self.memory_levels[m], outer)):
                 extents *= chosen[:, level]
             outer = self.memory_levels[m]
-            fits &= self.memory_words(m, extents) <= self.capacity[m]
+            fits &= self.fits(int(m), extents)
         valid[rows] = fits
         return valid
 
@@ -223,6 +268,7 @@ class MapSpace:
 def _facts(arch: Architecture, workload: Workload) -> dict[str, object]:
     dimensions = workload.dimensions
     check_sizes(workload)
+    check_limits(arch)
     memories = arch.memories
     is_memory = np.array([isinstance(level, Memory) for level in arch.levels])
     lower, upper = factor_bounds(arch, dimensions, tuple(workload.sizes.values()))

@@ -157,7 +157,7 @@ def _partial_check(columns: _Columns, decided: int) -> Callable[[IntArray], Bool
             extents = np.tile(columns.smallest[i], (len(picks), 1))
             for d in range(decided):
                 extents[:, d] = columns.extents[d][picks[:, d], i]
-            valid &= space.memory_words(int(m), extents) <= space.capacity[m]
+            valid &= space.fits(int(m), extents)
         return valid
 
     return check

@@ -10,14 +10,13 @@ import numpy as np
 from toolkit.arch.levels import Memory
 from toolkit.errors import PrecisionError
 from toolkit.mapping.bounds import usable_words
+from toolkit.mapping.factors import shown
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.model.cost import BatchCost, charged
+from toolkit.model.recount import EXACT_LIMIT, exact_accesses
 from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
 from toolkit.workload.kernel import Workload
-
-EXACT_LIMIT = 2**53
-"""Counts up to here are exact in double precision."""
 
 
 def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
@@ -28,13 +27,13 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
     PrecisionError
         If a count exceeds 2^53.
     """
-    plan, rows = cost.loops.plan, []
+    plan, rows, exact = cost.loops.plan, [], exact_accesses(cost)
     for (m, t), entry in sorted(cost.accesses.items()):
         memory, tensor = plan.arch.levels[m], plan.tensors[t]
         if not isinstance(memory, Memory):
             continue
         counts = {
-            kind: _count(cost, getattr(entry, kind), f"{kind} of {tensor.tensor.name}", m)
+            kind: _count(cost, getattr(exact[m, t], kind), f"{kind} of {tensor.tensor.name}", m)
             for kind in ("reads", "updates", "fills", "drains")
         }
         if m not in tensor.holders and not any(counts.values()):
@@ -57,16 +56,20 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
     PrecisionError
         If a footprint exceeds 2^53, or a number of cycles or a bandwidth is not finite.
     """
-    words = space.footprints(factors[None])[0]
     return tuple(
-        _memory_use(cost, m, memory, words[i])
+        _memory_use(
+            cost,
+            m,
+            memory,
+            space.exact_words(i, [math.prod(column) for column in factors[m:].T.tolist()]),
+        )
         for i, (m, memory) in enumerate(
             zip(cost.loops.plan.memories, cost.loops.plan.arch.memories, strict=True)
         )
     )
 
 
-def _memory_use(cost: BatchCost, m: int, memory: Memory, words: Any) -> MemoryUse:
+def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
     timing, name = cost.timing[m], memory.name
     instances = cost.loops.active[m]
     entries = [cost.accesses[m, t] for t in range(len(cost.loops.plan.tensors))]
@@ -170,14 +173,15 @@ def check_magnitude(workload: Workload) -> None:
 
 def _count(cost: BatchCost, value: Any, what: str, level: int) -> int:
     workload, name = cost.loops.plan.workload, cost.loops.plan.arch.levels[level].name
-    number = finite_cost(cost, value, f"{what} at {name}")
-    # The limit itself may stand for a larger number, rounded, unless it is known to be right.
-    if number > EXACT_LIMIT or (number == EXACT_LIMIT and workload.macs != EXACT_LIMIT):
+    number = np.asarray(value).reshape(()).item()
+    if isinstance(number, float):
+        number = finite(number, f"{what} at {name}", workload)
+    if number > EXACT_LIMIT:
         raise _inexact(f"{what} at {name}", int(number), workload)
     return int(number)
 
 
 def _inexact(what: str, number: int, workload: Workload) -> PrecisionError:
     return PrecisionError(
-        f"{workload.name}: {what} number {number}, more than the 2^53 that are exact"
+        f"{workload.name}: {what} number {shown(number)}, more than the 2^53 that are exact"
     )

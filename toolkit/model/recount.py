@@ -57,7 +57,9 @@ def _in_fractions(loops: Loops) -> Loops:
     return replace(
         loops,
         factors=[[_fractions(f) for f in row] for row in loops.factors],
-        sorted_factors={m: [_fractions(f) for f in row] for m, row in loops.sorted_factors.items()},
+        sorted_factors={
+            m: [_fractions(f) for f in row] for m, row in loops.sorted_factors.items()
+        },
     )
 
 

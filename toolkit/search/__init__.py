@@ -7,21 +7,19 @@ import sys
 from types import ModuleType
 
 from toolkit.search.evaluator import Evaluator, checked_cost
-from toolkit.search.problem import (
-    OBJECTIVES,
-    Objective,
-    Problem,
-    make_problem,
-    objective_value,
-)
-from toolkit.search.registry import STRATEGIES, Strategy, search
+from toolkit.search.front import FrontPoint
+from toolkit.search.objective import OBJECTIVES, Objective, objective_named
+from toolkit.search.problem import Problem, make_problem
+from toolkit.search.registry import STRATEGIES, Entry, Strategy, search
 from toolkit.search.result import Budget, SearchResult, TracePoint
 
 __all__ = [
     "OBJECTIVES",
     "STRATEGIES",
     "Budget",
+    "Entry",
     "Evaluator",
+    "FrontPoint",
     "Objective",
     "Problem",
     "SearchResult",
@@ -29,7 +27,7 @@ __all__ = [
     "TracePoint",
     "checked_cost",
     "make_problem",
-    "objective_value",
+    "objective_named",
     "search",
 ]
 

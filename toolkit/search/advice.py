@@ -16,7 +16,7 @@ from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.fast import BatchTotals, batch_totals
 from toolkit.model.plan import make_plan
 from toolkit.search.obstacles import Obstacle, obstacles
-from toolkit.search.problem import Problem, objective_value
+from toolkit.search.problem import Problem
 from toolkit.search.single_moves import Step, Steps, describe_step, single_steps
 
 LISTED = 3
@@ -238,8 +238,8 @@ def _below(values: Any, reference: Any) -> Any:
 
 def _objectives(problem: Problem, totals: BatchTotals) -> NDArray[np.float64]:
     with np.errstate(all="ignore"):
-        values = objective_value(
-            problem.objective, totals.energy_pj, totals.latency_cycles, totals.utilization
+        values = problem.objective.value(
+            totals.energy_pj, totals.latency_cycles, totals.utilization
         )
     return np.asarray(values, dtype=np.float64)
 
@@ -249,7 +249,7 @@ def _costs(problem: Problem, totals: BatchTotals, row: int) -> Costs:
         float(column[row])
         for column in (totals.energy_pj, totals.latency_cycles, totals.utilization)
     )
-    value = objective_value(problem.objective, energy, latency, utilization)
+    value = problem.objective.value(energy, latency, utilization)
     return Costs(energy, latency, utilization, float(value))
 
 

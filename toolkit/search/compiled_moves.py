@@ -11,9 +11,6 @@ from toolkit.model.compiled import prepared_cost
 from toolkit.model.compiled_plan import MESH, Floats, Ints, KernelPlan, Scratch
 from toolkit.model.compiled_traffic import fits, prepare
 
-EDP, ENERGY, LATENCY, EDP_PER_UTILIZATION = range(4)
-"""Objectives by their position in `toolkit.search.problem.OBJECTIVES`."""
-
 STRICTLY = 1.0 - 1e-12
 """Values must fall by more than rounding to count as better."""
 
@@ -56,8 +53,9 @@ class Walker(NamedTuple):
         The best one so far.
     values : [3]
         Objective of base, of the best since the present start, and of the best of all.
-    counters : [3]
-        Random state, evaluations, kicks since the last improvement.
+    counters : [4]
+        Random state, evaluations, kicks since the last improvement, and how many of the
+        evaluated mappings are not valid.
     saved : [D]
         Room for one loop order.
     """
@@ -74,7 +72,7 @@ class Walker(NamedTuple):
 
 
 BASE, LOCAL, BEST = range(3)
-RANDOM, EVALUATIONS, IDLE = range(3)
+RANDOM, EVALUATIONS, IDLE, INVALID = range(4)
 
 
 @inlined
@@ -93,23 +91,37 @@ def copy_into(target: Ints, source: Ints) -> None:
             target[i, k] = source[i, k]
 
 
+@inlined
+def power(cost: float, exponent: float) -> float:
+    """Return ``cost ** exponent``, quickly for what most objectives need."""
+    if exponent == 1.0:
+        return cost
+    return 1.0 if exponent == 0.0 else cost**exponent
+
+
 @compiled
-def value(plan: KernelPlan, factors: Ints, order: Ints, objective: int, scratch: Scratch) -> float:
-    """Objective value of a mapping within bounds; inf if no tile fits or no cost is finite."""
+def value(plan: KernelPlan, factors: Ints, order: Ints, powers: Floats, scratch: Scratch) -> float:
+    """Objective value of a mapping within bounds; inf if no tile fits or no cost is finite.
+
+    `powers` are the exponents of energy, latency and utilization.
+    """
     prepare(plan, factors, scratch)
     if not fits(plan, scratch):
         return np.inf
     energy, latency, utilization = prepared_cost(plan, order, scratch)
-    if objective == ENERGY:
-        result = energy
-    elif objective == LATENCY:
-        result = latency
-    elif objective == EDP:
-        result = energy * latency
-    else:
-        result = energy * latency / utilization
+    result = power(energy, powers[0]) * power(latency, powers[1]) * power(utilization, powers[2])
     # A cost that is not a number must not pass for the lowest one.
     return result if result < np.inf else np.inf
+
+
+@inlined
+def counted_value(plan: KernelPlan, walker: Walker, powers: Floats, scratch: Scratch) -> float:
+    """Objective value of the walker's mapping, counted as an evaluation."""
+    result = value(plan, walker.factors, walker.order, powers, scratch)
+    walker.counters[EVALUATIONS] += 1
+    if result == np.inf:
+        walker.counters[INVALID] += 1
+    return result
 
 
 @inlined
@@ -151,7 +163,7 @@ def improve_orders(
     plan: KernelPlan,
     space: MoveSpace,
     walker: Walker,
-    objective: int,
+    powers: Floats,
     current: float,
     limit: int,
     scratch: Scratch,
@@ -171,8 +183,7 @@ def improve_orders(
                 break
             for k in range(order.shape[1]):
                 order[level, k] = space.orders[level, choice, k]
-            new = value(plan, walker.factors, order, objective, scratch)
-            walker.counters[EVALUATIONS] += 1
+            new = counted_value(plan, walker, powers, scratch)
             if new < current * STRICTLY:
                 current = new
                 for k in range(order.shape[1]):
@@ -187,7 +198,7 @@ def improve_factors(
     plan: KernelPlan,
     space: MoveSpace,
     walker: Walker,
-    objective: int,
+    powers: Floats,
     current: float,
     limit: int,
     scratch: Scratch,
@@ -199,8 +210,7 @@ def improve_factors(
             break
         if can_move(plan, space, walker.factors, k):
             apply(space, walker.factors, k)
-            new = value(plan, walker.factors, walker.order, objective, scratch)
-            walker.counters[EVALUATIONS] += 1
+            new = counted_value(plan, walker, powers, scratch)
             undo(space, walker.factors, k)
             if new < best:
                 best, move = new, k
@@ -215,18 +225,17 @@ def descend(
     plan: KernelPlan,
     space: MoveSpace,
     walker: Walker,
-    objective: int,
+    powers: Floats,
     limit: int,
     scratch: Scratch,
 ) -> float:
     """Improve orders and factors in turn until neither helps; returns the value reached."""
     if walker.counters[EVALUATIONS] >= limit:
         return np.inf
-    current = value(plan, walker.factors, walker.order, objective, scratch)
-    walker.counters[EVALUATIONS] += 1
+    current = counted_value(plan, walker, powers, scratch)
     while True:
-        current = improve_orders(plan, space, walker, objective, current, limit, scratch)
-        moved = improve_factors(plan, space, walker, objective, current, limit, scratch)
+        current = improve_orders(plan, space, walker, powers, current, limit, scratch)
+        moved = improve_factors(plan, space, walker, powers, current, limit, scratch)
         if not moved < current:
             return current
         current = moved
@@ -276,7 +285,7 @@ def descend_and_kick(
     plan: KernelPlan,
     space: MoveSpace,
     walker: Walker,
-    objective: int,
+    powers: Floats,
     limit: int,
     kicks: int,
     strength: int,
@@ -296,6 +305,6 @@ def descend_and_kick(
             copy_into(walker.order, walker.base_order)
             kick(plan, space, walker, strength, scratch)
             walker.counters[IDLE] += 1
-        if settle(walker, descend(plan, space, walker, objective, limit, scratch), slack):
+        if settle(walker, descend(plan, space, walker, powers, limit, scratch), slack):
             return True
     return False

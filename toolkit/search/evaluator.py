@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import DoesNotFitError
+from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, from_arrays
 from toolkit.model.compiled import cost_batch
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.model.cost import batch_cost
-from toolkit.search.problem import OBJECTIVES, Problem, objective_value
+from toolkit.search.compiled_check import admit, make_rules
+from toolkit.search.front import Front, FrontPoint
+from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, SearchResult, TracePoint
+from toolkit.search.seen import Seen
+
+ArrayPair = tuple[IntArray, IntArray]
+"""Factors and loop order of one mapping, each of shape (levels, dimensions)."""
 
 
 class Evaluator:
@@ -29,11 +35,17 @@ class Evaluator:
         Limits; time runs from construction, or from `start_clock` once more.
     on_improvement : callable, optional
         Called with every new best.
+    warm_starts : sequence of ArrayPair
+        Valid mappings that a strategy may set out from.
 
     Attributes
     ----------
-    evaluations : int
-        Mappings costed so far.
+    evaluations, invalid : int
+        Mappings costed so far, and how many of them are not valid.
+    duplicates : int or None
+        How many were costed before; None as soon as a compiled search made some on its own.
+    front : Front or None
+        Best trade-offs so far, if the objective asks for them.
     best_objective : float
         Lowest objective value so far, inf before the first valid mapping.
     """
@@ -43,18 +55,25 @@ class Evaluator:
         problem: Problem,
         budget: Budget,
         on_improvement: Callable[[TracePoint], None] | None = None,
+        warm_starts: Sequence[ArrayPair] = (),
     ) -> None:
         self.problem = problem
         self.budget = budget
+        self.warm_starts = tuple(warm_starts)
         self.evaluations = 0
+        self.invalid = 0
+        self.duplicates: int | None = 0
+        self.front = Front(*problem.space.shape) if problem.objective.front else None
         self.best_objective = np.inf
         self.kernel: KernelPlan = kernel_plan(problem.plan)
         self.scratch: Scratch = make_scratch(problem.plan)
         self._on_improvement = on_improvement
         self._trace: list[TracePoint] = []
-        self._best: tuple[IntArray, IntArray] | None = None
+        self._best: ArrayPair | None = None
+        self._rules = make_rules(problem.space)
+        self._seen = Seen(*problem.space.shape)
         nothing = np.ones((0, *problem.space.shape), dtype=np.int64)
-        cost_batch(self.kernel, nothing, nothing, self.scratch, np.empty((0, 4)))
+        self._costs(nothing, nothing)  # Compiles, if that has not happened yet.
         self.start_clock()
 
     def start_clock(self) -> None:
@@ -62,9 +81,22 @@ class Evaluator:
         self._start = time.perf_counter()
 
     @property
-    def objective_number(self) -> int:
-        """Position of the objective in `OBJECTIVES`, for compiled searches."""
-        return OBJECTIVES.index(self.problem.objective)
+    def powers(self) -> NDArray[np.float64]:
+        """Exponents of energy, latency and utilization, for compiled searches.
+
+        Raises
+        ------
+        InputError
+            If the objective is a function, which compiled searches cannot call.
+        """
+        objective = self.problem.objective
+        if objective.function is not None:
+            raise InputError(
+                f"{objective} is a Python function, which this strategy cannot call; expected "
+                "an objective such as edp or energy*latency^2",
+                key="objective",
+            )
+        return np.array(objective.powers)
 
     @property
     def seconds(self) -> float:
@@ -85,7 +117,7 @@ class Evaluator:
         return late or self.remaining_evaluations == 0
 
     @property
-    def best(self) -> tuple[IntArray, IntArray] | None:
+    def best(self) -> ArrayPair | None:
         """Factors and order of the best mapping so far, each of shape (levels, dimensions)."""
         return self._best
 
@@ -103,25 +135,44 @@ class Evaluator:
             Objective values.
         """
         count = min(len(factors), self.remaining_evaluations)
-        factors, order = factors[:count], order[:count]
-        results = np.empty((count, 4))
-        cost_batch(
-            self.kernel,
-            np.ascontiguousarray(factors, dtype=np.int64),
-            np.ascontiguousarray(order, dtype=np.int64),
-            self.scratch,
-            results,
-        )
-        values = np.asarray(objective_value(self.problem.objective, *results[:, :3].T))
-        values = np.where(self.problem.space.check(factors, order), values, np.inf)
+        factors = np.ascontiguousarray(factors[:count], dtype=np.int64)
+        order = np.ascontiguousarray(order[:count], dtype=np.int64)
+        costs, valid = self._costs(factors, order)
+        values = np.full(count, np.inf)
+        values[valid] = self.problem.objective.value(*costs[valid, :3].T)
+        values[np.isnan(values)] = np.inf
         self.evaluations += count
+        self.invalid += count - int(valid.sum())
+        if self.duplicates is not None:
+            self.duplicates += self._seen.count(factors, order)
+        if self.front is not None:
+            self.front.add(costs[valid, :2], factors[valid], order[valid])
         if count and values.min() < self.best_objective:
             self.report(float(values.min()), factors[values.argmin()], order[values.argmin()])
         return values
 
-    def spend(self, evaluations: int) -> None:
+    def _costs(
+        self, factors: IntArray, order: IntArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Energy, latency and utilization [batch, 4] and which rows are valid."""
+        costs, valid = np.ones((len(factors), 4)), np.empty(len(factors), dtype=np.bool_)
+        admit(self._rules, factors, order, valid)
+        # What is no mapping at all is not shown to the model.
+        rows = np.flatnonzero(valid)
+        if len(rows) == len(factors):
+            cost_batch(self.kernel, factors, order, self.scratch, costs)
+        else:
+            some = np.empty((len(rows), 4))
+            cost_batch(self.kernel, factors[rows], order[rows], self.scratch, some)
+            costs[rows] = some
+        return costs, valid & (costs[:, 3] > 0)
+
+    def spend(self, evaluations: int, *, invalid: int) -> None:
         """Count evaluations that a compiled search made on its own."""
         self.evaluations += evaluations
+        self.invalid += invalid
+        if evaluations:
+            self.duplicates = None
 
     def report(self, objective: float, factors: IntArray, order: IntArray) -> None:
         """Remember a mapping that a strategy found valid, if it is the best so far."""
@@ -129,12 +180,17 @@ class Evaluator:
             return
         self.best_objective = objective
         self._best = (factors.copy(), order.copy())
+        if self.front is not None:
+            costs, valid = self._costs(self._best[0][None], self._best[1][None])
+            self.front.add(costs[valid, :2], self._best[0][None], self._best[1][None])
         point = TracePoint(self.evaluations, self.seconds, objective)
         self._trace.append(point)
         if self._on_improvement:
             self._on_improvement(point)
 
-    def result(self, strategy: str, seed: int, bound: float | None) -> SearchResult:
+    def result(
+        self, strategy: str, seed: int, bound: float | None, *, interrupted: bool = False
+    ) -> SearchResult:
         """Recompute the best mapping's validity and costs from scratch and wrap them up.
 
         Raises
@@ -158,12 +214,27 @@ class Evaluator:
             energy,
             latency,
             utilization,
-            float(objective_value(problem.objective, energy, latency, utilization)),
+            float(problem.objective.value(energy, latency, utilization)),
             self.evaluations,
             self.seconds,
             tuple(self._trace),
             bound,
+            self.invalid,
+            self.duplicates,
+            interrupted,
+            self._front_points(),
         )
+
+    def _front_points(self) -> tuple[FrontPoint, ...]:
+        """Front with every point's validity and costs recomputed from scratch."""
+        if self.front is None:
+            return ()
+        problem, points = self.problem, []
+        for factors, order in zip(self.front.factors, self.front.orders, strict=True):
+            energy, latency, _ = checked_cost(problem, factors, order)
+            mapping = from_arrays(factors, order, problem.arch, problem.workload)
+            points.append(FrontPoint(energy, latency, mapping))
+        return tuple(points)
 
 
 def checked_cost(

@@ -10,6 +10,8 @@ are random, because where FactorFlow ends above the optimum it is for want of an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from toolkit.errors import DoesNotFitError
@@ -23,10 +25,11 @@ from toolkit.search.compiled_moves import (
     BEST,
     EVALUATIONS,
     IDLE,
+    INVALID,
     LOCAL,
     descend_and_kick,
 )
-from toolkit.search.evaluator import Evaluator
+from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.moves import first_orders, make_walker, move_space
 
 RANDOM_STARTS = 10
@@ -52,21 +55,23 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
     limit = evaluator.remaining_evaluations
 
     def descend(kicks: int) -> None:
+        before = walker.counters[[EVALUATIONS, INVALID]]
         descend_and_kick(
             evaluator.kernel,
             moves,
             walker,
-            evaluator.objective_number,
+            evaluator.powers,
             limit,
             kicks,
             STRENGTH,
             SLACK,
             evaluator.scratch,
         )
-        evaluator.spend(int(walker.counters[EVALUATIONS]) - evaluator.evaluations)
+        spent, invalid = walker.counters[[EVALUATIONS, INVALID]] - before
+        evaluator.spend(int(spent), invalid=int(invalid))
         evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
 
-    def explore(start: tuple[IntArray, IntArray], patience: int) -> None:
+    def explore(start: ArrayPair, patience: int) -> None:
         walker.factors[:], walker.order[:] = start
         walker.values[[BASE, LOCAL]] = np.inf
         walker.counters[IDLE] = 0
@@ -79,7 +84,7 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
     descend(0)  # Compiles, if that has not happened yet.
     evaluator.start_clock()
     count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
-    for start in _starts(space, first_orders(moves), count, seed):
+    for start in _starts(space, first_orders(moves), count, seed, evaluator.warm_starts):
         explore(start, PATIENCE)
         if evaluator.exhausted:
             return
@@ -88,11 +93,11 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
 
 
 def _starts(
-    space: MapSpace, order: IntArray, count: int, seed: int
-) -> list[tuple[IntArray, IntArray]]:
-    """Everything outermost, fanouts filled first, and random valid mappings."""
+    space: MapSpace, order: IntArray, count: int, seed: int, warm: Sequence[ArrayPair]
+) -> list[ArrayPair]:
+    """What the user gave, everything outermost, fanouts filled first, random valid mappings."""
     outermost = start_point(space)
-    starts = [(outermost, order), (fill_fanouts(space, outermost), order)]
+    starts = [*warm, (outermost, order), (fill_fanouts(space, outermost), order)]
     try:
         factors, orders = sample(space, count, np.random.default_rng(seed))
     except DoesNotFitError:

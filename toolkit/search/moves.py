@@ -70,6 +70,6 @@ def make_walker(space: MapSpace, seed: int) -> Walker:
         best_factors=blank(),
         best_order=blank(),
         values=np.full(3, np.inf),
-        counters=np.array([state, 0, 0], dtype=np.int64),
+        counters=np.array([state, 0, 0, 0], dtype=np.int64),
         saved=np.zeros(space.shape[1], dtype=np.int64),
     )

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.bypasses import check_bypasses
-from toolkit.errors import InputError
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import check_magnitude
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
+from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload
-
-Objective = Literal["edp", "energy", "latency", "edp_per_utilization"]
-"""What is minimised. ``edp_per_utilization`` is FactorFlow's own objective (its "Wart")."""
-
-OBJECTIVES: tuple[str, ...] = get_args(Objective)
-
-_VALUES: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "edp": lambda energy, latency, utilization: energy * latency,
-    "energy": lambda energy, latency, utilization: energy,
-    "latency": lambda energy, latency, utilization: latency,
-    "edp_per_utilization": lambda energy, latency, utilization: energy * latency / utilization,
-}
-
-
-def objective_value(objective: str, energy_pj: Any, latency_cycles: Any, utilization: Any) -> Any:
-    """Combine costs into the value to minimise; scalars or arrays.
-
-    Returns
-    -------
-    scalar or array
-        In pJ, cycles or pJ·cycle, as the objective says.
-    """
-    return _VALUES[objective](energy_pj, latency_cycles, utilization)
 
 
 @dataclass(frozen=True)
@@ -49,7 +24,7 @@ class Problem:
     ----------
     arch, workload : Architecture, Workload
         What runs on what; constraints fit the workload.
-    objective : {"edp", "energy", "latency", "edp_per_utilization"}
+    objective : Objective
         What is minimised.
     conventions : Conventions
         How costs are counted.
@@ -61,7 +36,7 @@ class Problem:
 
     arch: Architecture
     workload: Workload
-    objective: Objective = "edp"
+    objective: Objective = OBJECTIVES["edp"]
     conventions: Conventions = EXACT
     bias_read: bool = False
     notes: tuple[str, ...] = ()
@@ -81,7 +56,7 @@ def make_problem(
     arch: Architecture,
     workload: Workload,
     *,
-    objective: str = "edp",
+    objective: str | Objective | Function = "edp",
     conventions: Conventions = EXACT,
     bias_read: bool = False,
     pad: tuple[str, ...] | str = (),
@@ -90,6 +65,8 @@ def make_problem(
 
     Parameters
     ----------
+    objective : str, Objective or callable
+        What to minimise; see `toolkit.search.objective_named`.
     pad : tuple of str or "all"
         Dimensions that may be rounded up where a constraint does not divide them.
 
@@ -106,16 +83,12 @@ def make_problem(
     """
     check_bypasses(arch, workload)
     check_magnitude(workload)
-    if objective not in OBJECTIVES:
-        raise InputError(
-            f"unknown objective {objective!r}; expected one of {', '.join(OBJECTIVES)}",
-            key="objective",
-        )
+    wanted = objective_named(objective)
     fitted = fit(arch, workload, pad=pad, footprint=conventions.window_footprint)
     return Problem(
         fitted.arch,
         fitted.workload,
-        objective,  # type: ignore[arg-type]
+        wanted,
         conventions,
         bias_read,
         fitted.notes,

@@ -2,21 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from toolkit.errors import InputError
-from toolkit.search.evaluator import Evaluator
-from toolkit.search.greedy import greedy
+from toolkit.errors import InputError, MissingPackageError
+from toolkit.mapping.mapping import Mapping, to_arrays
+from toolkit.records import suggest
+from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.problem import Problem
-from toolkit.search.random import random_search
 from toolkit.search.result import Budget, SearchResult, TracePoint
 
 Strategy = Callable[[Evaluator, int], float | None]
 """Spends the evaluator's budget under a seed; returns a proved bound of the objective, if any."""
 
-STRATEGIES: dict[str, Strategy] = {
-    "greedy": greedy,
-    "random": random_search,
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A strategy that is loaded when it is first used.
+
+    Parameters
+    ----------
+    home : str
+        ``module:function`` of the `Strategy`.
+    summary : str
+        One line on how it searches.
+    fronts : bool
+        Whether it looks for all trade-offs where the objective asks for them, instead of for
+        the best product alone.
+    extra : str
+        The extra of this distribution that installs what it needs; empty for none.
+    """
+
+    home: str
+    summary: str
+    fronts: bool = False
+    extra: str = ""
+
+    def load(self) -> Strategy:
+        """Import the strategy.
+
+        Raises
+        ------
+        MissingPackageError
+            If a package that it needs is not installed.
+        """
+        module, _, function = self.home.partition(":")
+        try:
+            strategy: Strategy = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as cause:
+            raise MissingPackageError(
+                f"needs {cause.name}, which is not installed; "
+                f"pip install 'accel-search-toolkit[{self.extra}]'",
+                key="strategy",
+            ) from cause
+        return strategy
+
+
+STRATEGIES: dict[str, Entry] = {
+    "greedy": Entry(
+        "toolkit.search.greedy:greedy",
+        "Descends by single prime factors and loop orders from many starts, kicks and repeats.",
+    ),
+    "anneal": Entry(
+        "toolkit.search.anneal:anneal",
+        "Simulated annealing over the same moves, several chains side by side.",
+    ),
+    "random": Entry(
+        "toolkit.search.random:random_search",
+        "Draws valid mappings at random: the baseline.",
+        fronts=True,
+    ),
 }
 
 
@@ -27,6 +83,7 @@ def search(
     budget: Budget | None = None,
     seed: int = 0,
     on_improvement: Callable[[TracePoint], None] | None = None,
+    warm_starts: Sequence[Mapping] = (),
 ) -> SearchResult:
     """Look for the best mapping of a problem.
 
@@ -40,24 +97,55 @@ def search(
         Limits; by default the strategy ends when it has nothing left to try.
     seed : int
         Seed of all randomness: the same seed gives the same result under a budget of
-        evaluations.
+        evaluations, whatever the number of threads.
     on_improvement : callable, optional
         Called with every new best.
+    warm_starts : sequence of Mapping
+        Valid mappings to set out from, such as another strategy's result. They are costed
+        first, within the budget.
+
+    Returns
+    -------
+    SearchResult
+        Also of a search that was interrupted from the keyboard, if it had found a mapping.
 
     Raises
     ------
     InputError
-        If the strategy is unknown, the seed negative, or a limit missing that it needs.
+        If the strategy is unknown, the seed no integer from 0, a warm start not valid, or a
+        limit missing that the strategy needs.
+    MissingPackageError
+        If the strategy needs a package that is not installed.
     DoesNotFitError
         If no valid mapping was found at all.
     """
     if strategy not in STRATEGIES:
         raise InputError(
-            f"unknown strategy {strategy!r}; expected one of {', '.join(STRATEGIES)}",
+            f"unknown strategy {strategy!r}{suggest(str(strategy), STRATEGIES)}; "
+            f"expected one of {', '.join(STRATEGIES)}",
             key="strategy",
         )
-    if seed < 0:
-        raise InputError(f"{seed} is negative; expected an integer from 0", key="seed")
-    evaluator = Evaluator(problem, budget or Budget(), on_improvement)
-    bound = STRATEGIES[strategy](evaluator, seed)
+    if type(seed) is not int or seed < 0:
+        raise InputError(f"{seed!r} is not an integer from 0", key="seed")
+    run = STRATEGIES[strategy].load()
+    starts = [_arrays(mapping, problem) for mapping in warm_starts]
+    evaluator = Evaluator(problem, budget or Budget(), on_improvement, starts)
+    for factors, order in starts:
+        evaluator.evaluate(factors[None], order[None])
+    try:
+        bound = run(evaluator, seed)
+    except KeyboardInterrupt:
+        if evaluator.best is None:
+            raise
+        return evaluator.result(strategy, seed, None, interrupted=True)
     return evaluator.result(strategy, seed, bound)
+
+
+def _arrays(mapping: Mapping, problem: Problem) -> ArrayPair:
+    factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    if not problem.space.check(factors[None], order[None])[0]:
+        raise InputError(
+            f"not a valid mapping of {problem.workload.name} on {problem.arch.name}",
+            key="warm_starts",
+        )
+    return factors, order

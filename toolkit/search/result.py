@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping
+from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,14 @@ class SearchResult:
         Improvements, in order.
     bound : float or None
         No mapping has a lower objective value, if the strategy proves one.
+    invalid : int
+        How many of the mappings costed are not valid.
+    duplicates : int or None
+        How many were costed before; None where a compiled search does not tell.
+    interrupted : bool
+        Whether the search was stopped from the keyboard: then this is its best until then.
+    front : tuple of FrontPoint
+        Best trade-offs met, by rising energy, if the objective asks for them.
     """
 
     strategy: str
@@ -85,6 +98,17 @@ class SearchResult:
     seconds: float
     trace: tuple[TracePoint, ...]
     bound: float | None = None
+    invalid: int = 0
+    duplicates: int | None = None
+    interrupted: bool = False
+    front: tuple[FrontPoint, ...] = ()
+
+    def trace_table(self) -> pd.DataFrame:
+        """Tabulate the improvements: evaluations, seconds and objective value, in order."""
+        import pandas as pd
+
+        columns = ["evaluations", "seconds", "objective"]
+        return pd.DataFrame([astuple(point) for point in self.trace], columns=columns)
 
     @property
     def edp_pj_cycles(self) -> float:

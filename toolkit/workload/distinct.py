@@ -15,6 +15,9 @@ from toolkit.errors import PrecisionError
 SPAN_LIMIT = 2**28
 """Largest span of a sum of three or more strided terms that is counted by enumeration."""
 
+STRIDE_LIMIT = 2**62
+"""Strides of arrays must stay below it, after division by what they have in common."""
+
 
 def distinct_values(
     extents: Sequence[Any], coefficients: Sequence[int], *, overestimate: bool = False
@@ -39,7 +42,8 @@ def distinct_values(
     Raises
     ------
     PrecisionError
-        If three or more strided terms span more than `SPAN_LIMIT` values.
+        If three or more strided terms span more than `SPAN_LIMIT` values, or a stride reaches
+        `STRIDE_LIMIT`.
 
     Notes
     -----
@@ -52,9 +56,12 @@ def distinct_values(
         return extents[0]
     xp = array_namespace(*extents)
     if all(c == coefficients[0] for c in coefficients):
-        return sum(extents) - (len(extents) - 1)
+        # One less per further term at once, so that nothing on the way exceeds the result.
+        return sum((x - 1 for x in extents[1:]), start=extents[0])
     divisor = math.gcd(*coefficients)
     strides = [c // divisor for c in coefficients]
+    if max(strides) >= STRIDE_LIMIT:
+        raise PrecisionError("a stride is 2^62 or more, too large for exact counts")
     if len(extents) == 2:
         return _two_terms(xp, extents[0], extents[1], strides[0], strides[1], overestimate)
     return _many_terms(xp, extents, strides)
@@ -74,6 +81,22 @@ def _many_terms(xp: ModuleType, extents: Sequence[Any], strides: Sequence[int]) 
     return xp.reshape(flat, extents[0].shape)
 
 
+def count_window(extents: Sequence[int], coefficients: Sequence[int]) -> int:
+    """Count like `distinct_values`, one sum of any magnitude in integers.
+
+    Raises
+    ------
+    PrecisionError
+        As `count_sum` says.
+
+    Examples
+    --------
+    >>> count_window((3, 2**60), (1, 3)) == 3 * 2**60
+    True
+    """
+    return count_sum(tuple(zip(coefficients, extents, strict=True)))
+
+
 @lru_cache(maxsize=65536)
 def _count(extents: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return count_sum(tuple(zip(strides, extents, strict=True)))
@@ -87,9 +110,15 @@ def count_sum(terms: Sequence[tuple[int, int]]) -> int:
     PrecisionError
         If the span of the values exceeds `SPAN_LIMIT` and no closed form applies.
     """
+    running = [(c, x) for c, x in terms if x > 1]
+    divisor = math.gcd(*(c for c, _ in running))
+    running = sorted((c // divisor, x) for c, x in running)
+    if len(running) == 2:
+        (a, x), (b, y) = running
+        return a * (x - b) + b * y if x >= b and y >= a else x * y
     contiguous = 1
     rest: list[tuple[int, int]] = []
-    for c, x in sorted(term for term in terms if term[1] > 1):
+    for c, x in running:
         if not rest and c <= contiguous:
             contiguous += c * (x - 1)
         else:

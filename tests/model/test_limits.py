@@ -1,0 +1,187 @@
+"""No size makes a number silently wrong: the cost model against an oracle in integers."""
+
+from __future__ import annotations
+
+import contextlib
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from oracle.exact_integers import ExactCost, TooWideError, exact_cost
+from oracle.large import large_cases
+from oracle.strategies import Case
+
+from toolkit.arch.levels import Fanout
+from toolkit.errors import PrecisionError
+from toolkit.mapping import from_arrays
+from toolkit.mapping.bounds import word_limit
+from toolkit.model import (
+    EXACT,
+    FACTORFLOW,
+    TIMELOOP,
+    Conventions,
+    Evaluation,
+    evaluate,
+    make_plan,
+)
+from toolkit.model.breakdown import check_magnitude
+from toolkit.model.counts import access_counts
+from toolkit.model.fast import batch_totals
+from toolkit.model.loops import make_loops
+
+from .nests import accesses, gemm, memory, run, workload
+
+LIMIT = 2**53
+
+KINDS = ("reads", "updates", "fills", "drains")
+
+many = settings(max_examples=2 * settings().max_examples)
+
+
+def evaluated(case: Case, conventions: Conventions = EXACT) -> Evaluation:
+    arch, work, factors, order, bias_read = case
+    mapping = from_arrays(factors, order, arch, work)
+    return evaluate(mapping, arch, work, conventions=conventions, bias_read=bias_read)
+
+
+def counted(result: Evaluation) -> dict[tuple[str, str, str], int]:
+    return {
+        (entry.level, entry.tensor, kind): getattr(entry, kind)
+        for entry in result.accesses
+        for kind in KINDS
+    }
+
+
+def oracle(case: Case) -> ExactCost:
+    arch, work, factors, order, bias_read = case
+    return exact_cost(arch, work, factors.tolist(), order.tolist(), bias_read)
+
+
+def largest(case: Case, expected: ExactCost) -> int:
+    """The largest number that has to be exact."""
+    sizes = case[1].sizes
+    spans = [
+        1 + sum(t.coefficient * (sizes[t.dimension] - 1) for t in index)
+        for tensor in case[1].tensors
+        for index in tensor.indices
+        if len(index) > 1
+    ]
+    counts = (*expected.accesses.values(), *expected.words.values())
+    return max(expected.macs, *counts, *expected.instances.values(), *spans)
+
+
+def enumerates(case: Case) -> bool:
+    """Whether sums of three or more strided terms occur, by themselves or over instances."""
+    selective = any(f.selective_multicast or f.selective_reduction for f in case[0].fanouts)
+    sums = [index for tensor in case[1].tensors for index in tensor.indices]
+    return any(len(index) > 2 or (len(index) == 2 and selective) for index in sums)
+
+
+def close(value: float, expected: Fraction) -> bool:
+    return abs(Fraction(value) - expected) <= Fraction(1, 10**12) * expected
+
+
+@many
+@given(large_cases())
+def test_exact_or_refused(case: Case) -> None:
+    try:
+        expected = oracle(case)
+    except TooWideError:
+        with contextlib.suppress(PrecisionError):
+            evaluated(case)
+        return
+    if largest(case, expected) > LIMIT:
+        with pytest.raises(PrecisionError, match="that are exact|counted exactly up to"):
+            evaluated(case)
+        return
+    try:
+        result = evaluated(case)
+    except PrecisionError as cause:
+        assert enumerates(case) and "counted exactly up to" in str(cause)
+        return
+    assert counted(result) == expected.accesses
+    assert {entry.level: entry.words for entry in result.memories} == expected.words
+    assert {entry.level: entry.instances for entry in result.memories} == expected.instances
+    assert result.macs == expected.macs
+    assert close(result.energy_pj, expected.energy_pj)
+    assert close(result.latency_cycles, expected.latency_cycles)
+    assert close(result.utilization, expected.utilization)
+
+
+@given(large_cases())
+def test_totals_of_batches_are_never_nonsense(case: Case) -> None:
+    """Rounded beyond 2^53, but never by more, and capacities are compared exactly."""
+    assume(not enumerates(case))
+    arch, work, factors, order, bias_read = case
+    plan = make_plan(arch, work, EXACT, bias_read=bias_read)
+    expected = oracle(case)
+    totals = batch_totals(plan, factors[None], order[None], threads=1)
+    assert close(totals.energy_pj[0], expected.energy_pj)
+    assert close(totals.latency_cycles[0], expected.latency_cycles)
+    assert close(totals.utilization[0], expected.utilization)
+    if max(expected.words.values()) <= LIMIT:
+        limits = {m.name: word_limit(m) for m in arch.memories}
+        fits = [words <= (limits[name] or LIMIT) for name, words in expected.words.items()]
+        assert totals.fits[0] == all(fits)
+
+
+in_other_conventions = st.builds(
+    Conventions.with_settings,
+    st.sampled_from((FACTORFLOW, TIMELOOP)),
+    free_drains=st.booleans(),
+    overestimate_windows=st.booleans(),
+)
+
+
+def in_fractions(case: Case, conventions: Conventions) -> dict[tuple[str, str, str], Fraction]:
+    """Count by the model's own formulas, but without rounding."""
+    arch, work, factors, order, bias_read = case
+    exact = np.vectorize(Fraction, otypes=[object])(factors)
+    plan = make_plan(arch, work, conventions, bias_read=bias_read)
+    table = access_counts(make_loops(plan, exact[None], order[None]))
+    return {
+        (arch.levels[m].name, work.tensors[t].name, kind): getattr(entry, kind).item()
+        for (m, t), entry in table.items()
+        for kind in KINDS
+    }
+
+
+@given(large_cases(), in_other_conventions)
+def test_other_conventions_are_exact_or_refused(case: Case, conventions: Conventions) -> None:
+    try:
+        counts = counted(evaluated(case, conventions))
+    except PrecisionError:
+        return
+    expected = {key: n for key, n in in_fractions(case, conventions).items() if n}
+    assert {key: n for key, n in counts.items() if n} == expected
+
+
+@pytest.mark.parametrize("m", range(8928001, 8928021, 2))
+def test_a_count_that_passes_the_limit_on_its_way(m: int) -> None:
+    """FactorFlow counts the copies of a fanout without multicast twice where it is bypassed."""
+    lanes = Fanout("lanes", 7, ("k",), multicast=False)
+    n = 8928003
+    result = run(
+        gemm(m, 21, n),
+        (memory("dram"), {"k": 3, "m": m, "n": n}),
+        (lanes, {"k": 7}),
+        (memory("buffer", "output"), {}),
+        conventions=FACTORFLOW,
+    )
+    copied = 7 * 21 * m * n
+    assert copied > LIMIT
+    assert accesses(result, "dram", "Out").reads == copied - copied // 3
+
+
+def test_a_footprint_just_beyond_the_limit() -> None:
+    """One tensor of 2^53 words and two of one word, which floats drop."""
+    sizes = {"m": 2**27, "k": 2**26}
+    with pytest.raises(PrecisionError, match=f"footprint at dram number {LIMIT + 2}, more"):
+        run(workload(sizes, "", "", "m,k"), (memory("dram"), {}), (memory("buffer"), sizes))
+
+
+def test_numbers_too_long_for_a_message() -> None:
+    with pytest.raises(PrecisionError, match="multiply-accumulates number about 10\\^5000, more"):
+        check_magnitude(gemm(10**5000, 1, 1))

@@ -1,0 +1,158 @@
+"""Mappings of ZigZag: its mapping YAML and its printed loop orderings in, its YAML out.
+
+Names. The dimensions of a convolution are ``B`` (N), ``G``, ``K`` (M), ``C``, ``OY`` (P), ``OX``
+(Q), ``FY`` (R) and ``FX`` (S); with one axis, ``OX`` is P and ``FX`` is R; the channels of a
+depthwise convolution are ``G``. Those of a matrix product are what ZigZag reads from ONNX,
+``O[d][k] += I[d][c] * W[c][k]``: ``K`` is M, ``C`` is K and ``D`` is N (``B`` too, unless the
+product is batched, where ``B`` is B). Other kernels keep their own names. Dimensions of these
+lists that the workload lacks may iterate once.
+
+Spatial loops. ``D1`` is the outermost level that may unroll something, ``D2`` the next one, and so
+on; a level's own name will do instead. A printed loop ordering does not say which spatial loop
+runs where: each goes as far out as dimensions and meshes allow.
+
+Memories. ZigZag cuts one order of loops into memories for each tensor on its own (uneven
+mappings); here a memory has the same loops for all tensors it holds.
+
+- A comment ``# at MEMORY`` behind an entry of ``temporal_ordering`` says where the loop is. ZigZag
+  skips it; what `mapping_to_zigzag` writes has one on every loop.
+- A loop without it goes, innermost loop first, to the innermost memory, no further inside than
+  the loop before it, at which the tiles of all tensors held there and further out still fit; one
+  that bounds the factor with ``==`` or ``<=`` must admit it, and only adjacent loops of one
+  dimension share a memory. Loops that fit nowhere are left to the outermost memory. So does
+  ZigZag tensor by tensor, but for the bounds.
+- A printed loop ordering (``loop_ordering.txt``) names a memory for each tensor and loop. A loop
+  is put on the innermost memory at which all tensors that it indexes are where ZigZag has them;
+  if there is none, the mapping is uneven and refused.
+
+Adjacent loops over the same dimension become one. A size of ``*`` is what the other factors leave.
+"""
+
+from __future__ import annotations
+
+import re
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
+from toolkit.mapping.mapping import Mapping, to_arrays
+from toolkit.mapping.peer_loops import Names, Target, assemble, written_names
+from toolkit.mapping.peer_spatial import check_no_hidden_unrolling, spatial_positions
+from toolkit.workload.kernel import Workload
+from toolkit.yaml_files import describe, dump_yaml
+
+_PLANE = {"B": "N", "K": "M", "C": "C", "OX": "Q", "OY": "P", "FX": "S", "FY": "R"}
+_NAMES = {
+    "gemm": {"B": "N", "K": "M", "C": "K", "D": "N"},
+    "batched-gemm": {"B": "B", "K": "M", "C": "K", "D": "N"},
+    "conv": {**_PLANE, "G": "G"},
+    "grouped-conv": {**_PLANE, "G": "G"},
+    "depthwise-conv": {**_PLANE, "C": "", "G": "C"},
+    "conv1d": {"B": "N", "K": "M", "C": "C", "OX": "P", "FX": "R", "OY": "", "FY": "", "G": ""},
+}
+
+
+def mapping_from_zigzag(
+    text: str, arch: Architecture, workload: Workload, *, source: str | None = None
+) -> Mapping:
+    """Read a mapping from ZigZag's YAML or from a printed loop ordering; see the module.
+
+    Of several entries, the one called like the workload, else like its kind (``Conv``, ``Gemm``),
+    else ``default`` is read; of several printed orderings, the one called like the workload.
+
+    Parameters
+    ----------
+    text : str
+        One file.
+    arch, workload : Architecture, Workload
+        What it maps.
+    source : str, optional
+        How messages call the text.
+
+    Raises
+    ------
+    MappingError
+        Naming `source`, the line and the loop, if the text is no mapping of `workload` on `arch`.
+        Whether its tiles fit is another question: see `toolkit.mapping.violations`.
+    """
+    target = Target(arch, workload, source)
+    names = zigzag_names(workload)
+    if is_ordering(text):
+        from toolkit.mapping.zigzag_ordering import ordering_rows
+
+        return assemble(target, ordering_rows(text, target, names))
+    from toolkit.mapping.zigzag_yaml import yaml_rows
+
+    return assemble(target, yaml_rows(text, target, names))
+
+
+def is_ordering(text: str) -> bool:
+    """Whether `text` has the heading of a printed loop ordering."""
+    return re.search(r"(?m)^(?:Temporal Loops|Loop ordering for )", text) is not None
+
+
+def zigzag_names(workload: Workload) -> Names:
+    """List ZigZag's names of the workload's dimensions.
+
+    Examples
+    --------
+    >>> from toolkit.workload import gemm
+    >>> {theirs: ours for theirs, ours in zigzag_names(gemm(4, 2, 3)).items() if theirs != "B"}
+    {'K': 'M', 'C': 'K', 'D': 'N'}
+    """
+    table = _NAMES.get(workload.kernel)
+    # A kernel of the user's own may bear any name.
+    if table is None or not set(workload.sizes) <= set(table.values()):
+        return {d: d for d in workload.dimensions}
+    return {theirs: ours if ours in workload.sizes else None for theirs, ours in table.items()}
+
+
+def mapping_to_zigzag(mapping: Mapping, arch: Architecture, workload: Workload) -> str:
+    """Write a mapping as ZigZag's YAML, with the memory of every loop as a comment behind it.
+
+    ZigZag itself reads at most ``D1`` to ``D4`` and allocates the loops anew.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not describe `workload` on `arch`, or a name cannot be written.
+    """
+    factors, order = to_arrays(mapping, arch, workload)
+    check_no_hidden_unrolling(factors, arch)
+    theirs = written_names(arch, workload, zigzag_names(workload), "ZigZag")
+    lines = [
+        f"# {_plain(workload.name)} on {_plain(arch.name)}; temporal loops innermost first",
+        "- name: default",
+        "  spatial_mapping:",
+    ]
+    for number, position in enumerate(spatial_positions(arch), 1):
+        level = arch.levels[position]
+        if isinstance(level, Memory):
+            continue
+        used = [j for j in range(len(theirs)) if factors[position, j] > 1]
+        listed = [j for j, d in enumerate(workload.dimensions) if d in level.dimensions]
+        # ZigZag notes an array dimension that is not used as one that iterates once, and knows
+        # none of one instance.
+        if entries := used or (listed[:1] if level.mesh > 1 else []):
+            lines.append(f"    D{number}:  # {level.name}")
+            lines += [f"      - {theirs[j]}, {factors[position, j]}" for j in entries]
+    if lines[-1].endswith("spatial_mapping:"):
+        lines[-1] += " {}"
+    temporal = [
+        f"    - [{_quoted(theirs[j])}, {factors[i, j]}]  # at {arch.levels[i].name}"
+        for i in reversed(range(len(arch.levels)))
+        if isinstance(arch.levels[i], Memory)
+        for j in order[i][::-1]
+        if factors[i, j] > 1
+    ]
+    lines += ["  temporal_ordering:", *temporal] if temporal else ["  temporal_ordering: []"]
+    lines += ["  memory_operand_links:", "    O: O", "    W: I2", "    I: I1"]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(name: str) -> str:
+    """Quote the names that YAML would read as something else than text."""
+    return dump_yaml([name]).strip().removeprefix("[").removesuffix("]")
+
+
+def _plain(name: str) -> str:
+    return name if name.isprintable() else describe(name)

@@ -1,0 +1,164 @@
+"""Simulated annealing at the speed of the compiled cost model, several chains side by side."""
+
+from __future__ import annotations
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping.sampling import sample
+from toolkit.mapping.tilings import start_point
+from toolkit.model.compiled_plan import Scratch, make_scratch
+from toolkit.search.compiled_anneal import anneal as anneal_chain
+from toolkit.search.compiled_moves import (
+    BASE,
+    BEST,
+    EVALUATIONS,
+    INVALID,
+    MoveSpace,
+    Walker,
+)
+from toolkit.search.evaluator import ArrayPair, Evaluator
+from toolkit.search.moves import first_orders, make_walker, move_space
+
+CHAINS = 4
+"""Independent chains; fixed, so that the result does not depend on the number of cores."""
+LENGTH = 300_000
+"""Evaluations of a chain without a budget, and of one cooling within a larger one."""
+HOT, COLD = 0.5, 0.002
+"""First and last temperature, in units of the logarithm of the objective."""
+ROUNDS = 32
+"""Looks at the clock, and reports, while a chain cools."""
+TRIAL = 2_000
+"""Evaluations that tell how many of them fit into a limit of seconds."""
+
+SHORT = 50_000
+"""Evaluations below which a budget is not divided among more chains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One random walk and its working memory."""
+
+    walker: Walker
+    scratch: Scratch
+
+
+def anneal(evaluator: Evaluator, seed: int) -> None:
+    """Cool several chains of random moves, again and again until the budget is spent."""
+    moves = move_space(evaluator.problem.space)
+    seeds = np.random.default_rng(seed).integers(2**62, size=CHAINS)
+    chains = [make_chain(evaluator, int(s)) for s in seeds]
+    advance(evaluator, moves, chains[0], 0, HOT, 1.0)  # Compiles, if that has not happened yet.
+    evaluator.start_clock()
+    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    starts = _starts(evaluator, moves, seed)
+    with ThreadPoolExecutor(min(CHAINS, os.cpu_count() or 1)) as pool:
+        while True:
+            before = evaluator.evaluations
+            for chain, (factors, order) in zip(chains, starts, strict=True):
+                chain.walker.factors[:], chain.walker.order[:] = factors, order
+                chain.walker.values[BASE] = np.inf
+            _cool(evaluator, moves, chains, pool)
+            if unlimited or evaluator.exhausted or evaluator.evaluations == before:
+                return
+            starts = [evaluator.best or start for start in starts]
+
+
+def make_chain(evaluator: Evaluator, seed: int) -> Chain:
+    """Allocate a chain; its mapping is yet to be filled in."""
+    return Chain(make_walker(evaluator.problem.space, seed), make_scratch(evaluator.problem.plan))
+
+
+def advance(
+    evaluator: Evaluator,
+    moves: MoveSpace,
+    chain: Chain,
+    evaluations: int,
+    temperature: float,
+    cooling: float,
+) -> None:
+    """Walk on for so many evaluations; safe to run for several chains at once."""
+    anneal_chain(
+        evaluator.kernel,
+        moves,
+        chain.walker,
+        evaluator.powers,
+        evaluations,
+        temperature,
+        cooling,
+        chain.scratch,
+    )
+
+
+def _starts(evaluator: Evaluator, moves: MoveSpace, seed: int) -> list[ArrayPair]:
+    """One start per chain: what the user gave, everything outermost, random mappings."""
+    space = evaluator.problem.space
+    starts = [*evaluator.warm_starts, (start_point(space), first_orders(moves))][:CHAINS]
+    try:
+        factors, orders = sample(space, CHAINS - len(starts), np.random.default_rng(seed))
+    except DoesNotFitError:
+        return (starts * CHAINS)[:CHAINS]
+    return [*starts, *zip(factors, orders, strict=True)]
+
+
+def _cool(
+    evaluator: Evaluator, moves: MoveSpace, chains: list[Chain], pool: ThreadPoolExecutor
+) -> None:
+    """Cool the chains from hot to cold, as slowly as what is left of the budget allows."""
+    length = _length(evaluator, moves, chains, pool)
+    active = chains[: max(1, min(CHAINS, evaluator.remaining_evaluations // SHORT))]
+    each = min(length, max(1, evaluator.remaining_evaluations // len(active)))
+    cooling = (COLD / HOT) ** (1 / each)
+    for k in range(ROUNDS):
+        done, end = each * k // ROUNDS, each * (k + 1) // ROUNDS
+        _advance_all(evaluator, moves, active, pool, end - done, HOT * cooling**done, cooling)
+        if evaluator.exhausted:
+            return
+
+
+def _length(
+    evaluator: Evaluator, moves: MoveSpace, chains: list[Chain], pool: ThreadPoolExecutor
+) -> int:
+    """Evaluations of one chain's cooling: the budget in equal parts of at most `LENGTH`."""
+    allowed = math.inf
+    if evaluator.budget.seconds is not None:
+        began = evaluator.seconds
+        trial = max(1, min(TRIAL, evaluator.remaining_evaluations // CHAINS))
+        _advance_all(
+            evaluator, moves, chains[: evaluator.remaining_evaluations], pool, trial, HOT, 1.0
+        )
+        pace = (evaluator.seconds - began) / trial
+        allowed = max(1.0, (evaluator.budget.seconds - evaluator.seconds) / pace)
+    allowed = min(allowed, evaluator.remaining_evaluations / CHAINS)
+    if allowed <= LENGTH:
+        return max(1, int(allowed)) if evaluator.budget.seconds is not None else LENGTH
+    return math.ceil(allowed / math.ceil(allowed / LENGTH)) if allowed < 2**61 else LENGTH
+
+
+def _advance_all(
+    evaluator: Evaluator,
+    moves: MoveSpace,
+    chains: list[Chain],
+    pool: ThreadPoolExecutor,
+    evaluations: int,
+    temperature: float,
+    cooling: float,
+) -> None:
+    """Advance the chains side by side and report their best mappings, in their order."""
+    before = [chain.walker.counters[[EVALUATIONS, INVALID]] for chain in chains]
+    jobs = [
+        pool.submit(advance, evaluator, moves, chain, evaluations, temperature, cooling)
+        for chain in chains
+    ]
+    for job, chain, counted in zip(jobs, chains, before, strict=True):
+        job.result()
+        spent, invalid = chain.walker.counters[[EVALUATIONS, INVALID]] - counted
+        evaluator.spend(int(spent), invalid=int(invalid))
+    for chain in chains:
+        walker = chain.walker
+        evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
