@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -170,15 +171,17 @@ def test_readme_files_can_be_loaded(tmp_path: Path) -> None:
     assert kernels == ["conv", "custom"]
 
 
-def test_readme_commands_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+def test_readme_commands_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     lines = "".join(readme_blocks("sh")).splitlines()
     commands = [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]
-    assert len(commands) >= 7
+    assert len(commands) >= 10
     for command in commands:
-        words = [word for word in command.split()[1:] if word not in ("--save", "best.yaml")]
-        if words[0] != "evaluate":
-            limit = ["--evaluations", "100"] if words[0] == "map" else []
-            assert main([*words, *limit]) == 0
+        words = shlex.split(command)[1:]
+        limit = ["--evaluations", "100"] if words[0] == "map" else []
+        assert main([*words, *limit]) == 0, command
     assert not capsys.readouterr().err
 
 
