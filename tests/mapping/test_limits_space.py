@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.exact_integers import TooWideError, exact_cost
 from oracle.large import large_cases
@@ -47,6 +47,8 @@ def tightened(case: Case, slack: int) -> tuple[Architecture, dict[str, int]]:
         replace(level, capacity_words=max(1, words[level.name] + slack), multiple_buffering=1.0)
         if isinstance(level, Memory) and words[level.name] < 2**62
         else level
+        if isinstance(level, Memory)
+        else replace(level, mesh=EXACT - 1, dimensions=work.dimensions)
         for level in design.levels
     )
     return replace(design, levels=levels), words
@@ -82,6 +84,7 @@ def test_capacities_are_compared_exactly(case: Case, slack: int) -> None:
     assert [n for n in counted if n < EXACT] == [n for n in held if n < EXACT]
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(large_cases(), st.integers(0, 9))
 def test_samples_and_neighbours_multiply_exactly(case: Case, seed: int) -> None:
     design, work = case[0], case[1]
@@ -149,6 +152,29 @@ def test_a_coefficient_that_cannot_be_compared_is_refused() -> None:
 def test_a_size_too_long_for_a_message() -> None:
     with pytest.raises(WorkloadError, match="size about 10\\^5000 is not between"):
         MapSpace(arch(memory("DRAM")), gemm(10**5000, 1, 1))
+
+
+@pytest.mark.parametrize("spare", [-2, -1, 0, 1])
+def test_a_footprint_that_floats_round_to_the_capacity(spare: int) -> None:
+    """One tensor of 2^53 words and two of one word, which floats drop."""
+    axes = ((Term("M"),), (Term("K"),))
+    tensors = (Tensor("In", "input", axes), Tensor("W", "weight", ()), Tensor("Out", "output", ()))
+    work = Workload("sum", "sum", {"M": 2**27, "K": 2**26}, tensors)
+    space = MapSpace(arch(memory("DRAM"), memory("L1", EXACT + 2 + spare)), work)
+    factors = np.ones((3, 2), dtype=np.int64)
+    factors[1] = 2**27, 2**26
+    assert space.check_factors(factors[None])[0] == (spare >= 0)
+
+
+def test_a_window_of_three_terms_near_the_limit() -> None:
+    axes = (tuple(Term(d) for d in "PRS"),)
+    tensors = (Tensor("In", "input", axes), Tensor("Out", "output", ((Term("P"),),)))
+    work = Workload("window", "window", {"P": EXACT - 1, "R": 1, "S": 1}, tensors)
+    space = MapSpace(arch(memory("DRAM"), memory("L1", EXACT - 2, bypasses=("output",))), work)
+    factors = np.ones((3, 3), dtype=np.int64)
+    factors[1, 0] = EXACT - 1
+    assert space.footprints(factors[None]).tolist() == [[2.0 * (EXACT - 1), EXACT - 1]]
+    assert not space.check_factors(factors[None])[0]
 
 
 def test_a_mesh_just_below_the_limit() -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from oracle.exact_integers import ExactCost, TooWideError, exact_cost
 from oracle.large import large_cases
 from oracle.strategies import Case
 
 from toolkit.arch.levels import Fanout
-from toolkit.errors import PrecisionError
-from toolkit.mapping import from_arrays
+from toolkit.errors import InputError, PrecisionError
+from toolkit.mapping import from_arrays, to_arrays
 from toolkit.mapping.bounds import word_limit
 from toolkit.model import (
     EXACT,
@@ -23,6 +24,7 @@ from toolkit.model import (
     TIMELOOP,
     Conventions,
     Evaluation,
+    batch_cost,
     evaluate,
     make_plan,
 )
@@ -31,7 +33,7 @@ from toolkit.model.counts import access_counts
 from toolkit.model.fast import batch_totals
 from toolkit.model.loops import make_loops
 
-from .nests import accesses, gemm, memory, run, workload
+from .nests import accesses, gemm, mapped, memory, run, workload
 
 LIMIT = 2**53
 
@@ -182,6 +184,77 @@ def test_a_footprint_just_beyond_the_limit() -> None:
         run(workload(sizes, "", "", "m,k"), (memory("dram"), {}), (memory("buffer"), sizes))
 
 
+sides = st.tuples(*[st.sampled_from((1, 2, 3, 5, 6, 7, 9, 10, 12))] * 6)
+
+
+@given(sides)
+@example((9, 7, 6, 2, 1, 2))
+def test_a_port_that_just_keeps_up_does_not_stall(sides: tuple[int, ...]) -> None:
+    outer = dict(zip("kmn", sides[:3], strict=True))
+    inner = dict(zip("kmn", sides[3:], strict=True))
+    sizes = {d: outer[d] * inner[d] * (3 if d == "k" else 1) for d in "mkn"}
+
+    def nest(bandwidth: float) -> Evaluation:
+        buffer = memory("buffer", read_bandwidth=bandwidth)
+        steps = ((memory("dram"), outer), (buffer, inner), (memory("register"), {"k": 3}))
+        return run(gemm(**sizes), *steps)
+
+    moved = [entry for entry in nest(1.0).accesses if entry.level == "buffer"]
+    words = sum(entry.reads + entry.drains for entry in moved)
+    result = nest(words / math.prod(sizes.values()))
+    assert result.memories[1].stall_cycles == 0
+    assert result.bottleneck == "mac: no memory stalls"
+
+
+def test_multiply_accumulates_beyond_the_limit_whose_counts_are_small() -> None:
+    """2^31 lanes that share all operands and sum up their outputs."""
+    sizes = {"m": 2**31, "k": 2**23}
+    with pytest.raises(PrecisionError, match=f"the multiply-accumulates number {2**54}, more"):
+        run(
+            workload(sizes, "k", "k", "k"),
+            (memory("dram"), {"k": 2**23}),
+            (Fanout("lanes", 2**31, ("m",)), {"m": 2**31}),
+        )
+
+
 def test_numbers_too_long_for_a_message() -> None:
     with pytest.raises(PrecisionError, match="multiply-accumulates number about 10\\^5000, more"):
         check_magnitude(gemm(10**5000, 1, 1))
+
+
+def test_machine_integers_are_refused() -> None:
+    """They would wrap around."""
+    mapping, arch, work = mapped(gemm(4, 4, 4), (memory("dram"), {"m": 4, "k": 4, "n": 4}))
+    factors, order = to_arrays(mapping, arch, work)
+    with pytest.raises(InputError, match="factors of type int64; expected floating point"):
+        batch_cost(make_plan(arch, work, EXACT), factors[None], order[None])
+
+
+def test_whole_cycles_beyond_two_to_the_40() -> None:
+    sizes = dict.fromkeys("mkn", 2**15)
+    mapping, arch, work = mapped(gemm(**sizes), (memory("dram"), sizes))
+    assert evaluate(mapping, arch, work, conventions=TIMELOOP).latency_cycles == 2**45
+    factors, order = to_arrays(mapping, arch, work)
+    totals = batch_totals(make_plan(arch, work, TIMELOOP), factors[None], order[None])
+    assert totals.latency_cycles.tolist() == [2**45]
+
+
+def test_a_window_without_strides_is_never_enumerated() -> None:
+    sizes = {"p": 2**31, "q": 1, "r": 4, "s": 3}
+    mapping, arch, work = mapped(
+        workload(sizes, "p", "r", "p+r+s,q"), (memory("dram"), {"p": 2**31, "r": 4, "s": 3})
+    )
+    factors, order = to_arrays(mapping, arch, work)
+    totals = batch_totals(make_plan(arch, work, EXACT), factors[None], order[None])
+    assert totals.energy_pj == evaluate(mapping, arch, work).energy_pj
+
+
+def test_capacities_beyond_the_limit_are_compared_safely() -> None:
+    """A footprint of 2^53 + 2 words, which floats round to the capacity."""
+    sizes = {"m": 2**27, "k": 2**26}
+    mapping, arch, work = mapped(
+        workload(sizes, "", "", "m,k"), (memory("dram"), {}), (memory("l1", words=LIMIT), sizes)
+    )
+    factors, order = to_arrays(mapping, arch, work)
+    totals = batch_totals(make_plan(arch, work, EXACT), factors[None], order[None])
+    assert totals.fits.tolist() == [False]

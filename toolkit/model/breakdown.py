@@ -18,6 +18,9 @@ from toolkit.model.recount import EXACT_LIMIT, exact_accesses
 from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
 from toolkit.workload.kernel import Workload
 
+_ROUNDING = 2.0**-44
+"""Share of the cycles of a run that divisions may round off."""
+
 
 def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
     """List what every memory moves of every tensor that it holds or is charged for.
@@ -92,10 +95,18 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
         _count(cost, words, "footprint", m),
         memory.capacity_words,
         usable if math.isfinite(usable) else None,
-        finite_cost(cost, timing.stall_cycles, f"the stall cycles of {name}"),
+        _stall(cost, m),
         port(sent, timing.read_drain_cycles, "read", "drain", memory.read_bandwidth),
         port(received, timing.fill_update_cycles, "update", "fill", memory.write_bandwidth),
     )
+
+
+def _stall(cost: BatchCost, m: int) -> float:
+    """Stall cycles of a memory; none if they are no more than what divisions round off."""
+    timing, what = cost.timing[m], f"the stall cycles of {cost.loops.plan.arch.levels[m].name}"
+    busiest = np.maximum(timing.read_drain_cycles, timing.fill_update_cycles)
+    stall = finite_cost(cost, timing.stall_cycles, what)
+    return stall if stall > _ROUNDING * finite_cost(cost, busiest, what) else 0.0
 
 
 def level_energies(cost: BatchCost) -> tuple[LevelEnergy, ...]:
@@ -169,6 +180,19 @@ def check_magnitude(workload: Workload) -> None:
             # The values of one dimension are its iterations, however far they lie apart.
             if len(index) > 1 and reach >= EXACT_LIMIT:
                 raise _inexact(f"positions along an axis of {tensor.name}", reach + 1, workload)
+
+
+def check_outermost(space: MapSpace) -> None:
+    """Refuse spaces of which no mapping can be evaluated, for what the outermost memory holds.
+
+    Raises
+    ------
+    PrecisionError
+        If whole tensors take more than 2^53 words there.
+    """
+    words = space.exact_words(0, list(space.workload.sizes.values()))
+    if words > EXACT_LIMIT:
+        raise _inexact(f"footprint at {space.arch.levels[0].name}", words, space.workload)
 
 
 def _count(cost: BatchCost, value: Any, what: str, level: int) -> int:

@@ -62,7 +62,7 @@ from toolkit.model.compiled_traffic import (
     per_instance,
     prepare,
 )
-from toolkit.model.plan import WHOLE
+from toolkit.model.plan import ROUNDING
 
 
 @inlined
@@ -182,7 +182,8 @@ def latency_cycles(plan: KernelPlan, scratch: Scratch) -> float:
             if plan.levels[level, HOPS]:
                 latency += table[level, ITERATIONS] - 1.0
     if plan.switches[WHOLE_CYCLES]:
-        return np.ceil(latency * WHOLE)
+        nearest = np.rint(latency)
+        return nearest if abs(latency - nearest) <= latency * ROUNDING else np.ceil(latency)
     return latency
 
 

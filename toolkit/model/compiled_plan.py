@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.errors import PrecisionError
+from toolkit.mapping.bounds import usable_words
 from toolkit.model.plan import Plan, TensorPlan, Transfer
-from toolkit.workload.distinct import SPAN_LIMIT
+from toolkit.workload.distinct import SPAN_LIMIT, STRIDE_LIMIT
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -167,7 +168,7 @@ def _widest_enumeration(plan: Plan) -> int:
         1 + sum(coefficient * (sizes[d] - 1) for d, coefficient in terms)
         for tensor in plan.tensors
         for terms in tensor.sums
-        if len(terms) > 2 or (len(terms) == 2 and selective)
+        if (len(terms) > 2 and len({c for _, c in terms}) > 1) or (len(terms) > 1 and selective)
     ]
     widest = max(spans, default=1)
     if widest > SPAN_LIMIT:
@@ -207,14 +208,17 @@ def _level_costs(plan: Plan, i: int) -> tuple[float, ...]:
             level.mesh,
             1.0,
         )
-    usable = np.inf if level.capacity_words is None else level.capacity_words
+    # More than 2^53 words cannot be told apart, and no such footprint can be evaluated.
+    usable = np.inf if level.capacity_words is None else usable_words(level)
+    if LIMIT <= usable < np.inf:
+        usable = LIMIT - 1
     return (
         level.read_energy_pj,
         level.write_energy_pj,
         level.read_bandwidth,
         level.write_bandwidth,
         level.leakage_pj_per_cycle,
-        usable / level.multiple_buffering,
+        usable,
         1.0,
         plan.charged_together(i),
     )
@@ -230,6 +234,11 @@ def _sums(tensors: tuple[TensorPlan, ...]) -> Ints:
             divisor = math.gcd(*(coefficient for _, coefficient in summed))
             for k, (dimension, coefficient) in enumerate(summed):
                 table[t, s, 1 + 2 * k] = dimension
+                if coefficient // divisor >= STRIDE_LIMIT:
+                    raise PrecisionError(
+                        f"{tensor.tensor.name}: a stride is 2^62 or more, "
+                        "too large for exact counts"
+                    )
                 table[t, s, 2 + 2 * k] = coefficient // divisor
     return table
 

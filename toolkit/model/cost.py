@@ -8,7 +8,7 @@ from typing import Any
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.model.counts import Accesses, AccessTable, access_counts
 from toolkit.model.loops import Array, Loops, make_loops, product
-from toolkit.model.plan import WHOLE, Plan
+from toolkit.model.plan import ROUNDING, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,12 @@ def _latency(loops: Loops, timing: dict[int, MemoryTiming]) -> Array:
         for i, level in enumerate(plan.arch.levels):
             if isinstance(level, Fanout) and level.pe_to_pe:
                 latency = latency + (loops.iterations[i] - 1)
-    # Short of the last bits, so that a whole number of cycles stays as it is.
-    return xp.ceil(latency * WHOLE) if plan.conventions.whole_cycles else latency
+    if not plan.conventions.whole_cycles:
+        return latency
+    # A whole number of cycles stays as it is where only divisions have rounded it.
+    nearest = xp.round(latency)
+    whole = xp.abs(latency - nearest) <= latency * ROUNDING
+    return xp.where(whole, nearest, xp.ceil(latency))
 
 
 def _leakage(loops: Loops, timing: dict[int, MemoryTiming], latency: Array) -> dict[int, Array]:

@@ -251,7 +251,7 @@ def _check_products(factors: IntArray, workload: Workload) -> None:
 
 
 def _area(arch: Architecture) -> tuple[float | None, tuple[str, ...]]:
-    areas, missing, instances = [], [], 1
+    areas, missing, instances = [], [], 1.0
     for level in arch.levels:
         if level.area_um2 is None:
             missing.append(level.name)

@@ -11,6 +11,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from toolkit.errors import InputError
 from toolkit.model.plan import Plan, TensorPlan
 
 Array = Any
@@ -110,8 +111,19 @@ def make_loops(plan: Plan, factors: Array, order: Array) -> Loops:
         Iterations; NumPy or torch.
     order : int array, shape (batch, levels, dimensions)
         Per level a permutation of dimension numbers, outermost loop first.
+
+    Raises
+    ------
+    InputError
+        If `factors` are machine integers.
     """
     xp = array_namespace(factors)
+    # Machine integers wrap around; an array of Python's own numbers is exact.
+    if factors.dtype != object and not xp.isdtype(factors.dtype, "real floating"):
+        raise InputError(
+            f"factors of type {factors.dtype}; expected floating point, such as float64",
+            key="factors",
+        )
     levels, dimensions = factors.shape[1], factors.shape[2]
     columns = [[factors[:, i, d] for d in range(dimensions)] for i in range(levels)]
     sorted_factors, sorted_dimensions = {}, {}

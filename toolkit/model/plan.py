@@ -10,8 +10,8 @@ from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
 
-WHOLE = 1 - 2.0**-40
-"""Allowance for the rounding of divisions before cycles are rounded up."""
+ROUNDING = 2.0**-40
+"""Share of a number of cycles that divisions may round off before cycles are rounded up."""
 
 
 @dataclass(frozen=True, slots=True)

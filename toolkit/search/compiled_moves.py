@@ -11,6 +11,9 @@ from toolkit.model.compiled import prepared_cost
 from toolkit.model.compiled_plan import MESH, Floats, Ints, KernelPlan, Scratch
 from toolkit.model.compiled_traffic import fits, prepare
 
+TRIES = 64
+"""Moves drawn in search of one that the present mapping admits."""
+
 STRICTLY = 1.0 - 1e-12
 """Values must fall by more than rounding to count as better."""
 
@@ -241,25 +244,99 @@ def descend(
         current = moved
 
 
+@inlined
+def within(plan: KernelPlan, space: MoveSpace, factors: Ints, level: int, d: int) -> bool:
+    """Whether one factor keeps its bounds and its level its mesh."""
+    if factors[level, d] < space.lower[level, d] or factors[level, d] > space.upper[level, d]:
+        return False
+    if space.spatial[level]:
+        used = 1
+        for e in range(factors.shape[1]):
+            used *= factors[level, e]
+        return used <= plan.costs[level, MESH]
+    return True
+
+
+@inlined
+def keeps_bounds(plan: KernelPlan, space: MoveSpace, factors: Ints, k: int) -> bool:
+    """Whether both factors that move `k` has changed keep bounds and meshes."""
+    d = space.moves[k, 0]
+    return within(plan, space, factors, space.moves[k, 2], d) and within(
+        plan, space, factors, space.moves[k, 3], d
+    )
+
+
+@inlined
+def draw_move(space: MoveSpace, walker: Walker, taker: int) -> int:
+    """Draw a move whose prime divides the factor it comes from; -1 if none turns up.
+
+    With `taker`, one that gives to that level.
+    """
+    for _ in range(TRIES):
+        k = draw(walker, space.moves.shape[0])
+        if taker >= 0 and space.moves[k, 3] != taker:
+            continue
+        if walker.factors[space.moves[k, 2], space.moves[k, 0]] % space.moves[k, 1] == 0:
+            return k
+    return -1
+
+
+@inlined
+def move_primes(plan: KernelPlan, space: MoveSpace, walker: Walker, two: bool) -> tuple[int, int]:
+    """Make one or two moves at once; returns them, (-1, -1) if bounds forbid the outcome.
+
+    A second move often gives back to the level that the first took from, which trades primes
+    where capacities, meshes or bounds leave no room for either move alone.
+    """
+    first = draw_move(space, walker, -1)
+    if first < 0:
+        return -1, -1
+    apply(space, walker.factors, first)
+    second = -1
+    if two:
+        taker = space.moves[first, 2] if draw(walker, 2) == 0 else -1
+        second = draw_move(space, walker, taker)
+        if second >= 0:
+            apply(space, walker.factors, second)
+    kept = keeps_bounds(plan, space, walker.factors, first)
+    if second >= 0:
+        kept = kept and keeps_bounds(plan, space, walker.factors, second)
+    if kept:
+        return first, second
+    if second >= 0:
+        undo(space, walker.factors, second)
+    undo(space, walker.factors, first)
+    return -1, -1
+
+
+@inlined
+def redraw_order(space: MoveSpace, walker: Walker) -> int:
+    """Give a random memory a random loop order, saving its old one; returns its level or -1."""
+    level = draw(walker, walker.order.shape[0])
+    if space.order_counts[level] < 2:
+        return -1
+    choice = draw(walker, space.order_counts[level])
+    for k in range(walker.order.shape[1]):
+        walker.saved[k] = walker.order[level, k]
+        walker.order[level, k] = space.orders[level, choice, k]
+    return level
+
+
 @merged
 def kick(
     plan: KernelPlan, space: MoveSpace, walker: Walker, strength: int, scratch: Scratch
 ) -> None:
-    """Make a few random moves that fit and redraw one loop order."""
+    """Make a few random moves that fit, single ones and pairs, and redraw one loop order."""
     for _ in range(2 + draw(walker, strength)):
-        for _ in range(64):
-            k = draw(walker, space.moves.shape[0])
-            if can_move(plan, space, walker.factors, k):
-                apply(space, walker.factors, k)
-                prepare(plan, walker.factors, scratch)
-                if not fits(plan, scratch):
-                    undo(space, walker.factors, k)
-                break
-    level = draw(walker, walker.order.shape[0])
-    if space.order_counts[level] > 1:
-        choice = draw(walker, space.order_counts[level])
-        for k in range(walker.order.shape[1]):
-            walker.order[level, k] = space.orders[level, choice, k]
+        first, second = move_primes(plan, space, walker, draw(walker, 3) == 0)
+        if first < 0:
+            continue
+        prepare(plan, walker.factors, scratch)
+        if not fits(plan, scratch):
+            if second >= 0:
+                undo(space, walker.factors, second)
+            undo(space, walker.factors, first)
+    redraw_order(space, walker)
 
 
 @merged

@@ -35,9 +35,9 @@ from toolkit.search.moves import first_orders, make_walker, move_space
 RANDOM_STARTS = 10
 MOVES_PER_START = 15
 """Random starts: so many, and one more for so many moves, since larger spaces have more optima."""
-PATIENCE = 50
+PATIENCE = 70
 """Kicks without improvement after which a start is given up."""
-LAST_PATIENCE = 150
+LAST_PATIENCE = 300
 """The same for the best mapping of all, from which the search sets out once more."""
 STRENGTH = 5
 """A kick makes at least two random moves, and fewer than two plus this."""

@@ -9,7 +9,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.bypasses import check_bypasses
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace
-from toolkit.model.breakdown import check_magnitude
+from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
@@ -85,7 +85,8 @@ def make_problem(
     check_magnitude(workload)
     wanted = objective_named(objective)
     fitted = fit(arch, workload, pad=pad, footprint=conventions.window_footprint)
-    return Problem(
+    check_magnitude(fitted.workload)  # What is padded has grown.
+    problem = Problem(
         fitted.arch,
         fitted.workload,
         wanted,
@@ -93,3 +94,5 @@ def make_problem(
         bias_read,
         fitted.notes,
     )
+    check_outermost(problem.space)
+    return problem
