@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import toolkit
-from toolkit.mapping.exchange import mapping_to_text
+from toolkit.mapping.peers.formats import mapping_to_text
 from toolkit.yaml_files import write_text_atomically
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import toolkit
 from toolkit.errors import InputError, MappingError, WorkloadError
-from toolkit.mapping.exchange import AUTO, find_format, mapping_from_text, read_mapping_text
 from toolkit.mapping.explain import violations
+from toolkit.mapping.peers.formats import AUTO, find_format, mapping_from_text, read_mapping_text
 from toolkit.model.conventions import conventions_named
 from toolkit.yaml_files import describe
 

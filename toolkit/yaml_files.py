@@ -96,7 +96,7 @@ def read_yaml(path: str | os.PathLike[str], *, error: type[InputError] = InputEr
         anything but plain data.
     """
     source = os.fspath(path)
-    return parse_yaml(_read_bytes(source, error), source=_shown(source), error=error)
+    return parse_yaml(read_bytes(source, error), source=_shown(source), error=error)
 
 
 def parse_yaml(data: bytes, *, source: str, error: type[InputError] = InputError) -> object:
@@ -120,13 +120,20 @@ def _shown(path: str) -> str:
     return path if path.isprintable() and len(path) <= 1000 else describe(path)
 
 
-def _read_bytes(path: str, error: type[InputError]) -> bytes:
+def read_bytes(path: str, error: type[InputError]) -> bytes:
+    """Read a regular file, up to one byte more than `MAX_BYTES`.
+
+    Raises
+    ------
+    InputError
+        Of the type `error`, if it cannot be read.
+    """
     source = _shown(path)
     try:
         # A fifo or a device could block or never end.
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = "a directory" if os.path.isdir(path) else "not a regular file"
-            raise error(f"is {kind}; expected a YAML file", source=source)
+            raise error(f"is {kind}; expected a file", source=source)
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.errors import InputError
 from toolkit.mapping import LevelMapping, Mapping, MapSpace, to_arrays
-from toolkit.mapping.timeloop import mapping_from_timeloop
+from toolkit.mapping.peers.timeloop import mapping_from_timeloop
 from toolkit.model import EXACT, make_plan
 from toolkit.model.correction import (
     LatencyCorrection,

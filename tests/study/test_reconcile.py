@@ -18,7 +18,7 @@ from golden import golden_case
 import toolkit
 from toolkit.arch.levels import Memory
 from toolkit.mapping.files import mapping_from_dict
-from toolkit.mapping.zigzag import mapping_from_zigzag
+from toolkit.mapping.peers.zigzag import mapping_from_zigzag
 
 STUDIES = Path(__file__).parents[2] / "studies"
 FILES = STUDIES / "zigzag_gemmini"

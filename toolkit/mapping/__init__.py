@@ -1,13 +1,6 @@
 """Mappings: how a workload runs on an architecture, and the space of all of them."""
 
 from toolkit.mapping.counting import SpaceSize, space_size
-from toolkit.mapping.exchange import (
-    MAPPING_FORMATS,
-    MappingFormat,
-    detect_format,
-    mapping_from_text,
-    mapping_to_text,
-)
 from toolkit.mapping.explain import violations
 from toolkit.mapping.files import (
     mapping_from_dict,
@@ -20,11 +13,18 @@ from toolkit.mapping.footprint import Footprint
 from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
 from toolkit.mapping.nest import render
 from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
+from toolkit.mapping.peers.formats import (
+    MAPPING_FORMATS,
+    MappingFormat,
+    detect_format,
+    mapping_from_text,
+    mapping_to_text,
+)
+from toolkit.mapping.peers.timeloop import mapping_from_timeloop, mapping_to_timeloop
+from toolkit.mapping.peers.zigzag import mapping_from_zigzag, mapping_to_zigzag
 from toolkit.mapping.sampling import random_loop_orders, random_tilings, sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings, neighbours, start_point
-from toolkit.mapping.timeloop import mapping_from_timeloop, mapping_to_timeloop
-from toolkit.mapping.zigzag import mapping_from_zigzag, mapping_to_zigzag
 
 __all__ = [
     "MAPPING_FORMATS",

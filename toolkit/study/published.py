@@ -19,7 +19,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray, to_arrays
-from toolkit.mapping.timeloop import is_compact, mapping_from_timeloop
+from toolkit.mapping.peers.timeloop import is_compact, mapping_from_timeloop
 from toolkit.records import relocated
 from toolkit.study.csv_rows import CsvRow, read_rows
 from toolkit.workload.kernel import Workload

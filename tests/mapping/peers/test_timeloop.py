@@ -9,11 +9,11 @@ import pytest
 
 import toolkit
 from toolkit.errors import MappingError
-from toolkit.mapping.timeloop import mapping_from_timeloop, mapping_to_timeloop
+from toolkit.mapping.peers.timeloop import mapping_from_timeloop, mapping_to_timeloop
 
-from .peers import ARCHS, COMPACT, GEMMINI, LAYER, loops
+from .levels import ARCHS, COMPACT, GEMMINI, LAYER, loops
 
-SAMPLE = Path(__file__).parent.parent / "data" / "timeloop_maps.csv.gz"
+SAMPLE = Path(__file__).parents[2] / "data" / "timeloop_maps.csv.gz"
 EXPECTED = [
     ("DRAM", [("P", 4), ("M", 2)]),
     ("Scratchpad", []),

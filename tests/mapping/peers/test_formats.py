@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 import toolkit
 from toolkit.errors import InputError, MappingError, ToolkitError
-from toolkit.mapping.exchange import (
+from toolkit.mapping.files import mapping_to_dict
+from toolkit.mapping.peers.formats import (
     MAPPING_FORMATS,
     detect_format,
     mapping_from_text,
     mapping_to_text,
     read_mapping_text,
 )
-from toolkit.mapping.files import mapping_to_dict
 
-from .peers import COMPACT, GEMMINI, LAYER, loops, mapped
-from .spaces import deterministic
+from ..spaces import deterministic
+from .levels import COMPACT, GEMMINI, LAYER, loops, mapped
 
 MAPPING = mapping_from_text(COMPACT, GEMMINI, LAYER)
 

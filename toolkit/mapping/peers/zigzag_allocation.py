@@ -9,7 +9,7 @@ from toolkit.arch.architecture import holds
 from toolkit.arch.levels import Memory
 from toolkit.mapping.bounds import word_limit
 from toolkit.mapping.footprint import exact_tensor_words
-from toolkit.mapping.peer_loops import Loop, Target, memory_positions
+from toolkit.mapping.peers.loops import Loop, Target, memory_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def merged(loops: Sequence[Loop]) -> list[Loop]:
 
 
 def allocate(target: Target, rows: list[list[Loop]], loops: Sequence[Placed]) -> None:
-    """Put temporal loops on memories, as `toolkit.mapping.zigzag` describes.
+    """Put temporal loops on memories, as `toolkit.mapping.peers.zigzag` describes.
 
     Parameters
     ----------

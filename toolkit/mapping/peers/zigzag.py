@@ -35,8 +35,8 @@ import re
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.mapping.mapping import Mapping, to_arrays
-from toolkit.mapping.peer_loops import Names, Target, assemble, written_names
-from toolkit.mapping.peer_spatial import check_no_hidden_unrolling, spatial_positions
+from toolkit.mapping.peers.loops import Names, Target, assemble, written_names
+from toolkit.mapping.peers.spatial import check_no_hidden_unrolling, spatial_positions
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import describe, dump_yaml
 
@@ -77,10 +77,10 @@ def mapping_from_zigzag(
     target = Target(arch, workload, source)
     names = zigzag_names(workload)
     if is_ordering(text):
-        from toolkit.mapping.zigzag_ordering import ordering_rows
+        from toolkit.mapping.peers.zigzag_ordering import ordering_rows
 
         return assemble(target, ordering_rows(text, target, names))
-    from toolkit.mapping.zigzag_yaml import yaml_rows
+    from toolkit.mapping.peers.zigzag_yaml import yaml_rows
 
     return assemble(target, yaml_rows(text, target, names))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from toolkit.arch.architecture import holds
 from toolkit.arch.levels import Memory
-from toolkit.mapping.peer_loops import (
+from toolkit.mapping.peers.loops import (
     Loop,
     Names,
     Target,
@@ -15,8 +15,8 @@ from toolkit.mapping.peer_loops import (
     memory_positions,
     tensors_called,
 )
-from toolkit.mapping.peer_spatial import spatial_positions, spread_spatial
-from toolkit.mapping.zigzag_allocation import merged
+from toolkit.mapping.peers.spatial import spatial_positions, spread_spatial
+from toolkit.mapping.peers.zigzag_allocation import merged
 from toolkit.workload.kernel import Tensor
 from toolkit.yaml_files import describe
 

@@ -8,10 +8,10 @@ from itertools import chain
 from math import prod
 
 from toolkit.mapping.factors import shown
-from toolkit.mapping.marked_yaml import MarkedYaml, parse_marked
-from toolkit.mapping.peer_loops import Loop, Names, Target, check_products, match_memories
-from toolkit.mapping.peer_spatial import check_spatial, spatial_positions
-from toolkit.mapping.zigzag_allocation import Placed, allocate, merged
+from toolkit.mapping.peers.loops import Loop, Names, Target, check_products, match_memories
+from toolkit.mapping.peers.marked_yaml import MarkedYaml, parse_marked
+from toolkit.mapping.peers.spatial import check_spatial, spatial_positions
+from toolkit.mapping.peers.zigzag_allocation import Placed, allocate, merged
 from toolkit.records import suggest
 from toolkit.yaml_files import KeyPath, describe
 

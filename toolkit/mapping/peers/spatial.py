@@ -9,7 +9,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory, Spatial
 from toolkit.errors import MappingError
 from toolkit.mapping.mapping import IntArray
-from toolkit.mapping.peer_loops import Loop, Target
+from toolkit.mapping.peers.loops import Loop, Target
 
 
 def spatial_positions(arch: Architecture, memory: int | None = None) -> tuple[int, ...]:

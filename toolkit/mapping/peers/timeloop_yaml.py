@@ -23,15 +23,15 @@ from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
 from toolkit.mapping.factors import shown
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
-from toolkit.mapping.marked_yaml import parse_marked
-from toolkit.mapping.peer_loops import Loop, Names, Target, memory_positions, written_names
-from toolkit.mapping.peer_spatial import (
+from toolkit.mapping.peers.loops import Loop, Names, Target, memory_positions, written_names
+from toolkit.mapping.peers.marked_yaml import parse_marked
+from toolkit.mapping.peers.spatial import (
     check_no_hidden_unrolling,
     check_spatial,
     place_spatial,
     spatial_positions,
 )
-from toolkit.mapping.timeloop_directives import Directive, read_directives
+from toolkit.mapping.peers.timeloop_directives import Directive, read_directives
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import dump_yaml
 

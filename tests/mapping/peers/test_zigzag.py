@@ -4,11 +4,11 @@ import pytest
 
 import toolkit
 from toolkit.errors import MappingError
-from toolkit.mapping.zigzag import mapping_from_zigzag, mapping_to_zigzag, zigzag_names
+from toolkit.mapping.peers.zigzag import mapping_from_zigzag, mapping_to_zigzag, zigzag_names
 
-from .peers import ARCHS, GEMMINI, LAYER, loops
-from .spaces import arch as small_arch
-from .spaces import fanout, gemm, memory
+from ..spaces import arch as small_arch
+from ..spaces import fanout, gemm, memory
+from .levels import ARCHS, GEMMINI, LAYER, loops
 
 YAML = """\
 - name: default

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from toolkit.arch.architecture import holds
 from toolkit.arch.levels import Memory
-from toolkit.mapping.marked_yaml import MarkedYaml
-from toolkit.mapping.peer_loops import Names, Target, check_kept, match_memories, tensors_called
+from toolkit.mapping.peers.loops import Names, Target, check_kept, match_memories, tensors_called
+from toolkit.mapping.peers.marked_yaml import MarkedYaml
 from toolkit.records import suggest
 from toolkit.yaml_files import KeyPath, describe
 

@@ -11,17 +11,16 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError, MappingError
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
 from toolkit.mapping.mapping import Mapping
-from toolkit.mapping.timeloop import (
+from toolkit.mapping.peers.timeloop import (
     is_compact,
     is_nest,
     mapping_from_timeloop,
     mapping_to_timeloop,
 )
-from toolkit.mapping.zigzag import is_ordering, mapping_from_zigzag, mapping_to_zigzag
+from toolkit.mapping.peers.zigzag import is_ordering, mapping_from_zigzag, mapping_to_zigzag
 from toolkit.records import suggest
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import MAX_BYTES, describe, dump_yaml, parse_yaml
-from toolkit.yaml_files import _read_bytes as read_bytes
+from toolkit.yaml_files import MAX_BYTES, describe, dump_yaml, parse_yaml, read_bytes
 
 AUTO = "auto"
 """Stands for the format that `detect_format` finds."""

@@ -6,7 +6,7 @@ Read are
   spatial loops: ``L1[WIO] P28 K8 - L0[W] N1 P2 K4X``. ``L0`` is the innermost memory;
 - the loop nest that Timeloop's mapper writes (``timeloop-mapper.map.txt``): per level a name with
   the tensors kept there, and loops such as ``for K in [0:4) (Spatial-X)``;
-- Timeloop's YAML, a ``mapping:`` list of directives (see `toolkit.mapping.timeloop_yaml`).
+- Timeloop's YAML, a ``mapping:`` list of directives (see `toolkit.mapping.peers.timeloop_yaml`).
 
 What they mean here:
 
@@ -27,7 +27,7 @@ import re
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.mapping.mapping import Mapping
-from toolkit.mapping.peer_loops import (
+from toolkit.mapping.peers.loops import (
     Loop,
     Names,
     Target,
@@ -36,7 +36,7 @@ from toolkit.mapping.peer_loops import (
     match_memories,
     memory_positions,
 )
-from toolkit.mapping.peer_spatial import place_spatial
+from toolkit.mapping.peers.spatial import place_spatial
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import describe
 
@@ -78,7 +78,7 @@ def mapping_from_timeloop(
         return assemble(target, _compact_rows(text, target))
     if is_nest(text):
         return assemble(target, _nest_rows(text, target))
-    from toolkit.mapping.timeloop_yaml import yaml_rows
+    from toolkit.mapping.peers.timeloop_yaml import yaml_rows
 
     return assemble(target, yaml_rows(text, target, timeloop_names(workload)))
 
@@ -95,7 +95,7 @@ def mapping_to_timeloop(mapping: Mapping, arch: Architecture, workload: Workload
     MappingError
         If the mapping does not describe `workload` on `arch`, or a name cannot be written.
     """
-    from toolkit.mapping.timeloop_yaml import yaml_text
+    from toolkit.mapping.peers.timeloop_yaml import yaml_text
 
     return yaml_text(mapping, arch, workload, timeloop_names(workload))
 

@@ -1,0 +1,1 @@
+"""Mappings in the formats of other tools: Timeloop and ZigZag."""
