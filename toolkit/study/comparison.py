@@ -117,8 +117,9 @@ def compare(
             from toolkit.study.storage import open_storage, storage_name
 
             opened = stack.enter_context(open_storage(storage))
-            keep = partial(record, opened)
-            for outcome in recorded_outcomes(opened, runs, name=storage_name(storage)):
+            name = storage_name(storage)
+            keep = partial(record, opened, name=name)
+            for outcome in recorded_outcomes(opened, runs, name=name):
                 finish(outcome, True)
         for outcome in _executed([run for run in runs if run.name not in outcomes], jobs):
             if keep is not None:

@@ -100,7 +100,7 @@ def recorded_outcomes(
         If a study has the name of a run but holds another problem, or the storage fails.
     """
     shown = name or storage_name(storage)
-    with guarded(storage):
+    with guarded(shown):
         summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
         known = {summary.study_name: summary.user_attrs for summary in summaries}
     found = []
@@ -109,7 +109,7 @@ def recorded_outcomes(
         if run.name not in known:
             continue
         attributes = known[run.name]
-        with guarded(storage):
+        with guarded(shown):
             trials = optuna.load_study(study_name=run.name, storage=storage).get_trials(False)
         if PROBLEM in attributes or trials:
             _check_same(attributes.get(PROBLEM), asked, run.name, shown)
@@ -118,8 +118,17 @@ def recorded_outcomes(
     return found
 
 
-def record(storage: BaseStorage, outcome: Outcome) -> None:
+def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -> None:
     """Write an outcome as a study; what a killed process left of it is replaced.
+
+    Parameters
+    ----------
+    storage : BaseStorage
+        Where to write.
+    outcome : Outcome
+        What to write.
+    name : str, optional
+        How messages call the storage.
 
     Raises
     ------
@@ -128,7 +137,7 @@ def record(storage: BaseStorage, outcome: Outcome) -> None:
     """
     run = outcome.run
     names, trials = _trials(outcome)
-    with guarded(storage):
+    with guarded(name or storage_name(storage)):
         if run.name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=run.name, storage=storage)
         study = optuna.create_study(

@@ -63,7 +63,7 @@ def open_storage(storage: Storage) -> Iterator[BaseStorage]:
     InputError
         If it cannot be reached or written, is in use, or is no storage.
     """
-    with guarded(storage), ExitStack() as ownership:
+    with guarded(storage_name(storage)), ExitStack() as ownership:
         path = storage_path(storage)
         if path is not None:
             ownership.enter_context(_owned(path))
@@ -84,7 +84,7 @@ def connect(storage: Storage) -> BaseStorage:
     """
     if isinstance(storage, BaseStorage):
         return storage
-    with guarded(storage):
+    with guarded(storage_name(storage)):
         path = storage_path(storage)
         if path is None:
             return optuna.storages.get_storage(os.fspath(storage))
@@ -193,8 +193,13 @@ def _cut_torn_line(path: Path) -> None:
 
 
 @contextmanager
-def guarded(storage: Storage) -> Iterator[None]:
+def guarded(name: str) -> Iterator[None]:
     """Turn what Optuna and databases raise into one line, and keep Optuna quiet.
+
+    Parameters
+    ----------
+    name : str
+        How messages call the storage; see `storage_name`.
 
     Raises
     ------
@@ -211,19 +216,19 @@ def guarded(storage: Storage) -> Iterator[None]:
         # SQLAlchemy's own text goes on with the statement and a link.
         original = getattr(cause, "orig", None) or getattr(cause.__cause__, "orig", None) or cause
         reason = getattr(original, "strerror", None) or str(original)
-        raise _unusable(storage, "cannot be used", reason) from cause
+        raise _unusable(name, "cannot be used", reason) from cause
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as cause:
         if not _raised_by_optuna(cause):
             raise
         reason = f"{type(cause).__name__}: {cause}"
-        raise _unusable(storage, "is not a storage, or a damaged one", reason) from cause
+        raise _unusable(name, "is not a storage, or a damaged one", reason) from cause
     finally:
         optuna.logging.set_verbosity(before)
 
 
-def _unusable(storage: Storage, what: str, reason: str) -> InputError:
+def _unusable(name: str, what: str, reason: str) -> InputError:
     text = " ".join(reason.split())[:300]
-    return InputError(f"{storage_name(storage)} {what}: {text}", key="storage")
+    return InputError(f"{name} {what}: {text}", key="storage")
 
 
 def _raised_by_optuna(cause: BaseException) -> bool:
