@@ -11,14 +11,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from test_cli import Outcome
 
 import toolkit
 from toolkit.cli import main
 from toolkit.cli_compare import default_strategies
 from toolkit.cli_input import read_problem
-from toolkit.search import STRATEGIES, Entry
-
-from .test_cli import Outcome
+from toolkit.search import STRATEGIES, Entry, Evaluator
 
 ROOT = Path(toolkit.__file__).parent.parent
 SMALL = ("--strategies", "greedy,random", "--evaluations", "100", "--seeds", "2")
@@ -133,7 +132,21 @@ def test_another_budget_needs_another_storage(run: Any, tmp_path: Path) -> None:
     assert (tmp_path / "comparison.journal").read_bytes() == before
 
 
-def test_interruption_says_what_is_kept(tmp_path: Path) -> None:
+def interrupted(evaluator: Evaluator, seed: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_interruption_says_what_is_kept(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STRATEGIES, "odd", Entry(f"{__name__}:interrupted", "Odd."))
+    outcome = run("eyeriss", "64", "8", "4", *SMALL, "--strategies", "random,odd")
+    assert (outcome.status, outcome.out) == (130, "")
+    assert outcome.err.splitlines()[-2:] == [
+        "toolkit: 2 of 4 runs are kept in comparison.journal; the same command goes on",
+        "toolkit: interrupted",
+    ]
+
+
+def test_interruption_of_a_process(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "toolkit", "compare", "eyeriss", "64", "64", "64"]
         + ["--strategies", "random,greedy,anneal", "--seconds", "60"],

@@ -87,7 +87,7 @@ def compare(
         `toolkit.study.storage.open_storage`). Runs that it holds already are read back, not
         done again, so that a killed comparison continues. By default nothing is recorded.
     jobs : int
-        Processes; results under a budget of evaluations do not depend on it.
+        Processes; results under a budget of evaluations alone do not depend on it.
     on_run : callable, optional
         Called with the `Progress` after each run, in the order they end.
 
