@@ -77,6 +77,14 @@ _HOMES = {
         "workload_names",
         "workload_to_yaml",
     ),
+    "toolkit.workload.network": (
+        "Layer",
+        "LayerGraph",
+        "TensorInfo",
+        "WorkloadUse",
+        "load_network",
+        "operator_table",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 # The package of strategies can itself be called: `toolkit.search(problem)`.
@@ -99,6 +107,8 @@ __all__ = [
     "FactorConstraint",
     "Fanout",
     "InputError",
+    "Layer",
+    "LayerGraph",
     "LevelMapping",
     "MapSpace",
     "Mapping",
@@ -107,10 +117,12 @@ __all__ = [
     "Problem",
     "SearchResult",
     "Tensor",
+    "TensorInfo",
     "Term",
     "ToolkitError",
     "TracePoint",
     "Workload",
+    "WorkloadUse",
     "__version__",
     "arch_names",
     "arch_to_yaml",
@@ -126,11 +138,13 @@ __all__ = [
     "grouped_conv2d",
     "latency_correction",
     "load_arch",
+    "load_network",
     "load_template",
     "load_workload",
     "make_problem",
     "mapping_from_text",
     "mapping_to_text",
+    "operator_table",
     "read_mapping",
     "render",
     "sample",
@@ -195,6 +209,14 @@ if TYPE_CHECKING:
         transposed_conv2d,
         workload_names,
         workload_to_yaml,
+    )
+    from toolkit.workload.network import (
+        Layer,
+        LayerGraph,
+        TensorInfo,
+        WorkloadUse,
+        load_network,
+        operator_table,
     )
 
 

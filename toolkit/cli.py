@@ -10,13 +10,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 import toolkit
+from toolkit.cli_compare import compare_strategies
+from toolkit.cli_names import list_names, show_definition
 from toolkit.cli_options import (
     Arch,
     AsJson,
@@ -41,22 +42,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class ListKind(StrEnum):
-    """What `toolkit list` can list."""
-
-    archs = "archs"
-    workloads = "workloads"
-    strategies = "strategies"
-    conventions = "conventions"
-
-
-class ShowKind(StrEnum):
-    """What `toolkit show` can show."""
-
-    arch = "arch"
-    workload = "workload"
 
 
 def _print_version(wanted: bool) -> None:
@@ -274,47 +259,26 @@ def measure_space(
         print_report(space_report(problem, size))
 
 
-@app.command(
+app.command(
+    "compare",
+    help="Run strategies side by side: every one on every workload under every seed.",
+    epilog="Examples:\n\n"
+    "toolkit compare eyeriss bert-large/KQV\n\n"
+    "toolkit compare simba bert-large/KQV bert-large/FF1 --strategies greedy,anneal "
+    "--evaluations 20000 --seeds 5 --jobs 2 --out results",
+)(compare_strategies)
+app.command(
     "list",
     help="List what has a name.",
     epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
-)
-def list_names(
-    kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: AsJson = False
-) -> None:
-    """Look up, print."""
-    from toolkit.cli_listing import listing, listing_text
-    from toolkit.cli_output import print_json, print_text
-
-    entries = listing(kind.value)
-    if json:
-        print_json({kind.value: entries})
-    else:
-        print_text(listing_text(kind.value, entries))
-
-
-@app.command(
+)(list_names)
+app.command(
     "show",
     help="Print an architecture or a workload as YAML, ready to be copied and changed.",
     epilog="Examples:\n\n"
     "toolkit show arch eyeriss > mine.yaml\n\n"
     "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
-)
-def show_definition(
-    kind: Annotated[ShowKind, typer.Argument(help="What to show.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")],
-    json: AsJson = False,
-) -> None:
-    """Load, print."""
-    from toolkit.cli_listing import definition
-    from toolkit.cli_output import print_json, print_text
-    from toolkit.yaml_files import parse_yaml
-
-    text = definition(kind.value, name)
-    if json:
-        print_json({kind.value: parse_yaml(text.encode(), source=name)})
-    else:
-        print_text(text)
+)(show_definition)
 
 
 def _evaluate(mapping: toolkit.Mapping, problem: toolkit.Problem) -> toolkit.Evaluation:
@@ -381,8 +345,13 @@ _OPTIONS = {
     "conventions": "--conventions",
     "latency_correction": "--latency-correction",
     "format": "--format",
+    "jobs": "--jobs",
     "objective": "--objective",
+    "problems": "WORKLOAD",
     "pad": "--pad",
+    "seeds": "--seeds",
+    "storage": "--storage",
+    "strategies": "--strategies",
     "strategy": "--strategy",
 }
 

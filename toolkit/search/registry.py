@@ -68,6 +68,52 @@ STRATEGIES: dict[str, Entry] = {
         "toolkit.search.anneal:anneal",
         "Simulated annealing over the same moves, several chains side by side.",
     ),
+    "exact": Entry(
+        "toolkit.search.exact:exact",
+        "Proves the optimum, or a bound at a time limit: shortest paths over tiles, pruned.",
+        fronts=True,
+    ),
+    "exhaustive": Entry(
+        "toolkit.search.exhaustive:exhaustive",
+        "Costs every mapping of a small space, one loop order per reuse class.",
+        fronts=True,
+    ),
+    "evolution": Entry(
+        "toolkit.search.evolution:evolution",
+        "A population under moves and crossover, evaluated as whole batches.",
+        fronts=True,
+    ),
+    "scipy": Entry(
+        "toolkit.search.scipy_search:scipy_search",
+        "SciPy's basin hopping around FactorFlow's steepest descent.",
+    ),
+    "dual_annealing": Entry(
+        "toolkit.search.scipy_annealing:annealing_search",
+        "SciPy's dual annealing on a relaxed encoding.",
+    ),
+    "differential_evolution": Entry(
+        "toolkit.search.scipy_evolution:evolution_search",
+        "SciPy's differential evolution on a relaxed encoding.",
+    ),
+    "gradient": Entry(
+        "toolkit.search.gradient:gradient",
+        "DOSA's path: gradient descent over real-valued tilings by torch, rounded and polished.",
+        extra="torch",
+    ),
+    "tpe": Entry(
+        "toolkit.search.tpe:tpe",
+        "Optuna's tree-structured Parzen estimator.",
+        fronts=True,
+    ),
+    "nsga2": Entry(
+        "toolkit.search.nsga2:nsga2",
+        "Optuna's NSGA-II.",
+        fronts=True,
+    ),
+    "qmc": Entry(
+        "toolkit.search.qmc:qmc",
+        "Optuna's quasi-Monte Carlo sequence: covers the space evenly.",
+    ),
     "random": Entry(
         "toolkit.search.random:random_search",
         "Draws valid mappings at random: the baseline.",

@@ -1,0 +1,77 @@
+"""Which strategy to trust, for which problem? All of them side by side on one budget.
+
+Searches workloads on architectures by several strategies and seeds, prints a table per problem,
+ranks over all of them and whether chance explains those, and records every run in an Optuna
+storage. Started again with the same folder it continues where it was.
+
+    python studies/compare_strategies.py [--evaluations N] [--seeds K] [--jobs J] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import toolkit
+from toolkit.study.comparison import Progress, compare
+from toolkit.study.statistics import rank_table, significance
+from toolkit.study.tables import make_folder, run_table, summary_table, write_tables
+
+PROBLEMS = {
+    "eyeriss": ("bert-large/KQV", "bert-large/FF1"),
+    "simba": ("bert-large/KQV", "bert-large/FF1"),
+    "gemmini": ("bert-large/KQV", "bert-large/FF1"),
+    "eyeriss-conv": ("resnet18/L1",),
+    "simba-conv": ("resnet18/L6",),
+}
+SHOWN = ["strategy", "gap_best", "gap_median", "gap_worst", "evaluations_to_1_percent", "seconds"]
+
+
+def show(progress: Progress) -> None:
+    print(f"\r{progress.done} of {progress.total} runs", end="", file=sys.stderr, flush=True)
+
+
+def report(given: argparse.Namespace) -> None:
+    problems = [
+        toolkit.make_problem(toolkit.load_arch(arch), toolkit.load_workload(name))
+        for arch, names in PROBLEMS.items()
+        for name in names
+    ]
+    comparison = compare(
+        problems,
+        given.strategies.split(","),
+        toolkit.Budget(given.evaluations, given.seconds),
+        given.seeds,
+        storage=None if given.out is None else make_folder(given.out) / "comparison.journal",
+        jobs=given.jobs,
+        on_run=show,
+    )
+    summary, ranks, test = (f(comparison) for f in (summary_table, rank_table, significance))
+    for name, rows in summary.groupby("problem", sort=False):
+        print(f"\n{name}\n{rows[SHOWN].round(4).to_string(index=False)}")
+    print(f"\nRanks over {test.problems} problems\n{ranks.round(4).to_string(index=False)}")
+    print(f"\nPairs\n{test.pairs.round(4).to_string(index=False)}\n{test.note}")
+    if given.out is not None:
+        tables = {"runs": run_table(comparison), "summary": summary, "ranks": ranks}
+        write_tables({**tables, "pairs": test.pairs}, given.out)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--strategies", default="greedy,anneal,random")
+    parser.add_argument("--evaluations", type=int, default=20_000, help="of each run")
+    parser.add_argument("--seconds", type=float, help="of each run")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="folder for tables and the storage")
+    try:
+        report(parser.parse_args())
+    except toolkit.ToolkitError as error:
+        print(f"compare_strategies: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

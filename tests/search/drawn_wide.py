@@ -1,0 +1,159 @@
+"""Small random problems with everything switched on that the model knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from search.drawn import ROLES, Dice
+
+from toolkit.arch import Architecture, Compute, Fanout, Level, Memory
+from toolkit.arch.levels import FactorConstraint
+from toolkit.errors import ToolkitError
+from toolkit.model import EXACT, FACTORFLOW, Conventions
+from toolkit.search import Problem, make_problem
+from toolkit.workload import (
+    Workload,
+    batched_gemm,
+    conv1d,
+    conv2d,
+    depthwise_conv2d,
+    gemm,
+    transposed_conv2d,
+)
+
+OBJECTIVES = ("edp", "energy", "latency", "edp_per_utilization", "energy*latency^2")
+
+
+def draw_wide(seed: int) -> Problem | None:
+    """Draw a problem; None if constraints and capacities leave nothing."""
+    dice = Dice(seed)
+    workload = _workload(dice)
+    arch = _architecture(dice, workload)
+    try:
+        problem = make_problem(
+            arch,
+            workload,
+            objective=OBJECTIVES[seed % 5],
+            conventions=_conventions(dice, seed),
+            bias_read=dice.chance(0.3),
+        )
+        return problem if problem.plan.tensors else None
+    except ToolkitError:
+        return None
+
+
+def _conventions(dice: Dice, seed: int) -> Conventions:
+    base = (EXACT, FACTORFLOW)[seed // 5 % 2]
+    if dice.chance(0.2):
+        base = base.with_settings(
+            free_drains=dice.chance(0.5), overestimate_windows=dice.chance(0.5)
+        )
+    if dice.chance(0.15):
+        base = replace(base, single_reuse=True)
+    if dice.chance(0.15):
+        base = replace(base, reduction_for_writes=not base.reduction_for_writes)
+    if dice.chance(0.1):
+        base = replace(base, shared_ports=True)
+    if dice.chance(0.1):
+        base = replace(base, leakage_until_end=not base.leakage_until_end)
+    if dice.chance(0.1):
+        base = replace(base, pairwise_windows=not base.pairwise_windows)
+    return base
+
+
+def _workload(dice: Dice) -> Workload:
+    kind = dice.one_of(0, 1, 2, 3, 4, 5)
+    small = (1, 2, 2, 3, 4)
+    if kind == 0:
+        return gemm(dice.one_of(1, 2, 4, 6, 8), dice.one_of(2, 3, 4), dice.one_of(1, 2, 4, 7))
+    if kind == 1:
+        return conv1d(
+            dice.one_of(1, 2, 4),
+            dice.one_of(1, 2, 3),
+            dice.one_of(2, 4, 6),
+            dice.one_of(2, 3, 4),
+            stride=dice.one_of(1, 2, 3),
+            dilation=dice.one_of(1, 2, 3),
+        )
+    if kind == 2:
+        return conv2d(
+            dice.one_of(1, 2),
+            dice.one_of(1, 2),
+            dice.one_of(*small),
+            dice.one_of(1, 2, 4),
+            dice.one_of(1, 2, 3),
+            dice.one_of(1, 2),
+            stride=dice.one_of(1, 2),
+            dilation=dice.one_of(1, 2, 3),
+        )
+    if kind == 3:
+        return batched_gemm(dice.one_of(1, 2), dice.one_of(2, 4), dice.one_of(2, 3), 2)
+    if kind == 4:
+        return depthwise_conv2d(dice.one_of(1, 2), dice.one_of(2, 4), 2, dice.one_of(2, 3), 1)
+    return transposed_conv2d(dice.one_of(1, 2), 2, dice.one_of(2, 3), 2, 2, 1, stride=2)
+
+
+def _architecture(dice: Dice, workload: Workload) -> Architecture:
+    dimensions = workload.dimensions
+    levels: list[Level] = []
+    depth = dice.one_of(1, 2, 3, 3, 4)
+    for i in range(depth):
+        levels.append(_memory(dice, i, depth, workload))
+        for j in range(dice.one_of(0, 0, 1, 1, 2)):
+            levels.append(_fanout(dice, f"Fanout{i}{j}", dimensions))
+    lanes = dice.one_of(1, 1, 2, 4)
+    levels.append(
+        Compute(
+            "MAC",
+            dice.figure(0.1, 2),
+            cycles=dice.one_of(1, 1, 2),
+            mesh=lanes,
+            dimensions=dice.subset(dimensions, 0.5) if lanes > 1 else (),
+            leakage_pj_per_cycle=dice.one_of(0, 1) / 10,
+        )
+    )
+    return Architecture("drawn", tuple(levels))
+
+
+def _memory(dice: Dice, i: int, depth: int, workload: Workload) -> Memory:
+    bypasses = dice.subset(ROLES, 0.4 if i else 0.1)
+    constraints = []
+    for d in workload.dimensions:
+        if dice.chance(0.12):
+            relation = ("<=", "<=", ">=", "==")[dice.one_of(0, 1, 2, 3)]
+            constraints.append(FactorConstraint(d, relation, dice.one_of(1, 1, 2)))  # type: ignore[arg-type]
+    order: tuple[str, ...] = ()
+    if dice.chance(0.2):
+        names = list(workload.dimensions)
+        dice.rng.shuffle(names)
+        order = tuple(n if dice.chance(0.5) else "_" for n in names)
+        if dice.chance(0.5):
+            order = tuple(n for n in order if n != "_")
+    memory = Memory(
+        f"Memory{i}",
+        dice.one_of(3, 4, 8, 12, 16, 24, 32, 64, 128) if i else None,
+        dice.figure(1, 100) / 4**i,
+        dice.figure(1, 100) / 4**i,
+        dice.figure(0.1, 8) * 4**i,
+        dice.figure(0.1, 8) * 4**i,
+        leakage_pj_per_cycle=dice.one_of(0, 0, 1, 10) / 10,
+        multiple_buffering=dice.one_of(1, 1, 2),
+        multiple_reuses=dice.chance(0.6),
+        constraints=tuple(constraints),
+        loop_order=order,
+    )
+    return replace(memory, bypasses=bypasses if len(bypasses) < len(ROLES) else ())
+
+
+def _fanout(dice: Dice, name: str, dimensions: tuple[str, ...]) -> Fanout:
+    return Fanout(
+        name,
+        dice.one_of(2, 2, 3, 4),
+        dice.subset(dimensions, 0.5),
+        multicast=dice.chance(0.7),
+        reduction=dice.chance(0.7),
+        selective_multicast=dice.chance(0.25),
+        selective_reduction=dice.chance(0.25),
+        pe_to_pe=dice.chance(0.3),
+        power_gating=dice.chance(0.3),
+    )

@@ -1,0 +1,250 @@
+"""The exact mapper against whole map spaces, and against optima known from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from search.drawn import draw_problem
+from search.drawn_wide import draw_wide
+from search.everything import best_front, best_value, order_count, tiling_count, without_ties
+from search.problems import PROBLEMS
+
+from toolkit import load_arch, load_workload
+from toolkit.arch import Architecture, Compute, Fanout, Memory
+from toolkit.errors import InputError
+from toolkit.mapping import space_size
+from toolkit.model import EXACT, FACTORFLOW, TIMELOOP
+from toolkit.search import Budget, Problem, make_problem, objective_named, search
+from toolkit.search.evaluator import Evaluator, checked_cost
+from toolkit.search.exact import Certificate, covered_tilings, exact, exact_front, prove
+from toolkit.search.exact import branch as branch_module
+from toolkit.search.exact.branch import Branch, LabelSearch
+from toolkit.search.exact.nest import Nest, decomposes
+from toolkit.search.exact.spatial import compulsory_energy_pj, spatial_choices
+from toolkit.search.exact.transfers import Spatial
+from toolkit.workload import conv1d, gemm
+
+LARGEST = 6000
+TOLERANCE = 1e-9
+J_CYCLES = 1e12
+
+
+def solve(problem: Problem, seconds: float | None = None) -> tuple[Evaluator, float, Certificate]:
+    evaluator = Evaluator(problem, Budget(seconds=seconds))
+    bound, certificate = prove(evaluator)
+    return evaluator, bound, certificate
+
+
+def is_small(problem: Problem | None, largest: int = LARGEST) -> bool:
+    if problem is None or order_count(problem) > largest:
+        return False
+    count = covered_tilings(problem)
+    return count > 0 and count * order_count(problem) <= largest
+
+
+def check_optimum(problem: Problem) -> None:
+    evaluator, bound, certificate = solve(problem)
+    assert certificate.unfinished == 0
+    assert bound == pytest.approx(best_value(problem), rel=TOLERANCE)
+    assert evaluator.best_objective == pytest.approx(bound, rel=TOLERANCE)
+    result = evaluator.result("exact", 0, bound)
+    assert result.proved
+    assert result.objective == bound
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_optimum_of_drawn_problems(seed: int) -> None:
+    problem = draw_problem(seed)
+    if problem is not None and is_small(problem):
+        check_optimum(problem)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_optimum_with_everything_switched_on(seed: int) -> None:
+    problem = draw_wide(seed)
+    if problem is not None and is_small(problem):
+        check_optimum(problem)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_front_of_drawn_problems(seed: int) -> None:
+    drawn = draw_wide(seed)
+    if drawn is None or not is_small(drawn, 2000):
+        return
+    problem = replace(drawn, objective=objective_named("energy,latency"))
+    found = exact_front(Evaluator(problem, Budget()))
+    assert found is not None
+    costs = without_ties(np.array([point[:2] for point in found]))
+    np.testing.assert_allclose(costs, best_front(problem), rtol=TOLERANCE)
+
+
+@cache
+def wide_problems() -> tuple[Problem, ...]:
+    drawn = [draw_wide(seed) for seed in range(120)]
+    return tuple(p for p in drawn if p is not None and order_count(p) < 10**6)
+
+
+def test_drawn_problems_are_of_every_kind() -> None:
+    chosen = [p for p in wide_problems() if is_small(p)]
+    assert len(chosen) >= 20
+    assert {p.objective.name for p in chosen} >= {"edp", "energy", "latency"}
+    assert {p.conventions.name for p in chosen} == {"exact", "factorflow"}
+    assert len({p.workload.kernel for p in chosen}) >= 3
+    certificates = [solve(p)[2] for p in chosen]
+    assert any(c.by_labels for c in certificates)
+    assert any(c.by_compulsory_traffic for c in certificates)
+    assert any(c.undercut for c in certificates)
+
+
+def test_every_mapping_is_covered() -> None:
+    for problem in wide_problems()[:40]:
+        assert covered_tilings(problem) == tiling_count(problem)
+
+
+def test_compulsory_energy_is_a_bound() -> None:
+    looked_at = 0
+    for problem in wide_problems():
+        if not decomposes(problem):
+            continue
+        evaluator = Evaluator(problem, Budget())
+        for factors in spatial_choices(problem.space)[:20]:
+            spatial = Spatial(problem.plan, factors)
+            nest = Nest(problem, evaluator.kernel, evaluator.scratch, spatial)
+            if not nest.steps:
+                continue
+            branch = Branch(nest, problem.objective.powers)
+            compulsory = branch.energy_pj
+            branch.energy_pj = -math.inf
+            if branch.solve_energy() is not None:
+                assert compulsory <= branch.energy_pj * (1 + TOLERANCE)
+                assert compulsory_energy_pj(nest) <= branch.energy_pj * (1 + TOLERANCE)
+                looked_at += 1
+    assert looked_at > 100
+
+
+def test_lower_bounds_of_loops_that_only_count() -> None:
+    """Found by drawing 20,000 problems: a loop not placed yet counts once, whatever its bound."""
+    problem = draw_wide(11065)
+    assert problem is not None
+    check_optimum(problem)
+
+
+def test_costs_along_paths_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(branch_module, "MOST_COMPARISONS", 0)  # Nothing is undercut.
+    compared = 0
+    for problem in wide_problems():
+        if not decomposes(problem) or not is_small(problem):
+            continue
+        evaluator = Evaluator(problem, Budget())
+        for factors in spatial_choices(problem.space):
+            spatial = Spatial(problem.plan, factors)
+            nest = Nest(problem, evaluator.kernel, evaluator.scratch, spatial)
+            if not nest.steps or nest.stalls_leak:
+                continue
+            branch = Branch(nest, (1.0, 1.0, 0.0))
+            ends = LabelSearch(branch).run(branch.goal(math.inf), lambda: False)
+            assert ends is not None
+            predicted = branch.values(ends.costs)
+            for value, path in list(zip(predicted, ends.paths, strict=True))[:100]:
+                energy, latency, _ = checked_cost(problem, *branch.mapping(path))
+                assert value == pytest.approx(energy * latency, rel=TOLERANCE)
+                compared += 1
+    assert compared > 1000
+
+
+@pytest.mark.parametrize("name", [n for n in PROBLEMS if n not in ("simba", "grouped")])
+def test_nothing_beats_it_on_odd_problems(name: str) -> None:
+    problem = PROBLEMS[name]()
+    evaluator, bound, certificate = solve(problem)
+    assert certificate.unfinished == 0
+    assert evaluator.result("exact", 0, bound).proved
+    other = search(problem, "greedy", budget=Budget(evaluations=20_000))
+    assert other.objective >= bound * (1 - TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("arch", "workload", "edp_j_cycles"),
+    [
+        ("eyeriss", "bert-large/KQV", 10849959.632270314),
+        ("eyeriss", "bert-large/KTQ", 122704.7060114296),
+        ("eyeriss", "bert-large/VScores", 126779.49610396747),
+        ("eyeriss", "bert-large/Out", 1834620.1212028505),
+        ("eyeriss", "maestro-blas/MB2", 7296551.972280583),
+        ("eyeriss", "maestro-blas/MB3", 0.38960520757247996),
+        ("gemmini", "bert-large/KQV", 908546.0898),
+    ],
+)
+def test_optima_known_from_enumeration(arch: str, workload: str, edp_j_cycles: float) -> None:
+    problem = make_problem(load_arch(arch), load_workload(workload), conventions=FACTORFLOW)
+    evaluator, bound, certificate = solve(problem)
+    assert certificate.unfinished == 0
+    assert bound / J_CYCLES == pytest.approx(edp_j_cycles, rel=1e-9)
+
+
+def test_branches_are_all_accounted_for() -> None:
+    problem = make_problem(load_arch("eyeriss"), gemm(24, 20, 12), conventions=FACTORFLOW)
+    certificate = solve(problem)[2]
+    assert certificate.spatial_choices == sum(
+        (
+            certificate.empty,
+            certificate.by_compulsory_traffic,
+            certificate.by_least_energy,
+            certificate.by_least_latency,
+            certificate.by_labels,
+            certificate.unfinished,
+        )
+    )
+    assert covered_tilings(problem) == space_size(problem.space).tilings
+
+
+def test_a_limit_leaves_a_valid_bound() -> None:
+    problem = make_problem(load_arch("simba"), gemm(32, 64, 48), conventions=EXACT)
+    optimum = solve(problem)[1]
+    evaluator = Evaluator(problem, Budget(evaluations=2))
+    bound, certificate = prove(evaluator)
+    assert certificate.unfinished > 0
+    assert 0 < bound < optimum
+    assert evaluator.best_objective >= optimum * (1 - TOLERANCE)
+    assert not evaluator.result("exact", 0, bound * (1 - 1e-6)).proved
+
+
+SELECTIVE = Architecture(
+    "selective",
+    (
+        Memory("DRAM", None, 50, 50, 4, 4),
+        Fanout("PEs", 2, ("P", "R"), selective_multicast=True),
+        Memory("Weights", 8, 2, 2, 4, 4, bypasses=("input",)),
+        Memory("Register", 6, 1, 1, 4, 4),
+        Compute("MAC", 0.5),
+    ),
+)
+"""Instances share overlapping windows across a memory whose loops move these windows."""
+
+
+def test_enumerates_where_words_do_not_decompose() -> None:
+    problem = make_problem(SELECTIVE, conv1d(1, 1, 4, 2))
+    assert not decomposes(problem)
+    evaluator, bound, certificate = solve(problem)
+    assert certificate.enumerated == evaluator.evaluations > 0
+    check_optimum(problem)
+    limited = Evaluator(problem, Budget(evaluations=1))
+    bound, certificate = prove(limited)
+    assert certificate.unfinished == 1
+    assert 0 < bound <= best_value(problem)
+
+
+def test_refuses_what_it_cannot_prove() -> None:
+    with pytest.raises(InputError, match="timeloop"):
+        solve(make_problem(load_arch("gemmini"), gemm(16, 16, 16), conventions=TIMELOOP))
+    function = make_problem(load_arch("gemmini"), gemm(16, 16, 16), objective=lambda e, t, u: e)
+    with pytest.raises(InputError, match="Python function"):
+        exact(Evaluator(function, Budget()), 0)

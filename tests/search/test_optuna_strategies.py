@@ -1,0 +1,166 @@
+"""What Optuna's strategies promise beyond the contract of all strategies."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import numpy as np
+import optuna
+import pytest
+from search.problems import PROBLEMS
+
+from toolkit.arch import load_arch
+from toolkit.errors import InputError
+from toolkit.mapping import MapSpace
+from toolkit.mapping.mapping import to_arrays
+from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search.evaluator import Evaluator
+from toolkit.search.front import nondominated
+from toolkit.search.nsga2 import nsga2, nsga2_sampler
+from toolkit.search.optuna_driver import Coding, drive, make_coding
+from toolkit.search.optuna_encoding import OrderClasses, PrimeLevels
+from toolkit.search.qmc import qmc
+from toolkit.search.registry import Strategy
+from toolkit.search.tpe import tpe, tpe_sampler
+from toolkit.workload import gemm
+
+GUIDED: dict[str, Strategy] = {"tpe": tpe, "nsga2": nsga2}
+ALL: dict[str, Strategy] = GUIDED | {"qmc": qmc}
+
+each = pytest.mark.parametrize("name", ALL)
+each_guided = pytest.mark.parametrize("name", GUIDED)
+
+
+@cache
+def problem(name: str, objective: str = "edp") -> Problem:
+    asked = PROBLEMS[name]()
+    return make_problem(
+        asked.arch, asked.workload, objective=objective, conventions=asked.conventions
+    )
+
+
+def run(name: str, asked: Problem, evaluations: int, seed: int = 0) -> Evaluator:
+    evaluator = Evaluator(asked, Budget(evaluations=evaluations))
+    ALL[name](evaluator, seed)
+    return evaluator
+
+
+@each
+@pytest.mark.parametrize("where", ["simba", "lower_bounds", "lanes", "large_prime"])
+def test_every_trial_is_valid(name: str, where: str) -> None:
+    evaluator = run(name, problem(where), 70)
+    assert evaluator.evaluations == 70
+    assert evaluator.invalid == 0
+
+
+@each_guided
+def test_better_than_random(name: str) -> None:
+    asked = make_problem(load_arch("simba"), gemm(256, 192, 512))
+    budget = Budget(evaluations=200)
+    drawn = [search(asked, "random", budget=budget, seed=s).objective for s in range(5)]
+    assert run(name, asked, 200).best_objective < min(drawn)
+
+
+@each
+def test_a_limit_is_asked_for(name: str) -> None:
+    with pytest.raises(InputError, match=name) as caught:
+        ALL[name](Evaluator(problem("eyeriss"), Budget()), 0)
+    assert caught.value.key == "budget"
+
+
+@each
+@pytest.mark.parametrize("where", ["only_one", "one_dimension", "ones"])
+def test_small_spaces(name: str, where: str) -> None:
+    assert run(name, problem(where), 60).best is not None
+
+
+@each
+def test_seconds_end_the_search(name: str) -> None:
+    evaluator = Evaluator(problem("simba"), Budget(seconds=0.2))
+    ALL[name](evaluator, 0)
+    assert evaluator.seconds < 5
+    assert evaluator.best is not None
+
+
+@each
+def test_no_setting_of_optuna_changes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = optuna.logging.get_verbosity(), list(warnings.filters)
+    run(name, problem("eyeriss"), 60)
+    assert (optuna.logging.get_verbosity(), list(warnings.filters)) == before
+    assert capsys.readouterr() == ("", "")
+
+
+@each
+def test_warm_starts_come_first(name: str) -> None:
+    asked = problem("strided")
+    good = search(asked, "greedy", budget=Budget(evaluations=3000)).mapping
+    factors, order = to_arrays(good, asked.arch, asked.workload)
+    evaluator = Evaluator(asked, Budget(evaluations=1), warm_starts=[(factors, order)])
+    ALL[name](evaluator, 0)
+    assert evaluator.best is not None
+    np.testing.assert_array_equal(evaluator.best[0], factors)
+    assert evaluator.best_objective == pytest.approx(
+        search(asked, "greedy", budget=Budget(evaluations=3000)).objective, rel=1e-12
+    )
+
+
+@each_guided
+def test_fronts(name: str) -> None:
+    asked = problem("eyeriss", "energy,latency")
+    evaluator = run(name, asked, 120)
+    assert evaluator.front is not None
+    costs = evaluator.front.costs
+    assert len(costs) > 1
+    assert len(nondominated(costs)) == len(costs)
+
+
+@each
+def test_functions_may_be_negative_or_infinite(name: str) -> None:
+    asked = PROBLEMS["eyeriss"]()
+
+    def saved(energy: np.ndarray, latency: np.ndarray, _: np.ndarray) -> np.ndarray:
+        return np.where(latency > np.median(latency), np.inf, energy - 1e12)
+
+    spoilt = make_problem(asked.arch, asked.workload, objective=saved)
+    evaluator = run(name, spoilt, 120)
+    assert evaluator.evaluations == 120
+    assert -1e12 < evaluator.best_objective < 0
+
+
+def without_repair(space: MapSpace) -> Coding:
+    return Coding(space, PrimeLevels(space), OrderClasses(space), None)
+
+
+@each_guided
+def test_invalid_trials_are_told_as_constraints(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = []
+    create = optuna.create_study
+    monkeypatch.setattr(
+        optuna, "create_study", lambda **given: studies.append(create(**given)) or studies[-1]
+    )
+    asked = problem("simba")
+    evaluator = Evaluator(asked, Budget(evaluations=120))
+    sampler = tpe_sampler if name == "tpe" else nsga2_sampler
+    drive(evaluator, sampler, 0, without_repair(asked.space), batch=10)
+    assert 0 < evaluator.invalid < 120
+    trials = studies[0].get_trials()
+    broken = [t for t in trials if any(excess > 0 for excess in t.constraints.values())]
+    assert len(broken) == evaluator.invalid
+    assert all(np.isfinite(t.values).all() for t in trials)
+
+
+def test_a_new_study_remembers_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = []
+    create = optuna.create_study
+    monkeypatch.setattr(
+        optuna, "create_study", lambda **given: studies.append(create(**given)) or studies[-1]
+    )
+    evaluator = Evaluator(problem("simba"), Budget(evaluations=70))
+    coding = make_coding(evaluator)
+    drive(evaluator, tpe_sampler, 0, coding, coding.starts(10, (), 0), memory=(40, 15))
+    assert [len(study.trials) for study in studies] == [40, 40, 15 + 5]
+    assert evaluator.evaluations == 70
+    assert studies[1].trials[0].value == pytest.approx(studies[0].best_value)

@@ -1,0 +1,264 @@
+"""SciPy's optimisers: what their vectors mean, FactorFlow's step among them, and the contract."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mapping.spaces import arch, fanout, memory
+from scipy.optimize import minimize
+from search.brute import objectives, optimum
+from search.drawn import draw_problem
+from search.problems import NOTHING_FITS, PROBLEMS
+from search.test_contract import check_trace, check_validity_and_costs, improvements
+
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping import neighbours, order_classes, sample, space_size
+from toolkit.search import Budget, Evaluator, Problem, SearchResult, make_problem
+from toolkit.search.exponents import exponent_vectors
+from toolkit.search.landscape import BudgetSpentError, Landscape, log_scale
+from toolkit.search.relaxed import relax
+from toolkit.search.scipy_annealing import annealing_search
+from toolkit.search.scipy_evolution import evolution_search
+from toolkit.search.scipy_search import GreedyStep, Kick, scipy_search
+from toolkit.workload import gemm
+
+STRATEGIES = {
+    "scipy": scipy_search,
+    "dual_annealing": annealing_search,
+    "differential_evolution": evolution_search,
+}
+
+each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
+each_problem = pytest.mark.parametrize("name", PROBLEMS)
+few = settings(derandomize=True, deadline=None, max_examples=25)
+
+
+def run(strategy: str, problem: Problem, budget: Budget | None, seed: int = 0) -> SearchResult:
+    evaluator = Evaluator(problem, budget or Budget())
+    return evaluator.result(strategy, seed, STRATEGIES[strategy](evaluator, seed))
+
+
+# Exponents
+
+
+@each_problem
+def test_vectors_and_mappings_are_the_same(name: str) -> None:
+    problem = PROBLEMS[name]()
+    space = problem.space
+    factors, order = sample(space, 20, np.random.default_rng(0))
+    vectors = exponent_vectors(space, list(zip(factors, order, strict=True)))
+    rows = np.array([vectors.encode(f, o) for f, o in zip(factors, order, strict=True)])
+    again, orders = vectors.decode(rows + 0.3)
+    np.testing.assert_array_equal(again, factors)
+    np.testing.assert_array_equal(orders[:, space.memory_levels], order[:, space.memory_levels])
+
+
+@each_problem
+def test_moves_lead_to_the_neighbours(name: str) -> None:
+    space = PROBLEMS[name]().space
+    vectors = exponent_vectors(space)
+    factors, order = sample(space, 1, np.random.default_rng(1))
+    near, _ = vectors.decode(vectors.neighbours(vectors.encode(factors[0], order[0])))
+    expected = neighbours(space, factors[0])
+    assert sorted(near.tolist()) == sorted(expected.tolist())
+
+
+def test_reorderings_try_every_other_order() -> None:
+    space = make_problem(arch(memory("DRAM"), memory("Reg", 8)), gemm(4, 2, 2)).space
+    vectors = exponent_vectors(space)
+    start = vectors.encode(np.array([[4, 2, 2], [1, 1, 1], [1, 1, 1]]), np.tile([2, 1, 0], (3, 1)))
+    assert vectors.decode(start[None])[1][0, 0].tolist() in vectors.orders[0].tolist()
+    assert len(vectors.reorderings(start, 0)) == 2
+    assert len(vectors.reorderings(start, 1)) == 0
+
+
+# FactorFlow's greedy step
+
+
+def test_greedy_step_is_a_minimiser_that_ends_where_nothing_helps() -> None:
+    problem = PROBLEMS["eyeriss"]()
+    space = problem.space
+    factors, order = sample(space, 1, np.random.default_rng(0))
+    vectors = exponent_vectors(space, [(factors[0], order[0])])
+    landscape = Landscape(Evaluator(problem, Budget()), vectors)
+    start = vectors.encode(factors[0], order[0])
+    found = minimize(landscape.value, start, method=GreedyStep(landscape, vectors))
+    assert found.success
+    assert found.nit > 0
+    assert found.fun < landscape.value(start)
+    reached, orders = (rows[0] for rows in vectors.decode(found.x[None]))
+    value = objectives(problem, reached[None], orders)[0]
+    assert np.log(value) == pytest.approx(found.fun, rel=1e-12)
+    around = neighbours(space, reached)
+    assert objectives(problem, around, orders).min() >= value * (1 - 1e-11)
+    for level in space.memory_levels:
+        for row in order_classes(problem.arch, int(level), problem.workload):
+            other = orders.copy()
+            other[level] = row
+            assert objectives(problem, reached[None], other)[0] >= value * (1 - 1e-11)
+
+
+def test_greedy_step_counts_every_neighbour() -> None:
+    """One dimension in two memories has no orders: the start, then its only neighbour."""
+    problem = make_problem(arch(memory("DRAM"), memory("Reg", 5)), gemm(2, 1, 1))
+    vectors = exponent_vectors(problem.space)
+    evaluator = Evaluator(problem, Budget())
+    landscape = Landscape(evaluator, vectors)
+    start = vectors.encode(np.array([[2, 1, 1], [1, 1, 1], [1, 1, 1]]), np.tile([0, 1, 2], (3, 1)))
+    found = minimize(landscape.value, start, method=GreedyStep(landscape, vectors))
+    assert found.nit <= 1
+    assert evaluator.evaluations == 2 + found.nit
+
+
+@each_problem
+def test_kicks_lead_to_valid_mappings(name: str) -> None:
+    space = PROBLEMS[name]().space
+    vectors = exponent_vectors(space)
+    factors, order = sample(space, 1, np.random.default_rng(2))
+    kick = Kick(vectors, np.random.default_rng(0))
+    x = vectors.encode(factors[0], order[0])
+    for _ in range(20):
+        x = kick(x)
+        assert space.check(*vectors.decode(x[None])).tolist() == [True]
+
+
+# The relaxed map space
+
+
+@each_problem
+def test_every_point_is_a_valid_mapping(name: str) -> None:
+    space = PROBLEMS[name]().space
+    box = relax(space)
+    points = np.random.default_rng(0).uniform(box.low, box.high, (200, len(box.low)))
+    points = np.concatenate([points, box.low[None], box.high[None]])
+    assert space.check(*box.decode(points)).all()
+
+
+@each_problem
+def test_points_and_mappings_are_the_same(name: str) -> None:
+    space = PROBLEMS[name]().space
+    box = relax(space)
+    factors, order = sample(space, 50, np.random.default_rng(0))
+    for level in space.memory_levels:
+        order[:, level] = box.orders[level, 0]
+    points = box.encode(factors, order)
+    assert ((points >= box.low) & (points <= box.high)).all()
+    again, orders = box.decode(points)
+    np.testing.assert_array_equal(again, factors)
+    np.testing.assert_array_equal(orders[:, space.memory_levels], order[:, space.memory_levels])
+
+
+@few
+@given(st.integers(0, 10_000))
+def test_points_of_drawn_problems_are_valid(seed: int) -> None:
+    problem = draw_problem(seed)
+    if problem is None:
+        return
+    box = relax(problem.space)
+    points = np.random.default_rng(seed).uniform(box.low, box.high, (50, len(box.low)))
+    assert problem.space.check(*box.decode(points)).all()
+
+
+def test_too_large_tiles_shrink_evenly() -> None:
+    """Eight of M and eight of K inside take 80 words; two of each take 8."""
+    space = make_problem(arch(memory("DRAM"), memory("Buffer", 8)), gemm(8, 8, 1)).space
+    box = relax(space)
+    wanted = np.where(box.places[:, 0] == 1, 1.0, -1.0)
+    point = np.concatenate([wanted, np.zeros(2)])
+    factors, _ = box.decode(point[None])
+    assert factors[0, :2].tolist() == [[4, 4, 1], [2, 2, 1]]
+
+
+def test_logarithms_rise_throughout() -> None:
+    values = np.array([-1e300, -2.0, 0.0, 5e-324, 1.0, 1e300, np.inf])
+    assert (np.diff(log_scale(values)) > 0).all()
+
+
+def test_spent_budgets_end_optimisers() -> None:
+    problem = PROBLEMS["lanes"]()
+    box = relax(problem.space)
+    landscape = Landscape(Evaluator(problem, Budget(evaluations=3)), box)
+    landscape.columns(np.tile(box.low[:, None], 2))
+    with pytest.raises(BudgetSpentError):
+        landscape.value(box.low)
+    assert landscape.evaluator.evaluations == 3
+
+
+# The contract
+
+
+@each_strategy
+@pytest.mark.parametrize("name", ["eyeriss", "window", "lower_bounds", "three_inputs", "ones"])
+@pytest.mark.parametrize("evaluations", [1, 7, 400])
+def test_budgets_validity_and_repetition(strategy: str, name: str, evaluations: int) -> None:
+    first = run(strategy, PROBLEMS[name](), Budget(evaluations=evaluations))
+    assert 0 < first.evaluations <= evaluations
+    check_validity_and_costs(first)
+    check_trace(first)
+    again = run(strategy, PROBLEMS[name](), Budget(evaluations=evaluations))
+    assert again.mapping == first.mapping
+    assert improvements(again) == improvements(first)
+
+
+@each_strategy
+def test_global_random_state_is_untouched(strategy: str) -> None:
+    before = str(np.random.get_state())
+    run(strategy, PROBLEMS["strided"](), Budget(evaluations=200))
+    assert str(np.random.get_state()) == before
+
+
+@each_strategy
+def test_ends_without_a_budget(strategy: str) -> None:
+    problem = PROBLEMS["only_one"]()
+    check_validity_and_costs(run(strategy, problem, None))
+
+
+@each_strategy
+def test_nothing_fits(strategy: str) -> None:
+    with pytest.raises(DoesNotFitError):
+        run(strategy, NOTHING_FITS, Budget(evaluations=5))
+
+
+@each_strategy
+def test_sets_out_from_what_is_given(strategy: str) -> None:
+    problem = PROBLEMS["simba"]()
+    factors, order = sample(problem.space, 1, np.random.default_rng(9))
+    # The relaxed map space and the first mapping of a population keep only listed orders.
+    for level in problem.space.memory_levels:
+        order[:, level] = order_classes(problem.arch, int(level), problem.workload)[-1]
+    start = (factors[0], order[0])
+    evaluator = Evaluator(problem, Budget(evaluations=1), warm_starts=[start])
+    STRATEGIES[strategy](evaluator, 0)
+    assert evaluator.best is not None
+    np.testing.assert_array_equal(evaluator.best[0], factors[0])
+    value = objectives(problem, factors, order)[0]
+    assert evaluator.best_objective == pytest.approx(value, rel=1e-12)
+
+
+def test_functions_may_be_negative() -> None:
+    def throughput(energy: np.ndarray, latency: np.ndarray, utilization: np.ndarray) -> np.ndarray:
+        return -1e6 / latency
+
+    problem = make_problem(
+        arch(memory("DRAM"), fanout("PEs", 4, "M"), memory("Reg", 9)),
+        gemm(8, 2, 2),
+        objective=throughput,
+    )
+    best = optimum(problem)
+    for strategy in STRATEGIES:
+        assert run(strategy, problem, Budget(evaluations=2000)).objective == best
+
+
+def test_basin_hopping_reaches_the_optimum_of_small_problems() -> None:
+    missed, tried = 0, 0
+    for seed in range(40):
+        problem = draw_problem(seed)
+        if problem is None or space_size(problem.space, effort=5000).mappings > 5000:
+            continue
+        tried += 1
+        reached = run("scipy", problem, Budget(evaluations=3000)).objective
+        missed += reached > optimum(problem) * (1 + 1e-9)
+    assert tried >= 10
+    assert missed == 0

@@ -1,0 +1,64 @@
+"""Proven optima by shortest paths and labels: the whole map space, without listing it.
+
+**What a cost depends on.** Fix all spatial factors (a *branch*; few hundred per problem). Then
+utilization, the cycles of the lanes, instances and copies are constants, and only the temporal
+factors and the loop orders are left. Write ``n_d`` for the temporal iterations of a dimension
+and ``tau_d`` for the part of them inside some point of the nest. A tensor that memory `c` keeps
+moves whenever a loop that indexes it advances, so all that counts is where, going outwards from
+the top of `c`, the first such loop stands:
+
+- The loops passed on the way there index nothing of the tensor, so along its dimensions ``tau``
+  still is that of the child's tile. Words are *tile x everything outside of that point*
+  (``prod n_d / tau_d``, the loop itself included) x spatial constants. That needs ``tau`` at
+  that point and nothing of what lies outside or further inside.
+- A window that slides takes that loop's dimension and iterations as well, and with single reuse
+  whether any loop was passed.
+- If no such loop comes up to the supplier, the point is the top of the supplier.
+- First visits of outputs, which are not read, are the words over the orthogonal part of
+  ``prod n_d / tau_d``: known at the same point.
+- Lanes keep nothing (``per_instance``): their words are constants of the branch. Under
+  ``sequential`` transfers they wait outside of the innermost memory like any child, with the
+  iterations of that memory counted all the same: these are part of the tensor's state. Floors
+  apply to what is inside of the point, ceilings to totals: both known there. Fills and drains
+  carried inwards are constant multiples of the words of one transfer (drains also of the
+  next outer transfer's): linear, so that every transfer is charged on its own.
+
+So the cost of a mapping is a sum over points of a walk that places loops one by one, from the
+innermost outwards: ``(memory, tau, loops placed at this memory, which tensors wait)`` is all
+that the rest of the walk depends on. Once no tensor waits, the order of a memory's other
+loops is free, and they are placed in one fixed order. Energy is one such sum, the words
+through each port of each memory are others, and latency is the maximum of the lanes' cycles and
+of every port's ``words / (instances x bandwidth)``, plus a constant for warm-up; leakage until
+the end is a multiple of latency.
+
+Where instances share overlapping windows *selectively* across a memory in between whose
+loops move these windows, words depend on two tiles at once: such problems are enumerated
+instead (`decomposes`).
+
+**Rules, and why they are safe.**
+
+1. *Compulsory traffic*: a branch's energy is at least what moving each value once takes (windows
+   overlap, but their sizes add up to at least their union), its latency the lanes' cycles.
+2. *Least energy*: shortest paths over all walks of a branch, exact. Energy and latency only
+   enter objectives with powers of at least 0, so the least energy with the lanes' cycles bounds
+   the objective; if the mapping that reaches it has no stalls it is the branch's optimum.
+3. *Least cycles of every port*, by the same shortest paths, each for itself.
+4. *Labels*: all walks with the vector (energy, ports) so far. One is left out if even with the
+   least energy and the least cycles of every port to come (each by itself) it is no better than
+   the best mapping known. Another is undercut if it has the same state at the top of a memory
+   and no cost is lower: then every completion of it is no better than the same completion of
+   the other, as all costs still to come are equal and all objectives monotone. Ports through
+   which nothing more can pass are replaced by their maximum first, unless memories leak for
+   their own busy time.
+5. *Capacities, bounds, meshes, loop orders* are checked where the numbers they need are known;
+   extents that cannot occur are never visited. Footprints grow with every extent.
+
+Every mapping that could be best is costed by the evaluator; a value below the bound derived for
+it raises an error. Values that differ by less than 1e-12 count as equal.
+"""
+
+from toolkit.search.exact.counting import covered_tilings
+from toolkit.search.exact.search import exact, exact_front, prove
+from toolkit.search.exact.strategy import Certificate
+
+__all__ = ["Certificate", "covered_tilings", "exact", "exact_front", "prove"]

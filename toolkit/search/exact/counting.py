@@ -1,0 +1,38 @@
+"""How many mappings a proof covers, counted independently of the map space's own count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.model.compiled_plan import kernel_plan, make_scratch
+from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.spatial import spatial_choices
+from toolkit.search.exact.transfers import Spatial
+from toolkit.search.problem import Problem
+
+
+def covered_tilings(problem: Problem) -> int:
+    """Count the tilings on the paths that the exact search follows, over all branches.
+
+    Equals `toolkit.mapping.space_size`'s where that is exact. Times the admissible loop orders
+    these are all mappings.
+    """
+    kernel, scratch = kernel_plan(problem.plan), make_scratch(problem.plan)
+    total = 0
+    for factors in spatial_choices(problem.space):
+        nest = Nest(problem, kernel, scratch, Spatial(problem.plan, factors))
+        total += _paths(nest) if nest.steps else 0
+    return total
+
+
+def _paths(nest: Nest) -> int:
+    """Number of ways from the bottom to the top through extents that fit."""
+    ways = np.ones((1,) * len(nest.n), dtype=object)
+    for step in reversed(nest.steps):
+        for d in range(len(nest.n)):
+            link = np.zeros((step.above[d], step.below[d]), dtype=object)
+            for b in range(step.below[d]):
+                link[step.target[d, b, : step.loops[d, b]], b] = 1
+            ways = np.moveaxis(np.tensordot(link, ways, axes=(1, d)), 0, d)
+        ways = ways * step.fits.reshape(step.above)
+    return int(ways.sum())

@@ -1,0 +1,103 @@
+"""The strategy: a proof where costs decompose, else an enumeration with a plain bound."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.orders import order_classes
+from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import enumerate_tilings
+from toolkit.search.evaluator import Evaluator
+from toolkit.search.exact.nest import decomposes
+from toolkit.search.exact.plain import plain_bound
+from toolkit.search.exact.strategy import Certificate, Prover
+
+CHUNK = 1 << 13
+"""Mappings costed at once."""
+
+
+def exact(evaluator: Evaluator, seed: int) -> float:
+    """Prove the optimum; when the budget ends before, return a bound.
+
+    Raises
+    ------
+    InputError
+        If the objective is a function, or the conventions are not covered.
+    """
+    del seed
+    return prove(evaluator)[0]
+
+
+def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
+    """Prove the optimum of the evaluator's problem, and its front if that is asked for.
+
+    Returns
+    -------
+    bound : float
+        No mapping has a lower objective value; the optimum itself if `Certificate.unfinished`
+        is 0.
+    certificate : Certificate
+        How much was covered by which rule.
+
+    Raises
+    ------
+    InputError
+        If the objective is a function, or the conventions are not covered.
+    """
+    prover = Prover(evaluator)
+    if decomposes(evaluator.problem):
+        return prover.run(), prover.certificate
+    finished = _enumerate(evaluator)
+    prover.counts["enumerated"] = evaluator.evaluations
+    prover.counts["unfinished"] = int(not finished)
+    bound = prover.best_value()
+    return bound if finished else min(bound, plain_bound(evaluator.problem)), prover.certificate
+
+
+def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntArray]] | None:
+    """All best trade-offs of energy and latency, by rising energy.
+
+    The objective must ask for them (``energy,latency``).
+
+    Returns
+    -------
+    list of (energy in pJ, latency in cycles, factors, order), or None
+        None if the budget ended before the front was complete.
+    """
+    _, certificate = prove(evaluator)
+    front = evaluator.front
+    if front is None or certificate.unfinished:
+        return None
+    rows = zip(front.costs.tolist(), front.factors, front.orders, strict=True)
+    return [(energy, latency, factors, order) for (energy, latency), factors, order in rows]
+
+
+def _enumerate(evaluator: Evaluator) -> bool:
+    """Cost one mapping per tiling and combination of reuse classes; tells if all were."""
+    space = evaluator.problem.space
+    for tilings in enumerate_tilings(space, CHUNK):
+        for chosen, orders in _with_orders(space, tilings):
+            evaluator.evaluate(chosen, orders)
+            if evaluator.exhausted:
+                return False
+    return True
+
+
+def _with_orders(space: MapSpace, tilings: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Pair tilings with one order per reuse class of the loops that iterate."""
+    levels = space.memory_levels
+    patterns, where = np.unique(tilings[:, levels] > 1, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        chosen = tilings[where.ravel() == number]
+        classes = [
+            order_classes(space.arch, int(m), space.workload, active=active.tolist())
+            for m, active in zip(levels, pattern, strict=True)
+        ]
+        for picked in itertools.product(*classes):
+            order = np.tile(np.arange(space.shape[1], dtype=np.int64), (space.shape[0], 1))
+            order[levels] = picked
+            yield chosen, np.broadcast_to(order, chosen.shape)

@@ -1,0 +1,112 @@
+"""All choices of spatial factors, and a bound of each that takes no search."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from toolkit.mapping.factors import divisors
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.space import MapSpace
+from toolkit.model.plan import TensorPlan
+from toolkit.search.exact.compiled_words import (
+    AS_HELD,
+    AS_READ,
+    AS_WRITTEN,
+    BASE_ENTER,
+    BASE_READ,
+    BASE_WRITE,
+    FIRST_VISITS,
+    TENSOR,
+)
+from toolkit.search.exact.nest import FloatArray, Nest
+from toolkit.search.exact.transfers import Account
+from toolkit.workload.distinct import distinct_values
+
+
+def spatial_choices(space: MapSpace) -> list[IntArray]:
+    """List all factors of the spatial levels within bounds and meshes.
+
+    Returns
+    -------
+    list of int64 arrays, shape (levels, dimensions)
+        Ones at memories.
+    """
+    levels = space.spatial_levels.tolist()
+    found: list[IntArray] = [np.ones(space.shape, dtype=np.int64)]
+    for d, size in enumerate(space.sizes.tolist()):
+        splits = _splits(size, [(space.lower[i, d], space.upper[i, d]) for i in levels])
+        grown = []
+        for factors, split in itertools.product(found, splits):
+            filled = factors.copy()
+            filled[levels, d] = split
+            if (filled.prod(axis=1)[levels] <= space.mesh[levels]).all():
+                grown.append(filled)
+        found = grown
+    return found
+
+
+def _splits(size: int, bounds: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """All factors within bounds whose product divides `size`."""
+    if not bounds:
+        return [()]
+    (lower, upper), rest = bounds[0], bounds[1:]
+    return [
+        (f, *inner)
+        for f in divisors(size).tolist()
+        if lower <= f <= upper
+        for inner in _splits(size // f, rest)
+    ]
+
+
+def compulsory_energy_pj(nest: Nest) -> float:
+    """Energy that no temporal loops can avoid: every transfer moves every value once.
+
+    The sizes of all tiles add up to at least that of the whole, and so do the parts that slide
+    into windows. What is left out at first visits counts as nothing, and so do tensors for
+    which that sum does not hold: windows counted with their gaps, or exchanged by divisions
+    that are rounded because fanouts split them.
+    """
+    energy = nest.constant.energy_pj
+    counted: set[int] = set()
+    fixed = set(nest.fixed_rows)
+    for r, (row, costs) in enumerate(nest.seen):
+        if r in fixed or id(costs) in counted:
+            continue
+        counted.add(id(costs))
+        tensor = nest.problem.plan.tensors[row.ints[TENSOR]]
+        if not _adds_up(nest, tensor, costs):
+            continue
+        read = row.consts[BASE_READ] * _distinct(tensor, row.ext[AS_READ] * nest.n)
+        enter = row.consts[BASE_ENTER] * _distinct(tensor, row.ext[AS_HELD] * nest.n)
+        fill, write, drain = enter, 0.0, 0.0
+        if tensor.is_output:
+            write = row.consts[BASE_WRITE] * _distinct(tensor, row.ext[AS_WRITTEN] * nest.n)
+            drain = enter
+        if row.ints[FIRST_VISITS]:
+            read = fill = 0.0
+        energy += float(costs.energy @ np.array([read, write, fill, drain]))
+    return energy
+
+
+def _adds_up(nest: Nest, tensor: TensorPlan, costs: Account) -> bool:
+    wide = [d for terms in tensor.sums if len(terms) > 1 for d, _ in terms]
+    if not wide:
+        return True
+    conventions = nest.problem.plan.conventions
+    if conventions.overestimate_windows:
+        return False
+    if conventions.transfers != "sequential" or len(costs.transfer.nest) == 1:
+        return True
+    levels = [x.level for x in costs.transfer.reading]
+    return bool((nest.spatial.factors[levels][:, wide] == 1).all())
+
+
+def _distinct(tensor: TensorPlan, extents: FloatArray) -> float:
+    """Distinct values of a tile."""
+    return math.prod(
+        float(distinct_values([extents[d : d + 1] for d, _ in terms], [c for _, c in terms])[0])
+        for terms in tensor.sums
+    )

@@ -1,0 +1,246 @@
+"""Branches in the order of their bounds, until none may hold anything better."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.errors import InputError
+from toolkit.mapping.mapping import IntArray
+from toolkit.model.compiled_plan import make_scratch
+from toolkit.search.evaluator import Evaluator, checked_cost
+from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
+from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest
+from toolkit.search.exact.spatial import spatial_choices
+from toolkit.search.exact.transfers import Spatial
+
+ROUNDING = 1e-12
+"""Relative difference below which two values count as the same."""
+DOUBT = 1e-9
+"""Relative difference of two ways to compute a cost that cannot be rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a proof looked at. Every mapping belongs to exactly one choice of spatial factors.
+
+    Parameters
+    ----------
+    spatial_choices : int
+        All of them: the sum of the next six.
+    empty : int
+        Hold no valid mapping.
+    by_compulsory_traffic, by_least_energy, by_least_latency : int
+        Cannot be better: if every transfer moved each value once; by the least energy (then
+        also the least cycles of every port) of all their mappings, found as shortest paths.
+        A choice whose mapping of least energy has no stalls counts under least energy too.
+    by_labels : int
+        Searched for every mapping that might be better.
+    unfinished : int
+        Time or memory did not suffice; 0 for a proof.
+    labels, not_worthwhile, undercut : int
+        Partial mappings of these searches; those left out because no way to complete them could
+        be better, and those that another one with the same future undercut in all costs.
+    enumerated : int
+        Mappings costed one by one where the words of a transfer do not decompose.
+    """
+
+    spatial_choices: int
+    empty: int
+    by_compulsory_traffic: int
+    by_least_energy: int
+    by_least_latency: int
+    by_labels: int
+    unfinished: int
+    labels: int
+    not_worthwhile: int
+    undercut: int
+    enumerated: int
+
+
+class Prover:
+    """Proves the optimum of one problem; the evaluator sees every mapping that may be best.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Of the problem; its front, if the objective asks for one, ends complete.
+
+    Raises
+    ------
+    InputError
+        If the objective is a function, or the conventions are not covered.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        problem = evaluator.problem
+        if problem.objective.function is not None:
+            raise InputError(
+                f"{problem.objective} is a Python function, of which nothing can be proved; "
+                "expected an objective such as edp or energy*latency^2",
+                key="objective",
+            )
+        conventions = problem.conventions
+        if (
+            conventions.transfers == "persistent"
+            or conventions.whole_wordlines
+            or conventions.zero_fills
+        ):
+            raise InputError(
+                "exact proves optima under the conventions exact and factorflow, "
+                f"not {conventions.name}",
+                key="conventions",
+            )
+        self.counts = dict.fromkeys(Certificate.__dataclass_fields__, 0)
+        self.wants_front = evaluator.front is not None
+
+    @property
+    def certificate(self) -> Certificate:
+        """What was looked at so far."""
+        return Certificate(**self.counts)
+
+    def run(self) -> float:
+        """Search; returns a bound of the objective, the optimum itself when all is done."""
+        if self.evaluator.warm_starts:
+            pairs = zip(*self.evaluator.warm_starts, strict=True)
+            self.evaluator.evaluate(*(np.stack(arrays) for arrays in pairs))
+        hard: list[Branch] = []
+        unfinished: list[Branch] = []
+        for branch, mapping in self._shortest_paths(self._branches(), unfinished):
+            self._judge(branch, mapping, hard)
+        for branch in sorted(hard, key=lambda b: b.bound):
+            if self.evaluator.exhausted or not self._label(branch):
+                unfinished.append(branch)
+        self.counts["unfinished"] = len(unfinished)
+        best = self.best_value()
+        return min([best, *(b.bound for b in unfinished)])
+
+    def best_value(self) -> float:
+        """Objective value of the best mapping, by the batched model; inf if there is none."""
+        if self.evaluator.best is None:
+            return math.inf
+        problem = self.evaluator.problem
+        return float(problem.objective.value(*checked_cost(problem, *self.evaluator.best)))
+
+    def _branches(self) -> list[Branch]:
+        """All choices of spatial factors with splits within bounds, by rising bound."""
+        problem = self.evaluator.problem
+        found = []
+        for factors in spatial_choices(problem.space):
+            self.counts["spatial_choices"] += 1
+            spatial = Spatial(problem.plan, factors)
+            nest = Nest(problem, self.evaluator.kernel, make_scratch(problem.plan), spatial)
+            if nest.reach is None:
+                self.counts["empty"] += 1
+            else:
+                found.append(Branch(nest, problem.objective.powers))
+        return sorted(found, key=lambda b: b.bound)
+
+    def _shortest_paths(
+        self, branches: list[Branch], unfinished: list[Branch]
+    ) -> Iterator[tuple[Branch, tuple[IntArray, IntArray] | None]]:
+        """Solve for the least energy of every branch that may matter, a few at once."""
+        workers = max(os.cpu_count() or 1, 1)
+        with ThreadPoolExecutor(workers) as pool:
+            for i in range(0, len(branches), workers):
+                chosen: list[Branch] = []
+                for branch in branches[i : i + workers]:
+                    if self._is_beaten(branch):
+                        self.counts["by_compulsory_traffic"] += 1
+                    elif self.evaluator.exhausted or branch.entries(1) > MOST_STATES:
+                        unfinished.append(branch)
+                    else:
+                        chosen.append(branch)
+                yield from zip(chosen, pool.map(Branch.solve_energy, chosen), strict=True)
+
+    @property
+    def _limit(self) -> float:
+        """Values from here on are no improvement."""
+        return self.evaluator.best_objective * (1 - ROUNDING)
+
+    @property
+    def _front(self) -> FloatArray:
+        return NOWHERE if self.evaluator.front is None else self.evaluator.front.costs
+
+    def _is_beaten(self, branch: Branch) -> bool:
+        """Whether no mapping of a branch can be better than (all of) the best so far."""
+        if not self.wants_front:
+            return branch.bound >= self._limit
+        lower = np.array([branch.energy_pj, branch.latency_cycles]) * (1 + ROUNDING)
+        return bool((self._front <= lower).all(axis=1).any())
+
+    def _judge(
+        self, branch: Branch, mapping: tuple[IntArray, IntArray] | None, hard: list[Branch]
+    ) -> None:
+        """Cost the mapping of least energy; a branch with that very bound is done."""
+        if mapping is None:
+            self.counts["empty"] += 1
+            return
+        self._cost(mapping, branch.bound)
+        if self._is_beaten(branch):
+            self.counts["by_least_energy"] += 1
+        else:
+            hard.append(branch)
+
+    def _cost(
+        self, mapping: tuple[IntArray, IntArray], bound: float, *, reached: bool = False
+    ) -> None:
+        """Evaluate a mapping, which may have to reach its bound.
+
+        Raises
+        ------
+        RuntimeError
+            If it is invalid, or better than the bound that was derived for it.
+        """
+        values = self.evaluator.evaluate(mapping[0][None], mapping[1][None])
+        if len(values) and not values[0] >= bound * (1 - DOUBT):
+            raise RuntimeError(
+                f"a mapping has the value {values[0]} although its bound is {bound}: {mapping}"
+            )
+        if len(values) and reached and not values[0] <= bound * (1 + DOUBT):
+            raise RuntimeError(
+                f"a mapping has the value {values[0]}, not {bound} as derived: {mapping}"
+            )
+        if len(values) and values[0] == math.inf and bound < math.inf:
+            raise RuntimeError(f"the exact search made an invalid mapping: {mapping}")
+
+    def _label(self, branch: Branch) -> bool:
+        """Search a branch for every mapping that may be better; tells if that was finished."""
+        if self._is_beaten(branch):
+            self.counts["by_least_energy"] += 1
+            return True
+        if branch.entries(1 + len(branch.nest.ports)) > 2 * MOST_STATES:
+            return False
+        search = LabelSearch(branch)
+        branch.latency_cycles = max(branch.latency_cycles, search.least_latency)
+        if self._is_beaten(branch):
+            self.counts["by_least_latency"] += 1
+            return True
+        limit = math.inf if self.wants_front else self._limit
+        ends = search.run(branch.goal(limit, self._front), lambda: self.evaluator.exhausted)
+        self.counts["labels"] += search.labels
+        self.counts["not_worthwhile"] += search.not_worthwhile
+        self.counts["undercut"] += search.undercut
+        if ends is None or not self._cost_ends(branch, ends):
+            return False
+        self.counts["by_labels"] += 1
+        return True
+
+    def _cost_ends(self, branch: Branch, ends: Ends) -> bool:
+        """Cost complete mappings, those with the lowest bounds first."""
+        values = branch.values(ends.costs)
+        rounds = self.evaluator.problem.conventions.whole_cycles
+        derived = not branch.nest.stalls_leak and not rounds
+        for i in np.argsort(values, kind="stable"):
+            if values[i] >= self._limit and not self.wants_front:
+                break
+            if self.evaluator.exhausted:
+                return False
+            self._cost(branch.mapping(ends.paths[i]), float(values[i]), reached=derived)
+        return True

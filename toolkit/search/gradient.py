@@ -1,0 +1,181 @@
+"""Gradient descent over real-valued tilings, DOSA's path, many starts as one batch.
+
+After Hong et al., DOSA (MICRO 2023): tile factors become real, the same cost model is run by
+torch, Adam descends the logarithm of the objective plus penalties for capacities and meshes,
+and at intervals every start is rounded to a valid mapping nearby, which the exact model scores.
+Unlike there, factors stay on a simplex (`gradient_relaxation`), Adam goes on from the
+real-valued point, and every start keeps the loop orders that it was drawn with. A discrete
+descent by single prime factors and loop orders from the best rounded mappings ends each round
+(`gradient_polish`): the strategy is a hybrid, and ``polish_share=0`` leaves the gradient alone.
+
+One evaluation is one mapping costed once, by whichever form of the model: every real-valued
+tiling in every step of Adam counts one (the backward pass is part of it), and so does every
+mapping that is scored at a rounding or in the polish.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping.lattice import FloatArray
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.sampling import sample
+from toolkit.mapping.tilings import start_point
+from toolkit.search.compiled_moves import MoveSpace
+from toolkit.search.evaluator import Evaluator
+from toolkit.search.gradient_descent import Descent
+from toolkit.search.gradient_polish import polish
+from toolkit.search.gradient_rounding import Rounding
+from toolkit.search.moves import first_orders, move_space
+
+STARTS = 256
+"""Most mappings that descend side by side."""
+STEPS = 60
+"""Steps of Adam of one round, if its evaluations allow."""
+INTERVAL = 10
+"""Steps between two roundings."""
+POLISH = 0.2
+"""Share of a round's evaluations for the discrete descent at its end."""
+FINALISTS = 8
+"""Rounded mappings that are polished, the best of different starts."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Best mapping of every start so far.
+
+    Parameters
+    ----------
+    factors, order : int64 arrays, shape (starts, levels, dimensions)
+        Mappings.
+    values : float64 array, shape (starts,)
+        Their objective; inf where it is not known.
+    """
+
+    factors: IntArray
+    order: IntArray
+    values: FloatArray
+
+    def improve(self, factors: IntArray, values: FloatArray) -> None:
+        """Take over what is better, in place; values may be fewer than starts."""
+        better = np.flatnonzero(values < self.values[: len(values)])
+        self.factors[better] = factors[better]
+        self.values[better] = values[better]
+
+    def best(self, count: int) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return the best different ones, at most `count`."""
+        both = np.concatenate([self.factors, self.order], axis=1)
+        _, first = np.unique(both, axis=0, return_index=True)
+        kept = first[np.argsort(self.values[first], kind="stable")][:count]
+        kept = kept[self.values[kept] < np.inf]
+        return self.factors[kept], self.order[kept], self.values[kept]
+
+
+def gradient(
+    evaluator: Evaluator,
+    seed: int,
+    *,
+    device: str | torch.device = "cpu",
+    starts: int = STARTS,
+    polish_share: float = POLISH,
+) -> None:
+    """Descend from many starts, round, score and polish, until the budget is spent.
+
+    Without a limit this ends after one round.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where torch runs the cost model: ``functools.partial(gradient, device="cuda")`` is a
+        strategy too. Only on the CPU does the same seed promise the same result.
+    starts : int
+        Most mappings that descend side by side.
+    polish_share : float
+        Share of a round's evaluations for the discrete descent, from 0 to below 1.
+
+    Raises
+    ------
+    InputError
+        If the objective is a Python function, whose gradient is not known.
+    """
+    space, budget = evaluator.problem.space, evaluator.budget
+    powers = tuple(evaluator.powers.tolist())
+    moves = move_space(space)
+    rounding = Rounding(space)
+    rng = np.random.default_rng(seed)
+    once = budget.evaluations is None and budget.seconds is None
+    evaluator.start_clock()
+    while not evaluator.exhausted:
+        before = evaluator.evaluations
+        count, steps = _schedule(evaluator.remaining_evaluations * (1 - polish_share), starts)
+        factors, order = _starts(evaluator, moves, count, rng)
+        descent = Descent(evaluator.problem, powers, factors, order, device)
+        found = Candidates(factors, order, _unknown(len(factors)))
+        _descend(evaluator, descent, rounding, found, steps)
+        limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share))
+        polish(evaluator, moves, *found.best(FINALISTS), limit=limit)
+        if once or len(moves.moves) == 0:
+            return
+
+
+def _unknown(count: int) -> FloatArray:
+    return np.full(count, np.inf)
+
+
+def _schedule(evaluations: float, starts: int) -> tuple[int, int]:
+    """Starts and steps of a round: fewer of both, the fewer evaluations there are."""
+    steps = int(min(max(math.sqrt(evaluations) / 2, 1), STEPS))
+    each = 1 + steps + max(steps // INTERVAL, 1)
+    return int(min(max(evaluations // each, 1), starts)), steps
+
+
+def _starts(
+    evaluator: Evaluator, moves: MoveSpace, count: int, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """What the user gave, the best so far, everything outermost, random valid mappings."""
+    space = evaluator.problem.space
+    known = list(evaluator.warm_starts)
+    if evaluator.best is not None:
+        known.append(evaluator.best)
+    known.append((start_point(space), first_orders(moves)))
+    known = known[:count]
+    # Where only a search finds valid tilings at all, what is known has to do.
+    with suppress(DoesNotFitError):
+        known += zip(*sample(space, count - len(known), rng), strict=True)
+    factors, order = zip(*known, strict=True)
+    return np.stack(factors), np.stack(order)
+
+
+def _descend(
+    evaluator: Evaluator, descent: Descent, rounding: Rounding, found: Candidates, steps: int
+) -> None:
+    """Descend for one round; whatever is scored on the way is remembered."""
+    found.improve(found.factors, evaluator.evaluate(found.factors, found.order))
+    for step in range(1, steps + 1):
+        if evaluator.exhausted or evaluator.remaining_evaluations < len(found.values):
+            break
+        descent.step()
+        # Real-valued tilings are neither valid nor invalid mappings.
+        evaluator.spend(len(found.values), invalid=0)
+        due = step == steps or (step % INTERVAL == 0 and steps - step >= INTERVAL)
+        if due and not evaluator.exhausted:
+            found.improve(*_score(evaluator, rounding, descent.logs(), found.order))
+
+
+def _score(
+    evaluator: Evaluator, rounding: Rounding, logs: FloatArray, order: IntArray
+) -> tuple[IntArray, FloatArray]:
+    """Round every start and score what is valid: rounded factors and values, or inf."""
+    factors, valid = rounding.round(logs)
+    rows = np.flatnonzero(valid)
+    values = _unknown(len(factors))
+    if len(rows):
+        scored = evaluator.evaluate(factors[rows], order[rows])
+        values[rows[: len(scored)]] = scored
+    return factors, values

@@ -1,0 +1,311 @@
+"""Lets an Optuna sampler spend an evaluator's budget: ask, decode, evaluate, tell."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from toolkit.errors import InputError
+from toolkit.mapping.lattice import FloatArray
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.sampling import random_tilings
+from toolkit.mapping.space import MapSpace
+from toolkit.model.compiled import cost_batch
+from toolkit.search.evaluator import ArrayPair, Evaluator
+from toolkit.search.optuna_encoding import (
+    Genes,
+    OrderClasses,
+    Parameters,
+    PrimeLevels,
+    Repair,
+    shortfalls,
+)
+
+MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
+"""Makes a fresh sampler from a seed of 32 bits."""
+
+ATTEMPTS = 5
+"""Trials asked for, at most, to find a mapping that had not come up before."""
+
+_COSTS = ("energy", "latency")
+"""What the first columns of the cost model's results are."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a mapping is written as the parameters of a trial.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose mappings.
+    tiling, orders : Genes
+        The two halves.
+    repair : Repair or None
+        Makes every tiling valid; without it trials may fall short.
+    """
+
+    space: MapSpace
+    tiling: Genes
+    orders: Genes
+    repair: Repair | None
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """All that Optuna chooses; empty if there is a single mapping."""
+        return {**self.tiling.parameters, **self.orders.parameters}
+
+    def decode(self, trials: Sequence[dict[str, int]]) -> ArrayPair:
+        """Read factors and orders [batch, levels, dimensions] from trials' parameters."""
+        genes = np.array([[row[name] for name in self.parameters] for row in trials], np.int64)
+        genes = genes.reshape(len(trials), len(self.parameters))
+        width = len(self.tiling.parameters)
+        factors = self.tiling.decode(genes[:, :width])
+        if self.repair is not None:
+            factors = self.repair.apply(factors)
+        return factors, self.orders.decode(genes[:, width:])
+
+    def encode(self, factors: IntArray, order: IntArray) -> list[dict[str, int]]:
+        """Write mappings [batch, levels, dimensions] as trials' parameters."""
+        genes = np.concatenate([self.tiling.encode(factors), self.orders.encode(order)], axis=1)
+        return [dict(zip(self.parameters, row, strict=True)) for row in genes.tolist()]
+
+    def starts(self, count: int, known: Sequence[ArrayPair], seed: int) -> list[dict[str, int]]:
+        """Choose where to set out from.
+
+        Parameters
+        ----------
+        count : int
+            How many; more if more are known.
+        known : sequence of ArrayPair
+            Mappings to begin with, if the coding can express them.
+        seed : int
+            Of the random mappings that come after these and one with large outer tiles.
+        """
+        rng = np.random.default_rng(seed)
+        found: list[dict[str, int]] = []
+        for factors, order in known:
+            written = self.encode(factors[None], order[None])
+            read = self.decode(written)
+            memories = self.space.memory_levels
+            if (read[0] == factors).all() and (read[1][:, memories] == order[memories]).all():
+                found += written
+        outermost = len(found)
+        found += self.random(max(count - len(found), 1), rng)
+        if self.repair is not None:
+            first = self.tiling.encode(self.repair.anchor[None])[0].tolist()
+            first += [0] * len(self.orders.parameters)
+            found[outermost] = dict(zip(self.parameters, first, strict=True))
+        return found
+
+    def random(self, count: int, rng: np.random.Generator) -> list[dict[str, int]]:
+        """Draw valid mappings, as trials' parameters."""
+        genes = self.tiling.encode(random_tilings(self.space, count, rng))
+        choices = self.orders.parameters.values()
+        picks = [rng.integers(len(range_of(choice)), size=(count, 1)) for choice in choices]
+        rows = np.concatenate([genes, *picks], axis=1)
+        return [dict(zip(self.parameters, row, strict=True)) for row in rows.tolist()]
+
+
+def range_of(choice: optuna.distributions.BaseDistribution) -> range:
+    """Integers that a parameter offers."""
+    if isinstance(choice, optuna.distributions.CategoricalDistribution):
+        return range(len(choice.choices))
+    assert isinstance(choice, optuna.distributions.IntDistribution)
+    return range(choice.low, choice.high + 1)
+
+
+def make_coding(evaluator: Evaluator, *, ordered: bool = False) -> Coding:
+    """Build the coding that the strategies use, for samplers of numbers if `ordered`.
+
+    Raises
+    ------
+    DoesNotFitError
+        If no valid tiling is found.
+    """
+    space = evaluator.problem.space
+    repair = Repair(space)
+    known = [order for _, order in evaluator.warm_starts]
+    tiling = PrimeLevels(space, ordered=ordered)
+    return Coding(space, tiling, OrderClasses(space, known, ordered=ordered), repair)
+
+
+def require_limit(evaluator: Evaluator, name: str) -> None:
+    """Refuse a budget without any limit.
+
+    Raises
+    ------
+    InputError
+        If neither evaluations nor seconds are limited.
+    """
+    if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
+        raise InputError(f"{name} needs a limit of evaluations or seconds", key="budget")
+
+
+def drive(
+    evaluator: Evaluator,
+    make_sampler: MakeSampler,
+    seed: int,
+    coding: Coding,
+    starts: Sequence[dict[str, int]] = (),
+    *,
+    batch: int = 1,
+    memory: tuple[int, int] | None = None,
+    fronts: bool = False,
+) -> None:
+    """Spend the budget on trials of a sampler.
+
+    Parameters
+    ----------
+    make_sampler : MakeSampler
+        Called for every study.
+    seed : int
+        Seed of all samplers.
+    starts : sequence of parameters
+        What the first trials are.
+    batch : int
+        Trials asked for before any of them is told.
+    memory : (int, int), optional
+        With the first many trials a study ends, and the next one sets out from the second many
+        best of them, for samplers whose every trial takes as long as there are trials.
+    fronts : bool
+        Whether the costs of a front are told apart, instead of their product.
+    """
+    if not coding.parameters:
+        evaluator.evaluate(*coding.decode([{}]))
+        return
+    seeds = np.random.default_rng(seed)
+    costs = evaluator.problem.objective.front if fronts else ()
+    study = _new_study(make_sampler, seeds, len(costs))
+    teller = _Teller(evaluator, coding, costs, seed)
+    for start in starts[: evaluator.remaining_evaluations]:
+        study.enqueue_trial(start)
+    told = 0
+    while not evaluator.exhausted:
+        if memory is not None and told >= memory[0]:
+            best = _best(study, memory[1])
+            study = _new_study(make_sampler, seeds, len(costs))
+            study.add_trials(best)
+            told = len(best)
+        # Some samplers learn what there is to choose from the first trials told.
+        size = batch if told else min(batch, max(len(starts), 1))
+        told += teller.advance(study, min(size, evaluator.remaining_evaluations))
+
+
+def _new_study(make_sampler: MakeSampler, seeds: np.random.Generator, costs: int) -> optuna.Study:
+    with _quiet():
+        return optuna.create_study(
+            storage=optuna.storages.InMemoryStorage(),
+            sampler=make_sampler(int(seeds.integers(2**32))),
+            directions=["minimize"] * max(costs, 1),
+        )
+
+
+def _best(study: optuna.Study, count: int) -> list[FrozenTrial]:
+    """The front of a study, then what has the lowest sum of values."""
+    front = {trial.number for trial in study.best_trials}
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+    def rank(trial: FrozenTrial) -> tuple[float, bool, float]:
+        excess = sum(max(lack, 0.0) for lack in trial.constraints.values())
+        return excess, trial.number not in front, sum(trial.values)
+
+    return sorted(done, key=rank)[:count]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing studies and experimental features."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+class _Teller:
+    """Evaluates trials and tells their values, or what they lack, to a study."""
+
+    def __init__(
+        self, evaluator: Evaluator, coding: Coding, costs: Sequence[str], seed: int
+    ) -> None:
+        self._evaluator = evaluator
+        self._coding = coding
+        self._costs = [_COSTS.index(cost) for cost in costs]
+        self._worst: list[float] = [0.0] * max(len(costs), 1)
+        self._seen: set[bytes] = set()
+        self._rng = np.random.default_rng([seed, 1])
+
+    def advance(self, study: optuna.Study, count: int) -> int:
+        """Run `count` trials, fewer if time is up; returns how many."""
+        trials: list[Trial] = []
+        mappings: list[ArrayPair] = []
+        for attempt in range(ATTEMPTS):
+            missing = count - len(trials)
+            if missing and attempt == ATTEMPTS - 1:
+                # The sampler has no new ideas of its own.
+                for start in self._coding.random(missing, self._rng):
+                    study.enqueue_trial(start)
+            asked: list[Trial] = []
+            while len(asked) < missing and not self._evaluator.exhausted:
+                asked.append(study.ask(self._coding.parameters))
+            if not asked:
+                break
+            factors, order = self._coding.decode([trial.params for trial in asked])
+            for trial, *mapping in zip(asked, factors, order, strict=True):
+                key = mapping[0].tobytes() + mapping[1].tobytes()
+                if key in self._seen and attempt < ATTEMPTS - 1:
+                    # No result of a search: samplers pass over failed trials.
+                    study.tell(trial, state=TrialState.FAIL)
+                    continue
+                self._seen.add(key)
+                trials.append(trial)
+                mappings.append((mapping[0], mapping[1]))
+        if trials:
+            factors, order = (np.stack(arrays) for arrays in zip(*mappings, strict=True))
+            self._tell(study, trials, factors, order)
+        return len(trials)
+
+    def _tell(
+        self, study: optuna.Study, trials: Sequence[Trial], factors: IntArray, order: IntArray
+    ) -> None:
+        values = self._evaluator.evaluate(factors, order)
+        told = self._told(values, factors, order)
+        finite = [bool(np.isfinite(row).all()) for row in told]
+        if any(finite):
+            self._worst = np.maximum(self._worst, told[finite].max(axis=0)).tolist()
+        for i, trial in enumerate(trials):
+            if finite[i]:
+                study.tell(trial, told[i].tolist())
+                continue
+            lacking = shortfalls(self._coding.space, factors, i) or {"finite objective": 1.0}
+            for name, excess in lacking.items():
+                trial.set_constraint(name, excess)
+            # Samplers rank what breaks a constraint by that alone; any finite value will do.
+            study.tell(trial, self._worst)
+
+    def _told(self, values: FloatArray, factors: IntArray, order: IntArray) -> FloatArray:
+        """What a study minimises, [batch, objectives]: logarithms, or a function's own values."""
+        objective = self._evaluator.problem.objective
+        if objective.function is not None:
+            return values[:, None]
+        if not self._costs:
+            return np.asarray(np.log(values[:, None]))
+        costs = np.full((len(values), 4), np.inf)
+        rows = np.flatnonzero(np.isfinite(values))
+        some = np.empty((len(rows), 4))
+        # Once more for the values apart: the evaluator, which has counted them, returns one.
+        kernel, scratch = self._evaluator.kernel, self._evaluator.scratch
+        cost_batch(kernel, factors[rows], order[rows], scratch, some)
+        costs[rows] = some
+        return np.asarray(np.log(costs[:, self._costs]))

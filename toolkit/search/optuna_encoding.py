@@ -1,0 +1,333 @@
+"""Map spaces as Optuna sees them: one small integer per prime factor and per loop order.
+
+A tiling is written as the level of each prime factor, so that every product equals its
+dimension. Capacities, meshes and bounds remain: a `Repair` moves prime factors back until all
+hold, so that every trial is a valid mapping; without one, `shortfalls` says what a trial lacks.
+``studies/compare_encodings.py`` compares this with other encodings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    IntDistribution,
+)
+
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping.lattice import BoolArray, FloatArray
+from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.orders import order_classes
+from toolkit.mapping.sampling import random_tilings
+from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import start_point
+
+Parameters = dict[str, BaseDistribution]
+"""What Optuna chooses from, by name: integers from 0, ordered or categorical."""
+
+
+class Genes(Protocol):
+    """Factors or loop orders, written as one integer per parameter.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        One per column of the genes.
+    """
+
+    parameters: Parameters
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read factors or orders [batch, levels, dimensions] from genes [batch, parameters]."""
+
+    def encode(self, arrays: IntArray) -> IntArray:
+        """Write factors or orders as genes; decoding gives them back."""
+
+
+def choice(options: int, *, ordered: bool = False) -> BaseDistribution:
+    """Offer the integers from 0 below `options`, as a scale if `ordered`, else as names."""
+    if ordered:
+        return IntDistribution(0, options - 1)
+    return CategoricalDistribution(tuple(range(options)))
+
+
+class Primes:
+    """The free prime factors one by one: their dimensions, values and possible levels.
+
+    Factors that constraints fix are not among them. Instances of the same prime in a dimension
+    are interchangeable and kept sorted, outermost first.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose factors.
+
+    Attributes
+    ----------
+    dimension, prime : int64 arrays, shape (instances,)
+        What is placed.
+    levels : tuple of int64 arrays
+        Per instance, where bounds let it go, outermost first.
+    """
+
+    def __init__(self, space: MapSpace) -> None:
+        bound = space.lower == space.upper
+        self._fixed = np.where(bound, space.lower, 1)
+        self._names = space.dimensions
+        rest = space.sizes // self._fixed.prod(axis=0)
+        dimension: list[int] = []
+        prime: list[int] = []
+        levels: list[IntArray] = []
+        for d, primes in enumerate(space.primes):
+            for p, most in primes:
+                count = sum(int(rest[d]) % p**power == 0 for power in range(1, most + 1))
+                dimension += [d] * count
+                prime += [p] * count
+                levels += [np.flatnonzero(~bound[:, d] & (space.upper[:, d] >= p))] * count
+        self.dimension = np.array(dimension, dtype=np.int64)
+        self.prime = np.array(prime, dtype=np.int64)
+        self.levels = tuple(levels)
+
+    @property
+    def labels(self) -> list[str]:
+        """One name per instance, such as ``K 2`` for a factor 2 of dimension K."""
+        return [f"{self._names[d]} {p}" for d, p in zip(self.dimension, self.prime, strict=True)]
+
+    @property
+    def groups(self) -> list[IntArray]:
+        """Numbers of the instances that are interchangeable, per dimension and prime."""
+        kinds = np.stack([self.dimension, self.prime], axis=1)
+        return [np.flatnonzero((kinds == kind).all(axis=1)) for kind in np.unique(kinds, axis=0)]
+
+    def place(self, levels: IntArray) -> IntArray:
+        """Factors [batch, levels, dimensions] from levels [batch, instances]."""
+        factors = np.tile(self._fixed, (len(levels), 1, 1))
+        rows = np.arange(len(levels))
+        for i, (d, p) in enumerate(zip(self.dimension, self.prime, strict=True)):
+            factors[rows, levels[:, i], d] *= p
+        return factors
+
+    def find(self, factors: IntArray) -> IntArray:
+        """Levels [batch, instances] from factors [batch, levels, dimensions]."""
+        found = np.empty((len(factors), len(self.prime)), dtype=np.int64)
+        for members in self.groups:
+            d, p = self.dimension[members[0]], int(self.prime[members[0]])
+            free = factors[:, :, d] // self._fixed[:, d]
+            counts = sum(free % p**power == 0 for power in range(1, len(members) + 1))
+            found[:, members] = spread(np.asarray(counts), len(members))
+        return found
+
+
+def spread(counts: IntArray, total: int) -> IntArray:
+    """Position of every one of `total` items [batch, total] from how many [batch, positions].
+
+    Examples
+    --------
+    >>> spread(np.array([[2, 0, 1]]), 3).tolist()
+    [[0, 0, 2]]
+    """
+    reached = np.cumsum(counts, axis=1)
+    return np.asarray((reached[:, :, None] <= np.arange(total)).sum(axis=1))
+
+
+class PrimeLevels:
+    """The level of each prime factor.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose tilings.
+    ordered : bool
+        Whether levels are a scale, outermost first, for samplers that know numbers only.
+    """
+
+    def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
+        self._primes = Primes(space)
+        self._free = [i for i, levels in enumerate(self._primes.levels) if len(levels) > 1]
+        self.parameters: Parameters = {
+            f"{self._primes.labels[i]} #{i}": choice(len(self._primes.levels[i]), ordered=ordered)
+            for i in self._free
+        }
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read factors from genes."""
+        outermost = np.array([levels[0] for levels in self._primes.levels], dtype=np.int64)
+        placed = np.tile(outermost, (len(genes), 1))
+        for column, i in enumerate(self._free):
+            placed[:, i] = self._primes.levels[i][genes[:, column]]
+        return self._primes.place(placed)
+
+    def encode(self, arrays: IntArray) -> IntArray:
+        """Write factors as genes."""
+        found = self._primes.find(arrays)
+        genes = np.empty((len(arrays), len(self._free)), dtype=np.int64)
+        for column, i in enumerate(self._free):
+            genes[:, column] = np.searchsorted(self._primes.levels[i], found[:, i])
+        return genes
+
+
+class OrderClasses:
+    """The reuse class of each memory's loop order.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose orders.
+    known : sequence of int64 arrays, shape (levels, dimensions)
+        Orders that must be among the choices, as those of warm starts.
+    ordered : bool
+        Whether classes are numbers, for samplers that know numbers only.
+    """
+
+    def __init__(
+        self, space: MapSpace, known: Sequence[IntArray] = (), *, ordered: bool = False
+    ) -> None:
+        levels, dimensions = space.shape
+        self._orders = np.tile(np.arange(dimensions, dtype=np.int64), (levels, 1))
+        self._tables: list[tuple[int, IntArray]] = []
+        self.parameters: Parameters = {}
+        for level in space.memory_levels.tolist():
+            active = space.upper[level] > 1
+            table = order_classes(space.arch, level, space.workload, active=active)
+            for order in known:
+                if not (table == order[level]).all(axis=1).any():
+                    table = np.concatenate([table, order[None, level]])
+            self._orders[level] = table[0]
+            if len(table) > 1:
+                self._tables.append((level, table))
+                name = f"{space.arch.levels[level].name} order"
+                self.parameters[name] = choice(len(table), ordered=ordered)
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read orders from genes."""
+        order = np.tile(self._orders, (len(genes), 1, 1))
+        for column, (level, table) in enumerate(self._tables):
+            order[:, level] = table[genes[:, column]]
+        return order
+
+    def encode(self, arrays: IntArray) -> IntArray:
+        """Write orders as genes; an order that is no choice becomes the first one."""
+        genes = np.empty((len(arrays), len(self._tables)), dtype=np.int64)
+        for column, (level, table) in enumerate(self._tables):
+            same = (arrays[:, level, None] == table).all(axis=2)
+            genes[:, column] = same.argmax(axis=1)
+        return genes
+
+
+class Repair:
+    """Moves prime factors back to where some valid tiling has them, until a tiling is valid.
+
+    Only primes move that a broken rule counts, in a fixed order. With all of them moved the
+    tiling would be that valid one, so this always ends.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose rules.
+
+    Raises
+    ------
+    DoesNotFitError
+        If no valid tiling is found.
+    """
+
+    def __init__(self, space: MapSpace) -> None:
+        self._space = space
+        self.anchor = valid_tiling(space)
+        self._primes = Primes(space)
+        self._home = self._primes.find(self.anchor[None])[0]
+        # Neither dimension nor level should always be the first to give way.
+        self._rank = np.random.default_rng(0).permutation(len(self._home))
+
+    def apply(self, factors: IntArray) -> IntArray:
+        """Valid tilings [batch, levels, dimensions]; those that are valid stay as they are."""
+        rows = np.flatnonzero(~self._space.check_factors(factors))
+        if not len(rows):
+            return factors
+        factors = factors.copy()
+        levels = self._primes.find(factors[rows])
+        while len(rows):
+            away = levels != self._home
+            blamed = self._blamed(factors[rows], levels) & away
+            blamed = np.where(blamed.any(axis=1, keepdims=True), blamed, away)
+            first = np.where(blamed, self._rank, len(self._rank)).argmin(axis=1)
+            levels[np.arange(len(rows)), first] = self._home[first]
+            factors[rows] = self._primes.place(levels)
+            left = ~self._space.check_factors(factors[rows])
+            rows, levels = rows[left], levels[left]
+        return factors
+
+    def _blamed(self, factors: IntArray, levels: IntArray) -> BoolArray:
+        """Which prime factors a broken rule counts, [batch, instances]."""
+        space, dimension = self._space, self._primes.dimension
+        words, mesh = capacity_excess(space, factors) > 0, mesh_excess(space, factors) > 0
+        blamed = np.zeros(levels.shape, dtype=np.bool_)
+        for m, level in enumerate(space.memory_levels):
+            blamed |= words[:, m, None] & (levels >= level) & (self._home < level)
+        for s, level in enumerate(space.spatial_levels):
+            blamed |= mesh[:, s, None] & (levels == level)
+        rows = np.arange(len(levels))[:, None]
+        blamed |= (factors > space.upper)[rows, levels, dimension]
+        blamed |= (factors < space.lower)[:, self._home, dimension]
+        return blamed
+
+
+def valid_tiling(space: MapSpace) -> IntArray:
+    """Find one valid tiling [levels, dimensions], by search or else by drawing.
+
+    Raises
+    ------
+    DoesNotFitError
+        If neither finds one.
+    """
+    try:
+        return start_point(space)
+    except DoesNotFitError:
+        return np.asarray(random_tilings(space, 1, np.random.default_rng(0))[0])
+
+
+def capacity_excess(space: MapSpace, factors: IntArray) -> FloatArray:
+    """Log2 of words over capacity [batch, memories]; above 0 is too much."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log2(space.footprints(factors)) - np.log2(space.capacity))
+
+
+def mesh_excess(space: MapSpace, factors: IntArray) -> FloatArray:
+    """Log2 of instances over those there are [batch, spatial levels]; above 0 is too much."""
+    used = factors[:, space.spatial_levels].astype(np.float64).prod(axis=2)
+    return np.asarray(np.log2(used) - np.log2(space.mesh[space.spatial_levels]))
+
+
+def shortfalls(space: MapSpace, factors: IntArray, row: int) -> dict[str, float]:
+    """Say what keeps one tiling of a batch from being valid.
+
+    Parameters
+    ----------
+    factors : int64 array, shape (batch, levels, dimensions)
+        Tilings; a factor of 0 stands for a dimension that does not divide.
+    row : int
+        Which one.
+
+    Returns
+    -------
+    dict of str to float
+        Per broken rule, the log2 of what is asked over what there is, always above 0.
+    """
+    one = np.maximum(factors[row : row + 1], 1)
+    names = [level.name for level in space.arch.levels]
+    words, mesh = capacity_excess(space, one)[0], mesh_excess(space, one)[0]
+    found = {f"{names[i]} words": words[m] for m, i in enumerate(space.memory_levels)}
+    found |= {f"{names[i]} mesh": mesh[s] for s, i in enumerate(space.spatial_levels)}
+    bounds = np.maximum(np.log2(one[0] / space.upper), np.log2(space.lower / one[0]))
+    for d, name in enumerate(space.dimensions):
+        found |= {f"{names[i]} {name}": bounds[i, d] for i in range(len(names))}
+        product = factors[row, :, d].astype(np.float64).prod()
+        if product != space.sizes[d]:
+            found[f"{name} product"] = max(
+                1.0, abs(np.log2(one[0, :, d].astype(np.float64).prod() / space.sizes[d]))
+            )
+    return {name: float(excess) for name, excess in found.items() if excess > 0}

@@ -1,0 +1,202 @@
+"""Strategies side by side: every strategy on every problem under every seed, on one budget."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from toolkit.errors import InputError
+from toolkit.records import suggest
+from toolkit.search import STRATEGIES
+from toolkit.search.problem import Problem
+from toolkit.search.result import Budget
+from toolkit.study.runs import Outcome, Run, execute, problem_name
+
+if TYPE_CHECKING:
+    from toolkit.study.storage import Storage
+
+_WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all runs gave.
+
+    Parameters
+    ----------
+    problems : tuple of Problem
+        In the order asked.
+    strategies : tuple of str
+        In the order asked.
+    seeds : tuple of int
+        Of every strategy on every problem.
+    budget : Budget
+        Of every run.
+    outcomes : tuple of Outcome
+        One per problem, strategy and seed, in this order.
+    """
+
+    problems: tuple[Problem, ...]
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One more outcome: how many there are, of how many, and whether it was read back."""
+
+    done: int
+    total: int
+    outcome: Outcome
+    resumed: bool
+
+
+def compare(
+    problems: Sequence[Problem],
+    strategies: Sequence[str],
+    budget: Budget,
+    seeds: int | Sequence[int] = 3,
+    *,
+    storage: Storage | None = None,
+    jobs: int = 1,
+    on_run: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Run every strategy on every problem under every seed.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        Of different names: workload, architecture, objective or conventions differ.
+    strategies : sequence of str
+        Keys of `toolkit.STRATEGIES`.
+    budget : Budget
+        Of each run; at least one limit. Seconds are wall-clock time, so that they are only fair
+        as long as every run has a core for each of its threads.
+    seeds : int or sequence of int
+        How many, from 0, or which.
+    storage : path-like, str or BaseStorage, optional
+        Where each run is recorded as an Optuna study as soon as it ends (see
+        `toolkit.study.storage.open_storage`). Runs that it holds already are read back, not
+        done again, so that a killed comparison continues. By default nothing is recorded.
+    jobs : int
+        Processes; results under a budget of evaluations alone do not depend on it.
+    on_run : callable, optional
+        Called with the `Progress` after each run, in the order they end.
+
+    Raises
+    ------
+    InputError
+        Before any run if something of the above is not as expected, a strategy needs a package
+        that is not installed, or the storage cannot be used or holds another problem under the
+        name of a run; and if the storage fails later. What was recorded stays.
+    KeyboardInterrupt
+        If interrupted; what was recorded stays.
+    """
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    _check(problems, strategies, budget, numbers, jobs)
+    runs = [Run(p, s, seed, budget) for p in problems for s in strategies for seed in numbers]
+    outcomes: dict[str, Outcome] = {}
+
+    def finish(outcome: Outcome, resumed: bool) -> None:
+        outcomes[outcome.run.name] = outcome
+        if on_run is not None:
+            on_run(Progress(len(outcomes), len(runs), outcome, resumed))
+
+    with ExitStack() as stack:
+        keep: Callable[[Outcome], None] | None = None
+        if storage is not None:
+            from toolkit.study.recording import record, recorded_outcomes
+            from toolkit.study.storage import open_storage, storage_name
+
+            opened = stack.enter_context(open_storage(storage))
+            name = storage_name(storage)
+            keep = partial(record, opened, name=name)
+            for outcome in recorded_outcomes(opened, runs, name=name):
+                finish(outcome, True)
+        for outcome in _executed([run for run in runs if run.name not in outcomes], jobs):
+            if keep is not None:
+                keep(outcome)
+            finish(outcome, False)
+    return Comparison(
+        tuple(problems),
+        tuple(strategies),
+        numbers,
+        budget,
+        tuple(outcomes[run.name] for run in runs),
+    )
+
+
+def _executed(runs: Sequence[Run], jobs: int) -> Iterator[Outcome]:
+    """Yield outcomes as runs end."""
+    if jobs == 1 or len(runs) < 2:
+        yield from map(execute, runs)
+        return
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(
+        n_jobs=min(jobs, len(runs)),
+        backend="loky",
+        batch_size=1,
+        return_as="generator_unordered",
+    )
+    tasks = (delayed(_execute_at)(i, run, os.getpid()) for i, run in enumerate(runs))
+    for place, outcome in parallel(tasks):
+        yield replace(outcome, run=runs[place])
+
+
+def _execute_at(place: int, run: Run, parent: int) -> tuple[int, Outcome]:
+    """Tell the parent process, which has its own copy of the run, where that stands."""
+    _end_with(parent)
+    return place, execute(run)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process when its parent was killed; nobody would take the result."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _check(
+    problems: Sequence[Problem],
+    strategies: Sequence[str],
+    budget: Budget,
+    seeds: Sequence[int],
+    jobs: int,
+) -> None:
+    names = [problem_name(problem) for problem in problems]
+    for key, values in (("problems", names), ("strategies", strategies), ("seeds", seeds)):
+        if not values:
+            raise InputError("expected at least one", key=key)
+        twice = next((value for value in values if list(values).count(value) > 1), None)
+        if twice is not None:
+            raise InputError(f"{twice!r} is given twice", key=key)
+    for seed in seeds:
+        if type(seed) is not int or seed < 0:
+            raise InputError(f"{seed!r} is not an integer from 0", key="seeds")
+    if type(jobs) is not int or jobs < 1:
+        raise InputError(f"{jobs!r} is not an integer from 1", key="jobs")
+    if budget.evaluations is None and budget.seconds is None:
+        raise InputError("expected a limit of evaluations or of seconds", key="budget")
+    for strategy in strategies:
+        if strategy not in STRATEGIES:
+            raise InputError(
+                f"unknown strategy {strategy!r}{suggest(str(strategy), STRATEGIES)}; "
+                f"expected some of {', '.join(STRATEGIES)}",
+                key="strategies",
+            )
+        if STRATEGIES[strategy].extra:
+            STRATEGIES[strategy].load()

@@ -1,0 +1,17 @@
+"""Networks: ONNX models as graphs of layers, each with its cost class."""
+
+from toolkit.workload.network.graph import LayerGraph, WorkloadUse
+from toolkit.workload.network.layer import CostClass, Layer
+from toolkit.workload.network.load import load_network
+from toolkit.workload.network.operators import operator_table
+from toolkit.workload.network.tensors import TensorInfo
+
+__all__ = [
+    "CostClass",
+    "Layer",
+    "LayerGraph",
+    "TensorInfo",
+    "WorkloadUse",
+    "load_network",
+    "operator_table",
+]

@@ -1,0 +1,109 @@
+"""Layers: what one operator of a network computes or moves, and what that is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from toolkit.workload.kernel import Workload
+from toolkit.workload.network.tensors import TensorInfo
+
+CostClass = Literal["einsum", "elementwise", "window", "reduction", "movement", "view"]
+"""What a layer costs.
+
+- ``einsum``: multiply-accumulates of a workload that is mapped on the accelerator;
+- ``elementwise``, ``window`` (pooling) and ``reduction`` (sums, softmax, normalization: no output
+  before the last input): operations of a vector unit;
+- ``movement``: elements read and written in another place;
+- ``view``: nothing, the same elements under another shape or name.
+"""
+
+VECTOR_CLASSES: tuple[CostClass, ...] = ("elementwise", "window", "reduction")
+"""Classes that run on the vector unit."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network.
+
+    Parameters
+    ----------
+    name : str
+        Unique within the network: the node's name, with a suffix where one node is several
+        layers (``lstm/recurrent``) and a prefix inside of the bodies of control flow.
+    operator : str
+        The ONNX operator; those of other domains with their domain (``com.microsoft.Gelu``).
+    cost_class : {"einsum", "elementwise", "window", "reduction", "movement", "view"}
+        What it costs, see `CostClass`.
+    inputs, outputs : tuple of TensorInfo
+        Activations. In the body of a loop they are those of one iteration.
+    weights : tuple of TensorInfo
+        Constant operands, each with the data type in which the file stores it.
+    parameters : tuple of TensorInfo
+        The learned tensors that `weights` are made from, as the file stores them: without
+        running statistics, scales, zero points, masks and single constants such as an exponent.
+    workload : Workload, optional
+        The operation of one repetition, for the class ``einsum`` only.
+    repetitions : int
+        How often `workload` (or the work on `elements`) is done: time steps, iterations of a
+        loop, groups of a transposed convolution.
+    elements : int
+        Elements that one repetition computes or moves: of the output, or of the input where the
+        layer reduces it.
+    operations_per_element : int
+        Operations of the vector unit on each of them: additions, multiplications, comparisons,
+        divisions and special functions (exp, log, erf, tanh, square root) count one each. A
+        layer of class ``einsum`` has some where it rescales its output.
+    """
+
+    name: str
+    operator: str
+    cost_class: CostClass
+    inputs: tuple[TensorInfo, ...] = ()
+    weights: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    parameters: tuple[TensorInfo, ...] = ()
+    workload: Workload | None = None
+    repetitions: int = 1
+    elements: int = 0
+    operations_per_element: int = 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all repetitions together."""
+        return self.workload.macs * self.repetitions if self.workload else 0
+
+    @property
+    def operations(self) -> int:
+        """Operations of the vector unit, of all repetitions together."""
+        return self.elements * self.operations_per_element * self.repetitions
+
+    @property
+    def on_vector_unit(self) -> bool:
+        """Whether the whole layer runs on the vector unit."""
+        return self.cost_class in VECTOR_CLASSES
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the first output."""
+        return self.outputs[0].dtype
+
+    @property
+    def weight_elements(self) -> int:
+        """Elements of the constant operands."""
+        return sum(tensor.elements for tensor in self.weights)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the constant operands."""
+        return sum(tensor.bytes for tensor in self.weights)
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the activations that come in."""
+        return sum(tensor.bytes for tensor in self.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the activations that go out."""
+        return sum(tensor.bytes for tensor in self.outputs)

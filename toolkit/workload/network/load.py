@@ -1,0 +1,121 @@
+"""From an ONNX file to a layer graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+import onnx
+
+from toolkit.errors import WorkloadError
+from toolkit.workload.network import simplify
+from toolkit.workload.network.dimensions import Dimensions
+from toolkit.workload.network.graph import LayerGraph
+from toolkit.workload.network.read import opsets_of, read_model
+from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.values import Value, dtype_name
+from toolkit.workload.network.walk import Unknown, Walk
+
+
+def load_network(
+    path: str | os.PathLike[str],
+    dims: Mapping[str, int] | None = None,
+    *,
+    unknown: Unknown = "error",
+    fold_batch_norm: bool = False,
+) -> LayerGraph:
+    """Read an ONNX model as a graph of layers.
+
+    Shapes are inferred here; computations on shapes and constants are done, and layers that
+    nothing depends on are left out. Contents of weights are not read, so that the size of a model
+    does not matter, nor whether its external data are there.
+
+    Parameters
+    ----------
+    path : path-like
+        The model; opsets 7 to the newest that the installed onnx knows.
+    dims : mapping of str to int, optional
+        Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
+        (``{"images:0": 1}``: axis 0 of the tensor ``images``).
+    unknown : {"error", "free", "elementwise"}
+        What becomes of operators that `operator_table` does not list: refused, or taken as
+        such with a warning in the result.
+    fold_batch_norm : bool
+        Fold batch normalizations into the convolution or fully connected layer before them.
+
+    Returns
+    -------
+    LayerGraph
+        A `networkx.DiGraph`.
+
+    Raises
+    ------
+    WorkloadError
+        Naming the file and the node, tensor or dimension, if the model cannot be used as it is.
+    """
+    if unknown not in get_args(Unknown):
+        raise WorkloadError(
+            f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
+        )
+    source = os.fspath(path)
+    model = read_model(source)
+    sizes = Dimensions(dims or {}, source)
+    walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
+    inputs = _inputs(model.graph, sizes, source)
+    made = walk.graph(model.graph, {value.info.name: value for value in inputs})
+    sizes.check_all_used()
+    outputs = [value.info for value in made]
+    layers = simplify.remove_dead(walk.layers, outputs)
+    if fold_batch_norm:
+        layers = simplify.fold_batch_norm(layers, outputs)
+    return LayerGraph.from_layers(
+        layers,
+        name=Path(source).stem,
+        inputs=[value.info for value in inputs],
+        outputs=outputs,
+        warnings=walk.warnings,
+    )
+
+
+def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Value]:
+    """Inputs of the network with all their sizes; stored tensors may be listed there too."""
+    stored = {tensor.name for tensor in graph.initializer}
+    stored |= {sparse.values.name for sparse in graph.sparse_initializer}
+    values, missing = [], []
+    for entry in graph.input:
+        if entry.name in stored:
+            continue
+        key = f"input {entry.name!r}"
+        tensor = entry.type.tensor_type
+        dtype = dtype_name(tensor.elem_type)
+        if not entry.type.HasField("tensor_type") or dtype is None:
+            raise WorkloadError("expected a tensor of numbers", source=source, key=key)
+        if not tensor.HasField("shape"):
+            raise WorkloadError("has no shape, not even a number of axes", source=source, key=key)
+        shape: list[int] = []
+        for axis, dim in enumerate(tensor.shape.dim):
+            size = sizes.at(entry.name, axis)
+            if size is None and dim.HasField("dim_value"):
+                size = dim.dim_value
+                if size < 1:
+                    raise WorkloadError(
+                        f"axis {axis} has size {size}; expected at least 1", source=source, key=key
+                    )
+            if size is None:
+                size = sizes.named(dim.dim_param) if dim.dim_param else None
+            if size is None:
+                missing.append(dim.dim_param or f"{entry.name}:{axis}")
+            shape.append(size or 1)
+        values.append(Value(TensorInfo(entry.name, tuple(shape), dtype)))
+    if missing:
+        names = list(dict.fromkeys(missing))
+        example = " ".join(f"--dim '{name}=N'" for name in names)
+        raise WorkloadError(
+            f"sizes of dynamic dimensions are not given: {', '.join(names)} "
+            f"(dims={{{names[0]!r}: N}}; {example})",
+            source=source,
+            key="dims",
+        )
+    return values

@@ -1,0 +1,11 @@
+"""The operators of ONNX and what each of them costs."""
+
+from toolkit.workload.network.operators.call import Call, Operator
+from toolkit.workload.network.operators.table import (
+    CONSTANT,
+    CONTROL,
+    OPERATORS,
+    operator_table,
+)
+
+__all__ = ["CONSTANT", "CONTROL", "OPERATORS", "Call", "Operator", "operator_table"]

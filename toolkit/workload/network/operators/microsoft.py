@@ -1,0 +1,363 @@
+"""Operators of ONNX Runtime (domain com.microsoft), which exporters and quantizers emit.
+
+ONNX knows nothing of them, so each has its output shapes here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from toolkit.workload.kernels import gemm
+from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.operators import convolution, products, recurrent
+from toolkit.workload.network.operators.attention import Heads, attention_layers, part
+from toolkit.workload.network.operators.call import Call, Operator, Shapes
+from toolkit.workload.network.operators.vector import (
+    elementwise,
+    movement,
+    per_output,
+    reduction,
+    same,
+    window,
+)
+from toolkit.workload.network.operators.vector import taps as window_taps
+from toolkit.workload.network.tensors import TensorInfo
+
+Shape = tuple[int, ...]
+
+
+def broadcast(a: int, b: int) -> Shapes:
+    """The output has the shape of two operands broadcast together."""
+
+    def shapes(call: Call) -> list[Shape]:
+        return [_broadcast(call, call.shape(a), call.shape(b))]
+
+    return shapes
+
+
+def _broadcast(call: Call, left: Shape, right: Shape) -> Shape:
+    rank = max(len(left), len(right))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in (left, right)]
+    if any(1 != x != y != 1 for x, y in zip(*padded, strict=True)):
+        raise call.error(f"shapes {list(left)} and {list(right)} cannot be broadcast together")
+    return tuple(max(x, y) for x, y in zip(*padded, strict=True))
+
+
+def product_shapes(a: int, b: int) -> Shapes:
+    """The output has the shape of a matrix product, with ONNX Runtime's transpositions."""
+
+    def shapes(call: Call) -> list[Shape]:
+        left, right = call.shape(a), call.shape(b)
+        if call.integer("transA", 0):
+            left = (*left[:-2], left[-1], left[-2])
+        if call.integer("transB", 0):
+            right = (*right[:-2], right[-1], right[-2])
+        if len(left) < 2 or len(right) < 2:
+            raise call.error("expected operands of two or more axes")
+        return [(*_broadcast(call, left[:-2], right[:-2]), left[-2], right[-1])]
+
+    return shapes
+
+
+def convolved(filter_operand: int) -> Shapes:
+    """The output has the shape of a convolution with explicit padding."""
+
+    def shapes(call: Call) -> list[Shape]:
+        data, weight = call.shape(0), call.shape(filter_operand)
+        return [(data[0], weight[0], *_positions(call, data[2:], weight[2:]))]
+
+    return shapes
+
+
+def pooled(call: Call) -> list[Shape]:
+    """The output has the shape of a pooling with explicit padding."""
+    data = call.shape(0)
+    last = call.integer("channels_last", 0)
+    axes = data[1:-1] if last else data[2:]
+    kernel = tuple(call.integers("kernel_shape", [1] * len(axes)))
+    positions = _positions(call, axes, kernel, ceil=bool(call.integer("ceil_mode", 0)))
+    return [(data[0], *positions, data[-1]) if last else (*data[:2], *positions)]
+
+
+def _positions(call: Call, axes: Shape, kernel: Shape, *, ceil: bool = False) -> Shape:
+    count = len(axes)
+    strides = call.integers("strides", [1] * count)
+    dilations = call.integers("dilations", [1] * count)
+    pads = call.integers("pads", [0] * (2 * count))
+    if call.text("auto_pad", "NOTSET").startswith("SAME"):
+        return tuple(-(-size // stride) for size, stride in zip(axes, strides, strict=True))
+    out = []
+    for i, (size, taps) in enumerate(zip(axes, kernel, strict=True)):
+        room = size + pads[i] + pads[i + count] - dilations[i] * (taps - 1) - 1
+        out.append((-(-room // strides[i]) if ceil else room // strides[i]) + 1)
+    return tuple(out)
+
+
+def _globally_pooled(call: Call) -> list[Shape]:
+    data = call.shape(0)
+    last = call.integer("channels_last", 0)
+    ones = (1,) * (len(data) - 2)
+    return [(data[0], *ones, data[-1]) if last else (*data[:2], *ones)]
+
+
+def _concatenated(call: Call) -> list[Shape]:
+    parts = [list(call.shape(i)) for i in range(2, len(call.inputs), 3)]
+    axis = call.integer("axis", 0)
+    parts[0][axis] = sum(part[axis] for part in parts)
+    return [tuple(parts[0])]
+
+
+def _normalized(call: Call) -> list[Shape]:
+    data = call.shape(0)
+    return [data, (*data[:-1], 1), (*data[:-1], 1), data][: len(call.outputs)]
+
+
+def _embedded(call: Call) -> list[Shape]:
+    batch, length = call.shape(0, 2)
+    hidden = call.shape(2, 2)[1]
+    return [(batch, length, hidden), (batch,), (batch, length, hidden)][: len(call.outputs)]
+
+
+def _packed_attention(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    """Attention: one product makes query, key and value, then attention on them."""
+    batch, length, hidden = call.shape(0, 3)
+    columns = call.shape(1, 2)[1]
+    heads = call.integer("num_heads", 0)
+    if heads < 1:
+        raise call.error("num_heads must be positive")
+    past = call.shape(4, 5)[3] if call.has(4) else 0
+    widths = call.attributes.get("qkv_hidden_sizes") or [columns // 3] * 3
+    made = TensorInfo(f"{call.name}/qkv", (batch, length, columns), call.outputs[0].dtype)
+    # The present cache is one tensor of keys and values here.
+    inner = replace(call, outputs=call.outputs[:1])
+    product = part(
+        call,
+        rule,
+        "/qkv",
+        [*call.inputs[:3]],
+        [made],
+        workload=gemm(columns, hidden, batch * length),
+    )
+    size, value_size = int(widths[0]) // heads, int(widths[2]) // heads
+    sizes = Heads(batch, heads, heads, length, past + length, size, value_size)
+    mask = call.inputs[3] if call.has(3) else None
+    cache = call.inputs[4:5]
+    layers = attention_layers(inner, rule, sizes, [made] * 3, mask=mask, cache=cache)
+    if len(call.outputs) > 1 and len(layers) == 4:
+        present = replace(layers[0], outputs=(*layers[0].outputs, call.outputs[1]))
+        layers = (present, *layers[1:])
+    elif len(call.outputs) > 1:
+        layers = (*layers[:-1], replace(layers[-1], outputs=call.outputs))
+    return product, *layers
+
+
+def _packed_attention_shapes(call: Call) -> list[Shape]:
+    batch, length, _ = call.shape(0, 3)
+    columns, heads = call.shape(1, 2)[1], max(call.integer("num_heads", 1), 1)
+    past = call.shape(4, 5)[3] if call.has(4) else 0
+    widths = call.attributes.get("qkv_hidden_sizes") or [columns // 3] * 3
+    present = (2, batch, heads, past + length, int(widths[0]) // heads)
+    return [(batch, length, int(widths[2])), present][: len(call.outputs)]
+
+
+def _head_sizes(call: Call) -> Heads:
+    heads = call.integer("num_heads", 0)
+    kv_heads = call.integer("kv_num_heads", heads)
+    if heads < 1 or kv_heads < 1 or not (call.has(1) and call.has(2)):
+        raise call.error("expected num_heads and separate query, key and value")
+    batch, queries, width = call.shape(0, 3)
+    grouped = call.operator.endswith("GroupQueryAttention")
+    cache = 3 if grouped else 6
+    past = call.shape(cache, 4)[2] if call.has(cache) else 0
+    key, value = call.shape(1), call.shape(2)
+    # A key of four axes comes from another sequence: batch, heads, positions, size.
+    keys = key[2] if len(key) == 4 else key[1]
+    value_size = value[3] if len(value) == 4 else value[2] // kv_heads
+    return Heads(batch, heads, kv_heads, queries, past + keys, width // heads, value_size)
+
+
+def _head_attention(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    """MultiHeadAttention and GroupQueryAttention, whose products with weights stand apart."""
+    grouped = call.operator.endswith("GroupQueryAttention")
+    sources = [*call.inputs, *[None] * 8]
+    cache = sources[3:5] if grouped else sources[6:8]
+    mask = None if grouped else sources[5]
+    return attention_layers(call, rule, _head_sizes(call), sources[:3], mask=mask, cache=cache)
+
+
+def _head_attention_shapes(call: Call) -> list[Shape]:
+    sizes = _head_sizes(call)
+    present = (sizes.batch, sizes.kv_heads, sizes.keys)
+    shapes = [
+        (sizes.batch, sizes.queries, sizes.heads * sizes.value_size),
+        (*present, sizes.size),
+        (*present, sizes.value_size),
+    ]
+    return shapes[: len(call.outputs)]
+
+
+def _blocked_product(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    """MatMulNBits: weights of a few bits in blocks, K and N in the attributes."""
+    k, n = call.integer("K", 0), call.integer("N", 0)
+    rows = math.prod(call.shape(0)[:-1])
+    return (part(call, rule, "", [*call.inputs[:2]], call.outputs, workload=gemm(n, k, rows)),)
+
+
+def _blocked_product_shapes(call: Call) -> list[Shape]:
+    return [(*call.shape(0)[:-1], call.integer("N", 0))]
+
+
+_RULES: dict[str, Operator] = {
+    "Attention": Operator(
+        "einsum",
+        "one gemm for query, key and value, two products per head, the softmax between them",
+        _packed_attention,
+        learned=(1, 2),
+        shapes=_packed_attention_shapes,
+    ),
+    "MultiHeadAttention": Operator(
+        "einsum",
+        "two products per head, the softmax between them",
+        _head_attention,
+        shapes=_head_attention_shapes,
+    ),
+    "GroupQueryAttention": Operator(
+        "einsum",
+        "two products per head, the softmax between them",
+        _head_attention,
+        shapes=_head_attention_shapes,
+    ),
+    "FusedConv": Operator(
+        "einsum",
+        "as Conv; one operation per output for the activation",
+        convolution.convolution,
+        1,
+        learned=(1, 2),
+        shapes=convolved(1),
+    ),
+    "FusedGemm": Operator(
+        "einsum",
+        "as Gemm; one operation per output for the activation",
+        products.general_matmul,
+        1,
+        learned=(0, 1, 2),
+        shapes=product_shapes(0, 1),
+    ),
+    "FusedMatMul": Operator(
+        "einsum", "as MatMul", products.matmul, learned=(0, 1), shapes=product_shapes(0, 1)
+    ),
+    "TransposeMatMul": Operator(
+        "einsum", "as MatMul", products.matmul, learned=(0, 1), shapes=product_shapes(0, 1)
+    ),
+    "DynamicQuantizeMatMul": Operator(
+        "einsum",
+        "as MatMul; 5 operations per output for quantization",
+        products.matmul,
+        5,
+        data=(0, 1, 4),
+        learned=(1, 4),
+        shapes=product_shapes(0, 1),
+    ),
+    "MatMulIntegerToFloat": Operator(
+        "einsum",
+        "as MatMul; 2 operations per output for the scale",
+        products.matmul,
+        2,
+        data=(0, 1, 6),
+        learned=(1, 6),
+        shapes=product_shapes(0, 1),
+        dtype_of=2,
+    ),
+    "MatMulNBits": Operator(
+        "einsum",
+        "as MatMul",
+        _blocked_product,
+        learned=(1,),
+        shapes=_blocked_product_shapes,
+    ),
+    "QGemm": Operator(
+        "einsum",
+        "as Gemm; scale, zero point and clip per output",
+        products.quantized_gemm,
+        3,
+        data=(0, 3, 6),
+        learned=(3, 6),
+        shapes=product_shapes(0, 3),
+    ),
+    "DynamicQuantizeLSTM": Operator(
+        "einsum",
+        "as LSTM",
+        recurrent.recurrent,
+        22,
+        data=(0, 1, 2, 3, 5, 6, 7),
+        learned=(1, 2, 3, 7),
+        shapes=recurrent.quantized_lstm_shapes,
+    ),
+    "Gelu": elementwise(5, "x / 2 * (1 + erf(x / sqrt(2)))", shapes=same),
+    "FastGelu": elementwise(9, "x / 2 * (1 + tanh(x * (a + b * x * x))), bias", shapes=same),
+    "BiasGelu": elementwise(6, "bias, then Gelu", shapes=same),
+    "QuickGelu": elementwise(5, "x / (1 + exp(-a * x))", shapes=same),
+    "BiasAdd": elementwise(2, "bias and a further sum", shapes=same),
+    "RotaryEmbedding": elementwise(3, "two products and a sum", learned=(), shapes=same),
+    "QLinearAdd": elementwise(
+        7, "both operands dequantized, added, quantized", data=(0, 3), shapes=broadcast(0, 3)
+    ),
+    "QLinearMul": elementwise(
+        7, "both operands dequantized, multiplied, quantized", data=(0, 3), shapes=broadcast(0, 3)
+    ),
+    "QLinearSigmoid": elementwise(1, "a table of 256 entries", data=(0,), shapes=same),
+    "QLinearLeakyRelu": elementwise(1, "a table of 256 entries", data=(0,), shapes=same),
+    "QuantizeLinear": Operator(
+        "elementwise", "scale, zero point, clip", per_output, 3, data=(0,), shapes=same, dtype_of=2
+    ),
+    "DequantizeLinear": Operator(
+        "elementwise", "zero point, scale", per_output, 2, data=(0,), shapes=same, dtype_of=1
+    ),
+    "QLinearSoftmax": reduction(8, "maximum, subtract, exp, sum, divide, quantized", shapes=same),
+    "BiasSoftmax": reduction(6, "bias, then Softmax", data=(0, 1), shapes=same),
+    "SkipLayerNormalization": reduction(
+        9,
+        "a sum, a bias, then LayerNormalization",
+        data=(0, 1, 2, 3, 4),
+        learned=(2, 3, 4),
+        shapes=_normalized,
+    ),
+    "SkipSimplifiedLayerNormalization": reduction(
+        6,
+        "a sum, a bias, then RMSNormalization",
+        data=(0, 1, 2, 3),
+        learned=(2, 3),
+        shapes=_normalized,
+    ),
+    "SimplifiedLayerNormalization": reduction(
+        4, "square, sum, normalize, scale", data=(0, 1), learned=(1,), shapes=_normalized
+    ),
+    "EmbedLayerNormalization": Operator(
+        "reduction",
+        "rows of three tables added, then LayerNormalization",
+        per_output,
+        9,
+        data=(0, 1, 2, 3, 4, 5, 6),
+        learned=(2, 3, 4, 5, 6),
+        shapes=_embedded,
+        dtype_of=2,
+    ),
+    "QLinearAveragePool": window(
+        window_taps, "an addition per element of the window", shapes=pooled
+    ),
+    "NhwcMaxPool": window(window_taps, "a comparison per element of the window", shapes=pooled),
+    "QLinearGlobalAveragePool": reduction(1, "add", shapes=_globally_pooled),
+    "QLinearConcat": movement(
+        "every element; 3 operations to rescale it",
+        data=None,
+        operations=3,
+        shapes=_concatenated,
+    ),
+}
+
+MICROSOFT = {f"com.microsoft.{name}": rule for name, rule in _RULES.items()} | {
+    # ONNX Runtime's optimizer leaves this one in the standard domain, where ONNX has it not.
+    "SimplifiedLayerNormalization": _RULES["SimplifiedLayerNormalization"],
+}
+"""Rules of the operators of ONNX Runtime."""

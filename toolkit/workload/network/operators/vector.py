@@ -1,0 +1,215 @@
+"""Rules of the vector unit and of data movement, and what their operations are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.operators.call import Call, Operator, Shapes, make_layer
+
+Count = int | Callable[[Call], int]
+
+
+def elementwise(
+    operations: Count,
+    formula: str,
+    *,
+    data: tuple[int, ...] | None = None,
+    learned: tuple[int, ...] | None = None,
+    shapes: Shapes | None = None,
+) -> Operator:
+    """A rule that computes every element of the output on its own."""
+    return Operator(
+        "elementwise",
+        formula,
+        per_output,
+        operations,
+        data=data,
+        learned=learned,
+        shapes=shapes,
+    )
+
+
+def reduction(
+    operations: Count,
+    formula: str,
+    *,
+    data: tuple[int, ...] | None = (0,),
+    learned: tuple[int, ...] | None = None,
+    shapes: Shapes | None = None,
+    bound: Shapes | None = None,
+) -> Operator:
+    """A rule that needs many or all elements of the input before the first output."""
+    return Operator(
+        "reduction",
+        formula,
+        _per_input,
+        operations,
+        data=data,
+        learned=learned,
+        shapes=shapes,
+        bound=bound,
+    )
+
+
+def window(operations: Count, formula: str, *, shapes: Shapes | None = None) -> Operator:
+    """A rule that slides a window without multiplying by weights."""
+    return Operator("window", formula, per_output, operations, data=(0,), shapes=shapes)
+
+
+def movement(
+    formula: str,
+    *,
+    data: tuple[int, ...] | None = (0,),
+    operations: Count = 0,
+    shapes: Shapes | None = None,
+    bound: Shapes | None = None,
+) -> Operator:
+    """A rule that reads and writes elements in another place."""
+    return Operator(
+        "movement", formula, per_output, operations, data=data, shapes=shapes, bound=bound
+    )
+
+
+def view(formula: str, *, shapes: Shapes | None = None) -> Operator:
+    """A rule that names the same elements anew."""
+    return Operator("view", formula, _free, data=(0,), shapes=shapes)
+
+
+def per_output(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    """One layer whose work grows with the output: all outputs where elements only move."""
+    elements = sum(output.elements for output in call.outputs)
+    if rule.cost_class != "movement":
+        elements = call.outputs[0].elements
+    layer = make_layer(
+        call, rule, elements=elements, operations_per_element=rule.operations_of(call)
+    )
+    return (layer,)
+
+
+def _per_input(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    layer = make_layer(
+        call,
+        rule,
+        elements=call.input(0).info.elements,
+        operations_per_element=rule.operations_of(call),
+    )
+    return (layer,)
+
+
+def _free(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    return (make_layer(call, rule),)
+
+
+def same(call: Call) -> list[tuple[int, ...]]:
+    """Every output has the shape of the first operand."""
+    return [call.shape(0)] * len(call.outputs)
+
+
+def window_size(call: Call) -> list[tuple[int, ...]]:
+    """Length of a window function, which must be constant."""
+    data = call.input(0).data
+    if data is None or data.size != 1:
+        raise call.error("the size of the window is not a constant")
+    return [(int(data.reshape(-1)[0]),)]
+
+
+def all_operands(call: Call) -> int:
+    """Operations per element of a sum or maximum of any number of tensors."""
+    return max(sum(value is not None for value in call.inputs) - 1, 1)
+
+
+def bounds(call: Call) -> int:
+    """Comparisons per element of Clip: one for every bound."""
+    given = call.has(1) + call.has(2) + ("min" in call.attributes) + ("max" in call.attributes)
+    return max(given, 1)
+
+
+def taps(call: Call) -> int:
+    """Elements of a pooling window."""
+    kernel = [int(size) for size in call.attributes.get("kernel_shape") or ()]
+    if not kernel or any(size < 1 for size in kernel):
+        raise call.error(f"kernel_shape {kernel} must hold positive integers")
+    return math.prod(kernel)
+
+
+def interpolation(call: Call) -> int:
+    """Operations per element of Resize: a multiplication and an addition per neighbour used."""
+    mode = call.text("mode", "nearest")
+    if mode == "nearest":
+        return 0
+    resized = sum(a != b for a, b in zip(call.shape(0), call.outputs[0].shape, strict=False))
+    neighbours = {"linear": 2, "bilinear": 2, "cubic": 4, "bicubic": 4}
+    return int(2 * neighbours.get(mode, 2) ** resized)
+
+
+def sampling(call: Call) -> int:
+    """Operations per element of GridSample, whose modes have had two names each."""
+    neighbours = {"nearest": 1, "cubic": 4, "bicubic": 4}.get(call.text("mode", "linear"), 2)
+    axes = len(call.shape(0)) - 2
+    return 0 if neighbours == 1 else int(2 * neighbours**axes)
+
+
+def roi_samples(call: Call) -> int:
+    """Operations per element of RoiAlign: eight per sample, two by two samples by default."""
+    ratio = call.integer("sampling_ratio", 0) or 2
+    return 8 * ratio * ratio
+
+
+def neighbourhood(call: Call) -> int:
+    """Operations per element of LRN: a sum of squares over channels, then five more."""
+    return call.integer("size", 1) + 5
+
+
+def logarithm_steps(call: Call) -> int:
+    """Comparisons per element of a sort along the axis of TopK."""
+    shape = call.shape(0)
+    axis = call.integer("axis", -1)
+    size = shape[axis] if shape and -len(shape) <= axis < len(shape) else 1
+    return max((size - 1).bit_length(), 1)
+
+
+def transform_steps(call: Call) -> int:
+    """Operations per element of a fast Fourier transform: five per halving."""
+    frame = call.integer("frame", 0) or max(call.outputs[0].shape, default=2)
+    return 5 * max((frame - 1).bit_length(), 1)
+
+
+def selected_boxes(call: Call) -> list[tuple[int, ...]]:
+    """Most boxes that NonMaxSuppression can select."""
+    batch, classes, boxes = call.shape(1, 3)
+    limit = call.inputs[2] if call.has(2) else None
+    most = boxes
+    if limit is not None and limit.data is not None and limit.data.size == 1:
+        most = min(boxes, int(limit.data.reshape(-1)[0]))
+    return [(max(batch * classes * most, 1), 3)]
+
+
+def nonzero_positions(call: Call) -> list[tuple[int, ...]]:
+    """Most positions that NonZero can find."""
+    return [(max(len(call.shape(0)), 1), call.input(0).info.elements)]
+
+
+def compressed(call: Call) -> list[tuple[int, ...]]:
+    """Most elements that Compress can keep."""
+    shape = list(call.shape(0))
+    if "axis" not in call.attributes:
+        return [(call.input(0).info.elements,)]
+    shape[call.integer("axis", 0)] = min(shape[call.integer("axis", 0)], call.shape(1, 1)[0])
+    return [tuple(shape)]
+
+
+def unique_elements(call: Call) -> list[tuple[int, ...]]:
+    """Most elements that Unique can keep."""
+    shape = list(call.shape(0))
+    if "axis" in call.attributes:
+        count = shape[call.integer("axis", 0)]
+        return [tuple(shape), (count,), (count,), (count,)][: len(call.outputs)]
+    count = call.input(0).info.elements
+    return [(count,)] * len(call.outputs)
+
+
+def largest_kept(call: Call) -> list[tuple[int, ...]]:
+    """All elements along the axis, where TopK's k depends on data."""
+    return [call.shape(0)] * len(call.outputs)

@@ -1,0 +1,205 @@
+"""Shapes of the outputs of one node, from the shapes and known contents of its operands.
+
+ONNX infers them node by node. Where it knows nothing, the table of operators does; where a shape
+depends on data, the option ``dims``, the largest possible shape or the file's own word is taken,
+the latter two with a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import onnx
+from onnx import defs, helper, numpy_helper, shape_inference
+
+from toolkit.workload.network.dimensions import MAX_SIZE, Dimensions
+from toolkit.workload.network.operators import Call, Operator
+from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.values import Value, dtype_name, dtype_number
+
+_MAX_DATA = 4096
+
+Shape = tuple[int | None, ...]
+Declared = Mapping[str, onnx.TypeProto]
+"""What the file itself says about its tensors."""
+
+
+@lru_cache(maxsize=4096)
+def find_schema(operator: str, opset: int, domain: str) -> defs.OpSchema | None:
+    """ONNX's own description of an operator, if it has one."""
+    try:
+        return defs.get_schema(operator, opset, domain)
+    except defs.SchemaError:
+        return None
+
+
+class ShapeInference:
+    """Infers one node after the other.
+
+    Parameters
+    ----------
+    opsets : mapping of str to int
+        Version by domain.
+    ir_version : int
+        Of the model.
+    dims : Dimensions
+        Sizes that the user gave.
+    warn : callable
+        Receives a warning wherever a shape is assumed.
+    """
+
+    def __init__(
+        self,
+        opsets: Mapping[str, int],
+        ir_version: int,
+        dims: Dimensions,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._opsets = opsets
+        self._imports = [helper.make_opsetid(domain, v) for domain, v in opsets.items()]
+        self._ir_version = ir_version
+        self._dims = dims
+        self._warn = warn
+
+    def outputs(
+        self, node: onnx.NodeProto, call: Call, rule: Operator | None, declared: Declared
+    ) -> list[TensorInfo]:
+        """Infer the outputs that are asked for, in order.
+
+        Raises
+        ------
+        WorkloadError
+            If the operands do not fit the operator, or a size stays unknown.
+        """
+        schema = find_schema(node.op_type, self._opsets.get(node.domain, 1), node.domain)
+        known: dict[str, tuple[str | None, Shape | None]] = {}
+        if schema is not None:
+            known = self._infer(schema, node, call)
+        complete = bool(known) and all(shape is not None for _, shape in known.values())
+        if rule is not None and rule.shapes is not None and not complete:
+            dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).info.dtype
+            shapes = rule.shapes(call)
+            names = [name for name in node.output if name][: len(shapes)]
+            known = {n: (dtype, tuple(s)) for n, s in zip(names, shapes, strict=False)}
+        bound = self._bound(node, call, rule)
+        return [
+            self._complete(name, known.get(name, (None, None)), bound.get(name), call, declared)
+            for name in node.output
+            if name
+        ]
+
+    def _infer(
+        self, schema: defs.OpSchema, node: onnx.NodeProto, call: Call
+    ) -> dict[str, tuple[str | None, Shape | None]]:
+        operands = dict(zip(node.input, call.inputs, strict=True))
+        types, data = {}, {}
+        for name, value in operands.items():
+            if value is None:
+                continue
+            number = dtype_number(value.info.dtype)
+            types[name] = helper.make_tensor_type_proto(number, value.shape)
+            if value.data is not None and value.data.size <= _MAX_DATA:
+                data[name] = numpy_helper.from_array(value.data, name)
+        try:
+            inferred = shape_inference.infer_node_outputs(
+                schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
+            )
+        except (shape_inference.InferenceError, RuntimeError, ValueError) as cause:
+            raise call.error(_reason(cause)) from None
+        return {name: _from_type(proto) for name, proto in inferred.items()}
+
+    def _bound(
+        self, node: onnx.NodeProto, call: Call, rule: Operator | None
+    ) -> dict[str, tuple[int, ...]]:
+        if rule is None or rule.bound is None:
+            return {}
+        return dict(zip([n for n in node.output if n], rule.bound(call), strict=False))
+
+    def _complete(
+        self,
+        name: str,
+        known: tuple[str | None, Shape | None],
+        bound: tuple[int, ...] | None,
+        call: Call,
+        declared: Declared,
+    ) -> TensorInfo:
+        """Fill in what inference left open, best source first."""
+        said_dtype, said = (None, None)
+        if name in declared:
+            said_dtype, said = _from_type(declared[name])
+        dtype, shape = known[0] or said_dtype, known[1]
+        if dtype is None:
+            raise call.error(f"data type of output {name!r} is not known or not supported")
+        if shape is None:
+            template = bound if bound is not None else said
+            if template is None:
+                raise call.error(
+                    f"shape of output {name!r} cannot be inferred and the file does not give it"
+                )
+            shape = (None,) * len(template)
+        names = _dimension_names(declared.get(name))
+        sizes = [
+            size if size is not None else self._size(name, axis, names, said, bound, call)
+            for axis, size in enumerate(shape)
+        ]
+        if any(not 0 <= size <= MAX_SIZE for size in sizes):
+            raise call.error(f"output {name!r} has the shape {sizes}; no size may be negative")
+        return TensorInfo(name, tuple(sizes), dtype)
+
+    def _size(
+        self,
+        tensor: str,
+        axis: int,
+        names: Sequence[str],
+        said: Shape | None,
+        bound: tuple[int, ...] | None,
+        call: Call,
+    ) -> int:
+        given = self._dims.at(tensor, axis)
+        if given is None and axis < len(names) and names[axis]:
+            given = self._dims.named(names[axis])
+        if given is not None:
+            return given
+        place = f"axis {axis} of {tensor!r} ({call.operator} {call.name!r})"
+        option = f"--dim '{tensor}:{axis}=N'"
+        if bound is not None and axis < len(bound):
+            self._warn(f"{place} depends on data; taken as its largest, {bound[axis]} ({option})")
+            return bound[axis]
+        size = said[axis] if said is not None and axis < len(said) else None
+        if size is not None:
+            self._warn(f"{place} cannot be inferred; taken from the file, {size} ({option})")
+            return size
+        raise call.error(
+            f"axis {axis} of output {tensor!r} cannot be inferred; give its size with "
+            f"dims={{'{tensor}:{axis}': N}} ({option})"
+        )
+
+
+def _from_type(proto: onnx.TypeProto) -> tuple[str | None, Shape | None]:
+    """Data type and shape; None for each that is not known."""
+    tensor = proto.tensor_type
+    dtype = dtype_name(tensor.elem_type)
+    if not tensor.HasField("shape"):
+        return dtype, None
+    sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+    return dtype, tuple(sizes)
+
+
+def _dimension_names(proto: onnx.TypeProto | None) -> list[str]:
+    return [dim.dim_param for dim in proto.tensor_type.shape.dim] if proto else []
+
+
+def _reason(cause: Exception) -> str:
+    """The last sentence of ONNX's message, which names the problem."""
+    line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return line.rpartition("): ")[2].removeprefix("[ShapeInferenceError] ")[:300]
+
+
+def same_shape(call: Call, name: str) -> TensorInfo:
+    """The output of an operator that nobody knows: the largest of its operands."""
+    values: list[Value] = [value for value in call.inputs if value is not None]
+    if not values:
+        raise call.error("its output cannot be guessed without operands")
+    largest = max((v for v in values), key=lambda v: (not v.constant, v.info.elements))
+    return TensorInfo(name, largest.shape, largest.info.dtype)

@@ -1,0 +1,249 @@
+"""The walk over a graph: every node becomes a constant, layers, or the body that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import onnx
+from onnx import checker, helper
+
+from toolkit.errors import WorkloadError
+from toolkit.workload.network.control import expand
+from toolkit.workload.network.dimensions import Dimensions
+from toolkit.workload.network.fold import (
+    NEVER_CONSTANT,
+    constant_node,
+    fold,
+    shape_constant,
+    stored_value,
+)
+from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.operators import CONSTANT, CONTROL, OPERATORS, Call
+from toolkit.workload.network.operators.call import make_layer
+from toolkit.workload.network.operators.vector import elementwise, view
+from toolkit.workload.network.order import describe_node, needed_nodes, used_names
+from toolkit.workload.network.read import DOMAINS
+from toolkit.workload.network.shapes import Declared, ShapeInference, find_schema, same_shape
+from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.values import Value
+
+Unknown = Literal["error", "free", "elementwise"]
+"""What becomes of an operator that the table does not have."""
+
+_UNKNOWN_RULES = {
+    "free": view("taken as free"),
+    "elementwise": elementwise(1, "taken as elementwise"),
+}
+
+# Masks and statistics, whose shapes ONNX does not always infer and nobody reads in inference.
+_OPTIONAL_OUTPUTS = frozenset(("BatchNormalization", "Dropout", "MaxPool"))
+
+Scope = dict[str, Value]
+
+
+@dataclass
+class Walk:
+    """State of reading one model: layers and warnings so far.
+
+    Parameters
+    ----------
+    source : str
+        The model, for messages.
+    opsets : mapping of str to int
+        Version by domain.
+    ir_version : int
+        Of the model.
+    dims : Dimensions
+        Sizes that the user gave.
+    unknown : {"error", "free", "elementwise"}
+        What becomes of operators that the table does not have.
+    """
+
+    source: str
+    opsets: Mapping[str, int]
+    ir_version: int
+    dims: Dimensions
+    unknown: Unknown
+    layers: list[Layer] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.shapes = ShapeInference(self.opsets, self.ir_version, self.dims, self.warn)
+        self._context = checker.C.CheckerContext()
+        self._context.ir_version = self.ir_version
+        self._context.opset_imports = dict(self.opsets)
+
+    def warn(self, message: str) -> None:
+        """Remember a warning, once."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def branch(self) -> Walk:
+        """A walk that shares everything but its layers and warnings, to be kept or dropped."""
+        return replace(self, layers=[], warnings=[])
+
+    def graph(self, graph: onnx.GraphProto, scope: Scope, prefix: str = "") -> list[Value]:
+        """Walk a graph and return its outputs.
+
+        Parameters
+        ----------
+        graph : GraphProto
+            The graph or body.
+        scope : dict of str to Value
+            Its inputs, and all that a body sees from outside; not changed.
+        prefix : str
+            Put before the names of layers and tensors.
+        """
+        scope = dict(scope)
+        for tensor in graph.initializer:
+            value = stored_value(tensor, prefix + tensor.name, self.source)
+            if value is not None:
+                scope[tensor.name] = value
+        for sparse in graph.sparse_initializer:
+            value = stored_value(sparse.values, prefix + sparse.values.name, self.source)
+            if value is not None:
+                info = replace(value.info, shape=tuple(sparse.dims))
+                scope[sparse.values.name] = replace(value, info=info, data=None)
+        declared = {v.name: v.type for v in (*graph.value_info, *graph.output)}
+        nodes = needed_nodes(graph, self.source)
+        read = {name for node in nodes for name in used_names(node)}
+        read |= {output.name for output in graph.output}
+        for node in nodes:
+            if node.op_type in _OPTIONAL_OUTPUTS:
+                node.output[:] = [name if name in read else "" for name in node.output]
+            self._node(node, scope, prefix, declared)
+        for output in graph.output:
+            if output.name not in scope:
+                raise WorkloadError(
+                    "no node makes this output", source=self.source, key=f"output {output.name!r}"
+                )
+        return [scope[output.name] for output in graph.output]
+
+    def _node(self, node: onnx.NodeProto, scope: Scope, prefix: str, declared: Declared) -> None:
+        for name in filter(None, node.input):
+            if name not in scope:
+                raise WorkloadError(
+                    f"nothing makes its operand {name!r}",
+                    source=self.source,
+                    key=describe_node(node),
+                )
+        if DOMAINS.get(node.domain) == "":
+            node.domain = ""
+        call = self._call(node, scope, prefix)
+        try:
+            if call.operator in CONTROL:
+                made = expand(self, node, call, scope)
+            else:
+                made = self._values(node, call, prefix, declared)
+        except WorkloadError as cause:
+            if cause.source == self.source:
+                raise
+            raise call.error(str(cause)) from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as cause:
+            # Attributes and operands that no handler expects.
+            raise call.error(f"is malformed: {type(cause).__name__}: {cause}") from None
+        scope.update(zip(filter(None, node.output), made, strict=False))
+
+    def _call(self, node: onnx.NodeProto, scope: Scope, prefix: str) -> Call:
+        domain = DOMAINS.get(node.domain, node.domain)
+        operator = f"{domain}.{node.op_type}" if domain else node.op_type
+        return Call(
+            name=self._unique(prefix + (node.name or f"{node.op_type}_{_first_output(node)}")),
+            operator=operator,
+            attributes=_attributes(node),
+            inputs=tuple(scope[name] if name else None for name in node.input),
+            outputs=(),
+            opset=self.opsets.get(domain, 1),
+            source=self.source,
+        )
+
+    def _unique(self, name: str) -> str:
+        unique, number = name, 1
+        while unique in self.names:
+            number += 1
+            unique = f"{name}.{number}"
+        self.names.add(unique)
+        return unique
+
+    def _values(
+        self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
+    ) -> list[Value]:
+        self._check(node, call)
+        name = prefix + _first_output(node)
+        if call.operator in ("Shape", "Size"):
+            return [shape_constant(call, name)]
+        if call.operator == "Constant":
+            return [constant_node(node, call, name)]
+        constant = all(value is None or value.constant for value in call.inputs)
+        if call.operator in CONSTANT or (constant and call.operator not in NEVER_CONSTANT):
+            return fold(node, call, lambda: self._infer(node, call, prefix, declared))
+        infos = self._infer(node, call, prefix, declared)
+        for info in infos:
+            if 0 in info.shape:
+                raise call.error(f"output {info.name!r} is empty: shape {list(info.shape)}")
+        self.layers += self._layers(replace(call, outputs=tuple(infos)))
+        return [Value(info) for info in infos]
+
+    def _check(self, node: onnx.NodeProto, call: Call) -> None:
+        """Let ONNX check attributes and the number of operands."""
+        if find_schema(node.op_type, call.opset, node.domain) is None:
+            return
+        try:
+            checker.check_node(node, self._context)
+        except checker.ValidationError as cause:
+            raise call.error(str(cause).strip().splitlines()[0][:300]) from None
+
+    def _infer(
+        self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
+    ) -> list[TensorInfo]:
+        rule = OPERATORS.get(call.operator)
+        names = tuple(name for name in node.output if name)
+        dtype = next((v.info.dtype for v in call.inputs if v is not None), "float32")
+        asked = replace(call, outputs=tuple(TensorInfo(name, (), dtype) for name in names))
+        schema = find_schema(node.op_type, call.opset, node.domain)
+        constant = schema is not None and all(v is None or v.constant for v in call.inputs)
+        known = rule is not None or call.operator in CONSTANT or constant
+        if not known and self.unknown == "error":
+            raise call.error(
+                "operator is not known; --unknown=free or --unknown=elementwise takes it as such"
+            )
+        try:
+            infos = self.shapes.outputs(node, asked, rule, declared)
+        except WorkloadError:
+            if known or schema is not None:
+                raise
+            infos = [same_shape(call, name) for name in names]
+            self.warn(
+                f"{call.operator} {call.name!r}: shape of the output taken from its largest "
+                f"operand, {list(infos[0].shape)}"
+            )
+        return [replace(info, name=prefix + info.name) for info in infos]
+
+    def _layers(self, call: Call) -> tuple[Layer, ...]:
+        rule = OPERATORS.get(call.operator)
+        if rule is not None:
+            return rule.handler(call, rule)
+        self.warn(f"{call.operator} {call.name!r} is not known; taken as {self.unknown}")
+        if self.unknown == "free":
+            return (make_layer(call, _UNKNOWN_RULES["free"]),)
+        rule = _UNKNOWN_RULES["elementwise"]
+        return rule.handler(call, rule)
+
+
+def _first_output(node: onnx.NodeProto) -> str:
+    return next(filter(None, node.output), "")
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {a.name: _decoded(helper.get_attribute_value(a)) for a in node.attribute if a.type}
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    return value
