@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import toolkit
-from toolkit.cli import main
+from toolkit.cli.app import main
 
 ROOT = Path(__file__).parent.parent
 SETUP = configparser.ConfigParser()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli_options import AsJson
+from toolkit.cli.options import AsJson
 
 
 class ListKind(StrEnum):
@@ -30,8 +30,8 @@ def list_names(
     kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: AsJson = False
 ) -> None:
     """Look up, print."""
-    from toolkit.cli_listing import listing, listing_text
-    from toolkit.cli_output import print_json, print_text
+    from toolkit.cli.listing import listing, listing_text
+    from toolkit.cli.output import print_json, print_text
 
     entries = listing(kind.value)
     if json:
@@ -46,8 +46,8 @@ def show_definition(
     json: AsJson = False,
 ) -> None:
     """Load, print."""
-    from toolkit.cli_listing import definition
-    from toolkit.cli_output import print_json, print_text
+    from toolkit.cli.listing import definition
+    from toolkit.cli.output import print_json, print_text
     from toolkit.yaml_files import parse_yaml
 
     text = definition(kind.value, name)

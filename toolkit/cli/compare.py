@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli_options import Arch, AsJson, BiasRead, ConventionsName, ObjectiveName, Pad
+from toolkit.cli.options import Arch, AsJson, BiasRead, ConventionsName, ObjectiveName, Pad
 
 if TYPE_CHECKING:
     from toolkit.search import Problem
@@ -104,9 +104,9 @@ def compare_strategies(
     json: AsJson = False,
 ) -> None:
     """Run what the storage lacks, tabulate, print."""
-    from toolkit.cli_compare_output import comparison_record, comparison_report, comparison_tables
-    from toolkit.cli_input import read_problem
-    from toolkit.cli_output import print_json, print_report
+    from toolkit.cli.compare_output import comparison_record, comparison_report, comparison_tables
+    from toolkit.cli.input import read_problem
+    from toolkit.cli.output import print_json, print_report
     from toolkit.search import Budget
     from toolkit.study.comparison import compare
     from toolkit.study.tables import make_folder, write_tables
@@ -218,7 +218,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    from toolkit.cli_progress import compiled_before
+    from toolkit.cli.progress import compiled_before
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     if not compiled_before():
@@ -248,7 +248,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 def _ended(progress: Progress) -> str:
     """Say which run ended, and how."""
-    from toolkit.cli_compare_output import format_value
+    from toolkit.cli.compare_output import format_value
 
     outcome = progress.outcome
     if outcome.error:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import toolkit
-from toolkit.cli_output import Record
+from toolkit.cli.output import Record
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.headroom import Growth, capacity_uses, mesh_uses
 from toolkit.model.reuse import Loop, Movement

@@ -16,9 +16,9 @@ import typer
 from typer.exceptions import TyperException
 
 import toolkit
-from toolkit.cli_compare import compare_strategies
-from toolkit.cli_names import list_names, show_definition
-from toolkit.cli_options import (
+from toolkit.cli.compare import compare_strategies
+from toolkit.cli.names import list_names, show_definition
+from toolkit.cli.options import (
     Arch,
     AsJson,
     BiasRead,
@@ -98,9 +98,9 @@ def map_workload(
     json: AsJson = False,
 ) -> None:
     """Search, save, print."""
-    from toolkit.cli_input import check_writable, read_problem
-    from toolkit.cli_output import print_json, print_report, result_record, result_report
-    from toolkit.cli_progress import watched
+    from toolkit.cli.input import check_writable, read_problem
+    from toolkit.cli.output import print_json, print_report, result_record, result_report
+    from toolkit.cli.progress import watched
 
     if save is not None:
         check_writable(save)
@@ -147,8 +147,8 @@ def evaluate_mapping(
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
-    from toolkit.cli_input import read_problem, read_valid_mapping
-    from toolkit.cli_output import (
+    from toolkit.cli.input import read_problem, read_valid_mapping
+    from toolkit.cli.output import (
         evaluation_record,
         evaluation_report,
         print_json,
@@ -183,9 +183,9 @@ def explain_mapping(
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, try every single move, print."""
-    from toolkit.cli_explain import explain_record, explain_report
-    from toolkit.cli_input import read_problem, read_valid_mapping
-    from toolkit.cli_output import print_json, print_report
+    from toolkit.cli.explain import explain_record, explain_report
+    from toolkit.cli.input import read_problem, read_valid_mapping
+    from toolkit.cli.output import print_json, print_report
 
     problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
     evaluation = _evaluate(read_valid_mapping(mapping, problem), problem)
@@ -216,9 +216,9 @@ def export_mapping(
     json: AsJson = False,
 ) -> None:
     """Read, write."""
-    from toolkit.cli_export import export_record, save_export
-    from toolkit.cli_input import check_writable, read_problem, read_valid_mapping
-    from toolkit.cli_output import print_json, print_text
+    from toolkit.cli.export import export_record, save_export
+    from toolkit.cli.input import check_writable, read_problem, read_valid_mapping
+    from toolkit.cli.output import print_json, print_text
 
     if save is not None:
         check_writable(save)
@@ -248,8 +248,8 @@ def measure_space(
     json: AsJson = False,
 ) -> None:
     """Count, print."""
-    from toolkit.cli_input import read_problem
-    from toolkit.cli_output import print_json, print_report, space_record, space_report
+    from toolkit.cli.input import read_problem
+    from toolkit.cli.output import print_json, print_report, space_record, space_report
 
     problem = read_problem(arch, workload, "edp", conventions, pad, False)
     size = toolkit.space_size(problem.space)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import toolkit
-from toolkit.cli import main
-from toolkit.cli_input import read_problem
-from toolkit.cli_output import space_record, space_report
+from toolkit.cli.app import main
+from toolkit.cli.input import read_problem
+from toolkit.cli.output import space_record, space_report
 from toolkit.yaml_files import dump_yaml, read_yaml
 
 ROOT = Path(toolkit.__file__).parent.parent
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 EYERISS = toolkit.arch_to_yaml(toolkit.load_arch("eyeriss"))
 RANDOM = ("--strategy", "random", "--evaluations", "200")
 

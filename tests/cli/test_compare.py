@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from test_cli import Outcome
+from cli.test_app import Outcome
 
 import toolkit
-from toolkit.cli import main
-from toolkit.cli_compare import default_strategies
-from toolkit.cli_input import read_problem
+from toolkit.cli.app import main
+from toolkit.cli.compare import default_strategies
+from toolkit.cli.input import read_problem
 from toolkit.search import STRATEGIES, Entry, Evaluator
 
 ROOT = Path(toolkit.__file__).parent.parent

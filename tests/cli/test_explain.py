@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import toolkit
-from toolkit.cli import main
-from toolkit.cli_explain import WIDTH, explain_report
-from toolkit.cli_explain_record import explain_record
-from toolkit.cli_input import read_problem
+from toolkit.cli.app import main
+from toolkit.cli.explain import WIDTH, explain_report
+from toolkit.cli.explain_record import explain_record
+from toolkit.cli.input import read_problem
 from toolkit.yaml_files import dump_yaml
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 EYERISS_MAPPING = {
     "levels": [
         {"level": "DRAM", "factors": {"N": 16, "M": 2, "K": 4}, "order": ["N", "K", "M"]},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli_output import Record, Report
+from toolkit.cli.output import Record, Report
 from toolkit.search import Objective
 from toolkit.study.comparison import Comparison
 from toolkit.study.runs import problem_name

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 import toolkit
-from toolkit.cli_explain_record import explain_record
-from toolkit.cli_output import (
+from toolkit.cli.explain_record import explain_record
+from toolkit.cli.output import (
     Report,
     aligned,
     figures,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import toolkit
-from toolkit.cli import main
+from toolkit.cli.app import main
 
 CONV = "conv:M=64,P=112,Q=112,C=3,R=7,S=7,stride=2"
 COMPACT = "L3[WIO] P28 Q56 K8 S7 - L2[WI] N1 K4X - L1[O] K2 R7 Q2 C3X - L0[W] P4\n"
