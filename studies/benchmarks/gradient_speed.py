@@ -14,7 +14,6 @@ import statistics
 import time
 
 import numpy as np
-import torch
 
 import toolkit
 from toolkit.mapping import sample
@@ -78,7 +77,7 @@ if __name__ == "__main__":
     parser.add_argument("--gaps", action="store_true", help="measure the gaps too (minutes)")
     options = parser.parse_args()
     asked = gemm_problem("eyeriss", "bert-large/KQV")
-    print(f"eyeriss, bert-large/KQV, {options.device}, {torch.get_num_threads()} threads:")
+    print(f"eyeriss, bert-large/KQV, {options.device}:")
     print(f"{'batch':>8}{'per second':>12}{'per CPU second':>16}")
     for size in (256, 1024, 4096, 16384):
         elapsed, used = step_seconds(asked, size, options.steps, options.device)

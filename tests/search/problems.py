@@ -9,7 +9,7 @@ from oracle.strategies import tensor
 
 from toolkit.arch import Architecture, Compute, load_arch
 from toolkit.model import EXACT, FACTORFLOW, Conventions
-from toolkit.search import Problem, make_problem
+from toolkit.search import Budget, Problem, make_problem
 from toolkit.workload import (
     Workload,
     batched_gemm,
@@ -74,6 +74,24 @@ def _own(
     architecture: Architecture, workload: Workload, conventions: Conventions = EXACT
 ) -> Callable[[], Problem]:
     return lambda: make_problem(architecture, workload, conventions=conventions)
+
+
+BUDGET = 5000
+# The strategies whose own work costs milliseconds for each mapping.
+SMALLER = {
+    "cmaes": 300,
+    "dual_annealing": 1000,
+    "gp": 22,
+    "gradient": 1000,
+    "nsga2": 60,
+    "qmc": 60,
+    "scipy": 1000,
+    "tpe": 60,
+}
+
+
+def budget_of(strategy: str, evaluations: int = BUDGET) -> Budget:
+    return Budget(evaluations=min(evaluations, SMALLER.get(strategy, BUDGET)))
 
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from search.problems import NOTHING_FITS, PROBLEMS
+from search.problems import BUDGET, NOTHING_FITS, PROBLEMS, budget_of
 
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import to_arrays
@@ -28,8 +28,6 @@ from toolkit.workload import gemm
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
 
-BUDGET = 5000
-
 
 @cache
 def problem(name: str) -> Problem:
@@ -38,7 +36,7 @@ def problem(name: str) -> Problem:
 
 @cache
 def found(strategy: str, name: str, evaluations: int = BUDGET) -> SearchResult:
-    return search(problem(name), strategy, budget=Budget(evaluations=evaluations))
+    return search(problem(name), strategy, budget=budget_of(strategy, evaluations))
 
 
 def check_validity_and_costs(result: SearchResult) -> None:
@@ -109,7 +107,7 @@ def test_evaluations_are_counted_and_within_budget(
 @each_problem
 def test_same_seed_same_result(strategy: str, name: str) -> None:
     first = found(strategy, name)
-    again = search(PROBLEMS[name](), strategy, budget=Budget(evaluations=BUDGET))
+    again = search(PROBLEMS[name](), strategy, budget=budget_of(strategy))
     assert again.mapping == first.mapping
     assert again.evaluations == first.evaluations
     assert improvements(again) == improvements(first)
@@ -118,7 +116,7 @@ def test_same_seed_same_result(strategy: str, name: str) -> None:
 @each_strategy
 def test_seeds_matter_only_to_the_search(strategy: str) -> None:
     for seed in (1, 2**40):
-        result = search(problem("strided"), strategy, budget=Budget(evaluations=300), seed=seed)
+        result = search(problem("strided"), strategy, budget=budget_of(strategy, 300), seed=seed)
         assert result.seed == seed
         check_validity_and_costs(result)
 
@@ -138,7 +136,7 @@ def test_inputs_are_left_alone(strategy: str, name: str) -> None:
     before = pickle.dumps((asked.arch, asked.workload))
     lower, upper = asked.space.lower.copy(), asked.space.upper.copy()
     random_state = str(np.random.get_state())
-    search(asked, strategy, budget=Budget(evaluations=300))
+    search(asked, strategy, budget=budget_of(strategy, 300))
     assert pickle.dumps((asked.arch, asked.workload)) == before
     np.testing.assert_array_equal(asked.space.lower, lower)
     np.testing.assert_array_equal(asked.space.upper, upper)
@@ -179,7 +177,7 @@ def test_every_objective(
                 bias_read=bias_read,
             ),
             strategy,
-            budget=Budget(evaluations=500),
+            budget=budget_of(strategy, 500),
         )
         check_validity_and_costs(result)
         check_trace(result)
@@ -196,7 +194,7 @@ def test_greedy_is_never_worse_for_more_evaluations(name: str) -> None:
 def test_improvements_are_reported_as_they_come(strategy: str, name: str) -> None:
     points: list[TracePoint] = []
     result = search(
-        problem(name), strategy, budget=Budget(evaluations=200), on_improvement=points.append
+        problem(name), strategy, budget=budget_of(strategy, 200), on_improvement=points.append
     )
     assert tuple(points) == result.trace
 

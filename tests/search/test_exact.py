@@ -21,9 +21,10 @@ from toolkit.errors import InputError
 from toolkit.mapping import space_size
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP
 from toolkit.search import Budget, Problem, make_problem, objective_named, search
+from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator, checked_cost
-from toolkit.search.exact import Certificate, covered_tilings, exact, exact_front, prove
 from toolkit.search.exact import branch as branch_module
+from toolkit.search.exact import covered_tilings, exact, exact_front, prove
 from toolkit.search.exact.branch import Branch, LabelSearch
 from toolkit.search.exact.nest import Nest, decomposes
 from toolkit.search.exact.spatial import compulsory_energy_pj, spatial_choices

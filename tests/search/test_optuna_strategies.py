@@ -59,7 +59,8 @@ def test_better_than_random(name: str) -> None:
     asked = make_problem(load_arch("simba"), gemm(256, 192, 512))
     budget = Budget(evaluations=200)
     drawn = [search(asked, "random", budget=budget, seed=s).objective for s in range(5)]
-    assert run(name, asked, 200).best_objective < min(drawn)
+    found = [run(name, asked, 200, seed=s).best_objective for s in range(3)]
+    assert np.median(found) < np.median(drawn)
 
 
 @each
@@ -146,7 +147,7 @@ def test_invalid_trials_are_told_as_constraints(
     sampler = tpe_sampler if name == "tpe" else nsga2_sampler
     drive(evaluator, sampler, 0, without_repair(asked.space), batch=10)
     assert 0 < evaluator.invalid < 120
-    trials = studies[0].get_trials()
+    trials = studies[0].get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     broken = [t for t in trials if any(excess > 0 for excess in t.constraints.values())]
     assert len(broken) == evaluator.invalid
     assert all(np.isfinite(t.values).all() for t in trials)

@@ -253,7 +253,7 @@ def test_functions_may_be_negative() -> None:
 
 def test_basin_hopping_reaches_the_optimum_of_small_problems() -> None:
     missed, tried = 0, 0
-    for seed in range(40):
+    for seed in range(60):
         problem = draw_problem(seed)
         if problem is None or space_size(problem.space, effort=5000).mappings > 5000:
             continue

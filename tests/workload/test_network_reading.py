@@ -246,7 +246,8 @@ def test_claimed_sizes_cost_no_memory(tmp_path: Path) -> None:
         )
     assert "negative size" in refused_model(tmp_path, claimed([4, -4]))
     for shape in ([50_000, 50_000], [2**31, 2**31]):
-        made = [node("ConstantOfShape", "s", "w"), node("MatMul", "x w")]
+        half = constant("half", [0.5], "float")
+        made = [node("ConstantOfShape", "s", "w", value=half), node("MatMul", "x w")]
         graph = load(tmp_path, model(made, [value("x", [1, shape[0]])], [constant("s", shape)]))
         assert graph.parameters == shape[0] * shape[1]
     blown = [node("Expand", "c s", "e"), node("Tile", "e s", "t"), node("Add", "x t")]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import toolkit
+from toolkit.cli.proof import proof_facts, proof_record
 from toolkit.errors import InputError
 from toolkit.mapping.files import mapping_to_dict
 
@@ -88,6 +89,7 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         "objective_value": result.objective,
         "objective_bound": result.bound,
         "proved": result.proved,
+        "certificate": proof_record(result),
         "evaluations": result.evaluations,
         "invalid_evaluations": result.invalid,
         "duplicate_evaluations": result.duplicates,
@@ -147,10 +149,7 @@ def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         ("search", f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}"),
         ("effort", f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"),
     ]
-    if result.bound is not None:
-        unit = result.problem.objective.unit
-        state = "proved optimal" if result.proved else f"best possible {result.bound:.6g} {unit}"
-        facts.append(("bound", state))
+    facts += proof_facts(result)
     return evaluation_report(result.problem, evaluation, facts)
 
 

@@ -1,17 +1,26 @@
 """Finding the best mapping: problems, budgets, strategies, and one function that runs them.
 
-The package is callable: ``toolkit.search(problem)`` is `toolkit.search.registry.search`.
+The package is callable: ``toolkit.search(problem)`` is `toolkit.search.registry.search`. What it
+offers is loaded when it is first used, because reading results back needs no search.
 """
 
-import sys
-from types import ModuleType
+from __future__ import annotations
 
-from toolkit.search.evaluator import Evaluator, checked_cost
-from toolkit.search.front import FrontPoint
-from toolkit.search.objective import OBJECTIVES, Objective, objective_named
-from toolkit.search.problem import Problem, make_problem
-from toolkit.search.registry import STRATEGIES, Entry, Strategy, search
-from toolkit.search.result import Budget, SearchResult, TracePoint
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "evaluator": ("Evaluator", "checked_cost"),
+    "front": ("FrontPoint",),
+    "objective": ("OBJECTIVES", "Objective", "objective_named"),
+    "problem": ("Problem", "make_problem"),
+    "registry": ("STRATEGIES", "Entry", "Strategy", "search"),
+    "result": ("Budget", "SearchResult", "TracePoint"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "OBJECTIVES",
@@ -31,11 +40,35 @@ __all__ = [
     "search",
 ]
 
+if TYPE_CHECKING:
+    from toolkit.search.evaluator import Evaluator, checked_cost
+    from toolkit.search.front import FrontPoint
+    from toolkit.search.objective import OBJECTIVES, Objective, objective_named
+    from toolkit.search.problem import Problem, make_problem
+    from toolkit.search.registry import STRATEGIES, Entry, Strategy, search
+    from toolkit.search.result import Budget, SearchResult, TracePoint
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 class _CallablePackage(ModuleType):
     # Python binds the name `toolkit.search` to this package whenever a module in it is
     # imported, so the function of that name is reached through it.
-    __call__ = staticmethod(search)
+    @property
+    def __call__(self) -> Callable[..., SearchResult]:
+        from toolkit.search.registry import search
+
+        return search
 
 
 sys.modules[__name__].__class__ = _CallablePackage

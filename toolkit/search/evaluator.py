@@ -14,6 +14,7 @@ from toolkit.mapping.mapping import IntArray, from_arrays
 from toolkit.model.compiled import cost_batch
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.model.cost import batch_cost
+from toolkit.search.certificate import Certificate
 from toolkit.search.compiled_check import admit, make_rules
 from toolkit.search.front import Front, FrontPoint
 from toolkit.search.problem import Problem
@@ -46,6 +47,8 @@ class Evaluator:
         How many were costed before; None as soon as a compiled search made some on its own.
     front : Front or None
         Best trade-offs so far, if the objective asks for them.
+    certificate : Certificate or None
+        What a proof covered: set by the strategy that makes it.
     best_objective : float
         Lowest objective value so far, inf before the first valid mapping.
     """
@@ -64,6 +67,7 @@ class Evaluator:
         self.invalid = 0
         self.duplicates: int | None = 0
         self.front = Front(*problem.space.shape) if problem.objective.front else None
+        self.certificate: Certificate | None = None
         self.best_objective = np.inf
         self.kernel: KernelPlan = kernel_plan(problem.plan)
         self.scratch: Scratch = make_scratch(problem.plan)
@@ -223,6 +227,7 @@ class Evaluator:
             self.duplicates,
             interrupted,
             self._front_points(),
+            self.certificate,
         )
 
     def _front_points(self) -> tuple[FrontPoint, ...]:

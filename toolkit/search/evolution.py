@@ -66,12 +66,11 @@ class Population:
 
     def join(self, other: Population) -> Population:
         """Put two populations together."""
-        pairs = (
-            (self.factors, other.factors),
-            (self.order, other.order),
-            (self.costs, other.costs),
+        return Population(
+            np.concatenate((self.factors, other.factors)),
+            np.concatenate((self.order, other.order)),
+            np.concatenate((self.costs, other.costs)),
         )
-        return Population(*(np.concatenate(pair) for pair in pairs))
 
 
 def evolution(evaluator: Evaluator, seed: int) -> None:
@@ -183,7 +182,8 @@ class _Breeding:
 
     def _tournament(self, members: int, count: int) -> IntArray:
         """Pick the better of two, `count` times; members are sorted."""
-        return self.rng.integers(members, size=(count, 2)).min(axis=1)
+        better: IntArray = self.rng.integers(members, size=(count, 2)).min(axis=1)
+        return better
 
     def _reorder(self, order: IntArray, chosen: BoolArray) -> None:
         """Redraw the loop order of one memory of the chosen mappings, in place."""

@@ -106,7 +106,8 @@ class ExponentVectors:
         running = int((factors[0, self.space.memory_levels[memory]] > 1).sum())
         others = np.tile(vector, (count if running > 1 else 0, 1))
         others[:, position] = np.arange(len(others))
-        return others[others[:, position] != vector[position]]
+        different: Vector = others[others[:, position] != vector[position]]
+        return different
 
 
 def exponent_vectors(space: MapSpace, known: Sequence[ArrayPair] = ()) -> ExponentVectors:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-# Optuna imports them only when the first trial is asked for.
+# Optuna imports it only when the first trial is asked for.
 import scipy  # noqa: F401
-import torch  # noqa: F401
 from optuna.samplers import BaseSampler, GPSampler
 
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.optuna_driver import drive, make_coding, require_limit
+from toolkit.search.torch_threads import one_thread
 
 STARTS = 20
 """Random valid mappings before the process guides."""
@@ -27,7 +27,8 @@ def gp(evaluator: Evaluator, seed: int) -> None:
     require_limit(evaluator, "gp")
     coding = make_coding(evaluator)
     starts = coding.starts(STARTS, evaluator.warm_starts, seed)
-    drive(evaluator, _sampler, seed, coding, starts)
+    with one_thread():
+        drive(evaluator, _sampler, seed, coding, starts)
 
 
 def _sampler(seed: int) -> BaseSampler:

@@ -12,6 +12,7 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.search.gradient_loss import excess, log_objective
 from toolkit.search.gradient_relaxation import make_simplex
 from toolkit.search.problem import Problem
+from toolkit.search.torch_threads import one_thread
 
 RATE = 0.3
 """Step in units of the logarithm of a factor."""
@@ -55,6 +56,7 @@ class Descent:
         """Logarithms of the present factors, float64 [batch, levels, dimensions]."""
         return np.asarray(self._logs.cpu().numpy())
 
+    @one_thread()
     def step(self) -> None:
         """Cost all mappings forward and backward and take one step of Adam."""
         self._steps += 1

@@ -6,8 +6,11 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.mapping.mapping import Mapping, to_arrays
+from toolkit.mapping.sampling import sample
 from toolkit.records import suggest
 from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.problem import Problem
@@ -114,12 +117,39 @@ STRATEGIES: dict[str, Entry] = {
         "toolkit.search.qmc:qmc",
         "Optuna's quasi-Monte Carlo sequence: covers the space evenly.",
     ),
+    "cmaes": Entry(
+        "toolkit.search.cmaes:cmaes",
+        "Optuna's covariance matrix adaptation (CMA-ES) with margins for integers.",
+        extra="cmaes",
+    ),
+    "gp": Entry(
+        "toolkit.search.gp:gp",
+        "Optuna's Gaussian process: for budgets of some hundred evaluations.",
+        extra="torch",
+    ),
     "random": Entry(
         "toolkit.search.random:random_search",
         "Draws valid mappings at random: the baseline.",
         fronts=True,
     ),
 }
+
+
+def find_strategy(name: str) -> Entry:
+    """Look a strategy up.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name; the message lists those there are.
+    """
+    if name not in STRATEGIES:
+        raise InputError(
+            f"unknown strategy {name!r}{suggest(str(name), STRATEGIES)}; "
+            f"expected one of {', '.join(STRATEGIES)}",
+            key="strategy",
+        )
+    return STRATEGIES[name]
 
 
 def search(
@@ -165,21 +195,18 @@ def search(
     DoesNotFitError
         If no valid mapping was found at all.
     """
-    if strategy not in STRATEGIES:
-        raise InputError(
-            f"unknown strategy {strategy!r}{suggest(str(strategy), STRATEGIES)}; "
-            f"expected one of {', '.join(STRATEGIES)}",
-            key="strategy",
-        )
+    entry = find_strategy(strategy)
     if type(seed) is not int or seed < 0:
         raise InputError(f"{seed!r} is not an integer from 0", key="seed")
-    run = STRATEGIES[strategy].load()
+    run = entry.load()
     starts = [_arrays(mapping, problem) for mapping in warm_starts]
     evaluator = Evaluator(problem, budget or Budget(), on_improvement, starts)
     for factors, order in starts:
         evaluator.evaluate(factors[None], order[None])
     try:
         bound = run(evaluator, seed)
+        if not evaluator.evaluations:  # The time was over before the first mapping.
+            evaluator.evaluate(*sample(problem.space, 1, np.random.default_rng(seed)))
     except KeyboardInterrupt:
         if evaluator.best is None:
             raise

@@ -114,7 +114,7 @@ class Relaxed:
             return factors
         scaled = SCALES[:, None, None, None] * wanted[rows]
         shrunk = self._nearest(scaled.reshape(-1, *self.space.shape))
-        fits = self.space.check_factors(shrunk).reshape(len(SCALES), len(rows))
+        fits: BoolArray = self.space.check_factors(shrunk).reshape(len(SCALES), len(rows))
         shrunk = shrunk.reshape(len(SCALES), len(rows), *self.space.shape)
         best = shrunk[fits.argmax(axis=0), np.arange(len(rows))]
         factors[rows] = np.where(fits.any(axis=0)[:, None, None], best, self.start)

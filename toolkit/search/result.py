@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping
+from toolkit.search.certificate import Certificate
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
 
@@ -83,7 +84,10 @@ class SearchResult:
     interrupted : bool
         Whether the search was stopped from the keyboard: then this is its best until then.
     front : tuple of FrontPoint
-        Best trade-offs met, by rising energy, if the objective asks for them.
+        Best trade-offs met, by rising energy, if the objective asks for them; all there are
+        if the mapping is proved to be optimal.
+    certificate : Certificate or None
+        What the proof behind `bound` covered, if the strategy tells.
     """
 
     strategy: str
@@ -102,6 +106,7 @@ class SearchResult:
     duplicates: int | None = None
     interrupted: bool = False
     front: tuple[FrontPoint, ...] = ()
+    certificate: Certificate | None = None
 
     def trace_table(self) -> pd.DataFrame:
         """Tabulate the improvements: evaluations, seconds and objective value, in order."""

@@ -59,6 +59,5 @@ it raises an error. Values that differ by less than 1e-12 count as equal.
 
 from toolkit.search.exact.counting import covered_tilings
 from toolkit.search.exact.search import exact, exact_front, prove
-from toolkit.search.exact.strategy import Certificate
 
-__all__ = ["Certificate", "covered_tilings", "exact", "exact_front", "prove"]
+__all__ = ["covered_tilings", "exact", "exact_front", "prove"]

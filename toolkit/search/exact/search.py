@@ -11,10 +11,11 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings
+from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.nest import decomposes
 from toolkit.search.exact.plain import plain_bound
-from toolkit.search.exact.strategy import Certificate, Prover
+from toolkit.search.exact.strategy import Prover
 
 CHUNK = 1 << 13
 """Mappings costed at once."""
@@ -29,7 +30,8 @@ def exact(evaluator: Evaluator, seed: int) -> float:
         If the objective is a function, or the conventions are not covered.
     """
     del seed
-    return prove(evaluator)[0]
+    bound, evaluator.certificate = prove(evaluator)
+    return bound
 
 
 def prove(evaluator: Evaluator) -> tuple[float, Certificate]:

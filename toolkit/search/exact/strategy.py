@@ -6,13 +6,13 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.compiled_plan import make_scratch
+from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
 from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest
@@ -23,44 +23,6 @@ ROUNDING = 1e-12
 """Relative difference below which two values count as the same."""
 DOUBT = 1e-9
 """Relative difference of two ways to compute a cost that cannot be rounding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What a proof looked at. Every mapping belongs to exactly one choice of spatial factors.
-
-    Parameters
-    ----------
-    spatial_choices : int
-        All of them: the sum of the next six.
-    empty : int
-        Hold no valid mapping.
-    by_compulsory_traffic, by_least_energy, by_least_latency : int
-        Cannot be better: if every transfer moved each value once; by the least energy (then
-        also the least cycles of every port) of all their mappings, found as shortest paths.
-        A choice whose mapping of least energy has no stalls counts under least energy too.
-    by_labels : int
-        Searched for every mapping that might be better.
-    unfinished : int
-        Time or memory did not suffice; 0 for a proof.
-    labels, not_worthwhile, undercut : int
-        Partial mappings of these searches; those left out because no way to complete them could
-        be better, and those that another one with the same future undercut in all costs.
-    enumerated : int
-        Mappings costed one by one where the words of a transfer do not decompose.
-    """
-
-    spatial_choices: int
-    empty: int
-    by_compulsory_traffic: int
-    by_least_energy: int
-    by_least_latency: int
-    by_labels: int
-    unfinished: int
-    labels: int
-    not_worthwhile: int
-    undercut: int
-    enumerated: int
 
 
 class Prover:
