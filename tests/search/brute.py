@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from toolkit.mapping import admissible_orders, enumerate_tilings, order_classes
+from toolkit.mapping import admissible_orders, enumerate_tilings
+from toolkit.mapping.covering import covering_orders
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import batch_cost
 from toolkit.search import Problem
@@ -55,7 +56,7 @@ def _order_choices(problem: Problem, full_orders: bool) -> Iterator[IntArray]:
         if full_orders:
             choices.append(list(admissible_orders(memory, space.dimensions)))
         else:
-            choices.append(list(order_classes(problem.arch, int(m), problem.workload)))
+            choices.append(list(covering_orders(problem.arch, int(m), problem.workload)))
     for picked in itertools.product(*choices):
         order = np.tile(np.arange(space.shape[1], dtype=np.int64), (space.shape[0], 1))
         order[space.memory_levels] = picked

@@ -249,3 +249,11 @@ def test_refuses_what_it_cannot_prove() -> None:
     function = make_problem(load_arch("gemmini"), gemm(16, 16, 16), objective=lambda e, t, u: e)
     with pytest.raises(InputError, match="Python function"):
         exact(Evaluator(function, Budget()), 0)
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "anneal", "evolution", "scipy"])
+def test_idle_loops_under_an_order_constraint_are_no_obstacle(strategy: str) -> None:
+    problem = draw_wide(147)
+    assert problem is not None
+    result = search(problem, strategy, budget=Budget(evaluations=20_000))
+    assert result.objective == pytest.approx(178.3304434495152)

@@ -13,6 +13,7 @@ from oracle.strategies import architectures, workloads
 from search.brute import objectives
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.files import load_arch
 from toolkit.arch.levels import Compute, Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import neighbours, order_classes, sample, start_point
@@ -262,3 +263,15 @@ def test_wide_sums_are_enumerated_quickly():
     problem = make_problem(arch(memory("DRAM"), memory("Reg", 5000)), workload)
     # Quadratic enumeration would take minutes here.
     assert search(problem, "greedy", budget=Budget(evaluations=100)).evaluations <= 100
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "anneal", "evolution"])
+def test_a_limit_of_seconds_that_does_not_bind_changes_nothing(strategy):
+    problem = make_problem(load_arch("eyeriss"), gemm(64, 48, 96))
+    for evaluations in (300, 20_000, 250_000 if strategy == "anneal" else 40_000):
+        alone, limited = (
+            search(problem, strategy, budget=Budget(evaluations=evaluations, seconds=seconds))
+            for seconds in (None, 1000.0)
+        )
+        assert limited.mapping == alone.mapping
+        assert limited.evaluations == alone.evaluations

@@ -184,6 +184,11 @@ def random_orders(rule: OrderRule, count: int, rng: np.random.Generator) -> IntA
     return order
 
 
+ReuseKey = tuple[tuple[int, int] | None, ...]
+"""Per tensor, the loops (bits) inside its innermost coupled loop, and that loop's dimension
+where it may give halo (else -1); None where no coupled loop iterates."""
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """What one tensor can see of a loop order: its coupled loops, and which may give halo."""
@@ -249,6 +254,36 @@ def order_classes(
     return _order_classes(arch, level, workload, flags, rule)
 
 
+def reuse_key(
+    arch: Architecture,
+    level: int,
+    workload: Workload,
+    order: Sequence[int],
+    active: Sequence[bool],
+) -> ReuseKey:
+    """Tell the reuse class of one loop order: equal keys, equal costs.
+
+    Parameters
+    ----------
+    order : sequence of int
+        Permutation of dimension numbers, outermost loop first.
+    active : sequence of bool
+        Which dimensions iterate more than once at this memory.
+    """
+    iterating = sum(1 << d for d, flag in enumerate(active) if flag)
+    key: list[tuple[int, int] | None] = []
+    for view in _views(arch, level, workload, "model"):
+        inside, found = 0, None
+        for d in reversed(order):
+            if iterating >> d & 1:
+                found = view.resolve(d, inside, iterating)
+                if found is not None:
+                    break
+                inside |= 1 << d
+        key.append(found)
+    return tuple(key)
+
+
 @lru_cache(maxsize=4096)
 def _order_classes(
     arch: Architecture, level: int, workload: Workload, flags: tuple[bool, ...], rule: ReuseRule
@@ -287,18 +322,15 @@ def _views(arch: Architecture, level: int, workload: Workload, rule: ReuseRule) 
     return views
 
 
-_Key = tuple[tuple[int, int] | None, ...]
-
-
 def _search_classes(
     admits: OrderRule, views: list[_View], active: int, name: str
 ) -> list[tuple[int, ...]]:
     """Place loops from the innermost outwards, keeping one partial order per distinct state."""
-    unresolved: _Key = (None,) * len(views)
-    frontier: dict[tuple[int, _Key], tuple[int, ...]] = {(0, unresolved): ()}
-    finished: dict[_Key, tuple[int, ...]] = {}
+    unresolved: ReuseKey = (None,) * len(views)
+    frontier: dict[tuple[int, ReuseKey], tuple[int, ...]] = {(0, unresolved): ()}
+    finished: dict[ReuseKey, tuple[int, ...]] = {}
     while frontier:
-        grown: dict[tuple[int, _Key], tuple[int, ...]] = {}
+        grown: dict[tuple[int, ReuseKey], tuple[int, ...]] = {}
         for (used, key), inside in frontier.items():
             if None not in key:
                 finished.setdefault(key, _finish(admits, used, inside))

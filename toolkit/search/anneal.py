@@ -33,9 +33,8 @@ HOT, COLD = 0.5, 0.002
 """First and last temperature, in units of the logarithm of the objective."""
 ROUNDS = 32
 """Looks at the clock, and reports, while a chain cools."""
-TRIAL = 2_000
-"""Evaluations that tell how many of them fit into a limit of seconds."""
-
+FIRST = 256
+"""Evaluations before the first look at the clock."""
 SHORT = 50_000
 """Evaluations below which a budget is not divided among more chains."""
 
@@ -109,35 +108,40 @@ def _starts(evaluator: Evaluator, moves: MoveSpace, seed: int) -> list[ArrayPair
 def _cool(
     evaluator: Evaluator, moves: MoveSpace, chains: list[Chain], pool: ThreadPoolExecutor
 ) -> None:
-    """Cool the chains from hot to cold, as slowly as what is left of the budget allows."""
-    length = _length(evaluator, moves, chains, pool)
+    """Cool the chains from hot to cold, as slowly as what is left of the budget allows.
+
+    A limit of seconds changes nothing unless it binds: then the rest cools faster.
+    """
     active = chains[: max(1, min(CHAINS, evaluator.remaining_evaluations // SHORT))]
-    each = min(length, max(1, evaluator.remaining_evaluations // len(active)))
-    cooling = (COLD / HOT) ** (1 / each)
-    for k in range(ROUNDS):
-        done, end = each * k // ROUNDS, each * (k + 1) // ROUNDS
-        _advance_all(evaluator, moves, active, pool, end - done, HOT * cooling**done, cooling)
+    left = _length(evaluator.remaining_evaluations / len(active))
+    temperature, cooling = HOT, (COLD / HOT) ** (1 / left)
+    part = max(1, left // ROUNDS)
+    step = min(FIRST, part)
+    while left:
+        began = evaluator.seconds
+        _advance_all(evaluator, moves, active, pool, step, temperature, cooling)
         if evaluator.exhausted:
             return
+        temperature *= cooling**step
+        left -= step
+        pace = (evaluator.seconds - began) / step
+        possible = _seconds_left(evaluator) / pace if pace > 0 else math.inf
+        # The first few evaluations are slow, and only tell whether a whole part is possible.
+        if possible < (left if step == part else part):
+            left = max(1, int(possible))
+            cooling = (COLD / temperature) ** (1 / left)
+            part = max(1, left // ROUNDS)
+        step = min(part, left)
 
 
-def _length(
-    evaluator: Evaluator, moves: MoveSpace, chains: list[Chain], pool: ThreadPoolExecutor
-) -> int:
-    """Evaluations of one chain's cooling: the budget in equal parts of at most `LENGTH`."""
-    allowed = math.inf
-    if evaluator.budget.seconds is not None:
-        began = evaluator.seconds
-        trial = max(1, min(TRIAL, evaluator.remaining_evaluations // CHAINS))
-        _advance_all(
-            evaluator, moves, chains[: evaluator.remaining_evaluations], pool, trial, HOT, 1.0
-        )
-        pace = (evaluator.seconds - began) / trial
-        allowed = max(1.0, (evaluator.budget.seconds - evaluator.seconds) / pace)
-    allowed = min(allowed, evaluator.remaining_evaluations / CHAINS)
-    if allowed <= LENGTH:
-        return max(1, int(allowed)) if evaluator.budget.seconds is not None else LENGTH
-    return math.ceil(allowed / math.ceil(allowed / LENGTH)) if allowed < 2**61 else LENGTH
+def _length(allowed: float) -> int:
+    """Evaluations of one chain's cooling: all allowed, in equal parts of at most `LENGTH`."""
+    return math.ceil(allowed / math.ceil(allowed / LENGTH)) if allowed < 2**59 else LENGTH
+
+
+def _seconds_left(evaluator: Evaluator) -> float:
+    limit = evaluator.budget.seconds
+    return math.inf if limit is None else max(limit - evaluator.seconds, 0.0)
 
 
 def _advance_all(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.mapping.covering import covering_orders
 from toolkit.mapping.mapping import IntArray
-from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.search.compiled_moves import MoveSpace, Walker
 
 
 def move_space(space: MapSpace) -> MoveSpace:
-    """List all moves of one prime factor and one loop order per reuse class.
+    """List all moves of one prime factor and loop orders of every reuse class.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def move_space(space: MapSpace) -> MoveSpace:
     spatial[space.spatial_levels] = 1
     orders = [np.arange(dimensions, dtype=np.int64)[None] for _ in range(levels)]
     for m in space.memory_levels:
-        orders[m] = order_classes(space.arch, int(m), space.workload)
+        orders[m] = covering_orders(space.arch, int(m), space.workload)
     table = np.zeros((levels, max(map(len, orders)), dimensions), dtype=np.int64)
     for row, classes in zip(table, orders, strict=True):
         row[: len(classes)] = classes

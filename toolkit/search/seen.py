@@ -42,6 +42,8 @@ class Seen:
         factors, order : int64 arrays, shape (batch, levels, dimensions)
             Mappings.
         """
+        if not len(factors):
+            return 0
         rows = (factors.reshape(len(factors), -1), order.reshape(len(order), -1))
         prints = sum(
             row.view(np.uint64) @ weights for row, weights in zip(rows, self._weights, strict=True)
