@@ -1,8 +1,8 @@
 """Which strategy to trust, for which problem? All of them side by side on one budget.
 
 Searches workloads on architectures by several strategies and seeds, prints a table per problem,
-ranks over all of them and whether chance explains those, and records every run in an Optuna
-storage. Started again with the same folder it continues where it was.
+ranks over all of them and whether chance explains those. A folder gets tables, plots, a report and
+an Optuna storage with every run (see: toolkit dashboard), from which it goes on after a kill.
 
     python studies/compare_strategies.py [--evaluations N] [--seeds K] [--jobs J] [--out FOLDER]
 """
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import toolkit
 from toolkit.study.comparison import Progress, compare
+from toolkit.study.results import write_results
 from toolkit.study.statistics import rank_table, significance
-from toolkit.study.tables import make_folder, run_table, summary_table, write_tables
+from toolkit.study.tables import make_folder, summary_table
 
 PROBLEMS = {
     "eyeriss": ("bert-large/KQV", "bert-large/FF1"),
@@ -33,10 +34,10 @@ def show(progress: Progress) -> None:
 
 
 def report(given: argparse.Namespace) -> None:
+    pairs = [(toolkit.load_arch(arch), name) for arch, names in PROBLEMS.items() for name in names]
     problems = [
-        toolkit.make_problem(toolkit.load_arch(arch), toolkit.load_workload(name))
-        for arch, names in PROBLEMS.items()
-        for name in names
+        toolkit.make_problem(arch, toolkit.load_workload(name), objective=given.objective)
+        for arch, name in pairs
     ]
     comparison = compare(
         problems,
@@ -53,18 +54,19 @@ def report(given: argparse.Namespace) -> None:
     print(f"\nRanks over {test.problems} problems\n{ranks.round(4).to_string(index=False)}")
     print(f"\nPairs\n{test.pairs.round(4).to_string(index=False)}\n{test.note}")
     if given.out is not None:
-        tables = {"runs": run_table(comparison), "summary": summary, "ranks": ranks}
-        write_tables({**tables, "pairs": test.pairs}, given.out)
+        results = write_results(comparison, given.out)
+        print(f"\n{len(results.files)} files in {given.out}", *results.notes, sep="\n")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strategies", default="greedy,anneal,random")
+    parser.add_argument("--objective", default="edp", help="such as energy,latency for fronts")
     parser.add_argument("--evaluations", type=int, default=20_000, help="of each run")
     parser.add_argument("--seconds", type=float, help="of each run")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="folder for tables and the storage")
+    parser.add_argument("--out", type=Path, help="folder for all results")
     try:
         report(parser.parse_args())
     except toolkit.ToolkitError as error:

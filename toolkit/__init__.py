@@ -27,6 +27,7 @@ _HOMES = {
         "FactorConstraint",
         "Fanout",
         "Memory",
+        "VectorUnit",
         "arch_names",
         "arch_to_yaml",
         "check_bypasses",
@@ -62,6 +63,7 @@ _HOMES = {
         "TracePoint",
         "make_problem",
     ),
+    "toolkit.search.network": ("LayerCost", "LayerResult", "NetworkResult", "map_network"),
     "toolkit.workload": (
         "Tensor",
         "Term",
@@ -108,11 +110,14 @@ __all__ = [
     "Fanout",
     "InputError",
     "Layer",
+    "LayerCost",
     "LayerGraph",
+    "LayerResult",
     "LevelMapping",
     "MapSpace",
     "Mapping",
     "Memory",
+    "NetworkResult",
     "Objective",
     "Problem",
     "SearchResult",
@@ -121,6 +126,7 @@ __all__ = [
     "Term",
     "ToolkitError",
     "TracePoint",
+    "VectorUnit",
     "Workload",
     "WorkloadUse",
     "__version__",
@@ -142,6 +148,7 @@ __all__ = [
     "load_template",
     "load_workload",
     "make_problem",
+    "map_network",
     "mapping_from_text",
     "mapping_to_text",
     "operator_table",
@@ -166,6 +173,7 @@ if TYPE_CHECKING:
         FactorConstraint,
         Fanout,
         Memory,
+        VectorUnit,
         arch_names,
         arch_to_yaml,
         check_bypasses,
@@ -191,6 +199,7 @@ if TYPE_CHECKING:
     from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
+    from toolkit.search.network import LayerCost, LayerResult, NetworkResult, map_network
     from toolkit.search.objective import OBJECTIVES, Objective
     from toolkit.search.problem import Problem, make_problem
     from toolkit.search.registry import STRATEGIES, search

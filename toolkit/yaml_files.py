@@ -1,8 +1,8 @@
 """Untrusted YAML in, readable YAML out: one reader, one atomic writer.
 
-The reader accepts plain data only: no aliases, anchors, tags or repeated keys, limited size and
-depth. Plain scalars follow YAML 1.2 (``true``/``false``, decimal numbers, ``null``), so that
-dimensions may be called ``N``, ``Y`` or ``NO``; keys are always text.
+The reader accepts plain data only: no aliases, anchors, repeated keys, nor tags but those that the
+caller knows; limited size and depth. Plain scalars follow YAML 1.2 (``true``/``false``, decimal
+numbers, ``null``), so that dimensions may be called ``N``, ``Y`` or ``NO``; keys are always text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,12 @@ def describe(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def read_yaml(path: str | os.PathLike[str], *, error: type[InputError] = InputError) -> object:
+def read_yaml(
+    path: str | os.PathLike[str],
+    *,
+    error: type[InputError] = InputError,
+    tags: Collection[str] = (),
+) -> object:
     """Read one YAML document from a file that nobody vouches for.
 
     Parameters
@@ -83,6 +88,8 @@ def read_yaml(path: str | os.PathLike[str], *, error: type[InputError] = InputEr
         A regular file of at most 1 MiB, UTF-8.
     error : type of InputError
         The class to raise.
+    tags : collection of str
+        Tags that are accepted, see `parse_yaml`.
 
     Returns
     -------
@@ -96,11 +103,34 @@ def read_yaml(path: str | os.PathLike[str], *, error: type[InputError] = InputEr
         anything but plain data.
     """
     source = os.fspath(path)
-    return parse_yaml(read_bytes(source, error), source=_shown(source), error=error)
+    data = read_bytes(source, error)
+    return parse_yaml(data, source=_shown(source), error=error, tags=tags)
 
 
-def parse_yaml(data: bytes, *, source: str, error: type[InputError] = InputError) -> object:
-    """Parse bytes as `read_yaml` does; `source` is how messages call them."""
+def parse_yaml(
+    data: bytes,
+    *,
+    source: str,
+    error: type[InputError] = InputError,
+    tags: Collection[str] = (),
+    repeats: bool = False,
+) -> object:
+    """Parse bytes as `read_yaml` does.
+
+    Parameters
+    ----------
+    data : bytes
+        One document.
+    source : str
+        How messages call them.
+    error : type of InputError
+        The class to raise.
+    tags : collection of str
+        Tags that are accepted, such as ``!Component``; what bears one is read as a mapping of
+        the tag to it.
+    repeats : bool
+        Whether a key may appear twice; the last one counts then.
+    """
     if len(data) > MAX_BYTES:
         raise error(f"larger than {MAX_BYTES} bytes, the largest accepted", source=source)
     try:
@@ -111,7 +141,7 @@ def parse_yaml(data: bytes, *, source: str, error: type[InputError] = InputError
             source=source,
         ) from None
     try:
-        return _Builder(text, source, error).document()
+        return _Builder(text, source, error, frozenset(tags), repeats).document()
     except yaml.YAMLError as cause:
         raise error(_explain_syntax(cause), source=source) from None
 
@@ -153,10 +183,19 @@ def _explain_syntax(cause: yaml.YAMLError) -> str:
 class _Builder:
     """Turn the parser's events into plain data, refusing everything that is not."""
 
-    def __init__(self, text: str, source: str, error: type[InputError]) -> None:
+    def __init__(
+        self,
+        text: str,
+        source: str,
+        error: type[InputError],
+        tags: frozenset[str],
+        repeats: bool,
+    ) -> None:
         self._loader = _LOADER(text)
         self._source = source
         self._error = error
+        self._tags = tags
+        self._repeats = repeats
 
     def document(self) -> object:
         loader = self._loader
@@ -185,8 +224,13 @@ class _Builder:
         event = self._loader.get_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise self._refuse("anchors and aliases (& and *) are not accepted", path, event)
-        if event.tag is not None:
+        if event.tag is None:
+            return self._value(event, path)
+        if event.tag not in self._tags:
             raise self._refuse(f"tag {describe(event.tag)} is not accepted", path, event)
+        return {event.tag: self._value(event, path)}
+
+    def _value(self, event: Any, path: KeyPath) -> object:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if len(path) >= MAX_DEPTH:
@@ -224,7 +268,7 @@ class _Builder:
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
                 raise self._refuse("a key must be plain text", path, event)
             key = (*path, event.value)
-            if event.value in entries:
+            if event.value in entries and not self._repeats:
                 raise self._refuse("this key appears twice", key, event)
             entries[event.value] = self._node(key)
         self._loader.get_event()

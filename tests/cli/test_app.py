@@ -93,6 +93,7 @@ def test_map_json_fields(run: Any) -> None:
         "seed": int,
         "objective_value": float,
         "proved": bool,
+        "certificate": type(None),
         "evaluations": int,
         "invalid_evaluations": int,
         "duplicate_evaluations": int,

@@ -81,7 +81,25 @@ def test_tables_and_storage_go_to_a_folder(run: Any, tmp_path: Path) -> None:
     assert sorted(map(str, out.glob("*.*"))) == sorted([*record["files"], record["storage"]])
     names = {"runs", "summary", "ranks", "pairs", "traces"}
     assert {path.stem for path in out.glob("*.csv")} == names
+    plot = "plot-gemm-M=64-K=8-N=4-on-eyeriss-edp-exact"
+    assert {path.name for path in out.glob("plot-*")} == {f"{plot}.png", f"{plot}.svg"}
+    assert "best known edp" in (out / "report.html").read_text()
+    assert record["notes"] == []
     assert len(pd.read_parquet(out / "runs.parquet")) == 4
+
+
+def test_without_plotly_and_matplotlib_there_are_tables(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("plotly.subplots", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, package, None)
+    outcome = run("eyeriss", "64", "8", "4", *SMALL, "--out", "new")
+    assert outcome.status == 0
+    assert {path.suffix for path in Path("new").iterdir()} == {".csv", ".parquet", ".journal"}
+    assert [line.partition(",")[0] for line in outcome.out.splitlines()[-2:]] == [
+        "plots need plotly",
+        "plots need Matplotlib",
+    ]
 
 
 def test_five_strategies_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from toolkit.model import EXACT, FACTORFLOW, batch_cost
 from toolkit.model.plan import make_plan
 from toolkit.workload import gemm
 
+
 def test_the_classes_come_first():
     packaged = arch(memory("DRAM"), memory("Reg"))
     np.testing.assert_array_equal(

@@ -9,10 +9,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 
 from toolkit.errors import InputError
+from toolkit.mapping.sampling import sample
 from toolkit.model.evaluate import evaluate
 from toolkit.search import STRATEGIES, Budget, Entry, Evaluator
 from toolkit.study.comparison import Comparison, Progress, compare
@@ -28,7 +30,12 @@ ARGUMENTS = ([problem(), problem(8)], STRATEGY_NAMES, BUDGET, 2)
 
 
 def nothing(evaluator: Evaluator, seed: int) -> None:
-    """A strategy that finds nothing."""
+    """A strategy that only tries to put everything into the registers, which are too small."""
+    space = evaluator.problem.space
+    factors, orders = sample(space, 1, np.random.default_rng(seed))
+    factors[:] = 1
+    factors[0, [level.name for level in SMALL.levels].index("Reg")] = space.sizes
+    evaluator.evaluate(factors, orders)
 
 
 def refuses(evaluator: Evaluator, seed: int) -> None:

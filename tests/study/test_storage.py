@@ -95,6 +95,32 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     assert not os.path.lexists(f"{path}.lock")
 
 
+@pytest.mark.parametrize("target", ["sub/a.journal", "nowhere"])
+def test_a_lock_that_links_to_no_file_is_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lock = tmp_path / "sub" / "a.journal.lock"
+    lock.parent.mkdir()
+    lock.symlink_to(target)
+    os.utime(lock, (0, 0), follow_symlinks=False)
+    with open_storage("sub/a.journal") as storage:
+        optuna.create_study(storage=storage, study_name="s")
+    assert not os.path.lexists(lock)
+    assert optuna.get_all_study_names(connect("sub/a.journal")) == ["s"]
+
+
+def test_locks_link_to_their_file_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    with open_storage("sub/a.journal") as storage:
+        storage._backend._lock.acquire()
+        assert Path("sub/a.journal.lock").resolve() == tmp_path / "sub" / "a.journal"
+        storage._backend._lock.release()
+
+
 def test_a_locked_database(tmp_path: Path) -> None:
     path, outcome = tmp_path / "a.db", execute(Run(problem(), "random", 0, BUDGET))
     compare([problem()], ["greedy"], BUDGET, 1, storage=path)

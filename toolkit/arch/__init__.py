@@ -14,6 +14,7 @@ from toolkit.arch.files import (
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory, Relation, Spatial
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate
+from toolkit.arch.vector_unit import VectorUnit
 
 __all__ = [
     "Architecture",
@@ -26,6 +27,7 @@ __all__ = [
     "Memory",
     "Relation",
     "Spatial",
+    "VectorUnit",
     "arch_definition",
     "arch_names",
     "arch_to_yaml",

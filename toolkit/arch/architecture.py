@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.vector_unit import VectorUnit
 from toolkit.errors import ArchitectureError
 from toolkit.workload.kernel import Tensor
 
@@ -19,15 +20,20 @@ class Architecture:
         How results refer to it.
     levels : tuple of Level
         Outermost first: level 0 is a memory, the last one is the only compute level.
+    vector_unit : VectorUnit, optional
+        What computes the layers of a network that are no sums of products; mappings do not
+        depend on it. None if the architecture does not say.
 
     Raises
     ------
     ArchitectureError
-        If that order does not hold or two levels share a name.
+        If that order does not hold, two levels share a name, or no memory has the name of the
+        one that feeds the vector unit.
     """
 
     name: str
     levels: tuple[Level, ...]
+    vector_unit: VectorUnit | None = None
 
     def __post_init__(self) -> None:
         if not self.levels or not isinstance(self.levels[0], Memory):
@@ -46,6 +52,14 @@ class Architecture:
         if repeated:
             raise ArchitectureError(
                 f"level names repeat: {', '.join(repeated)}", source=self.name, key="levels"
+            )
+        memories = [memory.name for memory in self.memories]
+        if self.vector_unit is not None and self.vector_unit.memory not in memories:
+            raise ArchitectureError(
+                f"unknown memory {self.vector_unit.memory!r}; "
+                f"expected one of {', '.join(memories)}",
+                source=self.name,
+                key="vector_unit.memory",
             )
 
     @property

@@ -12,11 +12,12 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.parameters import parse_settings
+from toolkit.arch.peers import own_form, read_arch_data
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate, make_template
 from toolkit.errors import ArchitectureError
 from toolkit.records import suggest, validate
-from toolkit.yaml_files import describe, dump_yaml, parse_yaml, read_yaml
+from toolkit.yaml_files import describe, dump_yaml, parse_yaml
 
 
 def arch_names() -> tuple[str, ...]:
@@ -40,7 +41,9 @@ def load_arch(
     ----------
     name_or_path : str or path-like
         A name that `arch_names` lists, or a YAML file (a path object, text ending in .yaml or
-        .yml, or an existing file). As text it may go on with parameters, such as
+        .yml, or an existing file), also an accelerator of ZigZag or an architecture of Timeloop
+        (`toolkit.arch.peers`; several files of Timeloop's may be joined, as in
+        ``arch.yaml+ERT.yaml``). As text it may go on with parameters, such as
         ``gemmini-ws:side=32,dram_bandwidth=16``.
     parameters : mapping of str to number, optional
         Parameters of the architecture that shall differ from their defaults.
@@ -143,6 +146,13 @@ def arch_to_yaml(
     head = {"name": arch.name, "description": description, "kernel": kernel}
     data: dict[str, object] = {key: value for key, value in head.items() if value is not None}
     data["levels"] = [_entry(level) for level in arch.levels]
+    if arch.vector_unit is not None:
+        unit = arch.vector_unit
+        data["vector_unit"] = {
+            "lanes": unit.lanes,
+            "operation_energy_pj": float(unit.operation_energy_pj),
+            "memory": unit.memory,
+        }
     text = dump_yaml(data)
     written = parse_yaml(text.encode(), source=arch.name, error=ArchitectureError)
     file = validate(ArchitectureFile, written, source=arch.name, error=ArchitectureError)
@@ -164,19 +174,31 @@ def _open(
 ) -> tuple[ArchitectureTemplate, Mapping[str, Number]]:
     """Read a file, and the parameters that stand behind its name or beside it."""
     place, settings = _split(name_or_path)
-    template = make_template(*_read(place))
+    data, source = _read(place)
     given: Mapping[str, Number] = {} if parameters is None else parameters
-    if settings is None or not isinstance(given, Mapping):  # which the template refuses
-        return template, given
-    written = parse_settings(settings, template.source)
+    if not isinstance(given, Mapping):  # which the template refuses
+        return make_template(data, source), given
+    if settings is not None:
+        written = parse_settings(settings, source)
+        _check_given_once(written, given, name_or_path, source)
+        given = {**given, **written}
+    data, given = own_form(data, source, given)
+    return make_template(data, source), given
+
+
+def _check_given_once(
+    written: Mapping[str, Number],
+    given: Mapping[str, Number],
+    name_or_path: str | os.PathLike[str],
+    source: str,
+) -> None:
     for name in written:
         if name in given:
             raise ArchitectureError(
                 f"given as {describe(name_or_path)} and again in parameters; expected one of them",
-                source=template.source,
+                source=source,
                 key=f"parameters.{name}",
             )
-    return template, {**given, **written}
 
 
 def _split(name_or_path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None]:
@@ -196,7 +218,7 @@ def _read(name_or_path: str | os.PathLike[str]) -> tuple[object, str]:
         source = f"archs/{name}.yaml"
         return parse_yaml(packaged.read_bytes(), source=source, error=ArchitectureError), source
     if _is_path(name_or_path) or _is_file(name):
-        return read_yaml(name, error=ArchitectureError), name
+        return read_arch_data(name_or_path)
     names = arch_names()
     raise ArchitectureError(
         f"unknown architecture {describe(name)}{suggest(name, names)}; "

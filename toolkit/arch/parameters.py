@@ -76,7 +76,7 @@ class Parameters:
                 key="parameters",
             )
         for name in given:
-            _check_name(name, self.defaults, self.source)
+            check_name(name, self.defaults, self.source)
         return {name: _number(value, self.source, _key(name)) for name, value in given.items()}
 
 
@@ -196,16 +196,23 @@ def check_names(
         Naming the parameters there are.
     """
     for name in expression.names:
-        _check_name(name, known, source, key, f"{describe(expression.text)}: ")
+        check_name(name, known, source, key, f"{describe(expression.text)}: ")
 
 
-def _check_name(
+def check_name(
     name: object,
     known: Mapping[str, object],
     source: str,
     key: str | None = None,
     context: str = "",
 ) -> None:
+    """Refuse what is no parameter of a file; `context` comes first in the message.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the parameters there are.
+    """
     if name in known:
         return
     hint = suggest(name, known) if isinstance(name, str) else ""

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+from toolkit.arch.vector_unit import VectorUnit
 from toolkit.errors import ArchitectureError
 from toolkit.records import Label, Record, suggest
 from toolkit.workload.kinds import KINDS
@@ -257,6 +258,18 @@ _Entry = Annotated[
 ]
 
 
+class VectorUnitEntry(Record):
+    """The vector unit."""
+
+    lanes: _Mesh
+    operation_energy_pj: _Amount
+    memory: Label
+
+    def unit(self) -> VectorUnit:
+        """Build the unit."""
+        return VectorUnit(self.lanes, self.operation_energy_pj, self.memory)
+
+
 class ArchitectureFile(Record):
     """A whole file.
 
@@ -270,15 +283,21 @@ class ArchitectureFile(Record):
         The ready-made kernel whose dimensions the file speaks of: it may name no others.
     parameters : dict of str to number
         What the figures of the levels were computed from, in a template.
+    ranges : dict of str to range
+        What values parameters may take in a search over hardware (`toolkit.arch.ranges`).
     levels : list
         Outermost first, as `Architecture` demands.
+    vector_unit : mapping, optional
+        Lanes, energy per operation and feeding memory of what computes elementwise layers.
     """
 
     name: Label
     description: Label | None = None
     kernel: Label | None = None
     parameters: dict[str, int | float] = {}
+    ranges: dict[str, Any] = {}
     levels: Annotated[list[_Entry], Field(min_length=2, max_length=_MAX_LEVELS)]
+    vector_unit: VectorUnitEntry | None = None
 
     @model_validator(mode="after")
     def _check_bypasses(self) -> ArchitectureFile:
@@ -286,6 +305,17 @@ class ArchitectureFile(Record):
         for role in _ROLES:
             if memories and all(role in memory.bypasses for memory in memories):
                 raise ValueError(f"levels: every memory bypasses {role}; expected one to hold it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_vector_unit(self) -> ArchitectureFile:
+        names = [entry.memory for entry in self.levels if isinstance(entry, MemoryEntry)]
+        unit = self.vector_unit
+        if unit is not None and unit.memory not in names:
+            raise ValueError(
+                f"vector_unit.memory: unknown memory {describe(unit.memory)}"
+                f"{suggest(unit.memory, names)}; expected one of {', '.join(names)}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -320,4 +350,5 @@ class ArchitectureFile(Record):
             If the order of the levels does not hold or two share a name.
         """
         levels: tuple[Level, ...] = tuple(entry.level() for entry in self.levels)
-        return Architecture(self.name, levels)
+        unit = self.vector_unit.unit() if self.vector_unit is not None else None
+        return Architecture(self.name, levels, unit)

@@ -17,6 +17,7 @@ from toolkit.arch.parameters import (
     value_of,
     with_names,
 )
+from toolkit.arch.ranges import Range, read_ranges
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.errors import ArchitectureError
 from toolkit.records import relocated, validate
@@ -24,21 +25,27 @@ from toolkit.yaml_files import describe, format_key
 
 # Keys of a level that hold names, and a name may begin with an equals sign.
 _NAME_KEYS = ("memory", "fanout", "compute", "bypasses", "dimensions", "loop_order")
+_UNIT = "vector_unit"
 _CONSTRAINT = re.compile(r"(\s*\w+\s*(?:==|<=|>=)\s*)(\S.*?)\s*", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An expression in a file: `levels[level].name`, or the entry `index` of a list there."""
+    """An expression in a file: `levels[level].name`, or the entry `index` of a list there.
+
+    Without a level it is `vector_unit.name`.
+    """
 
     expression: Expression
-    level: int
+    level: int | None
     name: str
     index: int | None = None
     prefix: str = ""
 
     @property
     def key(self) -> str:
+        if self.level is None:
+            return format_key((_UNIT, self.name))
         path = ("levels", self.level, self.name)
         return format_key(path if self.index is None else (*path, self.index))
 
@@ -71,6 +78,9 @@ class ArchitectureTemplate:
     _parameters: Parameters = field(repr=False)
     _data: object = field(repr=False)
     _places: tuple[_Place, ...] = field(repr=False)
+
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    """What values a search over hardware may give the parameters, of those that have a range."""
 
     @property
     def parameters(self) -> dict[str, Number]:
@@ -138,9 +148,11 @@ class ArchitectureTemplate:
             levels = data["levels"] = [
                 dict(entry) if isinstance(entry, dict) else entry for entry in data["levels"]
             ]
+            if isinstance(data.get(_UNIT), dict):
+                data[_UNIT] = dict(data[_UNIT])
             for place in self._places:
                 value = value_of(place.expression, values, source, place.key)
-                place.put(value, levels[place.level])
+                place.put(value, data[_UNIT] if place.level is None else levels[place.level])
         return data
 
     def _explained(
@@ -178,7 +190,10 @@ def make_template(data: object, source: str) -> ArchitectureTemplate:
     """
     content = data if isinstance(data, dict) else {}
     parameters = read_parameters(content.get("parameters"), source)
-    places = tuple(_places(content.get("levels"), source))
+    places = (
+        *_places(content.get("levels"), source),
+        *_unit_places(content.get(_UNIT), source),
+    )
     for place in places:
         check_names(place.expression, parameters.defaults, source, place.key)
     expressions = [place.expression for place in places]
@@ -189,7 +204,8 @@ def make_template(data: object, source: str) -> ArchitectureTemplate:
             raise ArchitectureError(
                 "no expression takes this parameter", source=source, key=f"parameters.{name}"
             )
-    return ArchitectureTemplate(source, parameters, data, places)
+    ranges = read_ranges(content.get("ranges"), parameters)
+    return ArchitectureTemplate(source, parameters, data, places, ranges)
 
 
 def _places(levels: object, source: str) -> Iterator[_Place]:
@@ -200,6 +216,13 @@ def _places(levels: object, source: str) -> Iterator[_Place]:
             elif isinstance(value, str) and value.startswith("=") and name not in _NAME_KEYS:
                 key = format_key(("levels", i, name))
                 yield _Place(read_expression(value[1:].strip(), source, key), i, name)
+
+
+def _unit_places(entry: object, source: str) -> Iterator[_Place]:
+    for name, value in entry.items() if isinstance(entry, dict) else ():
+        if isinstance(value, str) and value.startswith("=") and name not in _NAME_KEYS:
+            expression = read_expression(value[1:].strip(), source, format_key((_UNIT, name)))
+            yield _Place(expression, None, name)
 
 
 def _in_constraints(texts: list[object], level: int, source: str) -> Iterator[_Place]:

@@ -17,7 +17,9 @@ from typer.exceptions import TyperException
 
 import toolkit
 from toolkit.cli.compare import compare_strategies
+from toolkit.cli.dashboard import show_dashboard
 from toolkit.cli.names import list_names, show_definition
+from toolkit.cli.network import map_whole_network
 from toolkit.cli.options import (
     Arch,
     AsJson,
@@ -268,6 +270,20 @@ app.command(
     "--evaluations 20000 --seeds 5 --jobs 2 --out results",
 )(compare_strategies)
 app.command(
+    "dashboard",
+    help="Show in a browser, by optuna-dashboard, what toolkit compare recorded.",
+    epilog="Examples:\n\n"
+    "toolkit dashboard\n\n"
+    "toolkit dashboard results/comparison.journal --port 0 --no-browser",
+)(show_dashboard)
+app.command(
+    "network",
+    help="Map a whole ONNX model: every distinct layer once, then totals of the network.",
+    epilog="Examples:\n\n"
+    "toolkit network resnet18.onnx eyeriss-conv\n\n"
+    "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
+)(map_whole_network)
+app.command(
     "list",
     help="List what has a name.",
     epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
@@ -345,10 +361,12 @@ _OPTIONS = {
     "conventions": "--conventions",
     "latency_correction": "--latency-correction",
     "format": "--format",
+    "host": "--host",
     "jobs": "--jobs",
     "objective": "--objective",
     "problems": "WORKLOAD",
     "pad": "--pad",
+    "port": "--port",
     "seeds": "--seeds",
     "storage": "--storage",
     "strategies": "--strategies",

@@ -82,7 +82,10 @@ StorageName = Annotated[
 Folder = Annotated[
     str | None,
     typer.Option(
-        metavar="FOLDER", help="Write all tables as CSV and Parquet.", show_default=False
+        metavar="FOLDER",
+        help="Write all tables as CSV and Parquet, plots as PNG and SVG, and report.html with "
+        "both.",
+        show_default=False,
     ),
 ]
 
@@ -104,12 +107,13 @@ def compare_strategies(
     json: AsJson = False,
 ) -> None:
     """Run what the storage lacks, tabulate, print."""
-    from toolkit.cli.compare_output import comparison_record, comparison_report, comparison_tables
+    from toolkit.cli.compare_output import comparison_record, comparison_report
     from toolkit.cli.input import read_problem
     from toolkit.cli.output import print_json, print_report
     from toolkit.search import Budget
     from toolkit.study.comparison import compare
-    from toolkit.study.tables import make_folder, write_tables
+    from toolkit.study.results import Results, comparison_tables, write_results
+    from toolkit.study.tables import make_folder
 
     problems = [
         read_problem(arch, words, objective, conventions, pad, bias_read)
@@ -127,11 +131,14 @@ def compare_strategies(
             problems, names, budget, seeds, storage=place, jobs=jobs, on_run=on_run
         )
     tables = comparison_tables(comparison)
-    files = write_tables(tables, out) if out is not None else ()
+    results = Results()
+    if out is not None:
+        with _steps() as on_step:
+            results = write_results(comparison, out, tables=tables, on_step=on_step)
     if json:
-        print_json(comparison_record(comparison, tables, place, files))
+        print_json(comparison_record(comparison, tables, place, results))
     else:
-        print_report(comparison_report(comparison, tables, place, files))
+        print_report(comparison_report(comparison, tables, place, results))
 
 
 def split_workloads(words: Sequence[str]) -> list[list[str]]:
@@ -205,6 +212,18 @@ def _watched(storage: str) -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
+def _steps() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being written."""
+    if not sys.stderr.isatty():
+        yield lambda words: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, markup=False).status("writing tables") as status:
+        yield lambda words: status.update(words)
+
+
+@contextmanager
 def _lines() -> Iterator[Callable[[Progress], None]]:
     def show(progress: Progress) -> None:
         print(f"{progress.done}/{progress.total} {_ended(progress)}", file=sys.stderr, flush=True)
@@ -217,6 +236,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
     from toolkit.cli.progress import compiled_before
 
@@ -226,13 +246,18 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
             "First run on this machine: the cost model is compiled once, "
             "which takes up to a minute."
         )
+    # Where it is narrow, what is said of a run is cut rather than numbers.
     columns = (
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
+        BarColumn(20, table_column=Column(min_width=20)),
+        MofNCompleteColumn(table_column=Column(min_width=7)),
+        TimeElapsedColumn(table_column=Column(min_width=7)),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
     )
-    with Bar(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True, expand=True) as bar:
         task = bar.add_task("starting", total=None)
 
         def show(progress: Progress) -> None:
@@ -248,7 +273,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 def _ended(progress: Progress) -> str:
     """Say which run ended, and how."""
-    from toolkit.cli.compare_output import format_value
+    from toolkit.study.readable import format_value
 
     outcome = progress.outcome
     if outcome.error:

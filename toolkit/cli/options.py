@@ -10,8 +10,8 @@ Arch = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
-        help="A name (see: toolkit list archs) or a YAML file, with parameters if it has any: "
-        "gemmini-ws:side=32.",
+        help="A name (see: toolkit list archs) or a YAML file, also ZigZag's or Timeloop's, with "
+        "parameters if it has any: gemmini-ws:side=32.",
     ),
 ]
 WorkloadWords = Annotated[
@@ -19,7 +19,8 @@ WorkloadWords = Annotated[
     typer.Argument(
         metavar="WORKLOAD",
         help="A name (see: toolkit list workloads), a specification such as "
-        "gemm:M=128,K=768,N=512, a YAML file, or three integers M K N.",
+        "gemm:M=128,K=768,N=512, a YAML file, also ZigZag's (net.yaml:Layer2) or Timeloop's, "
+        "or three integers M K N.",
     ),
 ]
 ObjectiveName = Annotated[

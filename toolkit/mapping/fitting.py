@@ -155,7 +155,15 @@ def _known_order(memory: Memory, dimensions: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _dropped_notes(arch: Architecture, workload: Workload) -> list[str]:
-    unknown = [d for d in arch.dimensions if d not in workload.sizes]
+    # A spatial level that lists every dimension of the workload says nothing by listing more.
+    levels = tuple(
+        replace(level, dimensions=())
+        if not isinstance(level, Memory) and set(workload.sizes) <= set(level.dimensions)
+        else level
+        for level in arch.levels
+    )
+    telling = replace(arch, levels=levels).dimensions
+    unknown = [d for d in telling if d not in workload.sizes]
     if not unknown:
         return []
     return [

@@ -1,52 +1,43 @@
 """Outcomes of runs as Optuna studies, written so that a killed process can go on, and read back.
 
 A study is one run. Its trials are the improvements of the search (or the points of the front),
-not every evaluation; what was asked and the totals are attributes. The attribute ``finished``
-is written last: a study without it is half of a killed run, and is done again.
+not every evaluation; what was asked and the totals are attributes, and a note and plots tell
+optuna-dashboard's readers. The attribute ``finished`` is written last: a study without it is half
+of a killed run, and is done again.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial
 
 import toolkit
 from toolkit.arch import arch_to_yaml
 from toolkit.errors import InputError
-from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
+from toolkit.mapping.files import mapping_from_dict
 from toolkit.mapping.nest import render
 from toolkit.model.evaluate import Evaluation, evaluate
 from toolkit.search.front import FrontPoint
-from toolkit.search.problem import Problem
 from toolkit.search.result import TracePoint
+from toolkit.study.notes import RECORDED, dashboard_attributes
 from toolkit.study.runs import Outcome, Run
 from toolkit.study.storage import guarded, storage_name
+from toolkit.study.trials import MAPPING, make_trials
 from toolkit.workload import workload_to_yaml
 from toolkit.yaml_files import describe
 
 Attributes = dict[str, Any]
 
 PROBLEM, RESULT, TRACE, FINISHED = "problem", "result", "trace", "finished"
-MAPPING, BREAKDOWN, NEST, BEST = "mapping", "breakdown", "loop_nest", "best"
+BREAKDOWN, NEST = "breakdown", "loop_nest"
 
-_RECORDED = {
-    False: "Trials are the improvements of the search, in order: the best value after so many "
-    "evaluations and seconds. Evaluations that improved nothing are counted, not recorded. The "
-    "last trial is the best and holds the mapping and what it costs.",
-    True: "Trials are the front: mappings that no other one met beats in both costs, by rising "
-    "energy. Other evaluations are counted, not recorded. The trial with the attribute best has "
-    "the lowest product of both and holds what it costs.",
-}
-# Optuna 5 keeps constraints one by one; optuna-dashboard 0.21 reads only this older list.
-_LEGACY_CONSTRAINTS = "constraints"
-_CONSTRAINT = "broken rules"
 _PACKAGES = ("numba", "numpy", "optuna", "scipy", "torch")
 
 
@@ -136,7 +127,9 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
         If the storage fails.
     """
     run = outcome.run
-    names, trials = _trials(outcome)
+    evaluation, nest = _evaluated(outcome)
+    names, trials = make_trials(outcome, _best_attributes(evaluation, nest))
+    shown = dashboard_attributes(outcome, evaluation, nest)
     with guarded(name or storage_name(storage)):
         if run.name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=run.name, storage=storage)
@@ -148,6 +141,8 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
         study.set_metric_names(names)
         for key, value in _about(outcome).items():
             study.set_user_attr(key, value)
+        for key, value in shown.items():
+            storage.set_study_system_attr(study._study_id, key, value)
         study.add_trials(trials)
         study.set_user_attr(FINISHED, True)
 
@@ -158,7 +153,7 @@ def _about(outcome: Outcome) -> Attributes:
     about: Attributes = {
         "strategy": run.strategy,
         "seed": run.seed,
-        "recorded": _RECORDED[front],
+        "recorded": RECORDED[front],
         "notes": list(run.problem.notes),
         "versions": versions(),
         RESULT: {
@@ -193,71 +188,28 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _trials(outcome: Outcome) -> tuple[list[str], list[FrozenTrial]]:
-    """Name the values of trials and make them."""
-    objective = outcome.run.problem.objective
-    best = _best_attributes(outcome)
-    if objective.front:
-        return ["energy (pJ)", "latency (cycles)"], list(_front_trials(outcome, best))
-    unit = f" ({objective.unit})" if objective.unit else ""
-    last = len(outcome.trace) - 1
-    return [f"{objective.name}{unit}"], [
-        _trial(
-            [point.objective],
-            {
-                "evaluations": point.evaluations,
-                "seconds": point.seconds,
-                **(best if i == last else {}),
-            },
-        )
-        for i, point in enumerate(outcome.trace)
-    ]
-
-
-def _front_trials(outcome: Outcome, best: Attributes) -> Iterator[FrozenTrial]:
-    """Make a trial of each point of the front, and of the best mapping if it is not on it."""
-    points = list(outcome.front)
-    if outcome.mapping is not None:
-        own = FrontPoint(outcome.energy_pj, outcome.latency_cycles, outcome.mapping)
-        points += [] if own in points else [own]
-    for i, point in enumerate(points):
-        attributes: Attributes = {MAPPING: mapping_to_dict(point.mapping)}
-        if point.mapping == outcome.mapping:
-            attributes = {**best, BEST: True}
-        attributes["on_front"] = i < len(outcome.front)
-        yield _trial([point.energy_pj, point.latency_cycles], attributes)
-
-
-def _trial(values: list[float], attributes: Attributes) -> FrozenTrial:
-    return create_trial(
-        values=values,
-        user_attrs=attributes,
-        system_attrs={_LEGACY_CONSTRAINTS: [0.0]},
-        constraints={_CONSTRAINT: 0.0},
-    )
-
-
-def _best_attributes(outcome: Outcome) -> Attributes:
-    """Describe the best mapping: itself, its loop nest, and where energy and cycles go."""
-    if outcome.mapping is None:
-        return {}
-    problem = outcome.run.problem
-    evaluation = _evaluated(outcome.mapping, problem)
-    breakdown = evaluation.to_dict()
-    mapping = breakdown.pop("mapping")
-    footprint = problem.conventions.window_footprint
-    nest = render(outcome.mapping, problem.arch, problem.workload, footprint=footprint)
-    return {MAPPING: mapping, BREAKDOWN: breakdown, NEST: nest}
-
-
-def _evaluated(mapping: toolkit.Mapping, problem: Problem) -> Evaluation:
-    return evaluate(
+def _evaluated(outcome: Outcome) -> tuple[Evaluation | None, str]:
+    """Evaluate the best mapping, if there is one, and write its loop nest."""
+    mapping, problem = outcome.mapping, outcome.run.problem
+    if mapping is None:
+        return None, ""
+    evaluation = evaluate(
         mapping,
         problem.arch,
         problem.workload,
         conventions=problem.conventions,
         bias_read=problem.bias_read,
     )
+    footprint = problem.conventions.window_footprint
+    return evaluation, render(mapping, problem.arch, problem.workload, footprint=footprint)
+
+
+def _best_attributes(evaluation: Evaluation | None, nest: str) -> Attributes:
+    """Describe the best mapping: itself, its loop nest, and where energy and cycles go."""
+    if evaluation is None:
+        return {}
+    breakdown = evaluation.to_dict()
+    return {MAPPING: breakdown.pop("mapping"), BREAKDOWN: breakdown, NEST: nest}
 
 
 def _outcome(run: Run, attributes: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Outcome:

@@ -79,7 +79,7 @@ def run_table(comparison: Comparison) -> pd.DataFrame:
         [
             {
                 **_facts(outcome),
-                "gap": _gap(outcome.objective, best[_name(outcome)].value),
+                "gap": gap(outcome.objective, best[_name(outcome)].value),
                 **_near(outcome, best[_name(outcome)].value),
                 "hypervolume": volumes.get(outcome.run.name, math.nan),
                 "front_points": len(outcome.front),
@@ -112,7 +112,7 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
         }
         for label, pick in _PICKS.items():
             row[label] = pick(group["objective_value"])
-        row |= {f"gap_{label}": _gap(row[label], value) for label in _PICKS}
+        row |= {f"gap_{label}": gap(row[label], value) for label in _PICKS}
         for near in NEAR:
             row[f"reached_{near}"] = int(group[f"evaluations_to_{near}"].notna().sum())
             for unit in ("evaluations", "seconds"):
@@ -201,17 +201,27 @@ def write_tables(
         write_text_atomically(written[-1], table.to_csv(index=False))
         if not has_parquet():
             continue
-        path = target / f"{name}.parquet"
-        temporary = path.with_name(f".{name}.{secrets.token_hex(6)}.tmp")
-        try:
-            table.to_parquet(temporary, index=False)
-            os.replace(temporary, path)
-        except OSError as cause:
-            raise InputError(f"cannot be written: {cause.strerror}", source=str(path)) from None
-        finally:
-            temporary.unlink(missing_ok=True)
-        written.append(path)
+        written.append(target / f"{name}.parquet")
+        write_bytes(written[-1], table.to_parquet(index=False))
     return tuple(written)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that readers see either the old content or all of the new one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as cause:
+        raise InputError(f"cannot be written: {cause.strerror}", source=str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def has_parquet() -> bool:
@@ -282,8 +292,14 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _gap(value: float, reference: float) -> float:
-    """Fraction by which a value lies above the reference; inf if there is none."""
+def gap(value: float, reference: float) -> float:
+    """Fraction by which a value lies above the reference; inf if there is none.
+
+    Examples
+    --------
+    >>> gap(103.0, 100.0), gap(math.inf, 100.0)
+    (0.03, inf)
+    """
     if value == reference:
         return 0.0 if math.isfinite(value) else math.inf
     return (value - reference) / abs(reference) if reference else math.inf

@@ -14,6 +14,8 @@ Any other kernel gives its dimensions and its tensors, each with its role::
       - input: In[2*P + R]
       - weight: W[M, R]
       - output: Out[M, P]
+
+Problems of Timeloop and layers of ZigZag are read as well, see `toolkit.workload.peers`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from toolkit.errors import WorkloadError
 from toolkit.records import Label, Record, relocated, validate
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, build_kernel, find_kind
+from toolkit.workload.peers import TIMELOOP_TAGS, peer_workload
 from toolkit.yaml_files import Inline, describe, dump_yaml, format_key, parse_yaml, read_yaml
 
 IDENTIFIER = r"[A-Za-z][A-Za-z0-9_]*"
@@ -200,8 +203,15 @@ class _GeneralKernel(Record):
             raise relocated(cause, source) from None
 
 
-def read_workload(path: str | os.PathLike[str]) -> Workload:
+def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Workload:
     """Read a workload from a YAML file; without a `name`, the file's name is the workload's.
+
+    Parameters
+    ----------
+    path : path-like
+        A file of our own, one with a problem of Timeloop, or one with layers of ZigZag.
+    layer : str, optional
+        The layer to take from a file with several.
 
     Raises
     ------
@@ -209,8 +219,16 @@ def read_workload(path: str | os.PathLike[str]) -> Workload:
         Naming file, key, value and expectation, if the file cannot be read or used.
     """
     source = os.fspath(path)
-    data = read_yaml(source, error=WorkloadError)
-    return _workload(data, source, Path(source).stem)
+    data = read_yaml(source, error=WorkloadError, tags=TIMELOOP_TAGS)
+    stem = Path(source).stem
+    found = peer_workload(data, source, stem, layer)
+    if found is not None:
+        return found
+    if layer is not None:
+        raise WorkloadError(
+            f"holds one workload, no layer {describe(layer)}; leave the name out", source=source
+        )
+    return _workload(data, source, stem)
 
 
 def _workload(data: object, source: str, default_name: str) -> Workload:

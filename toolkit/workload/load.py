@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from toolkit.errors import WorkloadError
@@ -19,7 +20,9 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     ----------
     text_or_path : str or path-like
         A name that `workload_names` lists, a specification such as ``gemm:M=4,K=2,N=3``, or a
-        YAML file (a path object, text ending in .yaml or .yml, or an existing file).
+        YAML file (a path object, text ending in .yaml or .yml, or an existing file). The file may
+        be of our own form, or hold a problem of Timeloop or layers of ZigZag; as text it may go
+        on with the name of one layer, such as ``resnet18.yaml:Layer2``.
 
     Raises
     ------
@@ -36,6 +39,9 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     text = text_or_path.strip()
     if Path(text).suffix.lower() in (".yaml", ".yml"):
         return read_workload(text)
+    place, colon, layer = _split_layer(text)
+    if colon:
+        return read_workload(place, layer)
     if ":" in text:
         return parse_spec(text)
     if text not in workload_names() and _is_file(text):
@@ -48,6 +54,12 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
         raise WorkloadError(
             f"{cause}; also accepted: sizes such as gemm:M=4,K=2,N=3, or a YAML file"
         ) from None
+
+
+def _split_layer(text: str) -> tuple[str, str, str]:
+    """Take the name of a layer off a YAML file; names may hold colons, too."""
+    match = re.match(r"(?i)(.*?\.ya?ml):(.*)", text)
+    return (match[1], ":", match[2]) if match else (text, "", "")
 
 
 def _is_file(text: str) -> bool:

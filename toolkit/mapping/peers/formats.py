@@ -20,6 +20,7 @@ from toolkit.mapping.peers.timeloop import (
 from toolkit.mapping.peers.zigzag import is_ordering, mapping_from_zigzag, mapping_to_zigzag
 from toolkit.records import suggest
 from toolkit.workload.kernel import Workload
+from toolkit.workload.peers import TIMELOOP_TAGS
 from toolkit.yaml_files import MAX_BYTES, describe, dump_yaml, parse_yaml, read_bytes
 
 AUTO = "auto"
@@ -190,7 +191,7 @@ def find_format(name: str, *, also: str | None = None) -> MappingFormat:
 
 def _parsed(text: str, source: str | None) -> object:
     data = text.encode("utf-8", "surrogatepass")
-    return parse_yaml(data, source=source or "mapping", error=MappingError)
+    return parse_yaml(data, source=source or "mapping", error=MappingError, tags=TIMELOOP_TAGS)
 
 
 def _read_own(

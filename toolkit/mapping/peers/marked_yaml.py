@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from toolkit.errors import MappingError
+from toolkit.workload.peers import TIMELOOP_TAGS
 from toolkit.yaml_files import KeyPath, parse_yaml
 
 # What YAML counts as the end of a line.
@@ -54,7 +55,10 @@ def parse_marked(text: str, source: str | None) -> MarkedYaml:
         As `parse_yaml` raises.
     """
     data = parse_yaml(
-        text.encode("utf-8", "surrogatepass"), source=source or "mapping", error=MappingError
+        text.encode("utf-8", "surrogatepass"),
+        source=source or "mapping",
+        error=MappingError,
+        tags=TIMELOOP_TAGS,
     )
     lines: dict[KeyPath, int] = {(): 1}
     root = yaml.compose(text.removeprefix("\ufeff"), Loader=_LOADER)

@@ -82,7 +82,7 @@ def read_directives(document: MarkedYaml, target: Target, names: Names) -> list[
         Naming source, line and directive, if one is malformed, given twice, about an unknown
         level, dimension or tensor, or about other tensors than the architecture holds there.
     """
-    entries = _entries(document, target)
+    entries = [e for e in _entries(document, target) if not _only_shapes(e, names)]
     fanouts, memories = _positions(entries, target)
     found: list[Directive] = []
     seen: dict[tuple[int, str], int] = {}
@@ -165,6 +165,20 @@ def _positions(entries: list[_Entry], target: Target) -> tuple[dict[str, int], d
         if entry.kind != "spatial" or entry.name.casefold() not in fanouts:
             names.setdefault(entry.name, entry.line())
     return fanouts, match_memories(target, list(names.items()))
+
+
+def _only_shapes(entry: _Entry, names: Names) -> bool:
+    """Whether a directive says of a fanout that it holds nothing and loops over nothing.
+
+    Timeloop's front end has a storage without tensors for every fanout of its own.
+    """
+    target = entry.target
+    of_name = [x for x in target.arch.levels if x.name.casefold() == entry.name.casefold()]
+    if entry.kind == "spatial" or not of_name or any(isinstance(x, Memory) for x in of_name):
+        return False
+    if entry.kind == "temporal":
+        return all(factor == 1 for factor in _factors(entry, names).values())
+    return not entry.data.get("keep")
 
 
 def _check_bypass(entry: _Entry, memory: Memory) -> None:

@@ -38,17 +38,8 @@ from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.peers.loops import Names, Target, assemble, written_names
 from toolkit.mapping.peers.spatial import check_no_hidden_unrolling, spatial_positions
 from toolkit.workload.kernel import Workload
+from toolkit.workload.peers.names import ZIGZAG_NAMES
 from toolkit.yaml_files import describe, dump_yaml
-
-_PLANE = {"B": "N", "K": "M", "C": "C", "OX": "Q", "OY": "P", "FX": "S", "FY": "R"}
-_NAMES = {
-    "gemm": {"B": "N", "K": "M", "C": "K", "D": "N"},
-    "batched-gemm": {"B": "B", "K": "M", "C": "K", "D": "N"},
-    "conv": {**_PLANE, "G": "G"},
-    "grouped-conv": {**_PLANE, "G": "G"},
-    "depthwise-conv": {**_PLANE, "C": "", "G": "C"},
-    "conv1d": {"B": "N", "K": "M", "C": "C", "OX": "P", "FX": "R", "OY": "", "FY": "", "G": ""},
-}
 
 
 def mapping_from_zigzag(
@@ -99,7 +90,7 @@ def zigzag_names(workload: Workload) -> Names:
     >>> {theirs: ours for theirs, ours in zigzag_names(gemm(4, 2, 3)).items() if theirs != "B"}
     {'K': 'M', 'C': 'K', 'D': 'N'}
     """
-    table = _NAMES.get(workload.kernel)
+    table = ZIGZAG_NAMES.get(workload.kernel)
     # A kernel of the user's own may bear any name.
     if table is None or not set(workload.sizes) <= set(table.values()):
         return {d: d for d in workload.dimensions}

@@ -18,6 +18,9 @@ CostClass = Literal["einsum", "elementwise", "window", "reduction", "movement", 
 - ``view``: nothing, the same elements under another shape or name.
 """
 
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+"""What a node says about its operator: a number, a text, or a list of either."""
+
 VECTOR_CLASSES: tuple[CostClass, ...] = ("elementwise", "window", "reduction")
 """Classes that run on the vector unit."""
 
@@ -54,6 +57,9 @@ class Layer:
         Operations of the vector unit on each of them: additions, multiplications, comparisons,
         divisions and special functions (exp, log, erf, tanh, square root) count one each. A
         layer of class ``einsum`` has some where it rescales its output.
+    attributes : tuple of (str, object)
+        The node's attributes by name, such as strides and pads, lists as tuples; without those
+        that hold tensors or graphs.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Layer:
     repetitions: int = 1
     elements: int = 0
     operations_per_element: int = 0
+    attributes: tuple[tuple[str, Attribute], ...] = ()
 
     @property
     def macs(self) -> int:

@@ -1,4 +1,4 @@
-"""From an ONNX file to a layer graph."""
+"""From an ONNX file, or a workload file of ZigZag's, to a layer graph."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def load_network(
     Parameters
     ----------
     path : path-like
-        The model; opsets 7 to the newest that the installed onnx knows.
+        The model; opsets 7 to the newest that the installed onnx knows. A name that ends in
+        .yaml or .yml means layers in ZigZag's form, to which no option applies.
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
         (``{"images:0": 1}``: axis 0 of the tensor ``images``).
@@ -60,6 +61,17 @@ def load_network(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
     source = os.fspath(path)
+    if Path(source).suffix.lower() in (".yaml", ".yml"):
+        if dims or fold_batch_norm:
+            raise WorkloadError(
+                "layers in YAML have neither dynamic dimensions nor batch normalizations; "
+                "leave dims and fold_batch_norm out",
+                source=source,
+            )
+        # That module builds on this package.
+        from toolkit.workload.peers.zigzag_network import read_zigzag_network
+
+        return read_zigzag_network(source)
     model = read_model(source)
     sizes = Dimensions(dims or {}, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
-from toolkit.workload.network.layer import CostClass, Layer
+from toolkit.workload.network.layer import Attribute, CostClass, Layer
 from toolkit.workload.network.tensors import TensorInfo, may_be_learned
 from toolkit.workload.network.values import Value
 
@@ -170,6 +170,17 @@ def make_layer(
         repetitions=repetitions,
         elements=elements,
         operations_per_element=operations_per_element,
+        attributes=_plain_attributes(call.attributes),
+    )
+
+
+def _plain_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, Attribute], ...]:
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in attributes.items()}
+    return tuple(
+        (key, value)
+        for key, value in sorted(plain.items())
+        if isinstance(value, int | float | str)
+        or (isinstance(value, tuple) and all(isinstance(x, int | float | str) for x in value))
     )
 
 

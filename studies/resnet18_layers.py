@@ -1,0 +1,72 @@
+"""Which layers of ResNet-18 cost the energy, and on which accelerator?
+
+Maps the whole network on several architectures, convolutions directly or as matrix products, and
+prints the costliest layers of each and where the energy goes. Needs an ONNX file
+(`studies/networks/export.py` writes it).
+
+    python studies/resnet18_layers.py tests/data/networks/resnet18.onnx results
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import pandas as pd
+
+import toolkit
+from toolkit.study.network_drawing import write_pictures
+from toolkit.study.tables import make_folder, write_tables
+
+ARCHS = ("eyeriss-conv", "eyeriss", "gemmini-conv", "simba-conv")
+COLUMNS = ["layer", "lowering", "energy_total_pj", "latency_cycles", "peak_fraction"]
+
+
+def main() -> int:
+    """Map, compare, write; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("folder", help="for tables and pictures, one folder per architecture")
+    parser.add_argument("--archs", default=",".join(ARCHS))
+    parser.add_argument("--evaluations", type=int, help="of each workload; no limit by default")
+    parser.add_argument("--jobs", type=int, help="processes; all cores by default")
+    parser.add_argument("--cache", help="folder for results; the user's cache by default")
+    options = parser.parse_args()
+    try:
+        run(options)
+    except toolkit.ToolkitError as error:
+        print(f"resnet18_layers: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Map on every architecture, write tables and pictures, print what costs most."""
+    graph = toolkit.load_network(options.model, fold_batch_norm=True)
+    budget = toolkit.Budget(evaluations=options.evaluations)
+    totals = []
+    for name in options.archs.split(","):
+        result = toolkit.map_network(
+            graph,
+            toolkit.load_arch(name),
+            budget=budget,
+            jobs=options.jobs,
+            cache=options.cache or True,
+        )
+        table = result.table()
+        folder = make_folder(f"{options.folder}/{name}")
+        write_tables({"layers": table, "levels": result.level_table()}, folder)
+        write_pictures(folder, result)
+        print(f"\n{name}: the five costliest of {len(table)} layers")
+        print(table.nlargest(5, "energy_total_pj")[COLUMNS].to_string(index=False))
+        by_class = table.groupby("class")[["energy_total_pj", "latency_cycles"]].sum()
+        print((by_class / by_class.sum()).map("{:.2%}".format).to_string())
+        totals.append({"arch": name, **result.totals()})
+    summary = pd.DataFrame(totals)
+    write_tables({"totals": summary}, options.folder)
+    columns = ["arch", "energy_total_pj", "latency_cycles", "edp_pj_cycles", "peak_fraction"]
+    print(f"\nWhole network\n{summary[columns].to_string(index=False)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The optional section of an architecture file that describes its vector unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import toolkit
+from toolkit.errors import ArchitectureError
+
+SECTION = "vector_unit: {lanes: 8, operation_energy_pj: 0.5, memory: Buffer}\n"
+FILE = """
+name: mine
+{head}levels:
+  - memory: DRAM
+    capacity_words: unlimited
+    access_energy_pj: 64
+    bandwidth_words_per_cycle: 8
+  - memory: Buffer
+    capacity_words: 64
+    access_energy_pj: 1
+    bandwidth_words_per_cycle: 8
+  - compute: MAC
+    mac_energy_pj: 0.2
+{tail}
+"""
+
+
+def load(folder: Path, tail: str, head: str = "", **parameters: int) -> toolkit.Architecture:
+    path = folder / "arch.yaml"
+    path.write_text(FILE.format(head=head, tail=tail))
+    return toolkit.load_arch(path, parameters)
+
+
+def test_the_section_is_read_and_written_again(tmp_path: Path) -> None:
+    arch = load(tmp_path, SECTION)
+    assert arch.vector_unit == toolkit.VectorUnit(8, 0.5, "Buffer")
+    text = toolkit.arch_to_yaml(arch)
+    assert text.endswith(
+        "vector_unit:\n  lanes: 8\n  operation_energy_pj: 0.5\n  memory: Buffer\n"
+    )
+    (tmp_path / "again.yaml").write_text(text)
+    assert toolkit.load_arch(tmp_path / "again.yaml") == arch
+
+
+def test_without_the_section_there_is_none(tmp_path: Path) -> None:
+    arch = load(tmp_path, "")
+    assert arch.vector_unit is None
+    assert "vector_unit" not in toolkit.arch_to_yaml(arch)
+
+
+def test_mappings_do_not_depend_on_it(tmp_path: Path) -> None:
+    with_unit, without = load(tmp_path, SECTION), load(tmp_path, "")
+    costs = []
+    for arch in (with_unit, without):
+        problem = toolkit.make_problem(arch, toolkit.gemm(8, 4, 2))
+        budget = toolkit.Budget(evaluations=50)
+        costs.append(toolkit.search(problem, "random", budget=budget).energy_pj)
+    assert costs[0] == costs[1]
+
+
+def test_figures_may_follow_from_parameters(tmp_path: Path) -> None:
+    section = "vector_unit: {lanes: = 2 * side, operation_energy_pj: 1, memory: Buffer}"
+    arch = load(tmp_path, section, head="parameters: {side: 4}\n", side=16)
+    assert (arch.name, arch.vector_unit) == (
+        "mine:side=16",
+        toolkit.VectorUnit(32, 1.0, "Buffer"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("vector_unit: 8", "vector_unit: expected a mapping, got 8"),
+        (
+            "vector_unit: {lanes: 0, operation_energy_pj: 1, memory: Buffer}",
+            "vector_unit.lanes: expected at least 1, got 0",
+        ),
+        (
+            "vector_unit: {lanes: 8, operation_energy_pj: -1, memory: Buffer}",
+            "vector_unit.operation_energy_pj: expected at least 0, got -1",
+        ),
+        (
+            "vector_unit: {lanes: 8, memory: Buffer}",
+            "vector_unit.operation_energy_pj: this key is required and missing",
+        ),
+        (
+            "vector_unit: {lanes: 8, operation_energy_pj: 1, memory: Bufer}",
+            "vector_unit.memory: unknown memory 'Bufer' (did you mean 'Buffer'?); expected one "
+            "of DRAM, Buffer",
+        ),
+        (
+            "vector_unit: {lane: 8, operation_energy_pj: 1, memory: Buffer}",
+            "vector_unit.lane: unknown key (did you mean 'lanes'?); known keys: lanes, "
+            "operation_energy_pj, memory",
+        ),
+        (
+            "vector_unit: {lanes: = side, operation_energy_pj: 1, memory: Buffer}",
+            "vector_unit.lanes: ",
+        ),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, section: str, message: str) -> None:
+    with pytest.raises(ArchitectureError) as raised:
+        load(tmp_path, section)
+    assert message in str(raised.value)
+    assert str(raised.value).startswith(str(tmp_path / "arch.yaml"))

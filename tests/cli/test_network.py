@@ -1,0 +1,149 @@
+"""`toolkit network` as a user runs it."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from cli.test_app import Outcome
+
+import toolkit
+from toolkit.cli.app import main
+from toolkit.cli.network import read_dims
+from toolkit.errors import InputError
+
+ROOT = Path(toolkit.__file__).parent.parent
+MODELS = Path(__file__).parent.parent / "data" / "networks"
+BERT = (str(MODELS / "bert_layer.onnx"), "eyeriss", "--dim", "batch=1", "--dim", "seq=16")
+FEW = ("--evaluations", "100", "--jobs", "1")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> Any:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> Outcome:
+        status = main(("network", *words))
+        return Outcome(status, *capsys.readouterr())
+
+    return call
+
+
+def test_layers_totals_and_what_was_assumed(run: Any) -> None:
+    outcome = run(*BERT, *FEW, "--no-cache")
+    assert outcome.status == 0
+    for words in (
+        "bert_layer on eyeriss, 33 layers",
+        "views cost nothing",
+        "MatMul",
+        "Softmax",
+        "113,639,424 in 8 layers",
+        "16 lanes, 0.21 pJ per operation, fed by GlobalBuffer (assumed: the architecture",
+        "objective edp, exact conventions: 5 workloads searched",
+        "Where the energy goes",
+        "VectorUnit",
+    ):
+        assert words in outcome.out
+    lines = outcome.err.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("1/5 ")
+    assert lines[-1].endswith("evaluations")
+
+
+def test_the_same_command_reads_back(run: Any, tmp_path: Path) -> None:
+    words = (*BERT, *FEW, "--cache", str(tmp_path / "kept"), "--json")
+    first, again = run(*words).record, run(*words)
+    assert again.err == ""
+    assert again.record["totals"] == first["totals"]
+    assert (first["searches"], again.record["cached_searches"]) == (5, 5)
+    assert again.record["vector_unit"]["assumed"] is True
+    layer = next(row for row in first["layers"] if row["class"] == "einsum")
+    assert (layer["lowering"], layer["macs"]) == ("direct", 16 * 768 * 768)
+    assert layer["mapping"]["levels"][0]["level"] == "DRAM"
+
+
+def test_tables_and_pictures_go_to_a_folder(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    record = run(*BERT, *FEW, "--no-cache", "--out", str(out), "--json").record
+    names = {path.name for path in out.iterdir()}
+    assert {str(out / name) for name in names} == set(record["files"])
+    assert {"layers.csv", "totals.csv", "levels.csv"} <= names
+    assert {"roofline.png", "roofline.html", "graph.png", "graph.html"} <= names
+    layers = pd.read_csv(out / "layers.csv")
+    assert layers["energy_total_pj"].sum() == pytest.approx(record["totals"]["energy_total_pj"])
+
+
+def test_dimensions_of_the_other_family_are_lowered_and_reported(run: Any) -> None:
+    words = (str(MODELS / "resnet18.onnx"), "simba", "--evaluations", "20", "--jobs", "1")
+    outcome = run(*words, "--no-cache")
+    assert "im2col" in outcome.out
+    assert "the input is laid out 11.7 times" in outcome.out
+
+
+def fails(run: Any, *words: str) -> str:
+    outcome = run(*words)
+    assert (outcome.status, outcome.out) == (2, "")
+    (line,) = outcome.err.splitlines()
+    return line.removeprefix("toolkit: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (BERT[:2], "sizes of dynamic dimensions are not given: batch, seq"),
+        ((*BERT[:2], "--dim", "batch"), "--dim: expected NAME=SIZE, got 'batch'"),
+        ((*BERT, "--dim", "seq=17"), "--dim: 'seq' is given twice"),
+        ((*BERT, "--unknown", "guess"), "expected one of error, free, elementwise, got 'guess'"),
+        ((*BERT, "--strategy", "gredy", "--no-cache"), "--strategy: unknown strategy 'gredy'"),
+        ((*BERT, "--objective", "speed"), "--objective: unknown objective 'speed'"),
+        ((*BERT, "--conventions", "mine"), "--conventions: unknown conventions 'mine'"),
+        ((*BERT, "--seconds", "0"), "--seconds: 0.0 is not a positive number"),
+        ((*BERT, "--cache", "x", "--no-cache"), "--cache: given with --no-cache"),
+        (("missing.onnx", "eyeriss"), "missing.onnx: "),
+        ((BERT[0], "eyerist"), "unknown architecture 'eyerist' (did you mean 'eyeriss'?)"),
+    ],
+)
+def test_wrong_input_is_one_message(run: Any, words: tuple[str, ...], message: str) -> None:
+    assert message in fails(run, *words)
+
+
+def test_what_does_not_fit_names_the_layer(run: Any) -> None:
+    words = (str(MODELS / "resnet18.onnx"), "gemmini", "--no-pad", "--no-cache")
+    message = fails(run, *words, *FEW)
+    assert message.startswith("resnet18: layer 'Conv_t6' (Conv): gemmini: gemm:M=64,K=147,")
+    assert "SACols requires K == 16" in message
+
+
+def test_a_folder_that_is_a_file_is_refused_before_the_search(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "file: cannot be created" in fails(run, *BERT, *FEW, "--out", "file")
+
+
+def test_dims_are_read() -> None:
+    assert read_dims(["a=b=3"]) == {"a=b": 3}
+    for word in ("=3", "a=", "a=-1", "a=1.5", "a=1e3", "a", "a=\u0663"):
+        with pytest.raises(InputError, match="expected NAME=SIZE"):
+            read_dims([word])
+
+
+def test_reading_back_loads_no_search_and_is_quick(tmp_path: Path) -> None:
+    code = (
+        "import sys; from toolkit.cli.app import main; "
+        f"main(['network', {BERT[0]!r}, 'eyeriss', '--dim', 'batch=1', '--dim', 'seq=16', "
+        f"'--evaluations', '100', '--jobs', '1', '--cache', {str(tmp_path)!r}]); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert not set(process.stderr.split()) & {"numba", "pandas", "torch", "optuna", "matplotlib"}
+    # Of the processor: wall-clock time depends on what else runs.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.5

@@ -1,0 +1,127 @@
+"""Architectures in the formats of other tools; FORMATS.md says what carries over and what not."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from toolkit.arch.expressions import Number
+from toolkit.arch.peers.timeloop import is_architecture, timeloop_architecture
+from toolkit.arch.peers.zigzag import accelerator, is_accelerator
+from toolkit.errors import ArchitectureError
+from toolkit.workload.peers import TIMELOOP_TAGS
+from toolkit.yaml_files import describe, parse_yaml, read_bytes
+
+_TIMELOOP_FILE = re.compile(
+    rb"(?m)^(?:arch|architecture|architecture_constraints|constraints|mapspace|problem|ERT|ART)"
+    rb"[ \t]*:"
+)
+_ZIGZAG_FILE = re.compile(rb"(?m)^operational_array[ \t]*:")
+
+
+def read_arch_data(path: str | os.PathLike[str]) -> tuple[object, str]:
+    """Read an architecture file of ours or of another tool as plain data.
+
+    Parameters
+    ----------
+    path : path-like
+        A file. As text, several files of Timeloop's may be joined by ``+``, such as
+        ``arch.yaml+constraints.yaml+ERT.yaml``.
+
+    Returns
+    -------
+    (object, str)
+        The data, and how messages call the file.
+
+    Raises
+    ------
+    ArchitectureError
+        If a file cannot be read, or two files give the same key.
+    """
+    parts = split_files(path)
+    if len(parts) == 1:
+        return _parsed(os.fspath(path)), os.fspath(path)
+    merged: dict[str, object] = {}
+    for part in parts:
+        data = _parsed(part)
+        if not isinstance(data, Mapping):
+            raise ArchitectureError(
+                f"expected a mapping, to be joined with other files, got {describe(data)}",
+                source=part,
+            )
+        for key, value in data.items():
+            if key in merged:
+                raise ArchitectureError("an earlier file gives this key too", source=part, key=key)
+            merged[key] = value
+    return merged, "+".join(parts)
+
+
+def split_files(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Split names of files that are joined by ``+``.
+
+    Examples
+    --------
+    >>> split_files("arch.yaml+ERT.yaml")
+    ('arch.yaml', 'ERT.yaml')
+    >>> split_files("a+b.yaml")
+    ('a+b.yaml',)
+    """
+    name = os.fspath(path)
+    if not isinstance(path, str) or Path(name).is_file():
+        return (name,)
+    parts = re.split(r"(?i)(?<=\.yaml)\+|(?<=\.yml)\+", name)
+    return tuple(parts)
+
+
+def own_form(
+    data: object, source: str, given: Mapping[str, Number]
+) -> tuple[object, Mapping[str, Number]]:
+    """Translate an architecture of another tool to the plain data of a file of ours.
+
+    Parameters
+    ----------
+    data : object
+        A file as plain data.
+    source : str
+        The file, for messages.
+    given : mapping
+        Parameters.
+
+    Returns
+    -------
+    (object, mapping)
+        The data, and the parameters that are still to be used: none after a translation, all
+        of them for a file of ours, which comes back as it is.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming file, key, value and expectation.
+    """
+    if is_accelerator(data):
+        return _named(accelerator(data, source, given), given), {}
+    if is_architecture(data):
+        return _named(timeloop_architecture(data, source, given), given), {}
+    return data, given
+
+
+def is_peer(data: object) -> bool:
+    """Whether a file holds an architecture of another tool."""
+    return is_accelerator(data) or is_architecture(data)
+
+
+def _named(data: dict[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Say in the name which parameters were given."""
+    spelt = ",".join(f"{name}={value}" for name, value in given.items())
+    return {**data, "name": f"{data['name']}:{spelt}"} if spelt else data
+
+
+def _parsed(path: str) -> object:
+    data = read_bytes(path, ArchitectureError)
+    source = path if path.isprintable() and len(path) <= 1000 else describe(path)
+    tags = TIMELOOP_TAGS if _TIMELOOP_FILE.search(data) else ()
+    # ZigZag's own examples repeat keys; its reader takes the last one, too.
+    repeats = _ZIGZAG_FILE.search(data) is not None
+    return parse_yaml(data, source=source, error=ArchitectureError, tags=tags, repeats=repeats)

@@ -1,0 +1,224 @@
+"""Capacities, bandwidths and energies of Timeloop's levels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from toolkit.arch.peers.plain import UNLIMITED
+from toolkit.arch.peers.timeloop_tree import Part
+from toolkit.peer_files import Node
+from toolkit.yaml_files import describe
+
+_WORD_BITS = 16
+"""Bits of a word where the file does not say, as in Timeloop."""
+
+# pJ per 8-bit word and per multiply-accumulate: archs/gemmini-ws.yaml, after the DOSA paper.
+_DRAM_PJ, _REGISTER_PJ, _MAC_PJ = 100.0, 0.48746, 0.5608
+_REGISTER_WORDS = 64
+
+_ACTIONS = {
+    "read": ("random_read", "read"),
+    "write": ("random_fill", "random_write", "fill", "write"),
+    "update": ("random_update", "update", "random_write", "write"),
+    "compute": ("mac_random", "mult_random", "random_compute", "mac", "mult", "compute"),
+    "leak": ("leak",),
+}
+_UNSUPPORTED = (
+    "metadata_storage_width",
+    "metadata_storage_depth",
+    "compression_supported",
+    "decompression_supported",
+    "concordant_compressed_tile_traversal",
+    "allow_overbooking",
+    "min_utilization",
+    "bandwidth_consumption_scale",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of a memory, per instance."""
+
+    capacity_words: int | None
+    block: int
+    cluster: int
+    word_bits: int
+
+
+class Tables:
+    """Accelergy's tables of energies (ERT) and areas (ART), by the last part of the name."""
+
+    def __init__(self, document: Node) -> None:
+        self._energies = _table(document.find("ERT"), "actions")
+        self._areas = _table(document.find("ART"), "area")
+        self.given = document.find("ERT") is not None
+
+    def energy(self, part: Part, action: str) -> float | None:
+        """Find the energy of an action in pJ: the largest, where arguments tell several apart."""
+        actions = self._energies.get(part.name.casefold())
+        if actions is None:
+            return None
+        by_name: dict[str, float] = {}
+        for entry in actions.items():
+            name, energy = entry.get("name").text(), entry.get("energy").number()
+            by_name[name] = max(energy, by_name.get(name, 0.0))
+        return next((by_name[name] for name in _ACTIONS[action] if name in by_name), None)
+
+    def area(self, part: Part) -> float | None:
+        """Find the area of one instance in um^2."""
+        found = self._areas.get(part.name.casefold())
+        return found.number() if found is not None else None
+
+
+def _table(section: Node | None, key: str) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    if section is None:
+        return found
+    for entry in section.get("tables").items():
+        name = re.sub(r"\[[^\]]*\]", "", entry.get("name").text()).rpartition(".")[2]
+        value = entry.find(key)
+        if value is not None:
+            found[name.casefold()] = value
+    return found
+
+
+def memory_figures(part: Part) -> Figures:
+    """Read words, blocks and clusters as Timeloop does.
+
+    Raises
+    ------
+    ArchitectureError
+        If the figures contradict each other, or ask for what is not modelled.
+    """
+    for name in _UNSUPPORTED:
+        given = part.own(name)
+        if given is not None and given.value not in (False, 0, "no"):
+            raise given.refuse(f"not modelled; expected 0, false or nothing, got {given.value!r}")
+    reduces = part.own("reduction_supported")
+    if reduces is not None and reduces.value in (False, "no"):
+        raise reduces.refuse("memories that cannot accumulate are not modelled; expected true")
+    given = part.find("word_bits", "word_width", "datawidth")
+    word_bits = given.integer(1, 4096) if given else _WORD_BITS
+    block, cluster = _block(part, word_bits)
+    return Figures(_capacity(part, block, word_bits), block, cluster, word_bits)
+
+
+def _block(part: Part, word_bits: int) -> tuple[int, int]:
+    """Words of one access, and accesses that share a row among neighbouring instances."""
+    block = part.own("block_size", "n_words")
+    cluster = part.own("cluster_size")
+    width = part.own("width", "memory_width", "data_storage_width")
+    words = block.integer(1, 2**31) if block else 1
+    together = cluster.integer(1, 2**31) if cluster else 1
+    if width is None:
+        return words, together
+    bits = width.integer(1, 2**31)
+    if bits % (word_bits * words * together):
+        raise width.refuse(
+            f"{bits} bits are no multiple of {word_bits * words * together}, which is word bits "
+            f"({word_bits}) times block size ({words}) times cluster size ({together})"
+        )
+    whole = bits // word_bits
+    if block is None:
+        return whole // together, together
+    return words, whole // words
+
+
+def _capacity(part: Part, block: int, word_bits: int) -> int | None:
+    """Words of one instance; None where the file does not say."""
+    entries, kib = part.own("entries"), part.own("sizeKB")
+    depth = part.own("depth", "memory_depth", "data_storage_depth")
+    if sum(given is not None for given in (entries, kib, depth)) > 1:
+        raise part.node.refuse("gives its size twice; expected one of entries, depth, sizeKB")
+    if entries is not None:
+        return entries.integer(0)
+    if depth is not None:
+        return depth.integer(0) * block
+    return int(kib.number() * 1024 * 8) // word_bits if kib is not None else None
+
+
+def bandwidths(part: Part) -> tuple[float, float]:
+    """Words per cycle read and written; a shared bandwidth is half and half."""
+    shared = part.own("shared_bandwidth", "bandwidth")
+    half = shared.number(1e-9) / 2 if shared else UNLIMITED
+    read, write = part.own("read_bandwidth"), part.own("write_bandwidth")
+    return (
+        read.number(1e-9, UNLIMITED) if read else half,
+        write.number(1e-9, UNLIMITED) if write else half,
+    )
+
+
+def memory_energies(
+    part: Part, figures: Figures, tables: Tables, only_outputs: bool, default: bool
+) -> Mapping[str, float]:
+    """Find the energies of a memory, pJ per word, and its leakage per cycle.
+
+    Raises
+    ------
+    ArchitectureError
+        If neither a table nor the file gives them, and no defaults were asked for.
+    """
+    words = figures.block * figures.cluster
+    write = "update" if only_outputs else "write"
+    found = {action: tables.energy(part, action) for action in ("read", write, "leak")}
+    own = part.own("vector_access_energy")
+    if found["read"] is not None and found[write] is not None:
+        read_pj, write_pj = found["read"] / words, (found[write] or 0.0) / words
+    elif own is not None:
+        read_pj = write_pj = own.number() / figures.block
+    elif default:
+        read_pj = write_pj = _default_pj(part, figures)
+    else:
+        raise _no_energy(part, tables, "read and write", "vector-access-energy")
+    leak = found["leak"] or 0.0
+    return {
+        "read_energy_pj": read_pj,
+        "write_energy_pj": write_pj,
+        **({"leakage_pj_per_cycle": leak} if leak else {}),
+    }
+
+
+def compute_energies(part: Part, tables: Tables, default: bool) -> Mapping[str, float]:
+    """Find the energy of a multiply-accumulate in pJ, and the leakage per cycle.
+
+    Raises
+    ------
+    ArchitectureError
+        As `memory_energies` does.
+    """
+    energy = tables.energy(part, "compute")
+    own = part.own("energy_per_op")
+    if energy is None and own is not None:
+        energy = own.number()
+    if energy is None and default:
+        energy = _MAC_PJ
+    if energy is None:
+        raise _no_energy(part, tables, "compute", "energy-per-op")
+    leak = tables.energy(part, "leak") or 0.0
+    return {"mac_energy_pj": energy, **({"leakage_pj_per_cycle": leak} if leak else {})}
+
+
+def _default_pj(part: Part, figures: Figures) -> float:
+    """Estimate the energy of a word: Gemmini's figures of the DOSA paper, scaled by bits."""
+    width = figures.word_bits / 8
+    if "dram" in part.category or figures.capacity_words is None:
+        return _DRAM_PJ * width
+    if figures.capacity_words <= _REGISTER_WORDS:
+        return _REGISTER_PJ * width
+    kib = figures.capacity_words * width / 1024
+    return (0.49 + 0.02513 * kib) * width
+
+
+def _no_energy(part: Part, tables: Tables, actions: str, attribute: str) -> Exception:
+    table = (
+        f"the table does not give {actions} of {part.name}"
+        if tables.given
+        else "Timeloop takes energies from Accelergy's table"
+    )
+    return part.node.refuse(
+        f"no energy for {describe(part.name)}: {table}. Append the table, such as "
+        f"arch.yaml+timeloop-mapper.ERT.yaml, or give {attribute} here, or accept estimates "
+        "with the parameter default_energies=1"
+    )

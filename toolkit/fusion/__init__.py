@@ -1,0 +1,70 @@
+"""Layer fusion: which layers of a network share tiles on chip, what that costs and saves.
+
+What it offers is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "folded": ("FoldedGraph", "FoldedLayer", "fold"),
+    "groups": ("candidates", "check_group", "check_partition"),
+    "levels": ("fusion_level", "fusion_levels"),
+    "mapped": ("GroupCost", "MappedModel"),
+    "objective": ("GroupModel", "Option", "TrafficModel"),
+    "partition": ("Boundary", "FusionResult"),
+    "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
+    "plan": ("Assumptions", "GroupPlan", "best_plan", "refine"),
+    "search": ("FUSION_STRATEGIES", "find_partition"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FUSION_STRATEGIES",
+    "PATTERNS",
+    "Assumptions",
+    "Boundary",
+    "FoldedGraph",
+    "FoldedLayer",
+    "FusionResult",
+    "GroupCost",
+    "GroupModel",
+    "GroupPlan",
+    "MappedModel",
+    "Option",
+    "Pattern",
+    "TrafficModel",
+    "best_plan",
+    "candidates",
+    "chain",
+    "check_group",
+    "check_partition",
+    "find_partition",
+    "find_pattern",
+    "fold",
+    "fusion_level",
+    "fusion_levels",
+    "matches",
+    "refine",
+]
+
+if TYPE_CHECKING:
+    from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
+    from toolkit.fusion.groups import candidates, check_group, check_partition
+    from toolkit.fusion.levels import fusion_level, fusion_levels
+    from toolkit.fusion.mapped import GroupCost, MappedModel
+    from toolkit.fusion.objective import GroupModel, Option, TrafficModel
+    from toolkit.fusion.partition import Boundary, FusionResult
+    from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
+    from toolkit.fusion.plan import Assumptions, GroupPlan, best_plan, refine
+    from toolkit.fusion.search import FUSION_STRATEGIES, find_partition
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,307 @@
+"""Which part of its inputs a part of a layer's output needs, axis by axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from toolkit.workload.network.layer import Layer
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the positions of an output axis read along one axis of an input.
+
+    Position `i` reads ``stride * i - pad`` up to ``stride * i - pad + extent``, excluded.
+
+    Parameters
+    ----------
+    axis : int
+        Of the input.
+    stride : int
+        Positions of the input from one position of the output to the next.
+    extent : int
+        Positions that one of the output needs: taps, spread by the dilation.
+    pad : int
+        Positions before the first.
+    """
+
+    axis: int
+    stride: int = 1
+    extent: int = 1
+    pad: int = 0
+
+
+Links = Mapping[int, Reach]
+"""Output axis to what it needs of one input; an axis left out needs all of it."""
+
+NO_LINKS: Links = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class AxisRule:
+    """How one layer can be cut into tiles.
+
+    Parameters
+    ----------
+    links : tuple of mapping of int to Reach
+        One entry per input (activations only).
+    open_axes : frozenset of int
+        Output axes that can be tiled without cutting the weights or repeating a reduction.
+    """
+
+    links: tuple[Links, ...]
+    open_axes: frozenset[int] = field(default_factory=frozenset)
+
+
+def axis_rule(layer: Layer) -> AxisRule:
+    """Tell how a layer can be cut into tiles; operators without a rule cannot be cut at all.
+
+    Examples
+    --------
+    >>> from toolkit.workload.network.tensors import TensorInfo
+    >>> x, y = TensorInfo("x", (1, 3, 9), "int8"), TensorInfo("y", (1, 3, 4), "int8")
+    >>> kernel = (("kernel_shape", (3,)), ("strides", (2,)))
+    >>> axis_rule(Layer("pool", "MaxPool", "window", (x,), (), (y,), attributes=kernel)).links
+    ({0: Reach(axis=0, stride=1, extent=1, pad=0), 1: Reach(axis=1, stride=1, extent=1, pad=0), \
+2: Reach(axis=2, stride=2, extent=3, pad=0)},)
+    """
+    name = layer.operator.rpartition(".")[2]
+    rule = _RULES.get(name)
+    if rule is None and layer.cost_class in ("elementwise", "view"):
+        rule = _elementwise if layer.cost_class == "elementwise" else _reshaped
+    if rule is None or not layer.outputs or not layer.inputs:
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    return rule(layer)
+
+
+def reshape_links(source: Shape, target: Shape) -> Links:
+    """Axes that a reshape keeps: equally long, with as many positions before them.
+
+    Examples
+    --------
+    >>> sorted(reshape_links((1, 128, 768), (1, 128, 12, 64)))
+    [0, 1]
+    """
+    before: dict[tuple[int, int], int] = {}
+    for axis, size in enumerate(source):
+        before.setdefault((math.prod(source[:axis]), size), axis)
+    links = {}
+    for axis, size in enumerate(target):
+        key = (math.prod(target[:axis]), size)
+        if key in before:
+            links[axis] = Reach(before[key])
+    return links
+
+
+def _attribute(layer: Layer, name: str) -> object:
+    return dict(layer.attributes).get(name)
+
+
+def _integer(layer: Layer, name: str, default: int) -> int:
+    value = _attribute(layer, name)
+    return value if isinstance(value, int) else default
+
+
+def _integers(layer: Layer, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    value = _attribute(layer, name)
+    if isinstance(value, tuple) and len(value) == len(default):
+        return tuple(int(entry) for entry in value)
+    return default
+
+
+def _rule(links: tuple[Links, ...], closed: tuple[int, ...] = ()) -> AxisRule:
+    axes = {axis for entry in links for axis in entry} - set(closed)
+    kept = tuple({a: r for a, r in entry.items() if a in axes} for entry in links)
+    return AxisRule(kept, frozenset(axes))
+
+
+def _broadcast(source: Shape, target: Shape) -> Links:
+    """Links of an operand that NumPy's rules broadcast; repeated axes are needed whole."""
+    shift = len(target) - len(source)
+    return {
+        axis: Reach(axis - shift)
+        for axis, size in enumerate(target)
+        if axis >= shift and source[axis - shift] == size
+    }
+
+
+def _elementwise(layer: Layer) -> AxisRule:
+    out = layer.outputs[0].shape
+    return _rule(tuple(_broadcast(tensor.shape, out) for tensor in layer.inputs))
+
+
+def _reshaped(layer: Layer) -> AxisRule:
+    out = layer.outputs[0].shape
+    return _rule(tuple(reshape_links(tensor.shape, out) for tensor in layer.inputs))
+
+
+def _along(layer: Layer, kernel: Shape, channels: bool) -> AxisRule:
+    """Sliding windows over all axes after batch and channels."""
+    data, out = layer.inputs[0].shape, layer.outputs[0].shape
+    count = len(data) - 2
+    strides = _integers(layer, "strides", (1,) * count)
+    dilations = _integers(layer, "dilations", (1,) * count)
+    pads = _integers(layer, "pads", (0,) * (2 * count))
+    auto = str(_attribute(layer, "auto_pad") or "NOTSET")
+    links = {0: Reach(0)} | ({1: Reach(1)} if channels else {})
+    for i in range(count):
+        extent = dilations[i] * (kernel[i] - 1) + 1
+        pad = pads[i]
+        if auto.startswith("SAME"):
+            total = max((out[i + 2] - 1) * strides[i] + extent - data[i + 2], 0)
+            pad = total // 2 if auto == "SAME_UPPER" else -(-total // 2)
+        links[i + 2] = Reach(i + 2, strides[i], extent, pad)
+    others = (NO_LINKS,) * (len(layer.inputs) - 1)
+    return _rule((links, *others))
+
+
+def _convolution(layer: Layer) -> AxisRule:
+    count = len(layer.inputs[0].shape) - 2
+    kernel = layer.weights[0].shape[2:] if layer.weights else ()
+    if len(kernel) != count:
+        kernel = _integers(layer, "kernel_shape", (0,) * count)
+    if count < 1 or not all(kernel):
+        return _rule(({0: Reach(0)}, *((NO_LINKS,) * (len(layer.inputs) - 1))))
+    return _along(layer, kernel, channels=False)
+
+
+def _pooling(layer: Layer) -> AxisRule:
+    count = len(layer.inputs[0].shape) - 2
+    kernel = _integers(layer, "kernel_shape", (0,) * max(count, 1))
+    if count < 1 or not all(kernel):
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    return _along(layer, kernel, channels=True)
+
+
+def _batch_only(layer: Layer) -> AxisRule:
+    others = (NO_LINKS,) * (len(layer.inputs) - 1)
+    return _rule(({0: Reach(0)}, *others))
+
+
+def _kept_axes(layer: Layer) -> AxisRule:
+    """Axes that have the same length before and after."""
+    out = layer.outputs[0].shape
+    links = []
+    for tensor in layer.inputs:
+        same = len(tensor.shape) == len(out)
+        pairs = enumerate(zip(tensor.shape, out, strict=True)) if same else ()
+        links.append({axis: Reach(axis) for axis, (a, b) in pairs if a == b})
+    return _rule(tuple(links))
+
+
+def _without(default: int | None, *, following: bool = False) -> Callable[[Layer], AxisRule]:
+    """All axes but the one that the operator works along, and those after it if `following`."""
+
+    def rule(layer: Layer) -> AxisRule:
+        rank = len(layer.outputs[0].shape)
+        kept = _kept_axes(layer)
+        axis = _attribute(layer, "axis")
+        if not isinstance(axis, int):
+            axis = default
+        if axis is None:
+            return _rule(kept.links, tuple(range(1, rank)))
+        first = axis % rank if rank else 0
+        closed = tuple(range(first, rank)) if following else (first,)
+        return _rule(kept.links, closed)
+
+    return rule
+
+
+def _concatenated(layer: Layer) -> AxisRule:
+    rank = len(layer.outputs[0].shape)
+    return _rule(_kept_axes(layer).links, (_integer(layer, "axis", 0) % max(rank, 1),))
+
+
+def _per_channel(layer: Layer) -> AxisRule:
+    rank = len(layer.outputs[0].shape)
+    return _rule(_kept_axes(layer).links, tuple(range(2, rank)))
+
+
+def _across_channels(layer: Layer) -> AxisRule:
+    return _rule(_kept_axes(layer).links, (1,))
+
+
+def _transposed(layer: Layer) -> AxisRule:
+    rank = len(layer.inputs[0].shape)
+    order = _integers(layer, "perm", tuple(reversed(range(rank))))
+    return _rule(({axis: Reach(source) for axis, source in enumerate(order)},))
+
+
+def _matrix_product(layer: Layer) -> AxisRule:
+    out = layer.outputs[0].shape
+    rank = len(out)
+    if len(layer.inputs) == 2:
+        left, right = layer.inputs[0].shape, layer.inputs[1].shape
+        if min(len(left), len(right)) < 2:
+            return AxisRule((NO_LINKS,) * 2)
+        batch_left = {a: r for a, r in _broadcast(left, out).items() if a < rank - 2}
+        batch_right = {a: r for a, r in _broadcast(right, out).items() if a < rank - 2}
+        rows = {rank - 2: Reach(len(left) - 2)}
+        columns = {rank - 1: Reach(len(right) - 1)}
+        return _rule((batch_left | rows, batch_right | columns))
+    data = layer.inputs[0].shape
+    if not layer.weights or len(data) < 2 or len(layer.weights[0].shape) > 2:
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    weight = layer.weights[0].shape
+    first = data[:-1] == out[:-1] and weight[-1] == out[-1]
+    if first:
+        return _rule(({axis: Reach(axis) for axis in range(rank - 1)},))
+    return _rule(({rank - 1: Reach(len(data) - 1)},))
+
+
+def _general_product(layer: Layer) -> AxisRule:
+    if len(layer.inputs) != 1:
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    data, out = layer.inputs[0].shape, layer.outputs[0].shape
+    transposed = bool(_integer(layer, "transA", 0))
+    row_axis = 1 if transposed else 0
+    if data[row_axis] != out[0]:
+        return AxisRule((NO_LINKS,))
+    return _rule(({0: Reach(row_axis)},))
+
+
+def _attention(layer: Layer) -> AxisRule:
+    out = layer.outputs[0].shape
+    shapes = [tensor.shape for tensor in layer.inputs]
+    if len(out) != 4 or any(len(shape) != 4 for shape in shapes):
+        return AxisRule((NO_LINKS,) * len(shapes))
+    if layer.workload is None:
+        return _without(-1)(layer)
+    links = [
+        {a: Reach(a) for a in (range(3) if i == 0 else range(2)) if shape[a] == out[a]}
+        for i, shape in enumerate(shapes)
+    ]
+    return _rule(tuple(links))
+
+
+# Softmax worked along axis 1 before opset 13 and along the last one since: without an attribute,
+# only the batch is certain.
+
+_RULES: dict[str, Callable[[Layer], AxisRule]] = {
+    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), _convolution),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pooling),
+    **dict.fromkeys(("ConvTranspose", "DeformConv", "DepthToSpace", "SpaceToDepth"), _batch_only),
+    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matrix_product),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _without(None, following=True)),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _without(-1, following=True)),
+    **dict.fromkeys(("LpNormalization", "CumSum", "CumProd", "ArgMax", "ArgMin"), _without(-1)),
+    **dict.fromkeys(("Slice", "Pad", "Expand", "Tile", "Resize", "Upsample"), _kept_axes),
+    **dict.fromkeys(
+        ("ReduceMax", "ReduceMin", "ReduceSum", "ReduceMean", "ReduceProd", "ReduceL1",
+         "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "GlobalAveragePool",
+         "GlobalMaxPool", "GlobalLpPool"),
+        _kept_axes,
+    ),
+    "Gemm": _general_product,
+    "Attention": _attention,
+    "Concat": _concatenated,
+    "Split": _concatenated,
+    "Transpose": _transposed,
+    "LRN": _across_channels,
+    "InstanceNormalization": _per_channel,
+}

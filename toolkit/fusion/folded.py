@@ -1,0 +1,321 @@
+"""The graph that fusion works on: elementwise operators folded into the layers before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import networkx as nx
+
+from toolkit.errors import WorkloadError
+from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule, reshape_links
+from toolkit.workload.distinct import count_window
+from toolkit.workload.kernel import Tensor, Workload
+from toolkit.workload.network.graph import LayerGraph
+from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.tensors import TensorInfo
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedLayer:
+    """A layer with the elementwise operators that are applied to its output on the way out.
+
+    Parameters
+    ----------
+    name : str
+        Of its first layer.
+    layers : tuple of Layer
+        The layer, then what is folded into it, in order.
+    inputs : tuple of TensorInfo
+        Activations that it reads, views replaced by what they show, each once.
+    links : tuple of mapping of int to Reach
+        For each input, what a position along an output axis needs of it.
+    output : TensorInfo
+        What it writes.
+    open_axes : frozenset of int
+        Output axes that it can be tiled along.
+    weight_words : int
+        Weights of the workload; biases and scales are not counted, as in the cost of a layer.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: tuple[TensorInfo, ...]
+    links: tuple[Links, ...]
+    output: TensorInfo
+    open_axes: frozenset[int]
+    weight_words: int
+
+    @property
+    def layer(self) -> Layer:
+        """The first layer, which says what is computed."""
+        return self.layers[0]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, repetitions included."""
+        return self.layer.macs
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Operators of its layers, in order."""
+        return tuple(layer.operator for layer in self.layers)
+
+
+class FoldedGraph(nx.DiGraph):  # type: ignore[misc]
+    """A network of folded layers.
+
+    Nodes are names with the attribute ``layer`` (a `FoldedLayer`); edges carry the name of the
+    one tensor as ``tensor``. Made by `fold`.
+    """
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the nodes, each after those that it reads from."""
+        return tuple(nx.lexicographical_topological_sort(self, key=self._position))
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The place of each node in `names`."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def _position(self, name: str) -> int:
+        return int(self.nodes[name]["position"])
+
+    def layer_of(self, name: str) -> FoldedLayer:
+        """The folded layer of that name."""
+        layer: FoldedLayer = self.nodes[name]["layer"]
+        return layer
+
+    @cached_property
+    def layers(self) -> tuple[FoldedLayer, ...]:
+        """All folded layers, each after those that it reads from."""
+        return tuple(self.layer_of(name) for name in self.names)
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Names of the tensors that the network makes."""
+        return frozenset(self.graph["outputs"])
+
+    @cached_property
+    def makers(self) -> Mapping[str, str]:
+        """The node that makes each tensor."""
+        return {layer.output.name: layer.name for layer in self.layers}
+
+    @cached_property
+    def inputs(self) -> Mapping[str, TensorInfo]:
+        """Tensors that nodes read and no node makes."""
+        return {
+            tensor.name: tensor
+            for layer in self.layers
+            for tensor in layer.inputs
+            if tensor.name not in self.makers
+        }
+
+    @property
+    def weight_words(self) -> int:
+        """Weights of all layers."""
+        return sum(layer.weight_words for layer in self.layers)
+
+    @property
+    def floor_words(self) -> int:
+        """Words that any execution moves: weights, and what the network reads and makes, once."""
+        made = sum(layer.output.elements for layer in self.layers if self.leaves(layer))
+        return self.weight_words + made + sum(t.elements for t in self.inputs.values())
+
+    def leaves(self, layer: FoldedLayer) -> bool:
+        """Whether the output of a layer is one of the network."""
+        return layer.output.name in self.outputs
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one run."""
+        return sum(layer.macs for layer in self.layers)
+
+
+def fold(graph: LayerGraph) -> FoldedGraph:
+    """Fold elementwise operators with one activation into the layer that makes it.
+
+    Views (reshapes, casts) vanish: their readers read what they show. An operator is folded only
+    where nobody else reads what it reads. Layers that depend on constants alone are left out.
+
+    Raises
+    ------
+    WorkloadError
+        If nothing is left, or a layer makes several tensors that are read.
+
+    Examples
+    --------
+    >>> x, y, z = (TensorInfo(name, (1, 8), "int8") for name in "xyz")
+    >>> chain = [Layer("a", "Clip", "elementwise", (x,), (), (y,)),
+    ...          Layer("b", "Relu", "elementwise", (y,), (), (z,))]
+    >>> fold(LayerGraph.from_layers(chain, inputs=(x,), outputs=(z,))).layer_of("a").operators
+    ('Clip', 'Relu')
+    """
+    return _Folding(graph).run()
+
+
+@dataclass(frozen=True)
+class _View:
+    """Another name for (part of) a tensor, and where the axes of the view are in it."""
+
+    tensor: TensorInfo
+    links: Links | None = None
+
+
+class _Folding:
+    def __init__(self, graph: LayerGraph) -> None:
+        self.graph = graph
+        self.views: dict[str, _View] = {}
+        self.made: dict[str, FoldedLayer] = {}
+        self.readers = _readers(graph)
+        self.constants: set[str] = set()
+
+    def run(self) -> FoldedGraph:
+        for layer in self.graph.layers:
+            self._take(layer)
+        outputs = frozenset(self._seen(tensor.name, tensor).tensor.name
+                            for tensor in self.graph.outputs)
+        return _connect(self.graph, list(self.made.values()), outputs)
+
+    def _take(self, layer: Layer) -> None:
+        inputs = [t for t in layer.inputs if t.name not in self.constants]
+        if not inputs:
+            self.constants |= {tensor.name for tensor in layer.outputs}
+        elif layer.cost_class == "view":
+            self._view(layer, inputs[0])
+        elif not self._fold(layer, inputs):
+            self._add(layer, inputs)
+
+    def _seen(self, name: str, tensor: TensorInfo) -> _View:
+        return self.views.get(name, _View(tensor))
+
+    def _view(self, layer: Layer, source: TensorInfo) -> None:
+        shown = self._seen(source.name, source)
+        for tensor in layer.outputs:
+            links = _composed(reshape_links(source.shape, tensor.shape), shown.links)
+            self.views[tensor.name] = _View(shown.tensor, links)
+
+    def _fold(self, layer: Layer, inputs: Sequence[TensorInfo]) -> bool:
+        names = {tensor.name for tensor in inputs}
+        source = inputs[0]
+        if layer.cost_class != "elementwise" or len(names) != 1 or len(layer.outputs) != 1:
+            return False
+        if self.readers[source.name] != 1 or source.shape != layer.outputs[0].shape:
+            return False
+        before = self.made.get(self._seen(source.name, source).tensor.name)
+        if before is None or before.output.name != source.name:
+            return False
+        del self.made[before.output.name]
+        self.made[layer.outputs[0].name] = FoldedLayer(
+            before.name,
+            (*before.layers, layer),
+            before.inputs,
+            before.links,
+            layer.outputs[0],
+            before.open_axes,
+            before.weight_words,
+        )
+        return True
+
+    def _add(self, layer: Layer, inputs: Sequence[TensorInfo]) -> None:
+        outputs = [t for t in layer.outputs if self.readers[t.name]] or list(layer.outputs)
+        rule = axis_rule(layer)
+        views = [self._seen(t.name, t) for t in inputs]
+        links = [
+            _composed(rule.links[layer.inputs.index(t)], view.links)
+            for t, view in zip(inputs, views, strict=True)
+        ]
+        tensors: dict[str, TensorInfo] = {}
+        merged: dict[str, Links] = {}
+        for view, entry in zip(views, links, strict=True):
+            tensors[view.tensor.name] = view.tensor
+            merged[view.tensor.name] = _merged(merged.get(view.tensor.name), entry)
+        output = _joined(outputs)
+        self.made[output.name] = FoldedLayer(
+            layer.name,
+            (layer,),
+            tuple(tensors.values()),
+            tuple(merged.values()),
+            output,
+            rule.open_axes if len(outputs) == 1 else frozenset(),
+            _weight_words(layer),
+        )
+        for tensor in outputs[1:] if len(outputs) > 1 else ():
+            self.views[tensor.name] = _View(output, {})
+        if len(outputs) > 1:
+            self.views[outputs[0].name] = _View(output, {})
+
+
+def _joined(outputs: Sequence[TensorInfo]) -> TensorInfo:
+    """Several outputs as one tensor, which is moved and kept as a whole."""
+    if len(outputs) == 1:
+        return outputs[0]
+    elements = sum(tensor.elements for tensor in outputs)
+    return TensorInfo(f"{outputs[0].name}/all", (elements,), outputs[0].dtype)
+
+
+def _readers(graph: LayerGraph) -> dict[str, int]:
+    readers = {t.name: 0 for layer in graph.layers for t in (*layer.inputs, *layer.outputs)}
+    for layer in graph.layers:
+        for name in {tensor.name for tensor in layer.inputs}:
+            readers[name] += 1
+    for tensor in graph.outputs:
+        readers[tensor.name] = readers.get(tensor.name, 0) + 1
+    return readers
+
+
+def _composed(links: Links, shown: Links | None) -> Links:
+    """Links to a view, as links to what it shows; views move no positions."""
+    if shown is None:
+        return links
+    return {
+        axis: Reach(shown[reach.axis].axis, reach.stride, reach.extent, reach.pad)
+        for axis, reach in links.items()
+        if reach.axis in shown
+    }
+
+
+def _merged(first: Links | None, second: Links) -> Links:
+    """Links of a tensor that is read twice: where both agree, and all of it otherwise."""
+    if first is None:
+        return second
+    return {a: r for a, r in first.items() if second.get(a) == r} or NO_LINKS
+
+
+def tensor_words(workload: Workload, tensor: Tensor) -> int:
+    """Values of a tensor that a workload touches."""
+    return math.prod(
+        count_window(
+            [workload.sizes[term.dimension] for term in index],
+            [term.coefficient for term in index],
+        )
+        for index in tensor.indices
+    )
+
+
+def _weight_words(layer: Layer) -> int:
+    if layer.workload is None or not layer.weights:
+        return 0
+    sizes = [tensor_words(layer.workload, t) for t in layer.workload.tensors if t.role == "weight"]
+    # Repetitions share the weights, except those over the groups of a convolution.
+    return min(sum(sizes) * layer.repetitions, layer.weight_elements)
+
+
+def _connect(
+    graph: LayerGraph, layers: Iterable[FoldedLayer], outputs: frozenset[str]
+) -> FoldedGraph:
+    folded = FoldedGraph(name=graph.graph.get("name", ""), outputs=outputs)
+    makers: dict[str, str] = {}
+    order = {layer.name: i for i, layer in enumerate(graph.layers)}
+    for layer in sorted(layers, key=lambda entry: order[entry.name]):
+        folded.add_node(layer.name, layer=layer, position=order[layer.name])
+        makers[layer.output.name] = layer.name
+        for tensor in layer.inputs:
+            if tensor.name in makers:
+                folded.add_edge(makers[tensor.name], layer.name, tensor=tensor.name)
+    if not folded:
+        raise WorkloadError("has no layers to fuse", source=graph.graph.get("name") or None)
+    return folded

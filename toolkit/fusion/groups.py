@@ -1,0 +1,173 @@
+"""Fusion groups: which sets of layers are legal, and which partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import networkx as nx
+
+from toolkit.errors import InputError
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.records import suggest
+
+Group = frozenset[str]
+"""Names of the folded layers that are fused."""
+
+
+def check_group(graph: FoldedGraph, names: Iterable[str]) -> Group:
+    """Return a group, in names of folded layers.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of layers; those of operators that were folded away stand for where they went.
+
+    Raises
+    ------
+    InputError
+        If a layer is unknown, or the group is empty, not connected or not convex; the message
+        names the layers in the way.
+    """
+    known = owners(graph)
+    group = set()
+    for name in names:
+        if name not in known:
+            raise InputError(f"no layer {name!r}{suggest(name, known)}", key="group")
+        group.add(known[name])
+    if not group:
+        raise InputError("a group needs at least one layer", key="group")
+    parts = [sorted(part, key=graph.positions.__getitem__) for part in _parts(graph, group)]
+    if len(parts) > 1:
+        raise InputError(
+            f"is not connected: no tensor leads from {_listed(parts[0])} to {_listed(parts[1])}",
+            key=f"group {_listed(sorted(group, key=graph.positions.__getitem__))}",
+        )
+    between = _between(graph, group)
+    if between:
+        raise InputError(
+            f"is not convex: {_listed(between)} must run between its layers; add "
+            f"{'it' if len(between) == 1 else 'them'} or split the group",
+            key=f"group {_listed(sorted(group, key=graph.positions.__getitem__))}",
+        )
+    return frozenset(group)
+
+
+def owners(graph: FoldedGraph) -> dict[str, str]:
+    """The folded layer that each layer of the network went into."""
+    return {part.name: layer.name for layer in graph.layers for part in layer.layers}
+
+
+def is_connected(graph: FoldedGraph, group: Iterable[str]) -> bool:
+    """Whether tensors connect all layers of a group."""
+    return len(_parts(graph, set(group))) == 1
+
+
+def is_convex(graph: FoldedGraph, group: Iterable[str]) -> bool:
+    """Whether no path leaves a group and returns to it."""
+    return not _between(graph, set(group))
+
+
+def check_partition(graph: FoldedGraph, groups: Iterable[Iterable[str]]) -> tuple[Group, ...]:
+    """Complete groups to a partition, in an order in which they can run.
+
+    Layers that no group names are groups of their own.
+
+    Raises
+    ------
+    InputError
+        If a group is not legal, two groups share a layer, or groups wait for each other.
+    """
+    chosen = [check_group(graph, names) for names in groups]
+    seen: dict[str, Group] = {}
+    for group in chosen:
+        for name in group:
+            if name in seen:
+                raise InputError(f"layer {name!r} is in two groups", key="groups")
+            seen[name] = group
+    chosen += [frozenset((name,)) for name in graph.names if name not in seen]
+    order = quotient(graph, chosen)
+    try:
+        position = {name: i for i, name in enumerate(graph.names)}
+        ready = nx.lexicographical_topological_sort(
+            order, key=lambda g: min(position[name] for name in chosen[g])
+        )
+        return tuple(chosen[g] for g in ready)
+    except nx.NetworkXUnfeasible:
+        cycle = [g for g, _ in nx.find_cycle(order)]
+        shown = " and ".join(_listed(sorted(chosen[g], key=graph.positions.__getitem__)) for g in cycle)
+        raise InputError(f"groups wait for each other: {shown}", key="groups") from None
+
+
+def quotient(graph: FoldedGraph, groups: Sequence[Iterable[str]]) -> nx.DiGraph:
+    """The graph of groups, by number: an edge where a tensor leads from one to another."""
+    home = {name: i for i, group in enumerate(groups) for name in group}
+    result = nx.DiGraph()
+    result.add_nodes_from(range(len(groups)))
+    result.add_edges_from(
+        (home[a], home[b]) for a, b in graph.edges if home[a] != home[b]
+    )
+    return result
+
+
+def is_partition(graph: FoldedGraph, groups: Sequence[Iterable[str]]) -> bool:
+    """Whether groups cover all layers once, are connected, and do not wait for each other."""
+    names = [name for group in groups for name in group]
+    return (
+        sorted(names) == sorted(graph.names)
+        and all(is_connected(graph, group) for group in groups)
+        and nx.is_directed_acyclic_graph(quotient(graph, groups))
+    )
+
+
+def candidates(graph: FoldedGraph, max_layers: int) -> Iterator[Group]:
+    """All legal groups of two layers or more, up to a length, each once.
+
+    Every group is grown from its first layer in the graph's order through neighbours that come
+    later, so that none is met twice.
+    """
+    position = {name: i for i, name in enumerate(graph.names)}
+    around = {name: sorted(neighbours(graph, name), key=position.__getitem__) for name in graph}
+    for start in graph.names:
+        yield from _grown(graph, position, around, {start}, set(), max_layers)
+
+
+def _grown(
+    graph: FoldedGraph,
+    position: dict[str, int],
+    around: dict[str, list[str]],
+    group: set[str],
+    refused: set[str],
+    max_layers: int,
+) -> Iterator[Group]:
+    if len(group) > 1 and not _between(graph, group):
+        yield frozenset(group)
+    if len(group) == max_layers:
+        return
+    first = min(position[name] for name in group)
+    refused = set(refused)
+    for name in sorted({n for m in group for n in around[m]}, key=position.__getitem__):
+        if name in group or name in refused or position[name] < first:
+            continue
+        yield from _grown(graph, position, around, group | {name}, refused, max_layers)
+        refused.add(name)
+
+
+def neighbours(graph: FoldedGraph, name: str) -> set[str]:
+    """Layers that a tensor leads to or comes from."""
+    return set(graph.predecessors(name)) | set(graph.successors(name))
+
+
+def _parts(graph: FoldedGraph, group: set[str]) -> list[set[str]]:
+    return [set(part) for part in nx.weakly_connected_components(graph.subgraph(group))]
+
+
+def _between(graph: FoldedGraph, group: set[str]) -> list[str]:
+    """Layers outside of a group that lie on a path between two of its layers."""
+    after = {n for name in group for n in nx.descendants(graph, name)}
+    before = {n for name in group for n in nx.ancestors(graph, name)}
+    return sorted((after & before) - group, key=graph.positions.__getitem__)
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

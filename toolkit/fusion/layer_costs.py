@@ -1,0 +1,181 @@
+"""What parts of layers cost, mapped by the single-layer search and remembered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import fsum
+
+from toolkit.arch.architecture import Architecture
+from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.levels import fused_arch
+from toolkit.fusion.tiles import Part, share_of, tile_workload
+from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, vector_unit_of
+from toolkit.search.network import LayerSearch, lowerings, map_workload
+from toolkit.search.network.cache import cache_at
+from toolkit.search.network.cost import LayerCost
+from toolkit.search.network.vector import moved_words, operand_words
+from toolkit.search.result import Budget
+from toolkit.workload.kernel import Role, Workload
+from toolkit.workload.network.layer import Layer
+
+TILE_SEARCH = LayerSearch(budget=Budget(evaluations=10_000))
+"""How parts of layers are mapped by default: they are many, and small."""
+
+NOT_FUSED: frozenset[Role] = frozenset()
+"""No operand on the fusion level: the layer on its own."""
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """What a part of a layer costs, repetitions included.
+
+    Parameters
+    ----------
+    levels : mapping of str to float
+        Energy in pJ by level and of the vector unit.
+    latency_cycles : float
+        The longer of array and vector unit.
+    words : mapping of role to int
+        Words that the outermost memory moves; none of operands that are on the fusion level.
+    """
+
+    levels: Mapping[str, float]
+    latency_cycles: float
+    words: Mapping[Role, int]
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of array, memories and vector unit."""
+        return fsum(self.levels.values())
+
+
+class LayerCosts:
+    """Costs of parts of folded layers on one architecture.
+
+    Parameters
+    ----------
+    arch : Architecture
+        What they run on.
+    level : str
+        Name of the fusion level.
+    search : LayerSearch
+        How each part is mapped.
+    cache : bool or path-like
+        Where results are kept between runs; see `toolkit.map_network`.
+    """
+
+    def __init__(
+        self,
+        arch: Architecture,
+        level: str,
+        search: LayerSearch = TILE_SEARCH,
+        *,
+        cache: bool | str | os.PathLike[str] = True,
+    ) -> None:
+        self.arch = arch
+        self.level = level
+        self.search = search
+        self.unit = vector_unit_of(arch)[0]
+        self._store = cache_at(cache)
+        self._archs: dict[frozenset[Role], Architecture] = {NOT_FUSED: arch}
+        self._known: dict[tuple[str, Part, frozenset[Role]], PartCost] = {}
+        self._mapped: dict[tuple[object, ...], LayerCost] = {}
+
+    def cost(self, layer: FoldedLayer, part: Part, roles: frozenset[Role]) -> PartCost:
+        """Cost of a part of a layer whose operands in `roles` are on the fusion level.
+
+        Raises
+        ------
+        DoesNotFitError
+            If it cannot be mapped; the message names the layer.
+        """
+        key = (layer.name, part, roles)
+        if key not in self._known:
+            self._known[key] = self._cost(layer, part, roles)
+        return self._known[key]
+
+    def arch_for(self, roles: frozenset[Role]) -> Architecture:
+        """The architecture as a layer with these operands on the fusion level sees it."""
+        if roles not in self._archs:
+            self._archs[roles] = fused_arch(self.arch, self.level, roles)
+        return self._archs[roles]
+
+    def _cost(self, layer: FoldedLayer, part: Part, roles: frozenset[Role]) -> PartCost:
+        share, arch = share_of(layer, part), self.arch_for(roles)
+        workload = tile_workload(layer, part)
+        levels: dict[str, float] = {}
+        words: dict[Role, int] = {"input": 0, "weight": 0, "output": 0}
+        latency = operation_cycles = 0.0
+        times = layer.layer.repetitions
+        if workload is not None:
+            mapped = self._map(layer, workload, arch)
+            latency = times * mapped.latency_cycles
+            for energy in mapped.levels:
+                levels[energy.level] = times * energy.energy_pj
+            for traffic in mapped.dram:
+                if traffic.memory != self.level or not roles:
+                    words[traffic.role] += times * traffic.words  # type: ignore[index]
+        for number, entry in enumerate(layer.layers):
+            vector = self._vector(entry, arch, share, folded=number > 0)
+            if vector is None:
+                continue
+            repeated = entry.repetitions
+            operation_cycles += repeated * vector.latency_cycles
+            for energy in vector.levels:
+                before = levels.get(energy.level, 0.0)
+                levels[energy.level] = before + repeated * energy.energy_pj
+            if not roles:
+                words["input"] += repeated * vector.dram_reads
+                words["output"] += repeated * vector.dram_writes
+        return PartCost(levels, max(latency, operation_cycles), words)
+
+    def _vector(
+        self, layer: Layer, arch: Architecture, share: float, *, folded: bool
+    ) -> VectorCost | None:
+        """Operations on the vector unit; folded ones take what passes by."""
+        operations = round(layer.elements * share) * layer.operations_per_element
+        if folded or layer.workload is not None:
+            if not operations:
+                return None
+            return vector_cost(
+                arch, self.unit, operations, {}, conventions=self.search.conventions
+            )
+        if layer.cost_class == "view":
+            return None
+        moving = layer.cost_class == "movement" and not operations
+        whole = moved_words(layer) if moving else operand_words(layer)
+        words: dict[Role, int] = {role: round(count * share) for role, count in whole.items()}
+        if moving:
+            return movement_cost(arch, words, conventions=self.search.conventions)
+        return vector_cost(
+            arch, self.unit, operations, words, conventions=self.search.conventions
+        )
+
+    def _map(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
+        key = (workload.kernel, tuple(workload.sizes.items()), workload.tensors, arch.levels)
+        if key not in self._mapped:
+            self._mapped[key] = self._best(layer, workload, arch)
+        return self._mapped[key]
+
+    def _best(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
+        objective = self.search.objective
+        best: tuple[float, LayerCost] | None = None
+        failed: ToolkitError | None = None
+        for way in lowerings(arch, workload):
+            try:
+                found = map_workload(arch, way.workload, self.search, cache=self._store)
+            except DoesNotFitError as cause:
+                failed = cause
+                continue
+            costs = (found.energy_pj, found.latency_cycles, found.utilization)
+            value = float(objective.value(*costs))
+            if best is None or value < best[0]:
+                best = (value, found)
+        if best is None:
+            raise DoesNotFitError(
+                f"{failed or 'there is no mapping'}", source=f"layer {layer.name!r}"
+            )
+        return best[1]

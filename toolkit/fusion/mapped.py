@@ -1,0 +1,280 @@
+"""Groups at the cost of their layers' mappings: energy and latency."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import fsum, prod
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
+from toolkit.errors import InputError
+from toolkit.fusion.folded import FoldedGraph, FoldedLayer
+from toolkit.fusion.groups import Group
+from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, PartCost
+from toolkit.fusion.levels import capacity_words, fusion_level
+from toolkit.fusion.objective import FusionObjective, Option
+from toolkit.fusion.placement import GroupView
+from toolkit.fusion.plan import Assumptions, GroupPlan, plans, single_plan
+from toolkit.fusion.tiling import Halo, Schedule
+from toolkit.search.network import LayerSearch
+from toolkit.workload.kernel import Role
+
+TILE_SIZES = 10
+"""Tile sizes that are looked at per axis: each costs searches of its own."""
+
+
+@dataclass(frozen=True)
+class GroupCost:
+    """What a group costs under a plan.
+
+    Parameters
+    ----------
+    levels : mapping of str to float
+        Energy in pJ by level and of the vector unit.
+    latency_cycles : float
+        Of all steps, with the first load and the last store.
+    compute_cycles : float
+        Of the layers, if nothing but what is on chip held them up.
+    dram_cycles : float
+        That the outermost memory's port is busy.
+    plan : GroupPlan
+        With the traffic that the mappings cause.
+    """
+
+    levels: Mapping[str, float]
+    latency_cycles: float
+    compute_cycles: float
+    dram_cycles: float
+    plan: GroupPlan
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of all levels."""
+        return fsum(self.levels.values())
+
+
+class MappedModel:
+    """Groups costed by mapping every part of every layer.
+
+    Parameters
+    ----------
+    graph : FoldedGraph
+        The network.
+    arch : Architecture
+        What it runs on.
+    objective : {"dram", "energy", "latency", "edp"}
+        What is minimised.
+    level : str, optional
+        The fusion level; the outermost memory that can be one by default.
+    schedule : {"time-shared", "pipelined"}
+        How the layers of a group share the array.
+    axes : int
+        Axes that a tile may be cut along, at most.
+    halos : tuple of Halo
+        Ways to treat a halo.
+    search : LayerSearch
+        How parts of layers are mapped.
+    cache : bool or path-like
+        Where mappings are kept between runs.
+
+    Raises
+    ------
+    ArchitectureError
+        If there is no such fusion level.
+    InputError
+        If the objective is unknown.
+    """
+
+    def __init__(
+        self,
+        graph: FoldedGraph,
+        arch: Architecture,
+        *,
+        objective: FusionObjective = "edp",
+        level: str | None = None,
+        schedule: Schedule = "time-shared",
+        axes: int = 2,
+        halos: tuple[Halo, ...] = ("retain", "mixed", "recompute"),
+        search: LayerSearch = TILE_SEARCH,
+        cache: bool | str | os.PathLike[str] = True,
+    ) -> None:
+        if objective not in ("dram", "energy", "latency", "edp"):
+            raise InputError(
+                f"expected dram, energy, latency or edp, got {objective!r}", key="objective"
+            )
+        memory = fusion_level(arch, level)
+        most = sum(t.elements for la in graph.layers for t in (*la.inputs, la.output))
+        capacity = capacity_words(memory, most + graph.weight_words)
+        self.graph = graph
+        self.arch = arch
+        self.memory = memory
+        self.objective = objective
+        self.given = Assumptions(
+            capacity, axes, halos, schedule, weights_stay="weight" not in memory.bypasses
+        )
+        self.costs = LayerCosts(arch, memory.name, search, cache=cache)
+        self._known: dict[Group, tuple[Option, ...]] = {}
+
+    @property
+    def costed(self) -> int:
+        """Groups costed so far."""
+        return len(self._known)
+
+    def options(self, group: Group, limit: float | None = None) -> tuple[Option, ...]:
+        """Ways to run a group, none worse than another.
+
+        Plans that move no fewer words than its layers would on their own, each tensor once, are
+        not looked at.
+        """
+        if group not in self._known:
+            self._known[group] = self._options(group)
+        return self._known[group]
+
+    def least(self, group: Group) -> tuple[float, ...]:
+        """Compulsory traffic, and multiply-accumulates at full rate."""
+        view = GroupView(self.graph, group)
+        dram = self._dram
+        read = sum(t.elements for t in view.external) + sum(la.weight_words for la in view.layers)
+        written = sum(tensor.elements for tensor in view.leaving)
+        if self.objective == "dram":
+            return (float(read + written),)
+        macs = sum(layer.macs for layer in view.layers)
+        compute = self.arch.compute
+        rate = prod(f.mesh for f in self.arch.fanouts) * compute.mesh / compute.cycles
+        energy = read * dram.read_energy_pj + written * dram.write_energy_pj
+        costs = {
+            "energy": energy + macs * compute.mac_energy_pj,
+            "latency": max(macs / rate, self._port_cycles(read, written)),
+        }
+        if self.objective == "edp":
+            return costs["energy"], costs["latency"]
+        return (costs[self.objective],)
+
+    def cost(self, plan: GroupPlan) -> GroupCost:
+        """Cost a plan: parts of all layers, transfers to and from DRAM, latency."""
+        if len(plan.group) == 1:
+            return self._single(plan)
+        view = GroupView(self.graph, plan.group)
+        levels: dict[str, float] = {}
+        weight_words, cycles = 0, []
+        for layer in view.layers:
+            roles = self._roles(layer, plan)
+            spent = 0.0
+            for part, times in plan.made[layer.name].items():
+                cost = self.costs.cost(layer, part, roles)
+                _add(levels, cost.levels, times)
+                spent += times * cost.latency_cycles
+                weight_words += times * cost.words["weight"]
+            cycles.append(spent)
+        weight_words += plan.resident_words
+        plan = replace(plan, weight_words=weight_words)
+        _add(levels, self._transfers(plan), 1)
+        dram = self._port_cycles(plan.input_words + weight_words, plan.output_words)
+        first = self._port_cycles(plan.first_words, 0)
+        last = self._port_cycles(0, plan.last_words)
+        compute = self._compute_cycles(cycles, plan)
+        latency = max(compute, dram) + first + last
+        return GroupCost(levels, latency, compute, dram, plan)
+
+    def _options(self, group: Group) -> tuple[Option, ...]:
+        view = GroupView(self.graph, group)
+        if len(group) == 1:
+            found = [single_plan(self.graph, view.layers[0].name)]
+        else:
+            apart = sum(
+                single_plan(self.graph, layer.name).dram_words for layer in view.layers
+            )
+            found = plans(view, self.given, apart, most_sizes=TILE_SIZES)
+        options = [self._option(self.cost(plan)) for plan in found]
+        return tuple(
+            option
+            for i, option in enumerate(options)
+            if not any(_dominates(other, option, j < i) for j, other in enumerate(options))
+        )
+
+    def _option(self, cost: GroupCost) -> Option:
+        if self.objective == "edp":
+            return Option((cost.energy_pj, cost.latency_cycles), cost.plan)
+        values = {
+            "dram": float(cost.plan.dram_words),
+            "energy": cost.energy_pj,
+            "latency": cost.latency_cycles,
+        }
+        return Option((values[self.objective],), cost.plan)
+
+    def _single(self, plan: GroupPlan) -> GroupCost:
+        (name,) = plan.group
+        layer = self.graph.layer_of(name)
+        cost: PartCost = self.costs.cost(layer, (), NOT_FUSED)
+        moved = replace(
+            plan,
+            input_words=cost.words["input"],
+            output_words=cost.words["output"],
+            weight_words=cost.words["weight"],
+        )
+        read = cost.words["input"] + cost.words["weight"]
+        dram = self._port_cycles(read, cost.words["output"])
+        return GroupCost(cost.levels, cost.latency_cycles, cost.latency_cycles, dram, moved)
+
+    def _roles(self, layer: FoldedLayer, plan: GroupPlan) -> frozenset[Role]:
+        """Operands on the fusion level: all activations, and weights that stay."""
+        roles: set[Role] = {"input", "output"}
+        if layer.name in plan.resident or not layer.weight_words:
+            roles.add("weight")
+        return frozenset(roles)
+
+    def _transfers(self, plan: GroupPlan) -> dict[str, float]:
+        """Energy of words between DRAM and the fusion level, which mappings do not see."""
+        dram, memory = self._dram, self.memory
+        loaded = plan.input_words + plan.resident_words
+        return {
+            dram.name: loaded * dram.read_energy_pj + plan.output_words * dram.write_energy_pj,
+            memory.name: loaded * memory.write_energy_pj
+            + plan.output_words * memory.read_energy_pj,
+        }
+
+    def _compute_cycles(self, cycles: list[float], plan: GroupPlan) -> float:
+        """Cycles of the layers, in turns or side by side on shares of the outermost fanout."""
+        if self.given.schedule == "time-shared":
+            return sum(cycles)
+        mesh = self.arch.fanouts[0].mesh if self.arch.fanouts else 1
+        if mesh < len(cycles) or not sum(cycles):
+            return sum(cycles)
+        slowest = max(
+            spent * mesh / instances
+            for spent, instances in zip(cycles, _shares(cycles, mesh), strict=True)
+        )
+        return (plan.steps + len(cycles) - 1) * slowest / plan.steps
+
+    @property
+    def _dram(self) -> Memory:
+        return self.arch.memories[0]
+
+    def _port_cycles(self, read: float, written: float) -> float:
+        dram = self._dram
+        if self.costs.search.conventions.shared_ports:
+            return (read + written) / (dram.read_bandwidth + dram.write_bandwidth)
+        return max(read / dram.read_bandwidth, written / dram.write_bandwidth)
+
+
+def _shares(cycles: list[float], mesh: int) -> list[int]:
+    """Instances for each layer, one at least, the rest where it shortens the slowest."""
+    shares = [1] * len(cycles)
+    for _ in range(mesh - len(cycles)):
+        slowest = max(range(len(cycles)), key=lambda i: cycles[i] / shares[i])
+        shares[slowest] += 1
+    return shares
+
+
+def _add(levels: dict[str, float], more: Mapping[str, float], times: int) -> None:
+    for name, energy in more.items():
+        levels[name] = levels.get(name, 0.0) + times * energy
+
+
+def _dominates(a: Option, b: Option, first: bool) -> bool:
+    """Whether a is as good as b everywhere, and better somewhere or listed first."""
+    if any(x > y for x, y in zip(a.costs, b.costs, strict=True)):
+        return False
+    return a.costs != b.costs or first

@@ -1,0 +1,234 @@
+"""Partitions of a network into fusion groups: result, boundaries and their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.groups import Group, is_convex, quotient
+from toolkit.fusion.objective import FusionObjective, GroupModel, Option, value_of
+from toolkit.fusion.placement import GroupView, placements
+from toolkit.fusion.plan import GroupPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Reason = Literal["capacity", "barrier", "no gain"]
+"""Why two groups are not one.
+
+- ``barrier``: others must run in between, or a layer needs all of the tensor before it can
+  start, and all of it does not fit;
+- ``capacity``: no tile of the joint group fits the fusion level;
+- ``no gain``: it fits, and costs as much or more.
+"""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A tensor that leaves one group for another.
+
+    Parameters
+    ----------
+    source, target : str
+        The folded layers that make and read it.
+    tensor : str
+        Its name.
+    words : int
+        Its size.
+    reason : {"capacity", "barrier", "no gain"}
+        Why both are not in one group.
+    detail : str
+        The same in words, with numbers.
+    """
+
+    source: str
+    target: str
+    tensor: str
+    words: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class FusionResult:
+    """A partition of a network.
+
+    Parameters
+    ----------
+    strategy : str
+        How it was found.
+    graph : FoldedGraph
+        The network.
+    objective : {"dram", "energy", "latency", "edp"}
+        What was minimised.
+    groups : tuple of Option
+        In an order in which they can run: how each runs, and its costs.
+    unfused : tuple of Option
+        Every layer on its own.
+    boundaries : tuple of Boundary
+        One for each edge between groups.
+    bound : float
+        No partition has a lower objective value.
+    costed : int
+        Groups that were costed.
+    seconds : float
+        Time spent.
+    down_sets : int or None
+        Down-sets of the graph, where the strategy looked at all of them.
+    most_layers : int or None
+        Length to which groups were limited, where that leaves any out.
+    notes : tuple of str
+        What to keep in mind.
+    """
+
+    strategy: str
+    graph: FoldedGraph
+    objective: FusionObjective
+    groups: tuple[Option, ...]
+    unfused: tuple[Option, ...]
+    boundaries: tuple[Boundary, ...]
+    bound: float
+    costed: int
+    seconds: float
+    down_sets: int | None = None
+    most_layers: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def plans(self) -> tuple[GroupPlan, ...]:
+        """How each group runs."""
+        return tuple(option.plan for option in self.groups)
+
+    @property
+    def partition(self) -> tuple[Group, ...]:
+        """The groups."""
+        return tuple(plan.group for plan in self.plans)
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """Total costs: one, or energy in pJ and latency in cycles."""
+        return total_costs(self.groups)
+
+    @property
+    def value(self) -> float:
+        """The objective value."""
+        return value_of(self.costs)
+
+    @property
+    def unfused_value(self) -> float:
+        """The objective value of every layer on its own."""
+        return value_of(total_costs(self.unfused))
+
+    @property
+    def dram_words(self) -> int:
+        """Words that the plans move to and from DRAM."""
+        return sum(plan.dram_words for plan in self.plans)
+
+    @property
+    def unfused_dram_words(self) -> int:
+        """The same for every layer on its own."""
+        return sum(option.plan.dram_words for option in self.unfused)
+
+    @property
+    def proved(self) -> bool:
+        """Whether no partition is better."""
+        return self.value <= self.bound
+
+    def table(self) -> pd.DataFrame:
+        """Tabulate the groups: a row each, in the order in which they run."""
+        import pandas as pd
+
+        return pd.DataFrame([self._row(i, option) for i, option in enumerate(self.groups)])
+
+    def _row(self, number: int, option: Option) -> dict[str, object]:
+        plan = option.plan
+        names = sorted(plan.group, key=self.graph.positions.__getitem__)
+        row: dict[str, object] = {
+            "group": number,
+            "layers": len(names),
+            "first": names[0],
+            "last": names[-1],
+            "tile": " ".join(f"{tensor}[{axis}]:{size}" for tensor, axis, size in plan.tile),
+            "steps": plan.steps,
+            "recomputed": len(plan.halo),
+            "footprint_words": plan.footprint_words,
+            "resident_weight_words": plan.resident_words,
+            "dram_input_words": plan.input_words,
+            "dram_output_words": plan.output_words,
+            "dram_weight_words": plan.weight_words,
+        }
+        names_of_costs = {"dram": (), "edp": ("energy_pj", "latency_cycles")}
+        others = {"energy": ("energy_pj",), "latency": ("latency_cycles",)}
+        for key, cost in zip((names_of_costs | others)[self.objective], option.costs, strict=False):
+            row[key] = cost
+        return row
+
+    def boundary_table(self) -> pd.DataFrame:
+        """Tabulate the boundaries: which tensor leaves, how large it is, and why."""
+        import pandas as pd
+
+        columns = ["source", "target", "tensor", "words", "reason", "detail"]
+        rows = [[getattr(entry, column) for column in columns] for entry in self.boundaries]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def total_costs(options: Sequence[Option]) -> tuple[float, ...]:
+    """Sum costs over groups."""
+    return tuple(sum(column) for column in zip(*(o.costs for o in options), strict=True))
+
+
+def boundaries_of(model: GroupModel, groups: Sequence[Option]) -> tuple[Boundary, ...]:
+    """Say of every edge between groups why it is there."""
+    graph = model.graph
+    home = {name: option for option in groups for name in option.plan.group}
+    others = {id(option): option.plan.group for option in groups}
+    known: dict[tuple[int, int], tuple[Reason, str]] = {}
+    found = []
+    for source, target in graph.edges:
+        a, b = home[source], home[target]
+        if a is b:
+            continue
+        key = (id(a), id(b))
+        if key not in known:
+            rest = [group for mark, group in others.items() if mark not in key]
+            known[key] = _reason(model, a, b, rest, groups)
+        tensor = graph.layer_of(source).output
+        found.append(Boundary(source, target, tensor.name, tensor.elements, *known[key]))
+    return tuple(found)
+
+
+def _reason(
+    model: GroupModel, a: Option, b: Option, rest: Sequence[Group], groups: Sequence[Option]
+) -> tuple[Reason, str]:
+    graph = model.graph
+    joint = a.plan.group | b.plan.group
+    if not is_convex(graph, joint):
+        return "barrier", "layers of other groups must run in between"
+    if not _acyclic(graph, [joint, *rest]):
+        return "barrier", "the joint group and another one would wait for each other"
+    options = model.options(joint)
+    if not options:
+        cuts = placements(GroupView(graph, joint))
+        tensors = {layer.output.name for layer in map(graph.layer_of, a.plan.group)}
+        crossing = tensors & {t.name for n in b.plan.group for t in graph.layer_of(n).inputs}
+        if not any(crossing & set(placement) for _, placement in cuts.values()):
+            return "barrier", "a layer needs the whole tensor, which does not fit"
+        words = model.given.capacity_words
+        return "capacity", f"no tile of the joint group fits {words:,} words"
+    apart = total_costs((a, b))
+    total = total_costs(groups)
+    before = value_of(total)
+    after = min(
+        value_of([t - x + y for t, x, y in zip(total, apart, option.costs, strict=True)])
+        for option in options
+    )
+    share = (after / before - 1) * 100 if before else 0.0
+    return "no gain", f"the joint group fits, and would make the total {share:+.2g} %"
+
+
+def _acyclic(graph: FoldedGraph, groups: Sequence[Group]) -> bool:
+    import networkx as nx
+
+    return bool(nx.is_directed_acyclic_graph(quotient(graph, groups)))

@@ -1,0 +1,77 @@
+"""The same function on many arguments, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TypeVar
+
+_WATCH_SECONDS = 1.0
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_processes(
+    function: Callable[[A], R], arguments: Sequence[A], jobs: int
+) -> Iterator[tuple[int, R]]:
+    """Call a function on every argument.
+
+    Parameters
+    ----------
+    function : callable
+        Found by name in its module.
+    arguments : sequence
+        What it is called with.
+    jobs : int
+        Processes; 1 calls it in this one.
+
+    Yields
+    ------
+    int
+        Place of the argument.
+    object
+        The result, in the order in which calls end.
+    """
+    if jobs == 1 or len(arguments) < 2:
+        yield from enumerate(map(function, arguments))
+        return
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(
+        n_jobs=min(jobs, len(arguments)),
+        backend="loky",
+        batch_size=1,
+        return_as="generator_unordered",
+    )
+    yield from parallel(
+        delayed(_call)(function, place, argument, os.getpid())
+        for place, argument in enumerate(arguments)
+    )
+
+
+def _call(function: Callable[[A], R], place: int, argument: A, parent: int) -> tuple[int, R]:
+    _end_with(parent)
+    return place, function(argument)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process when its parent was killed; nobody would take the result."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

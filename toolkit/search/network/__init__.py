@@ -1,0 +1,51 @@
+"""Whole networks: every distinct layer mapped once, the rest on the vector unit, and totals.
+
+What it offers is loaded when it is first used, because reading results back needs no search.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "cache": ("LayerCache", "default_cache_folder"),
+    "cost": ("LayerCost", "Traffic"),
+    "lowering": ("Lowered", "lowerings"),
+    "run": ("LayerProgress", "map_layer", "map_network"),
+    "result": ("LayerResult", "NetworkResult"),
+    "single": ("LayerSearch", "map_workload"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "LayerCache",
+    "LayerCost",
+    "LayerProgress",
+    "LayerResult",
+    "LayerSearch",
+    "Lowered",
+    "NetworkResult",
+    "Traffic",
+    "default_cache_folder",
+    "lowerings",
+    "map_layer",
+    "map_network",
+    "map_workload",
+]
+
+if TYPE_CHECKING:
+    from toolkit.search.network.cache import LayerCache, default_cache_folder
+    from toolkit.search.network.cost import LayerCost, Traffic
+    from toolkit.search.network.lowering import Lowered, lowerings
+    from toolkit.search.network.result import LayerResult, NetworkResult
+    from toolkit.search.network.run import LayerProgress, map_layer, map_network
+    from toolkit.search.network.single import LayerSearch, map_workload
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,98 @@
+"""What one workload costs under its best mapping: plain records that a cache can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.mapping.mapping import Mapping
+from toolkit.model.tables import LevelEnergy, TensorAccesses
+from toolkit.workload.kernel import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Words of one tensor that the outermost memory holding it moves, in one repetition.
+
+    Parameters
+    ----------
+    memory, tensor : str
+        Which memory, and which operand of the workload.
+    role : {"input", "weight", "output"}
+        What the operand is.
+    reads, writes : int
+        Words that leave the memory inwards, and that arrive from inside.
+    """
+
+    memory: str
+    tensor: str
+    role: str
+    reads: int
+    writes: int
+
+    @property
+    def words(self) -> int:
+        """Reads and writes together."""
+        return self.reads + self.writes
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one repetition of a workload costs under the best mapping found.
+
+    Parameters
+    ----------
+    workload : Workload
+        As it was mapped: lowered to the architecture, and padded where that was needed.
+    mapping : Mapping
+        Valid for `workload` on the architecture, of which constraints that exceed the workload
+        are shrunk (`toolkit.make_problem`).
+    energy_pj, latency_cycles : float
+        Of one repetition.
+    compute_cycles : float
+        Cycles of the compute level alone, without any stall.
+    utilization : float
+        Fraction of the instances used, over all spatial levels.
+    levels : tuple of LevelEnergy
+        Energy per memory and of the compute level, outermost first.
+    accesses : tuple of TensorAccesses
+        Reads, updates, fills and drains per memory and tensor.
+    evaluations : int
+        Mappings that the search costed.
+    bound : float or None
+        No mapping has a lower objective value, if the strategy proved one.
+    notes : tuple of str
+        What fitting the architecture to the workload changed, such as padding.
+    """
+
+    workload: Workload
+    mapping: Mapping
+    energy_pj: float
+    latency_cycles: float
+    compute_cycles: float
+    utilization: float
+    levels: tuple[LevelEnergy, ...]
+    accesses: tuple[TensorAccesses, ...]
+    evaluations: int
+    bound: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def edp_pj_cycles(self) -> float:
+        """Energy-delay product of one repetition."""
+        return self.energy_pj * self.latency_cycles
+
+    @property
+    def dram(self) -> tuple[Traffic, ...]:
+        """Traffic of every tensor at the outermost memory that holds it."""
+        rows = []
+        for tensor in self.workload.tensors:
+            row = next((a for a in self.accesses if a.tensor == tensor.name), None)
+            if row is not None:
+                reads, writes = row.reads, row.updates
+                rows.append(Traffic(row.level, tensor.name, tensor.role, reads, writes))
+        return tuple(rows)
+
+    @property
+    def dram_words(self) -> int:
+        """Words that the outermost memories move, all tensors together."""
+        return sum(traffic.words for traffic in self.dram)

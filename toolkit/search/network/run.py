@@ -1,0 +1,352 @@
+"""Mapping a network: every distinct workload once, in parallel, through the cache."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.vector_unit import VectorUnit
+from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
+from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.vector_unit import vector_unit_of
+from toolkit.processes import available_cores, in_processes
+from toolkit.search.network.cache import cache_at
+from toolkit.search.network.cost import LayerCost
+from toolkit.search.network.lowering import Lowered, lowerings
+from toolkit.search.network.result import LayerResult, NetworkResult
+from toolkit.search.network.single import LayerSearch, content_name, problem_of, searched
+from toolkit.search.network.vector import layer_vector_cost
+from toolkit.search.objective import Function, Objective, objective_named
+from toolkit.search.result import Budget
+from toolkit.workload.kernel import Workload
+from toolkit.workload.network.graph import LayerGraph
+from toolkit.workload.network.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProgress:
+    """One more distinct workload is mapped.
+
+    Parameters
+    ----------
+    done, total : int
+        How many are mapped now, of how many.
+    layer : str
+        The first layer that runs it.
+    workload : Workload
+        As the architecture runs it.
+    cost : LayerCost or None
+        What the search found; None if it found nothing, while another lowering may.
+    cached : bool
+        Whether it was read from the cache.
+    """
+
+    done: int
+    total: int
+    layer: str
+    workload: Workload
+    cost: LayerCost | None
+    cached: bool
+
+
+def map_network(
+    graph: LayerGraph,
+    arch: Architecture,
+    strategy: str = "greedy",
+    *,
+    budget: Budget | None = None,
+    objective: str | Objective | Function = "edp",
+    conventions: Conventions = EXACT,
+    seed: int = 0,
+    pad: bool = True,
+    jobs: int | None = None,
+    cache: bool | str | os.PathLike[str] = True,
+    on_layer: Callable[[LayerProgress], None] | None = None,
+) -> NetworkResult:
+    """Map every layer of a network, one layer after the other on the whole accelerator.
+
+    Layers with a workload are searched, identical workloads once, whatever their names. They are
+    lowered to the dimensions that the architecture speaks of (`lowerings`), and where there are
+    several ways the best by the objective is taken. All other layers run on the vector unit, or
+    move elements, or are free (`toolkit.model.vector_unit`).
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        See `toolkit.load_network`.
+    arch : Architecture
+        The accelerator.
+    strategy : str
+        A key of `toolkit.STRATEGIES`.
+    budget : Budget, optional
+        Limits of each search.
+    objective : str, Objective or callable
+        What each search minimises.
+    conventions : Conventions
+        How costs are counted.
+    seed : int
+        Seed of each search.
+    pad : bool
+        Whether sizes may be rounded up where constraints do not divide them; the notes of a
+        layer say so.
+    jobs : int, optional
+        Processes; as many as there are cores by default. Results do not depend on it, unless a
+        budget of seconds binds.
+    cache : bool or path-like
+        Whether results are kept between runs, and read instead of searched; or in which folder
+        (`default_cache_folder` otherwise). Objectives that are functions are not kept.
+    on_layer : callable, optional
+        Called with the `LayerProgress` after each search.
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming the layer, if it cannot be lowered, or there is no mapping. What can be told
+        without a search is told before the first one.
+    InputError
+        If the strategy, objective, seed or number of jobs is not as expected.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> graph = toolkit.LayerGraph.from_layers([])
+    >>> toolkit.map_network(graph, toolkit.load_arch("eyeriss")).energy_pj
+    0.0
+    """
+    start = time.perf_counter()
+    _check_numbers(seed, jobs)
+    wanted = LayerSearch(
+        strategy, budget or Budget(), seed, objective_named(objective), conventions, pad
+    )
+    plan = _plan(graph, arch)
+    store = cache_at(cache)
+    found = _Found({}, len(plan.first))
+    for workload, name in plan.first.items():
+        cost = store.read(arch, workload, wanted) if store is not None else None
+        if cost is not None:
+            found.add(workload, name, cost, True, on_layer)
+    reads, warnings = len(found.outcomes), list(graph.warnings)
+    pending = [workload for workload in plan.first if workload not in found.outcomes]
+    if pending or not plan.first:
+        _check_search(plan, arch, wanted, pending, found)
+    pending = [workload for workload in pending if workload not in found.outcomes]
+    task = partial(_attempt, arch, wanted)
+    for place, outcome in in_processes(task, pending, jobs or available_cores()):
+        workload = pending[place]
+        if isinstance(outcome, LayerCost) and store is not None:
+            kept = store.write(arch, workload, wanted, outcome)
+            if not kept and wanted.objective.function is None:
+                warnings.append(f"results cannot be kept in {store.folder}")
+                store = None
+        found.add(workload, plan.first[workload], outcome, False, on_layer)
+        plan.check(found)
+    unit, assumed = vector_unit_of(arch)
+    layers = [
+        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
+        for layer in graph.layers
+    ]
+    return NetworkResult(
+        graph,
+        arch,
+        wanted,
+        unit,
+        assumed,
+        tuple(layers),
+        len(pending),
+        found.evaluations,
+        reads,
+        time.perf_counter() - start,
+        tuple(warnings),
+    )
+
+
+def map_layer(
+    layer: Layer,
+    arch: Architecture,
+    search: LayerSearch | None = None,
+    *,
+    cache: bool | str | os.PathLike[str] = True,
+) -> LayerResult:
+    """Map one layer in this process, as `map_network` does.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of any class.
+    arch : Architecture
+        The accelerator.
+    search : LayerSearch, optional
+        How to search; greedily for the least energy-delay product by default.
+    cache : bool or path-like
+        As for `map_network`.
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming the layer, if it cannot be lowered, or there is no mapping.
+    """
+    wanted = search or LayerSearch()
+    graph = LayerGraph.from_layers([layer])
+    plan, store = _plan(graph, arch), cache_at(cache)
+    found = _Found({}, len(plan.first))
+    for workload, name in plan.first.items():
+        cost = store.read(arch, workload, wanted) if store is not None else None
+        outcome = cost or _attempt(arch, wanted, workload)
+        if store is not None and cost is None and isinstance(outcome, LayerCost):
+            store.write(arch, workload, wanted, outcome)
+        found.add(workload, name, outcome, cost is not None, None)
+        plan.check(found)
+    unit, _ = vector_unit_of(arch)
+    return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
+
+
+@dataclass
+class _Found:
+    """Outcomes of searches by workload, and how many there will be."""
+
+    outcomes: dict[Workload, LayerCost | ToolkitError]
+    total: int
+    evaluations: int = 0
+    cached: set[Workload] = field(default_factory=set)
+
+    def add(
+        self,
+        workload: Workload,
+        layer: str,
+        outcome: LayerCost | ToolkitError,
+        cached: bool,
+        on_layer: Callable[[LayerProgress], None] | None,
+    ) -> None:
+        self.outcomes[workload] = outcome
+        cost = outcome if isinstance(outcome, LayerCost) else None
+        if cached:
+            self.cached.add(workload)
+        elif cost is not None:
+            self.evaluations += cost.evaluations
+        if on_layer is not None:
+            done = len(self.outcomes)
+            on_layer(LayerProgress(done, self.total, layer, workload, cost, cached))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What must be mapped.
+
+    Parameters
+    ----------
+    ways : dict
+        By the name of a layer, how its workload can run.
+    first : dict
+        Distinct lowered workloads without names, and the first layer of each.
+    places : dict
+        By the name of a layer, how messages call it.
+    """
+
+    ways: dict[str, tuple[Lowered, ...]]
+    first: dict[Workload, str]
+    places: dict[str, str]
+
+    def check(self, found: _Found) -> None:
+        """Raise if some layer has no way left."""
+        for name, ways in self.ways.items():
+            outcomes = [found.outcomes.get(_nameless(way.workload)) for way in ways]
+            failed = [outcome for outcome in outcomes if isinstance(outcome, ToolkitError)]
+            if len(failed) == len(ways):
+                raise _unfit(self.places[name], failed[0])
+
+
+def _plan(graph: LayerGraph, arch: Architecture) -> _Plan:
+    ways, first, places = {}, dict[Workload, str](), {}
+    source = graph.graph.get("name", "")
+    for layer in graph.layers:
+        if layer.workload is None:
+            continue
+        place = f"{source}: " if source else ""
+        places[layer.name] = f"{place}layer {layer.name!r} ({layer.operator})"
+        try:
+            ways[layer.name] = lowerings(arch, layer.workload)
+        except ToolkitError as cause:
+            raise _unfit(places[layer.name], cause) from None
+        for way in ways[layer.name]:
+            first.setdefault(_nameless(way.workload), layer.name)
+    return _Plan(ways, first, places)
+
+
+def _nameless(workload: Workload) -> Workload:
+    return replace(workload, name=content_name(workload))
+
+
+def _unfit(place: str, cause: ToolkitError) -> DoesNotFitError:
+    return DoesNotFitError(str(cause), source=place)
+
+
+def _check_numbers(seed: int, jobs: int | None) -> None:
+    if type(seed) is not int or seed < 0:
+        raise InputError(f"{seed!r} is not an integer from 0", key="seed")
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise InputError(f"{jobs!r} is not an integer from 1", key="jobs")
+
+
+def _check_search(
+    plan: _Plan,
+    arch: Architecture,
+    search: LayerSearch,
+    pending: Sequence[Workload],
+    found: _Found,
+) -> None:
+    """Find out before any search what cannot be mapped, and note why."""
+    from toolkit.search.registry import find_strategy
+
+    find_strategy(search.strategy).load()
+    for workload in pending:
+        try:
+            problem_of(arch, workload, search)
+        except ToolkitError as cause:
+            found.outcomes[workload] = cause
+    plan.check(found)
+
+
+def _attempt(
+    arch: Architecture, search: LayerSearch, workload: Workload
+) -> LayerCost | ToolkitError:
+    """Search, or say why there is no mapping."""
+    try:
+        return searched(arch, workload, search)
+    except (DoesNotFitError, PrecisionError) as cause:
+        return cause
+
+
+def _result(
+    layer: Layer,
+    ways: Sequence[Lowered],
+    found: _Found,
+    arch: Architecture,
+    unit: VectorUnit,
+    search: LayerSearch,
+) -> LayerResult:
+    vector = layer_vector_cost(arch, unit, layer, search.conventions)
+    best: tuple[float, Lowered, LayerCost] | None = None
+    for way in ways:
+        cost = found.outcomes[_nameless(way.workload)]
+        if isinstance(cost, LayerCost):
+            costs = (cost.energy_pj, cost.latency_cycles, cost.utilization)
+            value = float(search.objective.value(*costs))
+            if best is None or value < best[0]:
+                best = (value, way, cost)
+    if best is None:
+        return LayerResult(layer, None, vector, layer.repetitions, layer.cost_class)
+    _, way, cost = best
+    mapped = replace(cost, workload=replace(cost.workload, name=way.workload.name))
+    return LayerResult(
+        layer,
+        mapped,
+        vector,
+        layer.repetitions,
+        way.how,
+        (*way.notes, *cost.notes),
+        _nameless(way.workload) in found.cached,
+    )
