@@ -265,11 +265,14 @@ def graph_page(picture: EnergyGraph) -> Figure:
         hovertemplate="%{customdata}<extra></extra>",
         showlegend=False,
     )
-    _, bottom = picture.extent
+    right, bottom = picture.extent
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, autorange="reversed")
     figure.update_layout(
-        title=picture.title, template="plotly_white", height=max(500, int(30 * bottom) + 120)
+        title=picture.title,
+        template="plotly_white",
+        height=max(500, int(30 * bottom) + 120),
+        width=max(800, int(170 * right) + 200),
     )
     return figure
 
