@@ -47,6 +47,10 @@ class DoesNotFitError(InputError):
     """No mapping exists: the constraints of the architecture exclude the workload."""
 
 
+class BoundError(ToolkitError):
+    """A mapping is better than what a strategy proved to be possible: the proof is wrong."""
+
+
 class PrecisionError(ToolkitError):
     """A count is too large to be represented exactly, so no number is given at all."""
 

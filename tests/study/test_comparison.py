@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 import pytest
 
-from toolkit.errors import InputError
+from toolkit.errors import BoundError, InputError
 from toolkit.mapping.sampling import sample
 from toolkit.model.evaluate import evaluate
 from toolkit.search import STRATEGIES, Budget, Entry, Evaluator
@@ -46,9 +46,15 @@ def interrupted(evaluator: Evaluator, seed: int) -> None:
     raise KeyboardInterrupt
 
 
+def boasts(evaluator: Evaluator, seed: int) -> float:
+    """A strategy that claims nothing to be better than twice what it found."""
+    evaluator.evaluate(*sample(evaluator.problem.space, 1, np.random.default_rng(seed)))
+    return 2 * evaluator.best_objective
+
+
 @pytest.fixture
 def odd_strategies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("nothing", "refuses", "interrupted"):
+    for name in ("nothing", "refuses", "interrupted", "boasts"):
         monkeypatch.setitem(STRATEGIES, name, Entry(f"{__name__}:{name}", "Odd."))
 
 
@@ -319,3 +325,15 @@ def test_names_tell_problems_apart() -> None:
         for p in (problem(), problem(objective="energy"), problem(bias_read=True), problem(8))
     }
     assert len(names) == 4
+
+
+@pytest.mark.usefixtures("odd_strategies")
+def test_a_wrong_proof_is_told_with_the_mapping_that_refutes_it(tmp_path: Path) -> None:
+    with pytest.raises(BoundError, match="boasts proved to be impossible(?s:.*)for "):
+        compare([problem()], ["boasts", "greedy"], BUDGET, 1, storage=tmp_path / "a.journal")
+    assert len(studies(tmp_path / "a.journal")) == 2
+
+
+def test_the_exact_mapper_stands_every_comparison() -> None:
+    compared = compare([problem()], ["exact", *STRATEGY_NAMES], BUDGET, 2)
+    assert compared.outcomes[0].proved

@@ -16,6 +16,7 @@ from toolkit.records import suggest
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget
+from toolkit.study.falsify import check_bounds
 from toolkit.study.runs import Outcome, Run, execute, problem_name
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def compare(
         Before any run if something of the above is not as expected, a strategy needs a package
         that is not installed, or the storage cannot be used or holds another problem under the
         name of a run; and if the storage fails later. What was recorded stays.
+    BoundError
+        After all runs, if a strategy found what another proved to be impossible.
     KeyboardInterrupt
         If interrupted; what was recorded stays.
     """
@@ -125,13 +128,9 @@ def compare(
             if keep is not None:
                 keep(outcome)
             finish(outcome, False)
-    return Comparison(
-        tuple(problems),
-        tuple(strategies),
-        numbers,
-        budget,
-        tuple(outcomes[run.name] for run in runs),
-    )
+    ordered = tuple(outcomes[run.name] for run in runs)
+    check_bounds(ordered)
+    return Comparison(tuple(problems), tuple(strategies), numbers, budget, ordered)
 
 
 def _executed(runs: Sequence[Run], jobs: int) -> Iterator[Outcome]:
