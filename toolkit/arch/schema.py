@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+from toolkit.arch.components import COMPUTES, MEMORIES, Component
 from toolkit.arch.vector_unit import VectorUnit
 from toolkit.errors import ArchitectureError
 from toolkit.records import Label, Record, suggest
@@ -66,6 +68,13 @@ def _order(values: list[str]) -> list[str]:
     return values
 
 
+def _component(text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        hint = suggest(text, known)
+        raise ValueError(f"expected one of {', '.join(known)}, got {describe(text)}{hint}")
+    return text
+
+
 _Identifier = Annotated[str, AfterValidator(_identifier)]
 _Dimensions = Annotated[list[_Identifier], AfterValidator(_distinct)]
 _LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidator(_order)]
@@ -100,6 +109,23 @@ class _LevelEntry(Record):
             raise ValueError(f"constraints: {cause}") from None
 
 
+def _check_component(entry: MemoryEntry | ComputeEntry, keys: tuple[str, ...]) -> None:
+    """Refuse details of a component where there is none, and a component without its bits."""
+    if entry.component is not None and entry.word_bits is None:
+        raise ValueError("component: expected word_bits with it")
+    for key in keys:
+        if entry.component is None and getattr(entry, key) is not None:
+            raise ValueError(f"{key}: expected component with it")
+
+
+def _component_of(entry: MemoryEntry | ComputeEntry) -> Component | None:
+    if entry.component is None or entry.word_bits is None:
+        return None
+    if isinstance(entry, ComputeEntry):
+        return Component(entry.component, entry.word_bits, entry.accumulator_bits or 32)
+    return Component(entry.component, entry.word_bits, ports=entry.ports or 1)
+
+
 class MemoryEntry(_LevelEntry):
     """A memory; energy and bandwidth may each be given in one of several forms."""
 
@@ -120,10 +146,14 @@ class MemoryEntry(_LevelEntry):
     multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
+    component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
+    word_bits: Annotated[int, Field(ge=1, le=4096)] | None = None
+    ports: Annotated[int, Field(ge=1, le=4)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> MemoryEntry:
         self._check_constraints(None)
+        _check_component(self, ("word_bits", "ports"))
         self._form("energy", _ENERGY_FORMS)
         self._form("bandwidth", _BANDWIDTH_FORMS)
         return self
@@ -221,10 +251,14 @@ class ComputeEntry(_LevelEntry):
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
     leakage_pj_per_cycle: _Amount = 0.0
+    component: Annotated[str, AfterValidator(partial(_component, known=COMPUTES))] | None = None
+    word_bits: Annotated[int, Field(ge=1, le=128)] | None = None
+    accumulator_bits: Annotated[int, Field(ge=1, le=256)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> ComputeEntry:
         self._check_constraints(self.dimensions)
+        _check_component(self, ("word_bits", "accumulator_bits"))
         return self
 
     def level(self) -> Compute:
@@ -340,6 +374,12 @@ class ArchitectureFile(Record):
                         f"{suggest(dimension, known)}; {self.kernel} has {', '.join(known)}"
                     )
         return self
+
+    def components(self) -> dict[str, Component]:
+        """Tell by level name what levels are made of, of those that say."""
+        entries = [e for e in self.levels if not isinstance(e, FanoutEntry)]
+        found = {entry.level().name: _component_of(entry) for entry in entries}
+        return {name: component for name, component in found.items() if component is not None}
 
     def architecture(self) -> Architecture:
         """Build the architecture.

@@ -24,7 +24,15 @@ from toolkit.records import relocated, validate
 from toolkit.yaml_files import describe, format_key
 
 # Keys of a level that hold names, and a name may begin with an equals sign.
-_NAME_KEYS = ("memory", "fanout", "compute", "bypasses", "dimensions", "loop_order")
+_NAME_KEYS = (
+    "memory",
+    "fanout",
+    "compute",
+    "component",
+    "bypasses",
+    "dimensions",
+    "loop_order",
+)
 _UNIT = "vector_unit"
 _CONSTRAINT = re.compile(r"(\s*\w+\s*(?:==|<=|>=)\s*)(\S.*?)\s*", re.ASCII | re.DOTALL)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli.fusion import Fusion, FusionGroup, FusionLevel, GroupLength
 from toolkit.cli.options import Arch, AsJson, ConventionsName, ObjectiveName
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ def map_whole_network(
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
+    fusion: Fusion = None,
+    fusion_level: FusionLevel = None,
+    group: FusionGroup = [],  # noqa: B006 - typer copies it
+    group_length: GroupLength = 12,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -131,6 +136,26 @@ def map_whole_network(
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
     )
+    if fusion is not None or group:
+        from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
+        from toolkit.search.network import LayerSearch
+        from toolkit.search.objective import objective_named
+
+        given = LayerSearch(
+            strategy, budget, seed, objective_named(objective), counting, not no_pad
+        )
+        place = not no_cache if cache is None else cache
+        priced, fused = fuse_network(
+            graph, accelerator, fusion or "exact", search=given, level=fusion_level,
+            groups=group, most_layers=group_length, cache=place,
+        )
+        written = write_fusion(out, fused) if out is not None else ()
+        if json:
+            record = fusion_record(priced, fused)
+            print_json({**record, "files": [str(path) for path in written]})
+        else:
+            print_report(fusion_report(priced, fused, written))
+        return
     with _watched() as on_layer:
         result = toolkit.map_network(
             graph,

@@ -17,7 +17,7 @@ _HOMES = {
     "partition": ("Boundary", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
     "plan": ("Assumptions", "GroupPlan", "best_plan", "refine"),
-    "search": ("FUSION_STRATEGIES", "find_partition"),
+    "search": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -41,6 +41,7 @@ __all__ = [
     "chain",
     "check_group",
     "check_partition",
+    "cost_partition",
     "find_partition",
     "find_pattern",
     "fold",
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from toolkit.fusion.partition import Boundary, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
     from toolkit.fusion.plan import Assumptions, GroupPlan, best_plan, refine
-    from toolkit.fusion.search import FUSION_STRATEGIES, find_partition
+    from toolkit.fusion.search import FUSION_STRATEGIES, cost_partition, find_partition
 
 
 def __getattr__(name: str) -> object:

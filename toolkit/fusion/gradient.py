@@ -1,83 +1,88 @@
-"""Fusion by gradients: a probability per edge, annealed until it is a decision."""
+"""Fusion by gradients: a probability per group and per tile, annealed until it is a decision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.errors import MissingPackageError
-from toolkit.fusion.groups import Group, candidates
-from toolkit.fusion.nsga2 import decode
+from toolkit.fusion.exact import exact_predecessors, segment_predecessors
+from toolkit.fusion.groups import Group
+from toolkit.fusion.ideals import Order, all_ideals
 from toolkit.fusion.objective import GroupModel, Option, value_of
 from toolkit.fusion.partition import total_costs
 
 if TYPE_CHECKING:
     import torch
 
-MOST_GROUPS = 4000
-"""Candidate groups; longer ones are left out where there are more."""
+MOST_DOWN_SETS = 800
+"""Down-sets up to which all partitions are relaxed; beyond, segments of one order alone."""
 
-STARTS, STEPS, ROUND_EVERY = 12, 300, 25
+STARTS, STEPS, READ_EVERY = 8, 240, 20
 """Starts side by side, steps of Adam, and after how many of them decisions are read off."""
 
-_ALONE_PENALTY = 0.05
-_WARM, _COLD = 1.0, 0.1
+_WARM, _COLD = 1.0, 0.15
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """The expected costs of a partition whose edges are kept with independent probabilities.
+    """A random walk over down-sets, whose expected costs are differentiable.
 
-    A group comes about if all its edges are kept and all around it are cut. What remains of the
-    probability of a layer belongs to sets that are no candidates, because they are not legal or
-    do not fit: there it runs alone, and a little dearer, so that such mass is worth removing.
+    From the empty down-set on, the next group is drawn among those that can run then, with
+    probabilities that are a softmax of one logit per group; and one of its ways to run, that is
+    its tile, with a softmax of one logit per way. So all partitions that are drawn are legal,
+    and any legal one can be drawn.
 
     Parameters
     ----------
-    edges : tuple of (str, str)
-        The decisions.
     groups : tuple of frozenset of str
-        Candidate groups of two layers or more.
+        The decisions.
     options : tuple of tuple of Option
         Ways to run each.
-    inside, around : tensor, shape (groups, edges)
-        Which edges are in a group, and which have one end in it.
-    covers : tensor, shape (groups, layers)
-        Which layers are in a group.
-    group_costs : tensor, shape (groups, ways, costs)
+    sources, targets, taken : int tensor, shape (moves,)
+        From which down-set to which each move leads, and with which group.
+    down_sets : int
+        How many there are; number 0 is empty, the last one has all layers.
+    costs : tensor, shape (groups, ways, costs)
         Repeats the first way where a group has fewer.
     ways : tensor, shape (groups, ways)
         0 for a way, -inf for a repeated one.
-    alone_costs : tensor, shape (layers, costs)
-        Layers on their own.
-    cut_costs : tensor, shape (layers, edges)
-        Which edges touch a layer.
     """
 
-    edges: tuple[tuple[str, str], ...]
     groups: tuple[Group, ...]
     options: tuple[tuple[Option, ...], ...]
-    inside: torch.Tensor
-    around: torch.Tensor
-    covers: torch.Tensor
-    group_costs: torch.Tensor
+    sources: torch.Tensor
+    targets: torch.Tensor
+    taken: torch.Tensor
+    down_sets: int
+    costs: torch.Tensor
     ways: torch.Tensor
-    alone_costs: torch.Tensor
-    cut_costs: torch.Tensor
+
+    def moves(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Probability of every move once its source is reached; shape (starts, moves)."""
+        import torch
+
+        score = logits[:, self.taken] / temperature
+        shape = (len(logits), self.down_sets)
+        index = self.sources.expand_as(score)
+        low = torch.full(shape, -torch.inf, dtype=score.dtype)
+        most = low.scatter_reduce(1, index, score.detach(), "amax")
+        weight = torch.exp(score - most.gather(1, index))
+        total = torch.zeros(shape, dtype=score.dtype).scatter_add(1, index, weight)
+        return weight / total.gather(1, index)
 
     def expected(
-        self, keep: torch.Tensor, choice: torch.Tensor, temperature: float
+        self, logits: torch.Tensor, choice: torch.Tensor, temperature: float
     ) -> torch.Tensor:
-        """Expected costs; differentiable in every decision.
+        """Expected costs of a partition; differentiable in every decision.
 
         Parameters
         ----------
-        keep : tensor, shape (starts, edges)
-            Logits of keeping an edge inside of a group.
+        logits : tensor, shape (starts, groups)
+            Of taking a group.
         choice : tensor, shape (starts, groups, ways)
-            Logits of the ways to run a group, that is of its tiles.
+            Of running it in one way.
         temperature : float
             Divides both.
 
@@ -87,20 +92,27 @@ class Relaxation:
         """
         import torch
 
-        kept = torch.nn.functional.logsigmoid(keep / temperature)
-        cut = torch.nn.functional.logsigmoid(-keep / temperature)
-        chance = torch.exp(kept @ self.inside.T + cut @ self.around.T)
+        chance = self.moves(logits, temperature)
+        size = self.down_sets
+        steps = torch.zeros((len(logits), size * size), dtype=chance.dtype)
+        place = (self.targets * size + self.sources).expand_as(chance)
+        # A walk only moves to larger down-sets, so that this matrix is triangular.
+        system = torch.eye(size, dtype=chance.dtype) - steps.scatter(1, place, chance).reshape(
+            -1, size, size
+        )
+        start = torch.zeros((len(logits), size, 1), dtype=chance.dtype)
+        start[:, 0] = 1.0
+        visited = torch.linalg.solve_triangular(
+            system, start, upper=False, unitriangular=True
+        )[:, :, 0]
         way = torch.softmax(choice / temperature + self.ways, dim=-1)
-        costs = torch.einsum("sgw,gwc->sgc", way, self.group_costs)
-        fused = torch.einsum("sg,sgc->sc", chance, costs)
-        single = torch.exp(cut @ self.cut_costs.T)
-        stray = torch.clamp(1 - single - chance @ self.covers, min=0.0)
-        alone = single + (1 + _ALONE_PENALTY) * stray
-        return fused + alone @ self.alone_costs
+        costs = torch.einsum("sgw,gwc->sgc", way, self.costs)
+        taken = visited[:, self.sources] * chance
+        return torch.einsum("sm,smc->sc", taken, costs[:, self.taken])
 
 
 def relax(model: GroupModel, most_layers: int) -> Relaxation:
-    """Cost all candidate groups and lay out the relaxation.
+    """Cost all groups and lay out the relaxation.
 
     Raises
     ------
@@ -114,103 +126,106 @@ def relax(model: GroupModel, most_layers: int) -> Relaxation:
             "needs torch, which is not installed; pip install 'accel-search-toolkit[torch]'",
             key="fusion",
         ) from cause
-    graph = model.graph
-    edges = tuple(graph.edges)
-    found = {group: tuple(model.options(group)) for group in _candidates(model, most_layers)}
-    groups = tuple(group for group, options in found.items() if options)
-    options = tuple(found[group] for group in groups)
-    alone = [_alone(model, name).costs for name in graph.names]
-    most = max((len(entry) for entry in options), default=1)
-
-    def matrix(rows: Sequence[Sequence[float]], columns: int) -> Any:
-        return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), columns)
-
+    order = Order(model.graph)
+    ideals = all_ideals(order, MOST_DOWN_SETS)
+    before = exact_predecessors(order, most_layers)
+    if ideals is None:
+        ideals = [(1 << end) - 1 for end in range(len(model.graph) + 1)]
+        before = segment_predecessors(order, most_layers)
+    number = {done: i for i, done in enumerate(ideals)}
+    found: dict[Group, tuple[Option, ...]] = {}
+    rows: dict[Group, int] = {}
+    moves = []
+    for after in ideals[1:]:
+        for done in before(after):
+            group = order.group(after & ~done)
+            options = found.get(group)
+            if options is None:
+                options = found[group] = tuple(model.options(group))
+            if options:
+                moves.append((number[done], number[after], rows.setdefault(group, len(rows))))
+    options_of = tuple(found[group] for group in rows)
+    most = max(len(entry) for entry in options_of)
+    sources, targets, taken = torch.tensor(moves).T
     return Relaxation(
-        edges,
-        groups,
-        options,
-        matrix([[float(a in g and b in g) for a, b in edges] for g in groups], len(edges)),
-        matrix([[float((a in g) != (b in g)) for a, b in edges] for g in groups], len(edges)),
-        matrix([[float(n in g) for n in graph.names] for g in groups], len(graph)),
+        tuple(rows),
+        options_of,
+        sources,
+        targets,
+        taken,
+        len(ideals),
         torch.tensor(
-            [[(e[i] if i < len(e) else e[0]).costs for i in range(most)] for e in options],
+            [[(e[i] if i < len(e) else e[0]).costs for i in range(most)] for e in options_of],
             dtype=torch.float64,
-        ).reshape(len(groups), most, len(alone[0])),
-        matrix(
-            [[0.0 if i < len(e) else -torch.inf for i in range(most)] for e in options], most
         ),
-        matrix(alone, len(alone[0])),
-        matrix([[float(n in edge) for edge in edges] for n in graph.names], len(edges)),
+        torch.tensor(
+            [[0.0 if i < len(e) else -torch.inf for i in range(most)] for e in options_of],
+            dtype=torch.float64,
+        ),
     )
 
 
 def gradient_groups(model: GroupModel, most_layers: int, seed: int) -> tuple[Option, ...]:
     """Descend with Adam from several starts; the best partition read off on the way.
 
-    Starts differ in how many edges they keep at first. The temperature falls geometrically,
-    and noise on the logits (the logistic one of the binary Gumbel trick) falls with it. Read
-    off, a partition keeps edges in the order of their probability, as far as that is legal,
-    and is costed by the model itself.
+    Starts prefer short or long groups to different degrees. The temperature falls
+    geometrically; the Gumbel noise on the logits falls with it. A partition is read off by
+    always taking the likeliest group and the likeliest way, and costed by the model itself.
     """
     relaxation = relax(model, most_layers)
-    best = [decode(model, (), most_layers)]
-    if relaxation.edges and relaxation.groups:
-        for logits in _descend(relaxation, seed):
-            best = _read_off(model, relaxation, logits, most_layers, best)
-    return best[0]
+    best: tuple[float, tuple[Option, ...]] | None = None
+    for logits, choice in _descend(relaxation, seed):
+        for start in range(len(logits)):
+            groups = read_off(relaxation, logits[start], choice[start])
+            value = value_of(total_costs(groups))
+            if best is None or value < best[0]:
+                best = (value, groups)
+    return best[1] if best is not None else ()
 
 
-def _descend(relaxation: Relaxation, seed: int) -> Iterator[list[list[float]]]:
+def _descend(relaxation: Relaxation, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Logits of all starts, every now and then."""
     import torch
 
     source = torch.Generator().manual_seed(seed)
-    shape = (STARTS, len(relaxation.edges))
-    centre = torch.linspace(-1.5, 2.5, STARTS, dtype=torch.float64)[:, None]
-    keep = centre + 0.5 * torch.randn(shape, generator=source, dtype=torch.float64)
-    keep.requires_grad_()
+    shape = (STARTS, len(relaxation.groups))
+    length = torch.tensor([float(len(group) - 1) for group in relaxation.groups])
+    logits = torch.linspace(-0.5, 1.0, STARTS, dtype=torch.float64)[:, None] * length
+    logits = logits + 0.3 * torch.randn(shape, generator=source, dtype=torch.float64)
+    logits.requires_grad_()
     ways = (STARTS, *relaxation.ways.shape)
     choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
-    unit = relaxation.alone_costs.sum(dim=0)
-    adam = torch.optim.Adam([keep, choice], lr=0.08)
+    adam = torch.optim.Adam([logits, choice], lr=0.1)
     for step in range(STEPS):
         progress = step / (STEPS - 1)
         temperature = _WARM * (_COLD / _WARM) ** progress
-        uniform = torch.rand(shape, generator=source, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
-        noise = 0.3 * temperature * (1 - progress) * torch.logit(uniform)
+        uniform = torch.rand(shape, generator=source, dtype=torch.float64).clamp(1e-9, 1.0)
+        noise = -torch.log(-torch.log(uniform) + 1e-9)
+        noisy = logits + 0.2 * temperature * (1 - progress) * noise
         adam.zero_grad()
-        costs = relaxation.expected(keep + noise, choice, temperature)
+        costs = relaxation.expected(noisy, choice, temperature)
         # The starts do not meet in the sum: every one follows its own gradient.
-        torch.log(costs / unit).sum().backward()  # type: ignore[no-untyped-call]
+        torch.log(costs).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
-        if (step + 1) % ROUND_EVERY == 0:
-            yield keep.detach().tolist()
+        if (step + 1) % READ_EVERY == 0:
+            yield logits.detach(), choice.detach()
 
 
-def _read_off(
-    model: GroupModel,
-    relaxation: Relaxation,
-    logits: list[list[float]],
-    most_layers: int,
-    best: list[tuple[Option, ...]],
-) -> list[tuple[Option, ...]]:
-    for row in logits:
-        pairs = sorted(zip(row, relaxation.edges, strict=True), reverse=True)
-        kept = [edge for logit, edge in pairs if logit > 0]
-        groups = decode(model, kept, most_layers, by_size=False)
-        if value_of(total_costs(groups)) < value_of(total_costs(best[0])):
-            best = [groups]
-    return best
-
-
-def _candidates(model: GroupModel, most_layers: int) -> list[Group]:
-    """Legal groups, up to a length at which there are not too many."""
-    for length in range(min(most_layers, len(model.graph)), 1, -1):
-        found = list(islice(candidates(model.graph, length), MOST_GROUPS + 1))
-        if len(found) <= MOST_GROUPS:
-            return found
-    return list(islice(candidates(model.graph, 2), MOST_GROUPS))
-
-
-def _alone(model: GroupModel, name: str) -> Option:
-    return min(model.options(frozenset((name,))), key=lambda option: value_of(option.costs))
+def read_off(
+    relaxation: Relaxation, logits: torch.Tensor, choice: torch.Tensor
+) -> tuple[Option, ...]:
+    """The partition that always takes the likeliest group, and its likeliest way."""
+    score, ways = logits.tolist(), (choice + relaxation.ways).argmax(dim=-1).tolist()
+    best: dict[int, tuple[float, int, int]] = {}
+    moves = zip(
+        relaxation.sources.tolist(), relaxation.targets.tolist(), relaxation.taken.tolist(),
+        strict=True,
+    )
+    for source, target, group in moves:
+        if source not in best or score[group] > best[source][0]:
+            best[source] = (score[group], target, group)
+    place, groups = 0, []
+    while place != relaxation.down_sets - 1:
+        _, place, group = best[place]
+        groups.append(relaxation.options[group][ways[group]])
+    return tuple(groups)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from toolkit.errors import InputError
 from toolkit.fusion.exact import MOST_IDEALS, exact_states, segment_states
+from toolkit.fusion.groups import check_partition
 from toolkit.fusion.ideals import State
 from toolkit.fusion.objective import GroupModel, Option, value_of
 from toolkit.fusion.partition import FusionResult, boundaries_of, total_costs
@@ -175,11 +176,34 @@ def general_bound(model: GroupModel) -> float:
 
 def in_order(model: GroupModel, groups: tuple[Option, ...]) -> tuple[Option, ...]:
     """Groups in an order in which they can run."""
-    from toolkit.fusion.groups import check_partition
-
     by_group = {option.plan.group: option for option in groups}
     return tuple(by_group[group] for group in check_partition(model.graph, by_group))
 
 
 def _best(states: list[State]) -> tuple[Option, ...]:
     return min(states, key=lambda state: value_of(state.costs)).options()
+
+
+def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> FusionResult:
+    """Cost a partition that somebody gives, layers that it leaves out on their own.
+
+    Raises
+    ------
+    InputError
+        If a group is not legal (`toolkit.fusion.check_partition`) or cannot run on the fusion
+        level; the message names its layers.
+    """
+    start = time.perf_counter()
+    chosen = check_partition(model.graph, groups)
+    options = []
+    for group in chosen:
+        found = model.options(group)
+        if not found:
+            names = sorted(group, key=model.graph.positions.__getitem__)
+            raise InputError(
+                f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
+                "moves fewer words than the layers on their own",
+                key=f"group {', '.join(map(repr, names))}",
+            )
+        options.append(min(found, key=lambda option: value_of(option.costs)))
+    return make_result(model, "given", Found(tuple(options)), len(model.graph), start)

@@ -14,7 +14,7 @@ from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitE
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
-from toolkit.search.network.cache import cache_at
+from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.lowering import Lowered, lowerings
 from toolkit.search.network.result import LayerResult, NetworkResult
@@ -122,28 +122,18 @@ def map_network(
     wanted = LayerSearch(
         strategy, budget or Budget(), seed, objective_named(objective), conventions, pad
     )
-    plan = _plan(graph, arch)
-    store = cache_at(cache)
-    found = _Found({}, len(plan.first))
+    plan, store = _plan(graph, arch), cache_at(cache)
+    found = _Found({}, len(plan.first), on_layer)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
         if cost is not None:
-            found.add(workload, name, cost, True, on_layer)
+            found.add(workload, name, cost, cached=True)
     reads, warnings = len(found.outcomes), list(graph.warnings)
+    if reads < len(plan.first) or not plan.first:
+        _check_search(plan, arch, wanted, found)
     pending = [workload for workload in plan.first if workload not in found.outcomes]
-    if pending or not plan.first:
-        _check_search(plan, arch, wanted, pending, found)
-    pending = [workload for workload in pending if workload not in found.outcomes]
-    task = partial(_attempt, arch, wanted)
-    for place, outcome in in_processes(task, pending, jobs or available_cores()):
-        workload = pending[place]
-        if isinstance(outcome, LayerCost) and store is not None:
-            kept = store.write(arch, workload, wanted, outcome)
-            if not kept and wanted.objective.function is None:
-                warnings.append(f"results cannot be kept in {store.folder}")
-                store = None
-        found.add(workload, plan.first[workload], outcome, False, on_layer)
-        plan.check(found)
+    if not _search(plan, arch, wanted, pending, store, jobs or available_cores(), found):
+        warnings.append(f"results cannot be kept in {store.folder if store else ''}")
     unit, assumed = vector_unit_of(arch)
     layers = [
         _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
@@ -192,13 +182,13 @@ def map_layer(
     wanted = search or LayerSearch()
     graph = LayerGraph.from_layers([layer])
     plan, store = _plan(graph, arch), cache_at(cache)
-    found = _Found({}, len(plan.first))
+    found = _Found({}, len(plan.first), None)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
         outcome = cost or _attempt(arch, wanted, workload)
         if store is not None and cost is None and isinstance(outcome, LayerCost):
             store.write(arch, workload, wanted, outcome)
-        found.add(workload, name, outcome, cost is not None, None)
+        found.add(workload, name, outcome, cached=cost is not None)
         plan.check(found)
     unit, _ = vector_unit_of(arch)
     return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
@@ -206,20 +196,16 @@ def map_layer(
 
 @dataclass
 class _Found:
-    """Outcomes of searches by workload, and how many there will be."""
+    """Outcomes of searches by workload, how many there will be, and who wants to know."""
 
     outcomes: dict[Workload, LayerCost | ToolkitError]
     total: int
+    on_layer: Callable[[LayerProgress], None] | None
     evaluations: int = 0
     cached: set[Workload] = field(default_factory=set)
 
     def add(
-        self,
-        workload: Workload,
-        layer: str,
-        outcome: LayerCost | ToolkitError,
-        cached: bool,
-        on_layer: Callable[[LayerProgress], None] | None,
+        self, workload: Workload, layer: str, outcome: LayerCost | ToolkitError, *, cached: bool
     ) -> None:
         self.outcomes[workload] = outcome
         cost = outcome if isinstance(outcome, LayerCost) else None
@@ -227,9 +213,9 @@ class _Found:
             self.cached.add(workload)
         elif cost is not None:
             self.evaluations += cost.evaluations
-        if on_layer is not None:
+        if self.on_layer is not None:
             done = len(self.outcomes)
-            on_layer(LayerProgress(done, self.total, layer, workload, cost, cached))
+            self.on_layer(LayerProgress(done, self.total, layer, workload, cost, cached))
 
 
 @dataclass(frozen=True)
@@ -291,23 +277,39 @@ def _check_numbers(seed: int, jobs: int | None) -> None:
         raise InputError(f"{jobs!r} is not an integer from 1", key="jobs")
 
 
-def _check_search(
-    plan: _Plan,
-    arch: Architecture,
-    search: LayerSearch,
-    pending: Sequence[Workload],
-    found: _Found,
-) -> None:
+def _check_search(plan: _Plan, arch: Architecture, search: LayerSearch, found: _Found) -> None:
     """Find out before any search what cannot be mapped, and note why."""
     from toolkit.search.registry import find_strategy
 
     find_strategy(search.strategy).load()
-    for workload in pending:
-        try:
-            problem_of(arch, workload, search)
-        except ToolkitError as cause:
-            found.outcomes[workload] = cause
+    for workload in plan.first:
+        if workload not in found.outcomes:
+            try:
+                problem_of(arch, workload, search)
+            except ToolkitError as cause:
+                found.outcomes[workload] = cause
     plan.check(found)
+
+
+def _search(
+    plan: _Plan,
+    arch: Architecture,
+    search: LayerSearch,
+    pending: Sequence[Workload],
+    store: LayerCache | None,
+    jobs: int,
+    found: _Found,
+) -> bool:
+    """Search what is pending; tell whether all results could be kept that should be."""
+    kept = True
+    for place, outcome in in_processes(partial(_attempt, arch, search), pending, jobs):
+        workload = pending[place]
+        if isinstance(outcome, LayerCost) and store is not None:
+            written = store.write(arch, workload, search, outcome)
+            kept &= written or search.objective.function is not None
+        found.add(workload, plan.first[workload], outcome, cached=False)
+        plan.check(found)
+    return kept
 
 
 def _attempt(

@@ -1,0 +1,36 @@
+"""Energy, leakage, area and speed of components, and architectures priced with them."""
+
+from toolkit.arch.technology.accelergy import read_accelergy
+from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
+from toolkit.arch.technology.pricing import (
+    LevelArea,
+    area_table,
+    area_um2,
+    peak_power_mw,
+    priced,
+)
+from toolkit.arch.technology.technology import (
+    LevelEstimate,
+    MacEstimate,
+    MemoryEstimate,
+    Technology,
+    WireEstimate,
+)
+
+__all__ = [
+    "COMPUTES",
+    "MEMORIES",
+    "OFF_CHIP",
+    "Component",
+    "LevelArea",
+    "LevelEstimate",
+    "MacEstimate",
+    "MemoryEstimate",
+    "Technology",
+    "WireEstimate",
+    "area_table",
+    "area_um2",
+    "peak_power_mw",
+    "priced",
+    "read_accelergy",
+]

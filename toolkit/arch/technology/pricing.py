@@ -1,0 +1,229 @@
+"""Architectures with energies, leakage and areas that follow from a technology."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
+from toolkit.arch.technology.technology import LevelEstimate, Technology
+from toolkit.errors import ArchitectureError
+
+
+@dataclass(frozen=True, slots=True)
+class LevelArea:
+    """The area of one level.
+
+    Parameters
+    ----------
+    level : str
+        Its name.
+    instances : int
+        Physical ones, used or not.
+    area_um2_per_instance, area_total_um2 : float
+        Of one and of all.
+    """
+
+    level: str
+    instances: int
+    area_um2_per_instance: float
+    area_total_um2: float
+
+
+def priced(
+    arch: Architecture,
+    components: Mapping[str, Component],
+    technology: Technology,
+    *,
+    energies: bool = True,
+) -> Architecture:
+    """Give every level its energies, leakage and area.
+
+    Memories pay for the wires of the fanout that follows them: each word travels the side of the
+    square that the instances fill. A fanout takes the area of one link per instance, as wide as a
+    word and as long as the side of an instance.
+
+    Parameters
+    ----------
+    arch : Architecture
+        Sizes and bandwidths stay; a level without a component keeps what it has.
+    components : mapping of str to Component
+        By level name (`ArchitectureFile.components`).
+    technology : Technology
+        Its `estimates` come last and replace everything.
+    energies : bool
+        Whether energies and leakage follow too; otherwise areas alone.
+
+    Raises
+    ------
+    ArchitectureError
+        If a component does not suit its level, or estimates name no level at all.
+    """
+    _check_estimates(arch, technology)
+    levels: list[Level] = list(arch.levels)
+    bits = _link_bits(arch, components)
+    inside_um2, span_mm = 0.0, 0.0
+    for i in reversed(range(len(levels))):
+        level = levels[i]
+        component = components.get(level.name)
+        where = f"{arch.name}: levels[{i}] ({level.name})"
+        if isinstance(level, Fanout):
+            links = technology.wires(bits[i], math.sqrt(inside_um2) / 1000)
+            if level.area_um2 is None:
+                level = replace(level, area_um2=level.mesh * links.area_um2)
+            span_mm = math.sqrt(level.mesh * inside_um2) / 1000
+        elif component is not None:
+            level = _with_figures(level, component, technology, span_mm, energies, where)
+        level = _with_estimate(level, technology.estimates.get(level.name.casefold()))
+        repeated = level.mesh if isinstance(level, Fanout) else 1
+        inside_um2 = inside_um2 * repeated + (level.area_um2 or 0.0)
+        span_mm = span_mm if isinstance(level, Fanout) else 0.0
+        levels[i] = level
+    return replace(arch, levels=tuple(levels))
+
+
+def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
+    """Break the area of an architecture down by levels, outermost first.
+
+    Raises
+    ------
+    ArchitectureError
+        If a level does not give its area; the outermost memory, if unlimited, takes none.
+    """
+    rows: list[LevelArea] = []
+    instances = 1
+    for i, level in enumerate(arch.levels):
+        off_chip = isinstance(level, Memory) and level.capacity_words is None
+        area = level.area_um2
+        if area is None and not off_chip:
+            raise ArchitectureError(
+                "gives no area; expected area_um2, or a component to estimate it from",
+                source=arch.name,
+                key=f"levels[{i}] ({level.name})",
+            )
+        rows.append(LevelArea(level.name, instances, area or 0.0, instances * (area or 0.0)))
+        if isinstance(level, Fanout):
+            instances *= level.mesh
+    return tuple(rows)
+
+
+def area_um2(arch: Architecture) -> float:
+    """Sum the area of all levels (see `area_table`)."""
+    return math.fsum(row.area_total_um2 for row in area_table(arch))
+
+
+def peak_power_mw(
+    arch: Architecture, components: Mapping[str, Component], technology: Technology
+) -> float:
+    """Estimate the most power the chip can draw: all units busy, all ports moving words, leakage.
+
+    DRAM is off the chip and does not count. Ports are charged for the dearer of reading and
+    writing.
+    """
+    pj_per_cycle, instances = 0.0, 1
+    for i, level in enumerate(arch.levels):
+        if isinstance(level, Fanout):
+            instances *= level.mesh
+            continue
+        if isinstance(level, Compute):
+            busy = level.mesh * level.mac_energy_pj / level.cycles
+        elif i == 0 or components.get(level.name, Component("")).kind in OFF_CHIP:
+            continue
+        else:
+            dearer = max(level.read_energy_pj, level.write_energy_pj)
+            busy = dearer * (level.read_bandwidth + level.write_bandwidth)
+        pj_per_cycle += instances * (busy + level.leakage_pj_per_cycle)
+    return pj_per_cycle * technology.clock_ghz
+
+
+def _with_figures(
+    level: Memory | Compute,
+    component: Component,
+    technology: Technology,
+    span_mm: float,
+    energies: bool,
+    where: str,
+) -> Memory | Compute:
+    known = MEMORIES if isinstance(level, Memory) else COMPUTES
+    if component.kind not in known:
+        raise ArchitectureError(
+            f"component {component.kind} does not suit it; expected one of {', '.join(known)}",
+            source=where,
+        )
+    if isinstance(level, Compute):
+        mac = technology.mac(component.word_bits, component.accumulator_bits, component.kind)
+        level = replace(level, area_um2=level.mesh * mac.area_um2)
+        leakage = technology.pj_per_cycle(level.mesh * mac.leakage_uw)
+        return (
+            replace(level, mac_energy_pj=mac.energy_pj, leakage_pj_per_cycle=leakage)
+            if energies
+            else level
+        )
+    bits = component.word_bits
+    words = _words_per_access(level, component)
+    estimate = technology.memory(
+        component.kind, level.capacity_words, bits, words * bits, component.ports
+    )
+    level = replace(level, area_um2=estimate.area_um2)
+    if not energies:
+        return level
+    travel = technology.wires(bits, span_mm).energy_pj
+    # A register file moves one word at a time, whatever its bandwidth.
+    words = 1 if component.kind == "register-file" else words
+    return replace(
+        level,
+        read_energy_pj=estimate.read_energy_pj / words + travel,
+        write_energy_pj=estimate.write_energy_pj / words + travel,
+        leakage_pj_per_cycle=technology.pj_per_cycle(estimate.leakage_uw),
+    )
+
+
+def _words_per_access(memory: Memory, component: Component) -> int:
+    """Words side by side in one port, so that all ports together keep up with the bandwidth."""
+    wanted = math.ceil((memory.read_bandwidth + memory.write_bandwidth) / component.ports)
+    most = memory.capacity_words if memory.capacity_words is not None else wanted
+    return max(1, min(wanted, most))
+
+
+def _with_estimate(level: Level, estimate: LevelEstimate | None) -> Level:
+    if estimate is None:
+        return level
+    if estimate.area_um2 is not None:
+        level = replace(level, area_um2=estimate.area_um2)
+    if isinstance(level, Fanout):
+        return level
+    if estimate.leakage_pj_per_cycle is not None:
+        level = replace(level, leakage_pj_per_cycle=estimate.leakage_pj_per_cycle)
+    if isinstance(level, Compute):
+        energy = estimate.read_energy_pj
+        return level if energy is None else replace(level, mac_energy_pj=energy)
+    words = level.values_per_wordline
+    if estimate.read_energy_pj is not None:
+        level = replace(level, read_energy_pj=estimate.read_energy_pj / words)
+    if estimate.write_energy_pj is not None:
+        level = replace(level, write_energy_pj=estimate.write_energy_pj / words)
+    return level
+
+
+def _check_estimates(arch: Architecture, technology: Technology) -> None:
+    names = [level.name for level in arch.levels]
+    given = technology.estimates
+    if given and not any(name.casefold() in given for name in names):
+        raise ArchitectureError(
+            f"estimates are for {', '.join(given)}; expected some for {', '.join(names)}",
+            source=arch.name,
+        )
+
+
+def _link_bits(arch: Architecture, components: Mapping[str, Component]) -> list[int]:
+    """Bits of a word that passes each level, as the nearest memory outside has them."""
+    bits, found = 8, []
+    for level in arch.levels:
+        component = components.get(level.name)
+        if isinstance(level, Memory) and component is not None:
+            bits = component.word_bits
+        found.append(bits)
+    return found

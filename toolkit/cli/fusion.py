@@ -1,0 +1,255 @@
+"""What `toolkit network --fusion` runs, prints and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.cli.output import Report, aligned, short_energy
+from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from toolkit.arch import Architecture
+    from toolkit.fusion import FusionResult, MappedModel
+    from toolkit.search.network import LayerSearch
+    from toolkit.workload.network import LayerGraph
+
+Fusion = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Fuse layers into groups whose tensors stay on chip: exact, segments, greedy, "
+        "nsga2, gradient or none.",
+        show_default=False,
+    ),
+]
+FusionLevel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LEVEL",
+        help="The memory that holds fused tensors; the outermost one on chip by default.",
+        show_default=False,
+    ),
+]
+FusionGroup = Annotated[
+    list[str],
+    typer.Option(
+        "--group",
+        metavar="LAYER,LAYER",
+        help="Fuse these layers, instead of a search; repeat for several groups.",
+    ),
+]
+GroupLength = Annotated[
+    int, typer.Option(min=1, max=1000, help="Most layers of a group under --fusion.")
+]
+
+_OBJECTIVES = ("edp", "energy", "latency")
+_MOST_BOUNDARIES = 40
+
+
+def fuse_network(
+    graph: LayerGraph,
+    arch: Architecture,
+    strategy: str,
+    *,
+    search: LayerSearch,
+    level: str | None,
+    groups: Sequence[str],
+    most_layers: int,
+    cache: bool | str,
+) -> tuple[MappedModel, FusionResult]:
+    """Search for a partition, or cost the one that is given.
+
+    Raises
+    ------
+    InputError
+        If the objective is not one of fusion, or as `toolkit.fusion.find_partition` does.
+    """
+    from toolkit.fusion import MappedModel, cost_partition, find_partition, fold
+    from toolkit.fusion.layer_costs import TILE_SEARCH
+    from toolkit.search.result import Budget
+
+    if search.objective.name not in _OBJECTIVES:
+        raise InputError(
+            f"expected {', '.join(_OBJECTIVES)} with --fusion, got {search.objective.name!r}",
+            source="--objective",
+        )
+    if search.budget == Budget():
+        search = replace(search, budget=TILE_SEARCH.budget)
+    model = MappedModel(
+        fold(graph),
+        arch,
+        objective=search.objective.name,  # type: ignore[arg-type]  # It is one of these.
+        level=level,
+        search=search,
+        cache=cache,
+    )
+    if groups:
+        given = [[name.strip() for name in words.split(",")] for words in groups]
+        return model, cost_partition(model, given)
+    return model, find_partition(model, strategy, most_layers=most_layers, seed=search.seed)
+
+
+def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path]) -> Report:
+    """Lay out a partition: its groups, what it saves, and why it ends where it does."""
+    name = result.graph.graph.get("name") or "network"
+    report: Report = [
+        f"{name} on {model.arch.name}, fused at {model.memory.name} "
+        f"({model.given.capacity_words:,} words): {len(result.graph)} layers after folding, "
+        f"{len(result.groups)} groups ({result.strategy})",
+        _group_table(model, result),
+        "",
+        *aligned(_facts(model, result)),
+        "",
+        "Where the energy goes",
+        *_energies(model, result),
+        "",
+        "Why groups end",
+        *_boundaries(result),
+    ]
+    report += [f"note: {note}" for note in result.notes]
+    if files:
+        shown = ", ".join(path.name for path in files)
+        report += ["", f"Tables and pictures in {files[0].parent}: {shown}"]
+    return report
+
+
+def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
+    """All of it as JSON-able data; energies in pJ, latencies in cycles, traffic in words."""
+    totals = {key: _totals(model, options) for key, options in _both(result)}
+    return {
+        "network": result.graph.graph.get("name", ""),
+        "arch": model.arch.name,
+        "strategy": result.strategy,
+        "objective": result.objective,
+        "fusion_level": model.memory.name,
+        "capacity_words": model.given.capacity_words,
+        "value": result.value,
+        "unfused_value": result.unfused_value,
+        "bound": result.bound,
+        "proved": result.proved,
+        "most_layers": result.most_layers,
+        "down_sets": result.down_sets,
+        "groups_costed": result.costed,
+        "seconds": result.seconds,
+        "totals": totals,
+        "notes": list(result.notes),
+        "groups": [
+            {**row, "names": sorted(plan.group, key=result.graph.positions.__getitem__)}
+            for row, plan in zip(_plain_rows(result), result.plans, strict=True)
+        ],
+        "boundaries": result.boundary_table().to_dict("records"),
+    }
+
+
+def write_fusion(folder: str, result: FusionResult) -> tuple[Path, ...]:
+    """Write tables and, where their libraries are installed, pictures."""
+    from toolkit.study.tables import write_tables
+
+    tables = {"fusion_groups": result.table(), "fusion_boundaries": result.boundary_table()}
+    files = list(write_tables(tables, folder))
+    if find_spec("matplotlib") and find_spec("plotly"):
+        from toolkit.study.fusion_drawing import write_fusion_pictures
+
+        files += write_fusion_pictures(folder, result)
+    return tuple(files)
+
+
+def _plain_rows(result: FusionResult) -> list[dict[str, Any]]:
+    import json
+
+    rows: list[dict[str, Any]] = json.loads(result.table().to_json(orient="records"))
+    return rows
+
+
+def _both(result: FusionResult) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    return ("fused", result.groups), ("unfused", result.unfused)
+
+
+def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
+    costs = [model.cost(option.plan) for option in options]
+    energy, latency = sum(c.energy_pj for c in costs), sum(c.latency_cycles for c in costs)
+    levels: dict[str, float] = {}
+    for cost in costs:
+        for name, value in cost.levels.items():
+            levels[name] = levels.get(name, 0.0) + value
+    return {
+        "dram_words": sum(cost.plan.dram_words for cost in costs),
+        "energy_pj": energy,
+        "latency_cycles": latency,
+        "edp_pj_cycles": energy * latency,
+        "levels_pj": levels,
+    }
+
+
+def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
+    after, before = (_totals(model, options) for _, options in _both(result))
+
+    def change(key: str) -> str:
+        share = after[key] / before[key] - 1 if before[key] else 0.0
+        return f"{share:+.1%}"
+
+    least = "proved" if result.proved else f"not proved; no partition below {result.bound:.4g}"
+    if result.most_layers is not None:
+        least = f"best among groups of up to {result.most_layers} layers; {least}"
+    if result.strategy != "exact":
+        least = f"no partition below {result.bound:.4g}"
+    return [
+        ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
+        ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
+        ("latency", f"{after['latency_cycles']:,.0f} cycles ({change('latency_cycles')})"),
+        ("EDP", f"{after['edp_pj_cycles']:.5g} pJ·cycles ({change('edp_pj_cycles')})"),
+        ("bound", least),
+        ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),
+    ]
+
+
+def _energies(model: MappedModel, result: FusionResult) -> list[str]:
+    after, before = (_totals(model, options)["levels_pj"] for _, options in _both(result))
+    rows = [
+        (name, f"{short_energy(after.get(name, 0.0))} (unfused {short_energy(energy)})")
+        for name, energy in before.items()
+    ]
+    return list(aligned(rows))
+
+
+def _group_table(model: MappedModel, result: FusionResult) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("group", "layers", "tile", "steps"):
+        table.add_column(head, overflow="fold")
+    for head in ("held\nwords", "weights\nkept", "DRAM\nwords", "energy", "cycles"):
+        table.add_column(head, justify="right")
+    for number, option in enumerate(result.groups):
+        cost = model.cost(option.plan)
+        plan = cost.plan
+        names = sorted(plan.group, key=result.graph.positions.__getitem__)
+        ends = names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]} ({len(names)})"
+        table.add_row(
+            str(number),
+            ends,
+            " ".join(f"axis {axis}: {size}" for _, axis, size in plan.tile),
+            str(plan.steps),
+            f"{plan.footprint_words:,}",
+            f"{plan.resident_words:,}",
+            f"{plan.dram_words:,}",
+            short_energy(cost.energy_pj),
+            f"{cost.latency_cycles:,.0f}",
+        )
+    return table
+
+
+def _boundaries(result: FusionResult) -> list[str]:
+    rows = [
+        (f"{b.source} -> {b.target}", f"{b.words:,} words; {b.reason}: {b.detail}")
+        for b in result.boundaries[:_MOST_BOUNDARIES]
+    ]
+    more = len(result.boundaries) - len(rows)
+    return [*aligned(rows), *([f"and {more} more"] if more else [])]
