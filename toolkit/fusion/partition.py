@@ -10,18 +10,19 @@ from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, is_convex, quotient
 from toolkit.fusion.objective import FusionObjective, GroupModel, Option, value_of
 from toolkit.fusion.placement import GroupView, placements
-from toolkit.fusion.plan import GroupPlan
+from toolkit.fusion.plan import GroupPlan, best_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Reason = Literal["capacity", "barrier", "no gain"]
+Reason = Literal["capacity", "barrier", "no gain", "missed"]
 """Why two groups are not one.
 
 - ``barrier``: others must run in between, or a layer needs all of the tensor before it can
   start, and all of it does not fit;
 - ``capacity``: no tile of the joint group fits the fusion level;
-- ``no gain``: it fits, and costs as much or more.
+- ``no gain``: it fits, and costs as much or more;
+- ``missed``: it would cost less, but is longer than groups may be, or the search missed it.
 """
 
 
@@ -37,7 +38,7 @@ class Boundary:
         Its name.
     words : int
         Its size.
-    reason : {"capacity", "barrier", "no gain"}
+    reason : {"capacity", "barrier", "no gain", "missed"}
         Why both are not in one group.
     detail : str
         The same in words, with numbers.
@@ -179,7 +180,9 @@ def total_costs(options: Sequence[Option]) -> tuple[float, ...]:
     return tuple(sum(column) for column in zip(*(o.costs for o in options), strict=True))
 
 
-def boundaries_of(model: GroupModel, groups: Sequence[Option]) -> tuple[Boundary, ...]:
+def boundaries_of(
+    model: GroupModel, groups: Sequence[Option], most_layers: int
+) -> tuple[Boundary, ...]:
     """Say of every edge between groups why it is there."""
     graph = model.graph
     home = {name: option for option in groups for name in option.plan.group}
@@ -193,14 +196,19 @@ def boundaries_of(model: GroupModel, groups: Sequence[Option]) -> tuple[Boundary
         key = (id(a), id(b))
         if key not in known:
             rest = [group for mark, group in others.items() if mark not in key]
-            known[key] = _reason(model, a, b, rest, groups)
+            known[key] = _reason(model, a, b, rest, groups, most_layers)
         tensor = graph.layer_of(source).output
         found.append(Boundary(source, target, tensor.name, tensor.elements, *known[key]))
     return tuple(found)
 
 
 def _reason(
-    model: GroupModel, a: Option, b: Option, rest: Sequence[Group], groups: Sequence[Option]
+    model: GroupModel,
+    a: Option,
+    b: Option,
+    rest: Sequence[Group],
+    groups: Sequence[Option],
+    most_layers: int,
 ) -> tuple[Reason, str]:
     graph = model.graph
     joint = a.plan.group | b.plan.group
@@ -210,13 +218,7 @@ def _reason(
         return "barrier", "the joint group and another one would wait for each other"
     options = model.options(joint)
     if not options:
-        cuts = placements(GroupView(graph, joint))
-        tensors = {layer.output.name for layer in map(graph.layer_of, a.plan.group)}
-        crossing = tensors & {t.name for n in b.plan.group for t in graph.layer_of(n).inputs}
-        if not any(crossing & set(placement) for _, placement in cuts.values()):
-            return "barrier", "a layer needs the whole tensor, which does not fit"
-        words = model.given.capacity_words
-        return "capacity", f"no tile of the joint group fits {words:,} words"
+        return _obstacle(model, a.plan, b.plan)
     apart = total_costs((a, b))
     total = total_costs(groups)
     before = value_of(total)
@@ -224,8 +226,25 @@ def _reason(
         value_of([t - x + y for t, x, y in zip(total, apart, option.costs, strict=True)])
         for option in options
     )
-    share = (after / before - 1) * 100 if before else 0.0
-    return "no gain", f"the joint group fits, and would make the total {share:+.2g} %"
+    change = f"{(after / before - 1) * 100 if before else 0.0:+.2g} %"
+    if after >= before:
+        return "no gain", f"the joint group fits, and would make the total {change}"
+    if len(joint) > most_layers:
+        return "missed", f"{len(joint)} layers exceed {most_layers}; joined, the total is {change}"
+    return "missed", f"the joint group would make the total {change}"
+
+
+def _obstacle(model: GroupModel, a: GroupPlan, b: GroupPlan) -> tuple[Reason, str]:
+    """Why no plan of the joint group is looked at."""
+    graph, view = model.graph, GroupView(model.graph, a.group | b.group)
+    plan = best_plan(view, model.given)
+    if plan is not None:
+        return "no gain", f"the joint group fits, and would move {plan.dram_words:,} words"
+    tensors = {layer.output.name for layer in map(graph.layer_of, a.group)}
+    crossing = tensors & {t.name for n in b.group for t in graph.layer_of(n).inputs}
+    if not any(crossing & set(placement) for _, placement in placements(view).values()):
+        return "barrier", "a layer needs the whole tensor, which does not fit"
+    return "capacity", f"no tile of the joint group fits {model.given.capacity_words:,} words"
 
 
 def _acyclic(graph: FoldedGraph, groups: Sequence[Group]) -> bool:

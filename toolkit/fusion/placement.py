@@ -195,12 +195,12 @@ def _without_whole(view: GroupView, placed: Mapping[str, Place]) -> dict[str, Pl
 
 
 def placements(view: GroupView) -> dict[int, tuple[FoldedLayer, Placement]]:
-    """Usable cuts: by axis of the first sink that has it, those that cut an internal tensor.
+    """Usable cuts: by axis of the first sink that has it, those that cut a tensor made and read.
 
     Keys are axes of the anchor that comes with them.
     """
     found: dict[int, tuple[FoldedLayer, Placement]] = {}
-    inside = {tensor.name for tensor in view.internal}
+    inside = {name for name in view.makers if name in view.readers}
     for sink in view.sinks:
         for axis in sorted(sink.open_axes):
             if sink.output.shape[axis] == 1 or axis in found:

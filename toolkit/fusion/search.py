@@ -151,7 +151,7 @@ def make_result(
         model.objective,
         groups,
         unfused(model),
-        boundaries_of(model, groups),
+        boundaries_of(model, groups, most_layers),
         bound,
         costed,
         time.perf_counter() - start,

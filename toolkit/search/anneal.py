@@ -63,8 +63,10 @@ def anneal(evaluator: Evaluator, seed: int) -> None:
                 chain.walker.factors[:], chain.walker.order[:] = factors, order
                 chain.walker.values[BASE] = np.inf
             _cool(evaluator, moves, chains, pool)
-            if unlimited or evaluator.exhausted or evaluator.evaluations == before:
+            if unlimited or evaluator.exhausted:
                 return
+            if evaluator.evaluations - before <= len(chains):
+                return  # The starts have no moves.
             starts = [evaluator.best or start for start in starts]
 
 

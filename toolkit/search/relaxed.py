@@ -117,7 +117,8 @@ class Relaxed:
         fits: BoolArray = self.space.check_factors(shrunk).reshape(len(SCALES), len(rows))
         shrunk = shrunk.reshape(len(SCALES), len(rows), *self.space.shape)
         best = shrunk[fits.argmax(axis=0), np.arange(len(rows))]
-        factors[rows] = np.where(fits.any(axis=0)[:, None, None], best, self.start)
+        some: BoolArray = np.asarray(fits.any(axis=0))
+        factors[rows] = np.where(some[:, None, None], best, self.start)
         return factors
 
     def _nearest(self, wanted: FloatArray) -> IntArray:
