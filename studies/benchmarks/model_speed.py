@@ -18,7 +18,9 @@ import numpy as np
 import toolkit
 from toolkit.mapping import MapSpace, sample
 from toolkit.model import batch_cost, make_plan
+from toolkit.model.compiled import cost_batch
 from toolkit.model.fast import batch_totals
+from toolkit.search.evaluator import Evaluator
 
 PAIRS = (("eyeriss", "bert-large/KQV"), ("simba-conv", "resnet18/L1+"))
 CHUNK = 2048  # what fits the cache, for the NumPy form
@@ -37,7 +39,7 @@ def rate(work: Callable[[], object], mappings: int, runs: int) -> float:
 def measure(
     arch_name: str, workload_name: str, conventions: toolkit.Conventions, runs: int
 ) -> None:
-    """Print the three rates of one pair under one set of conventions."""
+    """Print the figures of one pair under one set of conventions."""
     problem = toolkit.make_problem(
         toolkit.load_arch(arch_name),
         toolkit.load_workload(workload_name),
@@ -62,8 +64,26 @@ def measure(
         rate(one_core, len(factors), runs),
         rate(breakdown, CHUNK, runs),
     )
-    cells = "".join(f"{value:>16,.0f}" for value in rates)
+    cells = "".join(f"{value:>16,.0f}" for value in rates) + f"{overhead(problem, runs):>16.0%}"
     print(f"{arch_name:<12}{workload_name:<16}{conventions.name:<12}{cells}")
+
+
+def overhead(problem: toolkit.Problem, runs: int) -> float:
+    """Processor time of the evaluator that strategies call, over that of the compiled model.
+
+    Batches of 4096 mappings, alternately; checks, counters and the search for duplicates are
+    what the evaluator adds.
+    """
+    factors, order = sample(problem.space, 4096, np.random.default_rng(0))
+    evaluator = Evaluator(problem, toolkit.Budget(evaluations=2**60))
+    costs, ratios = np.ones((len(factors), 4)), []
+    for _ in range(20 * runs + 1):
+        start = time.process_time()
+        cost_batch(evaluator.kernel, factors, order, evaluator.scratch, costs)
+        between = time.process_time()
+        evaluator.evaluate(factors, order)
+        ratios.append((time.process_time() - between) / (between - start) - 1)
+    return statistics.median(ratios[1:])
 
 
 if __name__ == "__main__":
@@ -72,7 +92,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     cores = os.cpu_count()
     print(f"Mappings per second, medians of {options.runs} runs:")
-    heads = (f"{cores} threads", "one, sequential", "full breakdown")
+    heads = (f"{cores} threads", "one, sequential", "full breakdown", "evaluator adds")
     print(f"{'arch':<12}{'workload':<16}{'conventions':<12}" + "".join(f"{h:>16}" for h in heads))
     for arch, workload in PAIRS:
         for chosen in (toolkit.EXACT, toolkit.FACTORFLOW):

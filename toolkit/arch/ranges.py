@@ -176,7 +176,7 @@ def _listed(data: Sequence[object]) -> Range:
         raise ValueError("the range is empty; expected at least one value")
     if len(data) > MAX_VALUES:
         raise ValueError(f"{len(data)} values; expected at most {MAX_VALUES}")
-    values = tuple(_number(value, f"value {i}") for i, value in enumerate(data))
+    values = tuple(_number(value, f"entry {i}") for i, value in enumerate(data))
     for before, after in zip(values, values[1:], strict=False):
         if after <= before:
             raise ValueError(f"{after} follows {before}; expected ascending values, each once")

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.components import COMPUTES, MEMORIES, Component
 from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
-from toolkit.arch.components import COMPUTES, MEMORIES, Component
 from toolkit.arch.vector_unit import VectorUnit
 from toolkit.errors import ArchitectureError
 from toolkit.records import Label, Record, suggest

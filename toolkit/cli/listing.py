@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import toolkit
-from toolkit.arch import arch_definition, load_arch_file
+from toolkit.arch import arch_definition, load_arch_file, load_template
 
 Entry = dict[str, Any]
 
@@ -20,6 +20,7 @@ def _archs() -> list[Entry]:
             "kernel": file.kernel,
             "description": file.description,
             "parameters": file.parameters,
+            "ranges": {key: str(found) for key, found in load_template(name).ranges.items()},
         }
         for name, file in files.items()
     ]
@@ -92,6 +93,8 @@ def listing_text(kind: str, entries: Sequence[Entry]) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, dict) and any(isinstance(entry, str) for entry in value.values()):
+        return "; ".join(f"{name} {text}" for name, text in value.items())
     if isinstance(value, dict):
         return " ".join(f"{name}={number}" for name, number in value.items())
     if isinstance(value, bool):

@@ -134,7 +134,7 @@ def minimal_hardware(
     ----------
     space : HardwareSpace
         Parameters that change no capacity, mesh or bandwidth, such as a precision, keep their
-        given or default values. Budgets do not matter: see `HardwareSpace.excess`.
+        given or default values, as does what has no range. Budgets do not matter: see `HardwareSpace.excess`.
     uses : sequence of (Mapping, Workload)
         A network's layers; the maximum over them is taken.
     parameters : mapping of str to number, optional
@@ -156,8 +156,11 @@ def minimal_hardware(
     _check_needs(space, start, needs, parameters is not None)
     sized, paced = _roles(space, start)
 
+    constraints = _Constraints(uses, arch)
+
     def fits(values: Parameters) -> bool:
-        return _lacking(needs, space.build(values).arch) is None
+        candidate = space.build(values).arch
+        return _lacking(needs, candidate) is None and constraints.kept_by(candidate)
 
     values = start
     if parameters is None:
@@ -170,6 +173,31 @@ def minimal_hardware(
     names = [name for name in space.ranges if name in sized or name in paced]
     values = _shrunk(space, values, names, runs)
     return MinimalHardware(space.build(values), needs)
+
+
+class _Constraints:
+    """Constraints that mappings meet; where they follow parameters, smaller ones may not be met.
+
+    What a mapping does not meet from the start was shrunk to its workload and stays out.
+    """
+
+    def __init__(self, uses: Sequence[Use], arch: Architecture) -> None:
+        self._start = [level.constraints for level in arch.levels]
+        self._met = [
+            (i, k, entry.factor(constraint.dimension))
+            for mapping, workload in uses
+            for i, entry in enumerate(mapping.levels)
+            for k, constraint in enumerate(self._start[i])
+            if constraint.dimension in workload.dimensions
+            and constraint.allows(entry.factor(constraint.dimension))
+        ]
+
+    def kept_by(self, arch: Architecture) -> bool:
+        """Whether all that is met at the start is met there."""
+        constraints = [level.constraints for level in arch.levels]
+        if constraints == self._start:
+            return True
+        return all(constraints[i][k].allows(factor) for i, k, factor in self._met)
 
 
 class _Speed:

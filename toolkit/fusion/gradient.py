@@ -172,9 +172,13 @@ def gradient_groups(model: GroupModel, most_layers: int, seed: int) -> tuple[Opt
     geometrically; the Gumbel noise on the logits falls with it. A partition is read off by
     always taking the likeliest group and the likeliest way, and costed by the model itself.
     """
+    from toolkit.search.torch_threads import one_thread
+
     relaxation = relax(model, most_layers)
     best: tuple[float, tuple[Option, ...]] | None = None
-    for logits, choice in _descend(relaxation, seed):
+    with one_thread():
+        read = list(_descend(relaxation, seed))
+    for logits, choice in read:
         for start in range(len(logits)):
             groups = read_off(relaxation, logits[start], choice[start])
             value = value_of(total_costs(groups))
@@ -208,7 +212,7 @@ def _descend(relaxation: Relaxation, seed: int) -> Iterator[tuple[torch.Tensor, 
         torch.log(costs).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
         if (step + 1) % READ_EVERY == 0:
-            yield logits.detach(), choice.detach()
+            yield logits.detach().clone(), choice.detach().clone()
 
 
 def read_off(

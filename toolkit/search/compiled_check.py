@@ -53,23 +53,27 @@ def make_rules(space: MapSpace) -> Rules:
 
 @inlined
 def admits_factors(rules: Rules, factors: Ints) -> bool:
-    """Whether factors keep their bounds, products and meshes."""
+    """Whether factors keep their bounds, products and meshes.
+
+    Products are floats, which cannot wrap around and are exact up to 2^53, the largest size and
+    mesh.
+    """
     for d in range(factors.shape[1]):
-        left = rules.sizes[d]
+        product = 1.0
         for level in range(factors.shape[0]):
             f = factors[level, d]
-            if f < rules.lower[level, d] or f > rules.upper[level, d] or left % f != 0:
+            if f < rules.lower[level, d] or f > rules.upper[level, d]:
                 return False
-            left //= f
-        if left != 1:
+            product *= np.float64(f)
+        if product != np.float64(rules.sizes[d]):
             return False
     for level in range(factors.shape[0]):
         if rules.mesh[level] == 0:
             continue
-        room = rules.mesh[level]
+        instances = 1.0
         for d in range(factors.shape[1]):
-            room //= factors[level, d]
-        if room == 0:
+            instances *= np.float64(factors[level, d])
+        if instances > np.float64(rules.mesh[level]):
             return False
     return True
 
@@ -97,6 +101,9 @@ def admit(rules: Rules, factors: Ints, order: Ints, admitted: NDArray[np.bool_])
     """Tell which mappings of a batch break no rule but, perhaps, capacities."""
     for b in range(factors.shape[0]):
         admitted[b] = admits_factors(rules, factors[b])
+        if not admitted[b]:
+            continue
         for level in range(factors.shape[1]):
-            if admitted[b] and rules.mesh[level] == 0:
-                admitted[b] = admits_order(rules, order[b], level)
+            if rules.mesh[level] == 0 and not admits_order(rules, order[b], level):
+                admitted[b] = False
+                break

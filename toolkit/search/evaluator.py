@@ -142,11 +142,16 @@ class Evaluator:
         factors = np.ascontiguousarray(factors[:count], dtype=np.int64)
         order = np.ascontiguousarray(order[:count], dtype=np.int64)
         costs, valid = self._costs(factors, order)
-        values = np.full(count, np.inf)
-        values[valid] = self.problem.objective.value(*costs[valid, :3].T)
+        broken = count - int(np.count_nonzero(valid))
+        if broken:
+            values = np.full(count, np.inf)
+            values[valid] = self.problem.objective.value(*costs[valid, :3].T)
+        else:
+            values = np.empty(count)
+            values[:] = self.problem.objective.value(costs[:, 0], costs[:, 1], costs[:, 2])
         values[np.isnan(values)] = np.inf
         self.evaluations += count
-        self.invalid += count - int(valid.sum())
+        self.invalid += broken
         if self.duplicates is not None:
             self.duplicates += self._seen.count(factors, order)
         if self.front is not None:
@@ -159,13 +164,14 @@ class Evaluator:
         self, factors: IntArray, order: IntArray
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Energy, latency and utilization [batch, 4] and which rows are valid."""
-        costs, valid = np.ones((len(factors), 4)), np.empty(len(factors), dtype=np.bool_)
+        costs, valid = np.empty((len(factors), 4)), np.empty(len(factors), dtype=np.bool_)
         admit(self._rules, factors, order, valid)
-        # What is no mapping at all is not shown to the model.
-        rows = np.flatnonzero(valid)
-        if len(rows) == len(factors):
+        if valid.all():
             cost_batch(self.kernel, factors, order, self.scratch, costs)
         else:
+            # What is no mapping at all is not shown to the model.
+            rows = np.flatnonzero(valid)
+            costs[:] = 1.0
             some = np.empty((len(rows), 4))
             cost_batch(self.kernel, factors[rows], order[rows], self.scratch, some)
             costs[rows] = some

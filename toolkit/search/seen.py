@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.mapping.mapping import IntArray
+from toolkit.search.compiled_seen import count_seen
 
-SLOTS = 1 << 20
-"""Fingerprints kept; a later one with the same last 20 bits displaces the older one."""
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+SLOTS = 1 << 16
+"""Fingerprints kept; a later one with the same last 16 bits displaces the older one."""
 
 
 class Seen:
@@ -28,11 +27,9 @@ class Seen:
     """
 
     def __init__(self, levels: int, dimensions: int) -> None:
-        random = np.random.default_rng(0).integers(
-            2**63, size=(2, levels * dimensions), dtype=np.uint64
-        )
-        self._weights = random * np.uint64(2) + np.uint64(1)
-        self._table: NDArray[np.uint64] = np.zeros(SLOTS, dtype=np.uint64)
+        random = np.random.default_rng(0)
+        self._weights = random.integers(1, 2**62, size=(2, levels, dimensions)) * 2 + 1
+        self._table: NDArray[np.int64] = np.zeros(SLOTS, dtype=np.int64)
 
     def count(self, factors: IntArray, order: IntArray) -> int:
         """Count the mappings of a batch met before, in it or earlier, and remember all.
@@ -42,14 +39,4 @@ class Seen:
         factors, order : int64 arrays, shape (batch, levels, dimensions)
             Mappings.
         """
-        if not len(factors):
-            return 0
-        rows = (factors.reshape(len(factors), -1), order.reshape(len(order), -1))
-        prints = sum(
-            row.view(np.uint64) @ weights for row, weights in zip(rows, self._weights, strict=True)
-        )
-        prints = np.unique((prints ^ (prints >> np.uint64(29))) * _MIX | np.uint64(1))
-        places = (prints >> np.uint64(40)) % np.uint64(SLOTS)
-        known = int((self._table[places] == prints).sum())
-        self._table[places] = prints
-        return len(factors) - len(prints) + known
+        return int(count_seen(factors, order, self._weights, self._table))

@@ -1,7 +1,7 @@
 """Energy, leakage, area and speed of components, and architectures priced with them."""
 
-from toolkit.arch.technology.accelergy import read_accelergy
 from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
+from toolkit.arch.technology.accelergy import read_accelergy
 from toolkit.arch.technology.pricing import (
     LevelArea,
     area_table,

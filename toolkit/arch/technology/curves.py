@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,8 @@ def node_factor(
 
     def at(node: float) -> float:
         inside = max(node, nm[-1])
-        return float(np.interp(inside, nm[::-1], values[::-1])) * float(node / inside) ** power
+        figure = float(np.interp(inside, nm[::-1], values[::-1]))
+        return figure * math.pow(node / inside, power)
 
     return at(to_nm) / at(from_nm)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology.technology import LevelEstimate, Technology
 from toolkit.errors import ArchitectureError
 

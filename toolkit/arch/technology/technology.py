@@ -327,4 +327,4 @@ def _operator(operator: Operator, figure: str, bits: float) -> float:
     if not all(values):
         return 0.0
     value = Curve(np.array(points), np.array(values), clamped=True)(inside)
-    return value * float(bits / inside) ** operator.exponent
+    return value * math.pow(bits / inside, operator.exponent)

@@ -1,0 +1,80 @@
+"""``toolkit network --fusion``: report, JSON, files and refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.cli.app import main
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    def weight(name: str) -> object:
+        return helper.make_tensor(name, TensorProto.FLOAT, (2, 2, 3, 3), [0.5] * 36)
+
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], name="one", pads=[1] * 4),
+        helper.make_node("Conv", ["a", "w"], ["b"], name="two", pads=[1] * 4),
+        helper.make_node("Add", ["x", "b"], ["y"], name="sum"),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [value("x", TensorProto.FLOAT, (1, 2, 8, 8))],
+        [value("y", TensorProto.FLOAT, (1, 2, 8, 8))],
+        [weight("v"), weight("w")],
+    )
+    path = tmp_path / "tiny.onnx"
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    path.write_bytes(proto.SerializeToString())
+    return str(path)
+
+
+def run(*words: str) -> int:
+    return main(["network", *words])
+
+
+def test_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (model, "eyeriss-conv", "--fusion", "exact", "--no-cache", "--evaluations", "200")
+    assert run(*words, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["proved"]
+    assert [group["names"] for group in record["groups"]] == [["one", "two", "sum"]]
+    assert record["totals"]["fused"]["dram_words"] < record["totals"]["unfused"]["dram_words"]
+    assert record["boundaries"] == []
+
+
+def test_report_and_files(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = (model, "eyeriss-conv", "--fusion", "none", "--no-cache", "--evaluations", "200")
+    assert run(*words, "--out", str(out)) == 0
+    text = capsys.readouterr().out
+    assert "fused at GlobalBuffer" in text
+    assert "one -> two" in text
+    assert (out / "fusion_groups.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--group", "one,sum"), "is not connected: no tensor leads from 'one' to 'sum'"),
+        (("--group", "one,two", "--group", "two,sum"), "'two' is in two groups"),
+        (("--fusion", "magic"), "unknown fusion strategy 'magic'"),
+        (("--fusion", "exact", "--fusion-level", "Buffer"), "no level 'Buffer'"),
+        (("--fusion", "exact", "--objective", "edp_per_utilization"), "with --fusion"),
+    ],
+)
+def test_refusals(
+    model: str, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, "eyeriss-conv", "--no-cache", "--evaluations", "200", *words) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,163 @@
+"""Groups at the cost of mapped layers: energy, latency, and where fused tensors are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fusion.networks import add, conv, network, pool, residual, tensor
+
+import toolkit
+from toolkit.errors import ArchitectureError, InputError
+from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold, fusion_level
+from toolkit.fusion.layer_costs import LayerCosts
+from toolkit.fusion.levels import fused_arch
+from toolkit.fusion.plan import single_plan
+from toolkit.search.network import LayerSearch, map_layer
+from toolkit.search.result import Budget
+
+QUICK = LayerSearch(budget=Budget(evaluations=200))
+
+
+def eyeriss(words: int = 4096) -> toolkit.Architecture:
+    arch = toolkit.load_arch("eyeriss-conv")
+    levels = list(arch.levels)
+    levels[1] = replace(levels[1], capacity_words=words)
+    return replace(arch, levels=tuple(levels))
+
+
+def model(graph: FoldedGraph, **options: object) -> MappedModel:
+    return MappedModel(graph, eyeriss(), search=QUICK, cache=False, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def block() -> MappedModel:
+    return model(residual())
+
+
+def test_a_group_of_one_is_the_layer_on_its_own(block: MappedModel) -> None:
+    for name in ("one", "sum"):
+        layer = block.graph.layer_of(name)
+        alone = map_layer(layer.layer, block.arch, QUICK, cache=False)
+        cost = block.cost(single_plan(block.graph, name))
+        assert cost.energy_pj == pytest.approx(alone.energy_pj, rel=1e-12)
+        assert cost.latency_cycles == alone.latency_cycles
+        assert cost.plan.dram_words == alone.dram_words
+
+
+def test_fused_tensors_never_visit_dram(block: MappedModel) -> None:
+    group = frozenset(block.graph.names)
+    (best, *_) = block.options(group)
+    cost = block.cost(best.plan)
+    dram = block.arch.memories[0]
+    words = cost.plan.input_words + cost.plan.weight_words + cost.plan.output_words
+    assert cost.levels["DRAM"] == pytest.approx(words * dram.read_energy_pj)
+    tensors = 2 * 8 * 8
+    assert (cost.plan.input_words, cost.plan.output_words) == (tensors, tensors)
+
+
+def test_exact_is_best_and_its_parts_add_up(block: MappedModel) -> None:
+    exact, greedy, none = (
+        find_partition(block, name) for name in ("exact", "greedy", "none")
+    )
+    assert exact.value <= greedy.value <= none.value
+    assert exact.bound == exact.value
+    costs = [block.cost(option.plan) for option in exact.groups]
+    assert sum(cost.energy_pj for cost in costs) == pytest.approx(exact.costs[0])
+    assert sum(cost.latency_cycles for cost in costs) == pytest.approx(exact.costs[1])
+    assert all(a <= b for a, b in zip(block.least(frozenset(block.graph.names)), exact.costs,
+                                      strict=True))
+
+
+@pytest.mark.parametrize("objective", ["dram", "energy", "latency"])
+def test_single_objectives(objective: str) -> None:
+    priced = model(residual(), objective=objective)
+    found = find_partition(priced)
+    assert found.value <= found.unfused_value
+    assert len(found.costs) == 1
+
+
+def test_more_processing_elements_move_no_less(block: MappedModel) -> None:
+    levels = list(block.arch.levels)
+    levels[2] = replace(levels[2], mesh=28)
+    large = replace(block.arch, levels=tuple(levels))
+    graph = block.graph
+    priced = MappedModel(graph, large, objective="dram", search=QUICK, cache=False)
+    assert find_partition(priced).dram_words >= graph.floor_words
+
+
+def test_pipelines_need_room_for_all_layers_at_once() -> None:
+    graph = residual()
+    shared = find_partition(model(graph, objective="dram"))
+    piped = find_partition(model(graph, objective="dram", schedule="pipelined"))
+    assert piped.value >= shared.value
+    cost = model(graph, schedule="pipelined").cost(shared.plans[0])
+    assert cost.latency_cycles > 0
+
+
+def test_the_fusion_level_is_the_outermost_on_chip() -> None:
+    assert fusion_level(toolkit.load_arch("gemmini-ws")).name == "Scratchpad"
+
+
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [
+        ("GlobalBufer", "no level 'GlobalBufer' .did you mean 'GlobalBuffer'"),
+        ("WRegister", "'WRegister' is repeated by a fanout; .* GlobalBuffer can"),
+        ("DRAM", "'DRAM' is the outermost memory"),
+        ("SACols", "'SACols' is no memory"),
+    ],
+)
+def test_levels_that_hold_nothing(level: str, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        fusion_level(toolkit.load_arch("eyeriss-conv"), level)
+
+
+def test_an_architecture_without_a_shared_buffer() -> None:
+    arch = eyeriss()
+    bare = replace(arch, levels=(arch.levels[0], *arch.levels[2:]))
+    with pytest.raises(ArchitectureError, match="no memory on chip and outside of all fanouts"):
+        fusion_level(bare)
+
+
+def test_outer_memories_bypass_what_is_fused() -> None:
+    seen = fused_arch(toolkit.load_arch("gemmini-ws"), "Scratchpad", frozenset({"output"}))
+    dram, scratchpad = seen.memories[:2]
+    assert dram.bypasses == ("output",)
+    # Weights that do not stay pass by; the outputs are held, though they usually are not.
+    assert scratchpad.bypasses == ("weight",)
+
+
+def test_pooling_runs_from_the_fusion_level() -> None:
+    first = conv("c", tensor("x", 2, 8), 2)
+    graph = fold(network([first, pool("p", first.outputs[0])]))
+    costs = LayerCosts(eyeriss(), "GlobalBuffer", QUICK, cache=False)
+    roles = frozenset({"input", "output", "weight"})
+    part = costs.cost(graph.layer_of("p"), ((2, 1),), roles)  # type: ignore[arg-type]
+    whole = costs.cost(graph.layer_of("p"), (), roles)  # type: ignore[arg-type]
+    assert part.words == {"input": 0, "weight": 0, "output": 0}
+    assert "DRAM" not in part.levels
+    assert 4 * part.energy_pj == pytest.approx(whole.energy_pj)
+
+
+def test_unknown_objectives() -> None:
+    with pytest.raises(InputError, match="expected dram, energy, latency or edp, got 'power'"):
+        model(residual(), objective="power")
+
+
+def test_pictures_show_every_layer(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    from toolkit.fusion import Assumptions, TrafficModel
+    from toolkit.study.fusion_drawing import placed_layers, write_fusion_pictures
+
+    stem = conv("a", tensor("x", 1, 4), 1)
+    graph = fold(network([stem, add("s", stem.outputs[0], tensor("y", 1, 4))]))
+    found = find_partition(TrafficModel(graph, Assumptions(1000)))
+    placed = placed_layers(found)
+    assert [layer.name for layer in placed] == ["a", "s"]
+    assert {layer.group for layer in placed} == {0}
+    assert placed[0].y > placed[1].y
+    png, html = write_fusion_pictures(tmp_path, found)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "Add 1x1x4x4" in html.read_text()

@@ -1,0 +1,83 @@
+"""Fusion of matrix products and attention: heads, rows, and keys that are needed whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import toolkit
+from toolkit.fusion import (
+    Assumptions,
+    FoldedGraph,
+    TrafficModel,
+    best_plan,
+    find_partition,
+    find_pattern,
+    fold,
+    matches,
+)
+from toolkit.fusion.placement import GroupView, place
+from toolkit.fusion.tiles import tile_workload
+
+BERT = Path(__file__).parent.parent / "data" / "networks" / "bert_layer.onnx"
+CORE = ("node_matmul", "node_add_84", "node_softmax", "node_matmul_1")
+
+
+@pytest.fixture(scope="module")
+def network() -> toolkit.LayerGraph:
+    return toolkit.load_network(BERT, {"batch": 1, "seq": 128})
+
+
+@pytest.fixture(scope="module")
+def graph(network: toolkit.LayerGraph) -> FoldedGraph:
+    return fold(network)
+
+
+def test_queries_are_tiled_and_keys_are_whole(graph: FoldedGraph) -> None:
+    view = GroupView(graph, frozenset(CORE))
+    placement = place(view, view.sinks[0], 2)
+    assert placement is not None
+    queries, keys = (t.name for t in graph.layer_of("node_matmul").inputs)
+    assert placement[queries].axis == 2
+    assert keys not in placement
+
+
+def test_heads_cut_everything(graph: FoldedGraph) -> None:
+    view = GroupView(graph, frozenset(CORE))
+    placement = place(view, view.sinks[0], 1)
+    assert placement is not None
+    # All but the mask, which the heads share.
+    assert {name for name in view.tensors if name not in placement} == {"mul_55"}
+
+
+def test_attention_fits_where_the_scores_do_not(graph: FoldedGraph) -> None:
+    scores = graph.layer_of("node_matmul").output.elements
+    plan = best_plan(GroupView(graph, frozenset(CORE)), Assumptions(scores // 2))
+    assert plan is not None
+    assert plan.footprint_words < scores // 2
+    moved = 3 * 128 * 768 + 128 + 128 * 768
+    assert plan.dram_words == moved
+
+
+def test_attention_is_a_pattern(network: toolkit.LayerGraph, graph: FoldedGraph) -> None:
+    own = matches(graph, network, toolkit.fusion.chain("a", "MatMul", "Div", "Add", "Softmax"))
+    assert own == [frozenset(CORE[:3])]
+    (ffn,) = matches(graph, network, find_pattern("mlp"))
+    assert ffn == frozenset({"node_MatMul_65", "node_MatMul_67"})
+
+
+def test_parts_are_workloads(graph: FoldedGraph) -> None:
+    scores = tile_workload(graph.layer_of("node_matmul"), ((1, 3), (2, 16)))
+    assert scores is not None
+    assert dict(scores.sizes) == {"B": 3, "M": 128, "K": 64, "N": 16}
+    product = tile_workload(graph.layer_of("node_MatMul_65"), ((1, 32),))
+    assert product is not None
+    assert dict(product.sizes) == {"M": 3072, "K": 768, "N": 32}
+    assert product.name == "gemm:M=3072,K=768,N=32"
+
+
+def test_a_layer_of_bert_gains(graph: FoldedGraph) -> None:
+    found = find_partition(TrafficModel(graph, Assumptions(512 * 1024)), most_layers=10)
+    assert found.value < 0.8 * found.unfused_value
+    assert found.down_sets is not None
