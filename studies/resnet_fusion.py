@@ -15,6 +15,7 @@ from pathlib import Path
 
 import toolkit
 from toolkit.fusion import FusionResult, MappedModel, find_partition, fold
+from toolkit.fusion.partition import total_costs
 from toolkit.study.fusion_drawing import write_fusion_pictures
 
 MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
@@ -32,7 +33,7 @@ def with_buffer(words: int) -> toolkit.Architecture:
 
 def report(model: MappedModel, result: FusionResult) -> None:
     energy, latency = result.costs
-    plain_energy, plain_latency = (sum(c) for c in zip(*(o.costs for o in result.unfused)))
+    plain_energy, plain_latency = total_costs(result.unfused)
     words, plain_words = result.dram_words, result.unfused_dram_words
     print(f"\n{model.given.capacity_words:,} words of {model.memory.name}")
     print(f"{'':10}{'DRAM words':>14}{'energy mJ':>12}{'Mcycles':>10}{'EDP J·cycle':>14}")

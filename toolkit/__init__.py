@@ -34,6 +34,14 @@ _HOMES = {
         "load_arch",
         "load_template",
     ),
+    "toolkit.arch.technology": ("Technology", "area_table", "area_um2", "read_accelergy"),
+    "toolkit.codesign": (
+        "HardwareEvaluator",
+        "HardwareSpace",
+        "NetworkWeight",
+        "hardware_space",
+        "minimal_hardware",
+    ),
     "toolkit.errors": ("InputError", "ToolkitError"),
     "toolkit.mapping": (
         "LevelMapping",
@@ -108,6 +116,8 @@ __all__ = [
     "Evaluation",
     "FactorConstraint",
     "Fanout",
+    "HardwareEvaluator",
+    "HardwareSpace",
     "InputError",
     "Layer",
     "LayerCost",
@@ -118,9 +128,11 @@ __all__ = [
     "Mapping",
     "Memory",
     "NetworkResult",
+    "NetworkWeight",
     "Objective",
     "Problem",
     "SearchResult",
+    "Technology",
     "Tensor",
     "TensorInfo",
     "Term",
@@ -132,6 +144,8 @@ __all__ = [
     "__version__",
     "arch_names",
     "arch_to_yaml",
+    "area_table",
+    "area_um2",
     "batched_gemm",
     "check_bypasses",
     "conv1d",
@@ -142,6 +156,7 @@ __all__ = [
     "fit",
     "gemm",
     "grouped_conv2d",
+    "hardware_space",
     "latency_correction",
     "load_arch",
     "load_network",
@@ -151,7 +166,9 @@ __all__ = [
     "map_network",
     "mapping_from_text",
     "mapping_to_text",
+    "minimal_hardware",
     "operator_table",
+    "read_accelergy",
     "read_mapping",
     "render",
     "sample",
@@ -179,6 +196,14 @@ if TYPE_CHECKING:
         check_bypasses,
         load_arch,
         load_template,
+    )
+    from toolkit.arch.technology import Technology, area_table, area_um2, read_accelergy
+    from toolkit.codesign import (
+        HardwareEvaluator,
+        HardwareSpace,
+        NetworkWeight,
+        hardware_space,
+        minimal_hardware,
     )
     from toolkit.errors import InputError, ToolkitError
     from toolkit.mapping import (

@@ -29,7 +29,9 @@ RANGES = st.one_of(
         st.integers(0, 12),
     ),
     st.builds(
-        lambda low, step, count: parse_range({"from": low, "to": low + step * count, "step": step}),
+        lambda low, step, count: parse_range(
+            {"from": low, "to": low + step * count, "step": step}
+        ),
         st.integers(1, 100),
         st.integers(1, 9),
         st.integers(0, 40),

@@ -30,9 +30,7 @@ WIDTHS = st.floats(8, 4096)
 
 
 @pytest.mark.parametrize(("node", "read", "write", "area", "access"), CACTI)
-def test_sram_of_cacti(
-    node: float, read: float, write: float, area: float, access: float
-) -> None:
+def test_sram_of_cacti(node: float, read: float, write: float, area: float, access: float) -> None:
     sram = Technology(node).sram(64 * KIB, 64)
     assert sram.read_energy_pj == pytest.approx(read, rel=1e-3)
     assert sram.write_energy_pj == pytest.approx(write, rel=1e-3)

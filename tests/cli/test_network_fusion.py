@@ -51,9 +51,7 @@ def test_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert record["boundaries"] == []
 
 
-def test_report_and_files(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     words = (model, "eyeriss-conv", "--fusion", "none", "--no-cache", "--evaluations", "200")
     assert run(*words, "--out", str(out)) == 0

@@ -31,8 +31,15 @@ def conv(
     workload = conv2d(channels, c, p, q, kernel, kernel, stride=stride)
     attributes = (("pads", (pad,) * 4), ("strides", (stride, stride)))
     return Layer(
-        name, "Conv", "einsum", (source,), (weight,), (out,), workload=workload,
-        elements=out.elements, attributes=attributes,
+        name,
+        "Conv",
+        "einsum",
+        (source,),
+        (weight,),
+        (out,),
+        workload=workload,
+        elements=out.elements,
+        attributes=attributes,
     )
 
 
@@ -42,15 +49,28 @@ def pool(name: str, source: TensorInfo, kernel: int = 2, stride: int = 2) -> Lay
     out = TensorInfo(f"{name}.out", (1, c, p, q), "int8")
     attributes = (("kernel_shape", (kernel, kernel)), ("strides", (stride, stride)))
     return Layer(
-        name, "MaxPool", "window", (source,), (), (out,), elements=out.elements,
-        operations_per_element=kernel * kernel, attributes=attributes,
+        name,
+        "MaxPool",
+        "window",
+        (source,),
+        (),
+        (out,),
+        elements=out.elements,
+        operations_per_element=kernel * kernel,
+        attributes=attributes,
     )
 
 
 def add(name: str, *sources: TensorInfo) -> Layer:
     out = TensorInfo(f"{name}.out", sources[0].shape, "int8")
     return Layer(
-        name, "Add", "elementwise", sources, (), (out,), elements=out.elements,
+        name,
+        "Add",
+        "elementwise",
+        sources,
+        (),
+        (out,),
+        elements=out.elements,
         operations_per_element=1,
     )
 
@@ -58,7 +78,13 @@ def add(name: str, *sources: TensorInfo) -> Layer:
 def relu(name: str, source: TensorInfo) -> Layer:
     out = TensorInfo(f"{name}.out", source.shape, "int8")
     return Layer(
-        name, "Relu", "elementwise", (source,), (), (out,), elements=out.elements,
+        name,
+        "Relu",
+        "elementwise",
+        (source,),
+        (),
+        (out,),
+        elements=out.elements,
         operations_per_element=1,
     )
 

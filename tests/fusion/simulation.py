@@ -31,8 +31,11 @@ class Run:
     peak_internal: int = 0
 
 
-def reference(graph: FoldedGraph, inputs: Mapping[str, NDArray[np.int64]],
-              weights: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+def reference(
+    graph: FoldedGraph,
+    inputs: Mapping[str, NDArray[np.int64]],
+    weights: Mapping[str, NDArray[np.int64]],
+) -> dict[str, NDArray[np.int64]]:
     """All tensors of a network, layer by layer."""
     values = dict(inputs)
     for layer in graph.layers:
@@ -73,16 +76,18 @@ def reads(layer: FoldedLayer, wanted: Mask, shape: tuple[int, ...]) -> Mask:
     return needed
 
 
-def compute(layer: FoldedLayer, values: Mapping[str, NDArray[np.int64]],
-            weights: Mapping[str, NDArray[np.int64]], wanted: Mask) -> NDArray[np.int64]:
+def compute(
+    layer: FoldedLayer,
+    values: Mapping[str, NDArray[np.int64]],
+    weights: Mapping[str, NDArray[np.int64]],
+    wanted: Mask,
+) -> NDArray[np.int64]:
     """Values of an output where they are wanted, 0 elsewhere."""
     kernel, stride, pad = geometry(layer)
     out = np.zeros(layer.output.shape[1:], dtype=np.int64)
     sources = [values[tensor.name] for tensor in layer.inputs]
     low = np.iinfo(np.int64).min if layer.layer.operator == "MaxPool" else 0
-    padded = [
-        np.pad(s, ((0, 0), (pad, pad), (pad, pad)), constant_values=low) for s in sources
-    ]
+    padded = [np.pad(s, ((0, 0), (pad, pad), (pad, pad)), constant_values=low) for s in sources]
     for r, c in zip(*np.nonzero(wanted), strict=True):
         windows = [
             p[:, r * stride : r * stride + kernel, c * stride : c * stride + kernel]
@@ -103,8 +108,9 @@ def run(graph: FoldedGraph, plan: GroupPlan, anchor: str) -> Run:
     return _run(graph, plan, anchor, future)[0]
 
 
-def _run(graph: FoldedGraph, plan: GroupPlan, anchor: str,
-         future: list[dict[str, Mask]] | None) -> tuple[Run, list[dict[str, Mask]]]:
+def _run(
+    graph: FoldedGraph, plan: GroupPlan, anchor: str, future: list[dict[str, Mask]] | None
+) -> tuple[Run, list[dict[str, Mask]]]:
     inputs, weights = random_data(graph)
     shapes = {t.name: t.shape for la in graph.layers for t in (*la.inputs, la.output)}
     tiles = _tiles(graph, plan, anchor)
@@ -125,8 +131,20 @@ def _run(graph: FoldedGraph, plan: GroupPlan, anchor: str,
             result.loaded += int(missing[name].sum()) * shapes[name][1]
             values[name] = np.where(present[name] | missing[name], inputs[name], 0)
             present[name] |= missing[name]
-        _execute(graph, plan, present, values, weights, missing, written, result,
-                 needs, future, stripes, step)
+        _execute(
+            graph,
+            plan,
+            present,
+            values,
+            weights,
+            missing,
+            written,
+            result,
+            needs,
+            future,
+            stripes,
+            step,
+        )
         for name, mask in present.items():
             if future is not None or plan.halo.get(name) == "recompute":
                 mask &= _later(plan, name, mask, future or [], stripes, step)
@@ -135,8 +153,11 @@ def _run(graph: FoldedGraph, plan: GroupPlan, anchor: str,
 
 def _tiles(graph: FoldedGraph, plan: GroupPlan, anchor: str) -> list[tuple[int, dict[str, Mask]]]:
     """Positions of every sink that each step wants; sinks advance in proportion to their size."""
-    sinks = {la.output.name: la.output.shape[2:] for la in graph.layers
-             if not list(graph.successors(la.name))}
+    sinks = {
+        la.output.name: la.output.shape[2:]
+        for la in graph.layers
+        if not list(graph.successors(la.name))
+    }
     base = sinks[anchor]
     size = {2: base[0], 3: base[1]} | {axis: tile for _, axis, tile in plan.tile}
     found = []
@@ -152,9 +173,14 @@ def _tiles(graph: FoldedGraph, plan: GroupPlan, anchor: str) -> list[tuple[int, 
     return found
 
 
-def _demand(graph: FoldedGraph, present: dict[str, Mask], written: dict[str, Mask],
-            wanted: dict[str, Mask], last: bool, shapes: dict[str, tuple[int, ...]],
-            ) -> tuple[dict[str, Mask], dict[str, Mask]]:
+def _demand(
+    graph: FoldedGraph,
+    present: dict[str, Mask],
+    written: dict[str, Mask],
+    wanted: dict[str, Mask],
+    last: bool,
+    shapes: dict[str, tuple[int, ...]],
+) -> tuple[dict[str, Mask], dict[str, Mask]]:
     """What a step reads of every tensor, and what of it is not there."""
     needs = {name: np.zeros(shape[2:], dtype=bool) for name, shape in shapes.items()}
     missing = {}
@@ -172,11 +198,20 @@ def _demand(graph: FoldedGraph, present: dict[str, Mask], written: dict[str, Mas
     return needs, missing
 
 
-def _execute(graph: FoldedGraph, plan: GroupPlan, present: dict[str, Mask],
-             values: dict[str, NDArray[np.int64]], weights: dict[str, NDArray[np.int64]],
-             missing: dict[str, Mask], written: dict[str, Mask], result: Run,
-             needs: dict[str, Mask], future: list[dict[str, Mask]] | None,
-             stripes: list[int], step: int) -> None:
+def _execute(
+    graph: FoldedGraph,
+    plan: GroupPlan,
+    present: dict[str, Mask],
+    values: dict[str, NDArray[np.int64]],
+    weights: dict[str, NDArray[np.int64]],
+    missing: dict[str, Mask],
+    written: dict[str, Mask],
+    result: Run,
+    needs: dict[str, Mask],
+    future: list[dict[str, Mask]] | None,
+    stripes: list[int],
+    step: int,
+) -> None:
     for place, layer in enumerate(graph.layers):
         name, todo = layer.output.name, missing[layer.output.name]
         if todo.any():
@@ -205,8 +240,15 @@ def _execute(graph: FoldedGraph, plan: GroupPlan, present: dict[str, Mask],
             _forget(graph, plan, place, present, future, stripes, step)
 
 
-def _forget(graph: FoldedGraph, plan: GroupPlan, place: int, present: dict[str, Mask],
-            future: list[dict[str, Mask]], stripes: list[int], step: int) -> None:
+def _forget(
+    graph: FoldedGraph,
+    plan: GroupPlan,
+    place: int,
+    present: dict[str, Mask],
+    future: list[dict[str, Mask]],
+    stripes: list[int],
+    step: int,
+) -> None:
     """Drop what has had its last reader in this step and that no later step asks for."""
     for layer in graph.layers[: place + 1]:
         name = layer.output.name
@@ -216,8 +258,14 @@ def _forget(graph: FoldedGraph, plan: GroupPlan, place: int, present: dict[str, 
         present[name] &= _later(plan, name, present[name], future, stripes, step)
 
 
-def _later(plan: GroupPlan, name: str, mask: Mask, future: list[dict[str, Mask]],
-           stripes: list[int], step: int) -> Mask:
+def _later(
+    plan: GroupPlan,
+    name: str,
+    mask: Mask,
+    future: list[dict[str, Mask]],
+    stripes: list[int],
+    step: int,
+) -> Mask:
     """What later steps ask for of a tensor that is kept for them."""
     later = np.zeros_like(mask)
     mode = plan.halo.get(name, "retain")

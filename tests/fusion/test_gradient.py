@@ -52,8 +52,13 @@ def test_the_expectation_is_the_mean_over_all_walks(seed: int) -> None:
     price = (ways * relaxation.costs[:, :, 0]).sum(dim=1).tolist()
     visited = {0: 1.0}
     total = 0.0
-    moves = zip(relaxation.sources.tolist(), relaxation.targets.tolist(),
-                relaxation.taken.tolist(), chance, strict=True)
+    moves = zip(
+        relaxation.sources.tolist(),
+        relaxation.targets.tolist(),
+        relaxation.taken.tolist(),
+        chance,
+        strict=True,
+    )
     for source, target, group, p in sorted(moves):
         share = visited[source] * p
         visited[target] = visited.get(target, 0.0) + share

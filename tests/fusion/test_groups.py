@@ -114,7 +114,9 @@ def test_folding_needs_a_single_reader() -> None:
 
 
 def test_views_show_what_they_view() -> None:
-    x, y, z = (TensorInfo(n, s, "int8") for n, s in (("x", (1, 8, 4)), ("y", (8, 4)), ("z", (8, 2))))
+    x, y, z = (
+        TensorInfo(n, s, "int8") for n, s in (("x", (1, 8, 4)), ("y", (8, 4)), ("z", (8, 2)))
+    )
     view = Layer("view", "Reshape", "view", (x,), (), (y,))
     weight = TensorInfo("w", (4, 2), "int8")
     product = Layer("mm", "MatMul", "einsum", (y,), (weight,), (z,), workload=gemm(2, 4, 8))

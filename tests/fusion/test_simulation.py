@@ -42,9 +42,7 @@ GRAPHS = {
 }
 
 
-def planned(
-    graph: FoldedGraph, tile: dict[int, int], halo: Halo
-) -> tuple[GroupPlan, Tiling, str]:
+def planned(graph: FoldedGraph, tile: dict[int, int], halo: Halo) -> tuple[GroupPlan, Tiling, str]:
     view = GroupView(graph, frozenset(graph.names))
     anchor = view.sinks[0]
     chosen = []
@@ -98,9 +96,7 @@ def test_no_buffer_overflows(name: str, tile: dict[int, int], halo: Halo) -> Non
     for words, tensor_name in zip(windows, tiling.view.tensors, strict=True):
         assert done.held[tensor_name] <= words
     facing = {t.name for t in (*tiling.view.external, *tiling.view.leaving)}
-    outside = sum(
-        int(w) for w, n in zip(windows, tiling.view.tensors, strict=True) if n in facing
-    )
+    outside = sum(int(w) for w, n in zip(windows, tiling.view.tensors, strict=True) if n in facing)
     assert done.peak_internal + outside <= plan.footprint_words
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from toolkit.search import (
     make_problem,
     search,
 )
+from toolkit.search.random import random_search
 from toolkit.workload import gemm
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
@@ -238,6 +239,14 @@ def test_greedy_needs_no_limit(name: str) -> None:
     result = search(problem(name), "greedy")
     check_validity_and_costs(result)
     assert result.objective <= found("greedy", name).objective
+
+
+def test_a_function_is_a_strategy_too() -> None:
+    budget = Budget(evaluations=200)
+    named = search(problem("eyeriss"), "random", budget=budget)
+    for function in (random_search, partial(random_search)):
+        result = search(problem("eyeriss"), function, budget=budget)
+        assert (result.strategy, result.mapping) == ("random_search", named.mapping)
 
 
 def test_random_needs_a_limit() -> None:

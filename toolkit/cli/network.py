@@ -146,8 +146,14 @@ def map_whole_network(
         )
         place = not no_cache if cache is None else cache
         priced, fused = fuse_network(
-            graph, accelerator, fusion or "exact", search=given, level=fusion_level,
-            groups=group, most_layers=group_length, cache=place,
+            graph,
+            accelerator,
+            fusion or "exact",
+            search=given,
+            level=fusion_level,
+            groups=group,
+            most_layers=group_length,
+            cache=place,
         )
         written = write_fusion(out, fused) if out is not None else ()
         if json:

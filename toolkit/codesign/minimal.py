@@ -134,7 +134,8 @@ def minimal_hardware(
     ----------
     space : HardwareSpace
         Parameters that change no capacity, mesh or bandwidth, such as a precision, keep their
-        given or default values, as does what has no range. Budgets do not matter: see `HardwareSpace.excess`.
+        given or default values, as does what has no range. Budgets do not matter: see
+        `HardwareSpace.excess`.
     uses : sequence of (Mapping, Workload)
         A network's layers; the maximum over them is taken.
     parameters : mapping of str to number, optional
@@ -203,9 +204,7 @@ class _Constraints:
 class _Speed:
     """The latencies of mappings, and whether other hardware keeps them."""
 
-    def __init__(
-        self, uses: Sequence[Use], arch: Architecture, conventions: Conventions
-    ) -> None:
+    def __init__(self, uses: Sequence[Use], arch: Architecture, conventions: Conventions) -> None:
         self._conventions = conventions
         self._bandwidths = _bandwidths(arch)
         self._limits = [(use, self._latency(use, arch)) for use in uses]
@@ -295,9 +294,7 @@ def _check_needs(
     )
 
 
-def _lacking(
-    needs: Sequence[Requirement], arch: Architecture
-) -> tuple[Requirement, int] | None:
+def _lacking(needs: Sequence[Requirement], arch: Architecture) -> tuple[Requirement, int] | None:
     """Find the first need that an architecture does not meet, and what it has instead."""
     by_name = {level.name: level for level in arch.levels}
     for need in needs:

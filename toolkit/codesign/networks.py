@@ -26,7 +26,7 @@ def network_text(graph: LayerGraph) -> str:
         "inputs": [asdict(tensor) for tensor in graph.inputs],
         "outputs": [asdict(tensor) for tensor in graph.outputs],
         "warnings": list(graph.warnings),
-        "layers": [_layer_record(layer) for layer in graph.layers],
+        "layers": [_layer_record(graph.nodes[name]["layer"]) for name in graph],
     }
     data = json.dumps(record, separators=(",", ":")).encode()
     return base64.b85encode(zlib.compress(data, 9)).decode()

@@ -113,9 +113,7 @@ class HardwareSpace:
         if key not in self._built:
             file = self.template.file(parameters)
             components = file.components()
-            arch = priced(
-                file.architecture(), components, self.technology, energies=self.energies
-            )
+            arch = priced(file.architecture(), components, self.technology, energies=self.energies)
             self._built[key] = HardwarePoint(
                 MappingProxyType(dict(zip(self.ranges, key, strict=True))),
                 arch,

@@ -176,8 +176,9 @@ class _Folding:
     def run(self) -> FoldedGraph:
         for layer in self.graph.layers:
             self._take(layer)
-        outputs = frozenset(self._seen(tensor.name, tensor).tensor.name
-                            for tensor in self.graph.outputs)
+        outputs = frozenset(
+            self._seen(tensor.name, tensor).tensor.name for tensor in self.graph.outputs
+        )
         return _connect(self.graph, list(self.made.values()), outputs)
 
     def _take(self, layer: Layer) -> None:

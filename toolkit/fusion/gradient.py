@@ -102,9 +102,9 @@ class Relaxation:
         )
         start = torch.zeros((len(logits), size, 1), dtype=chance.dtype)
         start[:, 0] = 1.0
-        visited = torch.linalg.solve_triangular(
-            system, start, upper=False, unitriangular=True
-        )[:, :, 0]
+        visited = torch.linalg.solve_triangular(system, start, upper=False, unitriangular=True)[
+            :, :, 0
+        ]
         way = torch.softmax(choice / temperature + self.ways, dim=-1)
         costs = torch.einsum("sgw,gwc->sgc", way, self.costs)
         taken = visited[:, self.sources] * chance
@@ -222,7 +222,9 @@ def read_off(
     score, ways = logits.tolist(), (choice + relaxation.ways).argmax(dim=-1).tolist()
     best: dict[int, tuple[float, int, int]] = {}
     moves = zip(
-        relaxation.sources.tolist(), relaxation.targets.tolist(), relaxation.taken.tolist(),
+        relaxation.sources.tolist(),
+        relaxation.targets.tolist(),
+        relaxation.taken.tolist(),
         strict=True,
     )
     for source, target, group in moves:

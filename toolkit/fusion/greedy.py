@@ -53,9 +53,7 @@ def _neighbours(
     for a, b in sorted(order.edges):
         if len(groups[a]) + len(groups[b]) > most_layers:
             continue
-        around = any(
-            c != b and nx.has_path(order, c, b) for c in order.successors(a)
-        )
+        around = any(c != b and nx.has_path(order, c, b) for c in order.successors(a))
         if not around:
             found.append((groups[a], groups[b]))
     return found

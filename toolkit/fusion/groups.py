@@ -94,7 +94,9 @@ def check_partition(graph: FoldedGraph, groups: Iterable[Iterable[str]]) -> tupl
         return tuple(chosen[g] for g in ready)
     except nx.NetworkXUnfeasible:
         cycle = [g for g, _ in nx.find_cycle(order)]
-        shown = " and ".join(_listed(sorted(chosen[g], key=graph.positions.__getitem__)) for g in cycle)
+        shown = " and ".join(
+            _listed(sorted(chosen[g], key=graph.positions.__getitem__)) for g in cycle
+        )
         raise InputError(f"groups wait for each other: {shown}", key="groups") from None
 
 
@@ -103,9 +105,7 @@ def quotient(graph: FoldedGraph, groups: Sequence[Iterable[str]]) -> nx.DiGraph:
     home = {name: i for i, group in enumerate(groups) for name in group}
     result = nx.DiGraph()
     result.add_nodes_from(range(len(groups)))
-    result.add_edges_from(
-        (home[a], home[b]) for a, b in graph.edges if home[a] != home[b]
-    )
+    result.add_edges_from((home[a], home[b]) for a, b in graph.edges if home[a] != home[b])
     return result
 
 

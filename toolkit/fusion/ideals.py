@@ -136,9 +136,7 @@ def hull(states: Sequence[State]) -> list[State]:
     return kept
 
 
-def _above(
-    a: tuple[float, ...], b: tuple[float, ...], c: tuple[float, ...]
-) -> bool:
+def _above(a: tuple[float, ...], b: tuple[float, ...], c: tuple[float, ...]) -> bool:
     """Whether b lies on or above the line from a to c."""
     return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
 

@@ -86,7 +86,7 @@ class Spans:
     def made(self) -> Ints:
         """Positions that a step in the middle makes or loads; none of a whole tensor."""
         made = np.minimum(self._steady, self.fresh)
-        return np.where(self.whole & (self.steps > 1), 0, made)
+        return np.asarray(np.where(self.whole & (self.steps > 1), 0, made))
 
     @cached_property
     def halo(self) -> Ints:
@@ -95,7 +95,7 @@ class Spans:
 
     @cached_property
     def _steady(self) -> Ints:
-        return np.minimum(self.size, self.high - self.low)
+        return np.asarray(np.minimum(self.size, self.high - self.low))
 
     @cached_property
     def total(self) -> Ints:
@@ -128,12 +128,19 @@ class Spans:
         start = end - self.fresh[row][:, None]
         start[:, :1] = np.minimum(self.low[row], 0)[:, None]
         size = int(self.size[row, 0])
-        return np.minimum(size, end) - np.clip(start, 0, size)
+        return np.asarray(np.minimum(size, end) - np.clip(start, 0, size))
 
     def at(self, tiles: Ints) -> Spans:
         """The same tensors for other tiles, chosen by number."""
-        arrays = (a[:, tiles] for a in (self.low, self.high, self.fresh, self.step))
-        return Spans(self.names, self.size, *arrays, self.steps[tiles])
+        return Spans(
+            self.names,
+            self.size,
+            self.low[:, tiles],
+            self.high[:, tiles],
+            self.fresh[:, tiles],
+            self.step[:, tiles],
+            self.steps[tiles],
+        )
 
 
 def make_cut(view: GroupView, placement: Placement, tile: Ints) -> Cut:
@@ -190,9 +197,7 @@ def spans(view: GroupView, cut: Cut, repeated: Mapping[str, bool]) -> Spans:
     return result
 
 
-def _needed(
-    view: GroupView, cut: Cut, found: Spans, name: str, step: Ints
-) -> tuple[Ints, Ints]:
+def _needed(view: GroupView, cut: Cut, found: Spans, name: str, step: Ints) -> tuple[Ints, Ints]:
     """Hull of what the readers in the group need to make their own part of step 0."""
     low: Ints | None = None
     high: Ints | None = None

@@ -150,9 +150,7 @@ class LayerCosts:
         words: dict[Role, int] = {role: round(count * share) for role, count in whole.items()}
         if moving:
             return movement_cost(arch, words, conventions=self.search.conventions)
-        return vector_cost(
-            arch, self.unit, operations, words, conventions=self.search.conventions
-        )
+        return vector_cost(arch, self.unit, operations, words, conventions=self.search.conventions)
 
     def _map(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
         key = (workload.kernel, tuple(workload.sizes.items()), workload.tensors, arch.levels)

@@ -183,9 +183,7 @@ class MappedModel:
         if len(group) == 1:
             found = [single_plan(self.graph, view.layers[0].name)]
         else:
-            apart = sum(
-                single_plan(self.graph, layer.name).dram_words for layer in view.layers
-            )
+            apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
             found = plans(view, self.given, apart, most_sizes=TILE_SIZES)
         options = [self._option(self.cost(plan)) for plan in found]
         return tuple(

@@ -162,7 +162,9 @@ class FusionResult:
         }
         names_of_costs = {"dram": (), "edp": ("energy_pj", "latency_cycles")}
         others = {"energy": ("energy_pj",), "latency": ("latency_cycles",)}
-        for key, cost in zip((names_of_costs | others)[self.objective], option.costs, strict=False):
+        for key, cost in zip(
+            (names_of_costs | others)[self.objective], option.costs, strict=False
+        ):
             row[key] = cost
         return row
 

@@ -80,8 +80,11 @@ PATTERNS: dict[str, Pattern] = {
         chain("mlp", "MatMul|Gemm", "MatMul|Gemm"),
         Pattern(
             "attention",
-            {"scores": "MatMul|Attention", "softmax": "Softmax|Attention",
-             "context": "MatMul|Attention"},
+            {
+                "scores": "MatMul|Attention",
+                "softmax": "Softmax|Attention",
+                "context": "MatMul|Attention",
+            },
             (("scores", "softmax"), ("softmax", "context")),
         ),
     )
@@ -157,7 +160,9 @@ def _operators(network: LayerGraph) -> nx.DiGraph:
     graph = nx.DiGraph()
     for name, data in network.nodes(data=True):
         layer = data["layer"]
-        graph.add_node(name, kind=(layer.operator, layer.workload.kernel if layer.workload else ""))
+        graph.add_node(
+            name, kind=(layer.operator, layer.workload.kernel if layer.workload else "")
+        )
     graph.add_edges_from(network.edges)
     for name, data in network.nodes(data=True):
         if data["layer"].cost_class == "view":
@@ -172,7 +177,9 @@ def _folded_operators(graph: FoldedGraph) -> nx.DiGraph:
     result = nx.DiGraph()
     for layer in graph.layers:
         workload = layer.layer.workload
-        result.add_node(layer.name, kind=(layer.layer.operator, workload.kernel if workload else ""))
+        result.add_node(
+            layer.name, kind=(layer.layer.operator, workload.kernel if workload else "")
+        )
     result.add_edges_from(graph.edges)
     return result
 

@@ -142,9 +142,7 @@ def least_words(view: GroupView) -> int:
     return words + sum(layer.weight_words for layer in view.layers)
 
 
-def best_plan(
-    view: GroupView, given: Assumptions, limit: float | None = None
-) -> GroupPlan | None:
+def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -> GroupPlan | None:
     """Find the plan of a group with the least DRAM traffic, then with the fewest steps.
 
     Parameters
@@ -270,7 +268,9 @@ def _uniform(
     for mode in halos if chosen else halos[:1]:
         if mode == "mixed" and len(chosen) < 2:
             continue
-        repeated = {} if mode == "retain" else dict.fromkeys(sorted(cut - set(whole)), mode)
+        repeated: dict[str, Halo] = {}
+        if mode != "retain":
+            repeated.update((name, mode) for name in sorted(cut - set(whole)))
         if mode == "retain" or repeated:
             yield repeated
 
@@ -338,9 +338,7 @@ def _least_weights(tiling: Tiling, given: Assumptions, held: Ints) -> Ints:
     return np.asarray(np.maximum(total - (saved if given.weights_stay else 0), words))
 
 
-def plan_at(
-    tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int
-) -> GroupPlan:
+def plan_at(tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int) -> GroupPlan:
     """The plan for one tile size that fits."""
     layers = tiling.view.layers
     words = {layer.name: layer.weight_words for layer in layers}

@@ -154,7 +154,7 @@ def find_strategy(name: str) -> Entry:
 
 def search(
     problem: Problem,
-    strategy: str = "greedy",
+    strategy: str | Strategy = "greedy",
     *,
     budget: Budget | None = None,
     seed: int = 0,
@@ -167,8 +167,9 @@ def search(
     ----------
     problem : Problem
         See `toolkit.search.make_problem`.
-    strategy : str
-        One of `STRATEGIES`.
+    strategy : str or Strategy
+        One of `STRATEGIES`, or a function of your own, such as
+        ``functools.partial(gradient, device="cuda")``.
     budget : Budget, optional
         Limits; by default the strategy ends when it has nothing left to try.
     seed : int
@@ -195,10 +196,10 @@ def search(
     DoesNotFitError
         If no valid mapping was found at all.
     """
-    entry = find_strategy(strategy)
+    run = strategy if callable(strategy) else find_strategy(strategy).load()
+    name = _name(strategy) if callable(strategy) else strategy
     if type(seed) is not int or seed < 0:
         raise InputError(f"{seed!r} is not an integer from 0", key="seed")
-    run = entry.load()
     starts = [_arrays(mapping, problem) for mapping in warm_starts]
     evaluator = Evaluator(problem, budget or Budget(), on_improvement, starts)
     for factors, order in starts:
@@ -210,8 +211,13 @@ def search(
     except KeyboardInterrupt:
         if evaluator.best is None:
             raise
-        return evaluator.result(strategy, seed, None, interrupted=True)
-    return evaluator.result(strategy, seed, bound)
+        return evaluator.result(name, seed, None, interrupted=True)
+    return evaluator.result(name, seed, bound)
+
+
+def _name(strategy: Strategy) -> str:
+    """Name of a function, also of one with some of its arguments filled in."""
+    return str(getattr(getattr(strategy, "func", strategy), "__name__", repr(strategy)))
 
 
 def _arrays(mapping: Mapping, problem: Problem) -> ArrayPair:

@@ -153,24 +153,51 @@ def fusion_figure(result: FusionResult) -> Figure:
     for a, b, inside in _links(result, layers):
         far = a.y < b.y or abs(a.x - b.x) > 2.6 * 2
         if inside and not far:
-            axes.plot([a.x, b.x], [a.y, b.y], color=_color(a.group), lw=16, alpha=0.25,
-                      solid_capstyle="round", zorder=1)
+            axes.plot(
+                [a.x, b.x],
+                [a.y, b.y],
+                color=_color(a.group),
+                lw=16,
+                alpha=0.25,
+                solid_capstyle="round",
+                zorder=1,
+            )
         axes.annotate(
-            "", (b.x, b.y), (a.x, a.y), zorder=2,
+            "",
+            (b.x, b.y),
+            (a.x, a.y),
+            zorder=2,
             arrowprops={
-                "arrowstyle": "-|>", "shrinkA": 4, "shrinkB": 4, "lw": 0.9,
+                "arrowstyle": "-|>",
+                "shrinkA": 4,
+                "shrinkB": 4,
+                "lw": 0.9,
                 "color": "#333333" if inside else "#cc0000",
                 "linestyle": "-" if inside else "--",
                 "connectionstyle": f"arc3,rad={_bend(a, b)}",
             },
         )
-    axes.scatter(xs, ys, s=300, c=[_color(layer.group) for layer in layers], alpha=0.25,
-                 linewidths=0, zorder=1)
+    axes.scatter(
+        xs,
+        ys,
+        s=300,
+        c=[_color(layer.group) for layer in layers],
+        alpha=0.25,
+        linewidths=0,
+        zorder=1,
+    )
     axes.scatter(xs, ys, s=42, c=[_color(layer.group) for layer in layers], zorder=3)
     for layer in layers:
-        axes.annotate(layer.label, (layer.x, layer.y), (9, 0), textcoords="offset points",
-                      va="center", fontsize=6.5, zorder=4,
-                      bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.6})
+        axes.annotate(
+            layer.label,
+            (layer.x, layer.y),
+            (9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=6.5,
+            zorder=4,
+            bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.6},
+        )
     axes.set_xlim(min(xs) - 1.0, max(xs) + 3.0)
     axes.set_ylim(min(ys) - 1.0, max(ys) + 1.0)
     axes.set_title(_title(result), fontsize=9)
@@ -208,9 +235,15 @@ def fusion_page(result: FusionResult) -> Page:
     page = go.Figure()
     for (color, dash), (xs, ys) in lines.items():
         width = 8 if dash == "solid" else 1
-        page.add_scatter(x=xs, y=ys, mode="lines", hoverinfo="skip", showlegend=False,
-                         line={"color": color, "width": width, "dash": dash},
-                         opacity=0.35 if dash == "solid" else 0.9)
+        page.add_scatter(
+            x=xs,
+            y=ys,
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            line={"color": color, "width": width, "dash": dash},
+            opacity=0.35 if dash == "solid" else 0.9,
+        )
     page.add_scatter(
         x=[layer.x for layer in layers],
         y=[layer.y for layer in layers],
@@ -225,7 +258,9 @@ def fusion_page(result: FusionResult) -> Page:
     )
     rows = len({layer.y for layer in layers})
     page.update_layout(
-        title=_title(result).replace("\n", "<br>"), height=max(400, 26 * rows), template="simple_white"
+        title=_title(result).replace("\n", "<br>"),
+        height=max(400, 26 * rows),
+        template="simple_white",
     )
     page.update_xaxes(visible=False)
     page.update_yaxes(visible=False)

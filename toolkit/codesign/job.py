@@ -1,0 +1,272 @@
+"""A search over hardware, described completely: what any worker needs to take part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from toolkit.arch.files import arch_definition, load_template
+from toolkit.arch.ranges import Range
+from toolkit.arch.technology import LevelEstimate, Technology
+from toolkit.arch.template import make_template
+from toolkit.codesign.evaluation import NetworkWeight
+from toolkit.codesign.networks import network_from_text, network_text
+from toolkit.codesign.objective import HardwareObjective, hardware_objective
+from toolkit.codesign.space import HardwareSpace, hardware_space
+from toolkit.errors import InputError
+from toolkit.records import suggest
+from toolkit.search.registry import find_strategy
+from toolkit.search.result import Budget
+from toolkit.workload.network import LayerGraph
+from toolkit.yaml_files import describe, parse_yaml
+
+FUSIONS = ("none", "greedy", "segments", "exact")
+"""How layers of networks may be fused on every point."""
+
+MAPPER_EVALUATIONS = 5_000
+"""Mappings per distinct layer and point by default: within some percent of what is found by
+hundreds of thousands, in a hundredth of the time."""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """Everything of a job but its template and its networks.
+
+    Parameters
+    ----------
+    ranges : mapping of str to list of number
+        That replace those of the template.
+    technology : Technology
+        Gives areas, and energies if `energies`.
+    energies : bool
+        Whether energies follow from the technology; otherwise the template's own stay.
+    area_budget_um2, power_budget_mw : float or None
+        Upper limits.
+    objective : str
+        A key of `toolkit.codesign.objective.HARDWARE_OBJECTIVES`.
+    mapper : str
+        Searches every layer; a key of `toolkit.STRATEGIES`.
+    mapper_evaluations : int
+        Of each of these searches.
+    mapper_seed : int
+        Of each of them.
+    fusion : str
+        One of `FUSIONS`; how layers are fused on every point.
+    fusion_layers : int
+        Most layers of a fused group.
+
+    Raises
+    ------
+    InputError
+        If one of them is not as expected.
+    """
+
+    ranges: Mapping[str, Sequence[int | float]] = field(default_factory=dict)
+    technology: Technology = field(default_factory=Technology)
+    energies: bool = True
+    area_budget_um2: float | None = None
+    power_budget_mw: float | None = None
+    objective: str = "edp"
+    mapper: str = "greedy"
+    mapper_evaluations: int = MAPPER_EVALUATIONS
+    mapper_seed: int = 0
+    fusion: str = "none"
+    fusion_layers: int = 4
+
+    def __post_init__(self) -> None:
+        hardware_objective(self.objective)
+        find_strategy(self.mapper)
+        Budget(evaluations=self.mapper_evaluations)
+        if self.fusion not in FUSIONS:
+            raise InputError(
+                f"unknown way to fuse {describe(self.fusion)}{suggest(str(self.fusion), FUSIONS)}"
+                f"; expected one of {', '.join(FUSIONS)}",
+                key="fusion",
+            )
+        if type(self.fusion_layers) is not int or self.fusion_layers < 2:
+            raise InputError(
+                f"expected an integer from 2, got {describe(self.fusion_layers)}",
+                key="fusion_layers",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is built, what runs on it, what it may cost, and how a point is scored.
+
+    Two strategies on one job answer the same question.
+
+    Parameters
+    ----------
+    template_name, template_text : str
+        An architecture file with parameters: what messages call it, and its content.
+    networks : tuple of NetworkWeight
+        What runs on it.
+    settings : JobSettings
+        All the rest.
+    """
+
+    template_name: str
+    template_text: str
+    networks: tuple[NetworkWeight, ...]
+    settings: JobSettings = field(default_factory=JobSettings)
+
+    @cached_property
+    def space(self) -> HardwareSpace:
+        """Where points come from.
+
+        Raises
+        ------
+        InputError
+            If the template, a range or a budget cannot be used.
+        """
+        data = parse_yaml(self.template_text.encode(), source=self.template_name)
+        given = self.settings
+        return hardware_space(
+            make_template(data, self.template_name),
+            ranges={name: list(values) for name, values in given.ranges.items()},
+            technology=given.technology,
+            area_budget_um2=given.area_budget_um2,
+            power_budget_mw=given.power_budget_mw,
+            energies=given.energies,
+        )
+
+    @property
+    def objective(self) -> HardwareObjective:
+        """What is minimised."""
+        return hardware_objective(self.settings.objective)
+
+    @property
+    def title(self) -> str:
+        """The networks and the template, for people."""
+        names = [use.graph.graph.get("name") or "network" for use in self.networks]
+        return f"{' + '.join(names)} on {self.template_name}"
+
+    def record(self) -> dict[str, Any]:
+        """Write the job as plain data."""
+        settings = asdict(self.settings)
+        settings["ranges"] = {name: list(values) for name, values in settings["ranges"].items()}
+        return {
+            "template": {"name": self.template_name, "text": self.template_text},
+            "networks": [
+                {"text": network_text(use.graph), "weight": use.weight} for use in self.networks
+            ],
+            "settings": settings,
+        }
+
+
+def make_job(
+    template: str,
+    networks: Sequence[LayerGraph | NetworkWeight],
+    settings: JobSettings | None = None,
+) -> Job:
+    """State a job and check it.
+
+    Parameters
+    ----------
+    template : str
+        Name of an architecture with ranges, or its file.
+    networks : sequence of LayerGraph or NetworkWeight
+        At least one.
+    settings : JobSettings, optional
+        Everything else.
+
+    Raises
+    ------
+    InputError
+        If the template cannot be used, a range is empty, nothing meets the budgets, or there is
+        no network.
+
+    Examples
+    --------
+    >>> job = make_job("gemmini-ws", [LayerGraph.from_layers([], name="nothing")])
+    >>> job.title, job_from_record(job.record(), "here").record() == job.record()
+    ('nothing on gemmini-ws', True)
+    """
+    uses = tuple(
+        use if isinstance(use, NetworkWeight) else NetworkWeight(use) for use in networks
+    )
+    if not uses:
+        raise InputError("expected at least one network", key="networks")
+    load_template(template)
+    name = template.removesuffix(".yaml").rpartition("/")[2]
+    job = Job(name, arch_definition(template), uses, settings or JobSettings())
+    _ = job.space
+    return job
+
+
+def job_from_record(record: Mapping[str, Any], source: str) -> Job:
+    """Read what `Job.record` wrote.
+
+    Parameters
+    ----------
+    source : str
+        Where it stood, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    try:
+        settings = dict(record["settings"])
+        technology = dict(settings.pop("technology"))
+        technology["estimates"] = {
+            name: LevelEstimate(**figures) for name, figures in technology["estimates"].items()
+        }
+        return Job(
+            str(record["template"]["name"]),
+            str(record["template"]["text"]),
+            tuple(
+                NetworkWeight(network_from_text(entry["text"], source), float(entry["weight"]))
+                for entry in record["networks"]
+            ),
+            JobSettings(technology=Technology(**technology), **settings),
+        )
+    except (KeyError, TypeError, AttributeError) as cause:
+        raise InputError(
+            f"describes no job of this version: {type(cause).__name__}: {cause}", source=source
+        ) from None
+
+
+def read_ranges(words: Sequence[str]) -> dict[str, list[int | float]]:
+    """Read ranges from a command line: ``side=8..64``, doubling, or ``side=8,12,16``.
+
+    Raises
+    ------
+    InputError
+        If a word is of neither form, a range is empty or reversed, or a name comes twice.
+
+    Examples
+    --------
+    >>> read_ranges(["side=8..64", "dram_bandwidth=8,12"])
+    {'side': [8, 16, 32, 64], 'dram_bandwidth': [8, 12]}
+    """
+    from toolkit.arch.ranges import parse_range
+
+    found: dict[str, list[int | float]] = {}
+    for word in words:
+        name, equals, text = (part.strip() for part in word.partition("="))
+        if not (name and equals and text) or name in found:
+            what = "given twice" if name in found else "expected NAME=8..64 or NAME=8,12,16"
+            raise InputError(f"{describe(word)}: {what}", source="--range")
+        low, dots, high = text.partition("..")
+        data: object = (
+            {"from": _number(low, word), "to": _number(high, word), "step": "double"}
+            if dots
+            else [_number(item, word) for item in text.split(",")]
+        )
+        parsed: Range = parse_range(data, "--range", name)
+        found[name] = list(parsed.values)
+    return found
+
+
+def _number(text: str, word: str) -> int | float:
+    try:
+        return int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        raise InputError(
+            f"{describe(word)}: {describe(text)} is no number", source="--range"
+        ) from None

@@ -1,0 +1,179 @@
+"""All strategies over hardware by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from toolkit.codesign.scoring import Scorer
+from toolkit.errors import InputError, MissingPackageError
+from toolkit.records import suggest
+
+MakeSampler = Callable[[Scorer, int], BaseSampler]
+"""Makes a sampler of Optuna's for a job, from a seed of 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareEntry:
+    """A strategy that is loaded when it is first used.
+
+    Parameters
+    ----------
+    home : str
+        ``module:function`` of a `MakeSampler`.
+    summary : str
+        One line on how it searches.
+    fused : bool
+        Whether points are scored with fused layers, where the job fuses any; otherwise only the
+        best point is, at the end.
+    mapper : str or None
+        Searches layers instead of the job's own mapper.
+    remembers : bool
+        Whether its sampler lives as long as its worker, rather than for one trial.
+    extra : str
+        The extra of this distribution that installs what it needs.
+    """
+
+    home: str
+    summary: str
+    fused: bool = True
+    mapper: str | None = None
+    remembers: bool = False
+    extra: str = ""
+
+    def load(self) -> MakeSampler:
+        """Import the strategy.
+
+        Raises
+        ------
+        MissingPackageError
+            If a package that it needs is not installed.
+        """
+        module, _, function = self.home.partition(":")
+        try:
+            maker: MakeSampler = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as cause:
+            raise MissingPackageError(
+                f"needs {cause.name}, which is not installed; "
+                f"pip install 'accel-search-toolkit[{self.extra}]'",
+                key="strategies",
+            ) from cause
+        return maker
+
+
+HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
+    "joint-gradient": HardwareEntry(
+        "toolkit.codesign.joint_gradient:joint_gradient",
+        "DOSA's path: tilings of all layers descend together, hardware follows from them.",
+        remembers=True,
+        extra="torch",
+    ),
+    "two-step": HardwareEntry(
+        "toolkit.codesign.joint_gradient:joint_gradient",
+        "The same for layers that are not fused; the best hardware is fused afterwards.",
+        fused=False,
+        remembers=True,
+        extra="torch",
+    ),
+    "tpe": HardwareEntry(
+        "toolkit.codesign.tpe:tpe_hardware",
+        "Optuna's tree-structured Parzen estimator over hardware.",
+    ),
+    "nsga2": HardwareEntry(
+        "toolkit.codesign.nsga2:nsga2_hardware",
+        "Optuna's NSGA-II over hardware.",
+    ),
+    "gp": HardwareEntry(
+        "toolkit.codesign.gp:gp_hardware",
+        "Optuna's Gaussian process over hardware.",
+        extra="torch",
+    ),
+    "random": HardwareEntry(
+        "toolkit.codesign.random:random_hardware",
+        "Hardware at random, layers mapped as by all others: the baseline.",
+    ),
+    "random-mappings": HardwareEntry(
+        "toolkit.codesign.random:random_hardware",
+        "Hardware at random, and as many mappings at random as others search: DOSA's baseline.",
+        mapper="random",
+    ),
+}
+
+
+def hardware_strategy(name: str) -> HardwareEntry:
+    """Look a strategy up.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name; the message lists those there are.
+    """
+    if name not in HARDWARE_STRATEGIES:
+        raise InputError(
+            f"unknown strategy {name!r}{suggest(str(name), HARDWARE_STRATEGIES)}; "
+            f"expected one of {', '.join(HARDWARE_STRATEGIES)}",
+            key="strategies",
+        )
+    return HARDWARE_STRATEGIES[name]
+
+
+class SeededSampler(BaseSampler):
+    """Gives every trial a sampler of its own, seeded by the number of the trial.
+
+    So one worker repeats itself under the same seed, and several never draw the same numbers.
+    A strategy that remembers keeps one sampler, seeded by the number of its first trial.
+    """
+
+    def __init__(self, entry: HardwareEntry, scorer: Scorer, seed: int) -> None:
+        self._make, self._keeps = entry.load(), entry.remembers
+        self._scorer, self._seed = scorer, seed
+        self._samplers: dict[int, BaseSampler] = {}
+
+    def _of(self, number: int) -> BaseSampler:
+        key = 0 if self._keeps else number
+        if key not in self._samplers:
+            self._samplers.clear()
+            drawn = np.random.SeedSequence([self._seed, number]).generate_state(1)
+            self._samplers[key] = self._make(self._scorer, int(drawn[0]))
+        return self._samplers[key]
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Pass on."""
+        return self._of(trial.number).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> Mapping[str, Any]:
+        """Pass on."""
+        return dict(self._of(trial.number).sample_relative(study, trial, search_space))
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Pass on."""
+        sampler = self._of(trial.number)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Pass on."""
+        self._of(trial.number).before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Any
+    ) -> None:
+        """Pass on."""
+        self._of(trial.number).after_trial(study, trial, state, values)

@@ -1,0 +1,306 @@
+"""Scores of hardware points: networks mapped, fused if asked, against budgets."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from toolkit.arch.expressions import Number
+from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator, NetworkWeight
+from toolkit.codesign.job import Job
+from toolkit.codesign.space import HardwarePoint
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.fusion import MappedModel, find_partition, fold
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.search.network import LayerSearch
+from toolkit.search.result import Budget
+
+FITS = "fits"
+"""The constraint that every layer has a mapping; the others are budgets."""
+
+
+@dataclass(frozen=True)
+class NetworkScore:
+    """What one network costs once.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    energy_pj, latency_cycles : float
+        Of one run.
+    groups : tuple of tuple of str
+        Layers that are fused, by group; groups of one left out.
+    """
+
+    name: str
+    energy_pj: float
+    latency_cycles: float
+    groups: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def edp_pj_cycles(self) -> float:
+        """Energy-delay product."""
+        return self.energy_pj * self.latency_cycles
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a hardware point is worth.
+
+    Parameters
+    ----------
+    parameters : dict of str to number
+        The point.
+    area_um2, power_mw : float
+        Of the chip; the most power it can draw.
+    constraints : dict of str to float
+        Natural logarithms of area and power over their budgets, and whether everything fits;
+        positive where broken.
+    energy_pj, latency_cycles : float
+        Weighted sums over the networks; inf if a layer does not fit.
+    networks : tuple of NetworkScore
+        Each once.
+    fused : bool
+        Whether layers were fused.
+    evaluations : int
+        Mappings that were costed for it, without those that were known.
+    seconds : float
+        That it took.
+    reason : str
+        Why a layer does not fit; empty if all do.
+    """
+
+    parameters: dict[str, Number]
+    area_um2: float
+    power_mw: float
+    constraints: dict[str, float]
+    energy_pj: float = math.inf
+    latency_cycles: float = math.inf
+    networks: tuple[NetworkScore, ...] = ()
+    fused: bool = False
+    evaluations: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def edp_pj_cycles(self) -> float:
+        """Energy-delay product of the mix of networks."""
+        return self.energy_pj * self.latency_cycles
+
+    @property
+    def feasible(self) -> bool:
+        """Whether everything fits, within the budgets."""
+        return all(excess <= 0 for excess in self.constraints.values())
+
+    def record(self) -> dict[str, Any]:
+        """Write the score as plain data, without what is infinite."""
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if not (isinstance(value, float) and math.isinf(value))
+        }
+
+
+def score_from_record(record: Mapping[str, Any]) -> Score:
+    """Read what `Score.record` wrote."""
+    networks = tuple(
+        NetworkScore(
+            entry["name"],
+            entry["energy_pj"],
+            entry["latency_cycles"],
+            tuple(tuple(group) for group in entry["groups"]),
+        )
+        for entry in record["networks"]
+    )
+    return Score(**{**record, "networks": networks})
+
+
+@dataclass(eq=False)
+class Scorer:
+    """Scores points of a job; what was scored before comes from memory.
+
+    Parameters
+    ----------
+    job : Job
+        What is asked.
+    cache : bool or path-like
+        Where mappings are kept between runs (`toolkit.map_network`).
+    mapper : str, optional
+        Searches layers instead of the mapper of the job.
+    """
+
+    job: Job
+    cache: bool | str | os.PathLike[str] = True
+    mapper: str | None = None
+    _known: dict[tuple[tuple[Number, ...], bool], Score] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _folded: list[FoldedGraph] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        given = self.job.settings
+        self.evaluator = HardwareEvaluator(
+            self.job.space,
+            self.job.networks,
+            self.mapper or given.mapper,
+            Budget(evaluations=given.mapper_evaluations),
+            _layer_objective(given.objective),
+            given.mapper_seed,
+            cache=self.cache,
+        )
+
+    def point(self, parameters: Mapping[str, Number]) -> HardwarePoint:
+        """Build a point of the space.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is none.
+        """
+        return self.job.space.build(parameters)
+
+    def mapped(self, parameters: Mapping[str, Number]) -> HardwareCost:
+        """Map every layer on its own.
+
+        Raises
+        ------
+        DoesNotFitError
+            If a layer has no mapping.
+        """
+        return self.evaluator(parameters)
+
+    def score(self, parameters: Mapping[str, Number], *, fused: bool = True) -> Score:
+        """Score a point.
+
+        Parameters
+        ----------
+        parameters : mapping of str to number
+            Of all that have a range.
+        fused : bool
+            Whether layers may be fused, if the job fuses any.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is no point of the space.
+        """
+        fuses = fused and self.job.settings.fusion != "none"
+        key = (tuple(parameters[name] for name in self.job.space.ranges), fuses)
+        if key not in self._known:
+            self._known[key] = self._scored(self.point(parameters), fuses)
+        return self._known[key]
+
+    def _scored(self, point: HardwarePoint, fused: bool) -> Score:
+        start, before = time.perf_counter(), self.evaluator.evaluations
+        constraints = self._budgets(point)
+        results: tuple[NetworkScore, ...] = ()
+        energy = latency = math.inf
+        reason = ""
+        try:
+            results = tuple(
+                self._network(place, use, point, fused)
+                for place, use in enumerate(self.job.networks)
+            )
+            weighted = [(u.weight, r) for u, r in zip(self.job.networks, results, strict=True)]
+            energy = math.fsum(weight * result.energy_pj for weight, result in weighted)
+            latency = math.fsum(weight * result.latency_cycles for weight, result in weighted)
+            constraints[FITS] = 0.0
+        except DoesNotFitError as cause:
+            reason, results = str(cause), ()
+            constraints[FITS] = 1.0
+        return Score(
+            dict(point.parameters),
+            point.area_um2,
+            point.power_mw,
+            constraints,
+            energy,
+            latency,
+            results,
+            fused,
+            self.evaluator.evaluations - before,
+            time.perf_counter() - start,
+            reason,
+        )
+
+    def _budgets(self, point: HardwarePoint) -> dict[str, float]:
+        space = self.job.space
+        budgets = (
+            ("area", point.area_um2, space.area_budget_um2),
+            ("power", point.power_mw, space.power_budget_mw),
+        )
+        return {
+            name: math.log(max(value, 1e-300) / budget)
+            for name, value, budget in budgets
+            if budget is not None
+        }
+
+    def _network(
+        self, place: int, use: NetworkWeight, point: HardwarePoint, fused: bool
+    ) -> NetworkScore:
+        name = str(use.graph.graph.get("name") or f"network {place}")
+        given = self.job.settings
+        if given.fusion == "none":
+            result = self.mapped(point.parameters).networks[place]
+            return NetworkScore(name, result.energy_pj, result.latency_cycles)
+        model = self._model(place, point)
+        found = find_partition(
+            model, given.fusion if fused else "none", most_layers=given.fusion_layers
+        )
+        energy, latency = found.costs
+        groups = tuple(
+            tuple(sorted(group, key=model.graph.positions.__getitem__))
+            for group in found.partition
+            if len(group) > 1
+        )
+        return NetworkScore(name, energy, latency, groups)
+
+    def folded(self, place: int) -> FoldedGraph:
+        """Network number `place` with its elementwise operators folded into their producers."""
+        if not self._folded:
+            self._folded.extend(fold(use.graph) for use in self.job.networks)
+        return self._folded[place]
+
+    def _model(self, place: int, point: HardwarePoint) -> MappedModel:
+        given = self.job.settings
+        search = LayerSearch(
+            self.mapper or given.mapper,
+            Budget(evaluations=given.mapper_evaluations),
+            given.mapper_seed,
+        )
+        return MappedModel(
+            self.folded(place),
+            point.arch,
+            axes=1,
+            halos=("retain",),
+            search=search,
+            cache=self.cache,
+        )
+
+
+def check_template(scorer: Scorer) -> None:
+    """Refuse a template on which the networks do not run, at its largest sizes.
+
+    Raises
+    ------
+    InputError
+        Naming the layer, or what the template lacks for fusion.
+    """
+    if scorer.job.settings.fusion != "none":
+        from toolkit.fusion import fusion_level
+
+        fusion_level(scorer.point(scorer.job.space.largest).arch)
+    score = scorer.score(scorer.job.space.largest, fused=False)
+    if score.reason:
+        raise InputError(
+            f"does not run on the largest hardware of the ranges: {score.reason}",
+            source=scorer.job.template_name,
+        )
+
+
+def _layer_objective(objective: str) -> str:
+    return objective if objective in ("energy", "latency") else "edp"
