@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,10 @@ def test_budgets_that_nothing_meets_say_what_would_do() -> None:
 def test_bad_budgets(budget: float) -> None:
     with pytest.raises(InputError, match="area_budget_um2: expected a positive number"):
         hardware_space("gemmini-ws", area_budget_um2=budget)
+
+
+def test_spaces_and_points_go_to_other_processes() -> None:
+    space = pickle.loads(pickle.dumps(GEMMINI))
+    point = pickle.loads(pickle.dumps(GEMMINI.build(GEMMINI.default)))
+    assert space.build(space.default).arch == point.arch
+    assert (space.technology, hash(space.technology)) == (Technology(40), hash(Technology(40)))

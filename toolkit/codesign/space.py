@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +114,7 @@ class HardwareSpace:
             components = file.components()
             arch = priced(file.architecture(), components, self.technology, energies=self.energies)
             self._built[key] = HardwarePoint(
-                MappingProxyType(dict(zip(self.ranges, key, strict=True))),
+                dict(zip(self.ranges, key, strict=True)),
                 arch,
                 components,
                 area_um2(arch),
@@ -250,7 +249,7 @@ def hardware_space(
         )
     space = HardwareSpace(
         opened,
-        MappingProxyType(chosen),
+        chosen,
         technology or Technology(),
         _budget("area_budget_um2", area_budget_um2),
         _budget("power_budget_mw", power_budget_mw),

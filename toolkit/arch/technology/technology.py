@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -125,7 +124,7 @@ class Technology:
     node_nm: float = 45.0
     clock_ghz: float = 1.0
     operators: str = "aladdin"
-    estimates: Mapping[str, LevelEstimate] = field(default_factory=lambda: MappingProxyType({}))
+    estimates: Mapping[str, LevelEstimate] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         low, high = NODES_NM
