@@ -484,3 +484,11 @@ def test_closed_output_is_quiet(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_fronts_are_listed(run: Any) -> None:
+    words = ("eyeriss", "8", "12", "16", "--objective", "energy,latency", "--strategy", "exact")
+    record = run("map", *words, "--json").record
+    lines = run("map", *words).out.partition("all there are")[2].splitlines()
+    assert len(lines[3:]) == len(record["front"]) >= 1
+    assert record["certificate"]["tilings_covered"] > 0

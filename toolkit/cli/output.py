@@ -150,7 +150,23 @@ def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         ("effort", f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"),
     ]
     facts += proof_facts(result)
-    return evaluation_report(result.problem, evaluation, facts)
+    report = evaluation_report(result.problem, evaluation, facts)
+    return [*report, "", *_front(result)] if result.front else report
+
+
+def _front(result: toolkit.SearchResult) -> Report:
+    """Lay out the trade-offs; the mapping shown above is the one of least EDP."""
+    rows = [
+        (
+            f"{point.energy_pj:.6g}",
+            f"{point.latency_cycles:,.0f}",
+            f"{point.energy_pj * point.latency_cycles * 1e-12:.6g}",
+        )
+        for point in result.front
+    ]
+    known = "all there are" if result.proved else "as far as found"
+    title = f"Best trade-offs of energy and latency ({known}; --json has their mappings)"
+    return [title, _table(("energy pJ", "latency cycles", "EDP J·cycle"), rows, gap=3)]
 
 
 def evaluation_report(
