@@ -14,13 +14,14 @@ Examples
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "toolkit.arch": (
+    "arch": (
         "Architecture",
         "ArchitectureTemplate",
         "Compute",
@@ -34,16 +35,16 @@ _HOMES = {
         "load_arch",
         "load_template",
     ),
-    "toolkit.arch.technology": ("Technology", "area_table", "area_um2", "read_accelergy"),
-    "toolkit.codesign": (
+    "arch.technology": ("Technology", "area_table", "area_um2", "read_accelergy"),
+    "codesign": (
         "HardwareEvaluator",
         "HardwareSpace",
         "NetworkWeight",
         "hardware_space",
         "minimal_hardware",
     ),
-    "toolkit.errors": ("InputError", "ToolkitError"),
-    "toolkit.mapping": (
+    "errors": ("InputError", "ToolkitError"),
+    "mapping": (
         "LevelMapping",
         "MAPPING_FORMATS",
         "MapSpace",
@@ -58,10 +59,10 @@ _HOMES = {
         "violations",
         "write_mapping",
     ),
-    "toolkit.model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
-    "toolkit.model.correction": ("latency_correction",),
-    "toolkit.model.evaluate": ("Evaluation", "evaluate"),
-    "toolkit.search": (
+    "model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
+    "model.correction": ("latency_correction",),
+    "model.evaluate": ("Evaluation", "evaluate"),
+    "search": (
         "OBJECTIVES",
         "STRATEGIES",
         "Budget",
@@ -71,8 +72,8 @@ _HOMES = {
         "TracePoint",
         "make_problem",
     ),
-    "toolkit.search.network": ("LayerCost", "LayerResult", "NetworkResult", "map_network"),
-    "toolkit.workload": (
+    "search.network": ("LayerCost", "LayerResult", "NetworkResult", "map_network"),
+    "workload": (
         "Tensor",
         "Term",
         "Workload",
@@ -87,7 +88,7 @@ _HOMES = {
         "workload_names",
         "workload_to_yaml",
     ),
-    "toolkit.workload.network": (
+    "workload.network": (
         "Layer",
         "LayerGraph",
         "TensorInfo",
@@ -96,7 +97,6 @@ _HOMES = {
         "operator_table",
     ),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 # The package of strategies can itself be called: `toolkit.search(problem)`.
 _MODULES = ("errors", "search")
 
@@ -254,15 +254,8 @@ if TYPE_CHECKING:
     )
 
 
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return import_module(f"toolkit.{name}")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, _, _ = attach(__name__, submodules=_MODULES, submod_attrs=_HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

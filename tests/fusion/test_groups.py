@@ -154,3 +154,12 @@ def test_unknown_patterns() -> None:
     with pytest.raises(InputError, match="unknown pattern 'atention'.*attention"):
         find_pattern("atention")
     assert set(PATTERNS) >= {"conv-bn-relu", "residual-block", "attention", "matmul-add-gelu"}
+
+
+def test_a_layer_that_cannot_be_tiled_is_named() -> None:
+    first = conv("first", tensor("x", 2, 8), 2)
+    out = TensorInfo("kept.out", (9, 4), "int64")
+    kept = Layer("kept", "NonZero", "reduction", first.outputs, (), (out,), elements=128)
+    model = TrafficModel(fold(network([first, kept])), Assumptions(20))
+    with pytest.raises(InputError, match="not to be cut into tiles: 'kept' .NonZero."):
+        cost_partition(model, [["first", "kept"]])

@@ -242,3 +242,20 @@ def test_totals_add_up() -> None:
     assert total_costs(found.groups) == found.costs
     assert found.table()["dram_input_words"].sum() > 0
     assert list(found.boundary_table().columns)[:2] == ["source", "target"]
+
+
+def test_too_many_down_sets_still_give_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.fusion.exact.MOST_IDEALS", 3)
+    graph = residual()
+    found = find_partition(TrafficModel(graph, Assumptions(150)))
+    assert found.down_sets is None
+    assert "segments and greedy" in found.notes[0]
+    assert graph.floor_words <= found.bound <= found.value
+
+
+def test_limited_groups_are_no_proof_for_longer_ones() -> None:
+    model = TrafficModel(residual(), Assumptions(1000))
+    short, long = (find_partition(model, most_layers=most) for most in (2, 4))
+    assert short.most_layers == 2 and long.most_layers is None
+    assert short.bound <= long.value < short.value
+    assert {b.reason for b in short.boundaries} <= {"missed", "barrier"}

@@ -31,6 +31,7 @@ from toolkit.cli.options import (
     Pad,
     WorkloadWords,
 )
+from toolkit.cli.worker import join_studies, serve_storage
 from toolkit.errors import InputError, ToolkitError
 
 OUTPUT_CLOSED = 1
@@ -283,6 +284,17 @@ app.command(
     "toolkit network resnet18.onnx eyeriss-conv\n\n"
     "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
 )(map_whole_network)
+app.command(
+    "worker",
+    help="Take part in searches over hardware that toolkit codesign began, on any machine.",
+    epilog="Examples:\n\n"
+    "toolkit worker postgresql://user@host/designs\n\ntoolkit worker grpc://host:13000 --most 50",
+)(join_studies)
+app.command(
+    "proxy",
+    help="Serve a storage by Optuna's gRPC proxy, to workers that cannot reach it themselves.",
+    epilog="Example:\n\ntoolkit proxy postgresql://user@localhost/designs --host 0.0.0.0",
+)(serve_storage)
 app.command(
     "list",
     help="List what has a name.",

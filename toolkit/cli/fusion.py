@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,10 +91,29 @@ def fuse_network(
         search=search,
         cache=cache,
     )
-    if groups:
-        given = [[name.strip() for name in words.split(",")] for words in groups]
-        return model, cost_partition(model, given)
-    return model, find_partition(model, strategy, most_layers=most_layers, seed=search.seed)
+    with _watched(model):
+        if groups:
+            given = [[name.strip() for name in words.split(",")] for words in groups]
+            return model, cost_partition(model, given)
+        return model, find_partition(model, strategy, most_layers=most_layers, seed=search.seed)
+
+
+@contextmanager
+def _watched(model: MappedModel) -> Iterator[None]:
+    """On a terminal, show on standard error how many parts of layers are mapped."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    with console.status("costing groups") as status:
+
+        def show(number: int, layer: str) -> None:
+            status.update(f"{number:,} parts of layers mapped; {layer}")
+
+        model.costs.on_search = show
+        yield
 
 
 def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path]) -> Report:

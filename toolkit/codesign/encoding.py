@@ -39,8 +39,9 @@ class Encoding:
     def distributions(self) -> dict[str, IntDistribution]:
         """What Optuna chooses."""
         return {
-            _name(name, found): IntDistribution(_first(found), _first(found) + len(found.values) - 1)
+            _name(name, found): IntDistribution(first, first + len(found.values) - 1)
             for name, found in self.space.ranges.items()
+            for first in (_first(found),)
         }
 
     def encode(self, parameters: Mapping[str, Number]) -> dict[str, int]:

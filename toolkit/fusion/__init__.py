@@ -5,8 +5,9 @@ What it offers is loaded when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 _HOMES = {
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
@@ -19,7 +20,6 @@ _HOMES = {
     "plan": ("Assumptions", "GroupPlan", "best_plan", "refine"),
     "search": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "FUSION_STRATEGIES",
@@ -63,9 +63,4 @@ if TYPE_CHECKING:
     from toolkit.fusion.search import FUSION_STRATEGIES, cost_partition, find_partition
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

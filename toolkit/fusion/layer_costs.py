@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import fsum
 
@@ -65,6 +65,11 @@ class LayerCosts:
         How each part is mapped.
     cache : bool or path-like
         Where results are kept between runs; see `toolkit.map_network`.
+
+    Attributes
+    ----------
+    on_search : callable or None
+        Called before each search or look into the cache, with its number and the layer's name.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class LayerCosts:
         self.level = level
         self.search = search
         self.unit = vector_unit_of(arch)[0]
+        self.on_search: Callable[[int, str], None] | None = None
         self._store = cache_at(cache)
         self._archs: dict[frozenset[Role], Architecture] = {NOT_FUSED: arch}
         self._known: dict[tuple[str, Part, frozenset[Role]], PartCost] = {}
@@ -155,6 +161,8 @@ class LayerCosts:
     def _map(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
         key = (workload.kernel, tuple(workload.sizes.items()), workload.tensors, arch.levels)
         if key not in self._mapped:
+            if self.on_search is not None:
+                self.on_search(len(self._mapped) + 1, layer.name)
             self._mapped[key] = self._best(layer, workload, arch)
         return self._mapped[key]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import fsum, prod
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
-from toolkit.errors import InputError
+from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import Group
 from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, PartCost
@@ -185,12 +185,21 @@ class MappedModel:
         else:
             apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
             found = plans(view, self.given, apart, most_sizes=TILE_SIZES)
-        options = [self._option(self.cost(plan)) for plan in found]
+        options = [option for plan in found for option in self._mappable(plan)]
         return tuple(
             option
             for i, option in enumerate(options)
             if not any(_dominates(other, option, j < i) for j, other in enumerate(options))
         )
+
+    def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
+        """The option of a plan, unless some part of a layer has no mapping."""
+        try:
+            yield self._option(self.cost(plan))
+        except DoesNotFitError:
+            # A layer on its own has to run; there the message is for the user.
+            if len(plan.group) == 1:
+                raise
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":

@@ -161,6 +161,17 @@ def make_result(
     )
 
 
+def _stiff(model: GroupModel, names: list[str]) -> str:
+    """Which layers cannot be cut into tiles, so that they need all of their tensors at once."""
+    layers = [model.graph.layer_of(name) for name in names]
+    stiff = [la for la in layers if all(la.output.shape[a] == 1 for a in la.open_axes)]
+    if not stiff:
+        return ""
+    return "; not to be cut into tiles: " + ", ".join(
+        f"{layer.name!r} ({layer.layer.operator})" for layer in stiff
+    )
+
+
 def unfused(model: GroupModel) -> tuple[Option, ...]:
     """Every layer on its own; of several ways, the one with the lowest product."""
     return tuple(
@@ -202,7 +213,7 @@ def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> Fusion
             names = sorted(group, key=model.graph.positions.__getitem__)
             raise InputError(
                 f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
-                "moves fewer words than the layers on their own",
+                f"moves fewer words than the layers on their own{_stiff(model, names)}",
                 key=f"group {', '.join(map(repr, names))}",
             )
         options.append(min(found, key=lambda option: value_of(option.costs)))

@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Compute, Memory
+from toolkit.errors import ArchitectureError
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import ReuseKey, order_classes, reuse_key
 from toolkit.workload.kernel import Workload
@@ -23,7 +25,6 @@ PATTERN_DIMENSIONS = 10
 lack at most two loops."""
 
 
-@lru_cache(maxsize=512)
 def covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:
     """List admissible loop orders of a memory that are enough whichever loops iterate.
 
@@ -49,6 +50,52 @@ def covering_orders(arch: Architecture, level: int, workload: Workload) -> IntAr
     MappingError
         As `order_classes` does.
     """
+    return _covering_orders(*_relevant(arch, level, workload))
+
+
+def _relevant(
+    arch: Architecture, level: int, workload: Workload
+) -> tuple[Architecture, int, Workload]:
+    """Leave out sizes, energies and names, on which orders do not depend.
+
+    Many layers on many hardware points share a list, which takes longer to make than a short
+    search.
+    """
+    own = arch.levels[level]
+    if not isinstance(own, Memory):
+        raise ArchitectureError(f"level {level} is not a memory", source=arch.name)
+    outer = [entry for entry in arch.levels[:level] if isinstance(entry, Memory)]
+    bare = [
+        _bare(f"outer {i}", memory.bypasses, memory.multiple_reuses)
+        for i, memory in enumerate(outer)
+    ]
+    kept = _bare(own.name, own.bypasses, own.multiple_reuses, own.loop_order)
+    sizes = dict.fromkeys(workload.dimensions, 2)
+    return (
+        Architecture("", (*bare, kept, Compute("compute", 0))),
+        len(bare),
+        Workload("", "", sizes, workload.tensors),
+    )
+
+
+def _bare(
+    name: str, bypasses: tuple[str, ...], multiple_reuses: bool, loop_order: tuple[str, ...] = ()
+) -> Memory:
+    return Memory(
+        name,
+        None,
+        0,
+        0,
+        1,
+        1,
+        bypasses=bypasses,
+        multiple_reuses=multiple_reuses,
+        loop_order=loop_order,
+    )
+
+
+@lru_cache(maxsize=512)
+def _covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:
     rows = [tuple(row) for row in order_classes(arch, level, workload).tolist()]
     for active in _patterns(len(workload.dimensions)):
         known = [reuse_key(arch, level, workload, row, active) for row in rows]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 _HOMES = {
     "evaluator": ("Evaluator", "checked_cost"),
@@ -20,7 +21,6 @@ _HOMES = {
     "registry": ("STRATEGIES", "Entry", "Strategy", "search"),
     "result": ("Budget", "SearchResult", "TracePoint"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "OBJECTIVES",
@@ -49,16 +49,7 @@ if TYPE_CHECKING:
     from toolkit.search.result import Budget, SearchResult, TracePoint
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)
 
 
 class _CallablePackage(ModuleType):

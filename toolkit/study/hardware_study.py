@@ -7,7 +7,10 @@ is an attribute. The choice is written when as many trials are complete as the s
 
 from __future__ import annotations
 
+import os
+import socket
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +29,11 @@ from toolkit.study.shared import HEARTBEAT_SECONDS, Watch, retry
 from toolkit.study.storage import guarded, storage_name
 
 JOB, PLAN, SCORE, CHOICE, ELAPSED = "job", "plan", "score", "choice", "elapsed_seconds"
-"""Attributes: of a study the first two and, once it has ended, its choice; the others of trials."""
+"""Attributes: of a study the job, the plan and, once it has ended, the choice; else of trials."""
 
-WITHDRAWN = "withdrawn"
-"""Attribute of trials that were one too many, because two workers asked at once."""
+WORKER, WITHDRAWN = "worker", "withdrawn"
+"""Attributes of trials: who scores it (host and process), and whether it was one too many because
+two workers asked at once."""
 
 POLL_SECONDS = 0.5
 """Between two looks at a study that waits for the trials of others."""
@@ -286,6 +290,8 @@ class Worker:
                 trial.set_user_attr(WITHDRAWN, True)
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
+            with guarded(self._shown):
+                trial.set_user_attr(WORKER, f"{socket.gethostname()}:{os.getpid()}")
             return trial
 
     def _late(self, done: Sequence[FrozenTrial]) -> bool:
@@ -341,8 +347,6 @@ class Worker:
 
 
 def _ask(study: optuna.Study, encoding: Encoding) -> Trial:
-    import warnings
-
     with warnings.catch_warnings():
         # Heartbeats are the watch's own affair.
         warnings.simplefilter("ignore")

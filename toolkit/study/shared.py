@@ -68,11 +68,13 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
         yield _proxy(storage)
         return
     path = storage_path(storage)
-    with _shared_file(path) if path is not None else suppress():
-        opened = connect(storage) if path is not None else None
-        if opened is None or _database(opened):
-            url = storage if path is None else f"sqlite:///{path.absolute()}"
-            opened = _with_heartbeat(url, heartbeat)
+    if path is None:
+        yield _with_heartbeat(storage, heartbeat)
+        return
+    with _shared_file(path):
+        opened = connect(storage)
+        if _database(opened):
+            opened = _with_heartbeat(f"sqlite:///{path.absolute()}", heartbeat)
         yield opened
 
 

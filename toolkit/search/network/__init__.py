@@ -5,8 +5,9 @@ What it offers is loaded when it is first used, because reading results back nee
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 _HOMES = {
     "cache": ("LayerCache", "default_cache_folder"),
@@ -16,7 +17,6 @@ _HOMES = {
     "result": ("LayerResult", "NetworkResult"),
     "single": ("LayerSearch", "map_workload"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "LayerCache",
@@ -43,9 +43,4 @@ if TYPE_CHECKING:
     from toolkit.search.network.single import LayerSearch, map_workload
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

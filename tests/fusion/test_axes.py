@@ -1,0 +1,110 @@
+"""Which part of an input a part of an output needs, operator by operator."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from fusion.networks import conv, tensor
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.fusion.axes import Reach, axis_rule, reshape_links
+from toolkit.fusion.residency import choose_resident
+from toolkit.workload.network import Layer, TensorInfo
+
+
+def layer(
+    operator: str,
+    shapes: list[tuple[int, ...]],
+    out: tuple[int, ...],
+    cost_class: str = "elementwise",
+    **attributes: object,
+) -> Layer:
+    inputs = tuple(TensorInfo(f"x{i}", shape, "int8") for i, shape in enumerate(shapes))
+    given_attributes = tuple(sorted(attributes.items()))
+    return Layer(
+        "n",
+        operator,
+        cost_class,  # type: ignore[arg-type]
+        inputs,
+        (),
+        (TensorInfo("y", out, "int8"),),
+        attributes=given_attributes,  # type: ignore[arg-type]
+    )
+
+
+def test_convolutions_slide() -> None:
+    rule = axis_rule(conv("c", tensor("x", 3, 8), 4, kernel=5, stride=2, pad=2))
+    assert rule.links[0][2] == Reach(2, stride=2, extent=5, pad=2)
+    assert rule.open_axes == {0, 2, 3}
+
+
+@pytest.mark.parametrize(("auto_pad", "pad"), [("SAME_UPPER", 0), ("SAME_LOWER", 1)])
+def test_automatic_padding(auto_pad: str, pad: int) -> None:
+    pool = layer(
+        "MaxPool",
+        [(1, 2, 8)],
+        (1, 2, 4),
+        "window",
+        kernel_shape=(3,),
+        strides=(2,),
+        auto_pad=auto_pad,
+    )
+    assert axis_rule(pool).links[0][2] == Reach(2, stride=2, extent=3, pad=pad)
+
+
+def test_broadcast_axes_are_needed_whole() -> None:
+    rule = axis_rule(layer("Mul", [(1, 4, 8, 8), (1, 4, 1, 1)], (1, 4, 8, 8)))
+    assert sorted(rule.links[0]) == [0, 1, 2, 3]
+    assert sorted(rule.links[1]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "axes"),
+    [
+        ("Softmax", {"axis": -1}, {0, 1}),
+        ("Softmax", {}, {0}),
+        ("LayerNormalization", {"axis": -1}, {0, 1}),
+        ("LRN", {}, {0, 2}),
+        ("InstanceNormalization", {}, {0, 1}),
+        ("TopK", {}, set()),
+    ],
+)
+def test_reductions_close_axes(
+    operator: str, attributes: dict[str, object], axes: set[int]
+) -> None:
+    rule = axis_rule(layer(operator, [(2, 4, 6)], (2, 4, 6), "reduction", **attributes))
+    assert rule.open_axes == axes
+
+
+def test_concatenation_closes_its_axis() -> None:
+    rule = axis_rule(layer("Concat", [(1, 2, 8), (1, 3, 8)], (1, 5, 8), "movement", axis=1))
+    assert rule.open_axes == {0, 2}
+
+
+def test_transposition_moves_axes() -> None:
+    rule = axis_rule(layer("Transpose", [(2, 3, 5)], (5, 2, 3), "movement", perm=(2, 0, 1)))
+    assert {axis: reach.axis for axis, reach in rule.links[0].items()} == {0: 2, 1: 0, 2: 1}
+
+
+def test_reshapes_keep_axes_with_as_much_before_them() -> None:
+    assert {a: r.axis for a, r in reshape_links((2, 6, 5), (2, 3, 2, 5)).items()} == {0: 0, 3: 2}
+    assert reshape_links((4, 6), (6, 4)) == {}
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 4)), min_size=1, max_size=7),
+    st.integers(0, 40),
+)
+def test_resident_weights_save_the_most(items: list[tuple[int, int]], room: int) -> None:
+    words = {str(i): w for i, (w, _) in enumerate(items)}
+    passes = {str(i): p for i, (_, p) in enumerate(items)}
+
+    def saved(names: frozenset[str] | tuple[str, ...]) -> int:
+        return sum(words[name] * (passes[name] - 1) for name in names)
+
+    chosen = choose_resident(words, passes, room)
+    assert sum(words[name] for name in chosen) <= room
+    subsets = (s for k in range(len(items) + 1) for s in combinations(words, k))
+    assert saved(chosen) == max(saved(s) for s in subsets if sum(words[n] for n in s) <= room)

@@ -1,0 +1,149 @@
+"""The commands `toolkit worker` and `toolkit proxy`: searches over hardware on many machines."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from toolkit.study.hardware_study import SampleProgress
+
+StorageArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORAGE",
+        help="Where toolkit codesign records: a file, postgresql://HOST/NAME, or "
+        "grpc://HOST:PORT of a toolkit proxy.",
+    ),
+]
+StudyName = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="NAME",
+        help="Join this study alone; by default all that have not ended, one after the other.",
+        show_default=False,
+    ),
+]
+Heartbeat = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=3600,
+        metavar="SECONDS",
+        help="Time between two signs of life; after six missing ones a trial is taken over.",
+    ),
+]
+Most = Annotated[
+    int | None,
+    typer.Option(min=1, help="Points to score, at most.", show_default=False),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no mappings on this machine.")]
+Host = Annotated[str, typer.Option(metavar="NAME", help="Name or address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+def join_studies(
+    storage: StorageArgument,
+    study: StudyName = None,
+    most: Most = None,
+    heartbeat: Heartbeat = 10,
+    no_cache: NoCache = False,
+    json: AsJson = False,
+) -> None:
+    """Open the storage, score points of its studies until they end, print how many."""
+    from toolkit.cli.output import print_json, print_text
+    from toolkit.errors import InputError
+    from toolkit.study.hardware_study import Worker, study_names
+    from toolkit.study.shared import open_shared
+    from toolkit.study.storage import storage_name
+
+    scored: dict[str, int] = {}
+    with _in_arguments(), open_shared(storage, heartbeat) as opened, terminable():
+        names = [study] if study is not None else study_names(opened)
+        if not names:
+            raise InputError(
+                "holds no search over hardware; expected one made by toolkit codesign",
+                source=storage_name(storage),
+            )
+        scorers: dict[str, Any] = {}
+        for name in names:
+            left = None if most is None else most - sum(scored.values())
+            if left == 0:
+                break
+            worker = Worker(
+                opened, name, cache=not no_cache, heartbeat=heartbeat, scorers=scorers
+            )
+            scored[name] = worker.run(show_sample, left)
+    if json:
+        print_json({"storage": storage_name(storage), "scored": scored})
+    else:
+        lines = [f"{count:,} points scored in {name}" for name, count in scored.items()]
+        print_text("\n".join(lines) + "\n")
+
+
+def serve_storage(
+    storage: StorageArgument, host: Host = "127.0.0.1", port: Port = 13000
+) -> None:
+    """Say where the proxy is, serve it until Ctrl-C."""
+    from contextlib import suppress
+
+    from toolkit.cli.output import print_text
+    from toolkit.study.shared import serve_proxy
+    from toolkit.study.storage import storage_name
+
+    with _in_arguments(), suppress(KeyboardInterrupt), terminable():
+        print_text(f"{storage_name(storage)} at grpc://{host}:{port}\nCtrl-C ends.\n")
+        serve_proxy(storage, host, port)
+
+
+def show_sample(progress: SampleProgress) -> None:
+    """Tell of one point on standard error."""
+    score = progress.score
+    sizes = " ".join(f"{name}={value}" for name, value in score.parameters.items())
+    if score.reason:
+        what = f"does not run: {score.reason}"
+    else:
+        what = f"EDP {score.edp_pj_cycles * 1e-12:.4g} J·cycle, {score.area_um2 * 1e-6:.4g} mm²"
+        broken = [name for name, excess in score.constraints.items() if excess > 0]
+        what += f", beyond the {' and '.join(broken)} budget" if broken else ""
+    line = f"{progress.study} {progress.done}/{progress.samples} {sizes}: {what}"
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end what runs as Ctrl-C does, so that it gives its trial back."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _in_arguments() -> Iterator[None]:
+    """Write of the storage as of the argument that it is here."""
+    from toolkit.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        if error.source is not None or error.key != "storage":
+            raise
+        raise InputError(str(error).removeprefix("storage: "), key="STORAGE") from error
