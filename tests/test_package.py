@@ -83,7 +83,8 @@ def test_public_names_resolve(name: str) -> None:
 
 
 def test_every_exported_name_is_public() -> None:
-    assert sorted(toolkit.__all__) == sorted({*(n for names in toolkit._HOMES.values() for n in names), *toolkit._MODULES, "__version__"})
+    lazy = {name for names in toolkit._HOMES.values() for name in names}
+    assert sorted(toolkit.__all__) == sorted({*lazy, *toolkit._MODULES, "__version__"})
 
 
 def test_unknown_names_are_refused() -> None:
