@@ -25,8 +25,9 @@ def product(name: str, m: int, k: int, n: int, reads: str, writes: str) -> Layer
 
 
 def two_products() -> LayerGraph:
+    layers = [product("a", 32, 16, 24, "x", "y"), product("b", 8, 32, 24, "y", "z")]
     return LayerGraph.from_layers(
-        [product("a", 32, 16, 24, "x", "y"), product("b", 8, 32, 24, "y", "z")], name="pair"
+        layers, name="pair", inputs=layers[0].inputs, outputs=layers[1].outputs
     )
 
 

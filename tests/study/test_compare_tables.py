@@ -15,7 +15,8 @@ from scipy.stats import wilcoxon
 
 from toolkit.errors import InputError
 from toolkit.search import FrontPoint
-from toolkit.study.comparison import Comparison, compare
+from toolkit.study.comparison import compare
+from toolkit.study.runs import Comparison
 from toolkit.study.statistics import holm, problem_medians, rank_table, significance
 from toolkit.study.tables import (
     front_table,

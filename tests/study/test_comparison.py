@@ -17,9 +17,9 @@ from toolkit.errors import BoundError, InputError
 from toolkit.mapping.sampling import sample
 from toolkit.model.evaluate import evaluate
 from toolkit.search import STRATEGIES, Budget, Entry, Evaluator
-from toolkit.study.comparison import Comparison, Progress, compare
+from toolkit.study.comparison import Progress, compare
 from toolkit.study.recording import BREAKDOWN, FINISHED, record, recorded_outcomes
-from toolkit.study.runs import Run, execute, problem_name, thinned
+from toolkit.study.runs import Comparison, Run, execute, problem_name, thinned
 from toolkit.study.storage import connect, open_storage
 
 from .runs import BUDGET, SMALL, facts, problem

@@ -12,11 +12,12 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from toolkit.errors import InputError, MissingPackageError
-from toolkit.study.comparison import Comparison, compare
+from toolkit.study.comparison import compare
 from toolkit.study.curves import problem_plots
 from toolkit.study.drawings import file_names, write_drawings
 from toolkit.study.figures import problem_figure
 from toolkit.study.report import write_report
+from toolkit.study.runs import Comparison
 
 from .browser import visit
 from .runs import BUDGET, comparison, problem

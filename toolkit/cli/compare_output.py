@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.output import Record, Report
-from toolkit.study.comparison import Comparison
 from toolkit.study.curves import describe_reference
 from toolkit.study.readable import (
     describe_failures,
@@ -17,7 +16,7 @@ from toolkit.study.readable import (
     readable_summary,
 )
 from toolkit.study.results import Results, Tables
-from toolkit.study.runs import problem_name
+from toolkit.study.runs import Comparison, problem_name
 from toolkit.study.statistics import LEVEL, Significance, significance
 from toolkit.study.storage import storage_name
 from toolkit.study.tables import references

@@ -17,37 +17,12 @@ from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget
 from toolkit.study.falsify import check_bounds
-from toolkit.study.runs import Outcome, Run, execute, problem_name
+from toolkit.study.runs import Comparison, Outcome, Run, execute, problem_name
 
 if TYPE_CHECKING:
     from toolkit.study.storage import Storage
 
 _WATCH_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What all runs gave.
-
-    Parameters
-    ----------
-    problems : tuple of Problem
-        In the order asked.
-    strategies : tuple of str
-        In the order asked.
-    seeds : tuple of int
-        Of every strategy on every problem.
-    budget : Budget
-        Of every run.
-    outcomes : tuple of Outcome
-        One per problem, strategy and seed, in this order.
-    """
-
-    problems: tuple[Problem, ...]
-    strategies: tuple[str, ...]
-    seeds: tuple[int, ...]
-    budget: Budget
-    outcomes: tuple[Outcome, ...]
 
 
 @dataclass(frozen=True, slots=True)

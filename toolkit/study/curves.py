@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from toolkit.search.front import nondominated
 from toolkit.search.problem import Problem
-from toolkit.study.comparison import Comparison
 from toolkit.study.readable import format_value
-from toolkit.study.runs import Outcome, problem_name
+from toolkit.study.runs import Comparison, Outcome, problem_name
 from toolkit.study.tables import Reference, gap, references
 
 FloatArray = NDArray[np.float64]

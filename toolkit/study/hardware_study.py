@@ -38,7 +38,8 @@ two workers asked at once."""
 POLL_SECONDS = 0.5
 """Between two looks at a study that waits for the trials of others."""
 
-# Optuna 5 keeps constraints one by one; optuna-dashboard 0.21 reads only this older list.
+# Optuna 5 keeps constraints one by one; optuna-dashboard 0.21 reads only this older list. As
+# samplers add up both, only the largest excess stands there.
 _LEGACY_CONSTRAINTS = "constraints"
 _NOTE = {"dashboard:note_ver": 1}
 _NOTE_TEXT = "dashboard:note_str:0"
@@ -329,7 +330,7 @@ class Worker:
         for name, excess in score.constraints.items():
             trial.set_constraint(name, excess)
         self.study._storage.set_trial_system_attr(
-            trial._trial_id, _LEGACY_CONSTRAINTS, list(score.constraints.values())
+            trial._trial_id, _LEGACY_CONSTRAINTS, [max(score.constraints.values())]
         )
         if score.reason:
             values = self._beyond_all()

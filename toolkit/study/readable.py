@@ -6,8 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from toolkit.search.objective import Objective
-from toolkit.study.comparison import Comparison
-from toolkit.study.runs import problem_name
+from toolkit.study.runs import Comparison, problem_name
 
 if TYPE_CHECKING:
     import pandas as pd

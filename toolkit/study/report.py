@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import toolkit
-from toolkit.study.comparison import Comparison
 from toolkit.study.curves import LEAST_GAP, ProblemPlot, problem_plots
 from toolkit.study.figures import problem_figure
 from toolkit.study.readable import (
@@ -20,7 +19,7 @@ from toolkit.study.readable import (
     readable_ranks,
     readable_summary,
 )
-from toolkit.study.runs import problem_name
+from toolkit.study.runs import Comparison, problem_name
 from toolkit.study.statistics import LEVEL, rank_table, significance
 from toolkit.study.tables import summary_table
 from toolkit.yaml_files import write_text_atomically

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import MissingPackageError
-from toolkit.study.comparison import Comparison
 from toolkit.study.curves import problem_plots
 from toolkit.study.drawings import write_drawings
 from toolkit.study.report import write_report
-from toolkit.study.runs import problem_name
+from toolkit.study.runs import Comparison, problem_name
 from toolkit.study.statistics import rank_table, significance
 from toolkit.study.tables import (
     front_table,

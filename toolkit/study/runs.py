@@ -112,6 +112,31 @@ class Outcome:
         return next((point for point in self.trace if point.objective <= value), None)
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What all runs gave.
+
+    Parameters
+    ----------
+    problems : tuple of Problem
+        In the order asked.
+    strategies : tuple of str
+        In the order asked.
+    seeds : tuple of int
+        Of every strategy on every problem.
+    budget : Budget
+        Of every run.
+    outcomes : tuple of Outcome
+        One per problem, strategy and seed, in this order.
+    """
+
+    problems: tuple[Problem, ...]
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    outcomes: tuple[Outcome, ...]
+
+
 def problem_name(problem: Problem) -> str:
     """Name a problem in full: workload, architecture, objective, conventions.
 

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.study.comparison import Comparison
-from toolkit.study.runs import problem_name
+from toolkit.study.runs import Comparison, problem_name
 from toolkit.study.tables import summary_table
 
 if TYPE_CHECKING:

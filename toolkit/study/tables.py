@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError
 from toolkit.search.front import nondominated
-from toolkit.study.comparison import Comparison
-from toolkit.study.runs import Outcome, problem_name
+from toolkit.study.runs import Comparison, Outcome, problem_name
 from toolkit.yaml_files import write_text_atomically
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ _HOMES = {
     "lowering": ("Lowered", "lowerings"),
     "run": ("LayerProgress", "map_layer", "map_network"),
     "result": ("LayerResult", "NetworkResult"),
-    "single": ("LayerSearch", "map_workload"),
+    "settings": ("LayerSearch",),
+    "single": ("map_workload",),
 }
 
 __all__ = [
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from toolkit.search.network.lowering import Lowered, lowerings
     from toolkit.search.network.result import LayerResult, NetworkResult
     from toolkit.search.network.run import LayerProgress, map_layer, map_network
-    from toolkit.search.network.single import LayerSearch, map_workload
+    from toolkit.search.network.settings import LayerSearch
+    from toolkit.search.network.single import map_workload
 
 
 __getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

@@ -28,7 +28,7 @@ from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import write_text_atomically
 
 if TYPE_CHECKING:
-    from toolkit.search.network.single import LayerSearch
+    from toolkit.search.network.settings import LayerSearch
 
 _MAX_BYTES = 2**24
 # What results follow from; the import of networks and the strategies' callers are no part of it.

@@ -18,7 +18,8 @@ from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.lowering import Lowered, lowerings
 from toolkit.search.network.result import LayerResult, NetworkResult
-from toolkit.search.network.single import LayerSearch, content_name, problem_of, searched
+from toolkit.search.network.settings import LayerSearch
+from toolkit.search.network.single import content_name, problem_of, searched
 from toolkit.search.network.vector import layer_vector_cost
 from toolkit.search.objective import Function, Objective, objective_named
 from toolkit.search.result import Budget

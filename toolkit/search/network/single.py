@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.mapping.mapping import Mapping
-from toolkit.model.conventions import EXACT, Conventions
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost
-from toolkit.search.objective import OBJECTIVES, Objective
+from toolkit.search.network.settings import LayerSearch
 from toolkit.search.problem import Problem, make_problem
-from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
-
-
-@dataclass(frozen=True)
-class LayerSearch:
-    """How every layer is searched.
-
-    Parameters
-    ----------
-    strategy : str
-        A key of `toolkit.STRATEGIES`.
-    budget : Budget
-        Limits of the search of each workload.
-    seed : int
-        Seed of all randomness, the same for each.
-    objective : Objective
-        What each search minimises.
-    conventions : Conventions
-        How costs are counted.
-    pad : bool
-        Whether sizes may be rounded up where constraints of the architecture do not divide
-        them.
-    """
-
-    strategy: str = "greedy"
-    budget: Budget = field(default_factory=Budget)
-    seed: int = 0
-    objective: Objective = OBJECTIVES["edp"]
-    conventions: Conventions = EXACT
-    pad: bool = True
 
 
 def map_workload(

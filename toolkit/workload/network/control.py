@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import onnx
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import Call
 from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value
 
-if TYPE_CHECKING:
-    from toolkit.workload.network.walk import Walk
+
+class Walk(Protocol):
+    """The walk over a graph, as far as bodies need it."""
+
+    layers: list[Layer]
+    warnings: list[str]
+
+    def warn(self, message: str) -> None:
+        """Remember a warning, once."""
+
+    def branch(self) -> Walk:
+        """Set out on a walk with layers and warnings of its own."""
+
+    def graph(
+        self, graph: onnx.GraphProto, scope: dict[str, Value], prefix: str = ""
+    ) -> list[Value]:
+        """Walk a graph and return its outputs."""
+
 
 MAX_TRIPS = 1 << 31
 """More iterations than that mean `while` rather than a count."""

@@ -1,0 +1,193 @@
+"""`toolkit worker` and `toolkit proxy` as processes of their own, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from cli.test_app import Outcome
+from codesign.jobs import small_job
+from codesign.postgres import postgres
+from optuna.trial import TrialState
+
+import toolkit
+from toolkit.cli.app import main
+from toolkit.codesign.job import JobSettings, make_job
+from toolkit.study.hardware_study import CHOICE, SCORE, WORKER, Plan, make_study
+from toolkit.study.shared import open_shared
+
+ROOT = Path(toolkit.__file__).parent.parent
+BERT = ROOT / "tests" / "data" / "networks" / "bert_layer.onnx"
+PATIENCE = 120.0
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*words: str) -> Outcome:
+        status = main(words)
+        return Outcome(status, *capsys.readouterr())
+
+    return call
+
+
+@contextmanager
+def process(*words: str) -> Iterator[subprocess.Popen[str]]:
+    started = subprocess.Popen(
+        [sys.executable, "-m", "toolkit", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
+
+
+def until(holds: Callable[[], Any]) -> Any:
+    """Wait until something is true of processes that nobody can hurry."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise TimeoutError
+
+
+def record_bert(storage: Any, name: str, samples: int) -> optuna.Study:
+    graph = toolkit.load_network(BERT, {"batch": 1, "seq": 64})
+    job = make_job("gemmini-ws", [graph], JobSettings(mapper_evaluations=30_000))
+    make_study(storage, job, Plan("random", 0, samples), name)
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def test_a_killed_worker_loses_nothing_and_nothing_runs_twice(database: str) -> None:
+    with open_shared(database, 1) as storage:
+        study = record_bert(storage, "killed", 10)
+
+        def running(worker: subprocess.Popen[str]) -> optuna.trial.FrozenTrial | None:
+            name = f"{socket.gethostname()}:{worker.pid}"
+            trials = study.get_trials(states=(TrialState.RUNNING,))
+            return next((t for t in trials if t.user_attrs.get(WORKER) == name), None)
+
+        words = ("worker", database, "--study", "killed", "--heartbeat", "1", "--no-cache")
+        with process(*words) as killed, process(*words) as other:
+            while True:
+                until(lambda: running(killed))
+                os.kill(killed.pid, signal.SIGSTOP)
+                caught = running(killed)
+                if caught is not None and WORKER in caught.user_attrs:
+                    break
+                os.kill(killed.pid, signal.SIGCONT)
+            os.kill(killed.pid, signal.SIGKILL)
+            killed_lines = killed.communicate()[1].splitlines()
+            other_lines = other.communicate(timeout=PATIENCE)[1].splitlines()
+            assert other.returncode == 0
+        trials = study.get_trials()
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    assert len(done) == 10
+    assert all(SCORE in trial.user_attrs for trial in done)
+    assert trials[caught.number].state == TrialState.FAIL
+    again = [t for t in trials if t.system_attrs.get("failed_trial") == caught.number]
+    assert [trial.state for trial in again] == [TrialState.COMPLETE]
+    assert again[0].params == caught.params
+    # A worker writes a line for each point that it scored: none was scored by both.
+    assert len(killed_lines) + len(other_lines) == 10
+    assert study.user_attrs[CHOICE]
+
+
+def test_two_workers_share_a_study(database: str) -> None:
+    with open_shared(database, 1) as storage:
+        study = record_bert(storage, "shared", 12)
+        words = ("worker", database, "--study", "shared", "--no-cache", "--json")
+        with process(*words) as one, process(*words) as two:
+            assert [w.communicate(timeout=PATIENCE) and w.returncode for w in (one, two)] == [0, 0]
+        done = study.get_trials(states=(TrialState.COMPLETE,))
+    assert len(done) == 12
+    assert {trial.user_attrs[WORKER].partition(":")[2] for trial in done} == {
+        str(one.pid),
+        str(two.pid),
+    }
+
+
+def test_a_terminated_worker_gives_its_trial_back(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.journal")
+    with open_shared(path, 1) as storage:
+        study = record_bert(storage, "ended", 50)
+        with process("worker", path, "--no-cache") as worker:
+            until(lambda: study.get_trials(states=(TrialState.RUNNING,)))
+            worker.terminate()
+            worker.communicate(timeout=PATIENCE)
+            assert worker.returncode == 130
+        assert not study.get_trials(states=(TrialState.RUNNING,))
+
+
+def test_workers_behind_a_proxy(database: str) -> None:
+    pytest.importorskip("grpc", reason="grpcio is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with open_shared(database, 1) as storage:
+        make_study(storage, small_job(), Plan("tpe", 0, 5), "proxied")
+        study = optuna.load_study(study_name="proxied", storage=storage)
+        with process("proxy", database, "--port", str(port)):
+            words = ("worker", f"grpc://127.0.0.1:{port}", "--study", "proxied", "--no-cache")
+            with process(*words) as worker:
+                error = worker.communicate(timeout=PATIENCE)[1]
+                assert worker.returncode == 0, error
+        assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 5
+        assert study.user_attrs[CHOICE]
+
+
+def test_one_process_joins_all_studies(run: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "a.journal")
+    with open_shared(path) as storage:
+        for seed in (0, 1):
+            make_study(storage, small_job(), Plan("random", seed, 3), f"study {seed}")
+    outcome = run("worker", path, "--most", "4", "--no-cache", "--json")
+    assert outcome.status == 0
+    assert outcome.record["scored"] == {"study 0": 3, "study 1": 1}
+    assert len(outcome.err.splitlines()) == 4
+    again = run("worker", path, "--study", "study 1", "--no-cache")
+    assert again.out == "2 points scored in study 1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("new.journal",), "holds no search over hardware"),
+        (("new.journal", "--study", "mine"), "has no study 'mine'"),
+        (("grpc://localhost:1",), "does not answer"),
+        (("postgresql://a:secret@127.0.0.1:1/b",), "cannot be used"),
+        (("no/such/folder.journal",), "lies in none"),
+    ],
+)
+def test_bad_input(
+    run: Any, tmp_path: Path, monkeypatch: Any, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("toolkit.study.shared._READY_SECONDS", 0.5)
+    outcome = run("worker", *words)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert message in outcome.err
+    assert "secret" not in outcome.err
+    assert len(outcome.err.splitlines()) == 1
