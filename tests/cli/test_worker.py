@@ -24,7 +24,7 @@ import toolkit
 from toolkit.cli.app import main
 from toolkit.codesign.job import JobSettings, make_job
 from toolkit.study.hardware_study import CHOICE, SCORE, WORKER, Plan, make_study
-from toolkit.study.shared import open_shared
+from toolkit.study.shared import BEAT, open_shared
 
 ROOT = Path(toolkit.__file__).parent.parent
 BERT = ROOT / "tests" / "data" / "networks" / "bert_layer.onnx"
@@ -134,7 +134,7 @@ def test_a_terminated_worker_gives_its_trial_back(tmp_path: Path) -> None:
     with open_shared(path, 1) as storage:
         study = record_bert(storage, "ended", 50)
         with process("worker", path, "--no-cache") as worker:
-            until(lambda: study.get_trials(states=(TrialState.RUNNING,)))
+            until(lambda: any(BEAT in trial.user_attrs for trial in study.get_trials()))
             worker.terminate()
             worker.communicate(timeout=PATIENCE)
             assert worker.returncode == 130

@@ -12,7 +12,7 @@ from oracle.strategies import architectures, workloads
 from toolkit.arch import Memory
 from toolkit.mapping import MapSpace, admissible_orders, order_classes, sample
 from toolkit.mapping.covering import covering_orders
-from toolkit.mapping.orders import reuse_key
+from toolkit.mapping.orders import order_view
 from toolkit.model import EXACT, FACTORFLOW, batch_cost
 from toolkit.model.plan import make_plan
 from toolkit.workload import gemm
@@ -53,7 +53,8 @@ def test_every_pattern_of_a_constrained_memory_is_covered():
     chosen = arch(memory("DRAM", order="_K_"), memory("Reg"))
     workload = gemm(4, 4, 4)
     listed = covering_orders(chosen, 0, workload).tolist()
+    view = order_view(chosen, 0, workload)
     for active in itertools.product((True, False), repeat=3):
-        keys = {reuse_key(chosen, 0, workload, row, active) for row in listed}
+        keys = {view.key(row, active) for row in listed}
         for row in order_classes(chosen, 0, workload, active=active).tolist():
-            assert reuse_key(chosen, 0, workload, row, active) in keys
+            assert view.key(row, active) in keys

@@ -17,7 +17,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Memory
 from toolkit.errors import ArchitectureError
 from toolkit.mapping.mapping import IntArray
-from toolkit.mapping.orders import ReuseKey, order_classes, reuse_key
+from toolkit.mapping.orders import OrderView, ReuseKey, classes_of, order_view
 from toolkit.workload.kernel import Workload
 
 PATTERN_DIMENSIONS = 10
@@ -94,17 +94,46 @@ def _bare(
     )
 
 
+def covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:
+    """List admissible loop orders of a memory that are enough whichever loops iterate.
+
+    For every reuse class of every set of iterating loops the list has an order that costs no
+    more: one of that class, or one that keeps every tensor over as many loops and more.
+
+    Parameters
+    ----------
+    arch : Architecture
+        The accelerator.
+    level : int
+        Position of the memory in ``arch.levels``.
+    workload : Workload
+        What runs.
+
+    Returns
+    -------
+    int64 array, shape (orders, dimensions), read-only
+        `order_classes` first, then what these leave out where some loops do not iterate.
+
+    Raises
+    ------
+    MappingError
+        As `order_classes` does.
+    """
+    return _covering(order_view(arch, level, workload))
+
+
 @lru_cache(maxsize=512)
-def _covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:
-    rows = [tuple(row) for row in order_classes(arch, level, workload).tolist()]
-    for active in _patterns(len(workload.dimensions)):
-        known = [reuse_key(arch, level, workload, row, active) for row in rows]
-        for row in order_classes(arch, level, workload, active=active).tolist():
-            key = reuse_key(arch, level, workload, row, active)
+def _covering(view: OrderView) -> IntArray:
+    count = view.rule.count
+    rows = [tuple(row) for row in classes_of(view, (True,) * count).tolist()]
+    for active in _patterns(count):
+        known = [view.key(row, active) for row in rows]
+        for row in classes_of(view, active).tolist():
+            key = view.key(row, active)
             if not any(_serves(other, key) for other in known):
                 rows.append(tuple(row))
                 known.append(key)
-    table = np.array(rows, dtype=np.int64).reshape(-1, len(workload.dimensions))
+    table = np.array(rows, dtype=np.int64).reshape(-1, count)
     table.setflags(write=False)
     return table
 

@@ -251,51 +251,75 @@ def order_classes(
         raise MappingError(
             f"{len(flags)} flags for {len(workload.dimensions)} dimensions", key="active"
         )
-    return _order_classes(arch, level, workload, flags, rule)
+    return classes_of(order_view(arch, level, workload, rule), flags)
 
 
-def reuse_key(
-    arch: Architecture,
-    level: int,
-    workload: Workload,
-    order: Sequence[int],
-    active: Sequence[bool],
-) -> ReuseKey:
-    """Tell the reuse class of one loop order: equal keys, equal costs.
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """What the loop order of a memory is seen by; the sizes of the workload do not matter.
 
     Parameters
     ----------
-    order : sequence of int
-        Permutation of dimension numbers, outermost loop first.
-    active : sequence of bool
-        Which dimensions iterate more than once at this memory.
+    name : str
+        Of the memory.
+    rule : OrderRule
+        Which orders it admits.
+    views : tuple
+        What each tensor can see.
     """
-    iterating = sum(1 << d for d, flag in enumerate(active) if flag)
-    key: list[tuple[int, int] | None] = []
-    for view in _views(arch, level, workload, "model"):
-        inside, found = 0, None
-        for d in reversed(order):
-            if iterating >> d & 1:
-                found = view.resolve(d, inside, iterating)
-                if found is not None:
-                    break
-                inside |= 1 << d
-        key.append(found)
-    return tuple(key)
+
+    name: str
+    rule: OrderRule
+    views: tuple[_View, ...]
+
+    def key(self, order: Sequence[int], active: Sequence[bool]) -> ReuseKey:
+        """Tell the reuse class of one loop order: equal keys, equal costs.
+
+        Parameters
+        ----------
+        order : sequence of int
+            Permutation of dimension numbers, outermost loop first.
+        active : sequence of bool
+            Which dimensions iterate more than once at this memory.
+        """
+        iterating = sum(1 << d for d, flag in enumerate(active) if flag)
+        key: list[tuple[int, int] | None] = []
+        for view in self.views:
+            inside, found = 0, None
+            for d in reversed(order):
+                if iterating >> d & 1:
+                    found = view.resolve(d, inside, iterating)
+                    if found is not None:
+                        break
+                    inside |= 1 << d
+            key.append(found)
+        return tuple(key)
 
 
-@lru_cache(maxsize=4096)
-def _order_classes(
-    arch: Architecture, level: int, workload: Workload, flags: tuple[bool, ...], rule: ReuseRule
-) -> IntArray:
+def order_view(
+    arch: Architecture, level: int, workload: Workload, rule: ReuseRule = "model"
+) -> OrderView:
+    """Work out what the loop order of a memory is seen by.
+
+    Raises
+    ------
+    ArchitectureError
+        If the level is no memory.
+    """
     memory = arch.levels[level]
     if not isinstance(memory, Memory):
         raise ArchitectureError(f"level {level} is not a memory", source=arch.name)
     admits = order_rule(memory, workload.dimensions)
+    return OrderView(memory.name, admits, tuple(_views(arch, level, workload, rule)))
+
+
+@lru_cache(maxsize=4096)
+def classes_of(view: OrderView, flags: tuple[bool, ...]) -> IntArray:
+    """List one order per reuse class where some loops iterate; see `order_classes`."""
     active = sum(1 << d for d, flag in enumerate(flags) if flag)
-    views = [view for view in _views(arch, level, workload, rule) if view.coupled & active]
-    classes = _search_classes(admits, views, active, memory.name)
-    rows = np.array(sorted(classes), dtype=np.int64).reshape(-1, admits.count)
+    views = [seen for seen in view.views if seen.coupled & active]
+    classes = _search_classes(view.rule, views, active, view.name)
+    rows = np.array(sorted(classes), dtype=np.int64).reshape(-1, view.rule.count)
     rows.setflags(write=False)
     return rows
 

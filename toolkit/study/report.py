@@ -27,7 +27,7 @@ from toolkit.yaml_files import write_text_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
-_STYLE = """
+STYLE = """
 body { font-family: system-ui, sans-serif; color: #222; margin: 2rem auto; max-width: 90rem;
        padding: 0 1rem; line-height: 1.45; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; }
@@ -72,7 +72,7 @@ def write_report(
 def _page(comparison: Comparison, plots: tuple[ProblemPlot, ...]) -> Iterator[str]:
     title = f"{len(comparison.strategies)} strategies on {_count(len(comparison.problems))}"
     yield f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>{title}"
-    yield f"</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>"
+    yield f"</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>"
     yield f"<p>{escape(describe_limits(comparison))}.</p>"
     yield from _ranks(comparison)
     yield f"<p class='aside'>{escape(_explain(plots))}</p>"
