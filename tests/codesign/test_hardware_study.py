@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +211,8 @@ def test_two_that_ask_at_once_do_not_make_one_too_many(memory: Any, monkeypatch:
     ],
 )
 def test_storages_that_cannot_be_reached(name: str, message: str) -> None:
-    with warnings.catch_warnings(), pytest.raises(InputError, match=message):
-        with open_shared(name):
-            pass
+    with pytest.raises(InputError, match=message), open_shared(name):
+        pass
 
 
 @pytest.mark.parametrize(

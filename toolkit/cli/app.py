@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 import toolkit
+from toolkit.cli.codesign import search_hardware
 from toolkit.cli.compare import compare_strategies
 from toolkit.cli.dashboard import show_dashboard
 from toolkit.cli.names import list_names, show_definition
@@ -284,6 +285,11 @@ app.command(
     "toolkit network resnet18.onnx eyeriss-conv\n\n"
     "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
 )(map_whole_network)
+app.command(
+    "codesign",
+    help="Search for hardware: sizes of an architecture for networks, within budgets.",
+    epilog="Example:\n\ntoolkit codesign resnet18.onnx --template gemmini-ws --area-budget 2",
+)(search_hardware)
 app.command(
     "worker",
     help="Take part in searches over hardware that toolkit codesign began, on any machine.",

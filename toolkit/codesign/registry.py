@@ -77,7 +77,7 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
         extra="torch",
     ),
     "two-step": HardwareEntry(
-        "toolkit.codesign.joint_gradient:joint_gradient",
+        "toolkit.codesign.joint_gradient:two_step",
         "The same for layers that are not fused; the best hardware is fused afterwards.",
         fused=False,
         remembers=True,

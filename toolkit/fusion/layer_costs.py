@@ -109,6 +109,15 @@ class LayerCosts:
             self._archs[roles] = fused_arch(self.arch, self.level, roles)
         return self._archs[roles]
 
+    def laid_out(self, layer: FoldedLayer) -> bool:
+        """Whether a lowering of a layer copies what its windows share.
+
+        On its own, such a layer reads the copies where its input is. Fused, it reads them from
+        the fusion level, to which the input itself was brought.
+        """
+        workload = layer.layer.workload
+        return workload is not None and any(way.copies for way in lowerings(self.arch, workload))
+
     def _cost(self, layer: FoldedLayer, part: Part, roles: frozenset[Role]) -> PartCost:
         share, arch = share_of(layer, part), self.arch_for(roles)
         workload = tile_workload(layer, part)

@@ -154,7 +154,7 @@ class MappedModel:
 
     def cost(self, plan: GroupPlan) -> GroupCost:
         """Cost a plan: parts of all layers, transfers to and from DRAM, latency."""
-        if len(plan.group) == 1:
+        if not plan.staged:
             return self._single(plan)
         view = GroupView(self.graph, plan.group)
         levels: dict[str, float] = {}
@@ -182,6 +182,8 @@ class MappedModel:
         view = GroupView(self.graph, group)
         if len(group) == 1:
             found = [single_plan(self.graph, view.layers[0].name)]
+            if self.costs.laid_out(view.layers[0]):
+                found += plans(view, self.given, most_sizes=TILE_SIZES)
         else:
             apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
             found = plans(view, self.given, apart, most_sizes=TILE_SIZES)
@@ -198,7 +200,7 @@ class MappedModel:
             yield self._option(self.cost(plan))
         except DoesNotFitError:
             # A layer on its own has to run; there the message is for the user.
-            if len(plan.group) == 1:
+            if not plan.staged:
                 raise
 
     def _option(self, cost: GroupCost) -> Option:

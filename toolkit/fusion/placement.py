@@ -197,10 +197,12 @@ def _without_whole(view: GroupView, placed: Mapping[str, Place]) -> dict[str, Pl
 def placements(view: GroupView) -> dict[int, tuple[FoldedLayer, Placement]]:
     """Usable cuts: by axis of the first sink that has it, those that cut a tensor made and read.
 
+    A layer on its own is cut where its output is.
+
     Keys are axes of the anchor that comes with them.
     """
     found: dict[int, tuple[FoldedLayer, Placement]] = {}
-    inside = {name for name in view.makers if name in view.readers}
+    inside = {name for name in view.makers if name in view.readers or len(view.layers) == 1}
     for sink in view.sinks:
         for axis in sorted(sink.open_axes):
             if sink.output.shape[axis] == 1 or axis in found:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from math import prod
 
 import numpy as np
 
 from toolkit.errors import InputError
+from toolkit.fusion.cuts import Chosen, choices, uniform_halos
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group
 from toolkit.fusion.intervals import Ints
-from toolkit.fusion.placement import GroupView, Placement, placements
+from toolkit.fusion.placement import GroupView
 from toolkit.fusion.residency import choose_resident
 from toolkit.fusion.tiling import (
     AXES_REPEATED,
@@ -23,8 +23,6 @@ from toolkit.fusion.tiling import (
     make_tiling,
     tile_sizes,
 )
-
-Chosen = tuple[tuple[str, int, Placement], ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class GroupPlan:
     halo : mapping of str to Halo
         Per tensor that is cut and not retained.
     footprint_words : int
-        Activations on the fusion level; 0 for a layer on its own.
+        Activations on the fusion level; 0 for a layer on its own, unless it is staged there.
     resident : frozenset of str
         Layers whose weights stay on the fusion level.
     resident_words : int
@@ -113,6 +111,11 @@ class GroupPlan:
     def dram_words(self) -> int:
         """Words read from and written to DRAM."""
         return self.input_words + self.output_words + self.weight_words
+
+    @property
+    def staged(self) -> bool:
+        """Whether activations wait on the fusion level, as they always do between layers."""
+        return self.footprint_words > 0
 
 
 def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
@@ -160,11 +163,11 @@ def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -
         return single_plan(view.graph, view.layers[0].name)
     best: GroupPlan | None = None
     floor = least_words(view)
-    for chosen in _choices(view, given.axes):
+    for chosen in choices(view, given.axes):
         most = best.dram_words if best is not None else limit
         if most is not None and floor + _reread_words(view, chosen, given) >= most:
             continue
-        for halo in _uniform(view, chosen, given.halos):
+        for halo in uniform_halos(view, chosen, given.halos):
             tiling = tile_group(view, chosen, halo)
             best = _better(_pick(tiling, given, best, limit), best)
             if best is not None and best.dram_words == floor:
@@ -177,6 +180,8 @@ def plans(
 ) -> list[GroupPlan]:
     """For every way to cut a group and to treat its halos, the plan with the least DRAM traffic.
 
+    A layer on its own is staged: its activations go through the fusion level tile by tile.
+
     Parameters
     ----------
     limit : float, optional
@@ -186,10 +191,10 @@ def plans(
     """
     found: dict[tuple[tuple[str, int, int], ...], GroupPlan] = {}
     floor = least_words(view)
-    for chosen in _choices(view, given.axes):
+    for chosen in choices(view, given.axes):
         if limit is not None and floor + _reread_words(view, chosen, given) >= limit:
             continue
-        for halo in _uniform(view, chosen, given.halos):
+        for halo in uniform_halos(view, chosen, given.halos):
             tiling = tile_group(view, chosen, halo, most_sizes)
             plan = _pick(tiling, given, None, limit)
             if plan is not None:
@@ -209,7 +214,7 @@ def refine(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupPlan
     """Change the halo of one tensor at a time while that lowers the DRAM traffic of a plan."""
     view = GroupView(graph, plan.group)
     floor = least_words(view)
-    for chosen in _choices(view, given.axes) if len(given.halos) > 1 else ():
+    for chosen in choices(view, given.axes) if len(given.halos) > 1 else ():
         if chosen:
             plan = _improved(view, chosen, given, plan, floor)
     return plan
@@ -222,57 +227,6 @@ def tile_group(
     most = most if len(chosen) < 2 else min(most, 12)
     sizes = [tile_sizes(view.tensors[name].shape[axis], most) for name, axis, _ in chosen]
     return make_tiling(view, chosen, sizes, halo)
-
-
-def _choices(view: GroupView, axes: int) -> Iterator[Chosen]:
-    """What to cut: nothing, one axis, two axes of the same anchor."""
-    yield ()
-    found = placements(view)
-    seen = set()
-    for axis, (anchor, placement) in found.items():
-        shape = _profile(view, placement)
-        if shape not in seen:
-            seen.add(shape)
-            yield ((anchor.output.name, axis, placement),)
-    if axes < 2:
-        return
-    for (a, (first, one)), (b, (second, two)) in combinations(sorted(found.items()), 2):
-        if first is second and all(
-            name not in two or two[name].axis != place.axis for name, place in one.items()
-        ):
-            yield ((first.output.name, a, one), (second.output.name, b, two))
-
-
-def _profile(view: GroupView, placement: Placement) -> tuple[object, ...]:
-    """All that the sizes of tiles depend on: columns of square windows are like rows."""
-    return tuple(
-        (
-            name,
-            view.tensors[name].shape[at.axis],
-            at.rate,
-            tuple(
-                (reach.stride, reach.extent, reach.pad)
-                for reader, number in view.readings.get(name, ())
-                for reach in (reader.links[number][placement[reader.output.name].axis],)
-            ),
-        )
-        for name, at in placement.items()
-    )
-
-
-def _uniform(
-    view: GroupView, chosen: Chosen, halos: tuple[Halo, ...]
-) -> Iterator[dict[str, Halo]]:
-    cut = {name for _, _, placement in chosen for name in placement}
-    whole = [n for n in cut if any(n not in placement for _, _, placement in chosen)]
-    for mode in halos if chosen else halos[:1]:
-        if mode == "mixed" and len(chosen) < 2:
-            continue
-        repeated: dict[str, Halo] = {}
-        if mode != "retain":
-            repeated.update((name, mode) for name in sorted(cut - set(whole)))
-        if mode == "retain" or repeated:
-            yield repeated
 
 
 def _improved(

@@ -83,7 +83,7 @@ def excess(space: MapSpace, factors: torch.Tensor) -> torch.Tensor:
         extents = extents * factors[:, level:outer].prod(dim=1)
         outer = level
         if space.binding[m]:
-            over = over + _penalty(_words(space, m, extents) / float(space.capacity[m]))
+            over = over + _penalty(tile_words(space, m, extents) / float(space.capacity[m]))
     return over
 
 
@@ -92,7 +92,7 @@ def _penalty(ratio: torch.Tensor) -> torch.Tensor:
     return LINEAR * over + QUADRATIC * over**2
 
 
-def _words(space: MapSpace, memory: int, extents: torch.Tensor) -> torch.Tensor:
+def tile_words(space: MapSpace, memory: int, extents: torch.Tensor) -> torch.Tensor:
     """Words of a memory's tiles, as `MapSpace.memory_words` counts them."""
     words = torch.zeros_like(extents[:, 0])
     for tensor, stored in zip(space.workload.tensors, space.holds[memory], strict=True):

@@ -242,9 +242,8 @@ def compare_hardware(
     work = partial(_work, storage, cache, heartbeat, on_sample)
     for _ in in_processes(work, list(named), jobs or available_cores()):
         pass
-    with open_shared(storage, heartbeat) as opened:
-        with guarded(storage_name(storage)):
-            runs = [_run(opened, study, plan) for study, plan in named.items()]
+    with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
+        runs = [_run(opened, study, plan) for study, plan in named.items()]
     return HardwareComparison(job, tuple(runs))
 
 

@@ -40,11 +40,14 @@ class Lowered:
         ``direct``, ``im2col``, ``matrix product``, ``1x1 convolution``, ...
     notes : tuple of str
         What that assumes, in words.
+    copies : bool
+        Whether an operand is laid out in more words than it has.
     """
 
     workload: Workload
     how: str = "direct"
     notes: tuple[str, ...] = ()
+    copies: bool = False
 
 
 def lowerings(arch: Architecture, workload: Workload) -> tuple[Lowered, ...]:
@@ -150,7 +153,7 @@ def _as_product(arch: Architecture, workload: Workload) -> Lowered:
     b, m, k, n = (parts[part] for part in "BMKN")
     product = batched_gemm(b, m, k, n) if b > 1 else gemm(m, k, n)
     how, notes = _laid_out(workload, parts)
-    return Lowered(product, how or "matrix product", notes)
+    return Lowered(product, how or "matrix product", notes, bool(notes))
 
 
 def _laid_out(workload: Workload, parts: Mapping[str, int]) -> tuple[str, tuple[str, ...]]:
@@ -202,7 +205,8 @@ def _as_convolution(arch: Architecture, workload: Workload) -> tuple[Lowered, ..
         name = "conv:" + ",".join(f"{d}={size}" for d, size in grown.items())
         convolution = Workload(name, "conv", grown, tensors)
         how = f"{kind}, N along {axis}" if either else kind
-        found.append(Lowered(_extended(convolution, set(arch.dimensions)), how, notes))
+        extended = _extended(convolution, set(arch.dimensions))
+        found.append(Lowered(extended, how, notes, bool(notes)))
     return tuple(found)
 
 

@@ -1,0 +1,316 @@
+"""The command `toolkit codesign`: strategies search for hardware, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from toolkit.codesign.job import Job
+    from toolkit.study.codesign import HardwareComparison
+    from toolkit.workload.network import LayerGraph
+
+STORAGE = "codesign.journal"
+
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL",
+        help="ONNX files; of several, each may have a weight: resnet18.onnx:0.5.",
+    ),
+]
+Template = Annotated[
+    str,
+    typer.Option(
+        metavar="ARCH", help="An architecture with ranges, by name or file.", show_default=False
+    ),
+]
+Ranges = Annotated[
+    list[str],
+    typer.Option(
+        "--range",
+        metavar="NAME=VALUES",
+        help="Values of a parameter, instead of those of the template: side=8..64, which "
+        "doubles, or side=8,12,16; repeat for several.",
+    ),
+]
+AreaBudget = Annotated[
+    float | None,
+    typer.Option(metavar="MM2", help="Largest area in mm².", show_default=False),
+]
+PowerBudget = Annotated[
+    float | None,
+    typer.Option(metavar="MW", help="Most power that may be drawn, in mW.", show_default=False),
+]
+Node = Annotated[float, typer.Option(metavar="NM", help="Technology node, 3 to 90 nm.")]
+Clock = Annotated[float, typer.Option(metavar="GHZ", help="Clock in GHz.")]
+Energies = Annotated[
+    str,
+    typer.Option(
+        metavar="FROM", help="Where energies come from: the technology, or the template's figures."
+    ),
+]
+Objective = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="What to minimise: edp, edap, energy, latency or front."),
+]
+Strategies = Annotated[
+    str, typer.Option(metavar="NAMES", help="Which to run, separated by commas.")
+]
+Samples = Annotated[int, typer.Option(min=1, help="Hardware points that each run scores.")]
+Seconds = Annotated[
+    float | None,
+    typer.Option(help="Longest time that scoring them may take.", show_default=False),
+]
+Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")]
+Mapper = Annotated[str, typer.Option(metavar="NAME", help="Strategy that maps each layer.")]
+Evaluations = Annotated[
+    int, typer.Option(min=1, max=10**12, help="Mappings to cost per layer and point.")
+]
+Fusion = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="How layers are fused: none, greedy, segments or exact."),
+]
+Dims = Annotated[
+    list[str],
+    typer.Option("--dim", metavar="NAME=SIZE", help="Size of a dynamic dimension; repeat."),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STORAGE",
+        help="Where to record: a file, postgresql://HOST/NAME or grpc://HOST:PORT; by default "
+        f"{STORAGE} in the folder of --out. toolkit worker can help with what is recorded.",
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str, typer.Option(metavar="NAME", help="First part of the studies' names.", show_default=False)
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Processes; as many as cores.", show_default=False),
+]
+Out = Annotated[
+    str, typer.Option(metavar="FOLDER", help="Folder for tables, pictures and the hardware.")
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
+
+
+def search_hardware(
+    models: Models,
+    template: Template,
+    range: Ranges = [],  # noqa: B006 - typer copies it
+    area_budget: AreaBudget = None,
+    power_budget: PowerBudget = None,
+    node: Node = 45.0,
+    clock: Clock = 1.0,
+    energies: Energies = "technology",
+    objective: Objective = "edp",
+    strategies: Strategies = "joint-gradient,two-step,tpe,random",
+    samples: Samples = 50,
+    seconds: Seconds = None,
+    seeds: Seeds = 1,
+    mapper: Mapper = "greedy",
+    evaluations: Evaluations = 5_000,
+    fusion: Fusion = "none",
+    dim: Dims = [],  # noqa: B006 - typer copies it
+    storage: Storage = None,
+    name: Name = "",
+    jobs: Jobs = None,
+    out: Out = "codesign",
+    no_cache: NoCache = False,
+    json: AsJson = False,
+) -> None:
+    """Read, search, write tables, pictures and the hardware, print."""
+    from toolkit.arch.technology import Technology
+    from toolkit.cli.output import print_json, print_report
+    from toolkit.cli.worker import show_sample, terminable
+    from toolkit.codesign.job import JobSettings, make_job, read_ranges
+    from toolkit.errors import InputError
+    from toolkit.study.codesign import compare_hardware
+    from toolkit.study.tables import make_folder
+
+    if energies not in ("technology", "template"):
+        raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
+    settings = JobSettings(
+        read_ranges(range),
+        Technology(node, clock),
+        energies == "technology",
+        None if area_budget is None else area_budget * 1e6,
+        power_budget,
+        objective,
+        mapper,
+        evaluations,
+        fusion=fusion,
+    )
+    job = make_job(template, _networks(models, dim), settings)
+    folder = make_folder(out)
+    with terminable():
+        found = compare_hardware(
+            job,
+            [part.strip() for part in strategies.split(",") if part.strip()],
+            storage=storage or os.path.join(out, STORAGE),
+            samples=samples,
+            seconds=seconds,
+            seeds=seeds,
+            jobs=jobs,
+            name=name,
+            cache=not no_cache,
+            on_sample=show_sample,
+        )
+    files = write_codesign(found, folder)
+    if json:
+        print_json(codesign_record(found, files))
+    else:
+        print_report(codesign_report(found, files))
+
+
+def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
+    import toolkit
+    from toolkit.cli.network import read_dims
+    from toolkit.codesign.evaluation import NetworkWeight
+    from toolkit.errors import InputError
+
+    dims = read_dims(dim)
+    uses = []
+    for word in models:
+        path, colon, text = word.rpartition(":")
+        weighted = bool(colon) and text.replace(".", "", 1).isdigit()
+        weight = float(text) if weighted else 1.0
+        if not weight > 0:
+            raise InputError(f"{word}: expected a positive weight", source="MODEL")
+        graph: LayerGraph = toolkit.load_network(
+            path if weighted else word, dims, fold_batch_norm=True
+        )
+        uses.append(NetworkWeight(graph, weight))
+    return uses
+
+
+def write_codesign(found: HardwareComparison, folder: Path) -> tuple[Path, ...]:
+    """Write tables, pictures where their libraries are installed, and hardware as YAML.
+
+    Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
+    ``hardware.yaml``: architectures that every command takes.
+    """
+    from importlib.util import find_spec
+
+    from toolkit.study.tables import write_tables
+    from toolkit.yaml_files import write_text_atomically
+
+    tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
+    files = list(write_tables(tables, folder))
+    if find_spec("matplotlib") and find_spec("plotly"):
+        from toolkit.study.codesign_pictures import write_codesign_pictures
+
+        files += write_codesign_pictures(found, folder)
+    best = {name: found.best_of(name) for name in found.strategies}
+    for name, run in {**best, "hardware": found.best}.items():
+        if run is not None and run.choice is not None:
+            files.append(folder / f"{name}.yaml")
+            text = hardware_yaml(found.job, run.choice, run.plan.strategy)
+            write_text_atomically(files[-1], text)
+    return tuple(files)
+
+
+def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
+    """Write hardware as an architecture file."""
+    import toolkit
+
+    space = job.space
+    return toolkit.arch_to_yaml(
+        space.build(score.parameters).arch,
+        description=f"for {job.title}, chosen by {strategy}: area "
+        f"{score.area_um2 * 1e-6:.4g} mm^2, EDP {score.edp_pj_cycles * 1e-12:.5g} J*cycle",
+        kernel=space.template.file(score.parameters).kernel,
+    )
+
+
+def codesign_record(found: HardwareComparison, files: Sequence[Path]) -> dict[str, Any]:
+    """Everything as JSON-able data; what was not found is null."""
+    import json
+
+    best = found.best
+    return {
+        "title": found.job.title,
+        "points": found.job.space.size,
+        "strategies": json.loads(found.strategy_table().to_json(orient="records")),
+        "best": None
+        if best is None or best.choice is None
+        else {**best.plan.record(), **best.choice.record()},
+        "files": [str(path) for path in files],
+    }
+
+
+def codesign_report(found: HardwareComparison, files: Sequence[Path]) -> list[Any]:
+    """Lay out the table of strategies and the best hardware."""
+    from toolkit.cli.output import aligned, short_energy
+
+    space, given, best = found.job.space, found.job.settings, found.best
+    limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]
+    limits += [f"fusion {given.fusion}"] if given.fusion != "none" else []
+    if space.area_budget_um2 is not None:
+        limits.append(f"area up to {space.area_budget_um2 * 1e-6:g} mm²")
+    if space.power_budget_mw is not None:
+        limits.append(f"power up to {space.power_budget_mw:g} mW")
+    report: list[Any] = [
+        f"{found.job.title}: {', '.join(limits)}; objective {given.objective}",
+        "",
+        _table(found),
+        "",
+    ]
+    if best is None or best.choice is None:
+        report.append("no point within the budgets was found; expected more samples")
+    else:
+        choice = best.choice
+        facts = [(name, str(value)) for name, value in choice.parameters.items()]
+        facts += [
+            ("area", f"{choice.area_um2 * 1e-6:.4g} mm², up to {choice.power_mw:.4g} mW"),
+            ("energy", short_energy(choice.energy_pj)),
+            ("latency", f"{choice.latency_cycles:,.0f} cycles"),
+        ]
+        groups = [len(group) for network in choice.networks for group in network.groups]
+        facts += [("fused", f"{sum(groups)} layers in {len(groups)} groups")] if groups else []
+        report += [f"Best: {best.plan.strategy}, seed {best.plan.seed}", *aligned(facts)]
+    report += ["", f"Written to {files[0].parent}: {', '.join(path.name for path in files)}"]
+    return report
+
+
+_COLUMNS = {
+    "EDP\nJ·cycle": ("edp_j_cycles", ".5g"),
+    "best": ("best_edp_j_cycles", ".5g"),
+    "worst": ("worst_edp_j_cycles", ".5g"),
+    "random\n/ this": ("baseline_ratio", ".3f"),
+    "latency\ncycles": ("latency_cycles", ",.0f"),
+    "energy\nmJ": ("energy_pj", ".4g"),
+    "area\nmm²": ("area_um2", ".4g"),
+    "samples": ("samples", ",.0f"),
+    "seconds": ("seconds", ".3g"),
+}
+_FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6}
+
+
+def _table(found: HardwareComparison) -> Any:
+    import math
+
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("strategy\nmedian of seeds")
+    for head in _COLUMNS:
+        table.add_column(head, justify="right")
+    table.add_column("hardware", overflow="fold")
+    for row in found.strategy_table().to_dict("records"):
+        cells = []
+        for column, form in _COLUMNS.values():
+            value = row[column] * _FACTORS.get(column, 1.0)
+            cells.append("-" if math.isnan(value) else format(value, form))
+        table.add_row(row["strategy"], *cells, row["parameters"])
+    return table

@@ -1,0 +1,137 @@
+"""Figures of hardware near a point, differentiable in its sizes.
+
+Energies, bandwidths, capacities, meshes, area and power follow from the parameters of a template
+by arbitrary expressions and tables. Near a point they are close to power laws of the parameters,
+whose exponents are measured on the neighbouring points of the space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.expressions import Number
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.codesign.space import HardwarePoint, HardwareSpace
+
+Figure = Callable[[HardwarePoint], float]
+
+_MEMORY = (
+    "capacity_words",
+    "read_energy_pj",
+    "write_energy_pj",
+    "read_bandwidth",
+    "write_bandwidth",
+    "leakage_pj_per_cycle",
+)
+_COMPUTE = ("mac_energy_pj", "leakage_pj_per_cycle")
+_FANOUT = ("mesh",)
+
+
+def steps_of(space: HardwareSpace, parameters: Mapping[str, Number]) -> torch.Tensor:
+    """Natural logarithms of the parameters, float64 [parameters]."""
+    return torch.tensor([math.log(parameters[name]) for name in space.ranges], dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class LocalFigures:
+    """Figures of all levels, and area and power, as power laws around one point.
+
+    Parameters
+    ----------
+    arch : Architecture
+        At the point.
+    centre : float64 tensor, shape (parameters,)
+        Logarithms of its parameters.
+    values : dict
+        Figures at the point, by (level number, field); level -1 is the chip.
+    exponents : dict
+        By the same keys, float64 tensors of shape (parameters,).
+    """
+
+    arch: Architecture
+    centre: torch.Tensor
+    values: dict[tuple[int, str], float]
+    exponents: dict[tuple[int, str], torch.Tensor]
+
+    def figure(self, key: tuple[int, str], logs: torch.Tensor) -> torch.Tensor:
+        """Value of a figure at parameters with these logarithms [batch, parameters]."""
+        return self.values[key] * ((logs - self.centre) @ self.exponents[key]).exp()
+
+    def log_need(self, key: tuple[int, str], need: torch.Tensor, name: int) -> torch.Tensor:
+        """Logarithm of parameter number `name` at which a figure reaches what is needed."""
+        exponent = self.exponents[key][name]
+        return self.centre[name] + (need / self.values[key]).log() / exponent
+
+    def arch_at(self, logs: torch.Tensor) -> Architecture:
+        """The architecture with figures of shape [batch]; for the cost model alone."""
+        return replace(
+            self.arch,
+            levels=tuple(self._level(i, level, logs) for i, level in enumerate(self.arch.levels)),
+        )
+
+    def _level(self, place: int, level: Level, logs: torch.Tensor) -> Level:
+        changed = {
+            name: self.figure((place, name), logs)
+            for name in _fields(level)
+            if name != "capacity_words" and self._varies(place, name)
+        }
+        return replace(level, **changed) if changed else level  # type: ignore[arg-type]
+
+    def _varies(self, place: int, name: str) -> bool:
+        exponents = self.exponents.get((place, name))
+        return exponents is not None and bool((exponents != 0).any())
+
+    def sizing(self) -> dict[tuple[int, str], int]:
+        """For every capacity or mesh that parameters change, which one changes it most."""
+        found = {}
+        for (place, name), exponents in self.exponents.items():
+            if name in ("capacity_words", "mesh") and bool((exponents > 0).any()):
+                found[place, name] = int(exponents.argmax())
+        return found
+
+
+def local_figures(space: HardwareSpace, parameters: Mapping[str, Number]) -> LocalFigures:
+    """Measure the figures of a point and of its neighbours, two for every parameter."""
+    centre = space.build(parameters)
+    values = _figures(centre)
+    exponents = {key: np.zeros(len(space.ranges)) for key in values}
+    for j, (name, found) in enumerate(space.ranges.items()):
+        place = found.index(parameters[name])
+        low = found.values[max(place - 1, 0)]
+        high = found.values[min(place + 1, len(found.values) - 1)]
+        if low == high:
+            continue
+        ends = [_figures(space.build({**parameters, name: value})) for value in (low, high)]
+        for key in values:
+            if ends[0][key] > 0 and ends[1][key] > 0:
+                exponents[key][j] = math.log(ends[1][key] / ends[0][key]) / math.log(high / low)
+    return LocalFigures(
+        centre.arch,
+        steps_of(space, parameters),
+        values,
+        {key: torch.tensor(row, dtype=torch.float64) for key, row in exponents.items()},
+    )
+
+
+def _fields(level: Level) -> tuple[str, ...]:
+    if isinstance(level, Memory):
+        return _MEMORY
+    return _FANOUT if isinstance(level, Fanout) else _COMPUTE
+
+
+def _figures(point: HardwarePoint) -> dict[tuple[int, str], float]:
+    found = {(-1, "area"): point.area_um2, (-1, "power"): point.power_mw}
+    for i, level in enumerate(point.arch.levels):
+        for name in _fields(level):
+            value = getattr(level, name)
+            if value is not None:
+                found[i, name] = float(value)
+        if isinstance(level, Compute) and level.mesh > 1:
+            found[i, "mesh"] = float(level.mesh)
+    return found
