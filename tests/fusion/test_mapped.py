@@ -11,9 +11,10 @@ from fusion.networks import add, conv, network, pool, residual, tensor
 import toolkit
 from toolkit.errors import ArchitectureError, InputError
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold, fusion_level
+from toolkit.fusion.group_plan import single_plan
+from toolkit.fusion.homes import Homes
 from toolkit.fusion.layer_costs import LayerCosts
 from toolkit.fusion.levels import fused_arch
-from toolkit.fusion.plan import single_plan
 from toolkit.search.network import LayerSearch, map_layer
 from toolkit.search.result import Budget
 
@@ -121,7 +122,7 @@ def test_an_architecture_without_a_shared_buffer() -> None:
 
 
 def test_outer_memories_bypass_what_is_fused() -> None:
-    seen = fused_arch(toolkit.load_arch("gemmini-ws"), "Scratchpad", frozenset({"output"}))
+    seen = fused_arch(toolkit.load_arch("gemmini-ws"), Homes.at("Scratchpad", "output"))
     dram, scratchpad = seen.memories[:2]
     assert dram.bypasses == ("output",)
     # Weights that do not stay pass by; the outputs are held, though they usually are not.
@@ -131,10 +132,10 @@ def test_outer_memories_bypass_what_is_fused() -> None:
 def test_pooling_runs_from_the_fusion_level() -> None:
     first = conv("c", tensor("x", 2, 8), 2)
     graph = fold(network([first, pool("p", first.outputs[0])]))
-    costs = LayerCosts(eyeriss(), "GlobalBuffer", QUICK, cache=False)
-    roles = frozenset({"input", "output", "weight"})
-    part = costs.cost(graph.layer_of("p"), ((2, 1),), roles)  # type: ignore[arg-type]
-    whole = costs.cost(graph.layer_of("p"), (), roles)  # type: ignore[arg-type]
+    costs = LayerCosts(eyeriss(), QUICK, cache=False)
+    homes = Homes.at("GlobalBuffer", "input", "output", "weight")
+    part = costs.cost(graph.layer_of("p"), ((2, 1),), homes)
+    whole = costs.cost(graph.layer_of("p"), (), homes)
     assert part.words == {"input": 0, "weight": 0, "output": 0}
     assert "DRAM" not in part.levels
     assert 4 * part.energy_pj == pytest.approx(whole.energy_pj)

@@ -22,11 +22,13 @@ from toolkit.fusion import (
     fold,
     refine,
 )
+from toolkit.fusion.cuts import choices
+from toolkit.fusion.group_plan import single_plan
 from toolkit.fusion.groups import Group, is_partition, quotient
 from toolkit.fusion.objective import FusionObjective, value_of
 from toolkit.fusion.partition import total_costs
 from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import single_plan
+from toolkit.fusion.plan import tile_group
 from toolkit.fusion.search import in_order
 
 SEEDS = st.integers(0, 10**6)
@@ -159,6 +161,45 @@ def test_more_ways_never_cost_more(seed: int) -> None:
     if rows is not None:
         assert every is not None and every.dram_words <= rows.dram_words
         assert refine(every, graph, Assumptions(200)).dram_words <= every.dram_words
+
+
+@given(SEEDS, st.sampled_from([40, 90, 200]), st.floats(1.0, 1.6))
+@settings(max_examples=60, deadline=None)
+def test_limits_only_hide_plans(seed: int, words: int, scale: float) -> None:
+    """Bounds that skip plans are none for plans with mixed halos, which have other windows."""
+    graph = random_network(seed, 6)
+    view, given = GroupView(graph, frozenset(graph.names)), Assumptions(words)
+    plan = best_plan(view, given)
+    limit = scale * graph.floor_words
+    below = plan if plan is not None and (plan.dram_words < limit or len(graph) == 1) else None
+    assert best_plan(view, given, limit) == below
+
+
+@given(SEEDS, st.sampled_from([40, 90, 200]))
+@settings(max_examples=60, deadline=None)
+def test_windows_are_never_smaller_than_the_bound(seed: int, words: int) -> None:
+    graph = random_network(seed, 6)
+    view = GroupView(graph, frozenset(graph.names))
+    for chosen in choices(view, 2):
+        least = tile_group(view, chosen, {}).least_footprint("time-shared")
+        cut = sorted({name for _, _, placement in chosen for name in placement})
+        for mode in ("retain", "mixed", "recompute"):
+            for names in (cut[::2], cut[1::2], cut):
+                held = tile_group(view, chosen, dict.fromkeys(names, mode))  # type: ignore[arg-type]
+                assert (held.footprint("time-shared") >= least).all()
+
+
+def test_the_search_mixes_halos_where_that_helps() -> None:
+    """Of a narrow buffer, one halo is kept and the other, which is dear to keep, made again."""
+    found = [
+        (graph, plan)
+        for graph in map(random_network, range(40))
+        for words in (40, 70, 110)
+        for plan in [best_plan(GroupView(graph, frozenset(graph.names)), Assumptions(words))]
+        if plan is not None and 0 < len(plan.halo) < len(plan.made)
+    ]
+    assert found
+    assert len({mode for _, plan in found for mode in plan.halo.values()}) > 0
 
 
 @given(SEEDS, st.integers(30, 400))

@@ -8,9 +8,9 @@ from fusion.networks import add, conv, network, pool, residual, tensor
 from fusion.simulation import Run, random_data, reference, run
 
 from toolkit.fusion import FoldedGraph, GroupPlan, fold
+from toolkit.fusion.group_plan import Assumptions, made_share, plan_at
 from toolkit.fusion.intervals import Ints
 from toolkit.fusion.placement import GroupView, place
-from toolkit.fusion.plan import Assumptions, made_share, plan_at
 from toolkit.fusion.tiling import Halo, Tiling, make_tiling
 
 

@@ -34,7 +34,8 @@ FusionLevel = Annotated[
     str | None,
     typer.Option(
         metavar="LEVEL",
-        help="The memory that holds fused tensors; the outermost one on chip by default.",
+        help="The memory that holds fused tensors; by default the outermost one on chip, and "
+        "those inside it where that is cheaper.",
         show_default=False,
     ),
 ]
@@ -121,7 +122,9 @@ def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path
     name = result.graph.graph.get("name") or "network"
     report: Report = [
         f"{name} on {model.arch.name}, fused at {model.memory.name} "
-        f"({model.given.capacity_words:,} words): {len(result.graph)} layers after folding, "
+        f"({model.given.capacity_words:,} words)"
+        + "".join(f" and {h.name} ({h.capacity_words:,})" for h in model.given.inner)
+        + f": {len(result.graph)} layers after folding, "
         f"{len(result.groups)} groups ({result.strategy})",
         _group_table(model, result),
         "",
@@ -149,6 +152,7 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
         "strategy": result.strategy,
         "objective": result.objective,
         "fusion_level": model.memory.name,
+        "inner_levels": [home.name for home in model.given.inner],
         "capacity_words": model.given.capacity_words,
         "value": result.value,
         "unfused_value": result.unfused_value,

@@ -47,27 +47,46 @@ class EdgeSavings:
     def __len__(self) -> int:
         return len(self.edges)
 
-    def saved_words(self, layers: list[str], chance: torch.Tensor) -> torch.Tensor:
-        """Words to and from the outermost memory that these layers save, [batch]."""
-        return self._sum(layers, chance, "words")
+    def saved_words(
+        self, layers: tuple[tuple[str, ...], ...], chance: torch.Tensor
+    ) -> torch.Tensor:
+        """Words to and from the outermost memory that a run of each layer saves.
 
-    def held_words(self, layers: list[str], chance: torch.Tensor) -> torch.Tensor:
-        """Words of windows that the fusion level keeps, the mean of these layers, [batch]."""
-        return self._sum(layers, chance, "window_words") / max(len(layers), 1)
+        Parameters
+        ----------
+        layers : tuple of tuple of str
+            Equal layers, of which the mean is taken.
+        chance : float64 tensor, shape (variants, edges)
+            That each edge is fused.
 
-    def _sum(self, layers: list[str], chance: torch.Tensor, what: str) -> torch.Tensor:
-        names = set(layers)
-        row = torch.tensor(
+        Returns
+        -------
+        float64 tensor, shape (layers, variants)
+        """
+        return self._mean(layers, "words") @ chance.T
+
+    def held_words(
+        self, layers: tuple[tuple[str, ...], ...], chance: torch.Tensor
+    ) -> torch.Tensor:
+        """Words of windows on the fusion level while each layer runs, (layers, variants)."""
+        return self._mean(layers, "window_words") @ chance.T
+
+    def _mean(self, layers: tuple[tuple[str, ...], ...], what: str) -> torch.Tensor:
+        return torch.tensor(
             [
-                getattr(edge, what) * ((edge.source in names) + (edge.target in names))
-                for edge in self.edges
+                [
+                    getattr(edge, what)
+                    * sum((edge.source == n) + (edge.target == n) for n in names)
+                    / len(names)
+                    for edge in self.edges
+                ]
+                for names in layers
             ],
             dtype=torch.float64,
         )
-        return chance @ row
 
     def latency(self, cost: BatchCost, saved: torch.Tensor, dram: Memory) -> torch.Tensor:
-        """Cycles of a layer whose outermost memory moves fewer words, [batch]."""
+        """Cycles of layers whose outermost memory moves fewer words, [rows]."""
         inner = cost.loops.temporal[-1] * cost.loops.plan.arch.compute.cycles
         outermost = next(iter(cost.timing))
         for place, entry in cost.timing.items():

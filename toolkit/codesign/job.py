@@ -17,7 +17,7 @@ from toolkit.codesign.objective import HardwareObjective, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
 from toolkit.records import suggest
-from toolkit.search.registry import find_strategy
+from toolkit.search.registry import STRATEGIES
 from toolkit.search.result import Budget
 from toolkit.workload.network import LayerGraph
 from toolkit.yaml_files import describe, parse_yaml
@@ -77,7 +77,12 @@ class JobSettings:
 
     def __post_init__(self) -> None:
         hardware_objective(self.objective)
-        find_strategy(self.mapper)
+        if self.mapper not in STRATEGIES:
+            raise InputError(
+                f"unknown strategy {describe(self.mapper)}{suggest(str(self.mapper), STRATEGIES)}"
+                f"; expected one of {', '.join(STRATEGIES)}",
+                key="mapper",
+            )
         Budget(evaluations=self.mapper_evaluations)
         if self.fusion not in FUSIONS:
             raise InputError(

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from toolkit.arch.expressions import Number
 from toolkit.codesign.encoding import Encoding
 from toolkit.codesign.fusion_relaxation import EdgeSavings, edge_savings
-from toolkit.codesign.network_descent import NetworkDescent, rounded
+from toolkit.codesign.network_descent import NetworkDescent, points_near
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
 
@@ -79,7 +79,7 @@ class GradientSampler(BaseSampler):
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> Mapping[str, Any]:
+    ) -> dict[str, Any]:
         """Propose the next point."""
         names = set(self._encoding.distributions)
         states = (TrialState.COMPLETE, TrialState.RUNNING)
@@ -87,7 +87,7 @@ class GradientSampler(BaseSampler):
             if names <= set(other.params):
                 self._seen.add(self._key(self._encoding.decode(other.params)))
         point = self.propose()
-        return self._encoding.encode(point)
+        return dict(self._encoding.encode(point))
 
     def sample_independent(
         self,
@@ -176,12 +176,29 @@ class GradientSampler(BaseSampler):
             powers = (*powers[:2], AREA_POWERS[self._starts % len(AREA_POWERS)])
         weights = [network.weight for network in job.networks]
         descent = NetworkDescent(self._space, cost, weights, powers, self._rng, self._savings)
-        return [
-            point
-            for proposal in descent.run()
-            for point in rounded(self._space, proposal.logs)
-            if not self._space.excess(self._space.build(point))
-        ]
+        found: dict[tuple[Number, ...], Point] = {}
+        for proposal in descent.run():
+            for point in points_near(self._space, proposal):
+                within = self._within(here, point)
+                found.setdefault(self._key(within), within)
+        return list(found.values())
+
+    def _within(self, here: Point, there: Point) -> Point:
+        """Go from one point as far towards another as the budgets allow."""
+        space = self._space
+        for share in (1.0, 0.85, 0.7, 0.55, 0.4, 0.25):
+            point = {
+                name: found.values[
+                    round(
+                        found.index(here[name])
+                        + share * (found.index(there[name]) - found.index(here[name]))
+                    )
+                ]
+                for name, found in space.ranges.items()
+            }
+            if not space.excess(space.build(point)):
+                return point
+        return here
 
     def _near(self, point: Point, most: int) -> Point:
         """Move one or two sizes by at most some places, within the budgets where that is easy."""

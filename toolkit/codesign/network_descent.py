@@ -2,7 +2,8 @@
 
 DOSA's and FA-DOSA's path: factors are real, the cost model is run by torch, and sizes of the
 hardware are the largest that any layer's tiles need. The loss is a sum of logarithms of latency,
-energy and area; what exceeds ranges and budgets is penalised.
+energy and area; what exceeds ranges and budgets is penalised. Now and then all tilings are
+rounded, and the hardware that the rounded ones need is proposed.
 """
 
 from __future__ import annotations
@@ -15,56 +16,41 @@ import numpy as np
 import torch
 
 from toolkit.arch.expressions import Number
+from toolkit.arch.levels import Memory
+from toolkit.codesign.descent_layers import LayerBatch, gather
 from toolkit.codesign.evaluation import HardwareCost
 from toolkit.codesign.fusion_relaxation import EdgeSavings
 from toolkit.codesign.local_figures import local_figures, steps_of
 from toolkit.codesign.space import HardwareSpace
-from toolkit.mapping.mapping import to_arrays
 from toolkit.model.cost import batch_cost
-from toolkit.search.gradient_loss import StraightThrough, excess, tile_words
-from toolkit.search.gradient_relaxation import Simplex, make_simplex
-from toolkit.search.problem import Problem, make_problem
+from toolkit.search.gradient_loss import StraightThrough, tile_words
 from toolkit.search.torch_threads import one_thread
 
 BATCH = 4
 """Variants that descend side by side: the mappings as they are, and shaken ones."""
 
-STEPS = 24
-"""Steps of Adam between two roundings."""
+STEPS, ROUND_EVERY = 12, 4
+"""Steps of Adam of a descent, and after how many of them tilings are rounded."""
 
 SHAKE = 0.4
 """Standard deviation of what is added to the logarithms of factors of shaken variants."""
 
-_RATE = 0.12
+_RATE = 0.25
 _SOFTNESS = 0.05
 _REACH = math.log(4.0)
-_PENALTY = 4.0
-
-
-@dataclass(eq=False)
-class _Layer:
-    """One distinct layer: its problem on the largest hardware, and how often it runs.
-
-    `energy_pj` and `latency_cycles` are those of its vector part.
-    """
-
-    name: str
-    problem: Problem
-    simplex: Simplex
-    order: torch.Tensor
-    logs: torch.Tensor
-    count: float
-    energy_pj: float
-    latency_cycles: float
-    names: list[str]
+_PENALTY = 6.0
 
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """Hardware that a descent arrives at: logarithms of its parameters, and its loss."""
+    """Hardware that a descent arrives at: logarithms of its parameters, and its loss.
+
+    `rounded` tells whether it is what rounded tilings need.
+    """
 
     logs: torch.Tensor
     loss: float
+    rounded: bool
 
 
 class NetworkDescent:
@@ -97,134 +83,119 @@ class NetworkDescent:
     ) -> None:
         self._space, self._powers, self._fusion = space, powers, fusion
         self._figures = local_figures(space, cost.point.parameters)
-        self._energy, self._latency = 0.0, 0.0
-        self._layers = self._read(cost, weights, rng)
         self._sizing = self._figures.sizing()
         self._low = steps_of(space, space.smallest)
         self._high = steps_of(space, space.largest)
-        self._sized = sorted(set(self._sizing.values()))
-        centre = self._figures.centre.expand(BATCH, -1).clone()
-        self._free = centre.requires_grad_()
-        self._cuts = (
+        largest = space.build(space.largest).arch
+        batches, self._energy, self._latency = gather(largest, cost, weights, BATCH, rng, SHAKE)
+        self._batches: list[LayerBatch] = batches
+        self._free = self._figures.centre.expand(BATCH, -1).clone().requires_grad_()
+        self._choice = (
             torch.zeros((BATCH, len(fusion)), dtype=torch.float64, requires_grad=True)
             if fusion is not None
             else None
         )
 
-    def _read(
-        self, cost: HardwareCost, weights: Sequence[float], rng: np.random.Generator
-    ) -> list[_Layer]:
-        """Gather equal layers, and what has no mapping as constants."""
-        largest = self._space.build(self._space.largest).arch
-        found: dict[object, _Layer] = {}
-        for weight, network in zip(weights, cost.networks, strict=True):
-            for layer in network.layers:
-                times = weight * layer.repetitions
-                vector = layer.vector
-                energy = vector.energy_pj if vector is not None else 0.0
-                latency = vector.latency_cycles if vector is not None else 0.0
-                if layer.cost is None:
-                    self._energy += times * energy
-                    self._latency += times * latency
-                    continue
-                workload = replace(layer.cost.workload, name="")
-                key = (workload, layer.cost.mapping, latency)
-                if key not in found:
-                    problem = make_problem(largest, workload, pad="all")
-                    factors, order = to_arrays(layer.cost.mapping, problem.arch, problem.workload)
-                    simplex = make_simplex(problem.space)
-                    logs = torch.tensor(np.log(factors.astype(float))).expand(BATCH, -1, -1)
-                    shaken = torch.tensor(rng.normal(0, SHAKE, logs.shape))
-                    shaken[0] = 0.0
-                    found[key] = _Layer(
-                        layer.name,
-                        problem,
-                        simplex,
-                        torch.tensor(order).expand(BATCH, -1, -1),
-                        simplex.project(logs + shaken).requires_grad_(),
-                        0.0,
-                        energy,
-                        latency,
-                        [],
-                    )
-                found[key].count += times
-                found[key].names.append(layer.name)
-        return list(found.values())
-
     @one_thread()
     def run(self, steps: int = STEPS) -> list[Proposal]:
-        """Descend; the hardware of every variant, the lowest loss first."""
-        variables = [layer.logs for layer in self._layers] + [self._free]
-        variables += [self._cuts] if self._cuts is not None else []
+        """Descend; what every variant arrives at, the lowest loss first."""
+        variables = [batch.logs for batch in self._batches] + [self._free]
+        variables += [self._choice] if self._choice is not None else []
         adam = torch.optim.Adam(variables, lr=_RATE, betas=(0.8, 0.95))
-        for step in range(steps):
+        found: list[Proposal] = []
+        for step in range(1, steps + 1):
             adam.zero_grad()
-            loss, _ = self._loss(step / steps)
-            loss.sum().backward()
-            with torch.no_grad():
-                for variable in variables:
-                    if variable.grad is not None:
-                        variable.grad.nan_to_num_(0.0, 0.0, 0.0)
-                for layer in self._layers:
-                    if layer.logs.grad is not None:
-                        layer.logs.grad.copy_(layer.simplex.along(layer.logs.grad))
+            loss, hardware = self.loss(step / steps)
+            torch.autograd.backward(loss.sum())
+            if step % ROUND_EVERY == 0 or step == steps:
+                found += self._proposals(loss, hardware, step / steps)
+            for batch in self._batches:
+                batch.tangent()
+            for variable in (self._free, self._choice):
+                if variable is not None and variable.grad is not None:
+                    variable.grad.nan_to_num_(0.0, 0.0, 0.0)
             adam.step()
             with torch.no_grad():
-                for layer in self._layers:
-                    layer.logs.copy_(layer.simplex.project(layer.logs))
+                for batch in self._batches:
+                    batch.project()
                 self._free.copy_(torch.minimum(torch.maximum(self._free, self._low), self._high))
-        with torch.no_grad():
-            loss, logs = self._loss(1.0)
-        order = torch.argsort(loss.nan_to_num(torch.inf)).tolist()
-        return [Proposal(logs[b].clone(), float(loss[b])) for b in order]
+        # What rounded tilings need comes first: sizes between them only cost.
+        return sorted(found, key=lambda proposal: (not proposal.rounded, proposal.loss))
 
-    def _loss(self, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss of every variant [batch], and the hardware that follows [batch, parameters]."""
-        factors = [layer.logs.exp() for layer in self._layers]
+    def _proposals(
+        self, loss: torch.Tensor, hardware: torch.Tensor, progress: float
+    ) -> list[Proposal]:
+        with torch.no_grad():
+            losses = loss.nan_to_num(torch.inf).tolist()
+            factors = [batch.rounded() for batch in self._batches]
+            chance = self._chance(progress)
+            # Decided fusion, and the hard maximum over layers.
+            chance = None if chance is None else (chance > 0.5).to(torch.float64)
+            needed = self._hardware(factors, chance, softness=0.0)
+        return [
+            Proposal(logs[b].detach().clone(), losses[b], logs is needed)
+            for logs in (needed, hardware)
+            for b in range(BATCH)
+        ]
+
+    def loss(self, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss of every variant [batch], and the hardware that follows [batch, parameters].
+
+        Parameters
+        ----------
+        progress : float
+            From 0 to 1; fusion decisions grow colder.
+        """
+        factors = [batch.logs.exp() for batch in self._batches]
         chance = self._chance(progress)
-        hardware = self._hardware(factors, chance)
-        arch = self._figures.arch_at(hardware)
+        hardware = self._hardware(factors, chance, _SOFTNESS)
         energy = torch.full_like(hardware[:, 0], self._energy)
         latency = torch.full_like(hardware[:, 0], self._latency)
         over = self._beyond(hardware)
-        for layer, own in zip(self._layers, factors, strict=True):
-            plan = replace(layer.problem.plan, arch=arch)
+        for batch, own in zip(self._batches, factors, strict=True):
+            count = len(batch.counts)
+            arch = self._figures.arch_at(hardware.repeat(count, 1))
             with StraightThrough():
-                cost = batch_cost(plan, own, layer.order)
+                cost = batch_cost(replace(batch.problem.plan, arch=arch), own, batch.order)
             spent, cycles = cost.energy_pj, cost.latency_cycles
             if self._fusion is not None and chance is not None:
-                saved = self._fusion.saved_words(layer.names, chance) / len(layer.names)
                 dram = arch.memories[0]
+                saved = self._fusion.saved_words(batch.names, chance).reshape(-1)
                 spent = spent - saved * dram.read_energy_pj
                 cycles = self._fusion.latency(cost, saved, dram)
-            energy = energy + layer.count * (spent + layer.energy_pj)
-            latency = latency + layer.count * cycles.clamp(min=layer.latency_cycles)
-            over = over + excess(layer.problem.space, own)
+            shape = count, BATCH
+            energy = energy + batch.counts @ (spent.reshape(shape) + batch.energies[:, None])
+            slowest = torch.maximum(cycles.reshape(shape), batch.latencies[:, None])
+            latency = latency + batch.counts @ slowest
+            over = over + batch.excess(own).reshape(shape).sum(dim=0)
         area = self._figures.figure((-1, "area"), hardware)
-        terms = zip(self._powers, (energy, latency, area), strict=True)
-        total = sum(
-            (power * value.clamp(min=1e-300).log() for power, value in terms if power),
-            start=torch.zeros_like(energy),
-        )
-        return total + over, hardware
+        total = over
+        for power, value in zip(self._powers, (energy, latency, area), strict=True):
+            if power:
+                total = total + power * value.clamp(min=1e-300).log()
+        return total, hardware
 
     def _chance(self, progress: float) -> torch.Tensor | None:
-        """Probability that each candidate is fused; colder towards the end of a descent."""
-        return None if self._cuts is None else torch.sigmoid(self._cuts * (1 + 4 * progress))
+        """Probability that each tensor is fused; colder towards the end of a descent."""
+        return None if self._choice is None else torch.sigmoid(self._choice * (1 + 4 * progress))
 
     def _hardware(
-        self, factors: Sequence[torch.Tensor], chance: torch.Tensor | None
+        self, factors: Sequence[torch.Tensor], chance: torch.Tensor | None, softness: float
     ) -> torch.Tensor:
         """Logarithms of the parameters that run all layers; free ones as they are."""
-        needs: dict[int, list[torch.Tensor]] = {name: [] for name in self._sized}
-        for layer, own in zip(self._layers, factors, strict=True):
+        needs: dict[int, list[torch.Tensor]] = {}
+        for batch, own in zip(self._batches, factors, strict=True):
             for (place, field), name in self._sizing.items():
-                need = self._need(layer, own, place, field, chance)
-                needs[name].append(self._figures.log_need((place, field), need, name))
+                need = self._need(batch, own, place, field, chance)
+                logs = self._figures.log_need((place, field), need, name)
+                needs.setdefault(name, []).append(logs.reshape(-1, BATCH))
         columns = list(self._free.unbind(1))
         for name, found in needs.items():
-            stacked = torch.stack(found) / _SOFTNESS
-            most = _SOFTNESS * torch.logsumexp(stacked, dim=0)
+            every = torch.cat(found)
+            if softness:
+                most = softness * torch.logsumexp(every / softness, dim=0)
+            else:
+                most = every.amax(dim=0)
             columns[name] = most.clamp(min=float(self._low[name]), max=float(self._high[name]))
         logs = torch.stack(columns, dim=1)
         centre = self._figures.centre
@@ -232,21 +203,21 @@ class NetworkDescent:
 
     def _need(
         self,
-        layer: _Layer,
+        batch: LayerBatch,
         factors: torch.Tensor,
         place: int,
         field: str,
         chance: torch.Tensor | None,
     ) -> torch.Tensor:
-        space = layer.problem.space
         if field == "mesh":
             return factors[:, place].prod(dim=1)
+        space = batch.problem.space
         memory = list(space.memory_levels).index(place)
-        extents = factors[:, place:].prod(dim=1)
-        words = tile_words(space, memory, extents)
+        words = tile_words(space, memory, factors[:, place:].prod(dim=1))
         if self._fusion is not None and chance is not None and memory == self._fusion.memory:
-            words = words + self._fusion.held_words(layer.names, chance)
-        return words * space.arch.memories[memory].multiple_buffering
+            words = words + self._fusion.held_words(batch.names, chance).reshape(-1)
+        level = space.arch.levels[place]
+        return words * (level.multiple_buffering if isinstance(level, Memory) else 1.0)
 
     def _beyond(self, hardware: torch.Tensor) -> torch.Tensor:
         """Penalty for area and power over their budgets."""
@@ -262,15 +233,13 @@ class NetworkDescent:
         return over
 
 
-def rounded(space: HardwareSpace, logs: torch.Tensor) -> list[dict[str, Number]]:
-    """Points of the space near real-valued sizes: rounded up, and to the nearest.
-
-    The first runs what needs these sizes; the second may be the better bargain.
-    """
-    up: dict[str, Number] = {}
-    near: dict[str, Number] = {}
-    for (name, found), log in zip(space.ranges.items(), logs.tolist(), strict=True):
+def points_near(space: HardwareSpace, proposal: Proposal) -> list[dict[str, Number]]:
+    """Points of the space at proposed sizes: those that run what needs them, or the nearest."""
+    point: dict[str, Number] = {}
+    for (name, found), log in zip(space.ranges.items(), proposal.logs.tolist(), strict=True):
         value = math.exp(log)
-        up[name] = found.round_up(value * (1 - 1e-6)) or found.values[-1]
-        near[name] = min(found.values, key=lambda v: abs(math.log(v) - log))
-    return [up] if up == near else [up, near]
+        if proposal.rounded:
+            point[name] = found.round_up(value * (1 - 1e-6)) or found.values[-1]
+        else:
+            point[name] = min(found.values, key=lambda v: abs(math.log(v) - log))  # noqa: B023
+    return [point]

@@ -36,7 +36,8 @@ class HardwareObjective:
     def value(self, energy_pj: float, latency_cycles: float, area_um2: float) -> float:
         """Combine costs into the value that ranks points."""
         costs = (energy_pj, latency_cycles, area_um2)
-        return math.prod(cost**power for cost, power in zip(costs, self.powers, strict=True))
+        pairs = zip(costs, self.powers, strict=True)
+        return math.prod(float(cost**power) for cost, power in pairs)
 
     def told(self, energy_pj: float, latency_cycles: float, area_um2: float) -> tuple[float, ...]:
         """Tell a sampler: decimal logarithms, so that points of all sizes count alike."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.records import suggest
+
+STARTS = 10
+"""Random points before a model of the others guides."""
 
 MakeSampler = Callable[[Scorer, int], BaseSampler]
 """Makes a sampler of Optuna's for a job, from a seed of 32 bits."""
@@ -36,6 +39,8 @@ class HardwareEntry:
         best point is, at the end.
     mapper : str or None
         Searches layers instead of the job's own mapper.
+    starts : int
+        Points within the budgets that are drawn at random before it begins.
     remembers : bool
         Whether its sampler lives as long as its worker, rather than for one trial.
     extra : str
@@ -46,6 +51,7 @@ class HardwareEntry:
     summary: str
     fused: bool = True
     mapper: str | None = None
+    starts: int = 0
     remembers: bool = False
     extra: str = ""
 
@@ -86,6 +92,7 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
     "tpe": HardwareEntry(
         "toolkit.codesign.tpe:tpe_hardware",
         "Optuna's tree-structured Parzen estimator over hardware.",
+        starts=STARTS,
     ),
     "nsga2": HardwareEntry(
         "toolkit.codesign.nsga2:nsga2_hardware",
@@ -94,11 +101,12 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
     "gp": HardwareEntry(
         "toolkit.codesign.gp:gp_hardware",
         "Optuna's Gaussian process over hardware.",
+        starts=STARTS,
         extra="torch",
     ),
     "random": HardwareEntry(
         "toolkit.codesign.random:random_hardware",
-        "Hardware at random, layers mapped as by all others: the baseline.",
+        "Hardware at random within the budgets, mapped as by all others: the baseline.",
     ),
     "random-mappings": HardwareEntry(
         "toolkit.codesign.random:random_hardware",
@@ -134,6 +142,7 @@ class SeededSampler(BaseSampler):
 
     def __init__(self, entry: HardwareEntry, scorer: Scorer, seed: int) -> None:
         self._make, self._keeps = entry.load(), entry.remembers
+        self._starts, self._random = entry.starts, hardware_strategy("random").load()
         self._scorer, self._seed = scorer, seed
         self._samplers: dict[int, BaseSampler] = {}
 
@@ -142,7 +151,8 @@ class SeededSampler(BaseSampler):
         if key not in self._samplers:
             self._samplers.clear()
             drawn = np.random.SeedSequence([self._seed, number]).generate_state(1)
-            self._samplers[key] = self._make(self._scorer, int(drawn[0]))
+            make = self._make if number >= self._starts else self._random
+            self._samplers[key] = make(self._scorer, int(drawn[0]))
         return self._samplers[key]
 
     def infer_relative_search_space(
@@ -153,7 +163,7 @@ class SeededSampler(BaseSampler):
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> Mapping[str, Any]:
+    ) -> dict[str, Any]:
         """Pass on."""
         return dict(self._of(trial.number).sample_relative(study, trial, search_space))
 

@@ -11,13 +11,14 @@ from lazy_loader import attach
 
 _HOMES = {
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
+    "group_plan": ("Assumptions", "GroupPlan"),
     "groups": ("candidates", "check_group", "check_partition"),
     "levels": ("fusion_level", "fusion_levels"),
     "mapped": ("GroupCost", "MappedModel"),
     "objective": ("GroupModel", "Option", "TrafficModel"),
     "partition": ("Boundary", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
-    "plan": ("Assumptions", "GroupPlan", "best_plan", "refine"),
+    "plan": ("best_plan", "refine"),
     "search": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
 }
 
@@ -53,13 +54,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
+    from toolkit.fusion.group_plan import Assumptions, GroupPlan
     from toolkit.fusion.groups import candidates, check_group, check_partition
     from toolkit.fusion.levels import fusion_level, fusion_levels
     from toolkit.fusion.mapped import GroupCost, MappedModel
     from toolkit.fusion.objective import GroupModel, Option, TrafficModel
     from toolkit.fusion.partition import Boundary, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
-    from toolkit.fusion.plan import Assumptions, GroupPlan, best_plan, refine
+    from toolkit.fusion.plan import best_plan, refine
     from toolkit.fusion.search import FUSION_STRATEGIES, cost_partition, find_partition
 
 

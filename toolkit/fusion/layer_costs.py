@@ -10,6 +10,7 @@ from math import fsum
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.homes import Homes
 from toolkit.fusion.levels import fused_arch
 from toolkit.fusion.tiles import Part, share_of, tile_workload
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, vector_unit_of
@@ -24,8 +25,8 @@ from toolkit.workload.network.layer import Layer
 TILE_SEARCH = LayerSearch(budget=Budget(evaluations=10_000))
 """How parts of layers are mapped by default: they are many, and small."""
 
-NOT_FUSED: frozenset[Role] = frozenset()
-"""No operand on the fusion level: the layer on its own."""
+NOT_FUSED = Homes()
+"""All operands on DRAM: the layer on its own."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,6 @@ class LayerCosts:
     ----------
     arch : Architecture
         What they run on.
-    level : str
-        Name of the fusion level.
     search : LayerSearch
         How each part is mapped.
     cache : bool or path-like
@@ -75,39 +74,37 @@ class LayerCosts:
     def __init__(
         self,
         arch: Architecture,
-        level: str,
         search: LayerSearch = TILE_SEARCH,
         *,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         self.arch = arch
-        self.level = level
         self.search = search
         self.unit = vector_unit_of(arch)[0]
         self.on_search: Callable[[int, str], None] | None = None
         self._store = cache_at(cache)
-        self._archs: dict[frozenset[Role], Architecture] = {NOT_FUSED: arch}
-        self._known: dict[tuple[str, Part, frozenset[Role]], PartCost] = {}
+        self._archs: dict[Homes, Architecture] = {NOT_FUSED: arch}
+        self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
 
-    def cost(self, layer: FoldedLayer, part: Part, roles: frozenset[Role]) -> PartCost:
-        """Cost of a part of a layer whose operands in `roles` are on the fusion level.
+    def cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
+        """Cost of a part of a layer some of whose operands are on chip.
 
         Raises
         ------
         DoesNotFitError
             If it cannot be mapped; the message names the layer.
         """
-        key = (layer.name, part, roles)
+        key = (layer.name, part, homes)
         if key not in self._known:
-            self._known[key] = self._cost(layer, part, roles)
+            self._known[key] = self._cost(layer, part, homes)
         return self._known[key]
 
-    def arch_for(self, roles: frozenset[Role]) -> Architecture:
+    def arch_for(self, homes: Homes) -> Architecture:
         """The architecture as a layer with these operands on the fusion level sees it."""
-        if roles not in self._archs:
-            self._archs[roles] = fused_arch(self.arch, self.level, roles)
-        return self._archs[roles]
+        if homes not in self._archs:
+            self._archs[homes] = fused_arch(self.arch, homes)
+        return self._archs[homes]
 
     def laid_out(self, layer: FoldedLayer) -> bool:
         """Whether a lowering of a layer copies what its windows share.
@@ -118,8 +115,8 @@ class LayerCosts:
         workload = layer.layer.workload
         return workload is not None and any(way.copies for way in lowerings(self.arch, workload))
 
-    def _cost(self, layer: FoldedLayer, part: Part, roles: frozenset[Role]) -> PartCost:
-        share, arch = share_of(layer, part), self.arch_for(roles)
+    def _cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
+        share, arch = share_of(layer, part), self.arch_for(homes)
         workload = tile_workload(layer, part)
         levels: dict[str, float] = {}
         words: dict[Role, int] = {"input": 0, "weight": 0, "output": 0}
@@ -131,7 +128,7 @@ class LayerCosts:
             for energy in mapped.levels:
                 levels[energy.level] = times * energy.energy_pj
             for traffic in mapped.dram:
-                if traffic.memory != self.level or not roles:
+                if traffic.role not in homes.roles:
                     words[traffic.role] += times * traffic.words  # type: ignore[index]
         for number, entry in enumerate(layer.layers):
             vector = self._vector(entry, arch, share, folded=number > 0)
@@ -142,7 +139,7 @@ class LayerCosts:
             for energy in vector.levels:
                 before = levels.get(energy.level, 0.0)
                 levels[energy.level] = before + repeated * energy.energy_pj
-            if not roles:
+            if not homes.levels:
                 words["input"] += repeated * vector.dram_reads
                 words["output"] += repeated * vector.dram_writes
         return PartCost(levels, max(latency, operation_cycles), words)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.errors import ArchitectureError
+from toolkit.fusion.homes import Homes
 from toolkit.records import suggest
-from toolkit.workload.kernel import Role
 
 _ACTIVATIONS = ("input", "output")
 
@@ -88,30 +88,33 @@ def capacity_words(memory: Memory, most: int) -> int:
     return most if memory.capacity_words is None else memory.capacity_words
 
 
-def fused_arch(arch: Architecture, level: str, roles: frozenset[Role]) -> Architecture:
-    """The architecture for a layer some of whose operands are on the fusion level as a whole.
+def fused_arch(arch: Architecture, homes: Homes) -> Architecture:
+    """The architecture for a layer some of whose operands are on chip as a whole.
 
-    Memories outside of it bypass these operands, and it holds them whatever it holds otherwise.
-    It has no capacity there, because all that a group keeps on it is counted at once, and it
-    bypasses weights that do not stay there: no room is set aside for them.
+    Memories outside of an operand's home bypass it, and its home holds it whatever it holds
+    otherwise. Memories that the group uses have no capacity here, because all that a group keeps
+    on them is counted at once, and other tensors pass them by: no room is set aside for those.
 
     Parameters
     ----------
-    level : str
-        Name of the fusion level.
-    roles : frozenset of {"input", "weight", "output"}
-        Operands that are there.
+    homes : Homes
+        Which operand is where.
     """
-    place = next(i for i, entry in enumerate(arch.levels) if entry.name == level)
+    places = {level.name: place for place, level in enumerate(arch.levels)}
     levels = list(arch.levels)
-    for i in range(place):
-        outer = levels[i]
-        if isinstance(outer, Memory):
-            bypasses = (*outer.bypasses, *sorted(roles - set(outer.bypasses)))
-            levels[i] = replace(outer, bypasses=bypasses)
-    memory = levels[place]
-    if isinstance(memory, Memory):
-        kept = tuple(name for name in memory.bypasses if name not in roles)
-        added = () if "weight" in roles or "weight" in kept else ("weight",)
-        levels[place] = replace(memory, bypasses=(*kept, *added), capacity_words=None)
+    for place, level in enumerate(arch.levels):
+        if not isinstance(level, Memory):
+            continue
+        bypasses = list(level.bypasses)
+        for role, home in homes.levels:
+            elsewhere = level.name in homes.used and home != level.name
+            if (place < places[home] or elsewhere) and role not in bypasses:
+                bypasses.append(role)
+            elif home == level.name and role in bypasses:
+                bypasses.remove(role)
+        if level.name in homes.used:
+            if "weight" not in homes.roles and "weight" not in bypasses:
+                bypasses.append("weight")
+            level = replace(level, capacity_words=None)
+        levels[place] = replace(level, bypasses=tuple(bypasses))
     return replace(arch, levels=tuple(levels))

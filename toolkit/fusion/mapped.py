@@ -11,12 +11,14 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
+from toolkit.fusion.group_plan import Assumptions, GroupPlan, single_plan
 from toolkit.fusion.groups import Group
+from toolkit.fusion.homes import Home, Homes
 from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, PartCost
-from toolkit.fusion.levels import capacity_words, fusion_level
+from toolkit.fusion.levels import capacity_words, fusion_level, fusion_levels
 from toolkit.fusion.objective import FusionObjective, Option
 from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import Assumptions, GroupPlan, plans, single_plan
+from toolkit.fusion.plan import plans
 from toolkit.fusion.tiling import Halo, Schedule
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
@@ -67,7 +69,8 @@ class MappedModel:
     objective : {"dram", "energy", "latency", "edp"}
         What is minimised.
     level : str, optional
-        The fusion level; the outermost memory that can be one by default.
+        The fusion level, which alone is used then. By default it is the outermost memory that
+        can be one, and tensors between layers may wait on those inside it, too.
     schedule : {"time-shared", "pipelined"}
         How the layers of a group share the array.
     axes : int
@@ -111,10 +114,20 @@ class MappedModel:
         self.arch = arch
         self.memory = memory
         self.objective = objective
-        self.given = Assumptions(
-            capacity, axes, halos, schedule, weights_stay="weight" not in memory.bypasses
+        inner = tuple(
+            Home.of(other, capacity_words(other, most))
+            for other in (fusion_levels(arch)[1:] if level is None else ())
         )
-        self.costs = LayerCosts(arch, memory.name, search, cache=cache)
+        self.given = Assumptions(
+            capacity,
+            axes,
+            halos,
+            schedule,
+            weights_stay="weight" not in memory.bypasses,
+            inner=inner,
+            outer=Home.of(memory, capacity) if inner else None,
+        )
+        self.costs = LayerCosts(arch, search, cache=cache)
         self._known: dict[Group, tuple[Option, ...]] = {}
 
     @property
@@ -160,10 +173,10 @@ class MappedModel:
         levels: dict[str, float] = {}
         weight_words, cycles = 0, []
         for layer in view.layers:
-            roles = self._roles(layer, plan)
+            homes = self._homes(layer, plan)
             spent = 0.0
             for part, times in plan.made[layer.name].items():
-                cost = self.costs.cost(layer, part, roles)
+                cost = self.costs.cost(layer, part, homes)
                 _add(levels, cost.levels, times)
                 spent += times * cost.latency_cycles
                 weight_words += times * cost.words["weight"]
@@ -187,6 +200,9 @@ class MappedModel:
         else:
             apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
             found = plans(view, self.given, apart, most_sizes=TILE_SIZES)
+            if self.given.inner:
+                alone = replace(self.given, inner=(), outer=None)
+                found += plans(view, alone, apart, most_sizes=TILE_SIZES)
         options = [option for plan in found for option in self._mappable(plan)]
         return tuple(
             option
@@ -227,12 +243,23 @@ class MappedModel:
         dram = self._port_cycles(read, cost.words["output"])
         return GroupCost(cost.levels, cost.latency_cycles, cost.latency_cycles, dram, moved)
 
-    def _roles(self, layer: FoldedLayer, plan: GroupPlan) -> frozenset[Role]:
-        """Operands on the fusion level: all activations, and weights that stay."""
-        roles: set[Role] = {"input", "output"}
-        if layer.name in plan.resident or not layer.weight_words:
-            roles.add("weight")
-        return frozenset(roles)
+    def _homes(self, layer: FoldedLayer, plan: GroupPlan) -> Homes:
+        """Where activations are, and weights that stay.
+
+        Several activations are taken to be where the outermost of them is.
+        """
+        order = [self.memory.name, *(home.name for home in self.given.inner)]
+        used = [n for n in order if n == self.memory.name or n in plan.homes.values()]
+        read, made = (
+            min((plan.homes.get(t.name, order[0]) for t in tensors), key=order.index)
+            for tensors in (layer.inputs or (layer.output,), (layer.output,))
+        )
+        levels: list[tuple[Role, str]] = [("input", read), ("output", made)]
+        if layer.name in plan.resident:
+            levels.append(("weight", self.memory.name))
+        elif not layer.weight_words:
+            levels.append(("weight", read))
+        return Homes(tuple(levels), tuple(used))
 
     def _transfers(self, plan: GroupPlan) -> dict[str, float]:
         """Energy of words between DRAM and the fusion level, which mappings do not see."""

@@ -8,9 +8,10 @@ from math import prod
 from typing import Literal, Protocol
 
 from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_plan import Assumptions, GroupPlan, least_words
 from toolkit.fusion.groups import Group
 from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import Assumptions, GroupPlan, best_plan, least_words
+from toolkit.fusion.plan import best_plan
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
 """Words moved to and from DRAM; pJ; cycles; pJ times cycles."""

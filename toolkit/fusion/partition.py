@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_plan import GroupPlan
 from toolkit.fusion.groups import Group, is_convex, quotient
 from toolkit.fusion.objective import FusionObjective, GroupModel, Option, value_of
 from toolkit.fusion.placement import GroupView, placements
-from toolkit.fusion.plan import GroupPlan, best_plan
+from toolkit.fusion.plan import best_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +157,7 @@ class FusionResult:
             "recomputed": len(plan.halo),
             "footprint_words": plan.footprint_words,
             "resident_weight_words": plan.resident_words,
+            "inner": " ".join(f"{tensor}:{home}" for tensor, home in sorted(plan.homes.items())),
             "dram_input_words": plan.input_words,
             "dram_output_words": plan.output_words,
             "dram_weight_words": plan.weight_words,

@@ -3,150 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import prod
+from dataclasses import replace
 
 import numpy as np
 
-from toolkit.errors import InputError
 from toolkit.fusion.cuts import Chosen, choices, uniform_halos
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.groups import Group
+from toolkit.fusion.group_plan import Assumptions, GroupPlan, least_words, plan_at, single_plan
+from toolkit.fusion.homes import choose_homes, words_held
 from toolkit.fusion.intervals import Ints
 from toolkit.fusion.placement import GroupView
-from toolkit.fusion.residency import choose_resident
-from toolkit.fusion.tiling import (
-    AXES_REPEATED,
-    Halo,
-    Schedule,
-    Tiling,
-    make_tiling,
-    tile_sizes,
-)
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """What a fused group may do.
-
-    Parameters
-    ----------
-    capacity_words : int
-        Words of the fusion level.
-    axes : int
-        Axes that a tile may be cut along, at most: 1 (rows) or 2 (rows and columns).
-    halos : tuple of Halo
-        Ways to treat a halo, tried one by one for each tensor.
-    schedule : {"time-shared", "pipelined"}
-        How the layers of a group share the array.
-    weights_stay : bool
-        Whether the fusion level can hold weights.
-    """
-
-    capacity_words: int
-    axes: int = 2
-    halos: tuple[Halo, ...] = ("retain", "mixed", "recompute")
-    schedule: Schedule = "time-shared"
-    weights_stay: bool = True
-
-    def __post_init__(self) -> None:
-        if self.capacity_words < 1:
-            raise InputError(
-                f"expected at least 1 word, got {self.capacity_words}", key="capacity_words"
-            )
-        if self.axes not in (1, 2):
-            raise InputError(f"expected 1 or 2, got {self.axes!r}", key="axes")
-        if not self.halos or not set(self.halos) <= set(AXES_REPEATED):
-            raise InputError(
-                f"expected some of {', '.join(AXES_REPEATED)}, got {self.halos!r}", key="halos"
-            )
-
-
-@dataclass(frozen=True)
-class GroupPlan:
-    """How a group runs.
-
-    Parameters
-    ----------
-    group : frozenset of str
-        Names of its layers.
-    tile : tuple of (str, int, int)
-        For each axis that is cut, outermost first: the tensor, the axis and the positions of a
-        tile; empty if the tensors are not cut.
-    steps : int
-        Tiles.
-    halo : mapping of str to Halo
-        Per tensor that is cut and not retained.
-    footprint_words : int
-        Activations on the fusion level; 0 for a layer on its own, unless it is staged there.
-    resident : frozenset of str
-        Layers whose weights stay on the fusion level.
-    resident_words : int
-        Those weights.
-    input_words, output_words, weight_words : int
-        Words read from and written to DRAM.
-    made : mapping of str to dict
-        Per layer, the parts of its output that steps make: sizes by axis, to the number of
-        steps. An axis that is left out is whole.
-    first_words, last_words : int
-        Activations that must come in before the first step, and that are left to go out after
-        the last one.
-    """
-
-    group: Group
-    tile: tuple[tuple[str, int, int], ...]
-    steps: int
-    halo: Mapping[str, Halo]
-    footprint_words: int
-    resident: frozenset[str]
-    resident_words: int
-    input_words: int
-    output_words: int
-    weight_words: int
-    made: Mapping[str, Mapping[tuple[tuple[int, int], ...], int]] = field(default_factory=dict)
-    first_words: int = 0
-    last_words: int = 0
-
-    @property
-    def dram_words(self) -> int:
-        """Words read from and written to DRAM."""
-        return self.input_words + self.output_words + self.weight_words
-
-    @property
-    def staged(self) -> bool:
-        """Whether activations wait on the fusion level, as they always do between layers."""
-        return self.footprint_words > 0
-
-
-def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
-    """A layer on its own: every tensor moves once, however the layer is mapped."""
-    view = GroupView(graph, frozenset((name,)))
-    layer = graph.layer_of(name)
-    return GroupPlan(
-        view.group,
-        (),
-        1,
-        {},
-        0,
-        frozenset(),
-        0,
-        sum(tensor.elements for tensor in view.external),
-        layer.output.elements,
-        layer.weight_words,
-        {name: {(): 1}},
-        sum(tensor.elements for tensor in view.external),
-        layer.output.elements,
-    )
-
-
-def least_words(view: GroupView) -> int:
-    """Words that any plan of a group moves: no plan has fewer."""
-    words = sum(tensor.elements for tensor in (*view.external, *view.leaving))
-    return words + sum(layer.weight_words for layer in view.layers)
+from toolkit.fusion.tiling import Halo, Tiling, make_tiling, tile_sizes
 
 
 def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -> GroupPlan | None:
     """Find the plan of a group with the least DRAM traffic, then with the fewest steps.
+
+    For each way to cut the group, halos are treated alike first, then tensor by tensor while
+    that lowers the traffic, as `refine` does.
 
     Parameters
     ----------
@@ -164,15 +38,43 @@ def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -
     best: GroupPlan | None = None
     floor = least_words(view)
     for chosen in choices(view, given.axes):
-        most = best.dram_words if best is not None else limit
+        most = best.dram_words + 1 if best is not None else limit
         if most is not None and floor + _reread_words(view, chosen, given) >= most:
             continue
-        for halo in uniform_halos(view, chosen, given.halos):
-            tiling = tile_group(view, chosen, halo)
-            best = _better(_pick(tiling, given, best, limit), best)
-            if best is not None and best.dram_words == floor:
-                return best
-    return best
+        kept = tile_group(view, chosen, {})
+        least = _least_of_all(kept, given)
+        if least is None or (most is not None and least >= most):
+            continue
+        found = _best_cut(kept, chosen, given, floor)
+        best = _better(found, best)
+        if best is not None and best.dram_words == floor:
+            return best
+    return best if limit is None or best is None or best.dram_words < limit else None
+
+
+def _best_cut(kept: Tiling, chosen: Chosen, given: Assumptions, floor: int) -> GroupPlan | None:
+    """The best plan of a group that is cut in one way: halos alike first, then one by one."""
+    best: GroupPlan | None = None
+    for halo in uniform_halos(kept.view, chosen, given.halos):
+        tiling = tile_group(kept.view, chosen, halo) if halo else kept
+        best = _better(_pick(tiling, given, best), best)
+        if best is not None and best.dram_words == floor:
+            return best
+    return best and _improved(kept.view, chosen, given, best, floor)
+
+
+def _least_of_all(kept: Tiling, given: Assumptions) -> int | None:
+    """Words that plans move at least, however halos are treated; None if no tile fits.
+
+    Windows and parts are smallest where halos are retained, and nothing is kept between steps
+    where they are not.
+    """
+    held = kept.least_footprint(given.schedule)
+    if given.inner:
+        held = np.zeros_like(held)
+    words = kept.input_words() + kept.output_words() + _least_weights(kept, given, held)
+    fits = held <= given.capacity_words
+    return int(words[fits].min()) if fits.any() else None
 
 
 def plans(
@@ -180,7 +82,8 @@ def plans(
 ) -> list[GroupPlan]:
     """For every way to cut a group and to treat its halos, the plan with the least DRAM traffic.
 
-    A layer on its own is staged: its activations go through the fusion level tile by tile.
+    Halos are treated alike, and, where that saves traffic, tensor by tensor (`refine`). A layer
+    on its own is staged: its activations go through the fusion level tile by tile.
 
     Parameters
     ----------
@@ -189,7 +92,7 @@ def plans(
     most_sizes : int
         Tile sizes to look at per axis.
     """
-    found: dict[tuple[tuple[str, int, int], ...], GroupPlan] = {}
+    found: dict[tuple[object, ...], GroupPlan] = {}
     floor = least_words(view)
     for chosen in choices(view, given.axes):
         if limit is not None and floor + _reread_words(view, chosen, given) >= limit:
@@ -200,6 +103,11 @@ def plans(
             if plan is not None:
                 known = found.get(plan.tile)
                 found[plan.tile] = _better(known, plan) or plan
+        best = min(found.values(), key=lambda plan: plan.dram_words, default=None)
+        if best is not None and len(given.halos) > 1:
+            better = _improved(view, chosen, given, best, floor, most_sizes)
+            if better is not best:
+                found[better.tile, "mixed"] = better
     return list(found.values())
 
 
@@ -215,8 +123,7 @@ def refine(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupPlan
     view = GroupView(graph, plan.group)
     floor = least_words(view)
     for chosen in choices(view, given.axes) if len(given.halos) > 1 else ():
-        if chosen:
-            plan = _improved(view, chosen, given, plan, floor)
+        plan = _improved(view, chosen, given, plan, floor)
     return plan
 
 
@@ -230,10 +137,15 @@ def tile_group(
 
 
 def _improved(
-    view: GroupView, chosen: Chosen, given: Assumptions, best: GroupPlan, floor: int
+    view: GroupView,
+    chosen: Chosen,
+    given: Assumptions,
+    best: GroupPlan,
+    floor: int,
+    most_sizes: int = 64,
 ) -> GroupPlan:
-    """Change the halo of one tensor at a time while that helps."""
-    if [(n, a) for n, a, _ in chosen] != [(n, a) for n, a, _ in best.tile]:
+    """Change the halo of one tensor at a time while that helps; plans of another cut stay."""
+    if not chosen or [(n, a) for n, a, _ in chosen] != [(n, a) for n, a, _ in best.tile]:
         return best
     cut = sorted(set.intersection(*(set(placement) for _, _, placement in chosen)))
     modes = [m for m in given.halos if m != "mixed" or len(chosen) > 1]
@@ -245,7 +157,7 @@ def _improved(
                 if best.halo.get(name, "retain") == mode:
                     continue
                 trial = {**best.halo, name: mode}
-                plan = _pick(tile_group(view, chosen, trial), given, best)
+                plan = _pick(tile_group(view, chosen, trial, most_sizes), given, best)
                 if plan is not None and plan.dram_words < best.dram_words:
                     best, changed = plan, True
     return best
@@ -261,7 +173,7 @@ def _pick(
     tiling: Tiling, given: Assumptions, best: GroupPlan | None, below: float | None = None
 ) -> GroupPlan | None:
     """The tile size with the least traffic; None if none fits, improves or stays below."""
-    held = tiling.footprint(given.schedule)
+    held = tiling.facing() if given.inner else tiling.footprint(given.schedule)
     inputs = tiling.input_words()
     least = inputs + tiling.output_words() + _least_weights(tiling, given, held)
     found: GroupPlan | None = None
@@ -272,9 +184,25 @@ def _pick(
         if below is not None and least[tile] >= below:
             break
         if held[tile] <= given.capacity_words:
-            plan = plan_at(tiling, int(tile), given, int(held[tile]), int(inputs[tile]))
+            plan = _placed(tiling, int(tile), given, int(held[tile]), int(inputs[tile]))
             found = _better(plan, found)
     return found
+
+
+def _placed(
+    tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int
+) -> GroupPlan | None:
+    """The plan for one tile size, tensors on the cheapest memories that have room for them."""
+    if given.outer is None:
+        return plan_at(tiling, tile, given, held, inputs)
+    waiting = tiling.waiting(tile, given.schedule)
+    outer = replace(given.outer, capacity_words=given.capacity_words - held)
+    homes = choose_homes(waiting, (outer, *given.inner))
+    if homes is None:
+        return None
+    held += words_held([tensor for tensor in waiting if homes[tensor.name] == outer.name])
+    inside = {name: home for name, home in homes.items() if home != outer.name}
+    return replace(plan_at(tiling, tile, given, held, inputs), homes=inside)
 
 
 def _least_weights(tiling: Tiling, given: Assumptions, held: Ints) -> Ints:
@@ -290,55 +218,3 @@ def _least_weights(tiling: Tiling, given: Assumptions, held: Ints) -> Ints:
     room = given.capacity_words if given.weights_stay else 0
     saved = (most - 1) * np.minimum(words, np.maximum(room - held, 0))
     return np.asarray(np.maximum(total - (saved if given.weights_stay else 0), words))
-
-
-def plan_at(tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int) -> GroupPlan:
-    """The plan for one tile size that fits."""
-    layers = tiling.view.layers
-    words = {layer.name: layer.weight_words for layer in layers}
-    passes = {layer.name: int(tiling.passes(layer.output.name)[tile]) for layer in layers}
-    room = given.capacity_words - held if given.weights_stay else 0
-    resident = choose_resident(words, passes, room)
-    moved = sum(w * (1 if n in resident else passes[n]) for n, w in words.items())
-    return GroupPlan(
-        tiling.view.group,
-        tuple(
-            (name, axis, int(cut.tile[tile]))
-            for (name, axis), cut in zip(tiling.axes, tiling.cuts, strict=True)
-        ),
-        int(tiling.steps[tile]),
-        dict(tiling.halo),
-        held,
-        resident,
-        sum(words[name] for name in resident),
-        inputs,
-        tiling.output_words(),
-        moved,
-        {layer.name: _parts(tiling, layer.output.name, tile) for layer in layers},
-        *(int(words[tile]) for words in tiling.edge_words()),
-    )
-
-
-def _parts(tiling: Tiling, name: str, tile: int) -> dict[tuple[tuple[int, int], ...], int]:
-    """Sizes of the parts of a tensor that steps make, and how many steps make each."""
-    parts: dict[tuple[tuple[int, int], ...], int] = {(): 1}
-    for cut, span in zip(tiling.cuts, tiling.spans, strict=True):
-        at = cut.placement.get(name)
-        if at is None:
-            continue
-        sizes = span.made_at(name, tile)
-        parts = {
-            (*part, (at.axis, size)): times * count
-            for part, times in parts.items()
-            for size, count in sizes.items()
-        }
-    return parts
-
-
-def made_share(plan: GroupPlan, graph: FoldedGraph, name: str) -> float:
-    """What all steps make of a layer's output, against its size; above 1 if parts repeat."""
-    shape = graph.layer_of(name).output.shape
-    return sum(
-        times * prod(size / shape[axis] for axis, size in part)
-        for part, times in plan.made[name].items()
-    )

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.fusion.homes import Waiting
 from toolkit.fusion.intervals import Cut, Ints, Spans, make_cut, spans
 from toolkit.fusion.placement import GroupView, Placement
 
@@ -105,6 +106,28 @@ class Tiling:
             outer.made * inner.made * rest,
         )
 
+    def facing(self) -> Ints:
+        """Words of tensors that face DRAM, with room for a further tile; shape (tiles,)."""
+        _, held, made = self._sizes
+        further = np.where(self.steps > 1, made, 0)
+        return np.asarray((held + further)[~self._lives[0]].sum(axis=0))
+
+    def waiting(self, tile: int, schedule: Schedule) -> list[Waiting]:
+        """What only the group sees, for one tile size."""
+        kept, held, made = self._sizes
+        inside, start, end = self._lives
+        found = []
+        for row, first, last in zip(np.flatnonzero(inside), start, end, strict=True):
+            name = list(self.view.tensors)[row]
+            readers, words = len(self.view.readings[name]), int(self.made_words[row, tile])
+            keeps, holds = int(kept[row, tile]), int(held[row, tile])
+            if schedule == "pipelined":
+                holds += int(made[row, tile]) if self.steps[tile] > 1 else 0
+                keeps = holds
+            times = words, readers * words
+            found.append(Waiting(name, keeps, holds, int(first), int(last), *times))
+        return found
+
     def footprint(self, schedule: Schedule) -> Ints:
         """Words of activations that the fusion level holds at most; shape (tiles,).
 
@@ -113,11 +136,23 @@ class Tiling:
         while the layers that make and read it run, or all the time, with room for a further
         tile, if all layers run at once.
         """
-        kept, held, made = self._sizes
+        return self._footprint(schedule, *self._sizes)
+
+    def least_footprint(self, schedule: Schedule) -> Ints:
+        """Words that are held at least, however halos are treated; shape (tiles,).
+
+        Asked of a tiling that retains all halos: windows and parts are smallest there, and
+        nothing but them is held where they are not.
+        """
+        held, made = self._rest, self._rest
+        for span in self.spans:
+            held, made = held * span.window, made * span.made
+        return self._footprint(schedule, np.zeros_like(held), held, made)
+
+    def _footprint(self, schedule: Schedule, kept: Ints, held: Ints, made: Ints) -> Ints:
         further = np.where(self.steps > 1, made, 0)
         inside, start, end = self._lives
-        facing = ~inside
-        total = (held + further)[facing].sum(axis=0)
+        total = (held + further)[~inside].sum(axis=0)
         if schedule == "pipelined":
             return np.asarray(total + (held + further)[inside].sum(axis=0))
         change = np.zeros((len(self.view.layers) + 1, len(self.steps)), dtype=np.int64)

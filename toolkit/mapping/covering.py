@@ -14,8 +14,6 @@ from functools import lru_cache
 import numpy as np
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Compute, Memory
-from toolkit.errors import ArchitectureError
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderView, ReuseKey, classes_of, order_view
 from toolkit.workload.kernel import Workload
@@ -23,75 +21,6 @@ from toolkit.workload.kernel import Workload
 PATTERN_DIMENSIONS = 10
 """Dimensions up to which every set of iterating loops is looked at; beyond it, those sets that
 lack at most two loops."""
-
-
-def covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:
-    """List admissible loop orders of a memory that are enough whichever loops iterate.
-
-    For every reuse class of every set of iterating loops the list has an order that costs no
-    more: one of that class, or one that keeps every tensor over as many loops and more.
-
-    Parameters
-    ----------
-    arch : Architecture
-        The accelerator.
-    level : int
-        Position of the memory in ``arch.levels``.
-    workload : Workload
-        What runs.
-
-    Returns
-    -------
-    int64 array, shape (orders, dimensions), read-only
-        `order_classes` first, then what these leave out where some loops do not iterate.
-
-    Raises
-    ------
-    MappingError
-        As `order_classes` does.
-    """
-    return _covering_orders(*_relevant(arch, level, workload))
-
-
-def _relevant(
-    arch: Architecture, level: int, workload: Workload
-) -> tuple[Architecture, int, Workload]:
-    """Leave out sizes, energies and names, on which orders do not depend.
-
-    Many layers on many hardware points share a list, which takes longer to make than a short
-    search.
-    """
-    own = arch.levels[level]
-    if not isinstance(own, Memory):
-        raise ArchitectureError(f"level {level} is not a memory", source=arch.name)
-    outer = [entry for entry in arch.levels[:level] if isinstance(entry, Memory)]
-    bare = [
-        _bare(f"outer {i}", memory.bypasses, memory.multiple_reuses)
-        for i, memory in enumerate(outer)
-    ]
-    kept = _bare(own.name, own.bypasses, own.multiple_reuses, own.loop_order)
-    sizes = dict.fromkeys(workload.dimensions, 2)
-    return (
-        Architecture("", (*bare, kept, Compute("compute", 0))),
-        len(bare),
-        Workload("", "", sizes, workload.tensors),
-    )
-
-
-def _bare(
-    name: str, bypasses: tuple[str, ...], multiple_reuses: bool, loop_order: tuple[str, ...] = ()
-) -> Memory:
-    return Memory(
-        name,
-        None,
-        0,
-        0,
-        1,
-        1,
-        bypasses=bypasses,
-        multiple_reuses=multiple_reuses,
-        loop_order=loop_order,
-    )
 
 
 def covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:

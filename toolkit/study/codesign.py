@@ -21,7 +21,6 @@ from toolkit.processes import available_cores, in_processes
 from toolkit.study.hardware_study import (
     CHOICE,
     ELAPSED,
-    HEARTBEAT_SECONDS,
     OnSample,
     Plan,
     Worker,
@@ -29,7 +28,7 @@ from toolkit.study.hardware_study import (
     scored_trials,
     study_name,
 )
-from toolkit.study.shared import open_shared
+from toolkit.study.shared import HEARTBEAT_SECONDS, open_shared
 from toolkit.study.storage import guarded, open_storage, storage_name, storage_path
 
 if TYPE_CHECKING:

@@ -194,7 +194,7 @@ def codesign_page(shown: tuple[StrategyPoints, ...]) -> Figure:
 
 def _traces(strategy: StrategyPoints, color: str) -> list[tuple[int, dict[str, Any]]]:
     shared = {"type": "scatter", "legendgroup": strategy.name, "name": strategy.name}
-    fronts = stairs(strategy.front) if len(strategy.front) else ([], [])
+    front = stairs(strategy.front) if len(strategy.front) else strategy.front.T
     known = np.isfinite(strategy.median)
     samples = np.arange(1, len(strategy.median) + 1)[known]
     return [
@@ -216,8 +216,8 @@ def _traces(strategy: StrategyPoints, color: str) -> list[tuple[int, dict[str, A
             {
                 **shared,
                 "mode": "lines",
-                "x": list(map(float, fronts[0])),
-                "y": list(map(float, fronts[1])),
+                "x": front[0].tolist(),
+                "y": front[1].tolist(),
                 "line": {"color": color},
                 "showlegend": False,
                 "hoverinfo": "skip",

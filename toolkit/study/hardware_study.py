@@ -41,8 +41,7 @@ POLL_SECONDS = 0.5
 # Optuna 5 keeps constraints one by one; optuna-dashboard 0.21 reads only this older list. As
 # samplers add up both, only the largest excess stands there.
 _LEGACY_CONSTRAINTS = "constraints"
-_NOTE = {"dashboard:note_ver": 1}
-_NOTE_TEXT = "dashboard:note_str:0"
+_NOTE_VERSION, _NOTE_TEXT = "dashboard:note_ver", "dashboard:note_str:0"
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ def make_study(storage: BaseStorage, job: Job, plan: Plan, name: str) -> None:
         there = study.user_attrs
         if JOB not in there:
             study.set_metric_names(job.objective.metrics)
-            for key, value in {**_NOTE, _NOTE_TEXT: _note(job, plan)}.items():
-                storage.set_study_system_attr(study._study_id, key, value)
+            storage.set_study_system_attr(study._study_id, _NOTE_VERSION, 1)
+            storage.set_study_system_attr(study._study_id, _NOTE_TEXT, _note(job, plan))
             study.set_user_attr(PLAN, plan.record())
             # Whoever sees the job may begin.
             study.set_user_attr(JOB, asked)
@@ -298,7 +297,8 @@ class Worker:
     def _late(self, done: Sequence[FrozenTrial]) -> bool:
         if self.plan.seconds is None:
             return False
-        return sum(trial.user_attrs.get(ELAPSED, 0.0) for trial in done) >= self.plan.seconds
+        spent = float(sum(trial.user_attrs.get(ELAPSED, 0.0) for trial in done))
+        return spent >= self.plan.seconds
 
     def _is_one_too_many(self, trial: Trial) -> bool:
         """Whether earlier trials already fill the plan, as seen after this one was made."""

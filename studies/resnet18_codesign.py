@@ -1,0 +1,63 @@
+"""What should an edge accelerator for ResNet-18 be, and which strategy finds it soonest?
+
+Gives every strategy the same number of hardware points of Gemmini, within an area budget, and
+fuses layers on each. Prints a table, draws trade-offs of area and energy-delay product, and
+writes the best hardware as an architecture that `toolkit map` and `toolkit network` take.
+
+    python studies/resnet18_codesign.py [SAMPLES] [SEEDS] [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import toolkit
+from toolkit.cli.codesign import write_codesign
+from toolkit.codesign.job import JobSettings, make_job
+from toolkit.study.codesign import compare_hardware
+from toolkit.study.hardware_study import SampleProgress
+from toolkit.study.tables import make_folder
+
+MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
+STRATEGIES = ("joint-gradient", "two-step", "tpe", "gp", "random")
+AREA_MM2 = 2.0
+RANGES = {
+    "side": range(4, 65, 4),
+    "scratchpad_words": range(8_192, 1_048_577, 8_192),
+    "accumulator_words": range(64, 4_097, 64),
+}
+
+
+def tell(progress: SampleProgress) -> None:
+    edp = progress.score.edp_pj_cycles * 1e-12
+    print(f"{progress.study} {progress.done}/{progress.samples}: {edp:.5g} J·cycle", flush=True)
+
+
+def main() -> None:
+    samples = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    seeds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    folder = make_folder(sys.argv[3] if len(sys.argv) > 3 else "resnet18_codesign")
+    graph = toolkit.load_network(MODEL, {}, fold_batch_norm=True)
+    settings = JobSettings(
+        ranges={name: list(values) for name, values in RANGES.items()},
+        area_budget_um2=AREA_MM2 * 1e6,
+        fusion="greedy",
+    )
+    job = make_job("gemmini-ws", [graph], settings)
+    found = compare_hardware(
+        job,
+        STRATEGIES,
+        storage=str(folder / "codesign.journal"),
+        samples=samples,
+        seeds=seeds,
+        on_sample=tell,
+    )
+    columns = ["strategy", "edp_j_cycles", "baseline_ratio", "latency_cycles", "energy_pj"]
+    columns += ["area_um2", "samples", "seconds", "parameters"]
+    print(found.strategy_table()[columns].to_string(index=False))
+    print("written:", *write_codesign(found, folder))
+
+
+if __name__ == "__main__":
+    main()

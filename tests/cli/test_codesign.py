@@ -1,0 +1,144 @@
+"""`toolkit codesign` as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+from cli.test_app import Outcome
+
+import toolkit
+from toolkit.cli.app import main
+from toolkit.codesign.scoring import Scorer
+from toolkit.study.shared import open_shared
+
+MODELS = Path(__file__).parent.parent / "data" / "networks"
+BERT = (str(MODELS / "bert_layer.onnx"), "--dim", "batch=1", "--dim", "seq=16")
+FEW = ("--evaluations", "100", "--samples", "4", "--jobs", "1", "--no-cache")
+RANGES = ("--range", "side=8..32", "--range", "accumulator_words=64,256")
+SMALL = ("--template", "gemmini-ws", *RANGES)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> Any:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> Outcome:
+        status = main(("codesign", *words))
+        return Outcome(status, *capsys.readouterr())
+
+    return call
+
+
+def test_a_table_pictures_and_hardware_that_can_be_mapped(
+    run: Any, tmp_path: Path, capsys: Any
+) -> None:
+    strategies = ("--strategies", "joint-gradient,tpe,random")
+    outcome = run(*BERT, *SMALL, *FEW, *strategies, "--seeds", "2", "--area-budget", "2")
+    assert outcome.status == 0
+    for words in ("bert_layer on gemmini-ws", "area up to 2 mm²", "joint-gradient", "Best: "):
+        assert words in outcome.out
+    # A line for each point.
+    assert len(outcome.err.splitlines()) == 3 * 2 * 4
+    folder = tmp_path / "codesign"
+    table = pd.read_csv(folder / "strategies.csv")
+    assert list(table["strategy"]) == ["joint-gradient", "tpe", "random"]
+    assert (table["samples"] == 4).all() and (table["found"] == 2).all()
+    samples = pd.read_csv(folder / "samples.csv")
+    assert len(samples) == 24
+    best = samples[samples["feasible"]]["edp_pj_cycles"].min()
+    assert table["best_edp_j_cycles"].min() == pytest.approx(best * 1e-12)
+    assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert "random" in (folder / "codesign.html").read_text()
+    assert main(("map", str(folder / "hardware.yaml"), "64", "64", "16", "--evaluations", "10"))
+    capsys.readouterr()
+    workload = "conv:M=64,C=64,P=16,Q=1,R=1,S=1"
+    words = ("map", str(folder / "hardware.yaml"), workload, "--evaluations", "100", "--json")
+    assert main(words) == 0
+
+
+def test_the_same_command_reads_back(run: Any) -> None:
+    words = (*BERT, *SMALL, *FEW, "--strategies", "random", "--json")
+    first, again = run(*words), run(*words)
+    assert len(first.err.splitlines()) == 4
+    assert again.err == ""
+    assert first.record == again.record
+    more = run(*words, "--samples", "5")
+    assert len(more.err.splitlines()) == 1
+
+
+def test_networks_may_be_several_and_fused(run: Any, tmp_path: Path) -> None:
+    words = (f"{BERT[0]}:2", BERT[0], *BERT[1:], *SMALL, *FEW, "--fusion", "greedy", "--json")
+    record = run(*words, "--strategies", "two-step").record
+    assert record["title"] == "bert_layer + bert_layer on gemmini-ws"
+    networks = record["best"]["networks"]
+    assert len(networks) == 2
+    assert record["best"]["energy_pj"] == pytest.approx(3 * networks[0]["energy_pj"])
+    assert record["best"]["fused"]
+
+
+def test_a_killed_search_loses_nothing(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    words = (*BERT, *SMALL, *FEW, "--strategies", "random")
+    score, calls = Scorer.score, []
+
+    def interrupted(self: Scorer, *args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 4:  # the first one checks the template
+            raise KeyboardInterrupt
+        return score(self, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scorer, "score", interrupted)
+        assert run(*words).status == 130
+    outcome = run(*words)
+    assert outcome.status == 0
+    assert len(outcome.err.splitlines()) == 2
+    with open_shared(str(tmp_path / "codesign" / "codesign.journal")) as storage:
+        (study,) = optuna.get_all_study_summaries(storage)
+        assert study.n_trials == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--range", "scratchpad_words=8,4"), "4 follows 8"),
+        (("--range", "scratchpad_words=64..8"), "reversed"),
+        (("--range", "sides=8"), "unknown parameter 'sides' (did you mean 'side'?)"),
+        (("--area-budget", "0.001"), "the smallest area that would do is"),
+        (("--power-budget", "0.001"), "the least power that would do is"),
+        (("--area-budget", "-1"), "expected a positive number"),
+        (("--strategies", "tpee"), "--strategies: unknown strategy 'tpee'"),
+        (("--strategies", "tpe,tpe"), "--strategies: tpe given twice"),
+        (("--strategies", ","), "--strategies: expected at least one"),
+        (("--objective", "speed"), "--objective: unknown objective 'speed'"),
+        (("--energies", "mine"), "--energies: expected technology or template"),
+        (("--fusion", "all"), "unknown way to fuse 'all'"),
+        (("--mapper", "greddy"), "mapper: unknown strategy 'greddy'"),
+        (("--node", "1"), "expected a number from 3 to 90"),
+        (("--storage", "postgresql://me:secret@127.0.0.1:1/none"), "cannot be used"),
+        (("--storage", "no/such/folder"), "lies in no folder"),
+        (("--template", "eyeriss"), "no parameter has a range"),
+    ],
+)
+def test_bad_input(run: Any, words: tuple[str, ...], message: str) -> None:
+    given = [*BERT, *FEW, "--strategies", "random", *SMALL[2:], *SMALL[:2], *words]
+    if "--template" in words:
+        del given[given.index("--range") : given.index("--range") + 4]
+    outcome = run(*given)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert message in outcome.err
+    assert "secret" not in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_template_that_the_network_does_not_fit(run: Any, tmp_path: Path) -> None:
+    text = toolkit.arch.files.arch_definition("gemmini-ws")
+    tight = text.replace("[M == 1, C == 1, R == 1, S == 1]", "[M >= 99999]")
+    assert tight != text
+    (tmp_path / "tight.yaml").write_text(tight)
+    outcome = run(*BERT, *FEW, "--template", "tight.yaml", "--strategies", "random")
+    assert outcome.status == 2
+    assert "does not run on the largest hardware" in outcome.err

@@ -1,0 +1,193 @@
+"""Layers as batches for a descent: all that the cost model treats alike side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from toolkit.arch.architecture import Architecture
+from toolkit.codesign.evaluation import HardwareCost
+from toolkit.mapping.mapping import IntArray, to_arrays
+from toolkit.search.gradient_loss import tile_words
+from toolkit.search.gradient_relaxation import Simplex, make_simplex
+from toolkit.search.gradient_rounding import Rounding
+from toolkit.search.problem import Problem, make_problem
+
+
+@dataclass(eq=False)
+class _Entry:
+    """One distinct layer, and how often it runs."""
+
+    problem: Problem
+    factors: IntArray
+    order: IntArray
+    energy_pj: float
+    latency_cycles: float
+    count: float
+    names: list[str]
+
+
+@dataclass(eq=False)
+class LayerBatch:
+    """Distinct layers whose tensors are indexed alike, each in several variants.
+
+    Row ``layer * variants + variant`` of all arrays is one tiling.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the first layer on the largest hardware; only sizes differ.
+    rounding : tuple of Rounding
+        Of every layer.
+    simplex : Simplex
+        Of every row.
+    order : int64 tensor, shape (rows, levels, dimensions)
+        Loop orders, which stay.
+    logs : float64 tensor, shape (rows, levels, dimensions)
+        Logarithms of factors, with gradients.
+    counts, energies, latencies : float64 tensor, shape (layers,)
+        How often each runs, and what its vector part costs in pJ and cycles.
+    names : tuple of tuple of str
+        Layers of the network that each stands for.
+    """
+
+    problem: Problem
+    rounding: tuple[Rounding, ...]
+    simplex: Simplex
+    order: torch.Tensor
+    logs: torch.Tensor
+    counts: torch.Tensor
+    energies: torch.Tensor
+    latencies: torch.Tensor
+    names: tuple[tuple[str, ...], ...]
+
+    def tangent(self) -> None:
+        """Take from the gradient what would leave the plane on which sums hold."""
+        gradient = self.logs.grad
+        if gradient is None:
+            return
+        gradient.nan_to_num_(0.0, 0.0, 0.0)
+        free = (self.simplex.lower < self.simplex.upper).to(gradient.dtype)
+        mean = (gradient * free).sum(dim=1) / free.sum(dim=1).clamp(min=1)
+        gradient.copy_((gradient - mean[:, None]) * free)
+
+    def project(self) -> None:
+        """Return to the simplex."""
+        self.logs.copy_(self.simplex.project(self.logs))
+
+    def rounded(self) -> torch.Tensor:
+        """Factors of valid tilings nearby, on the largest hardware."""
+        rows = self.logs.detach().numpy()
+        parts = np.split(rows, len(self.rounding))
+        found = [one.round(part)[0] for one, part in zip(self.rounding, parts, strict=True)]
+        return torch.tensor(np.concatenate(found).astype(np.float64))
+
+    def excess(self, factors: torch.Tensor) -> torch.Tensor:
+        """Penalty for what exceeds even the largest hardware, [rows]."""
+        space = self.problem.space
+        over = torch.zeros_like(factors[:, 0, 0])
+        for level in space.spatial_levels.tolist():
+            over = over + _penalty(factors[:, level].prod(dim=1) / float(space.mesh[level]))
+        for m, level in enumerate(space.memory_levels.tolist()):
+            if space.word_limits[m] is not None:
+                words = tile_words(space, m, factors[:, level:].prod(dim=1))
+                over = over + _penalty(words / float(space.capacity[m]))
+        return over
+
+
+def gather(
+    largest: Architecture,
+    cost: HardwareCost,
+    weights: Sequence[float],
+    variants: int,
+    rng: np.random.Generator,
+    shake: float,
+) -> tuple[list[LayerBatch], float, float]:
+    """Gather the mapped layers of networks.
+
+    Parameters
+    ----------
+    largest : Architecture
+        The largest hardware: bounds of factors follow from it.
+    cost : HardwareCost
+        Mappings to set out from.
+    weights : sequence of float
+        Of the networks.
+    variants : int
+        Of every layer; the first as it is, the others shaken.
+    rng : numpy.random.Generator
+        Shakes.
+    shake : float
+        Standard deviation of what is added to logarithms of factors.
+
+    Returns
+    -------
+    batches : list of LayerBatch
+    energy_pj, latency_cycles : float
+        Of layers without a mapping.
+    """
+    found: dict[object, _Entry] = {}
+    energy = latency = 0.0
+    for weight, network in zip(weights, cost.networks, strict=True):
+        for layer in network.layers:
+            times = weight * layer.repetitions
+            vector_pj = layer.vector.energy_pj if layer.vector is not None else 0.0
+            cycles = layer.vector.latency_cycles if layer.vector is not None else 0.0
+            if layer.cost is None:
+                energy, latency = energy + times * vector_pj, latency + times * cycles
+                continue
+            workload = replace(layer.cost.workload, name="")
+            key = (workload, layer.cost.mapping, vector_pj, cycles)
+            if key not in found:
+                problem = make_problem(largest, workload, pad="all")
+                arrays = to_arrays(layer.cost.mapping, problem.arch, problem.workload)
+                found[key] = _Entry(problem, *arrays, vector_pj, cycles, 0.0, [])
+            found[key].count += times
+            found[key].names.append(layer.name)
+    alike: dict[object, list[_Entry]] = {}
+    for entry in found.values():
+        workload = entry.problem.workload
+        alike.setdefault((workload.tensors, workload.dimensions), []).append(entry)
+    batches = [_batch(entries, variants, rng, shake) for entries in alike.values()]
+    return batches, energy, latency
+
+
+def _batch(
+    entries: Sequence[_Entry], variants: int, rng: np.random.Generator, shake: float
+) -> LayerBatch:
+    parts = [make_simplex(entry.problem.space) for entry in entries]
+
+    def rows(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(list(tensors)).repeat_interleave(variants, dim=0)
+
+    simplex = Simplex(
+        rows([part.lower for part in parts]),
+        rows([part.upper for part in parts]),
+        rows([part.total for part in parts]),
+    )
+    logs = rows([torch.tensor(np.log(entry.factors.astype(np.float64))) for entry in entries])
+    shaken = torch.tensor(rng.normal(0.0, shake, tuple(logs.shape)))
+    shaken[::variants] = 0.0
+
+    def column(values: Sequence[float]) -> torch.Tensor:
+        return torch.tensor(list(values), dtype=torch.float64)
+
+    return LayerBatch(
+        entries[0].problem,
+        tuple(Rounding(entry.problem.space) for entry in entries),
+        simplex,
+        rows([torch.tensor(entry.order) for entry in entries]),
+        simplex.project(logs + shaken).requires_grad_(),
+        column([entry.count for entry in entries]),
+        column([entry.energy_pj for entry in entries]),
+        column([entry.latency_cycles for entry in entries]),
+        tuple(tuple(entry.names) for entry in entries),
+    )
+
+
+def _penalty(ratio: torch.Tensor) -> torch.Tensor:
+    over = ratio.clamp(min=1e-300).log().clamp(min=0)
+    return 2 * over + 2 * over**2
