@@ -91,13 +91,13 @@ def main() -> None:
     given = [int(word) for word in sys.argv[1:5]]
     samples, seeds, fused_samples, fused_seeds = [*given, *(30, 5, 12, 3)[len(given) :]]
     folder = Path(sys.argv[5] if len(sys.argv) > 5 else tempfile.mkdtemp())
+    points_per_second()
+    rates = [workers(str(folder / "workers.journal"), count, 40) for count in (1, 2)]
+    print(f"one worker {rates[0]:.2f} points/s, two {rates[1]:.2f}: {rates[1] / rates[0]:.2f}x")
     for model in MODELS:
         compare(model, ALONE, samples, seeds, str(folder / f"{model}.journal"))
         where = str(folder / f"{model}-fused.journal")
         compare(model, FUSED, fused_samples, fused_seeds, where, fusion="greedy")
-    points_per_second()
-    rates = [workers(str(folder / "workers.journal"), count, 40) for count in (1, 2)]
-    print(f"one worker {rates[0]:.2f} points/s, two {rates[1]:.2f}: {rates[1] / rates[0]:.2f}x")
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ def test_a_killed_search_loses_nothing(run: Any, tmp_path: Path, monkeypatch: An
         (("--strategies", ","), "--strategies: expected at least one"),
         (("--objective", "speed"), "--objective: unknown objective 'speed'"),
         (("--energies", "mine"), "--energies: expected technology or template"),
+        (("--estimates", "none.yaml"), "none.yaml"),
         (("--fusion", "all"), "unknown way to fuse 'all'"),
         (("--mapper", "greddy"), "mapper: unknown strategy 'greddy'"),
         (("--node", "1"), "expected a number from 3 to 90"),

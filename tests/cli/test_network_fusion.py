@@ -58,6 +58,7 @@ def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixt
     text = capsys.readouterr().out
     assert "fused at GlobalBuffer" in text
     assert "one -> two" in text
+    assert "elementwise operators are folded" in text
     assert (out / "fusion_groups.csv").exists()
 
 
@@ -76,3 +77,11 @@ def test_refusals(
 ) -> None:
     assert run(model, "eyeriss-conv", "--no-cache", "--evaluations", "200", *words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_copies_of_windows_are_made_on_chip(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (model, "eyeriss", "--fusion", "none", "--no-cache", "--evaluations", "200")
+    assert run(*words) == 0
+    assert "2 layers that read copies" in capsys.readouterr().out

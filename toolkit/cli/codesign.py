@@ -56,6 +56,14 @@ Energies = Annotated[
         metavar="FROM", help="Where energies come from: the technology, or the template's figures."
     ),
 ]
+Estimates = Annotated[
+    list[str],
+    typer.Option(
+        "--estimates",
+        metavar="FILE",
+        help="Accelergy's ERT or ART, whose figures replace ours; repeat for several.",
+    ),
+]
 Objective = Annotated[
     str,
     typer.Option(metavar="NAME", help="What to minimise: edp, edap, energy, latency or front."),
@@ -112,6 +120,7 @@ def search_hardware(
     node: Node = 45.0,
     clock: Clock = 1.0,
     energies: Energies = "technology",
+    estimates: Estimates = [],  # noqa: B006 - typer copies it
     objective: Objective = "edp",
     strategies: Strategies = "joint-gradient,two-step,tpe,random",
     samples: Samples = 50,
@@ -129,7 +138,7 @@ def search_hardware(
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
-    from toolkit.arch.technology import Technology
+    from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.output import print_json, print_report
     from toolkit.cli.worker import show_sample, terminable
     from toolkit.codesign.job import JobSettings, make_job, read_ranges
@@ -141,7 +150,7 @@ def search_hardware(
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
     settings = JobSettings(
         read_ranges(range),
-        Technology(node, clock),
+        Technology(node, clock, estimates=read_accelergy(estimates)),
         energies == "technology",
         None if area_budget is None else area_budget * 1e6,
         power_budget,

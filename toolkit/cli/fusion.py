@@ -136,11 +136,27 @@ def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path
         "Why groups end",
         *_boundaries(result),
     ]
-    report += [f"note: {note}" for note in result.notes]
+    report += [f"note: {note}" for note in (*result.notes, *_notes(model, result))]
     if files:
         shown = ", ".join(path.name for path in files)
         report += ["", f"Tables and pictures in {files[0].parent}: {shown}"]
     return report
+
+
+def _notes(model: MappedModel, result: FusionResult) -> list[str]:
+    """Why totals of layers on their own differ from those without --fusion."""
+    notes = [
+        "elementwise operators are folded into the layers whose output they take, also where "
+        "nothing is fused: without --fusion they read and write DRAM on their own"
+    ]
+    staged = sum(option.plan.staged for option in result.unfused)
+    if staged:
+        notes.append(
+            f"{staged} layers that read copies of what their windows share (im2col) make these "
+            f"copies from {model.memory.name} on their own, too, as they do in a group: without "
+            "--fusion they are read from DRAM"
+        )
+    return notes
 
 
 def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
@@ -163,7 +179,7 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
         "groups_costed": result.costed,
         "seconds": result.seconds,
         "totals": totals,
-        "notes": list(result.notes),
+        "notes": [*result.notes, *_notes(model, result)],
         "groups": [
             {**row, "names": sorted(plan.group, key=result.graph.positions.__getitem__)}
             for row, plan in zip(_plain_rows(result), result.plans, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -151,8 +151,16 @@ class Job:
 
     def record(self) -> dict[str, Any]:
         """Write the job as plain data."""
-        settings = asdict(self.settings)
-        settings["ranges"] = {name: list(values) for name, values in settings["ranges"].items()}
+        given = self.settings
+        # What is a read-only mapping in there cannot be copied by asdict.
+        settings = asdict(replace(given, technology=Technology(), ranges={}))
+        settings["ranges"] = {name: list(values) for name, values in given.ranges.items()}
+        settings["technology"] = {
+            "node_nm": given.technology.node_nm,
+            "clock_ghz": given.technology.clock_ghz,
+            "operators": given.technology.operators,
+            "estimates": {n: asdict(e) for n, e in given.technology.estimates.items()},
+        }
         return {
             "template": {"name": self.template_name, "text": self.template_text},
             "networks": [

@@ -73,7 +73,11 @@ class Relaxation:
         return weight / total.gather(1, index)
 
     def expected(
-        self, logits: torch.Tensor, choice: torch.Tensor, temperature: float
+        self,
+        logits: torch.Tensor,
+        choice: torch.Tensor,
+        temperature: float,
+        costs: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Expected costs of a partition; differentiable in every decision.
 
@@ -85,6 +89,8 @@ class Relaxation:
             Of running it in one way.
         temperature : float
             Divides both.
+        costs : tensor, shape (starts, groups, ways, costs), optional
+            Instead of those that are known, with gradients of their own.
 
         Returns
         -------
@@ -106,9 +112,10 @@ class Relaxation:
             :, :, 0
         ]
         way = torch.softmax(choice / temperature + self.ways, dim=-1)
-        costs = torch.einsum("sgw,gwc->sgc", way, self.costs)
+        known = self.costs[None] if costs is None else costs
+        mean = (way[..., None] * known).sum(dim=2)
         taken = visited[:, self.sources] * chance
-        return torch.einsum("sm,smc->sc", taken, costs[:, self.taken])
+        return torch.einsum("sm,smc->sc", taken, mean[:, self.taken])
 
 
 def relax(model: GroupModel, most_layers: int) -> Relaxation:

@@ -106,6 +106,14 @@ class LayerCosts:
             self._archs[homes] = fused_arch(self.arch, homes)
         return self._archs[homes]
 
+    def mapped(
+        self, layer: FoldedLayer, part: Part, homes: Homes
+    ) -> tuple[Architecture, LayerCost] | None:
+        """The mapping of a part, and the architecture that it is on; None without a workload."""
+        workload = tile_workload(layer, part)
+        arch = self.arch_for(homes)
+        return None if workload is None else (arch, self._map(layer, workload, arch))
+
     def laid_out(self, layer: FoldedLayer) -> bool:
         """Whether a lowering of a layer copies what its windows share.
 

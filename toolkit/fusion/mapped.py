@@ -19,6 +19,7 @@ from toolkit.fusion.levels import capacity_words, fusion_level, fusion_levels
 from toolkit.fusion.objective import FusionObjective, Option
 from toolkit.fusion.placement import GroupView
 from toolkit.fusion.plan import plans
+from toolkit.fusion.tiles import Part
 from toolkit.fusion.tiling import Halo, Schedule
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
@@ -169,18 +170,14 @@ class MappedModel:
         """Cost a plan: parts of all layers, transfers to and from DRAM, latency."""
         if not plan.staged:
             return self._single(plan)
-        view = GroupView(self.graph, plan.group)
         levels: dict[str, float] = {}
-        weight_words, cycles = 0, []
-        for layer in view.layers:
-            homes = self._homes(layer, plan)
-            spent = 0.0
-            for part, times in plan.made[layer.name].items():
-                cost = self.costs.cost(layer, part, homes)
-                _add(levels, cost.levels, times)
-                spent += times * cost.latency_cycles
-                weight_words += times * cost.words["weight"]
-            cycles.append(spent)
+        weight_words, spent = 0, dict[str, float]()
+        for layer, part, homes, times in self.parts(plan):
+            cost = self.costs.cost(layer, part, homes)
+            _add(levels, cost.levels, times)
+            spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
+            weight_words += times * cost.words["weight"]
+        cycles = list(spent.values())
         weight_words += plan.resident_words
         plan = replace(plan, weight_words=weight_words)
         _add(levels, self._transfers(plan), 1)
@@ -190,6 +187,13 @@ class MappedModel:
         compute = self._compute_cycles(cycles, plan)
         latency = max(compute, dram) + first + last
         return GroupCost(levels, latency, compute, dram, plan)
+
+    def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
+        """Yield what a plan runs: parts of layers, where their operands are, how often."""
+        for layer in GroupView(self.graph, plan.group).layers:
+            homes = self._homes(layer, plan) if plan.staged else NOT_FUSED
+            for part, times in plan.made[layer.name].items():
+                yield layer, part, homes, times
 
     def _options(self, group: Group) -> tuple[Option, ...]:
         view = GroupView(self.graph, group)

@@ -51,7 +51,7 @@ class HardwareRun:
     choice : Score or None
         The best feasible one, with fused layers where the job fuses any; None if none is.
     seconds : float
-        Spent on scoring.
+        Spent on choosing and scoring points.
     """
 
     plan: Plan

@@ -153,10 +153,14 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
             drawstyle="steps-post",
             label=strategy.name,
         )
-    trades.set(xscale="log", yscale="log", xlabel=_AREA, ylabel=_EDP)
+    trades.set(xlabel=_AREA, ylabel=_EDP)
     trades.set_title("feasible points and their best trade-offs")
-    traces.set(yscale="log", xlabel=_SAMPLES, ylabel=_EDP)
+    traces.set(xlabel=_SAMPLES, ylabel=_EDP)
     traces.set_title("best so far: median seed, band from best to worst")
+    if any(len(strategy.points) for strategy in shown):
+        # Nothing cannot be drawn on a logarithmic axis.
+        trades.set(xscale="log", yscale="log")
+        traces.set(yscale="log")
     for axes in (trades, traces):
         axes.grid(alpha=0.3, which="both")
     figure.suptitle(title)

@@ -230,11 +230,13 @@ def fusion_page(result: FusionResult) -> Page:
         xs, ys = lines.setdefault(
             (_color(a.group), "solid") if inside else ("#cc0000", "dot"), ([], [])
         )
-        xs += [a.x, b.x, None]
-        ys += [a.y, b.y, None]
+        # Edges that skip rows go around what is between them, as in the other picture.
+        aside = _bend(a, b) * abs(a.y - b.y) / 2
+        xs += [a.x, a.x - aside, a.x - aside, b.x, None] if aside else [a.x, b.x, None]
+        ys += [a.y, a.y - 0.5, b.y + 0.5, b.y, None] if aside else [a.y, b.y, None]
     page = go.Figure()
     for (color, dash), (xs, ys) in lines.items():
-        width = 8 if dash == "solid" else 1
+        width = 14 if dash == "solid" else 1.5
         page.add_scatter(
             x=xs,
             y=ys,
@@ -247,21 +249,33 @@ def fusion_page(result: FusionResult) -> Page:
     page.add_scatter(
         x=[layer.x for layer in layers],
         y=[layer.y for layer in layers],
-        mode="markers+text",
-        text=[layer.label for layer in layers],
-        textposition="middle right",
-        textfont={"size": 9},
+        mode="markers",
         hovertext=[layer.hint for layer in layers],
         hoverinfo="text",
         marker={"color": [_color(layer.group) for layer in layers], "size": 12},
         showlegend=False,
     )
-    rows = len({layer.y for layer in layers})
+    for layer in layers:
+        page.add_annotation(
+            x=layer.x,
+            y=layer.y,
+            text=layer.label,
+            showarrow=False,
+            xanchor="left",
+            xshift=9,
+            font={"size": 11},
+            bgcolor="rgba(255,255,255,0.8)",
+            borderpad=0,
+        )
+    across = [layer.x for layer in layers]
+    down = [layer.y for layer in layers]
+    wide, high = max(across) - min(across) + 3.0, max(down) - min(down) + 2.0
     page.update_layout(
         title=_title(result).replace("\n", "<br>"),
-        height=max(400, 26 * rows),
+        width=max(600, round(130 * wide)),
+        height=max(400, round(34 * high) + 100),
         template="simple_white",
     )
-    page.update_xaxes(visible=False)
-    page.update_yaxes(visible=False)
+    page.update_xaxes(visible=False, range=[min(across) - 0.8, max(across) + 2.2])
+    page.update_yaxes(visible=False, range=[min(down) - 1.0, max(down) + 1.0])
     return page

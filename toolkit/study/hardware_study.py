@@ -231,6 +231,7 @@ class Worker:
         self.study.sampler = SeededSampler(self.entry, self.scorer, self.plan.seed)
         self._watch = Watch(self.study, heartbeat)
         self._heartbeat = heartbeat
+        self._asking = 0.0
 
     def run(self, on_sample: OnSample | None = None, most: int | None = None) -> int:
         """Score points until the study has its samples, then choose.
@@ -284,8 +285,10 @@ class Worker:
                 # Others have the last ones; should one of them die, its trial is taken over.
                 time.sleep(min(POLL_SECONDS, self._heartbeat / 2))
                 continue
+            start = time.perf_counter()
             with guarded(self._shown):
                 trial = _ask(self.study, self.encoding)
+            self._asking = time.perf_counter() - start
             if self._is_one_too_many(trial):
                 trial.set_user_attr(WITHDRAWN, True)
                 self.study.tell(trial, state=TrialState.FAIL)
@@ -319,7 +322,7 @@ class Worker:
             raise
         with guarded(self._shown):
             try:
-                self._tell(trial, score, time.perf_counter() - start)
+                self._tell(trial, score, self._asking + time.perf_counter() - start)
             except UpdateFinishedTrialError:
                 return None
         return score

@@ -1,0 +1,256 @@
+"""Fusion and mappings by one gradient: chances of groups and real-valued tilings of their parts.
+
+Every part of a layer that some group may run has a tiling of its own, as in DOSA: real factors on
+a simplex, costed by the one cost model. Chances of groups and of their ways to run weigh what
+these cost to an expected energy and latency, whose logarithms are descended: one objective, which
+reaches the fusion decisions and the factors alike. At intervals factors are rounded to valid
+mappings and a partition is read off; both are scored as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from toolkit.errors import InputError
+from toolkit.fusion.gradient import Relaxation, read_off, relax
+from toolkit.fusion.mapped import MappedModel
+from toolkit.fusion.objective import Option, value_of
+from toolkit.fusion.part_descent import PartDescent
+from toolkit.search.network.single import problem_of
+from toolkit.search.torch_threads import one_thread
+
+STARTS, TILINGS, STEPS, READ_EVERY = 4, 32, 60, 10
+"""Starts side by side, tilings of a part in each, steps of Adam, and after how many of them all is rounded."""
+
+ACTIVE = 48
+"""Parts whose factors move in a step: those with the largest share of the expected costs."""
+
+_WARM, _COLD = 1.0, 0.15
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How costs of all ways to run all groups follow from those of the mappings of parts.
+
+    Parameters
+    ----------
+    uses : tensor, shape (options, parts)
+        How often a way to run a group maps a part.
+    energy, cycles : tensor, shape (options,)
+        What is spent besides: transfers, and the vector unit.
+    dram, edges : tensor, shape (options,)
+        Cycles of the port to DRAM, which overlap, and of first load and last store, which do
+        not.
+    columns : tuple of int
+        Which costs are asked for: energy in pJ (0), latency in cycles (1).
+    """
+
+    uses: torch.Tensor
+    energy: torch.Tensor
+    cycles: torch.Tensor
+    dram: torch.Tensor
+    edges: torch.Tensor
+    columns: tuple[int, ...]
+
+    def costs(self, energy: torch.Tensor, latency: torch.Tensor) -> torch.Tensor:
+        """Costs of all options; shape (starts, options, costs).
+
+        Parameters
+        ----------
+        energy, latency : tensor, shape (starts, parts)
+            Of the mappings.
+        """
+        spent = self.energy + energy @ self.uses.T
+        cycles = torch.maximum(self.cycles + latency @ self.uses.T, self.dram) + self.edges
+        return torch.stack([spent, cycles], dim=-1)[:, :, list(self.columns)]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """What a joint descent found.
+
+    Parameters
+    ----------
+    groups : tuple of Option
+        The partition, priced by the model with its own mappings.
+    costs : tuple of float
+        What it costs with the mappings of the descent.
+    parts : int
+        Parts of layers that were mapped.
+    """
+
+    groups: tuple[Option, ...]
+    costs: tuple[float, ...]
+    parts: int
+
+    @property
+    def value(self) -> float:
+        """The objective value with the mappings of the descent."""
+        return value_of(self.costs)
+
+
+class JointDescent:
+    """Decisions and tilings that descend together.
+
+    Parameters
+    ----------
+    model : MappedModel
+        Groups at the cost of mapped layers, which take turns on the array.
+    most_layers : int
+        Most folded layers of a group.
+    seed : int
+        Of the mappings that tilings start from, and of the noise.
+    starts : int
+        Descents side by side, independent of each other.
+    tilings : int
+        Tilings of a part in each, with loop orders of their own.
+
+    Raises
+    ------
+    InputError
+        If the model minimises DRAM traffic, which no tiling changes, or pipelines.
+    """
+
+    def __init__(
+        self,
+        model: MappedModel,
+        most_layers: int,
+        seed: int,
+        starts: int = STARTS,
+        tilings: int = TILINGS,
+    ) -> None:
+        if model.objective == "dram" or model.given.schedule != "time-shared":
+            raise InputError(
+                "expected energy, latency or edp, and layers that take turns",
+                key="joint descent",
+            )
+        self.model = model
+        self.relaxation: Relaxation = relax(model, most_layers)
+        self.starts = starts
+        self._tilings = tilings
+        self._draw = np.random.default_rng(seed)
+        self._noise = torch.Generator().manual_seed(seed)
+        self.parts: list[PartDescent] = []
+        self.terms = self._terms()
+        shape = (starts, len(self.relaxation.groups))
+        length = torch.tensor([float(len(g) - 1) for g in self.relaxation.groups])
+        self.logits = torch.linspace(-0.5, 1.0, starts, dtype=torch.float64)[:, None] * length
+        self.logits = self.logits.clone().requires_grad_()
+        ways = (*shape, self.relaxation.ways.shape[1])
+        self.choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
+        self.share = torch.ones((starts, len(self.parts)), dtype=torch.float64)
+
+    def loss(self, temperature: float, active: Sequence[int]) -> torch.Tensor:
+        """Logarithms of the expected costs, and penalties; shape (starts,).
+
+        Parameters
+        ----------
+        temperature : float
+            Divides all logits.
+        active : sequence of int
+            Parts whose tilings are costed anew; the others cost what they did last.
+        """
+        penalty = torch.zeros(self.starts, dtype=torch.float64)
+        for number in active:
+            over = self.parts[number].relax(temperature)
+            penalty = penalty + self.share[:, number] * over
+        energy = torch.stack([part.energy for part in self.parts], dim=1)
+        latency = torch.stack([part.latency for part in self.parts], dim=1)
+        costs = self.terms.costs(energy, latency)
+        shape = (self.starts, *self.relaxation.ways.shape, costs.shape[-1])
+        expected = self.relaxation.expected(
+            self.logits, self.choice, temperature, costs.reshape(shape)
+        )
+        return torch.log(expected).sum(dim=1) + penalty
+
+    @one_thread()
+    def descend(self, steps: int = STEPS) -> Joint:
+        """Descend, round at intervals, and return the best partition that was read off."""
+        adam = torch.optim.Adam([self.logits, self.choice], lr=0.1)
+        best: Joint | None = None
+        for step in range(steps):
+            temperature = _WARM * (_COLD / _WARM) ** (step / max(steps - 1, 1))
+            active = self._active()
+            adam.zero_grad()
+            self.loss(temperature, active).sum().backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            for number in active:
+                self.share[:, number] = self.parts[number].step()
+            if (step + 1) % READ_EVERY == 0 or step == steps - 1:
+                for part in (self.parts[number] for number in active):
+                    part.round()
+                for found in self._read():
+                    best = found if best is None or found.value < best.value else best
+        if best is None:
+            raise InputError(f"expected at least 1, got {steps}", key="steps")
+        return best
+
+    def _active(self) -> list[int]:
+        shares = self.share.amax(dim=0)
+        count = min(ACTIVE, len(self.parts))
+        return sorted(int(i) for i in shares.topk(count).indices.tolist())
+
+    def _read(self) -> list[Joint]:
+        """Of every start, the likeliest partition, at the cost of rounded mappings."""
+        energy = torch.tensor([[part.best_energy_pj for part in self.parts]], dtype=torch.float64)
+        latency = torch.tensor([[part.best_cycles for part in self.parts]], dtype=torch.float64)
+        costs = self.terms.costs(energy, latency)[0]
+        width = self.relaxation.ways.shape[1]
+        rows = {
+            id(option): group * width + way
+            for group, options in enumerate(self.relaxation.options)
+            for way, option in enumerate(options)
+        }
+        found = []
+        for logits, choice in zip(self.logits.detach(), self.choice.detach(), strict=True):
+            groups = read_off(self.relaxation, logits, choice)
+            own = costs[[rows[id(option)] for option in groups]].sum(dim=0)
+            found.append(Joint(groups, tuple(own.tolist()), len(self.parts)))
+        return found
+
+    def _terms(self) -> Terms:
+        """Walk all ways to run all groups; what their mappings do not explain is constant."""
+        width = self.relaxation.ways.shape[1]
+        places: dict[tuple[object, ...], int] = {}
+        uses: list[dict[int, float]] = []
+        rest: list[tuple[float, float, float, float]] = []
+        for options in self.relaxation.options:
+            for way in range(width):
+                option = options[way] if way < len(options) else options[0]
+                cost = self.model.cost(option.plan)
+                energy, cycles = cost.energy_pj, cost.compute_cycles
+                row: dict[int, float] = {}
+                for layer, part, homes, times in self.model.parts(option.plan):
+                    mapped = self.model.costs.mapped(layer, part, homes)
+                    if mapped is None:
+                        continue
+                    arch, found = mapped
+                    sizes = tuple(found.workload.sizes.items())
+                    key = (found.workload.kernel, sizes, found.workload.tensors, arch.levels)
+                    if key not in places:
+                        places[key] = len(self.parts)
+                        problem = problem_of(arch, found.workload, self.model.costs.search)
+                        self.parts.append(
+                            PartDescent(problem, self.starts, self._tilings, self._draw)
+                        )
+                    count = float(times * layer.layer.repetitions)
+                    row[places[key]] = row.get(places[key], 0.0) + count
+                    energy -= count * found.energy_pj
+                    cycles -= count * found.latency_cycles
+                staged = option.plan.staged
+                edges = cost.latency_cycles - max(cost.compute_cycles, cost.dram_cycles)
+                uses.append(row)
+                rest.append(
+                    (energy, cycles, cost.dram_cycles if staged else 0.0, edges if staged else 0.0)
+                )
+        matrix = torch.zeros((len(uses), len(self.parts)), dtype=torch.float64)
+        for number, row in enumerate(uses):
+            for column, often in row.items():
+                matrix[number, column] = often
+        columns = {"energy": (0,), "latency": (1,)}.get(self.model.objective, (0, 1))
+        spent, cycles_besides, dram, beyond = torch.tensor(rest, dtype=torch.float64).T
+        return Terms(matrix, spent, cycles_besides, dram, beyond, columns)
