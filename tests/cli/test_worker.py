@@ -117,20 +117,6 @@ def test_a_killed_worker_loses_nothing_and_nothing_runs_twice(database: str) -> 
     assert study.user_attrs[CHOICE]
 
 
-def test_two_workers_share_a_study(database: str) -> None:
-    with open_shared(database, 1) as storage:
-        study = record_bert(storage, "shared", 8)
-        words = ("worker", database, "--study", "shared", "--no-cache", "--json")
-        with process(*words) as one, process(*words) as two:
-            assert [w.communicate(timeout=PATIENCE) and w.returncode for w in (one, two)] == [0, 0]
-        done = study.get_trials(states=(TrialState.COMPLETE,))
-    assert len(done) == 8
-    assert {trial.user_attrs[WORKER].partition(":")[2] for trial in done} == {
-        str(one.pid),
-        str(two.pid),
-    }
-
-
 def test_a_terminated_worker_gives_its_trial_back(tmp_path: Path) -> None:
     path = str(tmp_path / "a.journal")
     with open_shared(path, 1) as storage:

@@ -41,7 +41,8 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="toolkit",
-    help="Map DNN layers on spatial accelerators: energy, latency and the loop nest behind them.",
+    help="How DNN layers and networks should run on spatial accelerators, and what these should "
+    "be: mappings, proofs, comparisons, fusion, hardware.",
     epilog="Every command takes --json and has its own --help with examples.",
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -26,7 +26,7 @@ Fusion = Annotated[
     typer.Option(
         metavar="NAME",
         help="Fuse layers into groups whose tensors stay on chip: exact, segments, greedy, "
-        "nsga2, gradient or none.",
+        "nsga2, gradient, joint or none.",
         show_default=False,
     ),
 ]

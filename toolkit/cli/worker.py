@@ -90,17 +90,24 @@ def join_studies(
 
 
 def serve_storage(
-    storage: StorageArgument, host: Host = "127.0.0.1", port: Port = 13000
+    storage: StorageArgument,
+    host: Host = "127.0.0.1",
+    port: Port = 13000,
+    json: AsJson = False,
 ) -> None:
     """Say where the proxy is, serve it until Ctrl-C."""
     from contextlib import suppress
 
-    from toolkit.cli.output import print_text
+    from toolkit.cli.output import print_json, print_text
     from toolkit.study.shared import serve_proxy
     from toolkit.study.storage import storage_name
 
     with _in_arguments(), suppress(KeyboardInterrupt), terminable():
-        print_text(f"{storage_name(storage)} at grpc://{host}:{port}\nCtrl-C ends.\n")
+        name, url = storage_name(storage), f"grpc://{host}:{port}"
+        if json:
+            print_json({"storage": name, "url": url})
+        else:
+            print_text(f"{name} at {url}\nCtrl-C ends.\n")
         serve_proxy(storage, host, port)
 
 

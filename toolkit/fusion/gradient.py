@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from toolkit.errors import MissingPackageError
@@ -118,6 +119,21 @@ class Relaxation:
         return torch.einsum("sm,smc->sc", taken, mean[:, self.taken])
 
 
+def require_torch() -> None:
+    """Say how to install torch if it is missing.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is.
+    """
+    if find_spec("torch") is None:
+        raise MissingPackageError(
+            "needs torch, which is not installed; pip install 'accel-search-toolkit[torch]'",
+            key="fusion",
+        )
+
+
 def relax(model: GroupModel, most_layers: int) -> Relaxation:
     """Cost all groups and lay out the relaxation.
 
@@ -126,13 +142,9 @@ def relax(model: GroupModel, most_layers: int) -> Relaxation:
     MissingPackageError
         If torch is not installed.
     """
-    try:
-        import torch
-    except ModuleNotFoundError as cause:
-        raise MissingPackageError(
-            "needs torch, which is not installed; pip install 'accel-search-toolkit[torch]'",
-            key="fusion",
-        ) from cause
+    require_torch()
+    import torch
+
     order = Order(model.graph)
     ideals = all_ideals(order, MOST_DOWN_SETS)
     before = exact_predecessors(order, most_layers)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.fusion.gradient import Relaxation, read_off, relax
 from toolkit.fusion.mapped import MappedModel
@@ -22,9 +23,11 @@ from toolkit.fusion.objective import Option, value_of
 from toolkit.fusion.part_descent import PartDescent
 from toolkit.search.network.single import problem_of
 from toolkit.search.torch_threads import one_thread
+from toolkit.workload.kernel import Workload
 
 STARTS, TILINGS, STEPS, READ_EVERY = 4, 32, 60, 10
-"""Starts side by side, tilings of a part in each, steps of Adam, and after how many of them all is rounded."""
+"""Starts side by side, tilings of a part in each, steps of Adam, and after how many of them all
+is rounded."""
 
 ACTIVE = 48
 """Parts whose factors move in a step: those with the largest share of the expected costs."""
@@ -103,7 +106,7 @@ class JointDescent:
     most_layers : int
         Most folded layers of a group.
     seed : int
-        Of the mappings that tilings start from, and of the noise.
+        Of the mappings that tilings start from.
     starts : int
         Descents side by side, independent of each other.
     tilings : int
@@ -133,7 +136,6 @@ class JointDescent:
         self.starts = starts
         self._tilings = tilings
         self._draw = np.random.default_rng(seed)
-        self._noise = torch.Generator().manual_seed(seed)
         self.parts: list[PartDescent] = []
         self.terms = self._terms()
         shape = (starts, len(self.relaxation.groups))
@@ -158,8 +160,9 @@ class JointDescent:
         for number in active:
             over = self.parts[number].relax(temperature)
             penalty = penalty + self.share[:, number] * over
-        energy = torch.stack([part.energy for part in self.parts], dim=1)
-        latency = torch.stack([part.latency for part in self.parts], dim=1)
+        none = [torch.zeros((self.starts, 0), dtype=torch.float64)]
+        energy = torch.cat(none + [part.energy[:, None] for part in self.parts], dim=1)
+        latency = torch.cat(none + [part.latency[:, None] for part in self.parts], dim=1)
         costs = self.terms.costs(energy, latency)
         shape = (self.starts, *self.relaxation.ways.shape, costs.shape[-1])
         expected = self.relaxation.expected(
@@ -168,10 +171,17 @@ class JointDescent:
         return torch.log(expected).sum(dim=1) + penalty
 
     @one_thread()
-    def descend(self, steps: int = STEPS) -> Joint:
-        """Descend, round at intervals, and return the best partition that was read off."""
+    def descend(self, steps: int | None = None) -> Joint:
+        """Descend, round at intervals, and return the best partition that was read off.
+
+        Parameters
+        ----------
+        steps : int, optional
+            Steps of Adam, at least 1; `STEPS` by default.
+        """
+        steps = STEPS if steps is None else max(steps, 1)
         adam = torch.optim.Adam([self.logits, self.choice], lr=0.1)
-        best: Joint | None = None
+        found: list[Joint] = []
         for step in range(steps):
             temperature = _WARM * (_COLD / _WARM) ** (step / max(steps - 1, 1))
             active = self._active()
@@ -183,11 +193,8 @@ class JointDescent:
             if (step + 1) % READ_EVERY == 0 or step == steps - 1:
                 for part in (self.parts[number] for number in active):
                     part.round()
-                for found in self._read():
-                    best = found if best is None or found.value < best.value else best
-        if best is None:
-            raise InputError(f"expected at least 1, got {steps}", key="steps")
-        return best
+                found += self._read()
+        return min(found, key=lambda joint: joint.value)
 
     def _active(self) -> list[int]:
         shares = self.share.amax(dim=0)
@@ -213,44 +220,50 @@ class JointDescent:
         return found
 
     def _terms(self) -> Terms:
-        """Walk all ways to run all groups; what their mappings do not explain is constant."""
+        """Walk all ways to run all groups."""
         width = self.relaxation.ways.shape[1]
-        places: dict[tuple[object, ...], int] = {}
+        self._places: dict[tuple[object, ...], int] = {}
         uses: list[dict[int, float]] = []
-        rest: list[tuple[float, float, float, float]] = []
+        rest: list[tuple[float, ...]] = []
         for options in self.relaxation.options:
             for way in range(width):
-                option = options[way] if way < len(options) else options[0]
-                cost = self.model.cost(option.plan)
-                energy, cycles = cost.energy_pj, cost.compute_cycles
-                row: dict[int, float] = {}
-                for layer, part, homes, times in self.model.parts(option.plan):
-                    mapped = self.model.costs.mapped(layer, part, homes)
-                    if mapped is None:
-                        continue
-                    arch, found = mapped
-                    sizes = tuple(found.workload.sizes.items())
-                    key = (found.workload.kernel, sizes, found.workload.tensors, arch.levels)
-                    if key not in places:
-                        places[key] = len(self.parts)
-                        problem = problem_of(arch, found.workload, self.model.costs.search)
-                        self.parts.append(
-                            PartDescent(problem, self.starts, self._tilings, self._draw)
-                        )
-                    count = float(times * layer.layer.repetitions)
-                    row[places[key]] = row.get(places[key], 0.0) + count
-                    energy -= count * found.energy_pj
-                    cycles -= count * found.latency_cycles
-                staged = option.plan.staged
-                edges = cost.latency_cycles - max(cost.compute_cycles, cost.dram_cycles)
+                row, besides = self._explained(options[way] if way < len(options) else options[0])
                 uses.append(row)
-                rest.append(
-                    (energy, cycles, cost.dram_cycles if staged else 0.0, edges if staged else 0.0)
-                )
+                rest.append(besides)
         matrix = torch.zeros((len(uses), len(self.parts)), dtype=torch.float64)
         for number, row in enumerate(uses):
             for column, often in row.items():
                 matrix[number, column] = often
+        energy, cycles, dram, edges = torch.tensor(rest, dtype=torch.float64).T
         columns = {"energy": (0,), "latency": (1,)}.get(self.model.objective, (0, 1))
-        spent, cycles_besides, dram, beyond = torch.tensor(rest, dtype=torch.float64).T
-        return Terms(matrix, spent, cycles_besides, dram, beyond, columns)
+        return Terms(matrix, energy, cycles, dram, edges, columns)
+
+    def _explained(self, option: Option) -> tuple[dict[int, float], tuple[float, ...]]:
+        """How often an option maps each part, and what its mappings do not explain."""
+        cost, staged = self.model.cost(option.plan), option.plan.staged
+        energy, cycles = cost.energy_pj, cost.compute_cycles
+        row: dict[int, float] = {}
+        for layer, part, homes, times in self.model.parts(option.plan):
+            mapped = self.model.costs.mapped(layer, part, homes)
+            if mapped is None:
+                continue
+            arch, found = mapped
+            number = self._number(arch, found.workload)
+            often = float(times * layer.layer.repetitions)
+            row[number] = row.get(number, 0.0) + often
+            energy -= often * found.energy_pj
+            cycles -= often * found.latency_cycles
+        if not staged:
+            return row, (energy, cycles, 0.0, 0.0)
+        edges = cost.latency_cycles - max(cost.compute_cycles, cost.dram_cycles)
+        return row, (energy, cycles, cost.dram_cycles, edges)
+
+    def _number(self, arch: Architecture, workload: Workload) -> int:
+        """The number of a part; equal ones share their tilings."""
+        sizes = tuple(workload.sizes.items())
+        key = (workload.kernel, sizes, workload.tensors, arch.levels)
+        if key not in self._places:
+            self._places[key] = len(self.parts)
+            problem = problem_of(arch, workload, self.model.costs.search)
+            self.parts.append(PartDescent(problem, self.starts, self._tilings, self._draw))
+        return self._places[key]

@@ -89,6 +89,25 @@ def _gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     return Found(gradient_groups(model, most_layers, seed))
 
 
+def _joint(model: GroupModel, most_layers: int, seed: int) -> Found:
+    from toolkit.fusion.mapped import MappedModel
+
+    if not isinstance(model, MappedModel):
+        raise InputError("'joint' needs a model that maps layers", key="fusion")
+    from toolkit.fusion.gradient import require_torch
+
+    require_torch()
+    from toolkit.fusion.joint import JointDescent
+
+    found = JointDescent(model, most_layers, seed).descend()
+    own = found.value / value_of(total_costs(found.groups)) - 1
+    note = (
+        f"tilings of {found.parts} parts of layers descended with the decisions; with them alone "
+        f"the objective is {own:+.2%} against the model's own mappings, which are shown"
+    )
+    return Found(found.groups, notes=(note,))
+
+
 FUSION_STRATEGIES: dict[str, FusionStrategy] = {
     "none": _none,
     "segments": _segments,
@@ -96,6 +115,7 @@ FUSION_STRATEGIES: dict[str, FusionStrategy] = {
     "greedy": _greedy,
     "nsga2": _nsga2,
     "gradient": _gradient,
+    "joint": _joint,
 }
 """Strategies by name."""
 
@@ -113,11 +133,12 @@ def find_partition(
         A key of `FUSION_STRATEGIES`: ``exact`` proves its result among groups of at most
         `most_layers`; ``segments`` cuts one order of the layers; ``greedy`` merges groups while
         that helps; ``nsga2`` lets Optuna cut edges; ``gradient`` anneals probabilities of
-        edges (torch); ``none`` fuses nothing.
+        edges (torch); ``joint`` descends the tilings of all layers with them
+        (`toolkit.fusion.joint`); ``none`` fuses nothing.
     most_layers : int
         Most folded layers of a group.
     seed : int
-        Of ``nsga2`` and ``gradient``.
+        Of ``nsga2``, ``gradient`` and ``joint``.
 
     Raises
     ------
