@@ -244,7 +244,7 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
         ("latency", f"{after['latency_cycles']:,.0f} cycles ({change('latency_cycles')})"),
-        ("EDP", f"{after['edp_pj_cycles']:.5g} pJ·cycles ({change('edp_pj_cycles')})"),
+        ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
         ("bound", least),
         ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),
     ]

@@ -179,7 +179,11 @@ def _pick(
     found: GroupPlan | None = None
     for tile in np.lexsort((tiling.steps, least)):
         limit = found or best
-        if limit is not None and least[tile] > limit.dram_words:
+        # All that follow move as many words or more, in as many steps or more.
+        if limit is not None and (least[tile], tiling.steps[tile]) > (
+            limit.dram_words,
+            limit.steps,
+        ):
             break
         if below is not None and least[tile] >= below:
             break
