@@ -118,7 +118,8 @@ if __name__ == "__main__":
     print(f"{len(exact)} pairs, {proved} optima proved")
     print(summary(found).to_string(float_format=lambda x: f"{x:.4g}"))
     if "random" in set(found["strategy"]):
-        print("\nbetter than random, where that is not at the optimum, on", wins(found).to_string(), sep="\n")
+        print("\nbetter than random, of the pairs on which that is not at the optimum:")
+        print(wins(found).to_string())
     if options.csv:
         found.to_csv(options.csv, index=False)
     if len(beaten[beaten["edp"] <= beaten["bound"]]):
