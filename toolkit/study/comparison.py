@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
+from toolkit.processes import in_processes
 from toolkit.records import suggest
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
@@ -21,8 +19,6 @@ from toolkit.study.runs import Comparison, Outcome, Run, execute, problem_name
 
 if TYPE_CHECKING:
     from toolkit.study.storage import Storage
-
-_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,49 +95,15 @@ def compare(
             keep = partial(record, opened, name=name)
             for outcome in recorded_outcomes(opened, runs, name=name):
                 finish(outcome, True)
-        for outcome in _executed([run for run in runs if run.name not in outcomes], jobs):
+        waiting = [run for run in runs if run.name not in outcomes]
+        for place, ended in in_processes(execute, waiting, jobs):
+            outcome = replace(ended, run=waiting[place])  # Its own copy would be another object.
             if keep is not None:
                 keep(outcome)
             finish(outcome, False)
     ordered = tuple(outcomes[run.name] for run in runs)
     check_bounds(ordered)
     return Comparison(tuple(problems), tuple(strategies), numbers, budget, ordered)
-
-
-def _executed(runs: Sequence[Run], jobs: int) -> Iterator[Outcome]:
-    """Yield outcomes as runs end."""
-    if jobs == 1 or len(runs) < 2:
-        yield from map(execute, runs)
-        return
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(
-        n_jobs=min(jobs, len(runs)),
-        backend="loky",
-        batch_size=1,
-        return_as="generator_unordered",
-    )
-    tasks = (delayed(_execute_at)(i, run, os.getpid()) for i, run in enumerate(runs))
-    for place, outcome in parallel(tasks):
-        yield replace(outcome, run=runs[place])
-
-
-def _execute_at(place: int, run: Run, parent: int) -> tuple[int, Outcome]:
-    """Tell the parent process, which has its own copy of the run, where that stands."""
-    _end_with(parent)
-    return place, execute(run)
-
-
-@cache
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed; nobody would take the result."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _check(
