@@ -3,12 +3,11 @@
 Every strategy scores the same number of hardware points of Gemmini within an area budget, layers
 mapped by the same mapper. Points that exceed the budget are known before anything is mapped, so
 that the random baseline draws none.
-
-    python studies/benchmarks/codesign.py [SAMPLES] [SEEDS] [FUSED_SAMPLES] [FUSED_SEEDS] [FOLDER]
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -88,16 +87,24 @@ def workers(storage: str, count: int, samples: int) -> float:
 
 
 def main() -> None:
-    given = [int(word) for word in sys.argv[1:5]]
-    samples, seeds, fused_samples, fused_seeds = [*given, *(30, 5, 12, 3)[len(given) :]]
-    folder = Path(sys.argv[5] if len(sys.argv) > 5 else tempfile.mkdtemp())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=30, help="points of a run without fusion")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--fused-samples", type=int, default=12, help="points of a fused run")
+    parser.add_argument("--fused-seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="folder for the storages; a new one by default")
+    options = parser.parse_args()
+    folder = options.out or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
     points_per_second()
     rates = [workers(str(folder / "workers.journal"), count, 40) for count in (1, 2)]
     print(f"one worker {rates[0]:.2f} points/s, two {rates[1]:.2f}: {rates[1] / rates[0]:.2f}x")
     for model in MODELS:
-        compare(model, ALONE, samples, seeds, str(folder / f"{model}.journal"))
+        alone = str(folder / f"{model}.journal")
+        compare(model, ALONE, options.samples, options.seeds, alone)
         where = str(folder / f"{model}-fused.journal")
-        compare(model, FUSED, fused_samples, fused_seeds, where, fusion="greedy")
+        fused = (options.fused_samples, options.fused_seeds)
+        compare(model, FUSED, *fused, where, fusion="greedy")
 
 
 if __name__ == "__main__":
