@@ -228,6 +228,17 @@ def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
     }
 
 
+def _with_unit(result: FusionResult) -> str:
+    """Write the bound in the unit that reports have for the objective."""
+    scale, unit = {
+        "edp": (1e-12, "J·cycle"),
+        "energy": (1.0, "pJ"),
+        "latency": (1.0, "cycles"),
+        "dram": (1.0, "DRAM words"),
+    }[result.objective]
+    return f"{result.bound * scale:.4g} {unit}"
+
+
 def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
     after, before = (_totals(model, options) for _, options in _both(result))
 
@@ -235,11 +246,11 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         share = after[key] / before[key] - 1 if before[key] else 0.0
         return f"{share:+.1%}"
 
-    least = "proved" if result.proved else f"not proved; no partition below {result.bound:.4g}"
+    least = "proved" if result.proved else f"not proved; no partition below {_with_unit(result)}"
     if result.most_layers is not None:
         least = f"best among groups of up to {result.most_layers} layers; {least}"
     if result.strategy != "exact":
-        least = f"no partition below {result.bound:.4g}"
+        least = f"no partition below {_with_unit(result)}"
     return [
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
