@@ -22,13 +22,15 @@ class Seen:
 
     Notes
     -----
-    Fingerprints have 64 bits, so that two mappings are practically never mistaken for one;
-    mappings met long ago may be forgotten, so that the count is a lower bound.
+    Fingerprints have 64 bits, of which loop orders decide the upper 32, so that two mappings are
+    practically never mistaken for one; mappings met long ago may be forgotten, so that the count
+    is a lower bound.
     """
 
     def __init__(self, levels: int, dimensions: int) -> None:
         random = np.random.default_rng(0)
-        self._weights = random.integers(1, 2**62, size=(2, levels, dimensions)) * 2 + 1
+        self._weights = random.integers(1, 2**62, size=levels * dimensions) * 2 + 1
+        self._marks: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._table: NDArray[np.int64] = np.zeros(SLOTS, dtype=np.int64)
 
     def count(self, factors: IntArray, order: IntArray) -> int:
@@ -39,4 +41,15 @@ class Seen:
         factors, order : int64 arrays, shape (batch, levels, dimensions)
             Mappings.
         """
-        return int(count_seen(factors, order, self._weights, self._table))
+        if len(self._marks) < len(factors):
+            self._marks = np.zeros(len(factors), dtype=np.int64)
+        rows = len(factors), self._weights.size
+        return int(
+            count_seen(
+                factors.reshape(rows),
+                order.reshape(rows),
+                self._weights,
+                self._marks,
+                self._table,
+            )
+        )
