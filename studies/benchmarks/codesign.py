@@ -18,7 +18,8 @@ import toolkit
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer
 from toolkit.study.codesign import compare_hardware
-from toolkit.study.hardware_study import Plan, make_study
+from toolkit.study.hardware_plan import Plan
+from toolkit.study.hardware_study import make_study
 from toolkit.study.shared import open_shared
 
 NETWORKS = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"

@@ -16,7 +16,7 @@ import onnx
 import torch
 from weightless import shortened, without_weights
 
-MODELS = ("resnet18", "mobilenet_v2", "vit_b16", "bert_layer", "gpt2_block")
+MODELS = ("resnet18", "mobilenet_v2", "vit_b16", "bert_layer", "bert_base", "gpt2_block")
 
 
 def export(

@@ -23,7 +23,8 @@ from optuna.trial import TrialState
 import toolkit
 from toolkit.cli.app import main
 from toolkit.codesign.job import JobSettings, make_job
-from toolkit.study.hardware_study import CHOICE, SCORE, WORKER, Plan, make_study
+from toolkit.study.hardware_plan import CHOICE, SCORE, WORKER, Plan
+from toolkit.study.hardware_study import make_study
 from toolkit.study.shared import BEAT, open_shared
 
 ROOT = Path(toolkit.__file__).parent.parent

@@ -32,9 +32,7 @@ def postgres() -> Iterator[str]:
             os.chown(folder, user.pw_uid, user.pw_gid)
         name = user.pw_name if user is not None else None
         options = {"user": name, "cwd": folder, "check": True, "capture_output": True}
-        subprocess.run(
-            [initdb, "-D", data, "-U", "tests", "-A", "trust", "--no-sync"], **options
-        )
+        subprocess.run([initdb, "-D", data, "-U", "tests", "-A", "trust", "--no-sync"], **options)
         settings = f"-c listen_addresses= -k {folder} -c fsync=off"
         control = initdb.with_name("pg_ctl")
         log = folder / "log"

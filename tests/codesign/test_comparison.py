@@ -78,7 +78,7 @@ def test_nothing_is_found_where_nothing_is_feasible(tmp_path: Path) -> None:
         job, ["random"], storage=str(tmp_path / "a.journal"), samples=1, jobs=1, cache=False
     )
     (run,) = empty.runs
-    nothing = HardwareComparison(job, (type(run)(run.plan, (), None, 0.0),))
+    nothing = HardwareComparison(job, (type(run)(run.plan, (), None, 0.0, 0),))
     files = write_codesign(nothing, tmp_path)
     assert codesign_record(nothing, files)["best"] is None
     lines = [str(line) for line in codesign_report(nothing, files)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,9 @@ from toolkit.codesign.registry import HARDWARE_STRATEGIES
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
 from toolkit.study import hardware_study
-from toolkit.study.hardware_study import (
-    CHOICE,
-    SCORE,
-    WITHDRAWN,
-    Plan,
-    Worker,
-    make_study,
-    study_name,
-    study_names,
-)
-from toolkit.study.shared import GRACE_BEATS, Watch, open_shared
+from toolkit.study.hardware_plan import CHOICE, EVALUATIONS, SCORE, WITHDRAWN, Plan
+from toolkit.study.hardware_study import Worker, make_study, study_name, study_names
+from toolkit.study.shared import BEAT, GRACE_BEATS, Watch, open_shared
 
 OPTUNAS = [name for name, entry in HARDWARE_STRATEGIES.items() if not entry.remembers]
 
@@ -72,6 +65,20 @@ def test_strategies_keep_their_samples_and_choose_the_best(
         assert trial.system_attrs["constraints"] == [largest]
 
 
+@pytest.mark.parametrize(
+    ("limits", "key"),
+    [
+        ({"samples": 0}, "samples"),
+        ({"samples": 2, "seconds": 0.0}, "seconds"),
+        ({"samples": 2, "evaluations": 0}, "evaluations"),
+        ({"samples": 2, "evaluations": 1.5}, "evaluations"),
+    ],
+)
+def test_limits_are_checked(limits: dict[str, Any], key: str) -> None:
+    with pytest.raises(InputError, match=key):
+        Plan("random", 0, **limits)
+
+
 def test_the_same_seed_draws_the_same_points(memory: Any) -> None:
     first = worked(memory, Plan("tpe", 3, 14))
     again = worked(optuna.storages.InMemoryStorage(), Plan("tpe", 3, 14))
@@ -93,6 +100,38 @@ def test_a_study_goes_on_where_it_was_left(storage: Any) -> None:
     assert study_names(storage) == ["mine"]
 
 
+@pytest.mark.parametrize("strategy", ["random", "joint-gradient"])
+def test_a_run_ends_when_its_mappings_are_spent(memory: Any, strategy: str) -> None:
+    worker = worked(memory, Plan(strategy, 0, 50, evaluations=2_000))
+    counts = [trial.user_attrs[EVALUATIONS] for trial in worker.study.trials]
+    scored = [trial.user_attrs[SCORE]["evaluations"] for trial in worker.study.trials]
+    assert sum(counts[:-1]) < 2_000 <= sum(counts)
+    assert worker.study.user_attrs[CHOICE]
+    # Descents count: the first point is drawn, those that follow one cost it, too.
+    assert (counts == scored) == (strategy == "random")
+    assert all(count >= own for count, own in zip(counts, scored, strict=True))
+
+
+def test_what_is_remembered_counts_as_much(memory: Any, tmp_path: Path) -> None:
+    job, plan = small_job(), Plan("random", 0, 4)
+    for name in ("cold", "warm"):
+        make_study(memory, job, plan, name)
+        Worker(memory, name, cache=str(tmp_path)).run()
+    cold, warm = (optuna.load_study(study_name=n, storage=memory) for n in ("cold", "warm"))
+    counts = [[trial.user_attrs[EVALUATIONS] for trial in one.trials] for one in (cold, warm)]
+    assert counts[0] == counts[1] and min(counts[0]) > 0
+
+
+@pytest.mark.parametrize("fusion", ["none", "exact"])
+def test_mappings_of_fused_parts_count(fusion: str, tmp_path: Path) -> None:
+    job = small_job(fusion=fusion)
+    first = Scorer(job, cache=tmp_path).score(job.space.default)
+    again = Scorer(job, cache=tmp_path).score(job.space.default)
+    plain = Scorer(small_job(), cache=False).score(job.space.default)
+    assert first.evaluations == again.evaluations
+    assert (first.evaluations > plain.evaluations) == (fusion == "exact")
+
+
 def test_another_job_of_that_name_is_refused(memory: Any) -> None:
     make_study(memory, small_job(), Plan("random", 0, 2), "mine")
     with pytest.raises(InputError, match="holds another job \\(objective differ\\)"):
@@ -109,9 +148,7 @@ def test_what_is_no_study_is_refused(memory: Any) -> None:
         Worker(memory, "foreign")
 
 
-def test_points_on_which_nothing_runs_are_samples_of_no_use(
-    memory: Any, monkeypatch: Any
-) -> None:
+def test_points_on_which_nothing_runs_are_samples_of_no_use(memory: Any, monkeypatch: Any) -> None:
     from toolkit.errors import DoesNotFitError
 
     def fails(self: Scorer, parameters: Any) -> None:
@@ -163,6 +200,27 @@ def test_a_silent_trial_is_taken_over_once(tmp_path: Path, monkeypatch: Any) -> 
         # Who comes back from the dead finds the trial gone, and loses nothing.
         assert worker._run(lost) is None
         assert worker.run() == 3
+
+
+@pytest.mark.parametrize("storage", ["a.db"], indirect=True)
+def test_a_worker_killed_before_its_first_beat_is_taken_over(
+    storage: Any, monkeypatch: Any
+) -> None:
+    make_study(storage, small_job(), Plan("random", 0, 3), "mine")
+    worker = Worker(storage, "mine", cache=False)
+    lost, beating = worker._next(), worker._next()
+    assert lost is not None and beating is not None
+    clock = [0.0]
+    monkeypatch.setattr("toolkit.study.shared.time.monotonic", lambda: clock[0])
+    watch = Watch(worker.study, 1)
+    with watch.alive(beating._trial_id):
+        while BEAT not in worker.study.trials[1].user_attrs:
+            time.sleep(0.01)
+        watch.take_over()
+        clock[0] = GRACE_BEATS + 1.0
+        watch.take_over()
+        states = [trial.state for trial in worker.study.trials]
+    assert states == [TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING]
 
 
 def test_beats_keep_a_trial(tmp_path: Path, monkeypatch: Any) -> None:

@@ -19,7 +19,8 @@ from toolkit.codesign.minimal import requirements
 from toolkit.codesign.network_descent import BATCH, NetworkDescent, Proposal, points_near
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.scoring import Scorer
-from toolkit.study.hardware_study import Plan, Worker, make_study
+from toolkit.study.hardware_plan import Plan
+from toolkit.study.hardware_study import Worker, make_study
 
 ALL = {"side": [4, 8, 16, 32], "accumulator_words": [64, 256, 1024]}
 POWERS = (1.0, 1.0, 0.0)
@@ -54,9 +55,7 @@ def test_the_loss_of_a_mapped_network_is_its_cost(scorer: Scorer, monkeypatch: A
     assert change == pytest.approx(area / 2, rel=1e-9)
 
 
-def test_hardware_is_the_most_that_any_mapping_needs(
-    scorer: Scorer, monkeypatch: Any
-) -> None:
+def test_hardware_is_the_most_that_any_mapping_needs(scorer: Scorer, monkeypatch: Any) -> None:
     monkeypatch.setattr(network_descent, "_REACH", 100.0)
     cost, space = scorer.mapped(scorer.job.space.default), scorer.job.space
     descent = descent_of(scorer)

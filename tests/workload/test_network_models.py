@@ -34,12 +34,17 @@ LIGHT_MODELS = {
 
 # Published: ResNet-18 1.814 G and 11,689,512 parameters, MobileNetV2 0.30 G and 3,504,872,
 # ViT-B/16 17.56 G (16.85 G without the two products of attention) and 86,567,656 (torchvision);
-# a layer of BERT-base has 7,087,872 parameters, as has a block of GPT-2.
+# BERT-base 109,482,240 (Devlin et al.), a layer of it 7,087,872, as has a block of GPT-2.
 TORCH_MODELS = {
     "resnet18": ({}, 1_814_073_344, 11_689_512),
     "mobilenet_v2": ({}, 300_774_272, 3_504_872),
     "vit_b16": ({"batch": 1}, 17_563_828_224, 86_567_656),
     "bert_layer": ({"batch": 1, "seq": 128}, 128 * 7_077_888 + 2 * 128 * 128 * 768, 7_087_872),
+    "bert_base": (
+        {"batch": 1, "seq": 128},
+        12 * (128 * 7_077_888 + 2 * 128 * 128 * 768) + 768 * 768,
+        109_482_240,
+    ),
     "gpt2_block": ({"batch": 1, "past": 1023}, 7_077_888 + 2 * 1024 * 768, 7_087_872),
 }
 

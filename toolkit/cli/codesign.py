@@ -74,7 +74,17 @@ Strategies = Annotated[
 Samples = Annotated[int, typer.Option(min=1, help="Hardware points that each run scores.")]
 Seconds = Annotated[
     float | None,
-    typer.Option(help="Longest time that scoring them may take.", show_default=False),
+    typer.Option(help="Longest time that a run may take.", show_default=False),
+]
+RunEvaluations = Annotated[
+    int | None,
+    typer.Option(
+        "--run-evaluations",
+        min=1,
+        max=10**15,
+        help="Mappings that a run may cost in all, those of descents included.",
+        show_default=False,
+    ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")]
 Mapper = Annotated[str, typer.Option(metavar="NAME", help="Strategy that maps each layer.")]
@@ -125,6 +135,7 @@ def search_hardware(
     strategies: Strategies = "joint-gradient,two-step,tpe,random",
     samples: Samples = 50,
     seconds: Seconds = None,
+    run_evaluations: RunEvaluations = None,
     seeds: Seeds = 1,
     mapper: Mapper = "greedy",
     evaluations: Evaluations = 5_000,
@@ -168,6 +179,7 @@ def search_hardware(
             storage=storage or os.path.join(out, STORAGE),
             samples=samples,
             seconds=seconds,
+            evaluations=run_evaluations,
             seeds=seeds,
             jobs=jobs,
             name=name,
@@ -300,6 +312,7 @@ _COLUMNS = {
     "energy\nmJ": ("energy_pj", ".4g"),
     "area\nmm²": ("area_um2", ".4g"),
     "samples": ("samples", ",.0f"),
+    "mappings": ("evaluations", ".4g"),
     "seconds": ("seconds", ".3g"),
 }
 _FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6}

@@ -132,10 +132,9 @@ def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path
         "",
         "Where the energy goes",
         *_energies(model, result),
-        "",
-        "Why groups end",
-        *_boundaries(result),
     ]
+    if result.boundaries:
+        report += ["", "Why groups end", *_boundaries(result)]
     report += [f"note: {note}" for note in (*result.notes, *_notes(model, result))]
     if files:
         shown = ", ".join(path.name for path in files)

@@ -78,9 +78,7 @@ def join_studies(
             left = None if most is None else most - sum(scored.values())
             if left == 0:
                 break
-            worker = Worker(
-                opened, name, cache=not no_cache, heartbeat=heartbeat, scorers=scorers
-            )
+            worker = Worker(opened, name, cache=not no_cache, heartbeat=heartbeat, scorers=scorers)
             scored[name] = worker.run(show_sample, left)
     if json:
         print_json({"storage": storage_name(storage), "scored": scored})

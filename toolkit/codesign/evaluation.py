@@ -45,6 +45,11 @@ class HardwareCost:
     latency_cycles: float
 
     @property
+    def evaluations(self) -> int:
+        """Mappings that all searches of layers cost, now or when they were first made."""
+        return sum(result.evaluations + result.read_evaluations for result in self.networks)
+
+    @property
     def edp_pj_cycles(self) -> float:
         """Energy-delay product of the mix."""
         return self.energy_pj * self.latency_cycles
@@ -96,8 +101,6 @@ class HardwareEvaluator:
     seed: int = 0
     conventions: Conventions = EXACT
     cache: bool | str | os.PathLike[str] = True
-    evaluations: int = field(default=0, init=False)
-    """Mappings that were costed so far."""
     _known: dict[tuple[Level, ...], HardwareCost] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -141,7 +144,6 @@ class HardwareEvaluator:
             )
             for network in self.networks
         )
-        self.evaluations += sum(result.evaluations for result in results)
         weighted = [
             (network.weight, result)
             for network, result in zip(self.networks, results, strict=True)

@@ -198,9 +198,7 @@ def make_job(
     >>> job.title, job_from_record(job.record(), "here").record() == job.record()
     ('nothing on gemmini-ws', True)
     """
-    uses = tuple(
-        use if isinstance(use, NetworkWeight) else NetworkWeight(use) for use in networks
-    )
+    uses = tuple(use if isinstance(use, NetworkWeight) else NetworkWeight(use) for use in networks)
     if not uses:
         raise InputError("expected at least one network", key="networks")
     load_template(template)

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from toolkit.arch.expressions import Number
 from toolkit.codesign.encoding import Encoding
 from toolkit.codesign.fusion_relaxation import EdgeSavings, edge_savings
-from toolkit.codesign.network_descent import NetworkDescent, points_near
+from toolkit.codesign.network_descent import STEPS, NetworkDescent, points_near
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
 
@@ -177,7 +177,8 @@ class GradientSampler(BaseSampler):
         weights = [network.weight for network in job.networks]
         descent = NetworkDescent(self._space, cost, weights, powers, self._rng, self._savings)
         found: dict[tuple[Number, ...], Point] = {}
-        for proposal in descent.run():
+        self._scorer.descended += STEPS * descent.mappings
+        for proposal in descent.run(STEPS):
             for point in points_near(self._space, proposal):
                 within = self._within(here, point)
                 found.setdefault(self._key(within), within)

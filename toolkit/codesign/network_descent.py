@@ -96,6 +96,11 @@ class NetworkDescent:
             else None
         )
 
+    @property
+    def mappings(self) -> int:
+        """Relaxed mappings that every step costs."""
+        return sum(len(batch.logs) for batch in self._batches)
+
     @one_thread()
     def run(self, steps: int = STEPS) -> list[Proposal]:
         """Descend; what every variant arrives at, the lowest loss first."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator, NetworkWeight
+from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator
 from toolkit.codesign.job import Job
 from toolkit.codesign.space import HardwarePoint
 from toolkit.errors import DoesNotFitError, InputError
@@ -68,7 +68,8 @@ class Score:
     fused : bool
         Whether layers were fused.
     evaluations : int
-        Mappings that were costed for it, without those that were known.
+        Mappings that searches of its layers cost, now or when they were first made: what is
+        remembered is no gift to whoever comes second.
     seconds : float
         That it took.
     reason : str
@@ -132,11 +133,17 @@ class Scorer:
         Where mappings are kept between runs (`toolkit.map_network`).
     mapper : str, optional
         Searches layers instead of the mapper of the job.
+
+    Attributes
+    ----------
+    descended : int
+        Relaxed mappings that strategies costed so far to choose points.
     """
 
     job: Job
     cache: bool | str | os.PathLike[str] = True
     mapper: str | None = None
+    descended: int = field(default=0, init=False)
     _known: dict[tuple[tuple[Number, ...], bool], Score] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -196,16 +203,13 @@ class Scorer:
         return self._known[key]
 
     def _scored(self, point: HardwarePoint, fused: bool) -> Score:
-        start, before = time.perf_counter(), self.evaluator.evaluations
+        start, evaluations = time.perf_counter(), 0
         constraints = self._budgets(point)
         results: tuple[NetworkScore, ...] = ()
         energy = latency = math.inf
         reason = ""
         try:
-            results = tuple(
-                self._network(place, use, point, fused)
-                for place, use in enumerate(self.job.networks)
-            )
+            results, evaluations = self._networks(point, fused)
             weighted = [(u.weight, r) for u, r in zip(self.job.networks, results, strict=True)]
             energy = math.fsum(weight * result.energy_pj for weight, result in weighted)
             latency = math.fsum(weight * result.latency_cycles for weight, result in weighted)
@@ -222,7 +226,7 @@ class Scorer:
             latency,
             results,
             fused,
-            self.evaluator.evaluations - before,
+            evaluations,
             time.perf_counter() - start,
             reason,
         )
@@ -239,15 +243,25 @@ class Scorer:
             if budget is not None
         }
 
-    def _network(
-        self, place: int, use: NetworkWeight, point: HardwarePoint, fused: bool
-    ) -> NetworkScore:
-        name = str(use.graph.graph.get("name") or f"network {place}")
+    def _networks(self, point: HardwarePoint, fused: bool) -> tuple[tuple[NetworkScore, ...], int]:
+        """Every network once, and the mappings that were costed for them."""
+        uses = self.job.networks
+        names = [str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(uses)]
+        if self.job.settings.fusion == "none":
+            cost = self.mapped(point.parameters)
+            return tuple(
+                NetworkScore(name, result.energy_pj, result.latency_cycles)
+                for name, result in zip(names, cost.networks, strict=True)
+            ), cost.evaluations
+        models = [self._model(place, point) for place in range(len(uses))]
+        scores = tuple(
+            self._partitioned(name, model, fused)
+            for name, model in zip(names, models, strict=True)
+        )
+        return scores, sum(model.costs.evaluations for model in models)
+
+    def _partitioned(self, name: str, model: MappedModel, fused: bool) -> NetworkScore:
         given = self.job.settings
-        if given.fusion == "none":
-            result = self.mapped(point.parameters).networks[place]
-            return NetworkScore(name, result.energy_pj, result.latency_cycles)
-        model = self._model(place, point)
         found = find_partition(
             model, given.fusion if fused else "none", most_layers=given.fusion_layers
         )

@@ -69,6 +69,8 @@ class LayerCosts:
     ----------
     on_search : callable or None
         Called before each search or look into the cache, with its number and the layer's name.
+    evaluations : int
+        Mappings that all results so far had cost, be they searched or read.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class LayerCosts:
         self.search = search
         self.unit = vector_unit_of(arch)[0]
         self.on_search: Callable[[int, str], None] | None = None
+        self.evaluations = 0
         self._store = cache_at(cache)
         self._archs: dict[Homes, Architecture] = {NOT_FUSED: arch}
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
@@ -190,6 +193,7 @@ class LayerCosts:
             except DoesNotFitError as cause:
                 failed = cause
                 continue
+            self.evaluations += found.evaluations
             costs = (found.energy_pj, found.latency_cycles, found.utilization)
             value = float(objective.value(*costs))
             if best is None or value < best[0]:

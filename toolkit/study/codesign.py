@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,15 @@ from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_r
 from toolkit.codesign.space import HardwarePoint
 from toolkit.errors import InputError
 from toolkit.processes import available_cores, in_processes
-from toolkit.study.hardware_study import (
+from toolkit.study.hardware_plan import (
     CHOICE,
-    ELAPSED,
-    OnSample,
     Plan,
-    Worker,
-    make_study,
+    evaluations_of,
+    score_of,
     scored_trials,
-    study_name,
+    seconds_of,
 )
+from toolkit.study.hardware_study import OnSample, Worker, make_study, study_name
 from toolkit.study.shared import HEARTBEAT_SECONDS, open_shared
 from toolkit.study.storage import guarded, open_storage, storage_name, storage_path
 
@@ -52,12 +51,15 @@ class HardwareRun:
         The best feasible one, with fused layers where the job fuses any; None if none is.
     seconds : float
         Spent on choosing and scoring points.
+    evaluations : int
+        Mappings costed for both, relaxed ones included, and for the choice.
     """
 
     plan: Plan
     scores: tuple[Score, ...]
     choice: Score | None
     seconds: float
+    evaluations: int
 
     def trace(self, job: Job) -> list[float]:
         """Best objective value after each sample; inf before the first feasible one."""
@@ -119,8 +121,8 @@ class HardwareComparison:
             Columns ``strategy``, ``seeds``, ``found`` (seeds with a feasible point),
             ``edp_j_cycles``, ``latency_cycles``, ``energy_pj``, ``area_um2``, ``power_mw``,
             ``best_edp_j_cycles`` and ``worst_edp_j_cycles`` (over seeds), ``baseline_ratio``
-            (median EDP of `BASELINE` over this one), ``samples`` and ``seconds`` (medians),
-            ``parameters``.
+            (median EDP of `BASELINE` over this one), ``samples``, ``evaluations`` and
+            ``seconds`` (medians), ``parameters``.
         """
         import pandas as pd
 
@@ -148,6 +150,7 @@ class HardwareComparison:
             "best_edp_j_cycles": min(edps, default=nothing),
             "worst_edp_j_cycles": max(edps) if len(edps) == len(runs) else nothing,
             "samples": statistics.median(len(run.scores) for run in runs),
+            "evaluations": statistics.median(run.evaluations for run in runs),
             "seconds": statistics.median(run.seconds for run in runs),
             "parameters": "" if median is None else _settings(median),
         }
@@ -186,6 +189,7 @@ def compare_hardware(
     storage: str,
     samples: int,
     seconds: float | None = None,
+    evaluations: int | None = None,
     seeds: int = 1,
     jobs: int | None = None,
     name: str = "",
@@ -207,9 +211,12 @@ def compare_hardware(
     storage : str
         As for `toolkit.study.shared.open_shared`.
     samples : int
-        Hardware points that each run scores.
+        Hardware points that each run scores, at most.
     seconds : float, optional
-        Most time that scoring them may take.
+        Time that choosing and scoring them may take.
+    evaluations : int, optional
+        Mappings that may be costed for both, those of descents included; a point that was
+        begun is ended.
     seeds : int
         Runs of each strategy, under the seeds 0, 1, ...
     jobs : int, optional
@@ -229,7 +236,8 @@ def compare_hardware(
         If a strategy is unknown, a layer does not run on the template, or the storage cannot be
         used. Nothing is lost then.
     """
-    plans = _plans(strategies, seeds, samples, seconds)
+    limits = Plan(BASELINE, 0, samples, seconds, evaluations)
+    plans = _plans(strategies, seeds, limits)
     for strategy in dict.fromkeys(strategies):
         hardware_strategy(strategy).load()
     check_template(Scorer(job, cache=cache))
@@ -246,9 +254,7 @@ def compare_hardware(
     return HardwareComparison(job, tuple(runs))
 
 
-def _plans(
-    strategies: Sequence[str], seeds: int, samples: int, seconds: float | None
-) -> list[Plan]:
+def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
     if not strategies:
         raise InputError("expected at least one", key="strategies")
     repeated = sorted({name for name in strategies if strategies.count(name) > 1})
@@ -257,7 +263,9 @@ def _plans(
     if type(seeds) is not int or seeds < 1:
         raise InputError(f"{seeds!r} is not an integer from 1", key="seeds")
     return [
-        Plan(strategy, seed, samples, seconds) for strategy in strategies for seed in range(seeds)
+        replace(limits, strategy=strategy, seed=seed)
+        for strategy in strategies
+        for seed in range(seeds)
     ]
 
 
@@ -289,12 +297,15 @@ def _work(
 def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan) -> HardwareRun:
     study = optuna.load_study(study_name=name, storage=storage)
     scored = scored_trials(study)[: plan.samples]
-    choice = study.user_attrs.get(CHOICE)
+    record = study.user_attrs.get(CHOICE)
+    choice = score_from_record(record) if record else None
+    fused_last = choice is not None and not hardware_strategy(plan.strategy).fused
     return HardwareRun(
         plan,
-        tuple(score for _, score in scored),
-        score_from_record(choice) if choice else None,
-        math.fsum(trial.user_attrs.get(ELAPSED, 0.0) for trial, _ in scored),
+        tuple(score_of(trial) for trial in scored),
+        choice,
+        seconds_of(scored),
+        evaluations_of(scored) + (choice.evaluations if choice and fused_last else 0),
     )
 
 

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +23,22 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from toolkit.codesign.encoding import Encoding
 from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
-from toolkit.codesign.scoring import Score, Scorer, score_from_record
+from toolkit.codesign.scoring import Score, Scorer
 from toolkit.errors import InputError
+from toolkit.study.hardware_plan import (
+    CHOICE,
+    ELAPSED,
+    EVALUATIONS,
+    JOB,
+    PLAN,
+    SCORE,
+    WITHDRAWN,
+    WORKER,
+    Plan,
+    choose,
+)
 from toolkit.study.shared import HEARTBEAT_SECONDS, Watch, retry
 from toolkit.study.storage import guarded, storage_name
-
-JOB, PLAN, SCORE, CHOICE, ELAPSED = "job", "plan", "score", "choice", "elapsed_seconds"
-"""Attributes: of a study the job, the plan and, once it has ended, the choice; else of trials."""
-
-WORKER, WITHDRAWN = "worker", "withdrawn"
-"""Attributes of trials: who scores it (host and process), and whether it was one too many because
-two workers asked at once."""
 
 POLL_SECONDS = 0.5
 """Between two looks at a study that waits for the trials of others."""
@@ -42,46 +47,6 @@ POLL_SECONDS = 0.5
 # samplers add up both, only the largest excess stands there.
 _LEGACY_CONSTRAINTS = "constraints"
 _NOTE_VERSION, _NOTE_TEXT = "dashboard:note_ver", "dashboard:note_str:0"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which strategy searches, and how much it may spend.
-
-    Parameters
-    ----------
-    strategy : str
-        A key of `toolkit.codesign.registry.HARDWARE_STRATEGIES`.
-    seed : int
-        Of all its randomness.
-    samples : int
-        Hardware points that are scored.
-    seconds : float or None
-        Most time that scoring and choosing them may take, all workers together.
-    """
-
-    strategy: str
-    seed: int
-    samples: int
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        hardware_strategy(self.strategy)
-        if type(self.seed) is not int or self.seed < 0:
-            raise InputError(f"{self.seed!r} is not an integer from 0", key="seeds")
-        if type(self.samples) is not int or self.samples < 1:
-            raise InputError(f"{self.samples!r} is not an integer from 1", key="samples")
-        if self.seconds is not None and not 0 < self.seconds < float("inf"):
-            raise InputError(f"{self.seconds!r} is not a positive number", key="seconds")
-
-    def record(self) -> dict[str, Any]:
-        """Write the plan as plain data."""
-        return {
-            "strategy": self.strategy,
-            "seed": self.seed,
-            "samples": self.samples,
-            "seconds": self.seconds,
-        }
 
 
 @dataclass(frozen=True)
@@ -131,15 +96,14 @@ def make_study(storage: BaseStorage, job: Job, plan: Plan, name: str) -> None:
             # Whoever sees the job may begin.
             study.set_user_attr(JOB, asked)
             return
-    before = there[PLAN]
-    same = {**plan.record(), "samples": 0, "seconds": None}
-    if there[JOB] != asked or {**before, "samples": 0, "seconds": None} != same:
+    before = Plan(**there[PLAN])
+    if there[JOB] != asked or not before.same_search(plan):
         raise InputError(
             f"study {name!r} in {storage_name(storage)} holds another job ({_other(there, asked)} "
             "differ); choose another storage or --name",
             key="storage",
         )
-    if before != plan.record():
+    if before != plan:
         with guarded(storage_name(storage)):
             study.set_user_attr(PLAN, plan.record())
             study.set_user_attr(CHOICE, None)
@@ -231,7 +195,7 @@ class Worker:
         self.study.sampler = SeededSampler(self.entry, self.scorer, self.plan.seed)
         self._watch = Watch(self.study, heartbeat)
         self._heartbeat = heartbeat
-        self._asking = 0.0
+        self._asking, self._descended = 0.0, 0
 
     def run(self, on_sample: OnSample | None = None, most: int | None = None) -> int:
         """Score points until the study has its samples, then choose.
@@ -279,16 +243,17 @@ class Worker:
             with guarded(self._shown):
                 self._watch.take_over()
             done = self._trials(TrialState.COMPLETE)
-            if len(done) >= self.plan.samples or self._late(done):
+            if self.plan.is_done(done):
                 return None
             if len(done) + len(self._trials(TrialState.RUNNING)) >= self.plan.samples:
                 # Others have the last ones; should one of them die, its trial is taken over.
                 time.sleep(min(POLL_SECONDS, self._heartbeat / 2))
                 continue
-            start = time.perf_counter()
+            start, descended = time.perf_counter(), self.scorer.descended
             with guarded(self._shown):
                 trial = _ask(self.study, self.encoding)
             self._asking = time.perf_counter() - start
+            self._descended = self.scorer.descended - descended
             if self._is_one_too_many(trial):
                 trial.set_user_attr(WITHDRAWN, True)
                 self.study.tell(trial, state=TrialState.FAIL)
@@ -296,12 +261,6 @@ class Worker:
             with guarded(self._shown):
                 trial.set_user_attr(WORKER, f"{socket.gethostname()}:{os.getpid()}")
             return trial
-
-    def _late(self, done: Sequence[FrozenTrial]) -> bool:
-        if self.plan.seconds is None:
-            return False
-        spent = float(sum(trial.user_attrs.get(ELAPSED, 0.0) for trial in done))
-        return spent >= self.plan.seconds
 
     def _is_one_too_many(self, trial: Trial) -> bool:
         """Whether earlier trials already fill the plan, as seen after this one was made."""
@@ -330,6 +289,7 @@ class Worker:
     def _tell(self, trial: Trial, score: Score, seconds: float) -> None:
         trial.set_user_attr(SCORE, score.record())
         trial.set_user_attr(ELAPSED, seconds)
+        trial.set_user_attr(EVALUATIONS, score.evaluations + self._descended)
         for name, excess in score.constraints.items():
             trial.set_constraint(name, excess)
         self.study._storage.set_trial_system_attr(
@@ -355,43 +315,3 @@ def _ask(study: optuna.Study, encoding: Encoding) -> Trial:
         # Heartbeats are the watch's own affair.
         warnings.simplefilter("ignore")
         return study.ask(dict(encoding.distributions))
-
-
-def scored_trials(study: optuna.Study) -> list[tuple[FrozenTrial, Score]]:
-    """The points of a study that are scored, in the order of their numbers."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [(trial, score_from_record(trial.user_attrs[SCORE])) for trial in trials]
-
-
-def choose(study: optuna.Study, plan: Plan, scorer: Scorer) -> Score | None:
-    """Choose the best feasible point of a study that has ended, and fuse its layers.
-
-    Returns
-    -------
-    Score or None
-        None if no point is feasible.
-    """
-    known = study.user_attrs.get(CHOICE)
-    if known:
-        return score_from_record(known)
-    scored = scored_trials(study)
-    spent = sum(trial.user_attrs.get(ELAPSED, 0.0) for trial, _ in scored)
-    if len(scored) < plan.samples and (plan.seconds is None or spent < plan.seconds):
-        return None
-    best = best_score([score for _, score in scored], scorer.job)
-    if best is None:
-        return None
-    chosen = scorer.score(best.parameters)
-    study.set_user_attr(CHOICE, chosen.record())
-    return chosen
-
-
-def best_score(scores: Sequence[Score], job: Job) -> Score | None:
-    """The feasible score of the lowest objective value, the first of equals."""
-    feasible = [score for score in scores if score.feasible]
-    if not feasible:
-        return None
-    return min(
-        feasible,
-        key=lambda s: job.objective.value(s.energy_pj, s.latency_cycles, s.area_um2),
-    )

@@ -1,9 +1,9 @@
 """Storages that several workers share: files, databases with heartbeats, and Optuna's proxy.
 
 A trial belongs to the worker that asked for it for as long as its heart beats. Optuna's databases
-keep heartbeats themselves; in journal files and behind the gRPC proxy, which have none, a beat is
-a counter in an attribute of the trial, and whoever has not seen it change for a while takes the
-trial over. Clocks of machines are never compared.
+keep heartbeats themselves, from the first one on; in journal files and behind the gRPC proxy,
+which have none, a beat is a counter in an attribute of the trial, and whoever has not seen it
+change for a while takes the trial over. Clocks of machines are never compared.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ GRPC_PORT = 13000
 """Where Optuna's proxy listens if nobody says otherwise."""
 
 BEAT = "beat"
-"""The attribute of a trial that holds its beats where the storage keeps none."""
+"""The attribute of a trial that holds its beats where the storage keeps none; elsewhere it tells
+that there was a first one."""
 
 _READY_SECONDS = 10
 _GRPC = "grpc://"
@@ -181,10 +182,10 @@ class Watch:
             while True:
                 # What a beat meets, whoever tells the trial will meet too.
                 with suppress(Exception):
-                    if self._own:
-                        self._storage.set_trial_user_attr(trial_id, BEAT, count)
-                    else:
+                    if not self._own:
                         self._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+                    if self._own or count == 0:
+                        self._storage.set_trial_user_attr(trial_id, BEAT, count)
                 count += 1
                 if ended.wait(self._heartbeat):
                     return
@@ -203,10 +204,11 @@ class Watch:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 optuna.storages.fail_stale_trials(self._study)
-            return
         now, limit = time.monotonic(), GRACE_BEATS * self._heartbeat
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             beat = trial.user_attrs.get(BEAT)
+            if not self._own and beat is not None:
+                continue  # Optuna knows of it; a heart that never beat does not exist for it.
             known, since = self._seen.setdefault(trial._trial_id, (beat, now))
             if known != beat:
                 self._seen[trial._trial_id] = beat, now

@@ -32,8 +32,8 @@ of every port's ``words / (instances x bandwidth)``, plus a constant for warm-up
 the end is a multiple of latency.
 
 Where instances share overlapping windows *selectively* across a memory in between whose
-loops move these windows, words depend on two tiles at once: such problems are enumerated
-instead (`decomposes`).
+loops move these windows, or across other instances that do not share, words depend on two
+tiles at once: such problems are enumerated instead (`decomposes`).
 
 **Rules, and why they are safe.**
 

@@ -25,6 +25,7 @@ from toolkit.search.exact.transfers import (
     leakage,
     make_rows,
     ports_of,
+    scattered_sums,
     see,
 )
 from toolkit.search.problem import Problem
@@ -38,15 +39,21 @@ def decomposes(problem: Problem) -> bool:
     """Whether the words of every transfer depend on what the search keeps track of.
 
     They do not where instances share overlapping windows selectively across a memory in
-    between whose loops move these windows.
+    between whose loops move these windows, or across instances in between that get windows of
+    their own: the distances of what is shared then depend on a further tile.
     """
-    plan = problem.plan
+    plan, space = problem.plan, problem.space
+    most = np.minimum(space.upper, space.mesh[:, None])
     for tensor in plan.tensors:
         if all(len(terms) == 1 for terms in tensor.sums):
             continue
         for transfer in tensor.transfers:
             flags = (*transfer.reading, *transfer.writing)
             if any(x.selective and x.level < transfer.nest[-1] for x in flags):
+                return False
+            if plan.conventions.transfers == "sequential" or transfer.child is None:
+                continue
+            if any(scattered_sums(tensor, x, most) for x in (transfer.reading, transfer.writing)):
                 return False
     return True
 

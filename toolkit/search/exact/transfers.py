@@ -24,6 +24,7 @@ from toolkit.search.exact.compiled_words import (
     UNMARKS,
     Rows,
 )
+from toolkit.workload.distinct import count_sum
 
 FloatArray = NDArray[np.float64]
 
@@ -204,7 +205,36 @@ def _served(
             times *= spatial.relevant(tensor, x.level)
         if not x.shared:
             times *= spatial.orthogonal(tensor, x.level)
+    for terms in scattered_sums(tensor, flags, spatial.factors):
+        # Only at lanes, which hold a single value (see `decomposes`), so that it is a constant.
+        apart = [(x.level, d, c) for x in flags if x.selective for d, c in terms]
+        inside, factors = spatial.inside, spatial.factors
+        times *= count_sum([(c * int(inside[i, d]), int(factors[i, d])) for i, d, c in apart])
+        for d, _ in terms:
+            wide[d] = held[d]
     return wide, times
+
+
+def scattered_sums(
+    tensor: TensorPlan, flags: Sequence[SpatialFlags], factors: IntArray
+) -> list[tuple[tuple[int, int], ...]]:
+    """Sums whose windows are shared by instances that lie apart.
+
+    These are unrolled over a selective level along a dimension that another level further
+    inside, which is not selective, cuts into parts. `factors` are of shape (levels, dimensions).
+    """
+    return [
+        terms
+        for terms in tensor.sums
+        if len(terms) > 1
+        and any(
+            factors[x.level, d] > 1 and factors[y.level, d] > 1
+            for x in flags
+            for y in flags
+            for d, _ in terms
+            if x.selective and not y.selective and x.level < y.level
+        )
+    ]
 
 
 def _slides(spatial: Spatial, tensor: TensorPlan, between: list[int]) -> tuple[int, ...]:

@@ -151,6 +151,8 @@ class NetworkResult:
         Mappings that those searches costed.
     reads : int
         Distinct workloads whose results were read from the cache.
+    read_evaluations : int
+        Mappings that the searches of those results had costed.
     seconds : float
         Wall-clock time.
     warnings : tuple of str
@@ -166,6 +168,7 @@ class NetworkResult:
     searches: int = 0
     evaluations: int = 0
     reads: int = 0
+    read_evaluations: int = 0
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
 

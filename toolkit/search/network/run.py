@@ -150,6 +150,7 @@ def map_network(
         len(pending),
         found.evaluations,
         reads,
+        found.read_evaluations,
         time.perf_counter() - start,
         tuple(warnings),
     )
@@ -203,6 +204,7 @@ class _Found:
     total: int
     on_layer: Callable[[LayerProgress], None] | None
     evaluations: int = 0
+    read_evaluations: int = 0
     cached: set[Workload] = field(default_factory=set)
 
     def add(
@@ -210,10 +212,12 @@ class _Found:
     ) -> None:
         self.outcomes[workload] = outcome
         cost = outcome if isinstance(outcome, LayerCost) else None
+        spent = cost.evaluations if cost is not None else 0
         if cached:
             self.cached.add(workload)
-        elif cost is not None:
-            self.evaluations += cost.evaluations
+            self.read_evaluations += spent
+        else:
+            self.evaluations += spent
         if self.on_layer is not None:
             done = len(self.outcomes)
             self.on_layer(LayerProgress(done, self.total, layer, workload, cost, cached))

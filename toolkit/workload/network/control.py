@@ -91,8 +91,10 @@ def _loop(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value])
     body = _body(node, "body", call)
     trips = call.inputs[0].data if call.has(0) else None  # type: ignore[union-attr]
     count = int(np.asarray(trips).reshape(-1)[0]) if trips is not None else None
-    if count is None or not 1 <= count < MAX_TRIPS:
+    if count is None or count >= MAX_TRIPS:
         raise call.error("its number of iterations is not a constant; the loop is not static")
+    if count < 1:
+        raise call.error(f"its number of iterations is {count}; expected at least 1")
     condition = call.input(1).data if call.has(1) else np.array(True)
     if condition is None or not np.asarray(condition).all():
         raise call.error("its condition depends on data; the loop is not static")

@@ -117,7 +117,9 @@ def fold(
         Gives its outputs; not called where they must be computed to be known.
     """
     given = [value for value in call.inputs if value is not None]
-    stored = merge_stored(given[:1] if call.operator.endswith("DequantizeLinear") else given)
+    # The first operand of DequantizeLinear is a weight, or a bias of 32-bit integers.
+    whole = call.operator.endswith("DequantizeLinear")
+    stored = given[0].stored if whole else merge_stored(given)
     known = call.operator not in _NEVER_COMPUTED and all(v.data is not None for v in given)
     if known and call.operator in _DATA_DEPENDENT:
         arrays = _evaluate(node, call)

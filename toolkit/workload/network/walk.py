@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -69,6 +69,7 @@ class Walk:
     layers: list[Layer] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    tensors: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.shapes = ShapeInference(self.opsets, self.ir_version, self.dims, self.warn)
@@ -98,6 +99,7 @@ class Walk:
             Put before the names of layers and tensors.
         """
         scope = dict(scope)
+        self.tensors.update(value.info.name for value in scope.values())
         for tensor in graph.initializer:
             value = stored_value(tensor, prefix + tensor.name, self.source)
             if value is not None:
@@ -151,7 +153,9 @@ class Walk:
         domain = DOMAINS.get(node.domain, node.domain)
         operator = f"{domain}.{node.op_type}" if domain else node.op_type
         return Call(
-            name=self._unique(prefix + (node.name or f"{node.op_type}_{_first_output(node)}")),
+            name=_unique(
+                prefix + (node.name or f"{node.op_type}_{_first_output(node)}"), self.names
+            ),
             operator=operator,
             attributes=_attributes(node),
             inputs=tuple(scope[name] if name else None for name in node.input),
@@ -159,14 +163,6 @@ class Walk:
             opset=self.opsets.get(domain, 1),
             source=self.source,
         )
-
-    def _unique(self, name: str) -> str:
-        unique, number = name, 1
-        while unique in self.names:
-            number += 1
-            unique = f"{name}.{number}"
-        self.names.add(unique)
-        return unique
 
     def _values(
         self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
@@ -184,8 +180,30 @@ class Walk:
         for info in infos:
             if 0 in info.shape:
                 raise call.error(f"output {info.name!r} is empty: shape {list(info.shape)}")
-        self.layers += self._layers(replace(call, outputs=tuple(infos)))
+        infos = [replace(info, name=_unique(info.name, self.tensors)) for info in infos]
+        made = replace(call, outputs=tuple(infos))
+        self.layers += self._distinct(self._layers(made), made)
         return [Value(info) for info in infos]
+
+    def _distinct(self, layers: Sequence[Layer], call: Call) -> list[Layer]:
+        """Rename parts of a node, and tensors between them, that are called like others."""
+        # Tensors are told apart by identity: an operand may have the name of one that is made.
+        own = {id(tensor) for tensor in call.outputs}
+        between = {
+            id(tensor): replace(tensor, name=_unique(tensor.name, self.tensors))
+            for layer in layers
+            for tensor in layer.outputs
+            if id(tensor) not in own
+        }
+        return [
+            replace(
+                layer,
+                name=layer.name if layer.name == call.name else _unique(layer.name, self.names),
+                inputs=tuple(between.get(id(tensor), tensor) for tensor in layer.inputs),
+                outputs=tuple(between.get(id(tensor), tensor) for tensor in layer.outputs),
+            )
+            for layer in layers
+        ]
 
     def _check(self, node: onnx.NodeProto, call: Call) -> None:
         """Let ONNX check attributes and the number of operands."""
@@ -231,6 +249,16 @@ class Walk:
             return (make_layer(call, _UNKNOWN_RULES["free"]),)
         rule = _UNKNOWN_RULES["elementwise"]
         return rule.handler(call, rule)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken; it is taken from now on."""
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}.{number}"
+    taken.add(unique)
+    return unique
 
 
 def _first_output(node: onnx.NodeProto) -> str:

@@ -77,11 +77,11 @@ def attention_layers(
     if any(source is not None for source in cache):
         key_shape = (sizes.batch, sizes.kv_heads, sizes.keys, sizes.size)
         value_shape = (*key_shape[:3], sizes.value_size)
-        named = [call.outputs[i].name if i < len(call.outputs) else None for i in (1, 2)]
+        present = (*call.outputs[1:3], None, None)
         caches = [
-            TensorInfo(name or f"{call.name}/{word}", shape, dtype)
-            for name, word, shape in zip(
-                named, ("keys", "values"), (key_shape, value_shape), strict=True
+            made or TensorInfo(f"{call.name}/{word}", shape, dtype)
+            for made, word, shape in zip(
+                present, ("keys", "values"), (key_shape, value_shape), strict=False
             )
         ]
         moved = sum(tensor.elements for tensor in caches)

@@ -16,6 +16,9 @@ from toolkit.workload.network.tensors import TensorInfo
 
 Labels = tuple[str, ...]
 
+_MOST_ORDERED = 6
+"""Operands of an einsum whose orders are all tried."""
+
 
 def contraction(
     first: Labels, second: Labels, output: Labels, sizes: Mapping[str, int], *, weight_first: bool
@@ -153,6 +156,13 @@ def einsum(call: Call, rule: Operator) -> tuple[Layer, ...]:
             operations_per_element=1 if summed else 0,
         )
         return (kind,)
+    # An operand does not have the axes along which it is broadcast.
+    operands = [
+        tuple(d for d, size in zip(axes, call.shape(i), strict=True) if size > 1)
+        for i, axes in enumerate(operands)
+    ]
+    output = tuple(d for d in output if sizes[d] > 1)
+    sizes = {d: size for d, size in sizes.items() if size > 1}
     if len(operands) == 2:
         first = _weight_first(call, 0, 1)
         workload = contraction(operands[0], operands[1], output, sizes, weight_first=first)
@@ -163,13 +173,14 @@ def einsum(call: Call, rule: Operator) -> tuple[Layer, ...]:
 def _pairwise(
     call: Call, rule: Operator, operands: list[Labels], output: Labels, sizes: dict[str, int]
 ) -> tuple[Layer, ...]:
-    """Multiply three or more operands two at a time, in the order of fewest operations."""
+    """Multiply three or more operands two at a time, in an order of few operations."""
     letters = {label: i for i, label in enumerate(sizes)}
     arguments: list[Any] = []
     for axes in operands:
         shape = tuple(sizes[d] for d in axes)
         arguments += [np.broadcast_to(np.float32(0), shape), [letters[d] for d in axes]]
-    path = np.einsum_path(*arguments, [letters[d] for d in output], optimize="greedy")[0][1:]
+    way = "optimal" if len(operands) <= _MOST_ORDERED else "greedy"
+    path = np.einsum_path(*arguments, [letters[d] for d in output], optimize=way)[0][1:]
     terms: list[tuple[Labels, int | TensorInfo]] = [(d, i) for i, d in enumerate(operands)]
     layers: list[Layer] = []
     for step, pair in enumerate(_in_pairs(path)):
