@@ -1,67 +1,86 @@
 """Measures the search over hardware: strategies, joint against two steps, speed, two workers.
 
-Every strategy scores the same number of hardware points of Gemmini within an area budget, layers
-mapped by the same mapper. Points that exceed the budget are known before anything is mapped, so
-that the random baseline draws none.
+Every strategy scores the same number of hardware points within an area budget, layers mapped by
+the same mapper; the mappings that it cost for that, those of descents included, stand beside it.
+Points that exceed the budget are known before anything is mapped, so that the random baseline
+draws none. Of random-mappings, DOSA's baseline, mappings are random, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+import optuna
+
 import toolkit
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer
-from toolkit.study.codesign import compare_hardware
+from toolkit.study.codesign import HardwareComparison, compare_hardware
 from toolkit.study.hardware_plan import Plan
 from toolkit.study.hardware_study import make_study
 from toolkit.study.shared import open_shared
 
 NETWORKS = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
-MODELS = {"resnet18": {}, "bert_layer": {"batch": 1, "seq": 128}}
-ALONE = ("joint-gradient", "tpe", "gp", "nsga2", "random", "random-mappings")
+MODELS = {"resnet18": {}, "bert_base": {"batch": 1, "seq": 128}}
+ALONE = ("joint-gradient", "gp", "tpe", "nsga2", "random", "random-mappings")
 FUSED = ("joint-gradient", "two-step", "random")
-RANGES = {
-    "side": list(range(4, 65, 4)),
-    "scratchpad_words": list(range(8_192, 1_048_577, 8_192)),
-    "accumulator_words": list(range(64, 4_097, 64)),
+# Gemmini's three sizes in fine steps; nine parameters of Eyeriss as its file has them.
+TEMPLATES = {
+    "gemmini-ws": {
+        "side": list(range(4, 65, 4)),
+        "scratchpad_words": list(range(8_192, 1_048_577, 8_192)),
+        "accumulator_words": list(range(64, 4_097, 64)),
+    },
+    "eyeriss-like": {},
 }
+AREA_UM2 = 2e6
 COLUMNS = ["strategy", "edp_j_cycles", "best_edp_j_cycles", "worst_edp_j_cycles"]
-COLUMNS += ["baseline_ratio", "latency_cycles", "energy_pj", "area_um2", "samples", "seconds"]
+COLUMNS += ["baseline_ratio", "latency_cycles", "energy_pj", "area_um2", "evaluations", "seconds"]
+LOOKS = (5, 10, 20, 50, 100)
 
 
-def job_for(model: str, **settings: object) -> Job:
+def job_for(template: str, model: str, **settings: object) -> Job:
     graph = toolkit.load_network(NETWORKS / f"{model}.onnx", MODELS[model], fold_batch_norm=True)
-    given = {"ranges": RANGES, "area_budget_um2": 2e6, **settings}
-    return make_job("gemmini-ws", [graph], JobSettings(**given))
+    given = {"ranges": TEMPLATES[template], "area_budget_um2": AREA_UM2, **settings}
+    return make_job(template, [graph], JobSettings(**given))
 
 
-def compare(model: str, strategies: tuple[str, ...], samples: int, seeds: int, where: str, **more):
+def compare(job: Job, strategies: tuple[str, ...], samples: int, seeds: int, where: str) -> None:
     start = time.perf_counter()
-    found = compare_hardware(
-        job_for(model, **more),
-        strategies,
-        storage=where,
-        samples=samples,
-        seeds=seeds,
-        name=f"{model} {more}",
-        cache=False,
-    )
-    print(f"\n{model} {more}: {samples} points, {seeds} seeds", end=" ")
-    print(f"in {time.perf_counter() - start:.0f} s")
-    print(found.strategy_table()[COLUMNS].to_string(index=False), flush=True)
+    limits = {"samples": samples, "seeds": seeds, "cache": False}
+    found = compare_hardware(job, strategies, storage=where, **limits)
+    fusion = job.settings.fusion
+    print(f"\n{job.title}, {job.space.size:,} points, fusion {fusion}: {samples} samples,", end=" ")
+    print(f"{seeds} seeds in {time.perf_counter() - start:.0f} s")
+    print(found.strategy_table()[COLUMNS].to_string(index=False, float_format="{:,.5g}".format))
+    ratios(found, samples)
+
+
+def ratios(found: HardwareComparison, samples: int) -> None:
+    """Print EDP of random over that of each strategy, medians of seeds, as samples grow."""
+    looks = [look for look in LOOKS if look <= samples]
+    traces: dict[str, list[list[float]]] = {}
+    for run in found.runs:
+        traces.setdefault(run.plan.strategy, []).append(run.trace(found.job))
+
+    def median(strategy: str, look: int) -> float:
+        return statistics.median(trace[look - 1] for trace in traces[strategy])
+
+    for strategy in traces:
+        at = [f"{median('random', look) / median(strategy, look):.2f} at {look}" for look in looks]
+        print(f"random / {strategy}: {', '.join(at)}", flush=True)
 
 
 def points_per_second(points: int = 200) -> None:
     """The inner mapper on hardware points of ResNet-18, cold, in one process."""
-    scorer = Scorer(job_for("resnet18"), cache=False)
-    import numpy as np
-
+    scorer = Scorer(job_for("gemmini-ws", "resnet18"), cache=False)
     rng = np.random.default_rng(0)
     start = time.perf_counter()
     for _ in range(points):
@@ -73,13 +92,13 @@ def workers(storage: str, count: int, samples: int) -> float:
     """Trials per second of so many worker processes, from the first trial to the last."""
     name = f"{count} workers {time.time()}"
     with open_shared(storage) as opened:
-        make_study(opened, job_for("resnet18"), Plan("random", 0, samples), name)
+        job = job_for("gemmini-ws", "resnet18")
+        make_study(opened, job, Plan("random", 0, samples), name)
     words = [sys.executable, "-m", "toolkit", "worker", storage, "--study", name, "--no-cache"]
-    started = [subprocess.Popen(words, stderr=subprocess.DEVNULL) for _ in range(count)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [subprocess.Popen(words, **quiet) for _ in range(count)]
     for process in started:
         process.wait()
-    import optuna
-
     with open_shared(storage) as opened:
         trials = optuna.load_study(study_name=name, storage=opened).trials
     # Importing and compiling takes as long for any number of trials.
@@ -89,23 +108,28 @@ def workers(storage: str, count: int, samples: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=30, help="points of a run without fusion")
+    parser.add_argument("--samples", type=int, default=20, help="points of every run")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--fused-samples", type=int, default=12, help="points of a fused run")
-    parser.add_argument("--fused-seeds", type=int, default=3)
+    parser.add_argument("--templates", default=",".join(TEMPLATES))
+    parser.add_argument("--fusion", default="none,greedy", help="of every point; several runs")
+    parser.add_argument("--storage", help="which workers share; a journal file by default")
+    parser.add_argument("--no-speed", action="store_true", help="compare alone")
     parser.add_argument("--out", type=Path, help="folder for the storages; a new one by default")
     options = parser.parse_args()
     folder = options.out or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    points_per_second()
-    rates = [workers(str(folder / "workers.journal"), count, 40) for count in (1, 2)]
-    print(f"one worker {rates[0]:.2f} points/s, two {rates[1]:.2f}: {rates[1] / rates[0]:.2f}x")
-    for model in MODELS:
-        alone = str(folder / f"{model}.journal")
-        compare(model, ALONE, options.samples, options.seeds, alone)
-        where = str(folder / f"{model}-fused.journal")
-        fused = (options.fused_samples, options.fused_seeds)
-        compare(model, FUSED, *fused, where, fusion="greedy")
+    if not options.no_speed:
+        points_per_second()
+        storage = options.storage or str(folder / "workers.journal")
+        rates = [workers(storage, count, 40) for count in (1, 2)]
+        print(f"one worker {rates[0]:.2f} points/s, two {rates[1]:.2f}: {rates[1] / rates[0]:.2f}x")
+    for fusion in options.fusion.split(","):
+        for template in options.templates.split(","):
+            for model in MODELS:
+                where = str(folder / f"{template}-{model}-{fusion}.journal")
+                strategies = ALONE if fusion == "none" else FUSED
+                job = job_for(template, model, fusion=fusion)
+                compare(job, strategies, options.samples, options.seeds, where)
 
 
 if __name__ == "__main__":
