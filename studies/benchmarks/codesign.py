@@ -56,9 +56,8 @@ def compare(job: Job, strategies: tuple[str, ...], samples: int, seeds: int, whe
     start = time.perf_counter()
     limits = {"samples": samples, "seeds": seeds, "cache": False}
     found = compare_hardware(job, strategies, storage=where, **limits)
-    fusion = job.settings.fusion
-    print(f"\n{job.title}, {job.space.size:,} points, fusion {fusion}: {samples} samples,", end=" ")
-    print(f"{seeds} seeds in {time.perf_counter() - start:.0f} s")
+    print(f"\n{job.title}, {job.space.size:,} points, fusion {job.settings.fusion}:", end=" ")
+    print(f"{samples} samples, {seeds} seeds in {time.perf_counter() - start:.0f} s")
     print(found.strategy_table()[COLUMNS].to_string(index=False, float_format="{:,.5g}".format))
     ratios(found, samples)
 
@@ -121,8 +120,8 @@ def main() -> None:
     if not options.no_speed:
         points_per_second()
         storage = options.storage or str(folder / "workers.journal")
-        rates = [workers(storage, count, 40) for count in (1, 2)]
-        print(f"one worker {rates[0]:.2f} points/s, two {rates[1]:.2f}: {rates[1] / rates[0]:.2f}x")
+        one, two = (workers(storage, count, 40) for count in (1, 2))
+        print(f"one worker {one:.2f} points/s, two {two:.2f}: {two / one:.2f}x")
     for fusion in options.fusion.split(","):
         for template in options.templates.split(","):
             for model in MODELS:

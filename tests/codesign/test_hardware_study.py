@@ -11,6 +11,7 @@ import pytest
 from codesign.jobs import small_job
 from optuna.trial import TrialState
 
+from toolkit.codesign.nsga2 import POPULATION
 from toolkit.codesign.registry import HARDWARE_STRATEGIES
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
@@ -84,6 +85,18 @@ def test_the_same_seed_draws_the_same_points(memory: Any) -> None:
     again = worked(optuna.storages.InMemoryStorage(), Plan("tpe", 3, 14))
     other = worked(optuna.storages.InMemoryStorage(), Plan("tpe", 4, 14))
     assert points(first) == points(again) != points(other)
+
+
+def test_the_first_generation_is_within_the_budgets_and_the_next_crosses_it(memory: Any) -> None:
+    wide = {"side": [4, 8, 16, 32, 64], "scratchpad_words": [8192, 65536, 524288]}
+    job = small_job(ranges=wide, area_budget_um2=6e5)
+    make_study(memory, job, Plan("nsga2", 0, POPULATION + 4), "mine")
+    worker = Worker(memory, "mine", cache=False)
+    worker.run()
+    trials = worker.study.trials
+    assert all(max(t.constraints.values()) <= 0 for t in trials[:POPULATION])
+    generations = [v for t in trials for k, v in t.system_attrs.items() if "generation" in k]
+    assert generations == [0] * POPULATION + [1] * 4
 
 
 def test_a_study_goes_on_where_it_was_left(storage: Any) -> None:

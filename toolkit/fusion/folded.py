@@ -11,6 +11,7 @@ import networkx as nx
 
 from toolkit.errors import WorkloadError
 from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule, reshape_links
+from toolkit.search.network.vector import moved_words, only_moves, operand_words
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Tensor, Workload
 from toolkit.workload.network.graph import LayerGraph
@@ -57,6 +58,16 @@ class FoldedLayer:
     def macs(self) -> int:
         """Multiply-accumulates, repetitions included."""
         return self.layer.macs
+
+    @property
+    def constant_words(self) -> int:
+        """Constants that operations without a workload read, repetitions included."""
+        first, *folded = self.layers
+        words = sum(folded_constants(layer) * layer.repetitions for layer in folded)
+        if first.workload is not None:
+            return words
+        read = moved_words(first) if only_moves(first) else operand_words(first)
+        return words + read.get("weight", 0) * first.repetitions
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -120,10 +131,16 @@ class FoldedGraph(nx.DiGraph):  # type: ignore[misc]
         return sum(layer.weight_words for layer in self.layers)
 
     @property
+    def constant_words(self) -> int:
+        """Constants that operations without a workload read."""
+        return sum(layer.constant_words for layer in self.layers)
+
+    @property
     def floor_words(self) -> int:
-        """Words that any execution moves: weights, and what the network reads and makes, once."""
+        """Words that any execution moves: weights, constants, and what the network reads and makes, once."""
         made = sum(layer.output.elements for layer in self.layers if self.leaves(layer))
-        return self.weight_words + made + sum(t.elements for t in self.inputs.values())
+        read = sum(t.elements for t in self.inputs.values())
+        return self.weight_words + self.constant_words + made + read
 
     def leaves(self, layer: FoldedLayer) -> bool:
         """Whether the output of a layer is one of the network."""
@@ -183,7 +200,7 @@ class _Folding:
 
     def _take(self, layer: Layer) -> None:
         inputs = [t for t in layer.inputs if t.name not in self.constants]
-        if not inputs:
+        if not inputs and layer.workload is None:
             self.constants |= {tensor.name for tensor in layer.outputs}
         elif layer.cost_class == "view":
             self._view(layer, inputs[0])
@@ -284,6 +301,20 @@ def _merged(first: Links | None, second: Links) -> Links:
     if first is None:
         return second
     return {a: r for a, r in first.items() if second.get(a) == r} or NO_LINKS
+
+
+def folded_constants(layer: Layer) -> int:
+    """Constants that an operator reads where it is folded; scales and biases are not counted.
+
+    Examples
+    --------
+    >>> x, y = TensorInfo("x", (1, 4, 8), "int8"), TensorInfo("y", (1, 4, 8), "int8")
+    >>> bias, places = TensorInfo("b", (8,), "int8"), TensorInfo("p", (4, 8), "int8")
+    >>> add = Layer("a", "Add", "elementwise", (x,), (bias, places), (y,))
+    >>> folded_constants(add)
+    32
+    """
+    return sum(t.elements for t in layer.weights if sum(size > 1 for size in t.shape) > 1)
 
 
 def tensor_words(workload: Workload, tensor: Tensor) -> int:

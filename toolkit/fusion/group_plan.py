@@ -129,7 +129,7 @@ def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
         0,
         frozenset(),
         0,
-        sum(tensor.elements for tensor in view.external),
+        sum(tensor.elements for tensor in view.external) + layer.constant_words,
         layer.output.elements,
         layer.weight_words,
         {name: {(): 1}},
@@ -141,7 +141,7 @@ def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
 def least_words(view: GroupView) -> int:
     """Words that any plan of a group moves: no plan has fewer."""
     words = sum(tensor.elements for tensor in (*view.external, *view.leaving))
-    return words + sum(layer.weight_words for layer in view.layers)
+    return words + sum(layer.weight_words + layer.constant_words for layer in view.layers)
 
 
 def plan_at(tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int) -> GroupPlan:

@@ -9,7 +9,7 @@ from math import fsum
 
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.folded import FoldedLayer, folded_constants
 from toolkit.fusion.homes import Homes
 from toolkit.fusion.levels import fused_arch
 from toolkit.fusion.tiles import Part, share_of, tile_workload
@@ -17,7 +17,7 @@ from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, ve
 from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
 from toolkit.search.network.cost import LayerCost
-from toolkit.search.network.vector import moved_words, operand_words
+from toolkit.search.network.vector import moved_words, only_moves, operand_words
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Role, Workload
 from toolkit.workload.network.layer import Layer
@@ -158,17 +158,18 @@ class LayerCosts:
     def _vector(
         self, layer: Layer, arch: Architecture, share: float, *, folded: bool
     ) -> VectorCost | None:
-        """Operations on the vector unit; folded ones take what passes by."""
+        """Operations on the vector unit; folded ones take what passes by, and their constants."""
         operations = round(layer.elements * share) * layer.operations_per_element
         if folded or layer.workload is not None:
             if not operations:
                 return None
+            read = round(folded_constants(layer) * share) if folded else 0
             return vector_cost(
-                arch, self.unit, operations, {}, conventions=self.search.conventions
+                arch, self.unit, operations, {"input": read}, conventions=self.search.conventions
             )
         if layer.cost_class == "view":
             return None
-        moving = layer.cost_class == "movement" and not operations
+        moving = only_moves(layer)
         whole = moved_words(layer) if moving else operand_words(layer)
         words: dict[Role, int] = {role: round(count * share) for role, count in whole.items()}
         if moving:

@@ -150,7 +150,8 @@ class MappedModel:
         """Compulsory traffic, and multiply-accumulates at full rate."""
         view = GroupView(self.graph, group)
         dram = self._dram
-        read = sum(t.elements for t in view.external) + sum(la.weight_words for la in view.layers)
+        read = sum(tensor.elements for tensor in view.external)
+        read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
         written = sum(tensor.elements for tensor in view.leaving)
         if self.objective == "dram":
             return (float(read + written),)

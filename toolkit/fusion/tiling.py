@@ -173,8 +173,9 @@ class Tiling:
         return inside, np.array(start, dtype=np.int64), np.array(end, dtype=np.int64)
 
     def input_words(self) -> Ints:
-        """Words read from DRAM besides weights; shape (tiles,)."""
-        total = np.zeros_like(self.steps)
+        """Words read from DRAM besides weights, constants once; shape (tiles,)."""
+        constants = sum(layer.constant_words for layer in self.view.layers)
+        total = np.full_like(self.steps, constants)
         for row, tensor in enumerate(self.view.external):
             if self.halo.get(tensor.name, "retain") == "retain":
                 total = total + tensor.elements

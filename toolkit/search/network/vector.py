@@ -27,9 +27,14 @@ def layer_vector_cost(
         return vector_cost(arch, unit, operations, {}, conventions=conventions)
     if layer.cost_class == "view":
         return None
-    if layer.cost_class == "movement" and not operations:
+    if only_moves(layer):
         return movement_cost(arch, moved_words(layer), conventions=conventions)
     return vector_cost(arch, unit, operations, operand_words(layer), conventions=conventions)
+
+
+def only_moves(layer: Layer) -> bool:
+    """Whether a layer moves elements and does nothing to them."""
+    return layer.cost_class == "movement" and not layer.elements * layer.operations_per_element
 
 
 def operand_words(layer: Layer) -> dict[Role, int]:
