@@ -157,6 +157,7 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
     trades.set_title("feasible points and their best trade-offs")
     traces.set(xlabel=_SAMPLES, ylabel=_EDP)
     traces.set_title("best so far: median seed, band from best to worst")
+    traces.xaxis.get_major_locator().set_params(integer=True)
     if any(len(strategy.points) for strategy in shown):
         # Nothing cannot be drawn on a logarithmic axis.
         trades.set(xscale="log", yscale="log")
