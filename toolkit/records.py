@@ -70,6 +70,38 @@ def suggest(given: str, known: Iterable[str]) -> str:
     return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
+_MADE_BY = {
+    "Architecture": "toolkit.load_arch",
+    "Budget": "toolkit.Budget",
+    "Conventions": "toolkit.CONVENTIONS",
+    "LayerGraph": "toolkit.load_network",
+    "Mapping": "toolkit.read_mapping",
+    "Problem": "toolkit.make_problem",
+    "Workload": "toolkit.load_workload",
+}
+
+
+def check_kind(value: object, kind: type, key: str) -> None:
+    """Refuse what is not of a kind, such as the name of an architecture instead of it.
+
+    Raises
+    ------
+    InputError
+        Saying where one comes from.
+
+    Examples
+    --------
+    >>> from toolkit.arch import Architecture
+    >>> check_kind("eyeriss", Architecture, "arch")
+    Traceback (most recent call last):
+    toolkit.errors.InputError: arch: expected Architecture (see toolkit.load_arch), got 'eyeriss'
+    """
+    if isinstance(value, kind):
+        return
+    see = f" (see {_MADE_BY[kind.__name__]})" if kind.__name__ in _MADE_BY else ""
+    raise InputError(f"expected {kind.__name__}{see}, got {describe(value)}", key=key)
+
+
 def validate(
     record: type[RecordT], data: object, *, source: str, error: type[InputError] = InputError
 ) -> RecordT:

@@ -60,6 +60,8 @@ def compare(job: Job, strategies: tuple[str, ...], samples: int, seeds: int, whe
     print(f"{samples} samples, {seeds} seeds in {time.perf_counter() - start:.0f} s")
     print(found.strategy_table()[COLUMNS].to_string(index=False, float_format="{:,.5g}".format))
     ratios(found, samples)
+    if "two-step" in strategies:
+        areas(found)
 
 
 def ratios(found: HardwareComparison, samples: int) -> None:
@@ -75,6 +77,22 @@ def ratios(found: HardwareComparison, samples: int) -> None:
     for strategy in traces:
         at = [f"{median('random', look) / median(strategy, look):.2f} at {look}" for look in looks]
         print(f"random / {strategy}: {', '.join(at)}", flush=True)
+
+
+def areas(found: HardwareComparison) -> None:
+    """Print what joint search saves in area at no higher EDP than two steps, seed by seed."""
+    runs = {(run.plan.strategy, run.plan.seed): run for run in found.runs}
+    seeds = sorted({seed for _, seed in runs})
+    edps, sizes = [], []
+    for seed in seeds:
+        bar = runs["two-step", seed].choice
+        joint = [score for score in runs["joint-gradient", seed].scores if score.feasible]
+        least = min(joint, key=lambda score: score.edp_pj_cycles)
+        edps.append(least.edp_pj_cycles / bar.edp_pj_cycles - 1)
+        equal = [s.area_um2 for s in joint if s.edp_pj_cycles <= bar.edp_pj_cycles]
+        sizes.append(min(equal, default=float("nan")) / bar.area_um2 - 1)
+    print("joint against two-step, EDP by seed:", ", ".join(f"{x:+.1%}" for x in edps))
+    print("area at its EDP or less, by seed:", ", ".join(f"{x:+.1%}" for x in sizes), flush=True)
 
 
 def points_per_second(points: int = 200) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import toolkit
+from toolkit.arch import Architecture, Compute, Fanout, Memory, arch_to_yaml
 from toolkit.cli.app import main
 from toolkit.cli.input import read_problem
 from toolkit.cli.output import space_record, space_report
+from toolkit.workload import conv2d
 from toolkit.yaml_files import dump_yaml, read_yaml
 
 ROOT = Path(toolkit.__file__).parent.parent
@@ -492,3 +494,18 @@ def test_fronts_are_listed(run: Any) -> None:
     lines = run("map", *words).out.partition("all there are")[2].splitlines()
     assert len(lines[3:]) == len(record["front"]) >= 1
     assert record["certificate"]["tilings_covered"] > 0
+
+
+def test_an_unfinished_proof_does_not_count_what_it_left_out(run: Any, tmp_path: Path) -> None:
+    """Counting alone would take hours: two fanouts unroll anything."""
+    layer = conv2d(256, 240, 56, 56, 3, 3, n=4)
+    fanouts = [Fanout(name, 64, layer.dimensions) for name in ("Rows", "Columns")]
+    levels = (Memory("DRAM", None, 50, 50, 4, 4), *fanouts, Memory("Buffer", 4096, 5, 5, 16, 16))
+    arch = Architecture("many", (*levels, Compute("MAC", 0.5)))
+    (tmp_path / "many.yaml").write_text(arch_to_yaml(arch))
+    words = (str(tmp_path / "many.yaml"), layer.name, "--strategy", "exact", "--seconds", "0.2")
+    certificate = run("map", *words, "--json").record["certificate"]
+    assert certificate["unfinished"] == certificate["spatial_choices"] - certificate["empty"] > 0
+    assert "tilings_covered" not in certificate
+    out = run("map", *words).out
+    assert "best possible" in out and "unfinished" in out and "covers" not in out

@@ -51,6 +51,14 @@ def test_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert record["boundaries"] == []
 
 
+def test_report_of_one_group(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (model, "eyeriss-conv", "--fusion", "exact", "--no-cache", "--evaluations", "200")
+    assert run(*words) == 0
+    text = capsys.readouterr().out
+    assert "1 groups" in text
+    assert "Why groups end" not in text
+
+
 def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     words = (model, "eyeriss-conv", "--fusion", "none", "--no-cache", "--evaluations", "200")
@@ -70,6 +78,11 @@ def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixt
         (("--fusion", "magic"), "unknown fusion strategy 'magic'"),
         (("--fusion", "exact", "--fusion-level", "Buffer"), "no level 'Buffer'"),
         (("--fusion", "exact", "--objective", "edp_per_utilization"), "with --fusion"),
+        (("--fusion", "exact", "--group", "one,two"), "--group: given with --fusion"),
+        (("--fusion", "exact", "--jobs", "2"), "--jobs: groups are costed in 1 process, got 2"),
+        (("--group-length", "3"), "--group-length: means nothing without --fusion"),
+        (("--group", "one,two", "--group-length", "3"), "--group-length: means nothing"),
+        (("--fusion-level", "DRAM"), "--fusion-level: means nothing without --fusion or --group"),
     ],
 )
 def test_refusals(

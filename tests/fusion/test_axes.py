@@ -69,6 +69,7 @@ def test_broadcast_axes_are_needed_whole() -> None:
         ("LRN", {}, {0, 2}),
         ("InstanceNormalization", {}, {0, 1}),
         ("TopK", {}, set()),
+        ("CumSum", {}, set()),
     ],
 )
 def test_reductions_close_axes(

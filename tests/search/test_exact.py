@@ -20,16 +20,24 @@ from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.errors import InputError
 from toolkit.mapping import space_size
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP
-from toolkit.search import Budget, Problem, make_problem, objective_named, search
+from toolkit.search import (
+    Budget,
+    Objective,
+    Problem,
+    make_problem,
+    objective_named,
+    search,
+)
 from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact import branch as branch_module
 from toolkit.search.exact import covered_tilings, exact, exact_front, prove
 from toolkit.search.exact.branch import Branch, LabelSearch
 from toolkit.search.exact.nest import Nest, decomposes
+from toolkit.search.exact.plain import lanes_bound, plain_bound
 from toolkit.search.exact.spatial import compulsory_energy_pj, spatial_choices
 from toolkit.search.exact.transfers import Spatial
-from toolkit.workload import conv1d, gemm
+from toolkit.workload import conv1d, conv2d, gemm
 
 LARGEST = 6000
 TOLERANCE = 1e-9
@@ -207,6 +215,18 @@ def test_branches_are_all_accounted_for() -> None:
     assert covered_tilings(problem) == space_size(problem.space).tilings
 
 
+def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for cores in (1, 16):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        for seed in (1, 6, 16, 36):
+            problem = draw_wide(seed)
+            assert problem is not None
+            evaluator = Evaluator(problem, Budget(evaluations=3))
+            found.append((*prove(evaluator), evaluator.best_objective))
+    assert found[:4] == found[4:]
+
+
 def test_a_limit_leaves_a_valid_bound() -> None:
     problem = make_problem(load_arch("simba"), gemm(32, 64, 48), conventions=EXACT)
     optimum = solve(problem)[1]
@@ -243,12 +263,63 @@ def test_enumerates_where_words_do_not_decompose() -> None:
     assert 0 < bound <= best_value(problem)
 
 
+DRAM = Memory("DRAM", None, 50, 50, 1, 1)
+SHARING = Fanout("Rows", 2, ("P",), selective_multicast=True)
+"""Its instances share windows that lie apart if something inside of it cuts P, too."""
+
+
+@pytest.mark.parametrize("objective", ["edp", "energy", "latency", "edp_per_utilization"])
+def test_windows_that_lie_apart_at_lanes(objective: str) -> None:
+    buffer = Memory("Buffer", 20, 2, 2, 0.5, 0.5, bypasses=("input",))
+    columns = Fanout("Columns", 2, ("P", "R"), selective_multicast=True)
+    lanes = Compute("MAC", 0.5, mesh=4, dimensions=("P", "C", "R"))
+    arch = Architecture("apart", (DRAM, buffer, SHARING, columns, lanes))
+    problem = make_problem(arch, conv1d(1, 2, 4, 2), objective=objective)
+    assert decomposes(problem)
+    check_optimum(problem)
+
+
+def test_windows_that_lie_apart_at_memories_are_enumerated() -> None:
+    register = Memory("Register", 6, 1, 1, 4, 4)
+    levels = (DRAM, SHARING, Fanout("Columns", 2, ("P",)), register, Compute("MAC", 0.5))
+    arch = Architecture("apart", levels)
+    problem = make_problem(arch, conv1d(1, 1, 4, 2), objective="edp_per_utilization")
+    assert not decomposes(problem)
+    check_optimum(problem)
+
+
+def test_bounds_without_a_search() -> None:
+    for problem in wide_problems():
+        if is_small(problem):
+            optimum = best_value(problem) * (1 + TOLERANCE)
+            assert 0 < lanes_bound(problem) <= plain_bound(problem) * (1 + TOLERANCE) <= optimum
+            assert plain_bound(problem, lambda: True) == lanes_bound(problem)
+
+
+def test_a_time_limit_holds_while_choices_are_listed() -> None:
+    layer = conv2d(256, 240, 56, 56, 3, 3, n=4)
+    fanouts = [Fanout(name, 64, layer.dimensions) for name in ("Rows", "Columns")]
+    buffer = Memory("Buffer", 4096, 5, 5, 16, 16)
+    arch = Architecture("many choices", (DRAM, *fanouts, buffer, Compute("MAC", 0.5)))
+    problem = make_problem(arch, layer)
+    result = search(problem, "exact", budget=Budget(seconds=0.2))
+    certificate = result.certificate
+    assert result.seconds < 5
+    assert certificate is not None and certificate.unfinished > 0
+    assert certificate.spatial_choices == certificate.empty + certificate.unfinished
+    assert result.bound is not None and 0 < result.bound < result.objective
+
+
 def test_refuses_what_it_cannot_prove() -> None:
     with pytest.raises(InputError, match="timeloop"):
         solve(make_problem(load_arch("gemmini"), gemm(16, 16, 16), conventions=TIMELOOP))
     function = make_problem(load_arch("gemmini"), gemm(16, 16, 16), objective=lambda e, t, u: e)
     with pytest.raises(InputError, match="Python function"):
         exact(Evaluator(function, Budget()), 0)
+    for powers in ((-1.0, 1.0, 0.0), (1.0, -0.5, 1.0)):
+        falling = Objective("slow", powers)
+        with pytest.raises(InputError, match="slow falls where energy or latency rises"):
+            solve(make_problem(load_arch("gemmini"), gemm(16, 16, 16), objective=falling))
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "anneal", "evolution", "scipy"])

@@ -16,7 +16,7 @@ import pytest
 from toolkit.errors import BoundError, InputError
 from toolkit.mapping.sampling import sample
 from toolkit.model.evaluate import evaluate
-from toolkit.search import STRATEGIES, Budget, Entry, Evaluator
+from toolkit.search import STRATEGIES, Budget, Entry, Evaluator, Objective
 from toolkit.study.comparison import Progress, compare
 from toolkit.study.recording import BREAKDOWN, FINISHED, record, recorded_outcomes
 from toolkit.study.runs import Comparison, Run, execute, problem_name, thinned
@@ -273,6 +273,11 @@ def test_another_problem_of_the_same_name_is_refused(tmp_path: Path) -> None:
     wrong = [
         ([problem()], Budget(evaluations=7), "evaluations = 120 there, but evaluations = 7"),
         ([problem(8), other], BUDGET, r"workload is .*M: 12.* there, but .*M: 8.* was asked"),
+        (
+            [replace(problem(), objective=Objective("edp", (1.0, 2.0, 0.0)))],
+            BUDGET,
+            r"powers = \[1.0, 1.0, 0.0\] there, but powers = \[1.0, 2.0, 0.0\] was asked",
+        ),
     ]
     for problems, budget, message in wrong:
         with pytest.raises(InputError, match=message) as caught:

@@ -89,6 +89,8 @@ def test_loops_that_are_not_static_are_refused(tmp_path: Path) -> None:
     go, ten = constant("c", True, "bool"), constant("n", 10)
     found = message(model([LOOP], [X, value("n", [], "int64")], [W, go]))
     assert "node 'loop' (Loop): its number of iterations is not a constant" in found
+    found = message(model([LOOP], [X], [W, go, constant("n", 0)]))
+    assert "node 'loop' (Loop): its number of iterations is 0; expected at least 1" in found
     found = message(model([LOOP], [X], [W, go, constant("n", 2**63 - 1)]))
     assert "node 'loop' (Loop): its number of iterations is not a constant" in found
     found = message(model([LOOP], [X, value("c", [], "bool")], [W, ten]))
@@ -153,6 +155,28 @@ def test_prepared_weights_are_weights(tmp_path: Path) -> None:
     (layer,) = load(tmp_path, model(nodes, [X], tensors)).layers
     assert layer.workload == toolkit.gemm(16, 8, 1)
     assert (layer.weights[0].shape, layer.weight_bytes) == ((8, 16), 128)
+    assert [tensor.name for tensor in layer.parameters] == ["w"]
+
+
+def test_a_quantized_bias_is_a_parameter(tmp_path: Path) -> None:
+    nodes = [node("DequantizeLinear", "b s", "f"), node("Gemm", "x w f")]
+    tensors = [weight("b", 8, dtype="int32"), constant("s", 0.5, "float"), weight("w", 8, 8)]
+    graph = load(tmp_path, model(nodes, [X], tensors))
+    assert [tensor.name for tensor in graph.layers[0].parameters] == ["w", "b"]
+    assert graph.layers[0].weight_bytes == 4 * 64 + 4 * 8
+
+
+def test_a_bias_of_zeros_is_constant_whatever_its_type_is_taken_from(tmp_path: Path) -> None:
+    nodes = [
+        node("CastLike", "zero x", "z"),
+        node("Expand", "z shape", "b"),
+        node("Gemm", "x w b"),
+    ]
+    tensors = [constant("zero", 0.0, "half"), constant("shape", [8]), W]
+    graph = load(tmp_path, model(nodes, [X], tensors))
+    (layer,) = graph.layers
+    assert [tensor.name for tensor in layer.inputs] == ["x"]
+    assert (layer.weights[1].shape, layer.weights[1].dtype) == ((8,), "float32")
     assert [tensor.name for tensor in layer.parameters] == ["w"]
 
 

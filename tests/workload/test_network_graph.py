@@ -109,6 +109,55 @@ def test_names_are_unique_even_where_the_file_repeats_or_omits_them(tmp_path: Pa
     assert [layer.name for layer in graph.layers] == ["same", "same.2", "Tanh_y"]
 
 
+LSTM = [weight("w", 1, 12, 6), weight("r", 1, 12, 3)]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_parts_of_a_node_are_not_called_like_other_nodes(tmp_path: Path, first: bool) -> None:
+    cell = node("LSTM", "s w r", "- h", hidden_size=3, name="cell")
+    product = node("MatMul", "m v", "o", name="cell/input")
+    inputs = [value("s", [5, 2, 6]), value("m", [4, 6])]
+    nodes = [product, cell] if first else [cell, product]
+    proto = model(nodes, inputs, [*LSTM, weight("v", 6, 8)], outputs=("h", "o"))
+    graph = load(tmp_path, proto)
+    assert {layer.name for layer in graph.layers} == (
+        {"cell", "cell/input", "cell/input.2", "cell/recurrent"}
+    )
+    assert graph.macs == 5 * 2 * 12 * (6 + 3) + 4 * 6 * 8
+
+
+def test_tensors_between_parts_of_a_node_are_not_those_of_the_file(tmp_path: Path) -> None:
+    nodes = [
+        node("Relu", "s", "cell/input", name="relu"),
+        node("LSTM", "cell/input w r", "- h", hidden_size=3, name="cell"),
+        node("Exp", "cell/input", "o", name="exp"),
+    ]
+    graph = load(tmp_path, model(nodes, [value("s", [5, 2, 6])], LSTM, outputs=("h", "o")))
+    assert set(graph.successors("relu")) == {"cell/input", "exp"}
+    assert set(graph.predecessors("cell")) == {"cell/input", "cell/recurrent"}
+
+
+def test_layers_of_one_name_are_refused() -> None:
+    x, y, z = (toolkit.TensorInfo(name, (4,), "int8") for name in "xyz")
+    layers = [
+        toolkit.Layer("same", "Relu", "elementwise", (x,), (), (y,)),
+        toolkit.Layer("same", "Relu", "elementwise", (y,), (), (z,)),
+    ]
+    with pytest.raises(toolkit.InputError, match="layer 'same': two layers have this name"):
+        toolkit.LayerGraph.from_layers(layers)
+
+
+def test_layers_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    nodes = [
+        node("Relu", "x", "a", name="first"),
+        node("Exp", "a", "b", name="second"),
+        node("Tanh", "x", "c", name="third"),
+        node("Add", "b c", name="last"),
+    ]
+    graph = load(tmp_path, model(nodes, [X]))
+    assert [layer.name for layer in graph.layers] == ["first", "second", "third", "last"]
+
+
 def test_masks_are_weights_and_not_parameters(tmp_path: Path) -> None:
     nodes = [node("Where", "m x low")]
     mask = constant("m", [[True] * 6] * 6, "bool")

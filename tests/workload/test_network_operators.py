@@ -220,6 +220,7 @@ def test_integer_products(tmp_path: Path) -> None:
         ("...d,df->...f", ([2, 3, 4], [4, 7]), toolkit.gemm(7, 4, 6)),
         ("bij,bjk->ik", ([2, 5, 4], [2, 4, 7]), toolkit.gemm(7, 8, 5)),
         ("i,j->ij", ([5], [7]), toolkit.gemm(7, 1, 5)),
+        ("...ij,...jk->...ik", ([1, 5, 4], [6, 4, 7]), toolkit.gemm(42, 4, 5)),
     ],
 )
 def test_einsum(
@@ -242,6 +243,13 @@ def test_einsum_of_three_operands_goes_pairwise(tmp_path: Path) -> None:
     graph = load(tmp_path, model([single], inputs))
     assert [layer.macs for layer in graph.layers] == [9 * 8 * 2, 9 * 2 * 9]
     assert graph.number_of_edges() == 1
+
+
+def test_einsum_takes_the_order_of_fewest_operations(tmp_path: Path) -> None:
+    single = node("Einsum", "a b c", equation="ij,jk,kl->il")
+    inputs = [value("a", [2, 50]), value("b", [50, 60]), value("c", [60, 3])]
+    graph = load(tmp_path, model([single], inputs))
+    assert [layer.macs for layer in graph.layers] == [2 * 50 * 60, 2 * 60 * 3]
 
 
 def test_einsum_of_one_operand_moves_or_sums(tmp_path: Path) -> None:
@@ -355,6 +363,14 @@ def test_normalizations(
     # Running statistics are weights, though not learned.
     assert layer.weight_elements == 8 * tensors
     assert sum(tensor.elements for tensor in layer.parameters) == parameters
+
+
+def test_group_normalization_before_it_was_changed(tmp_path: Path) -> None:
+    single = node("GroupNormalization", "x s b", num_groups=4)
+    weights = [weight("s", 4), weight("b", 4)]
+    layer = load_one(tmp_path, single, [value("x", [1, 8, 6, 8])], weights, opset=18)
+    assert (layer.outputs[0].shape, layer.operations) == ((1, 8, 6, 8), 7 * 8 * 48)
+    assert layer.weight_elements == 8
 
 
 def test_clip_compares_once_per_bound(tmp_path: Path) -> None:

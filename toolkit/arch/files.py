@@ -16,7 +16,7 @@ from toolkit.arch.peers import own_form, read_arch_data
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate, make_template
 from toolkit.errors import ArchitectureError
-from toolkit.records import suggest, validate
+from toolkit.records import check_kind, suggest, validate
 from toolkit.yaml_files import describe, dump_yaml, parse_yaml
 
 
@@ -143,6 +143,7 @@ def arch_to_yaml(
     ArchitectureError
         If the architecture holds something that a file may not, such as a negative energy.
     """
+    check_kind(arch, Architecture, "arch")
     head = {"name": arch.name, "description": description, "kernel": kernel}
     data: dict[str, object] = {key: value for key, value in head.items() if value is not None}
     data["levels"] = [_entry(level) for level in arch.levels]

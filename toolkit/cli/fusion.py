@@ -48,11 +48,46 @@ FusionGroup = Annotated[
     ),
 ]
 GroupLength = Annotated[
-    int, typer.Option(min=1, max=1000, help="Most layers of a group under --fusion.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=1000,
+        help="Most layers of a group that --fusion finds; 12 by default.",
+        show_default=False,
+    ),
 ]
+
+MOST_LAYERS = 12
+"""Layers of a group that a search finds, unless it is told otherwise."""
 
 _OBJECTIVES = ("edp", "energy", "latency")
 _MOST_BOUNDARIES = 40
+
+
+def check_options(
+    fusion: str | None,
+    level: str | None,
+    groups: Sequence[str],
+    most_layers: int | None,
+    jobs: int | None,
+) -> bool:
+    """Tell whether layers are to be fused.
+
+    Raises
+    ------
+    InputError
+        If an option would do nothing next to the others.
+    """
+    if fusion is not None and groups:
+        raise InputError("given with --fusion; expected one of them", source="--group")
+    if fusion is None and most_layers is not None:
+        raise InputError("means nothing without --fusion", source="--group-length")
+    fused = fusion is not None or bool(groups)
+    if level is not None and not fused:
+        raise InputError("means nothing without --fusion or --group", source="--fusion-level")
+    if fused and jobs is not None and jobs > 1:
+        raise InputError(f"groups are costed in 1 process, got {jobs}", source="--jobs")
+    return fused
 
 
 def fuse_network(

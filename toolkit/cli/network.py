@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.fusion import Fusion, FusionGroup, FusionLevel, GroupLength
+from toolkit.cli.fusion import (
+    MOST_LAYERS,
+    Fusion,
+    FusionGroup,
+    FusionLevel,
+    GroupLength,
+    check_options,
+)
 from toolkit.cli.options import Arch, AsJson, ConventionsName, ObjectiveName
 
 if TYPE_CHECKING:
@@ -63,7 +70,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Processes; as many as there are cores by default.",
+        help="Processes; as many as there are cores by default, one under --fusion.",
         show_default=False,
     ),
 ]
@@ -111,7 +118,7 @@ def map_whole_network(
     fusion: Fusion = None,
     fusion_level: FusionLevel = None,
     group: FusionGroup = [],  # noqa: B006 - typer copies it
-    group_length: GroupLength = 12,
+    group_length: GroupLength = None,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -124,6 +131,7 @@ def map_whole_network(
 
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
+    fused_layers = check_options(fusion, fusion_level, group, group_length, jobs)
     counting, budget = conventions_named(conventions), Budget(evaluations, seconds)
     accelerator = toolkit.load_arch(arch)
     if out is not None:
@@ -136,7 +144,7 @@ def map_whole_network(
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
     )
-    if fusion is not None or group:
+    if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
         from toolkit.search.network import LayerSearch
         from toolkit.search.objective import objective_named
@@ -152,7 +160,7 @@ def map_whole_network(
             search=given,
             level=fusion_level,
             groups=group,
-            most_layers=group_length,
+            most_layers=group_length or MOST_LAYERS,
             cache=place,
         )
         written = write_fusion(out, fused) if out is not None else ()

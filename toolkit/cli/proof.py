@@ -22,12 +22,13 @@ _RULES = (
 def proof_record(result: SearchResult) -> dict[str, Any] | None:
     """Describe the certificate of a result, None where it has none.
 
-    ``tilings_covered`` is counted once more here, along the paths that the search follows.
+    ``tilings_covered`` is counted once more here, along the paths that the search follows, if
+    it was finished.
     """
     if result.certificate is None:
         return None
     record: dict[str, Any] = asdict(result.certificate)
-    if not result.certificate.enumerated:
+    if not result.certificate.enumerated and not result.certificate.unfinished:
         tilings, orders = _covered(result)
         record |= {"tilings_covered": tilings, "orders_per_tiling": orders}
     return record
@@ -49,12 +50,13 @@ def proof_facts(result: SearchResult) -> list[tuple[str, str]]:
         return facts
     if certificate.enumerated:
         return [*facts, ("proof", f"{certificate.enumerated:,} mappings costed one by one")]
-    tilings, orders = _covered(result)
     counts = [(getattr(certificate, key), name) for key, name in _RULES]
     rules = ", ".join(f"{count:,} {name}" for count, name in counts if count)
+    if not certificate.unfinished:
+        tilings, orders = _covered(result)
+        facts.append(("covers", f"{tilings:,} tilings × {orders:,} loop orders"))
     return [
         *facts,
-        ("covers", f"{tilings:,} tilings × {orders:,} loop orders"),
         ("proof", f"{certificate.spatial_choices:,} choices of spatial factors: {rules}"),
     ]
 

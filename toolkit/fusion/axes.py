@@ -279,6 +279,8 @@ def _attention(layer: Layer) -> AxisRule:
     return _rule(tuple(links))
 
 
+# The axis of a cumulated sum is an operand, which rules do not see.
+
 # Softmax worked along axis 1 before opset 13 and along the last one since: without an attribute,
 # only the batch is certain.
 
@@ -289,7 +291,7 @@ _RULES: dict[str, Callable[[Layer], AxisRule]] = {
     **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matrix_product),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _without(None, following=True)),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _without(-1, following=True)),
-    **dict.fromkeys(("LpNormalization", "CumSum", "CumProd", "ArgMax", "ArgMin"), _without(-1)),
+    **dict.fromkeys(("LpNormalization", "ArgMax", "ArgMin"), _without(-1)),
     **dict.fromkeys(("Slice", "Pad", "Expand", "Tile", "Resize", "Upsample"), _kept_axes),
     **dict.fromkeys(
         (

@@ -137,7 +137,7 @@ class FoldedGraph(nx.DiGraph):  # type: ignore[misc]
 
     @property
     def floor_words(self) -> int:
-        """Words that any execution moves: weights, constants, and what the network reads and makes, once."""
+        """Words that any execution moves: weights, constants, inputs and outputs, each once."""
         made = sum(layer.output.elements for layer in self.layers if self.leaves(layer))
         read = sum(t.elements for t in self.inputs.values())
         return self.weight_words + self.constant_words + made + read
@@ -156,7 +156,8 @@ def fold(graph: LayerGraph) -> FoldedGraph:
     """Fold elementwise operators with one activation into the layer that makes it.
 
     Views (reshapes, casts) vanish: their readers read what they show. An operator is folded only
-    where nobody else reads what it reads. Layers that depend on constants alone are left out.
+    where nobody else reads what it reads. Layers without a workload that depend on constants alone
+    are left out.
 
     Raises
     ------
@@ -218,9 +219,9 @@ class _Folding:
 
     def _fold(self, layer: Layer, inputs: Sequence[TensorInfo]) -> bool:
         names = {tensor.name for tensor in inputs}
-        source = inputs[0]
         if layer.cost_class != "elementwise" or len(names) != 1 or len(layer.outputs) != 1:
             return False
+        source = inputs[0]
         if self.readers[source.name] != 1 or source.shape != layer.outputs[0].shape:
             return False
         before = self.made.get(self._seen(source.name, source).tensor.name)

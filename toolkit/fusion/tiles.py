@@ -56,6 +56,10 @@ def _dimension(layer: FoldedLayer, workload: Workload, axis: int) -> str:
         return _CONV_POSITIONS[rank][axis - 2]
     if len(layer.inputs) > 1 and axis == rank - 1:
         return "M"
-    if axis < rank - 2 and "B" in workload.sizes:
-        return "B"
+    if axis < rank - 2 and len(layer.inputs) > 1:
+        # Where only one operand has the axis, the other is broadcast along it.
+        first, second = (axis in links for links in layer.links[:2])
+        if first and second:
+            return "B"
+        return "N" if first else "M"
     return "N"

@@ -15,6 +15,7 @@ from toolkit.mapping.footprint import Footprint
 from toolkit.mapping.orders import order_rule
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.walk import Requirement, Walk, next_fitting_size, walk
+from toolkit.records import check_kind
 from toolkit.workload.kernel import Workload
 
 
@@ -70,8 +71,10 @@ def fit(
     WorkloadError
         If a size is 2^53 or more, or has too many divisors.
     InputError
-        If `pad` names an unknown dimension.
+        If `pad` names an unknown dimension, or an argument is of another kind.
     """
+    check_kind(arch, Architecture, "arch")
+    check_kind(workload, Workload, "workload")
     _check_dimensions(arch, workload)
     check_sizes(workload)
     padded_dimensions = _read_pad(pad, workload)

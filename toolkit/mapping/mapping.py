@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import MappingError
+from toolkit.records import check_kind
 from toolkit.workload.kernel import Workload
 
 IntArray = NDArray[np.int64]
@@ -64,7 +65,12 @@ def to_arrays(
     MappingError
         If levels are missing, unknown or out of order, a dimension is unknown, a factor is not
         a positive integer, or an order is not a permutation of the dimensions.
+    InputError
+        If an argument is of another kind.
     """
+    check_kind(mapping, Mapping, "mapping")
+    check_kind(arch, Architecture, "arch")
+    check_kind(workload, Workload, "workload")
     names = [level.name for level in arch.levels]
     given = [entry.level for entry in mapping.levels]
     if given != names:

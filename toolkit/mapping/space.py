@@ -29,6 +29,7 @@ from toolkit.mapping.footprint import (
 from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray, build_lattice
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule, order_rule
+from toolkit.records import check_kind
 from toolkit.workload.kernel import Workload
 
 _DOUBT = 1e-9
@@ -86,7 +87,7 @@ class MapSpace:
     ArchitectureError
         If a mesh is 2^53 or more, or a capacity 2^63 or more.
     InputError
-        If `footprint` is unknown.
+        If `footprint` is unknown, or an argument of another kind.
     """
 
     arch: Architecture
@@ -107,6 +108,8 @@ class MapSpace:
     order_rules: tuple[OrderRule, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_kind(self.arch, Architecture, "arch")
+        check_kind(self.workload, Workload, "workload")
         check_footprint(self.footprint)
         for name, value in _facts(self.arch, self.workload).items():
             if isinstance(value, np.ndarray):

@@ -34,6 +34,7 @@ from toolkit.model.tables import (
     plain,
     table,
 )
+from toolkit.records import check_kind
 from toolkit.workload.kernel import Workload
 
 if TYPE_CHECKING:
@@ -204,7 +205,10 @@ def evaluate(
         If no memory holds one of the tensors.
     PrecisionError
         If the MACs, a count or the span of an index exceed 2^53, or a cost is not finite.
+    InputError
+        If an argument is of another kind.
     """
+    check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)
     _check_products(factors, workload)
     check_magnitude(workload)

@@ -12,7 +12,7 @@ class Certificate:
     Parameters
     ----------
     spatial_choices : int
-        All of them: the sum of the next six.
+        All of them: the sum of the next six. Those that there was no time to list count as one.
     empty : int
         Hold no valid mapping.
     by_compulsory_traffic, by_least_energy, by_least_latency : int

@@ -115,10 +115,14 @@ class Evaluator:
         return min(max(self.budget.evaluations - self.evaluations, 0), 2**62)
 
     @property
+    def time_share(self) -> float:
+        """Part of the budget's seconds that has passed; 0 without such a limit."""
+        return 0.0 if self.budget.seconds is None else self.seconds / self.budget.seconds
+
+    @property
     def exhausted(self) -> bool:
         """Whether a limit of the budget is reached."""
-        late = self.budget.seconds is not None and self.seconds >= self.budget.seconds
-        return late or self.remaining_evaluations == 0
+        return self.time_share >= 1 or self.remaining_evaluations == 0
 
     @property
     def best(self) -> ArrayPair | None:

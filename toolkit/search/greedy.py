@@ -10,7 +10,7 @@ are random, because where FactorFlow ends above the optimum it is for want of an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -49,6 +49,16 @@ STRIDE = 16
 
 def greedy(evaluator: Evaluator, seed: int) -> None:
     """Descend from several starts, kick and descend again until nothing improves."""
+    descents(evaluator, seed, lambda: evaluator.exhausted, evaluator.start_clock)
+
+
+def descents(
+    evaluator: Evaluator,
+    seed: int,
+    late: Callable[[], bool],
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Do the same until it is `late`; `ready` is called as soon as all is compiled."""
     space = evaluator.problem.space
     moves = move_space(space)
     walker = make_walker(space, seed)
@@ -78,15 +88,15 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
         descend(1)
         if walker.values[BASE] == np.inf:
             return  # Its cost overflows, or the budget ended before it was known.
-        while walker.counters[IDLE] < patience and len(moves.moves) and not evaluator.exhausted:
+        while walker.counters[IDLE] < patience and len(moves.moves) and not late():
             descend(STRIDE)
 
     descend(0)  # Compiles, if that has not happened yet.
-    evaluator.start_clock()
+    ready()
     count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
     for start in _starts(space, first_orders(moves), count, seed, evaluator.warm_starts):
         explore(start, PATIENCE)
-        if evaluator.exhausted:
+        if late():
             return
     if evaluator.best is not None:
         explore(evaluator.best, LAST_PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,12 +37,37 @@ class Objective:
     front : tuple of str
         Costs of which all best trade-offs are wanted, two of energy, latency; empty for
         a single objective. `powers` then still rank single mappings.
+
+    Raises
+    ------
+    InputError
+        If the powers are not three numbers within -16 and 16, some of them not 0, or the front
+        is none of these costs.
     """
 
     name: str
     powers: tuple[float, float, float] = (1.0, 1.0, 0.0)
     function: Function | None = None
     front: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = [x for x in self.powers if isinstance(x, int | float) and math.isfinite(x)]
+        if len(self.powers) != 3 or len(numbers) != 3:
+            raise InputError(
+                f"{self.name}: expected exponents of energy, latency and utilization, three "
+                f"finite numbers, got {self.powers!r}",
+                key="objective",
+            )
+        if not 0 < max(map(abs, numbers)) <= _LARGEST_POWER:
+            raise InputError(
+                f"{self.name}: expected powers up to {_LARGEST_POWER}, not all of them 0",
+                key="objective",
+            )
+        if self.front and sorted(self.front) != ["energy", "latency"]:
+            raise InputError(
+                f"{self.name}: expected a front of energy and latency, got {self.front!r}",
+                key="objective",
+            )
 
     def __str__(self) -> str:
         return self.name
@@ -78,8 +104,9 @@ class Objective:
         arrays = [np.atleast_1d(np.asarray(cost, dtype=np.float64)) for cost in costs]
         try:
             value = np.asarray(self.function(*arrays), dtype=np.float64)  # type: ignore[misc]
-        except (TypeError, ValueError, ArithmeticError) as cause:
-            raise InputError(f"{self.name} failed: {cause}", key="objective") from cause
+        except Exception as cause:
+            reason = f"{type(cause).__name__}: {cause}"
+            raise InputError(f"{self.name} failed: {reason}", key="objective") from cause
         if value.shape != arrays[0].shape:
             raise InputError(
                 f"{self.name} returned an array of shape {value.shape} "
@@ -127,19 +154,14 @@ def objective_named(objective: str | Objective | Function) -> Objective:
         return objective
     if callable(objective):
         return Objective(getattr(objective, "__name__", "function"), function=objective)
-    if objective in OBJECTIVES:
-        return OBJECTIVES[objective]
+    if str(objective) in OBJECTIVES:
+        return OBJECTIVES[str(objective)]
     powers = dict.fromkeys(_COSTS, 0.0)
     for factor in str(objective).split("*"):
         match = re.fullmatch(r"\s*([a-z]+)\s*(?:\^\s*(\d+(?:\.\d+)?))?\s*", factor)
         if match is None or match[1] not in ("energy", "latency"):
             raise _unknown(objective)
         powers[match[1]] += float(match[2] or 1)
-    if not 0 < max(powers.values()) <= _LARGEST_POWER:
-        raise InputError(
-            f"{objective}: expected powers up to {_LARGEST_POWER}, not all of them 0",
-            key="objective",
-        )
     return Objective(str(objective), (powers["energy"], powers["latency"], 0.0))
 
 

@@ -12,6 +12,7 @@ from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
+from toolkit.records import check_kind
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload
 
@@ -79,8 +80,11 @@ def make_problem(
     PrecisionError
         If the workload is too large for exact counts.
     InputError
-        If the objective is unknown.
+        If the objective is unknown, or another argument of another kind.
     """
+    check_kind(arch, Architecture, "arch")
+    check_kind(workload, Workload, "workload")
+    check_kind(conventions, Conventions, "conventions")
     check_bypasses(arch, workload)
     check_magnitude(workload)
     wanted = objective_named(objective)

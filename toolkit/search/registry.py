@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.sampling import sample
-from toolkit.records import suggest
+from toolkit.records import check_kind, suggest
 from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, SearchResult, TracePoint
@@ -143,7 +143,7 @@ def find_strategy(name: str) -> Entry:
     InputError
         If there is none of that name; the message lists those there are.
     """
-    if name not in STRATEGIES:
+    if str(name) not in STRATEGIES:
         raise InputError(
             f"unknown strategy {name!r}{suggest(str(name), STRATEGIES)}; "
             f"expected one of {', '.join(STRATEGIES)}",
@@ -189,13 +189,17 @@ def search(
     Raises
     ------
     InputError
-        If the strategy is unknown, the seed no integer from 0, a warm start not valid, or a
-        limit missing that the strategy needs.
+        If the strategy is unknown, the seed no integer from 0, a warm start not valid, a limit
+        missing that the strategy needs, or another argument of another kind.
     MissingPackageError
         If the strategy needs a package that is not installed.
     DoesNotFitError
         If no valid mapping was found at all.
     """
+    check_kind(problem, Problem, "problem")
+    if budget is not None:
+        check_kind(budget, Budget, "budget")
+    check_kind(warm_starts, Sequence, "warm_starts")
     run = strategy if callable(strategy) else find_strategy(strategy).load()
     name = _name(strategy) if callable(strategy) else strategy
     if type(seed) is not int or seed < 0:

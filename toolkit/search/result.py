@@ -40,7 +40,10 @@ class Budget:
         if self.evaluations is not None and type(self.evaluations) is not int:
             raise InputError(f"{self.evaluations!r} is not an integer", key="budget.evaluations")
         for key, value in (("evaluations", self.evaluations), ("seconds", self.seconds)):
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            if value is None:
+                continue
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and value > 0 and math.isfinite(value)):
                 raise InputError(f"{value!r} is not a positive number", key=f"budget.{key}")
 
 

@@ -271,7 +271,7 @@ def _difference(there: object, asked: object) -> tuple[str, str]:
     if isinstance(there, Mapping) and isinstance(asked, Mapping):
         keys = [k for k in {**asked, **there} if there.get(k) != asked.get(k)]
         return tuple(  # type: ignore[return-value]
-            ", ".join(f"{key} = {describe(side.get(key))}" for key in keys)
+            ", ".join(f"{key} = {_shown(side.get(key))}" for key in keys)
             for side in (there, asked)
         )
     if isinstance(there, str) and isinstance(asked, str):
@@ -281,4 +281,10 @@ def _difference(there: object, asked: object) -> tuple[str, str]:
             ((describe(a.strip()), describe(b.strip())) for a, b in pairs if a != b),
             ("shorter", "longer") if len(there) < len(asked) else ("longer", "shorter"),
         )
-    return describe(there), describe(asked)
+    return _shown(there), _shown(asked)
+
+
+def _shown(value: object) -> str:
+    """Name a value, short lists by what they hold."""
+    short = isinstance(value, list | tuple) and len(str(value)) <= 60
+    return str(value) if short else describe(value)

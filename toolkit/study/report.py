@@ -32,7 +32,8 @@ body { font-family: system-ui, sans-serif; color: #222; margin: 2rem auto; max-w
        padding: 0 1rem; line-height: 1.45; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { padding: .2rem .7rem; text-align: right; } th { vertical-align: bottom; }
+th, td { padding: .2rem .7rem; text-align: right; }
+td { white-space: nowrap; } th { vertical-align: bottom; }
 th { border-bottom: 1px solid #888; white-space: pre-line; font-weight: 600; }
 tr:nth-child(even) td { background: #f5f5f5; }
 .names1 td:first-child, .names1 th:first-child, .names2 td:nth-child(-n+2),

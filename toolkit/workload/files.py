@@ -29,7 +29,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 
 from toolkit.errors import WorkloadError
-from toolkit.records import Label, Record, relocated, validate
+from toolkit.records import Label, Record, check_kind, relocated, validate
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, build_kernel, find_kind
 from toolkit.workload.peers import TIMELOOP_TAGS, peer_workload
@@ -255,6 +255,7 @@ def workload_to_yaml(workload: Workload) -> str:
     kernel: gemm
     sizes: {M: 4, K: 2, N: 3}
     """
+    check_kind(workload, Workload, "workload")
     data = _named_form(workload) or {
         "name": workload.name,
         "kernel": workload.kernel,

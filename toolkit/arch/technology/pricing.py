@@ -11,6 +11,7 @@ from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology.technology import LevelEstimate, Technology
 from toolkit.errors import ArchitectureError
+from toolkit.records import check_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
     ArchitectureError
         If a level does not give its area; the outermost memory, if unlimited, takes none.
     """
+    check_kind(arch, Architecture, "arch")
     rows: list[LevelArea] = []
     instances = 1
     for i, level in enumerate(arch.levels):

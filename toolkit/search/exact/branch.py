@@ -76,9 +76,7 @@ class Branch:
 
     def entries(self, passes: int) -> int:
         """Size of the tables of least costs, for so many costs."""
-        return passes * sum(
-            int((step.sizes[0] + step.sizes[1]) * step.sizes[2]) for step in self.nest.steps
-        )
+        return passes * sum((all_ + top) * flags for all_, top, flags in self.nest.table_sizes)
 
     def solve_energy(self) -> tuple[IntArray, IntArray] | None:
         """Find the mapping of least energy, memory stalls aside, and raise the bound to it.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.model.compiled_plan import kernel_plan, make_scratch
+from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.spatial import spatial_choices
+from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
 
@@ -19,8 +20,11 @@ def covered_tilings(problem: Problem) -> int:
     """
     kernel, scratch = kernel_plan(problem.plan), make_scratch(problem.plan)
     total = 0
-    for factors in spatial_choices(problem.space):
-        nest = Nest(problem, kernel, scratch, Spatial(problem.plan, factors))
+    for factors in each_spatial_choice(problem.space):
+        spatial = Spatial(problem.plan, factors)
+        if reachable(problem.space, list(problem.plan.memories), spatial) is None:
+            continue
+        nest = Nest(problem, kernel, scratch, spatial)
         total += _paths(nest) if nest.steps else 0
     return total
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -230,6 +231,25 @@ class Nest:
         return steps
 
     @property
+    def table_sizes(self) -> list[tuple[int, int, int]]:
+        """States, states at its top, and flags of every memory, without its tables."""
+        if self.reach is None:
+            return []
+        counts = [[len(x) for x in extents] for extents in self.reach]
+        return [
+            (
+                math.prod(a + b for a, b in zip(above, below, strict=True)),
+                math.prod(above),
+                math.prod(self._radix(k)),
+            )
+            for k, (above, below) in enumerate(itertools.pairwise(counts))
+        ]
+
+    def _radix(self, k: int) -> list[int]:
+        """Number of states of every tensor at memory number `k`."""
+        return [self._seen[r].states if r >= 0 else 1 for r in self._row_of[k]]
+
+    @property
     def start(self) -> int:
         """States of the tensors inside the innermost memory."""
         step = self.steps[-1]
@@ -273,7 +293,7 @@ class Nest:
                     idle[d, b] = chosen[0]
         rule = space.order_rules[k]
         strict = bool(rule.slots) or len(rule.sequence) > 1
-        radix = np.array([self._seen[r].states if r >= 0 else 1 for r in self._row_of[k]])
+        radix = np.array(self._radix(k))
         flag = np.concatenate([np.cumprod(radix[::-1])[::-1][1:], [1]]).astype(np.int64)
         return Step(
             sizes=np.array(

@@ -1,19 +1,27 @@
-"""A bound that holds whatever moves: the lanes' work alone."""
+"""Bounds that hold whatever moves: the lanes' work alone."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from toolkit.search.exact.spatial import spatial_choices
+import numpy as np
+
+from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial, leakage
 from toolkit.search.problem import Problem
 
 
-def plain_bound(problem: Problem) -> float:
-    """Objective value of the computation itself, at the best choice of spatial factors."""
+def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> float:
+    """Objective value of the computation itself, at the best choice of spatial factors.
+
+    Once it is `late`, that of `lanes_bound`, which takes no search.
+    """
     values = [math.inf]
     arch = problem.arch
-    for factors in spatial_choices(problem.space):
+    for factors in each_spatial_choice(problem.space):
+        if late():
+            return lanes_bound(problem)
         spatial = Spatial(problem.plan, factors)
         energy = arch.compute.mac_energy_pj * problem.workload.macs
         if problem.conventions.leakage_until_end:
@@ -23,3 +31,15 @@ def plain_bound(problem: Problem) -> float:
             used *= float(spatial.used[i]) / float(problem.space.mesh[i])
         values.append(float(problem.objective.value(energy, spatial.cycles, used)))
     return min(values)
+
+
+def lanes_bound(problem: Problem) -> float:
+    """Objective value of the computation itself if all lanes that can be used are."""
+    space, compute = problem.space, problem.arch.compute
+    levels = space.spatial_levels
+    most = np.minimum(space.upper.astype(np.float64).prod(axis=1), space.mesh)[levels]
+    lanes = float(most.prod())
+    energy = compute.mac_energy_pj * problem.workload.macs
+    cycles = compute.cycles * max(problem.workload.macs / lanes, 1.0)
+    used = (1.0 if problem.objective.powers[2] > 0 else lanes) / float(space.mesh[levels].prod())
+    return float(problem.objective.value(energy, cycles, used))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
+from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
@@ -16,9 +18,12 @@ from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.nest import decomposes
 from toolkit.search.exact.plain import plain_bound
 from toolkit.search.exact.strategy import Prover
+from toolkit.search.greedy import descents
 
 CHUNK = 1 << 13
 """Mappings costed at once."""
+DESCENTS = 0.1
+"""Part of the seconds, if they are limited, that goes to descents before the proof."""
 
 
 def exact(evaluator: Evaluator, seed: int) -> float:
@@ -27,7 +32,8 @@ def exact(evaluator: Evaluator, seed: int) -> float:
     Raises
     ------
     InputError
-        If the objective is a function, or the conventions are not covered.
+        If the objective is a function or falls where energy or latency rises, or the
+        conventions are not covered.
     """
     del seed
     bound, evaluator.certificate = prove(evaluator)
@@ -48,16 +54,21 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     Raises
     ------
     InputError
-        If the objective is a function, or the conventions are not covered.
+        If the objective is a function or falls where energy or latency rises, or the
+        conventions are not covered.
     """
     prover = Prover(evaluator)
+    _find_incumbent(evaluator)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
+    before = evaluator.evaluations
     finished = _enumerate(evaluator)
-    prover.counts["enumerated"] = evaluator.evaluations
+    prover.counts["enumerated"] = evaluator.evaluations - before
     prover.counts["unfinished"] = int(not finished)
     bound = prover.best_value()
-    return bound if finished else min(bound, plain_bound(evaluator.problem)), prover.certificate
+    if not finished:
+        bound = min(bound, plain_bound(evaluator.problem, lambda: evaluator.time_share >= 1))
+    return bound, prover.certificate
 
 
 def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntArray]] | None:
@@ -76,6 +87,17 @@ def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntA
         return None
     rows = zip(front.costs.tolist(), front.factors, front.orders, strict=True)
     return [(energy, latency, factors, order) for (energy, latency), factors, order in rows]
+
+
+def _find_incumbent(evaluator: Evaluator) -> None:
+    """Spend a part of the seconds on descents, so that there is a good mapping when they end.
+
+    Evaluations that are limited are left to the proof, which needs few.
+    """
+    if evaluator.budget.seconds is None or evaluator.budget.evaluations is not None:
+        return
+    with suppress(DoesNotFitError):  # That they found none proves nothing.
+        descents(evaluator, 0, lambda: evaluator.time_share >= DESCENTS)
 
 
 def _enumerate(evaluator: Evaluator) -> bool:

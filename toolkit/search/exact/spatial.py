@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -27,25 +27,35 @@ from toolkit.workload.distinct import distinct_values
 
 
 def spatial_choices(space: MapSpace) -> list[IntArray]:
-    """List all factors of the spatial levels within bounds and meshes.
+    """List what `each_spatial_choice` yields."""
+    return list(each_spatial_choice(space))
 
-    Returns
-    -------
-    list of int64 arrays, shape (levels, dimensions)
+
+def each_spatial_choice(space: MapSpace) -> Iterator[IntArray]:
+    """Yield all factors of the spatial levels within bounds and meshes, one after the other.
+
+    Yields
+    ------
+    int64 array, shape (levels, dimensions)
         Ones at memories.
     """
-    levels = space.spatial_levels.tolist()
-    found: list[IntArray] = [np.ones(space.shape, dtype=np.int64)]
-    for d, size in enumerate(space.sizes.tolist()):
-        splits = _splits(size, [(space.lower[i, d], space.upper[i, d]) for i in levels])
-        grown = []
-        for factors, split in itertools.product(found, splits):
+    levels = space.spatial_levels
+    splits = [
+        _splits(size, [(space.lower[i, d], space.upper[i, d]) for i in levels])
+        for d, size in enumerate(space.sizes.tolist())
+    ]
+
+    def extended(factors: IntArray, d: int) -> Iterator[IntArray]:
+        if d == len(splits):
+            yield factors
+            return
+        for split in splits[d]:
             filled = factors.copy()
             filled[levels, d] = split
             if (filled.prod(axis=1)[levels] <= space.mesh[levels]).all():
-                grown.append(filled)
-        found = grown
-    return found
+                yield from extended(filled, d + 1)
+
+    return extended(np.ones(space.shape, dtype=np.int64), 0)
 
 
 def _splits(size: int, bounds: list[tuple[int, int]]) -> list[tuple[int, ...]]:

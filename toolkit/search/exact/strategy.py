@@ -15,14 +15,19 @@ from toolkit.model.compiled_plan import make_scratch
 from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
+from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest
-from toolkit.search.exact.spatial import spatial_choices
+from toolkit.search.exact.plain import lanes_bound
+from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
 
 ROUNDING = 1e-12
 """Relative difference below which two values count as the same."""
 DOUBT = 1e-9
 """Relative difference of two ways to compute a cost that cannot be rounding."""
+AT_ONCE = 4
+"""Choices of spatial factors solved at once, whatever the number of threads, so that results do
+not depend on that."""
 
 
 class Prover:
@@ -36,7 +41,8 @@ class Prover:
     Raises
     ------
     InputError
-        If the objective is a function, or the conventions are not covered.
+        If the objective is a function or falls where energy or latency rises, or the
+        conventions are not covered.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -46,6 +52,12 @@ class Prover:
             raise InputError(
                 f"{problem.objective} is a Python function, of which nothing can be proved; "
                 "expected an objective such as edp or energy*latency^2",
+                key="objective",
+            )
+        if min(problem.objective.powers[:2]) < 0:
+            raise InputError(
+                f"{problem.objective} falls where energy or latency rises, of which nothing can "
+                "be proved; expected powers of energy and latency of at least 0",
                 key="objective",
             )
         conventions = problem.conventions
@@ -60,6 +72,7 @@ class Prover:
                 key="conventions",
             )
         self.counts = dict.fromkeys(Certificate.__dataclass_fields__, 0)
+        self.unlisted = False
         self.wants_front = evaluator.front is not None
 
     @property
@@ -72,9 +85,13 @@ class Prover:
         if self.evaluator.warm_starts:
             pairs = zip(*self.evaluator.warm_starts, strict=True)
             self.evaluator.evaluate(*(np.stack(arrays) for arrays in pairs))
+        branches = self._branches()
+        if self.unlisted:
+            self.counts["unfinished"] = len(branches) + 1
+            return min(self.best_value(), lanes_bound(self.evaluator.problem))
         hard: list[Branch] = []
         unfinished: list[Branch] = []
-        for branch, mapping in self._shortest_paths(self._branches(), unfinished):
+        for branch, mapping in self._shortest_paths(branches, unfinished):
             self._judge(branch, mapping, hard)
         for branch in sorted(hard, key=lambda b: b.bound):
             if self.evaluator.exhausted or not self._label(branch):
@@ -91,28 +108,34 @@ class Prover:
         return float(problem.objective.value(*checked_cost(problem, *self.evaluator.best)))
 
     def _branches(self) -> list[Branch]:
-        """All choices of spatial factors with splits within bounds, by rising bound."""
+        """All choices of spatial factors with splits within bounds, by rising bound.
+
+        Not all of them, where the time ends before.
+        """
         problem = self.evaluator.problem
         found = []
-        for factors in spatial_choices(problem.space):
+        for factors in each_spatial_choice(problem.space):
             self.counts["spatial_choices"] += 1
+            if self.evaluator.time_share >= 1:
+                self.unlisted = True
+                break
             spatial = Spatial(problem.plan, factors)
-            nest = Nest(problem, self.evaluator.kernel, make_scratch(problem.plan), spatial)
-            if nest.reach is None:
+            # Before the nest, which takes ten times as long.
+            if reachable(problem.space, list(problem.plan.memories), spatial) is None:
                 self.counts["empty"] += 1
-            else:
-                found.append(Branch(nest, problem.objective.powers))
+                continue
+            nest = Nest(problem, self.evaluator.kernel, make_scratch(problem.plan), spatial)
+            found.append(Branch(nest, problem.objective.powers))
         return sorted(found, key=lambda b: b.bound)
 
     def _shortest_paths(
         self, branches: list[Branch], unfinished: list[Branch]
     ) -> Iterator[tuple[Branch, tuple[IntArray, IntArray] | None]]:
         """Solve for the least energy of every branch that may matter, a few at once."""
-        workers = max(os.cpu_count() or 1, 1)
-        with ThreadPoolExecutor(workers) as pool:
-            for i in range(0, len(branches), workers):
+        with ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool:
+            for i in range(0, len(branches), AT_ONCE):
                 chosen: list[Branch] = []
-                for branch in branches[i : i + workers]:
+                for branch in branches[i : i + AT_ONCE]:
                     if self._is_beaten(branch):
                         self.counts["by_compulsory_traffic"] += 1
                     elif self.evaluator.exhausted or branch.entries(1) > MOST_STATES:

@@ -14,6 +14,7 @@ from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitE
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
+from toolkit.records import check_kind
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.lowering import Lowered, lowerings
@@ -118,6 +119,9 @@ def map_network(
     >>> toolkit.map_network(graph, toolkit.load_arch("eyeriss")).energy_pj
     0.0
     """
+    check_kind(graph, LayerGraph, "graph")
+    check_kind(arch, Architecture, "arch")
+    check_kind(conventions, Conventions, "conventions")
     start = time.perf_counter()
     _check_numbers(seed, jobs)
     wanted = LayerSearch(

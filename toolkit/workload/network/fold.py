@@ -20,6 +20,7 @@ from toolkit.workload.network.values import (
     MAX_KNOWN_ELEMENTS,
     Value,
     dtype_name,
+    dtype_number,
     merge_stored,
 )
 
@@ -102,6 +103,13 @@ def constant_node(node: onnx.NodeProto, call: Call, name: str) -> Value:
     raise call.error("expected a constant of numbers")
 
 
+def cast_of(node: onnx.NodeProto, call: Call) -> tuple[onnx.NodeProto, Call]:
+    """CastLike as Cast: of its second operand only the data type matters."""
+    to = dtype_number(call.input(1).info.dtype)
+    cast = helper.make_node("Cast", node.input[:1], node.output, name=node.name, to=to)
+    return cast, replace(call, operator="Cast", attributes={"to": to}, inputs=call.inputs[:1])
+
+
 def fold(
     node: onnx.NodeProto, call: Call, infer: Callable[[], Sequence[TensorInfo]]
 ) -> list[Value]:
@@ -120,6 +128,9 @@ def fold(
     # The first operand of DequantizeLinear is a weight, or a bias of 32-bit integers.
     whole = call.operator.endswith("DequantizeLinear")
     stored = given[0].stored if whole else merge_stored(given)
+    if call.operator == "Expand" and given[0].info.elements == 1:
+        # A bias of zeros, or a mask: one number repeated is nothing that was learned.
+        stored = ()
     known = call.operator not in _NEVER_COMPUTED and all(v.data is not None for v in given)
     if known and call.operator in _DATA_DEPENDENT:
         arrays = _evaluate(node, call)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.tensors import TensorInfo
@@ -68,6 +69,11 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
             What the network reads and makes.
         warnings : sequence of str
             What had to be assumed.
+
+        Raises
+        ------
+        WorkloadError
+            If two layers have the same name.
         """
         graph = cls()
         graph.graph.update(
@@ -75,6 +81,10 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         )
         makers: dict[str, str] = {}
         for layer in layers:
+            if layer.name in graph:
+                raise WorkloadError(
+                    "two layers have this name", source=name or None, key=f"layer {layer.name!r}"
+                )
             graph.add_node(layer.name, layer=layer)
             read: dict[str, dict[str, TensorInfo]] = {}
             for tensor in layer.inputs:
@@ -89,8 +99,10 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All layers, each after those that it reads from."""
-        return tuple(self.nodes[name]["layer"] for name in nx.topological_sort(self))
+        """All layers, each after those that it reads from, otherwise as they were added."""
+        places = {name: place for place, name in enumerate(self)}
+        order = nx.lexicographical_topological_sort(self, key=places.__getitem__)
+        return tuple(self.nodes[name]["layer"] for name in order)
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:

@@ -74,7 +74,7 @@ class ShapeInference:
         """
         schema = find_schema(node.op_type, self._opsets.get(node.domain, 1), node.domain)
         known: dict[str, tuple[str | None, Shape | None]] = {}
-        if schema is not None:
+        if schema is not None and not schema.deprecated:
             known = self._infer(schema, node, call)
         complete = bool(known) and all(shape is not None for _, shape in known.values())
         if rule is not None and rule.shapes is not None and not complete:

@@ -58,10 +58,12 @@ def fold_batch_norm(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> l
 
 def _folded(source: Layer, norm: Layer) -> Layer:
     has_bias = len(source.weights) > 1
+    # A bias of zeros is a weight, but no parameter; it becomes one.
+    learned = len(source.parameters) > 1
     shift = norm.weights[1]
     return replace(
         source,
         outputs=norm.outputs[:1],
         weights=source.weights if has_bias else (*source.weights, shift),
-        parameters=source.parameters if has_bias else (*source.parameters, shift),
+        parameters=source.parameters if learned else (*source.parameters, shift),
     )

@@ -235,7 +235,7 @@ _MOVEMENT = {
     "Gather": movement("elements of the output", data=(0, 1)),
     "GatherElements": movement("elements of the output", data=(0, 1)),
     "GatherND": movement("elements of the output", data=(0, 1)),
-    "Scatter": movement("elements of the output", data=None),
+    "Scatter": movement("elements of the output", data=None, shapes=v.same),
     "ScatterElements": movement("elements of the output", data=None),
     "ScatterND": movement("elements of the output", data=None),
     "TensorScatter": movement("elements of the output", data=None),
