@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import suppress
 
 import numpy as np
 
-from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
@@ -18,12 +16,9 @@ from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.nest import decomposes
 from toolkit.search.exact.plain import plain_bound
 from toolkit.search.exact.strategy import Prover
-from toolkit.search.greedy import descents
 
 CHUNK = 1 << 13
 """Mappings costed at once."""
-DESCENTS = 0.1
-"""Part of the seconds, if they are limited, that goes to descents before the proof."""
 
 
 def exact(evaluator: Evaluator, seed: int) -> float:
@@ -58,15 +53,14 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
         conventions are not covered.
     """
     prover = Prover(evaluator)
-    _find_incumbent(evaluator)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
-    before = evaluator.evaluations
-    finished = _enumerate(evaluator)
-    prover.counts["enumerated"] = evaluator.evaluations - before
+    finished = _enumerate(prover)
     prover.counts["unfinished"] = int(not finished)
     bound = prover.best_value()
     if not finished:
+        prover.find_incumbent(0.0)
+        bound = prover.best_value()
         bound = min(bound, plain_bound(evaluator.problem, lambda: evaluator.time_share >= 1))
     return bound, prover.certificate
 
@@ -89,23 +83,14 @@ def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntA
     return [(energy, latency, factors, order) for (energy, latency), factors, order in rows]
 
 
-def _find_incumbent(evaluator: Evaluator) -> None:
-    """Spend a part of the seconds on descents, so that there is a good mapping when they end.
-
-    Evaluations that are limited are left to the proof, which needs few.
-    """
-    if evaluator.budget.seconds is None or evaluator.budget.evaluations is not None:
-        return
-    with suppress(DoesNotFitError):  # That they found none proves nothing.
-        descents(evaluator, 0, lambda: evaluator.time_share >= DESCENTS)
-
-
-def _enumerate(evaluator: Evaluator) -> bool:
+def _enumerate(prover: Prover) -> bool:
     """Cost one mapping per tiling and combination of reuse classes; tells if all were."""
+    evaluator = prover.evaluator
     space = evaluator.problem.space
     for tilings in enumerate_tilings(space, CHUNK):
         for chosen, orders in _with_orders(space, tilings):
-            evaluator.evaluate(chosen, orders)
+            prover.counts["enumerated"] += len(evaluator.evaluate(chosen, orders))
+            prover.find_incumbent()
             if evaluator.exhausted:
                 return False
     return True

@@ -6,10 +6,11 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 
-from toolkit.errors import InputError
+from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.compiled_plan import make_scratch
 from toolkit.search.certificate import Certificate
@@ -20,6 +21,7 @@ from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest
 from toolkit.search.exact.plain import lanes_bound
 from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
+from toolkit.search.greedy import descents
 
 ROUNDING = 1e-12
 """Relative difference below which two values count as the same."""
@@ -28,6 +30,9 @@ DOUBT = 1e-9
 AT_ONCE = 4
 """Choices of spatial factors solved at once, whatever the number of threads, so that results do
 not depend on that."""
+DESCENTS = (0.5, 0.1)
+"""Parts of the seconds, where these are the only limit: after which descents are tried, and how
+long."""
 
 
 class Prover:
@@ -73,6 +78,8 @@ class Prover:
             )
         self.counts = dict.fromkeys(Certificate.__dataclass_fields__, 0)
         self.unlisted = False
+        budget = evaluator.budget
+        self._may_descend = budget.seconds is not None and budget.evaluations is None
         self.wants_front = evaluator.front is not None
 
     @property
@@ -88,17 +95,33 @@ class Prover:
         branches = self._branches()
         if self.unlisted:
             self.counts["unfinished"] = len(branches) + 1
+            self.find_incumbent(0.0)
             return min(self.best_value(), lanes_bound(self.evaluator.problem))
         hard: list[Branch] = []
         unfinished: list[Branch] = []
         for branch, mapping in self._shortest_paths(branches, unfinished):
             self._judge(branch, mapping, hard)
         for branch in sorted(hard, key=lambda b: b.bound):
+            self.find_incumbent()
             if self.evaluator.exhausted or not self._label(branch):
                 unfinished.append(branch)
         self.counts["unfinished"] = len(unfinished)
+        if unfinished:
+            self.find_incumbent(0.0)
         best = self.best_value()
         return min([best, *(b.bound for b in unfinished)])
+
+    def find_incumbent(self, share: float = DESCENTS[0]) -> None:
+        """Descend once, from a share of the seconds on, so that a search cut short ends well.
+
+        Evaluations that are limited are left to the proof, which needs few.
+        """
+        if not self._may_descend or self.evaluator.time_share < share:
+            return
+        self._may_descend = False
+        end = self.evaluator.time_share + DESCENTS[1]
+        with suppress(DoesNotFitError):  # That they found none proves nothing.
+            descents(self.evaluator, 0, lambda: self.evaluator.time_share >= min(end, 1.0))
 
     def best_value(self) -> float:
         """Objective value of the best mapping, by the batched model; inf if there is none."""
@@ -116,6 +139,7 @@ class Prover:
         found = []
         for factors in each_spatial_choice(problem.space):
             self.counts["spatial_choices"] += 1
+            self.find_incumbent()
             if self.evaluator.time_share >= 1:
                 self.unlisted = True
                 break
@@ -134,6 +158,7 @@ class Prover:
         """Solve for the least energy of every branch that may matter, a few at once."""
         with ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool:
             for i in range(0, len(branches), AT_ONCE):
+                self.find_incumbent()
                 chosen: list[Branch] = []
                 for branch in branches[i : i + AT_ONCE]:
                     if self._is_beaten(branch):
