@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from toolkit.arch.expressions import Number
 from toolkit.codesign.encoding import Encoding
 from toolkit.codesign.fusion_relaxation import EdgeSavings, edge_savings
-from toolkit.codesign.network_descent import STEPS, NetworkDescent, points_near
+from toolkit.codesign.network_descent import STEPS, NetworkDescent, Proposal, points_near
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
 
@@ -175,13 +175,19 @@ class GradientSampler(BaseSampler):
         if job.objective.front:
             powers = (*powers[:2], AREA_POWERS[self._starts % len(AREA_POWERS)])
         weights = [network.weight for network in job.networks]
-        descent = NetworkDescent(self._space, cost, weights, powers, self._rng, self._savings)
+        # What fusion saves is relaxed more coarsely than what layers cost: both views lead.
+        views = [self._savings, None] if self._savings is not None else [None]
+        ways: list[list[Proposal]] = []
+        for savings in views:
+            descent = NetworkDescent(self._space, cost, weights, powers, self._rng, savings)
+            self._scorer.descended += STEPS * descent.mappings
+            ways.append(descent.run(STEPS))
         found: dict[tuple[Number, ...], Point] = {}
-        self._scorer.descended += STEPS * descent.mappings
-        for proposal in descent.run(STEPS):
-            for point in points_near(self._space, proposal):
-                within = self._within(here, point)
-                found.setdefault(self._key(within), within)
+        for proposals in zip(*ways, strict=True):
+            for proposal in proposals:
+                for point in points_near(self._space, proposal):
+                    within = self._within(here, point)
+                    found.setdefault(self._key(within), within)
         return list(found.values())
 
     def _within(self, here: Point, there: Point) -> Point:
