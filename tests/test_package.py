@@ -181,6 +181,7 @@ def test_readme_commands_work(
         "map": ["--evaluations", "100"],
         "compare": ["--evaluations", "100"],
         "network": ["--evaluations", "100", "--no-cache"],
+        "codesign": ["--evaluations", "100", "--samples", "2", "--no-cache"],
     }
     lines = "".join(readme_blocks("sh")).splitlines()
     commands = [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]

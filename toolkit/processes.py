@@ -25,7 +25,7 @@ def available_cores() -> int:
 def in_processes(
     function: Callable[[A], R], arguments: Sequence[A], jobs: int
 ) -> Iterator[tuple[int, R]]:
-    """Call a function on every argument.
+    """Call a function on every argument, in the working directory of the caller.
 
     Parameters
     ----------
@@ -54,14 +54,19 @@ def in_processes(
         batch_size=1,
         return_as="generator_unordered",
     )
+    here = os.getcwd()
     yield from parallel(
-        delayed(_call)(function, place, argument, os.getpid())
+        delayed(_call)(function, place, argument, os.getpid(), here)
         for place, argument in enumerate(arguments)
     )
 
 
-def _call(function: Callable[[A], R], place: int, argument: A, parent: int) -> tuple[int, R]:
+def _call(
+    function: Callable[[A], R], place: int, argument: A, parent: int, here: str
+) -> tuple[int, R]:
     _end_with(parent)
+    # Processes outlive a call, and relative paths mean what they mean to the caller now.
+    os.chdir(here)
     return place, function(argument)
 
 
