@@ -31,7 +31,7 @@ MAPPED = {EXPORTED / "resnet18.onnx": 31, LIGHT / "light_resnet50.onnx": 12}
 
 
 def network(path: Path):
-    return fold(toolkit.load_network(path, {"batch": 1}, fold_batch_norm=True))
+    return fold(toolkit.load_network(path, fold_batch_norm=True))
 
 
 def traffic() -> None:

@@ -159,6 +159,18 @@ def test_the_best_point_of_a_small_space_is_found() -> None:
     assert found <= 1.1 * best
 
 
+def test_where_layers_fuse_descents_are_made_with_and_without_it() -> None:
+    counts = {}
+    for fused in (False, True):
+        scorer = Scorer(small_job(fusion="exact"), cache=False)
+        sampler = GradientSampler(scorer, 0, fused=fused)
+        sampler.propose()
+        assert scorer.descended == 0
+        sampler.propose()
+        counts[fused] = scorer.descended
+    assert counts[True] == 2 * counts[False] > 0
+
+
 @pytest.mark.parametrize("strategy", ["joint-gradient", "two-step"])
 def test_both_are_recorded_as_all_others_are(strategy: str) -> None:
     storage = optuna.storages.InMemoryStorage()
