@@ -13,10 +13,11 @@ _HOMES = {
     "cache": ("LayerCache", "default_cache_folder"),
     "cost": ("LayerCost", "Traffic"),
     "lowering": ("Lowered", "lowerings"),
-    "run": ("LayerProgress", "map_layer", "map_network"),
+    "run": ("map_layer", "map_network"),
     "result": ("LayerResult", "NetworkResult"),
     "settings": ("LayerSearch",),
     "single": ("map_workload",),
+    "work": ("LayerProgress",),
 }
 
 __all__ = [
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from toolkit.search.network.cost import LayerCost, Traffic
     from toolkit.search.network.lowering import Lowered, lowerings
     from toolkit.search.network.result import LayerResult, NetworkResult
-    from toolkit.search.network.run import LayerProgress, map_layer, map_network
+    from toolkit.search.network.run import map_layer, map_network
     from toolkit.search.network.settings import LayerSearch
     from toolkit.search.network.single import map_workload
+    from toolkit.search.network.work import LayerProgress
 
 
 __getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

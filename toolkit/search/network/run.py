@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from toolkit.arch.architecture import Architecture
@@ -17,42 +17,17 @@ from toolkit.processes import available_cores, in_processes
 from toolkit.records import check_kind
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost
-from toolkit.search.network.lowering import Lowered, lowerings
+from toolkit.search.network.lowering import Lowered
 from toolkit.search.network.result import LayerResult, NetworkResult
 from toolkit.search.network.settings import LayerSearch
-from toolkit.search.network.single import content_name, problem_of, searched
+from toolkit.search.network.single import problem_of, searched
 from toolkit.search.network.vector import layer_vector_cost
+from toolkit.search.network.work import Found, LayerProgress, Work, nameless, work_of
 from toolkit.search.objective import Function, Objective, objective_named
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer
-
-
-@dataclass(frozen=True, slots=True)
-class LayerProgress:
-    """One more distinct workload is mapped.
-
-    Parameters
-    ----------
-    done, total : int
-        How many are mapped now, of how many.
-    layer : str
-        The first layer that runs it.
-    workload : Workload
-        As the architecture runs it.
-    cost : LayerCost or None
-        What the search found; None if it found nothing, while another lowering may.
-    cached : bool
-        Whether it was read from the cache.
-    """
-
-    done: int
-    total: int
-    layer: str
-    workload: Workload
-    cost: LayerCost | None
-    cached: bool
 
 
 def map_network(
@@ -127,8 +102,8 @@ def map_network(
     wanted = LayerSearch(
         strategy, budget or Budget(), seed, objective_named(objective), conventions, pad
     )
-    plan, store = _plan(graph, arch), cache_at(cache)
-    found = _Found({}, len(plan.first), on_layer)
+    plan, store = work_of(graph, arch), cache_at(cache)
+    found = Found({}, len(plan.first), on_layer)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
         if cost is not None:
@@ -187,8 +162,8 @@ def map_layer(
     """
     wanted = search or LayerSearch()
     graph = LayerGraph.from_layers([layer])
-    plan, store = _plan(graph, arch), cache_at(cache)
-    found = _Found({}, len(plan.first), None)
+    plan, store = work_of(graph, arch), cache_at(cache)
+    found = Found({}, len(plan.first), None)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
         outcome = cost or _attempt(arch, wanted, workload)
@@ -200,85 +175,6 @@ def map_layer(
     return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
 
 
-@dataclass
-class _Found:
-    """Outcomes of searches by workload, how many there will be, and who wants to know."""
-
-    outcomes: dict[Workload, LayerCost | ToolkitError]
-    total: int
-    on_layer: Callable[[LayerProgress], None] | None
-    evaluations: int = 0
-    read_evaluations: int = 0
-    cached: set[Workload] = field(default_factory=set)
-
-    def add(
-        self, workload: Workload, layer: str, outcome: LayerCost | ToolkitError, *, cached: bool
-    ) -> None:
-        self.outcomes[workload] = outcome
-        cost = outcome if isinstance(outcome, LayerCost) else None
-        spent = cost.evaluations if cost is not None else 0
-        if cached:
-            self.cached.add(workload)
-            self.read_evaluations += spent
-        else:
-            self.evaluations += spent
-        if self.on_layer is not None:
-            done = len(self.outcomes)
-            self.on_layer(LayerProgress(done, self.total, layer, workload, cost, cached))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What must be mapped.
-
-    Parameters
-    ----------
-    ways : dict
-        By the name of a layer, how its workload can run.
-    first : dict
-        Distinct lowered workloads without names, and the first layer of each.
-    places : dict
-        By the name of a layer, how messages call it.
-    """
-
-    ways: dict[str, tuple[Lowered, ...]]
-    first: dict[Workload, str]
-    places: dict[str, str]
-
-    def check(self, found: _Found) -> None:
-        """Raise if some layer has no way left."""
-        for name, ways in self.ways.items():
-            outcomes = [found.outcomes.get(_nameless(way.workload)) for way in ways]
-            failed = [outcome for outcome in outcomes if isinstance(outcome, ToolkitError)]
-            if len(failed) == len(ways):
-                raise _unfit(self.places[name], failed[0])
-
-
-def _plan(graph: LayerGraph, arch: Architecture) -> _Plan:
-    ways, first, places = {}, dict[Workload, str](), {}
-    source = graph.graph.get("name", "")
-    for layer in graph.layers:
-        if layer.workload is None:
-            continue
-        place = f"{source}: " if source else ""
-        places[layer.name] = f"{place}layer {layer.name!r} ({layer.operator})"
-        try:
-            ways[layer.name] = lowerings(arch, layer.workload)
-        except ToolkitError as cause:
-            raise _unfit(places[layer.name], cause) from None
-        for way in ways[layer.name]:
-            first.setdefault(_nameless(way.workload), layer.name)
-    return _Plan(ways, first, places)
-
-
-def _nameless(workload: Workload) -> Workload:
-    return replace(workload, name=content_name(workload))
-
-
-def _unfit(place: str, cause: ToolkitError) -> DoesNotFitError:
-    return DoesNotFitError(str(cause), source=place)
-
-
 def _check_numbers(seed: int, jobs: int | None) -> None:
     if type(seed) is not int or seed < 0:
         raise InputError(f"{seed!r} is not an integer from 0", key="seed")
@@ -286,7 +182,7 @@ def _check_numbers(seed: int, jobs: int | None) -> None:
         raise InputError(f"{jobs!r} is not an integer from 1", key="jobs")
 
 
-def _check_search(plan: _Plan, arch: Architecture, search: LayerSearch, found: _Found) -> None:
+def _check_search(plan: Work, arch: Architecture, search: LayerSearch, found: Found) -> None:
     """Find out before any search what cannot be mapped, and note why."""
     from toolkit.search.registry import find_strategy
 
@@ -301,13 +197,13 @@ def _check_search(plan: _Plan, arch: Architecture, search: LayerSearch, found: _
 
 
 def _search(
-    plan: _Plan,
+    plan: Work,
     arch: Architecture,
     search: LayerSearch,
     pending: Sequence[Workload],
     store: LayerCache | None,
     jobs: int,
-    found: _Found,
+    found: Found,
 ) -> bool:
     """Search what is pending; tell whether all results could be kept that should be."""
     kept = True
@@ -334,7 +230,7 @@ def _attempt(
 def _result(
     layer: Layer,
     ways: Sequence[Lowered],
-    found: _Found,
+    found: Found,
     arch: Architecture,
     unit: VectorUnit,
     search: LayerSearch,
@@ -342,7 +238,7 @@ def _result(
     vector = layer_vector_cost(arch, unit, layer, search.conventions)
     best: tuple[float, Lowered, LayerCost] | None = None
     for way in ways:
-        cost = found.outcomes[_nameless(way.workload)]
+        cost = found.outcomes[nameless(way.workload)]
         if isinstance(cost, LayerCost):
             costs = (cost.energy_pj, cost.latency_cycles, cost.utilization)
             value = float(search.objective.value(*costs))
@@ -359,5 +255,5 @@ def _result(
         layer.repetitions,
         way.how,
         (*way.notes, *cost.notes),
-        _nameless(way.workload) in found.cached,
+        nameless(way.workload) in found.cached,
     )
