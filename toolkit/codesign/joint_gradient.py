@@ -12,16 +12,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.encoding import Encoding
 from toolkit.codesign.fusion_relaxation import EdgeSavings, edge_savings
 from toolkit.codesign.network_descent import STEPS, NetworkDescent, Proposal, points_near
+from toolkit.codesign.point_sampler import PointSampler
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
 
@@ -44,7 +43,7 @@ def two_step(scorer: Scorer, seed: int) -> BaseSampler:
     return GradientSampler(scorer, seed, fused=False)
 
 
-class GradientSampler(BaseSampler):
+class GradientSampler(PointSampler):
     """Proposes hardware points; it remembers where it stands, so a worker keeps one.
 
     Parameters
@@ -58,10 +57,8 @@ class GradientSampler(BaseSampler):
     """
 
     def __init__(self, scorer: Scorer, seed: int, *, fused: bool) -> None:
-        self._scorer, self._space = scorer, scorer.job.space
-        self._encoding = Encoding(self._space)
-        self._rng = np.random.default_rng(seed)
-        self._others = RandomSampler(seed=seed)
+        super().__init__(scorer, seed)
+        self._scorer = scorer
         self._fused = fused and scorer.job.settings.fusion != "none"
         self._savings: EdgeSavings | None = None
         self._seen: set[tuple[Number, ...]] = set()
@@ -70,12 +67,6 @@ class GradientSampler(BaseSampler):
         self._last: Point | None = None
         self._best: Point | None = None
         self._failures, self._starts = 0, 0
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """All parameters: they follow from each other."""
-        return dict(self._encoding.distributions)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -88,16 +79,6 @@ class GradientSampler(BaseSampler):
                 self._seen.add(self._key(self._encoding.decode(other.params)))
         point = self.propose()
         return dict(self._encoding.encode(point))
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Draw what was not proposed, which only happens to trials of others."""
-        return self._others.sample_independent(study, trial, param_name, param_distribution)
 
     def propose(self) -> Point:
         """Choose the next point to score."""

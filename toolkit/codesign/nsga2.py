@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from toolkit.codesign.encoding import Encoding
+from toolkit.codesign.point_sampler import PointSampler
 from toolkit.codesign.scoring import Scorer
 
 POPULATION = 16
@@ -22,20 +22,22 @@ def nsga2_hardware(scorer: Scorer, seed: int) -> BaseSampler:
     return _Nsga2(scorer, seed)
 
 
-class _Nsga2(NSGAIISampler):
+class _Nsga2(PointSampler):
     def __init__(self, scorer: Scorer, seed: int) -> None:
-        super().__init__(population_size=POPULATION, seed=seed)
-        self._space, self._encoding = scorer.job.space, Encoding(scorer.job.space)
-        self._draws = np.random.default_rng(seed)
+        super().__init__(scorer, seed)
+        self._crossing = NSGAIISampler(population_size=POPULATION, seed=seed)
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return dict(self._encoding.distributions)
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._crossing.before_trial(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         # It has nothing to cross while the first generation is being made.
-        crossed = super().sample_relative(study, trial, search_space)
-        return crossed or dict(self._encoding.encode(self._space.sample(self._draws).parameters))
+        crossed = self._crossing.sample_relative(study, trial, search_space)
+        return crossed or self._within_budgets()
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        self._crossing.after_trial(study, trial, state, values)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from toolkit.codesign.encoding import Encoding
+from toolkit.codesign.point_sampler import PointSampler
 from toolkit.codesign.scoring import Scorer
 
 
@@ -19,30 +18,10 @@ def random_hardware(scorer: Scorer, seed: int) -> BaseSampler:
     return _Within(scorer, seed)
 
 
-class _Within(BaseSampler):
+class _Within(PointSampler):
     """Area and power are known before anything is mapped: what exceeds them is no sample."""
-
-    def __init__(self, scorer: Scorer, seed: int) -> None:
-        self._space = scorer.job.space
-        self._encoding = Encoding(self._space)
-        self._rng = np.random.default_rng(seed)
-        self._others = RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return dict(self._encoding.distributions)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return dict(self._encoding.encode(self._space.sample(self._rng).parameters))
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._others.sample_independent(study, trial, param_name, param_distribution)
+        return self._within_budgets()
