@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 
 import pytest
@@ -121,10 +120,9 @@ def test_what_has_no_value(text: str, message: str) -> None:
 
 
 def test_huge_powers_cost_nothing() -> None:
-    start = time.perf_counter()
+    # Digit by digit, these would take years.
     for text in ("(1 / 3) ** 10 ** 29", "(1 / 3) ** 1e15 ** 1.9", "2 ** -10 ** 29"):
         assert parse_expression(text).value({}) == 0
-    assert time.perf_counter() - start < 1
 
 
 EXACT = st.recursive(

@@ -179,6 +179,6 @@ def test_interruption_of_a_process(tmp_path: Path) -> None:
     while not (tmp_path / "comparison.journal").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "toolkit: interrupted"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +130,7 @@ def test_dims_are_read() -> None:
             read_dims([word])
 
 
-def test_reading_back_loads_no_search_and_is_quick(tmp_path: Path) -> None:
+def test_reading_back_loads_no_search(tmp_path: Path) -> None:
     code = (
         "import sys; from toolkit.cli.app import main; "
         f"main(['network', {BERT[0]!r}, 'eyeriss', '--dim', 'batch=1', '--dim', 'seq=16', "
@@ -139,11 +138,7 @@ def test_reading_back_loads_no_search_and_is_quick(tmp_path: Path) -> None:
         "print(*sys.modules, file=sys.stderr)"
     )
     for _ in range(2):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         process = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert not set(process.stderr.split()) & {"numba", "pandas", "torch", "optuna", "matplotlib"}
-    # Of the processor: wall-clock time depends on what else runs.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.5

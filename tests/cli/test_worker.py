@@ -29,7 +29,7 @@ from toolkit.study.shared import BEAT, open_shared
 
 ROOT = Path(toolkit.__file__).parent.parent
 BERT = ROOT / "tests" / "data" / "networks" / "bert_layer.onnx"
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")

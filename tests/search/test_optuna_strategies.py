@@ -77,14 +77,6 @@ def test_small_spaces(name: str, where: str) -> None:
 
 
 @each
-def test_seconds_end_the_search(name: str) -> None:
-    evaluator = Evaluator(problem("simba"), Budget(seconds=0.2))
-    ALL[name](evaluator, 0)
-    assert evaluator.seconds < 5
-    assert evaluator.best is not None
-
-
-@each
 def test_no_setting_of_optuna_changes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = optuna.logging.get_verbosity(), list(warnings.filters)
     run(name, problem("eyeriss"), 60)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+_PATIENCE_MILLISECONDS = 300_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -38,6 +39,7 @@ def visit(url: str) -> Iterator[Visit]:
         browser = driver.chromium.launch(executable_path=found, args=arguments)
         try:
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
+            page.set_default_timeout(_PATIENCE_MILLISECONDS)
             visited = Visit(page)
             page.on("pageerror", lambda error: visited.errors.append(str(error)))
             page.on("console", lambda message: _note(visited, message))

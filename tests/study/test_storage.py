@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from pathlib import Path
 
 import optuna
@@ -88,10 +87,8 @@ def test_reading_cuts_nothing(tmp_path: Path) -> None:
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     os.symlink(path, f"{path}.lock")
-    start = time.monotonic()
     with open_storage(path) as storage:
         optuna.create_study(storage=storage, study_name="s")
-    assert time.monotonic() - start < 15
     assert not os.path.lexists(f"{path}.lock")
 
 

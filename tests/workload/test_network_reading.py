@@ -319,21 +319,20 @@ def test_small_files_are_read_as_they_are() -> None:
     assert read_without_weights(str(path)) == path.read_bytes()
 
 
-def test_seven_billion_parameters_in_little_time_and_memory(tmp_path: Path) -> None:
+def test_seven_billion_parameters_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "llama.onnx"
     subprocess.run([sys.executable, STUDIES / "llama.py", path], check=True)
     code = (
-        "import resource, sys, time, toolkit; start = time.perf_counter(); "
+        "import resource, sys, toolkit; "
         "g = toolkit.load_network(sys.argv[1], {'batch': 1, 'seq': 1, 'past': 1023}); "
-        "print(g.parameters, g.macs, time.perf_counter() - start, "
-        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+        "print(g.parameters, g.macs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     command = [sys.executable, "-c", code, path]
     root = Path(__file__).parents[2]
     out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root).stdout
-    parameters, macs, seconds, size = (float(word) for word in out.split())
+    parameters, macs, size = (int(word) for word in out.split())
     # 6,738,415,616 are published; the 64 frequencies of the rotary embedding are stored, too.
     assert parameters == 6_738_415_616 + 64
     # All matrices but the embedding, and two products with a cache of 1,024 positions.
     assert macs == 6_738_415_616 - 65 * 4096 - 32_000 * 4096 + 32 * 2 * 1024 * 4096
-    assert seconds < 60 and size < 4 * 2**30
+    assert size < 4 * 2**30
