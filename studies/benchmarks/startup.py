@@ -1,0 +1,93 @@
+"""How long does a user wait before anything is searched?
+
+CPU seconds, of this process and its children, medians over several runs: starting the commands,
+reading networks (Llama 2 with 7 billion parameters included) and peers' mappings, drawing random
+mappings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+import toolkit
+from toolkit.mapping import MapSpace, sample
+from toolkit.mapping.peers.timeloop import mapping_from_timeloop, mapping_to_timeloop
+
+ROOT = Path(__file__).parents[2]
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+MAPPINGS = 1000
+
+
+def cpu_seconds() -> float:
+    """What the processors spent on this process and on those it waited for."""
+    own = time.process_time()
+    try:
+        import resource
+    except ImportError:  # Windows counts no children.
+        return own
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own + children.ru_utime + children.ru_stime
+
+
+def python(*words: str) -> Callable[[], object]:
+    """A run of Python in the repository's folder."""
+    command = [sys.executable, *words]
+    return lambda: subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def reading_mappings() -> None:
+    arch, layer = toolkit.load_arch("gemmini-ws"), toolkit.load_workload("resnet18/L1+")
+    found = toolkit.search(
+        toolkit.make_problem(arch, layer), "random", budget=toolkit.Budget(evaluations=10)
+    )
+    text = mapping_to_timeloop(found.mapping, arch, layer)
+    for _ in range(MAPPINGS):
+        mapping_from_timeloop(text, arch, layer)
+
+
+def drawing_mappings() -> None:
+    space = MapSpace(toolkit.load_arch("eyeriss"), toolkit.load_workload("bert-large/KQV"))
+    sample(space, 20 * MAPPINGS, np.random.default_rng(0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as folder:
+        llama = Path(folder) / "llama.onnx"
+        python("studies/networks/llama.py", str(llama))()
+        positions = {"batch": 1, "seq": 1, "past": 1023}
+        map_layer = ("-m", "toolkit", "map", "eyeriss", "bert-large/KQV")
+        waits: dict[str, Callable[[], object]] = {
+            "import toolkit": python("-c", "import toolkit"),
+            "toolkit --help": python("-m", "toolkit", "--help"),
+            "toolkit map eyeriss bert-large/KQV": python(*map_layer),
+            "ResNet-50 to a graph": lambda: toolkit.load_network(LIGHT / "light_resnet50.onnx"),
+            "Llama 2 7B to a graph": lambda: toolkit.load_network(llama, positions),
+            f"{MAPPINGS:,} mappings of Timeloop's": reading_mappings,
+            f"{20 * MAPPINGS:,} random mappings": drawing_mappings,
+        }
+        print(f"{'':36}{'CPU seconds':>12}{'least':>9}{'most':>9}")
+        for name, wait in waits.items():
+            wait()
+            spent = []
+            for _ in range(runs):
+                before = cpu_seconds()
+                wait()
+                spent.append(cpu_seconds() - before)
+            print(f"{name:36}{statistics.median(spent):12.3f}{min(spent):9.3f}{max(spent):9.3f}")
+
+
+if __name__ == "__main__":
+    main()
