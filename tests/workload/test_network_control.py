@@ -47,6 +47,19 @@ def test_if_that_depends_on_data_is_its_larger_branch(tmp_path: Path) -> None:
     assert "If 'choice' depends on data; its then_branch is taken, with 64 MACs" in warning
 
 
+def test_a_branch_for_other_sizes_is_not_taken(tmp_path: Path) -> None:
+    choice = node("If", "c", then_branch=LARGE, else_branch=SMALL, name="choice")
+    narrow = model([choice], [value("x", [1, 7]), value("c", [], "bool")], [W])
+    graph = load(tmp_path, narrow)
+    assert [layer.operator for layer in graph.layers] == ["Relu"]
+    (warning,) = graph.warnings
+    assert "its else_branch is taken, with 0 MACs (the then_branch cannot be: " in warning
+    assert "'choice/then/large' (MatMul): Incompatible dimensions" in warning
+    neither = node("If", "c", then_branch=LARGE, else_branch=LARGE, name="choice")
+    with pytest.raises(toolkit.InputError, match="Incompatible dimensions"):
+        load(tmp_path, model([neither], narrow.graph.input, [W]))
+
+
 def test_a_condition_on_shapes_is_known(tmp_path: Path) -> None:
     nodes = [
         node("Shape", "x", "s"),
@@ -102,6 +115,50 @@ def test_loops_that_are_not_static_are_refused(tmp_path: Path) -> None:
     )
     found = message(model([node("Loop", "n c x", body=growing, name="grow")], [X], [ten, go]))
     assert "node 'grow' (Loop): the shape of its state 'x' changes from [1, 8] to [2, 8]" in found
+
+
+def test_how_often_a_loop_runs_can_be_said(tmp_path: Path) -> None:
+    inputs = [X, value("n", [], "int64"), value("c", [], "bool")]
+    graph = load(tmp_path, model([LOOP], inputs, [W]), dims={"loop:iterations": 7})
+    assert graph.macs == 7 * 64
+    with pytest.raises(toolkit.InputError, match="--dim 'loop:iterations=N'"):
+        load(tmp_path, model([LOOP], inputs, [W]))
+
+
+def test_weights_that_a_loop_hands_on_are_weights(tmp_path: Path) -> None:
+    step = body(
+        [node("MatMul", "h v", "g", name="product"), node("Identity", "v", "u", name="same")],
+        [
+            value("i", [], "int64"),
+            value("going", [], "bool"),
+            value("h", [1, 8]),
+            value("v", [8, 8]),
+        ],
+        ["going", "g", "u"],
+    )
+    loop = node("Loop", "n c x w", "y z", body=step, name="loop")
+    tensors = [W, constant("n", 10), constant("c", True, "bool")]
+    graph = load(tmp_path, model([loop], [X], tensors))
+    (product,) = graph.layers
+    assert [tensor.name for tensor in product.weights] == ["w"]
+    assert (graph.parameters, graph.macs) == (64, 640)
+
+
+def test_a_state_that_settles_after_one_iteration(tmp_path: Path) -> None:
+    step = body(
+        [node("Reshape", "h one", "r", name="reshape"), node("Exp", "r", "g", name="exp")],
+        [value("i", [], "int64"), value("going", [], "bool"), value("h", None)],
+        ["going", "g"],
+    )
+    loop = node("Loop", "n c x", body=step, name="loop")
+    tensors = [constant("one", [1]), constant("n", 10), constant("c", True, "bool")]
+    graph = load(tmp_path, model([loop], [value("x", [])], tensors))
+    assert [layer.name for layer in graph.layers] == ["loop/reshape", "loop/exp"]
+    assert graph.outputs[0].shape == (1,)
+    assert graph.warnings == (
+        "Loop 'loop': the shape of its state 'x' changes from [] to [1]; taken as the latter "
+        "all along",
+    )
 
 
 def test_scan_runs_once_per_slice(tmp_path: Path) -> None:
@@ -219,3 +276,35 @@ def test_indices_of_constants_are_computed(tmp_path: Path) -> None:
     tensors = [constant("zero", 0), constant("one", 1)]
     graph = load(tmp_path, model(nodes, [X], tensors, opset=18))
     assert graph.outputs[0].shape == (1, 4)
+
+
+def test_large_weights_may_be_constant_nodes(tmp_path: Path) -> None:
+    filters = constant("filters", np.ones((64, 3, 7, 7)), "float")
+    nodes = [node("Constant", "", "w", value=filters), node("Conv", "x w")]
+    graph = load(tmp_path, model(nodes, [value("x", [1, 3, 32, 32])]))
+    (layer,) = graph.layers
+    assert [(t.name, t.shape) for t in layer.weights] == [("w", (64, 3, 7, 7))]
+    assert graph.parameters == 64 * 3 * 7 * 7
+
+
+@pytest.mark.parametrize("operator", ["GreaterOrEqual", "LessOrEqual"])
+@pytest.mark.parametrize("opset", [12, 15, 16])
+def test_comparisons_that_onnx_describes_by_others(
+    tmp_path: Path, operator: str, opset: int
+) -> None:
+    inputs = [value("x", [4, 1]), value("b", [3])]
+    graph = load(tmp_path, model([node(operator, "x b")], inputs, opset=opset))
+    assert (graph.outputs[0].shape, graph.outputs[0].dtype) == ((4, 3), "bool")
+
+
+def test_a_slice_that_depends_on_data_is_taken_as_its_largest(tmp_path: Path) -> None:
+    inputs = [value("x", [4, 9, 5]), value("start", [1], "int64"), value("end", [1], "int64")]
+    middle = model([node("Slice", "x start end axes")], inputs, [constant("axes", [-2])])
+    graph = load(tmp_path, middle)
+    assert graph.outputs[0].shape == (4, 9, 5)
+    assert graph.warnings == (
+        "axis 1 of 'y' (Slice 'slice') depends on data; taken as its largest, 9 (--dim 'y:1=N')",
+    )
+    assert load(tmp_path, middle, dims={"y:1": 2}).outputs[0].shape == (4, 2, 5)
+    first = load(tmp_path, model([node("Slice", "x start end")], inputs), dims={"y:0": 3})
+    assert (first.outputs[0].shape, first.warnings) == ((3, 9, 5), ())

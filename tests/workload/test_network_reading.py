@@ -92,12 +92,20 @@ def test_tensors_that_nobody_or_two_nodes_make(tmp_path: Path) -> None:
 def test_sizes_of_inputs(tmp_path: Path) -> None:
     relu = [node("Relu", "x")]
     assert refused_model(tmp_path, model(relu, [value("x", [1, 0])])) == (
-        "input 'x': axis 1 has size 0; expected at least 1"
+        "input 'x': axis 1 has size 0; expected at least 1, or the option --dim 'x:1=N'"
     )
-    assert refused_model(tmp_path, model(relu, [value("x", [-4, 2])])) == (
-        "input 'x': axis 0 has size -4; expected at least 1"
+    negative = model(relu, [value("x", [-1, 2])])
+    assert refused_model(tmp_path, negative) == (
+        "input 'x': axis 0 has size -1; expected at least 1, or the option --dim 'x:0=N'"
     )
+    assert load(tmp_path, negative, dims={"x:0": 3}).inputs[0].shape == (3, 2)
     assert "has no shape" in refused_model(tmp_path, model(relu, [value("x", None)]))
+
+
+def test_sizes_that_the_exporter_did_not_know(tmp_path: Path) -> None:
+    unknown = model([node("Relu", "x")], [value("x", [1, "?", "?"])])
+    assert refused_model(tmp_path, unknown).endswith("--dim 'x:1=N' --dim 'x:2=N')")
+    assert load(tmp_path, unknown, dims={"x:1": 2, "x:2": 3}).inputs[0].shape == (1, 2, 3)
 
 
 def test_dynamic_dimensions(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import onnx
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.dimensions import Dimensions
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import Call
 from toolkit.workload.network.tensors import TensorInfo
@@ -19,13 +20,16 @@ class Walk(Protocol):
     """The walk over a graph, as far as bodies need it."""
 
     layers: list[Layer]
-    warnings: list[str]
+    dims: Dimensions
 
     def warn(self, message: str) -> None:
         """Remember a warning, once."""
 
-    def branch(self) -> Walk:
-        """Set out on a walk with layers and warnings of its own."""
+    def branch(self) -> Self:
+        """Set out on a walk whose findings are joined or dropped later."""
+
+    def join(self, other: Self, repetitions: int = 1) -> None:
+        """Take over what a branch found, its layers run several times."""
 
     def graph(
         self, graph: onnx.GraphProto, scope: dict[str, Value], prefix: str = ""
@@ -62,51 +66,68 @@ def _choose(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value
     if condition is not None:
         name = names[0] if bool(np.asarray(condition).reshape(-1)[0]) else names[1]
         return walk.graph(_body(node, name, call), scope, f"{call.name}/")
-    tried = []
+    tried, refused = {}, {}
     for name in names:
         inside = walk.branch()
-        made = inside.graph(_body(node, name, call), scope, f"{call.name}/{name[:4]}/")
-        tried.append((inside, made))
-    costs = [
-        (
-            sum(layer.macs for layer in inside.layers),
-            sum(layer.operations for layer in inside.layers),
-        )
-        for inside, _ in tried
-    ]
-    chosen = 0 if costs[0] >= costs[1] else 1
+        try:
+            made = inside.graph(_body(node, name, call), scope, f"{call.name}/{name[:4]}/")
+        except WorkloadError as cause:
+            # A branch for inputs of other sizes: nobody can enter it.
+            refused[name] = cause
+        else:
+            tried[name] = inside, made
+    if not tried:
+        raise refused[names[0]]
+    costs = {name: _work(inside.layers) for name, (inside, _) in tried.items()}
+    chosen = max(costs, key=lambda name: costs[name])
     inside, made = tried[chosen]
-    walk.layers += inside.layers
-    for warning in inside.warnings:
-        walk.warn(warning)
+    walk.join(inside)
+    other = names[1 - names.index(chosen)]
+    why = f"cannot be: {refused[other]}" if other in refused else f"has {costs[other][0]}"
     walk.warn(
-        f"If {call.name!r} depends on data; its {names[chosen]} is taken, with {costs[chosen][0]} "
-        f"MACs (the other: {costs[1 - chosen][0]})"
+        f"If {call.name!r} depends on data; its {chosen} is taken, with {costs[chosen][0]} MACs "
+        f"(the {other} {why})"
     )
     # Both are constant in their own run only.
     return [replace(value, constant=False, data=None) for value in made]
 
 
+def _work(layers: list[Layer]) -> tuple[int, int]:
+    """MACs and operations."""
+    return sum(layer.macs for layer in layers), sum(layer.operations for layer in layers)
+
+
 def _loop(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value]) -> list[Value]:
     body = _body(node, "body", call)
+    count = _iterations(walk, call)
+    iteration = Value(TensorInfo(f"{call.name}/iteration", (), "int64"))
+    going = Value(TensorInfo(f"{call.name}/condition", (), "bool"), True, np.array(True))
+    states = [call.input(i) for i in range(2, len(call.inputs))]
+    made = _iterate(walk, body, call, scope, [iteration, going], states, [], count)
+    if made[0].data is None or not np.asarray(made[0].data).all():
+        walk.warn(f"Loop {call.name!r} may end early; taken with all its {count} iterations")
+    carried, stacked = made[1 : 1 + len(states)], made[1 + len(states) :]
+    return [*carried, *(_stacked(value, call, count, 0) for value in stacked)]
+
+
+def _iterations(walk: Walk, call: Call) -> int:
+    """How often a Loop runs: as the user says, or else as its constants do."""
+    given = walk.dims.iterations(call.name)
+    if given is not None:
+        return given
+    way_out = f"say how often it runs (--dim '{call.name}:iterations=N')"
     trips = call.inputs[0].data if call.has(0) else None  # type: ignore[union-attr]
     count = int(np.asarray(trips).reshape(-1)[0]) if trips is not None else None
     if count is None or count >= MAX_TRIPS:
-        raise call.error("its number of iterations is not a constant; the loop is not static")
+        raise call.error(
+            f"its number of iterations is not a constant; the loop is not static; {way_out}"
+        )
     if count < 1:
         raise call.error(f"its number of iterations is {count}; expected at least 1")
     condition = call.input(1).data if call.has(1) else np.array(True)
     if condition is None or not np.asarray(condition).all():
-        raise call.error("its condition depends on data; the loop is not static")
-    iteration = Value(TensorInfo(f"{call.name}/iteration", (), "int64"))
-    going = Value(TensorInfo(f"{call.name}/condition", (), "bool"), True, np.array(True))
-    states = [call.input(i) for i in range(2, len(call.inputs))]
-    made = _iterate(walk, body, call, scope, [iteration, going, *map(_varying, states)], count)
-    if made[0].data is None or not np.asarray(made[0].data).all():
-        walk.warn(f"Loop {call.name!r} may end early; taken with all its {count} iterations")
-    carried, stacked = made[1 : 1 + len(states)], made[1 + len(states) :]
-    _check_states(call, states, carried)
-    return [*carried, *(_stacked(value, call, count, 0) for value in stacked)]
+        raise call.error(f"its condition depends on data; the loop is not static; {way_out}")
+    return count
 
 
 def _scan(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value]) -> list[Value]:
@@ -128,9 +149,8 @@ def _scan(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value])
     if len(trips) != 1:
         raise call.error(f"its sequences differ in length: {sorted(trips)}")
     count = trips.pop()
-    made = _iterate(walk, body, call, scope, [*map(_varying, states), *slices], count)
+    made = _iterate(walk, body, call, scope, [], states, slices, count)
     carried, stacked = made[: len(states)], made[len(states) :]
-    _check_states(call, states, carried)
     out_axes = [int(a) for a in call.attributes.get("scan_output_axes") or [0] * len(stacked)]
     pairs = zip(stacked, out_axes, strict=True)
     return [*carried, *(_stacked(value, call, count, axis) for value, axis in pairs)]
@@ -146,32 +166,57 @@ def _iterate(
     body: onnx.GraphProto,
     call: Call,
     scope: dict[str, Value],
-    inputs: list[Value],
+    counters: list[Value],
+    states: list[Value],
+    slices: list[Value],
     count: int,
 ) -> list[Value]:
     """Walk the body once; its layers are repeated as often as it runs."""
-    if len(inputs) != len(body.input):
-        raise call.error(f"its body takes {len(body.input)} inputs; given {len(inputs)}")
+    given = len(counters) + len(states) + len(slices)
+    if given != len(body.input):
+        raise call.error(f"its body takes {len(body.input)} inputs; given {given}")
     names = [value.name for value in body.input]
-    inside = walk.branch()
-    made = inside.graph(body, scope | dict(zip(names, inputs, strict=True)), f"{call.name}/")
-    walk.layers += [
-        replace(layer, repetitions=layer.repetitions * count) for layer in inside.layers
+    first = len(counters) // 2  # A Loop takes two, and hands one of them on.
+    kept = _kept(body, names[len(counters) :], [output.name for output in body.output[first:]])
+    seen = [
+        state if name in kept else _varying(state)
+        for state, name in zip(states, names[len(counters) :], strict=False)
     ]
-    for warning in inside.warnings:
-        walk.warn(warning)
+    changed: list[str] = []
+    for _ in range(2):
+        inside = walk.branch()
+        inputs = dict(zip(names, [*counters, *seen, *slices], strict=True))
+        made = inside.graph(body, scope | inputs, f"{call.name}/")
+        after = [value.shape for value in made[first : first + len(states)]]
+        before = [value.shape for value in seen]
+        if after == before:
+            break
+        if changed:
+            raise call.error(f"{changed[0]}; the loop is not static")
+        # Such as a single number that the first iteration makes a list of one.
+        for i, shape in enumerate(after):
+            if shape != before[i]:
+                seen[i] = replace(seen[i], info=replace(seen[i].info, shape=shape))
+                changed.append(
+                    f"the shape of its state {states[i].info.name!r} changes from "
+                    f"{list(before[i])} to {list(shape)}"
+                )
+    walk.join(inside, count)
+    for change in changed:
+        walk.warn(f"{call.operator} {call.name!r}: {change}; taken as the latter all along")
     return made
 
 
-def _check_states(call: Call, before: list[Value], after: list[Value]) -> None:
-    for first, last in zip(before, after, strict=True):
-        if first.shape != last.shape:
-            raise WorkloadError(
-                f"the shape of its state {first.info.name!r} changes from {list(first.shape)} to "
-                f"{list(last.shape)}; the loop is not static",
-                source=call.source,
-                key=f"node {call.name!r} ({call.operator})",
-            )
+def _kept(body: onnx.GraphProto, names: list[str], outputs: list[str]) -> set[str]:
+    """States that every iteration hands on as they are, weights among them."""
+    copies = {node.output[0]: node.input[0] for node in body.node if node.op_type == "Identity"}
+    kept = set()
+    for name, output in zip(names, outputs, strict=False):
+        for _ in range(len(copies)):
+            output = copies.get(output, output)
+        if output == name:
+            kept.add(name)
+    return kept
 
 
 def _stacked(value: Value, call: Call, count: int, axis: int) -> Value:

@@ -113,12 +113,17 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
                 size = dim.dim_value
                 if size < 1:
                     raise WorkloadError(
-                        f"axis {axis} has size {size}; expected at least 1", source=source, key=key
+                        f"axis {axis} has size {size}; expected at least 1, or the option "
+                        f"--dim '{entry.name}:{axis}=N'",
+                        source=source,
+                        key=key,
                     )
             if size is None:
                 size = sizes.named(dim.dim_param) if dim.dim_param else None
             if size is None:
-                missing.append(dim.dim_param or f"{entry.name}:{axis}")
+                # Some exporters call every size that they do not know a question mark.
+                named = dim.dim_param.strip("?")
+                missing.append(dim.dim_param if named else f"{entry.name}:{axis}")
             shape.append(size or 1)
         values.append(Value(TensorInfo(entry.name, tuple(shape), dtype)))
     if missing:

@@ -20,6 +20,9 @@ from toolkit.workload.network.values import Value, dtype_name, dtype_number
 
 _MAX_DATA = 4096
 
+# ONNX before opset 16 describes them by other operators and infers nothing from that.
+_INFERRED_AS = {"GreaterOrEqual": "Greater", "LessOrEqual": "Less"}
+
 Shape = tuple[int | None, ...]
 Declared = Mapping[str, onnx.TypeProto]
 """What the file itself says about its tensors."""
@@ -72,16 +75,20 @@ class ShapeInference:
         WorkloadError
             If the operands do not fit the operator, or a size stays unknown.
         """
-        schema = find_schema(node.op_type, self._opsets.get(node.domain, 1), node.domain)
+        operator = _INFERRED_AS.get(node.op_type, node.op_type)
+        schema = find_schema(operator, self._opsets.get(node.domain, 1), node.domain)
         known: dict[str, tuple[str | None, Shape | None]] = {}
         if schema is not None and not schema.deprecated:
             known = self._infer(schema, node, call)
-        complete = bool(known) and all(shape is not None for _, shape in known.values())
+        complete = bool(known) and all(
+            shape is not None and None not in shape for _, shape in known.values()
+        )
         if rule is not None and rule.shapes is not None and not complete:
             dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).info.dtype
-            shapes = rule.shapes(call)
-            names = [name for name in node.output if name][: len(shapes)]
-            known = {n: (dtype, tuple(s)) for n, s in zip(names, shapes, strict=False)}
+            names = [name for name in node.output if name]
+            for name, shape in zip(names, rule.shapes(call), strict=False):
+                inferred = known.get(name, (None, None))
+                known[name] = inferred[0] or dtype, _filled(inferred[1], shape)
         bound = self._bound(node, call, rule)
         return [
             self._complete(name, known.get(name, (None, None)), bound.get(name), call, declared)
@@ -184,6 +191,13 @@ def _from_type(proto: onnx.TypeProto) -> tuple[str | None, Shape | None]:
         return dtype, None
     sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
     return dtype, tuple(sizes)
+
+
+def _filled(inferred: Shape | None, own: Shape) -> Shape:
+    """What ONNX infers, its gaps filled by the table of operators."""
+    if inferred is None or len(inferred) != len(own):
+        return tuple(own)
+    return tuple(b if a is None else a for a, b in zip(inferred, own, strict=True))
 
 
 def _dimension_names(proto: onnx.TypeProto | None) -> list[str]:

@@ -84,8 +84,19 @@ class Walk:
             self.warnings.append(message)
 
     def branch(self) -> Walk:
-        """A walk that shares everything but its layers and warnings, to be kept or dropped."""
-        return replace(self, layers=[], warnings=[])
+        """A walk from here on, whose layers, warnings and names are joined or dropped later."""
+        names, tensors = set(self.names), set(self.tensors)
+        return replace(self, layers=[], warnings=[], names=names, tensors=tensors)
+
+    def join(self, other: Walk, repetitions: int = 1) -> None:
+        """Take over what a branch found, its layers run several times."""
+        self.layers += [
+            replace(layer, repetitions=layer.repetitions * repetitions) for layer in other.layers
+        ]
+        for warning in other.warnings:
+            self.warn(warning)
+        self.names |= other.names
+        self.tensors |= other.tensors
 
     def graph(self, graph: onnx.GraphProto, scope: Scope, prefix: str = "") -> list[Value]:
         """Walk a graph and return its outputs.
@@ -211,7 +222,8 @@ class Walk:
     def _check(self, node: onnx.NodeProto, call: Call) -> None:
         """Let ONNX check attributes and the number of operands."""
         schema = find_schema(node.op_type, call.opset, node.domain)
-        if schema is None:
+        # The contents of a large Constant are not there to be checked; its shape was, on reading.
+        if schema is None or call.operator == "Constant":
             return
         rule = OPERATORS.get(call.operator)
         if schema.deprecated and rule is not None and rule.shapes is not None:

@@ -87,7 +87,7 @@ def node_key(name: str, operator: str) -> str:
 
 
 Handler = Callable[[Call, "Operator"], tuple[Layer, ...]]
-Shapes = Callable[[Call], Sequence[tuple[int, ...]]]
+Shapes = Callable[[Call], Sequence[tuple[int | None, ...]]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ class Operator:
         Operands that are parameters where they are constant. By default those of `data` that
         hold more than one number.
     shapes : callable, optional
-        Shapes of the outputs, for operators that ONNX itself cannot infer.
+        Shapes of the outputs, for operators that ONNX itself cannot infer; None where a size
+        depends on data.
     bound : callable, optional
         Largest shapes of outputs whose shape depends on data.
     dtype_of : int

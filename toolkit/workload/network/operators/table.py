@@ -230,7 +230,7 @@ _WINDOW = {
 _MOVEMENT = {
     "Concat": movement("every element", data=None),
     "Split": movement("every element"),
-    "Slice": movement("elements kept"),
+    "Slice": movement("elements kept", shapes=v.sliced, bound=v.operand_shape),
     "Pad": movement("elements of the output"),
     "Gather": movement("elements of the output", data=(0, 1)),
     "GatherElements": movement("elements of the output", data=(0, 1)),

@@ -210,6 +210,24 @@ def unique_elements(call: Call) -> list[tuple[int, ...]]:
     return [(count,)] * len(call.outputs)
 
 
+def sliced(call: Call) -> list[tuple[int | None, ...]]:
+    """What Slice leaves alone: all axes but those that it is given."""
+    shape = call.shape(0)
+    named = call.input(3).data if call.has(3) else None
+    if named is not None:
+        axes = {int(axis) % len(shape) for axis in named.reshape(-1)}
+    elif call.has(1) and not call.has(3):
+        axes = set(range(call.input(1).info.elements))
+    else:
+        axes = set(range(len(shape)))
+    return [tuple(None if axis in axes else size for axis, size in enumerate(shape))]
+
+
+def operand_shape(call: Call) -> list[tuple[int, ...]]:
+    """All elements of the first operand, where data say which are kept."""
+    return [call.shape(0)]
+
+
 def largest_kept(call: Call) -> list[tuple[int, ...]]:
     """All elements along the axis, where TopK's k depends on data."""
     return [call.shape(0)] * len(call.outputs)
