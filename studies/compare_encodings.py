@@ -18,7 +18,6 @@ Median EDP relative to greedy's (300 trials, 3 seeds; TPE / NSGA-II; the strateg
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from statistics import median
 
@@ -29,6 +28,7 @@ from toolkit.search.nsga2 import POPULATION, nsga2_sampler
 from toolkit.search.optuna_driver import Coding, drive
 from toolkit.search.optuna_encoding import OrderClasses, PrimeLevels, Repair
 from toolkit.search.tpe import KEPT, LONGEST, STARTS, tpe_sampler
+from toolkit.study.script import Arguments, positive, run_script
 
 PROBLEMS = (
     ("eyeriss", "bert-large/KQV"),
@@ -64,9 +64,12 @@ def best(problem: toolkit.Problem, sampler: str, name: str, trials: int, seed: i
 
 
 def main() -> None:
-    trials, count = (int(word) for word in (*sys.argv[1:3], *("300", "3")[len(sys.argv) - 1 :]))
-    seeds = range(count)
-    print(f"Median EDP over {count} seeds of {trials} trials, relative to greedy's")
+    parser = Arguments(__doc__)
+    parser.add_argument("trials", nargs="?", type=positive, default=300)
+    parser.add_argument("seeds", nargs="?", type=positive, default=3)
+    given = parser.parse_args()
+    trials, seeds = given.trials, range(given.seeds)
+    print(f"Median EDP over {given.seeds} seeds of {trials} trials, relative to greedy's")
     budget = toolkit.Budget(evaluations=trials)
     for arch, workload in PROBLEMS:
         problem = toolkit.make_problem(toolkit.load_arch(arch), toolkit.load_workload(workload))
@@ -82,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

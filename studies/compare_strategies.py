@@ -9,13 +9,14 @@ an Optuna storage with every run (see: toolkit dashboard), from which it goes on
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import toolkit
 from toolkit.study.comparison import Progress, compare
 from toolkit.study.results import write_results
+from toolkit.study.script import Arguments, run_script
 from toolkit.study.statistics import rank_table, significance
 from toolkit.study.tables import make_folder, summary_table
 
@@ -33,7 +34,7 @@ def show(progress: Progress) -> None:
     print(f"\r{progress.done} of {progress.total} runs", end="", file=sys.stderr, flush=True)
 
 
-def report(given: argparse.Namespace) -> None:
+def report(given: Namespace) -> None:
     pairs = [(toolkit.load_arch(arch), name) for arch, names in PROBLEMS.items() for name in names]
     problems = [
         toolkit.make_problem(arch, toolkit.load_workload(name), objective=given.objective)
@@ -58,8 +59,8 @@ def report(given: argparse.Namespace) -> None:
         print(f"\n{len(results.files)} files in {given.out}", *results.notes, sep="\n")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    parser = Arguments(__doc__)
     parser.add_argument("--strategies", default="greedy,anneal,random")
     parser.add_argument("--objective", default="edp", help="such as energy,latency for fronts")
     parser.add_argument("--evaluations", type=int, default=20_000, help="of each run")
@@ -67,13 +68,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder for all results")
-    try:
-        report(parser.parse_args())
-    except toolkit.ToolkitError as error:
-        print(f"compare_strategies: {error}", file=sys.stderr)
-        return 2
-    return 0
+    report(parser.parse_args())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

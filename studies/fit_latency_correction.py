@@ -8,14 +8,12 @@ Fits cycles per tile, instruction and word to the RTL simulations that DOSA's au
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import hashlib
-import sys
 from pathlib import Path
 
-import toolkit
 from toolkit.study import latency_fit, read_published
+from toolkit.study.script import Arguments, run_script
 from toolkit.yaml_files import dump_yaml, write_text_atomically
 
 CYCLES = "target.gemmini_cycle"
@@ -42,21 +40,16 @@ def correction(path: Path) -> str:
     return dump_yaml(file.model_dump())
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    parser = Arguments(__doc__)
     parser.add_argument("firesim", type=Path)
     parser.add_argument("--out", type=Path, help="data file to write instead of printing it")
     given = parser.parse_args()
-    try:
-        text = correction(given.firesim)
-        if given.out is not None:
-            write_text_atomically(given.out, text)
-    except toolkit.ToolkitError as error:
-        print(f"fit_latency_correction: {error}", file=sys.stderr)
-        return 2
+    text = correction(given.firesim)
+    if given.out is not None:
+        write_text_atomically(given.out, text)
     print(f"\n{text}" if given.out is None else f"wrote {given.out}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

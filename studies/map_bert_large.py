@@ -8,16 +8,17 @@ and energy-delay product, then the loop nest of the best mapping of all.
 
 from __future__ import annotations
 
-import sys
-
 import toolkit
+from toolkit.study.script import Arguments, positive, run_script
 
 ARCHS = ("eyeriss", "gemmini", "simba", "tpu")
 LAYERS = [name for name in toolkit.workload_names() if name.startswith("bert-large/")]
 
 
 def main() -> None:
-    budget = toolkit.Budget(evaluations=int(sys.argv[1])) if len(sys.argv) > 1 else None
+    parser = Arguments(__doc__)
+    parser.add_argument("evaluations", nargs="?", type=positive, help="of each search, at most")
+    budget = toolkit.Budget(evaluations=parser.parse_args().evaluations)
     results = []
     print(f"{'layer':20} {'arch':8} {'energy mJ':>10} {'Mcycles':>10} {'EDP J·cycle':>12}")
     for layer in LAYERS:
@@ -40,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -9,7 +9,6 @@ writes the best hardware as an architecture that `toolkit map` and `toolkit netw
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import toolkit
@@ -17,6 +16,7 @@ from toolkit.cli.codesign import write_codesign
 from toolkit.codesign.job import JobSettings, make_job
 from toolkit.study.codesign import compare_hardware
 from toolkit.study.hardware_study import SampleProgress
+from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.tables import make_folder
 
 MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
@@ -35,9 +35,12 @@ def tell(progress: SampleProgress) -> None:
 
 
 def main() -> None:
-    samples = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-    seeds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    folder = make_folder(sys.argv[3] if len(sys.argv) > 3 else "resnet18_codesign")
+    parser = Arguments(__doc__)
+    parser.add_argument("samples", nargs="?", type=positive, default=30)
+    parser.add_argument("seeds", nargs="?", type=positive, default=3)
+    parser.add_argument("folder", nargs="?", default="resnet18_codesign")
+    given = parser.parse_args()
+    folder = make_folder(given.folder)
     graph = toolkit.load_network(MODEL, {}, fold_batch_norm=True)
     settings = JobSettings(
         ranges={name: list(values) for name, values in RANGES.items()},
@@ -49,8 +52,8 @@ def main() -> None:
         job,
         STRATEGIES,
         storage=str(folder / "codesign.journal"),
-        samples=samples,
-        seeds=seeds,
+        samples=given.samples,
+        seeds=given.seeds,
         on_sample=tell,
     )
     columns = ["strategy", "edp_j_cycles", "baseline_ratio", "latency_cycles", "energy_pj"]
@@ -60,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -9,38 +9,32 @@ prints the costliest layers of each and where the energy goes. Needs an ONNX fil
 
 from __future__ import annotations
 
-import argparse
-import sys
+from argparse import Namespace
 
 import pandas as pd
 
 import toolkit
 from toolkit.study.network_drawing import write_pictures
+from toolkit.study.script import Arguments, run_script
 from toolkit.study.tables import make_folder, write_tables
 
 ARCHS = ("eyeriss-conv", "eyeriss", "gemmini-conv", "simba-conv")
 COLUMNS = ["layer", "lowering", "energy_total_pj", "latency_cycles", "peak_fraction"]
 
 
-def main() -> int:
-    """Map, compare, write; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    """Map, compare, write."""
+    parser = Arguments(__doc__)
     parser.add_argument("model")
     parser.add_argument("folder", help="for tables and pictures, one folder per architecture")
     parser.add_argument("--archs", default=",".join(ARCHS))
     parser.add_argument("--evaluations", type=int, help="of each workload; no limit by default")
     parser.add_argument("--jobs", type=int, help="processes; all cores by default")
     parser.add_argument("--cache", help="folder for results; the user's cache by default")
-    options = parser.parse_args()
-    try:
-        run(options)
-    except toolkit.ToolkitError as error:
-        print(f"resnet18_layers: {error}", file=sys.stderr)
-        return 2
-    return 0
+    run(parser.parse_args())
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Namespace) -> None:
     """Map on every architecture, write tables and pictures, print what costs most."""
     graph = toolkit.load_network(options.model, fold_batch_norm=True)
     budget = toolkit.Budget(evaluations=options.evaluations)
@@ -69,4 +63,4 @@ def run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -9,7 +9,6 @@ what each costs, why it ends where it does, and writes the graph with its groups
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import toolkit
 from toolkit.fusion import FusionResult, MappedModel, find_partition, fold
 from toolkit.fusion.partition import total_costs
 from toolkit.study.fusion_drawing import write_fusion_pictures
+from toolkit.study.script import Arguments, positive, run_script
+from toolkit.study.tables import make_folder
 
 MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
 
@@ -53,18 +54,19 @@ def report(model: MappedModel, result: FusionResult) -> None:
 
 
 def main() -> None:
-    path = sys.argv[1] if len(sys.argv) > 1 else MODEL
-    layers = int(sys.argv[2]) if len(sys.argv) > 2 else 12
-    folder = Path(sys.argv[3] if len(sys.argv) > 3 else "resnet_fusion")
-    graph = fold(toolkit.load_network(path, {}, fold_batch_norm=True))
+    parser = Arguments(__doc__)
+    parser.add_argument("model", nargs="?", default=MODEL)
+    parser.add_argument("layers", nargs="?", type=positive, default=12, help="of a group, at most")
+    parser.add_argument("folder", nargs="?", type=Path, default="resnet_fusion")
+    given = parser.parse_args()
+    graph = fold(toolkit.load_network(given.model, {}, fold_batch_norm=True))
     for words in (256 * 1024, 1024 * 1024):
         model = MappedModel(graph, with_buffer(words))
-        result = find_partition(model, "exact", most_layers=layers)
+        result = find_partition(model, "exact", most_layers=given.layers)
         report(model, result)
-        place = folder / f"{words // 1024}k"
-        place.mkdir(parents=True, exist_ok=True)
+        place = make_folder(given.folder / f"{words // 1024}k")
         print("pictures:", *write_fusion_pictures(place, result))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

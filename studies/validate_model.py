@@ -10,8 +10,6 @@ Without files it takes the samples in tests/data.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy as np
 import toolkit
 from toolkit.model.correction import latency_correction
 from toolkit.study import agreement_by_kind, agreement_table, pictures, read_published, validation
+from toolkit.study.script import Arguments, run_script
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 PJ_PER_UJ = 1e6
@@ -60,20 +59,15 @@ def beside_rtl(path: Path, out: Path | None) -> None:
         pictures.write(out, "rtl_latency", pictures.comparison(*given, results.mappings))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    parser = Arguments(__doc__)
     parser.add_argument("timeloop", nargs="?", type=Path, default=DATA / "timeloop_sample.csv.gz")
     parser.add_argument("firesim", nargs="?", type=Path, default=DATA / "firesim_sample.csv.gz")
     parser.add_argument("--out", type=Path, help="folder for pictures; without it, none are drawn")
     given = parser.parse_args()
-    try:
-        beside_timeloop(given.timeloop, given.out)
-        beside_rtl(given.firesim, given.out)
-    except toolkit.ToolkitError as error:
-        print(f"validate_model: {error}", file=sys.stderr)
-        return 2
-    return 0
+    beside_timeloop(given.timeloop, given.out)
+    beside_rtl(given.firesim, given.out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -8,7 +8,6 @@ draws none. Of random-mappings, DOSA's baseline, mappings are random, too.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,9 @@ from toolkit.codesign.scoring import Scorer
 from toolkit.study.codesign import HardwareComparison, compare_hardware
 from toolkit.study.hardware_plan import Plan
 from toolkit.study.hardware_study import make_study
+from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.shared import open_shared
+from toolkit.study.tables import make_folder
 
 NETWORKS = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
 MODELS = {"resnet18": {}, "bert_base": {"batch": 1, "seq": 128}}
@@ -48,7 +49,7 @@ LOOKS = (5, 10, 20, 50, 100)
 
 def job_for(template: str, model: str, **settings: object) -> Job:
     graph = toolkit.load_network(NETWORKS / f"{model}.onnx", MODELS[model], fold_batch_norm=True)
-    given = {"ranges": TEMPLATES[template], "area_budget_um2": AREA_UM2, **settings}
+    given = {"ranges": TEMPLATES.get(template, {}), "area_budget_um2": AREA_UM2, **settings}
     return make_job(template, [graph], JobSettings(**given))
 
 
@@ -124,30 +125,31 @@ def workers(storage: str, count: int, samples: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=20, help="points of every run")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser = Arguments(__doc__)
+    parser.add_argument("--samples", type=positive, default=20, help="points of every run")
+    parser.add_argument("--seeds", type=positive, default=5)
     parser.add_argument("--templates", default=",".join(TEMPLATES))
     parser.add_argument("--fusion", default="none,greedy", help="of every point; several runs")
     parser.add_argument("--storage", help="which workers share; a journal file by default")
     parser.add_argument("--no-speed", action="store_true", help="compare alone")
     parser.add_argument("--out", type=Path, help="folder for the storages; a new one by default")
     options = parser.parse_args()
-    folder = options.out or Path(tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(options.out or tempfile.mkdtemp())
+    jobs = [
+        (f"{template}-{model}-{fusion}", job_for(template, model, fusion=fusion))
+        for fusion in options.fusion.split(",")
+        for template in options.templates.split(",")
+        for model in MODELS
+    ]
     if not options.no_speed:
         points_per_second()
         storage = options.storage or str(folder / "workers.journal")
         one, two = (workers(storage, count, 40) for count in (1, 2))
         print(f"one worker {one:.2f} points/s, two {two:.2f}: {two / one:.2f}x")
-    for fusion in options.fusion.split(","):
-        for template in options.templates.split(","):
-            for model in MODELS:
-                where = str(folder / f"{template}-{model}-{fusion}.journal")
-                strategies = ALONE if fusion == "none" else FUSED
-                job = job_for(template, model, fusion=fusion)
-                compare(job, strategies, options.samples, options.seeds, where)
+    for name, job in jobs:
+        strategies = ALONE if job.settings.fusion == "none" else FUSED
+        compare(job, strategies, options.samples, options.seeds, str(folder / f"{name}.journal"))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

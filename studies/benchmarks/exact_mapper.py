@@ -6,7 +6,6 @@ per pair, the optimum or the best value with its bound, seconds, and what the ce
 
 from __future__ import annotations
 
-import argparse
 import resource
 import statistics
 import time
@@ -15,11 +14,12 @@ from pathlib import Path
 import pandas as pd
 
 import toolkit
-from toolkit.errors import DoesNotFitError
-from toolkit.model import CONVENTIONS
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.model.conventions import conventions_named
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import prove
 from toolkit.search.result import Budget
+from toolkit.study.script import Arguments, run_script
 
 ARCHITECTURES = ("gemmini", "eyeriss", "tpu", "simba")
 GEMMS = ("bert-large/", "maestro-blas/")
@@ -49,7 +49,7 @@ def run(
             toolkit.load_arch(arch),
             toolkit.load_workload(workload),
             objective=objective,
-            conventions=CONVENTIONS[conventions],
+            conventions=conventions_named(conventions),
         )
     except DoesNotFitError:
         return None
@@ -84,14 +84,16 @@ def show(line: dict[str, object]) -> None:
     )
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    parser = Arguments(__doc__)
     parser.add_argument("--only", default="", help="pairs whose names contain this text")
     parser.add_argument("--objective", default="edp")
     parser.add_argument("--conventions", default="factorflow")
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit per pair")
     parser.add_argument("--csv", type=Path, help="write the table to this file")
     options = parser.parse_args()
+    if not pairs(options.only):
+        raise InputError(f"no pair contains {options.only!r}", source="--only")
     run("gemmini", "maestro-blas/MB3", "edp", options.conventions, 600)  # compiles
     run("gemmini", "bert-large/VScores", "edp", options.conventions, 600)
     print(f"{options.objective} in pJ and cycles, {options.conventions} conventions; seconds")
@@ -113,3 +115,7 @@ if __name__ == "__main__":
     )
     if options.csv:
         table.to_csv(options.csv, index=False)
+
+
+if __name__ == "__main__":
+    run_script(main)

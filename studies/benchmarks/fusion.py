@@ -7,7 +7,6 @@ then the exact partition with every layer mapped, cold and with its mappings kno
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import onnx
 
 import toolkit
 from toolkit.fusion import Assumptions, MappedModel, TrafficModel, find_partition, fold
+from toolkit.study.script import Arguments, run_script
 
 EXPORTED = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -55,8 +55,7 @@ def traffic() -> None:
             print(f"{path.stem:<20}{size:>10}{cells}{proved:>10}{seconds:>10.1f}", flush=True)
 
 
-def mapped(arch_name: str) -> None:
-    arch = toolkit.load_arch(arch_name)
+def mapped(arch: toolkit.Architecture) -> None:
     for path, most in MAPPED.items():
         graph = network(path)
         with tempfile.TemporaryDirectory() as cache:
@@ -66,17 +65,17 @@ def mapped(arch_name: str) -> None:
                 found = find_partition(model, "exact", most_layers=most)
                 seconds = time.perf_counter() - start
                 saved = 1 - found.value / found.unfused_value
-                print(f"{path.stem} on {arch_name}, {state}: {seconds:.1f} s", end=", ")
+                print(f"{path.stem} on {arch.name}, {state}: {seconds:.1f} s", end=", ")
                 print(f"EDP {found.value * 1e-12:,.6g} J·cycle, {saved:.1%} saved")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(__doc__)
     parser.add_argument("--arch", default="eyeriss-conv", help="on which layers are mapped")
-    options = parser.parse_args()
+    arch = toolkit.load_arch(parser.parse_args().arch)
     traffic()
-    mapped(options.arch)
+    mapped(arch)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -9,17 +9,19 @@ its default budget of 1.2 million evaluations gives the best known.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 
 import numpy as np
+import torch
 
 import toolkit
+from toolkit.errors import InputError
 from toolkit.mapping import sample
 from toolkit.search import Budget, Problem, gradient
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.gradient_descent import Descent
+from toolkit.study.script import Arguments, positive, run_script
 
 ARCHS = ("eyeriss", "gemmini", "simba", "tpu")
 GEMMS = (
@@ -70,12 +72,17 @@ def print_gaps(evaluations: int) -> None:
     print(f"{'all':<29}" + "".join(f"{g:>10.2%}" for g in np.expm1(np.mean(logs, axis=0))))
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=15, help="timed steps per figure")
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument("--steps", type=positive, default=15, help="timed steps per figure")
     parser.add_argument("--device", default="cpu", help="where torch runs, such as cuda")
     parser.add_argument("--gaps", action="store_true", help="measure the gaps too (minutes)")
     options = parser.parse_args()
+    try:
+        torch.empty(1, device=options.device)
+    except (AssertionError, RuntimeError) as cause:
+        reason = str(cause).partition("\n")[0]
+        raise InputError(reason, source="--device") from None
     asked = gemm_problem("eyeriss", "bert-large/KQV")
     print(f"eyeriss, bert-large/KQV, {options.device}:")
     print(f"{'batch':>8}{'per second':>12}{'per CPU second':>16}")
@@ -85,3 +92,7 @@ if __name__ == "__main__":
     if options.gaps:
         print("Gap to the best known EDP with 20,000 evaluations, with and without polish:")
         print_gaps(20_000)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -7,7 +7,6 @@ compares with the better (and the faster) of its two mappers as measured in
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 import toolkit
+from toolkit.errors import InputError
+from toolkit.study.script import Arguments, positive, run_script
 
 REFERENCE = Path(__file__).with_name("factorflow_headline.csv")
 ONE_J_IN_PJ = 1e12
@@ -55,17 +56,22 @@ def compare(rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=names)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="runs per pair; the worst counts")
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument(
+        "--seeds", type=positive, default=3, help="runs per pair; the worst counts"
+    )
     parser.add_argument("--only", default="", help="pairs whose names contain this text")
     parser.add_argument("--csv", type=Path, help="write the table to this file")
     options = parser.parse_args()
+    rows = reference(options.only)
+    if rows.empty:
+        raise InputError(f"no pair contains {options.only!r}", source="--only")
     run("eyeriss", "maestro-blas/MB3", 0)  # compiles, where nothing has yet
     print("EDP in J x cycles (worst of seeds), processor time in seconds (median of seeds)")
     heads = ("arch", "workload", "FactorFlow", "greedy", "ratio", "FF s", "s")
     print("{:<14}{:<32}{:>14}{:>14}{:>9}{:>9}{:>8}".format(*heads))
-    table = compare(reference(options.only), options.seeds)
+    table = compare(rows, options.seeds)
     speedup = np.exp(np.log(table["their_cpu_s"] / table["cpu_s"]).mean())
     better, worse = (table["ratio"] < 0.9999).sum(), (table["ratio"] > 1.0001).sum()
     print(
@@ -77,3 +83,7 @@ if __name__ == "__main__":
     )
     if options.csv:
         table.to_csv(options.csv, index=False)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -7,7 +7,6 @@ them per second on the same machine.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import time
@@ -21,6 +20,7 @@ from toolkit.model import batch_cost, make_plan
 from toolkit.model.compiled import cost_batch
 from toolkit.model.fast import batch_totals
 from toolkit.search.evaluator import Evaluator
+from toolkit.study.script import Arguments, positive, run_script
 
 PAIRS = (("eyeriss", "bert-large/KQV"), ("simba-conv", "resnet18/L1+"))
 CHUNK = 2048  # what fits the cache, for the NumPy form
@@ -86,9 +86,9 @@ def overhead(problem: toolkit.Problem, runs: int) -> float:
     return statistics.median(ratios[1:])
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=7, help="timed runs per figure")
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument("--runs", type=positive, default=7, help="timed runs per figure")
     options = parser.parse_args()
     cores = os.cpu_count()
     print(f"Mappings per second, medians of {options.runs} runs:")
@@ -97,3 +97,7 @@ if __name__ == "__main__":
     for arch, workload in PAIRS:
         for chosen in (toolkit.EXACT, toolkit.FACTORFLOW):
             measure(arch, workload, chosen, options.runs)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -7,7 +7,6 @@ mappings.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import onnx
 import toolkit
 from toolkit.mapping import MapSpace, sample
 from toolkit.mapping.peers.timeloop import mapping_from_timeloop, mapping_to_timeloop
+from toolkit.study.script import Arguments, positive, run_script
 
 ROOT = Path(__file__).parents[2]
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -61,8 +61,8 @@ def drawing_mappings() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5)
+    parser = Arguments(__doc__)
+    parser.add_argument("--runs", type=positive, default=5)
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as folder:
         llama = Path(folder) / "llama.onnx"
@@ -90,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

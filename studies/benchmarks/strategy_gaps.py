@@ -9,7 +9,6 @@ with FactorFlow's own mappers beside them (factorflow_headline.csv, measured onc
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -18,7 +17,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 import toolkit
-from toolkit.errors import DoesNotFitError
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.search.registry import find_strategy
+from toolkit.study.script import Arguments, positive, run_script
 
 ARCHITECTURES = ("gemmini", "eyeriss", "tpu", "simba")
 SUITES = {
@@ -94,20 +95,32 @@ def wins(runs: pd.DataFrame, over: str = "random") -> pd.Series:
     return medians.lt(medians[over], axis=0).mean()
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--strategies", required=True, help="NAME=EVALUATIONS,...")
+def strategies(text: str) -> list[tuple[str, int]]:
+    """Strategies and their evaluations, from the command line."""
+    entries = [entry.partition("=") for entry in text.split(",")]
+    for name, _, _ in entries:
+        find_strategy(name)
+    return [(name, positive(number)) for name, _, number in entries]
+
+
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument(
+        "--strategies", type=strategies, required=True, help="NAME=EVALUATIONS,..."
+    )
     parser.add_argument("--suite", choices=SUITES, default="gemm")
     parser.add_argument("--only", default="", help="pairs whose names contain this text")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seeds", type=positive, default=1)
+    parser.add_argument("--jobs", type=positive, default=1)
     parser.add_argument("--csv", type=Path, help="write all runs to this file")
     options = parser.parse_args()
-    asked = [entry.split("=") for entry in options.strategies.split(",")]
-    tasks = [(*pair, "exact", 0, 0) for pair in pairs(options.suite, options.only)]
-    for name, evaluations in asked:
-        for pair in pairs(options.suite, options.only):
-            tasks += [(*pair, name, int(evaluations), seed) for seed in range(options.seeds)]
+    chosen = pairs(options.suite, options.only)
+    if not chosen:
+        raise InputError(f"no pair contains {options.only!r}", source="--only")
+    tasks = [(*pair, "exact", 0, 0) for pair in chosen]
+    for name, evaluations in options.strategies:
+        for pair in chosen:
+            tasks += [(*pair, name, evaluations, seed) for seed in range(options.seeds)]
     lines = Parallel(n_jobs=options.jobs)(delayed(run)(*task) for task in tasks)
     found = pd.DataFrame(lines).dropna(subset=["edp"])
     peer = factorflow().merge(found[["arch", "workload"]].drop_duplicates())
@@ -124,3 +137,7 @@ if __name__ == "__main__":
         found.to_csv(options.csv, index=False)
     if len(beaten[beaten["edp"] <= beaten["bound"]]):
         raise SystemExit(f"a proved optimum was beaten:\n{beaten.to_string()}")
+
+
+if __name__ == "__main__":
+    run_script(main)

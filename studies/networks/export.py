@@ -7,8 +7,8 @@ Weights are marked as external data that do not exist: shapes and counts need no
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 from weightless import shortened, without_weights
 
 MODELS = ("resnet18", "mobilenet_v2", "vit_b16", "bert_layer", "bert_base", "gpt2_block")
+KNOWN = (*MODELS, "llama")
 
 
 def export(
@@ -51,9 +52,18 @@ def export(
 
 
 def main() -> None:
-    folder, models = Path(sys.argv[1]), sys.argv[2:] or MODELS
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in models:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("models", nargs="*", metavar="model", default=MODELS)
+    given = parser.parse_args()
+    folder, unknown = given.folder, [name for name in given.models if name not in KNOWN]
+    if unknown:
+        parser.error(f"argument model: expected some of {', '.join(KNOWN)}, got {unknown[0]!r}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(str(error))
+    for name in given.models:
         module = importlib.import_module(name)
         onnx.save(module.make(), folder / f"{name}.onnx")
         print(f"{name}: {(folder / f'{name}.onnx').stat().st_size} bytes")

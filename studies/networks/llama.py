@@ -10,7 +10,7 @@ that do not exist. Reading it takes the memory of its graph:
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 import onnx
@@ -112,4 +112,13 @@ def make(layers: int = LAYERS) -> onnx.ModelProto:
 
 
 if __name__ == "__main__":
-    onnx.save(make(int(sys.argv[2]) if len(sys.argv) > 2 else LAYERS), sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file")
+    parser.add_argument("layers", nargs="?", type=int, default=LAYERS)
+    given = parser.parse_args()
+    if given.layers < 1:
+        parser.error(f"argument layers: {given.layers} is not an integer from 1")
+    try:
+        onnx.save(make(given.layers), given.file)
+    except OSError as error:
+        parser.error(str(error))

@@ -13,6 +13,7 @@ from cli.test_app import Outcome
 import toolkit
 from toolkit.cli.app import main
 from toolkit.codesign.scoring import Scorer
+from toolkit.errors import DoesNotFitError
 from toolkit.study.shared import open_shared
 
 MODELS = Path(__file__).parent.parent / "data" / "networks"
@@ -99,6 +100,24 @@ def test_a_killed_search_loses_nothing(run: Any, tmp_path: Path, monkeypatch: An
     with open_shared(str(tmp_path / "codesign" / "codesign.journal")) as storage:
         (study,) = optuna.get_all_study_summaries(storage)
         assert study.n_trials == 5
+
+
+def test_a_search_that_found_nothing_fails(run: Any, monkeypatch: Any) -> None:
+    mapped, calls = Scorer.mapped, []
+
+    def first(self: Scorer, parameters: Any) -> Any:
+        calls.append(parameters)
+        if len(calls) > 1:  # the first one checks the template
+            raise DoesNotFitError("too small")
+        return mapped(self, parameters)
+
+    monkeypatch.setattr(Scorer, "mapped", first)
+    outcome = run(*BERT, *SMALL, *FEW, "--strategies", "random")
+    assert outcome.status == 1
+    assert "no point within the budgets was found" in outcome.out
+    calls.clear()
+    again = run(*BERT, *SMALL, *FEW, "--strategies", "random", "--json")
+    assert (again.status, again.record["best"]) == (1, None)
 
 
 @pytest.mark.parametrize(

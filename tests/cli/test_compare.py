@@ -102,6 +102,19 @@ def test_without_plotly_and_matplotlib_there_are_tables(
     ]
 
 
+@pytest.mark.parametrize(("strategies", "status"), [("exact", 1), ("exact,random", 0)])
+def test_a_comparison_that_found_nothing_fails(run: Any, strategies: str, status: int) -> None:
+    words = ("eyeriss", "64", "8", "4", "--evaluations", "50", "--seeds", "2")
+    words += ("--conventions", "timeloop", "--strategies", strategies)
+    for _ in ("fresh", "read back"):
+        outcome = run(*words)
+        assert outcome.status == status
+        assert "exact: conventions: exact proves optima under the conventions" in outcome.out
+    outcome = run(*words, "--json")
+    assert outcome.status == status
+    assert [bool(row["error"]) for row in outcome.record["runs"]][:2] == [True, True]
+
+
 def test_five_strategies_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = read_problem("eyeriss", ["8", "8", "8"], "edp", "exact", [], False)
     chosen = default_strategies(problem)

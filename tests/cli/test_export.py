@@ -89,11 +89,22 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("name", list(toolkit.MAPPING_FORMATS))
+def test_mappings_of_a_named_format_are_explained(run: Any, name: str) -> None:
+    save_best(run)
+    problem = ("eyeriss", "bert-large/KQV")
+    run("export", *problem, "best.yaml", "--format", name, "--save", "exported.map")
+    explained = run("explain", *problem, "exported.map", "--format", name)
+    assert explained == run("explain", *problem, "best.yaml")
+    assert explained[0] == 0
+
+
+@pytest.mark.parametrize("command", ["evaluate", "explain"])
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_maps_give_one_message(run: Any, case: str) -> None:
+def test_wrong_maps_give_one_message(run: Any, case: str, command: str) -> None:
     text, options, expected = WRONG[case]
     Path("a.map").write_text(text)
-    status, out, err = run("evaluate", "gemmini-ws", CONV, "a.map", *options)
+    status, out, err = run(command, "gemmini-ws", CONV, "a.map", *options)
     assert (status, out) == (2, "")
     assert expected in err
     assert err.count("\n") == 1

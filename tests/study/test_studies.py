@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,6 +53,55 @@ def test_validation_of_a_wrong_row_exits_with_2(
     assert run(monkeypatch, "validate_model.py", path, FIRESIM) == 2
     message = capsys.readouterr().err
     assert message.startswith(f"validate_model: {path}: line 2: prob.K: expected an integer")
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("resnet_fusion.py", ("none.onnx",), "none.onnx: no such file"),
+        ("resnet_fusion.py", ("none.onnx", "x"), "argument layers: 'x' is not an integer from 1"),
+        ("resnet18_layers.py", ("none.onnx", "out"), "none.onnx: no such file"),
+        ("resnet18_codesign.py", ("0",), "argument samples: '0' is not an integer from 1"),
+        ("resnet18_codesign.py", ("1", "1", "/dev/null"), "/dev/null: cannot be created: File"),
+        ("map_bert_large.py", ("x",), "argument evaluations: 'x' is not an integer from 1"),
+        ("compare_encodings.py", ("9", "0"), "argument seeds: '0' is not an integer from 1"),
+        ("compare_strategies.py", ("--seeds", "x"), "argument --seeds: invalid int value: 'x'"),
+        ("compare_strategies.py", ("--strategies", "gredy"), "strategies: unknown strategy"),
+        ("fit_latency_correction.py", ("none.csv",), "none.csv: cannot be read"),
+        ("benchmarks/codesign.py", ("--templates", "none"), "unknown architecture 'none'"),
+        ("benchmarks/exact_mapper.py", ("--only", "none"), "--only: no pair contains 'none'"),
+        ("benchmarks/exact_mapper.py", ("--conventions", "x"), "unknown conventions 'x'"),
+        ("benchmarks/fusion.py", ("--arch", "none"), "unknown architecture 'none'"),
+        ("benchmarks/gradient_speed.py", ("--device", "none"), "--device: Expected one of cpu"),
+        ("benchmarks/greedy_vs_factorflow.py", ("--only", "none"), "--only: no pair contains"),
+        ("benchmarks/model_speed.py", ("--runs", "0"), "argument --runs: '0' is not"),
+        ("benchmarks/startup.py", ("--runs", "0"), "argument --runs: '0' is not"),
+        ("benchmarks/strategy_gaps.py", ("--strategies", "random"), "--strategies: '' is not"),
+        ("benchmarks/strategy_gaps.py", ("--strategies", "randm=9"), "did you mean 'random'"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    script: str,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, script, *arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"{Path(script).stem}: ")
+    assert message in printed.err
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize("words", [("export.py", "o", "none"), ("llama.py", "o.onnx", "0")])
+def test_networks_are_not_exported_on_wrong_input(tmp_path: Path, words: tuple[str, ...]) -> None:
+    command = [sys.executable, STUDIES / "networks" / words[0], *words[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert f"{words[0]}: error: argument " in done.stderr
 
 
 def test_the_correction_can_be_fitted_anew(

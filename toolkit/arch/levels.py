@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from toolkit.records import store_plain_numbers
+
 Relation = Literal["==", "<=", ">="]
 
 
@@ -15,6 +17,9 @@ class FactorConstraint:
     dimension: str
     relation: Relation
     value: int
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
     def allows(self, factor: int) -> bool:
         """Whether `factor` satisfies the constraint."""
@@ -75,6 +80,9 @@ class Memory:
     area_um2: float | None = None
     values_per_wordline: int = 1
 
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
@@ -115,6 +123,9 @@ class Fanout:
     constraints: tuple[FactorConstraint, ...] = ()
     area_um2: float | None = None
 
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Compute:
@@ -148,6 +159,9 @@ class Compute:
     leakage_pj_per_cycle: float = 0.0
     constraints: tuple[FactorConstraint, ...] = ()
     area_um2: float | None = None
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
 
 Level = Memory | Fanout | Compute

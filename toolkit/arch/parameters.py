@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import graphlib
 import keyword
-import numbers
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from toolkit.arch.expressions import FUNCTIONS, Expression, Number, parse_expression, simplest
 from toolkit.errors import ArchitectureError
-from toolkit.records import suggest
+from toolkit.records import plain_number, suggest
 from toolkit.yaml_files import describe, format_key
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -241,13 +241,10 @@ def _default(name: str, value: object, source: str) -> Number | Expression:
 
 
 def _number(value: object, source: str, key: str, alternative: str = "") -> Number:
-    try:
-        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-            return simplest(int(value))
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
-            return simplest(float(value))
-    except (ValueError, OverflowError):
-        pass
+    number = plain_number(value)
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        with suppress(ValueError):
+            return simplest(number)
     raise ArchitectureError(
         f"expected a number from -1e30 to 1e30{alternative}, got {describe(value)}",
         source=source,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from toolkit.arch.expressions import Expression, Number, simplest
 from toolkit.arch.parameters import Parameters, check_name
 from toolkit.errors import ArchitectureError
+from toolkit.records import plain_integer, plain_number
 from toolkit.yaml_files import describe, format_key
 
 MAX_VALUES = 100_000
@@ -163,7 +164,8 @@ def read_ranges(section: object, parameters: Parameters) -> dict[str, Range]:
     return ranges
 
 
-def _number(value: Any, what: str) -> Number:
+def _number(given: object, what: str) -> Number:
+    value = plain_number(given)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{what}: expected a positive number, got {describe(value)}")
     if not 0 < value <= 1e15:
@@ -193,7 +195,8 @@ def _stepped(data: Mapping[Any, object]) -> Range:
     for key in ("from", "to"):
         if key not in data:
             raise ValueError(f"has no {key}; expected {_FORMS}")
-    low, high, step = _number(data["from"], "from"), _number(data["to"], "to"), data.get("step", 1)
+    low, high = _number(data["from"], "from"), _number(data["to"], "to")
+    step = plain_integer(data.get("step", 1))
     if low > high:
         raise ValueError(f"reversed: from {low} is larger than to {high}")
     if step == "double":

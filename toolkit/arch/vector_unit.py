@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from toolkit.records import store_plain_numbers
+
 
 @dataclass(frozen=True, slots=True)
 class VectorUnit:
@@ -22,3 +24,6 @@ class VectorUnit:
     lanes: int
     operation_energy_pj: float
     memory: str
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)

@@ -1,7 +1,7 @@
 """The `toolkit` command: it parses, calls the API and prints.
 
-Exit statuses: 0 done, 1 output closed early, 2 wrong input (one message on standard error and
-nothing on standard output), 130 interrupted.
+Exit statuses: 0 done, 1 nothing found or output closed early, 2 wrong input (one message on
+standard error and nothing on standard output), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from toolkit.cli.options import (
     ConventionsName,
     LatencyCorrection,
     MappingFile,
+    MappingFormat,
     ObjectiveName,
     Pad,
     WorkloadWords,
@@ -138,13 +139,7 @@ def evaluate_mapping(
     arch: Arch,
     workload: WorkloadWords,
     mapping: MappingFile,
-    format: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
-        ),
-    ] = "auto",
+    format: MappingFormat = "auto",
     conventions: ConventionsName = "exact",
     latency_correction: LatencyCorrection = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -175,12 +170,14 @@ def evaluate_mapping(
     help="Say where a mapping's energy and cycles go, what binds, and which move would help.",
     epilog="Examples:\n\n"
     "toolkit explain eyeriss bert-large/KQV best.yaml\n\n"
+    "toolkit explain gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
     "toolkit explain simba 128 768 512 best.json --objective latency --json",
 )
 def explain_mapping(
     arch: Arch,
     workload: WorkloadWords,
     mapping: MappingFile,
+    format: MappingFormat = "auto",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -193,7 +190,7 @@ def explain_mapping(
     from toolkit.cli.output import print_json, print_report
 
     problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
-    evaluation = _evaluate(read_valid_mapping(mapping, problem), problem)
+    evaluation = _evaluate(read_valid_mapping(mapping, problem, format), problem)
     if json:
         print_json(explain_record(problem, evaluation))
     else:

@@ -150,7 +150,7 @@ def search_hardware(
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
     from toolkit.arch.technology import Technology, read_accelergy
-    from toolkit.cli.output import print_json, print_report
+    from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.cli.worker import show_sample, terminable
     from toolkit.codesign.job import JobSettings, make_job, read_ranges
     from toolkit.errors import InputError
@@ -191,6 +191,8 @@ def search_hardware(
         print_json(codesign_record(found, files))
     else:
         print_report(codesign_report(found, files))
+    if found.best is None:
+        raise typer.Exit(NOTHING_FOUND)
 
 
 def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:

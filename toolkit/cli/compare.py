@@ -109,7 +109,7 @@ def compare_strategies(
     """Run what the storage lacks, tabulate, print."""
     from toolkit.cli.compare_output import comparison_record, comparison_report
     from toolkit.cli.input import read_problem
-    from toolkit.cli.output import print_json, print_report
+    from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
     from toolkit.study.comparison import compare
     from toolkit.study.results import Results, comparison_tables, write_results
@@ -139,6 +139,8 @@ def compare_strategies(
         print_json(comparison_record(comparison, tables, place, results))
     else:
         print_report(comparison_report(comparison, tables, place, results))
+    if all(outcome.error for outcome in comparison.outcomes):
+        raise typer.Exit(NOTHING_FOUND)
 
 
 def split_workloads(words: Sequence[str]) -> list[list[str]]:

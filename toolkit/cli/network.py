@@ -43,8 +43,8 @@ Dims = Annotated[
     typer.Option(
         "--dim",
         metavar="NAME=SIZE",
-        help="Size of a dynamic dimension, such as batch=1, or of an axis of a tensor, such as "
-        "images:0=1; repeat for several.",
+        help="Size of a dynamic dimension, such as batch=1, of an axis of a tensor, such as "
+        "images:0=1, or how often a Loop runs, such as LOOP:iterations=20; repeat for several.",
     ),
 ]
 Unknown = Annotated[

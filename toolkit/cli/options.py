@@ -66,4 +66,12 @@ MappingFile = Annotated[
         metavar="MAPPING", help="A file: this toolkit's YAML or JSON, Timeloop's or ZigZag's."
     ),
 ]
+MappingFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]

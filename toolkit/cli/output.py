@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 Report = list["RenderableType"]
 
+NOTHING_FOUND = 1
+"""Exit status of a command that has printed why none of its searches found anything."""
+
 PLAIN_WIDTH = 200
 """Columns of a report that goes to a file or a pipe."""
 

@@ -12,6 +12,7 @@ from toolkit.arch.levels import Level
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import InputError
 from toolkit.model.conventions import EXACT, Conventions
+from toolkit.records import store_plain_numbers
 from toolkit.search.network import NetworkResult, map_network
 from toolkit.search.result import Budget
 from toolkit.workload.network import LayerGraph
@@ -23,6 +24,9 @@ class NetworkWeight:
 
     graph: LayerGraph
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from toolkit.codesign.networks import network_from_text, network_text
 from toolkit.codesign.objective import HardwareObjective, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
-from toolkit.records import suggest
+from toolkit.records import check_integer, plain_number, store_plain_numbers, suggest
 from toolkit.search.registry import STRATEGIES
 from toolkit.search.result import Budget
 from toolkit.workload.network import LayerGraph
@@ -76,6 +76,9 @@ class JobSettings:
     fusion_layers: int = 4
 
     def __post_init__(self) -> None:
+        store_plain_numbers(self)
+        plain = {name: tuple(map(plain_number, given)) for name, given in self.ranges.items()}
+        object.__setattr__(self, "ranges", plain)
         hardware_objective(self.objective)
         if self.mapper not in STRATEGIES:
             raise InputError(
@@ -84,6 +87,7 @@ class JobSettings:
                 key="mapper",
             )
         Budget(evaluations=self.mapper_evaluations)
+        check_integer(self.mapper_seed, 0, "mapper_seed")
         if self.fusion not in FUSIONS:
             raise InputError(
                 f"unknown way to fuse {describe(self.fusion)}{suggest(str(self.fusion), FUSIONS)}"

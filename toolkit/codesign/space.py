@@ -18,7 +18,7 @@ from toolkit.arch.ranges import Range, parse_range
 from toolkit.arch.technology import Technology, area_table, area_um2, peak_power_mw, priced
 from toolkit.arch.template import ArchitectureTemplate
 from toolkit.errors import ArchitectureError, InputError
-from toolkit.records import suggest
+from toolkit.records import plain_number, suggest
 from toolkit.yaml_files import describe
 
 _DRAWS = 10_000
@@ -260,6 +260,7 @@ def hardware_space(
 
 
 def _budget(key: str, value: float | None) -> float | None:
+    value = plain_number(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None or (number and math.isfinite(value) and value > 0):
         return value

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Level, Memory
@@ -14,16 +14,18 @@ from toolkit.errors import MappingError
 from toolkit.mapping.factors import SIZE_LIMIT
 from toolkit.mapping.mapping import LevelMapping, Mapping
 from toolkit.mapping.orders import order_rule
-from toolkit.records import Record, suggest, validate
+from toolkit.records import Record, plain_integer, suggest, validate
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import describe, dump_yaml, read_yaml, write_text_atomically
+
+_Factor = Annotated[int, BeforeValidator(plain_integer), Field(ge=1, le=SIZE_LIMIT)]
 
 
 class LevelEntry(Record):
     """What one level iterates; factors left out are 1."""
 
     level: str
-    factors: dict[str, Annotated[int, Field(ge=1, le=SIZE_LIMIT)]] = {}
+    factors: dict[str, _Factor] = {}
     order: list[str] | None = None
 
 

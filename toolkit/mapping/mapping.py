@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import MappingError
-from toolkit.records import check_kind
+from toolkit.records import check_kind, plain_integer
 from toolkit.workload.kernel import Workload
 
 IntArray = NDArray[np.int64]
@@ -34,6 +34,10 @@ class LevelMapping:
     level: str
     factors: tuple[tuple[str, int], ...]
     order: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        plain = tuple((dimension, plain_integer(factor)) for dimension, factor in self.factors)
+        object.__setattr__(self, "factors", plain)
 
     def factor(self, dimension: str) -> int:
         """Iterations of `dimension` here, 1 if none are given."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import InputError
-from toolkit.records import suggest
+from toolkit.records import plain_number, suggest
 
 Function = Callable[[Any, Any, Any], Any]
 """Maps arrays of energy (pJ), latency (cycles) and utilization (fraction) to values."""
@@ -51,6 +51,7 @@ class Objective:
     front: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "powers", tuple(map(plain_number, self.powers)))
         numbers = [x for x in self.powers if isinstance(x, int | float) and math.isfinite(x)]
         if len(self.powers) != 3 or len(numbers) != 3:
             raise InputError(

@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.sampling import sample
-from toolkit.records import check_kind, suggest
+from toolkit.records import check_integer, check_kind, suggest
 from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, SearchResult, TracePoint
@@ -202,8 +202,7 @@ def search(
     check_kind(warm_starts, Sequence, "warm_starts")
     run = strategy if callable(strategy) else find_strategy(strategy).load()
     name = _name(strategy) if callable(strategy) else strategy
-    if type(seed) is not int or seed < 0:
-        raise InputError(f"{seed!r} is not an integer from 0", key="seed")
+    seed = check_integer(seed, 0, "seed")
     starts = [_arrays(mapping, problem) for mapping in warm_starts]
     evaluator = Evaluator(problem, budget or Budget(), on_improvement, starts)
     for factors, order in starts:

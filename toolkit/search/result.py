@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping
+from toolkit.records import store_plain_numbers
 from toolkit.search.certificate import Certificate
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
@@ -37,6 +38,7 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        store_plain_numbers(self)
         if self.evaluations is not None and type(self.evaluations) is not int:
             raise InputError(f"{self.evaluations!r} is not an integer", key="budget.evaluations")
         for key, value in (("evaluations", self.evaluations), ("seconds", self.seconds)):

@@ -18,6 +18,7 @@ from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_r
 from toolkit.codesign.space import HardwarePoint
 from toolkit.errors import InputError
 from toolkit.processes import available_cores, in_processes
+from toolkit.records import check_integer
 from toolkit.study.hardware_plan import (
     CHOICE,
     Plan,
@@ -260,12 +261,10 @@ def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
     repeated = sorted({name for name in strategies if strategies.count(name) > 1})
     if repeated:
         raise InputError(f"{', '.join(repeated)} given twice", key="strategies")
-    if type(seeds) is not int or seeds < 1:
-        raise InputError(f"{seeds!r} is not an integer from 1", key="seeds")
     return [
         replace(limits, strategy=strategy, seed=seed)
         for strategy in strategies
-        for seed in range(seeds)
+        for seed in range(check_integer(seeds, 1, "seeds"))
     ]
 
 

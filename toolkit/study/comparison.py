@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
 from toolkit.processes import in_processes
-from toolkit.records import suggest
+from toolkit.records import check_integer, plain_integer, suggest
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget
@@ -74,8 +74,11 @@ def compare(
     KeyboardInterrupt
         If interrupted; what was recorded stays.
     """
-    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    _check(problems, strategies, budget, numbers, jobs)
+    count = plain_integer(seeds)
+    numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
+    numbers = tuple(check_integer(seed, 0, "seeds") for seed in numbers)
+    jobs = check_integer(jobs, 1, "jobs")
+    _check(problems, strategies, budget, numbers)
     runs = [Run(p, s, seed, budget) for p in problems for s in strategies for seed in numbers]
     outcomes: dict[str, Outcome] = {}
 
@@ -111,7 +114,6 @@ def _check(
     strategies: Sequence[str],
     budget: Budget,
     seeds: Sequence[int],
-    jobs: int,
 ) -> None:
     names = [problem_name(problem) for problem in problems]
     for key, values in (("problems", names), ("strategies", strategies), ("seeds", seeds)):
@@ -120,11 +122,6 @@ def _check(
         twice = next((value for value in values if list(values).count(value) > 1), None)
         if twice is not None:
             raise InputError(f"{twice!r} is given twice", key=key)
-    for seed in seeds:
-        if type(seed) is not int or seed < 0:
-            raise InputError(f"{seed!r} is not an integer from 0", key="seeds")
-    if type(jobs) is not int or jobs < 1:
-        raise InputError(f"{jobs!r} is not an integer from 1", key="jobs")
     if budget.evaluations is None and budget.seconds is None:
         raise InputError("expected a limit of evaluations or of seconds", key="budget")
     for strategy in strategies:

@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import optuna
 
 from toolkit.errors import InputError, MissingPackageError
+from toolkit.records import plain_integer
 from toolkit.study.storage import Storage, connect, guarded, storage_name, storage_path
 
 HOST, PORT = "127.0.0.1", 8080
@@ -70,6 +71,7 @@ def open_dashboard(storage: Storage, *, host: str = HOST, port: int = PORT) -> I
             f"the dashboard needs {cause.name or 'optuna_dashboard'}, which is not installed; "
             "pip install 'accel-search-toolkit[dashboard]'"
         ) from cause
+    port = plain_integer(port)
     if type(port) is not int or not 0 <= port <= _MAX_PORT:
         raise InputError(f"{port!r} is not an integer from 0 to {_MAX_PORT}", key="port")
     opened = _existing(storage)

@@ -14,6 +14,7 @@ from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, score_from_record
 from toolkit.errors import InputError
+from toolkit.records import check_integer, store_plain_numbers
 
 JOB, PLAN, CHOICE = "job", "plan", "choice"
 """Attributes of a study: the job, the plan and, once it has ended, the choice."""
@@ -54,16 +55,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         hardware_strategy(self.strategy)
-        if type(self.seed) is not int or self.seed < 0:
-            raise InputError(f"{self.seed!r} is not an integer from 0", key="seeds")
-        if type(self.samples) is not int or self.samples < 1:
-            raise InputError(f"{self.samples!r} is not an integer from 1", key="samples")
+        store_plain_numbers(self)
+        check_integer(self.seed, 0, "seeds")
+        check_integer(self.samples, 1, "samples")
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
             raise InputError(f"{self.seconds!r} is not a positive number", key="seconds")
-        if self.evaluations is not None and (
-            type(self.evaluations) is not int or self.evaluations < 1
-        ):
-            raise InputError(f"{self.evaluations!r} is not an integer from 1", key="evaluations")
+        if self.evaluations is not None:
+            check_integer(self.evaluations, 1, "evaluations")
 
     def record(self) -> dict[str, Any]:
         """Write the plan as plain data."""

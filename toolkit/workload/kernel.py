@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from toolkit.errors import WorkloadError
+from toolkit.records import plain_integer, store_plain_numbers
 
 Role = Literal["input", "weight", "output"]
 
@@ -22,6 +23,9 @@ class Term:
 
     dimension: str
     coefficient: int = 1
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
 
 Index = tuple[Term, ...]
@@ -80,7 +84,8 @@ class Workload:
     tensors: tuple[Tensor, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", MappingProxyType(dict(self.sizes)))
+        sizes = {dimension: plain_integer(size) for dimension, size in self.sizes.items()}
+        object.__setattr__(self, "sizes", MappingProxyType(sizes))
         _check_sizes(self)
         _check_tensors(self)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolkit.errors import WorkloadError
+from toolkit.records import plain_integer
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 
 PerAxis = int | tuple[int, int]
@@ -270,10 +271,11 @@ def _coefficients(stride: PerAxis, dilation: PerAxis) -> dict[str, int]:
 
 
 def _pair(value: PerAxis, key: str) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
+    both = plain_integer(value)
+    if isinstance(both, int):
+        return both, both
     if isinstance(value, tuple | list) and len(value) == 2:
-        return value[0], value[1]
+        return plain_integer(value[0]), plain_integer(value[1])
     raise WorkloadError(f"expected an integer or a pair of integers, got {value!r}", key=key)
 
 

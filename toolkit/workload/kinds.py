@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from toolkit.errors import WorkloadError
-from toolkit.records import suggest
+from toolkit.records import plain_integer, suggest
 from toolkit.workload import kernels
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import describe
@@ -103,6 +103,7 @@ def build_kernel(
     'conv1d:M=8,P=10,C=4,R=3,Pstride=2'
     """
     kind = find_kind(kernel, source=source)
+    values = {key: plain_integer(value) for key, value in values.items()}
     _check_values(kernel, kind, values, source)
     arguments: dict[str, object] = {d.lower(): values[d] for d in kind.dimensions}
     if kind.strides:

@@ -19,7 +19,7 @@ from toolkit.arch.technology.curves import (
 )
 from toolkit.arch.technology.published import Nodes, Operator, published
 from toolkit.errors import ArchitectureError
-from toolkit.records import suggest
+from toolkit.records import store_plain_numbers, suggest
 from toolkit.yaml_files import describe
 
 NODES_NM = (3.0, 90.0)
@@ -90,6 +90,9 @@ class LevelEstimate:
     leakage_pj_per_cycle: float | None = None
     area_um2: float | None = None
 
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
+
 
 @dataclass(frozen=True)
 class Technology:
@@ -127,6 +130,7 @@ class Technology:
     estimates: Mapping[str, LevelEstimate] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        store_plain_numbers(self)
         low, high = NODES_NM
         _check("node_nm", self.node_nm, low, high)
         _check("clock_ghz", self.clock_ghz, 1e-6, 1e3)

@@ -10,11 +10,11 @@ from functools import partial
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.vector_unit import VectorUnit
-from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
+from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
-from toolkit.records import check_kind
+from toolkit.records import check_integer, check_kind
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.lowering import Lowered
@@ -98,7 +98,7 @@ def map_network(
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
     start = time.perf_counter()
-    _check_numbers(seed, jobs)
+    jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
         strategy, budget or Budget(), seed, objective_named(objective), conventions, pad
     )
@@ -112,7 +112,7 @@ def map_network(
     if reads < len(plan.first) or not plan.first:
         _check_search(plan, arch, wanted, found)
     pending = [workload for workload in plan.first if workload not in found.outcomes]
-    if not _search(plan, arch, wanted, pending, store, jobs or available_cores(), found):
+    if not _search(plan, arch, wanted, pending, store, jobs, found):
         warnings.append(f"results cannot be kept in {store.folder if store else ''}")
     unit, assumed = vector_unit_of(arch)
     layers = [
@@ -173,13 +173,6 @@ def map_layer(
         plan.check(found)
     unit, _ = vector_unit_of(arch)
     return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
-
-
-def _check_numbers(seed: int, jobs: int | None) -> None:
-    if type(seed) is not int or seed < 0:
-        raise InputError(f"{seed!r} is not an integer from 0", key="seed")
-    if jobs is not None and (type(jobs) is not int or jobs < 1):
-        raise InputError(f"{jobs!r} is not an integer from 1", key="jobs")
 
 
 def _check_search(plan: Work, arch: Architecture, search: LayerSearch, found: Found) -> None:

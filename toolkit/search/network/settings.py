@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from toolkit.model.conventions import EXACT, Conventions
+from toolkit.records import check_integer
 from toolkit.search.objective import OBJECTIVES, Objective
 from toolkit.search.result import Budget
 
@@ -28,6 +29,11 @@ class LayerSearch:
     pad : bool
         Whether sizes may be rounded up where constraints of the architecture do not divide
         them.
+
+    Raises
+    ------
+    InputError
+        If the seed is no integer from 0.
     """
 
     strategy: str = "greedy"
@@ -36,3 +42,6 @@ class LayerSearch:
     objective: Objective = OBJECTIVES["edp"]
     conventions: Conventions = EXACT
     pad: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", check_integer(self.seed, 0, "seed"))

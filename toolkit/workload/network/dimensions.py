@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolkit.errors import WorkloadError
+from toolkit.records import plain_integer
 
 MAX_SIZE = 1 << 40
 """Largest size of one dimension."""
@@ -37,14 +38,14 @@ class Dimensions:
     """
 
     def __init__(self, sizes: Mapping[str, int], source: str) -> None:
-        for name, size in sizes.items():
+        self._sizes = {name: plain_integer(size) for name, size in sizes.items()}
+        for name, size in self._sizes.items():
             if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_SIZE:
                 raise WorkloadError(
                     f"expected an integer from 1 to {MAX_SIZE}, got {size!r}",
                     source=source,
                     key=f"dims[{name!r}]",
                 )
-        self._sizes = dict(sizes)
         self._used: set[str] = set()
         self._known: set[str] = set()
         self._source = source
@@ -52,6 +53,10 @@ class Dimensions:
     def at(self, tensor: str, axis: int) -> int | None:
         """The size given for one axis of one tensor."""
         return self._take(f"{tensor}:{axis}")
+
+    def iterations(self, loop: str) -> int | None:
+        """How often a Loop that depends on data runs, given as ``loop:iterations``."""
+        return self._take(f"{loop}:iterations")
 
     def named(self, text: str) -> int | None:
         """The size of a named dimension, or of a sum or product such as ``past + 1``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from toolkit.records import store_plain_numbers
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.tensors import TensorInfo
 
@@ -74,6 +75,9 @@ class Layer:
     elements: int = 0
     operations_per_element: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
     @property
     def macs(self) -> int:

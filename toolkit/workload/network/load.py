@@ -39,7 +39,8 @@ def load_network(
         .yaml or .yml means layers in ZigZag's form, to which no option applies.
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
-        (``{"images:0": 1}``: axis 0 of the tensor ``images``).
+        (``{"images:0": 1}``: axis 0 of the tensor ``images``); how often a Loop runs that ends
+        when data say so (``{"LOOP:iterations": 20}``).
     unknown : {"error", "free", "elementwise"}
         What becomes of operators that `operator_table` does not list: refused, or taken as
         such with a warning in the result.
