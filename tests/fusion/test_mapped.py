@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fusion.networks import add, conv, network, pool, residual, tensor
+from fusion.networks import add, conv, network, pool, random_network, residual, tensor
 
 import toolkit
 from toolkit.errors import ArchitectureError, InputError
@@ -161,3 +161,32 @@ def test_pictures_show_every_layer(tmp_path: Path) -> None:
     png, html = write_fusion_pictures(tmp_path, found)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "Add 1x1x4x4" in html.read_text()
+
+
+@pytest.mark.parametrize("name", ["eyeriss-conv", "simba-conv", "gemmini-ws"])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_way_to_run_a_group_is_below_the_least(name: str, seed: int) -> None:
+    graph = random_network(seed, most=5)
+    priced = MappedModel(graph, toolkit.load_arch(name), search=QUICK, cache=False)
+    groups = [frozenset((layer,)) for layer in graph.names] + [frozenset(graph.names)]
+    for group in groups:
+        least = priced.least(group)
+        for option in priced.options(group):
+            assert all(a <= b for a, b in zip(least, option.costs, strict=True))
+
+
+def test_groups_left_out_as_hopeless_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, block: MappedModel
+) -> None:
+    for graph in (block.graph, random_network(3, most=5)):
+        quick, thorough = model(graph), model(graph)
+        monkeypatch.setattr(thorough, "least", lambda group: (0.0, 0.0))
+        found, all_costed = find_partition(quick), find_partition(thorough)
+        assert (found.value, found.partition) == (all_costed.value, all_costed.partition)
+
+
+def test_the_bound_of_limited_groups_is_near() -> None:
+    graph, arch = residual(rows=28, channels=64), toolkit.load_arch("eyeriss-conv")
+    limited = find_partition(MappedModel(graph, arch, cache=False), most_layers=2)
+    assert not limited.proved
+    assert 0.4 * limited.value < limited.bound < limited.value

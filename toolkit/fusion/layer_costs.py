@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from math import fsum
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer, folded_constants
 from toolkit.fusion.homes import Homes
 from toolkit.fusion.levels import fused_arch
 from toolkit.fusion.tiles import Part, share_of, tile_workload
+from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, vector_unit_of
 from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
@@ -89,6 +92,7 @@ class LayerCosts:
         self._archs: dict[Homes, Architecture] = {NOT_FUSED: arch}
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
+        self._least: dict[str, tuple[float, float]] = {}
 
     def cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         """Cost of a part of a layer some of whose operands are on chip.
@@ -125,6 +129,27 @@ class LayerCosts:
         """
         workload = layer.layer.workload
         return workload is not None and any(way.copies for way in lowerings(self.arch, workload))
+
+    def least(self, layer: FoldedLayer) -> tuple[float, float]:
+        """Energy in pJ and cycles on chip that its parts together cannot undercut."""
+        if layer.name not in self._least:
+            self._least[layer.name] = self._floor(layer)
+        return self._least[layer.name]
+
+    def _floor(self, layer: FoldedLayer) -> tuple[float, float]:
+        workload, times = layer.layer.workload, layer.layer.repetitions
+        if workload is None:
+            return 0.0, 0.0
+        try:
+            ways = [way.workload for way in lowerings(self.arch, workload)]
+        except DoesNotFitError:
+            return 0.0, 0.0
+        # Fused tensors are kept on any memory that no fanout repeats.
+        outside = takewhile(lambda level: isinstance(level, Memory), self.arch.levels)
+        anywhere = [level.name for level in outside]
+        conventions = self.search.conventions
+        energies = (least_energy_pj(self.arch, w, conventions, anywhere=anywhere) for w in ways)
+        return times * min(energies), times * min(least_cycles(self.arch, w) for w in ways)
 
     def _cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         share, arch = share_of(layer, part), self.arch_for(homes)

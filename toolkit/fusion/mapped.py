@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import fsum, prod
+from math import fsum
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
@@ -23,6 +23,9 @@ from toolkit.fusion.tiles import Part
 from toolkit.fusion.tiling import Halo, Schedule
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
+
+_SAFE = 1 - 1e-9
+"""Keeps bounds below what sums of floats may round off."""
 
 TILE_SIZES = 10
 """Tile sizes that are looked at per axis: each costs searches of its own."""
@@ -147,7 +150,7 @@ class MappedModel:
         return self._known[group]
 
     def least(self, group: Group) -> tuple[float, ...]:
-        """Compulsory traffic, and multiply-accumulates at full rate."""
+        """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
         view = GroupView(self.graph, group)
         dram = self._dram
         read = sum(tensor.elements for tensor in view.external)
@@ -155,13 +158,11 @@ class MappedModel:
         written = sum(tensor.elements for tensor in view.leaving)
         if self.objective == "dram":
             return (float(read + written),)
-        macs = sum(layer.macs for layer in view.layers)
-        compute = self.arch.compute
-        rate = prod(f.mesh for f in self.arch.fanouts) * compute.mesh / compute.cycles
-        energy = read * dram.read_energy_pj + written * dram.write_energy_pj
+        energies, cycles = zip(*(self.costs.least(layer) for layer in view.layers), strict=True)
+        moved = read * dram.read_energy_pj + written * dram.write_energy_pj
         costs = {
-            "energy": energy + macs * compute.mac_energy_pj,
-            "latency": max(macs / rate, self._port_cycles(read, written)),
+            "energy": _SAFE * (moved + fsum(energies)),
+            "latency": _SAFE * max(fsum(cycles), self._port_cycles(read, written)),
         }
         if self.objective == "edp":
             return costs["energy"], costs["latency"]

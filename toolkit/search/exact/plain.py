@@ -1,4 +1,4 @@
-"""Bounds that hold whatever moves: the lanes' work alone."""
+"""Bounds that hold whatever moves: the lanes' work and the words next to them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Callable
 
 import numpy as np
 
+from toolkit.model.floor import least_energy_pj
 from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial, leakage
 from toolkit.search.problem import Problem
 
 
 def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> float:
-    """Objective value of the computation itself, at the best choice of spatial factors.
+    """Objective value of the words next to the lanes, at the best choice of spatial factors.
 
     Once it is `late`, that of `lanes_bound`, which takes no search.
     """
     values = [math.inf]
-    arch = problem.arch
+    least = least_energy_pj(problem.arch, problem.workload, problem.conventions)
     for factors in each_spatial_choice(problem.space):
         if late():
             return lanes_bound(problem)
         spatial = Spatial(problem.plan, factors)
-        energy = arch.compute.mac_energy_pj * problem.workload.macs
+        energy = least
         if problem.conventions.leakage_until_end:
             energy += spatial.cycles * sum(x for _, x in leakage(spatial))
         used = 1.0
@@ -34,12 +35,12 @@ def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> f
 
 
 def lanes_bound(problem: Problem) -> float:
-    """Objective value of the computation itself if all lanes that can be used are."""
+    """Objective value of the words next to the lanes if all lanes that can be used are."""
     space, compute = problem.space, problem.arch.compute
     levels = space.spatial_levels
     most = np.minimum(space.upper.astype(np.float64).prod(axis=1), space.mesh)[levels]
     lanes = float(most.prod())
-    energy = compute.mac_energy_pj * problem.workload.macs
+    energy = least_energy_pj(problem.arch, problem.workload, problem.conventions)
     cycles = compute.cycles * max(problem.workload.macs / lanes, 1.0)
     used = (1.0 if problem.objective.powers[2] > 0 else lanes) / float(space.mesh[levels].prod())
     return float(problem.objective.value(energy, cycles, used))
