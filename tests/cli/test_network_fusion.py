@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_report_of_one_group(model: str, capsys: pytest.CaptureFixture[str]) -> 
     text = capsys.readouterr().out
     assert "1 groups" in text
     assert "Why groups end" not in text
+
+
+def test_limited_groups_come_with_a_bound(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (model, "eyeriss-conv", "--fusion", "exact", "--no-cache", "--evaluations", "200")
+    assert run(*words, "--group-length", "2") == 0
+    pattern = (
+        r"bound +best among groups of up to 2 layers; not proved; "
+        r"no partition below \S+ J·cycle \(-\d+\.\d%\)"
+    )
+    assert re.search(pattern, capsys.readouterr().out)
 
 
 def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -263,14 +263,15 @@ def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
 
 
 def _with_unit(result: FusionResult) -> str:
-    """Write the bound in the unit that reports have for the objective."""
+    """Write the bound in the unit that reports have for the objective, and how near it is."""
     scale, unit = {
         "edp": (1e-12, "J·cycle"),
         "energy": (1.0, "pJ"),
         "latency": (1.0, "cycles"),
         "dram": (1.0, "DRAM words"),
     }[result.objective]
-    return f"{result.bound * scale:.4g} {unit}"
+    gap = result.bound / result.value - 1 if result.value else 0.0
+    return f"{result.bound * scale:.4g} {unit} ({gap:+.1%})"
 
 
 def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
