@@ -97,8 +97,8 @@ def test_without_plotly_and_matplotlib_there_are_tables(
     assert outcome.status == 0
     assert {path.suffix for path in Path("new").iterdir()} == {".csv", ".parquet", ".journal"}
     assert [line.partition(",")[0] for line in outcome.out.splitlines()[-2:]] == [
-        "plots need plotly",
-        "plots need Matplotlib",
+        "a picture needs plotly",
+        "a picture needs Matplotlib",
     ]
 
 

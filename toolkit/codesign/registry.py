@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from toolkit import extras
 from toolkit.codesign.scoring import Scorer
-from toolkit.errors import InputError, MissingPackageError
+from toolkit.errors import InputError
 from toolkit.records import suggest
 
 STARTS = 10
@@ -63,15 +63,7 @@ class HardwareEntry:
         MissingPackageError
             If a package that it needs is not installed.
         """
-        module, _, function = self.home.partition(":")
-        try:
-            maker: MakeSampler = getattr(importlib.import_module(module), function)
-        except ModuleNotFoundError as cause:
-            raise MissingPackageError(
-                f"needs {cause.name}, which is not installed; "
-                f"pip install 'accel-search-toolkit[{self.extra}]'",
-                key="strategies",
-            ) from cause
+        maker: MakeSampler = extras.load(self.home, "this strategy", self.extra, "strategies")
         return maker
 
 

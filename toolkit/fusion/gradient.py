@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from toolkit.errors import MissingPackageError
+from toolkit.extras import missing
 from toolkit.fusion.exact import exact_predecessors, segment_predecessors
 from toolkit.fusion.groups import Group
 from toolkit.fusion.ideals import Order, all_ideals
@@ -128,10 +128,7 @@ def require_torch() -> None:
         If it is.
     """
     if find_spec("torch") is None:
-        raise MissingPackageError(
-            "needs torch, which is not installed; pip install 'accel-search-toolkit[torch]'",
-            key="fusion",
-        )
+        raise missing("this strategy", "torch", "torch", "fusion")
 
 
 def relax(model: GroupModel, most_layers: int) -> Relaxation:

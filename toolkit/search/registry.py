@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.errors import InputError, MissingPackageError
+from toolkit import extras
+from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.sampling import sample
 from toolkit.records import check_integer, check_kind, suggest
@@ -50,15 +50,7 @@ class Entry:
         MissingPackageError
             If a package that it needs is not installed.
         """
-        module, _, function = self.home.partition(":")
-        try:
-            strategy: Strategy = getattr(importlib.import_module(module), function)
-        except ModuleNotFoundError as cause:
-            raise MissingPackageError(
-                f"needs {cause.name}, which is not installed; "
-                f"pip install 'accel-search-toolkit[{self.extra}]'",
-                key="strategy",
-            ) from cause
+        strategy: Strategy = extras.load(self.home, "this strategy", self.extra, "strategy")
         return strategy
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.errors import InputError, ToolkitError
+from toolkit.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,19 +76,10 @@ def relative_errors(computed: ArrayLike, measured: ArrayLike) -> NDArray[np.floa
 
 
 def rank_correlations(computed: ArrayLike, measured: ArrayLike) -> tuple[float, float]:
-    """Return Spearman's rho and Kendall's tau-b; NaN where all numbers of a side are equal.
+    """Return Spearman's rho and Kendall's tau-b; NaN where all numbers of a side are equal."""
+    # Not everybody who asks for the other figures waits for SciPy.
+    from scipy import stats
 
-    Raises
-    ------
-    ToolkitError
-        If SciPy is not installed.
-    """
-    try:
-        from scipy import stats
-    except ImportError:
-        raise ToolkitError(
-            "rank correlations need SciPy: pip install 'accel-search-toolkit[study]'"
-        ) from None
     ours, theirs = np.asarray(computed, np.float64), np.asarray(measured, np.float64)
     if ours.size < 2 or np.ptp(ours) == 0 or np.ptp(theirs) == 0:
         return float("nan"), float("nan")

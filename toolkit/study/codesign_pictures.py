@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.extras import missing
 from toolkit.search.front import nondominated
 from toolkit.study.codesign import HardwareComparison
-from toolkit.study.figures import missing, stairs
+from toolkit.study.figures import stairs
 from toolkit.study.style import style
 from toolkit.study.tables import make_folder, write_bytes
 from toolkit.yaml_files import write_text_atomically
@@ -118,7 +119,7 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
     except ImportError:
-        raise missing("Matplotlib") from None
+        raise missing("a picture", "Matplotlib", "study") from None
     figure = Canvas(figsize=(13, 5.5), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     trades, traces = figure.subplots(1, 2)
@@ -181,7 +182,7 @@ def codesign_page(shown: tuple[StrategyPoints, ...]) -> Figure:
     try:
         from plotly.subplots import make_subplots
     except ImportError:
-        raise missing("plotly") from None
+        raise missing("a picture", "plotly", "study") from None
     figure = make_subplots(1, 2, horizontal_spacing=0.1)
     for i, strategy in enumerate(shown):
         for column, trace in _traces(strategy, style(i).color):

@@ -13,7 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
 
-from toolkit.errors import InputError, MissingPackageError
+from toolkit.errors import InputError
+from toolkit.extras import missing
 from toolkit.records import plain_integer
 from toolkit.study.storage import Storage, connect, guarded, storage_name, storage_path
 
@@ -67,10 +68,8 @@ def open_dashboard(storage: Storage, *, host: str = HOST, port: int = PORT) -> I
     try:
         from optuna_dashboard import wsgi
     except ImportError as cause:
-        raise MissingPackageError(
-            f"the dashboard needs {cause.name or 'optuna_dashboard'}, which is not installed; "
-            "pip install 'accel-search-toolkit[dashboard]'"
-        ) from cause
+        package = cause.name or "optuna_dashboard"
+        raise missing("the dashboard", package, "dashboard") from cause
     port = plain_integer(port)
     if type(port) is not int or not 0 <= port <= _MAX_PORT:
         raise InputError(f"{port!r} is not an integer from 0 to {_MAX_PORT}", key="port")

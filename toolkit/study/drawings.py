@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.extras import missing
 from toolkit.study.curves import SPENT, ProblemPlot, StrategyPlot
-from toolkit.study.figures import missing, stairs
+from toolkit.study.figures import stairs
 from toolkit.study.style import Style, gap_ticks, style, trade_limits, value_limits
 from toolkit.study.tables import make_folder, write_bytes
 
@@ -81,7 +82,7 @@ def _figure(plot: ProblemPlot) -> Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise missing("Matplotlib") from None
+        raise missing("a picture", "Matplotlib", "study") from None
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     *convergence, trades = figure.subplots(1, len(SPENT) + 1)

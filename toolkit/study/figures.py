@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.errors import MissingPackageError
+from toolkit.extras import missing
 from toolkit.study.curves import SPENT, Curve, FloatArray, ProblemPlot, StrategyPlot
 from toolkit.study.style import Style, gap_ticks, is_long, style, trade_limits, value_limits
 
@@ -40,7 +40,7 @@ def problem_figure(plot: ProblemPlot) -> Figure:
     try:
         from plotly.subplots import make_subplots
     except ImportError:
-        raise missing("plotly") from None
+        raise missing("a picture", "plotly", "study") from None
     figure = make_subplots(1, _TRADES, horizontal_spacing=0.09)
     for i, strategy in enumerate(plot.strategies):
         look = style(i)
@@ -149,10 +149,3 @@ def stairs(front: FloatArray) -> tuple[FloatArray, FloatArray]:
     ([1.0, 2.0, 2.0], [4.0, 4.0, 3.0])
     """
     return np.repeat(front[:, 0], 2)[1:], np.repeat(front[:, 1], 2)[:-1]
-
-
-def missing(library: str) -> MissingPackageError:
-    """Make the error that says how to install what draws."""
-    return MissingPackageError(
-        f"plots need {library}, which is not installed; pip install 'accel-search-toolkit[study]'"
-    )

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import InputError, ToolkitError
+from toolkit.errors import InputError
+from toolkit.extras import missing
 from toolkit.search.network import LayerResult, NetworkResult
 from toolkit.study.network_pictures import (
     EnergyGraph,
@@ -44,7 +45,7 @@ def write_pictures(folder: str | os.PathLike[str], result: NetworkResult) -> tup
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If plotly or Matplotlib is not installed.
     InputError
         If a file cannot be written.
@@ -71,7 +72,7 @@ def draw_roofline(picture: Roofline) -> Canvas:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If Matplotlib is not installed.
     """
     figure = _canvas(9, 6)
@@ -134,7 +135,7 @@ def roofline_page(picture: Roofline) -> Figure:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If plotly is not installed.
     """
     figure = _figure()
@@ -170,7 +171,7 @@ def draw_graph(picture: EnergyGraph) -> Canvas:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If Matplotlib is not installed.
     """
     from matplotlib import colormaps
@@ -228,7 +229,7 @@ def graph_page(picture: EnergyGraph) -> Figure:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If plotly is not installed.
     """
     figure = _figure()
@@ -311,7 +312,7 @@ def _canvas(width: float, height: float) -> Canvas:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
     except ImportError:
-        raise _missing("Matplotlib") from None
+        raise missing("a picture", "Matplotlib", "study") from None
     figure = Canvas(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -321,9 +322,5 @@ def _figure() -> Figure:
     try:
         from plotly.graph_objects import Figure
     except ImportError:
-        raise _missing("plotly") from None
+        raise missing("a picture", "plotly", "study") from None
     return Figure()
-
-
-def _missing(library: str) -> ToolkitError:
-    return ToolkitError(f"this picture needs {library}: pip install 'accel-search-toolkit[study]'")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.errors import InputError, ToolkitError
+from toolkit.errors import InputError
+from toolkit.extras import missing
 from toolkit.study.agreement import agreement, relative_errors
 from toolkit.yaml_files import write_text_atomically
 
@@ -168,7 +169,7 @@ def write(folder: str | os.PathLike[str], name: str, picture: Comparison) -> Non
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If plotly or Matplotlib is not installed.
     InputError
         If a file cannot be written.
@@ -187,7 +188,7 @@ def write_html(path: str | os.PathLike[str], picture: Comparison) -> None:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If plotly is not installed.
     InputError
         If the file cannot be written.
@@ -200,13 +201,13 @@ def plotly_figure(picture: Comparison) -> Figure:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If plotly is not installed.
     """
     try:
         from plotly.subplots import make_subplots
     except ImportError:
-        raise _missing("plotly") from None
+        raise missing("a picture", "plotly", "study") from None
     figure = make_subplots(1, 2, column_widths=[0.55, 0.45], horizontal_spacing=0.1)
     low, high = picture.limits
     diagonal = {"x": [low, high], "y": [low, high], "name": "computed = measured"}
@@ -262,7 +263,7 @@ def write_png(path: str | os.PathLike[str], picture: Comparison) -> None:
 
     Raises
     ------
-    ToolkitError
+    MissingPackageError
         If Matplotlib is not installed.
     InputError
         If the file cannot be written.
@@ -271,7 +272,7 @@ def write_png(path: str | os.PathLike[str], picture: Comparison) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
     except ImportError:
-        raise _missing("Matplotlib") from None
+        raise missing("a picture", "Matplotlib", "study") from None
     figure = Canvas(figsize=(12, 6), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
@@ -331,7 +332,3 @@ def _axis_titles(picture: Comparison) -> tuple[str, str, str]:
 
 def _cycle(picture: Comparison) -> list[str]:
     return [_COLORS[i % len(_COLORS)] for i in range(len(picture.series))]
-
-
-def _missing(library: str) -> ToolkitError:
-    return ToolkitError(f"this picture needs {library}: pip install 'accel-search-toolkit[study]'")

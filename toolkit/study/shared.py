@@ -26,7 +26,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from toolkit.errors import InputError, MissingPackageError
+from toolkit.errors import InputError
+from toolkit.extras import missing
 from toolkit.study.storage import connect, guarded, storage_name, storage_path
 
 HEARTBEAT_SECONDS = 10
@@ -86,11 +87,7 @@ def _with_heartbeat(storage: str, heartbeat: int) -> BaseStorage:
         options = {"connect_args": {"timeout": 60}}
     if url.drivername.startswith("postgresql") and "+" not in url.drivername:
         if not find_spec("psycopg"):
-            raise MissingPackageError(
-                f"{storage_name(storage)} needs psycopg, which is not installed; "
-                "pip install 'accel-search-toolkit[postgresql]'",
-                key="storage",
-            )
+            raise missing(storage_name(storage), "psycopg", "postgresql", "storage")
         url = url.set(drivername="postgresql+psycopg")
     with guarded(storage_name(storage)), warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -109,11 +106,7 @@ def _proxy(storage: str) -> BaseStorage:
     if not host or (port and not port.isdigit()):
         raise InputError(f"expected grpc://HOST:PORT, got {storage}", key="storage")
     if not find_spec("grpc"):
-        raise MissingPackageError(
-            f"{storage} needs grpcio, which is not installed; "
-            "pip install 'accel-search-toolkit[grpc]'",
-            key="storage",
-        )
+        raise missing(storage, "grpcio", "grpc", "storage")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         proxy = GrpcStorageProxy(host=host, port=int(port or GRPC_PORT))
@@ -240,10 +233,7 @@ def serve_proxy(storage: str, host: str, port: int) -> None:
         If grpcio is not installed.
     """
     if not find_spec("grpc"):
-        raise MissingPackageError(
-            "needs grpcio, which is not installed; pip install 'accel-search-toolkit[grpc]'",
-            key="storage",
-        )
+        raise missing("a proxy", "grpcio", "grpc", "storage")
     with open_shared(storage) as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:

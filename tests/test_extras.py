@@ -1,0 +1,26 @@
+"""Packages that only some uses need."""
+
+from __future__ import annotations
+
+import sys
+from math import sqrt
+
+import pytest
+
+from toolkit import extras
+from toolkit.errors import MissingPackageError
+
+
+def test_functions_are_loaded_by_name() -> None:
+    assert extras.load("math:sqrt", "this strategy", "torch", "strategy") is sqrt
+
+
+def test_what_lacks_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "toolkit.search.gradient", raising=False)
+    with pytest.raises(MissingPackageError) as caught:
+        extras.load("toolkit.search.gradient:gradient", "this strategy", "torch", "strategy")
+    assert str(caught.value) == (
+        "strategy: this strategy needs torch, which is not installed; "
+        "pip install 'accel-search-toolkit[torch]'"
+    )
