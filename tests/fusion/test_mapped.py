@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from fusion.networks import add, conv, network, pool, random_network, residual, tensor
 
 import toolkit
-from toolkit.errors import ArchitectureError, InputError
+from toolkit.errors import ArchitectureError, InputError, MissingPackageError
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold, fusion_level
 from toolkit.fusion.group_plan import single_plan
 from toolkit.fusion.homes import Homes
@@ -190,3 +191,13 @@ def test_the_bound_of_limited_groups_is_near() -> None:
     limited = find_partition(MappedModel(graph, arch, cache=False), most_layers=2)
     assert not limited.proved
     assert 0.4 * limited.value < limited.bound < limited.value
+
+
+@pytest.mark.parametrize("strategy", ["gradient", "joint"])
+def test_gradients_say_what_they_need(
+    strategy: str, block: MappedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "toolkit.search.torch_threads", raising=False)
+    with pytest.raises(MissingPackageError, match="needs torch, which is not installed; pip inst"):
+        find_partition(block, strategy)

@@ -187,7 +187,13 @@ def gradient_groups(model: GroupModel, most_layers: int, seed: int) -> tuple[Opt
     Starts prefer short or long groups to different degrees. The temperature falls
     geometrically; the Gumbel noise on the logits falls with it. A partition is read off by
     always taking the likeliest group and the likeliest way, and costed by the model itself.
+
+    Raises
+    ------
+    MissingPackageError
+        If torch is not installed.
     """
+    require_torch()
     from toolkit.search.torch_threads import one_thread
 
     relaxation = relax(model, most_layers)
