@@ -59,7 +59,7 @@ def main() -> None:
     columns = ["strategy", "edp_j_cycles", "baseline_ratio", "latency_cycles", "energy_pj"]
     columns += ["area_um2", "samples", "seconds", "parameters"]
     print(found.strategy_table()[columns].to_string(index=False))
-    print("written:", *write_codesign(found, folder))
+    print(*write_codesign(found, folder).lines(), sep="\n")
 
 
 if __name__ == "__main__":

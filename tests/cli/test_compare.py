@@ -84,7 +84,7 @@ def test_tables_and_storage_go_to_a_folder(run: Any, tmp_path: Path) -> None:
     plot = "plot-gemm-M=64-K=8-N=4-on-eyeriss-edp-exact"
     assert {path.name for path in out.glob("plot-*")} == {f"{plot}.png", f"{plot}.svg"}
     assert "best known edp" in (out / "report.html").read_text()
-    assert record["notes"] == []
+    assert record["not_written"] == []
     assert len(pd.read_parquet(out / "runs.parquet")) == 4
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,30 @@ def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "one -> two" in text
     assert "elementwise operators are folded" in text
     assert (out / "fusion_groups.csv").exists()
+
+
+@pytest.mark.parametrize("fusion", [(), ("--fusion", "none")])
+def test_what_lacks_for_pictures_is_said(
+    model: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fusion: tuple[str, ...],
+) -> None:
+    for package in ("plotly", "pyarrow"):
+        monkeypatch.setitem(sys.modules, package, None)
+    out = tmp_path / "out"
+    words = (model, "eyeriss-conv", "--no-cache", "--evaluations", "50", "--out", str(out))
+    assert run(*words, *fusion) == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert lines[0].startswith(f"Written to {out}: ")
+    assert [line.partition(", which")[0] for line in lines[1:]] == [
+        "Parquet needs pyarrow",
+        "drawing needs plotly",
+    ]
+    assert run(*words, *fusion, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["not_written"] == lines[1:]
+    assert {path.suffix for path in out.iterdir()} == {".csv"}
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def test_nothing_is_found_where_nothing_is_feasible(tmp_path: Path) -> None:
     )
     (run,) = empty.runs
     nothing = HardwareComparison(job, (type(run)(run.plan, (), None, 0.0, 0),))
-    files = write_codesign(nothing, tmp_path)
-    assert codesign_record(nothing, files)["best"] is None
-    lines = [str(line) for line in codesign_report(nothing, files)]
+    written = write_codesign(nothing, tmp_path)
+    assert codesign_record(nothing, written)["best"] is None
+    lines = [str(line) for line in codesign_report(nothing, written)]
     assert any("no point within the budgets" in line for line in lines)
 
 

@@ -14,6 +14,7 @@ from toolkit.cli.options import AsJson
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
     from toolkit.study.codesign import HardwareComparison
+    from toolkit.study.written import Results
     from toolkit.workload.network import LayerGraph
 
 STORAGE = "codesign.journal"
@@ -186,11 +187,11 @@ def search_hardware(
             cache=not no_cache,
             on_sample=show_sample,
         )
-    files = write_codesign(found, folder)
+    written = write_codesign(found, folder)
     if json:
-        print_json(codesign_record(found, files))
+        print_json(codesign_record(found, written))
     else:
-        print_report(codesign_report(found, files))
+        print_report(codesign_report(found, written))
     if found.best is None:
         raise typer.Exit(NOTHING_FOUND)
 
@@ -216,30 +217,31 @@ def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
     return uses
 
 
-def write_codesign(found: HardwareComparison, folder: Path) -> tuple[Path, ...]:
+def write_codesign(found: HardwareComparison, folder: Path) -> Results:
     """Write tables, pictures where their libraries are installed, and hardware as YAML.
 
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
     """
-    from importlib.util import find_spec
-
     from toolkit.study.tables import write_tables
+    from toolkit.study.written import with_pictures
     from toolkit.yaml_files import write_text_atomically
 
     tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
     files = list(write_tables(tables, folder))
-    if find_spec("matplotlib") and find_spec("plotly"):
-        from toolkit.study.codesign_pictures import write_codesign_pictures
-
-        files += write_codesign_pictures(found, folder)
     best = {name: found.best_of(name) for name in found.strategies}
     for name, run in {**best, "hardware": found.best}.items():
         if run is not None and run.choice is not None:
             files.append(folder / f"{name}.yaml")
             text = hardware_yaml(found.job, run.choice, run.plan.strategy)
             write_text_atomically(files[-1], text)
-    return tuple(files)
+
+    def draw() -> tuple[Path, ...]:
+        from toolkit.study.codesign_pictures import write_codesign_pictures
+
+        return tuple(write_codesign_pictures(found, folder))
+
+    return with_pictures(files, draw)
 
 
 def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
@@ -255,7 +257,7 @@ def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
     )
 
 
-def codesign_record(found: HardwareComparison, files: Sequence[Path]) -> dict[str, Any]:
+def codesign_record(found: HardwareComparison, written: Results) -> dict[str, Any]:
     """Everything as JSON-able data; what was not found is null."""
     import json
 
@@ -267,11 +269,11 @@ def codesign_record(found: HardwareComparison, files: Sequence[Path]) -> dict[st
         "best": None
         if best is None or best.choice is None
         else {**best.plan.record(), **best.choice.record()},
-        "files": [str(path) for path in files],
+        **written.record(),
     }
 
 
-def codesign_report(found: HardwareComparison, files: Sequence[Path]) -> list[Any]:
+def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     """Lay out the table of strategies and the best hardware."""
     from toolkit.cli.output import aligned, short_energy
 
@@ -301,8 +303,7 @@ def codesign_report(found: HardwareComparison, files: Sequence[Path]) -> list[An
         groups = [len(group) for network in choice.networks for group in network.groups]
         facts += [("fused", f"{sum(groups)} layers in {len(groups)} groups")] if groups else []
         report += [f"Best: {best.plan.strategy}, seed {best.plan.seed}", *aligned(facts)]
-    report += ["", f"Written to {files[0].parent}: {', '.join(path.name for path in files)}"]
-    return report
+    return [*report, "", *written.lines()]
 
 
 _COLUMNS = {

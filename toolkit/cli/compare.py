@@ -112,8 +112,9 @@ def compare_strategies(
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
     from toolkit.study.comparison import compare
-    from toolkit.study.results import Results, comparison_tables, write_results
+    from toolkit.study.results import comparison_tables, write_results
     from toolkit.study.tables import make_folder
+    from toolkit.study.written import Results
 
     problems = [
         read_problem(arch, words, objective, conventions, pad, bias_read)

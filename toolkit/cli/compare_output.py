@@ -15,11 +15,12 @@ from toolkit.study.readable import (
     readable_ranks,
     readable_summary,
 )
-from toolkit.study.results import Results, Tables
+from toolkit.study.results import Tables
 from toolkit.study.runs import Comparison, problem_name
 from toolkit.study.statistics import LEVEL, Significance, significance
 from toolkit.study.storage import storage_name
 from toolkit.study.tables import references
+from toolkit.study.written import Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +52,7 @@ def comparison_record(
         },
         "runs": _records(tables["runs"]),
         "storage": storage_name(storage),
-        "files": [str(path) for path in results.files],
-        "notes": list(results.notes),
+        **results.record(),
     }
 
 
@@ -71,10 +71,7 @@ def comparison_report(
     report += _ranks(tables["ranks"], significance(comparison))
     place = storage_name(storage)
     report.append(f"Recorded in {place}; to look at it: toolkit dashboard {place}")
-    if results.files:
-        names = ", ".join(path.name for path in results.files)
-        report.append(f"Written to {results.files[0].parent}: {names}")
-    return [*report, *results.notes]
+    return [*report, *results.lines()]
 
 
 def _failures(comparison: Comparison) -> list[str]:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from toolkit.arch import Architecture
     from toolkit.fusion import FusionResult, MappedModel
     from toolkit.search.network import LayerSearch
+    from toolkit.study.written import Results
     from toolkit.workload.network import LayerGraph
 
 Fusion = Annotated[
@@ -152,7 +152,7 @@ def _watched(model: MappedModel) -> Iterator[None]:
         yield
 
 
-def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path]) -> Report:
+def fusion_report(model: MappedModel, result: FusionResult, written: Results) -> Report:
     """Lay out a partition: its groups, what it saves, and why it ends where it does."""
     name = result.graph.graph.get("name") or "network"
     report: Report = [
@@ -171,10 +171,7 @@ def fusion_report(model: MappedModel, result: FusionResult, files: Sequence[Path
     if result.boundaries:
         report += ["", "Why groups end", *_boundaries(result)]
     report += [f"note: {note}" for note in (*result.notes, *_notes(model, result))]
-    if files:
-        shown = ", ".join(path.name for path in files)
-        report += ["", f"Tables and pictures in {files[0].parent}: {shown}"]
-    return report
+    return [*report, "", *written.lines()] if written.files else report
 
 
 def _notes(model: MappedModel, result: FusionResult) -> list[str]:
@@ -222,17 +219,19 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
     }
 
 
-def write_fusion(folder: str, result: FusionResult) -> tuple[Path, ...]:
+def write_fusion(folder: str, result: FusionResult) -> Results:
     """Write tables and, where their libraries are installed, pictures."""
     from toolkit.study.tables import write_tables
+    from toolkit.study.written import with_pictures
 
     tables = {"fusion_groups": result.table(), "fusion_boundaries": result.boundary_table()}
-    files = list(write_tables(tables, folder))
-    if find_spec("matplotlib") and find_spec("plotly"):
+
+    def draw() -> tuple[Path, ...]:
         from toolkit.study.fusion_drawing import write_fusion_pictures
 
-        files += write_fusion_pictures(folder, result)
-    return tuple(files)
+        return tuple(write_fusion_pictures(folder, result))
+
+    return with_pictures(write_tables(tables, folder), draw)
 
 
 def _plain_rows(result: FusionResult) -> list[dict[str, Any]]:

@@ -128,6 +128,7 @@ def map_whole_network(
     from toolkit.errors import InputError
     from toolkit.model.conventions import conventions_named
     from toolkit.search.result import Budget
+    from toolkit.study.written import Results
 
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
@@ -163,10 +164,9 @@ def map_whole_network(
             most_layers=group_length or MOST_LAYERS,
             cache=place,
         )
-        written = write_fusion(out, fused) if out is not None else ()
+        written = write_fusion(out, fused) if out is not None else Results()
         if json:
-            record = fusion_record(priced, fused)
-            print_json({**record, "files": [str(path) for path in written]})
+            print_json({**fusion_record(priced, fused), **written.record()})
         else:
             print_report(fusion_report(priced, fused, written))
         return
@@ -184,11 +184,11 @@ def map_whole_network(
             cache=not no_cache if cache is None else cache,
             on_layer=on_layer,
         )
-    files = write_results(result, out) if out is not None else ()
+    written = write_results(result, out) if out is not None else Results()
     if json:
-        print_json({**result.to_dict(), "files": [str(path) for path in files]})
+        print_json({**result.to_dict(), **written.record()})
     else:
-        print_report(network_report(result, files))
+        print_report(network_report(result, written))
 
 
 def read_dims(words: Sequence[str]) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from toolkit.search.network import LayerResult, NetworkResult
+    from toolkit.study.written import Results
 
 _MOST_NOTES = 12
 
 
-def network_report(result: NetworkResult, files: Sequence[Path]) -> Report:
+def network_report(result: NetworkResult, written: Results) -> Report:
     """Lay out a network: its layers, totals, where the energy goes, and what was assumed."""
     shown = [layer for layer in result.layers if layer.cost or layer.vector]
     free = len(result.layers) - len(shown)
@@ -34,14 +34,11 @@ def network_report(result: NetworkResult, files: Sequence[Path]) -> Report:
         *_level_lines(result),
         *_notes(result),
     ]
-    if files:
-        names = ", ".join(path.name for path in files)
-        report += ["", f"Tables and pictures in {files[0].parent}: {names}"]
-    return report
+    return [*report, "", *written.lines()] if written.files else report
 
 
-def write_results(result: NetworkResult, folder: str) -> tuple[Path, ...]:
-    """Write the tables of a network, and pictures as far as their libraries are installed.
+def write_results(result: NetworkResult, folder: str) -> Results:
+    """Write the tables of a network, and pictures where their libraries are installed.
 
     Raises
     ------
@@ -49,18 +46,20 @@ def write_results(result: NetworkResult, folder: str) -> tuple[Path, ...]:
         If a file cannot be written.
     """
     from toolkit.study.tables import write_tables
+    from toolkit.study.written import with_pictures
 
     tables = {
         "layers": result.table(),
         "totals": result.total_table(),
         "levels": result.level_table(),
     }
-    files = list(write_tables(tables, folder))
-    if find_spec("matplotlib") and find_spec("plotly"):
+
+    def draw() -> tuple[Path, ...]:
         from toolkit.study.network_drawing import write_pictures
 
-        files += write_pictures(folder, result)
-    return tuple(files)
+        return tuple(write_pictures(folder, result))
+
+    return with_pictures(write_tables(tables, folder), draw)
 
 
 def _layer_table(result: NetworkResult, shown: Sequence[LayerResult]) -> RenderableType:

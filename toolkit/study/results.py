@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from toolkit.study.tables import (
     trace_table,
     write_tables,
 )
+from toolkit.study.written import Results, table_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,14 +30,6 @@ Tables = dict[str, "pd.DataFrame"]
 
 REPORT = "report.html"
 """The report, in the folder of results."""
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Files that were written, and what could not be, in words."""
-
-    files: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def comparison_tables(comparison: Comparison) -> Tables:
@@ -81,7 +73,7 @@ def write_results(
     InputError
         If a file cannot be written.
     """
-    target, notes = make_folder(folder), list[str]()
+    target, notes = make_folder(folder), table_notes()
     files = [*write_tables(comparison_tables(comparison) if tables is None else tables, target)]
     plots = problem_plots(comparison)
     names = [problem_name(problem) for problem in comparison.problems]

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.search.front import nondominated
 from toolkit.study.runs import Comparison, Outcome, problem_name
+from toolkit.study.written import has_parquet
 from toolkit.yaml_files import write_text_atomically
 
 if TYPE_CHECKING:
@@ -221,13 +222,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise InputError(f"cannot be written: {cause.strerror}", source=str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def has_parquet() -> bool:
-    """Whether pyarrow is installed, which writes Parquet."""
-    from importlib.util import find_spec
-
-    return find_spec("pyarrow") is not None
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
