@@ -123,6 +123,22 @@ def test_how_often_a_loop_runs_can_be_said(tmp_path: Path) -> None:
     assert graph.macs == 7 * 64
     with pytest.raises(toolkit.InputError, match="--dim 'loop:iterations=N'"):
         load(tmp_path, model([LOOP], inputs, [W]))
+    with pytest.raises(toolkit.InputError, match="expected at least 1 iteration, got 0"):
+        load(tmp_path, model([LOOP], inputs, [W]), dims={"loop:iterations": 0})
+
+
+def test_loops_that_may_end_early(tmp_path: Path) -> None:
+    nodes = [node("ReduceSum", "h", "sum", keepdims=0), node("Less", "sum limit", "still")]
+    inputs = [value("i", [], "int64"), value("going", [], "bool"), value("h", [1, 8])]
+    step = body([*nodes, node("Tanh", "h", "g")], inputs, ["still", "g"])
+    loop = model([node("Loop", "n c x", body=step, name="loop")], [X])
+    loop.graph.initializer.extend(
+        [constant("n", 10), constant("c", True, "bool"), constant("limit", 1, "float")]
+    )
+    (warning,) = load(tmp_path, loop).warnings
+    assert warning == "Loop 'loop' may end early; taken with all its 10 iterations"
+    said = load(tmp_path, loop, dims={"loop:iterations": 4})
+    assert (said.warnings, {layer.repetitions for layer in said.layers}) == ((), {4})
 
 
 def test_weights_that_a_loop_hands_on_are_weights(tmp_path: Path) -> None:

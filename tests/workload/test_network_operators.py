@@ -14,14 +14,19 @@ from onnx import defs
 from tiny_networks import constant, load, load_one, model, node, value, weight
 
 import toolkit
-from toolkit.workload.network.operators import CONSTANT, CONTROL, OPERATORS, operator_table
+from toolkit.workload.network.operators import (
+    CONSTANT,
+    CONTROL,
+    LISTS,
+    OPERATORS,
+    operator_table,
+)
 
-# Sequences, optional values, strings, training and files inside of the network: refused by name.
+# Optional values, strings, training and files inside of the network: refused by name.
 REFUSED = {
-    "CausalConvWithState ConcatFromSequence ImageDecoder LinearAttention MelWeightMatrix "
+    "CausalConvWithState ImageDecoder LinearAttention MelWeightMatrix "
     "NegativeLogLikelihoodLoss Optional OptionalGetElement OptionalHasElement RegexFullMatch "
-    "SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength "
-    "SequenceMap SoftmaxCrossEntropyLoss SplitToSequence StringConcat StringNormalizer "
+    "SequenceMap SoftmaxCrossEntropyLoss StringConcat StringNormalizer "
     "StringSplit TfIdfVectorizer"
 }
 
@@ -29,7 +34,8 @@ REFUSED = {
 def test_every_standard_operator_has_a_cost_or_is_refused_on_purpose() -> None:
     standard = {schema.name for schema in defs.get_all_schemas() if schema.domain == ""}
     refused = {name for names in REFUSED for name in names.split()}
-    assert standard - set(OPERATORS) - set(CONSTANT) - set(CONTROL) == refused & standard
+    known = set(OPERATORS) | set(CONSTANT) | set(CONTROL) | set(LISTS)
+    assert standard - known == refused & standard
     assert not refused & set(OPERATORS)
 
 
@@ -428,6 +434,50 @@ def test_movement(
     assert layer.weight_bytes == (16 if layer.operator == "Gather" else 0)
 
 
+def test_short_time_fourier_transform_is_one_sided(tmp_path: Path) -> None:
+    tensors = [constant("hop", 160), weight("window", 400)]
+    signal = [value("x", [1, 16000, 1])]
+    layer = load_one(tmp_path, node("STFT", "x hop window"), signal, tensors)
+    assert layer.outputs[0].shape == (1, 98, 201, 2)
+    assert layer.operations == 98 * 201 * 2 * 5 * 9
+    both = node("STFT", "x hop window", onesided=0)
+    assert load_one(tmp_path, both, signal, tensors).outputs[0].shape == (1, 98, 400, 2)
+    bare = node("STFT", "x hop - length")
+    tensors = [constant("hop", 160), constant("length", 512)]
+    layer = load_one(tmp_path, bare, signal, tensors)
+    assert layer.outputs[0].shape == (1, 97, 257, 2)
+    assert layer.operations == 97 * 257 * 2 * 5 * 9
+
+
+@pytest.mark.parametrize(
+    ("opset", "operands", "axes", "steps"),
+    [
+        (17, "x", {}, 6),
+        (17, "x", {"axis": 2}, 2),
+        (20, "x", {}, 2),
+        (20, "x - axis", {}, 6),
+    ],
+)
+def test_fourier_transform(
+    tmp_path: Path, opset: int, operands: str, axes: dict[str, int], steps: int
+) -> None:
+    tensors = [constant("axis", 1)]
+    single = node("DFT", operands, **axes)
+    layer = load_one(tmp_path, single, [value("x", [1, 64, 3, 2])], tensors, opset=opset)
+    assert layer.operations == 64 * 3 * 2 * 5 * steps
+
+
+@pytest.mark.parametrize("opset", [7, 9, 13])
+def test_concat_along_a_negative_axis(tmp_path: Path, opset: int) -> None:
+    joined = model(
+        [node("Concat", "a b", axis=-1)], [value("a", [2, 3]), value("b", [2, 4])], opset=opset
+    )
+    assert load(tmp_path, joined).outputs[0].shape == (2, 7)
+    joined.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 5
+    with pytest.raises(toolkit.InputError, match="differ off axis 1|do not match|differ"):
+        load(tmp_path, joined)
+
+
 def test_upsample(tmp_path: Path) -> None:
     scales = [constant("s", [1, 1, 2, 2], "float")]
     layer = load_one(tmp_path, node("Upsample", "x s"), FOUR, scales, opset=9)
@@ -545,6 +595,27 @@ def test_shapes_of_operators_of_onnx_runtime(
     single = node(f"com.microsoft.{operator}", operands, **attributes)
     layer = load_one(tmp_path, single, [x], tensors)
     assert (layer.cost_class, layer.outputs[0].shape) == (kind, shape)
+
+
+def test_quantized_concat_keeps_the_data_type(tmp_path: Path) -> None:
+    joined = node("com.microsoft.QLinearConcat", "s z a s z b s z", axis=1)
+    nodes = [joined, node("DequantizeLinear", "y s z", "d")]
+    tensors = [constant("s", 0.5, "float"), constant("z", 3, "int8")]
+    inputs = [value("a", [1, 2, 5], "int8"), value("b", [1, 4, 5], "int8")]
+    graph = load(tmp_path, model(nodes, inputs, tensors, outputs=["y", "d"]))
+    assert [(tensor.shape, tensor.dtype) for tensor in graph.outputs] == [
+        ((1, 6, 5), "int8"),
+        ((1, 6, 5), "float32"),
+    ]
+
+
+def test_outputs_that_are_left_out_keep_their_places(tmp_path: Path) -> None:
+    norm = node("com.microsoft.SkipSimplifiedLayerNormalization", "x x w", "y - - total")
+    norm.output[1] = norm.output[2] = ""
+    nodes = [norm, node("MatMul", "total m", "z")]
+    tensors = [weight("w", 8), weight("m", 8, 3)]
+    graph = load(tmp_path, model(nodes, [value("x", [1, 5, 8])], tensors, outputs=["y", "z"]))
+    assert [tensor.shape for tensor in graph.outputs] == [(1, 5, 8), (1, 5, 3)]
 
 
 def test_attention_of_onnx_runtime_with_a_cache(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
@@ -119,8 +120,8 @@ def test_dynamic_dimensions(tmp_path: Path) -> None:
     assert refused_model(tmp_path, dynamic, dims=given | {"bath": 1}) == (
         "dims['bath']: the model has no such dynamic dimension; it has: batch, past, past + 1"
     )
-    for wrong in (0, -1, 1.5, True, 2**50):
-        assert "expected an integer from 1" in refused_model(
+    for wrong in (-1, 1.5, True, 2**50):
+        assert "expected an integer from 0" in refused_model(
             tmp_path, dynamic, dims={"batch": wrong}
         )
 
@@ -140,8 +141,85 @@ def test_operands_that_do_not_fit(tmp_path: Path) -> None:
     assert "node 'conv' (Conv): " in refused_model(tmp_path, wrong)
     wrong = model([node("Slice", "x a b")], [X], [constant("a", [0]), constant("b", [0])])
     assert refused_model(tmp_path, wrong) == (
-        "node 'slice' (Slice): output 'y' is empty: shape [0, 8, 6, 6]"
+        "every output is empty, such as 'y', shape [0, 8, 6, 6]; "
+        "the first empty tensor is 'y' (Slice), shape [0, 8, 6, 6]"
     )
+
+
+def test_parts_that_are_empty(tmp_path: Path) -> None:
+    nodes = [
+        node("Slice", "x zero eight three", "rotated"),
+        node("Slice", "x eight nine three", "rest", name="rest"),
+        node("Relu", "rotated", "r"),
+        node("Relu", "rest", "s", name="of_nothing"),
+        node("Concat", "r s", axis=3),
+    ]
+    given = {"zero": 0, "eight": 8, "nine": 9, "three": 3}
+    tensors = [constant(name, [number]) for name, number in given.items()]
+    graph = load(tmp_path, model(nodes, [value("x", [1, 2, 4, 8])], tensors))
+    assert graph.outputs[0].shape == (1, 2, 4, 8)
+    assert [layer.name for layer in graph.layers] == ["slice", "relu", "concat"]
+    assert graph.warnings == (
+        "nothing is counted for tensors that are empty: 'rest' (Slice), shape [1, 2, 4, 0]",
+    )
+
+
+def test_first_cache_is_empty(tmp_path: Path) -> None:
+    nodes = [node("Concat", "past k", "keys", axis=1), node("MatMul", "q keys")]
+    inputs = [value("q", [1, 4, 8]), value("k", [1, "new", 4]), value("past", [1, "past", 4])]
+    cached = model(nodes, inputs)
+    graph = load(tmp_path, cached, dims={"past": 0, "new": 8})
+    assert (graph.macs, graph.warnings) == (4 * 8 * 4, ())
+    short = model([node("Conv", "x w")], [value("x", [1, 2, "n"])], [weight("w", 4, 2, 5)])
+    assert refused_model(tmp_path, short, dims={"n": 4}) == (
+        "node 'conv' (Conv): output 'y' is empty: shape [1, 4, 0]"
+    )
+    whole = model([node("Relu", "x")], [value("x", ["batch", 3])])
+    assert "every output is empty" in refused_model(tmp_path, whole, dims={"batch": 0})
+
+
+def test_errors_name_the_size_that_was_assumed(tmp_path: Path) -> None:
+    nodes = [
+        node("NonZero", "x", "found"),
+        node("Split", "found sizes", "a b", axis=1),
+        node("Add", "a b"),
+    ]
+    unrolled = model(nodes, [value("x", [6])], [constant("sizes", [1, 1])])
+    message = refused_model(tmp_path, unrolled)
+    assert message.startswith("node 'split' (Split): Mismatch between the sum of 'split' (2)")
+    assert message.endswith("depends on data; taken as its largest, 6 (--dim 'found:1=N')")
+    assert load(tmp_path, unrolled, dims={"found:1": 2}).outputs[0].shape == (1, 1)
+
+
+def test_operands_that_the_opset_does_not_allow(tmp_path: Path) -> None:
+    numbers = [value("a", [4], "int64"), value("b", [4], "int64")]
+    assert refused_model(tmp_path, model([node("Min", "a b")], numbers, opset=11)) == (
+        "node 'min' (Min): opset 11 does not allow it: "
+        "data_0 typestr: T, has unsupported type: tensor(int64)"
+    )
+    assert load(tmp_path, model([node("Min", "a b")], numbers, opset=12)).operations == 4
+
+
+def test_masks_are_no_parameters(tmp_path: Path) -> None:
+    mask = constant("mask", np.triu(np.full((1, 4, 4), -1e9), 1), "float")
+    bias = constant("bias", [0.0, 0.0, 0.0, 0.0], "float")
+    table = constant("table", [[0.0, 0.5, 1.0, 0.0]] * 4, "float")
+    chain = [
+        node("Add", "x mask", "s", name="masked"),
+        node("Add", "s bias", "t", name="biased"),
+        node("Add", "t table", name="placed"),
+    ]
+    graph = load(tmp_path, model(chain, [value("x", [2, 4, 4])], [mask, bias, table]))
+    assert [layer.weight_elements for layer in graph.layers] == [16, 4, 16]
+    assert graph.parameters == 4 + 16
+    swap = constant("swap", np.eye(4), "float")
+    product = model([node("MatMul", "x swap")], [value("x", [2, 4, 4])], [swap])
+    assert load(tmp_path, product).parameters == 16
+    filled = [node("Where", "c zero low", "mask"), node("Add", "x mask")]
+    single = [constant(name, number, "float") for name, number in (("zero", 0), ("low", -1e9))]
+    causal = constant("c", np.tri(4), "bool")
+    graph = load(tmp_path, model(filled, [value("x", [2, 4, 4])], [causal, *single]))
+    assert (graph.parameters, graph.layers[0].weight_elements) == (0, 16)
 
 
 @pytest.mark.parametrize("opset", [1, 6, 99])

@@ -99,22 +99,21 @@ def _work(layers: list[Layer]) -> tuple[int, int]:
 
 def _loop(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value]) -> list[Value]:
     body = _body(node, "body", call)
-    count = _iterations(walk, call)
+    given = walk.dims.iterations(call.name)
+    count = _iterations(call) if given is None else given
     iteration = Value(TensorInfo(f"{call.name}/iteration", (), "int64"))
     going = Value(TensorInfo(f"{call.name}/condition", (), "bool"), True, np.array(True))
     states = [call.input(i) for i in range(2, len(call.inputs))]
     made = _iterate(walk, body, call, scope, [iteration, going], states, [], count)
-    if made[0].data is None or not np.asarray(made[0].data).all():
+    ends = made[0].data is None or not np.asarray(made[0].data).all()
+    if ends and given is None:
         walk.warn(f"Loop {call.name!r} may end early; taken with all its {count} iterations")
     carried, stacked = made[1 : 1 + len(states)], made[1 + len(states) :]
     return [*carried, *(_stacked(value, call, count, 0) for value in stacked)]
 
 
-def _iterations(walk: Walk, call: Call) -> int:
-    """How often a Loop runs: as the user says, or else as its constants do."""
-    given = walk.dims.iterations(call.name)
-    if given is not None:
-        return given
+def _iterations(call: Call) -> int:
+    """How often a Loop runs, as its constants say."""
     way_out = f"say how often it runs (--dim '{call.name}:iterations=N')"
     trips = call.inputs[0].data if call.has(0) else None  # type: ignore[union-attr]
     count = int(np.asarray(trips).reshape(-1)[0]) if trips is not None else None
@@ -176,6 +175,8 @@ def _iterate(
     if given != len(body.input):
         raise call.error(f"its body takes {len(body.input)} inputs; given {given}")
     names = [value.name for value in body.input]
+    if any(state.items is not None for state in states):
+        raise call.error("hands lists of tensors from one iteration to the next; not read")
     first = len(counters) // 2  # A Loop takes two, and hands one of them on.
     kept = _kept(body, names[len(counters) :], [output.name for output in body.output[first:]])
     seen = [

@@ -27,22 +27,22 @@ class Dimensions:
     Parameters
     ----------
     sizes : mapping of str to int
-        Such as ``{"batch": 1, "images:0": 8}``; every size at least 1.
+        Such as ``{"batch": 1, "images:0": 8}``; 0 for what is empty, such as a first cache.
     source : str
         The model, for messages.
 
     Raises
     ------
     WorkloadError
-        If a size is not a positive integer.
+        If a size is not an integer, or negative.
     """
 
     def __init__(self, sizes: Mapping[str, int], source: str) -> None:
         self._sizes = {name: plain_integer(size) for name, size in sizes.items()}
         for name, size in self._sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_SIZE:
+            if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_SIZE:
                 raise WorkloadError(
-                    f"expected an integer from 1 to {MAX_SIZE}, got {size!r}",
+                    f"expected an integer from 0 to {MAX_SIZE}, got {size!r}",
                     source=source,
                     key=f"dims[{name!r}]",
                 )
@@ -56,7 +56,14 @@ class Dimensions:
 
     def iterations(self, loop: str) -> int | None:
         """How often a Loop that depends on data runs, given as ``loop:iterations``."""
-        return self._take(f"{loop}:iterations")
+        count = self._take(f"{loop}:iterations")
+        if count == 0:
+            raise WorkloadError(
+                "expected at least 1 iteration, got 0",
+                source=self._source,
+                key=f"dims[{f'{loop}:iterations'!r}]",
+            )
+        return count
 
     def named(self, text: str) -> int | None:
         """The size of a named dimension, or of a sum or product such as ``past + 1``."""
@@ -69,7 +76,7 @@ class Dimensions:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         size = self._evaluate(tree, depth=0)
-        return size if size is not None and size >= 1 else None
+        return size if size is not None and size >= 0 else None
 
     def check_all_used(self) -> None:
         """Refuse sizes of dimensions that the model does not have.

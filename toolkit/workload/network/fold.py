@@ -128,9 +128,6 @@ def fold(
     # The first operand of DequantizeLinear is a weight, or a bias of 32-bit integers.
     whole = call.operator.endswith("DequantizeLinear")
     stored = given[0].stored if whole else merge_stored(given)
-    if call.operator == "Expand" and given[0].info.elements == 1:
-        # A bias of zeros, or a mask: one number repeated is nothing that was learned.
-        stored = ()
     known = call.operator not in _NEVER_COMPUTED and all(v.data is not None for v in given)
     if known and call.operator in _DATA_DEPENDENT:
         arrays = _evaluate(node, call)
@@ -144,6 +141,9 @@ def fold(
     infos = list(infer())
     if call.operator == "ConstantOfShape":
         stored = tuple(infos) if _is_learned(node) else ()
+    elif all(t.elements == 1 for t in stored) and any(i.elements > 1 for i in infos):
+        # A bias of zeros, or a mask: single numbers repeated are nothing that was learned.
+        stored = ()
     small = all(info.elements <= MAX_KNOWN_ELEMENTS for info in infos)
     arrays = _evaluate(node, call) if small and known else None
     if arrays is None:

@@ -46,6 +46,7 @@ class Layer:
     parameters : tuple of TensorInfo
         The learned tensors that `weights` are made from, as the file stores them: without
         running statistics, scales, zero points, masks and single constants such as an exponent.
+        Tables that the file holds, such as sines of positions, look like learned ones.
     workload : Workload, optional
         The operation of one repetition, for the class ``einsum`` only.
     repetitions : int

@@ -15,7 +15,7 @@ from toolkit.workload.network.dimensions import Dimensions
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.read import opsets_of, read_model
 from toolkit.workload.network.tensors import TensorInfo
-from toolkit.workload.network.values import Value, dtype_name
+from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
 
@@ -39,8 +39,8 @@ def load_network(
         .yaml or .yml means layers in ZigZag's form, to which no option applies.
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
-        (``{"images:0": 1}``: axis 0 of the tensor ``images``); how often a Loop runs that ends
-        when data say so (``{"LOOP:iterations": 20}``).
+        (``{"images:0": 1}``: axis 0 of the tensor ``images``), 0 for a cache that is still empty;
+        how often a Loop runs that ends when data say so (``{"LOOP:iterations": 20}``).
     unknown : {"error", "free", "elementwise"}
         What becomes of operators that `operator_table` does not list: refused, or taken as
         such with a warning in the result.
@@ -79,7 +79,8 @@ def load_network(
     inputs = _inputs(model.graph, sizes, source)
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})
     sizes.check_all_used()
-    outputs = [value.info for value in made]
+    outputs = [item.info for value in made for item in value.items or (value,)]
+    _check_empty(walk, outputs)
     layers = simplify.remove_dead(walk.layers, outputs)
     if fold_batch_norm:
         layers = simplify.fold_batch_norm(layers, outputs)
@@ -90,6 +91,21 @@ def load_network(
         outputs=outputs,
         warnings=walk.warnings,
     )
+
+
+def _check_empty(walk: Walk, outputs: list[TensorInfo]) -> None:
+    """Say which tensors have no elements; a network that makes nothing else is refused."""
+    some = next(iter(walk.empty), "")
+    if all(0 in output.shape for output in outputs):
+        first = f"; the first empty tensor is {some}" if some else ""
+        raise WorkloadError(
+            f"every output is empty, such as {outputs[0].name!r}, shape "
+            f"{list(outputs[0].shape)}{first}",
+            source=walk.source,
+        )
+    if some:
+        more = f" and {len(walk.empty) - 1} more" if len(walk.empty) > 1 else ""
+        walk.warn(f"nothing is counted for tensors that are empty: {some}{more}")
 
 
 def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Value]:
@@ -125,8 +141,9 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
                 # Some exporters call every size that they do not know a question mark.
                 named = dim.dim_param.strip("?")
                 missing.append(dim.dim_param if named else f"{entry.name}:{axis}")
-            shape.append(size or 1)
-        values.append(Value(TensorInfo(entry.name, tuple(shape), dtype)))
+            shape.append(1 if size is None else size)
+        info = TensorInfo(entry.name, tuple(shape), dtype)
+        values.append(empty(info) if 0 in shape else Value(info))
     if missing:
         names = list(dict.fromkeys(missing))
         example = " ".join(f"--dim '{name}=N'" for name in names)

@@ -8,13 +8,15 @@ the latter two with a warning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import onnx
-from onnx import defs, helper, numpy_helper, shape_inference
+from onnx import checker, defs, helper, numpy_helper, shape_inference
 
 from toolkit.workload.network.dimensions import MAX_SIZE, Dimensions
 from toolkit.workload.network.operators import Call, Operator
+from toolkit.workload.network.operators.call import Shapes
 from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value, dtype_name, dtype_number
 
@@ -22,6 +24,9 @@ _MAX_DATA = 4096
 
 # ONNX before opset 16 describes them by other operators and infers nothing from that.
 _INFERRED_AS = {"GreaterOrEqual": "Greater", "LessOrEqual": "Less"}
+
+# ONNX describes them as one-sided where nothing is said, but infers the shape of both sides.
+_ONE_SIDED = frozenset(("STFT",))
 
 Shape = tuple[int | None, ...]
 Declared = Mapping[str, onnx.TypeProto]
@@ -85,8 +90,7 @@ class ShapeInference:
         )
         if rule is not None and rule.shapes is not None and not complete:
             dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).info.dtype
-            names = [name for name in node.output if name]
-            for name, shape in zip(names, rule.shapes(call), strict=False):
+            for name, shape in _by_name(node, call, rule.shapes):
                 inferred = known.get(name, (None, None))
                 known[name] = inferred[0] or dtype, _filled(inferred[1], shape)
         bound = self._bound(node, call, rule)
@@ -99,6 +103,11 @@ class ShapeInference:
     def _infer(
         self, schema: defs.OpSchema, node: onnx.NodeProto, call: Call
     ) -> dict[str, tuple[str | None, Shape | None]]:
+        if node.op_type in _ONE_SIDED and "onesided" not in call.attributes:
+            given = node
+            node = onnx.NodeProto()
+            node.CopyFrom(given)
+            node.attribute.append(helper.make_attribute("onesided", 1))
         operands = dict(zip(node.input, call.inputs, strict=True))
         types, data = {}, {}
         for name, value in operands.items():
@@ -112,22 +121,23 @@ class ShapeInference:
             inferred = shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
             )
+        except checker.ValidationError as cause:
+            # Such as Min of integers before opset 12, which nothing runs.
+            raise call.error(f"opset {call.opset} does not allow it: {_reason(cause)}") from None
         except (shape_inference.InferenceError, RuntimeError, ValueError) as cause:
             raise call.error(_reason(cause)) from None
         return {name: _from_type(proto) for name, proto in inferred.items()}
 
-    def _bound(
-        self, node: onnx.NodeProto, call: Call, rule: Operator | None
-    ) -> dict[str, tuple[int, ...]]:
+    def _bound(self, node: onnx.NodeProto, call: Call, rule: Operator | None) -> dict[str, Shape]:
         if rule is None or rule.bound is None:
             return {}
-        return dict(zip([n for n in node.output if n], rule.bound(call), strict=False))
+        return dict(_by_name(node, call, rule.bound))
 
     def _complete(
         self,
         name: str,
         known: tuple[str | None, Shape | None],
-        bound: tuple[int, ...] | None,
+        bound: Shape | None,
         call: Call,
         declared: Declared,
     ) -> TensorInfo:
@@ -160,7 +170,7 @@ class ShapeInference:
         axis: int,
         names: Sequence[str],
         said: Shape | None,
-        bound: tuple[int, ...] | None,
+        bound: Shape | None,
         call: Call,
     ) -> int:
         given = self._dims.at(tensor, axis)
@@ -170,9 +180,10 @@ class ShapeInference:
             return given
         place = f"axis {axis} of {tensor!r} ({call.operator} {call.name!r})"
         option = f"--dim '{tensor}:{axis}=N'"
-        if bound is not None and axis < len(bound):
-            self._warn(f"{place} depends on data; taken as its largest, {bound[axis]} ({option})")
-            return bound[axis]
+        largest = bound[axis] if bound is not None and axis < len(bound) else None
+        if largest is not None:
+            self._warn(f"{place} depends on data; taken as its largest, {largest} ({option})")
+            return largest
         size = said[axis] if said is not None and axis < len(said) else None
         if size is not None:
             self._warn(f"{place} cannot be inferred; taken from the file, {size} ({option})")
@@ -181,6 +192,14 @@ class ShapeInference:
             f"axis {axis} of output {tensor!r} cannot be inferred; give its size with "
             f"dims={{'{tensor}:{axis}': N}} ({option})"
         )
+
+
+def _by_name(node: onnx.NodeProto, call: Call, shapes: Shapes) -> list[tuple[str, Shape]]:
+    """Shapes of the outputs that are asked for; those left out keep their places."""
+    dtype = next((v.info.dtype for v in call.inputs if v is not None), "float32")
+    places = replace(call, outputs=tuple(TensorInfo(n, (), dtype) for n in node.output))
+    pairs = zip(node.output, shapes(places), strict=False)
+    return [(name, shape) for name, shape in pairs if name]
 
 
 def _from_type(proto: onnx.TypeProto) -> tuple[str | None, Shape | None]:

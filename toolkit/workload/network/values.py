@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import onnx
+import onnx.helper
 from numpy.typing import NDArray
 
 from toolkit.workload.network.tensors import BITS, TensorInfo, may_be_learned
@@ -39,12 +41,18 @@ class Value:
         Its contents, for constants of at most `MAX_KNOWN_ELEMENTS` elements.
     stored : tuple of TensorInfo
         The tensors of the file that a constant is made from.
+    assumed : str
+        The warning about a size that was assumed, and on which this one may depend.
+    items : tuple of Value, optional
+        The tensors, if this is a list of tensors rather than one.
     """
 
     info: TensorInfo
     constant: bool = False
     data: NDArray[Any] | None = None
     stored: tuple[TensorInfo, ...] = ()
+    assumed: str = ""
+    items: tuple[Value, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,6 +64,25 @@ class Value:
         if len(self.stored) == 1:
             return replace(self.info, dtype=self.stored[0].dtype)
         return self.info
+
+
+def empty(info: TensorInfo) -> Value:
+    """A tensor without elements, which is the same in every run."""
+    kind = onnx.helper.tensor_dtype_to_np_dtype(dtype_number(info.dtype))
+    return Value(info, constant=True, data=np.zeros(info.shape, kind))
+
+
+def is_mask(value: Value) -> bool:
+    """Whether a constant of two axes or more holds one number, or zeros and one other number.
+
+    Exporters store masks and first states so; nobody learns them. A list may be a bias.
+    """
+    data, shape = value.data, value.shape
+    if data is None or sum(size > 1 for size in shape) < 2:
+        return False
+    first = data.flat[0]
+    others = data[data != first]
+    return not others.size or (0 in (first, others[0]) and bool((others == others[0]).all()))
 
 
 def dtype_name(number: int) -> str | None:

@@ -21,14 +21,15 @@ from toolkit.workload.network.fold import (
     stored_value,
 )
 from toolkit.workload.network.layer import Layer
-from toolkit.workload.network.operators import CONSTANT, CONTROL, OPERATORS, Call
+from toolkit.workload.network.operators import CONSTANT, CONTROL, LISTS, OPERATORS, Call
 from toolkit.workload.network.operators.call import make_layer
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.order import describe_node, needed_nodes, used_names
 from toolkit.workload.network.read import DOMAINS
+from toolkit.workload.network.sequences import take_apart
 from toolkit.workload.network.shapes import Declared, ShapeInference, find_schema, same_shape
 from toolkit.workload.network.tensors import TensorInfo
-from toolkit.workload.network.values import Value
+from toolkit.workload.network.values import Value, empty
 
 Unknown = Literal["error", "free", "elementwise"]
 """What becomes of an operator that the table does not have."""
@@ -71,9 +72,11 @@ class Walk:
     warnings: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     tensors: set[str] = field(default_factory=set)
+    empty: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.shapes = ShapeInference(self.opsets, self.ir_version, self.dims, self.warn)
+        self._assumed = ""
+        self.shapes = ShapeInference(self.opsets, self.ir_version, self.dims, self._assume)
         self._context = checker.C.CheckerContext()
         self._context.ir_version = self.ir_version
         self._context.opset_imports = dict(self.opsets)
@@ -83,10 +86,15 @@ class Walk:
         if message not in self.warnings:
             self.warnings.append(message)
 
+    def _assume(self, message: str) -> None:
+        """Remember a warning about a size, and that what follows depends on it."""
+        self._assumed = message
+        self.warn(message)
+
     def branch(self) -> Walk:
         """A walk from here on, whose layers, warnings and names are joined or dropped later."""
         names, tensors = set(self.names), set(self.tensors)
-        return replace(self, layers=[], warnings=[], names=names, tensors=tensors)
+        return replace(self, layers=[], warnings=[], empty=[], names=names, tensors=tensors)
 
     def join(self, other: Walk, repetitions: int = 1) -> None:
         """Take over what a branch found, its layers run several times."""
@@ -95,6 +103,7 @@ class Walk:
         ]
         for warning in other.warnings:
             self.warn(warning)
+        self.empty += other.empty
         self.names |= other.names
         self.tensors |= other.tensors
 
@@ -147,19 +156,32 @@ class Walk:
         if DOMAINS.get(node.domain) == "":
             node.domain = ""
         call = self._call(node, scope, prefix)
+        self._assumed = next((v.assumed for v in call.inputs if v is not None and v.assumed), "")
         try:
             if call.operator in CONTROL:
                 made = expand(self, node, call, scope)
+            elif call.operator in LISTS:
+                made = take_apart(self, call)
             else:
                 made = self._values(node, call, prefix, declared)
         except WorkloadError as cause:
-            if cause.source == self.source:
-                raise
-            raise call.error(str(cause)) from None
+            if cause.source != self.source:
+                cause = call.error(str(cause))
+            raise self._explained(cause) from None
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as cause:
             # Attributes and operands that no handler expects.
             raise call.error(f"is malformed: {type(cause).__name__}: {cause}") from None
+        if self._assumed:
+            made = [replace(value, assumed=self._assumed) for value in made]
         scope.update(zip(filter(None, node.output), made, strict=False))
+
+    def _explained(self, cause: WorkloadError) -> WorkloadError:
+        """The error, with the size of an operand that was assumed and may be why."""
+        if not self._assumed or self._assumed in str(cause):
+            return cause
+        explained = WorkloadError(f"{cause}; {self._assumed}")
+        explained.source, explained.key = cause.source, cause.key
+        return explained
 
     def _call(self, node: onnx.NodeProto, scope: Scope, prefix: str) -> Call:
         domain = DOMAINS.get(node.domain, node.domain)
@@ -180,6 +202,10 @@ class Walk:
         self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
     ) -> list[Value]:
         self._check(node, call)
+        if any(value is not None and value.items is not None for value in call.inputs):
+            if call.operator == "Identity":
+                return [call.input(0)]
+            raise call.error("takes a list of tensors, which is not read")
         name = prefix + _first_output(node)
         if call.operator in ("Shape", "Size"):
             return [shape_constant(call, name)]
@@ -191,13 +217,22 @@ class Walk:
         if call.operator in CONSTANT or (constant and call.operator not in NEVER_CONSTANT):
             return fold(node, call, lambda: self._infer(node, call, prefix, declared))
         infos = self._infer(node, call, prefix, declared)
-        for info in infos:
-            if 0 in info.shape:
-                raise call.error(f"output {info.name!r} is empty: shape {list(info.shape)}")
+        if all(0 in info.shape for info in infos):
+            return self._empty(call, infos)
         infos = [replace(info, name=_unique(info.name, self.tensors)) for info in infos]
         made = replace(call, outputs=tuple(infos))
         self.layers += self._distinct(self._layers(made), made)
         return [Value(info) for info in infos]
+
+    def _empty(self, call: Call, infos: Sequence[TensorInfo]) -> list[Value]:
+        """Nothing, such as the part of a head that rotary embeddings leave alone."""
+        rule = OPERATORS.get(call.operator)
+        whole = all(value is None or 0 not in value.shape for value in call.inputs)
+        if whole and rule is not None and rule.cost_class in ("einsum", "window"):
+            # The input is too small for the filter.
+            raise call.error(f"output {infos[0].name!r} is empty: shape {list(infos[0].shape)}")
+        self.empty += [f"{i.name!r} ({call.operator}), shape {list(i.shape)}" for i in infos]
+        return [empty(info) for info in infos]
 
     def _distinct(self, layers: Sequence[Layer], call: Call) -> list[Layer]:
         """Rename parts of a node, and tensors between them, that are called like others."""

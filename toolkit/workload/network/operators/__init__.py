@@ -4,8 +4,9 @@ from toolkit.workload.network.operators.call import Call, Operator
 from toolkit.workload.network.operators.table import (
     CONSTANT,
     CONTROL,
+    LISTS,
     OPERATORS,
     operator_table,
 )
 
-__all__ = ["CONSTANT", "CONTROL", "OPERATORS", "Call", "Operator", "operator_table"]
+__all__ = ["CONSTANT", "CONTROL", "LISTS", "OPERATORS", "Call", "Operator", "operator_table"]

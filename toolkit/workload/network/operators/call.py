@@ -10,7 +10,7 @@ from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Attribute, CostClass, Layer
 from toolkit.workload.network.tensors import TensorInfo, may_be_learned
-from toolkit.workload.network.values import Value
+from toolkit.workload.network.values import Value, is_mask
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,7 @@ def _parameters(constants: Sequence[tuple[int, Value]], rule: Operator) -> tuple
     tensors = {
         tensor.name: tensor
         for i, value in constants
+        if rule.learned is not None or not is_mask(value)
         for tensor in value.stored
         if (may_be_learned(tensor.dtype) if rule.learned is None else i in rule.learned)
     }

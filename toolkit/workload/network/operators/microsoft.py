@@ -353,6 +353,7 @@ _RULES: dict[str, Operator] = {
         data=None,
         operations=3,
         shapes=_concatenated,
+        dtype_of=1,
     ),
 }
 

@@ -1,8 +1,8 @@
 """The table of operators: what each one costs.
 
-Keys are ONNX's names; operators of other domains carry their domain. Two kinds have no rule,
-because they leave no layer: `CONSTANT` operators are known before the network runs, and `CONTROL`
-operators are replaced by their bodies.
+Keys are ONNX's names; operators of other domains carry their domain. Three kinds have no rule,
+because they leave no layer: `CONSTANT` operators are known before the network runs, `CONTROL`
+operators are replaced by their bodies, and `LISTS` are taken apart into their tensors.
 """
 
 from __future__ import annotations
@@ -35,6 +35,18 @@ CONTROL = {
     "Scan": "its body, once per slice; shapes must not change",
 }
 """Operators that are replaced by their bodies, and how."""
+
+LISTS = {
+    "ConcatFromSequence": "as Concat",
+    "SequenceAt": "the tensor at a constant position",
+    "SequenceConstruct": "a list",
+    "SequenceEmpty": "a list",
+    "SequenceErase": "a list",
+    "SequenceInsert": "a list",
+    "SequenceLength": "lengths are static",
+    "SplitToSequence": "as Split",
+}
+"""Operators on lists of tensors, which are taken apart, and what becomes of them."""
 
 _EINSUM = {
     "Conv": Operator(
@@ -228,7 +240,7 @@ _WINDOW = {
 }
 
 _MOVEMENT = {
-    "Concat": movement("every element", data=None),
+    "Concat": movement("every element", data=None, shapes=v.joined),
     "Split": movement("every element"),
     "Slice": movement("elements kept", shapes=v.sliced, bound=v.operand_shape),
     "Pad": movement("elements of the output"),
@@ -296,6 +308,6 @@ def operator_table() -> str:
     for name, rule in sorted(OPERATORS.items()):
         operations = rule.operations if isinstance(rule.operations, int) else "as counted"
         rows.append(f"| {name} | {rule.cost_class} | {operations} | {rule.cost} |")
-    for kind, names in (("constant", CONSTANT), ("control", CONTROL)):
+    for kind, names in (("constant", CONSTANT), ("control", CONTROL), ("list", LISTS)):
         rows += [f"| {name} | {kind} | 0 | {cost} |" for name, cost in names.items()]
     return "\n".join(rows).replace("|  |", "| |")

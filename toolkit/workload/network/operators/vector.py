@@ -65,10 +65,18 @@ def movement(
     operations: Count = 0,
     shapes: Shapes | None = None,
     bound: Shapes | None = None,
+    dtype_of: int = 0,
 ) -> Operator:
     """A rule that reads and writes elements in another place."""
     return Operator(
-        "movement", formula, per_output, operations, data=data, shapes=shapes, bound=bound
+        "movement",
+        formula,
+        per_output,
+        operations,
+        data=data,
+        shapes=shapes,
+        bound=bound,
+        dtype_of=dtype_of,
     )
 
 
@@ -171,9 +179,18 @@ def logarithm_steps(call: Call) -> int:
 
 
 def transform_steps(call: Call) -> int:
-    """Operations per element of a fast Fourier transform: five per halving."""
-    frame = call.integer("frame", 0) or max(call.outputs[0].shape, default=2)
-    return 5 * max((frame - 1).bit_length(), 1)
+    """Operations per element of a fast Fourier transform: five per halving of its axis."""
+    if call.operator == "STFT":
+        # The window is as long as a frame; without one, the length stands alone.
+        frame = call.inputs[3].data if call.has(3) else None  # type: ignore[union-attr]
+        given = int(frame.reshape(-1)[0]) if frame is not None else call.outputs[0].shape[-2]
+        size = call.shape(2)[0] if call.has(2) else given
+    else:
+        axis = call.inputs[2].data if call.has(2) else None  # type: ignore[union-attr]
+        default = -2 if call.opset >= 20 else 1
+        place = int(axis.reshape(-1)[0]) if axis is not None else call.integer("axis", default)
+        size = call.shape(0)[place]
+    return 5 * max((size - 1).bit_length(), 1)
 
 
 def selected_boxes(call: Call) -> list[tuple[int, ...]]:
@@ -208,6 +225,17 @@ def unique_elements(call: Call) -> list[tuple[int, ...]]:
         return [tuple(shape), (count,), (count,), (count,)][: len(call.outputs)]
     count = call.input(0).info.elements
     return [(count,)] * len(call.outputs)
+
+
+def joined(call: Call) -> list[tuple[int, ...]]:
+    """What Concat makes; before opset 11, ONNX leaves it open where the axis is negative."""
+    shape = list(call.shape(0))
+    axis = call.integer("axis", 1) % len(shape)
+    shapes = [call.shape(i, len(shape)) for i in range(len(call.inputs))]
+    if len({other[:axis] + other[axis + 1 :] for other in shapes}) > 1:
+        raise call.error(f"shapes {[list(other) for other in shapes]} differ off axis {axis}")
+    shape[axis] = sum(other[axis] for other in shapes)
+    return [tuple(shape)]
 
 
 def sliced(call: Call) -> list[tuple[int | None, ...]]:
