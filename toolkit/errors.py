@@ -27,6 +27,7 @@ class InputError(ToolkitError):
     def __init__(self, message: str, *, source: str | None = None, key: str | None = None) -> None:
         place = ": ".join(part for part in (source, key) if part)
         super().__init__(f"{place}: {message}" if place else message)
+        self.message = message
         self.source = source
         self.key = key
 

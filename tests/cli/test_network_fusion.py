@@ -99,7 +99,7 @@ def test_what_lacks_for_pictures_is_said(
     assert lines[0].startswith(f"Written to {out}: ")
     assert [line.partition(", which")[0] for line in lines[1:]] == [
         "Parquet needs pyarrow",
-        "drawing needs plotly",
+        "a picture needs plotly",
     ]
     assert run(*words, *fusion, "--json") == 0
     assert json.loads(capsys.readouterr().out)["not_written"] == lines[1:]

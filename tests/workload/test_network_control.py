@@ -60,6 +60,15 @@ def test_a_branch_for_other_sizes_is_not_taken(tmp_path: Path) -> None:
         load(tmp_path, model([neither], narrow.graph.input, [W]))
 
 
+def test_an_unknown_operator_in_a_branch_is_refused(tmp_path: Path) -> None:
+    odd = body([node("Odd", "x", "a", name="odd")], [], ["a"])
+    choice = node("If", "c", then_branch=odd, else_branch=SMALL, name="choice")
+    proto = model([choice], [X, value("c", [], "bool")])
+    with pytest.raises(toolkit.InputError, match="'choice/then/odd' .Odd.: operator is not known"):
+        load(tmp_path, proto)
+    assert load(tmp_path, proto, unknown="elementwise").layers
+
+
 def test_a_condition_on_shapes_is_known(tmp_path: Path) -> None:
     nodes = [
         node("Shape", "x", "s"),

@@ -193,10 +193,9 @@ def gradient_groups(model: GroupModel, most_layers: int, seed: int) -> tuple[Opt
     MissingPackageError
         If torch is not installed.
     """
-    require_torch()
+    relaxation = relax(model, most_layers)
     from toolkit.search.torch_threads import one_thread
 
-    relaxation = relax(model, most_layers)
     best: tuple[float, tuple[Option, ...]] | None = None
     with one_thread():
         read = list(_descend(relaxation, seed))

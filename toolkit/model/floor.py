@@ -24,6 +24,11 @@ _INTERCHANGEABLE = ({"O", "P", "Q"}, {"T", "R", "S"})
 def least_cycles(arch: Architecture, workload: Workload) -> float:
     """Cycles if every lane that the workload's sizes can use always works."""
     lanes = prod(_most(level, level.dimensions, workload) for level in _spatial(arch))
+    return busy_cycles(arch, workload, lanes)
+
+
+def busy_cycles(arch: Architecture, workload: Workload, lanes: float) -> float:
+    """Cycles if so many lanes always work."""
     return arch.compute.cycles * max(workload.macs / lanes, 1.0)
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 from toolkit.errors import InputError, ToolkitError
 
 WRONG_INPUT = 2
+"""Exit status of commands and scripts that were given something that cannot be used."""
 
 
 class Arguments(ArgumentParser):

@@ -50,8 +50,8 @@ def with_pictures(tables: Iterable[Path], draw: Callable[[], Iterable[Path]]) ->
         Writes the pictures.
     """
     notes = table_notes()
-    lacking = [name for name in ("matplotlib", "plotly") if find_spec(name) is None]
+    lacking = [name for name in ("Matplotlib", "plotly") if find_spec(name.lower()) is None]
     if lacking:
-        notes.append(str(missing("drawing", " and ".join(lacking), "study")))
+        notes += [str(missing("a picture", name, "study")) for name in lacking]
         return Results(tuple(tables), tuple(notes))
     return Results((*tables, *draw()), tuple(notes))

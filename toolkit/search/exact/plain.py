@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from toolkit.model.floor import least_energy_pj
+from toolkit.model.floor import busy_cycles, least_energy_pj
 from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial, leakage
 from toolkit.search.problem import Problem
@@ -23,8 +23,7 @@ def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> f
     for factors in each_spatial_choice(problem.space):
         if late():
             return lanes_bound(problem)
-        spatial = Spatial(problem.plan, factors)
-        energy = least
+        spatial, energy = Spatial(problem.plan, factors), least
         if problem.conventions.leakage_until_end:
             energy += spatial.cycles * sum(x for _, x in leakage(spatial))
         used = 1.0
@@ -36,11 +35,11 @@ def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> f
 
 def lanes_bound(problem: Problem) -> float:
     """Objective value of the words next to the lanes if all lanes that can be used are."""
-    space, compute = problem.space, problem.arch.compute
+    space = problem.space
     levels = space.spatial_levels
     most = np.minimum(space.upper.astype(np.float64).prod(axis=1), space.mesh)[levels]
     lanes = float(most.prod())
     energy = least_energy_pj(problem.arch, problem.workload, problem.conventions)
-    cycles = compute.cycles * max(problem.workload.macs / lanes, 1.0)
+    cycles = busy_cycles(problem.arch, problem.workload, lanes)
     used = (1.0 if problem.objective.powers[2] > 0 else lanes) / float(space.mesh[levels].prod())
     return float(problem.objective.value(energy, cycles, used))

@@ -26,11 +26,6 @@ from toolkit.search.exact.transfers import Account
 from toolkit.workload.distinct import distinct_values
 
 
-def spatial_choices(space: MapSpace) -> list[IntArray]:
-    """List what `each_spatial_choice` yields."""
-    return list(each_spatial_choice(space))
-
-
 def each_spatial_choice(space: MapSpace) -> Iterator[IntArray]:
     """Yield all factors of the spatial levels within bounds and meshes, one after the other.
 

@@ -8,10 +8,10 @@ from typing import Protocol, Self
 import numpy as np
 import onnx
 
-from toolkit.errors import WorkloadError
 from toolkit.workload.network.dimensions import Dimensions
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import Call
+from toolkit.workload.network.operators.call import MismatchError
 from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value
 
@@ -71,7 +71,7 @@ def _choose(walk: Walk, node: onnx.NodeProto, call: Call, scope: dict[str, Value
         inside = walk.branch()
         try:
             made = inside.graph(_body(node, name, call), scope, f"{call.name}/{name[:4]}/")
-        except WorkloadError as cause:
+        except MismatchError as cause:
             # A branch for inputs of other sizes: nobody can enter it.
             refused[name] = cause
         else:

@@ -124,7 +124,9 @@ class ShapeInference:
         except checker.ValidationError as cause:
             # Such as Min of integers before opset 12, which nothing runs.
             raise call.error(f"opset {call.opset} does not allow it: {_reason(cause)}") from None
-        except (shape_inference.InferenceError, RuntimeError, ValueError) as cause:
+        except shape_inference.InferenceError as cause:
+            raise call.mismatch(_reason(cause)) from None
+        except (RuntimeError, ValueError) as cause:
             raise call.error(_reason(cause)) from None
         return {name: _from_type(proto) for name, proto in inferred.items()}
 

@@ -179,9 +179,8 @@ class Walk:
         """The error, with the size of an operand that was assumed and may be why."""
         if not self._assumed or self._assumed in str(cause):
             return cause
-        explained = WorkloadError(f"{cause}; {self._assumed}")
-        explained.source, explained.key = cause.source, cause.key
-        return explained
+        message = f"{cause.message}; {self._assumed}"
+        return type(cause)(message, source=cause.source, key=cause.key)
 
     def _call(self, node: onnx.NodeProto, scope: Scope, prefix: str) -> Call:
         domain = DOMAINS.get(node.domain, node.domain)
@@ -230,7 +229,8 @@ class Walk:
         whole = all(value is None or 0 not in value.shape for value in call.inputs)
         if whole and rule is not None and rule.cost_class in ("einsum", "window"):
             # The input is too small for the filter.
-            raise call.error(f"output {infos[0].name!r} is empty: shape {list(infos[0].shape)}")
+            shape = list(infos[0].shape)
+            raise call.mismatch(f"output {infos[0].name!r} is empty: shape {shape}")
         self.empty += [f"{i.name!r} ({call.operator}), shape {list(i.shape)}" for i in infos]
         return [empty(info) for info in infos]
 

@@ -13,6 +13,10 @@ from toolkit.workload.network.tensors import TensorInfo, may_be_learned
 from toolkit.workload.network.values import Value, is_mask
 
 
+class MismatchError(WorkloadError):
+    """Sizes of operands that a node cannot have: in a branch, that nobody enters it."""
+
+
 @dataclass(frozen=True)
 class Call:
     """A node of a graph with its operands.
@@ -46,6 +50,10 @@ class Call:
     def error(self, message: str) -> WorkloadError:
         """An exception that names the model and the node."""
         return WorkloadError(message, source=self.source, key=node_key(self.name, self.operator))
+
+    def mismatch(self, message: str) -> MismatchError:
+        """An exception that names the model and the node, whose operands do not fit it."""
+        return MismatchError(message, source=self.source, key=node_key(self.name, self.operator))
 
     def has(self, index: int) -> bool:
         """Whether an operand is given."""
