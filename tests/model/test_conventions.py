@@ -221,7 +221,7 @@ def test_shared_ports() -> None:
     exact, turned = both("shared_ports", True, gemm(1, 1, 4), *steps)
     assert (exact.latency_cycles, turned.latency_cycles) == (5, 4.5)
     (port,) = turned.memories[0].ports
-    figures = port.busy_cycles, port.available_bandwidth, port.needed_bandwidth
+    figures = port.busy_cycles, port.port.bandwidth, port.needed_bandwidth
     assert figures == (4.5, 2, 9 / 4)
 
 

@@ -46,8 +46,8 @@ def test_read_port_decides() -> None:
     dram, buffer = result.memories
     assert result.latency_cycles == 10
     assert (dram.stall_cycles, buffer.stall_cycles) == (6, 0)
-    assert (dram.read_port.busy_cycles, dram.read_port.limited_cycles) == (10, 10)
-    assert dram.read_port.inward_bandwidth == 5 / 4
+    assert (dram.ports[0].busy_cycles, dram.ports[0].limited_cycles) == (10, 10)
+    assert dram.ideal_bandwidth["read"] == 5 / 4
     assert result.bottleneck == (
         "dram read port: reads and drains need 1.25 words per cycle and instance, 0.5 available"
     )
@@ -57,8 +57,8 @@ def test_write_port_decides() -> None:
     """The buffer receives 4 In, 1 W and 4 updates of Out at one word per cycle: 9 cycles."""
     buffer = memory("buffer", write_bandwidth=1.0)
     result = run(gemm(1, 1, 4), (DRAM, {"n": 4}), (buffer, {}))
-    assert result.latency_cycles == result.memories[1].write_port.limited_cycles == 9
-    assert result.memories[1].read_port.limited_cycles == 4
+    assert result.latency_cycles == result.memories[1].ports[1].limited_cycles == 9
+    assert result.memories[1].ports[0].limited_cycles == 4
     assert result.bottleneck.startswith("buffer write port: updates and fills need 2.25 words")
 
 
@@ -70,8 +70,8 @@ def test_bandwidth_is_per_instance() -> None:
     buffer = memory("buffer", read_bandwidth=0.5)
     result = run(gemm(2, 1, 2), (DRAM, {}), (fanout(2), {"m": 2}), (buffer, {"n": 2}))
     assert result.latency_cycles == 12
-    assert result.memories[1].read_port.inward_bandwidth == 4 / 2
-    assert result.memories[1].read_port.outward_bandwidth == 2 / 2
+    assert result.memories[1].ideal_bandwidth["read"] == 4 / 2
+    assert result.memories[1].ideal_bandwidth["drain"] == 2 / 2
 
 
 def test_the_outermost_stall_hides_inner_ones() -> None:
@@ -82,7 +82,7 @@ def test_the_outermost_stall_hides_inner_ones() -> None:
     dram = memory("dram", read_bandwidth=0.25)
     buffer = memory("buffer", read_bandwidth=0.75)
     result = run(gemm(1, 4, 1), (dram, {"k": 4}), (buffer, {}))
-    assert result.memories[1].read_port.limited_cycles == 16
+    assert result.memories[1].ports[0].limited_cycles == 16
     assert result.latency_cycles == 32
     assert result.memories[0].stall_cycles == 16
     assert result.bottleneck.startswith("dram read port: reads and drains need 0.5 words")
@@ -301,7 +301,7 @@ def test_shared_ports_move_everything_at_both_bandwidths() -> None:
     buffer = memory("buffer", read_bandwidth=0.5, write_bandwidth=1.5)
     result = run(gemm(1, 1, 4), (DRAM, {"n": 4}), (buffer, {}), conventions=TIMELOOP)
     (port,) = result.memories[1].ports
-    assert (port.available_bandwidth, port.needed_bandwidth) == (2, 21 / 4)
+    assert (port.port.bandwidth, port.needed_bandwidth) == (2, 21 / 4)
     assert port.busy_cycles == port.limited_cycles == 21 / 2
     assert result.latency_cycles == 11
     assert result.bottleneck.startswith("buffer port: reads, drains, updates and fills need")
@@ -342,7 +342,7 @@ def test_evaluate_agrees_with_the_batch(conventions: Conventions, case: Case) ->
     for level in result.energies[:-1]:
         assert by_level[level.level] == pytest.approx(level.access_pj, rel=1e-12)
     for use in result.memories:
-        for port in (use.read_port, use.write_port):
+        for port in use.ports:
             assert port.busy_cycles <= port.limited_cycles * (1 + 1e-12)
     stalls = any(use.stall_cycles > 0 for use in result.memories)
     assert stalls != result.bottleneck.startswith(f"{arch.compute.name}: no memory stalls")

@@ -75,7 +75,7 @@ def test_every_access_happens(case: Case) -> None:
                 key = (level.name, tensor.name, kind)
                 expected[key] = getattr(result.traffic(level.name, tensor.name), kind)
                 got[key] = getattr(cost.accesses[m, t], kind).item()
-        got[level.name] = cost.loops.active[m].item()
+        got[level.name] = cost.nest.levels[m].active.item()
         expected[level.name] = result.memories[level.name].active_instances
     assert got == expected
 
@@ -110,7 +110,7 @@ def test_compute_decides_if_memories_are_fast_enough(case: Case) -> None:
     cost = exact_cost((replace(arch, levels=fast), workload, factors, order, bias_read))
     steps = simulate(*case).temporal_steps
     assert cost.latency_cycles.item() == steps * arch.compute.cycles + warm_up(arch, factors)
-    assert all(timing.stall_cycles.item() == 0 for timing in cost.timing.values())
+    assert all(cost.nest.levels[m].stall_cycles.item() == 0 for m in cost.plan.memories)
 
 
 @given(cases())

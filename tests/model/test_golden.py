@@ -59,20 +59,23 @@ def evaluated(case: GoldenCase) -> Fields:
         "wart": wart,
         "valid": result.valid,
         "footprints": {memory.level: memory.words for memory in result.memories},
+        "needed": {
+            memory.level: {f"ideal_bandwidth_{k}": x for k, x in memory.ideal_bandwidth.items()}
+            for memory in result.memories
+        },
     }
 
 
 def levels(case: GoldenCase, cost: BatchCost) -> dict[str, Fields]:
     """Fields of every memory from the batched model."""
-    return {
-        case.arch.levels[m].name: memory_fields(case, cost, m) for m in cost.loops.plan.memories
-    }
+    return {case.arch.levels[m].name: memory_fields(case, cost, m) for m in cost.plan.memories}
 
 
 def memory_fields(case: GoldenCase, cost: BatchCost, m: int) -> Fields:
     role = {tensor.role: t for t, tensor in enumerate(case.workload.tensors)}
     ins, weights, outs = (cost.accesses[m, role[r]] for r in ("input", "weight", "output"))
-    timing = cost.timing[m]
+    nest = cost.nest
+    reading, writing = (nest.limited[p] for p, (level, _) in enumerate(cost.plan.ports) if level == m)
     fields = {
         "in_reads": ins.reads,
         "w_reads": weights.reads,
@@ -82,13 +85,12 @@ def memory_fields(case: GoldenCase, cost: BatchCost, m: int) -> Fields:
         "out_writes": outs.updates + outs.fills,
         "last_out_reads": outs.fills,
         "last_out_writes": outs.drains,
-        "latency_read_drain": timing.read_drain_cycles,
-        "latency_fill_update": timing.fill_update_cycles,
-        "cc_per_tile": timing.cycles_per_tile,
-        "stall_cycles": timing.stall_cycles,
-        "active_instances": cost.loops.active[m],
+        "latency_read_drain": reading,
+        "latency_fill_update": writing,
+        "cc_per_tile": nest.levels[m].inside_cycles,
+        "stall_cycles": nest.levels[m].stall_cycles,
+        "active_instances": nest.levels[m].active,
     }
-    fields |= {f"ideal_bandwidth_{k}": value for k, value in timing.ideal_bandwidth.items()}
     return {name: value.item() for name, value in fields.items()}
 
 
@@ -129,7 +131,7 @@ def mismatches(case: GoldenCase) -> Iterator[tuple[str, Any, Any]]:
     plan = make_plan(case.arch, case.workload, conventions(case), bias_read=case.bias_read)
     cost = batch_cost(plan, case.factors[None].astype(np.float64), case.order[None])
     totals = evaluated(case)
-    footprints = totals.pop("footprints")
+    footprints, needed = totals.pop("footprints"), totals.pop("needed")
     expected = dict(case.expected)
     memories = expected.pop("levels")
     space = MapSpace(case.arch, case.workload, "stride_blind")
@@ -137,7 +139,7 @@ def mismatches(case: GoldenCase) -> Iterator[tuple[str, Any, Any]]:
     pairs = [(field, totals[field], value) for field, value in expected.items()]
     pairs.append(("MapSpace.check", checked, expected["valid"]))
     for name, fields in levels(case, cost).items():
-        got = fields | {"footprint": footprints[name]}
+        got = fields | {"footprint": footprints[name]} | needed[name]
         pairs += [
             (f"{name}.{field}", got[field], value) for field, value in memories[name].items()
         ]

@@ -29,9 +29,8 @@ from toolkit.model import (
     make_plan,
 )
 from toolkit.model.breakdown import check_magnitude
-from toolkit.model.counts import access_counts
+from toolkit.model.cost import access_counts, make_nest
 from toolkit.model.fast import batch_totals
-from toolkit.model.loops import make_loops
 
 from .nests import accesses, gemm, mapped, memory, run, workload
 
@@ -142,7 +141,7 @@ def in_fractions(case: Case, conventions: Conventions) -> dict[tuple[str, str, s
     arch, work, factors, order, bias_read = case
     exact = np.vectorize(Fraction, otypes=[object])(factors)
     plan = make_plan(arch, work, conventions, bias_read=bias_read)
-    table = access_counts(make_loops(plan, exact[None], order[None]))
+    table = access_counts(plan, make_nest(plan, exact[None], order[None]))
     return {
         (arch.levels[m].name, work.tensors[t].name, kind): getattr(entry, kind).item()
         for (m, t), entry in table.items()

@@ -87,12 +87,11 @@ class EdgeSavings:
 
     def latency(self, cost: BatchCost, saved: torch.Tensor, dram: Memory) -> torch.Tensor:
         """Cycles of layers whose outermost memory moves fewer words, [rows]."""
-        inner = cost.loops.temporal[-1] * cost.loops.plan.arch.compute.cycles
-        outermost = next(iter(cost.timing))
-        for place, entry in cost.timing.items():
-            if place != outermost:
-                slower = torch.maximum(entry.read_drain_cycles, entry.fill_update_cycles)
-                inner = torch.maximum(inner, slower)
+        plan, nest = cost.plan, cost.nest
+        inner = nest.levels[len(plan.arch.levels) - 1].temporal * plan.arch.compute.cycles
+        outermost = plan.memories[0]
+        for place in plan.memories[1:]:
+            inner = torch.maximum(inner, nest.levels[place].busy_cycles)
         moved: Any = sum(
             entry.reads + entry.updates + entry.fills + entry.drains
             for (memory, _), entry in cost.accesses.items()

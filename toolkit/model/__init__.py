@@ -8,9 +8,9 @@ from toolkit.model.conventions import (
     Conventions,
     conventions_named,
 )
-from toolkit.model.cost import BatchCost, MemoryTiming, batch_cost
-from toolkit.model.counts import Accesses
+from toolkit.model.cost import BatchCost, batch_cost
 from toolkit.model.evaluate import Evaluation, evaluate
+from toolkit.model.nest import Accesses
 from toolkit.model.plan import Plan, make_plan
 from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
 
@@ -24,7 +24,6 @@ __all__ = [
     "Conventions",
     "Evaluation",
     "LevelEnergy",
-    "MemoryTiming",
     "MemoryUse",
     "Plan",
     "PortUse",

@@ -13,10 +13,13 @@ from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.factors import shown
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.model.cost import BatchCost, charged
+from toolkit.model.cost import BatchCost
+from toolkit.model.plan import Port
 from toolkit.model.recount import EXACT_LIMIT, exact_accesses
 from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
 from toolkit.workload.kernel import Workload
+
+_FIELDS = {"read": "reads", "update": "updates", "fill": "fills", "drain": "drains"}
 
 _ROUNDING = 2.0**-44
 """Share of the cycles of a run that divisions may round off."""
@@ -30,7 +33,7 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
     PrecisionError
         If a count exceeds 2^53.
     """
-    plan, rows, exact = cost.loops.plan, [], exact_accesses(cost)
+    plan, rows, exact = cost.plan, [], exact_accesses(cost)
     for (m, t), entry in sorted(cost.accesses.items()):
         memory, tensor = plan.arch.levels[m], plan.tensors[t]
         if not isinstance(memory, Memory):
@@ -41,10 +44,10 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
         }
         if m not in tensor.holders and not any(counts.values()):
             continue
-        words = {kind: charged(cost.loops, m, getattr(entry, kind)) for kind in counts}
+        words = {kind: cost.charged(m, getattr(entry, kind)) for kind in counts}
         energy = memory.read_energy_pj * float((words["reads"] + words["drains"])[0])
         energy += memory.write_energy_pj * float((words["updates"] + words["fills"])[0])
-        instances = _count(cost, cost.loops.active[m], "instances", m)
+        instances = _count(cost, cost.nest.levels[m].active, "instances", m)
         rows.append(
             TensorAccesses(memory.name, tensor.tensor.name, instances, **counts, energy_pj=energy)
         )
@@ -67,46 +70,52 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
             space.exact_words(i, [math.prod(column) for column in factors[m:].T.tolist()]),
         )
         for i, (m, memory) in enumerate(
-            zip(cost.loops.plan.memories, cost.loops.plan.arch.memories, strict=True)
+            zip(cost.plan.memories, cost.plan.arch.memories, strict=True)
         )
     )
 
 
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
-    timing, name = cost.timing[m], memory.name
-    instances = cost.loops.active[m]
-    entries = [cost.accesses[m, t] for t in range(len(cost.loops.plan.tensors))]
-    sent = sum(entry.reads + entry.drains for entry in entries)
-    received = sum(entry.updates + entry.fills for entry in entries)
+    nest, name = cost.nest, memory.name
+    moved = {
+        kind: sum(getattr(cost.accesses[m, t], field) for t in range(len(cost.plan.tensors)))
+        for kind, field in _FIELDS.items()
+    }
+    steps = nest.levels[m].active * nest.levels[m].temporal * nest.levels[m].inside_cycles * nest.levels[m].iterations
     ideal = {
-        kind: finite_cost(cost, value, f"the ideal bandwidth of {name}")
-        for kind, value in timing.ideal_bandwidth.items()
+        kind: finite_cost(cost, values / steps, f"the ideal bandwidth of {name}")
+        for kind, values in moved.items()
     }
     usable = usable_words(memory)
 
-    def port(moved: Any, limited: Any, inward: str, outward: str, bandwidth: float) -> PortUse:
-        busy = finite_cost(cost, moved / instances / bandwidth, f"the busy cycles of {name}")
-        cycles = finite_cost(cost, limited, f"the {inward} and {outward} cycles of {name}")
-        return PortUse(busy, cycles, ideal[inward], ideal[outward], float(bandwidth))
+    def use(p: int, port: Port) -> PortUse:
+        sides = ("read", "drain") * port.sends + ("update", "fill") * port.receives
+        passed = sum(moved[kind] for kind in sides) / nest.levels[m].active / port.bandwidth
+        what = f"the cycles of the {port.name} of {name}"
+        return PortUse(
+            port,
+            sum(ideal[kind] for kind in sides),
+            finite_cost(cost, passed, what),
+            finite_cost(cost, nest.limited[p], what),
+        )
 
     return MemoryUse(
         name,
-        _count(cost, instances, "instances", m),
+        _count(cost, nest.levels[m].active, "instances", m),
         _count(cost, words, "footprint", m),
         memory.capacity_words,
         usable if math.isfinite(usable) else None,
         _stall(cost, m),
-        port(sent, timing.read_drain_cycles, "read", "drain", memory.read_bandwidth),
-        port(received, timing.fill_update_cycles, "update", "fill", memory.write_bandwidth),
+        tuple(use(p, port) for p, (level, port) in enumerate(cost.plan.ports) if level == m),
+        ideal,
     )
 
 
 def _stall(cost: BatchCost, m: int) -> float:
     """Stall cycles of a memory; none if they are no more than what divisions round off."""
-    timing, what = cost.timing[m], f"the stall cycles of {cost.loops.plan.arch.levels[m].name}"
-    busiest = np.maximum(timing.read_drain_cycles, timing.fill_update_cycles)
-    stall = finite_cost(cost, timing.stall_cycles, what)
-    return stall if stall > _ROUNDING * finite_cost(cost, busiest, what) else 0.0
+    what = f"the stall cycles of {cost.plan.arch.levels[m].name}"
+    stall = finite_cost(cost, cost.nest.levels[m].stall_cycles, what)
+    return stall if stall > _ROUNDING * finite_cost(cost, cost.nest.levels[m].busy_cycles, what) else 0.0
 
 
 def level_energies(cost: BatchCost) -> tuple[LevelEnergy, ...]:
@@ -117,13 +126,14 @@ def level_energies(cost: BatchCost) -> tuple[LevelEnergy, ...]:
     PrecisionError
         If an energy is not finite.
     """
-    levels = cost.loops.plan.arch.levels
+    levels, nest = cost.plan.arch.levels, cost.nest
     parts = {
         i: (
-            finite_cost(cost, access, f"the energy of {levels[i].name}"),
-            finite_cost(cost, cost.leakage_pj[i], f"the leakage of {levels[i].name}"),
+            finite_cost(cost, nest.levels[i].energy_pj, f"the energy of {levels[i].name}"),
+            finite_cost(cost, nest.levels[i].leakage_pj, f"the leakage of {levels[i].name}"),
         )
-        for i, access in sorted(cost.access_energy_pj.items())
+        for i, state in enumerate(nest.levels)
+        if state.energy_pj is not None
     }
     total = energy_sum([access + leakage for access, leakage in parts.values()])
     return tuple(
@@ -148,7 +158,7 @@ def finite_cost(cost: BatchCost, value: Any, what: str) -> float:
     PrecisionError
         If it is not finite.
     """
-    return finite(float(np.asarray(value).reshape(())), what, cost.loops.plan.workload)
+    return finite(float(np.asarray(value).reshape(())), what, cost.plan.workload)
 
 
 def finite(number: float, what: str, workload: Workload) -> float:
@@ -196,7 +206,7 @@ def check_outermost(space: MapSpace) -> None:
 
 
 def _count(cost: BatchCost, value: Any, what: str, level: int) -> int:
-    workload, name = cost.loops.plan.workload, cost.loops.plan.arch.levels[level].name
+    workload, name = cost.plan.workload, cost.plan.arch.levels[level].name
     number = np.asarray(value).reshape(()).item()
     if isinstance(number, float):
         number = finite(number, f"{what} at {name}", workload)

@@ -62,7 +62,7 @@ from toolkit.model.compiled_traffic import (
     per_instance,
     prepare,
 )
-from toolkit.model.plan import ROUNDING
+from toolkit.model.totals import ROUNDING
 
 
 @inlined

@@ -220,8 +220,6 @@ def evaluate(
         cost = batch_cost(plan, factors[None].astype(np.float64), order[None])
         accesses = tensor_accesses(cost)
         memories = memory_uses(cost, space, factors)
-        if conventions.shared_ports:
-            memories = tuple(memory.sharing_ports() for memory in memories)
         energies = level_energies(cost)
     return Evaluation(
         arch,
@@ -275,16 +273,17 @@ def _bottleneck(arch: Architecture, memories: tuple[MemoryUse, ...], cost: Batch
     if stalling is None:
         text = f"{arch.compute.name}: no memory stalls"
     else:
-        port = max(stalling.ports, key=lambda port: port.limited_cycles)
+        use = stalling.slowest_port
         text = (
-            f"{stalling.level} {port.name}: {port.traffic} need {port.needed_bandwidth:.4g} words "
-            f"per cycle and instance, {port.available_bandwidth:.4g} available"
+            f"{stalling.level} {use.port.name}: {use.port.traffic} need "
+            f"{use.needed_bandwidth:.4g} words per cycle and instance, "
+            f"{use.port.bandwidth:.4g} available"
         )
     hops = [
-        f"{level.name} {int(cost.loops.iterations[i][0]) - 1}"
+        f"{level.name} {int(cost.nest.levels[i].iterations[0]) - 1}"
         for i, level in enumerate(arch.levels)
-        if isinstance(level, Fanout) and level.pe_to_pe and cost.loops.iterations[i][0] > 1
+        if isinstance(level, Fanout) and level.pe_to_pe and cost.nest.levels[i].iterations[0] > 1
     ]
-    if hops and cost.loops.plan.conventions.pe_to_pe_warm_up:
+    if hops and cost.plan.conventions.pe_to_pe_warm_up:
         text += f"; plus warm-up cycles: {', '.join(hops)}"
     return text

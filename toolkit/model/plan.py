@@ -10,10 +10,6 @@ from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
 
-ROUNDING = 2.0**-40
-"""Share of a number of cycles that divisions may round off before cycles are rounded up."""
-
-
 @dataclass(frozen=True, slots=True)
 class SpatialFlags:
     """How one spatial level shares the traffic of one tensor, in one direction."""
@@ -65,6 +61,57 @@ class TensorPlan:
         return self.tensor.role == "output"
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What words pass through into or out of a memory.
+
+    Parameters
+    ----------
+    sends, receives : bool
+        Whether reads and drains pass, and whether updates and fills do.
+    bandwidth : float
+        Words per cycle and instance.
+    """
+
+    sends: bool
+    receives: bool
+    bandwidth: float
+
+    @property
+    def name(self) -> str:
+        """Which port of its memory it is."""
+        if self.sends and self.receives:
+            return "port"
+        return "read port" if self.sends else "write port"
+
+    @property
+    def traffic(self) -> str:
+        """What passes it."""
+        if self.sends and self.receives:
+            return "reads, drains, updates and fills"
+        return "reads and drains" if self.sends else "updates and fills"
+
+    def cycles(self, sent: float, received: float) -> float:
+        """Cycles in which so many words pass."""
+        words = (sent if self.sends else 0) + (received if self.receives else 0)
+        return words / self.bandwidth
+
+
+def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
+    """List the ports of a memory: one for everything, or one for each direction."""
+    read, write = memory.read_bandwidth, memory.write_bandwidth
+    if conventions.shared_ports:
+        return (Port(True, True, read + write),)
+    return (Port(True, False, read), Port(False, True, write))
+
+
+def port_cycles(
+    memory: Memory, sent: float, received: float, conventions: Conventions
+) -> float:
+    """Cycles in which one instance of a memory sends and receives so many words."""
+    return max(port.cycles(sent, received) for port in ports_of(memory, conventions))
+
+
 @dataclass(frozen=True)
 class Plan:
     """An architecture and a workload, ready to be costed under a set of conventions.
@@ -80,6 +127,8 @@ class Plan:
     listed : tuple of tuple of bool
         Per level and dimension, whether copies over it count: under sequential transfers
         spatial levels overlook dimensions they do not list (such mappings are not valid).
+    ports : tuple of (int, Port)
+        Level number and port, of all memories, the outermost first.
     """
 
     arch: Architecture
@@ -90,6 +139,7 @@ class Plan:
     spatial_after: dict[int, tuple[int, ...]]
     listed: tuple[tuple[bool, ...], ...]
     tensors: tuple[TensorPlan, ...]
+    ports: tuple[tuple[int, Port], ...]
 
     def charged_together(self, level: int) -> int:
         """Words of a memory that cost energy together."""
@@ -142,7 +192,12 @@ def make_plan(
         )
         for level in arch.levels
     )
-    return Plan(arch, workload, conventions, bias_read, memories, spatial_after, listed, plans)
+    ports = tuple(
+        (m, port) for m in memories for port in ports_of(_memory(arch, m), conventions)
+    )
+    return Plan(
+        arch, workload, conventions, bias_read, memories, spatial_after, listed, plans, ports
+    )
 
 
 def _tensor_plan(

@@ -15,7 +15,7 @@ import numpy as np
 from toolkit.arch.levels import Memory
 from toolkit.mapping.footprint import tensor_words
 from toolkit.mapping.mapping import to_arrays
-from toolkit.model.cost import batch_cost, charged
+from toolkit.model.cost import batch_cost
 from toolkit.model.evaluate import Evaluation
 from toolkit.model.plan import Plan, TensorPlan, make_plan
 
@@ -166,9 +166,8 @@ class _Nest:
         for row, (i, d, _) in enumerate(self.loops, 1):
             without[row, i, d] = 1.0
         with np.errstate(all="ignore"):
-            cost = batch_cost(self.plan, without, np.tile(order, (len(without), 1, 1)))
-        self.counts = cost.accesses
-        self._loops = cost.loops
+            self._cost = batch_cost(self.plan, without, np.tile(order, (len(without), 1, 1)))
+        self.counts = self._cost.accesses
 
     def words(self, level: int, tensor: int, kind: str) -> Any:
         """Words moved by the whole nest, then without each loop, float64 [loops + 1]."""
@@ -177,7 +176,7 @@ class _Nest:
 
     def charged(self, level: int, tensor: int, kind: str) -> float:
         """Words that cost energy."""
-        return float(charged(self._loops, level, self.words(level, tensor, kind))[0])
+        return float(self._cost.charged(level, self.words(level, tensor, kind))[0])
 
     def repetitions(
         self, level: int, tensor: TensorPlan, kind: str, end: int

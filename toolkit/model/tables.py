@@ -7,9 +7,11 @@ whole run, ``per_instance`` is one instance's, ``of_run`` counts the cycles of t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from toolkit.model.plan import Port
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,55 +64,23 @@ class TensorAccesses:
 
 @dataclass(frozen=True, slots=True)
 class PortUse:
-    """How one port of a memory keeps up; bandwidths in words per cycle and instance.
-
-    Parameters
-    ----------
-    busy_cycles : float
-        Cycles of the run in which the port of one instance transfers words.
-    limited_cycles : float
-        Cycles of the run if the levels inside and this port alone counted: never less than
-        what the levels inside take (``read_drain_cycles`` and ``fill_update_cycles`` of
-        `toolkit.model.cost.MemoryTiming`).
-    inward_bandwidth, outward_bandwidth : float
-        Needed for no stall by the traffic with the levels inside (reads or updates) and with
-        the memory outside (drains or fills).
-    bandwidth : float
-        Available.
-    """
-
-    busy_cycles: float
-    limited_cycles: float
-    inward_bandwidth: float
-    outward_bandwidth: float
-    bandwidth: float
-
-    @property
-    def ideal_bandwidth(self) -> float:
-        """Words per cycle and instance that the port would have to move for no stall."""
-        return self.inward_bandwidth + self.outward_bandwidth
-
-
-@dataclass(frozen=True, slots=True)
-class PortLoad:
     """What one port of one instance of a memory has to move, and what it can.
 
     Parameters
     ----------
-    name, traffic : str
-        Which port, and what passes it.
-    needed_bandwidth, available_bandwidth : float
-        Words per cycle and instance, needed for no stall and available.
+    port : Port
+        Which port: its name, what passes it, and its bandwidth.
+    needed_bandwidth : float
+        Words per cycle and instance needed for no stall.
     busy_cycles : float
         Cycles of the run in which the port of one instance transfers words.
     limited_cycles : float
-        Cycles of the run if the levels inside and this port alone counted.
+        Cycles of the run if the levels inside and this port alone counted: never less than
+        what the levels inside take.
     """
 
-    name: str
-    traffic: str
+    port: Port
     needed_bandwidth: float
-    available_bandwidth: float
     busy_cycles: float
     limited_cycles: float
 
@@ -132,11 +102,13 @@ class MemoryUse:
     usable_words : float or None
         Capacity over the copies that multiple buffering keeps; None is unlimited.
     stall_cycles : float
-        Cycles of the run by which the slower port exceeds the levels inside.
-    read_port, write_port : PortUse
-        Reads and drains share the one, updates and fills the other.
-    shared_port : bool
-        Whether both are the same port, with the bandwidths of both together.
+        Cycles of the run by which the slowest port exceeds the levels inside.
+    ports : tuple of PortUse
+        One port for everything, or the one for reads and drains and the one for updates and
+        fills.
+    ideal_bandwidth : mapping of str to float
+        Words per cycle and instance of ``read``, ``drain``, ``update`` and ``fill`` traffic
+        without any stall.
     """
 
     level: str
@@ -145,41 +117,13 @@ class MemoryUse:
     capacity_words: int | None
     usable_words: float | None
     stall_cycles: float
-    read_port: PortUse
-    write_port: PortUse
-    shared_port: bool = False
-
-    def sharing_ports(self) -> MemoryUse:
-        """Describe the same traffic where one port serves what goes out and what comes in."""
-        read, write = self.read_port, self.write_port
-        both = read.bandwidth + write.bandwidth
-        busy = 0.0
-        if math.isfinite(both):
-            words = read.busy_cycles * read.bandwidth + write.busy_cycles * write.bandwidth
-            busy = words / both
-        return replace(
-            self,
-            read_port=replace(read, busy_cycles=busy, bandwidth=both),
-            write_port=replace(write, busy_cycles=busy, bandwidth=both),
-            shared_port=True,
-        )
+    ports: tuple[PortUse, ...]
+    ideal_bandwidth: Mapping[str, float]
 
     @property
-    def ports(self) -> tuple[PortLoad, ...]:
-        """The ports of one instance: one if they are shared, otherwise two."""
-        read, write = self.read_port, self.write_port
-        if self.shared_port:
-            needed = read.ideal_bandwidth + write.ideal_bandwidth
-            loads = [("port", "reads, drains, updates and fills", needed, read)]
-        else:
-            loads = [
-                ("read port", "reads and drains", read.ideal_bandwidth, read),
-                ("write port", "updates and fills", write.ideal_bandwidth, write),
-            ]
-        return tuple(
-            PortLoad(name, traffic, needed, p.bandwidth, p.busy_cycles, p.limited_cycles)
-            for name, traffic, needed, p in loads
-        )
+    def slowest_port(self) -> PortUse:
+        """The port that the levels inside wait for most."""
+        return max(self.ports, key=lambda use: use.limited_cycles)
 
     @property
     def capacity_used(self) -> float | None:
@@ -189,7 +133,7 @@ class MemoryUse:
     def row(self) -> dict[str, Any]:
         """One row of a table, or one object of JSON."""
         used = self.capacity_used
-        read, write = self.read_port, self.write_port
+        read, write = self.ports[0], self.ports[-1]
         per_cycle = "words_per_cycle_per_instance"
         return {
             "level": self.level,
@@ -198,18 +142,18 @@ class MemoryUse:
             "capacity_words_per_instance": self.capacity_words,
             "usable_words_per_instance": self.usable_words,
             "capacity_used_percent": None if used is None else 100 * used,
-            "shared_port": self.shared_port,
+            "shared_port": len(self.ports) == 1,
             "read_port_busy_cycles_per_instance": read.busy_cycles,
             "write_port_busy_cycles_per_instance": write.busy_cycles,
             "read_port_limited_cycles_of_run": read.limited_cycles,
             "write_port_limited_cycles_of_run": write.limited_cycles,
             "stall_cycles_of_run": self.stall_cycles,
-            f"ideal_read_{per_cycle}": read.inward_bandwidth,
-            f"ideal_drain_{per_cycle}": read.outward_bandwidth,
-            f"available_read_port_{per_cycle}": read.bandwidth,
-            f"ideal_update_{per_cycle}": write.inward_bandwidth,
-            f"ideal_fill_{per_cycle}": write.outward_bandwidth,
-            f"available_write_port_{per_cycle}": write.bandwidth,
+            f"ideal_read_{per_cycle}": self.ideal_bandwidth["read"],
+            f"ideal_drain_{per_cycle}": self.ideal_bandwidth["drain"],
+            f"available_read_port_{per_cycle}": read.port.bandwidth,
+            f"ideal_update_{per_cycle}": self.ideal_bandwidth["update"],
+            f"ideal_fill_{per_cycle}": self.ideal_bandwidth["fill"],
+            f"available_write_port_{per_cycle}": write.port.bandwidth,
         }
 
 

@@ -16,6 +16,7 @@ from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.arch.vector_unit import VectorUnit
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.plan import port_cycles
 from toolkit.model.tables import LevelEnergy
 from toolkit.workload.kernel import Role
 
@@ -166,7 +167,8 @@ def _cost(
         if isinstance(level, Memory) and level.name in moved:
             sent, received = moved[level.name]
             access[level.name] = level.read_energy_pj * sent + level.write_energy_pj * received
-            latency = max(latency, _port_cycles(level, sent, received, conventions) / instances)
+            cycles = port_cycles(level, sent, received, conventions)
+            latency = max(latency, cycles / instances)
     if operation_pj or operations:
         access[UNIT] = operation_pj
     if conventions.whole_cycles:
@@ -181,12 +183,6 @@ def _cost(
         words.get("output", 0),
         levels,
     )
-
-
-def _port_cycles(memory: Memory, sent: int, received: int, conventions: Conventions) -> float:
-    if conventions.shared_ports:
-        return (sent + received) / (memory.read_bandwidth + memory.write_bandwidth)
-    return max(sent / memory.read_bandwidth, received / memory.write_bandwidth)
 
 
 def _leakage(arch: Architecture, cycles: float) -> dict[str, float]:

@@ -180,10 +180,17 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
     stalls = []
     for use in reversed(evaluation.memories):
         if use.stall_cycles > 0:
-            port = max(use.ports, key=lambda port: port.limited_cycles)
-            needed, available = port.needed_bandwidth, port.available_bandwidth
+            slowest = use.slowest_port
+            port = slowest.port
             stalls.append(
-                Stall(use.level, port.name, port.traffic, use.stall_cycles, needed, available)
+                Stall(
+                    use.level,
+                    port.name,
+                    port.traffic,
+                    use.stall_cycles,
+                    slowest.needed_bandwidth,
+                    port.bandwidth,
+                )
             )
     warm_up = 0.0
     if evaluation.conventions.pe_to_pe_warm_up:

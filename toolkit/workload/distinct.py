@@ -11,6 +11,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from toolkit.errors import PrecisionError
+from toolkit.lifted import formula, where
 
 SPAN_LIMIT = 2**28
 """Largest span of a sum of three or more strided terms that is counted by enumeration."""
@@ -47,10 +48,7 @@ def distinct_values(
 
     Notes
     -----
-    One term takes X values; unit strides take ``sum(X_i - 1) + 1``. Two terms with coprime
-    strides a, b collide only if X >= b and Y >= a (``a*b`` steps of one are ``b*a`` of the
-    other); then the values fill the range except for ``(a-1)*(b-1)/2`` gaps at either end, the
-    Frobenius gaps. Otherwise all X*Y values differ.
+    One term takes X values; unit strides take ``sum(X_i - 1) + 1``; two terms `two_strides`.
     """
     if len(extents) == 1:
         return extents[0]
@@ -63,15 +61,20 @@ def distinct_values(
     if max(strides) >= STRIDE_LIMIT:
         raise PrecisionError("a stride is 2^62 or more, too large for exact counts")
     if len(extents) == 2:
-        return _two_terms(xp, extents[0], extents[1], strides[0], strides[1], overestimate)
+        (x, y), (a, b) = extents, strides
+        return a * (x - 1) + b * (y - 1) + 1 if overestimate else two_strides(x, y, a, b)
     return _many_terms(xp, extents, strides)
 
 
-def _two_terms(xp: ModuleType, x: Any, y: Any, a: int, b: int, overestimate: bool) -> Any:
-    if overestimate:
-        return a * (x - 1) + b * (y - 1) + 1
-    # The span less its gaps, written so that nothing on the way exceeds the result.
-    return xp.where((x >= b) & (y >= a), a * (x - b) + b * y, x * y)
+@formula
+def two_strides(x: Any, y: Any, a: int, b: int) -> Any:
+    """Count the distinct values of ``a * i + b * j`` for i < x and j < y, a and b coprime.
+
+    Two pairs collide only if x >= b and y >= a (``a*b`` steps of one are ``b*a`` of the other);
+    then the values fill their span except for ``(a-1)*(b-1)/2`` gaps at either end, the
+    Frobenius gaps. Written so that nothing on the way exceeds the result.
+    """
+    return where((x >= b) & (y >= a), a * (x - b) + b * y, x * y)
 
 
 def _many_terms(xp: ModuleType, extents: Sequence[Any], strides: Sequence[int]) -> Any:
@@ -115,7 +118,7 @@ def count_sum(terms: Sequence[tuple[int, int]]) -> int:
     running = sorted((c // divisor, x) for c, x in running)
     if len(running) == 2:
         (a, x), (b, y) = running
-        return a * (x - b) + b * y if x >= b and y >= a else x * y
+        return int(two_strides(x, y, a, b))
     contiguous = 1
     rest: list[tuple[int, int]] = []
     for c, x in running:

@@ -1,0 +1,97 @@
+"""Operations that read the same for one mapping's numbers and for arrays of many mappings'.
+
+The cost model is written once, in functions marked with `formula`. Called from Python, they work
+on arrays of shape [batch] (NumPy, torch, fractions of integers): a condition that differs from
+mapping to mapping becomes `where`, never `if`. Compiled (`toolkit.compilation`), the same
+functions work on single numbers, and the operations below become single instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Table = Any
+"""Numbers, arrays or rows by one or more indices: a list, a dictionary or an array."""
+
+FORMULAS: list[Callable[..., Any]] = []
+"""All functions marked with `formula`."""
+
+
+def formula(function: F) -> F:
+    """Mark a function that may be compiled, too, and change nothing about it."""
+    FORMULAS.append(function)
+    return function
+
+
+def where(condition: Any, chosen: Any, other: Any) -> Any:
+    """Choose by a condition, elementwise."""
+    if isinstance(condition, bool):
+        return chosen if condition else other
+    return _namespace(condition).where(condition, chosen, other)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """Lesser of two numbers, elementwise; the first must be an array if either is."""
+    return min(a, b) if isinstance(a, int | float) else _namespace(a).minimum(a, b)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Greater of two numbers, elementwise; the first must be an array if either is."""
+    return max(a, b) if isinstance(a, int | float) else _namespace(a).maximum(a, b)
+
+
+def floor(x: Any) -> Any:
+    """Round down."""
+    return _namespace(x).floor(x)
+
+
+def ceil(x: Any) -> Any:
+    """Round up."""
+    return _namespace(x).ceil(x)
+
+
+def nearest(x: Any) -> Any:
+    """Round to the nearest integer, halves to even ones."""
+    return _namespace(x).round(x)
+
+
+def negated(condition: Any) -> Any:
+    """Whether a condition is false."""
+    return not condition if isinstance(condition, bool) else ~condition
+
+
+def is_never(condition: Any) -> bool:
+    """Whether a condition holds for no mapping at all, so that what depends on it can be skipped.
+
+    Arrays on other devices are not asked: an answer would have to wait for them.
+    """
+    if isinstance(condition, bool):
+        return not condition
+    return isinstance(condition, np.ndarray) and not condition.any()
+
+
+def is_single(iterations: Any) -> bool:
+    """Whether a loop surely has one iteration, so that it can be skipped.
+
+    Says no where some mapping of a batch may have more: one iteration changes nothing anyway.
+    """
+    del iterations
+    return False
+
+
+def lookup(table: Any, row: int, column: Any) -> Any:
+    """Look up a column that may differ from mapping to mapping."""
+    return table[row][column]
+
+
+def _namespace(x: Any) -> Any:
+    if isinstance(x, np.ndarray | np.generic):
+        return np
+    from array_api_compat import array_namespace
+
+    return array_namespace(x)

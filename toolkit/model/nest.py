@@ -1,0 +1,221 @@
+"""The loops of one mapping, or of a batch: tables that the formulas read and fill in.
+
+From Python every entry is an array of shape [batch] and the tables are dictionaries; compiled,
+an entry is a number and the tables are arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from toolkit.lifted import Table, formula, is_single, lookup, negated, where
+from toolkit.model.plan_tables import PlanTables
+
+
+@dataclass(slots=True)
+class Accesses:
+    """Values that one memory moves for one tensor, all instances, in the Buffets view.
+
+    Parameters
+    ----------
+    reads : number or array
+        Sent inwards (for outputs: partial sums that come back).
+    updates : number or array
+        Outputs received from inside.
+    fills : number or array
+        Received from outside (for outputs: partial sums that come back).
+    drains : number or array
+        Outputs sent outwards.
+    """
+
+    reads: Any = None
+    updates: Any = None
+    fills: Any = None
+    drains: Any = None
+
+
+@dataclass(slots=True)
+class LevelState:
+    """What is worked out for one level; numbers or arrays.
+
+    Parameters
+    ----------
+    iterations : number or array
+        Product of its factors.
+    temporal, active : number or array
+        Product of the iterations of all memories, and of all spatial levels, outside of it.
+    inside_cycles : number or array
+        Of a memory: cycles of one iteration of its loops.
+    stall_cycles : number or array
+        Of a memory: cycles of the run by which its slowest port exceeds the levels inside.
+    busy_cycles : number or array
+        Of a memory: cycles of the run that it moves words or waits for the levels inside.
+    energy_pj, leakage_pj : number or array
+        Of all accesses or multiply-accumulates, and of all powered instances.
+    """
+
+    iterations: Any = None
+    temporal: Any = None
+    active: Any = None
+    inside_cycles: Any = None
+    stall_cycles: Any = None
+    busy_cycles: Any = None
+    energy_pj: Any = None
+    leakage_pj: Any = None
+
+
+@dataclass(slots=True)
+class Loop:
+    """A temporal loop: its iterations, and the number of its dimension."""
+
+    factor: Any
+    dimension: Any
+
+
+@dataclass(slots=True)
+class Progression:
+    """Multiples of `stride`, from 0 up to before ``length`` of them."""
+
+    stride: Any = None
+    length: Any = None
+
+
+class Nest(NamedTuple):
+    """Tables of L levels, D dimensions, T tensors and P ports.
+
+    Attributes
+    ----------
+    one : number or array
+        1, of the type and shape of everything below.
+    factors : [L, D]
+        Iterations.
+    loops : `Loop` [L, D]
+        The loops of every memory, outermost first.
+    indexes : [T, D]
+        Whether a dimension indexes a tensor; see `lookup`.
+    extents : [L + 3, D]
+        Tile extents with a level's own loops; ones at row L; from there on room for windows.
+    levels : `LevelState` [L]
+        What is worked out for every level.
+    moved : `Accesses` [L, T]
+        Words of the whole run.
+    limited : [P]
+        Cycles of the run if the levels inside and this port alone counted.
+    terms : `Progression` [terms]
+        Room for a sum whose values have to be counted.
+    marks : [span]
+        Compiled: room to mark them.
+    """
+
+    one: Any
+    factors: Table
+    loops: Table
+    indexes: Table
+    extents: Table
+    levels: Table
+    moved: Table
+    limited: Table
+    terms: Table
+    marks: Table
+
+
+class Stay(NamedTuple):
+    """How long a tile stays in place, read from the innermost loop of a nest outwards.
+
+    Loops with one iteration do not count.
+
+    Attributes
+    ----------
+    kept : number or array
+        Product of the loops from the outermost to the innermost one that indexes the tensor:
+        the loops inside it leave the tile in place (stationarity).
+    revisits : number or array
+        The part of `kept` whose dimensions do not index the tensor.
+    found : bool or array
+        Whether any loop indexes the tensor.
+    skipped : bool or array
+        Whether any loop leaves the tile in place.
+    inner, factor : number or array
+        Dimension number and iterations of the innermost loop that indexes the tensor (-1 and 1
+        where there is none).
+    """
+
+    kept: Any
+    revisits: Any
+    found: Any
+    skipped: Any
+    inner: Any
+    factor: Any
+
+
+@formula
+def measure_tiles(plan: PlanTables, nest: Nest) -> None:
+    """Fill in tile extents and products of loops from the factors."""
+    levels, dimensions = plan.shape.levels, plan.shape.dimensions
+    for d in range(dimensions):
+        nest.extents[levels, d] = nest.one
+    for i in range(levels - 1, -1, -1):
+        product = nest.one
+        for d in range(dimensions):
+            product = product * nest.factors[i, d]
+            inner = levels if i == levels - 1 else i + 1
+            nest.extents[i, d] = nest.factors[i, d] * nest.extents[inner, d]
+        nest.levels[i].iterations = product
+    temporal, active = nest.one, nest.one
+    for i in range(levels):
+        nest.levels[i].temporal, nest.levels[i].active = temporal, active
+        if plan.levels[i].is_memory:
+            temporal = temporal * nest.levels[i].iterations
+        else:
+            active = active * nest.levels[i].iterations
+
+
+@formula
+def at_rest(nest: Nest, moving: int) -> Stay:
+    """Begin a scan; where tiles are always `moving`, as at the lanes, every loop counts."""
+    return Stay(
+        nest.one, nest.one, nest.one < 2 * moving, nest.one < 0, 0 * nest.one - 1, nest.one
+    )
+
+
+@formula
+def scan_memory(plan: PlanTables, nest: Nest, t: int, m: int, stay: Stay) -> Stay:
+    """Continue a scan outwards through the loops of one memory."""
+    for k in range(plan.shape.dimensions - 1, -1, -1):
+        f, d = nest.loops[m, k].factor, nest.loops[m, k].dimension
+        if is_single(f):
+            continue
+        indexes, runs = lookup(nest.indexes, t, d), f > 1
+        first = negated(stay.found) & indexes & runs
+        found = stay.found | first
+        stay = Stay(
+            where(found, stay.kept * f, stay.kept),
+            where(found & negated(indexes), stay.revisits * f, stay.revisits),
+            found,
+            stay.skipped | (negated(found) & negated(indexes) & runs),
+            where(first, d, stay.inner),
+            where(first, f, stay.factor),
+        )
+    return stay
+
+
+@formula
+def scan(plan: PlanTables, nest: Nest, t: int, x: int) -> Stay:
+    """Scan the nest of a transfer."""
+    stay = at_rest(nest, plan.transfers[x].child < 0)
+    for i in range(plan.transfers[x].nested - 1, -1, -1):
+        m = plan.nests[x, i]
+        if not is_single(nest.levels[m].iterations):
+            stay = scan_memory(plan, nest, t, m, stay)
+    return stay
+
+
+@formula
+def orthogonal(plan: PlanTables, nest: Nest, t: int, i: int) -> Any:
+    """Product of the factors at a level of dimensions that do not index the tensor."""
+    product = nest.one
+    for d in range(plan.shape.dimensions):
+        if plan.listed[i, d] and not plan.indexes[t, d]:
+            product = product * nest.factors[i, d]
+    return product

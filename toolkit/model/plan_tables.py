@@ -1,0 +1,396 @@
+"""A plan as tables of named records, in which the formulas of the cost model look things up.
+
+From Python the tables are lists and dictionaries of records, whose figures may be arrays, too
+(hardware that is being searched). Compiled they are arrays of the same records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.errors import PrecisionError
+from toolkit.mapping.bounds import usable_words
+from toolkit.model.plan import Plan, TensorPlan, Transfer
+from toolkit.workload.distinct import SPAN_LIMIT, STRIDE_LIMIT
+
+LIMIT = 2.0**53
+"""Counts up to here are exact in double precision."""
+
+NO_GAPS, GAPS_OF_PAIRS, ALL_GAPS, UNIT_STRIDES = range(4)
+"""Which gaps between the values of an index count as values: none, those of two strided terms,
+those of any number of terms; or strides count as 1."""
+FOOTPRINT_GAPS = {"distinct": NO_GAPS, "bounding": ALL_GAPS, "stride_blind": UNIT_STRIDES}
+
+READING, WRITING = range(2)
+"""Ways of a transfer: from the supplier, and (of outputs) back to it."""
+
+ALONE, IN_WINDOW = 1, 2
+"""How a dimension indexes a tensor: alone along an axis, or as one term of several. 0: not."""
+
+
+class ShapeRow(NamedTuple):
+    """Numbers of levels, dimensions, tensors and ports."""
+
+    levels: int
+    dimensions: int
+    tensors: int
+    ports: int
+
+
+class SwitchRow(NamedTuple):
+    """The conventions, as far as formulas ask for them; see `toolkit.model.conventions`."""
+
+    sequential: int
+    reduction_for_writes: int
+    pairwise_windows: int
+    window_gaps: int
+    footprint_gaps: int
+    leakage_until_end: int
+    free_drains: int
+    zero_fills: int
+    whole_cycles: int
+    bias_read: int
+
+
+class LevelRow(NamedTuple):
+    """One level: what it is, and its figures; 0, 1 or inf where they do not apply.
+
+    ``hops``: whether its instances start one cycle after the other. ``following``: the next
+    memory inwards, or the number of levels. ``ports``, ``ports_end``: rows of its ports.
+    """
+
+    is_memory: int
+    multiple_reuses: int
+    power_gating: int
+    hops: int
+    following: int
+    ports: int
+    ports_end: int
+    read_pj: float
+    write_pj: float
+    usable_words: float
+    wordline_words: float
+    leakage_pj: float
+    mesh: float
+    mac_pj: float
+    step_cycles: float
+
+
+class PortRow(NamedTuple):
+    """What passes one port of a memory: what it sends, what it receives, or both."""
+
+    memory: int
+    sends: int
+    receives: int
+    bandwidth: float
+
+
+class TensorRow(NamedTuple):
+    """One operand: its axes, and the rows of its transfers."""
+
+    is_output: int
+    axes: int
+    transfers: int
+    transfers_end: int
+
+
+class AxisRow(NamedTuple):
+    """One index of a tensor: how many terms it sums, and whether they leave no gaps."""
+
+    terms: int
+    contiguous: int
+
+
+class TermRow(NamedTuple):
+    """One dimension of an index; coefficients are divided by what they have in common."""
+
+    dimension: int
+    coefficient: int
+
+
+class TransferRow(NamedTuple):
+    """A tensor on its way from its supplier to its child (-1: the lanes).
+
+    ``held``: row of the extents that the child holds. ``nested``: memories whose loops move it,
+    ``spatial``: levels between; ``selective``: whether any of these shares windows value by
+    value.
+    """
+
+    supplier: int
+    child: int
+    held: int
+    nested: int
+    spatial: int
+    selective: int
+
+
+class SharingRow(NamedTuple):
+    """Whether one transfer serves all instances of a spatial level, whole or value by value."""
+
+    shared: int
+    selective: int
+
+
+class PlanTables(NamedTuple):
+    """L levels, D dimensions, T tensors, X transfers, P ports; indexed as in brackets.
+
+    Attributes
+    ----------
+    shape, switches : row
+    levels, ports, tensors, transfers : rows [L], [P], [T], [X]
+    axes, terms : rows [T, axis], [T, axis, term]
+    indexes : [T, D]
+        How a dimension indexes a tensor: 0, `ALONE` or `IN_WINDOW`.
+    holds : [T, L]
+        Whether a level holds a tensor.
+    listed : [L, D]
+        Whether copies of a tensor along a dimension count, see `Plan.listed`.
+    nests : [X, number]
+        Memories of a transfer's nest, outermost first.
+    between : [X, number]
+        Spatial levels of a transfer, outermost first.
+    sharing : rows [X, number, way]
+        How these share it, by `READING` and `WRITING`.
+    """
+
+    shape: Any
+    switches: Any
+    levels: Any
+    ports: Any
+    tensors: Any
+    transfers: Any
+    axes: Any
+    terms: Any
+    indexes: Any
+    holds: Any
+    listed: Any
+    nests: Any
+    between: Any
+    sharing: Any
+
+
+def plan_tables(plan: Plan) -> PlanTables:
+    """Write a plan as tables for Python."""
+    transfers = [x for tensor in plan.tensors for x in tensor.transfers]
+    numbered = list(enumerate(transfers))
+    return PlanTables(
+        ShapeRow(
+            len(plan.arch.levels),
+            len(plan.workload.dimensions),
+            len(plan.tensors),
+            len(plan.ports),
+        ),
+        _switches(plan),
+        [_level(plan, i) for i in range(len(plan.arch.levels))],
+        [PortRow(m, p.sends, p.receives, p.bandwidth) for m, p in plan.ports],
+        list(_tensors(plan)),
+        [_transfer(plan, transfer) for transfer in transfers],
+        {(t, s): row for t, s, row in _axes(plan)},
+        {(t, s, k): row for t, s, k, row in _terms(plan)},
+        {(t, d): how for t, x in enumerate(plan.tensors) for d, how in enumerate(_indexes(x))},
+        {
+            (t, i): int(i in tensor.holders)
+            for t, tensor in enumerate(plan.tensors)
+            for i in range(len(plan.arch.levels))
+        },
+        {(i, d): int(x) for i, row in enumerate(plan.listed) for d, x in enumerate(row)},
+        {(x, i): m for x, transfer in numbered for i, m in enumerate(transfer.nest)},
+        {(x, i): f.level for x, transfer in numbered for i, f in enumerate(transfer.reading)},
+        {
+            (x, i, way): SharingRow(flags.shared, flags.selective)
+            for x, transfer in numbered
+            for way, sides in enumerate((transfer.reading, transfer.writing))
+            for i, flags in enumerate(sides)
+        },
+    )
+
+
+def compiled_tables(plan: Plan) -> PlanTables:
+    """Write a plan as arrays of records.
+
+    Raises
+    ------
+    PrecisionError
+        If a stride is too large to be counted with.
+    """
+    tables = plan_tables(plan)
+    for (t, _, _), term in tables.terms.items():
+        if term.coefficient >= STRIDE_LIMIT:
+            raise PrecisionError(
+                f"{plan.tensors[t].tensor.name}: a stride is 2^62 or more, "
+                "too large for exact counts"
+            )
+    return PlanTables(
+        *(
+            _as_array(values, row, indices)
+            for values, (row, indices) in zip(tables, LAYOUT, strict=True)
+        )
+    )
+
+
+LAYOUT = PlanTables(
+    (ShapeRow, 0),
+    (SwitchRow, 0),
+    (LevelRow, 1),
+    (PortRow, 1),
+    (TensorRow, 1),
+    (TransferRow, 1),
+    (AxisRow, 2),
+    (TermRow, 3),
+    (int, 2),
+    (int, 2),
+    (int, 2),
+    (int, 2),
+    (int, 2),
+    (SharingRow, 3),
+)
+"""What the entries of every table are, and how many indices it has."""
+
+
+def record_type(row: type) -> np.dtype[Any]:
+    """Type of one entry of an array."""
+    if row is int:
+        return np.dtype(np.int64)
+    kinds = {int: np.int64, float: np.float64}
+    return np.dtype([(name, kinds[kind]) for name, kind in get_type_hints(row).items()])
+
+
+def _as_array(values: Any, row: type, indices: int) -> NDArray[Any]:
+    """Write one row, a list of rows, or rows or numbers by their indices, as an array."""
+    if indices < 2:
+        return np.array(values if indices else [values], dtype=record_type(row))
+    shape = np.max(list(values), axis=0) + 1 if values else (0,) * indices
+    table = np.zeros(shape, dtype=record_type(row))
+    for place, value in values.items():
+        table[place] = value
+    return table
+
+
+def widest_enumeration(plan: Plan) -> int:
+    """Span of the widest index that may have to be counted value by value.
+
+    Raises
+    ------
+    PrecisionError
+        If it is wider than `SPAN_LIMIT`.
+    """
+    selective = any(
+        flags.selective
+        for tensor in plan.tensors
+        for transfer in tensor.transfers
+        for flags in (*transfer.reading, *transfer.writing)
+    )
+    sizes = list(plan.workload.sizes.values())
+    spans = [
+        1 + sum(coefficient * (sizes[d] - 1) for d, coefficient in terms)
+        for tensor in plan.tensors
+        for terms in tensor.sums
+        if (len(terms) > 2 and len({c for _, c in terms}) > 1) or (len(terms) > 1 and selective)
+    ]
+    widest = max(spans, default=1)
+    if widest > SPAN_LIMIT:
+        raise PrecisionError(
+            f"{plan.workload.name}: an index spans {widest} values; "
+            f"windows are counted exactly up to {SPAN_LIMIT}"
+        )
+    return widest
+
+
+def _switches(plan: Plan) -> SwitchRow:
+    conventions = plan.conventions
+    return SwitchRow(
+        conventions.transfers == "sequential",
+        conventions.reduction_for_writes,
+        conventions.pairwise_windows,
+        GAPS_OF_PAIRS if conventions.overestimate_windows else NO_GAPS,
+        FOOTPRINT_GAPS[conventions.window_footprint],
+        conventions.leakage_until_end,
+        conventions.free_drains,
+        conventions.zero_fills,
+        conventions.whole_cycles,
+        plan.bias_read,
+    )
+
+
+def _level(plan: Plan, i: int) -> LevelRow:
+    level, inf = plan.arch.levels[i], math.inf
+    following = next((m for m in plan.memories if m > i), len(plan.arch.levels))
+    ports = [p for p, (m, _) in enumerate(plan.ports) if m == i] or [0]
+    if isinstance(level, Fanout):
+        hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
+        gated = level.power_gating
+        return LevelRow(0, 0, gated, hops, following, 0, 0, 0, 0, inf, 1, 0, level.mesh, 0, 0)
+    leakage = level.leakage_pj_per_cycle
+    if isinstance(level, Compute):
+        figures = (0, 0, inf, 1, leakage, level.mesh, level.mac_energy_pj, level.cycles)
+        return LevelRow(0, 0, 0, 0, following, 0, 0, *figures)
+    return LevelRow(
+        1,
+        plan.multiple_reuses(i),
+        0,
+        0,
+        following,
+        ports[0],
+        ports[-1] + 1,
+        level.read_energy_pj,
+        level.write_energy_pj,
+        _usable_words(level),
+        plan.charged_together(i),
+        leakage,
+        1,
+        0,
+        0,
+    )
+
+
+def _usable_words(memory: Memory) -> float:
+    """Room of a memory: more than 2^53 words are not told apart, and cannot be evaluated."""
+    usable = math.inf if memory.capacity_words is None else usable_words(memory)
+    return LIMIT - 1 if LIMIT <= usable < math.inf else usable
+
+
+def _tensors(plan: Plan) -> Iterable[TensorRow]:
+    end = 0
+    for tensor in plan.tensors:
+        first, end = end, end + len(tensor.transfers)
+        yield TensorRow(tensor.is_output, len(tensor.sums), first, end)
+
+
+def _axes(plan: Plan) -> Iterable[tuple[int, int, AxisRow]]:
+    for t, tensor in enumerate(plan.tensors):
+        for s, terms in enumerate(tensor.sums):
+            yield t, s, AxisRow(len(terms), len({c for _, c in terms}) == 1)
+
+
+def _terms(plan: Plan) -> Iterable[tuple[int, int, int, TermRow]]:
+    for t, tensor in enumerate(plan.tensors):
+        for s, terms in enumerate(tensor.sums):
+            divisor = math.gcd(*(c for _, c in terms))
+            for k, (d, c) in enumerate(terms):
+                yield t, s, k, TermRow(d, c // divisor)
+
+
+def _indexes(tensor: TensorPlan) -> Sequence[int]:
+    windows = {d for terms in tensor.sums if len(terms) > 1 for d, _ in terms}
+    return [
+        IN_WINDOW if d in windows else ALONE if relevant else 0
+        for d, relevant in enumerate(tensor.relevant)
+    ]
+
+
+def _transfer(plan: Plan, transfer: Transfer) -> TransferRow:
+    flags = (*transfer.reading, *transfer.writing)
+    return TransferRow(
+        transfer.supplier,
+        -1 if transfer.child is None else transfer.child,
+        len(plan.arch.levels) if transfer.child is None else transfer.child,
+        len(transfer.nest),
+        len(transfer.reading),
+        any(x.selective for x in flags),
+    )

@@ -1,0 +1,150 @@
+"""From the words that move to energy, latency and utilization.
+
+Formulas: reference section 3 (FactorFlow). Energy is a sum over accesses, latency a maximum over
+memories whose ports overlap perfectly with the levels inside.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, NamedTuple
+
+from toolkit.lifted import ceil, formula, maximum, nearest, where
+from toolkit.model.nest import Nest
+from toolkit.model.plan_tables import PlanTables
+from toolkit.model.sequential import count_sequential
+from toolkit.model.traffic import count_per_instance
+from toolkit.model.windows import tile_words
+
+ROUNDING = 2.0**-40
+"""Share of a number of cycles that divisions may round off before cycles are rounded up."""
+
+
+class Totals(NamedTuple):
+    """Energy (pJ), latency (cycles) and utilization of the run; numbers or arrays."""
+
+    energy_pj: Any
+    latency_cycles: Any
+    utilization: Any
+
+
+@formula
+def fits(plan: PlanTables, nest: Nest) -> Any:
+    """Whether the tiles of all memories fit; needs `measure_tiles`."""
+    room = nest.one > 0
+    for m in range(plan.shape.levels):
+        usable = plan.levels[m].usable_words
+        if not plan.levels[m].is_memory or usable == inf:
+            continue
+        words = 0 * nest.one
+        for t in range(plan.shape.tensors):
+            if plan.holds[t, m]:
+                words = words + tile_words(plan, nest, t, m)
+        room = room & (words <= usable)
+    return room
+
+
+@formula
+def count_accesses(plan: PlanTables, nest: Nest) -> None:
+    """Fill in the words that all memories move."""
+    for m in range(plan.shape.levels):
+        for t in range(plan.shape.tensors):
+            moved, zero = nest.moved[m, t], 0 * nest.one
+            moved.reads, moved.updates, moved.fills, moved.drains = zero, zero, zero, zero
+    for t in range(plan.shape.tensors):
+        if plan.switches.sequential:
+            count_sequential(plan, nest, t)
+        else:
+            count_per_instance(plan, nest, t)
+
+
+@formula
+def charged(plan: PlanTables, nest: Nest, m: int, words: Any) -> Any:
+    """Words that cost energy if all instances of a memory move `words` of one kind."""
+    line = plan.levels[m].wordline_words
+    if line == 1:
+        return words
+    return ceil(words / (nest.levels[m].active * line)) * nest.levels[m].active * line
+
+
+@formula
+def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
+    """Energy of all accesses to one memory."""
+    sent, received = 0 * nest.one, 0 * nest.one
+    for t in range(plan.shape.tensors):
+        sent = sent + charged(plan, nest, m, nest.moved[m, t].reads)
+        sent = sent + charged(plan, nest, m, nest.moved[m, t].drains)
+        received = received + charged(plan, nest, m, nest.moved[m, t].fills)
+        received = received + charged(plan, nest, m, nest.moved[m, t].updates)
+    return plan.levels[m].read_pj * sent + plan.levels[m].write_pj * received
+
+
+@formula
+def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
+    """Words that pass one port of all instances in the whole run."""
+    port, words = plan.ports[p], 0 * nest.one
+    for t in range(plan.shape.tensors):
+        if port.sends:
+            words = words + nest.moved[port.memory, t].reads + nest.moved[port.memory, t].drains
+        if port.receives:
+            words = words + nest.moved[port.memory, t].fills
+            words = words + nest.moved[port.memory, t].updates
+    return words
+
+
+@formula
+def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
+    """Latency of the run; fills in how every memory and port keeps up."""
+    last = plan.shape.levels - 1
+    cycles = plan.levels[last].step_cycles * nest.one
+    latency = cycles * nest.levels[last].temporal
+    for m in range(last, -1, -1):
+        level = plan.levels[m]
+        if not level.is_memory:
+            continue
+        repeats, inside = nest.levels[m].active * nest.levels[m].temporal, cycles * nest.levels[m].iterations
+        slowest = inside
+        for p in range(level.ports, level.ports_end):
+            words, bandwidth = port_words(plan, nest, p), plan.ports[p].bandwidth
+            keeps_up = words / (repeats * inside) <= bandwidth
+            limited = where(keeps_up, inside, words / repeats / bandwidth)
+            nest.limited[p] = limited * nest.levels[m].temporal
+            slowest = maximum(slowest, limited)
+        nest.levels[m].inside_cycles = cycles
+        nest.levels[m].stall_cycles = (slowest - inside) * nest.levels[m].temporal
+        nest.levels[m].busy_cycles = slowest * nest.levels[m].temporal
+        latency, cycles = maximum(latency, nest.levels[m].busy_cycles), slowest
+    for i in range(last):
+        if plan.levels[i].hops:
+            latency = latency + (nest.levels[i].iterations - 1)
+    if plan.switches.whole_cycles:
+        # A whole number of cycles stays as it is where only divisions have rounded it.
+        whole = nearest(latency)
+        off = maximum(latency - whole, whole - latency)
+        latency = where(off <= latency * ROUNDING, whole, ceil(latency))
+    return latency
+
+
+@formula
+def totals(plan: PlanTables, nest: Nest) -> Totals:
+    """Energy, latency and utilization; needs `measure_tiles` and `count_accesses`."""
+    latency, last = latency_cycles(plan, nest), plan.shape.levels - 1
+    energy, leaked, utilization, powered = 0 * nest.one, 0 * nest.one, nest.one, nest.one
+    for i in range(last + 1):
+        level = plan.levels[i]
+        if level.is_memory:
+            nest.levels[i].energy_pj = access_energy_pj(plan, nest, i)
+        else:
+            utilization = utilization * (nest.levels[i].iterations / level.mesh)
+            if i < last:
+                powered = powered * (nest.levels[i].iterations if level.power_gating else level.mesh)
+                continue
+            steps = nest.levels[i].iterations * nest.levels[i].temporal * nest.levels[i].active
+            nest.levels[i].energy_pj = level.mac_pj * steps
+        busy = latency
+        if not plan.switches.leakage_until_end:
+            busy = nest.levels[i].busy_cycles if level.is_memory else level.step_cycles * nest.one
+        # Idle instances leak, too, unless a fanout gates their power.
+        nest.levels[i].leakage_pj = level.leakage_pj * busy * powered
+        energy, leaked = energy + nest.levels[i].energy_pj, leaked + nest.levels[i].leakage_pj
+    return Totals(energy + leaked, latency, utilization)

@@ -1,0 +1,106 @@
+"""How many values an index takes: the window formulas of the cost model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from toolkit.lifted import formula, minimum, where
+from toolkit.model.nest import Nest
+from toolkit.model.plan_tables import ALL_GAPS, GAPS_OF_PAIRS, UNIT_STRIDES, PlanTables
+from toolkit.workload.distinct import count_sum, two_strides
+
+
+@formula
+def values_of(plan: PlanTables, nest: Nest, t: int, s: int, row: int, gaps: int) -> Any:
+    """Distinct values of index `s` of tensor `t` whose dimensions have a row of extents.
+
+    `gaps` says which values count that the index steps over (`toolkit.model.plan_tables`); see
+    `toolkit.workload.distinct.distinct_values` for the formulas.
+    """
+    axis = plan.axes[t, s]
+    if axis.terms == 1:
+        return nest.extents[row, plan.terms[t, s, 0].dimension]
+    if axis.contiguous or gaps >= ALL_GAPS or (gaps == GAPS_OF_PAIRS and axis.terms == 2):
+        positions = nest.one
+        for k in range(axis.terms):
+            term = plan.terms[t, s, k]
+            stride = 1 if gaps == UNIT_STRIDES else term.coefficient
+            positions = positions + stride * (nest.extents[row, term.dimension] - 1)
+        return positions
+    if axis.terms > 2:
+        for k in range(axis.terms):
+            nest.terms[k].stride = plan.terms[t, s, k].coefficient * nest.one
+            nest.terms[k].length = nest.extents[row, plan.terms[t, s, k].dimension]
+        return distinct_sums(nest, axis.terms)
+    first, second = plan.terms[t, s, 0], plan.terms[t, s, 1]
+    x, y = nest.extents[row, first.dimension], nest.extents[row, second.dimension]
+    return two_strides(x, y, first.coefficient, second.coefficient)
+
+
+@formula
+def window(plan: PlanTables, nest: Nest, t: int, s: int, row: int) -> Any:
+    """Values of an index that are moved."""
+    return values_of(plan, nest, t, s, row, plan.switches.window_gaps)
+
+
+@formula
+def tile_words(plan: PlanTables, nest: Nest, t: int, row: int) -> Any:
+    """Words that a tile takes where it is held."""
+    words = nest.one
+    for s in range(plan.tensors[t].axes):
+        words = words * values_of(plan, nest, t, s, row, plan.switches.footprint_gaps)
+    return words
+
+
+@formula
+def slides(plan: PlanTables, nest: Nest, t: int, s: int, inner: Any, first: int, end: int) -> Any:
+    """Whether the window of an index slides along the loop of dimension `inner`.
+
+    No spatial level from `first` to before `end` may split the index.
+    """
+    inside, split = nest.one < 0, nest.one
+    for k in range(plan.axes[t, s].terms):
+        d = plan.terms[t, s, k].dimension
+        inside = inside | (inner == d)
+        for i in range(first, end):
+            if not plan.levels[i].is_memory:
+                split = split * nest.factors[i, d]
+    return inside & (split == 1)
+
+
+@formula
+def swept(
+    plan: PlanTables, nest: Nest, t: int, s: int, row: int, inner: Any, factor: Any, held: Any
+) -> Any:
+    """Values that enter while a window of `held` slides through `factor` iterations."""
+    pairwise = plan.switches.pairwise_windows
+    steps = 2 * nest.one if pairwise else factor
+    room = plan.shape.levels + 1
+    for k in range(plan.axes[t, s].terms):
+        d = plan.terms[t, s, k].dimension
+        x = nest.extents[row, d]
+        nest.extents[room, d] = where(inner == d, x * steps, x)
+    longer = window(plan, nest, t, s, room)
+    # A step beyond the window's own length leaves nothing of it, and brings no gap along.
+    return held + (factor - 1) * minimum(longer - held, held) if pairwise else longer
+
+
+def distinct_sums(nest: Nest, terms: int) -> Any:
+    """Count the distinct sums of terms, mapping by mapping.
+
+    Term k takes the values ``nest.terms[k].stride`` times 0 up to before ``nest.terms[k].length``.
+    """
+    strides = [_integers(nest.terms[k].stride) for k in range(terms)]
+    lengths = [_integers(nest.terms[k].length) for k in range(terms)]
+    counts = [
+        count_sum(list(zip(s, n, strict=True)))
+        for s, n in zip(zip(*strides, strict=True), zip(*lengths, strict=True), strict=True)
+    ]
+    device = getattr(nest.one, "device", None)
+    return nest.one * array_namespace(nest.one).asarray(counts, device=device)
+
+
+def _integers(values: Any) -> list[int]:
+    return [int(value) for value in values.tolist()]
