@@ -1,82 +1,261 @@
-"""Compiled functions: numba with a disk cache that can never be stale.
+"""Compiled functions: machine code made once per user and machine, loaded without the compiler.
 
-Numba keys its cache by the file that defines a function, but not by the files of the functions
-it calls. A change in the compiled cost model would then leave searches running on the old one.
-So the cache lives in a folder named after the contents of all compiled modules together.
+A `Kernel` names a function of a module ``compiled*.py``. At its first call its machine code is
+read from the user's cache; if it is not there, numba makes it (`toolkit.machine_code`), which is
+announced. Neither counts for a search's seconds: see `clock`. The code depends on the sources of
+all functions that may be compiled, on the compiler and on the processor, and on nothing else, so
+that all installations of one version share it.
 """
 
 from __future__ import annotations
 
-import atexit
+import ctypes
 import hashlib
-import shutil
+import importlib
+import os
+import stat
+import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar, cast
+from threading import Lock
+from typing import Any, NamedTuple, get_type_hints
 
-import numba
-from platformdirs import user_cache_path
+import numpy as np
 
-F = TypeVar("F", bound=Callable[..., object])
+FORMULA_MODULES = (
+    "toolkit.workload.distinct",
+    "toolkit.model.nest",
+    "toolkit.model.windows",
+    "toolkit.model.traffic",
+    "toolkit.model.sequential",
+    "toolkit.model.totals",
+)
+"""Modules with functions marked by `toolkit.lifted.formula`."""
+
+SOURCES = ("compilation.py", "machine_code.py", "lifted.py", "model/plan_tables.py")
+"""What else machine code depends on, beside all ``compiled*.py``."""
+
+_ROOT = Path(__file__).parent
+_SIDES = 3
+"""Most indices of an array in a block."""
+
+_lock = Lock()
+_made_seconds = 0.0
 
 
-def compiled(function: F) -> F:
-    """Compile a function for the machine; it may run without the interpreter lock.
+def clock() -> float:
+    """Seconds of a clock that stands still while something is compiled or loaded."""
+    return time.perf_counter() - _made_seconds
 
-    Only modules named ``compiled*.py`` may use it, since their contents name the cache folder.
-    Compiled functions cannot allocate arrays: their callers hand working memory in.
+
+class Block:
+    """Arrays by name, as a kernel takes them: where each lies and how long its sides are.
+
+    Parameters
+    ----------
+    arrays : named tuple
+        C-contiguous arrays of what the annotations of its class say. They must not be moved.
     """
-    return _compile(function)
+
+    def __init__(self, arrays: Any) -> None:
+        self.arrays = arrays
+        self._table = np.zeros((len(arrays), 1 + _SIDES), dtype=np.int64)
+        for row, array in zip(self._table, arrays, strict=True):
+            if isinstance(array, np.ndarray):
+                row[0] = array.ctypes.data
+                row[1 : 1 + array.ndim] = array.shape[:_SIDES]
+        self.address: int = self._table.ctypes.data
 
 
-def inlined(function: F) -> F:
-    """Like `compiled`, and the machine code goes into every compiled function that calls it."""
-    return _compile(function, forceinline=True)
+class Kernel:
+    """A compiled function; may be called from several threads at once.
 
-
-def merged(function: F) -> F:
-    """Like `compiled`, and the source goes into every compiled function that calls it.
-
-    That spares the optimiser a round, so it is for long functions with a single caller.
+    Parameters
+    ----------
+    entry : str
+        ``module:function``. The annotations of the function say what it takes: named tuples (as
+        a `Block`), integers and floats.
+    what : str
+        What it is for, as users read when it is compiled.
     """
-    return _compile(function, inline="always")
 
+    def __init__(self, entry: str, what: str) -> None:
+        self.entry = entry
+        self.what = what
+        self._function: Callable[..., Any] | None = None
+        self._keep: Any = None
 
-def _compile(function: F, *, forceinline: bool = False, inline: str = "never") -> F:
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_cache_folder())
-    try:
-        # Without numba's run time (`_nrt`) no array is reference-counted on the way, which
-        # makes the small functions of the cost model about ten times faster.
-        decorate = numba.njit(
-            cache=True,
-            nogil=True,
-            error_model="numpy",
-            _nrt=False,
-            forceinline=forceinline,
-            inline=inline,
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function with blocks and numbers."""
+        function = self._function or self.load()
+        return function(*(a.address if isinstance(a, Block) else a for a in arguments))
+
+    @property
+    def address(self) -> int:
+        """Where the machine code lies, for kernels that call this one."""
+        return ctypes.cast(self.load(), ctypes.c_void_p).value or 0
+
+    def load(self) -> Callable[..., Any]:
+        """Compile the function if that has not been done, and load it."""
+        global _made_seconds
+        with _lock:
+            if self._function is None:
+                began = time.perf_counter()
+                self._function = self._loaded()
+                _made_seconds += time.perf_counter() - began
+            return self._function
+
+    @property
+    def path(self) -> Path:
+        """Where the machine code is kept."""
+        return cache_folder() / f"{self.entry.replace(':', '.')}.o"
+
+    def _loaded(self) -> Callable[..., Any]:
+        try:
+            code = self.path.read_bytes()
+        except OSError:
+            code = self._compiled()
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        linker = llvm.create_lljit_compiler(_target_machine())
+        library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(SYMBOL)
+        self._keep = library.add_current_process().link(linker, self.entry), linker
+        kinds = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in signature(self.entry)]
+        return ctypes.CFUNCTYPE(*kinds)(self._keep[0][SYMBOL])
+
+    def _compiled(self) -> bytes:
+        print(
+            f"toolkit: compiling {self.what} for this machine (some seconds, once; "
+            f"kept in {cache_folder()})",
+            file=sys.stderr,
+            flush=True,
         )
-        return cast(F, decorate(function))
-    finally:
-        numba.config.CACHE_DIR = previous
+        from toolkit.machine_code import machine_code
+
+        code = machine_code(self.entry, SYMBOL, _target_machine())
+        # Another process may be writing the same.
+        with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as file:
+            file.write(code)
+        os.replace(file.name, self.path)
+        return code
+
+
+SYMBOL = "kernel"
+"""Name of a kernel's function in its machine code."""
+
+_C_TYPES = {int: ctypes.c_int64, float: ctypes.c_double, type(None): None}
+
+
+def signature(entry: str) -> tuple[Any, ...]:
+    """What a function returns, and what it takes."""
+    module, _, name = entry.partition(":")
+    hints = get_type_hints(getattr(importlib.import_module(module), name))
+    return hints.pop("return"), *hints.values()
+
+
+def _target_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",
+        codemodel="jitdefault",
+    )
 
 
 @cache
-def _cache_folder() -> Path:
-    digest = hashlib.sha256(numba.__version__.encode())
-    sources = [Path(__file__), *sorted(Path(__file__).parent.rglob("compiled*.py"))]
-    for path in sources:
+def cache_folder() -> Path:
+    """Folder of this user for what is compiled from these sources for this processor.
+
+    In the temporary directory if the user's cache cannot be written. Nobody else may write
+    where machine code is read from.
+    """
+    from platformdirs import user_cache_path
+
+    private = Path(tempfile.gettempdir()) / f"accel-search-toolkit-{_user()}"
+    for parent in (user_cache_path("accel-search-toolkit"), private):
+        folder = parent / _digest()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError:
+            continue
+        if parent != private or _is_private(parent):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="accel-search-toolkit-"))
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder is the user's own, and writable by nobody else."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    if not hasattr(os, "getuid"):
+        return True
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
+def _digest() -> str:
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256()
+    for part in (
+        version("numba"),
+        version("llvmlite"),
+        version("numpy"),
+        llvm.get_default_triple(),
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+    ):
+        digest.update(f"{part}\n".encode())
+    for path in sources():
         digest.update(path.read_bytes())
-    name = digest.hexdigest()[:16]
-    folder = user_cache_path("accel-search-toolkit") / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-    except OSError:
-        # Nobody else may write where compiled code is read from, so a shared folder will not do.
-        folder = Path(tempfile.mkdtemp(prefix="accel-search-toolkit-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return digest.hexdigest()[:16]
+
+
+def sources() -> Iterable[Path]:
+    """Files that decide what machine code is made."""
+    formulas = ("/".join(name.split(".")[1:]) + ".py" for name in FORMULA_MODULES)
+    yield from (_ROOT / name for name in (*SOURCES, *formulas))
+    yield from sorted(_ROOT.rglob("compiled*.py"))
+
+
+KERNELS: list[Kernel] = []
+"""All kernels of the package, filled in as their modules are imported."""
+
+
+class Field(NamedTuple):
+    """One field of a named tuple for kernels: what its entries are, and how many indices."""
+
+    kind: Any
+    indices: int
+
+
+def fields_of(arrays: type) -> dict[str, Field]:
+    """Read what a named tuple holds from its annotations, ``Annotated[Table, kind, indices]``."""
+    hints = get_type_hints(arrays, include_extras=True)
+    return {name: Field(*hint.__metadata__) for name, hint in hints.items()}
+
+
+def record_type(row: type) -> np.dtype[Any]:
+    """Type of one entry of an array: a number, or a record of 64-bit numbers."""
+    if row in (int, float) or issubclass(row, np.generic):
+        return np.dtype(row)
+    kinds = {int: np.int64}
+    fields = [(name, kinds.get(kind, np.float64)) for name, kind in get_type_hints(row).items()]
+    return np.dtype(fields, align=True)
