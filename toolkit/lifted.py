@@ -21,10 +21,28 @@ Table = Any
 FORMULAS: list[Callable[..., Any]] = []
 """All functions marked with `formula`."""
 
+APART: set[Callable[..., Any]] = set()
+"""Those of them that are also marked with `apart`."""
+
+ONCE: set[Callable[..., Any]] = set()
+"""Those of them that are also marked with `once`."""
+
 
 def formula(function: F) -> F:
     """Mark a function that may be compiled, too, and change nothing about it."""
     FORMULAS.append(function)
+    return function
+
+
+def once(function: F) -> F:
+    """Mark a long formula with a single caller: its source becomes a part of that one's."""
+    ONCE.add(function)
+    return function
+
+
+def apart(function: F) -> F:
+    """Mark a formula that stays a function of its own when compiled, for it is rarely called."""
+    APART.add(function)
     return function
 
 

@@ -1,252 +1,150 @@
-"""The cost of one mapping in about a microsecond, for searches that go one mapping at a time.
-
-The same formulas as `toolkit.model.counts` and `cost`, which the tests hold against this file
-case by case; only totals come out here. See there for what each step means.
-"""
+"""The cost model as kernels: one mapping in half a microsecond."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from toolkit.compilation import compiled, inlined, merged
-from toolkit.model.compiled_plan import (
-    ACTIVE,
-    BIAS_READ,
-    BUSY,
-    CHILD,
-    CYCLES,
-    END,
-    FACTORS,
-    FANOUT,
-    FIRST,
-    FREE_DRAINS,
-    GATED,
-    HOPS,
-    IN_FILLER,
-    IN_WORDS,
-    ITERATIONS,
-    KIND,
-    LEAKAGE,
-    LISTED,
-    MAC_PJ,
-    MEMORY,
-    MESH,
-    NEST,
-    OUT_FILLER,
-    OUT_WORDS,
-    OUTPUT,
-    PER_INSTANCE,
-    READ_BANDWIDTH,
-    READ_PJ,
-    RELEVANT,
-    SHARED_PORTS,
-    SUPPLIER,
-    TEMPORAL,
-    TOGETHER,
-    UNTIL_END,
-    WARM_UP,
-    WHOLE_CYCLES,
-    WHOLE_WORDLINES,
-    WRITE_BANDWIDTH,
-    WRITE_PJ,
-    ZERO_FILLS,
-    Floats,
-    Ints,
-    KernelPlan,
-    Scratch,
-)
-from toolkit.model.compiled_sequential import sequential
-from toolkit.model.compiled_traffic import (
-    fits,
-    orthogonal_product,
-    per_instance,
-    prepare,
-)
-from toolkit.model.totals import ROUNDING
+from toolkit.compilation import Block, Kernel, fields_of, record_type
+from toolkit.lifted import Table, formula, once
+from toolkit.model.nest import Nest, measure_tiles
+from toolkit.model.plan import Plan
+from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
+from toolkit.model.sequential import count_sequential
+from toolkit.model.totals import clear_accesses, fits, totals
+from toolkit.model.traffic import count_per_instance
 
 
-@inlined
-def outer_visits(plan: KernelPlan, t: int, level: int, scratch: Scratch) -> float:
-    """How often memories outside `level` come back to the same outputs."""
-    visits = 1.0
-    for m in range(level):
-        if plan.levels[m, KIND] == MEMORY and scratch.per_level[m, ITERATIONS] > 1.0:
-            visits *= orthogonal_product(
-                plan.tensors[t, RELEVANT:], plan.levels[m, LISTED:], scratch.tiles[FACTORS, m]
-            )
-    return visits
+class CostRow(NamedTuple):
+    """What one mapping costs, and whether the tiles of all memories fit."""
+
+    energy_pj: float
+    latency_cycles: float
+    utilization: float
+    fits: float
 
 
-@inlined
-def add_words(plan: KernelPlan, table: Floats, m: int, kind: int, words: float) -> None:
-    """Add words that the instances of memory `m` read or write, and what their lines lack."""
-    table[m, kind] += words
-    if plan.switches[WHOLE_WORDLINES]:
-        line = table[m, ACTIVE] * plan.costs[m, TOGETHER]
-        table[m, kind + OUT_FILLER - OUT_WORDS] += np.ceil(words / line) * line - words
+class Batch(NamedTuple):
+    """Mappings and their costs.
 
-
-@merged
-def count_per_instance(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) -> None:
-    """Add the accesses of one tensor, counted at the instances that take part."""
-    table = scratch.per_level
-    for x in range(plan.tensors[t, FIRST], plan.tensors[t, END]):
-        reads, writes, entering, revisits = per_instance(plan, t, x, order, scratch)
-        supplier, child = plan.transfers[x, SUPPLIER], plan.transfers[x, CHILD]
-        outermost = plan.transfers[x, NEST]
-        scale = table[outermost, TEMPORAL] * table[supplier, ACTIVE]
-        reads *= scale
-        if child >= 0:
-            entering *= table[outermost, TEMPORAL] * table[child, ACTIVE]
-        if plan.tensors[t, OUTPUT]:
-            add_words(plan, table, supplier, IN_WORDS, writes * scale)
-            if child >= 0 and not plan.switches[FREE_DRAINS]:
-                add_words(plan, table, child, OUT_WORDS, entering)
-            if not plan.switches[BIAS_READ]:
-                visits = revisits * outer_visits(plan, t, outermost, scratch)
-                reads -= reads / visits
-                if not plan.switches[ZERO_FILLS]:
-                    entering -= entering / visits
-        add_words(plan, table, supplier, OUT_WORDS, reads)
-        if child >= 0:
-            add_words(plan, table, child, IN_WORDS, entering)
-
-
-@merged
-def count_sequential(plan: KernelPlan, t: int, order: Ints, scratch: Scratch) -> None:
-    """Add the accesses of one tensor, carried inwards from level to level."""
-    table = scratch.per_level
-    x = plan.tensors[t, FIRST]
-    carried_reads, carried_writes = 0.0, 0.0
-    for level in range(plan.levels.shape[0]):
-        if plan.levels[level, KIND] != MEMORY:
-            if table[level, ITERATIONS] > 1.0:
-                copies = orthogonal_product(
-                    plan.tensors[t, RELEVANT:],
-                    plan.levels[level, LISTED:],
-                    scratch.tiles[FACTORS, level],
-                )
-                carried_reads *= copies
-                carried_writes *= copies
-            continue
-        if x == plan.tensors[t, END] or plan.transfers[x, SUPPLIER] != level:
-            continue
-        reads, writes, revisits = sequential(plan, t, x, order, scratch)
-        scale = table[level, TEMPORAL] * table[level, ACTIVE]
-        reads *= scale
-        writes *= scale
-        x += 1
-        if plan.tensors[t, OUTPUT] and not plan.switches[BIAS_READ]:
-            visits = revisits * outer_visits(plan, t, level, scratch)
-            reads -= np.ceil(reads / visits)
-        add_words(plan, table, level, OUT_WORDS, reads)
-        if plan.tensors[t, OUTPUT]:
-            add_words(plan, table, level, IN_WORDS, writes)
-        if not plan.holds[t, level]:
-            continue
-        add_words(plan, table, level, IN_WORDS, carried_reads)
-        if plan.tensors[t, OUTPUT]:
-            add_words(plan, table, level, OUT_WORDS, carried_writes)
-            if not plan.switches[FREE_DRAINS]:
-                carried_writes = writes + carried_reads
-        carried_reads = reads
-
-
-@merged
-def latency_cycles(plan: KernelPlan, scratch: Scratch) -> float:
-    """Latency of the run, and per memory its busy cycles, from the words it moves."""
-    table = scratch.per_level
-    cycles = plan.costs[-1, CYCLES]
-    latency = cycles * table[-1, TEMPORAL]
-    for m in range(plan.levels.shape[0] - 1, -1, -1):
-        if plan.levels[m, KIND] != MEMORY:
-            continue
-        repeats = table[m, ACTIVE] * table[m, TEMPORAL]
-        inside = cycles * table[m, ITERATIONS]
-        reading, writing = inside, inside
-        if plan.switches[SHARED_PORTS]:
-            words = table[m, OUT_WORDS] + table[m, IN_WORDS]
-            bandwidth = plan.costs[m, READ_BANDWIDTH] + plan.costs[m, WRITE_BANDWIDTH]
-            if words > bandwidth * repeats * inside:
-                reading = words / repeats / bandwidth
-        else:
-            if table[m, OUT_WORDS] > plan.costs[m, READ_BANDWIDTH] * repeats * inside:
-                reading = table[m, OUT_WORDS] / repeats / plan.costs[m, READ_BANDWIDTH]
-            if table[m, IN_WORDS] > plan.costs[m, WRITE_BANDWIDTH] * repeats * inside:
-                writing = table[m, IN_WORDS] / repeats / plan.costs[m, WRITE_BANDWIDTH]
-        cycles = max(reading, writing)
-        table[m, BUSY] = cycles * table[m, TEMPORAL]
-        latency = max(latency, table[m, BUSY])
-    if plan.switches[WARM_UP]:
-        for level in range(plan.levels.shape[0]):
-            if plan.levels[level, HOPS]:
-                latency += table[level, ITERATIONS] - 1.0
-    if plan.switches[WHOLE_CYCLES]:
-        nearest = np.rint(latency)
-        return nearest if abs(latency - nearest) <= latency * ROUNDING else np.ceil(latency)
-    return latency
-
-
-@compiled
-def cost(
-    plan: KernelPlan, factors: Ints, order: Ints, scratch: Scratch
-) -> tuple[float, float, float]:
-    """Energy (pJ), latency (cycles) and utilization of one mapping.
-
-    `factors` and `order` have shape (levels, dimensions). Whether the mapping is valid is
-    a question for `fits` (after `prepare`) and for the bounds of the map space.
+    Attributes
+    ----------
+    factors, order : [B, L, D]
+        As `toolkit.mapping.to_arrays` describes them.
+    results : `CostRow` [B]
+        Filled in.
     """
-    prepare(plan, factors, scratch)
-    return prepared_cost(plan, order, scratch)
+
+    factors: Annotated[Table, int, 3]
+    order: Annotated[Table, int, 3]
+    results: Annotated[Table, CostRow, 1]
 
 
-@compiled
-def prepared_cost(plan: KernelPlan, order: Ints, scratch: Scratch) -> tuple[float, float, float]:
-    """Cost of the mapping that `prepare` has written into `scratch`."""
-    table = scratch.per_level
-    for t in range(plan.tensors.shape[0]):
-        if plan.switches[PER_INSTANCE]:
-            count_per_instance(plan, t, order, scratch)
-        else:
-            count_sequential(plan, t, order, scratch)
-    latency = latency_cycles(plan, scratch)
-    compute = plan.levels.shape[0] - 1
-    energy = plan.costs[-1, MAC_PJ] * (
-        table[compute, ITERATIONS] * table[compute, TEMPORAL] * table[compute, ACTIVE]
-    )
-    utilization, powered = 1.0, 1.0
-    for level in range(compute + 1):
-        iterations = table[level, ITERATIONS]
-        busy = latency
-        if plan.levels[level, KIND] == MEMORY:
-            energy += plan.costs[level, READ_PJ] * (
-                table[level, OUT_WORDS] + table[level, OUT_FILLER]
-            )
-            energy += plan.costs[level, WRITE_PJ] * (
-                table[level, IN_WORDS] + table[level, IN_FILLER]
-            )
-            if not plan.switches[UNTIL_END]:
-                busy = table[level, BUSY]
-        else:
-            utilization *= iterations / plan.costs[level, MESH]
-            if plan.levels[level, KIND] == FANOUT:
-                powered *= iterations if plan.levels[level, GATED] else plan.costs[level, MESH]
-                continue
-            if not plan.switches[UNTIL_END]:
-                busy = plan.costs[-1, CYCLES]
-        energy += plan.costs[level, LEAKAGE] * busy * powered
-    return energy, latency, utilization
+@once
+@formula
+def load(plan: PlanTables, nest: Nest, batch: Batch, b: int) -> None:
+    """Write the factors and loops of one mapping into the nest."""
+    for i in range(plan.shape.levels):
+        for d in range(plan.shape.dimensions):
+            nest.factors[i, d] = batch.factors[b, i, d]
+            if plan.levels[i].is_memory:
+                inner = batch.order[b, i, d]
+                nest.loops[i, d].factor = batch.factors[b, i, inner]
+                nest.loops[i, d].dimension = inner
 
 
-@compiled
-def cost_batch(
-    plan: KernelPlan, factors: Ints, order: Ints, scratch: Scratch, results: Floats
-) -> None:
-    """Cost a batch into ``results[b] = (energy_pj, latency_cycles, utilization, fits)``."""
-    for b in range(factors.shape[0]):
-        prepare(plan, factors[b], scratch)
-        results[b, 3] = 1.0 if fits(plan, scratch) else 0.0
-        energy, latency, utilization = prepared_cost(plan, order[b], scratch)
-        results[b, 0] = energy
-        results[b, 1] = latency
-        results[b, 2] = utilization
+@once
+@formula
+def store(plan: PlanTables, nest: Nest, batch: Batch, b: int) -> None:
+    """Write the costs of the mapping in the nest, whose accesses are counted."""
+    cost = totals(plan, nest)
+    batch.results[b].energy_pj = cost.energy_pj
+    batch.results[b].latency_cycles = cost.latency_cycles
+    batch.results[b].utilization = cost.utilization
+
+
+@once
+@formula
+def cost_per_instance(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> None:
+    """Cost a batch; mappings that do not fit are left out if `skip` is not 0."""
+    for b in range(batch.factors.shape[0]):
+        load(plan, nest, batch, b)
+        measure_tiles(plan, nest)
+        batch.results[b].fits = fits(plan, nest)
+        if skip and batch.results[b].fits == 0:
+            continue
+        clear_accesses(plan, nest)
+        for t in range(plan.shape.tensors):
+            count_per_instance(plan, nest, t)
+        store(plan, nest, batch, b)
+
+
+@once
+@formula
+def cost_sequential(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> None:
+    """Cost a batch under sequential transfers."""
+    for b in range(batch.factors.shape[0]):
+        load(plan, nest, batch, b)
+        measure_tiles(plan, nest)
+        batch.results[b].fits = fits(plan, nest)
+        if skip and batch.results[b].fits == 0:
+            continue
+        clear_accesses(plan, nest)
+        for t in range(plan.shape.tensors):
+            count_sequential(plan, nest, t)
+        store(plan, nest, batch, b)
+
+
+PER_INSTANCE = Kernel("toolkit.model.compiled:cost_per_instance", "the cost model")
+SEQUENTIAL = Kernel("toolkit.model.compiled:cost_sequential", "FactorFlow's cost model")
+
+
+class CompiledModel:
+    """The cost model of one plan; one per thread.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is costed.
+
+    Raises
+    ------
+    PrecisionError
+        If a window of the workload is too wide to be counted by enumeration, or a stride too
+        large.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.kernel = SEQUENTIAL if plan.conventions.transfers == "sequential" else PER_INSTANCE
+        self.plan = Block(compiled_tables(plan))
+        self.nest = Block(_room(plan, self.plan.arrays.indexes))
+
+    def cost_batch(
+        self, factors: NDArray[np.int64], order: NDArray[np.int64], results: NDArray[np.float64]
+    ) -> None:
+        """Cost C-contiguous [batch, levels, dimensions] into a `CostRow` each, [batch, 4]."""
+        self.kernel(self.plan, self.nest, Block(Batch(factors, order, results)), 0)
+
+
+def _room(plan: Plan, indexes: NDArray[np.int64]) -> Nest:
+    """Allocate the nest of one mapping."""
+    levels, dimensions = len(plan.arch.levels), len(plan.workload.dimensions)
+    terms = max((len(s) for tensor in plan.tensors for s in tensor.sums), default=1)
+    sides = {
+        "factors": (levels, dimensions),
+        "loops": (levels, dimensions),
+        "extents": (levels + 3, dimensions),
+        "levels": levels,
+        "moved": (levels, len(plan.tensors)),
+        "limited": len(plan.ports),
+        # Instances that share a window add a term for each of their levels and dimensions.
+        "terms": terms * (1 + levels),
+        "marks": widest_enumeration(plan),
+    }
+    kinds = fields_of(Nest)
+    arrays: dict[str, Any] = {
+        name: np.zeros(shape, dtype=record_type(kinds[name].kind)) for name, shape in sides.items()
+    }
+    return Nest(one=1, indexes=indexes, **arrays)

@@ -7,9 +7,11 @@ an entry is a number and the tables are arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from toolkit.lifted import Table, formula, is_single, lookup, negated, where
+import numpy as np
+
+from toolkit.lifted import Table, formula, is_single, lookup, negated, once, where
 from toolkit.model.plan_tables import PlanTables
 
 
@@ -108,16 +110,16 @@ class Nest(NamedTuple):
         Compiled: room to mark them.
     """
 
-    one: Any
-    factors: Table
-    loops: Table
-    indexes: Table
-    extents: Table
-    levels: Table
-    moved: Table
-    limited: Table
-    terms: Table
-    marks: Table
+    one: Annotated[Any, 1, 0]
+    factors: Annotated[Table, float, 2]
+    loops: Annotated[Table, Loop, 2]
+    indexes: Annotated[Table, int, 2]
+    extents: Annotated[Table, float, 2]
+    levels: Annotated[Table, LevelState, 1]
+    moved: Annotated[Table, Accesses, 2]
+    limited: Annotated[Table, float, 1]
+    terms: Annotated[Table, Progression, 1]
+    marks: Annotated[Table, np.uint8, 1]
 
 
 class Stay(NamedTuple):
@@ -149,6 +151,7 @@ class Stay(NamedTuple):
     factor: Any
 
 
+@once
 @formula
 def measure_tiles(plan: PlanTables, nest: Nest) -> None:
     """Fill in tile extents and products of loops from the factors."""
@@ -200,6 +203,7 @@ def scan_memory(plan: PlanTables, nest: Nest, t: int, m: int, stay: Stay) -> Sta
     return stay
 
 
+@once
 @formula
 def scan(plan: PlanTables, nest: Nest, t: int, x: int) -> Stay:
     """Scan the nest of a transfer."""

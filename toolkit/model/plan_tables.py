@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
+from toolkit.lifted import Table
 from toolkit.mapping.bounds import usable_words
 from toolkit.model.plan import Plan, TensorPlan, Transfer
 from toolkit.workload.distinct import SPAN_LIMIT, STRIDE_LIMIT
@@ -159,20 +161,20 @@ class PlanTables(NamedTuple):
         How these share it, by `READING` and `WRITING`.
     """
 
-    shape: Any
-    switches: Any
-    levels: Any
-    ports: Any
-    tensors: Any
-    transfers: Any
-    axes: Any
-    terms: Any
-    indexes: Any
-    holds: Any
-    listed: Any
-    nests: Any
-    between: Any
-    sharing: Any
+    shape: Annotated[Any, ShapeRow, 0]
+    switches: Annotated[Any, SwitchRow, 0]
+    levels: Annotated[Table, LevelRow, 1]
+    ports: Annotated[Table, PortRow, 1]
+    tensors: Annotated[Table, TensorRow, 1]
+    transfers: Annotated[Table, TransferRow, 1]
+    axes: Annotated[Table, AxisRow, 2]
+    terms: Annotated[Table, TermRow, 3]
+    indexes: Annotated[Table, int, 2]
+    holds: Annotated[Table, int, 2]
+    listed: Annotated[Table, int, 2]
+    nests: Annotated[Table, int, 2]
+    between: Annotated[Table, int, 2]
+    sharing: Annotated[Table, SharingRow, 3]
 
 
 def plan_tables(plan: Plan) -> PlanTables:
@@ -228,45 +230,19 @@ def compiled_tables(plan: Plan) -> PlanTables:
             )
     return PlanTables(
         *(
-            _as_array(values, row, indices)
-            for values, (row, indices) in zip(tables, LAYOUT, strict=True)
+            _as_array(values, field)
+            for values, field in zip(tables, fields_of(PlanTables).values(), strict=True)
         )
     )
 
 
-LAYOUT = PlanTables(
-    (ShapeRow, 0),
-    (SwitchRow, 0),
-    (LevelRow, 1),
-    (PortRow, 1),
-    (TensorRow, 1),
-    (TransferRow, 1),
-    (AxisRow, 2),
-    (TermRow, 3),
-    (int, 2),
-    (int, 2),
-    (int, 2),
-    (int, 2),
-    (int, 2),
-    (SharingRow, 3),
-)
-"""What the entries of every table are, and how many indices it has."""
-
-
-def record_type(row: type) -> np.dtype[Any]:
-    """Type of one entry of an array."""
-    if row is int:
-        return np.dtype(np.int64)
-    kinds = {int: np.int64, float: np.float64}
-    return np.dtype([(name, kinds[kind]) for name, kind in get_type_hints(row).items()])
-
-
-def _as_array(values: Any, row: type, indices: int) -> NDArray[Any]:
+def _as_array(values: Any, field: Field) -> NDArray[Any]:
     """Write one row, a list of rows, or rows or numbers by their indices, as an array."""
-    if indices < 2:
-        return np.array(values if indices else [values], dtype=record_type(row))
-    shape = np.max(list(values), axis=0) + 1 if values else (0,) * indices
-    table = np.zeros(shape, dtype=record_type(row))
+    dtype = record_type(field.kind)
+    if field.indices < 2:
+        return np.array(values if field.indices else [values], dtype=dtype)
+    shape = np.max(list(values), axis=0) + 1 if values else (0,) * field.indices
+    table = np.zeros(shape, dtype=dtype)
     for place, value in values.items():
         table[place] = value
     return table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.lifted import floor, formula, is_never, is_single, negated, where
+from toolkit.lifted import floor, formula, is_never, is_single, negated, once, where
 from toolkit.model.nest import (
     Nest,
     at_rest,
@@ -59,6 +59,7 @@ def split_window(
     return window(plan, nest, t, s, room) * repeats
 
 
+@once
 @formula
 def direct(plan: PlanTables, nest: Nest, t: int, x: int, memory: int) -> Traffic:
     """Traffic at one memory alone.
@@ -94,6 +95,7 @@ def direct(plan: PlanTables, nest: Nest, t: int, x: int, memory: int) -> Traffic
     return Traffic(reads, writes, reads, stay.revisits)
 
 
+@once
 @formula
 def sequential(plan: PlanTables, nest: Nest, t: int, x: int) -> Traffic:
     """Extend the traffic of the innermost bypassing memory outwards."""
@@ -164,6 +166,7 @@ def through_fanout(
     return values
 
 
+@once
 @formula
 def count_sequential(plan: PlanTables, nest: Nest, t: int) -> None:
     """Fill in what all memories move of one tensor, carried inwards from level to level."""

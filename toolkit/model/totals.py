@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-from toolkit.lifted import ceil, formula, maximum, nearest, where
+from toolkit.lifted import ceil, formula, maximum, nearest, once, where
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import PlanTables
 from toolkit.model.sequential import count_sequential
@@ -28,6 +28,7 @@ class Totals(NamedTuple):
     utilization: Any
 
 
+@once
 @formula
 def fits(plan: PlanTables, nest: Nest) -> Any:
     """Whether the tiles of all memories fit; needs `measure_tiles`."""
@@ -44,13 +45,19 @@ def fits(plan: PlanTables, nest: Nest) -> Any:
     return room
 
 
+@once
 @formula
-def count_accesses(plan: PlanTables, nest: Nest) -> None:
-    """Fill in the words that all memories move."""
+def clear_accesses(plan: PlanTables, nest: Nest) -> None:
+    """Begin with no words at all."""
     for m in range(plan.shape.levels):
         for t in range(plan.shape.tensors):
             moved, zero = nest.moved[m, t], 0 * nest.one
             moved.reads, moved.updates, moved.fills, moved.drains = zero, zero, zero, zero
+
+
+def count_accesses(plan: PlanTables, nest: Nest) -> None:
+    """Fill in the words that all memories move."""
+    clear_accesses(plan, nest)
     for t in range(plan.shape.tensors):
         if plan.switches.sequential:
             count_sequential(plan, nest, t)
@@ -67,6 +74,7 @@ def charged(plan: PlanTables, nest: Nest, m: int, words: Any) -> Any:
     return ceil(words / (nest.levels[m].active * line)) * nest.levels[m].active * line
 
 
+@once
 @formula
 def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
     """Energy of all accesses to one memory."""
@@ -92,6 +100,7 @@ def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     return words
 
 
+@once
 @formula
 def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
     """Latency of the run; fills in how every memory and port keeps up."""
@@ -125,6 +134,7 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
     return latency
 
 
+@once
 @formula
 def totals(plan: PlanTables, nest: Nest) -> Totals:
     """Energy, latency and utilization; needs `measure_tiles` and `count_accesses`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from toolkit.lifted import ceil, formula, is_never, is_single, negated, where
+from toolkit.lifted import ceil, formula, is_never, is_single, negated, once, where
 from toolkit.model.nest import Nest, orthogonal, scan
 from toolkit.model.plan_tables import ALONE, READING, WRITING, PlanTables
 from toolkit.model.windows import distinct_sums, slides, swept, window
@@ -35,6 +35,7 @@ class Traffic(NamedTuple):
     revisits: Any
 
 
+@once
 @formula
 def per_instance(plan: PlanTables, nest: Nest, t: int, x: int) -> Traffic:
     """Traffic of one transfer.
@@ -88,6 +89,7 @@ def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
     return count
 
 
+@once
 @formula
 def served(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
     """Values of an index to send at once so that instances which share them get their windows."""
@@ -110,6 +112,7 @@ def served(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> An
     return values
 
 
+@once
 @formula
 def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
     """Values of windows that are not adjacent."""
@@ -147,6 +150,7 @@ def without_first_visits(plan: PlanTables, values: Any, visits: Any) -> Any:
     return values - (ceil(first) if plan.switches.sequential else first)
 
 
+@once
 @formula
 def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     """Fill in what all memories move of one tensor."""

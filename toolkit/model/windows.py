@@ -6,7 +6,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from toolkit.lifted import formula, minimum, where
+from toolkit.lifted import apart, formula, minimum, where
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import ALL_GAPS, GAPS_OF_PAIRS, UNIT_STRIDES, PlanTables
 from toolkit.workload.distinct import count_sum, two_strides
@@ -85,6 +85,47 @@ def swept(
     longer = window(plan, nest, t, s, room)
     # A step beyond the window's own length leaves nothing of it, and brings no gap along.
     return held + (factor - 1) * minimum(longer - held, held) if pairwise else longer
+
+
+@apart
+@formula
+def marked_sums(nest: Nest, terms: int) -> Any:
+    """Count as `distinct_sums` does; what is compiled in its place.
+
+    Sorts the terms, and marks every sum unless small strides fill all gaps of larger ones.
+    """
+    for i in range(1, terms):
+        for k in range(i, 0, -1):
+            one, other = nest.terms[k - 1], nest.terms[k]
+            if other.stride >= one.stride:
+                break
+            stride, length = one.stride, one.length
+            one.stride, one.length = other.stride, other.length
+            other.stride, other.length = stride, length
+    contiguous, closed = 1.0, True
+    for k in range(terms):
+        if nest.terms[k].length > 1.0:
+            closed = closed and nest.terms[k].stride <= contiguous
+            contiguous += nest.terms[k].stride * (nest.terms[k].length - 1.0)
+    if closed:
+        return contiguous
+    for v in range(int(contiguous)):
+        nest.marks[v] = 0
+    nest.marks[0] = 1
+    top, values = 1, 0
+    for k in range(terms):
+        covered, length = 1, int(nest.terms[k].length)
+        while covered < length:  # By doubling, so that a long term takes few passes.
+            more = min(covered, length - covered)
+            shift = more * int(nest.terms[k].stride)
+            for v in range(top - 1, -1, -1):
+                if nest.marks[v]:
+                    nest.marks[v + shift] = 1
+            top += shift
+            covered += more
+    for v in range(top):
+        values += nest.marks[v]
+    return float(values)
 
 
 def distinct_sums(nest: Nest, terms: int) -> Any:
