@@ -54,7 +54,7 @@ def anneal(evaluator: Evaluator, seed: int) -> None:
     chains = [make_chain(evaluator, int(s)) for s in seeds]
     advance(evaluator, moves, chains[0], 0, HOT, 1.0)  # Compiles, if that has not happened yet.
     evaluator.start_clock()
-    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    unlimited = evaluator.budget.unlimited
     starts = _starts(evaluator, moves, seed)
     with ThreadPoolExecutor(min(CHAINS, os.cpu_count() or 1)) as pool:
         while True:

@@ -77,7 +77,7 @@ def evolution(evaluator: Evaluator, seed: int) -> None:
     """Evolve one population after the other until the budget is spent; one without a budget."""
     rng = np.random.default_rng(seed)
     breeding = _Breeding(evaluator.problem.space, move_space(evaluator.problem.space), rng)
-    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    unlimited = evaluator.budget.unlimited
     while True:
         people = survivors(_first(evaluator, rng), MEMBERS)
         best, idle = people.costs.min(axis=0, initial=np.inf), 0

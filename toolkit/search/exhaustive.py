@@ -60,7 +60,7 @@ def exhaustive(evaluator: Evaluator, seed: int) -> float | None:
     """
     del seed  # There is nothing to draw.
     problem = evaluator.problem
-    if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
+    if evaluator.budget.unlimited:
         check_size(problem.space)
     for factors, order in all_mappings(problem.space):
         if evaluator.evaluations and evaluator.exhausted:

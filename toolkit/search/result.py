@@ -48,6 +48,23 @@ class Budget:
             if not (number and value > 0 and math.isfinite(value)):
                 raise InputError(f"{value!r} is not a positive number", key=f"budget.{key}")
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether a strategy may spend whatever it wants."""
+        return self.evaluations is None and self.seconds is None
+
+
+def require_limit(budget: Budget, strategy: str) -> None:
+    """Refuse a budget without any limit, for a strategy that has no end of its own.
+
+    Raises
+    ------
+    InputError
+        If neither evaluations nor seconds are limited.
+    """
+    if budget.unlimited:
+        raise InputError(f"{strategy} needs a limit of evaluations or seconds", key="budget")
+
 
 @dataclass(frozen=True, slots=True)
 class TracePoint:

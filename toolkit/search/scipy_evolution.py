@@ -23,7 +23,7 @@ def evolution_search(evaluator: Evaluator, seed: int) -> None:
     box = relax(evaluator.problem.space)
     landscape = Landscape(evaluator, box)
     bounds = list(zip(box.low, box.high, strict=True))
-    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    unlimited = evaluator.budget.unlimited
     try:
         while True:
             differential_evolution(

@@ -65,7 +65,7 @@ def _starts(
         yield vectors.encode(factors, order)
     _, first_order = vectors.decode(np.zeros((1, vectors.moves.shape[1])))
     yield vectors.encode(fill_fanouts(space, start_point(space)), first_order[0])
-    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    unlimited = evaluator.budget.unlimited
     drawn = 0
     while not unlimited or drawn < UNLIMITED_STARTS:
         factors, _ = sample(space, 1, rng)

@@ -90,12 +90,11 @@ def gradient(
     InputError
         If the objective is a Python function, whose gradient is not known.
     """
-    space, budget = evaluator.problem.space, evaluator.budget
+    space = evaluator.problem.space
     powers = tuple(evaluator.powers.tolist())
     moves = move_space(space)
     rounding = Rounding(space)
     rng = np.random.default_rng(seed)
-    once = budget.evaluations is None and budget.seconds is None
     evaluator.start_clock()
     while not evaluator.exhausted:
         before = evaluator.evaluations
@@ -106,7 +105,7 @@ def gradient(
         _descend(evaluator, descent, rounding, found, steps)
         limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share))
         polish(evaluator, moves, *found.best(FINALISTS), limit=limit)
-        if once or len(moves.moves) == 0:
+        if evaluator.budget.unlimited or len(moves.moves) == 0:
             return
 
 
