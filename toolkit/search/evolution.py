@@ -22,8 +22,8 @@ from toolkit.model.compiled import cost_batch
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
-from toolkit.search.landscape import log_scale
 from toolkit.search.moves import move_space
+from toolkit.search.objective import log_scale
 
 MEMBERS = 100
 """Parents, and children, of a generation."""

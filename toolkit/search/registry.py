@@ -79,15 +79,15 @@ STRATEGIES: dict[str, Entry] = {
         fronts=True,
     ),
     "scipy": Entry(
-        "toolkit.search.scipy_search:scipy_search",
+        "toolkit.search.scipy_optimisers.optimisers:scipy_search",
         "SciPy's basin hopping around FactorFlow's steepest descent.",
     ),
     "dual_annealing": Entry(
-        "toolkit.search.scipy_annealing:annealing_search",
+        "toolkit.search.scipy_optimisers.optimisers:annealing_search",
         "SciPy's dual annealing on a relaxed encoding.",
     ),
     "differential_evolution": Entry(
-        "toolkit.search.scipy_evolution:evolution_search",
+        "toolkit.search.scipy_optimisers.optimisers:evolution_search",
         "SciPy's differential evolution on a relaxed encoding.",
     ),
     "gradient": Entry(
