@@ -26,7 +26,7 @@ from toolkit.search.moves import move_space
 from toolkit.search.objective import log_scale
 
 MEMBERS = 100
-"""Parents, and children, of a generation."""
+"""Parents, and children, of a generation: more keep variety, fewer have more generations."""
 FIRST = 4
 """Times as many mappings are drawn for the first generation."""
 CROSSED = 0.5
@@ -38,7 +38,8 @@ RETURNED = 0.5
 MOVES = 4
 """A child is moved by up to so many prime factors."""
 PATIENCE = 30
-"""Generations without a new best after which the population starts anew."""
+"""Generations without a new best after which the population starts anew: more refine one, fewer
+try more of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from toolkit.search.problem import Problem
 from toolkit.search.torch_threads import one_thread
 
 RATE = 0.3
-"""Step in units of the logarithm of a factor."""
+"""Step in units of the logarithm of a factor: two or three steps for a factor of 2, so that 60 can
+take a large dimension through all levels."""
 MEMORY = (0.9, 0.99)
-"""Decay of Adam's means of gradients and of their squares, per step."""
+"""Decay of Adam's means of gradients and of their squares, per step; the latter remembers 100
+steps, not its usual 1000, since a round has fewer."""
 _EPSILON = 1e-3
 """Added to the root of Adam's mean square: gradients of logarithms are of the order of 1, so that
 only where they vanish does it shorten the step."""

@@ -21,11 +21,12 @@ from toolkit.search.gradient.rounding import Rounding
 from toolkit.search.moves import first_orders, move_space, one_move_away
 
 STARTS = 256
-"""Most mappings that descend side by side."""
+"""Most mappings that descend side by side, as one batch of torch."""
 STEPS = 60
 """Steps of Adam of one round, if its evaluations allow."""
 INTERVAL = 10
-"""Steps between two roundings."""
+"""Steps between two roundings: a rounding takes an evaluation of each start, as a step does, so
+that about a tenth of them goes there."""
 POLISH = 0.2
 """Share of a round's evaluations for the discrete descent at its end."""
 FINALISTS = 8

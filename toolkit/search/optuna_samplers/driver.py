@@ -31,7 +31,8 @@ MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 """Makes a fresh sampler from a seed of 32 bits."""
 
 ATTEMPTS = 5
-"""Trials asked for, at most, to find a mapping that had not come up before."""
+"""Trials asked for, at most, to find a mapping that had not come up before; then one is drawn.
+Different trials often are one mapping, and asking takes longer than an evaluation."""
 
 _COSTS = ("energy", "latency")
 """What the first columns of the cost model's results are."""

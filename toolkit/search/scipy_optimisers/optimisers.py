@@ -42,17 +42,17 @@ from toolkit.search.scipy_optimisers.vectors import (
 TEMPERATURE = 0.01
 """Of the test that accepts worse optima, in units of the logarithm of the objective."""
 STRENGTH = 5
-"""A kick makes at least two random moves, and fewer than two plus this."""
+"""A kick makes at least two random moves, and fewer than two plus this, as those of `greedy`."""
 PATIENCE = 50
-"""Hops without improvement after which another start is taken."""
+"""Hops without improvement after which another start is taken, as `greedy` gives starts up."""
 UNLIMITED_STARTS = 4
-"""Random starts of a search without a budget."""
+"""Random starts of a search without a budget, which has to end at some time."""
 HOPS = 1 << 31
 """More than any budget allows."""
 ITERATIONS = 1000
 """Of one cooling, SciPy's default."""
 MEMBERS = 100
-"""Points that evolve together."""
+"""Points that evolve together, evaluated as one batch."""
 GENERATIONS = 1000
 """Of one run; it ends earlier when all points cost the same."""
 

@@ -25,7 +25,8 @@ from toolkit.search.moves import move_space
 Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
 ABSENT = -0.5
-"""Weight of a loop with one iteration, when a mapping is written as a point."""
+"""Weight of a loop with one iteration, when a mapping is written as a point: all negative ones
+count as 0, and this is in their middle."""
 SCALES = np.arange(15, -1, -1) / 16
 """Shares of the wanted tile extents, on a logarithmic scale, tried in turn until they fit."""
 
