@@ -18,16 +18,14 @@ Median EDP relative to greedy's (300 trials, 3 seeds; TPE / NSGA-II; the strateg
 
 from __future__ import annotations
 
-from functools import partial
 from statistics import median
 
 import toolkit
-from toolkit.search import optuna_alternatives as other
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.nsga2 import POPULATION, nsga2_sampler
-from toolkit.search.optuna_driver import Coding, drive
-from toolkit.search.optuna_encoding import OrderClasses, PrimeLevels, Repair
-from toolkit.search.tpe import KEPT, LONGEST, STARTS, tpe_sampler
+from toolkit.search.optuna_samplers import alternatives as other
+from toolkit.search.optuna_samplers.driver import Coding, drive
+from toolkit.search.optuna_samplers.encoding import OrderClasses, PrimeLevels, Repair
+from toolkit.search.optuna_samplers.samplers import SAMPLERS
 from toolkit.study.script import Arguments, positive, run_script
 
 PROBLEMS = (
@@ -45,12 +43,7 @@ CODINGS = {
     "split index, classes, constraints": (other.SplitIndex, OrderClasses, False),
     "divisors, classes, constraints": (other.DivisorIndex, OrderClasses, False),
 }
-
-
-GUIDED = {
-    "tpe": partial(drive, make_sampler=tpe_sampler, memory=(LONGEST, KEPT)),
-    "nsga2": partial(drive, make_sampler=nsga2_sampler, batch=POPULATION),
-}
+GUIDED = ("tpe", "nsga2")
 
 
 def best(problem: toolkit.Problem, sampler: str, name: str, trials: int, seed: int) -> float:
@@ -58,8 +51,9 @@ def best(problem: toolkit.Problem, sampler: str, name: str, trials: int, seed: i
     tiling, orders, repaired = CODINGS[name]
     space, evaluator = problem.space, Evaluator(problem, toolkit.Budget(evaluations=trials))
     coding = Coding(space, tiling(space), orders(space), Repair(space) if repaired else None)
-    starts = coding.starts(STARTS, (), seed)
-    GUIDED[sampler](evaluator, seed=seed, coding=coding, starts=starts)
+    row = SAMPLERS[sampler]
+    starts = coding.starts(row.starts, (), seed)
+    drive(evaluator, row.make, seed, coding, starts, batch=row.batch, memory=row.memory)
     return evaluator.best_objective
 
 
@@ -79,7 +73,7 @@ def main() -> None:
         for name in CODINGS:
             found = {
                 sampler: median(best(problem, sampler, name, trials, s) for s in seeds) / yardstick
-                for sampler in ("tpe", "nsga2")
+                for sampler in GUIDED
             }
             print(f"  {name:36} tpe {found['tpe']:6.2f}  nsga2 {found['nsga2']:6.2f}", flush=True)
 

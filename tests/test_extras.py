@@ -9,6 +9,7 @@ import pytest
 
 from toolkit import extras
 from toolkit.errors import MissingPackageError
+from toolkit.search import STRATEGIES
 
 
 def test_functions_are_loaded_by_name() -> None:
@@ -17,10 +18,18 @@ def test_functions_are_loaded_by_name() -> None:
 
 def test_what_lacks_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "toolkit.search.gradient", raising=False)
+    for name in [name for name in sys.modules if name.startswith("toolkit.search.gradient")]:
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingPackageError) as caught:
         extras.load("toolkit.search.gradient:gradient", "this strategy", "torch", "strategy")
     assert str(caught.value) == (
         "strategy: this strategy needs torch, which is not installed; "
         "pip install 'accel-search-toolkit[torch]'"
     )
+
+
+def test_a_sampler_lacks_what_is_its_own_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    STRATEGIES["tpe"].load()
+    with pytest.raises(MissingPackageError, match=r"needs cmaes.*\[cmaes\]"):
+        STRATEGIES["cmaes"].load()

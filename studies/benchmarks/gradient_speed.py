@@ -20,7 +20,7 @@ from toolkit.errors import InputError
 from toolkit.mapping import sample
 from toolkit.search import Budget, Problem, gradient
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.gradient_descent import Descent
+from toolkit.search.gradient.descent import Descent
 from toolkit.study.script import Arguments, positive, run_script
 
 ARCHS = ("eyeriss", "gemmini", "simba", "tpu")

@@ -29,7 +29,6 @@ from toolkit.search import (
     objective_named,
     search,
 )
-from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact import branch as branch_module
 from toolkit.search.exact import covered_tilings, exact, exact_front, prove
@@ -38,6 +37,7 @@ from toolkit.search.exact.nest import Nest, decomposes
 from toolkit.search.exact.plain import lanes_bound, plain_bound
 from toolkit.search.exact.spatial import compulsory_energy_pj, each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
+from toolkit.search.result import Certificate
 from toolkit.workload import conv1d, conv2d, gemm
 
 LARGEST = 6000

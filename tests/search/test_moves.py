@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mapping.spaces import arch, as_tiling, fanout, memory, spaces
 from oracle.strategies import architectures, workloads
 from search.brute import objectives
+from search.problems import PROBLEMS
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.files import load_arch
@@ -35,7 +36,7 @@ from toolkit.search.compiled_moves import (
     value,
 )
 from toolkit.search.greedy import fill_fanouts
-from toolkit.search.moves import first_orders, make_walker, move_space
+from toolkit.search.moves import first_orders, make_walker, move_space, one_move_away
 from toolkit.workload import Tensor, Term, Workload, gemm
 
 MANY = 2**62
@@ -275,3 +276,17 @@ def test_a_limit_of_seconds_that_does_not_bind_changes_nothing(strategy):
         )
         assert limited.mapping == alone.mapping
         assert limited.evaluations == alone.evaluations
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_one_move_away_are_the_neighbours_of_the_map_space(name: str) -> None:
+    space = PROBLEMS[name]().space
+    moves = move_space(space)
+    ((factors,), (order,)) = sample(space, 1, np.random.default_rng(0))
+    found, orders = one_move_away(space, moves, factors, order)
+    moved = (found != factors).any(axis=(1, 2))
+    valid = found[moved & space.check_factors(found)]
+    expected = neighbours(space, factors)
+    assert {x.tobytes() for x in valid} == {x.tobytes() for x in expected}
+    assert len(valid) == len(expected)
+    assert space.check(found[~moved], orders[~moved]).all()

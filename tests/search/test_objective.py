@@ -10,6 +10,7 @@ import pytest
 
 from toolkit.errors import InputError
 from toolkit.search import Objective, objective_named
+from toolkit.search.objective import log_scale
 
 COSTS = np.ones(3)
 
@@ -55,3 +56,8 @@ def test_functions_that_fail(function: Callable[..., Any], expected: str) -> Non
 def test_names_that_mean_nothing(given: Any) -> None:
     with pytest.raises(InputError, match="objective: "):
         objective_named(given)
+
+
+def test_logarithms_rise_throughout() -> None:
+    values = np.array([-1e300, -2.0, 0.0, 5e-324, 1.0, 1e300, np.inf])
+    assert (np.diff(log_scale(values)) > 0).all()

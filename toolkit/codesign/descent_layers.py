@@ -11,9 +11,9 @@ import torch
 from toolkit.arch.architecture import Architecture
 from toolkit.codesign.evaluation import HardwareCost
 from toolkit.mapping.mapping import IntArray, to_arrays
-from toolkit.search.gradient_loss import tile_words
-from toolkit.search.gradient_relaxation import Simplex, make_simplex
-from toolkit.search.gradient_rounding import Rounding
+from toolkit.search.gradient.descent import Simplex, make_simplex
+from toolkit.search.gradient.loss import tile_words
+from toolkit.search.gradient.rounding import Rounding
 from toolkit.search.problem import Problem, make_problem
 
 

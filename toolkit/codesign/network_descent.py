@@ -23,7 +23,7 @@ from toolkit.codesign.fusion_relaxation import EdgeSavings
 from toolkit.codesign.local_figures import local_figures, steps_of
 from toolkit.codesign.space import HardwareSpace
 from toolkit.model.cost import batch_cost
-from toolkit.search.gradient_loss import StraightThrough, tile_words
+from toolkit.search.gradient.loss import StraightThrough, tile_words
 from toolkit.search.torch_threads import one_thread
 
 BATCH = 4

@@ -21,7 +21,7 @@ from toolkit.fusion.gradient import Relaxation, read_off, relax
 from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.objective import Option, value_of
 from toolkit.fusion.part_descent import PartDescent
-from toolkit.search.network.single import problem_of
+from toolkit.search.network.workloads import problem_of
 from toolkit.search.torch_threads import one_thread
 from toolkit.workload.kernel import Workload
 

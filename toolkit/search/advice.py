@@ -15,9 +15,15 @@ from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.fast import BatchTotals, batch_totals
 from toolkit.model.plan import make_plan
-from toolkit.search.obstacles import Obstacle, obstacles
+from toolkit.search.advice_steps import (
+    Obstacle,
+    Step,
+    Steps,
+    describe_step,
+    obstacles,
+    single_steps,
+)
 from toolkit.search.problem import Problem
-from toolkit.search.single_moves import Step, Steps, describe_step, single_steps
 
 LISTED = 3
 """Moves that advice lists as the best unless told otherwise."""

@@ -14,11 +14,10 @@ from toolkit.mapping.mapping import IntArray, from_arrays
 from toolkit.model.compiled import cost_batch
 from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.model.cost import batch_cost
-from toolkit.search.certificate import Certificate
 from toolkit.search.compiled_check import admit, make_rules
 from toolkit.search.front import Front, FrontPoint
 from toolkit.search.problem import Problem
-from toolkit.search.result import Budget, SearchResult, TracePoint
+from toolkit.search.result import Budget, Certificate, SearchResult, TracePoint
 from toolkit.search.seen import Seen
 
 ArrayPair = tuple[IntArray, IntArray]

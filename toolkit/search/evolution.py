@@ -22,11 +22,11 @@ from toolkit.model.compiled import cost_batch
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
-from toolkit.search.landscape import log_scale
 from toolkit.search.moves import move_space
+from toolkit.search.objective import log_scale
 
 MEMBERS = 100
-"""Parents, and children, of a generation."""
+"""Parents, and children, of a generation: more keep variety, fewer have more generations."""
 FIRST = 4
 """Times as many mappings are drawn for the first generation."""
 CROSSED = 0.5
@@ -38,7 +38,8 @@ RETURNED = 0.5
 MOVES = 4
 """A child is moved by up to so many prime factors."""
 PATIENCE = 30
-"""Generations without a new best after which the population starts anew."""
+"""Generations without a new best after which the population starts anew: more refine one, fewer
+try more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def evolution(evaluator: Evaluator, seed: int) -> None:
     """Evolve one population after the other until the budget is spent; one without a budget."""
     rng = np.random.default_rng(seed)
     breeding = _Breeding(evaluator.problem.space, move_space(evaluator.problem.space), rng)
-    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    unlimited = evaluator.budget.unlimited
     while True:
         people = survivors(_first(evaluator, rng), MEMBERS)
         best, idle = people.costs.min(axis=0, initial=np.inf), 0

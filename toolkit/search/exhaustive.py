@@ -38,9 +38,10 @@ from toolkit.mapping.tilings import enumerate_tilings
 from toolkit.search.evaluator import ArrayPair, Evaluator, checked_cost
 
 LIMIT = 20_000_000
-"""Most mappings that a search without a budget costs."""
+"""Most mappings that a search without a budget costs; whoever wants to wait for more should say
+for how long."""
 CHUNK = 1 << 12
-"""Tilings, and mappings, at once."""
+"""Tilings, and mappings, at once: a batch costs little memory and is over before any limit."""
 
 
 def exhaustive(evaluator: Evaluator, seed: int) -> float | None:
@@ -60,7 +61,7 @@ def exhaustive(evaluator: Evaluator, seed: int) -> float | None:
     """
     del seed  # There is nothing to draw.
     problem = evaluator.problem
-    if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
+    if evaluator.budget.unlimited:
         check_size(problem.space)
     for factors, order in all_mappings(problem.space):
         if evaluator.evaluations and evaluator.exhausted:

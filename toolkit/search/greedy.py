@@ -36,15 +36,20 @@ RANDOM_STARTS = 10
 MOVES_PER_START = 15
 """Random starts: so many, and one more for so many moves, since larger spaces have more optima."""
 PATIENCE = 70
-"""Kicks without improvement after which a start is given up."""
+"""Kicks without improvement after which a start is given up: early, because where one start is
+stuck another one may not be."""
 LAST_PATIENCE = 300
-"""The same for the best mapping of all, from which the search sets out once more."""
+"""The same for the best mapping of all, from which the search sets out once more: late, for
+nothing comes after it."""
 STRENGTH = 5
-"""A kick makes at least two random moves, and fewer than two plus this."""
+"""A kick makes at least two random moves, and fewer than two plus this: one is what a descent
+takes back, and many are a random start."""
 SLACK = 0.01
-"""How much worse than its base a descent may end and still be the next base."""
+"""How much worse than its base a descent may end and still be the next base: ridges are crossed,
+and what the start has reached is kept."""
 STRIDE = 16
-"""Kicks between two looks at the clock."""
+"""Kicks between two looks at the clock: beside so many, entering compiled code costs little, and
+they are few enough for a limit of seconds."""
 
 
 def greedy(evaluator: Evaluator, seed: int) -> None:

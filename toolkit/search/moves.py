@@ -55,6 +55,50 @@ def first_orders(moves: MoveSpace) -> IntArray:
     return moves.orders[:, 0].copy()
 
 
+def one_move_away(
+    space: MapSpace, moves: MoveSpace, factors: IntArray, order: IntArray
+) -> tuple[IntArray, IntArray]:
+    """List the mappings one prime factor or one loop order away, capacities aside.
+
+    Parameters
+    ----------
+    factors, order : int64 arrays, shape (levels, dimensions)
+        The mapping to leave.
+
+    Returns
+    -------
+    factors, order : int64 arrays, shape (neighbours, levels, dimensions)
+        Within bounds and meshes.
+    """
+    d, prime, giver, taker = moves.moves.T
+    kept = (factors[giver, d] % prime == 0) & (factors[giver, d] // prime >= moves.lower[giver, d])
+    kept &= factors[taker, d] * prime <= moves.upper[taker, d]
+    used = factors.prod(axis=1, dtype=np.float64)
+    kept &= (moves.spatial[taker] == 0) | (used[taker] * prime <= space.mesh[taker])
+    d, prime, giver, taker = moves.moves[kept].T
+    rows = np.arange(len(d))
+    moved = np.tile(factors, (len(d), 1, 1))
+    moved[rows, giver, d] //= prime
+    moved[rows, taker, d] *= prime
+    ordered = [_reordered(moves, order, m) for m in _choosing(moves, factors)]
+    orders = np.concatenate([np.tile(order, (len(d), 1, 1)), *ordered])
+    same = np.tile(factors, (len(orders) - len(d), 1, 1))
+    return np.concatenate([moved, same]), orders
+
+
+def _choosing(moves: MoveSpace, factors: IntArray) -> IntArray:
+    """Memories whose loop order makes a difference."""
+    several = (factors > 1).sum(axis=1) > 1
+    return np.flatnonzero(several & (moves.order_counts > 1))
+
+
+def _reordered(moves: MoveSpace, order: IntArray, level: int) -> IntArray:
+    choices = moves.orders[level, : moves.order_counts[level]]
+    orders = np.tile(order, (len(choices), 1, 1))
+    orders[:, level] = choices
+    return orders
+
+
 def make_walker(space: MapSpace, seed: int) -> Walker:
     """Allocate a walker; its mappings are yet to be filled in."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.errors import InputError
 from toolkit.records import plain_number, suggest
@@ -19,6 +20,8 @@ Function = Callable[[Any, Any, Any], Any]
 _COSTS = ("energy", "latency", "utilization")
 _UNITS = {"energy": "pJ", "latency": "cycles", "utilization": ""}
 _LARGEST_POWER = 16
+_FLOOR = -746.0
+"""Below the logarithm of every positive double."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +175,16 @@ def _unknown(objective: object) -> InputError:
         f"one of {', '.join(OBJECTIVES)}, or a product such as energy*latency^2",
         key="objective",
     )
+
+
+def log_scale(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms, continued below all of them to zero and negative values, rising throughout.
+
+    Examples
+    --------
+    >>> log_scale(np.array([-1.0, 0.0, 1.0, np.inf])).round(2).tolist()
+    [-746.69, -746.0, 0.0, inf]
+    """
+    positive = values > 0
+    logarithms = np.log(np.where(positive, values, 1.0))
+    return np.where(positive, logarithms, _FLOOR - np.log1p(np.maximum(-values, 0.0)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.errors import InputError
 from toolkit.mapping.sampling import sample
 from toolkit.search.evaluator import Evaluator
+from toolkit.search.result import require_limit
 
 BATCH = 4096
+"""Mappings at once: enough that drawing and costing them run at full speed, few enough that a
+limit of seconds is kept."""
 
 
 def random_search(evaluator: Evaluator, seed: int) -> None:
@@ -19,8 +21,7 @@ def random_search(evaluator: Evaluator, seed: int) -> None:
     InputError
         If the budget has no limit.
     """
-    if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
-        raise InputError("random search needs a limit of evaluations or seconds", key="budget")
+    require_limit(evaluator.budget, "random search")
     rng = np.random.default_rng(seed)
     while True:
         count = min(BATCH, evaluator.remaining_evaluations)

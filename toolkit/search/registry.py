@@ -79,15 +79,15 @@ STRATEGIES: dict[str, Entry] = {
         fronts=True,
     ),
     "scipy": Entry(
-        "toolkit.search.scipy_search:scipy_search",
+        "toolkit.search.scipy_optimisers.optimisers:scipy_search",
         "SciPy's basin hopping around FactorFlow's steepest descent.",
     ),
     "dual_annealing": Entry(
-        "toolkit.search.scipy_annealing:annealing_search",
+        "toolkit.search.scipy_optimisers.optimisers:annealing_search",
         "SciPy's dual annealing on a relaxed encoding.",
     ),
     "differential_evolution": Entry(
-        "toolkit.search.scipy_evolution:evolution_search",
+        "toolkit.search.scipy_optimisers.optimisers:evolution_search",
         "SciPy's differential evolution on a relaxed encoding.",
     ),
     "gradient": Entry(
@@ -96,26 +96,26 @@ STRATEGIES: dict[str, Entry] = {
         extra="torch",
     ),
     "tpe": Entry(
-        "toolkit.search.tpe:tpe",
+        "toolkit.search.optuna_samplers.samplers:tpe",
         "Optuna's tree-structured Parzen estimator.",
         fronts=True,
     ),
     "nsga2": Entry(
-        "toolkit.search.nsga2:nsga2",
+        "toolkit.search.optuna_samplers.samplers:nsga2",
         "Optuna's NSGA-II.",
         fronts=True,
     ),
     "qmc": Entry(
-        "toolkit.search.qmc:qmc",
+        "toolkit.search.optuna_samplers.samplers:qmc",
         "Optuna's quasi-Monte Carlo sequence: covers the space evenly.",
     ),
     "cmaes": Entry(
-        "toolkit.search.cmaes:cmaes",
+        "toolkit.search.optuna_samplers.samplers:cmaes",
         "Optuna's covariance matrix adaptation (CMA-ES) with margins for integers.",
         extra="cmaes",
     ),
     "gp": Entry(
-        "toolkit.search.gp:gp",
+        "toolkit.search.optuna_samplers.samplers:gp",
         "Optuna's Gaussian process: for budgets of some hundred evaluations.",
         extra="torch",
     ),

@@ -1,4 +1,4 @@
-"""Budgets, traces and results: what goes into a strategy and what comes out."""
+"""Budgets, traces, certificates and results: what goes into a strategy and what comes out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping
 from toolkit.records import store_plain_numbers
-from toolkit.search.certificate import Certificate
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
 
@@ -48,6 +47,23 @@ class Budget:
             if not (number and value > 0 and math.isfinite(value)):
                 raise InputError(f"{value!r} is not a positive number", key=f"budget.{key}")
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether a strategy may spend whatever it wants."""
+        return self.evaluations is None and self.seconds is None
+
+
+def require_limit(budget: Budget, strategy: str) -> None:
+    """Refuse a budget without any limit, for a strategy that has no end of its own.
+
+    Raises
+    ------
+    InputError
+        If neither evaluations nor seconds are limited.
+    """
+    if budget.unlimited:
+        raise InputError(f"{strategy} needs a limit of evaluations or seconds", key="budget")
+
 
 @dataclass(frozen=True, slots=True)
 class TracePoint:
@@ -56,6 +72,44 @@ class TracePoint:
     evaluations: int
     seconds: float
     objective: float
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a proof looked at: every mapping belongs to exactly one choice of spatial factors.
+
+    Parameters
+    ----------
+    spatial_choices : int
+        All of them: the sum of the next six. Those that there was no time to list count as one.
+    empty : int
+        Hold no valid mapping.
+    by_compulsory_traffic, by_least_energy, by_least_latency : int
+        Cannot be better: if every transfer moved each value once; by the least energy (then
+        also the least cycles of every port) of all their mappings, found as shortest paths.
+        A choice whose mapping of least energy has no stalls counts under least energy too.
+    by_labels : int
+        Searched for every mapping that might be better.
+    unfinished : int
+        Time or memory did not suffice; 0 for a proof.
+    labels, not_worthwhile, undercut : int
+        Partial mappings of these searches; those left out because no way to complete them could
+        be better, and those that another one with the same future undercut in all costs.
+    enumerated : int
+        Mappings costed one by one where the words of a transfer do not decompose.
+    """
+
+    spatial_choices: int
+    empty: int
+    by_compulsory_traffic: int
+    by_least_energy: int
+    by_least_latency: int
+    by_labels: int
+    unfinished: int
+    labels: int
+    not_worthwhile: int
+    undercut: int
+    enumerated: int
 
 
 @dataclass(frozen=True)

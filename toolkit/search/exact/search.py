@@ -11,11 +11,11 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings
-from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.nest import decomposes
 from toolkit.search.exact.plain import plain_bound
 from toolkit.search.exact.strategy import Prover
+from toolkit.search.result import Certificate
 
 CHUNK = 1 << 13
 """Mappings costed at once."""

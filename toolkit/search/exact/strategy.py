@@ -13,7 +13,6 @@ import numpy as np
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.compiled_plan import make_scratch
-from toolkit.search.certificate import Certificate
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
 from toolkit.search.exact.extents import reachable
@@ -22,6 +21,7 @@ from toolkit.search.exact.plain import lanes_bound
 from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
+from toolkit.search.result import Certificate
 
 ROUNDING = 1e-12
 """Relative difference below which two values count as the same."""

@@ -11,13 +11,11 @@ from lazy_loader import attach
 
 _HOMES = {
     "cache": ("LayerCache", "default_cache_folder"),
-    "cost": ("LayerCost", "Traffic"),
+    "cost": ("LayerCost", "LayerSearch", "Traffic"),
     "lowering": ("Lowered", "lowerings"),
     "run": ("map_layer", "map_network"),
     "result": ("LayerResult", "NetworkResult"),
-    "settings": ("LayerSearch",),
-    "single": ("map_workload",),
-    "work": ("LayerProgress",),
+    "workloads": ("LayerProgress", "map_workload"),
 }
 
 __all__ = [
@@ -38,13 +36,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toolkit.search.network.cache import LayerCache, default_cache_folder
-    from toolkit.search.network.cost import LayerCost, Traffic
+    from toolkit.search.network.cost import LayerCost, LayerSearch, Traffic
     from toolkit.search.network.lowering import Lowered, lowerings
     from toolkit.search.network.result import LayerResult, NetworkResult
     from toolkit.search.network.run import map_layer, map_network
-    from toolkit.search.network.settings import LayerSearch
-    from toolkit.search.network.single import map_workload
-    from toolkit.search.network.work import LayerProgress
+    from toolkit.search.network.workloads import LayerProgress, map_workload
 
 
 __getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

@@ -14,7 +14,7 @@ import os
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -23,13 +23,11 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
 from toolkit.model.tables import LevelEnergy, TensorAccesses
-from toolkit.search.network.cost import LayerCost
+from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import write_text_atomically
 
-if TYPE_CHECKING:
-    from toolkit.search.network.settings import LayerSearch
-
+# An entry has some kilobytes: what is much larger is none, and not worth reading to find out.
 _MAX_BYTES = 2**24
 # What results follow from; the import of networks and the strategies' callers are no part of it.
 _SOURCES = ("arch/*.py", "mapping/*.py", "model/**/*", "search/**/*.py", "workload/*.py")

@@ -10,8 +10,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.vector_unit import VectorUnit
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.vector_unit import VectorCost
-from toolkit.search.network.cost import LayerCost
-from toolkit.search.network.settings import LayerSearch
+from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer
 

@@ -16,13 +16,19 @@ from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
 from toolkit.records import check_integer, check_kind
 from toolkit.search.network.cache import LayerCache, cache_at
-from toolkit.search.network.cost import LayerCost
+from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered
 from toolkit.search.network.result import LayerResult, NetworkResult
-from toolkit.search.network.settings import LayerSearch
-from toolkit.search.network.single import problem_of, searched
 from toolkit.search.network.vector import layer_vector_cost
-from toolkit.search.network.work import Found, LayerProgress, Work, nameless, work_of
+from toolkit.search.network.workloads import (
+    Found,
+    LayerProgress,
+    Work,
+    nameless,
+    problem_of,
+    searched,
+    work_of,
+)
 from toolkit.search.objective import Function, Objective, objective_named
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload

@@ -10,8 +10,8 @@ from search.problems import PROBLEMS
 
 from toolkit.mapping import MapSpace
 from toolkit.mapping.sampling import random_tilings
-from toolkit.search.gradient_relaxation import make_simplex
-from toolkit.search.gradient_rounding import Rounding
+from toolkit.search.gradient.descent import make_simplex
+from toolkit.search.gradient.rounding import Rounding
 from toolkit.workload import gemm
 
 

@@ -15,7 +15,7 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.model import CONVENTIONS, EXACT, FACTORFLOW, batch_cost
 from toolkit.search import Problem, make_problem
-from toolkit.search.gradient_loss import StraightThrough, excess, log_objective
+from toolkit.search.gradient.loss import StraightThrough, excess, log_objective
 from toolkit.workload import conv2d, gemm
 
 POWERS = (1.0, 1.0, 0.0)

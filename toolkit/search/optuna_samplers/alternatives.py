@@ -1,6 +1,6 @@
 """Other ways to write mappings for Optuna, kept to be compared with the chosen one.
 
-``studies/compare_encodings.py`` measures them; see `toolkit.search.optuna_encoding`.
+``studies/compare_encodings.py`` measures them; see `toolkit.search.optuna_samplers.encoding`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.search.optuna_encoding import Parameters, Primes, choice, spread
+from toolkit.search.optuna_samplers.encoding import Parameters, Primes, choice, spread
 
 
 class PrimeShares:
@@ -105,7 +105,7 @@ class DivisorIndex:
     """The number of each factor among the divisors; the outermost free level takes the rest.
 
     Where the inner factors do not divide the size, the outermost one is 0: no mapping, for
-    which `toolkit.search.optuna_encoding.shortfalls` has a word and a `Repair` has none.
+    which `toolkit.search.optuna_samplers.encoding.shortfalls` has a word and a `Repair` has none.
 
     Parameters
     ----------

@@ -12,14 +12,13 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from toolkit.errors import InputError
 from toolkit.mapping.lattice import FloatArray
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
 from toolkit.model.compiled import cost_batch
 from toolkit.search.evaluator import ArrayPair, Evaluator
-from toolkit.search.optuna_encoding import (
+from toolkit.search.optuna_samplers.encoding import (
     Genes,
     OrderClasses,
     Parameters,
@@ -32,7 +31,8 @@ MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 """Makes a fresh sampler from a seed of 32 bits."""
 
 ATTEMPTS = 5
-"""Trials asked for, at most, to find a mapping that had not come up before."""
+"""Trials asked for, at most, to find a mapping that had not come up before; then one is drawn.
+Different trials often are one mapping, and asking takes longer than an evaluation."""
 
 _COSTS = ("energy", "latency")
 """What the first columns of the cost model's results are."""
@@ -135,18 +135,6 @@ def make_coding(evaluator: Evaluator, *, ordered: bool = False) -> Coding:
     known = [order for _, order in evaluator.warm_starts]
     tiling = PrimeLevels(space, ordered=ordered)
     return Coding(space, tiling, OrderClasses(space, known, ordered=ordered), repair)
-
-
-def require_limit(evaluator: Evaluator, name: str) -> None:
-    """Refuse a budget without any limit.
-
-    Raises
-    ------
-    InputError
-        If neither evaluations nor seconds are limited.
-    """
-    if evaluator.budget.evaluations is None and evaluator.budget.seconds is None:
-        raise InputError(f"{name} needs a limit of evaluations or seconds", key="budget")
 
 
 def drive(

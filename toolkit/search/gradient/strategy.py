@@ -1,17 +1,4 @@
-"""Gradient descent over real-valued tilings, DOSA's path, many starts as one batch.
-
-After Hong et al., DOSA (MICRO 2023): tile factors become real, the same cost model is run by
-torch, Adam descends the logarithm of the objective plus penalties for capacities and meshes,
-and at intervals every start is rounded to a valid mapping nearby, which the exact model scores.
-Unlike there, factors stay on a simplex (`gradient_relaxation`), Adam goes on from the
-real-valued point, and every start keeps the loop orders that it was drawn with. A discrete
-descent by single prime factors and loop orders from the best rounded mappings ends each round
-(`gradient_polish`): the strategy is a hybrid, and ``polish_share=0`` leaves the gradient alone.
-
-One evaluation is one mapping costed once, by whichever form of the model: every real-valued
-tiling in every step of Adam counts one (the backward pass is part of it), and so does every
-mapping that is scored at a rounding or in the polish.
-"""
+"""Rounds of a descent from many starts, each rounded, scored and polished."""
 
 from __future__ import annotations
 
@@ -27,19 +14,19 @@ from toolkit.mapping.lattice import FloatArray
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
-from toolkit.search.compiled_moves import MoveSpace
+from toolkit.search.compiled_moves import STRICTLY, MoveSpace
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.gradient_descent import Descent
-from toolkit.search.gradient_polish import polish
-from toolkit.search.gradient_rounding import Rounding
-from toolkit.search.moves import first_orders, move_space
+from toolkit.search.gradient.descent import Descent
+from toolkit.search.gradient.rounding import Rounding
+from toolkit.search.moves import first_orders, move_space, one_move_away
 
 STARTS = 256
-"""Most mappings that descend side by side."""
+"""Most mappings that descend side by side, as one batch of torch."""
 STEPS = 60
 """Steps of Adam of one round, if its evaluations allow."""
 INTERVAL = 10
-"""Steps between two roundings."""
+"""Steps between two roundings: a rounding takes an evaluation of each start, as a step does, so
+that about a tenth of them goes there."""
 POLISH = 0.2
 """Share of a round's evaluations for the discrete descent at its end."""
 FINALISTS = 8
@@ -104,12 +91,11 @@ def gradient(
     InputError
         If the objective is a Python function, whose gradient is not known.
     """
-    space, budget = evaluator.problem.space, evaluator.budget
+    space = evaluator.problem.space
     powers = tuple(evaluator.powers.tolist())
     moves = move_space(space)
     rounding = Rounding(space)
     rng = np.random.default_rng(seed)
-    once = budget.evaluations is None and budget.seconds is None
     evaluator.start_clock()
     while not evaluator.exhausted:
         before = evaluator.evaluations
@@ -120,7 +106,7 @@ def gradient(
         _descend(evaluator, descent, rounding, found, steps)
         limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share))
         polish(evaluator, moves, *found.best(FINALISTS), limit=limit)
-        if once or len(moves.moves) == 0:
+        if evaluator.budget.unlimited or len(moves.moves) == 0:
             return
 
 
@@ -179,3 +165,47 @@ def _score(
         scored = evaluator.evaluate(factors[rows], order[rows])
         values[rows[: len(scored)]] = scored
     return factors, values
+
+
+def polish(
+    evaluator: Evaluator,
+    moves: MoveSpace,
+    factors: IntArray,
+    order: IntArray,
+    values: FloatArray,
+    *,
+    limit: int,
+) -> None:
+    """Give each mapping its best neighbour until none improves or the limit is spent.
+
+    Parameters
+    ----------
+    moves : MoveSpace
+        See `toolkit.search.moves.move_space`.
+    factors, order : int64 arrays, shape (batch, levels, dimensions)
+        Valid mappings, best first.
+    values : float64 array, shape (batch,)
+        Their objective.
+    limit : int
+        Most evaluations.
+    """
+    space, end = evaluator.problem.space, evaluator.evaluations + limit
+    while len(values) and not evaluator.exhausted:
+        near = [one_move_away(space, moves, *pair) for pair in zip(factors, order, strict=True)]
+        owner = np.repeat(np.arange(len(near)), [len(f) for f, _ in near])
+        owner = owner[: min(end - evaluator.evaluations, evaluator.remaining_evaluations)]
+        if len(owner) == 0:
+            return
+        near_factors, near_orders = (np.concatenate(arrays) for arrays in zip(*near, strict=True))
+        scores = evaluator.evaluate(near_factors[: len(owner)], near_orders[: len(owner)])
+        chosen = _best_of_each(owner, scores)
+        chosen = chosen[scores[chosen] < values[owner[chosen]] * STRICTLY]
+        chosen = chosen[np.argsort(scores[chosen], kind="stable")]
+        factors, order, values = near_factors[chosen], near_orders[chosen], scores[chosen]
+
+
+def _best_of_each(owner: IntArray, scores: FloatArray) -> IntArray:
+    """Row of the lowest score of every owner."""
+    ranked = np.lexsort((scores, owner))
+    _, first = np.unique(owner[ranked], return_index=True)
+    return np.asarray(ranked[first])

@@ -11,15 +11,15 @@ from search.problems import NOTHING_FITS, PROBLEMS
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping import MapSpace
 from toolkit.mapping.sampling import random_tilings, sample
-from toolkit.search.optuna_alternatives import (
+from toolkit.search.optuna_samplers.alternatives import (
     DivisorIndex,
     InnermostDimensions,
     PrimeShares,
     SplitIndex,
     apportion,
 )
-from toolkit.search.optuna_driver import range_of
-from toolkit.search.optuna_encoding import (
+from toolkit.search.optuna_samplers.driver import range_of
+from toolkit.search.optuna_samplers.encoding import (
     Genes,
     OrderClasses,
     PrimeLevels,

@@ -1,11 +1,10 @@
-"""SciPy's optimisers: what their vectors mean, FactorFlow's step among them, and the contract."""
+"""SciPy's optimisers: FactorFlow's step among them, and the contract."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 from mapping.spaces import arch, fanout, memory
 from scipy.optimize import minimize
 from search.brute import objectives, optimum
@@ -16,12 +15,16 @@ from search.test_contract import check_trace, check_validity_and_costs, improvem
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping import neighbours, order_classes, sample, space_size
 from toolkit.search import Budget, Evaluator, Problem, SearchResult, make_problem
-from toolkit.search.exponents import exponent_vectors
-from toolkit.search.landscape import BudgetSpentError, Landscape, log_scale
-from toolkit.search.relaxed import relax
-from toolkit.search.scipy_annealing import annealing_search
-from toolkit.search.scipy_evolution import evolution_search
-from toolkit.search.scipy_search import GreedyStep, Kick, scipy_search
+from toolkit.search.scipy_optimisers.optimisers import (
+    BudgetSpentError,
+    GreedyStep,
+    Kick,
+    Landscape,
+    annealing_search,
+    evolution_search,
+    scipy_search,
+)
+from toolkit.search.scipy_optimisers.vectors import exponent_vectors, relax
 from toolkit.workload import gemm
 
 STRATEGIES = {
@@ -38,43 +41,6 @@ few = settings(derandomize=True, deadline=None, max_examples=25)
 def run(strategy: str, problem: Problem, budget: Budget | None, seed: int = 0) -> SearchResult:
     evaluator = Evaluator(problem, budget or Budget())
     return evaluator.result(strategy, seed, STRATEGIES[strategy](evaluator, seed))
-
-
-# Exponents
-
-
-@each_problem
-def test_vectors_and_mappings_are_the_same(name: str) -> None:
-    problem = PROBLEMS[name]()
-    space = problem.space
-    factors, order = sample(space, 20, np.random.default_rng(0))
-    vectors = exponent_vectors(space, list(zip(factors, order, strict=True)))
-    rows = np.array([vectors.encode(f, o) for f, o in zip(factors, order, strict=True)])
-    again, orders = vectors.decode(rows + 0.3)
-    np.testing.assert_array_equal(again, factors)
-    np.testing.assert_array_equal(orders[:, space.memory_levels], order[:, space.memory_levels])
-
-
-@each_problem
-def test_moves_lead_to_the_neighbours(name: str) -> None:
-    space = PROBLEMS[name]().space
-    vectors = exponent_vectors(space)
-    factors, order = sample(space, 1, np.random.default_rng(1))
-    near, _ = vectors.decode(vectors.neighbours(vectors.encode(factors[0], order[0])))
-    expected = neighbours(space, factors[0])
-    assert sorted(near.tolist()) == sorted(expected.tolist())
-
-
-def test_reorderings_try_every_other_order() -> None:
-    space = make_problem(arch(memory("DRAM"), memory("Reg", 8)), gemm(4, 2, 2)).space
-    vectors = exponent_vectors(space)
-    start = vectors.encode(np.array([[4, 2, 2], [1, 1, 1], [1, 1, 1]]), np.tile([2, 1, 0], (3, 1)))
-    assert vectors.decode(start[None])[1][0, 0].tolist() in vectors.orders[0].tolist()
-    assert len(vectors.reorderings(start, 0)) == 2
-    assert len(vectors.reorderings(start, 1)) == 0
-
-
-# FactorFlow's greedy step
 
 
 def test_greedy_step_is_a_minimiser_that_ends_where_nothing_helps() -> None:
@@ -122,58 +88,6 @@ def test_kicks_lead_to_valid_mappings(name: str) -> None:
     for _ in range(20):
         x = kick(x)
         assert space.check(*vectors.decode(x[None])).tolist() == [True]
-
-
-# The relaxed map space
-
-
-@each_problem
-def test_every_point_is_a_valid_mapping(name: str) -> None:
-    space = PROBLEMS[name]().space
-    box = relax(space)
-    points = np.random.default_rng(0).uniform(box.low, box.high, (200, len(box.low)))
-    points = np.concatenate([points, box.low[None], box.high[None]])
-    assert space.check(*box.decode(points)).all()
-
-
-@each_problem
-def test_points_and_mappings_are_the_same(name: str) -> None:
-    space = PROBLEMS[name]().space
-    box = relax(space)
-    factors, order = sample(space, 50, np.random.default_rng(0))
-    for level in space.memory_levels:
-        order[:, level] = box.orders[level, 0]
-    points = box.encode(factors, order)
-    assert ((points >= box.low) & (points <= box.high)).all()
-    again, orders = box.decode(points)
-    np.testing.assert_array_equal(again, factors)
-    np.testing.assert_array_equal(orders[:, space.memory_levels], order[:, space.memory_levels])
-
-
-@few
-@given(st.integers(0, 10_000))
-def test_points_of_drawn_problems_are_valid(seed: int) -> None:
-    problem = draw_problem(seed)
-    if problem is None:
-        return
-    box = relax(problem.space)
-    points = np.random.default_rng(seed).uniform(box.low, box.high, (50, len(box.low)))
-    assert problem.space.check(*box.decode(points)).all()
-
-
-def test_too_large_tiles_shrink_evenly() -> None:
-    """Eight of M and eight of K inside take 80 words; two of each take 8."""
-    space = make_problem(arch(memory("DRAM"), memory("Buffer", 8)), gemm(8, 8, 1)).space
-    box = relax(space)
-    wanted = np.where(box.places[:, 0] == 1, 1.0, -1.0)
-    point = np.concatenate([wanted, np.zeros(2)])
-    factors, _ = box.decode(point[None])
-    assert factors[0, :2].tolist() == [[4, 4, 1], [2, 2, 1]]
-
-
-def test_logarithms_rise_throughout() -> None:
-    values = np.array([-1e300, -2.0, 0.0, 5e-324, 1.0, 1e300, np.inf])
-    assert (np.diff(log_scale(values)) > 0).all()
 
 
 def test_spent_budgets_end_optimisers() -> None:

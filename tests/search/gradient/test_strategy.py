@@ -7,14 +7,17 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from search.problems import PROBLEMS
 
 from toolkit.arch import load_arch
 from toolkit.errors import InputError
 from toolkit.mapping.sampling import sample
 from toolkit.model import FACTORFLOW
-from toolkit.search import Budget, Problem, gradient_descent, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.gradient import gradient
+from toolkit.search.gradient import descent, gradient
+from toolkit.search.gradient.strategy import polish
+from toolkit.search.moves import move_space, one_move_away
 from toolkit.workload import conv2d, gemm
 
 EYERISS = make_problem(load_arch("eyeriss"), gemm(768, 640, 1024), conventions=FACTORFLOW)
@@ -42,7 +45,7 @@ def test_comes_near_the_best(problem: Problem) -> None:
 
 def test_every_mapping_that_a_model_costs_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     costed = []
-    log_objective, evaluate = gradient_descent.log_objective, Evaluator.evaluate
+    log_objective, evaluate = descent.log_objective, Evaluator.evaluate
 
     def counted_loss(*args: object) -> torch.Tensor:
         values: torch.Tensor = log_objective(*args)  # type: ignore[arg-type]
@@ -54,7 +57,7 @@ def test_every_mapping_that_a_model_costs_is_counted(monkeypatch: pytest.MonkeyP
         costed.append(len(values))
         return values
 
-    monkeypatch.setattr(gradient_descent, "log_objective", counted_loss)
+    monkeypatch.setattr(descent, "log_objective", counted_loss)
     monkeypatch.setattr(Evaluator, "evaluate", counted)
     evaluator = run(EYERISS, 3_000)
     assert evaluator.evaluations == sum(costed) == 3_000
@@ -129,3 +132,30 @@ def test_runs_on_a_gpu() -> None:
     evaluator = Evaluator(EYERISS, Budget(evaluations=3_000))
     partial(gradient, device="cuda")(evaluator, 0)
     assert evaluator.best_objective <= 1.1 * run(EYERISS, 3_000).best_objective
+
+
+@pytest.mark.parametrize("name", ["eyeriss", "lower_bounds", "only_one", "ones"])
+def test_ends_where_no_neighbour_is_better(name: str) -> None:
+    problem = PROBLEMS[name]()
+    evaluator = Evaluator(problem, Budget())
+    moves = move_space(problem.space)
+    factors, order = sample(problem.space, 3, np.random.default_rng(0))
+    values = evaluator.evaluate(factors, order)
+    polish(evaluator, moves, factors, order, values, limit=10**6)
+    assert evaluator.best is not None
+    best = evaluator.best_objective
+    assert best <= values.min()
+    near, orders = one_move_away(problem.space, moves, *evaluator.best)
+    if len(near):
+        assert evaluator.evaluate(near, orders).min() >= best * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 50])
+def test_keeps_its_limit(limit: int) -> None:
+    problem = PROBLEMS["eyeriss"]()
+    evaluator = Evaluator(problem, Budget())
+    factors, order = sample(problem.space, 3, np.random.default_rng(0))
+    values = evaluator.evaluate(factors, order)
+    before = evaluator.evaluations
+    polish(evaluator, move_space(problem.space), factors, order, values, limit=limit)
+    assert evaluator.evaluations - before == limit

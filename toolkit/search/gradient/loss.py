@@ -16,9 +16,11 @@ from toolkit.workload.kernel import Index, Tensor
 
 LINEAR, QUADRATIC = 2.0, 2.0
 """Weights of the logarithm of a footprint over its capacity, or a product of factors over its
-mesh, and of its square, in units of the logarithm of the objective."""
+mesh, and of its square, in units of the logarithm of the objective. Twice the excess is what the
+product of two costs gains where both fall in proportion to a tile: exceeding does not pay."""
 
 _TINY = 1e-300
+"""Costs count as at least this much, so that their logarithms are finite."""
 
 
 class StraightThrough(TorchFunctionMode):

@@ -1,10 +1,12 @@
-"""FactorFlow's greedy step as SciPy's local minimiser, and SciPy's basin hopping around it.
+"""SciPy's optimisers over one landscape: basin hopping, dual annealing, differential evolution.
 
 `scipy.optimize.basinhopping` alternates a random step and a local minimisation. Here the
 minimisation is step 3 of FactorFlow's mapper (Ronzani and Silvano, ASP-DAC 2025), steepest
 descent over moves of one prime factor, with the loop order of each memory improved in turn; the
 random step moves a few prime factors and redraws loop orders. So the search mirrors FactorFlow
 and leaves the local optima in which it ends.
+
+The other two work on the relaxed map space: baselines that know nothing of mappings.
 """
 
 from __future__ import annotations
@@ -14,25 +16,92 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, basinhopping
+from numpy.typing import NDArray
+from scipy.optimize import (
+    OptimizeResult,
+    basinhopping,
+    differential_evolution,
+    dual_annealing,
+)
 
+from toolkit.mapping.lattice import FloatArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.exponents import ExponentVectors, Vector, exponent_vectors
 from toolkit.search.greedy import fill_fanouts
-from toolkit.search.landscape import BudgetSpentError, Landscape
+from toolkit.search.objective import log_scale
+from toolkit.search.scipy_optimisers.vectors import (
+    Decoder,
+    ExponentVectors,
+    Relaxed,
+    Vector,
+    exponent_vectors,
+    relax,
+)
 
 TEMPERATURE = 0.01
 """Of the test that accepts worse optima, in units of the logarithm of the objective."""
 STRENGTH = 5
-"""A kick makes at least two random moves, and fewer than two plus this."""
+"""A kick makes at least two random moves, and fewer than two plus this, as those of `greedy`."""
 PATIENCE = 50
-"""Hops without improvement after which another start is taken."""
+"""Hops without improvement after which another start is taken, as `greedy` gives starts up."""
 UNLIMITED_STARTS = 4
-"""Random starts of a search without a budget."""
+"""Random starts of a search without a budget, which has to end at some time."""
 HOPS = 1 << 31
 """More than any budget allows."""
+ITERATIONS = 1000
+"""Of one cooling, SciPy's default."""
+MEMBERS = 100
+"""Points that evolve together, evaluated as one batch."""
+GENERATIONS = 1000
+"""Of one run; it ends earlier when all points cost the same."""
+
+
+class BudgetSpentError(Exception):
+    """Ends an optimiser that would go on beyond the budget."""
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Logarithms of the objective over vectors.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Costs and counts.
+    decoder : Decoder
+        Reads vectors.
+    """
+
+    evaluator: Evaluator
+    decoder: Decoder
+
+    def values(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logarithms of the objective, [batch], for vectors [batch, variables].
+
+        Raises
+        ------
+        BudgetSpentError
+            If a limit of the budget is reached.
+        """
+        values = self.evaluator.evaluate(*self.decoder.decode(vectors))
+        if self.evaluator.exhausted:
+            raise BudgetSpentError
+        return log_scale(values)
+
+    def value(self, vector: NDArray[np.float64]) -> float:
+        """Logarithm of the objective of one vector.
+
+        Raises
+        ------
+        BudgetSpentError
+            If a limit of the budget is reached.
+        """
+        return float(self.values(vector[None])[0])
+
+    def columns(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Do the same as `values` for vectors [variables, batch], or for one [variables]."""
+        return self.values(np.atleast_2d(vectors.T)).reshape(vectors.shape[1:])
 
 
 def scipy_search(evaluator: Evaluator, seed: int) -> None:
@@ -65,7 +134,7 @@ def _starts(
         yield vectors.encode(factors, order)
     _, first_order = vectors.decode(np.zeros((1, vectors.moves.shape[1])))
     yield vectors.encode(fill_fanouts(space, start_point(space)), first_order[0])
-    unlimited = evaluator.budget.evaluations is None and evaluator.budget.seconds is None
+    unlimited = evaluator.budget.unlimited
     drawn = 0
     while not unlimited or drawn < UNLIMITED_STARTS:
         factors, _ = sample(space, 1, rng)
@@ -149,3 +218,69 @@ class Kick:
         choice = self.rng.integers(self.vectors.order_counts[memory])
         kicked[self.vectors.exponents + memory] = choice
         return kicked
+
+
+def annealing_search(evaluator: Evaluator, seed: int) -> None:
+    """Anneal the relaxed map space, again and again until the budget is spent.
+
+    Without SciPy's local searches: they follow gradients, and the objective is a staircase.
+    """
+    rng = np.random.default_rng(seed)
+    box = relax(evaluator.problem.space)
+    landscape = Landscape(evaluator, box)
+    bounds = list(zip(box.low, box.high, strict=True))
+    unlimited = evaluator.budget.unlimited
+    starts = population(evaluator, box, 1 + len(evaluator.warm_starts), rng)
+    try:
+        while True:
+            for start in starts:
+                dual_annealing(
+                    landscape.value,
+                    bounds,
+                    maxiter=ITERATIONS,
+                    maxfun=1 << 62,
+                    rng=rng,
+                    no_local_search=True,
+                    x0=start,
+                )
+            if unlimited:
+                return
+            starts = population(evaluator, box, 1 + len(evaluator.warm_starts), rng)[-1:]
+    except BudgetSpentError:
+        return
+
+
+def evolution_search(evaluator: Evaluator, seed: int) -> None:
+    """Evolve points of the relaxed map space, again and again until the budget is spent."""
+    rng = np.random.default_rng(seed)
+    box = relax(evaluator.problem.space)
+    landscape = Landscape(evaluator, box)
+    bounds = list(zip(box.low, box.high, strict=True))
+    unlimited = evaluator.budget.unlimited
+    try:
+        while True:
+            differential_evolution(
+                landscape.columns,
+                bounds,
+                maxiter=GENERATIONS,
+                init=population(evaluator, box, MEMBERS, rng),
+                integrality=box.integral,
+                vectorized=True,
+                updating="deferred",
+                polish=False,
+                rng=rng,
+            )
+            if unlimited:
+                return
+    except BudgetSpentError:
+        return
+
+
+def population(
+    evaluator: Evaluator, box: Relaxed, count: int, rng: np.random.Generator
+) -> FloatArray:
+    """Points of what the user gave and of random mappings, [count, variables]."""
+    warm = evaluator.warm_starts[:count]
+    drawn, orders = sample(evaluator.problem.space, count - len(warm), rng)
+    points = [box.encode(factors[None], order[None]) for factors, order in warm]
+    return np.concatenate([*points, box.encode(drawn, orders)])

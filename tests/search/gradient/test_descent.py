@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search.problems import PROBLEMS
 
 from toolkit.mapping.sampling import random_tilings
-from toolkit.search.gradient_relaxation import Simplex, make_simplex
+from toolkit.search.gradient.descent import Simplex, make_simplex
 
 
 def simplex(lower: list[float], upper: list[float], total: float) -> Simplex:

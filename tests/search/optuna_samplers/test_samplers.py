@@ -17,16 +17,13 @@ from toolkit.mapping.mapping import to_arrays
 from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
-from toolkit.search.nsga2 import nsga2, nsga2_sampler
-from toolkit.search.optuna_driver import Coding, drive, make_coding
-from toolkit.search.optuna_encoding import OrderClasses, PrimeLevels
-from toolkit.search.qmc import qmc
-from toolkit.search.registry import Strategy
-from toolkit.search.tpe import tpe, tpe_sampler
+from toolkit.search.optuna_samplers.driver import Coding, drive, make_coding
+from toolkit.search.optuna_samplers.encoding import OrderClasses, PrimeLevels
+from toolkit.search.optuna_samplers.samplers import SAMPLERS
 from toolkit.workload import gemm
 
-GUIDED: dict[str, Strategy] = {"tpe": tpe, "nsga2": nsga2}
-ALL: dict[str, Strategy] = GUIDED | {"qmc": qmc}
+GUIDED = ["tpe", "nsga2"]
+ALL = [*GUIDED, "qmc"]
 
 each = pytest.mark.parametrize("name", ALL)
 each_guided = pytest.mark.parametrize("name", GUIDED)
@@ -42,7 +39,7 @@ def problem(name: str, objective: str = "edp") -> Problem:
 
 def run(name: str, asked: Problem, evaluations: int, seed: int = 0) -> Evaluator:
     evaluator = Evaluator(asked, Budget(evaluations=evaluations))
-    ALL[name](evaluator, seed)
+    SAMPLERS[name](evaluator, seed)
     return evaluator
 
 
@@ -66,7 +63,7 @@ def test_better_than_random(name: str) -> None:
 @each
 def test_a_limit_is_asked_for(name: str) -> None:
     with pytest.raises(InputError, match=name) as caught:
-        ALL[name](Evaluator(problem("eyeriss"), Budget()), 0)
+        SAMPLERS[name](Evaluator(problem("eyeriss"), Budget()), 0)
     assert caught.value.key == "budget"
 
 
@@ -90,7 +87,7 @@ def test_warm_starts_come_first(name: str) -> None:
     good = search(asked, "greedy", budget=Budget(evaluations=3000)).mapping
     factors, order = to_arrays(good, asked.arch, asked.workload)
     evaluator = Evaluator(asked, Budget(evaluations=1), warm_starts=[(factors, order)])
-    ALL[name](evaluator, 0)
+    SAMPLERS[name](evaluator, 0)
     assert evaluator.best is not None
     np.testing.assert_array_equal(evaluator.best[0], factors)
     assert evaluator.best_objective == pytest.approx(
@@ -136,8 +133,7 @@ def test_invalid_trials_are_told_as_constraints(
     )
     asked = problem("simba")
     evaluator = Evaluator(asked, Budget(evaluations=120))
-    sampler = tpe_sampler if name == "tpe" else nsga2_sampler
-    drive(evaluator, sampler, 0, without_repair(asked.space), batch=10)
+    drive(evaluator, SAMPLERS[name].make, 0, without_repair(asked.space), batch=10)
     assert 0 < evaluator.invalid < 120
     trials = studies[0].get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     broken = [t for t in trials if any(excess > 0 for excess in t.constraints.values())]
@@ -153,7 +149,7 @@ def test_a_new_study_remembers_the_best(monkeypatch: pytest.MonkeyPatch) -> None
     )
     evaluator = Evaluator(problem("simba"), Budget(evaluations=70))
     coding = make_coding(evaluator)
-    drive(evaluator, tpe_sampler, 0, coding, coding.starts(10, (), 0), memory=(40, 15))
+    drive(evaluator, SAMPLERS["tpe"].make, 0, coding, coding.starts(10, (), 0), memory=(40, 15))
     assert [len(study.trials) for study in studies] == [40, 40, 15 + 5]
     assert evaluator.evaluations == 70
     assert studies[1].trials[0].value == pytest.approx(studies[0].best_value)

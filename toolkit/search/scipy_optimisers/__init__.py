@@ -1,0 +1,1 @@
+"""SciPy's optimisers as strategies, and how mappings are written as vectors for them."""
