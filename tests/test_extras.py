@@ -24,3 +24,13 @@ def test_what_lacks_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
         "strategy: this strategy needs torch, which is not installed; "
         "pip install 'accel-search-toolkit[torch]'"
     )
+
+
+def test_packages_that_others_import_late_are_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    entry = extras.LateEntry("math:sqrt", "Roots.", extra="torch", packages=("torch",))
+    with pytest.raises(MissingPackageError, match="this strategy needs torch"):
+        entry.load()
+    assert extras.LateEntry("math:sqrt", "Roots.").load() is sqrt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -12,9 +12,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from toolkit import extras
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
+from toolkit.extras import LateEntry
 from toolkit.records import suggest
 
 STARTS = 10
@@ -25,15 +25,11 @@ MakeSampler = Callable[[Scorer, int], BaseSampler]
 
 
 @dataclass(frozen=True, slots=True)
-class HardwareEntry:
-    """A strategy that is loaded when it is first used.
+class HardwareEntry(LateEntry[MakeSampler]):
+    """A strategy, loaded as `toolkit.extras.LateEntry` says.
 
     Parameters
     ----------
-    home : str
-        ``module:function`` of a `MakeSampler`.
-    summary : str
-        One line on how it searches.
     fused : bool
         Whether points are scored with fused layers, where the job fuses any; otherwise only the
         best point is, at the end.
@@ -43,28 +39,14 @@ class HardwareEntry:
         Points within the budgets that are drawn at random before it begins.
     remembers : bool
         Whether its sampler lives as long as its worker, rather than for one trial.
-    extra : str
-        The extra of this distribution that installs what it needs.
     """
 
-    home: str
-    summary: str
     fused: bool = True
     mapper: str | None = None
     starts: int = 0
     remembers: bool = False
-    extra: str = ""
 
-    def load(self) -> MakeSampler:
-        """Import the strategy.
-
-        Raises
-        ------
-        MissingPackageError
-            If a package that it needs is not installed.
-        """
-        maker: MakeSampler = extras.load(self.home, "this strategy", self.extra, "strategies")
-        return maker
+    key: ClassVar[str] = "strategies"
 
 
 HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
