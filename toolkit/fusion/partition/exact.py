@@ -1,4 +1,4 @@
-"""Down-sets of a graph as bit sets, and the cheapest way through them."""
+"""The best partition, proved: the cheapest way through the down-sets of the graph, as bit sets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,38 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.groups import Group
-from toolkit.fusion.objective import GroupModel, Option
+from toolkit.fusion.partition.merging import greedy_groups
+from toolkit.fusion.partition.result import Found
+
+MOST_IDEALS = 20_000
+"""Down-sets up to which all are looked at. Chains have one per layer, parallel branches as many
+as the product of their lengths; groups are costed from each, so that more take too long."""
+
+
+def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Look at all partitions; beyond `MOST_IDEALS` down-sets, at segments and greedy merging."""
+    result = exact_states(model, most_layers)
+    if result is None:
+        tried = [_best(segment_states(model, most_layers)), greedy_groups(model, most_layers)]
+        best = min(tried, key=lambda groups: value_of(total_costs(groups)))
+        note = f"more than {MOST_IDEALS:,} down-sets: the best of segments and greedy merging"
+        return Found(best, notes=(note,))
+    states, down_sets = result
+    groups = _best(states)
+    limited = most_layers < len(model.graph)
+    bound = None if limited else value_of(total_costs(groups))
+    return Found(groups, bound, down_sets, limited)
+
+
+def segments(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Cut the graph's own order of layers where that costs least."""
+    return Found(_best(segment_states(model, most_layers)))
+
+
+def _best(states: list[State]) -> tuple[Option, ...]:
+    return min(states, key=lambda state: value_of(state.costs)).options()
 
 
 @dataclass(frozen=True)
@@ -197,3 +227,56 @@ def _hopeless(front: list[State], least: tuple[float, ...], known: list[State]) 
         if not any(all(k <= c for k, c in zip(s.costs, costs, strict=True)) for s in known):
             return False
     return True
+
+
+def exact_predecessors(order: Order, most_layers: int) -> Predecessors:
+    """All down-sets with one group of up to `most_layers` layers less.
+
+    Sets shrink by any layer that is last: whether a group is connected shows only once it is
+    complete, as two branches may be joined by a later layer.
+    """
+
+    def predecessors(after: int) -> Iterator[int]:
+        level = {after}
+        for _ in range(most_layers):
+            level = {before & ~bit for before in level for bit in order.last(before)}
+            for before in sorted(level, reverse=True):
+                if order.connected(after & ~before):
+                    yield before
+
+    return predecessors
+
+
+def segment_predecessors(order: Order, most_layers: int) -> Predecessors:
+    """All shorter beginnings of the graph's own order."""
+
+    def predecessors(after: int) -> Iterator[int]:
+        end = after.bit_length()
+        for start in range(end - 1, max(-1, end - 1 - most_layers), -1):
+            before = (1 << start) - 1
+            if order.connected(after & ~before):
+                yield before
+
+    return predecessors
+
+
+def exact_states(model: GroupModel, most_layers: int) -> tuple[list[State], int] | None:
+    """Hull of the costs of all partitions into groups of limited length.
+
+    Returns
+    -------
+    tuple or None
+        The hull and the number of down-sets; None if there are more than `MOST_IDEALS`.
+    """
+    order = Order(model.graph)
+    found = all_ideals(order, MOST_IDEALS)
+    if found is None:
+        return None
+    return cheapest(order, model, found, exact_predecessors(order, most_layers)), len(found)
+
+
+def segment_states(model: GroupModel, most_layers: int) -> list[State]:
+    """Hull of the costs of all partitions into segments of the graph's own order."""
+    order = Order(model.graph)
+    prefixes = [(1 << end) - 1 for end in range(len(model.graph) + 1)]
+    return cheapest(order, model, prefixes, segment_predecessors(order, most_layers))

@@ -1,15 +1,14 @@
-"""How tiles of a group's outputs spread over its tensors: one axis, one rate each."""
+"""What a group can be cut along, and how a cut spreads: one axis and one rate per tensor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from itertools import combinations
 
-from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.groups import Group
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.groups import GroupView
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,84 +31,8 @@ Placement = Mapping[str, Place]
 """Tensors that tiles cut, by name; those left out are computed whole, before the first tile."""
 
 
-@dataclass(frozen=True)
-class GroupView:
-    """A group in its graph: who makes and reads what.
-
-    Parameters
-    ----------
-    graph : FoldedGraph
-        The network.
-    group : frozenset of str
-        Names of its layers.
-    """
-
-    graph: FoldedGraph
-    group: Group
-
-    @cached_property
-    def layers(self) -> tuple[FoldedLayer, ...]:
-        """Layers in an order in which they can run."""
-        if len(self.group) * 8 < len(self.graph):
-            order = sorted(self.group, key=self.graph.positions.__getitem__)
-            return tuple(self.graph.layer_of(name) for name in order)
-        return tuple(layer for layer in self.graph.layers if layer.name in self.group)
-
-    @cached_property
-    def makers(self) -> dict[str, FoldedLayer]:
-        """The layer of the group that makes each tensor."""
-        return {layer.output.name: layer for layer in self.layers}
-
-    @cached_property
-    def readers(self) -> dict[str, list[FoldedLayer]]:
-        """Layers of the group that read each tensor."""
-        found: dict[str, list[FoldedLayer]] = {}
-        for layer in self.layers:
-            for tensor in layer.inputs:
-                found.setdefault(tensor.name, []).append(layer)
-        return found
-
-    @cached_property
-    def readings(self) -> dict[str, list[tuple[FoldedLayer, int]]]:
-        """Layers of the group that read each tensor, and which of their inputs it is."""
-        found: dict[str, list[tuple[FoldedLayer, int]]] = {}
-        for layer in self.layers:
-            for number, tensor in enumerate(layer.inputs):
-                found.setdefault(tensor.name, []).append((layer, number))
-        return found
-
-    @cached_property
-    def external(self) -> tuple[TensorInfo, ...]:
-        """Activations that come from outside, each once."""
-        found = {t.name: t for layer in self.layers for t in layer.inputs}
-        return tuple(t for name, t in found.items() if name not in self.makers)
-
-    @cached_property
-    def leaving(self) -> tuple[TensorInfo, ...]:
-        """Tensors that somebody outside needs."""
-        return tuple(
-            layer.output
-            for layer in self.layers
-            if self.graph.leaves(layer)
-            or not self.group.issuperset(self.graph.successors(layer.name))
-        )
-
-    @cached_property
-    def internal(self) -> tuple[TensorInfo, ...]:
-        """Tensors that only layers of the group see."""
-        gone = {tensor.name for tensor in self.leaving}
-        return tuple(layer.output for layer in self.layers if layer.output.name not in gone)
-
-    @cached_property
-    def sinks(self) -> tuple[FoldedLayer, ...]:
-        """Layers whose output nobody in the group reads."""
-        return tuple(layer for layer in self.layers if layer.output.name not in self.readers)
-
-    @cached_property
-    def tensors(self) -> dict[str, TensorInfo]:
-        """All activations of the group by name: external ones, then by maker."""
-        found = {tensor.name: tensor for tensor in self.external}
-        return found | {layer.output.name: layer.output for layer in self.layers}
+Chosen = tuple[tuple[str, int, Placement], ...]
+"""For each cut, outermost first: the tensor of its anchor, the axis, and where it cuts."""
 
 
 def place(view: GroupView, anchor: FoldedLayer, axis: int) -> Placement | None:
@@ -211,3 +134,39 @@ def placements(view: GroupView) -> dict[int, tuple[FoldedLayer, Placement]]:
             if placement is not None and not inside.isdisjoint(placement):
                 found[axis] = (sink, placement)
     return found
+
+
+def choices(view: GroupView, axes: int) -> Iterator[Chosen]:
+    """What to cut: nothing, one axis, two axes of the same anchor."""
+    yield ()
+    found = placements(view)
+    seen = set()
+    for axis, (anchor, placement) in found.items():
+        shape = _profile(view, placement)
+        if shape not in seen:
+            seen.add(shape)
+            yield ((anchor.output.name, axis, placement),)
+    if axes < 2:
+        return
+    for (a, (first, one)), (b, (second, two)) in combinations(sorted(found.items()), 2):
+        if first is second and all(
+            name not in two or two[name].axis != place.axis for name, place in one.items()
+        ):
+            yield ((first.output.name, a, one), (second.output.name, b, two))
+
+
+def _profile(view: GroupView, placement: Placement) -> tuple[object, ...]:
+    """All that the sizes of tiles depend on: columns of square windows are like rows."""
+    return tuple(
+        (
+            name,
+            view.tensors[name].shape[at.axis],
+            at.rate,
+            tuple(
+                (reach.stride, reach.extent, reach.pad)
+                for reader, number in view.readings.get(name, ())
+                for reach in (reader.links[number][placement[reader.output.name].axis],)
+            ),
+        )
+        for name, at in placement.items()
+    )

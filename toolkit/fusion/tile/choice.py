@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from toolkit.fusion.cuts import Chosen, choices, uniform_halos
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_plan import Assumptions, GroupPlan, least_words, plan_at, single_plan
-from toolkit.fusion.homes import choose_homes, words_held
-from toolkit.fusion.intervals import Ints
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.tiling import Halo, Tiling, make_tiling, tile_sizes
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.cuts import Chosen, choices
+from toolkit.fusion.tile.group_plan import (
+    Assumptions,
+    GroupPlan,
+    least_words,
+    plan_at,
+    single_plan,
+)
+from toolkit.fusion.tile.residency import choose_homes, words_held
+from toolkit.fusion.tile.tiling import MOST_SIZES, Tiling, tile_group, uniform_halos
+from toolkit.fusion.tile.windows import Ints
 
 
 def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -> GroupPlan | None:
@@ -78,7 +83,11 @@ def _least_of_all(kept: Tiling, given: Assumptions) -> int | None:
 
 
 def plans(
-    view: GroupView, given: Assumptions, limit: float | None = None, *, most_sizes: int = 64
+    view: GroupView,
+    given: Assumptions,
+    limit: float | None = None,
+    *,
+    most_sizes: int = MOST_SIZES,
 ) -> list[GroupPlan]:
     """For every way to cut a group and to treat its halos, the plan with the least DRAM traffic.
 
@@ -127,22 +136,13 @@ def refine(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupPlan
     return plan
 
 
-def tile_group(
-    view: GroupView, chosen: Chosen, halo: Mapping[str, Halo], most: int = 64
-) -> Tiling:
-    """Tile a group in all sizes worth a look, up to `most` per axis, fewer for two axes."""
-    most = most if len(chosen) < 2 else min(most, 12)
-    sizes = [tile_sizes(view.tensors[name].shape[axis], most) for name, axis, _ in chosen]
-    return make_tiling(view, chosen, sizes, halo)
-
-
 def _improved(
     view: GroupView,
     chosen: Chosen,
     given: Assumptions,
     best: GroupPlan,
     floor: int,
-    most_sizes: int = 64,
+    most_sizes: int = MOST_SIZES,
 ) -> GroupPlan:
     """Change the halo of one tensor at a time while that helps; plans of another cut stay."""
     if not chosen or [(n, a) for n, a, _ in chosen] != [(n, a) for n, a, _ in best.tile]:

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.fusion.placement import GroupView, Placement
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.cuts import Placement
 
 Ints = NDArray[np.int64]
 

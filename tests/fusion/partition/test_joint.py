@@ -17,9 +17,9 @@ from toolkit.fusion import (  # noqa: E402
     find_partition,
     fold,
 )
-from toolkit.fusion.joint import JointDescent  # noqa: E402
-from toolkit.fusion.objective import value_of  # noqa: E402
+from toolkit.fusion.group_model import value_of  # noqa: E402
 from toolkit.fusion.partition import total_costs  # noqa: E402
+from toolkit.fusion.partition.joint import JointDescent  # noqa: E402
 from toolkit.mapping import from_arrays  # noqa: E402
 from toolkit.model import evaluate  # noqa: E402
 from toolkit.search.network import LayerSearch  # noqa: E402
@@ -120,7 +120,7 @@ def test_the_same_seed_finds_the_same() -> None:
 
 
 def test_the_strategy_says_what_its_own_mappings_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkit.fusion.joint.STEPS", 5)
+    monkeypatch.setattr("toolkit.fusion.partition.joint.STEPS", 5)
     found = find_partition(model(pair()), "joint")
     assert "parts of layers descended" in found.notes[0]
     assert found.bound <= found.value

@@ -1,4 +1,4 @@
-"""Tensors between layers on the memory that suits them, of several."""
+"""What stays on chip: tensors between layers on the memory that suits them, and weights."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 
 import toolkit
 from toolkit.arch.levels import Memory
-from toolkit.fusion import FoldedGraph, GroupPlan, MappedModel, fold, fusion_levels
-from toolkit.fusion.homes import Home, Homes, Waiting, choose_homes, words_held
-from toolkit.fusion.levels import fused_arch
+from toolkit.errors import ArchitectureError
+from toolkit.fusion import FoldedGraph, GroupPlan, MappedModel, fold, fusion_level, fusion_levels
+from toolkit.fusion.layer_costs import fused_arch
+from toolkit.fusion.tile.residency import (
+    Home,
+    Homes,
+    Waiting,
+    choose_homes,
+    choose_resident,
+    words_held,
+)
 from toolkit.search.network import LayerSearch
 from toolkit.search.result import Budget
 
@@ -176,3 +184,45 @@ def test_additions_read_where_the_outermost_operand_is() -> None:
     priced = model(graph, two_buffers(4096, 4096))
     for option in priced.options(frozenset(graph.names)):
         assert priced.cost(option.plan).energy_pj == pytest.approx(option.costs[0])
+
+
+def test_the_fusion_level_is_the_outermost_on_chip() -> None:
+    assert fusion_level(toolkit.load_arch("gemmini-ws")).name == "Scratchpad"
+
+
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [
+        ("GlobalBufer", "no level 'GlobalBufer' .did you mean 'GlobalBuffer'"),
+        ("WRegister", "'WRegister' is repeated by a fanout; .* GlobalBuffer can"),
+        ("DRAM", "'DRAM' is the outermost memory"),
+        ("SACols", "'SACols' is no memory"),
+    ],
+)
+def test_levels_that_hold_nothing(level: str, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        fusion_level(toolkit.load_arch("eyeriss-conv"), level)
+
+
+def test_an_architecture_without_a_shared_buffer() -> None:
+    arch = toolkit.load_arch("eyeriss-conv")
+    bare = replace(arch, levels=(arch.levels[0], *arch.levels[2:]))
+    with pytest.raises(ArchitectureError, match="no memory on chip and outside of all fanouts"):
+        fusion_level(bare)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 4)), min_size=1, max_size=7),
+    st.integers(0, 40),
+)
+def test_resident_weights_save_the_most(items: list[tuple[int, int]], room: int) -> None:
+    words = {str(i): w for i, (w, _) in enumerate(items)}
+    passes = {str(i): p for i, (_, p) in enumerate(items)}
+
+    def saved(names: frozenset[str] | tuple[str, ...]) -> int:
+        return sum(words[name] * (passes[name] - 1) for name in names)
+
+    chosen = choose_resident(words, passes, room)
+    assert sum(words[name] for name in chosen) <= room
+    subsets = (s for k in range(len(items) + 1) for s in itertools.combinations(words, k))
+    assert saved(chosen) == max(saved(s) for s in subsets if sum(words[n] for n in s) <= room)

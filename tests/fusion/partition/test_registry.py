@@ -22,14 +22,13 @@ from toolkit.fusion import (
     fold,
     refine,
 )
-from toolkit.fusion.cuts import choices
-from toolkit.fusion.group_plan import single_plan
-from toolkit.fusion.groups import Group, is_partition, quotient
-from toolkit.fusion.objective import FusionObjective, value_of
+from toolkit.fusion.group_model import FusionObjective, value_of
+from toolkit.fusion.groups import Group, GroupView, is_partition, quotient
 from toolkit.fusion.partition import total_costs
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import tile_group
-from toolkit.fusion.search import in_order
+from toolkit.fusion.partition.registry import in_order
+from toolkit.fusion.tile.cuts import choices
+from toolkit.fusion.tile.group_plan import single_plan
+from toolkit.fusion.tile.tiling import tile_group
 
 SEEDS = st.integers(0, 10**6)
 ROWS = Assumptions(200, axes=1, halos=("retain",))
@@ -286,7 +285,7 @@ def test_totals_add_up() -> None:
 
 
 def test_too_many_down_sets_still_give_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkit.fusion.exact.MOST_IDEALS", 3)
+    monkeypatch.setattr("toolkit.fusion.partition.exact.MOST_IDEALS", 3)
     graph = residual()
     found = find_partition(TrafficModel(graph, Assumptions(150)))
     assert found.down_sets is None

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from toolkit.extras import missing
-from toolkit.fusion.exact import exact_predecessors, segment_predecessors
+import torch
+
+from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.groups import Group
-from toolkit.fusion.ideals import Order, all_ideals
-from toolkit.fusion.objective import GroupModel, Option, value_of
-from toolkit.fusion.partition import total_costs
-
-if TYPE_CHECKING:
-    import torch
+from toolkit.fusion.partition.exact import (
+    Order,
+    all_ideals,
+    exact_predecessors,
+    segment_predecessors,
+)
+from toolkit.fusion.partition.result import Found
+from toolkit.search.torch_threads import one_thread
 
 MOST_DOWN_SETS = 800
 """Down-sets up to which all partitions are relaxed; beyond, segments of one order alone."""
@@ -62,8 +63,6 @@ class Relaxation:
 
     def moves(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
         """Probability of every move once its source is reached; shape (starts, moves)."""
-        import torch
-
         score = logits[:, self.taken] / temperature
         shape = (len(logits), self.down_sets)
         index = self.sources.expand_as(score)
@@ -97,8 +96,6 @@ class Relaxation:
         -------
         tensor, shape (starts, costs)
         """
-        import torch
-
         chance = self.moves(logits, temperature)
         size = self.down_sets
         steps = torch.zeros((len(logits), size * size), dtype=chance.dtype)
@@ -119,29 +116,8 @@ class Relaxation:
         return torch.einsum("sm,smc->sc", taken, mean[:, self.taken])
 
 
-def require_torch() -> None:
-    """Say how to install torch if it is missing.
-
-    Raises
-    ------
-    MissingPackageError
-        If it is.
-    """
-    if find_spec("torch") is None:
-        raise missing("this strategy", "torch", "torch", "fusion")
-
-
 def relax(model: GroupModel, most_layers: int) -> Relaxation:
-    """Cost all groups and lay out the relaxation.
-
-    Raises
-    ------
-    MissingPackageError
-        If torch is not installed.
-    """
-    require_torch()
-    import torch
-
+    """Cost all groups and lay out the relaxation."""
     order = Order(model.graph)
     ideals = all_ideals(order, MOST_DOWN_SETS)
     before = exact_predecessors(order, most_layers)
@@ -181,21 +157,14 @@ def relax(model: GroupModel, most_layers: int) -> Relaxation:
     )
 
 
-def gradient_groups(model: GroupModel, most_layers: int, seed: int) -> tuple[Option, ...]:
+def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Descend with Adam from several starts; the best partition read off on the way.
 
     Starts prefer short or long groups to different degrees. The temperature falls
     geometrically; the Gumbel noise on the logits falls with it. A partition is read off by
     always taking the likeliest group and the likeliest way, and costed by the model itself.
-
-    Raises
-    ------
-    MissingPackageError
-        If torch is not installed.
     """
     relaxation = relax(model, most_layers)
-    from toolkit.search.torch_threads import one_thread
-
     best: tuple[float, tuple[Option, ...]] | None = None
     with one_thread():
         read = list(_descend(relaxation, seed))
@@ -205,13 +174,11 @@ def gradient_groups(model: GroupModel, most_layers: int, seed: int) -> tuple[Opt
             value = value_of(total_costs(groups))
             if best is None or value < best[0]:
                 best = (value, groups)
-    return best[1] if best is not None else ()
+    return Found(best[1] if best is not None else ())
 
 
 def _descend(relaxation: Relaxation, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Logits of all starts, every now and then."""
-    import torch
-
     source = torch.Generator().manual_seed(seed)
     shape = (STARTS, len(relaxation.groups))
     length = torch.tensor([float(len(group) - 1) for group in relaxation.groups])

@@ -6,7 +6,7 @@ import pytest
 from fusion.networks import network
 
 from toolkit.fusion import fold
-from toolkit.fusion.tiles import tile_workload
+from toolkit.fusion.layer_costs import tile_workload
 from toolkit.workload import batched_gemm, gemm
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network import Layer, TensorInfo

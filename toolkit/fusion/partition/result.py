@@ -1,4 +1,4 @@
-"""Partitions of a network into fusion groups: result, boundaries and their reasons."""
+"""Partitions of a network into fusion groups: what is found, boundaries and their reasons."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_plan import GroupPlan
-from toolkit.fusion.groups import Group, is_convex, quotient
-from toolkit.fusion.objective import FusionObjective, GroupModel, Option, value_of
-from toolkit.fusion.placement import GroupView, placements
-from toolkit.fusion.plan import best_plan
+from toolkit.fusion.group_model import (
+    FusionObjective,
+    GroupModel,
+    Option,
+    total_costs,
+    value_of,
+)
+from toolkit.fusion.groups import Group, GroupView, is_convex, quotient
+from toolkit.fusion.tile.choice import best_plan
+from toolkit.fusion.tile.cuts import placements
+from toolkit.fusion.tile.group_plan import GroupPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +57,31 @@ class Boundary:
     words: int
     reason: Reason
     detail: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a strategy hands over.
+
+    Parameters
+    ----------
+    groups : tuple of Option
+        One per group, in any order.
+    bound : float or None
+        A proved lower bound of the objective value, if better than the general one.
+    down_sets : int or None
+        How many were looked at, if all.
+    limited : bool
+        Whether longer groups than allowed might be better.
+    notes : tuple of str
+        What to keep in mind.
+    """
+
+    groups: tuple[Option, ...]
+    bound: float | None = None
+    down_sets: int | None = None
+    limited: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,11 +208,6 @@ class FusionResult:
         columns = ["source", "target", "tensor", "words", "reason", "detail"]
         rows = [[getattr(entry, column) for column in columns] for entry in self.boundaries]
         return pd.DataFrame(rows, columns=columns)
-
-
-def total_costs(options: Sequence[Option]) -> tuple[float, ...]:
-    """Sum costs over groups."""
-    return tuple(sum(column) for column in zip(*(o.costs for o in options), strict=True))
 
 
 def boundaries_of(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.arch.levels import Fanout
 from toolkit.fusion import Assumptions, FoldedGraph, MappedModel
-from toolkit.fusion.cuts import choices
-from toolkit.fusion.group_plan import made_share, plan_at
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import plans, tile_group
-from toolkit.fusion.tiling import Halo, Tiling
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.choice import plans
+from toolkit.fusion.tile.cuts import choices
+from toolkit.fusion.tile.group_plan import made_share, plan_at
+from toolkit.fusion.tile.tiling import Halo, Tiling, tile_group
 from toolkit.search.network import LayerSearch
 from toolkit.search.result import Budget
 

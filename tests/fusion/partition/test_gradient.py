@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 from fusion.networks import random_network, residual
-from fusion.test_partition import Priced
+from fusion.partition.test_registry import Priced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
 from toolkit.fusion import Assumptions, TrafficModel, find_partition  # noqa: E402
-from toolkit.fusion.gradient import Relaxation, read_off, relax  # noqa: E402
 from toolkit.fusion.groups import is_partition  # noqa: E402
 from toolkit.fusion.partition import total_costs  # noqa: E402
+from toolkit.fusion.partition.gradient import Relaxation, read_off, relax  # noqa: E402
 
 
 def decisions(relaxation: Relaxation, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,10 +8,9 @@ from math import prod
 from typing import Literal, Protocol
 
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_plan import Assumptions, GroupPlan, least_words
-from toolkit.fusion.groups import Group
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import best_plan
+from toolkit.fusion.groups import Group, GroupView
+from toolkit.fusion.tile.choice import best_plan
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
 """Words moved to and from DRAM; pJ; cycles; pJ times cycles."""
@@ -108,3 +107,16 @@ class TrafficModel:
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""
         return (float(least_words(GroupView(self.graph, group))),)
+
+
+def unfused(model: GroupModel) -> tuple[Option, ...]:
+    """Every layer on its own; of several ways, the one with the lowest product."""
+    return tuple(
+        min(model.options(frozenset((name,))), key=lambda option: value_of(option.costs))
+        for name in model.graph.names
+    )
+
+
+def total_costs(options: Sequence[Option]) -> tuple[float, ...]:
+    """Sum costs over groups."""
+    return tuple(sum(column) for column in zip(*(o.costs for o in options), strict=True))

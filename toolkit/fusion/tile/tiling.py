@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.fusion.homes import Waiting
-from toolkit.fusion.intervals import Cut, Ints, Spans, make_cut, spans
-from toolkit.fusion.placement import GroupView, Placement
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.cuts import Chosen
+from toolkit.fusion.tile.residency import Waiting
+from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, spans
 
 Halo = Literal["retain", "mixed", "recompute"]
 """What becomes of positions that neighbouring tiles share.
@@ -21,6 +22,10 @@ Halo = Literal["retain", "mixed", "recompute"]
 - ``mixed``: kept along the inner axis, made or loaded again along the outer one;
 - ``recompute``: made or loaded again along both.
 """
+
+MOST_SIZES, _MOST_OF_TWO = 64, 12
+"""Tile sizes that are looked at per axis, and where two axes are cut, whose sizes are combined:
+together they fit one array operation. Sizes of longer axes are thinned out geometrically."""
 
 Schedule = Literal["time-shared", "pipelined"]
 """Whether the layers of a group take turns on the whole array, or each has a part of it."""
@@ -199,7 +204,7 @@ class Tiling:
 
 def make_tiling(
     view: GroupView,
-    chosen: Sequence[tuple[str, int, Placement]],
+    chosen: Chosen,
     sizes: Sequence[Ints],
     halo: Mapping[str, Halo],
 ) -> Tiling:
@@ -207,8 +212,8 @@ def make_tiling(
 
     Parameters
     ----------
-    chosen : sequence of (str, int, Placement)
-        Tensor of the anchor, axis and placement of each cut, outermost first; at most two.
+    chosen : Chosen
+        At most two cuts.
     sizes : sequence of int array
         Tile sizes to look at, per cut; all combinations are.
     halo : mapping of str to Halo
@@ -242,3 +247,28 @@ def tile_sizes(size: int, most: int) -> Ints:
         places = np.unique(np.rint(np.geomspace(1, len(found), most)).astype(np.int64) - 1)
         found = [found[i] for i in places]
     return np.array(found, dtype=np.int64)
+
+
+def tile_group(
+    view: GroupView, chosen: Chosen, halo: Mapping[str, Halo], most: int = MOST_SIZES
+) -> Tiling:
+    """Tile a group in all sizes worth a look, up to `most` per axis, fewer for two axes."""
+    most = most if len(chosen) < 2 else min(most, _MOST_OF_TWO)
+    sizes = [tile_sizes(view.tensors[name].shape[axis], most) for name, axis, _ in chosen]
+    return make_tiling(view, chosen, sizes, halo)
+
+
+def uniform_halos(
+    view: GroupView, chosen: Chosen, halos: tuple[Halo, ...]
+) -> Iterator[dict[str, Halo]]:
+    """Treat the halos of all tensors alike, in every way that differs."""
+    cut = {name for _, _, placement in chosen for name in placement}
+    whole = [n for n in cut if any(n not in placement for _, _, placement in chosen)]
+    for mode in halos if chosen else halos[:1]:
+        if mode == "mixed" and len(chosen) < 2:
+            continue
+        repeated: dict[str, Halo] = {}
+        if mode != "retain":
+            repeated.update((name, mode) for name in sorted(cut - set(whole)))
+        if mode == "retain" or repeated:
+            yield repeated

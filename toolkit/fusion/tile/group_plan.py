@@ -8,11 +8,9 @@ from math import prod
 
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.groups import Group
-from toolkit.fusion.homes import Home
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.residency import choose_resident
-from toolkit.fusion.tiling import AXES_REPEATED, Halo, Schedule, Tiling
+from toolkit.fusion.groups import Group, GroupView
+from toolkit.fusion.tile.residency import Home, choose_resident
+from toolkit.fusion.tile.tiling import AXES_REPEATED, Halo, Schedule, Tiling
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from fusion.networks import add, conv, network, pool, residual, tensor
 from fusion.simulation import Run, random_data, reference, run
 
 from toolkit.fusion import FoldedGraph, GroupPlan, fold
-from toolkit.fusion.group_plan import Assumptions, made_share, plan_at
-from toolkit.fusion.intervals import Ints
-from toolkit.fusion.placement import GroupView, place
-from toolkit.fusion.tiling import Halo, Tiling, make_tiling
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.cuts import place
+from toolkit.fusion.tile.group_plan import Assumptions, made_share, plan_at
+from toolkit.fusion.tile.tiling import Halo, Tiling, make_tiling
+from toolkit.fusion.tile.windows import Ints
 
 
 def chain(kernels: tuple[int, ...], rows: int = 9, strides: tuple[int, ...] = ()) -> FoldedGraph:

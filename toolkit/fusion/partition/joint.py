@@ -17,10 +17,11 @@ import torch
 
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
-from toolkit.fusion.gradient import Relaxation, read_off, relax
+from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.mapped import MappedModel
-from toolkit.fusion.objective import Option, value_of
-from toolkit.fusion.part_descent import PartDescent
+from toolkit.fusion.partition.gradient import Relaxation, read_off, relax
+from toolkit.fusion.partition.part_descent import PartDescent
+from toolkit.fusion.partition.result import Found
 from toolkit.search.network.single import problem_of
 from toolkit.search.torch_threads import one_thread
 from toolkit.workload.kernel import Workload
@@ -33,6 +34,25 @@ ACTIVE = 48
 """Parts whose factors move in a step: those with the largest share of the expected costs."""
 
 _WARM, _COLD = 1.0, 0.15
+
+
+def joint(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Descend decisions and tilings together, as `JointDescent` does.
+
+    Raises
+    ------
+    InputError
+        If the model does not map layers, or as `JointDescent` does.
+    """
+    if not isinstance(model, MappedModel):
+        raise InputError("'joint' needs a model that maps layers", key="fusion")
+    found = JointDescent(model, most_layers, seed).descend()
+    own = found.value / value_of(total_costs(found.groups)) - 1
+    note = (
+        f"tilings of {found.parts} parts of layers descended with the decisions; with them alone "
+        f"the objective is {own:+.2%} against the model's own mappings, which are shown"
+    )
+    return Found(found.groups, notes=(note,))
 
 
 @dataclass(frozen=True)
