@@ -8,6 +8,7 @@ from math import sqrt
 import pytest
 
 from toolkit import extras
+from toolkit.codesign.registry import HARDWARE_STRATEGIES
 from toolkit.errors import MissingPackageError
 
 
@@ -34,3 +35,9 @@ def test_packages_that_others_import_late_are_asked_for_at_once(
     with pytest.raises(MissingPackageError, match="this strategy needs torch"):
         entry.load()
     assert extras.LateEntry("math:sqrt", "Roots.").load() is sqrt
+
+
+def test_a_process_over_hardware_says_that_it_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingPackageError, match=r"^strategies: .* needs torch, .*\[torch\]"):
+        HARDWARE_STRATEGIES["gp"].load()

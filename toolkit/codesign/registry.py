@@ -18,7 +18,8 @@ from toolkit.extras import LateEntry
 from toolkit.records import suggest
 
 STARTS = 10
-"""Random points before a model of the others guides."""
+"""Random points before a model of the others guides: a model of fewer misleads, and more are spent
+blindly of the few that a search can afford."""
 
 MakeSampler = Callable[[Scorer, int], BaseSampler]
 """Makes a sampler of Optuna's for a job, from a seed of 32 bits."""
@@ -51,39 +52,41 @@ class HardwareEntry(LateEntry[MakeSampler]):
 
 HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
     "joint-gradient": HardwareEntry(
-        "toolkit.codesign.joint_gradient:joint_gradient",
+        "toolkit.codesign.joint_gradient.sampler:joint_gradient",
         "DOSA's path: tilings of all layers descend together, hardware follows from them.",
         remembers=True,
         extra="torch",
     ),
     "two-step": HardwareEntry(
-        "toolkit.codesign.joint_gradient:two_step",
+        "toolkit.codesign.joint_gradient.sampler:two_step",
         "The same for layers that are not fused; the best hardware is fused afterwards.",
         fused=False,
         remembers=True,
         extra="torch",
     ),
     "tpe": HardwareEntry(
-        "toolkit.codesign.tpe:tpe_hardware",
+        "toolkit.codesign.samplers:tpe",
         "Optuna's tree-structured Parzen estimator over hardware.",
         starts=STARTS,
     ),
     "nsga2": HardwareEntry(
-        "toolkit.codesign.nsga2:nsga2_hardware",
+        "toolkit.codesign.samplers:nsga2",
         "Optuna's NSGA-II over hardware.",
     ),
     "gp": HardwareEntry(
-        "toolkit.codesign.gp:gp_hardware",
+        "toolkit.codesign.samplers:gp",
         "Optuna's Gaussian process over hardware.",
         starts=STARTS,
         extra="torch",
+        # Optuna imports them only when the first trial is asked for.
+        packages=("scipy", "torch"),
     ),
     "random": HardwareEntry(
-        "toolkit.codesign.random:random_hardware",
+        "toolkit.codesign.samplers:random",
         "Hardware at random within the budgets, mapped as by all others: the baseline.",
     ),
     "random-mappings": HardwareEntry(
-        "toolkit.codesign.random:random_hardware",
+        "toolkit.codesign.samplers:random",
         "Hardware at random, and as many mappings at random as others search: DOSA's baseline.",
         mapper="random",
     ),

@@ -19,12 +19,22 @@ from toolkit.fusion.partition.result import Found
 from toolkit.search.torch_threads import one_thread
 
 MOST_DOWN_SETS = 800
-"""Down-sets up to which all partitions are relaxed; beyond, segments of one order alone."""
+"""Down-sets up to which all partitions are relaxed; beyond, segments of one order alone. Every
+step solves a system of as many unknowns per start, whose matrix is dense."""
 
 STARTS, STEPS, READ_EVERY = 8, 240, 20
 """Starts side by side, steps of Adam, and after how many of them decisions are read off."""
 
-_WARM, _COLD = 1.0, 0.15
+WARM, COLD = 1.0, 0.15
+"""Temperatures of the first step, at which all decisions are mixed, and of the last, at which the
+likeliest have most of the weight."""
+
+RATE = 0.1
+"""Step of Adam in units of a logit: the steps of a descent suffice to turn any decision around."""
+
+_SPREAD, _NOISE = 0.3, 0.2
+"""Standard deviation of first logits, and Gumbel noise in units of the temperature: starts differ,
+and none follows the first small advantage, but good ones are not shaken off their way."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,11 @@ class Relaxation:
     down_sets: int
     costs: torch.Tensor
     ways: torch.Tensor
+
+    def first_logits(self, starts: int) -> torch.Tensor:
+        """Logits of groups [starts, groups]: starts prefer short or long ones more and more."""
+        length = torch.tensor([float(len(group) - 1) for group in self.groups])
+        return torch.linspace(-0.5, 1.0, starts, dtype=torch.float64)[:, None] * length
 
     def moves(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
         """Probability of every move once its source is reached; shape (starts, moves)."""
@@ -177,23 +192,27 @@ def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     return Found(best[1] if best is not None else ())
 
 
+def temperature_at(progress: float) -> float:
+    """Temperature of a step, by progress from 0 to 1: it falls geometrically."""
+    return float(WARM * (COLD / WARM) ** progress)
+
+
 def _descend(relaxation: Relaxation, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Logits of all starts, every now and then."""
     source = torch.Generator().manual_seed(seed)
     shape = (STARTS, len(relaxation.groups))
-    length = torch.tensor([float(len(group) - 1) for group in relaxation.groups])
-    logits = torch.linspace(-0.5, 1.0, STARTS, dtype=torch.float64)[:, None] * length
-    logits = logits + 0.3 * torch.randn(shape, generator=source, dtype=torch.float64)
+    logits = relaxation.first_logits(STARTS)
+    logits = logits + _SPREAD * torch.randn(shape, generator=source, dtype=torch.float64)
     logits.requires_grad_()
     ways = (STARTS, *relaxation.ways.shape)
     choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
-    adam = torch.optim.Adam([logits, choice], lr=0.1)
+    adam = torch.optim.Adam([logits, choice], lr=RATE)
     for step in range(STEPS):
         progress = step / (STEPS - 1)
-        temperature = _WARM * (_COLD / _WARM) ** progress
+        temperature = temperature_at(progress)
         uniform = torch.rand(shape, generator=source, dtype=torch.float64).clamp(1e-9, 1.0)
         noise = -torch.log(-torch.log(uniform) + 1e-9)
-        noisy = logits + 0.2 * temperature * (1 - progress) * noise
+        noisy = logits + _NOISE * temperature * (1 - progress) * noise
         adam.zero_grad()
         costs = relaxation.expected(noisy, choice, temperature)
         # The starts do not meet in the sum: every one follows its own gradient.

@@ -19,7 +19,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.mapped import MappedModel
-from toolkit.fusion.partition.gradient import Relaxation, read_off, relax
+from toolkit.fusion.partition.gradient import RATE, Relaxation, read_off, relax, temperature_at
 from toolkit.fusion.partition.part_descent import PartDescent
 from toolkit.fusion.partition.result import Found
 from toolkit.search.network.single import problem_of
@@ -31,9 +31,8 @@ STARTS, TILINGS, STEPS, READ_EVERY = 4, 32, 60, 10
 is rounded."""
 
 ACTIVE = 48
-"""Parts whose factors move in a step: those with the largest share of the expected costs."""
-
-_WARM, _COLD = 1.0, 0.15
+"""Parts whose factors move in a step: those with the largest share of the expected costs. Each
+costs all its tilings anew, with gradients; the others hardly change the objective."""
 
 
 def joint(model: GroupModel, most_layers: int, seed: int) -> Found:
@@ -159,9 +158,7 @@ class JointDescent:
         self.parts: list[PartDescent] = []
         self.terms = self._terms()
         shape = (starts, len(self.relaxation.groups))
-        length = torch.tensor([float(len(g) - 1) for g in self.relaxation.groups])
-        self.logits = torch.linspace(-0.5, 1.0, starts, dtype=torch.float64)[:, None] * length
-        self.logits = self.logits.clone().requires_grad_()
+        self.logits = self.relaxation.first_logits(starts).requires_grad_()
         ways = (*shape, self.relaxation.ways.shape[1])
         self.choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
         self.share = torch.ones((starts, len(self.parts)), dtype=torch.float64)
@@ -200,10 +197,10 @@ class JointDescent:
             Steps of Adam, at least 1; `STEPS` by default.
         """
         steps = STEPS if steps is None else max(steps, 1)
-        adam = torch.optim.Adam([self.logits, self.choice], lr=0.1)
+        adam = torch.optim.Adam([self.logits, self.choice], lr=RATE)
         found: list[Joint] = []
         for step in range(steps):
-            temperature = _WARM * (_COLD / _WARM) ** (step / max(steps - 1, 1))
+            temperature = temperature_at(step / max(steps - 1, 1))
             active = self._active()
             adam.zero_grad()
             self.loss(temperature, active).sum().backward()  # type: ignore[no-untyped-call]

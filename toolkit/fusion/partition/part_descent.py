@@ -21,8 +21,13 @@ from toolkit.search.problem import Problem
 
 RATE = 0.3
 """Step in units of the logarithm of a factor."""
+
 _MEMORY = (0.9, 0.99)
+"""What Adam keeps of the mean of gradients and of their squares per step: descents are too short
+for its usual 0.999."""
+
 _EPSILON = 1e-3
+"""Keeps parts whose gradients vanish from moving by noise; gradients are at most 1 here."""
 
 
 class PartDescent:

@@ -1,7 +1,7 @@
 """Joint search over hardware and mappings by gradients, as a sampler of Optuna's.
 
 From the mappings of one hardware point the tilings of all layers descend together; the hardware
-follows from them (`network_descent`). Its rounded sizes are the next points, which are scored by
+follows from them (`descent`). Its rounded sizes are the next points, which are scored by
 the true model with the mapper that all strategies share, and the best becomes the next point to
 descend from. Where that leads nowhere new, another start is made: at random, or near the best.
 """
@@ -18,17 +18,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.fusion_relaxation import EdgeSavings, edge_savings
-from toolkit.codesign.network_descent import STEPS, NetworkDescent, Proposal, points_near
-from toolkit.codesign.point_sampler import PointSampler
+from toolkit.codesign.joint_gradient.descent import STEPS, NetworkDescent, Proposal, points_near
+from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, edge_savings
+from toolkit.codesign.samplers import PointSampler
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
 
 PATIENCE = 4
-"""Points without improvement after which another start is made."""
+"""Points without improvement after which another start is made: what is left of a descent's
+proposals is worth less than a descent from elsewhere."""
 
 AREA_POWERS = (0.0, 0.25, 0.5, 1.0)
-"""Weights of the area's logarithm, one for each start, where a front is asked for."""
+"""Weights of the area's logarithm, one for each start, where a front is asked for: none, and up to
+as much as energy and delay have, so that starts end at chips of different sizes."""
 
 Point = dict[str, Number]
 

@@ -17,10 +17,9 @@ import torch
 
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Memory
-from toolkit.codesign.descent_layers import LayerBatch, gather
 from toolkit.codesign.evaluation import HardwareCost
-from toolkit.codesign.fusion_relaxation import EdgeSavings
-from toolkit.codesign.local_figures import local_figures, steps_of
+from toolkit.codesign.joint_gradient.figures import local_figures, steps_of
+from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, LayerBatch, gather
 from toolkit.codesign.space import HardwareSpace
 from toolkit.model.cost import batch_cost
 from toolkit.search.gradient_loss import StraightThrough, tile_words
@@ -36,9 +35,18 @@ SHAKE = 0.4
 """Standard deviation of what is added to the logarithms of factors of shaken variants."""
 
 _RATE = 0.25
+"""Step of Adam in units of the logarithm of a factor: all steps together cross a factor of 20."""
+
 _SOFTNESS = 0.05
+"""Temperature of the soft maximum over layers, in logarithms of sizes: small enough to follow the
+largest need closely, large enough that gradients reach layers that need almost as much."""
+
 _REACH = math.log(4.0)
+"""How far sizes move from where figures were measured: their power laws hold nearby."""
+
 _PENALTY = 6.0
+"""Weight of the logarithm of area or power over its budget: above the exponents of costs, so that
+exceeding a budget does not pay."""
 
 
 @dataclass(frozen=True, eq=False)
