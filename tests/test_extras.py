@@ -8,6 +8,7 @@ from math import sqrt
 import pytest
 
 from toolkit import extras
+from toolkit.codesign.registry import HARDWARE_STRATEGIES
 from toolkit.errors import MissingPackageError
 from toolkit.search import STRATEGIES
 
@@ -33,3 +34,19 @@ def test_a_sampler_lacks_what_is_its_own_alone(monkeypatch: pytest.MonkeyPatch) 
     STRATEGIES["tpe"].load()
     with pytest.raises(MissingPackageError, match=r"needs cmaes.*\[cmaes\]"):
         STRATEGIES["cmaes"].load()
+
+
+def test_packages_that_others_import_late_are_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    entry = extras.LateEntry("math:sqrt", "Roots.", extra="torch", packages=("torch",))
+    with pytest.raises(MissingPackageError, match="this strategy needs torch"):
+        entry.load()
+    assert extras.LateEntry("math:sqrt", "Roots.").load() is sqrt
+
+
+def test_a_process_over_hardware_says_that_it_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingPackageError, match=r"^strategies: .* needs torch, .*\[torch\]"):
+        HARDWARE_STRATEGIES["gp"].load()

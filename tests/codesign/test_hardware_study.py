@@ -11,8 +11,8 @@ import pytest
 from codesign.jobs import small_job
 from optuna.trial import TrialState
 
-from toolkit.codesign.nsga2 import POPULATION
 from toolkit.codesign.registry import HARDWARE_STRATEGIES
+from toolkit.codesign.samplers import POPULATION
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
 from toolkit.study import hardware_study

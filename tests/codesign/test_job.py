@@ -9,10 +9,16 @@ import pytest
 from codesign.jobs import FEW, small_job, two_products
 
 from toolkit.arch.technology import LevelEstimate, Technology
-from toolkit.codesign.encoding import Encoding
-from toolkit.codesign.job import JobSettings, job_from_record, make_job, read_ranges
-from toolkit.codesign.networks import network_from_text, network_text
+from toolkit.codesign.job import (
+    JobSettings,
+    job_from_record,
+    make_job,
+    network_from_text,
+    network_text,
+    read_ranges,
+)
 from toolkit.codesign.objective import hardware_objective
+from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Scorer, score_from_record
 from toolkit.errors import InputError
 

@@ -11,12 +11,11 @@ import pytest
 import torch
 from codesign.jobs import small_job
 
-from toolkit.codesign import network_descent
-from toolkit.codesign.fusion_relaxation import EdgeSavings, FusibleEdge, edge_savings
-from toolkit.codesign.joint_gradient import GradientSampler
-from toolkit.codesign.local_figures import local_figures, steps_of
+from toolkit.codesign.joint_gradient.descent import BATCH, NetworkDescent, Proposal, points_near
+from toolkit.codesign.joint_gradient.figures import local_figures, steps_of
+from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, FusibleEdge, edge_savings
+from toolkit.codesign.joint_gradient.sampler import GradientSampler
 from toolkit.codesign.minimal import requirements
-from toolkit.codesign.network_descent import BATCH, NetworkDescent, Proposal, points_near
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.scoring import Scorer
 from toolkit.study.hardware_plan import Plan
@@ -45,7 +44,7 @@ def savings(scorer: Scorer) -> EdgeSavings:
 
 def test_the_loss_of_a_mapped_network_is_its_cost(scorer: Scorer, monkeypatch: Any) -> None:
     # The hardware stays where the mappings come from.
-    monkeypatch.setattr(network_descent, "_REACH", 0.0)
+    monkeypatch.setattr("toolkit.codesign.joint_gradient.descent._REACH", 0.0)
     loss, _ = descent_of(scorer).loss(0.0)
     mapped = scorer.mapped(scorer.job.space.default)
     assert float(loss[0].detach()) == pytest.approx(math.log(mapped.edp_pj_cycles), rel=1e-9)
@@ -56,7 +55,7 @@ def test_the_loss_of_a_mapped_network_is_its_cost(scorer: Scorer, monkeypatch: A
 
 
 def test_hardware_is_the_most_that_any_mapping_needs(scorer: Scorer, monkeypatch: Any) -> None:
-    monkeypatch.setattr(network_descent, "_REACH", 100.0)
+    monkeypatch.setattr("toolkit.codesign.joint_gradient.descent._REACH", 100.0)
     cost, space = scorer.mapped(scorer.job.space.default), scorer.job.space
     descent = descent_of(scorer)
     factors = [batch.logs.exp() for batch in descent._batches]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pytest
 from fusion.networks import conv, tensor
-from hypothesis import given
-from hypothesis import strategies as st
 
 from toolkit.fusion.axes import Reach, axis_rule, reshape_links
-from toolkit.fusion.residency import choose_resident
 from toolkit.workload.network import Layer, TensorInfo
 
 
@@ -92,20 +87,3 @@ def test_transposition_moves_axes() -> None:
 def test_reshapes_keep_axes_with_as_much_before_them() -> None:
     assert {a: r.axis for a, r in reshape_links((2, 6, 5), (2, 3, 2, 5)).items()} == {0: 0, 3: 2}
     assert reshape_links((4, 6), (6, 4)) == {}
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 4)), min_size=1, max_size=7),
-    st.integers(0, 40),
-)
-def test_resident_weights_save_the_most(items: list[tuple[int, int]], room: int) -> None:
-    words = {str(i): w for i, (w, _) in enumerate(items)}
-    passes = {str(i): p for i, (_, p) in enumerate(items)}
-
-    def saved(names: frozenset[str] | tuple[str, ...]) -> int:
-        return sum(words[name] * (passes[name] - 1) for name in names)
-
-    chosen = choose_resident(words, passes, room)
-    assert sum(words[name] for name in chosen) <= room
-    subsets = (s for k in range(len(items) + 1) for s in combinations(words, k))
-    assert saved(chosen) == max(saved(s) for s in subsets if sum(words[n] for n in s) <= room)

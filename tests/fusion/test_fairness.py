@@ -7,10 +7,10 @@ from fusion.networks import conv, network, tensor
 
 import toolkit
 from toolkit.fusion import FoldedGraph, GroupPlan, MappedModel, find_partition, fold
-from toolkit.fusion.cuts import choices
-from toolkit.fusion.group_plan import plan_at, single_plan
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import tile_group
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.cuts import choices
+from toolkit.fusion.tile.group_plan import plan_at, single_plan
+from toolkit.fusion.tile.tiling import tile_group
 from toolkit.search.network import LayerSearch
 from toolkit.search.result import Budget
 from toolkit.workload import depthwise_conv2d

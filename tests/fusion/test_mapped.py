@@ -10,13 +10,12 @@ import pytest
 from fusion.networks import add, conv, network, pool, random_network, residual, tensor
 
 import toolkit
-from toolkit.errors import ArchitectureError, InputError, MissingPackageError
-from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold, fusion_level
-from toolkit.fusion.group_plan import single_plan
-from toolkit.fusion.homes import Homes
-from toolkit.fusion.layer_costs import LayerCosts
-from toolkit.fusion.levels import fused_arch
-from toolkit.fusion.tiling import Schedule
+from toolkit.errors import InputError, MissingPackageError
+from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
+from toolkit.fusion.layer_costs import LayerCosts, fused_arch
+from toolkit.fusion.tile.group_plan import single_plan
+from toolkit.fusion.tile.residency import Homes
+from toolkit.fusion.tile.tiling import Schedule
 from toolkit.search.network import LayerSearch, map_layer
 from toolkit.search.result import Budget
 
@@ -98,31 +97,6 @@ def test_pipelines_need_room_for_all_layers_at_once() -> None:
     assert cost.latency_cycles > 0
 
 
-def test_the_fusion_level_is_the_outermost_on_chip() -> None:
-    assert fusion_level(toolkit.load_arch("gemmini-ws")).name == "Scratchpad"
-
-
-@pytest.mark.parametrize(
-    ("level", "message"),
-    [
-        ("GlobalBufer", "no level 'GlobalBufer' .did you mean 'GlobalBuffer'"),
-        ("WRegister", "'WRegister' is repeated by a fanout; .* GlobalBuffer can"),
-        ("DRAM", "'DRAM' is the outermost memory"),
-        ("SACols", "'SACols' is no memory"),
-    ],
-)
-def test_levels_that_hold_nothing(level: str, message: str) -> None:
-    with pytest.raises(ArchitectureError, match=message):
-        fusion_level(toolkit.load_arch("eyeriss-conv"), level)
-
-
-def test_an_architecture_without_a_shared_buffer() -> None:
-    arch = eyeriss()
-    bare = replace(arch, levels=(arch.levels[0], *arch.levels[2:]))
-    with pytest.raises(ArchitectureError, match="no memory on chip and outside of all fanouts"):
-        fusion_level(bare)
-
-
 def test_outer_memories_bypass_what_is_fused() -> None:
     seen = fused_arch(toolkit.load_arch("gemmini-ws"), Homes.at("Scratchpad", "output"))
     dram, scratchpad = seen.memories[:2]
@@ -200,6 +174,7 @@ def test_gradients_say_what_they_need(
     strategy: str, block: MappedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "toolkit.search.torch_threads", raising=False)
+    for module in ("gradient", "joint"):
+        monkeypatch.delitem(sys.modules, f"toolkit.fusion.partition.{module}", raising=False)
     with pytest.raises(MissingPackageError, match="needs torch, which is not installed; pip inst"):
         find_partition(block, strategy)

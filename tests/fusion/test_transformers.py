@@ -17,8 +17,9 @@ from toolkit.fusion import (
     fold,
     matches,
 )
-from toolkit.fusion.placement import GroupView, place
-from toolkit.fusion.tiles import tile_workload
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.layer_costs import tile_workload
+from toolkit.fusion.tile.cuts import place
 
 BERT = Path(__file__).parent.parent / "data" / "networks" / "bert_layer.onnx"
 CORE = ("node_matmul", "node_add_84", "node_softmax", "node_matmul_1")

@@ -1,25 +1,33 @@
-"""A search over hardware, described completely: what any worker needs to take part in it."""
+"""A search over hardware, described completely: what any worker needs to take part in it.
+
+Networks are part of the description, so that a worker on another machine needs no file of theirs.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from toolkit.arch.files import arch_definition, load_template
 from toolkit.arch.ranges import Range
 from toolkit.arch.technology import LevelEstimate, Technology
 from toolkit.arch.template import make_template
 from toolkit.codesign.evaluation import NetworkWeight
-from toolkit.codesign.networks import network_from_text, network_text
 from toolkit.codesign.objective import HardwareObjective, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
 from toolkit.records import check_integer, plain_number, store_plain_numbers, suggest
 from toolkit.search.registry import STRATEGIES
 from toolkit.search.result import Budget
-from toolkit.workload.network import LayerGraph
+from toolkit.workload.kernel import Workload
+from toolkit.workload.network import Layer, LayerGraph, TensorInfo
 from toolkit.yaml_files import describe, parse_yaml
 
 FUSIONS = ("none", "greedy", "segments", "exact")
@@ -28,6 +36,9 @@ FUSIONS = ("none", "greedy", "segments", "exact")
 MAPPER_EVALUATIONS = 5_000
 """Mappings per distinct layer and point by default: within some percent of what is found by
 hundreds of thousands, in a hundredth of the time."""
+
+_MAX_BYTES = 1 << 28
+"""Of a network once decompressed: far more than any has, far less than what exhausts memory."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +255,69 @@ def job_from_record(record: Mapping[str, Any], source: str) -> Job:
         raise InputError(
             f"describes no job of this version: {type(cause).__name__}: {cause}", source=source
         ) from None
+
+
+def network_text(graph: LayerGraph) -> str:
+    """Write a network, without its weights, as compressed text of some kilobytes."""
+    record = {
+        "name": graph.graph.get("name", ""),
+        "inputs": [asdict(tensor) for tensor in graph.inputs],
+        "outputs": [asdict(tensor) for tensor in graph.outputs],
+        "warnings": list(graph.warnings),
+        "layers": [_layer_record(graph.nodes[name]["layer"]) for name in graph],
+    }
+    data = json.dumps(record, separators=(",", ":")).encode()
+    return base64.b85encode(zlib.compress(data, 9)).decode()
+
+
+def network_from_text(text: str, source: str) -> LayerGraph:
+    """Read what `network_text` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+
+    Examples
+    --------
+    >>> graph = LayerGraph.from_layers([Layer("a", "Relu", "elementwise")], name="tiny")
+    >>> network_from_text(network_text(graph), "here").layers == graph.layers
+    True
+    """
+    try:
+        data = zlib.decompressobj().decompress(base64.b85decode(text), _MAX_BYTES)
+        record = json.loads(data)
+        layers, tensors = _adapters()
+        return LayerGraph.from_layers(
+            layers.validate_python(record["layers"]),
+            name=record["name"],
+            inputs=tensors.validate_python(record["inputs"]),
+            outputs=tensors.validate_python(record["outputs"]),
+            warnings=record["warnings"],
+        )
+    except (ValueError, KeyError, TypeError, zlib.error, ValidationError) as cause:
+        raise InputError(f"holds no network: {type(cause).__name__}", source=source) from None
+
+
+def _layer_record(layer: Layer) -> dict[str, Any]:
+    record = asdict(replace(layer, workload=None))
+    if layer.workload is not None:
+        record["workload"] = _workload_record(layer.workload)
+    return record
+
+
+def _workload_record(workload: Workload) -> dict[str, Any]:
+    return {
+        "name": workload.name,
+        "kernel": workload.kernel,
+        "sizes": dict(workload.sizes),
+        "tensors": [asdict(tensor) for tensor in workload.tensors],
+    }
+
+
+@cache
+def _adapters() -> tuple[TypeAdapter[Sequence[Layer]], TypeAdapter[Sequence[TensorInfo]]]:
+    return TypeAdapter(tuple[Layer, ...]), TypeAdapter(tuple[TensorInfo, ...])
 
 
 def read_ranges(words: Sequence[str]) -> dict[str, list[int | float]]:

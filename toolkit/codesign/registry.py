@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -12,28 +12,25 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from toolkit import extras
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
+from toolkit.extras import LateEntry
 from toolkit.records import suggest
 
 STARTS = 10
-"""Random points before a model of the others guides."""
+"""Random points before a model of the others guides: a model of fewer misleads, and more are spent
+blindly of the few that a search can afford."""
 
 MakeSampler = Callable[[Scorer, int], BaseSampler]
 """Makes a sampler of Optuna's for a job, from a seed of 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
-class HardwareEntry:
-    """A strategy that is loaded when it is first used.
+class HardwareEntry(LateEntry[MakeSampler]):
+    """A strategy, loaded as `toolkit.extras.LateEntry` says.
 
     Parameters
     ----------
-    home : str
-        ``module:function`` of a `MakeSampler`.
-    summary : str
-        One line on how it searches.
     fused : bool
         Whether points are scored with fused layers, where the job fuses any; otherwise only the
         best point is, at the end.
@@ -43,65 +40,53 @@ class HardwareEntry:
         Points within the budgets that are drawn at random before it begins.
     remembers : bool
         Whether its sampler lives as long as its worker, rather than for one trial.
-    extra : str
-        The extra of this distribution that installs what it needs.
     """
 
-    home: str
-    summary: str
     fused: bool = True
     mapper: str | None = None
     starts: int = 0
     remembers: bool = False
-    extra: str = ""
 
-    def load(self) -> MakeSampler:
-        """Import the strategy.
-
-        Raises
-        ------
-        MissingPackageError
-            If a package that it needs is not installed.
-        """
-        maker: MakeSampler = extras.load(self.home, "this strategy", self.extra, "strategies")
-        return maker
+    key: ClassVar[str] = "strategies"
 
 
 HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
     "joint-gradient": HardwareEntry(
-        "toolkit.codesign.joint_gradient:joint_gradient",
+        "toolkit.codesign.joint_gradient.sampler:joint_gradient",
         "DOSA's path: tilings of all layers descend together, hardware follows from them.",
         remembers=True,
         extra="torch",
     ),
     "two-step": HardwareEntry(
-        "toolkit.codesign.joint_gradient:two_step",
+        "toolkit.codesign.joint_gradient.sampler:two_step",
         "The same for layers that are not fused; the best hardware is fused afterwards.",
         fused=False,
         remembers=True,
         extra="torch",
     ),
     "tpe": HardwareEntry(
-        "toolkit.codesign.tpe:tpe_hardware",
+        "toolkit.codesign.samplers:tpe",
         "Optuna's tree-structured Parzen estimator over hardware.",
         starts=STARTS,
     ),
     "nsga2": HardwareEntry(
-        "toolkit.codesign.nsga2:nsga2_hardware",
+        "toolkit.codesign.samplers:nsga2",
         "Optuna's NSGA-II over hardware.",
     ),
     "gp": HardwareEntry(
-        "toolkit.codesign.gp:gp_hardware",
+        "toolkit.codesign.samplers:gp",
         "Optuna's Gaussian process over hardware.",
         starts=STARTS,
         extra="torch",
+        # Optuna imports them only when the first trial is asked for.
+        packages=("scipy", "torch"),
     ),
     "random": HardwareEntry(
-        "toolkit.codesign.random:random_hardware",
+        "toolkit.codesign.samplers:random",
         "Hardware at random within the budgets, mapped as by all others: the baseline.",
     ),
     "random-mappings": HardwareEntry(
-        "toolkit.codesign.random:random_hardware",
+        "toolkit.codesign.samplers:random",
         "Hardware at random, and as many mappings at random as others search: DOSA's baseline.",
         mapper="random",
     ),

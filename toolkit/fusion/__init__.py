@@ -1,5 +1,10 @@
 """Layer fusion: which layers of a network share tiles on chip, what that costs and saves.
 
+A network is folded (`folded`, with what `axes` says of each operator), and its legal groups are
+known (`groups`, `patterns`). How a group runs is chosen in `tile`; what that costs is told by a
+model (`group_model` by traffic, `mapped` by mapping every part, see `layer_costs`); which groups
+there are is searched in `partition`.
+
 What it offers is loaded when it is first used.
 """
 
@@ -11,15 +16,15 @@ from lazy_loader import attach
 
 _HOMES = {
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
-    "group_plan": ("Assumptions", "GroupPlan"),
+    "group_model": ("GroupModel", "Option", "TrafficModel"),
     "groups": ("candidates", "check_group", "check_partition"),
-    "levels": ("fusion_level", "fusion_levels"),
     "mapped": ("GroupCost", "MappedModel"),
-    "objective": ("GroupModel", "Option", "TrafficModel"),
-    "partition": ("Boundary", "FusionResult"),
+    "partition.registry": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
+    "partition.result": ("Boundary", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
-    "plan": ("best_plan", "refine"),
-    "search": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
+    "tile.choice": ("best_plan", "refine"),
+    "tile.group_plan": ("Assumptions", "GroupPlan"),
+    "tile.residency": ("fusion_level", "fusion_levels"),
 }
 
 __all__ = [
@@ -54,15 +59,15 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
-    from toolkit.fusion.group_plan import Assumptions, GroupPlan
+    from toolkit.fusion.group_model import GroupModel, Option, TrafficModel
     from toolkit.fusion.groups import candidates, check_group, check_partition
-    from toolkit.fusion.levels import fusion_level, fusion_levels
     from toolkit.fusion.mapped import GroupCost, MappedModel
-    from toolkit.fusion.objective import GroupModel, Option, TrafficModel
-    from toolkit.fusion.partition import Boundary, FusionResult
+    from toolkit.fusion.partition.registry import FUSION_STRATEGIES, cost_partition, find_partition
+    from toolkit.fusion.partition.result import Boundary, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
-    from toolkit.fusion.plan import best_plan, refine
-    from toolkit.fusion.search import FUSION_STRATEGIES, cost_partition, find_partition
+    from toolkit.fusion.tile.choice import best_plan, refine
+    from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+    from toolkit.fusion.tile.residency import fusion_level, fusion_levels
 
 
 __getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

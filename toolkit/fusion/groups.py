@@ -1,14 +1,17 @@
-"""Fusion groups: which sets of layers are legal, and which partitions."""
+"""Fusion groups: which sets and partitions of layers are legal, and who reads what in one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 
 from toolkit.errors import InputError
-from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.records import suggest
+from toolkit.workload.network.tensors import TensorInfo
 
 Group = frozenset[str]
 """Names of the folded layers that are fused."""
@@ -171,3 +174,83 @@ def _between(graph: FoldedGraph, group: set[str]) -> list[str]:
 def _listed(names: Sequence[str], most: int = 4) -> str:
     shown = ", ".join(repr(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """A group in its graph: who makes and reads what.
+
+    Parameters
+    ----------
+    graph : FoldedGraph
+        The network.
+    group : frozenset of str
+        Names of its layers.
+    """
+
+    graph: FoldedGraph
+    group: Group
+
+    @cached_property
+    def layers(self) -> tuple[FoldedLayer, ...]:
+        """Layers in an order in which they can run."""
+        if len(self.group) * 8 < len(self.graph):
+            order = sorted(self.group, key=self.graph.positions.__getitem__)
+            return tuple(self.graph.layer_of(name) for name in order)
+        return tuple(layer for layer in self.graph.layers if layer.name in self.group)
+
+    @cached_property
+    def makers(self) -> dict[str, FoldedLayer]:
+        """The layer of the group that makes each tensor."""
+        return {layer.output.name: layer for layer in self.layers}
+
+    @cached_property
+    def readers(self) -> dict[str, list[FoldedLayer]]:
+        """Layers of the group that read each tensor."""
+        found: dict[str, list[FoldedLayer]] = {}
+        for layer in self.layers:
+            for tensor in layer.inputs:
+                found.setdefault(tensor.name, []).append(layer)
+        return found
+
+    @cached_property
+    def readings(self) -> dict[str, list[tuple[FoldedLayer, int]]]:
+        """Layers of the group that read each tensor, and which of their inputs it is."""
+        found: dict[str, list[tuple[FoldedLayer, int]]] = {}
+        for layer in self.layers:
+            for number, tensor in enumerate(layer.inputs):
+                found.setdefault(tensor.name, []).append((layer, number))
+        return found
+
+    @cached_property
+    def external(self) -> tuple[TensorInfo, ...]:
+        """Activations that come from outside, each once."""
+        found = {t.name: t for layer in self.layers for t in layer.inputs}
+        return tuple(t for name, t in found.items() if name not in self.makers)
+
+    @cached_property
+    def leaving(self) -> tuple[TensorInfo, ...]:
+        """Tensors that somebody outside needs."""
+        return tuple(
+            layer.output
+            for layer in self.layers
+            if self.graph.leaves(layer)
+            or not self.group.issuperset(self.graph.successors(layer.name))
+        )
+
+    @cached_property
+    def internal(self) -> tuple[TensorInfo, ...]:
+        """Tensors that only layers of the group see."""
+        gone = {tensor.name for tensor in self.leaving}
+        return tuple(layer.output for layer in self.layers if layer.output.name not in gone)
+
+    @cached_property
+    def sinks(self) -> tuple[FoldedLayer, ...]:
+        """Layers whose output nobody in the group reads."""
+        return tuple(layer for layer in self.layers if layer.output.name not in self.readers)
+
+    @cached_property
+    def tensors(self) -> dict[str, TensorInfo]:
+        """All activations of the group by name: external ones, then by maker."""
+        found = {tensor.name: tensor for tensor in self.external}
+        return found | {layer.output.name: layer.output for layer in self.layers}

@@ -1,20 +1,21 @@
-"""What parts of layers cost, mapped by the single-layer search and remembered."""
+"""What parts of layers cost: workloads of their own, mapped by the single-layer search.
+
+A fused layer is mapped on the architecture as it sees it: its operands on chip as a whole.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from math import fsum
+from math import fsum, prod
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer, folded_constants
-from toolkit.fusion.homes import Homes
-from toolkit.fusion.levels import fused_arch
-from toolkit.fusion.tiles import Part, share_of, tile_workload
+from toolkit.fusion.tile.residency import Homes
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, vector_unit_of
 from toolkit.search.network import LayerSearch, lowerings, map_workload
@@ -26,10 +27,68 @@ from toolkit.workload.kernel import Role, Workload
 from toolkit.workload.network.layer import Layer
 
 TILE_SEARCH = LayerSearch(budget=Budget(evaluations=10_000))
-"""How parts of layers are mapped by default: they are many, and small."""
+"""How parts of layers are mapped by default: they are many, and small, so that each search is kept
+short."""
 
 NOT_FUSED = Homes()
 """All operands on DRAM: the layer on its own."""
+
+
+Part = tuple[tuple[int, int], ...]
+"""Sizes by output axis; axes left out are whole."""
+
+_CONV_POSITIONS = {3: ("P",), 4: ("P", "Q"), 5: ("O", "P", "Q")}
+
+
+def share_of(layer: FoldedLayer, part: Part) -> float:
+    """The part of the output, as a fraction of it."""
+    shape = layer.output.shape
+    return prod(size / shape[axis] for axis, size in part)
+
+
+def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
+    """The workload of a part of a layer's output; None if the layer has no workload.
+
+    Examples
+    --------
+    >>> from toolkit.fusion.folded import fold
+    >>> from toolkit.workload import conv2d
+    >>> from toolkit.workload.network import Layer, LayerGraph, TensorInfo
+    >>> x, y = TensorInfo("x", (1, 4, 8, 8), "int8"), TensorInfo("y", (1, 2, 8, 8), "int8")
+    >>> conv = Layer("c", "Conv", "einsum", (x,), (), (y,), workload=conv2d(2, 4, 8, 8, 1, 1))
+    >>> graph = fold(LayerGraph.from_layers([conv], inputs=[x], outputs=[y]))
+    >>> tile_workload(graph.layer_of("c"), ((2, 3),)).name
+    'conv:M=2,P=3,Q=8,C=4,R=1,S=1'
+    """
+    workload = layer.layer.workload
+    if workload is None or not part:
+        return workload
+    sizes = dict(workload.sizes)
+    for axis, size in part:
+        dimension = _dimension(layer, workload, axis)
+        # Rows of several sequences are one dimension of the workload.
+        sizes[dimension] = -(-sizes[dimension] * size // layer.output.shape[axis])
+    name = workload.name
+    for dimension, size in sizes.items():
+        name = name.replace(f"{dimension}={workload.sizes[dimension]}", f"{dimension}={size}", 1)
+    return replace(workload, name=name, sizes=sizes)
+
+
+def _dimension(layer: FoldedLayer, workload: Workload, axis: int) -> str:
+    rank = len(layer.output.shape)
+    if "conv" in workload.kernel:
+        if axis == 0:
+            return "N"
+        return _CONV_POSITIONS[rank][axis - 2]
+    if len(layer.inputs) > 1 and axis == rank - 1:
+        return "M"
+    if axis < rank - 2 and len(layer.inputs) > 1:
+        # Where only one operand has the axis, the other is broadcast along it.
+        first, second = (axis in links for links in layer.links[:2])
+        if first and second:
+            return "B"
+        return "N" if first else "M"
+    return "N"
 
 
 @dataclass(frozen=True)
@@ -229,3 +288,35 @@ class LayerCosts:
                 f"{failed or 'there is no mapping'}", source=f"layer {layer.name!r}"
             )
         return best[1]
+
+
+def fused_arch(arch: Architecture, homes: Homes) -> Architecture:
+    """The architecture for a layer some of whose operands are on chip as a whole.
+
+    Memories outside of an operand's home bypass it, and its home holds it whatever it holds
+    otherwise. Memories that the group uses have no capacity here, because all that a group keeps
+    on them is counted at once, and other tensors pass them by: no room is set aside for those.
+
+    Parameters
+    ----------
+    homes : Homes
+        Which operand is where.
+    """
+    places = {level.name: place for place, level in enumerate(arch.levels)}
+    levels = list(arch.levels)
+    for place, level in enumerate(arch.levels):
+        if not isinstance(level, Memory):
+            continue
+        bypasses = list(level.bypasses)
+        for role, home in homes.levels:
+            elsewhere = level.name in homes.used and home != level.name
+            if (place < places[home] or elsewhere) and role not in bypasses:
+                bypasses.append(role)
+            elif home == level.name and role in bypasses:
+                bypasses.remove(role)
+        if level.name in homes.used:
+            if "weight" not in homes.roles and "weight" not in bypasses:
+                bypasses.append("weight")
+            level = replace(level, capacity_words=None)
+        levels[place] = replace(level, bypasses=tuple(bypasses))
+    return replace(arch, levels=tuple(levels))

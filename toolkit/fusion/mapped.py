@@ -11,16 +11,13 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.group_plan import Assumptions, GroupPlan, single_plan
-from toolkit.fusion.groups import Group
-from toolkit.fusion.homes import Home, Homes
-from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, PartCost
-from toolkit.fusion.levels import capacity_words, fusion_level, fusion_levels
-from toolkit.fusion.objective import FusionObjective, Option
-from toolkit.fusion.placement import GroupView
-from toolkit.fusion.plan import plans
-from toolkit.fusion.tiles import Part
-from toolkit.fusion.tiling import Halo, Schedule
+from toolkit.fusion.group_model import FusionObjective, Option
+from toolkit.fusion.groups import Group, GroupView
+from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, Part, PartCost
+from toolkit.fusion.tile.choice import plans
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, single_plan
+from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
+from toolkit.fusion.tile.tiling import Halo, Schedule
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit import extras
 from toolkit.errors import InputError
+from toolkit.extras import LateEntry
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.sampling import sample
 from toolkit.records import check_integer, check_kind, suggest
@@ -21,37 +21,17 @@ Strategy = Callable[[Evaluator, int], float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A strategy that is loaded when it is first used.
+class Entry(LateEntry[Strategy]):
+    """A strategy, loaded as `toolkit.extras.LateEntry` says.
 
     Parameters
     ----------
-    home : str
-        ``module:function`` of the `Strategy`.
-    summary : str
-        One line on how it searches.
     fronts : bool
         Whether it looks for all trade-offs where the objective asks for them, instead of for
         the best product alone.
-    extra : str
-        The extra of this distribution that installs what it needs; empty for none.
     """
 
-    home: str
-    summary: str
     fronts: bool = False
-    extra: str = ""
-
-    def load(self) -> Strategy:
-        """Import the strategy.
-
-        Raises
-        ------
-        MissingPackageError
-            If a package that it needs is not installed.
-        """
-        strategy: Strategy = extras.load(self.home, "this strategy", self.extra, "strategy")
-        return strategy
 
 
 STRATEGIES: dict[str, Entry] = {

@@ -20,9 +20,9 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from toolkit.codesign.encoding import Encoding
 from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
+from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Score, Scorer
 from toolkit.errors import InputError
 from toolkit.study.hardware_plan import (

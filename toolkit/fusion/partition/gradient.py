@@ -1,0 +1,244 @@
+"""Fusion by gradients: a probability per group and per tile, annealed until it is a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
+from toolkit.fusion.groups import Group
+from toolkit.fusion.partition.exact import (
+    Order,
+    all_ideals,
+    exact_predecessors,
+    segment_predecessors,
+)
+from toolkit.fusion.partition.result import Found
+from toolkit.search.torch_threads import one_thread
+
+MOST_DOWN_SETS = 800
+"""Down-sets up to which all partitions are relaxed; beyond, segments of one order alone. Every
+step solves a system of as many unknowns per start, whose matrix is dense."""
+
+STARTS, STEPS, READ_EVERY = 8, 240, 20
+"""Starts side by side, steps of Adam, and after how many of them decisions are read off."""
+
+WARM, COLD = 1.0, 0.15
+"""Temperatures of the first step, at which all decisions are mixed, and of the last, at which the
+likeliest have most of the weight."""
+
+RATE = 0.1
+"""Step of Adam in units of a logit: the steps of a descent suffice to turn any decision around."""
+
+_SPREAD, _NOISE = 0.3, 0.2
+"""Standard deviation of first logits, and Gumbel noise in units of the temperature: starts differ,
+and none follows the first small advantage, but good ones are not shaken off their way."""
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """A random walk over down-sets, whose expected costs are differentiable.
+
+    From the empty down-set on, the next group is drawn among those that can run then, with
+    probabilities that are a softmax of one logit per group; and one of its ways to run, that is
+    its tile, with a softmax of one logit per way. So all partitions that are drawn are legal,
+    and any legal one can be drawn.
+
+    Parameters
+    ----------
+    groups : tuple of frozenset of str
+        The decisions.
+    options : tuple of tuple of Option
+        Ways to run each.
+    sources, targets, taken : int tensor, shape (moves,)
+        From which down-set to which each move leads, and with which group.
+    down_sets : int
+        How many there are; number 0 is empty, the last one has all layers.
+    costs : tensor, shape (groups, ways, costs)
+        Repeats the first way where a group has fewer.
+    ways : tensor, shape (groups, ways)
+        0 for a way, -inf for a repeated one.
+    """
+
+    groups: tuple[Group, ...]
+    options: tuple[tuple[Option, ...], ...]
+    sources: torch.Tensor
+    targets: torch.Tensor
+    taken: torch.Tensor
+    down_sets: int
+    costs: torch.Tensor
+    ways: torch.Tensor
+
+    def first_logits(self, starts: int) -> torch.Tensor:
+        """Logits of groups [starts, groups]: starts prefer short or long ones more and more."""
+        length = torch.tensor([float(len(group) - 1) for group in self.groups])
+        return torch.linspace(-0.5, 1.0, starts, dtype=torch.float64)[:, None] * length
+
+    def moves(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Probability of every move once its source is reached; shape (starts, moves)."""
+        score = logits[:, self.taken] / temperature
+        shape = (len(logits), self.down_sets)
+        index = self.sources.expand_as(score)
+        low = torch.full(shape, -torch.inf, dtype=score.dtype)
+        most = low.scatter_reduce(1, index, score.detach(), "amax")
+        weight = torch.exp(score - most.gather(1, index))
+        total = torch.zeros(shape, dtype=score.dtype).scatter_add(1, index, weight)
+        return weight / total.gather(1, index)
+
+    def expected(
+        self,
+        logits: torch.Tensor,
+        choice: torch.Tensor,
+        temperature: float,
+        costs: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Expected costs of a partition; differentiable in every decision.
+
+        Parameters
+        ----------
+        logits : tensor, shape (starts, groups)
+            Of taking a group.
+        choice : tensor, shape (starts, groups, ways)
+            Of running it in one way.
+        temperature : float
+            Divides both.
+        costs : tensor, shape (starts, groups, ways, costs), optional
+            Instead of those that are known, with gradients of their own.
+
+        Returns
+        -------
+        tensor, shape (starts, costs)
+        """
+        chance = self.moves(logits, temperature)
+        size = self.down_sets
+        steps = torch.zeros((len(logits), size * size), dtype=chance.dtype)
+        place = (self.targets * size + self.sources).expand_as(chance)
+        # A walk only moves to larger down-sets, so that this matrix is triangular.
+        system = torch.eye(size, dtype=chance.dtype) - steps.scatter(1, place, chance).reshape(
+            -1, size, size
+        )
+        start = torch.zeros((len(logits), size, 1), dtype=chance.dtype)
+        start[:, 0] = 1.0
+        visited = torch.linalg.solve_triangular(system, start, upper=False, unitriangular=True)[
+            :, :, 0
+        ]
+        way = torch.softmax(choice / temperature + self.ways, dim=-1)
+        known = self.costs[None] if costs is None else costs
+        mean = (way[..., None] * known).sum(dim=2)
+        taken = visited[:, self.sources] * chance
+        return torch.einsum("sm,smc->sc", taken, mean[:, self.taken])
+
+
+def relax(model: GroupModel, most_layers: int) -> Relaxation:
+    """Cost all groups and lay out the relaxation."""
+    order = Order(model.graph)
+    ideals = all_ideals(order, MOST_DOWN_SETS)
+    before = exact_predecessors(order, most_layers)
+    if ideals is None:
+        ideals = [(1 << end) - 1 for end in range(len(model.graph) + 1)]
+        before = segment_predecessors(order, most_layers)
+    number = {done: i for i, done in enumerate(ideals)}
+    found: dict[Group, tuple[Option, ...]] = {}
+    rows: dict[Group, int] = {}
+    moves = []
+    for after in ideals[1:]:
+        for done in before(after):
+            group = order.group(after & ~done)
+            options = found.get(group)
+            if options is None:
+                options = found[group] = tuple(model.options(group))
+            if options:
+                moves.append((number[done], number[after], rows.setdefault(group, len(rows))))
+    options_of = tuple(found[group] for group in rows)
+    most = max(len(entry) for entry in options_of)
+    sources, targets, taken = torch.tensor(moves).T
+    return Relaxation(
+        tuple(rows),
+        options_of,
+        sources,
+        targets,
+        taken,
+        len(ideals),
+        torch.tensor(
+            [[(e[i] if i < len(e) else e[0]).costs for i in range(most)] for e in options_of],
+            dtype=torch.float64,
+        ),
+        torch.tensor(
+            [[0.0 if i < len(e) else -torch.inf for i in range(most)] for e in options_of],
+            dtype=torch.float64,
+        ),
+    )
+
+
+def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Descend with Adam from several starts; the best partition read off on the way.
+
+    Starts prefer short or long groups to different degrees. The temperature falls
+    geometrically; the Gumbel noise on the logits falls with it. A partition is read off by
+    always taking the likeliest group and the likeliest way, and costed by the model itself.
+    """
+    relaxation = relax(model, most_layers)
+    best: tuple[float, tuple[Option, ...]] | None = None
+    with one_thread():
+        read = list(_descend(relaxation, seed))
+    for logits, choice in read:
+        for start in range(len(logits)):
+            groups = read_off(relaxation, logits[start], choice[start])
+            value = value_of(total_costs(groups))
+            if best is None or value < best[0]:
+                best = (value, groups)
+    return Found(best[1] if best is not None else ())
+
+
+def temperature_at(progress: float) -> float:
+    """Temperature of a step, by progress from 0 to 1: it falls geometrically."""
+    return float(WARM * (COLD / WARM) ** progress)
+
+
+def _descend(relaxation: Relaxation, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Logits of all starts, every now and then."""
+    source = torch.Generator().manual_seed(seed)
+    shape = (STARTS, len(relaxation.groups))
+    logits = relaxation.first_logits(STARTS)
+    logits = logits + _SPREAD * torch.randn(shape, generator=source, dtype=torch.float64)
+    logits.requires_grad_()
+    ways = (STARTS, *relaxation.ways.shape)
+    choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([logits, choice], lr=RATE)
+    for step in range(STEPS):
+        progress = step / (STEPS - 1)
+        temperature = temperature_at(progress)
+        uniform = torch.rand(shape, generator=source, dtype=torch.float64).clamp(1e-9, 1.0)
+        noise = -torch.log(-torch.log(uniform) + 1e-9)
+        noisy = logits + _NOISE * temperature * (1 - progress) * noise
+        adam.zero_grad()
+        costs = relaxation.expected(noisy, choice, temperature)
+        # The starts do not meet in the sum: every one follows its own gradient.
+        torch.log(costs).sum().backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        if (step + 1) % READ_EVERY == 0:
+            yield logits.detach().clone(), choice.detach().clone()
+
+
+def read_off(
+    relaxation: Relaxation, logits: torch.Tensor, choice: torch.Tensor
+) -> tuple[Option, ...]:
+    """The partition that always takes the likeliest group, and its likeliest way."""
+    score, ways = logits.tolist(), (choice + relaxation.ways).argmax(dim=-1).tolist()
+    best: dict[int, tuple[float, int, int]] = {}
+    moves = zip(
+        relaxation.sources.tolist(),
+        relaxation.targets.tolist(),
+        relaxation.taken.tolist(),
+        strict=True,
+    )
+    for source, target, group in moves:
+        if source not in best or score[group] > best[source][0]:
+            best[source] = (score[group], target, group)
+    place, groups = 0, []
+    while place != relaxation.down_sets - 1:
+        _, place, group = best[place]
+        groups.append(relaxation.options[group][ways[group]])
+    return tuple(groups)

@@ -1,0 +1,138 @@
+"""Partitions by merging neighbouring groups: none, the best pair first, or as Optuna says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import networkx as nx
+
+from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
+from toolkit.fusion.groups import Group, is_convex, quotient
+from toolkit.fusion.partition.result import Found
+
+TRIALS, POPULATION = 400, 30
+"""Partitions that NSGA-II tries, and how many of them make a generation: a dozen generations.
+Groups are costed once each, so that later trials mostly cost Optuna's own time."""
+
+
+def none(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Merge nothing."""
+    return Found(unfused(model))
+
+
+def greedy(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Merge as `greedy_groups` does."""
+    return Found(greedy_groups(model, most_layers))
+
+
+def greedy_groups(model: GroupModel, most_layers: int) -> tuple[Option, ...]:
+    """Merge neighbouring groups, best gain first, until none gains."""
+    graph = model.graph
+    groups = {frozenset((name,)): _cheapest(model, frozenset((name,))) for name in graph.names}
+    options = {group: option for group, option in groups.items() if option is not None}
+    while True:
+        total = [sum(column) for column in zip(*(o.costs for o in options.values()), strict=True)]
+        best: tuple[float, Group, Group, Option] | None = None
+        for a, b in _neighbours(model, list(options), most_layers):
+            apart = [x + y for x, y in zip(options[a].costs, options[b].costs, strict=True)]
+            rest = [t - x for t, x in zip(total, apart, strict=True)]
+            joint = _cheapest(model, a | b, rest)
+            if joint is None:
+                continue
+            value = value_of([r + c for r, c in zip(rest, joint.costs, strict=True)])
+            if value < value_of(total) and (best is None or value < best[0]):
+                best = (value, a, b, joint)
+        if best is None:
+            return tuple(options.values())
+        _, a, b, joint = best
+        del options[a], options[b]
+        options[a | b] = joint
+
+
+def _cheapest(model: GroupModel, group: Group, rest: list[float] | None = None) -> Option | None:
+    """The option that goes best with what the rest costs."""
+    base = rest or [0.0, 0.0]
+    return min(
+        model.options(group),
+        key=lambda o: value_of([r + c for r, c in zip(base, o.costs, strict=False)]),
+        default=None,
+    )
+
+
+def _neighbours(
+    model: GroupModel, groups: list[Group], most_layers: int
+) -> list[tuple[Group, Group]]:
+    """Pairs that may be merged: no path leads from one to the other through a third."""
+    order = quotient(model.graph, groups)
+    found = []
+    for a, b in sorted(order.edges):
+        if len(groups[a]) + len(groups[b]) > most_layers:
+            continue
+        around = any(c != b and nx.has_path(order, c, b) for c in order.successors(a))
+        if not around:
+            found.append((groups[a], groups[b]))
+    return found
+
+
+def nsga2(model: GroupModel, most_layers: int, seed: int) -> Found:
+    """Try partitions that Optuna's NSGA-II suggests, starting from none and from all cuts.
+
+    A trial says of every edge whether it is cut. What the rest connects becomes a group where
+    that is legal and fits; otherwise it is cut up again along its edges, the largest tensors
+    staying together as long as possible.
+    """
+    import optuna
+
+    edges = list(model.graph.edges)
+    best: tuple[float, tuple[Option, ...]] | None = None
+
+    def cost(trial: optuna.Trial) -> tuple[float, ...]:
+        nonlocal best
+        kept = [e for i, e in enumerate(edges) if not trial.suggest_int(f"cut{i}", 0, 1)]
+        groups = decode(model, kept, most_layers)
+        costs = total_costs(groups)
+        if best is None or value_of(costs) < best[0]:
+            best = (value_of(costs), groups)
+        return costs
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            directions=["minimize"] * (2 if model.objective == "edp" else 1),
+            sampler=optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed),
+        )
+        for cut in (0, 1):
+            study.enqueue_trial({f"cut{i}": cut for i in range(len(edges))})
+        study.optimize(cost, n_trials=TRIALS)
+    finally:
+        optuna.logging.set_verbosity(level)
+    return Found(best[1] if best is not None else decode(model, [], most_layers))
+
+
+def decode(
+    model: GroupModel, kept: Iterable[tuple[str, str]], most_layers: int
+) -> tuple[Option, ...]:
+    """A legal partition that keeps as many of the given edges inside of groups as it can.
+
+    Edges are kept one after the other, those of the largest tensors first.
+    """
+    graph = model.graph
+    home: dict[str, Group] = {name: frozenset((name,)) for name in graph.names}
+    options = {group: _cheapest(model, group) for group in home.values()}
+    sizes = {edge: graph.layer_of(edge[0]).output.elements for edge in kept}
+    for source, target in sorted(sizes, key=lambda edge: (-sizes[edge], edge)):
+        a, b = home[source], home[target]
+        joint = a | b
+        if a is b or len(joint) > most_layers or not is_convex(graph, joint):
+            continue
+        rest = [group for group in options if group not in (a, b)]
+        if not nx.is_directed_acyclic_graph(quotient(graph, [joint, *rest])):
+            continue
+        option = _cheapest(model, joint)
+        if option is None:
+            continue
+        del options[a], options[b]
+        options[joint] = option
+        home.update(dict.fromkeys(joint, joint))
+    return tuple(option for option in options.values() if option is not None)

@@ -1,0 +1,176 @@
+"""All strategies over partitions by name, and the one function that runs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from toolkit.errors import InputError
+from toolkit.extras import LateEntry
+from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
+from toolkit.fusion.groups import check_partition
+from toolkit.fusion.partition.result import Found, FusionResult, boundaries_of
+from toolkit.records import suggest
+
+MOST_LAYERS = 24
+"""Default length to which groups are limited: groups to cost grow in number with it. Results say
+whether longer ones might be better."""
+
+FusionStrategy = Callable[[GroupModel, int, int], Found]
+"""Takes a model of groups, the most layers of a group, and a seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionEntry(LateEntry[FusionStrategy]):
+    """A strategy, loaded as `toolkit.extras.LateEntry` says."""
+
+    key: ClassVar[str] = "fusion"
+
+
+FUSION_STRATEGIES: dict[str, FusionEntry] = {
+    "none": FusionEntry(
+        "toolkit.fusion.partition.merging:none",
+        "Every layer on its own: the baseline.",
+    ),
+    "segments": FusionEntry(
+        "toolkit.fusion.partition.exact:segments",
+        "The best cuts of one order of the layers.",
+    ),
+    "exact": FusionEntry(
+        "toolkit.fusion.partition.exact:exact",
+        "Proves the best partition: the cheapest way through the down-sets of the graph.",
+    ),
+    "greedy": FusionEntry(
+        "toolkit.fusion.partition.merging:greedy",
+        "Merges the two neighbouring groups whose union gains most, until none gains.",
+    ),
+    "nsga2": FusionEntry(
+        "toolkit.fusion.partition.merging:nsga2",
+        "Optuna's NSGA-II over cut edges.",
+    ),
+    "gradient": FusionEntry(
+        "toolkit.fusion.partition.gradient:gradient",
+        "Chances of groups and of their tiles, annealed by gradients until they are decisions.",
+        extra="torch",
+    ),
+    "joint": FusionEntry(
+        "toolkit.fusion.partition.joint:joint",
+        "The same, with real-valued tilings of all layers that descend along.",
+        extra="torch",
+    ),
+}
+"""Strategies by name."""
+
+
+def find_partition(
+    model: GroupModel, strategy: str = "exact", *, most_layers: int = MOST_LAYERS, seed: int = 0
+) -> FusionResult:
+    """Partition a network into fusion groups.
+
+    Parameters
+    ----------
+    model : GroupModel
+        What groups cost, such as a `toolkit.fusion.TrafficModel`.
+    strategy : str
+        A key of `FUSION_STRATEGIES`: ``exact`` proves its result among groups of at most
+        `most_layers`; ``segments`` cuts one order of the layers; ``greedy`` merges groups while
+        that helps; ``nsga2`` lets Optuna cut edges; ``gradient`` anneals probabilities of
+        edges (torch); ``joint`` descends the tilings of all layers with them
+        (`toolkit.fusion.partition.joint`); ``none`` fuses nothing.
+    most_layers : int
+        Most folded layers of a group.
+    seed : int
+        Of ``nsga2``, ``gradient`` and ``joint``.
+
+    Raises
+    ------
+    InputError
+        If the strategy is unknown or `most_layers` is not positive.
+    MissingPackageError
+        If the strategy needs a package that is not installed.
+    """
+    if strategy not in FUSION_STRATEGIES:
+        raise InputError(
+            f"unknown fusion strategy {strategy!r}{suggest(strategy, FUSION_STRATEGIES)}; "
+            f"there are {', '.join(FUSION_STRATEGIES)}",
+            key="fusion",
+        )
+    if most_layers < 1:
+        raise InputError(f"expected at least 1, got {most_layers!r}", key="most_layers")
+    search = FUSION_STRATEGIES[strategy].load()
+    start = time.perf_counter()
+    found = search(model, most_layers, seed)
+    return make_result(model, strategy, found, most_layers, start)
+
+
+def make_result(
+    model: GroupModel, strategy: str, found: Found, most_layers: int, start: float
+) -> FusionResult:
+    """Complete what a strategy found: order, bound, reasons."""
+    groups = in_order(model, found.groups)
+    value = value_of(total_costs(groups))
+    bound = found.bound if found.bound is not None else min(general_bound(model), value)
+    costed = model.costed
+    return FusionResult(
+        strategy,
+        model.graph,
+        model.objective,
+        groups,
+        unfused(model),
+        boundaries_of(model, groups, most_layers),
+        bound,
+        costed,
+        time.perf_counter() - start,
+        found.down_sets,
+        most_layers if found.limited else None,
+        found.notes,
+    )
+
+
+def general_bound(model: GroupModel) -> float:
+    """What no partition undercuts: the least costs of all layers as one group."""
+    return value_of(model.least(frozenset(model.graph.names)))
+
+
+def in_order(model: GroupModel, groups: tuple[Option, ...]) -> tuple[Option, ...]:
+    """Groups in an order in which they can run."""
+    by_group = {option.plan.group: option for option in groups}
+    return tuple(by_group[group] for group in check_partition(model.graph, by_group))
+
+
+def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> FusionResult:
+    """Cost a partition that somebody gives, layers that it leaves out on their own.
+
+    Raises
+    ------
+    InputError
+        If a group is not legal (`toolkit.fusion.check_partition`) or cannot run on the fusion
+        level; the message names its layers.
+    """
+    start = time.perf_counter()
+    chosen = check_partition(model.graph, groups)
+    options = []
+    for group in chosen:
+        found = model.options(group)
+        if not found:
+            names = sorted(group, key=model.graph.positions.__getitem__)
+            raise InputError(
+                f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
+                f"moves fewer words than the layers on their own{_stiff(model, names)}",
+                key=f"group {', '.join(map(repr, names))}",
+            )
+        options.append(min(found, key=lambda option: value_of(option.costs)))
+    return make_result(model, "given", Found(tuple(options)), len(model.graph), start)
+
+
+def _stiff(model: GroupModel, names: list[str]) -> str:
+    """Which layers cannot be cut into tiles, so that they need all of their tensors at once."""
+    layers = [model.graph.layer_of(name) for name in names]
+    stiff = [la for la in layers if all(la.output.shape[a] == 1 for a in la.open_axes)]
+    if not stiff:
+        return ""
+    return "; not to be cut into tiles: " + ", ".join(
+        f"{layer.name!r} ({layer.layer.operator})" for layer in stiff
+    )

@@ -1,0 +1,283 @@
+"""Partitions of a network into fusion groups: what is found, boundaries and their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_model import (
+    FusionObjective,
+    GroupModel,
+    Option,
+    total_costs,
+    value_of,
+)
+from toolkit.fusion.groups import Group, GroupView, is_convex, quotient
+from toolkit.fusion.tile.choice import best_plan
+from toolkit.fusion.tile.cuts import placements
+from toolkit.fusion.tile.group_plan import GroupPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Reason = Literal["capacity", "barrier", "no gain", "missed"]
+"""Why two groups are not one.
+
+- ``barrier``: others must run in between, or a layer needs all of the tensor before it can
+  start, and all of it does not fit;
+- ``capacity``: no tile of the joint group fits the fusion level;
+- ``no gain``: it fits, and costs as much or more;
+- ``missed``: it would cost less, but is longer than groups may be, or the search missed it.
+"""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A tensor that leaves one group for another.
+
+    Parameters
+    ----------
+    source, target : str
+        The folded layers that make and read it.
+    tensor : str
+        Its name.
+    words : int
+        Its size.
+    reason : {"capacity", "barrier", "no gain", "missed"}
+        Why both are not in one group.
+    detail : str
+        The same in words, with numbers.
+    """
+
+    source: str
+    target: str
+    tensor: str
+    words: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a strategy hands over.
+
+    Parameters
+    ----------
+    groups : tuple of Option
+        One per group, in any order.
+    bound : float or None
+        A proved lower bound of the objective value, if better than the general one.
+    down_sets : int or None
+        How many were looked at, if all.
+    limited : bool
+        Whether longer groups than allowed might be better.
+    notes : tuple of str
+        What to keep in mind.
+    """
+
+    groups: tuple[Option, ...]
+    bound: float | None = None
+    down_sets: int | None = None
+    limited: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FusionResult:
+    """A partition of a network.
+
+    Parameters
+    ----------
+    strategy : str
+        How it was found.
+    graph : FoldedGraph
+        The network.
+    objective : {"dram", "energy", "latency", "edp"}
+        What was minimised.
+    groups : tuple of Option
+        In an order in which they can run: how each runs, and its costs.
+    unfused : tuple of Option
+        Every layer on its own.
+    boundaries : tuple of Boundary
+        One for each edge between groups.
+    bound : float
+        No partition has a lower objective value.
+    costed : int
+        Groups that were costed.
+    seconds : float
+        Time spent.
+    down_sets : int or None
+        Down-sets of the graph, where the strategy looked at all of them.
+    most_layers : int or None
+        Length to which groups were limited, where that leaves any out.
+    notes : tuple of str
+        What to keep in mind.
+    """
+
+    strategy: str
+    graph: FoldedGraph
+    objective: FusionObjective
+    groups: tuple[Option, ...]
+    unfused: tuple[Option, ...]
+    boundaries: tuple[Boundary, ...]
+    bound: float
+    costed: int
+    seconds: float
+    down_sets: int | None = None
+    most_layers: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def plans(self) -> tuple[GroupPlan, ...]:
+        """How each group runs."""
+        return tuple(option.plan for option in self.groups)
+
+    @property
+    def partition(self) -> tuple[Group, ...]:
+        """The groups."""
+        return tuple(plan.group for plan in self.plans)
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """Total costs: one, or energy in pJ and latency in cycles."""
+        return total_costs(self.groups)
+
+    @property
+    def value(self) -> float:
+        """The objective value."""
+        return value_of(self.costs)
+
+    @property
+    def unfused_value(self) -> float:
+        """The objective value of every layer on its own."""
+        return value_of(total_costs(self.unfused))
+
+    @property
+    def dram_words(self) -> int:
+        """Words that the plans move to and from DRAM."""
+        return sum(plan.dram_words for plan in self.plans)
+
+    @property
+    def unfused_dram_words(self) -> int:
+        """The same for every layer on its own."""
+        return sum(option.plan.dram_words for option in self.unfused)
+
+    @property
+    def proved(self) -> bool:
+        """Whether no partition is better."""
+        return self.value <= self.bound
+
+    def table(self) -> pd.DataFrame:
+        """Tabulate the groups: a row each, in the order in which they run."""
+        import pandas as pd
+
+        return pd.DataFrame([self._row(i, option) for i, option in enumerate(self.groups)])
+
+    def _row(self, number: int, option: Option) -> dict[str, object]:
+        plan = option.plan
+        names = sorted(plan.group, key=self.graph.positions.__getitem__)
+        row: dict[str, object] = {
+            "group": number,
+            "layers": len(names),
+            "first": names[0],
+            "last": names[-1],
+            "tile": " ".join(f"{tensor}[{axis}]:{size}" for tensor, axis, size in plan.tile),
+            "steps": plan.steps,
+            "recomputed": len(plan.halo),
+            "footprint_words": plan.footprint_words,
+            "resident_weight_words": plan.resident_words,
+            "inner": " ".join(f"{tensor}:{home}" for tensor, home in sorted(plan.homes.items())),
+            "dram_input_words": plan.input_words,
+            "dram_output_words": plan.output_words,
+            "dram_weight_words": plan.weight_words,
+        }
+        names_of_costs = {"dram": (), "edp": ("energy_pj", "latency_cycles")}
+        others = {"energy": ("energy_pj",), "latency": ("latency_cycles",)}
+        for key, cost in zip(
+            (names_of_costs | others)[self.objective], option.costs, strict=False
+        ):
+            row[key] = cost
+        return row
+
+    def boundary_table(self) -> pd.DataFrame:
+        """Tabulate the boundaries: which tensor leaves, how large it is, and why."""
+        import pandas as pd
+
+        columns = ["source", "target", "tensor", "words", "reason", "detail"]
+        rows = [[getattr(entry, column) for column in columns] for entry in self.boundaries]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def boundaries_of(
+    model: GroupModel, groups: Sequence[Option], most_layers: int
+) -> tuple[Boundary, ...]:
+    """Say of every edge between groups why it is there."""
+    graph = model.graph
+    home = {name: option for option in groups for name in option.plan.group}
+    others = {id(option): option.plan.group for option in groups}
+    known: dict[tuple[int, int], tuple[Reason, str]] = {}
+    found = []
+    for source, target in graph.edges:
+        a, b = home[source], home[target]
+        if a is b:
+            continue
+        key = (id(a), id(b))
+        if key not in known:
+            rest = [group for mark, group in others.items() if mark not in key]
+            known[key] = _reason(model, a, b, rest, groups, most_layers)
+        tensor = graph.layer_of(source).output
+        found.append(Boundary(source, target, tensor.name, tensor.elements, *known[key]))
+    return tuple(found)
+
+
+def _reason(
+    model: GroupModel,
+    a: Option,
+    b: Option,
+    rest: Sequence[Group],
+    groups: Sequence[Option],
+    most_layers: int,
+) -> tuple[Reason, str]:
+    graph = model.graph
+    joint = a.plan.group | b.plan.group
+    if not is_convex(graph, joint):
+        return "barrier", "layers of other groups must run in between"
+    if not _acyclic(graph, [joint, *rest]):
+        return "barrier", "the joint group and another one would wait for each other"
+    options = model.options(joint)
+    if not options:
+        return _obstacle(model, a.plan, b.plan)
+    apart = total_costs((a, b))
+    total = total_costs(groups)
+    before = value_of(total)
+    after = min(
+        value_of([t - x + y for t, x, y in zip(total, apart, option.costs, strict=True)])
+        for option in options
+    )
+    change = f"{(after / before - 1) * 100 if before else 0.0:+.2g} %"
+    if after >= before:
+        return "no gain", f"the joint group fits, and would make the total {change}"
+    if len(joint) > most_layers:
+        return "missed", f"{len(joint)} layers exceed {most_layers}; joined, the total is {change}"
+    return "missed", f"the joint group would make the total {change}"
+
+
+def _obstacle(model: GroupModel, a: GroupPlan, b: GroupPlan) -> tuple[Reason, str]:
+    """Why no plan of the joint group is looked at."""
+    graph, view = model.graph, GroupView(model.graph, a.group | b.group)
+    plan = best_plan(view, model.given)
+    if plan is not None:
+        return "no gain", f"the joint group fits, and would move {plan.dram_words:,} words"
+    tensors = {layer.output.name for layer in map(graph.layer_of, a.group)}
+    crossing = tensors & {t.name for n in b.group for t in graph.layer_of(n).inputs}
+    if not any(crossing & set(placement) for _, placement in placements(view).values()):
+        return "barrier", "a layer needs the whole tensor, which does not fit"
+    return "capacity", f"no tile of the joint group fits {model.given.capacity_words:,} words"
+
+
+def _acyclic(graph: FoldedGraph, groups: Sequence[Group]) -> bool:
+    import networkx as nx
+
+    return bool(nx.is_directed_acyclic_graph(quotient(graph, groups)))

@@ -1,0 +1,214 @@
+"""Positions along one axis that a tile of the sinks needs: windows, new positions and halos.
+
+All sizes are arrays over candidate tile sizes, so that a group is looked at once for all tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.cuts import Placement
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How one axis is cut: where, in how many steps, and by how much each tensor advances.
+
+    Parameters
+    ----------
+    placement : mapping of str to Place
+        Tensors that are cut.
+    tile : int array, shape (tiles,)
+        Positions of the anchor per step.
+    steps : int array, shape (tiles,)
+        Steps until every sink is done.
+    """
+
+    placement: Placement
+    tile: Ints
+    steps: Ints
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Positions of all tensors of a group along one cut; arrays of shape (tensors, tiles).
+
+    Parameters
+    ----------
+    names : tuple of str
+        The tensors, in the order of the first axis.
+    size : int array, shape (tensors, 1)
+        All positions; 1 for a tensor that is not cut.
+    low, high : int array
+        Window of step 0, before clipping to the tensor; `high` is excluded.
+    fresh : int array
+        Positions at the end of the window that a step makes or loads; all of it if its halo is
+        not retained.
+    step : int array
+        Positions by which the window moves per step; 0 for a tensor that is not cut, which is
+        needed whole from the first step on.
+    steps : int array, shape (tiles,)
+        Number of steps.
+    """
+
+    names: tuple[str, ...]
+    size: Ints
+    low: Ints
+    high: Ints
+    fresh: Ints
+    step: Ints
+    steps: Ints
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each tensor."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def whole(self) -> NDArray[np.bool_]:
+        """Which tensors are needed whole; shape (tensors, 1)."""
+        return np.asarray((self.step == 0).all(axis=1, keepdims=True))
+
+    @cached_property
+    def window(self) -> Ints:
+        """Most positions that a step holds: the first one makes all from the edge on."""
+        return np.minimum(self.size, self.high - np.minimum(self.low, 0))
+
+    @cached_property
+    def made(self) -> Ints:
+        """Positions that a step in the middle makes or loads; none of a whole tensor."""
+        made = np.minimum(self._steady, self.fresh)
+        return np.asarray(np.where(self.whole & (self.steps > 1), 0, made))
+
+    @cached_property
+    def halo(self) -> Ints:
+        """Positions kept from step to step."""
+        return self._steady - self.made
+
+    @cached_property
+    def _steady(self) -> Ints:
+        return np.asarray(np.minimum(self.size, self.high - self.low))
+
+    @cached_property
+    def total(self) -> Ints:
+        """Positions that all steps together make, those made again included."""
+        total = np.minimum(self.size, self.high + (self.steps - 1) * self.step)
+        for row in np.flatnonzero((self.fresh > self.step).any(axis=1) & ~self.whole[:, 0]):
+            made = self._made(int(row))
+            running = np.arange(made.shape[1]) < self.steps[:, None]
+            total[row] = np.where(running, made, 0).sum(axis=1)
+        return total
+
+    def passes(self, name: str) -> Ints:
+        """How many steps make a part of a tensor; shape (tiles,)."""
+        whole = self.whole[self.index[name], 0]
+        return np.ones_like(self.steps) if whole else self.steps
+
+    def made_at(self, name: str, tile: int) -> dict[int, int]:
+        """How many positions the steps make, for one candidate: positions to number of steps."""
+        row = self.index[name]
+        if self.whole[row, 0]:
+            return {int(self.size[row, 0]): 1}
+        made = self._made(row)[tile, : int(self.steps[tile])]
+        values, times = np.unique(made, return_counts=True)
+        return {int(m): int(t) for m, t in zip(values, times, strict=True) if m > 0}
+
+    def _made(self, row: int) -> Ints:
+        """Positions of a tensor that every step makes; shape (tiles, most steps)."""
+        i = np.arange(int(self.steps.max(initial=1)))
+        end = self.high[row][:, None] + i * self.step[row][:, None]
+        start = end - self.fresh[row][:, None]
+        start[:, :1] = np.minimum(self.low[row], 0)[:, None]
+        size = int(self.size[row, 0])
+        return np.asarray(np.minimum(size, end) - np.clip(start, 0, size))
+
+    def at(self, tiles: Ints) -> Spans:
+        """The same tensors for other tiles, chosen by number."""
+        return Spans(
+            self.names,
+            self.size,
+            self.low[:, tiles],
+            self.high[:, tiles],
+            self.fresh[:, tiles],
+            self.step[:, tiles],
+            self.steps[tiles],
+        )
+
+
+def make_cut(view: GroupView, placement: Placement, tile: Ints) -> Cut:
+    """Cut an axis into tiles, leaving out sizes at which some tensor would advance by fractions.
+
+    Parameters
+    ----------
+    tile : int array
+        Positions of the anchor per step.
+    """
+    whole = math.lcm(1, *(place.rate.denominator for place in placement.values()))
+    tile = tile[tile % whole == 0]
+    steps = np.ones_like(tile)
+    for sink in view.sinks:
+        at = placement.get(sink.output.name)
+        if at is not None:
+            size = sink.output.shape[at.axis]
+            advance = tile * at.rate.numerator // at.rate.denominator
+            steps = np.maximum(steps, -(-size // advance))
+    return Cut(placement, tile, steps)
+
+
+def spans(view: GroupView, cut: Cut, repeated: Mapping[str, bool]) -> Spans:
+    """Walk a group backwards: what every tensor needs of every step.
+
+    Parameters
+    ----------
+    cut : Cut
+        From `make_cut`.
+    repeated : mapping of str to bool
+        Tensors whose halo is not kept but made or loaded again; False if left out.
+    """
+    names = tuple(view.tensors)
+    shape = (len(names), len(cut.tile))
+    size = np.ones((shape[0], 1), dtype=np.int64)
+    low, high, fresh = (np.full(shape, value, dtype=np.int64) for value in (0, 1, 1))
+    step = np.zeros(shape, dtype=np.int64)
+    result = Spans(names, size, low, high, fresh, step, cut.steps)
+    leaving = {tensor.name for tensor in view.leaving}
+    for row in range(len(names) - 1, -1, -1):
+        name = names[row]
+        at = cut.placement.get(name)
+        if at is None:
+            continue
+        size[row] = view.tensors[name].shape[at.axis]
+        step[row] = cut.tile * at.rate.numerator // at.rate.denominator
+        low[row], high[row] = _needed(view, cut, result, name, step[row])
+        if name in leaving:
+            # Positions that no reader inside asks for are asked for from outside.
+            low[row] = np.minimum(low[row], 0)
+            high[row] = np.maximum(high[row], size[row] - (cut.steps - 1) * step[row])
+        low[row] = np.minimum(low[row], high[row] - step[row])
+        fresh[row] = high[row] - low[row] if repeated.get(name, False) else step[row]
+    return result
+
+
+def _needed(view: GroupView, cut: Cut, found: Spans, name: str, step: Ints) -> tuple[Ints, Ints]:
+    """Hull of what the readers in the group need to make their own part of step 0."""
+    low: Ints | None = None
+    high: Ints | None = None
+    for reader, number in view.readings.get(name, ()):
+        axis, row = cut.placement[reader.output.name].axis, found.index[reader.output.name]
+        reach = reader.links[number][axis]
+        first = reach.stride * (found.high[row] - found.fresh[row]) - reach.pad
+        last = reach.stride * (found.high[row] - 1) + (reach.extent - reach.pad)
+        low = first if low is None else np.minimum(low, first)
+        high = last if high is None else np.maximum(high, last)
+    if low is None or high is None:
+        return np.zeros_like(step), step
+    return low, high
