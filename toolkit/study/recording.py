@@ -9,7 +9,7 @@ of a killed run, and is done again.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -18,10 +18,10 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-import toolkit
 from toolkit.arch import arch_to_yaml
 from toolkit.errors import InputError
 from toolkit.mapping.files import mapping_from_dict
+from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.nest import render
 from toolkit.model.evaluate import Evaluation, evaluate
 from toolkit.search.front import FrontPoint
@@ -30,6 +30,7 @@ from toolkit.study.notes import RECORDED, dashboard_attributes
 from toolkit.study.runs import Outcome, Run
 from toolkit.study.storage import guarded, storage_name
 from toolkit.study.trials import MAPPING, make_trials
+from toolkit.version import __version__
 from toolkit.workload import workload_to_yaml
 from toolkit.yaml_files import describe
 
@@ -179,7 +180,7 @@ def _about(outcome: Outcome) -> Attributes:
 
 def versions() -> dict[str, str]:
     """Name the versions that a result depends on."""
-    found = {"python": platform.python_version(), "toolkit": toolkit.__version__}
+    found = {"python": platform.python_version(), "toolkit": __version__}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
@@ -212,11 +213,11 @@ def _best_attributes(evaluation: Evaluation | None, nest: str) -> Attributes:
     return {MAPPING: breakdown.pop("mapping"), BREAKDOWN: breakdown, NEST: nest}
 
 
-def _outcome(run: Run, attributes: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Outcome:
+def _outcome(run: Run, attributes: Attributes, trials: Sequence[FrozenTrial]) -> Outcome:
     """Read an outcome back from the attributes and trials of its finished study."""
     result, problem = attributes[RESULT], run.problem
 
-    def mapping_of(trial: FrozenTrial) -> toolkit.Mapping:
+    def mapping_of(trial: FrozenTrial) -> Mapping:
         data = trial.user_attrs[MAPPING]
         return mapping_from_dict(data, problem.arch, problem.workload, source=run.name)
 
@@ -255,7 +256,7 @@ def _check_same(there: object, asked: Attributes, study: str, storage: str) -> N
     """Refuse a study that holds another problem than the one asked, naming both."""
     if there == asked:
         return
-    if not isinstance(there, Mapping):
+    if not isinstance(there, dict):
         what = "trials that are not of this toolkit"
     else:
         key = next(key for key in {**asked, **there} if there.get(key) != asked.get(key))
@@ -268,7 +269,7 @@ def _check_same(there: object, asked: Attributes, study: str, storage: str) -> N
 
 def _difference(there: object, asked: object) -> tuple[str, str]:
     """Show two different values, of long ones only the first part that differs."""
-    if isinstance(there, Mapping) and isinstance(asked, Mapping):
+    if isinstance(there, dict) and isinstance(asked, dict):
         keys = [k for k in {**asked, **there} if there.get(k) != asked.get(k)]
         return tuple(  # type: ignore[return-value]
             ", ".join(f"{key} = {_shown(side.get(key))}" for key in keys)

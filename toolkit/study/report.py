@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import toolkit
 from toolkit.study.curves import LEAST_GAP, ProblemPlot, problem_plots
 from toolkit.study.figures import problem_figure
 from toolkit.study.readable import (
@@ -22,6 +21,7 @@ from toolkit.study.readable import (
 from toolkit.study.runs import Comparison, problem_name
 from toolkit.study.statistics import LEVEL, rank_table, significance
 from toolkit.study.tables import summary_table
+from toolkit.version import __version__
 from toolkit.yaml_files import write_text_atomically
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _end(comparison: Comparison) -> Iterator[str]:
     if failures:
         items = "".join(f"<li>{escape(text)}</li>" for text in failures)
         yield f"<h2>Nothing found</h2>\n<ul>{items}</ul>"
-    yield f"<p class='aside'>toolkit {escape(toolkit.__version__)}</p>\n</body>\n</html>\n"
+    yield f"<p class='aside'>toolkit {escape(__version__)}</p>\n</body>\n</html>\n"
 
 
 def _table(table: pd.DataFrame, names: int) -> str:
