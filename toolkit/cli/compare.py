@@ -15,7 +15,7 @@ from toolkit.cli.options import Arch, AsJson, BiasRead, ConventionsName, Objecti
 
 if TYPE_CHECKING:
     from toolkit.search import Problem
-    from toolkit.study.comparison import Progress
+    from toolkit.study.compare.comparison import Progress
 
 EVALUATIONS, SECONDS = 20_000, 5.0
 """Limits of a run if none is given."""
@@ -111,10 +111,9 @@ def compare_strategies(
     from toolkit.cli.input import read_problem
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
-    from toolkit.study.comparison import compare
-    from toolkit.study.results import comparison_tables, write_results
-    from toolkit.study.tables import make_folder
-    from toolkit.study.written import Results
+    from toolkit.study.compare.comparison import compare
+    from toolkit.study.pictures.report import comparison_tables, write_results
+    from toolkit.study.storage.files import Results, make_folder
 
     problems = [
         read_problem(arch, words, objective, conventions, pad, bias_read)
@@ -188,7 +187,7 @@ def _watched(storage: str) -> Iterator[Callable[[Progress], None]]:
 
     An interruption is followed by how to go on.
     """
-    from toolkit.study.storage import storage_name
+    from toolkit.study.storage.opening import storage_name
 
     done = total = 0
 
@@ -276,7 +275,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 def _ended(progress: Progress) -> str:
     """Say which run ended, and how."""
-    from toolkit.study.readable import format_value
+    from toolkit.study.units import format_value
 
     outcome = progress.outcome
     if outcome.error:

@@ -6,8 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.output import Record, Report
-from toolkit.study.curves import describe_reference
-from toolkit.study.readable import (
+from toolkit.study.compare.readable import (
     describe_failures,
     describe_limits,
     describe_test,
@@ -15,12 +14,13 @@ from toolkit.study.readable import (
     readable_ranks,
     readable_summary,
 )
-from toolkit.study.results import Tables
-from toolkit.study.runs import Comparison, problem_name
-from toolkit.study.statistics import LEVEL, Significance, significance
-from toolkit.study.storage import storage_name
-from toolkit.study.tables import references
-from toolkit.study.written import Results
+from toolkit.study.compare.statistics import LEVEL, Significance, significance
+from toolkit.study.compare.tables import references
+from toolkit.study.pictures.curves import describe_reference
+from toolkit.study.pictures.report import Tables
+from toolkit.study.storage.files import Results
+from toolkit.study.storage.opening import storage_name
+from toolkit.study.storage.runs import Comparison, problem_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.arch import Architecture
     from toolkit.fusion import FusionResult, MappedModel
     from toolkit.search.network import LayerSearch
-    from toolkit.study.written import Results
+    from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
 
 Fusion = Annotated[
@@ -221,13 +221,12 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
 
 def write_fusion(folder: str, result: FusionResult) -> Results:
     """Write tables and, where their libraries are installed, pictures."""
-    from toolkit.study.tables import write_tables
-    from toolkit.study.written import with_pictures
+    from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {"fusion_groups": result.table(), "fusion_boundaries": result.boundary_table()}
 
     def draw() -> tuple[Path, ...]:
-        from toolkit.study.fusion_drawing import write_fusion_pictures
+        from toolkit.study.pictures.fusion import write_fusion_pictures
 
         return tuple(write_fusion_pictures(folder, result))
 

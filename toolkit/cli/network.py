@@ -128,7 +128,7 @@ def map_whole_network(
     from toolkit.errors import InputError
     from toolkit.model.conventions import conventions_named
     from toolkit.search.result import Budget
-    from toolkit.study.written import Results
+    from toolkit.study.storage.files import Results
 
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
@@ -136,7 +136,7 @@ def map_whole_network(
     counting, budget = conventions_named(conventions), Budget(evaluations, seconds)
     accelerator = toolkit.load_arch(arch)
     if out is not None:
-        from toolkit.study.tables import make_folder
+        from toolkit.study.storage.files import make_folder
 
         make_folder(out)
     graph = toolkit.load_network(

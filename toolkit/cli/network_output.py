@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from toolkit.search.network import LayerResult, NetworkResult
-    from toolkit.study.written import Results
+    from toolkit.study.storage.files import Results
 
 _MOST_NOTES = 12
 
@@ -45,8 +45,7 @@ def write_results(result: NetworkResult, folder: str) -> Results:
     InputError
         If a file cannot be written.
     """
-    from toolkit.study.tables import write_tables
-    from toolkit.study.written import with_pictures
+    from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {
         "layers": result.table(),
@@ -55,7 +54,7 @@ def write_results(result: NetworkResult, folder: str) -> Results:
     }
 
     def draw() -> tuple[Path, ...]:
-        from toolkit.study.network_drawing import write_pictures
+        from toolkit.study.pictures.network import write_pictures
 
         return tuple(write_pictures(folder, result))
 

@@ -13,7 +13,7 @@ import typer
 from toolkit.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from toolkit.study.hardware_study import SampleProgress
+    from toolkit.study.hardware.workers import SampleProgress
 
 StorageArgument = Annotated[
     str,
@@ -61,9 +61,9 @@ def join_studies(
     """Open the storage, score points of its studies until they end, print how many."""
     from toolkit.cli.output import print_json, print_text
     from toolkit.errors import InputError
-    from toolkit.study.hardware_study import Worker, study_names
-    from toolkit.study.shared import open_shared
-    from toolkit.study.storage import storage_name
+    from toolkit.study.hardware.shared import open_shared
+    from toolkit.study.hardware.workers import Worker, study_names
+    from toolkit.study.storage.opening import storage_name
 
     scored: dict[str, int] = {}
     with _in_arguments(), open_shared(storage, heartbeat) as opened, terminable():
@@ -97,8 +97,8 @@ def serve_storage(
     from contextlib import suppress
 
     from toolkit.cli.output import print_json, print_text
-    from toolkit.study.shared import serve_proxy
-    from toolkit.study.storage import storage_name
+    from toolkit.study.hardware.shared import serve_proxy
+    from toolkit.study.storage.opening import storage_name
 
     with _in_arguments(), suppress(KeyboardInterrupt), terminable():
         name, url = storage_name(storage), f"grpc://{host}:{port}"
