@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import AsJson
+from toolkit.cli.arguments import AsJson
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -274,7 +274,8 @@ def codesign_record(found: HardwareComparison, written: Results) -> dict[str, An
 
 def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     """Lay out the table of strategies and the best hardware."""
-    from toolkit.cli.output import aligned, short_energy
+    from toolkit.cli.output import aligned
+    from toolkit.study.units import short_energy
 
     space, given, best = found.job.space, found.job.settings, found.best
     limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]
@@ -323,10 +324,9 @@ _FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6}
 def _table(found: HardwareComparison) -> Any:
     import math
 
-    from rich import box
-    from rich.table import Table
+    from toolkit.cli.output import empty_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = empty_table()
     table.add_column("strategy\nmedian of seeds")
     for head in _COLUMNS:
         table.add_column(head, justify="right")

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.arguments import AsJson
 from toolkit.cli.compare import STORAGE
-from toolkit.cli.options import AsJson
 
 StorageArgument = Annotated[
     str,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.output import Report, aligned, short_energy
+from toolkit.cli.output import Report, aligned, empty_table
 from toolkit.errors import InputError
+from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
@@ -304,10 +305,7 @@ def _energies(model: MappedModel, result: FusionResult) -> list[str]:
 
 
 def _group_table(model: MappedModel, result: FusionResult) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = empty_table()
     for head in ("group", "layers", "tile", "steps"):
         table.add_column(head, overflow="fold")
     for head in ("held\nwords", "weights\nkept", "DRAM\nwords", "energy", "cycles"):

@@ -1,18 +1,44 @@
-"""What `toolkit list` and `toolkit show` say."""
+"""The command `toolkit list`: what has a name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
 
 import toolkit
-from toolkit.arch import arch_definition, load_arch_file, load_template
+from toolkit.cli.arguments import AsJson
+from toolkit.cli.output import print_json, print_text
 
 Entry = dict[str, Any]
 
 
+class ListKind(StrEnum):
+    """What `toolkit list` can list."""
+
+    archs = "archs"
+    workloads = "workloads"
+    strategies = "strategies"
+    conventions = "conventions"
+
+
+def list_names(
+    kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: AsJson = False
+) -> None:
+    """Look up, print."""
+    entries = listing(kind.value)
+    if json:
+        print_json({kind.value: entries})
+    else:
+        print_text(listing_text(kind.value, entries))
+
+
 def _archs() -> list[Entry]:
+    from toolkit.arch import load_arch_file, load_template
+
     files = {name: load_arch_file(name) for name in toolkit.arch_names()}
     return [
         {
@@ -100,18 +126,3 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
-
-
-def definition(kind: str, name: str) -> str:
-    """Write an architecture (kind ``arch``) or a workload as YAML.
-
-    An architecture with parameters is written as its file has it, unless `name` gives some.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name.
-    """
-    if kind == "workload":
-        return toolkit.workload_to_yaml(toolkit.load_workload(name))
-    return arch_definition(name)

@@ -1,17 +1,85 @@
-"""From the words of a command line to problems and mappings."""
+"""Arguments and options that several commands share, and the problems and mappings they name."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import toolkit
-from toolkit.errors import InputError, MappingError, WorkloadError
-from toolkit.mapping.explain import violations
-from toolkit.mapping.peers.formats import AUTO, find_format, mapping_from_text, read_mapping_text
-from toolkit.model.conventions import conventions_named
-from toolkit.yaml_files import describe
+
+Arch = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH",
+        help="A name (see: toolkit list archs) or a YAML file, also ZigZag's or Timeloop's, with "
+        "parameters if it has any: gemmini-ws:side=32.",
+    ),
+]
+WorkloadWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="A name (see: toolkit list workloads), a specification such as "
+        "gemm:M=128,K=768,N=512, a YAML file, also ZigZag's (net.yaml:Layer2) or Timeloop's, "
+        "or three integers M K N.",
+    ),
+]
+ObjectiveName = Annotated[
+    str,
+    typer.Option(
+        "--objective",
+        metavar="NAME",
+        help="What to minimise: edp, energy, latency or edp_per_utilization.",
+    ),
+]
+ConventionsName = Annotated[
+    str,
+    typer.Option(
+        "--conventions",
+        metavar="NAME",
+        help="How costs are counted: exact, factorflow or timeloop.",
+    ),
+]
+LatencyCorrection = Annotated[
+    str | None,
+    typer.Option(
+        "--latency-correction",
+        metavar="NAME",
+        help="Replace the latency by one fitted to RTL simulations: gemmini-rtl.",
+        show_default=False,
+    ),
+]
+Pad = Annotated[
+    list[str],
+    typer.Option(
+        "--pad",
+        metavar="DIM",
+        help="Round this dimension up where a constraint does not divide it; "
+        "repeat for several, or say all.",
+    ),
+]
+BiasRead = Annotated[
+    bool, typer.Option("--bias-read", help="Outputs start from an initial value that is read.")
+]
+MappingFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="MAPPING", help="A file: this toolkit's YAML or JSON, Timeloop's or ZigZag's."
+    ),
+]
+MappingFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
 def read_problem(
@@ -40,6 +108,8 @@ def read_problem(
     InputError
         If anything of it is unknown, malformed or does not fit.
     """
+    from toolkit.model.conventions import conventions_named
+
     named = conventions_named(conventions)
     loaded_arch = toolkit.load_arch(arch)
     loaded_workload = read_workload_words(workload)
@@ -61,6 +131,9 @@ def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
     WorkloadError
         If the words are neither, or name no usable workload.
     """
+    from toolkit.errors import WorkloadError
+    from toolkit.yaml_files import describe
+
     if len(words) == 3:
         m, k, n = words
         return toolkit.load_workload(f"gemm:M={m},K={k},N={n}")
@@ -73,7 +146,9 @@ def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
     return toolkit.load_workload(words[0])
 
 
-def read_valid_mapping(path: str, problem: toolkit.Problem, format: str = AUTO) -> toolkit.Mapping:
+def read_valid_mapping(
+    path: str, problem: toolkit.Problem, format: str = "auto"
+) -> toolkit.Mapping:
     """Read a mapping from a file in any of `toolkit.MAPPING_FORMATS`.
 
     Our own format may also be the JSON object that ``toolkit map`` prints.
@@ -94,10 +169,16 @@ def read_valid_mapping(path: str, problem: toolkit.Problem, format: str = AUTO) 
     InputError
         If `format` is unknown.
     """
+    from toolkit.errors import MappingError
+    from toolkit.mapping.explain import violations
+    from toolkit.mapping.peers.formats import AUTO, find_format, read_mapping_text
+
     if format != AUTO:
         find_format(format, also=AUTO)
     text = read_mapping_text(path)
-    mapping = mapping_from_text(text, problem.arch, problem.workload, format=format, source=path)
+    mapping = toolkit.mapping_from_text(
+        text, problem.arch, problem.workload, format=format, source=path
+    )
     broken = violations(problem.space, mapping)
     if broken:
         raise MappingError(
@@ -116,6 +197,9 @@ def check_writable(path: str) -> None:
     InputError
         If the path is a folder, lies in no folder, or may not be written.
     """
+    from toolkit.errors import InputError
+    from toolkit.yaml_files import describe
+
     target = Path(path)
     try:
         if not path:
@@ -132,3 +216,14 @@ def check_writable(path: str) -> None:
         raise InputError(f"{describe(path)}: {reason}", source="--save") from None
     if not writable:
         raise InputError(f"{describe(path)} may not be written", source="--save")
+
+
+def evaluated(mapping: toolkit.Mapping, problem: toolkit.Problem) -> toolkit.Evaluation:
+    """Evaluate a mapping of a problem."""
+    return toolkit.evaluate(
+        mapping,
+        problem.arch,
+        problem.workload,
+        conventions=problem.conventions,
+        bias_read=problem.bias_read,
+    )
