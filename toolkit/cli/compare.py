@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from toolkit.study.storage.runs import Comparison
 
 EVALUATIONS, SECONDS = 20_000, 5.0
-"""Limits of a run if none is given."""
+"""Limits of a run if none is given: more would tell strategies apart better, and keep whoever
+tries the command for the first time waiting for minutes."""
 
 STRATEGIES = 5
-"""Strategies that are compared if none is named."""
+"""Strategies that are compared if none is named: few enough to be told apart in one plot."""
 
 STORAGE = "comparison.journal"
 """Where runs are recorded if nothing is said; inside of the folder for results if there is one."""

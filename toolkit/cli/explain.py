@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from toolkit.search.advice import Advice, Costs, Move
 
 WIDTH = 100
-"""Columns of the text."""
+"""Columns of the text, as loop nests are about as wide, and longer lines are hard to read."""
 
 _SMALL_SHARE = 0.01
 """Fraction of the energy below which a part is only summed up."""

@@ -59,9 +59,11 @@ GroupLength = Annotated[
 ]
 
 MOST_LAYERS = 12
-"""Layers of a group that a search finds, unless it is told otherwise."""
+"""Layers of a group that a search finds, unless it is told otherwise: the number of groups to cost
+grows fast with it."""
 
 _OBJECTIVES = ("edp", "energy", "latency")
+# More than a screen of reasons are not read; --json and --out have all.
 _MOST_BOUNDARIES = 40
 
 

@@ -22,7 +22,7 @@ NOTHING_FOUND = 1
 """Exit status of a command that has printed why none of its searches found anything."""
 
 PLAIN_WIDTH = 200
-"""Columns of a report that goes to a file or a pipe."""
+"""Columns of a report that goes to a file or a pipe: wide enough for most tables not to fold."""
 
 
 def print_json(record: Record) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 LEVEL = 0.05
-"""Probability below which a difference is called significant."""
+"""Probability below which a difference is called significant, by convention."""
 
 # Values that differ by less are the same mapping, or one as good, costed in another order.
 _EQUAL = 1e-9

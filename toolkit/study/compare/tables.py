@@ -28,7 +28,8 @@ NEAR = {"1_percent": 0.01, "5_percent": 0.05}
 """Gaps of which a table says how soon a run came so near."""
 
 REFERENCE = 1.1
-"""The reference point of hypervolumes, over the highest energy and latency on any front."""
+"""The reference point of hypervolumes, over the highest energy and latency on any front: above
+1, so that the ends of fronts count, but little, so that they do not outweigh what is between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from toolkit.study.storage.opening import guarded, storage_name
 from toolkit.study.storage.trials import LEGACY_CONSTRAINTS, NOTE_TEXT, NOTE_VERSION
 
 POLL_SECONDS = 0.5
-"""Between two looks at a study that waits for the trials of others."""
+"""Between two looks at a study that waits for the trials of others, which take seconds or more."""
 
 
 @dataclass(frozen=True)

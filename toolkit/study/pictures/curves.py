@@ -25,8 +25,10 @@ SPENT = ("evaluations", "seconds")
 """What convergence is drawn against."""
 
 LEAST_GAP = 0.01
-"""Percent; gaps are drawn on a logarithmic axis, where smaller ones, and none, lie here."""
+"""Percent; gaps are drawn on a logarithmic axis, where smaller ones, and none, lie here: less
+than any cost model can promise."""
 
+# Clocks tell shorter times apart badly, and a logarithmic axis needs some beginning.
 _LEAST_SECONDS = 1e-5
 # More steps than a screen has columns cannot be told apart.
 _MAX_STEPS = 2000

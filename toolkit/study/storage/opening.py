@@ -46,6 +46,7 @@ _JOURNAL_START = b'{"op_code":'
 
 # A lock of a process that was killed is taken over after so long; one write takes milliseconds.
 _STALE_LOCK_SECONDS = 5
+# Between two looks at a lock that may be stale; a person does not notice such a delay.
 _LOCK_SUFFIX, _LOCK_POLL_SECONDS = ".lock", 0.05
 
 
