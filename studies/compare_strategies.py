@@ -14,11 +14,12 @@ from argparse import Namespace
 from pathlib import Path
 
 import toolkit
-from toolkit.study.comparison import Progress, compare
-from toolkit.study.results import write_results
+from toolkit.study.compare.comparison import Progress, compare
+from toolkit.study.compare.statistics import rank_table, significance
+from toolkit.study.compare.tables import summary_table
+from toolkit.study.pictures.report import write_results
 from toolkit.study.script import Arguments, run_script
-from toolkit.study.statistics import rank_table, significance
-from toolkit.study.tables import make_folder, summary_table
+from toolkit.study.storage.files import make_folder
 
 PROBLEMS = {
     "eyeriss": ("bert-large/KQV", "bert-large/FF1"),

@@ -12,7 +12,7 @@ import datetime
 import hashlib
 from pathlib import Path
 
-from toolkit.study import latency_fit, read_published
+from toolkit.study.fidelity import latency_fit, read_published
 from toolkit.study.script import Arguments, run_script
 from toolkit.yaml_files import dump_yaml, write_text_atomically
 

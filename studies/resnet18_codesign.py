@@ -14,10 +14,10 @@ from pathlib import Path
 import toolkit
 from toolkit.cli.codesign import write_codesign
 from toolkit.codesign.job import JobSettings, make_job
-from toolkit.study.codesign import compare_hardware
-from toolkit.study.hardware_study import SampleProgress
+from toolkit.study.hardware.strategies import compare_hardware
+from toolkit.study.hardware.workers import SampleProgress
 from toolkit.study.script import Arguments, positive, run_script
-from toolkit.study.tables import make_folder
+from toolkit.study.storage.files import make_folder
 
 MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
 STRATEGIES = ("joint-gradient", "two-step", "tpe", "gp", "random")

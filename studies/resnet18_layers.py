@@ -14,9 +14,9 @@ from argparse import Namespace
 import pandas as pd
 
 import toolkit
-from toolkit.study.network_drawing import write_pictures
+from toolkit.study.pictures.network import write_pictures
 from toolkit.study.script import Arguments, run_script
-from toolkit.study.tables import make_folder, write_tables
+from toolkit.study.storage.files import make_folder, write_tables
 
 ARCHS = ("eyeriss-conv", "eyeriss", "gemmini-conv", "simba-conv")
 COLUMNS = ["layer", "lowering", "energy_total_pj", "latency_cycles", "peak_fraction"]

@@ -15,9 +15,9 @@ from pathlib import Path
 import toolkit
 from toolkit.fusion import FusionResult, MappedModel, find_partition, fold
 from toolkit.fusion.partition import total_costs
-from toolkit.study.fusion_drawing import write_fusion_pictures
+from toolkit.study.pictures.fusion import write_fusion_pictures
 from toolkit.study.script import Arguments, positive, run_script
-from toolkit.study.tables import make_folder
+from toolkit.study.storage.files import make_folder
 
 MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
 

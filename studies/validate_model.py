@@ -16,7 +16,8 @@ import numpy as np
 
 import toolkit
 from toolkit.model.correction import latency_correction
-from toolkit.study import agreement_by_kind, agreement_table, pictures, read_published, validation
+from toolkit.study.fidelity import agreement_by_kind, agreement_table, read_published, validation
+from toolkit.study.pictures import agreement as pictures
 from toolkit.study.script import Arguments, run_script
 
 DATA = Path(__file__).parents[1] / "tests" / "data"

@@ -16,8 +16,8 @@ from toolkit.codesign.job import JobSettings
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
 from toolkit.records import plain_integer, plain_number
 from toolkit.search.network import LayerSearch
-from toolkit.study.comparison import compare
-from toolkit.study.hardware_plan import Plan
+from toolkit.study.compare.comparison import compare
+from toolkit.study.hardware.plan import Plan
 from toolkit.workload.kinds import build_kernel
 from toolkit.workload.network.dimensions import Dimensions
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from lazy_loader import attach
 
-__version__ = "0.1.0"
+from toolkit.version import __version__
 
 _HOMES = {
     "arch": (

@@ -21,12 +21,12 @@ import optuna
 import toolkit
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer
-from toolkit.study.codesign import HardwareComparison, compare_hardware
-from toolkit.study.hardware_plan import Plan
-from toolkit.study.hardware_study import make_study
+from toolkit.study.hardware.plan import Plan
+from toolkit.study.hardware.shared import open_shared
+from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.workers import make_study
 from toolkit.study.script import Arguments, positive, run_script
-from toolkit.study.shared import open_shared
-from toolkit.study.tables import make_folder
+from toolkit.study.storage.files import make_folder
 
 NETWORKS = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
 MODELS = {"resnet18": {}, "bert_base": {"batch": 1, "seq": 128}}

@@ -12,8 +12,8 @@ import pytest
 import toolkit
 from toolkit.arch import Architecture, Compute, Fanout, Memory, arch_to_yaml
 from toolkit.cli.app import main
-from toolkit.cli.input import read_problem
-from toolkit.cli.output import space_record, space_report
+from toolkit.cli.arguments import read_problem
+from toolkit.cli.space import space_record, space_report
 from toolkit.workload import conv2d
 from toolkit.yaml_files import dump_yaml, read_yaml
 

@@ -14,7 +14,7 @@ import toolkit
 from toolkit.cli.app import main
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
-from toolkit.study.shared import open_shared
+from toolkit.study.hardware.shared import open_shared
 
 MODELS = Path(__file__).parent.parent / "data" / "networks"
 BERT = (str(MODELS / "bert_layer.onnx"), "--dim", "batch=1", "--dim", "seq=16")

@@ -23,9 +23,9 @@ from optuna.trial import TrialState
 import toolkit
 from toolkit.cli.app import main
 from toolkit.codesign.job import JobSettings, make_job
-from toolkit.study.hardware_plan import CHOICE, SCORE, WORKER, Plan
-from toolkit.study.hardware_study import make_study
-from toolkit.study.shared import BEAT, open_shared
+from toolkit.study.hardware.plan import CHOICE, SCORE, WORKER, Plan
+from toolkit.study.hardware.shared import BEAT, open_shared
+from toolkit.study.hardware.workers import make_study
 
 ROOT = Path(toolkit.__file__).parent.parent
 BERT = ROOT / "tests" / "data" / "networks" / "bert_layer.onnx"
@@ -174,7 +174,7 @@ def test_bad_input(
     run: Any, tmp_path: Path, monkeypatch: Any, words: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("toolkit.study.shared._READY_SECONDS", 0.5)
+    monkeypatch.setattr("toolkit.study.hardware.shared._READY_SECONDS", 0.5)
     outcome = run("worker", *words)
     assert (outcome.status, outcome.out) == (2, "")
     assert message in outcome.err

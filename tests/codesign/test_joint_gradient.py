@@ -18,8 +18,8 @@ from toolkit.codesign.joint_gradient.sampler import GradientSampler
 from toolkit.codesign.minimal import requirements
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.scoring import Scorer
-from toolkit.study.hardware_plan import Plan
-from toolkit.study.hardware_study import Worker, make_study
+from toolkit.study.hardware.plan import Plan
+from toolkit.study.hardware.workers import Worker, make_study
 
 ALL = {"side": [4, 8, 16, 32], "accumulator_words": [64, 256, 1024]}
 POWERS = (1.0, 1.0, 0.0)

@@ -125,15 +125,16 @@ def test_unknown_objectives() -> None:
 def test_pictures_show_every_layer(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     from toolkit.fusion import Assumptions, TrafficModel
-    from toolkit.study.fusion_drawing import placed_layers, write_fusion_pictures
+    from toolkit.study.pictures.fusion import fusion_graph, write_fusion_pictures
 
     stem = conv("a", tensor("x", 1, 4), 1)
     graph = fold(network([stem, add("s", stem.outputs[0], tensor("y", 1, 4))]))
     found = find_partition(TrafficModel(graph, Assumptions(1000)))
-    placed = placed_layers(found)
-    assert [layer.name for layer in placed] == ["a", "s"]
-    assert {layer.group for layer in placed} == {0}
-    assert placed[0].y > placed[1].y
+    picture = fusion_graph(found)
+    places = picture.layout.places
+    assert [layer.name for layer in picture.layers] == ["a", "s"]
+    assert {layer.group for layer in picture.layers} == {0}
+    assert places["a"][1] < places["s"][1]
     png, html = write_fusion_pictures(tmp_path, found)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "Add 1x1x4x4" in html.read_text()

@@ -9,7 +9,7 @@ from typing import Any
 from mapping.spaces import arch, fanout, memory
 
 from toolkit.search import Budget, Problem, TracePoint, make_problem
-from toolkit.study.runs import Comparison, Outcome, Run
+from toolkit.study.storage.runs import Comparison, Outcome, Run
 from toolkit.workload import gemm
 
 SMALL = arch(memory("DRAM"), memory("Buffer", 64), fanout("PEs", 4, "MN"), memory("Reg", 12))

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from study.rows import FIRESIM, ROW, TIMELOOP, write_rows
 
 from toolkit.model.correction import latency_correction, read_correction
-
-from .rows import FIRESIM, ROW, TIMELOOP, write_rows
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -15,26 +15,21 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-import toolkit
 from toolkit.cli.codesign import search_hardware
 from toolkit.cli.compare import compare_strategies
 from toolkit.cli.dashboard import show_dashboard
-from toolkit.cli.names import list_names, show_definition
+from toolkit.cli.evaluate import evaluate_mapping
+from toolkit.cli.explain import explain_mapping
+from toolkit.cli.export import export_mapping
+from toolkit.cli.list import list_names
+from toolkit.cli.map import map_workload
 from toolkit.cli.network import map_whole_network
-from toolkit.cli.options import (
-    Arch,
-    AsJson,
-    BiasRead,
-    ConventionsName,
-    LatencyCorrection,
-    MappingFile,
-    MappingFormat,
-    ObjectiveName,
-    Pad,
-    WorkloadWords,
-)
-from toolkit.cli.worker import join_studies, serve_storage
+from toolkit.cli.proxy import serve_storage
+from toolkit.cli.show import show_definition
+from toolkit.cli.space import measure_space
+from toolkit.cli.worker import join_studies
 from toolkit.errors import InputError, ToolkitError
+from toolkit.version import __version__
 
 OUTPUT_CLOSED = 1
 WRONG_INPUT = 2
@@ -52,7 +47,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(toolkit.__version__)
+        print(__version__)
         raise typer.Exit()
 
 
@@ -68,7 +63,7 @@ def _root(
     """Options before the command."""
 
 
-@app.command(
+app.command(
     "map",
     help="Search for the best mapping of a workload on an architecture.",
     epilog="Examples:\n\n"
@@ -77,56 +72,8 @@ def _root(
     "toolkit map eyeriss-conv conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2 --save best.yaml\n\n"
     "toolkit map gemmini gemm:M=100,K=100,N=100 --pad all --strategy random "
     "--evaluations 100000 --json",
-)
-def map_workload(
-    arch: Arch,
-    workload: WorkloadWords,
-    strategy: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="How to search; see: toolkit list strategies."),
-    ] = "greedy",
-    objective: ObjectiveName = "edp",
-    conventions: ConventionsName = "exact",
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
-    evaluations: Annotated[
-        int | None,
-        typer.Option(min=1, max=10**18, help="Most mappings to cost.", show_default=False),
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Longest time to search.", show_default=False)
-    ] = None,
-    pad: Pad = [],  # noqa: B006 - typer copies it
-    bias_read: BiasRead = False,
-    save: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
-    ] = None,
-    json: AsJson = False,
-) -> None:
-    """Search, save, print."""
-    from toolkit.cli.input import check_writable, read_problem
-    from toolkit.cli.output import print_json, print_report, result_record, result_report
-    from toolkit.cli.progress import watched
-
-    if save is not None:
-        check_writable(save)
-    budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
-    with watched(problem, strategy) as on_improvement:
-        result = toolkit.search(
-            problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
-        )
-    evaluation = _evaluate(result.mapping, problem)
-    output = result_record(result, evaluation) if json else result_report(result, evaluation)
-    if save is not None:
-        toolkit.write_mapping(save, result.mapping)
-    if isinstance(output, dict):
-        print_json(output)
-    else:
-        print_report(output)
-
-
-@app.command(
+)(map_workload)
+app.command(
     "evaluate",
     help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE), or as "
     "Timeloop or ZigZag write it.",
@@ -134,133 +81,29 @@ def map_workload(
     "toolkit evaluate eyeriss bert-large/KQV best.yaml\n\n"
     "toolkit evaluate gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
     "toolkit evaluate simba 128 768 512 best.json --conventions factorflow --json",
-)
-def evaluate_mapping(
-    arch: Arch,
-    workload: WorkloadWords,
-    mapping: MappingFile,
-    format: MappingFormat = "auto",
-    conventions: ConventionsName = "exact",
-    latency_correction: LatencyCorrection = None,
-    pad: Pad = [],  # noqa: B006 - typer copies it
-    bias_read: BiasRead = False,
-    json: AsJson = False,
-) -> None:
-    """Read, evaluate, print."""
-    from toolkit.cli.input import read_problem, read_valid_mapping
-    from toolkit.cli.output import (
-        evaluation_record,
-        evaluation_report,
-        print_json,
-        print_report,
-    )
-
-    problem = read_problem(arch, workload, "edp", conventions, pad, bias_read)
-    evaluation = _evaluate(read_valid_mapping(mapping, problem, format), problem)
-    if latency_correction is not None:
-        evaluation = toolkit.latency_correction(latency_correction).corrected(evaluation)
-    if json:
-        print_json(evaluation_record(problem, evaluation))
-    else:
-        print_report(evaluation_report(problem, evaluation))
-
-
-@app.command(
+)(evaluate_mapping)
+app.command(
     "explain",
     help="Say where a mapping's energy and cycles go, what binds, and which move would help.",
     epilog="Examples:\n\n"
     "toolkit explain eyeriss bert-large/KQV best.yaml\n\n"
     "toolkit explain gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
     "toolkit explain simba 128 768 512 best.json --objective latency --json",
-)
-def explain_mapping(
-    arch: Arch,
-    workload: WorkloadWords,
-    mapping: MappingFile,
-    format: MappingFormat = "auto",
-    objective: ObjectiveName = "edp",
-    conventions: ConventionsName = "exact",
-    pad: Pad = [],  # noqa: B006 - typer copies it
-    bias_read: BiasRead = False,
-    json: AsJson = False,
-) -> None:
-    """Read, evaluate, try every single move, print."""
-    from toolkit.cli.explain import explain_record, explain_report
-    from toolkit.cli.input import read_problem, read_valid_mapping
-    from toolkit.cli.output import print_json, print_report
-
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
-    evaluation = _evaluate(read_valid_mapping(mapping, problem, format), problem)
-    if json:
-        print_json(explain_record(problem, evaluation))
-    else:
-        print_report(explain_report(problem, evaluation))
-
-
-@app.command(
+)(explain_mapping)
+app.command(
     "export",
     help="Write a mapping for another tool (or for this one, from another tool's).",
     epilog="Examples:\n\n"
     "toolkit export eyeriss bert-large/KQV best.yaml --format timeloop\n\n"
     "toolkit export eyeriss bert-large/KQV best.yaml --format zigzag --save zigzag.yaml",
-)
-def export_mapping(
-    arch: Arch,
-    workload: WorkloadWords,
-    mapping: MappingFile,
-    format: Annotated[
-        str, typer.Option(metavar="NAME", help="timeloop, zigzag or toolkit.", show_default=False)
-    ],
-    pad: Pad = [],  # noqa: B006 - typer copies it
-    save: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
-    ] = None,
-    json: AsJson = False,
-) -> None:
-    """Read, write."""
-    from toolkit.cli.export import export_record, save_export
-    from toolkit.cli.input import check_writable, read_problem, read_valid_mapping
-    from toolkit.cli.output import print_json, print_text
-
-    if save is not None:
-        check_writable(save)
-    problem = read_problem(arch, workload, "edp", "exact", pad, False)
-    read = read_valid_mapping(mapping, problem)
-    record = export_record(problem, read, format)
-    if save is not None:
-        save_export(save, record, read)
-    if json:
-        print_json(record)
-    elif save is None:
-        print_text(record["text"])
-
-
-@app.command(
+)(export_mapping)
+app.command(
     "space",
     help="Measure the map space: all valid mappings of a workload on an architecture.",
     epilog="Examples:\n\n"
     "toolkit space eyeriss bert-large/KQV\n\n"
     "toolkit space gemmini-conv resnet18/L6 --json",
-)
-def measure_space(
-    arch: Arch,
-    workload: WorkloadWords,
-    conventions: ConventionsName = "exact",
-    pad: Pad = [],  # noqa: B006 - typer copies it
-    json: AsJson = False,
-) -> None:
-    """Count, print."""
-    from toolkit.cli.input import read_problem
-    from toolkit.cli.output import print_json, print_report, space_record, space_report
-
-    problem = read_problem(arch, workload, "edp", conventions, pad, False)
-    size = toolkit.space_size(problem.space)
-    if json:
-        print_json(space_record(problem, size))
-    else:
-        print_report(space_report(problem, size))
-
-
+)(measure_space)
 app.command(
     "compare",
     help="Run strategies side by side: every one on every workload under every seed.",
@@ -311,16 +154,6 @@ app.command(
     "toolkit show arch eyeriss > mine.yaml\n\n"
     "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
 )(show_definition)
-
-
-def _evaluate(mapping: toolkit.Mapping, problem: toolkit.Problem) -> toolkit.Evaluation:
-    return toolkit.evaluate(
-        mapping,
-        problem.arch,
-        problem.workload,
-        conventions=problem.conventions,
-        bias_read=problem.bias_read,
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import AsJson
+from toolkit.cli.arguments import AsJson
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
-    from toolkit.study.codesign import HardwareComparison
-    from toolkit.study.written import Results
+    from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
 
 STORAGE = "codesign.journal"
@@ -155,8 +155,8 @@ def search_hardware(
     from toolkit.cli.worker import show_sample, terminable
     from toolkit.codesign.job import JobSettings, make_job, read_ranges
     from toolkit.errors import InputError
-    from toolkit.study.codesign import compare_hardware
-    from toolkit.study.tables import make_folder
+    from toolkit.study.hardware.strategies import compare_hardware
+    from toolkit.study.storage.files import make_folder
 
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
@@ -223,8 +223,7 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
     """
-    from toolkit.study.tables import write_tables
-    from toolkit.study.written import with_pictures
+    from toolkit.study.storage.files import with_pictures, write_tables
     from toolkit.yaml_files import write_text_atomically
 
     tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
@@ -237,7 +236,7 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
             write_text_atomically(files[-1], text)
 
     def draw() -> tuple[Path, ...]:
-        from toolkit.study.codesign_pictures import write_codesign_pictures
+        from toolkit.study.pictures.hardware import write_codesign_pictures
 
         return tuple(write_codesign_pictures(found, folder))
 
@@ -275,7 +274,8 @@ def codesign_record(found: HardwareComparison, written: Results) -> dict[str, An
 
 def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     """Lay out the table of strategies and the best hardware."""
-    from toolkit.cli.output import aligned, short_energy
+    from toolkit.cli.output import aligned
+    from toolkit.study.units import short_energy
 
     space, given, best = found.job.space, found.job.settings, found.best
     limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]
@@ -324,10 +324,9 @@ _FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6}
 def _table(found: HardwareComparison) -> Any:
     import math
 
-    from rich import box
-    from rich.table import Table
+    from toolkit.cli.output import empty_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = empty_table()
     table.add_column("strategy\nmedian of seeds")
     for head in _COLUMNS:
         table.add_column(head, justify="right")

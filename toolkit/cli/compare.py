@@ -1,27 +1,37 @@
-"""The command `toolkit compare`: strategies side by side on one budget."""
+"""The command `toolkit compare`: strategies side by side on one budget, and what is printed."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import Arch, AsJson, BiasRead, ConventionsName, ObjectiveName, Pad
+from toolkit.cli.arguments import Arch, AsJson, BiasRead, ConventionsName, ObjectiveName, Pad
+from toolkit.cli.output import Record, Report, empty_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import RenderableType
+
     from toolkit.search import Problem
-    from toolkit.study.comparison import Progress
+    from toolkit.study.compare.comparison import Progress
+    from toolkit.study.compare.statistics import Significance
+    from toolkit.study.pictures.report import Tables
+    from toolkit.study.storage.files import Results
+    from toolkit.study.storage.runs import Comparison
 
 EVALUATIONS, SECONDS = 20_000, 5.0
-"""Limits of a run if none is given."""
+"""Limits of a run if none is given: more would tell strategies apart better, and keep whoever
+tries the command for the first time waiting for minutes."""
 
 STRATEGIES = 5
-"""Strategies that are compared if none is named."""
+"""Strategies that are compared if none is named: few enough to be told apart in one plot."""
 
 STORAGE = "comparison.journal"
 """Where runs are recorded if nothing is said; inside of the folder for results if there is one."""
@@ -107,14 +117,12 @@ def compare_strategies(
     json: AsJson = False,
 ) -> None:
     """Run what the storage lacks, tabulate, print."""
-    from toolkit.cli.compare_output import comparison_record, comparison_report
-    from toolkit.cli.input import read_problem
+    from toolkit.cli.arguments import read_problem
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
-    from toolkit.study.comparison import compare
-    from toolkit.study.results import comparison_tables, write_results
-    from toolkit.study.tables import make_folder
-    from toolkit.study.written import Results
+    from toolkit.study.compare.comparison import compare
+    from toolkit.study.pictures.report import comparison_tables, write_results
+    from toolkit.study.storage.files import Results, make_folder
 
     problems = [
         read_problem(arch, words, objective, conventions, pad, bias_read)
@@ -188,20 +196,18 @@ def _watched(storage: str) -> Iterator[Callable[[Progress], None]]:
 
     An interruption is followed by how to go on.
     """
-    from toolkit.study.storage import storage_name
+    from toolkit.cli.progress import counted
+    from toolkit.study.storage.opening import storage_name
 
     done = total = 0
 
-    def count(progress: Progress) -> None:
-        nonlocal done, total
-        done, total = progress.done, progress.total
-
     try:
-        with _bar() if sys.stderr.isatty() else _lines() as show:
+        with counted() as show:
 
             def on_run(progress: Progress) -> None:
-                count(progress)
-                show(progress)
+                nonlocal done, total
+                done, total = progress.done, progress.total
+                show(done, total, _ended(progress))
 
             yield on_run
     except KeyboardInterrupt:
@@ -226,57 +232,9 @@ def _steps() -> Iterator[Callable[[str], None]]:
         yield lambda words: status.update(words)
 
 
-@contextmanager
-def _lines() -> Iterator[Callable[[Progress], None]]:
-    def show(progress: Progress) -> None:
-        print(f"{progress.done}/{progress.total} {_ended(progress)}", file=sys.stderr, flush=True)
-
-    yield show
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-    from rich.table import Column
-
-    from toolkit.cli.progress import compiled_before
-
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    if not compiled_before():
-        console.print(
-            "First run on this machine: the cost model is compiled once, "
-            "which takes up to a minute."
-        )
-    # Where it is narrow, what is said of a run is cut rather than numbers.
-    columns = (
-        BarColumn(20, table_column=Column(min_width=20)),
-        MofNCompleteColumn(table_column=Column(min_width=7)),
-        TimeElapsedColumn(table_column=Column(min_width=7)),
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
-    )
-    with Bar(*columns, console=console, transient=True, expand=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def show(progress: Progress) -> None:
-            bar.update(
-                task,
-                completed=progress.done,
-                total=progress.total,
-                description=_ended(progress),
-            )
-
-        yield show
-
-
 def _ended(progress: Progress) -> str:
     """Say which run ended, and how."""
-    from toolkit.study.readable import format_value
+    from toolkit.study.units import format_value
 
     outcome = progress.outcome
     if outcome.error:
@@ -285,3 +243,107 @@ def _ended(progress: Progress) -> str:
         value = format_value(outcome.objective, outcome.run.problem.objective)
         how = f"{value}, {outcome.evaluations or 0:,} evaluations, {outcome.seconds:.2f} s"
     return f"{outcome.run.name}: {how}{' (read back)' if progress.resumed else ''}"
+
+
+def comparison_record(
+    comparison: Comparison, tables: Tables, storage: str, results: Results
+) -> Record:
+    """Describe a comparison; None stands for infinite, unknown or not reached."""
+    from toolkit.study.compare.statistics import significance
+    from toolkit.study.storage.opening import storage_name
+    from toolkit.study.storage.runs import problem_name
+
+    test = significance(comparison)
+    return {
+        "budget": {
+            "evaluations": comparison.budget.evaluations,
+            "seconds": comparison.budget.seconds,
+        },
+        "seeds": list(comparison.seeds),
+        "strategies": list(comparison.strategies),
+        "problems": [problem_name(problem) for problem in comparison.problems],
+        "objective_unit": comparison.problems[0].objective.unit,
+        "summary": _records(tables["summary"]),
+        "ranks": _records(tables["ranks"]),
+        "significance": {
+            "problems": test.problems,
+            "friedman_statistic": _plain(test.friedman_statistic),
+            "friedman_p": _plain(test.friedman_p),
+            "pairs": _records(test.pairs),
+            "note": test.note,
+        },
+        "runs": _records(tables["runs"]),
+        "storage": storage_name(storage),
+        **results.record(),
+    }
+
+
+def comparison_report(
+    comparison: Comparison, tables: Tables, storage: str, results: Results
+) -> Report:
+    """Lay out a comparison: a table per problem, ranks, where everything is."""
+    from toolkit.study.compare.readable import describe_limits, readable_summary
+    from toolkit.study.compare.statistics import significance
+    from toolkit.study.compare.tables import references
+    from toolkit.study.pictures.curves import describe_reference
+    from toolkit.study.storage.opening import storage_name
+    from toolkit.study.storage.runs import problem_name
+
+    best = references(comparison)
+    report: Report = []
+    for problem in comparison.problems:
+        name = problem_name(problem)
+        rows = tables["summary"][tables["summary"]["problem"] == name]
+        title = f"{name}; {describe_reference(best[name], problem)}"
+        report += [title, _table(readable_summary(rows, problem.objective)), ""]
+    report += [describe_limits(comparison), "", *_failures(comparison)]
+    report += _ranks(tables["ranks"], significance(comparison))
+    place = storage_name(storage)
+    report.append(f"Recorded in {place}; to look at it: toolkit dashboard {place}")
+    return [*report, *results.lines()]
+
+
+def _failures(comparison: Comparison) -> list[str]:
+    from toolkit.study.compare.readable import describe_failures
+
+    reasons = describe_failures(comparison)
+    return ["Nothing found", *(f"  {reason}" for reason in reasons), ""] if reasons else []
+
+
+def _ranks(ranks: pd.DataFrame, test: Significance) -> Report:
+    """Lay out the ranks over several problems, and what they are worth."""
+    from toolkit.study.compare.readable import describe_test, readable_pairs, readable_ranks
+    from toolkit.study.compare.statistics import LEVEL
+
+    if test.problems < 2:
+        return []
+    return [
+        f"Ranks over {test.problems} problems, of the medians over seeds",
+        _table(readable_ranks(ranks)),
+        "",
+        f"Pairs: on how many problems; Wilcoxon's test, significant below {LEVEL:g}",
+        _table(readable_pairs(test.pairs)),
+        "",
+        describe_test(test),
+        "",
+    ]
+
+
+def _table(cells: pd.DataFrame) -> RenderableType:
+    table = empty_table()
+    for column in cells.columns:
+        left = column in ("strategy", "other")
+        table.add_column(column, justify="left" if left else "right", overflow="fold")
+    for row in cells.itertuples(index=False):
+        table.add_row(*row)
+    return table
+
+
+def _records(table: pd.DataFrame) -> list[Record]:
+    return [
+        {str(key): _plain(value) for key, value in row.items()} for row in table.to_dict("records")
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

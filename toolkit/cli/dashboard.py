@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.arguments import AsJson
 from toolkit.cli.compare import STORAGE
-from toolkit.cli.options import AsJson
 
 StorageArgument = Annotated[
     str,
@@ -45,8 +45,8 @@ def show_dashboard(
     """Check the storage, say where the dashboard is, serve it until Ctrl-C."""
     from toolkit.cli.output import print_json, print_text
     from toolkit.errors import InputError
-    from toolkit.study.dashboard import open_dashboard
-    from toolkit.study.storage import storage_name
+    from toolkit.study.storage.dashboard import open_dashboard
+    from toolkit.study.storage.opening import storage_name
 
     place = os.path.join(storage, STORAGE) if os.path.isdir(storage) else storage
     try:

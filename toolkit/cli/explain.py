@@ -1,30 +1,39 @@
-"""What `toolkit explain` prints: where energy and cycles go, what binds, what would help."""
+"""The command `toolkit explain`: where energy and cycles go, what binds, what would help."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import toolkit
-from toolkit.cli.explain_record import explain_record
-from toolkit.cli.output import (
-    Report,
-    aligned,
-    figures,
-    heading,
-    loop_nest,
-    short_energy,
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    BiasRead,
+    ConventionsName,
+    MappingFile,
+    MappingFormat,
+    ObjectiveName,
+    Pad,
+    WorkloadWords,
+    evaluated,
+    read_problem,
+    read_valid_mapping,
 )
-from toolkit.model.headroom import CapacityUse, Growth, MeshUse, capacity_uses, mesh_uses
-from toolkit.model.reuse import Movement
-from toolkit.model.words import CycleParts, EnergyPart, cycle_parts, energy_parts
-from toolkit.search.advice import Advice, Costs, Move, advise
+from toolkit.cli.evaluate import figures, loop_nest
+from toolkit.cli.output import Report, aligned, heading, print_json, print_report
+from toolkit.study.units import short_energy
 
-__all__ = ["explain_record", "explain_report"]
+if TYPE_CHECKING:
+    from toolkit.model.headroom import CapacityUse, Growth, MeshUse
+    from toolkit.model.reuse import Movement
+    from toolkit.model.words import CycleParts, EnergyPart
+    from toolkit.search.advice import Advice, Costs, Move
 
 WIDTH = 100
-"""Columns of the text."""
+"""Columns of the text, as loop nests are about as wide, and longer lines are hard to read."""
 
 _SMALL_SHARE = 0.01
 """Fraction of the energy below which a part is only summed up."""
@@ -32,8 +41,34 @@ _SMALL_SHARE = 0.01
 _LABELS = {"edp": "EDP", "edp_per_utilization": "EDP per utilization"}
 
 
+def explain_mapping(
+    arch: Arch,
+    workload: WorkloadWords,
+    mapping: MappingFile,
+    format: MappingFormat = "auto",
+    objective: ObjectiveName = "edp",
+    conventions: ConventionsName = "exact",
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    bias_read: BiasRead = False,
+    json: AsJson = False,
+) -> None:
+    """Read, evaluate, try every single move, print."""
+    from toolkit.cli.explain_record import explain_record
+
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
+    evaluation = evaluated(read_valid_mapping(mapping, problem, format), problem)
+    if json:
+        print_json(explain_record(problem, evaluation))
+    else:
+        print_report(explain_report(problem, evaluation))
+
+
 def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Report:
     """Explain a mapping in words, in `WIDTH` columns."""
+    from toolkit.model.headroom import capacity_uses, mesh_uses
+    from toolkit.model.words import cycle_parts, energy_parts
+    from toolkit.search.advice import advise
+
     parts = energy_parts(evaluation)
     advice = advise(problem, evaluation.mapping)
     return [

@@ -1,12 +1,50 @@
-"""Mappings written for other tools: the text, and the same as a record."""
+"""The command `toolkit export`: mappings written for other tools."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import toolkit
-from toolkit.mapping.peers.formats import mapping_to_text
-from toolkit.yaml_files import write_text_atomically
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    MappingFile,
+    Pad,
+    WorkloadWords,
+    check_writable,
+    read_problem,
+    read_valid_mapping,
+)
+from toolkit.cli.output import print_json, print_text
+
+
+def export_mapping(
+    arch: Arch,
+    workload: WorkloadWords,
+    mapping: MappingFile,
+    format: Annotated[
+        str, typer.Option(metavar="NAME", help="timeloop, zigzag or toolkit.", show_default=False)
+    ],
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Read, write."""
+    if save is not None:
+        check_writable(save)
+    problem = read_problem(arch, workload, "edp", "exact", pad, False)
+    read = read_valid_mapping(mapping, problem)
+    record = export_record(problem, read, format)
+    if save is not None:
+        save_export(save, record, read)
+    if json:
+        print_json(record)
+    elif save is None:
+        print_text(record["text"])
 
 
 def export_record(
@@ -24,7 +62,7 @@ def export_record(
     InputError
         If `format` is unknown, or cannot express the mapping.
     """
-    text = mapping_to_text(mapping, problem.arch, problem.workload, format=format)
+    text = toolkit.mapping_to_text(mapping, problem.arch, problem.workload, format=format)
     return {
         "arch": problem.arch.name,
         "workload": problem.workload.name,
@@ -41,6 +79,8 @@ def save_export(path: str, record: dict[str, Any], mapping: toolkit.Mapping) -> 
     InputError
         If the file cannot be written.
     """
+    from toolkit.yaml_files import write_text_atomically
+
     if record["format"] == "toolkit":
         toolkit.write_mapping(path, mapping)
     else:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.output import Report, aligned, short_energy
+from toolkit.cli.output import Report, aligned, empty_table
 from toolkit.errors import InputError
+from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
     from toolkit.fusion import FusionResult, MappedModel
     from toolkit.search.network import LayerSearch
-    from toolkit.study.written import Results
+    from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
 
 Fusion = Annotated[
@@ -58,9 +59,11 @@ GroupLength = Annotated[
 ]
 
 MOST_LAYERS = 12
-"""Layers of a group that a search finds, unless it is told otherwise."""
+"""Layers of a group that a search finds, unless it is told otherwise: the number of groups to cost
+grows fast with it."""
 
 _OBJECTIVES = ("edp", "energy", "latency")
+# More than a screen of reasons are not read; --json and --out have all.
 _MOST_BOUNDARIES = 40
 
 
@@ -221,13 +224,12 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
 
 def write_fusion(folder: str, result: FusionResult) -> Results:
     """Write tables and, where their libraries are installed, pictures."""
-    from toolkit.study.tables import write_tables
-    from toolkit.study.written import with_pictures
+    from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {"fusion_groups": result.table(), "fusion_boundaries": result.boundary_table()}
 
     def draw() -> tuple[Path, ...]:
-        from toolkit.study.fusion_drawing import write_fusion_pictures
+        from toolkit.study.pictures.fusion import write_fusion_pictures
 
         return tuple(write_fusion_pictures(folder, result))
 
@@ -305,10 +307,7 @@ def _energies(model: MappedModel, result: FusionResult) -> list[str]:
 
 
 def _group_table(model: MappedModel, result: FusionResult) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = empty_table()
     for head in ("group", "layers", "tile", "steps"):
         table.add_column(head, overflow="fold")
     for head in ("held\nwords", "weights\nkept", "DRAM\nwords", "energy", "cycles"):

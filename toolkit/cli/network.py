@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli.arguments import Arch, AsJson, ConventionsName, ObjectiveName
 from toolkit.cli.fusion import (
     MOST_LAYERS,
     Fusion,
@@ -17,10 +19,14 @@ from toolkit.cli.fusion import (
     GroupLength,
     check_options,
 )
-from toolkit.cli.options import Arch, AsJson, ConventionsName, ObjectiveName
+from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
-    from toolkit.search.network import LayerProgress
+    from rich.console import RenderableType
+
+    from toolkit.search.network import LayerProgress, LayerResult, NetworkResult
+    from toolkit.study.storage.files import Results
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file.")]
 Strategy = Annotated[
@@ -95,7 +101,8 @@ CacheFolder = Annotated[
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, and keep nothing.")]
 
 
-_STARTING = "searching (the first run on a machine compiles the cost model for up to a minute)"
+_MOST_NOTES = 12
+"""Notes that are printed; more than a screen of them are not read."""
 
 
 def map_whole_network(
@@ -123,12 +130,11 @@ def map_whole_network(
 ) -> None:
     """Load, map, write tables and pictures, print."""
     import toolkit
-    from toolkit.cli.network_output import network_report, write_results
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
     from toolkit.model.conventions import conventions_named
     from toolkit.search.result import Budget
-    from toolkit.study.written import Results
+    from toolkit.study.storage.files import Results
 
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
@@ -136,7 +142,7 @@ def map_whole_network(
     counting, budget = conventions_named(conventions), Budget(evaluations, seconds)
     accelerator = toolkit.load_arch(arch)
     if out is not None:
-        from toolkit.study.tables import make_folder
+        from toolkit.study.storage.files import make_folder
 
         make_folder(out)
     graph = toolkit.load_network(
@@ -221,37 +227,12 @@ def read_dims(words: Sequence[str]) -> dict[str, int]:
 @contextmanager
 def _watched() -> Iterator[Callable[[LayerProgress], None]]:
     """Show progress on standard error: a bar on a terminal, else a line per search."""
-    with _bar() if sys.stderr.isatty() else _lines() as show:
-        yield show
+    from toolkit.cli.progress import counted
 
-
-@contextmanager
-def _lines() -> Iterator[Callable[[LayerProgress], None]]:
-    def show(progress: LayerProgress) -> None:
-        if not progress.cached:
-            line = f"{progress.done}/{progress.total} {_ended(progress)}"
-            print(line, file=sys.stderr, flush=True)
-
-    yield show
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[LayerProgress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
-
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    text = TextColumn("{task.description}", markup=False)
-    columns = (BarColumn(20), MofNCompleteColumn(), Elapsed(), text)
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(_STARTING, total=None)
-
-        def show(progress: LayerProgress) -> None:
-            done, total = progress.done, progress.total
-            bar.update(task, completed=done, total=total, description=_ended(progress))
-
-        yield show
+    with counted() as show:
+        yield lambda progress: show(
+            progress.done, progress.total, _ended(progress), read_back=progress.cached
+        )
 
 
 def _ended(progress: LayerProgress) -> str:
@@ -263,3 +244,136 @@ def _ended(progress: LayerProgress) -> str:
         how = f"{cost.energy_pj:.4g} pJ, {cost.latency_cycles:,.0f} cycles"
         how += f", {cost.evaluations:,} evaluations"
     return f"{progress.layer} ({progress.workload.name}): {how}"
+
+
+def network_report(result: NetworkResult, written: Results) -> Report:
+    """Lay out a network: its layers, totals, where the energy goes, and what was assumed."""
+    shown = [layer for layer in result.layers if layer.cost or layer.vector]
+    free = len(result.layers) - len(shown)
+    name = result.graph.graph.get("name") or "network"
+    views = f"; {free} views cost nothing" if free else ""
+    report: Report = [
+        f"{name} on {result.arch.name}, {len(result.layers)} layers{views}",
+        _layer_table(result, shown),
+        "",
+        *aligned(_facts(result)),
+        "",
+        "Where the energy goes",
+        *_level_lines(result),
+        *_notes(result),
+    ]
+    return [*report, "", *written.lines()] if written.files else report
+
+
+def write_results(result: NetworkResult, folder: str) -> Results:
+    """Write the tables of a network, and pictures where their libraries are installed.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    from toolkit.study.storage.files import with_pictures, write_tables
+
+    tables = {
+        "layers": result.table(),
+        "totals": result.total_table(),
+        "levels": result.level_table(),
+    }
+
+    def draw() -> tuple[Path, ...]:
+        from toolkit.study.pictures.network import write_pictures
+
+        return tuple(write_pictures(folder, result))
+
+    return with_pictures(write_tables(tables, folder), draw)
+
+
+def _layer_table(result: NetworkResult, shown: Sequence[LayerResult]) -> RenderableType:
+    table = empty_table()
+    heads = (
+        "layer",
+        "operator",
+        "runs as",
+        "times",
+        "MACs or\noperations",
+        "energy",
+        "% of\nenergy",
+        "cycles",
+        "% of\ncycles",
+        "DRAM\nwords",
+        "instances\nused %",
+    )
+    for head in heads:
+        left = head in ("layer", "operator", "runs as")
+        table.add_column(head, justify="left" if left else "right", overflow="fold")
+    energy, cycles = result.energy_pj or math.inf, result.latency_cycles or math.inf
+    for layer in shown:
+        used = "" if layer.cost is None else f"{100 * layer.cost.utilization:.1f}"
+        table.add_row(
+            layer.name,
+            layer.layer.operator,
+            layer.lowering,
+            f"{layer.repetitions:,}",
+            f"{layer.layer.macs or layer.layer.operations:,}",
+            short_energy(layer.energy_pj),
+            f"{100 * layer.energy_pj / energy:.2f}",
+            f"{layer.latency_cycles:,.0f}",
+            f"{100 * layer.latency_cycles / cycles:.2f}",
+            f"{layer.dram_words:,}",
+            used,
+        )
+    return table
+
+
+def _facts(result: NetworkResult) -> list[tuple[str, str]]:
+    mapped = [layer for layer in result.layers if layer.cost]
+    operations = sum(layer.layer.operations for layer in result.layers)
+    unit = result.vector_unit
+    assumed = " (assumed: the architecture describes none)" if result.vector_unit_assumed else ""
+    return [
+        ("energy", f"{short_energy(result.energy_pj)} in total"),
+        ("latency", f"{result.latency_cycles:,.0f} cycles, layer after layer"),
+        ("EDP", f"{result.edp_pj_cycles * 1e-12:.6g} J·cycle"),
+        ("DRAM", f"{result.dram_reads:,} words read, {result.dram_writes:,} written"),
+        ("MACs", f"{result.macs:,} in {len(mapped)} layers"),
+        ("operations", f"{operations:,} on the vector unit"),
+        ("parameters", f"{result.graph.parameters:,}"),
+        ("utilization", f"{100 * result.utilization:.2f} % of the peak, over all cycles"),
+        (
+            "vector unit",
+            f"{unit.lanes} lanes, {unit.operation_energy_pj:g} pJ per operation, fed by "
+            f"{unit.memory}{assumed}",
+        ),
+        (
+            "search",
+            f"{result.search.strategy}, objective {result.search.objective}, "
+            f"{result.search.conventions.name} conventions: {result.searches} workloads searched "
+            f"({result.evaluations:,} evaluations), {result.reads} from the cache, "
+            f"{result.seconds:.2f} s",
+        ),
+    ]
+
+
+def _level_lines(result: NetworkResult) -> list[str]:
+    energies, total = result.level_energies(), result.energy_pj or math.inf
+    width = max((len(name) for name in energies), default=0)
+    return [
+        f"  {name:<{width}}  {short_energy(energy):>10}  {100 * energy / total:6.2f} %"
+        for name, energy in energies.items()
+    ]
+
+
+def _notes(result: NetworkResult) -> list[str]:
+    """Warnings, and what lowering and fitting did, each once with the layers it is about."""
+    layers: dict[str, list[str]] = {}
+    for layer in result.layers:
+        for note in layer.notes:
+            layers.setdefault(note, []).append(layer.name)
+    lines = [f"  {warning}" for warning in result.warnings]
+    for note, names in list(layers.items())[:_MOST_NOTES]:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        lines.append(f"  {names[0]}{more}: {note}")
+    if len(layers) > _MOST_NOTES:
+        lines.append(f"  {len(layers) - _MOST_NOTES} further notes: see --json or --out")
+    return ["", "Notes", *lines] if lines else []

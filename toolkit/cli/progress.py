@@ -1,4 +1,4 @@
-"""What a long search shows on a terminal while it runs."""
+"""What long searches show on standard error while they run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import toolkit
-from toolkit.model.compiled import cost_batch
+from toolkit.study.units import format_value
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 REFRESH_SECONDS = 0.1
+"""Between two changes of what a terminal shows: more are not seen, and cost the search time."""
+
+
+class Show(Protocol):
+    """Shows that one more search has ended."""
+
+    def __call__(self, done: int, total: int, text: str, *, read_back: bool = False) -> None:
+        """Show how many of all are done, and which was last; those read back have no line."""
 
 
 @contextmanager
@@ -31,11 +42,7 @@ def watched(
     from rich.console import Console
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    if not compiled_before():
-        console.print(
-            "First run on this machine: the cost model is compiled once, "
-            "which takes up to a minute."
-        )
+    _announce_compiling(console)
     with console.status(f"{strategy}: searching") as status:
         shown = -REFRESH_SECONDS
 
@@ -48,6 +55,57 @@ def watched(
         yield show
 
 
+@contextmanager
+def counted() -> Iterator[Show]:
+    """Show how many of all searches are done: by a bar on a terminal, else by a line per search.
+
+    Yields
+    ------
+    Show
+        What is called whenever a search has ended.
+    """
+    with _bar() if sys.stderr.isatty() else _lines() as show:
+        yield show
+
+
+@contextmanager
+def _lines() -> Iterator[Show]:
+    def show(done: int, total: int, text: str, *, read_back: bool = False) -> None:
+        if not read_back:
+            print(f"{done}/{total} {text}", file=sys.stderr, flush=True)
+
+    yield show
+
+
+@contextmanager
+def _bar() -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.table import Column
+
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    _announce_compiling(console)
+    # Where it is narrow, what is said of a search is cut rather than numbers.
+    columns = (
+        BarColumn(20, table_column=Column(min_width=20)),
+        MofNCompleteColumn(table_column=Column(min_width=7)),
+        Elapsed(table_column=Column(min_width=7)),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+    )
+    with Progress(*columns, console=console, transient=True, expand=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(done: int, total: int, text: str, *, read_back: bool = False) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+
+        yield show
+
+
 def describe_point(point: toolkit.TracePoint, objective: toolkit.Objective) -> str:
     """Write one improvement as a line.
 
@@ -56,13 +114,21 @@ def describe_point(point: toolkit.TracePoint, objective: toolkit.Objective) -> s
     >>> describe_point(toolkit.TracePoint(1200, 0.5, 3e12), toolkit.OBJECTIVES["edp"])
     'edp 3 J·cycle after 1,200 evaluations, 0.5 s'
     """
-    in_joules = objective.unit == "pJ*cycles"
-    unit, scale = ("J·cycle", 1e-12) if in_joules else (objective.unit, 1.0)
-    value = f"{objective} {point.objective * scale:.6g} {unit}"
+    value = format_value(point.objective, objective)
     return f"{value} after {point.evaluations:,} evaluations, {point.seconds:.1f} s"
 
 
 def compiled_before() -> bool:
     """Whether the compiled cost model of this installation lies on the disk."""
+    from toolkit.model.compiled import cost_batch
+
     statistics = cast(Any, cost_batch).stats
     return any(Path(statistics.cache_path).glob("*.nbc"))
+
+
+def _announce_compiling(console: Console) -> None:
+    if not compiled_before():
+        console.print(
+            "First run on this machine: the cost model is compiled once, "
+            "which takes up to a minute."
+        )

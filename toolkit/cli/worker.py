@@ -1,4 +1,4 @@
-"""The commands `toolkit worker` and `toolkit proxy`: searches over hardware on many machines."""
+"""The command `toolkit worker`: take part in searches over hardware, on any machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import AsJson
+from toolkit.cli.arguments import AsJson
 
 if TYPE_CHECKING:
-    from toolkit.study.hardware_study import SampleProgress
+    from toolkit.study.hardware.workers import SampleProgress
 
 StorageArgument = Annotated[
     str,
@@ -46,8 +46,6 @@ Most = Annotated[
     typer.Option(min=1, help="Points to score, at most.", show_default=False),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no mappings on this machine.")]
-Host = Annotated[str, typer.Option(metavar="NAME", help="Name or address to listen on.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
 def join_studies(
@@ -61,12 +59,12 @@ def join_studies(
     """Open the storage, score points of its studies until they end, print how many."""
     from toolkit.cli.output import print_json, print_text
     from toolkit.errors import InputError
-    from toolkit.study.hardware_study import Worker, study_names
-    from toolkit.study.shared import open_shared
-    from toolkit.study.storage import storage_name
+    from toolkit.study.hardware.shared import open_shared
+    from toolkit.study.hardware.workers import Worker, study_names
+    from toolkit.study.storage.opening import storage_name
 
     scored: dict[str, int] = {}
-    with _in_arguments(), open_shared(storage, heartbeat) as opened, terminable():
+    with in_arguments(), open_shared(storage, heartbeat) as opened, terminable():
         names = [study] if study is not None else study_names(opened)
         if not names:
             raise InputError(
@@ -85,28 +83,6 @@ def join_studies(
     else:
         lines = [f"{count:,} points scored in {name}" for name, count in scored.items()]
         print_text("\n".join(lines) + "\n")
-
-
-def serve_storage(
-    storage: StorageArgument,
-    host: Host = "127.0.0.1",
-    port: Port = 13000,
-    json: AsJson = False,
-) -> None:
-    """Say where the proxy is, serve it until Ctrl-C."""
-    from contextlib import suppress
-
-    from toolkit.cli.output import print_json, print_text
-    from toolkit.study.shared import serve_proxy
-    from toolkit.study.storage import storage_name
-
-    with _in_arguments(), suppress(KeyboardInterrupt), terminable():
-        name, url = storage_name(storage), f"grpc://{host}:{port}"
-        if json:
-            print_json({"storage": name, "url": url})
-        else:
-            print_text(f"{name} at {url}\nCtrl-C ends.\n")
-        serve_proxy(storage, host, port)
 
 
 def show_sample(progress: SampleProgress) -> None:
@@ -142,7 +118,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def _in_arguments() -> Iterator[None]:
+def in_arguments() -> Iterator[None]:
     """Write of the storage as of the argument that it is here."""
     from toolkit.errors import InputError
 

@@ -101,7 +101,7 @@ def test_other_sources_or_versions_are_not_these(
     with monkeypatch.context() as patch:
         patch.setattr(cache_module, "_sources_digest", lambda: "other")
         assert kept.read(ARCH, WORKLOAD, SEARCH) is None
-    monkeypatch.setattr(toolkit, "__version__", "999")
+    monkeypatch.setattr(cache_module, "__version__", "999")
     assert kept.read(ARCH, WORKLOAD, SEARCH) is None
 
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-import toolkit
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
 from toolkit.model.tables import LevelEnergy, TensorAccesses
 from toolkit.search.network.cost import LayerCost, LayerSearch
+from toolkit.version import __version__
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import write_text_atomically
 
@@ -96,7 +96,7 @@ class LayerCache:
 
 def _key(arch: Architecture, workload: Workload, search: LayerSearch) -> dict[str, Any]:
     return {
-        "version": toolkit.__version__,
+        "version": __version__,
         "sources": _sources_digest(),
         "arch": [arch.name, *(repr(level) for level in arch.levels)],
         "kernel": workload.kernel,
@@ -114,7 +114,7 @@ def _key(arch: Architecture, workload: Workload, search: LayerSearch) -> dict[st
 @cache
 def _sources_digest() -> str:
     digest = hashlib.sha256()
-    root = Path(toolkit.__file__).parent
+    root = Path(__file__).parents[2]  # toolkit/
     files = {path for pattern in _SOURCES for path in root.glob(pattern)}
     for path in sorted(files):
         if path.suffix in _SUFFIXES:

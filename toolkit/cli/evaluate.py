@@ -1,0 +1,192 @@
+"""The command `toolkit evaluate`, and an evaluation as a report or as one JSON object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import toolkit
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    BiasRead,
+    ConventionsName,
+    LatencyCorrection,
+    MappingFile,
+    MappingFormat,
+    Pad,
+    WorkloadWords,
+    evaluated,
+    read_problem,
+    read_valid_mapping,
+)
+from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def evaluate_mapping(
+    arch: Arch,
+    workload: WorkloadWords,
+    mapping: MappingFile,
+    format: MappingFormat = "auto",
+    conventions: ConventionsName = "exact",
+    latency_correction: LatencyCorrection = None,
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    bias_read: BiasRead = False,
+    json: AsJson = False,
+) -> None:
+    """Read, evaluate, print."""
+    problem = read_problem(arch, workload, "edp", conventions, pad, bias_read)
+    evaluation = evaluated(read_valid_mapping(mapping, problem, format), problem)
+    if latency_correction is not None:
+        evaluation = toolkit.latency_correction(latency_correction).corrected(evaluation)
+    if json:
+        print_json(evaluation_record(problem, evaluation))
+    else:
+        print_report(evaluation_report(problem, evaluation))
+
+
+def evaluation_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Record:
+    """Describe what a mapping costs."""
+    workload = problem.workload
+    return {
+        **evaluation.to_dict(),
+        "kernel": workload.kernel,
+        "sizes": dict(workload.sizes),
+        "notes": [*problem.notes, *evaluation.notes],
+    }
+
+
+def evaluation_report(
+    problem: toolkit.Problem,
+    evaluation: toolkit.Evaluation,
+    facts: Sequence[tuple[str, str]] = (),
+) -> Report:
+    """Lay out an evaluation: figures, loop nest, where energy and time go, accesses."""
+    return [
+        heading(problem),
+        *aligned(figures(problem, evaluation, facts)),
+        "",
+        *loop_nest(problem, evaluation),
+        "Where the energy goes (total of all instances and the whole run)",
+        _energy_table(evaluation),
+        "",
+        "Where space and time go (per instance; busy: % of the latency; stalls: of the whole run)",
+        _time_table(evaluation),
+        "",
+        "Accesses (words, total of all instances and the whole run)",
+        _access_table(evaluation),
+    ]
+
+
+def figures(
+    problem: toolkit.Problem,
+    evaluation: toolkit.Evaluation,
+    facts: Sequence[tuple[str, str]] = (),
+) -> list[tuple[str, str]]:
+    """Name the main figures of an evaluation, then `facts` and notes."""
+    area = evaluation.area_um2
+    return [
+        ("energy", f"{format_energy(evaluation.energy_pj)} in total"),
+        ("latency", f"{evaluation.latency_cycles:,.0f} cycles"),
+        ("EDP", f"{evaluation.edp_pj_cycles * 1e-12:.6g} J·cycle"),
+        ("utilization", _utilization(evaluation)),
+        *([("area", f"{area:.6g} um² in total")] if area is not None else []),
+        ("bottleneck", evaluation.bottleneck),
+        ("conventions", problem.conventions.name + (", bias read" if problem.bias_read else "")),
+        *facts,
+        *(("note", note) for note in (*problem.notes, *evaluation.notes)),
+    ]
+
+
+def loop_nest(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> list[str]:
+    """Write the loop nest of an evaluation under a line that names its units."""
+    nest = toolkit.render(
+        evaluation.mapping,
+        problem.arch,
+        problem.workload,
+        footprint=problem.conventions.window_footprint,
+    )
+    return ["Loop nest (tiles and capacities in words per instance)", nest]
+
+
+def format_energy(energy_pj: float) -> str:
+    """Write an energy in the unit that suits it, and in pJ.
+
+    Examples
+    --------
+    >>> format_energy(80838500000.0)
+    '80.8385 mJ (8.08385e+10 pJ)'
+    """
+    from toolkit.study.units import short_energy
+
+    short = short_energy(energy_pj, 6)
+    return short if short.endswith(" pJ") else f"{short} ({energy_pj:.6g} pJ)"
+
+
+def _utilization(evaluation: toolkit.Evaluation) -> str:
+    fanouts = math.prod(level.mesh for level in evaluation.arch.fanouts)
+    instances = fanouts * evaluation.arch.compute.mesh
+    used = round(evaluation.utilization * instances)
+    return f"{100 * evaluation.utilization:.4g} % ({used:,} of {instances:,} MAC lanes)"
+
+
+def _energy_table(evaluation: toolkit.Evaluation) -> RenderableType:
+    rows = [
+        (
+            entry.level,
+            f"{entry.access_pj:,.4g}",
+            f"{entry.leakage_pj:,.4g}",
+            f"{entry.energy_pj:,.4g}",
+            f"{100 * entry.share:.2f}",
+        )
+        for entry in evaluation.energies
+    ]
+    columns = ("level", "accesses pJ", "leakage pJ", "total pJ", "share %")
+    return table(columns, rows, gap=2)
+
+
+def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
+    latency = evaluation.latency_cycles
+    rows = [
+        (
+            entry.level,
+            f"{entry.instances:,}",
+            f"{entry.words:,}",
+            "unlimited" if entry.usable_words is None else f"{entry.usable_words:,.10g}",
+            "" if entry.capacity_used is None else f"{100 * entry.capacity_used:.1f}",
+            *(f"{100 * port.busy_cycles / latency:.1f}" for port in entry.ports),
+            f"{entry.stall_cycles:,.6g}",
+        )
+        for entry in evaluation.memories
+    ]
+    shared = evaluation.conventions.shared_ports
+    columns = (
+        "level",
+        "instances\nused",
+        "used\nwords",
+        "usable\nwords",
+        "used %",
+        *(("port\nbusy %",) if shared else ("reads\nbusy %", "writes\nbusy %")),
+        "stall\ncycles",
+    )
+    return table(columns, rows)
+
+
+def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
+    rows = [
+        (
+            entry.level,
+            entry.tensor,
+            f"{entry.reads:,}",
+            f"{entry.updates:,}",
+            f"{entry.fills:,}",
+            f"{entry.drains:,}",
+        )
+        for entry in evaluation.accesses
+    ]
+    columns = ("level", "tensor", "reads", "updates", "fills", "drains")
+    return table(columns, rows)

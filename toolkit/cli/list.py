@@ -1,0 +1,128 @@
+"""The command `toolkit list`: what has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+import toolkit
+from toolkit.cli.arguments import AsJson
+from toolkit.cli.output import print_json, print_text
+
+Entry = dict[str, Any]
+
+
+class ListKind(StrEnum):
+    """What `toolkit list` can list."""
+
+    archs = "archs"
+    workloads = "workloads"
+    strategies = "strategies"
+    conventions = "conventions"
+
+
+def list_names(
+    kind: Annotated[ListKind, typer.Argument(help="What to list.")], json: AsJson = False
+) -> None:
+    """Look up, print."""
+    entries = listing(kind.value)
+    if json:
+        print_json({kind.value: entries})
+    else:
+        print_text(listing_text(kind.value, entries))
+
+
+def _archs() -> list[Entry]:
+    from toolkit.arch import load_arch_file, load_template
+
+    files = {name: load_arch_file(name) for name in toolkit.arch_names()}
+    return [
+        {
+            "name": name,
+            "kernel": file.kernel,
+            "description": file.description,
+            "parameters": file.parameters,
+            "ranges": {key: str(found) for key, found in load_template(name).ranges.items()},
+        }
+        for name, file in files.items()
+    ]
+
+
+def _workloads() -> list[Entry]:
+    workloads = map(toolkit.load_workload, toolkit.workload_names())
+    return [
+        {"name": w.name, "kernel": w.kernel, "sizes": dict(w.sizes), "macs": w.macs}
+        for w in workloads
+    ]
+
+
+def _strategies() -> list[Entry]:
+    return [
+        {"name": name, "fronts": entry.fronts, "description": entry.summary}
+        for name, entry in toolkit.STRATEGIES.items()
+    ]
+
+
+def _conventions() -> list[Entry]:
+    names = [field.name for field in fields(toolkit.Conventions)]
+    return [
+        {name: getattr(conventions, name) for name in names}
+        for conventions in toolkit.CONVENTIONS.values()
+    ]
+
+
+_LISTINGS: dict[str, Callable[[], list[Entry]]] = {
+    "archs": _archs,
+    "workloads": _workloads,
+    "strategies": _strategies,
+    "conventions": _conventions,
+}
+
+
+def listing(kind: str) -> list[Entry]:
+    """List what has a name, each with its name first.
+
+    Parameters
+    ----------
+    kind : {"archs", "workloads", "strategies", "conventions"}
+        What to list.
+    """
+    return _LISTINGS[kind]()
+
+
+def listing_text(kind: str, entries: Sequence[Entry]) -> str:
+    """Write entries as aligned lines; the names come first, or on top for conventions.
+
+    Examples
+    --------
+    >>> entries = [{"name": "a", "size": 1}, {"name": "bcd", "size": 20}]
+    >>> print(listing_text("archs", entries), end="")
+    a    1
+    bcd  20
+    >>> print(listing_text("conventions", entries), end="")
+    name  a  bcd
+    size  1  20
+    """
+    rows = [[_cell(value) for value in entry.values()] for entry in entries]
+    if kind == "conventions":
+        rows = [list(row) for row in zip(entries[0], *rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict) and any(isinstance(entry, str) for entry in value.values()):
+        return "; ".join(f"{name} {text}" for name, text in value.items())
+    if isinstance(value, dict):
+        return " ".join(f"{name}={number}" for name, number in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

@@ -1,0 +1,195 @@
+"""The command `toolkit map`: what a search found, how it went, and what it proved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+import toolkit
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    BiasRead,
+    ConventionsName,
+    ObjectiveName,
+    Pad,
+    WorkloadWords,
+    check_writable,
+    evaluated,
+    read_problem,
+)
+from toolkit.cli.evaluate import evaluation_record, evaluation_report
+from toolkit.cli.output import Record, Report, print_json, print_report, table
+
+_RULES = (
+    ("by_compulsory_traffic", "compulsory traffic"),
+    ("by_least_energy", "least energy"),
+    ("by_least_latency", "least latency"),
+    ("by_labels", "searched"),
+    ("empty", "empty"),
+    ("unfinished", "unfinished"),
+)
+
+
+def map_workload(
+    arch: Arch,
+    workload: WorkloadWords,
+    strategy: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="How to search; see: toolkit list strategies."),
+    ] = "greedy",
+    objective: ObjectiveName = "edp",
+    conventions: ConventionsName = "exact",
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
+    evaluations: Annotated[
+        int | None,
+        typer.Option(min=1, max=10**18, help="Most mappings to cost.", show_default=False),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Longest time to search.", show_default=False)
+    ] = None,
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    bias_read: BiasRead = False,
+    save: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Search, save, print."""
+    from toolkit.cli.progress import watched
+
+    if save is not None:
+        check_writable(save)
+    budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
+    with watched(problem, strategy) as on_improvement:
+        result = toolkit.search(
+            problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
+        )
+    evaluation = evaluated(result.mapping, problem)
+    output = result_record(result, evaluation) if json else result_report(result, evaluation)
+    if save is not None:
+        toolkit.write_mapping(save, result.mapping)
+    if isinstance(output, dict):
+        print_json(output)
+    else:
+        print_report(output)
+
+
+def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Record:
+    """Describe what a search found, with the full evaluation of the mapping."""
+    from toolkit.mapping.files import mapping_to_dict
+
+    problem = result.problem
+    return {
+        "strategy": result.strategy,
+        "conventions": problem.conventions.name,
+        "objective": problem.objective.name,
+        "objective_unit": problem.objective.unit,
+        "seed": result.seed,
+        "objective_value": result.objective,
+        "objective_bound": result.bound,
+        "proved": result.proved,
+        "certificate": _proof_record(result),
+        "evaluations": result.evaluations,
+        "invalid_evaluations": result.invalid,
+        "duplicate_evaluations": result.duplicates,
+        "interrupted": result.interrupted,
+        "search_seconds": result.seconds,
+        "trace": [
+            {
+                "evaluations": point.evaluations,
+                "seconds_since_start": point.seconds,
+                "objective_value": point.objective,
+            }
+            for point in result.trace
+        ],
+        "front": [
+            {
+                "energy_total_pj": point.energy_pj,
+                "latency_cycles": point.latency_cycles,
+                "mapping": mapping_to_dict(point.mapping),
+            }
+            for point in result.front
+        ],
+        **evaluation_record(problem, evaluation),
+    }
+
+
+def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Report:
+    """Lay out what a search found: how it went, then the evaluation."""
+    facts = [
+        ("search", f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}"),
+        ("effort", f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"),
+    ]
+    facts += _proof_facts(result)
+    report = evaluation_report(result.problem, evaluation, facts)
+    return [*report, "", *_front(result)] if result.front else report
+
+
+def _front(result: toolkit.SearchResult) -> Report:
+    """Lay out the trade-offs; the mapping shown above is the one of least EDP."""
+    rows = [
+        (
+            f"{point.energy_pj:.6g}",
+            f"{point.latency_cycles:,.0f}",
+            f"{point.energy_pj * point.latency_cycles * 1e-12:.6g}",
+        )
+        for point in result.front
+    ]
+    known = "all there are" if result.proved else "as far as found"
+    title = f"Best trade-offs of energy and latency ({known}; --json has their mappings)"
+    return [title, table(("energy pJ", "latency cycles", "EDP J·cycle"), rows, gap=3)]
+
+
+def _proof_record(result: toolkit.SearchResult) -> dict[str, Any] | None:
+    """Describe the certificate of a result, None where it has none.
+
+    ``tilings_covered`` is counted once more here, along the paths that the search follows, if
+    it was finished.
+    """
+    if result.certificate is None:
+        return None
+    record: dict[str, Any] = asdict(result.certificate)
+    if not result.certificate.enumerated and not result.certificate.unfinished:
+        tilings, orders = _covered(result)
+        record |= {"tilings_covered": tilings, "orders_per_tiling": orders}
+    return record
+
+
+def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
+    """Tell the bound of a result, and what the search behind it covered, for people."""
+    if result.bound is None:
+        return []
+    unit = result.problem.objective.unit
+    if result.proved:
+        state = "proved optimal"
+    else:
+        gap = 100 * (result.objective / result.bound - 1) if result.bound > 0 else math.inf
+        state = f"best possible {result.bound:.6g} {unit}, at most {gap:.3g} % lower"
+    facts = [("bound", state)]
+    certificate = result.certificate
+    if certificate is None:
+        return facts
+    if certificate.enumerated:
+        return [*facts, ("proof", f"{certificate.enumerated:,} mappings costed one by one")]
+    counts = [(getattr(certificate, key), name) for key, name in _RULES]
+    rules = ", ".join(f"{count:,} {name}" for count, name in counts if count)
+    if not certificate.unfinished:
+        tilings, orders = _covered(result)
+        facts.append(("covers", f"{tilings:,} tilings × {orders:,} loop orders"))
+    return [
+        *facts,
+        ("proof", f"{certificate.spatial_choices:,} choices of spatial factors: {rules}"),
+    ]
+
+
+def _covered(result: toolkit.SearchResult) -> tuple[int, int]:
+    from toolkit.search.exact import covered_tilings
+
+    orders = math.prod(rule.admissible for rule in result.problem.space.order_rules)
+    return covered_tilings(result.problem), orders

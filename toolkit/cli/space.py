@@ -1,0 +1,67 @@
+"""The command `toolkit space`: how large a map space is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import toolkit
+from toolkit.cli.arguments import Arch, AsJson, ConventionsName, Pad, WorkloadWords, read_problem
+from toolkit.cli.output import (
+    Record,
+    Report,
+    aligned,
+    format_count,
+    heading,
+    print_json,
+    print_report,
+)
+
+if TYPE_CHECKING:
+    from toolkit.mapping import SpaceSize
+
+
+def measure_space(
+    arch: Arch,
+    workload: WorkloadWords,
+    conventions: ConventionsName = "exact",
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    json: AsJson = False,
+) -> None:
+    """Count, print."""
+    problem = read_problem(arch, workload, "edp", conventions, pad, False)
+    size = toolkit.space_size(problem.space)
+    if json:
+        print_json(space_record(problem, size))
+    else:
+        print_report(space_report(problem, size))
+
+
+def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:
+    """Describe the size of a map space."""
+    return {
+        "arch": problem.arch.name,
+        "workload": problem.workload.name,
+        "conventions": problem.conventions.name,
+        "tilings": size.tilings,
+        "tilings_exact": size.tilings_exact,
+        "tilings_standard_error": size.standard_error,
+        "orders_per_tiling": size.orders,
+        "order_classes_per_tiling": size.order_classes,
+        "mappings": size.mappings,
+        "method": size.method,
+        "notes": list(problem.notes),
+    }
+
+
+def space_report(problem: toolkit.Problem, size: SpaceSize) -> Report:
+    """Lay out the size of a map space."""
+    about = "" if size.tilings_exact else "about "
+    error = "" if size.tilings_exact else f" ± {size.standard_error:.2g} (standard error)"
+    facts = [
+        ("tilings", f"{about}{format_count(size.tilings)}{error}, {size.method}"),
+        ("loop orders", f"{format_count(size.orders)} for each tiling"),
+        ("order classes", f"{format_count(size.order_classes)} that differ in reuse"),
+        ("mappings", f"{about}{format_count(size.mappings)}"),
+        *(("note", note) for note in problem.notes),
+    ]
+    return [heading(problem), *aligned(facts)]

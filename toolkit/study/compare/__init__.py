@@ -1,0 +1,1 @@
+"""Strategies side by side: runs on equal budgets, tables, ranks and statistics."""

@@ -1,0 +1,233 @@
+"""Strategies side by side: every strategy on every problem under every seed, on one budget."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from toolkit.errors import BoundError, InputError, MissingPackageError
+from toolkit.mapping.nest import render
+from toolkit.processes import in_processes
+from toolkit.records import check_integer, plain_integer, suggest
+from toolkit.search import STRATEGIES
+from toolkit.search.problem import Problem
+from toolkit.search.registry import search
+from toolkit.search.result import Budget, TracePoint
+from toolkit.study.storage.runs import Comparison, Outcome, Run, problem_name
+
+if TYPE_CHECKING:
+    from toolkit.study.storage.opening import Storage
+
+MAX_TRACE = 500
+"""Improvements that a run keeps: the first, the last, and evenly many between them. Each becomes a
+trial of a storage, which takes milliseconds."""
+
+ROUNDING = 1e-9
+"""Relative difference that two ways to add up one cost may have: far above the rounding of
+sums in double precision, far below any difference that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One more outcome: how many there are, of how many, and whether it was read back."""
+
+    done: int
+    total: int
+    outcome: Outcome
+    resumed: bool
+
+
+def compare(
+    problems: Sequence[Problem],
+    strategies: Sequence[str],
+    budget: Budget,
+    seeds: int | Sequence[int] = 3,
+    *,
+    storage: Storage | None = None,
+    jobs: int = 1,
+    on_run: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Run every strategy on every problem under every seed.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        Of different names: workload, architecture, objective or conventions differ.
+    strategies : sequence of str
+        Keys of `toolkit.STRATEGIES`.
+    budget : Budget
+        Of each run; at least one limit. Seconds are wall-clock time, so that they are only fair
+        as long as every run has a core for each of its threads.
+    seeds : int or sequence of int
+        How many, from 0, or which.
+    storage : path-like, str or BaseStorage, optional
+        Where each run is recorded as an Optuna study as soon as it ends (see
+        `toolkit.study.storage.opening.open_storage`). Runs that it holds already are read back,
+        not done again, so that a killed comparison continues. By default nothing is recorded.
+    jobs : int
+        Processes; results under a budget of evaluations alone do not depend on it.
+    on_run : callable, optional
+        Called with the `Progress` after each run, in the order they end.
+
+    Raises
+    ------
+    InputError
+        Before any run if something of the above is not as expected, a strategy needs a package
+        that is not installed, or the storage cannot be used or holds another problem under the
+        name of a run; and if the storage fails later. What was recorded stays.
+    BoundError
+        After all runs, if a strategy found what another proved to be impossible.
+    KeyboardInterrupt
+        If interrupted; what was recorded stays.
+    """
+    count = plain_integer(seeds)
+    numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
+    numbers = tuple(check_integer(seed, 0, "seeds") for seed in numbers)
+    jobs = check_integer(jobs, 1, "jobs")
+    _check(problems, strategies, budget, numbers)
+    runs = [Run(p, s, seed, budget) for p in problems for s in strategies for seed in numbers]
+    outcomes: dict[str, Outcome] = {}
+
+    def finish(outcome: Outcome, resumed: bool) -> None:
+        outcomes[outcome.run.name] = outcome
+        if on_run is not None:
+            on_run(Progress(len(outcomes), len(runs), outcome, resumed))
+
+    with ExitStack() as stack:
+        keep: Callable[[Outcome], None] | None = None
+        if storage is not None:
+            from toolkit.study.storage.opening import open_storage, storage_name
+            from toolkit.study.storage.recording import record, recorded_outcomes
+
+            opened = stack.enter_context(open_storage(storage))
+            name = storage_name(storage)
+            keep = partial(record, opened, name=name)
+            for outcome in recorded_outcomes(opened, runs, name=name):
+                finish(outcome, True)
+        waiting = [run for run in runs if run.name not in outcomes]
+        for place, ended in in_processes(execute, waiting, jobs):
+            outcome = replace(ended, run=waiting[place])  # Its own copy would be another object.
+            if keep is not None:
+                keep(outcome)
+            finish(outcome, False)
+    ordered = tuple(outcomes[run.name] for run in runs)
+    check_bounds(ordered)
+    return Comparison(tuple(problems), tuple(strategies), numbers, budget, ordered)
+
+
+def _check(
+    problems: Sequence[Problem],
+    strategies: Sequence[str],
+    budget: Budget,
+    seeds: Sequence[int],
+) -> None:
+    names = [problem_name(problem) for problem in problems]
+    for key, values in (("problems", names), ("strategies", strategies), ("seeds", seeds)):
+        if not values:
+            raise InputError("expected at least one", key=key)
+        twice = next((value for value in values if list(values).count(value) > 1), None)
+        if twice is not None:
+            raise InputError(f"{twice!r} is given twice", key=key)
+    if budget.evaluations is None and budget.seconds is None:
+        raise InputError("expected a limit of evaluations or of seconds", key="budget")
+    for strategy in strategies:
+        if strategy not in STRATEGIES:
+            raise InputError(
+                f"unknown strategy {strategy!r}{suggest(str(strategy), STRATEGIES)}; "
+                f"expected some of {', '.join(STRATEGIES)}",
+                key="strategies",
+            )
+        if STRATEGIES[strategy].extra:
+            STRATEGIES[strategy].load()
+
+
+def execute(run: Run) -> Outcome:
+    """Search, and turn what the strategy says into an outcome, also that it found nothing.
+
+    Raises
+    ------
+    MissingPackageError
+        If the strategy needs a package that is not installed.
+    KeyboardInterrupt
+        If the search was interrupted: half a run is no result to compare.
+    """
+    start = time.perf_counter()
+    try:
+        result = search(run.problem, run.strategy, budget=run.budget, seed=run.seed)
+    except MissingPackageError:
+        raise
+    except InputError as cause:
+        return failed(run, str(cause), time.perf_counter() - start)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return Outcome(
+        run,
+        result.objective,
+        result.energy_pj,
+        result.latency_cycles,
+        result.utilization,
+        result.evaluations,
+        result.invalid,
+        result.duplicates,
+        result.seconds,
+        thinned(result.trace),
+        result.mapping,
+        result.front,
+        result.bound,
+    )
+
+
+def failed(run: Run, error: str, seconds: float) -> Outcome:
+    """Make the outcome of a run that found no mapping."""
+    nothing = math.nan
+    return Outcome(
+        run, math.inf, nothing, nothing, nothing, None, None, None, seconds, (), None, error=error
+    )
+
+
+def thinned(trace: Sequence[TracePoint], most: int = MAX_TRACE) -> tuple[TracePoint, ...]:
+    """Keep at most `most` points, evenly spaced, the first and the last among them.
+
+    Examples
+    --------
+    >>> points = [TracePoint(n, 0.0, 10.0 - n) for n in range(1, 8)]
+    >>> [point.evaluations for point in thinned(points, 3)]
+    [1, 4, 7]
+    """
+    if len(trace) <= most:
+        return tuple(trace)
+    return tuple(trace[i * (len(trace) - 1) // (most - 1)] for i in range(most))
+
+
+def check_bounds(outcomes: Sequence[Outcome]) -> None:
+    """Hold every result against every bound proved for its problem.
+
+    Raises
+    ------
+    BoundError
+        If a mapping is better than a bound; the message shows it.
+    """
+    proofs: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        name = problem_name(outcome.run.problem)
+        if outcome.bound is not None and (
+            name not in proofs or outcome.bound > (proofs[name].bound or 0.0)
+        ):
+            proofs[name] = outcome
+    for outcome in outcomes:
+        proof = proofs.get(problem_name(outcome.run.problem))
+        if proof is None or proof.bound is None or outcome.mapping is None:
+            continue
+        if outcome.objective < proof.bound - ROUNDING * abs(proof.bound):
+            problem = outcome.run.problem
+            nest = render(outcome.mapping, problem.arch, problem.workload)
+            raise BoundError(
+                f"{problem_name(problem)}: {outcome.run.strategy} (seed {outcome.run.seed}) found "
+                f"{outcome.objective:.17g}, below {proof.bound:.17g}, which "
+                f"{proof.run.strategy} proved to be impossible; please report this:\n{nest}"
+            )

@@ -1,0 +1,19 @@
+"""Our numbers beside published ones: rows, agreement, a fitted latency."""
+
+from toolkit.study.fidelity.agreement import (
+    Agreement,
+    agreement,
+    agreement_by_kind,
+    agreement_table,
+)
+from toolkit.study.fidelity.published import PublishedGroup, PublishedResults, read_published
+
+__all__ = [
+    "Agreement",
+    "PublishedGroup",
+    "PublishedResults",
+    "agreement",
+    "agreement_by_kind",
+    "agreement_table",
+    "read_published",
+]

@@ -1,0 +1,1 @@
+"""Searches over hardware as Optuna studies that any number of workers share."""

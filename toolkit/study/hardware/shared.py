@@ -1,0 +1,248 @@
+"""Storages that several workers share: files, databases with heartbeats, and Optuna's proxy.
+
+A trial belongs to the worker that asked for it for as long as its heart beats. Optuna's databases
+keep heartbeats themselves, from the first one on; in journal files and behind the gRPC proxy,
+which have none, a beat is a counter in an attribute of the trial, and whoever has not seen it
+change for a while takes the trial over. Clocks of machines are never compared.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, OptunaError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from toolkit.errors import InputError
+from toolkit.extras import missing
+from toolkit.study.storage.opening import connect, guarded, storage_name, storage_path
+
+HEARTBEAT_SECONDS = 10
+"""Between two beats, if nothing else is asked: often enough that a lost trial waits a minute, and
+far less work for a storage than the trials themselves."""
+
+GRACE_BEATS = 6
+"""Beats that may be missing before a trial counts as abandoned; a busy machine or storage misses
+some, and whoever is taken over for dead has worked in vain."""
+
+GRPC_PORT = 13000
+"""Where Optuna's own proxy listens if nobody says otherwise."""
+
+BEAT = "beat"
+"""The attribute of a trial that holds its beats where the storage keeps none; elsewhere it tells
+that there was a first one."""
+
+# A proxy that runs answers at once; nobody wants to wait longer to learn of a mistyped name.
+_READY_SECONDS = 10
+_GRPC = "grpc://"
+
+
+@contextmanager
+def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[BaseStorage]:
+    """Open a storage to work on it side by side with others.
+
+    Parameters
+    ----------
+    storage : str
+        A file as for `toolkit.study.storage.opening.open_storage`, a URL of a database such as
+        ``postgresql://host/name``, or ``grpc://host:port`` of Optuna's proxy.
+    heartbeat : int
+        Seconds between two beats.
+
+    Raises
+    ------
+    InputError
+        If it cannot be reached or used, or a comparison has it for itself.
+    MissingPackageError
+        If the driver of a database, or grpcio, is not installed.
+    """
+    if storage.startswith(_GRPC):
+        yield _proxy(storage)
+        return
+    path = storage_path(storage)
+    if path is None:
+        yield _with_heartbeat(storage, heartbeat)
+        return
+    with _shared_file(path):
+        opened = connect(storage)
+        if _database(opened):
+            opened = _with_heartbeat(f"sqlite:///{path.absolute()}", heartbeat)
+        yield opened
+
+
+def _with_heartbeat(storage: str, heartbeat: int) -> BaseStorage:
+    url = make_url(storage)
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.drivername.startswith("sqlite"):
+        options = {"connect_args": {"timeout": 60}}
+    if url.drivername.startswith("postgresql") and "+" not in url.drivername:
+        if not find_spec("psycopg"):
+            raise missing(storage_name(storage), "psycopg", "postgresql", "storage")
+        url = url.set(drivername="postgresql+psycopg")
+    with guarded(storage_name(storage)), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        database = RDBStorage(
+            url.render_as_string(hide_password=False),
+            engine_kwargs=options,
+            heartbeat_interval=heartbeat,
+            grace_period=GRACE_BEATS * heartbeat,
+            heartbeat_stale_trial_callback=Retry(),
+        )
+        return optuna.storages.get_storage(database)
+
+
+def _proxy(storage: str) -> BaseStorage:
+    host, _, port = storage.removeprefix(_GRPC).rstrip("/").partition(":")
+    if not host or (port and not port.isdigit()):
+        raise InputError(f"expected grpc://HOST:PORT, got {storage}", key="storage")
+    if not find_spec("grpc"):
+        raise missing(storage, "grpcio", "grpc", "storage")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = GrpcStorageProxy(host=host, port=int(port or GRPC_PORT))
+    try:
+        proxy.wait_server_ready(timeout=_READY_SECONDS)
+    except Exception as cause:  # grpc raises several kinds of its own
+        raise InputError(
+            f"{storage} does not answer within {_READY_SECONDS} s; is toolkit proxy running "
+            "there?",
+            key="storage",
+        ) from cause
+    return optuna.storages.get_storage(proxy)
+
+
+@contextmanager
+def _shared_file(path: Path) -> Iterator[None]:
+    """Keep those away that want a file for themselves, but no other workers."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path} is a folder, or lies in none; expected a file", key="storage")
+    try:
+        with open(path, "ab") as file:
+            if sys.platform != "win32":
+                import fcntl
+
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise InputError(
+                        f"{path} is locked: a comparison writes to it; wait for it to end, or "
+                        "choose another storage",
+                        key="storage",
+                    ) from None
+            yield
+    except PermissionError:
+        raise InputError(f"{path} may not be written", key="storage") from None
+
+
+def _database(storage: BaseStorage) -> bool:
+    return isinstance(getattr(storage, "_backend", storage), RDBStorage)
+
+
+class Watch:
+    """Keeps own trials alive, and takes over those that nobody keeps alive any more.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        Of a storage that `open_shared` opened.
+    heartbeat : int
+        Seconds between two beats.
+    """
+
+    def __init__(self, study: optuna.Study, heartbeat: int = HEARTBEAT_SECONDS) -> None:
+        self._study, self._storage = study, study._storage
+        self._own = not _database(self._storage)
+        self._heartbeat = heartbeat
+        self._seen: dict[int, tuple[Any, float]] = {}
+
+    @contextmanager
+    def alive(self, trial_id: int) -> Iterator[None]:
+        """Let the heart of a trial beat until the block ends."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            count = 0
+            while True:
+                # What a beat meets, whoever tells the trial will meet too.
+                with suppress(Exception):
+                    if not self._own:
+                        self._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+                    if self._own or count == 0:
+                        self._storage.set_trial_user_attr(trial_id, BEAT, count)
+                count += 1
+                if ended.wait(self._heartbeat):
+                    return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def take_over(self) -> None:
+        """Fail trials whose heart has stopped, and queue them to be run again."""
+        if not self._own:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                optuna.storages.fail_stale_trials(self._study)
+        now, limit = time.monotonic(), GRACE_BEATS * self._heartbeat
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            beat = trial.user_attrs.get(BEAT)
+            if not self._own and beat is not None:
+                continue  # Optuna knows of it; a heart that never beat does not exist for it.
+            known, since = self._seen.setdefault(trial._trial_id, (beat, now))
+            if known != beat:
+                self._seen[trial._trial_id] = beat, now
+            elif now - since > limit:
+                retry(self._study, trial)
+
+
+def retry(study: optuna.Study, trial: FrozenTrial) -> bool:
+    """Fail a running trial and queue its parameters again; tell whether this call did it."""
+    try:
+        if not study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
+            return False
+    except UpdateFinishedTrialError:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        Retry()(study, study._storage.get_trial(trial._trial_id))
+    return True
+
+
+def serve_proxy(storage: str, host: str, port: int) -> None:
+    """Serve a storage to workers that cannot reach it themselves, until interrupted.
+
+    Raises
+    ------
+    InputError
+        If the storage or the port cannot be used.
+    MissingPackageError
+        If grpcio is not installed.
+    """
+    if not find_spec("grpc"):
+        raise missing("a proxy", "grpcio", "grpc", "storage")
+    with open_shared(storage) as opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        try:
+            optuna.storages.run_grpc_proxy_server(opened, host=host, port=port)
+        except (RuntimeError, OSError, OptunaError, SQLAlchemyError) as cause:
+            raise InputError(
+                f"{host}:{port} cannot be listened on: {' '.join(str(cause).split())[:200]}",
+                key="port",
+            ) from None

@@ -1,0 +1,316 @@
+"""Strategies over hardware side by side: every one under every seed, as studies of one storage."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from toolkit.codesign.job import Job
+from toolkit.codesign.registry import hardware_strategy
+from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_record
+from toolkit.codesign.space import HardwarePoint
+from toolkit.errors import InputError
+from toolkit.processes import available_cores, in_processes
+from toolkit.records import check_integer
+from toolkit.study.hardware.plan import (
+    CHOICE,
+    Plan,
+    evaluations_of,
+    score_of,
+    scored_trials,
+    seconds_of,
+)
+from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
+from toolkit.study.hardware.workers import OnSample, Worker, make_study, study_name
+from toolkit.study.storage.opening import guarded, open_storage, storage_name, storage_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASELINE = "random"
+"""What other strategies are compared with, where it took part."""
+
+
+@dataclass(frozen=True, eq=False)
+class HardwareRun:
+    """What one strategy found under one seed.
+
+    Parameters
+    ----------
+    plan : Plan
+        Strategy, seed and limits.
+    scores : tuple of Score
+        Its samples, in order.
+    choice : Score or None
+        The best feasible one, with fused layers where the job fuses any; None if none is.
+    seconds : float
+        Spent on choosing and scoring points.
+    evaluations : int
+        Mappings costed for both, relaxed ones included, and for the choice.
+    """
+
+    plan: Plan
+    scores: tuple[Score, ...]
+    choice: Score | None
+    seconds: float
+    evaluations: int
+
+    def trace(self, job: Job) -> list[float]:
+        """Best objective value after each sample; inf before the first feasible one."""
+        best, found = math.inf, []
+        for score in self.scores:
+            if score.feasible:
+                best = min(best, _value(score, job))
+            found.append(best)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class HardwareComparison:
+    """What all strategies found.
+
+    Parameters
+    ----------
+    job : Job
+        What was asked.
+    runs : tuple of HardwareRun
+        Strategies in the order given, each under all seeds.
+    """
+
+    job: Job
+    runs: tuple[HardwareRun, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Names, in order."""
+        return tuple(dict.fromkeys(run.plan.strategy for run in self.runs))
+
+    @property
+    def best(self) -> HardwareRun | None:
+        """The run with the best choice; None if nothing feasible was found."""
+        return self._best(self.runs)
+
+    def best_of(self, strategy: str) -> HardwareRun | None:
+        """The same among the runs of one strategy."""
+        return self._best([run for run in self.runs if run.plan.strategy == strategy])
+
+    def _best(self, runs: Sequence[HardwareRun]) -> HardwareRun | None:
+        chosen = [run for run in runs if run.choice is not None]
+        return min(chosen, key=self.value, default=None)
+
+    def value(self, run: HardwareRun) -> float:
+        """Objective value of the choice of a run; inf if there is none."""
+        return math.inf if run.choice is None else _value(run.choice, self.job)
+
+    def point(self, score: Score) -> HardwarePoint:
+        """Build the hardware of a score."""
+        return self.job.space.build(score.parameters)
+
+    def strategy_table(self) -> pd.DataFrame:
+        """One row per strategy; costs are those of the seed whose choice is the median.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``strategy``, ``seeds``, ``found`` (seeds with a feasible point),
+            ``edp_j_cycles``, ``latency_cycles``, ``energy_pj``, ``area_um2``, ``power_mw``,
+            ``best_edp_j_cycles`` and ``worst_edp_j_cycles`` (over seeds), ``baseline_ratio``
+            (median EDP of `BASELINE` over this one), ``samples``, ``evaluations`` and
+            ``seconds`` (medians), ``parameters``.
+        """
+        import pandas as pd
+
+        rows = [self._row(strategy) for strategy in self.strategies]
+        base = next((row["edp_j_cycles"] for row in rows if row["strategy"] == BASELINE), None)
+        for row in rows:
+            row["baseline_ratio"] = base / row["edp_j_cycles"] if base else math.nan
+        return pd.DataFrame(rows)
+
+    def _row(self, strategy: str) -> dict[str, Any]:
+        runs = [run for run in self.runs if run.plan.strategy == strategy]
+        ranked = sorted(runs, key=self.value)
+        median = ranked[(len(ranked) - 1) // 2].choice
+        edps = [run.choice.edp_pj_cycles * 1e-12 for run in runs if run.choice is not None]
+        nothing = math.nan
+        return {
+            "strategy": strategy,
+            "seeds": len(runs),
+            "found": len(edps),
+            "edp_j_cycles": nothing if median is None else median.edp_pj_cycles * 1e-12,
+            "latency_cycles": nothing if median is None else median.latency_cycles,
+            "energy_pj": nothing if median is None else median.energy_pj,
+            "area_um2": nothing if median is None else median.area_um2,
+            "power_mw": nothing if median is None else median.power_mw,
+            "best_edp_j_cycles": min(edps, default=nothing),
+            "worst_edp_j_cycles": max(edps) if len(edps) == len(runs) else nothing,
+            "samples": statistics.median(len(run.scores) for run in runs),
+            "evaluations": statistics.median(run.evaluations for run in runs),
+            "seconds": statistics.median(run.seconds for run in runs),
+            "parameters": "" if median is None else _settings(median),
+        }
+
+    def sample_table(self) -> pd.DataFrame:
+        """One row per scored point: strategy, seed, sample, parameters, costs, feasible."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "strategy": run.plan.strategy,
+                    "seed": run.plan.seed,
+                    "sample": i,
+                    **score.parameters,
+                    "energy_pj": score.energy_pj,
+                    "latency_cycles": score.latency_cycles,
+                    "edp_pj_cycles": score.edp_pj_cycles,
+                    "area_um2": score.area_um2,
+                    "power_mw": score.power_mw,
+                    "feasible": score.feasible,
+                    "evaluations": score.evaluations,
+                    "seconds": score.seconds,
+                    "reason": score.reason,
+                }
+                for run in self.runs
+                for i, score in enumerate(run.scores, start=1)
+            ]
+        )
+
+
+def compare_hardware(
+    job: Job,
+    strategies: Sequence[str],
+    *,
+    storage: str,
+    samples: int,
+    seconds: float | None = None,
+    evaluations: int | None = None,
+    seeds: int = 1,
+    jobs: int | None = None,
+    name: str = "",
+    cache: bool | str | os.PathLike[str] = True,
+    heartbeat: int = HEARTBEAT_SECONDS,
+    on_sample: OnSample | None = None,
+) -> HardwareComparison:
+    """Let strategies search for hardware, each within the same budget.
+
+    Everything is recorded, and what is there already is not done again; `toolkit worker` may help
+    meanwhile from other machines.
+
+    Parameters
+    ----------
+    job : Job
+        What is asked.
+    strategies : sequence of str
+        Keys of `toolkit.codesign.registry.HARDWARE_STRATEGIES`.
+    storage : str
+        As for `toolkit.study.hardware.shared.open_shared`.
+    samples : int
+        Hardware points that each run scores, at most.
+    seconds : float, optional
+        Time that choosing and scoring them may take.
+    evaluations : int, optional
+        Mappings that may be costed for both, those of descents included; a point that was
+        begun is ended.
+    seeds : int
+        Runs of each strategy, under the seeds 0, 1, ...
+    jobs : int, optional
+        Processes; as many as there are cores by default.
+    name : str
+        First part of the names of the studies; the networks and the template by default.
+    cache : bool or path-like
+        Where mappings are kept between runs.
+    heartbeat : int
+        Seconds between two signs of life of this worker.
+    on_sample : callable, optional
+        Called after every point, in the process that scored it.
+
+    Raises
+    ------
+    InputError
+        If a strategy is unknown, a layer does not run on the template, or the storage cannot be
+        used. Nothing is lost then.
+    """
+    limits = Plan(BASELINE, 0, samples, seconds, evaluations)
+    plans = _plans(strategies, seeds, limits)
+    for strategy in dict.fromkeys(strategies):
+        hardware_strategy(strategy).load()
+    check_template(Scorer(job, cache=cache))
+    named = {study_name(job, plan, name): plan for plan in plans}
+    _make_schema(storage)
+    with open_shared(storage, heartbeat) as opened:
+        for study, plan in named.items():
+            make_study(opened, job, plan, study)
+    work = partial(_work, storage, cache, heartbeat, on_sample)
+    for _ in in_processes(work, list(named), jobs or available_cores()):
+        pass
+    with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
+        runs = [_run(opened, study, plan) for study, plan in named.items()]
+    return HardwareComparison(job, tuple(runs))
+
+
+def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
+    if not strategies:
+        raise InputError("expected at least one", key="strategies")
+    repeated = sorted({name for name in strategies if strategies.count(name) > 1})
+    if repeated:
+        raise InputError(f"{', '.join(repeated)} given twice", key="strategies")
+    return [
+        replace(limits, strategy=strategy, seed=seed)
+        for strategy in strategies
+        for seed in range(check_integer(seeds, 1, "seeds"))
+    ]
+
+
+def _make_schema(storage: str) -> None:
+    """Create or repair a file before workers share it; others may have begun already."""
+    path = None if "://" in storage and storage_path(storage) is None else storage_path(storage)
+    if path is None:
+        return
+    try:
+        with open_storage(storage):
+            return
+    except InputError as error:
+        if "is locked" not in str(error):
+            raise
+
+
+def _work(
+    storage: str,
+    cache: bool | str | os.PathLike[str],
+    heartbeat: int,
+    on_sample: OnSample | None,
+    study: str,
+) -> int:
+    with open_shared(storage, heartbeat) as opened:
+        place = cache if isinstance(cache, bool) else os.fspath(cache)
+        return Worker(opened, study, cache=place, heartbeat=heartbeat).run(on_sample)
+
+
+def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan) -> HardwareRun:
+    study = optuna.load_study(study_name=name, storage=storage)
+    scored = scored_trials(study)[: plan.samples]
+    record = study.user_attrs.get(CHOICE)
+    choice = score_from_record(record) if record else None
+    fused_last = choice is not None and not hardware_strategy(plan.strategy).fused
+    return HardwareRun(
+        plan,
+        tuple(score_of(trial) for trial in scored),
+        choice,
+        seconds_of(scored),
+        evaluations_of(scored) + (choice.evaluations if choice and fused_last else 0),
+    )
+
+
+def _value(score: Score, job: Job) -> float:
+    return job.objective.value(score.energy_pj, score.latency_cycles, score.area_um2)
+
+
+def _settings(score: Score) -> str:
+    return ",".join(f"{name}={value}" for name, value in score.parameters.items())

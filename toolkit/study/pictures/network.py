@@ -1,0 +1,223 @@
+"""Pictures of a mapped network: its roofline, and the graph of layers coloured by energy.
+
+The graph is a record first (`energy_graph`), which is what tests look at, and is then drawn by
+Matplotlib as a PNG and by plotly as a page.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from toolkit.search.network import LayerResult, NetworkResult
+from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.layers import Layout, draw_edge, lay_out, lines
+from toolkit.study.pictures.roofline import draw_roofline, roofline, roofline_page, title
+from toolkit.study.units import short_energy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+    from plotly.graph_objects import Figure
+
+_MAP = "YlOrRd"
+
+# A page holds so many boxes below each other at a size that is read.
+_ROWS = 24
+# Edges that leave rows out pass half a column and a little more beside boxes of half a column.
+_ASIDE = 0.55
+# Larger than any screen or page; Matplotlib cannot draw pictures of any size.
+_MOST_INCHES = 120
+
+
+def write_pictures(folder: str | os.PathLike[str], result: NetworkResult) -> tuple[Path, ...]:
+    """Draw ``roofline`` and ``graph``, each as ``.png`` and ``.html``, in a folder.
+
+    Raises
+    ------
+    MissingPackageError
+        If plotly or Matplotlib is not installed.
+    InputError
+        If a file cannot be written.
+    """
+    roofs, graph = roofline(result), energy_graph(result)
+    written = []
+    for name, figure, web in (
+        ("roofline", draw_roofline(roofs), roofline_page(roofs)),
+        ("graph", draw_graph(graph), graph_page(graph)),
+    ):
+        png, html = Path(folder, f"{name}.png"), Path(folder, f"{name}.html")
+        write_canvas(png, figure)
+        write_page(html, web)
+        written += [png, html]
+    return tuple(written)
+
+
+@dataclass(frozen=True)
+class EnergyGraph:
+    """The graph of layers, laid out.
+
+    Parameters
+    ----------
+    title : str
+        Network and architecture.
+    nodes : tuple of LayerResult
+        Layers that cost something and depend on the network's inputs.
+    layout : Layout
+        Where each stands; views between layers are left out.
+    """
+
+    title: str
+    nodes: tuple[LayerResult, ...]
+    layout: Layout
+
+
+def energy_graph(result: NetworkResult) -> EnergyGraph:
+    """Lay out the graph of a mapped network: each layer below all that it reads from.
+
+    Views are left out, and so is what is computed from constants alone. Long networks go on in
+    a further column.
+    """
+    graph = nx.DiGraph(result.graph)
+    costly = {layer.name: layer for layer in result.layers if layer.cost or layer.vector}
+    inputs = {tensor.name for tensor in result.graph.inputs}
+    starts = [n for n in graph if inputs & {t.name for t in graph.nodes[n]["layer"].inputs}]
+    living = set(starts).union(*(nx.descendants(graph, n) for n in starts)) or set(graph)
+    for name in [n for n in graph if n not in costly or n not in living]:
+        if name in living:
+            pairs = [(a, b) for a in graph.predecessors(name) for b in graph.successors(name)]
+            graph.add_edges_from(pairs)
+        graph.remove_node(name)
+    nodes = tuple(costly[layer.name] for layer in result.layers if layer.name in graph)
+    return EnergyGraph(title(result), nodes, lay_out(graph, _ROWS))
+
+
+def draw_graph(picture: EnergyGraph) -> Canvas:
+    """Draw a graph of layers with Matplotlib.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    layout = picture.layout
+    right, bottom = layout.extent
+    figure = canvas(min(1.45 * right + 2, _MOST_INCHES), min(0.36 * bottom + 1.5, _MOST_INCHES))
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+
+    axes: Axes = figure.subplots()
+    norm, scale = _norm(picture), colormaps[_MAP]
+    for before, after in layout.edges:
+        _draw_edge(axes, layout, before, after)
+    for layer in picture.nodes:
+        x, y = layout.places[layer.name]
+        share = float(norm(max(layer.energy_pj, norm.vmin or 0)))
+        axes.text(
+            x,
+            y,
+            f"{layer.layer.operator[:18]} {short_energy(layer.energy_pj, 3)}",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="white" if share > 0.7 else "black",
+            bbox={
+                "boxstyle": "round,pad=0.3",
+                "facecolor": scale(share),
+                "edgecolor": "0.5",
+                "linewidth": 0.5,
+            },
+        )
+    axes.set(xlim=(layout.left - 0.7, layout.left + right - 0.3), ylim=(bottom - 0.3, -0.7))
+    axes.axis("off")
+    axes.set_title(picture.title)
+    bar = figure.colorbar(ScalarMappable(norm, scale), ax=axes, fraction=0.03, pad=0.01)
+    bar.set_label("energy (pJ)")
+    return figure
+
+
+def _draw_edge(axes: Axes, layout: Layout, before: str, after: str) -> None:
+    # Only hinted at where it runs from the end of one column to the start of the next.
+    hinted = layout.goes_on(before, after)
+    draw_edge(
+        axes,
+        layout.way(before, after, _ASIDE),
+        color="0.7" if hinted else "0.35",
+        line=":" if hinted else "-",
+        head="->",
+        width=0.7,
+        room=7,
+    )
+
+
+def graph_page(picture: EnergyGraph) -> Figure:
+    """Draw a graph of layers with plotly.
+
+    Raises
+    ------
+    MissingPackageError
+        If plotly is not installed.
+    """
+    figure, layout = page(), picture.layout
+    edges = lines(layout.way(before, after, _ASIDE) for before, after in layout.edges)
+    grey = {"color": "#aaaaaa", "width": 1}
+    figure.add_scatter(**edges, mode="lines", line=grey, hoverinfo="skip", showlegend=False)
+    logs = [math.log10(max(layer.energy_pj, 1.0)) for layer in picture.nodes]
+    ticks = list(range(math.floor(min(logs, default=0)), math.ceil(max(logs, default=1)) + 1))
+    figure.add_scatter(
+        x=[layout.places[layer.name][0] for layer in picture.nodes],
+        y=[layout.places[layer.name][1] for layer in picture.nodes],
+        mode="markers+text",
+        marker={
+            "color": logs,
+            "colorscale": _MAP,
+            "size": 16,
+            "symbol": "square",
+            "line": {"color": "#777777", "width": 1},
+            "colorbar": {
+                "title": "energy",
+                "tickvals": ticks,
+                "ticktext": [short_energy(10.0**tick, 3) for tick in ticks],
+            },
+        },
+        text=[layer.layer.operator for layer in picture.nodes],
+        textposition="middle right",
+        textfont={"size": 9},
+        customdata=[_hover(layer) for layer in picture.nodes],
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+    right, bottom = layout.extent
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, autorange="reversed")
+    figure.update_layout(
+        title=picture.title,
+        template="plotly_white",
+        height=max(500, int(30 * bottom) + 120),
+        width=max(800, int(170 * right) + 200),
+    )
+    return figure
+
+
+def _hover(layer: LayerResult) -> str:
+    texts = [
+        f"{layer.name} ({layer.layer.operator})",
+        layer.lowering,
+        short_energy(layer.energy_pj, 3),
+        f"{layer.latency_cycles:,.0f} cycles",
+        f"{layer.dram_words:,} DRAM words",
+    ]
+    return "<br>".join(texts)
+
+
+def _norm(picture: EnergyGraph) -> Any:
+    from matplotlib.colors import LogNorm
+
+    energies = [layer.energy_pj for layer in picture.nodes if layer.energy_pj > 0]
+    low, high = min(energies, default=1.0), max(energies, default=10.0)
+    return LogNorm(low, high if high > low else 10 * low)

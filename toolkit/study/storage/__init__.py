@@ -1,0 +1,1 @@
+"""Runs, the Optuna storages that keep them, and results as files."""

@@ -1,0 +1,131 @@
+"""Results as files: tables, folders, and what could not be written for want of a package."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import InputError
+from toolkit.extras import missing
+from toolkit.yaml_files import write_text_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Files that were written, and what could not be, in words."""
+
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Say where the files are, and what there would be with other packages."""
+        if not self.files:
+            return list(self.notes)
+        names = ", ".join(path.name for path in self.files)
+        return [f"Written to {self.files[0].parent}: {names}", *self.notes]
+
+    def record(self) -> dict[str, list[str]]:
+        """The same as JSON-able data."""
+        return {"files": [str(path) for path in self.files], "not_written": list(self.notes)}
+
+
+def has_parquet() -> bool:
+    """Whether pyarrow is installed, which writes Parquet."""
+    return find_spec("pyarrow") is not None
+
+
+def table_notes() -> list[str]:
+    """Say what Parquet needs, where tables are written as CSV alone."""
+    return [] if has_parquet() else [str(missing("Parquet", "pyarrow", "study"))]
+
+
+def with_pictures(tables: Iterable[Path], draw: Callable[[], Iterable[Path]]) -> Results:
+    """Add pictures to tables where Matplotlib and plotly are installed, or a note where not.
+
+    Parameters
+    ----------
+    tables : iterable of Path
+        Files that are written already.
+    draw : callable
+        Writes the pictures.
+    """
+    notes = table_notes()
+    lacking = [name for name in ("Matplotlib", "plotly") if find_spec(name.lower()) is None]
+    if lacking:
+        notes += [str(missing("a picture", name, "study")) for name in lacking]
+        return Results(tuple(tables), tuple(notes))
+    return Results((*tables, *draw()), tuple(notes))
+
+
+def write_tables(
+    tables: dict[str, pd.DataFrame], folder: str | os.PathLike[str]
+) -> tuple[Path, ...]:
+    """Write tables as CSV and, where pyarrow is installed, as Parquet.
+
+    Parameters
+    ----------
+    tables : dict
+        By the name of the file.
+    folder : path-like
+        Created if there is none.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    target, written = make_folder(folder), []
+    for name, table in tables.items():
+        written.append(target / f"{name}.csv")
+        write_text_atomically(written[-1], table.to_csv(index=False))
+        if not has_parquet():
+            continue
+        written.append(target / f"{name}.parquet")
+        write_bytes(written[-1], table.to_parquet(index=False))
+    return tuple(written)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that readers see either the old content or all of the new one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as cause:
+        raise InputError(f"cannot be written: {cause.strerror}", source=str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Create a folder for results, unless it exists.
+
+    Raises
+    ------
+    InputError
+        If it cannot be created or written.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK)
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(f"cannot be created: {reason}", source=str(path)) from None
+    if not writable:
+        raise InputError("may not be written", source=str(path))
+    return path

@@ -1,0 +1,43 @@
+"""Quantities as people read them: rounded, in the unit that suits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.search.objective import Objective
+
+_ENERGY_UNITS = (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3), ("pJ", 1.0))
+_EDP_UNIT = "pJ*cycles"
+
+
+def short_energy(energy_pj: float, digits: int = 4) -> str:
+    """Write an energy in the unit that suits it.
+
+    Examples
+    --------
+    >>> short_energy(80838500000.0)
+    '80.84 mJ'
+    """
+    unit, scale = next((u for u in _ENERGY_UNITS if energy_pj >= u[1]), _ENERGY_UNITS[-1])
+    return f"{energy_pj / scale:.{digits}g} {unit}"
+
+
+def format_value(value: float, objective: Objective) -> str:
+    """Write a value of an objective with its unit.
+
+    Examples
+    --------
+    >>> from toolkit.search import OBJECTIVES
+    >>> format_value(3e12, OBJECTIVES["edp"]), format_value(80.0, OBJECTIVES["latency"])
+    ('edp 3 J·cycle', 'latency 80 cycles')
+    """
+    number, unit = scaled(value, objective)
+    return f"{objective} {number:.6g} {unit}".rstrip()
+
+
+def scaled(value: float, objective: Objective) -> tuple[float, str]:
+    """Convert a value of an objective to the unit that people read, and name that."""
+    if objective.unit == _EDP_UNIT:
+        return value * 1e-12, "J·cycle"
+    return value, objective.unit
