@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import numpy as np
 
 from toolkit.errors import WorkloadError
 from toolkit.mapping.mapping import IntArray
+from toolkit.messages import shown as shown
 
 SIZE_LIMIT = 2**53
 """Sizes must stay below it: tile extents are kept in float64, exact up to here."""
@@ -17,17 +17,6 @@ DIVISOR_LIMIT = 2048
 """Most divisors of one size; every size below 10^9 has fewer."""
 
 _BLOCK = 1 << 20
-
-
-def shown(number: int) -> str:
-    """Write an integer for a message, of any magnitude.
-
-    Examples
-    --------
-    >>> shown(2**93), shown(10**5000)
-    ('9903520314283042199192993792', 'about 10^5000')
-    """
-    return str(number) if number < 10**40 else f"about 10^{round(math.log10(number))}"
 
 
 @lru_cache(maxsize=4096)
