@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import toolkit
+from toolkit.arguments import plain_integer, plain_number
 from toolkit.codesign.job import JobSettings
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
-from toolkit.records import plain_integer, plain_number
 from toolkit.search.network import LayerSearch
 from toolkit.study.comparison import compare
 from toolkit.study.hardware_plan import Plan

@@ -28,7 +28,9 @@ MAX_DEPTH = 32
 """Deepest nesting of lists and mappings that is read: several times what any format needs, and far
 from the recursion limit of the reader below."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The fast reader where PyYAML was built with it."""
+
 _INTEGER = r"[-+]?[0-9]+"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
 _NAN = r"\.(?:nan|NaN|NAN)"
@@ -118,7 +120,7 @@ class _Builder:
         tags: frozenset[str],
         repeats: bool,
     ) -> None:
-        self._loader = _LOADER(text)
+        self._loader = YAML_LOADER(text)
         self._source = source
         self._error = error
         self._tags = tags
