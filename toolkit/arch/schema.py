@@ -8,20 +8,34 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
 
-from toolkit.arch.architecture import Architecture
-from toolkit.arch.components import COMPUTES, MEMORIES, Component
-from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
-from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
-from toolkit.arch.vector_unit import VectorUnit
+from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.levels import (
+    COMPUTES,
+    MEMORIES,
+    Component,
+    Compute,
+    FactorConstraint,
+    Fanout,
+    Level,
+    Memory,
+    check_constraints,
+    check_loop_order,
+    parse_constraint,
+)
 from toolkit.errors import ArchitectureError
-from toolkit.records import Label, Record, suggest
+from toolkit.messages import describe, suggest
+from toolkit.records import Label, Record
 from toolkit.workload.kinds import KINDS
-from toolkit.yaml_files import describe
 
+# What an int64 holds, and what no hardware reaches: products of all meshes are taken in float64.
 _MAX_INTEGER = 2**63 - 1
 _MAX_MESH = 2**31
 _MAX_LEVELS = 64
 _ROLES = ("input", "weight", "output")
+
+UNLIMITED_BANDWIDTH = 5e14
+"""Words per cycle of a port that a file of another tool does not limit: far beyond any hardware,
+and half of what a file of ours may say, so that a read and a write port together stay below it."""
 
 
 def _identifier(text: str) -> str:
@@ -81,7 +95,7 @@ _LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidat
 _Constraints = list[Annotated[FactorConstraint, PlainValidator(_constraint)]]
 # Far beyond any hardware, and small enough that no cost overflows.
 _Amount = Annotated[float, Field(ge=0, le=1e15)]
-_Bandwidth = Annotated[float, Field(ge=1e-9, le=1e15)]
+_Bandwidth = Annotated[float, Field(ge=1e-9, le=2 * UNLIMITED_BANDWIDTH)]
 _Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
 
 _ENERGY_FORMS = (

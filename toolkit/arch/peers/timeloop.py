@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from toolkit.arch.peers.plain import settings
+from toolkit.arch.parameters import complete_settings
 from toolkit.arch.peers.timeloop_constraints import (
     ROLES,
     Constraints,
@@ -75,7 +75,7 @@ def timeloop_architecture(
     ArchitectureError
         Naming file, key, value and expectation.
     """
-    values = settings(given, PARAMETERS, source)
+    values = complete_settings(given, PARAMETERS, source)
     document = Node(data, source, ArchitectureError)
     if document.find("architecture") is None:
         raise document.get("arch").refuse(

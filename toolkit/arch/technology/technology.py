@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from toolkit.arch.components import COMPUTES, OFF_CHIP
+from toolkit.arch.levels import COMPUTES, OFF_CHIP
 from toolkit.arch.technology.curves import (
     Curve,
     Surface,
@@ -18,14 +18,14 @@ from toolkit.arch.technology.curves import (
     node_factor,
 )
 from toolkit.arch.technology.published import Nodes, Operator, published
+from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
-from toolkit.records import store_plain_numbers, suggest
-from toolkit.yaml_files import describe
+from toolkit.messages import describe, suggest
 
 NODES_NM = (3.0, 90.0)
 """The smallest and the largest node that all components scale to."""
 
-_KIB_BITS = 8192
+_KIB_BITS = 8 * 1024
 _Figure = Literal["read_energy", "write_energy", "area"]
 
 
