@@ -12,9 +12,9 @@ import numpy as np
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import FactorConstraint, Level, Memory
 from toolkit.errors import ArchitectureError, WorkloadError
-from toolkit.mapping.factors import SIZE_LIMIT, divisors, shown
-from toolkit.mapping.lattice import BoolArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.factors import SIZE_LIMIT, divisors
+from toolkit.mapping.mapping import BoolArray, IntArray
+from toolkit.messages import shown
 from toolkit.workload.kernel import Workload
 
 UNLIMITED = 2**62

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from toolkit.errors import InputError
-from toolkit.mapping.lattice import FloatArray
+from toolkit.mapping.mapping import FloatArray
 from toolkit.workload.distinct import count_window, distinct_values
 from toolkit.workload.kernel import Index, Tensor
 

@@ -17,8 +17,7 @@ import numpy as np
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
 from toolkit.errors import ArchitectureError, MappingError
-from toolkit.mapping.lattice import BoolArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.workload.kernel import Workload
 
 ReuseRule = Literal["model", "factorflow"]

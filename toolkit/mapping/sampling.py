@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.errors import DoesNotFitError, MappingError
-from toolkit.mapping.lattice import BoolArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.mapping.orders import random_orders
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings, first_valid, neighbours, start_point

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from toolkit.errors import DoesNotFitError, MappingError
-from toolkit.mapping.factors import prime_factors
-from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.factors import DimensionLattice, prime_factors
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
 SPLIT_LIMIT = 1 << 20

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 from toolkit.mapping.bounds import UNLIMITED, Need
-from toolkit.mapping.factors import SIZE_LIMIT, divisors
-from toolkit.mapping.lattice import build_lattice
+from toolkit.mapping.factors import SIZE_LIMIT, build_lattice, divisors
 
 CANDIDATES = 100_000
 """Most larger sizes that are tried for padding."""
