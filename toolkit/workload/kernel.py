@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from toolkit.arguments import plain_integer, store_plain_numbers
 from toolkit.errors import WorkloadError
-from toolkit.records import plain_integer, store_plain_numbers
 
 Role = Literal["input", "weight", "output"]
 

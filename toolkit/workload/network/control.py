@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 
 from toolkit.workload.network.dimensions import Dimensions
-from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators import Call
 from toolkit.workload.network.operators.call import MismatchError
-from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value
 
 

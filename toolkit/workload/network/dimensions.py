@@ -7,8 +7,8 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.arguments import plain_integer
 from toolkit.errors import WorkloadError
-from toolkit.records import plain_integer
 
 MAX_SIZE = 1 << 40
 """Largest size of one dimension."""

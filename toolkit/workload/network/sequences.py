@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from toolkit.workload.network.layer import TensorInfo
 from toolkit.workload.network.operators import Call
-from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value
 
 

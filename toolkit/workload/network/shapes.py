@@ -15,9 +15,9 @@ import onnx
 from onnx import checker, defs, helper, numpy_helper, shape_inference
 
 from toolkit.workload.network.dimensions import MAX_SIZE, Dimensions
+from toolkit.workload.network.layer import TensorInfo
 from toolkit.workload.network.operators import Call, Operator
 from toolkit.workload.network.operators.call import Shapes
-from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value, dtype_name, dtype_number
 
 _MAX_DATA = 4096
