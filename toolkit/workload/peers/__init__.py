@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from toolkit.errors import WorkloadError
-from toolkit.peer_files import TIMELOOP_TAGS as TIMELOOP_TAGS
 from toolkit.records import suggest
 from toolkit.workload.kernel import Workload
 from toolkit.workload.peers.timeloop import is_problem, problem_workload
