@@ -19,7 +19,7 @@ from toolkit.search.network import LayerSearch
 from toolkit.study.comparison import compare
 from toolkit.study.hardware_plan import Plan
 from toolkit.workload.kinds import build_kernel
-from toolkit.workload.network.dimensions import Dimensions
+from toolkit.workload.network.shapes import Dimensions
 
 UNTYPED: Any = toolkit
 ARCH = toolkit.load_arch("eyeriss")

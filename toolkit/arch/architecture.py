@@ -8,9 +8,7 @@ from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
 from toolkit.messages import suggest
-from toolkit.workload.kernel import Tensor, Workload
-
-_ROLES = ("input", "weight", "output")
+from toolkit.workload.kernel import ROLES, Tensor, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ def check_bypasses(arch: Architecture, workload: Workload) -> None:
     ArchitectureError
         Naming the level, the tensor and the names that would have been understood.
     """
-    known = (*_ROLES, *(tensor.name for tensor in workload.tensors))
+    known = (*ROLES, *(tensor.name for tensor in workload.tensors))
     for i, level in enumerate(arch.levels):
         for name in level.bypasses if isinstance(level, Memory) else ():
             if name not in known:

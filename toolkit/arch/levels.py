@@ -47,6 +47,28 @@ class Component:
     ports: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class LevelEstimate:
+    """A user's own figures of one instance of a level; None keeps ours.
+
+    Parameters
+    ----------
+    read_energy_pj, write_energy_pj : float or None
+        Of one access, which moves `Memory.values_per_wordline` words; of a compute level the
+        read is one multiply-accumulate.
+    leakage_pj_per_cycle, area_um2 : float or None
+        While powered; on the chip.
+    """
+
+    read_energy_pj: float | None = None
+    write_energy_pj: float | None = None
+    leakage_pj_per_cycle: float | None = None
+    area_um2: float | None = None
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
+
+
 Relation = Literal["==", "<=", ">="]
 _RELATIONS: dict[str, Relation] = {"==": "==", "<=": "<=", ">=": ">="}
 
@@ -73,6 +95,11 @@ class FactorConstraint:
 
     def __str__(self) -> str:
         return f"{self.dimension} {self.relation} {self.value}"
+
+
+UNLIMITED_BANDWIDTH = 5e14
+"""Words per cycle of a port that a file of another tool does not limit: far beyond any hardware,
+and half of what a file of ours may say, so that a read and a write port together stay below it."""
 
 
 @dataclass(frozen=True, slots=True)

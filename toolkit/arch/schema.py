@@ -12,6 +12,7 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
+    UNLIMITED_BANDWIDTH,
     Component,
     Compute,
     FactorConstraint,
@@ -25,17 +26,13 @@ from toolkit.arch.levels import (
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import Label, Record
+from toolkit.workload.kernel import ROLES
 from toolkit.workload.kinds import KINDS
 
-# What an int64 holds, and what no hardware reaches: products of all meshes are taken in float64.
+# What an int64 holds, and far more than any hardware has.
 _MAX_INTEGER = 2**63 - 1
 _MAX_MESH = 2**31
 _MAX_LEVELS = 64
-_ROLES = ("input", "weight", "output")
-
-UNLIMITED_BANDWIDTH = 5e14
-"""Words per cycle of a port that a file of another tool does not limit: far beyond any hardware,
-and half of what a file of ours may say, so that a read and a write port together stay below it."""
 
 
 def _identifier(text: str) -> str:
@@ -350,7 +347,7 @@ class ArchitectureFile(Record):
     @model_validator(mode="after")
     def _check_bypasses(self) -> ArchitectureFile:
         memories = [entry for entry in self.levels if isinstance(entry, MemoryEntry)]
-        for role in _ROLES:
+        for role in ROLES:
             if memories and all(role in memory.bypasses for memory in memories):
                 raise ValueError(f"levels: every memory bypasses {role}; expected one to hold it")
         return self

@@ -18,7 +18,8 @@ from toolkit.messages import shown
 from toolkit.workload.kernel import Workload
 
 UNLIMITED = 2**62
-"""Stands for no limit in integer arrays."""
+"""Stands for no limit in integer arrays: above every size and mesh, which are below 2^53, and far
+enough from the end of int64 to be added to."""
 
 CAPACITY_LIMIT = 2**63
 """Capacities must stay below it, as in files."""

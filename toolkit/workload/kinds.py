@@ -12,7 +12,8 @@ from toolkit.workload import ready_made
 from toolkit.workload.kernel import Workload
 
 MAX_SIZE = 2**31
-"""Largest size, stride or dilation that a specification or a file may give."""
+"""Largest size, stride or dilation that a specification or a file may give: beyond any tensor, and
+the product of two still fits in an int64."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def named_workload(name: str) -> Workload:
     raise WorkloadError(f"unknown workload {describe(name)}; {hint}groups: {', '.join(groups)}")
 
 
+# Far longer than all keys of a kernel with the largest sizes.
 _MAX_LENGTH = 1000
 
 

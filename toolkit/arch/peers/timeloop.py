@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from toolkit.arch.parameters import complete_settings
 from toolkit.arch.peers.timeloop_constraints import (
-    ROLES,
     Constraints,
     Loops,
     check_targets,
@@ -23,6 +22,7 @@ from toolkit.arch.peers.timeloop_figures import (
 from toolkit.arch.peers.timeloop_tree import Part, constraint_targets, read_parts
 from toolkit.errors import ArchitectureError
 from toolkit.peer_files import Node
+from toolkit.workload.kernel import ROLES
 from toolkit.workload.peers.timeloop import our_dimensions
 
 PARAMETERS = {"default_energies": 0}

@@ -17,7 +17,6 @@ _FACTOR = re.compile(r"([A-Za-z]\w*?)(==|<=|>=|=|)([0-9]{1,10})", re.ASCII)
 _TYPES = {"datatype": "dataspace", "bypass": "dataspace", "bypassing": "dataspace"}
 # Bounds on the search and not on the hardware.
 _LOOSE = ("utilization", "max_overbooked_proportion", "parallelism")
-ROLES = ("input", "weight", "output")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 
+from toolkit.arch.levels import UNLIMITED_BANDWIDTH
 from toolkit.arch.parameters import complete_settings
 from toolkit.arch.peers.zigzag_schema import Accelerator, Array, Memory, Operand, Port
-from toolkit.arch.schema import UNLIMITED_BANDWIDTH
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, format_key
 from toolkit.records import validate

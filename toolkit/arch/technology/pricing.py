@@ -15,9 +15,10 @@ from toolkit.arch.levels import (
     Compute,
     Fanout,
     Level,
+    LevelEstimate,
     Memory,
 )
-from toolkit.arch.technology.technology import LevelEstimate, Technology
+from toolkit.arch.technology.technology import Technology
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 

@@ -12,10 +12,10 @@ from typing import get_args
 import onnx
 
 from toolkit.errors import WorkloadError
-from toolkit.workload.network.dimensions import Dimensions
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.read import opsets_of, read_model
+from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 

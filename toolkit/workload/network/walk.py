@@ -10,8 +10,7 @@ import onnx
 from onnx import checker, helper
 
 from toolkit.errors import WorkloadError
-from toolkit.workload.network.control import expand
-from toolkit.workload.network.dimensions import Dimensions
+from toolkit.workload.network.expand import expand, take_apart
 from toolkit.workload.network.fold import (
     NEVER_CONSTANT,
     cast_of,
@@ -25,8 +24,13 @@ from toolkit.workload.network.operators import CONSTANT, CONTROL, LISTS, OPERATO
 from toolkit.workload.network.operators.call import make_layer
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
-from toolkit.workload.network.sequences import take_apart
-from toolkit.workload.network.shapes import Declared, ShapeInference, find_schema, same_shape
+from toolkit.workload.network.shapes import (
+    Declared,
+    Dimensions,
+    ShapeInference,
+    find_schema,
+    same_shape,
+)
 from toolkit.workload.network.values import Value, empty
 
 Unknown = Literal["error", "free", "elementwise"]

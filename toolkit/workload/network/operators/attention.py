@@ -14,6 +14,7 @@ from toolkit.workload.ready_made import batched_gemm, gemm
 Source = Value | TensorInfo | None
 """An operand of the node, or the output of one of its own parts."""
 
+# Five as of Softmax itself, one for the scale and one for the mask.
 _SOFTMAX_OPERATIONS = 7
 
 
