@@ -1,5 +1,6 @@
 """Mappings: how a workload runs on an architecture, and the space of all of them."""
 
+from toolkit.mapping.bounds import Footprint
 from toolkit.mapping.counting import SpaceSize, space_size
 from toolkit.mapping.explain import render, violations
 from toolkit.mapping.files import (
@@ -9,16 +10,15 @@ from toolkit.mapping.files import (
     write_mapping,
 )
 from toolkit.mapping.fitting import Fitted, fit
-from toolkit.mapping.footprint import Footprint
-from toolkit.mapping.formats import (
+from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
+from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
+from toolkit.mapping.peers import (
     MAPPING_FORMATS,
     MappingFormat,
     detect_format,
     mapping_from_text,
     mapping_to_text,
 )
-from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
-from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
 from toolkit.mapping.peers.timeloop import mapping_from_timeloop, mapping_to_timeloop
 from toolkit.mapping.peers.zigzag import mapping_from_zigzag, mapping_to_zigzag
 from toolkit.mapping.sampling import random_loop_orders, random_tilings, sample

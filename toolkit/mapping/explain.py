@@ -7,8 +7,7 @@ from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
-from toolkit.mapping.bounds import usable_text
-from toolkit.mapping.footprint import Footprint, check_footprint, exact_tensor_words
+from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Index, Tensor, Workload

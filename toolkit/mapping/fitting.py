@@ -11,9 +11,8 @@ from toolkit.arch.files import arch_names
 from toolkit.arch.levels import FactorConstraint, Level, Memory
 from toolkit.arguments import check_kind
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.bounds import UNLIMITED, Need, check_sizes, need
+from toolkit.mapping.bounds import UNLIMITED, Footprint, Need, check_sizes, need
 from toolkit.mapping.factors import SIZE_LIMIT, build_lattice, divisors
-from toolkit.mapping.footprint import Footprint
 from toolkit.mapping.orders import order_rule
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import check_feasible
@@ -89,20 +88,20 @@ def fit(
     known = _without_unknown(arch, workload)
     notes = _dropped_notes(arch, workload)
     sizes: dict[str, int] = {}
-    walks: dict[str, Walk] = {}
+    walks: dict[str, _Walk] = {}
     refused: list[tuple[str, str, int | None]] = []
     for dimension, size in workload.sizes.items():
         requirements = _requirements(known, dimension)
-        result = walk(requirements, size)
+        result = _walk(requirements, size)
         chosen = size
         if isinstance(result, str):
-            larger = next_fitting_size(requirements, size)
+            larger = _next_fitting_size(requirements, size)
             if dimension not in padded_dimensions or larger is None:
                 refused.append((dimension, result, larger))
                 continue
-            chosen, result = larger, walk(requirements, larger)
+            chosen, result = larger, _walk(requirements, larger)
         sizes[dimension] = chosen
-        walks[dimension] = result if isinstance(result, Walk) else Walk((), ())
+        walks[dimension] = result if isinstance(result, _Walk) else _Walk((), ())
         notes += walks[dimension].notes
     if refused:
         raise _unfit(arch, workload, refused)
@@ -183,9 +182,9 @@ def _dropped_notes(arch: Architecture, workload: Workload) -> list[str]:
     ]
 
 
-def _requirements(arch: Architecture, dimension: str) -> tuple[Requirement, ...]:
+def _requirements(arch: Architecture, dimension: str) -> tuple[_Requirement, ...]:
     return tuple(
-        Requirement(level.name, dimension, need(level, dimension, level.constraints))
+        _Requirement(level.name, dimension, need(level, dimension, level.constraints))
         for level in arch.levels
     )
 
@@ -205,7 +204,7 @@ def _unfit(
     )
 
 
-def _shrink(arch: Architecture, walks: Mapping[str, Walk]) -> Architecture:
+def _shrink(arch: Architecture, walks: Mapping[str, _Walk]) -> Architecture:
     """Lower every ``==`` and ``>=`` to what its walk left for it."""
     levels: list[Level] = []
     for i, level in enumerate(arch.levels):
@@ -228,7 +227,7 @@ def _padding_notes(before: Workload, after: Workload) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
+class _Requirement:
     """What one level requires of a dimension's factor."""
 
     level: str
@@ -237,7 +236,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class _Walk:
     """A successful walk.
 
     Parameters
@@ -252,18 +251,18 @@ class Walk:
     notes: tuple[str, ...]
 
 
-def walk(requirements: tuple[Requirement, ...], size: int) -> Walk | str:
+def _walk(requirements: tuple[_Requirement, ...], size: int) -> _Walk | str:
     """Walk the ``==`` and ``>=`` of one dimension; return the reason if that cannot be done."""
     left = _search(requirements, 0, size, set())
     if left is None:
         return _reason(requirements, size)
     if not _splits(requirements, size, left):
         return _no_split(requirements, size)
-    return Walk(left, _notes(requirements, size, left))
+    return _Walk(left, _notes(requirements, size, left))
 
 
 def _search(
-    requirements: tuple[Requirement, ...],
+    requirements: tuple[_Requirement, ...],
     level: int,
     left: int,
     dead: set[tuple[int, int, bool]],
@@ -297,7 +296,7 @@ def _choices(need: Need, left: int) -> list[int]:
     return [int(f) for f in divisors(left) if least <= f <= need.most]
 
 
-def _reason(requirements: tuple[Requirement, ...], size: int) -> str:
+def _reason(requirements: tuple[_Requirement, ...], size: int) -> str:
     left = size
     for requirement in requirements:
         need = requirement.need
@@ -309,7 +308,7 @@ def _reason(requirements: tuple[Requirement, ...], size: int) -> str:
     return f"the >= and == constraints on {dimension} = {size} exclude each other"
 
 
-def _refusal(requirement: Requirement, size: int, left: int) -> str:
+def _refusal(requirement: _Requirement, size: int, left: int) -> str:
     need, dimension = requirement.need, requirement.dimension
     least = min(need.least, left)
     if least > need.most:
@@ -323,7 +322,7 @@ def _refusal(requirement: Requirement, size: int, left: int) -> str:
 
 
 def _notes(
-    requirements: tuple[Requirement, ...], size: int, left: tuple[int, ...]
+    requirements: tuple[_Requirement, ...], size: int, left: tuple[int, ...]
 ) -> tuple[str, ...]:
     notes = []
     for requirement, rest in zip(requirements, left, strict=True):
@@ -338,7 +337,7 @@ def _notes(
     return tuple(notes)
 
 
-def _splits(requirements: tuple[Requirement, ...], size: int, left: tuple[int, ...]) -> bool:
+def _splits(requirements: tuple[_Requirement, ...], size: int, left: tuple[int, ...]) -> bool:
     """Whether factors within all bounds, the shrunk ones included, multiply to `size`."""
     bounds = [_shrunk(r.need, rest) for r, rest in zip(requirements, left, strict=True)]
     lower = [least for least, _ in bounds]
@@ -351,7 +350,7 @@ def _shrunk(need: Need, left: int) -> tuple[int, int]:
     return least, least if need.exact else need.most
 
 
-def _no_split(requirements: tuple[Requirement, ...], size: int) -> str:
+def _no_split(requirements: tuple[_Requirement, ...], size: int) -> str:
     limits = [r for r in requirements if r.need.most < UNLIMITED and r.need.most > 1]
     listed = ", ".join(f"{r.level} at most {r.need.most}" for r in limits) or "none above 1"
     dimension = requirements[0].dimension
@@ -361,7 +360,7 @@ def _no_split(requirements: tuple[Requirement, ...], size: int) -> str:
     )
 
 
-def next_fitting_size(requirements: tuple[Requirement, ...], size: int) -> int | None:
+def _next_fitting_size(requirements: tuple[_Requirement, ...], size: int) -> int | None:
     """Find the smallest larger size that the constraints admit; None beyond a bounded search."""
     bounded = [r.need for r in requirements if r.need.least > 1]
     step = 1

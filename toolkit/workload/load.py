@@ -22,6 +22,9 @@ from toolkit.workload.kernel import Workload
 from toolkit.workload.kinds import MAX_SIZE, build_kernel, find_kind
 from toolkit.yaml_files import parse_yaml
 
+# Far longer than all keys of a kernel with the largest sizes.
+_MAX_LENGTH = 1000
+
 
 def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     """Find or build a workload.
@@ -138,10 +141,6 @@ def named_workload(name: str) -> Workload:
     close = difflib.get_close_matches(name.lower()[:80], names, n=3)
     hint = f"did you mean {', '.join(names[match] for match in close)}? " if close else ""
     raise WorkloadError(f"unknown workload {describe(name)}; {hint}groups: {', '.join(groups)}")
-
-
-# Far longer than all keys of a kernel with the largest sizes.
-_MAX_LENGTH = 1000
 
 
 def parse_spec(text: str, *, name: str | None = None) -> Workload:

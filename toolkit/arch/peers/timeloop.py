@@ -1,4 +1,9 @@
-"""Timeloop's architecture YAML (v0.2 to v0.4); FORMATS.md says what carries over."""
+"""Timeloop's architecture YAML (v0.2 to v0.4); FORMATS.md says what carries over.
+
+The tree of a file is flattened into parts (`timeloop_tree`), constraints are read for each
+(`timeloop_constraints`), and so are its figures, from the file or from Accelergy's tables
+(`timeloop_figures`); here they become levels.
+"""
 
 from __future__ import annotations
 

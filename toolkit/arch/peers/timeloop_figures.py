@@ -1,4 +1,4 @@
-"""Capacities, bandwidths and energies of Timeloop's levels."""
+"""Capacities, bandwidths and energies of Timeloop's levels, and Accelergy's tables of them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ _UNSUPPORTED = (
     "min_utilization",
     "bandwidth_consumption_scale",
 )
+
+_SECTIONS = ("ERT", "ART")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +229,6 @@ def _no_energy(part: Part, tables: Tables, actions: str, attribute: str) -> Exce
         f"arch.yaml+timeloop-mapper.ERT.yaml, or give {attribute} here, or accept estimates "
         "with the parameter default_energies=1"
     )
-
-
-_SECTIONS = ("ERT", "ART")
 
 
 def read_accelergy(paths: Sequence[str | os.PathLike[str]]) -> dict[str, LevelEstimate]:

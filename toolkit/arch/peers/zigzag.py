@@ -1,4 +1,7 @@
-"""ZigZag's accelerator YAML (3.x) as an architecture; FORMATS.md says what carries over."""
+"""ZigZag's accelerator YAML (3.x) as an architecture; FORMATS.md says what carries over.
+
+A file is checked as a record (`zigzag_schema`) and translated here.
+"""
 
 from __future__ import annotations
 

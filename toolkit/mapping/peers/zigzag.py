@@ -57,6 +57,10 @@ from toolkit.workload.kernel import Tensor, Workload
 from toolkit.workload.peers.names import ZIGZAG_NAMES
 from toolkit.yaml_files import dump_yaml
 
+_TITLE = re.compile(r"Loop ordering for ([^;]*);?.*")
+_HEADING = re.compile(r"(Temporal|Spatial) Loops(.*)")
+_FOR = re.compile(r"(for|parfor)\s+(\w+)\s+in\s+\[\s*0\s*,\s*([^\s,)]+)\s*\)\s*:(.*)")
+
 
 def mapping_from_zigzag(
     text: str, arch: Architecture, workload: Workload, *, source: str | None = None
@@ -161,11 +165,6 @@ def _quoted(name: str) -> str:
 
 def _plain(name: str) -> str:
     return name if name.isprintable() else describe(name)
-
-
-_TITLE = re.compile(r"Loop ordering for ([^;]*);?.*")
-_HEADING = re.compile(r"(Temporal|Spatial) Loops(.*)")
-_FOR = re.compile(r"(for|parfor)\s+(\w+)\s+in\s+\[\s*0\s*,\s*([^\s,)]+)\s*\)\s*:(.*)")
 
 
 @dataclass(frozen=True, slots=True)

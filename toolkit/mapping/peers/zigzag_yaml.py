@@ -11,8 +11,7 @@ from math import prod
 from toolkit.arch.architecture import holds
 from toolkit.arch.levels import Memory
 from toolkit.errors import MappingError
-from toolkit.mapping.bounds import word_limit
-from toolkit.mapping.footprint import exact_tensor_words
+from toolkit.mapping.bounds import exact_tensor_words, word_limit
 from toolkit.mapping.peers.loops import (
     Loop,
     Names,

@@ -19,6 +19,8 @@ from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
+_FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
+
 
 def load_network(
     path: str | os.PathLike[str],
@@ -155,9 +157,6 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
             key="dims",
         )
     return values
-
-
-_FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
 
 def _remove_dead(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:

@@ -34,6 +34,19 @@ _OPERATIONS: dict[type[ast.AST], Any] = {
     ast.FloorDiv: operator.floordiv,
 }
 
+# Contents of at most so many elements are shown to ONNX: enough for shapes, axes and pads.
+_MAX_DATA = 4096
+
+# ONNX before opset 16 describes them by other operators and infers nothing from that.
+_INFERRED_AS = {"GreaterOrEqual": "Greater", "LessOrEqual": "Less"}
+
+# ONNX describes them as one-sided where nothing is said, but infers the shape of both sides.
+_ONE_SIDED = frozenset(("STFT",))
+
+Shape = tuple[int | None, ...]
+Declared = Mapping[str, onnx.TypeProto]
+"""What the file itself says about its tensors."""
+
 
 class Dimensions:
     """The option ``dims``: sizes by a dimension's name or by ``tensor:axis``.
@@ -127,20 +140,6 @@ class Dimensions:
                 return None
             return int(_OPERATIONS[type(tree.op)](left, right))
         return None
-
-
-# Contents of at most so many elements are shown to ONNX: enough for shapes, axes and pads.
-_MAX_DATA = 4096
-
-# ONNX before opset 16 describes them by other operators and infers nothing from that.
-_INFERRED_AS = {"GreaterOrEqual": "Greater", "LessOrEqual": "Less"}
-
-# ONNX describes them as one-sided where nothing is said, but infers the shape of both sides.
-_ONE_SIDED = frozenset(("STFT",))
-
-Shape = tuple[int | None, ...]
-Declared = Mapping[str, onnx.TypeProto]
-"""What the file itself says about its tensors."""
 
 
 @lru_cache(maxsize=4096)

@@ -24,6 +24,9 @@ _MOST_ORDERED = 6
 """Operands of an einsum whose orders are all tried. Their number grows with the factorial, so that
 beyond this the greedy order of NumPy has to do."""
 
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "com.microsoft.DynamicQuantizeLSTM": 4}
+"""Gates per cell: rows of the weights are this many times the size of the state."""
+
 
 def contraction(
     first: Labels, second: Labels, output: Labels, sizes: Mapping[str, int], *, weight_first: bool
@@ -264,10 +267,6 @@ def _sizes(call: Call, operands: list[Labels]) -> dict[str, int]:
                 raise call.error(f"axis {label!r} has both size {sizes[label]} and {size}")
             sizes[label] = max(size, sizes.get(label, 1))
     return sizes
-
-
-GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "com.microsoft.DynamicQuantizeLSTM": 4}
-"""Gates per cell: rows of the weights are this many times the size of the state."""
 
 
 def recurrent(call: Call, rule: Operator) -> tuple[Layer, ...]:

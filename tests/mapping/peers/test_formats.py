@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.errors import InputError, MappingError, ToolkitError
 from toolkit.mapping.files import mapping_to_dict
-from toolkit.mapping.formats import (
+from toolkit.mapping.peers import (
     MAPPING_FORMATS,
     detect_format,
     mapping_from_text,
@@ -18,8 +18,8 @@ from toolkit.mapping.formats import (
     read_mapping_text,
 )
 
-from .peers.levels import COMPACT, GEMMINI, LAYER, loops, mapped
-from .spaces import deterministic
+from ..spaces import deterministic
+from .levels import COMPACT, GEMMINI, LAYER, loops, mapped
 
 MAPPING = mapping_from_text(COMPACT, GEMMINI, LAYER)
 
