@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import toolkit
+from toolkit.arguments import plain_integer, plain_number
 from toolkit.codesign.job import JobSettings
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
-from toolkit.records import plain_integer, plain_number
 from toolkit.search.network import LayerSearch
 from toolkit.study.compare.comparison import compare
 from toolkit.study.hardware.plan import Plan
 from toolkit.workload.kinds import build_kernel
-from toolkit.workload.network.dimensions import Dimensions
+from toolkit.workload.network.shapes import Dimensions
 
 UNTYPED: Any = toolkit
 ARCH = toolkit.load_arch("eyeriss")

@@ -8,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError, WorkloadError
-from toolkit.records import Label, Record, suggest, validate
-from toolkit.yaml_files import (
-    MAX_BYTES,
-    describe,
-    dump_yaml,
-    format_key,
-    parse_yaml,
-    read_yaml,
-    write_text_atomically,
-)
+from toolkit.text_files import MAX_BYTES
+from toolkit.yaml_files import dump_yaml, parse_yaml, read_yaml
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 SCALARS = (
@@ -118,109 +110,3 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1")
     assert read_yaml(tmp_path / "a.yaml") == {"a": 1}
-
-
-def test_writing_replaces_the_whole_file_and_keeps_its_mode(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    write_text_atomically(path, "old, and longer")
-    path.chmod(0o640)
-    write_text_atomically(path, "néw")
-    assert path.read_text(encoding="utf-8") == "néw"
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_writing_through_a_link_keeps_the_link(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    write_text_atomically(tmp_path / "link", "x")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_text() == "x"
-
-
-def test_failed_writes_leave_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(InputError, match="cannot be written"):
-        write_text_atomically(path, "\ud800")
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(InputError, match="No space left on device"):
-        write_text_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("name", ["", "missing/a.txt", "a\0b"])
-def test_places_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError):
-        write_text_atomically(os.path.join(tmp_path, name), "x")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_devices_are_not_replaced() -> None:
-    with pytest.raises(InputError, match="not a regular file"):
-        write_text_atomically("/dev/null", "x")
-    assert Path("/dev/null").is_char_device()
-
-
-class Inner(Record):
-    size: int
-    ratio: float = 1.0
-    on: bool = False
-
-
-class Outer(Record):
-    name: Label
-    parts: list[Inner] = []
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (None, "f: expected a mapping, got nothing"),
-        ([], "f: expected a mapping, got a list"),
-        ({}, "f: name: this key is required and missing"),
-        (
-            {"nmae": "x"},
-            r"f: nmae: unknown key \(did you mean 'name'\?\); known keys: name, parts",
-        ),
-        ({"name": None}, "f: name: has no value"),
-        ({"name": 5}, "f: name: expected text, got 5"),
-        ({"name": ""}, "f: name: expected 1 to 500 printable characters"),
-        ({"name": "a\x1b[31m"}, "f: name: expected 1 to 500 printable characters"),
-        ({"name": "x", "parts": {}}, r"f: parts: expected a list, got a mapping"),
-        ({"name": "x", "parts": [1]}, r"f: parts\[0\]: expected a mapping, got 1"),
-        (
-            {"name": "x", "parts": [{"size": 1.5}]},
-            r"parts\[0\]\.size: expected an integer, got 1.5",
-        ),
-        ({"name": "x", "parts": [{"size": True}]}, r"parts\[0\]\.size: expected an integer"),
-        ({"name": "x", "parts": [{"size": "1"}]}, r"size: expected an integer, got '1'"),
-        (
-            {"name": "x", "parts": [{"size": 1, "ratio": float("nan")}]},
-            "expected a finite number, got nan",
-        ),
-        ({"name": "x", "parts": [{"size": 1, "ratio": "2"}]}, "expected a number, got '2'"),
-        ({"name": "x", "parts": [{"size": 1, "on": 1}]}, "on: expected true or false, got 1"),
-        ({"parts": [{}]}, r"\(and 1 more\)"),
-    ],
-)
-def test_messages_name_file_key_value_and_expectation(data: object, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        validate(Outer, data, source="f")
-
-
-def test_key_paths_and_values_stay_short() -> None:
-    assert format_key(("levels", 2, "a b")) == "levels[2]['a b']"
-    assert len(describe("x" * 10_000)) <= 80
-    assert len(describe(10**300)) <= 80
-
-
-def test_suggestions_ignore_case() -> None:
-    assert suggest("EYERIS", ["eyeriss", "tpu"]) == " (did you mean 'eyeriss'?)"
-    assert suggest("zzz", ["eyeriss", "tpu"]) == ""

@@ -1,4 +1,10 @@
-"""Files of other tools: their keys read one by one, with messages that say where and what."""
+"""What all readers of other tools' files share: keys and lines, for messages that say where.
+
+Each room reads what is its own. Timeloop's problems are read by `toolkit.workload.peers.timeloop`,
+its architectures by `toolkit.arch.peers.timeloop`, its mappings by
+`toolkit.mapping.peers.timeloop`; ZigZag's layers, accelerators and mappings by the modules
+`zigzag` beside them. ``FORMATS.md`` there says what carries over and what does not.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,25 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import yaml
 from pydantic import AfterValidator
 
 from toolkit.errors import InputError
-from toolkit.yaml_files import KeyPath, describe, format_key
+from toolkit.messages import KeyPath, describe, format_key
+from toolkit.yaml_files import YAML_LOADER, parse_yaml
+
+TIMELOOP_TAGS = (
+    "!Component",
+    "!Container",
+    "!Hierarchical",
+    "!Nothing",
+    "!Parallel",
+    "!Pipelined",
+)
+"""Tags in Timeloop's files of version 0.4."""
+
+# What YAML counts as the end of a line.
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +152,73 @@ class Node:
                 raise place.refuse(f"unknown key{hint}; {what}: {', '.join(names)}")
 
 
+def _folded(key: str) -> str:
+    return key.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedYaml:
+    """A document, and where its parts stand.
+
+    Parameters
+    ----------
+    data : object
+        Plain data.
+    lines : dict
+        Line number, from 1, by key path; of every value and of the document itself (``()``).
+    texts : tuple of str
+        The lines.
+    """
+
+    data: object
+    lines: dict[KeyPath, int]
+    texts: tuple[str, ...]
+
+    def line(self, *path: str | int) -> int:
+        """Line of the value at `path`, or of the innermost value around it."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+    def text(self, *path: str | int) -> str:
+        """The whole line on which the value at `path` begins, comment included."""
+        return self.texts[self.line(*path) - 1]
+
+
+def parse_marked(text: str, *, source: str, error: type[InputError]) -> MarkedYaml:
+    """Parse YAML as `toolkit.yaml_files.parse_yaml` does, and remember the lines.
+
+    Parameters
+    ----------
+    text : str
+        One document, which may bear `TIMELOOP_TAGS`.
+    source : str
+        How messages call it.
+    error : type of InputError
+        The class to raise.
+    """
+    data = parse_yaml(
+        text.encode("utf-8", "surrogatepass"), source=source, error=error, tags=TIMELOOP_TAGS
+    )
+    lines: dict[KeyPath, int] = {(): 1}
+    root = yaml.compose(text.removeprefix("\ufeff"), Loader=YAML_LOADER)
+    if root is not None:
+        _mark(root, (), lines)
+    return MarkedYaml(data, lines, tuple(_BREAK.split(text)))
+
+
+def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> None:
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            _mark(item, (*path, i), lines)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _mark(value, (*path, key.value), lines)
+            # A value may begin below its key, where nobody looks for a mistake.
+            lines[(*path, key.value)] = key.start_mark.line + 1
+
+
 def matching(pattern: str, expected: str) -> AfterValidator:
     """Make a validator of text for a record: refuse what `pattern` does not match as a whole.
 
@@ -148,7 +236,3 @@ def matching(pattern: str, expected: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
-
-
-def _folded(key: str) -> str:
-    return key.replace("-", "_")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TypeVar
 
+# How long a process may outlive a killed parent; looking once a second costs nothing.
 _WATCH_SECONDS = 1.0
 
 A = TypeVar("A")

@@ -1,4 +1,4 @@
-"""Untrusted YAML in, readable YAML out: one reader, one atomic writer.
+"""Untrusted YAML in, readable YAML out.
 
 The reader accepts plain data only: no aliases, anchors, repeated keys, nor tags but those that the
 caller knows; limited size and depth. Plain scalars follow YAML 1.2 (``true``/``false``, decimal
@@ -9,69 +9,33 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
-import stat
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 import yaml
 
 from toolkit.errors import InputError
-
-MAX_BYTES = 1 << 20
-"""Largest file that is read."""
+from toolkit.messages import KeyPath as KeyPath
+from toolkit.messages import describe as describe
+from toolkit.messages import format_key as format_key
+from toolkit.messages import shown_path
+from toolkit.text_files import MAX_BYTES as MAX_BYTES
+from toolkit.text_files import decode
+from toolkit.text_files import read_bytes as read_bytes
+from toolkit.text_files import write_text_atomically as write_text_atomically
 
 MAX_DEPTH = 32
-"""Deepest nesting of lists and mappings that is read."""
+"""Deepest nesting of lists and mappings that is read: several times what any format needs, and far
+from the recursion limit of the reader below."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The fast reader where PyYAML was built with it."""
+
 _INTEGER = r"[-+]?[0-9]+"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
 _NAN = r"\.(?:nan|NaN|NAN)"
+# A double written out in full has 309 digits; longer numbers only cost time.
 _MAX_DIGITS = 400
-
-KeyPath = tuple[str | int, ...]
-
-
-def format_key(path: Sequence[str | int]) -> str:
-    """Write a key path the way messages show it.
-
-    Examples
-    --------
-    >>> format_key(("levels", 2, "mesh"))
-    'levels[2].mesh'
-    """
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif re.fullmatch(r"\w{1,60}", part):
-            text += f".{part}" if text else part
-        else:
-            text += f"[{describe(part)}]"
-    return text
-
-
-def describe(value: object) -> str:
-    """Name a value in a message: text and numbers as they are, containers by their kind.
-
-    Examples
-    --------
-    >>> describe({"a": 1}), describe(None), describe(0.5)
-    ('a mapping', 'nothing', '0.5')
-    """
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value[:80] if isinstance(value, str) else value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def read_yaml(
@@ -104,7 +68,7 @@ def read_yaml(
     """
     source = os.fspath(path)
     data = read_bytes(source, error)
-    return parse_yaml(data, source=_shown(source), error=error, tags=tags)
+    return parse_yaml(data, source=shown_path(source), error=error, tags=tags)
 
 
 def parse_yaml(
@@ -131,46 +95,11 @@ def parse_yaml(
     repeats : bool
         Whether a key may appear twice; the last one counts then.
     """
-    if len(data) > MAX_BYTES:
-        raise error(f"larger than {MAX_BYTES} bytes, the largest accepted", source=source)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as cause:
-        raise error(
-            f"not UTF-8 text: byte 0x{data[cause.start]:02x} at offset {cause.start}",
-            source=source,
-        ) from None
+    text = decode(data, source, error)
     try:
         return _Builder(text, source, error, frozenset(tags), repeats).document()
     except yaml.YAMLError as cause:
         raise error(_explain_syntax(cause), source=source) from None
-
-
-def _shown(path: str) -> str:
-    return path if path.isprintable() and len(path) <= 1000 else describe(path)
-
-
-def read_bytes(path: str, error: type[InputError]) -> bytes:
-    """Read a regular file, up to one byte more than `MAX_BYTES`.
-
-    Raises
-    ------
-    InputError
-        Of the type `error`, if it cannot be read.
-    """
-    source = _shown(path)
-    try:
-        # A fifo or a device could block or never end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = "a directory" if os.path.isdir(path) else "not a regular file"
-            raise error(f"is {kind}; expected a file", source=source)
-        with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise error("no such file", source=source) from None
-    except (OSError, ValueError) as cause:
-        reason = getattr(cause, "strerror", None) or str(cause)
-        raise error(f"cannot be read: {reason}", source=source) from None
 
 
 def _explain_syntax(cause: yaml.YAMLError) -> str:
@@ -191,7 +120,7 @@ class _Builder:
         tags: frozenset[str],
         repeats: bool,
     ) -> None:
-        self._loader = _LOADER(text)
+        self._loader = YAML_LOADER(text)
         self._source = source
         self._error = error
         self._tags = tags
@@ -332,34 +261,3 @@ def dump_yaml(value: object) -> str:
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99, indent=2
     )
     return text
-
-
-def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file so that readers see either the old content or all of the new one.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written; an existing one is then unchanged.
-    """
-    name = os.fspath(path)
-    source = _shown(name)
-    try:
-        target = Path(os.path.realpath(name))
-        data = text.encode("utf-8")
-        if target.exists() and not target.is_file():
-            raise InputError("is not a regular file; choose another path", source=source)
-        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                shutil.copymode(target, temporary)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as cause:
-        reason = getattr(cause, "strerror", None) or str(cause)
-        raise InputError(f"cannot be written: {reason}", source=source) from None

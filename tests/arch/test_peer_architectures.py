@@ -15,8 +15,8 @@ from toolkit.arch import Compute, FactorConstraint, Fanout, Memory, arch_definit
 from toolkit.arch.peers import own_form, split_files
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.errors import ArchitectureError
+from toolkit.peer_files import TIMELOOP_TAGS
 from toolkit.records import validate
-from toolkit.workload.peers import TIMELOOP_TAGS
 from toolkit.yaml_files import parse_yaml
 
 # The same row-stationary design twice. Spatial constraints name the level outside in v0.3.

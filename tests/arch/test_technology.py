@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.arch.technology import Technology
-from toolkit.arch.technology.curves import Curve, monotone_surface, node_factor
-from toolkit.arch.technology.published import published
+from toolkit.arch.technology.published import Curve, monotone_surface, node_factor, published
 from toolkit.errors import ArchitectureError
 
 KIB = 8192

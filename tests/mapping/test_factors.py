@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import WorkloadError
-from toolkit.mapping.factors import divisors, prime_factors
-from toolkit.mapping.lattice import build_lattice
+from toolkit.mapping.factors import build_lattice, divisors, prime_factors
 
 from .spaces import deterministic, splits
 

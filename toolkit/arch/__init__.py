@@ -1,8 +1,6 @@
 """What it runs on: levels, architectures, and their YAML files."""
 
-from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.bypasses import check_bypasses
-from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
+from toolkit.arch.architecture import Architecture, VectorUnit, check_bypasses, holds
 from toolkit.arch.files import (
     arch_definition,
     arch_names,
@@ -11,10 +9,20 @@ from toolkit.arch.files import (
     load_arch_file,
     load_template,
 )
-from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory, Relation, Spatial
+from toolkit.arch.levels import (
+    Compute,
+    FactorConstraint,
+    Fanout,
+    Level,
+    Memory,
+    Relation,
+    Spatial,
+    check_constraints,
+    check_loop_order,
+    parse_constraint,
+)
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate
-from toolkit.arch.vector_unit import VectorUnit
 
 __all__ = [
     "Architecture",

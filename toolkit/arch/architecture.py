@@ -1,13 +1,36 @@
-"""An accelerator as an ordered list of levels, outermost first."""
+"""An accelerator: an ordered list of levels, outermost first, and its vector unit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
-from toolkit.arch.vector_unit import VectorUnit
+from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
-from toolkit.workload.kernel import Tensor
+from toolkit.messages import suggest
+from toolkit.workload.kernel import ROLES, Tensor, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class VectorUnit:
+    """A unit for elementwise operations, pooling, reductions and normalizations.
+
+    Parameters
+    ----------
+    lanes : int
+        Operations per cycle.
+    operation_energy_pj : float
+        Energy of one operation on one element.
+    memory : str
+        The memory level that feeds it: operands come from there, results go there.
+    """
+
+    lanes: int
+    operation_energy_pj: float
+    memory: str
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +119,26 @@ class Architecture:
 def holds(memory: Memory, tensor: Tensor) -> bool:
     """Whether `memory` stores `tensor`: it bypasses neither its name nor its role."""
     return tensor.name not in memory.bypasses and tensor.role not in memory.bypasses
+
+
+def check_bypasses(arch: Architecture, workload: Workload) -> None:
+    """Refuse bypasses that mean nothing for a workload.
+
+    A role that the workload lacks is no mistake: an element-wise operation has no weight.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the level, the tensor and the names that would have been understood.
+    """
+    known = (*ROLES, *(tensor.name for tensor in workload.tensors))
+    for i, level in enumerate(arch.levels):
+        for name in level.bypasses if isinstance(level, Memory) else ():
+            if name not in known:
+                raise ArchitectureError(
+                    f"{level.name} bypasses {name!r}{suggest(name, known)}, which is neither a "
+                    f"role nor a tensor of {workload.name}; known: "
+                    f"{', '.join(dict.fromkeys(known))}",
+                    source=arch.name,
+                    key=f"levels[{i}].bypasses",
+                )

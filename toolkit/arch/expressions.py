@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from toolkit.records import suggest
-from toolkit.yaml_files import describe
+from toolkit.messages import describe, suggest
 
 Number = int | float
 
@@ -20,9 +19,12 @@ MAX_NUMBER = 10**30
 
 _Value = int | float | Fraction
 
+# Ten times what people write; deeper nesting would near the recursion limit.
 _MAX_LENGTH = 500
 _MAX_DEPTH = 100
+# Twice the bits of `MAX_NUMBER`: what is larger is refused anyway, and no power takes long.
 _MAX_EXACT_BITS = 200
+# Up to here every integral float is one integer only.
 _MAX_EXACT_FLOAT = 2**53
 _TOKEN = re.compile(
     r"\s+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![\w.])|[A-Za-z_]\w*|[-+*/%(),]",

@@ -15,9 +15,11 @@ from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate, make_template
+from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
-from toolkit.records import check_kind, suggest, validate
-from toolkit.yaml_files import describe, dump_yaml, parse_yaml
+from toolkit.messages import describe, suggest
+from toolkit.records import validate
+from toolkit.yaml_files import dump_yaml, parse_yaml
 
 
 def arch_names() -> tuple[str, ...]:

@@ -1,13 +1,79 @@
-"""The levels of an accelerator: memories, spatial fanouts and the compute level."""
+"""The levels of an accelerator: memories, spatial fanouts and the compute level.
+
+Beside them stand what a level is made of (its `Component`) and how users write the constraints on
+it, with the contradictions that constraints may have.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from toolkit.records import store_plain_numbers
+from toolkit.arguments import store_plain_numbers
+from toolkit.errors import ArchitectureError
+from toolkit.messages import describe
+
+MEMORIES = ("sram", "register-file", "lpddr4", "lpddr", "ddr3", "ddr4", "hbm2", "hbm3", "hbm4")
+"""Components of memories."""
+
+OFF_CHIP = MEMORIES[2:]
+"""Those that take no area of the chip, and whose power is not the chip's."""
+
+COMPUTES = ("integer-mac", "float-mac")
+"""Components of compute levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What a level is made of.
+
+    Parameters
+    ----------
+    kind : str
+        One of `MEMORIES` or `COMPUTES`.
+    word_bits : int
+        Of a word of a memory, or of an operand.
+    accumulator_bits : int
+        Of the sum, at a compute level.
+    ports : int
+        Read-write ports of SRAM.
+    """
+
+    kind: str
+    word_bits: int = 8
+    accumulator_bits: int = 32
+    ports: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEstimate:
+    """A user's own figures of one instance of a level; None keeps ours.
+
+    Parameters
+    ----------
+    read_energy_pj, write_energy_pj : float or None
+        Of one access, which moves `Memory.values_per_wordline` words; of a compute level the
+        read is one multiply-accumulate.
+    leakage_pj_per_cycle, area_um2 : float or None
+        While powered; on the chip.
+    """
+
+    read_energy_pj: float | None = None
+    write_energy_pj: float | None = None
+    leakage_pj_per_cycle: float | None = None
+    area_um2: float | None = None
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
+
 
 Relation = Literal["==", "<=", ">="]
+_RELATIONS: dict[str, Relation] = {"==": "==", "<=": "<=", ">=": ">="}
+
+MAX_FACTOR = 2**31
+"""Largest number of iterations that a constraint may name: that of a size in a workload file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +95,11 @@ class FactorConstraint:
 
     def __str__(self) -> str:
         return f"{self.dimension} {self.relation} {self.value}"
+
+
+UNLIMITED_BANDWIDTH = 5e14
+"""Words per cycle of a port that a file of another tool does not limit: far beyond any hardware,
+and half of what a file of ours may say, so that a read and a write port together stay below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +237,85 @@ class Compute:
 
 Level = Memory | Fanout | Compute
 Spatial = Fanout | Compute
+
+
+def parse_constraint(text: str) -> FactorConstraint:
+    """Read a constraint such as ``M == 16``.
+
+    Raises
+    ------
+    ArchitectureError
+        If the text is not a dimension, one of ``==``, ``<=``, ``>=``, and an integer from 1 to
+        2**31.
+
+    Examples
+    --------
+    >>> parse_constraint("K <= 4")
+    FactorConstraint(dimension='K', relation='<=', value=4)
+    """
+    match = re.fullmatch(r"\s*([A-Za-z]\w*)\s*(==|<=|>=)\s*([0-9]{1,10})\s*", text, re.ASCII)
+    if not match or not 1 <= int(match[3]) <= MAX_FACTOR:
+        raise ArchitectureError(
+            "expected a dimension, one of == <= >=, and an integer from 1 to "
+            f"{MAX_FACTOR}, such as M == 16, got {describe(text)}"
+        )
+    return FactorConstraint(match[1], _RELATIONS[match[2]], int(match[3]))
+
+
+def check_constraints(
+    constraints: Sequence[FactorConstraint], iterable: Sequence[str] | None = None
+) -> None:
+    """Refuse constraints on one level that no factors can satisfy, and repeated ones.
+
+    Parameters
+    ----------
+    constraints : sequence of FactorConstraint
+        Those of one level.
+    iterable : sequence of str, optional
+        The dimensions a spatial level may unroll; all others iterate once there.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the constraints that contradict each other.
+    """
+    by_dimension: dict[str, dict[Relation, FactorConstraint]] = {}
+    for constraint in constraints:
+        relations = by_dimension.setdefault(constraint.dimension, {})
+        if constraint.relation in relations:
+            raise ArchitectureError(
+                f"{relations[constraint.relation]} and {constraint}: "
+                f"expected {constraint.relation} once for each dimension"
+            )
+        relations[constraint.relation] = constraint
+        listed = iterable is None or constraint.dimension in iterable
+        if not listed and not constraint.allows(1):
+            raise ArchitectureError(
+                f"{constraint} cannot hold: {constraint.dimension} is not among the "
+                f"dimensions here ({', '.join(iterable or ()) or 'none'})"
+            )
+    for relations in by_dimension.values():
+        _check_bounds(relations)
+
+
+def _check_bounds(relations: dict[Relation, FactorConstraint]) -> None:
+    values = list(relations.values())
+    # With one bound of each kind, some value is allowed if and only if one of the bounds is.
+    if not any(all(c.allows(candidate.value) for c in values) for candidate in values):
+        raise ArchitectureError(f"{' and '.join(map(str, values))} contradict each other")
+
+
+def check_loop_order(order: Sequence[str]) -> None:
+    """Refuse a loop order that names a dimension twice or nothing but placeholders.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the dimension.
+    """
+    named = [dimension for dimension in order if dimension != "_"]
+    repeated = sorted({d for d in named if named.count(d) > 1})
+    if repeated:
+        raise ArchitectureError(f"names {', '.join(repeated)} twice; expected each once")
+    if order and not named:
+        raise ArchitectureError("names no dimension, only placeholders; leave it out instead")

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from toolkit.arch.expressions import FUNCTIONS, Expression, Number, parse_expression, simplest
+from toolkit.arguments import plain_number
 from toolkit.errors import ArchitectureError
-from toolkit.records import plain_number, suggest
-from toolkit.yaml_files import describe, format_key
+from toolkit.messages import describe, format_key, suggest
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
@@ -142,6 +142,31 @@ def parse_settings(text: str, source: str) -> dict[str, Number]:
             )
         values[name] = int(number) if number.lstrip("+-").isdigit() else float(number)
     return values
+
+
+def complete_settings(
+    given: Mapping[str, object], known: Mapping[str, int], source: str
+) -> dict[str, int]:
+    """Complete the parameters of a translation from another tool's file by their defaults.
+
+    Raises
+    ------
+    ArchitectureError
+        If one is unknown or no integer from 0.
+    """
+    for name, value in given.items():
+        if name not in known:
+            raise ArchitectureError(
+                f"unknown parameter{suggest(name, known)}; expected some of "
+                f"{', '.join(f'{key} (default {value})' for key, value in known.items())}",
+                source=source,
+                key=name,
+            )
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ArchitectureError(
+                f"expected an integer from 0, got {describe(value)}", source=source, key=name
+            )
+    return {**known, **{name: value for name, value in given.items() if isinstance(value, int)}}
 
 
 def read_expression(text: str, source: str, key: str) -> Expression:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from toolkit.arch.expressions import Expression, Number, simplest
 from toolkit.arch.parameters import Parameters, check_name
+from toolkit.arguments import plain_integer, plain_number
 from toolkit.errors import ArchitectureError
-from toolkit.records import plain_integer, plain_number
-from toolkit.yaml_files import describe, format_key
+from toolkit.messages import describe, format_key
 
 MAX_VALUES = 100_000
-"""Most values of one range."""
+"""Most values of one range: beyond what a search visits, and still a list made in an instant."""
 
 Encoding = Literal["log2", "index"]
 

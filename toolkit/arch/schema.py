@@ -8,20 +8,31 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
 
-from toolkit.arch.architecture import Architecture
-from toolkit.arch.components import COMPUTES, MEMORIES, Component
-from toolkit.arch.constraints import check_constraints, check_loop_order, parse_constraint
-from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
-from toolkit.arch.vector_unit import VectorUnit
+from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.levels import (
+    COMPUTES,
+    MEMORIES,
+    UNLIMITED_BANDWIDTH,
+    Component,
+    Compute,
+    FactorConstraint,
+    Fanout,
+    Level,
+    Memory,
+    check_constraints,
+    check_loop_order,
+    parse_constraint,
+)
 from toolkit.errors import ArchitectureError
-from toolkit.records import Label, Record, suggest
+from toolkit.messages import describe, suggest
+from toolkit.records import Label, Record
+from toolkit.workload.kernel import ROLES
 from toolkit.workload.kinds import KINDS
-from toolkit.yaml_files import describe
 
+# What an int64 holds, and far more than any hardware has.
 _MAX_INTEGER = 2**63 - 1
 _MAX_MESH = 2**31
 _MAX_LEVELS = 64
-_ROLES = ("input", "weight", "output")
 
 
 def _identifier(text: str) -> str:
@@ -81,7 +92,7 @@ _LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidat
 _Constraints = list[Annotated[FactorConstraint, PlainValidator(_constraint)]]
 # Far beyond any hardware, and small enough that no cost overflows.
 _Amount = Annotated[float, Field(ge=0, le=1e15)]
-_Bandwidth = Annotated[float, Field(ge=1e-9, le=1e15)]
+_Bandwidth = Annotated[float, Field(ge=1e-9, le=2 * UNLIMITED_BANDWIDTH)]
 _Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
 
 _ENERGY_FORMS = (
@@ -336,7 +347,7 @@ class ArchitectureFile(Record):
     @model_validator(mode="after")
     def _check_bypasses(self) -> ArchitectureFile:
         memories = [entry for entry in self.levels if isinstance(entry, MemoryEntry)]
-        for role in _ROLES:
+        for role in ROLES:
             if memories and all(role in memory.bypasses for memory in memories):
                 raise ValueError(f"levels: every memory bypasses {role}; expected one to hold it")
         return self

@@ -20,8 +20,8 @@ from toolkit.arch.parameters import (
 from toolkit.arch.ranges import Range, read_ranges
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.errors import ArchitectureError
-from toolkit.records import relocated, validate
-from toolkit.yaml_files import describe, format_key
+from toolkit.messages import describe, format_key, relocated
+from toolkit.records import validate
 
 # Keys of a level that hold names, and a name may begin with an equals sign.
 _NAME_KEYS = (

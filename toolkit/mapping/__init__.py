@@ -1,7 +1,8 @@
 """Mappings: how a workload runs on an architecture, and the space of all of them."""
 
+from toolkit.mapping.bounds import Footprint
 from toolkit.mapping.counting import SpaceSize, space_size
-from toolkit.mapping.explain import violations
+from toolkit.mapping.explain import render, violations
 from toolkit.mapping.files import (
     mapping_from_dict,
     mapping_to_dict,
@@ -9,11 +10,9 @@ from toolkit.mapping.files import (
     write_mapping,
 )
 from toolkit.mapping.fitting import Fitted, fit
-from toolkit.mapping.footprint import Footprint
 from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
-from toolkit.mapping.nest import render
 from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
-from toolkit.mapping.peers.formats import (
+from toolkit.mapping.peers import (
     MAPPING_FORMATS,
     MappingFormat,
     detect_format,

@@ -14,10 +14,11 @@ from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import SPLIT_LIMIT, EffortSpentError, combine_splits
 
 COUNT_EFFORT = 1 << 23
-"""Most partial tilings that an exact count looks at."""
+"""Most partial tilings that an exact count looks at: some seconds of work, after which an estimate
+is the better answer."""
 
 SAMPLES = 1 << 17
-"""Draws behind an estimate."""
+"""Draws behind an estimate: a share of one half is then known to 0.3 % of itself."""
 
 
 @dataclass(frozen=True, slots=True)

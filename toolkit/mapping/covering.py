@@ -19,8 +19,8 @@ from toolkit.mapping.orders import OrderView, ReuseKey, classes_of, order_view
 from toolkit.workload.kernel import Workload
 
 PATTERN_DIMENSIONS = 10
-"""Dimensions up to which every set of iterating loops is looked at; beyond it, those sets that
-lack at most two loops."""
+"""Dimensions up to which every set of iterating loops is looked at (2^10 of them); beyond it,
+where that would double with each dimension, those sets that lack at most two loops."""
 
 
 def covering_orders(arch: Architecture, level: int, workload: Workload) -> IntArray:

@@ -10,13 +10,16 @@ from pydantic import BeforeValidator, Field
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Level, Memory
+from toolkit.arguments import plain_integer
 from toolkit.errors import MappingError
 from toolkit.mapping.factors import SIZE_LIMIT
 from toolkit.mapping.mapping import LevelMapping, Mapping
 from toolkit.mapping.orders import order_rule
-from toolkit.records import Record, plain_integer, suggest, validate
+from toolkit.messages import describe, suggest
+from toolkit.records import Record, validate
+from toolkit.text_files import write_text_atomically
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import describe, dump_yaml, read_yaml, write_text_atomically
+from toolkit.yaml_files import dump_yaml, read_yaml
 
 _Factor = Annotated[int, BeforeValidator(plain_integer), Field(ge=1, le=SIZE_LIMIT)]
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.files import arch_names
 from toolkit.arch.levels import FactorConstraint, Level, Memory
+from toolkit.arguments import check_kind
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.bounds import check_sizes, need
-from toolkit.mapping.feasibility import check_feasible
-from toolkit.mapping.footprint import Footprint
+from toolkit.mapping.bounds import UNLIMITED, Footprint, Need, check_sizes, need
+from toolkit.mapping.factors import SIZE_LIMIT, build_lattice, divisors
 from toolkit.mapping.orders import order_rule
 from toolkit.mapping.space import MapSpace
-from toolkit.mapping.walk import Requirement, Walk, next_fitting_size, walk
-from toolkit.records import check_kind
+from toolkit.mapping.tilings import check_feasible
 from toolkit.workload.kernel import Workload
+
+CANDIDATES = 100_000
+"""Most larger sizes that are tried for padding. Each takes a walk over the levels; whoever would
+pad further is better told that nothing near fits."""
+
+SPLIT_TRIES = 1000
+"""Most of these whose splits are counted, which takes a lattice each: far longer than the walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +88,20 @@ def fit(
     known = _without_unknown(arch, workload)
     notes = _dropped_notes(arch, workload)
     sizes: dict[str, int] = {}
-    walks: dict[str, Walk] = {}
+    walks: dict[str, _Walk] = {}
     refused: list[tuple[str, str, int | None]] = []
     for dimension, size in workload.sizes.items():
         requirements = _requirements(known, dimension)
-        result = walk(requirements, size)
+        result = _walk(requirements, size)
         chosen = size
         if isinstance(result, str):
-            larger = next_fitting_size(requirements, size)
+            larger = _next_fitting_size(requirements, size)
             if dimension not in padded_dimensions or larger is None:
                 refused.append((dimension, result, larger))
                 continue
-            chosen, result = larger, walk(requirements, larger)
+            chosen, result = larger, _walk(requirements, larger)
         sizes[dimension] = chosen
-        walks[dimension] = result if isinstance(result, Walk) else Walk((), ())
+        walks[dimension] = result if isinstance(result, _Walk) else _Walk((), ())
         notes += walks[dimension].notes
     if refused:
         raise _unfit(arch, workload, refused)
@@ -175,9 +182,9 @@ def _dropped_notes(arch: Architecture, workload: Workload) -> list[str]:
     ]
 
 
-def _requirements(arch: Architecture, dimension: str) -> tuple[Requirement, ...]:
+def _requirements(arch: Architecture, dimension: str) -> tuple[_Requirement, ...]:
     return tuple(
-        Requirement(level.name, dimension, need(level, dimension, level.constraints))
+        _Requirement(level.name, dimension, need(level, dimension, level.constraints))
         for level in arch.levels
     )
 
@@ -197,7 +204,7 @@ def _unfit(
     )
 
 
-def _shrink(arch: Architecture, walks: Mapping[str, Walk]) -> Architecture:
+def _shrink(arch: Architecture, walks: Mapping[str, _Walk]) -> Architecture:
     """Lower every ``==`` and ``>=`` to what its walk left for it."""
     levels: list[Level] = []
     for i, level in enumerate(arch.levels):
@@ -217,3 +224,161 @@ def _padding_notes(before: Workload, after: Workload) -> list[str]:
     changes = ", ".join(f"{d} from {before.sizes[d]} to {after.sizes[d]}" for d in grown)
     overhead = 100 * (after.macs / before.macs - 1)
     return [f"padded {changes}: {overhead:.3g} % more multiply-accumulates"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Requirement:
+    """What one level requires of a dimension's factor."""
+
+    level: str
+    dimension: str
+    need: Need
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A successful walk.
+
+    Parameters
+    ----------
+    left : tuple of int
+        What was left of the size before every level: constraints shrink to it.
+    notes : tuple of str
+        Which constraints shrank.
+    """
+
+    left: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def _walk(requirements: tuple[_Requirement, ...], size: int) -> _Walk | str:
+    """Walk the ``==`` and ``>=`` of one dimension; return the reason if that cannot be done."""
+    left = _search(requirements, 0, size, set())
+    if left is None:
+        return _reason(requirements, size)
+    if not _splits(requirements, size, left):
+        return _no_split(requirements, size)
+    return _Walk(left, _notes(requirements, size, left))
+
+
+def _search(
+    requirements: tuple[_Requirement, ...],
+    level: int,
+    left: int,
+    dead: set[tuple[int, int, bool]],
+    may_shrink: bool = True,
+) -> tuple[int, ...] | None:
+    """Depth first, every ``>=`` trying its smallest factor first.
+
+    Larger factors are tried to make room for an inner ``==``, never to shrink one.
+    """
+    if level == len(requirements):
+        return ()
+    need = requirements[level].need
+    if (level, left, may_shrink) in dead or (need.least > left and not may_shrink):
+        return None
+    for i, factor in enumerate(_choices(need, left)):
+        inner = _search(requirements, level + 1, left // factor, dead, may_shrink and i == 0)
+        if inner is not None:
+            return (left, *inner)
+    dead.add((level, left, may_shrink))
+    return None
+
+
+def _choices(need: Need, left: int) -> list[int]:
+    least = min(need.least, left)
+    if least > need.most:
+        return []
+    if need.exact:
+        return [least] if left % least == 0 else []
+    if need.least == 1:
+        return [1]
+    return [int(f) for f in divisors(left) if least <= f <= need.most]
+
+
+def _reason(requirements: tuple[_Requirement, ...], size: int) -> str:
+    left = size
+    for requirement in requirements:
+        need = requirement.need
+        choices = _choices(need, left)
+        if not choices:
+            return _refusal(requirement, size, left)
+        left //= choices[0]
+    dimension = requirements[0].dimension
+    return f"the >= and == constraints on {dimension} = {size} exclude each other"
+
+
+def _refusal(requirement: _Requirement, size: int, left: int) -> str:
+    need, dimension = requirement.need, requirement.dimension
+    least = min(need.least, left)
+    if least > need.most:
+        return (
+            f"{requirement.level} requires {dimension} >= {least} but allows at most {need.most}"
+        )
+    relation = "==" if need.exact else ">="
+    problem = "does not divide" if need.exact else "has no fitting divisor in"
+    rest = f"{dimension} = {size}" if left == size else f"the {left} left of {dimension} = {size}"
+    return f"{requirement.level} requires {dimension} {relation} {least}, which {problem} {rest}"
+
+
+def _notes(
+    requirements: tuple[_Requirement, ...], size: int, left: tuple[int, ...]
+) -> tuple[str, ...]:
+    notes = []
+    for requirement, rest in zip(requirements, left, strict=True):
+        need, dimension = requirement.need, requirement.dimension
+        if need.least > rest:
+            relation = "==" if need.exact else ">="
+            whole = "all of" if rest == size else "what outer levels leave of"
+            notes.append(
+                f"{requirement.level}: {dimension} {relation} {need.least} shrinks to {rest}, "
+                f"{whole} {dimension} = {size}"
+            )
+    return tuple(notes)
+
+
+def _splits(requirements: tuple[_Requirement, ...], size: int, left: tuple[int, ...]) -> bool:
+    """Whether factors within all bounds, the shrunk ones included, multiply to `size`."""
+    bounds = [_shrunk(r.need, rest) for r, rest in zip(requirements, left, strict=True)]
+    lower = [least for least, _ in bounds]
+    upper = [min(most, size) for _, most in bounds]
+    return build_lattice(size, lower, upper).total > 0
+
+
+def _shrunk(need: Need, left: int) -> tuple[int, int]:
+    least = min(need.least, left)
+    return least, least if need.exact else need.most
+
+
+def _no_split(requirements: tuple[_Requirement, ...], size: int) -> str:
+    limits = [r for r in requirements if r.need.most < UNLIMITED and r.need.most > 1]
+    listed = ", ".join(f"{r.level} at most {r.need.most}" for r in limits) or "none above 1"
+    dimension = requirements[0].dimension
+    return (
+        f"no split of {dimension} = {size} over the levels respects all bounds; "
+        f"factors allowed: {listed}"
+    )
+
+
+def _next_fitting_size(requirements: tuple[_Requirement, ...], size: int) -> int | None:
+    """Find the smallest larger size that the constraints admit; None beyond a bounded search."""
+    bounded = [r.need for r in requirements if r.need.least > 1]
+    step = 1
+    if bounded and bounded[0].exact and bounded[0].least <= size:
+        step = bounded[0].least
+    # Rounding up to a multiple of all constraints satisfies them; more only helps a "<=".
+    product = math.prod(need.least for need in bounded)
+    last = max(-(-size // product) * product, 2 * size)
+    last = min(last, math.prod(r.need.most for r in requirements), SIZE_LIMIT - 1)
+    first = (size // step + 1) * step
+    tries = SPLIT_TRIES
+    for candidate in range(first, min(last, first + CANDIDATES * step) + 1, step):
+        left = _search(requirements, 0, candidate, set())
+        if left is None:
+            continue
+        tries -= 1
+        if _splits(requirements, candidate, left):
+            return candidate
+        if tries == 0:
+            break
+    return None

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
+from toolkit.arguments import check_kind, plain_integer
 from toolkit.errors import MappingError
-from toolkit.records import check_kind, plain_integer
 from toolkit.workload.kernel import Workload
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

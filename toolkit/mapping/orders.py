@@ -17,17 +17,18 @@ import numpy as np
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
 from toolkit.errors import ArchitectureError, MappingError
-from toolkit.mapping.lattice import BoolArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.workload.kernel import Workload
 
 ReuseRule = Literal["model", "factorflow"]
 
 ORDER_LIMIT = 1_000_000
-"""Most admissible orders that are listed one by one."""
+"""Most admissible orders that are listed one by one: nine free dimensions (362,880) are, ten
+not."""
 
 STATE_LIMIT = 500_000
-"""Most partial orders that the search for reuse classes keeps."""
+"""Most partial orders that the search for reuse classes keeps in memory: far more than the kernels
+here need, and few enough for any machine."""
 
 
 @dataclass(frozen=True, slots=True)

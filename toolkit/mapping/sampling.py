@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.errors import DoesNotFitError, MappingError
-from toolkit.mapping.lattice import BoolArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.mapping.orders import random_orders
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings, first_valid, neighbours, start_point
@@ -21,14 +20,19 @@ __all__ = [
 ]
 
 PROBE = 4096
-"""Tilings drawn before the acceptance is judged."""
+"""Tilings drawn before the acceptance is judged: enough to tell `ACCEPTANCE` from less of it (some
+80 hits), few enough not to matter."""
 
 ACCEPTANCE = 0.02
-"""Below this share of valid draws, the invalid ones are repaired rather than redrawn."""
+"""Below this share of valid draws, where fifty are thrown away for each one kept, invalid ones are
+repaired instead. Repaired ones are no longer uniform, so that drawing goes first while it is
+affordable."""
 
 ATTEMPTS = 1 << 20
-"""Draws without a valid one after which a space in which a bounded search failed is given up."""
+"""Draws without a valid one after which a space in which a bounded search failed is given up: some
+seconds, where nothing better is known."""
 
+# Enough rows that the overhead of NumPy does not count, in a few megabytes.
 _BATCH = 1 << 14
 
 

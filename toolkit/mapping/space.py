@@ -10,26 +10,23 @@ import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
+from toolkit.arguments import check_kind
 from toolkit.mapping.bounds import (
+    Footprint,
+    check_footprint,
     check_limits,
     check_sizes,
+    exact_tensor_words,
     factor_bounds,
     meshes,
+    tensor_words,
     unrollable,
     usable_words,
     word_limit,
 )
-from toolkit.mapping.factors import SIZE_LIMIT, prime_factors
-from toolkit.mapping.footprint import (
-    Footprint,
-    check_footprint,
-    exact_tensor_words,
-    tensor_words,
-)
-from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray, build_lattice
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.factors import SIZE_LIMIT, DimensionLattice, build_lattice, prime_factors
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.orders import OrderRule, order_rule
-from toolkit.records import check_kind
 from toolkit.workload.kernel import Workload
 
 _DOUBT = 1e-9

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from toolkit.errors import DoesNotFitError, MappingError
-from toolkit.mapping.factors import prime_factors
-from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.bounds import usable_text
+from toolkit.mapping.factors import DimensionLattice, prime_factors
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
 SPLIT_LIMIT = 1 << 20
-"""Most splits of one dimension that are listed."""
+"""Most splits of one dimension that are listed: a table of 8 MiB per level, and crossed with those
+of other dimensions more than anybody enumerates."""
 
 SEARCH_LIMIT = 1 << 22
-"""Most partial tilings that the search for any valid one looks at."""
+"""Most partial tilings that the search for any valid one looks at: some seconds of work, and only
+where cheaper reasons neither found a tiling nor ruled all out."""
 
 _Batches = Iterator[IntArray]
 
@@ -271,3 +274,69 @@ def _smallest_splits(space: MapSpace, lattice: DimensionLattice) -> tuple[IntArr
         kept.append(best)
         waiting = waiting[(features[waiting] < features[best]).any(axis=1)]
     return table[sorted(kept)], True
+
+
+def check_feasible(space: MapSpace) -> None:
+    """Raise if a map space is certainly empty.
+
+    Cheap reasons are looked for first: a dimension that its bounds cannot split, meshes and
+    capacities that even the smallest splits exceed; then a bounded search for a valid tiling.
+    If that search ends without an answer nothing is raised.
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming the level and the numbers where one rule alone excludes everything.
+    """
+    for dimension, lattice in zip(space.dimensions, space.bound_lattices, strict=True):
+        if lattice.total == 0:
+            raise _empty(
+                space,
+                f"no split of {dimension} = {lattice.size} over the levels respects all bounds",
+            )
+    _check_meshes(space)
+    _check_capacities(space)
+    factors, proven = first_valid(space)
+    if factors is None and proven:
+        raise _empty(
+            space,
+            "no tiling meets all meshes, capacities and constraints at once "
+            "(each can be met alone)",
+        )
+
+
+def _empty(space: MapSpace, reason: str) -> DoesNotFitError:
+    return DoesNotFitError(
+        f"{space.workload.name} does not fit, because {reason}", source=space.arch.name
+    )
+
+
+def _check_meshes(space: MapSpace) -> None:
+    for level in space.spatial_levels.tolist():
+        smallest = [lattice.factor_range(level)[0] for lattice in space.bound_lattices]
+        if math.prod(smallest) > space.mesh[level]:
+            factors = " x ".join(
+                f"{d} {f}" for d, f in zip(space.dimensions, smallest, strict=True) if f > 1
+            )
+            raise _empty(
+                space,
+                f"the constraints need {math.prod(smallest)} instances of "
+                f"{space.arch.levels[level].name} ({factors}) but its mesh is "
+                f"{space.mesh[level]}",
+            )
+
+
+def _check_capacities(space: MapSpace) -> None:
+    for m, level in enumerate(space.memory_levels.tolist()):
+        smallest = [lattice.extent_range(level)[0] for lattice in space.bound_lattices]
+        if not space.fits(m, np.array([smallest], dtype=np.float64))[0]:
+            tile = " x ".join(
+                f"{d} {x}" for d, x in zip(space.dimensions, smallest, strict=True) if x > 1
+            )
+            raise _empty(
+                space,
+                f"even the smallest tile that the constraints allow in "
+                f"{space.arch.levels[level].name} ({tile or 'one value of each tensor'}) takes "
+                f"{space.exact_words(m, smallest)} words but "
+                f"{usable_text(space.arch.memories[m])} are usable",
+            )

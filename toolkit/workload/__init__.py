@@ -8,7 +8,15 @@ from toolkit.workload.files import (
     workload_to_yaml,
 )
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
-from toolkit.workload.kernels import (
+from toolkit.workload.kinds import KINDS, Kind, build_kernel
+from toolkit.workload.load import (
+    load_workload,
+    named_workload,
+    parse_spec,
+    workload_groups,
+    workload_names,
+)
+from toolkit.workload.ready_made import (
     batched_gemm,
     conv1d,
     conv2d,
@@ -17,10 +25,6 @@ from toolkit.workload.kernels import (
     grouped_conv2d,
     transposed_conv2d,
 )
-from toolkit.workload.kinds import KINDS, Kind, build_kernel
-from toolkit.workload.library import named_workload, workload_groups, workload_names
-from toolkit.workload.load import load_workload
-from toolkit.workload.spec import parse_spec
 
 __all__ = [
     "KINDS",

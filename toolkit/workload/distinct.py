@@ -14,7 +14,8 @@ from toolkit.errors import PrecisionError
 from toolkit.lifted import formula, where
 
 SPAN_LIMIT = 2**28
-"""Largest span of a sum of three or more strided terms that is counted by enumeration."""
+"""Largest span of a sum of three or more strided terms that is counted by enumeration: one bit per
+value, 32 MiB."""
 
 STRIDE_LIMIT = 2**62
 """Strides of arrays must stay below it, after division by what they have in common."""

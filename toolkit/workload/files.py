@@ -28,12 +28,15 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from toolkit.arguments import check_kind
 from toolkit.errors import WorkloadError
-from toolkit.records import Label, Record, check_kind, relocated, validate
+from toolkit.messages import describe, format_key, relocated
+from toolkit.peer_files import TIMELOOP_TAGS
+from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, build_kernel, find_kind
-from toolkit.workload.peers import TIMELOOP_TAGS, peer_workload
-from toolkit.yaml_files import Inline, describe, dump_yaml, format_key, parse_yaml, read_yaml
+from toolkit.workload.peers import peer_workload
+from toolkit.yaml_files import Inline, dump_yaml, parse_yaml, read_yaml
 
 IDENTIFIER = r"[A-Za-z][A-Za-z0-9_]*"
 """How a dimension or a tensor may be called in a file."""
@@ -249,7 +252,7 @@ def workload_to_yaml(workload: Workload) -> str:
 
     Examples
     --------
-    >>> from toolkit.workload.kernels import gemm
+    >>> from toolkit.workload.ready_made import gemm
     >>> print(workload_to_yaml(gemm(4, 2, 3, name="tiny")), end="")
     name: tiny
     kernel: gemm

@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
+from toolkit.arguments import plain_integer, store_plain_numbers
 from toolkit.errors import WorkloadError
-from toolkit.records import plain_integer, store_plain_numbers
 
 Role = Literal["input", "weight", "output"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
+"""All roles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from toolkit.arguments import plain_integer
 from toolkit.errors import WorkloadError
-from toolkit.records import plain_integer, suggest
-from toolkit.workload import kernels
+from toolkit.messages import describe, suggest
+from toolkit.workload import ready_made
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import describe
 
 MAX_SIZE = 2**31
-"""Largest size, stride or dilation that a specification or a file may give."""
+"""Largest size, stride or dilation that a specification or a file may give: beyond any tensor, and
+the product of two still fits in an int64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Kind:
     Parameters
     ----------
     build : callable
-        Its constructor in `toolkit.workload.kernels`.
+        Its constructor in `toolkit.workload.ready_made`.
     dimensions : tuple of str
         Sizes that must be given.
     strides, dilations : tuple of str
@@ -46,13 +47,13 @@ class Kind:
 _PLANE = (("Pstride", "Qstride"), ("Rdilation", "Sdilation"))
 
 KINDS: Mapping[str, Kind] = {
-    "gemm": Kind(kernels.gemm, ("M", "K", "N")),
-    "batched-gemm": Kind(kernels.batched_gemm, ("B", "M", "K", "N")),
-    "conv": Kind(kernels.conv2d, ("M", "C", "P", "Q", "R", "S"), *_PLANE),
-    "conv1d": Kind(kernels.conv1d, ("M", "C", "P", "R"), ("Pstride",), ("Rdilation",)),
-    "depthwise-conv": Kind(kernels.depthwise_conv2d, ("C", "P", "Q", "R", "S"), *_PLANE),
-    "grouped-conv": Kind(kernels.grouped_conv2d, ("G", "M", "C", "P", "Q", "R", "S"), *_PLANE),
-    "transposed-conv": Kind(kernels.transposed_conv2d, ("M", "C", "P", "Q", "R", "S"), *_PLANE),
+    "gemm": Kind(ready_made.gemm, ("M", "K", "N")),
+    "batched-gemm": Kind(ready_made.batched_gemm, ("B", "M", "K", "N")),
+    "conv": Kind(ready_made.conv2d, ("M", "C", "P", "Q", "R", "S"), *_PLANE),
+    "conv1d": Kind(ready_made.conv1d, ("M", "C", "P", "R"), ("Pstride",), ("Rdilation",)),
+    "depthwise-conv": Kind(ready_made.depthwise_conv2d, ("C", "P", "Q", "R", "S"), *_PLANE),
+    "grouped-conv": Kind(ready_made.grouped_conv2d, ("G", "M", "C", "P", "Q", "R", "S"), *_PLANE),
+    "transposed-conv": Kind(ready_made.transposed_conv2d, ("M", "C", "P", "Q", "R", "S"), *_PLANE),
 }
 
 

@@ -1,16 +1,29 @@
-"""One way in for every form in which a user names a workload."""
+"""One way in for every form in which a user names a workload: by name, by sizes, in a file.
+
+Named are layers of BERT, VGG-16, ResNet-18 and kernel benchmarks, as published (library.yaml).
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
+from pydantic import RootModel
+
 from toolkit.errors import WorkloadError
+from toolkit.messages import describe
 from toolkit.workload.files import read_workload
 from toolkit.workload.kernel import Workload
-from toolkit.workload.library import named_workload, workload_groups, workload_names
-from toolkit.workload.spec import parse_spec
+from toolkit.workload.kinds import MAX_SIZE, build_kernel, find_kind
+from toolkit.yaml_files import parse_yaml
+
+# Far longer than all keys of a kernel with the largest sizes.
+_MAX_LENGTH = 1000
 
 
 def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
@@ -67,3 +80,122 @@ def _is_file(text: str) -> bool:
         return Path(text).is_file()
     except (OSError, ValueError):
         return False
+
+
+@cache
+def _groups() -> dict[str, dict[str, str]]:
+    data = resources.files("toolkit.workload").joinpath("library.yaml").read_bytes()
+    groups = parse_yaml(data, source="library.yaml", error=WorkloadError)
+    return RootModel[dict[str, dict[str, str]]].model_validate(groups).root
+
+
+def workload_groups() -> Mapping[str, tuple[str, ...]]:
+    """List the groups of named workloads and their members' full names."""
+    return {
+        group: tuple(f"{group}/{member}" for member in members)
+        for group, members in _groups().items()
+    }
+
+
+def workload_names() -> tuple[str, ...]:
+    """List all named workloads.
+
+    Examples
+    --------
+    >>> workload_names()[0]
+    'bert-base/KQV'
+    """
+    return tuple(name for members in workload_groups().values() for name in members)
+
+
+def named_workload(name: str) -> Workload:
+    """Look up a named workload.
+
+    Parameters
+    ----------
+    name : str
+        ``GROUP/MEMBER`` as `workload_names` lists them.
+
+    Raises
+    ------
+    WorkloadError
+        If there is none of that name; the message suggests near ones, or lists the members
+        when `name` is a group.
+
+    Examples
+    --------
+    >>> dict(named_workload("bert-large/KTQ").sizes)
+    {'M': 4096, 'K': 64, 'N': 4096}
+    """
+    groups = _groups()
+    group, _, member = name.partition("/")
+    if group in groups and member in groups[group]:
+        return parse_spec(groups[group][member], name=name)
+    if group in groups:
+        message = f"no workload {describe(member)}" if member else "names a group"
+        raise WorkloadError(
+            f"{message}; members of {group}: {', '.join(workload_groups()[group])}",
+            source=name[:80],
+        )
+    names = {known.lower(): known for known in (*workload_names(), *groups)}
+    close = difflib.get_close_matches(name.lower()[:80], names, n=3)
+    hint = f"did you mean {', '.join(names[match] for match in close)}? " if close else ""
+    raise WorkloadError(f"unknown workload {describe(name)}; {hint}groups: {', '.join(groups)}")
+
+
+def parse_spec(text: str, *, name: str | None = None) -> Workload:
+    """Read a specification ``KERNEL:KEY=SIZE,...``.
+
+    Parameters
+    ----------
+    text : str
+        A kernel of `toolkit.workload.KINDS` and all its sizes as plain integers; convolutions
+        also take ``N``, ``stride``, ``dilation``, ``Pstride``, ``Qstride``, ``Rdilation`` and
+        ``Sdilation``.
+    name : str, optional
+        Name of the workload; the specification in its shortest form if left out.
+
+    Raises
+    ------
+    WorkloadError
+        If the kernel or a key is unknown, a dimension is missing or given twice, or a size is
+        not a plain integer from 1 to 2**31.
+
+    Examples
+    --------
+    >>> dict(parse_spec("gemm:M=128,K=768,N=512").sizes)
+    {'M': 128, 'K': 768, 'N': 512}
+    """
+    source = _shorten(text)
+    if len(text) > _MAX_LENGTH:
+        raise WorkloadError(f"longer than {_MAX_LENGTH} characters", source=source)
+    kernel, colon, rest = (part.strip() for part in text.partition(":"))
+    kind = find_kind(kernel, source=source)
+    if not rest:
+        example = ",".join(f"{d}=1" for d in kind.dimensions)
+        raise WorkloadError(
+            f"expected sizes after {kernel}:, such as {kernel}:{example}", source=source
+        )
+    values: dict[str, int] = {}
+    for item in rest.split(","):
+        key, equals, digits = (part.strip() for part in item.partition("="))
+        if not equals or not key:
+            raise WorkloadError(f"expected KEY=SIZE, got {describe(item)}", source=source)
+        if key in values:
+            raise WorkloadError("given twice", source=source, key=key)
+        values[key] = _integer(digits, key, source)
+    return build_kernel(kernel, values, source=source, name=name)
+
+
+def _integer(digits: str, key: str, source: str) -> int:
+    if not re.fullmatch(r"0|[1-9][0-9]{0,10}", digits):
+        raise WorkloadError(
+            f"expected a plain integer from 1 to {MAX_SIZE}, got {describe(digits)}",
+            source=source,
+            key=_shorten(key),
+        )
+    return int(digits)
+
+
+def _shorten(text: str) -> str:
+    return text if 0 < len(text) <= 80 and text.isprintable() else describe(text)

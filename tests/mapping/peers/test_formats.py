@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.errors import InputError, MappingError, ToolkitError
 from toolkit.mapping.files import mapping_to_dict
-from toolkit.mapping.peers.formats import (
+from toolkit.mapping.peers import (
     MAPPING_FORMATS,
     detect_format,
     mapping_from_text,

@@ -11,8 +11,10 @@ from toolkit.arch.expressions import Number
 from toolkit.arch.peers.timeloop import is_architecture, timeloop_architecture
 from toolkit.arch.peers.zigzag import accelerator, is_accelerator
 from toolkit.errors import ArchitectureError
-from toolkit.workload.peers import TIMELOOP_TAGS
-from toolkit.yaml_files import describe, parse_yaml, read_bytes
+from toolkit.messages import describe, shown_path
+from toolkit.peer_files import TIMELOOP_TAGS
+from toolkit.text_files import read_bytes
+from toolkit.yaml_files import parse_yaml
 
 _TIMELOOP_FILE = re.compile(
     rb"(?m)^(?:arch|architecture|architecture_constraints|constraints|mapspace|problem|ERT|ART)"
@@ -120,7 +122,7 @@ def _named(data: dict[str, object], given: Mapping[str, object]) -> dict[str, ob
 
 def _parsed(path: str) -> object:
     data = read_bytes(path, ArchitectureError)
-    source = path if path.isprintable() and len(path) <= 1000 else describe(path)
+    source = shown_path(path)
     tags = TIMELOOP_TAGS if _TIMELOOP_FILE.search(data) else ()
     # ZigZag's own examples repeat keys; its reader takes the last one, too.
     repeats = _ZIGZAG_FILE.search(data) is not None

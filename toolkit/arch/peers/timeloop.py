@@ -1,12 +1,16 @@
-"""Timeloop's architecture YAML (v0.2 to v0.4); FORMATS.md says what carries over."""
+"""Timeloop's architecture YAML (v0.2 to v0.4); FORMATS.md says what carries over.
+
+The tree of a file is flattened into parts (`timeloop_tree`), constraints are read for each
+(`timeloop_constraints`), and so are its figures, from the file or from Accelergy's tables
+(`timeloop_figures`); here they become levels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from toolkit.arch.peers.plain import settings
+from toolkit.arch.parameters import complete_settings
 from toolkit.arch.peers.timeloop_constraints import (
-    ROLES,
     Constraints,
     Loops,
     check_targets,
@@ -23,6 +27,7 @@ from toolkit.arch.peers.timeloop_figures import (
 from toolkit.arch.peers.timeloop_tree import Part, constraint_targets, read_parts
 from toolkit.errors import ArchitectureError
 from toolkit.peer_files import Node
+from toolkit.workload.kernel import ROLES
 from toolkit.workload.peers.timeloop import our_dimensions
 
 PARAMETERS = {"default_energies": 0}
@@ -75,7 +80,7 @@ def timeloop_architecture(
     ArchitectureError
         Naming file, key, value and expectation.
     """
-    values = settings(given, PARAMETERS, source)
+    values = complete_settings(given, PARAMETERS, source)
     document = Node(data, source, ArchitectureError)
     if document.find("architecture") is None:
         raise document.get("arch").refuse(

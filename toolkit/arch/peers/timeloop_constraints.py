@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from toolkit.arch.levels import FactorConstraint, Relation
 from toolkit.arch.peers.timeloop_tree import Part
 from toolkit.errors import InputError
+from toolkit.messages import describe
 from toolkit.peer_files import Node
 from toolkit.workload.peers.timeloop import role_of
-from toolkit.yaml_files import describe
 
 _FACTOR = re.compile(r"([A-Za-z]\w*?)(==|<=|>=|=|)([0-9]{1,10})", re.ASCII)
 _TYPES = {"datatype": "dataspace", "bypass": "dataspace", "bypassing": "dataspace"}
 # Bounds on the search and not on the hardware.
 _LOOSE = ("utilization", "max_overbooked_proportion", "parallelism")
-ROLES = ("input", "weight", "output")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,26 @@
-"""Capacities, bandwidths and energies of Timeloop's levels."""
+"""Capacities, bandwidths and energies of Timeloop's levels, and Accelergy's tables of them."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.arch.peers.plain import UNLIMITED
+from toolkit.arch.levels import UNLIMITED_BANDWIDTH, LevelEstimate
 from toolkit.arch.peers.timeloop_tree import Part
+from toolkit.errors import ArchitectureError
+from toolkit.messages import describe
 from toolkit.peer_files import Node
-from toolkit.yaml_files import describe
+from toolkit.yaml_files import read_yaml
 
 _WORD_BITS = 16
 """Bits of a word where the file does not say, as in Timeloop."""
 
 # pJ per 8-bit word and per multiply-accumulate: archs/gemmini-ws.yaml, after the DOSA paper.
 _DRAM_PJ, _REGISTER_PJ, _MAC_PJ = 100.0, 0.48746, 0.5608
+# Memories of up to so many words count as registers. Their energy and the line through SRAMs
+# nearly meet here (0.487 and 0.49 pJ), so that the exact limit hardly matters.
 _REGISTER_WORDS = 64
 
 _ACTIONS = {
@@ -35,6 +40,8 @@ _UNSUPPORTED = (
     "min_utilization",
     "bandwidth_consumption_scale",
 )
+
+_SECTIONS = ("ERT", "ART")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +149,11 @@ def _capacity(part: Part, block: int, word_bits: int) -> int | None:
 def bandwidths(part: Part) -> tuple[float, float]:
     """Words per cycle read and written; a shared bandwidth is half and half."""
     shared = part.own("shared_bandwidth", "bandwidth")
-    half = shared.number(1e-9) / 2 if shared else UNLIMITED
+    half = shared.number(1e-9) / 2 if shared else UNLIMITED_BANDWIDTH
     read, write = part.own("read_bandwidth"), part.own("write_bandwidth")
     return (
-        read.number(1e-9, UNLIMITED) if read else half,
-        write.number(1e-9, UNLIMITED) if write else half,
+        read.number(1e-9, UNLIMITED_BANDWIDTH) if read else half,
+        write.number(1e-9, UNLIMITED_BANDWIDTH) if write else half,
     )
 
 
@@ -221,4 +228,69 @@ def _no_energy(part: Part, tables: Tables, actions: str, attribute: str) -> Exce
         f"no energy for {describe(part.name)}: {table}. Append the table, such as "
         f"arch.yaml+timeloop-mapper.ERT.yaml, or give {attribute} here, or accept estimates "
         "with the parameter default_energies=1"
+    )
+
+
+def read_accelergy(paths: Sequence[str | os.PathLike[str]]) -> dict[str, LevelEstimate]:
+    """Read the figures of components from Accelergy's output.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Files with ``ERT`` and ``ART`` sections, each section once.
+
+    Returns
+    -------
+    dict of str to LevelEstimate
+        By the last part of the component's name, without its range and in lower case:
+        ``system.chip.Scratchpad[1..4]`` is ``scratchpad``. Give it to `Technology` as
+        ``estimates``.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming file and key, if a file has neither section, a section comes twice, or something
+        is not as Accelergy writes it.
+    """
+    found: dict[str, LevelEstimate] = {}
+    seen: dict[str, str] = {}
+    for path in paths:
+        source = os.fspath(path)
+        document = Node(read_yaml(path, error=ArchitectureError), source, ArchitectureError)
+        sections = [name for name in _SECTIONS if document.find(name) is not None]
+        if not sections:
+            raise document.refuse("holds neither ERT nor ART; expected Accelergy's output")
+        for section in sections:
+            if section in seen:
+                raise document.get(section).refuse(f"{seen[section]} gives this section too")
+            seen[section] = source
+        tables = Tables(document)
+        for name in _names(document, sections):
+            found[name] = _merged(found.get(name, LevelEstimate()), tables, name, document)
+    return found
+
+
+def _names(document: Node, sections: Sequence[str]) -> list[str]:
+    names: dict[str, None] = {}
+    for section in sections:
+        for entry in document.get(section).get("tables").items():
+            name = re.sub(r"\[[^\]]*\]", "", entry.get("name").text())
+            names[name.rpartition(".")[2].casefold()] = None
+    return list(names)
+
+
+def _merged(known: LevelEstimate, tables: Tables, name: str, document: Node) -> LevelEstimate:
+    part = Part("memory", name, document, (1, 1), "")
+
+    def energy(*actions: str) -> float | None:
+        found = (tables.energy(part, action) for action in actions)
+        return next((value for value in found if value is not None), None)
+
+    read = energy("read", "compute")
+    write, leak, area = energy("write", "update"), energy("leak"), tables.area(part)
+    return LevelEstimate(
+        known.read_energy_pj if read is None else read,
+        known.write_energy_pj if write is None else write,
+        known.leakage_pj_per_cycle if leak is None else leak,
+        known.area_um2 if area is None else area,
     )

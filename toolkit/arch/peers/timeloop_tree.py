@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from toolkit.messages import describe
 from toolkit.peer_files import Node
-from toolkit.yaml_files import describe
 
 Kind = Literal["memory", "compute", "container"]
 

@@ -1,4 +1,7 @@
-"""ZigZag's accelerator YAML (3.x) as an architecture; FORMATS.md says what carries over."""
+"""ZigZag's accelerator YAML (3.x) as an architecture; FORMATS.md says what carries over.
+
+A file is checked as a record (`zigzag_schema`) and translated here.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import math
 import re
 from collections.abc import Mapping
 
-from toolkit.arch.peers.plain import UNLIMITED, settings
+from toolkit.arch.levels import UNLIMITED_BANDWIDTH
+from toolkit.arch.parameters import complete_settings
 from toolkit.arch.peers.zigzag_schema import Accelerator, Array, Memory, Operand, Port
 from toolkit.errors import ArchitectureError
+from toolkit.messages import describe, format_key
 from toolkit.records import validate
 from toolkit.workload.peers.names import ZIGZAG_NAMES
-from toolkit.yaml_files import describe, format_key
 
 PARAMETERS = {"input_bits": 8, "weight_bits": 8, "output_bits": 16, "nest": 0}
 """Bits of the operands, which in ZigZag the workloads give, and the consent to nest the levels."""
@@ -43,7 +47,7 @@ def accelerator(data: object, source: str, given: Mapping[str, object]) -> dict[
     ArchitectureError
         Naming file, key, value and expectation.
     """
-    values = settings(given, PARAMETERS, source)
+    values = complete_settings(given, PARAMETERS, source)
     for name in ("input_bits", "weight_bits", "output_bits"):
         if not 1 <= values[name] <= 64:
             raise ArchitectureError(
@@ -187,7 +191,7 @@ def _level(
         "read_energy_pj": (memory.r_cost or 0.0) * word / widths[0],
         "write_energy_pj": (memory.w_cost or 0.0) * word / widths[1],
         "read_bandwidth_words_per_cycle": reads / word,
-        "write_bandwidth_words_per_cycle": writes / word if writes else UNLIMITED,
+        "write_bandwidth_words_per_cycle": writes / word if writes else UNLIMITED_BANDWIDTH,
         "bypasses": [role for word_, role in _ROLES.items() if word_ not in memory.operands],
     }
     if granule > word:

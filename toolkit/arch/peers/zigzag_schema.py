@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from toolkit.messages import describe
 from toolkit.peer_files import matching
 from toolkit.records import Label, Record
-from toolkit.yaml_files import describe
 
 Operand = Literal["I1", "I2", "O"]
 """Inputs, weights and outputs, as the memories call them."""

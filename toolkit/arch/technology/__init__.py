@@ -1,7 +1,7 @@
 """Energy, leakage, area and speed of components, and architectures priced with them."""
 
-from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
-from toolkit.arch.technology.accelergy import read_accelergy
+from toolkit.arch.levels import COMPUTES, MEMORIES, OFF_CHIP, Component, LevelEstimate
+from toolkit.arch.peers.timeloop_figures import read_accelergy
 from toolkit.arch.technology.pricing import (
     LevelArea,
     area_table,
@@ -10,7 +10,6 @@ from toolkit.arch.technology.pricing import (
     priced,
 )
 from toolkit.arch.technology.technology import (
-    LevelEstimate,
     MacEstimate,
     MemoryEstimate,
     Technology,

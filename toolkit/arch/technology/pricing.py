@@ -7,11 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component
-from toolkit.arch.levels import Compute, Fanout, Level, Memory
-from toolkit.arch.technology.technology import LevelEstimate, Technology
+from toolkit.arch.levels import (
+    COMPUTES,
+    MEMORIES,
+    OFF_CHIP,
+    Component,
+    Compute,
+    Fanout,
+    Level,
+    LevelEstimate,
+    Memory,
+)
+from toolkit.arch.technology.technology import Technology
+from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
-from toolkit.records import check_kind
 
 
 @dataclass(frozen=True, slots=True)

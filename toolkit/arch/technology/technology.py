@@ -10,22 +10,24 @@ from typing import Literal
 
 import numpy as np
 
-from toolkit.arch.components import COMPUTES, OFF_CHIP
-from toolkit.arch.technology.curves import (
+from toolkit.arch.levels import COMPUTES, OFF_CHIP, LevelEstimate
+from toolkit.arch.technology.published import (
     Curve,
+    Nodes,
+    Operator,
     Surface,
     monotone_surface,
     node_factor,
+    published,
 )
-from toolkit.arch.technology.published import Nodes, Operator, published
+from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
-from toolkit.records import store_plain_numbers, suggest
-from toolkit.yaml_files import describe
+from toolkit.messages import describe, suggest
 
 NODES_NM = (3.0, 90.0)
 """The smallest and the largest node that all components scale to."""
 
-_KIB_BITS = 8192
+_KIB_BITS = 8 * 1024
 _Figure = Literal["read_energy", "write_energy", "area"]
 
 
@@ -70,28 +72,6 @@ class WireEstimate:
 
     energy_pj: float
     area_um2: float
-
-
-@dataclass(frozen=True, slots=True)
-class LevelEstimate:
-    """A user's own figures of one instance of a level; None keeps ours.
-
-    Parameters
-    ----------
-    read_energy_pj, write_energy_pj : float or None
-        Of one access, which moves `Memory.values_per_wordline` words; of a compute level the
-        read is one multiply-accumulate.
-    leakage_pj_per_cycle, area_um2 : float or None
-        While powered; on the chip.
-    """
-
-    read_energy_pj: float | None = None
-    write_energy_pj: float | None = None
-    leakage_pj_per_cycle: float | None = None
-    area_um2: float | None = None
-
-    def __post_init__(self) -> None:
-        store_plain_numbers(self)
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Level, Memory
 from toolkit.errors import MappingError
-from toolkit.mapping.factors import SIZE_LIMIT, shown
+from toolkit.mapping.factors import SIZE_LIMIT
 from toolkit.mapping.mapping import LevelMapping
 from toolkit.mapping.mapping import Mapping as ToolkitMapping
 from toolkit.mapping.orders import order_rule
-from toolkit.records import suggest
+from toolkit.messages import describe, shown, suggest
 from toolkit.workload.kernel import Tensor, Workload
-from toolkit.yaml_files import describe
 
 Names = Mapping[str, str | None]
 """A peer's names of dimensions and ours; None where the workload has no such dimension."""
@@ -49,6 +48,17 @@ class Loop:
     factor: int
     text: str
     line: int
+
+
+def merged(loops: Sequence[Loop]) -> list[Loop]:
+    """Make one loop of adjacent loops over the same dimension."""
+    found: list[Loop] = []
+    for loop in loops:
+        if found and found[-1].dimension == loop.dimension:
+            last = found.pop()
+            loop = replace(last, factor=last.factor * loop.factor)
+        found.append(loop)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,11 @@ What they mean here:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
-from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
 from toolkit.mapping.peers.loops import (
     Loop,
     Names,
@@ -35,10 +36,16 @@ from toolkit.mapping.peers.loops import (
     check_held,
     match_memories,
     memory_positions,
+    written_names,
 )
-from toolkit.mapping.peers.spatial import place_spatial
+from toolkit.mapping.peers.spatial import (
+    check_no_hidden_unrolling,
+    place_spatial,
+    spatial_positions,
+)
+from toolkit.messages import describe
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import describe
+from toolkit.yaml_files import dump_yaml
 
 _Rows = list[list[Loop]]
 
@@ -50,6 +57,7 @@ _FOR = re.compile(
     r"for\s+(\w+)\s+in\s+\[\s*([0-9]+)\s*:\s*([^\s,)]+)\s*(?:,\s*([0-9]+)\s*)?\)"
     r"\s*(?:\(\s*Spatial-([XY])\s*\))?"
 )
+_ROLES = {"weight": "Weights", "input": "Inputs", "output": "Outputs"}
 _FILLING = re.compile(r"[-=]*|<<[^<>]*>>")
 
 
@@ -95,9 +103,19 @@ def mapping_to_timeloop(mapping: Mapping, arch: Architecture, workload: Workload
     MappingError
         If the mapping does not describe `workload` on `arch`, or a name cannot be written.
     """
-    from toolkit.mapping.peers.timeloop_yaml import yaml_text
-
-    return yaml_text(mapping, arch, workload, timeloop_names(workload))
+    factors, order = to_arrays(mapping, arch, workload)
+    check_no_hidden_unrolling(factors, arch)
+    theirs = written_names(arch, workload, timeloop_names(workload), "Timeloop")
+    entries: list[dict[str, object]] = []
+    for i, level in enumerate(arch.levels):
+        if isinstance(level, Memory):
+            innermost_first = [theirs[d] for d in order[i][::-1]]
+            entries.append(_loops(level.name, "temporal", factors[i], theirs, innermost_first))
+            entries.extend(_spatial(arch, i, factors, theirs))
+            entries.append(_bypass(level, workload))
+    return "# Timeloop mapping; permutations are innermost loop first\n" + dump_yaml(
+        {"mapping": entries}
+    )
 
 
 def is_compact(text: str) -> bool:
@@ -261,3 +279,53 @@ def _nest_loop(
             line,
         )
     return target.loop(names, found[1], found[3], text, line)
+
+
+def _loops(
+    name: str, kind: str, row: IntArray, theirs: Sequence[str], permutation: Sequence[str]
+) -> dict[str, object]:
+    short = all(len(word) == 1 for word in permutation)
+    return {
+        "target": name,
+        "type": kind,
+        "factors": " ".join(f"{d}={factor}" for d, factor in zip(theirs, row, strict=True)),
+        "permutation": "".join(permutation) if short else list(permutation),
+    }
+
+
+def _spatial(
+    arch: Architecture, memory: int, factors: IntArray, theirs: Sequence[str]
+) -> list[dict[str, object]]:
+    inside = spatial_positions(arch, memory)
+    numbers = range(len(theirs))
+    unrolled = [[d for d in numbers if factors[i, d] > 1] for i in inside]
+    if not any(unrolled):
+        return []
+    if len(inside) > 2 or len(set().union(*unrolled)) < sum(map(len, unrolled)):
+        return [
+            _loops(arch.levels[i].name, "spatial", factors[i], theirs, theirs)
+            for i, some in zip(inside, unrolled, strict=True)
+            if some
+        ]
+    together = factors[list(inside)].prod(axis=0)
+    along_y = set(unrolled[-1]) if len(inside) == 2 else set()
+    permutation = sorted(numbers, key=lambda d: d in along_y)
+    entry = _loops(
+        arch.levels[memory].name,
+        "spatial",
+        together,
+        theirs,
+        [theirs[d] for d in permutation],
+    )
+    return [entry | {"split": len(theirs) - len(along_y)}]
+
+
+def _bypass(memory: Memory, workload: Workload) -> dict[str, object]:
+    roles = [tensor.role for tensor in workload.tensors]
+    words = {
+        tensor.name: _ROLES[tensor.role] if roles.count(tensor.role) == 1 else tensor.name
+        for tensor in workload.tensors
+    }
+    kept = [words[t.name] for t in workload.tensors if holds(memory, t)]
+    bypassed = [words[t.name] for t in workload.tensors if not holds(memory, t)]
+    return {"target": memory.name, "type": "bypass", "keep": kept, "bypass": bypassed}

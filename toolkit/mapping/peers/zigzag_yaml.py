@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
 
-from toolkit.mapping.factors import shown
-from toolkit.mapping.peers.loops import Loop, Names, Target, check_products, match_memories
-from toolkit.mapping.peers.marked_yaml import MarkedYaml, parse_marked
+from toolkit.arch.architecture import holds
+from toolkit.arch.levels import Memory
+from toolkit.errors import MappingError
+from toolkit.mapping.bounds import exact_tensor_words, word_limit
+from toolkit.mapping.peers.loops import (
+    Loop,
+    Names,
+    Target,
+    check_products,
+    match_memories,
+    memory_positions,
+    merged,
+)
 from toolkit.mapping.peers.spatial import check_spatial, spatial_positions
-from toolkit.mapping.peers.zigzag_allocation import Placed, allocate, merged
-from toolkit.records import suggest
-from toolkit.yaml_files import KeyPath, describe
+from toolkit.messages import KeyPath, describe, shown, suggest
+from toolkit.peer_files import MarkedYaml, parse_marked
 
 _KEYS = (
     "name",
@@ -45,6 +55,14 @@ class _Entry:
         return self.document.line(*self.path, *path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A loop and the position of its memory; None where the text does not say."""
+
+    loop: Loop
+    memory: int | None
+
+
 def yaml_rows(text: str, target: Target, names: Names) -> list[list[Loop]]:
     """Read the loops of every level, outermost first.
 
@@ -62,13 +80,15 @@ def yaml_rows(text: str, target: Target, names: Names) -> list[list[Loop]]:
     MappingError
         Naming source, line and loop.
     """
-    entry = _chosen(parse_marked(text, target.source), target)
+    entry = _chosen(
+        parse_marked(text, source=target.source or "mapping", error=MappingError), target
+    )
     rows: list[list[Loop]] = [[] for _ in target.arch.levels]
     for position, loops in _spatial(entry, names).items():
         rows[position] = merged(loops)
     temporal = _temporal(entry, names, rows)
     check_products(target, [*chain(*rows), *(placed.loop for placed in temporal)])
-    allocate(target, rows, temporal)
+    _allocate(target, rows, temporal)
     return rows
 
 
@@ -167,7 +187,7 @@ def _pairs(entry: _Entry, path: KeyPath, value: object) -> list[tuple[str, objec
     return pairs
 
 
-def _temporal(entry: _Entry, names: Names, rows: list[list[Loop]]) -> list[Placed]:
+def _temporal(entry: _Entry, names: Names, rows: list[list[Loop]]) -> list[_Placed]:
     """Read the temporal loops, innermost first, with the memories that comments name."""
     target, key = entry.target, "temporal_ordering"
     given = entry.data.get(key)
@@ -187,7 +207,7 @@ def _temporal(entry: _Entry, names: Names, rows: list[list[Loop]]) -> list[Place
             )
         pairs.append((item[0], item[1]))
     sizes = _rest(entry, names, pairs, rows)
-    placed: list[Placed] = []
+    placed: list[_Placed] = []
     marks: dict[str, int] = {}
     for i, ((name, _), size) in enumerate(zip(pairs, sizes, strict=True)):
         line = entry.line(key, i)
@@ -196,7 +216,7 @@ def _temporal(entry: _Entry, names: Names, rows: list[list[Loop]]) -> list[Place
             memory = mark[1].strip() if mark else None
             if memory is not None and memory not in marks:
                 marks[memory] = match_memories(target, [(memory, line)])[memory]
-            placed.append(Placed(loop, None if memory is None else marks[memory]))
+            placed.append(_Placed(loop, None if memory is None else marks[memory]))
     return placed
 
 
@@ -236,3 +256,83 @@ def _rest(
             )
         sizes[i] = size // known
     return sizes
+
+
+def _allocate(target: Target, rows: list[list[Loop]], loops: Sequence[_Placed]) -> None:
+    """Put temporal loops on memories, as `toolkit.mapping.peers.zigzag` describes.
+
+    Parameters
+    ----------
+    target : Target
+        What is read.
+    rows : list of list of Loop
+        Per level, outermost first; holds the spatial loops and is extended by the others.
+    loops : sequence of Placed
+        Innermost first.
+
+    Raises
+    ------
+    MappingError
+        If a mark lies inside of the memory of a loop further inside.
+    """
+    inside_out = memory_positions(target.arch)[::-1]
+    current = 0
+    for placed in loops:
+        loop = placed.loop
+        if placed.memory is None:
+            current = next(
+                (
+                    n
+                    for n in range(current, len(inside_out))
+                    if _admits(target, rows, inside_out[n], loop)
+                    and all(_fits(target, rows, m, loop) for m in inside_out[n:])
+                ),
+                len(inside_out) - 1,
+            )
+        else:
+            wanted = inside_out.index(placed.memory)
+            if wanted < current:
+                levels = target.arch.levels
+                raise target.error(
+                    f"{loop.text} at {levels[placed.memory].name} is outside of a loop at "
+                    f"{levels[inside_out[current]].name}, which is further out in "
+                    f"{target.arch.name}",
+                    loop.line,
+                )
+            current = wanted
+        row = rows[inside_out[current]]
+        # Outermost first, so that the next loop goes to the front.
+        row[:] = merged([loop, *row])
+
+
+def _admits(target: Target, rows: list[list[Loop]], position: int, loop: Loop) -> bool:
+    """Whether the memory may iterate that much, in one loop per dimension."""
+    memory = target.arch.levels[position]
+    row = rows[position]
+    there = next((other.factor for other in row if other.dimension == loop.dimension), 1)
+    if there > 1 and row[0].dimension != loop.dimension:
+        return False
+    return isinstance(memory, Memory) and all(
+        there * loop.factor <= constraint.value
+        for constraint in memory.constraints
+        if constraint.dimension == loop.dimension and constraint.relation != ">="
+    )
+
+
+def _fits(target: Target, rows: list[list[Loop]], position: int, loop: Loop) -> bool:
+    """Whether the tiles at a memory still fit with `loop` at it or further inside."""
+    memory = target.arch.levels[position]
+    limit = word_limit(memory) if isinstance(memory, Memory) else None
+    if limit is None or not isinstance(memory, Memory):
+        return True
+    extents = dict.fromkeys(target.workload.dimensions, 1)
+    extents[loop.dimension] *= loop.factor
+    for row in rows[position:]:
+        for other in row:
+            extents[other.dimension] *= other.factor
+    words = sum(
+        exact_tensor_words(tensor, list(extents.values()), target.workload.dimensions, "distinct")
+        for tensor in target.workload.tensors
+        if holds(memory, tensor)
+    )
+    return words <= limit

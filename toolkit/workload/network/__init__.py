@@ -1,10 +1,9 @@
 """Networks: ONNX models as graphs of layers, each with its cost class."""
 
 from toolkit.workload.network.graph import LayerGraph, WorkloadUse
-from toolkit.workload.network.layer import CostClass, Layer
+from toolkit.workload.network.layer import CostClass, Layer, TensorInfo
 from toolkit.workload.network.load import load_network
 from toolkit.workload.network.operators import operator_table
-from toolkit.workload.network.tensors import TensorInfo
 
 __all__ = [
     "CostClass",

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from toolkit.workload.network.layer import TensorInfo
 from toolkit.workload.network.operators import Call
 from toolkit.workload.network.read import small_contents
-from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import (
     MAX_KNOWN_ELEMENTS,
     Value,

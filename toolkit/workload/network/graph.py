@@ -10,8 +10,7 @@ import networkx as nx
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
-from toolkit.workload.network.layer import Layer
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.layer import Layer, TensorInfo
 
 if TYPE_CHECKING:
     import pandas as pd

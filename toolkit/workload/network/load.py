@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import onnx
 
 from toolkit.errors import WorkloadError
-from toolkit.workload.network import simplify
-from toolkit.workload.network.dimensions import Dimensions
 from toolkit.workload.network.graph import LayerGraph
+from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.read import opsets_of, read_model
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
+
+_FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
 
 def load_network(
@@ -81,9 +84,9 @@ def load_network(
     sizes.check_all_used()
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
-    layers = simplify.remove_dead(walk.layers, outputs)
+    layers = _remove_dead(walk.layers, outputs)
     if fold_batch_norm:
-        layers = simplify.fold_batch_norm(layers, outputs)
+        layers = _fold_batch_norm(layers, outputs)
     return LayerGraph.from_layers(
         layers,
         name=Path(source).stem,
@@ -154,3 +157,60 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
             key="dims",
         )
     return values
+
+
+def _remove_dead(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:
+    """Keep the layers that some output depends on.
+
+    Examples
+    --------
+    >>> x, y = TensorInfo("x", (1,), "int8"), TensorInfo("y", (1,), "int8")
+    >>> relu = Layer("relu", "Relu", "elementwise", (), (), (x,))
+    >>> dead = Layer("dead", "Relu", "elementwise", (x,), (), (y,))
+    >>> [layer.name for layer in _remove_dead([relu, dead], [x])]
+    ['relu']
+    """
+    wanted = {tensor.name for tensor in outputs}
+    kept = []
+    for layer in reversed(layers):
+        if any(tensor.name in wanted for tensor in layer.outputs):
+            kept.append(layer)
+            wanted |= {tensor.name for tensor in layer.inputs}
+    return kept[::-1]
+
+
+def _fold_batch_norm(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:
+    """Scale weights of convolutions and fully connected layers instead of their outputs.
+
+    A batch normalization disappears where it alone reads the output of a layer with constant
+    weights; that layer keeps its workload and gets a bias if it has none.
+    """
+    readers = Counter(tensor.name for layer in layers for tensor in layer.inputs)
+    readers.update(tensor.name for tensor in outputs)
+    makers = {tensor.name: layer.name for layer in layers for tensor in layer.outputs}
+    by_name = {layer.name: layer for layer in layers}
+    for norm in layers:
+        if norm.operator != "BatchNormalization" or len(norm.inputs) != 1:
+            continue
+        source = by_name.get(makers.get(norm.inputs[0].name, ""))
+        alone = readers[norm.inputs[0].name] == 1
+        if source is None or source.operator not in _FOLDS_INTO or not alone:
+            continue
+        if source.weights and len(norm.weights) == 4:
+            by_name[source.name] = _folded(source, norm)
+            del by_name[norm.name]
+            makers.update((tensor.name, source.name) for tensor in norm.outputs)
+    return [by_name[layer.name] for layer in layers if layer.name in by_name]
+
+
+def _folded(source: Layer, norm: Layer) -> Layer:
+    has_bias = len(source.weights) > 1
+    # A bias of zeros is a weight, but no parameter; it becomes one.
+    learned = len(source.parameters) > 1
+    shift = norm.weights[1]
+    return replace(
+        source,
+        outputs=norm.outputs[:1],
+        weights=source.weights if has_bias else (*source.weights, shift),
+        parameters=source.parameters if learned else (*source.parameters, shift),
+    )

@@ -11,10 +11,11 @@ import onnx
 import onnx.helper
 from numpy.typing import NDArray
 
-from toolkit.workload.network.tensors import BITS, TensorInfo, may_be_learned
+from toolkit.workload.network.layer import BITS, TensorInfo, may_be_learned
 
 MAX_KNOWN_ELEMENTS = 65_536
-"""Constants up to this size are computed; of larger ones only the shape is known."""
+"""Constants up to this size are computed; of larger ones only the shape is known. Shapes and
+indices are far smaller, weights far larger, whose contents nobody asks for."""
 
 _NAMES = {
     "FLOAT": "float32",

@@ -10,8 +10,7 @@ import onnx
 from onnx import checker, helper
 
 from toolkit.errors import WorkloadError
-from toolkit.workload.network.control import expand
-from toolkit.workload.network.dimensions import Dimensions
+from toolkit.workload.network.expand import expand, take_apart
 from toolkit.workload.network.fold import (
     NEVER_CONSTANT,
     cast_of,
@@ -20,15 +19,18 @@ from toolkit.workload.network.fold import (
     shape_constant,
     stored_value,
 )
-from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators import CONSTANT, CONTROL, LISTS, OPERATORS, Call
 from toolkit.workload.network.operators.call import make_layer
 from toolkit.workload.network.operators.vector import elementwise, view
-from toolkit.workload.network.order import describe_node, needed_nodes, used_names
-from toolkit.workload.network.read import DOMAINS
-from toolkit.workload.network.sequences import take_apart
-from toolkit.workload.network.shapes import Declared, ShapeInference, find_schema, same_shape
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
+from toolkit.workload.network.shapes import (
+    Declared,
+    Dimensions,
+    ShapeInference,
+    find_schema,
+    same_shape,
+)
 from toolkit.workload.network.values import Value, empty
 
 Unknown = Literal["error", "free", "elementwise"]

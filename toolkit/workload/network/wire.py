@@ -17,7 +17,8 @@ KEPT_BYTES = 4096
 """Contents of a tensor up to this size are kept: shapes, axes and scales are among them."""
 
 MAX_GRAPH_BYTES = 1 << 29
-"""Largest graph that is read, without the weights."""
+"""Largest graph that is read, without the weights: a quarter of what protobuf itself takes, and
+far more than the graph of any network that is all in one file."""
 
 LEFT_OUT = "toolkit.left_out"
 """Key of the entry that stands for contents left out; its value is ``field:bytes``."""

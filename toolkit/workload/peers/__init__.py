@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from toolkit.errors import WorkloadError
-from toolkit.records import suggest
+from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import Workload
 from toolkit.workload.peers.timeloop import is_problem, problem_workload
 from toolkit.workload.peers.zigzag import is_layers, layer_workload, read_layers
-from toolkit.yaml_files import describe
-
-TIMELOOP_TAGS = (
-    "!Component",
-    "!Container",
-    "!Hierarchical",
-    "!Nothing",
-    "!Parallel",
-    "!Pipelined",
-)
-"""Tags in Timeloop's files of version 0.4."""
 
 
 def peer_workload(data: object, source: str, name: str, layer: str | None) -> Workload | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolkit.errors import WorkloadError
+from toolkit.messages import describe, relocated
 from toolkit.peer_files import Node
-from toolkit.records import relocated
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import MAX_SIZE
 from toolkit.workload.peers.names import OWN_NAMES, ready_made
-from toolkit.yaml_files import describe
 
 _CONVOLUTION: dict[str, object] = {
     "name": "cnn-layer",

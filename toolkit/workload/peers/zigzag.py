@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from toolkit.errors import WorkloadError
+from toolkit.messages import describe, relocated, suggest
 from toolkit.peer_files import matching
-from toolkit.records import Label, Record, relocated, suggest, validate
+from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import MAX_SIZE
 from toolkit.workload.peers.names import ZIGZAG_NAMES, ready_made
-from toolkit.yaml_files import describe
 
 _Size = Annotated[int, Field(ge=1, le=MAX_SIZE)]
 _Bits = Annotated[int, Field(ge=0, le=64)]

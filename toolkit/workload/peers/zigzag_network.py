@@ -12,8 +12,7 @@ from toolkit.errors import WorkloadError
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Index, Tensor
 from toolkit.workload.network.graph import LayerGraph
-from toolkit.workload.network.layer import CostClass, Layer
-from toolkit.workload.network.tensors import BITS, TensorInfo
+from toolkit.workload.network.layer import BITS, CostClass, Layer, TensorInfo
 from toolkit.workload.peers.zigzag import (
     POOLING,
     Equation,

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.workload.kernel import Workload
-from toolkit.workload.kernels import batched_gemm, gemm
-from toolkit.workload.network.layer import Layer
+from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import Call, Operator, make_layer
-from toolkit.workload.network.tensors import TensorInfo
 from toolkit.workload.network.values import Value
+from toolkit.workload.ready_made import batched_gemm, gemm
 
 Source = Value | TensorInfo | None
 """An operand of the node, or the output of one of its own parts."""
 
+# Five as of Softmax itself, one for the scale and one for the mask.
 _SOFTMAX_OPERATIONS = 7
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
-from toolkit.workload.network.layer import Attribute, CostClass, Layer
-from toolkit.workload.network.tensors import TensorInfo, may_be_learned
+from toolkit.workload.network.layer import Attribute, CostClass, Layer, TensorInfo, may_be_learned
 from toolkit.workload.network.values import Value, is_mask
 
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
-from toolkit.workload.kernels import (
+from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.operators.call import Call, Operator, make_layer
+from toolkit.workload.ready_made import (
     conv1d,
     conv2d,
     depthwise_conv2d,
     grouped_conv2d,
     transposed_conv2d,
 )
-from toolkit.workload.network.layer import Layer
-from toolkit.workload.network.operators.call import Call, Operator, make_layer
-from toolkit.workload.network.tensors import TensorInfo
 
 # Output positions and filter taps of three axes.
 _POSITIONS, _TAPS = ("O", "P", "Q"), ("T", "R", "S")

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from toolkit.workload.kernels import gemm
-from toolkit.workload.network.layer import Layer
-from toolkit.workload.network.operators import convolution, products, recurrent
+from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.operators import convolution, products
 from toolkit.workload.network.operators.attention import Heads, attention_layers, part
 from toolkit.workload.network.operators.call import Call, Operator, Shapes
 from toolkit.workload.network.operators.vector import (
@@ -22,7 +21,7 @@ from toolkit.workload.network.operators.vector import (
     window,
 )
 from toolkit.workload.network.operators.vector import taps as window_taps
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.ready_made import gemm
 
 Shape = tuple[int, ...]
 
@@ -288,11 +287,11 @@ _RULES: dict[str, Operator] = {
     "DynamicQuantizeLSTM": Operator(
         "einsum",
         "as LSTM",
-        recurrent.recurrent,
+        products.recurrent,
         22,
         data=(0, 1, 2, 3, 5, 6, 7),
         learned=(1, 2, 3, 7),
-        shapes=recurrent.quantized_lstm_shapes,
+        shapes=products.quantized_lstm_shapes,
     ),
     "Gelu": elementwise(5, "x / 2 * (1 + erf(x / sqrt(2)))", shapes=same),
     "FastGelu": elementwise(9, "x / 2 * (1 + tanh(x * (a + b * x * x))), bias", shapes=same),

@@ -7,7 +7,7 @@ operators are replaced by their bodies, and `LISTS` are taken apart into their t
 
 from __future__ import annotations
 
-from toolkit.workload.network.operators import attention, convolution, products, recurrent
+from toolkit.workload.network.operators import attention, convolution, products
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Operator
 from toolkit.workload.network.operators.microsoft import MICROSOFT
@@ -103,21 +103,21 @@ _EINSUM = {
     "LSTM": Operator(
         "einsum",
         "gemm over all steps, gemm per step, 22 operations per state on the gates",
-        recurrent.recurrent,
+        products.recurrent,
         22,
         learned=(1, 2, 3, 7),
     ),
     "GRU": Operator(
         "einsum",
         "gemm over all steps, gemm per step, 17 operations per state on the gates",
-        recurrent.recurrent,
+        products.recurrent,
         17,
         learned=(1, 2, 3),
     ),
     "RNN": Operator(
         "einsum",
         "gemm over all steps, gemm per step, 2 operations per state",
-        recurrent.recurrent,
+        products.recurrent,
         2,
         learned=(1, 2, 3),
     ),

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import toolkit
+from toolkit.arch import Architecture, Compute, Memory, arch_names, check_bypasses, load_arch
 from toolkit.errors import ArchitectureError
+from toolkit.workload import Tensor, Term, Workload, gemm
 
 SECTION = "vector_unit: {lanes: 8, operation_energy_pj: 0.5, memory: Buffer}\n"
 FILE = """
@@ -25,6 +27,24 @@ name: mine
     mac_energy_pj: 0.2
 {tail}
 """
+
+
+DRAM = Memory("DRAM", None, 64.0, 64.0, 4.0, 4.0)
+MAC = Compute("MAC", 0.2)
+SUM = Workload(
+    "sum",
+    "add",
+    {"M": 4},
+    tuple(
+        Tensor(name, "output" if name == "total" else "input", ((Term("M"),),))
+        for name in ("left", "right", "total")
+    ),
+)
+
+
+def arch(*bypasses: str) -> Architecture:
+    buffer = Memory("Buffer", 64, 1.0, 1.0, 4.0, 4.0, bypasses=bypasses)
+    return Architecture("tiny", (DRAM, buffer, MAC))
 
 
 def load(folder: Path, tail: str, head: str = "", **parameters: int) -> toolkit.Architecture:
@@ -106,3 +126,24 @@ def test_mistakes_are_named(tmp_path: Path, section: str, message: str) -> None:
         load(tmp_path, section)
     assert message in str(raised.value)
     assert str(raised.value).startswith(str(tmp_path / "arch.yaml"))
+
+
+@pytest.mark.parametrize("name", arch_names())
+def test_packaged_architectures_speak_of_roles(name: str) -> None:
+    check_bypasses(load_arch(name), gemm(4, 2, 3))
+
+
+@pytest.mark.parametrize("bypass", ["left", "total", "input", "weight", "output"])
+def test_tensors_and_roles_are_understood(bypass: str) -> None:
+    check_bypasses(arch(bypass), SUM)
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        check_bypasses(arch("input", "lefft"), SUM)
+    assert caught.value.source == "tiny"
+    assert caught.value.key == "levels[1].bypasses"
+    assert str(caught.value).endswith(
+        "Buffer bypasses 'lefft' (did you mean 'left'?), which is neither a role nor a tensor of "
+        "sum; known: input, weight, output, left, right, total"
+    )

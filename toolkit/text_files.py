@@ -1,0 +1,89 @@
+"""Files that nobody vouches for, read with care; files of ours, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+
+from toolkit.errors import InputError
+from toolkit.messages import shown_path
+
+MAX_BYTES = 1 << 20
+"""Largest file that is read. What people write is a few kilobytes; a file of a gigabyte taken for
+one is refused before it costs memory and minutes."""
+
+
+def read_bytes(path: str, error: type[InputError]) -> bytes:
+    """Read a regular file, up to one byte more than `MAX_BYTES`.
+
+    Raises
+    ------
+    InputError
+        Of the type `error`, if it cannot be read.
+    """
+    source = shown_path(path)
+    try:
+        # A fifo or a device could block or never end.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            kind = "a directory" if os.path.isdir(path) else "not a regular file"
+            raise error(f"is {kind}; expected a file", source=source)
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise error("no such file", source=source) from None
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise error(f"cannot be read: {reason}", source=source) from None
+
+
+def decode(data: bytes, source: str, error: type[InputError]) -> str:
+    """Turn the bytes of a file into text, without a byte-order mark.
+
+    Raises
+    ------
+    InputError
+        Of the type `error`, if there are more than `MAX_BYTES` or they are not UTF-8.
+    """
+    if len(data) > MAX_BYTES:
+        raise error(f"larger than {MAX_BYTES} bytes, the largest accepted", source=source)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"not UTF-8 text: byte 0x{data[cause.start]:02x} at offset {cause.start}",
+            source=source,
+        ) from None
+
+
+def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file so that readers see either the old content or all of the new one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; an existing one is then unchanged.
+    """
+    name = os.fspath(path)
+    source = shown_path(name)
+    try:
+        target = Path(os.path.realpath(name))
+        data = text.encode("utf-8")
+        if target.exists() and not target.is_file():
+            raise InputError("is not a regular file; choose another path", source=source)
+        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, temporary)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(f"cannot be written: {reason}", source=source) from None
