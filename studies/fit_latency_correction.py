@@ -14,7 +14,8 @@ from pathlib import Path
 
 from toolkit.study.fidelity import latency_fit, read_published
 from toolkit.study.script import Arguments, run_script
-from toolkit.yaml_files import dump_yaml, write_text_atomically
+from toolkit.text_files import write_text_atomically
+from toolkit.yaml_files import dump_yaml
 
 CYCLES = "target.gemmini_cycle"
 

@@ -9,15 +9,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from toolkit.arguments import check_integer as check_integer
-from toolkit.arguments import check_kind as check_kind
-from toolkit.arguments import plain_integer as plain_integer
-from toolkit.arguments import plain_number as plain_number
-from toolkit.arguments import store_plain_numbers as store_plain_numbers
 from toolkit.errors import InputError
-from toolkit.messages import describe, format_key
-from toolkit.messages import relocated as relocated
-from toolkit.messages import suggest as suggest
+from toolkit.messages import describe, format_key, suggest
 
 
 def _check_label(text: str) -> str:

@@ -15,14 +15,8 @@ from typing import Any
 import yaml
 
 from toolkit.errors import InputError
-from toolkit.messages import KeyPath as KeyPath
-from toolkit.messages import describe as describe
-from toolkit.messages import format_key as format_key
-from toolkit.messages import shown_path
-from toolkit.text_files import MAX_BYTES as MAX_BYTES
-from toolkit.text_files import decode
-from toolkit.text_files import read_bytes as read_bytes
-from toolkit.text_files import write_text_atomically as write_text_atomically
+from toolkit.messages import KeyPath, describe, format_key, shown_path
+from toolkit.text_files import decode, read_bytes
 
 MAX_DEPTH = 32
 """Deepest nesting of lists and mappings that is read: several times what any format needs, and far

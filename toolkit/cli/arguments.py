@@ -132,7 +132,7 @@ def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
         If the words are neither, or name no usable workload.
     """
     from toolkit.errors import WorkloadError
-    from toolkit.yaml_files import describe
+    from toolkit.messages import describe
 
     if len(words) == 3:
         m, k, n = words
@@ -171,7 +171,7 @@ def read_valid_mapping(
     """
     from toolkit.errors import MappingError
     from toolkit.mapping.explain import violations
-    from toolkit.mapping.peers.formats import AUTO, find_format, read_mapping_text
+    from toolkit.mapping.peers import AUTO, find_format, read_mapping_text
 
     if format != AUTO:
         find_format(format, also=AUTO)
@@ -198,7 +198,7 @@ def check_writable(path: str) -> None:
         If the path is a folder, lies in no folder, or may not be written.
     """
     from toolkit.errors import InputError
-    from toolkit.yaml_files import describe
+    from toolkit.messages import describe
 
     target = Path(path)
     try:

@@ -224,7 +224,7 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
     ``hardware.yaml``: architectures that every command takes.
     """
     from toolkit.study.storage.files import with_pictures, write_tables
-    from toolkit.yaml_files import write_text_atomically
+    from toolkit.text_files import write_text_atomically
 
     tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
     files = list(write_tables(tables, folder))

@@ -79,7 +79,7 @@ def save_export(path: str, record: dict[str, Any], mapping: toolkit.Mapping) -> 
     InputError
         If the file cannot be written.
     """
-    from toolkit.yaml_files import write_text_atomically
+    from toolkit.text_files import write_text_atomically
 
     if record["format"] == "toolkit":
         toolkit.write_mapping(path, mapping)

@@ -211,7 +211,7 @@ def read_dims(words: Sequence[str]) -> dict[str, int]:
     {'batch': 1, 'images:0': 4}
     """
     from toolkit.errors import InputError
-    from toolkit.yaml_files import describe
+    from toolkit.messages import describe
 
     sizes: dict[str, int] = {}
     for word in words:

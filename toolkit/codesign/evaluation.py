@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Level
+from toolkit.arguments import store_plain_numbers
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import InputError
 from toolkit.model.conventions import EXACT, Conventions
-from toolkit.records import store_plain_numbers
 from toolkit.search.network import NetworkResult, map_network
 from toolkit.search.result import Budget
 from toolkit.workload.network import LayerGraph

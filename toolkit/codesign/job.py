@@ -19,16 +19,17 @@ from toolkit.arch.files import arch_definition, load_template
 from toolkit.arch.ranges import Range
 from toolkit.arch.technology import LevelEstimate, Technology
 from toolkit.arch.template import make_template
+from toolkit.arguments import check_integer, plain_number, store_plain_numbers
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.objective import HardwareObjective, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
-from toolkit.records import check_integer, plain_number, store_plain_numbers, suggest
+from toolkit.messages import describe, suggest
 from toolkit.search.registry import STRATEGIES
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network import Layer, LayerGraph, TensorInfo
-from toolkit.yaml_files import describe, parse_yaml
+from toolkit.yaml_files import parse_yaml
 
 FUSIONS = ("none", "greedy", "segments", "exact")
 """How layers of networks may be fused on every point."""

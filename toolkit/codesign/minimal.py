@@ -14,8 +14,7 @@ from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Memory
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.bounds import word_limit
-from toolkit.mapping.footprint import exact_tensor_words
+from toolkit.mapping.bounds import exact_tensor_words, word_limit
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.mapping import to_arrays
 from toolkit.model.conventions import EXACT, Conventions

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from toolkit.errors import InputError
-from toolkit.records import suggest
+from toolkit.messages import suggest
 
 COSTS = ("energy", "latency", "area")
 """Costs of hardware, in the order of all tuples of them."""

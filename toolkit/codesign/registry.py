@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
-from toolkit.records import suggest
+from toolkit.messages import suggest
 
 STARTS = 10
 """Random points before a model of the others guides: a model of fewer misleads, and more are spent

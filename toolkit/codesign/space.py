@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.components import Component
 from toolkit.arch.expressions import Number
 from toolkit.arch.files import load_template
+from toolkit.arch.levels import Component
 from toolkit.arch.ranges import Range, parse_range
 from toolkit.arch.technology import Technology, area_table, area_um2, peak_power_mw, priced
 from toolkit.arch.template import ArchitectureTemplate
+from toolkit.arguments import plain_number
 from toolkit.errors import ArchitectureError, InputError
-from toolkit.records import plain_number, suggest
-from toolkit.yaml_files import describe
+from toolkit.messages import describe, suggest
 
 _DRAWS = 10_000
 

@@ -63,7 +63,7 @@ def axis_rule(layer: Layer) -> AxisRule:
 
     Examples
     --------
-    >>> from toolkit.workload.network.tensors import TensorInfo
+    >>> from toolkit.workload.network.layer import TensorInfo
     >>> x, y = TensorInfo("x", (1, 3, 9), "int8"), TensorInfo("y", (1, 3, 4), "int8")
     >>> kernel = (("kernel_shape", (3,)), ("strides", (2,)))
     >>> axis_rule(Layer("pool", "MaxPool", "window", (x,), (), (y,), attributes=kernel)).links

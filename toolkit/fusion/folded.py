@@ -15,8 +15,7 @@ from toolkit.search.network.vector import moved_words, only_moves, operand_words
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Tensor, Workload
 from toolkit.workload.network.graph import LayerGraph
-from toolkit.workload.network.layer import Layer
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.workload.network.layer import Layer, TensorInfo
 
 
 @dataclass(frozen=True, eq=False)

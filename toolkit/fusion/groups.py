@@ -10,8 +10,8 @@ import networkx as nx
 
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.records import suggest
-from toolkit.workload.network.tensors import TensorInfo
+from toolkit.messages import suggest
+from toolkit.workload.network.layer import TensorInfo
 
 Group = frozenset[str]
 """Names of the folded layers that are fused."""

@@ -11,7 +11,7 @@ import networkx as nx
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, is_convex, owners
-from toolkit.records import suggest
+from toolkit.messages import suggest
 from toolkit.workload.network.graph import LayerGraph
 
 

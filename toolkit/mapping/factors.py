@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import WorkloadError
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.messages import shown as shown
+from toolkit.messages import shown
 
 SIZE_LIMIT = 2**53
 """Sizes must stay below it: tile extents are kept in float64, exact up to here."""

@@ -10,9 +10,9 @@ import numpy as np
 from toolkit.arch.levels import Memory
 from toolkit.errors import PrecisionError
 from toolkit.mapping.bounds import usable_words
-from toolkit.mapping.factors import shown
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
+from toolkit.messages import shown
 from toolkit.model.cost import BatchCost
 from toolkit.model.plan import Port
 from toolkit.model.recount import EXACT_LIMIT, exact_accesses
@@ -81,7 +81,12 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
         kind: sum(getattr(cost.accesses[m, t], field) for t in range(len(cost.plan.tensors)))
         for kind, field in _FIELDS.items()
     }
-    steps = nest.levels[m].active * nest.levels[m].temporal * nest.levels[m].inside_cycles * nest.levels[m].iterations
+    steps = (
+        nest.levels[m].active
+        * nest.levels[m].temporal
+        * nest.levels[m].inside_cycles
+        * nest.levels[m].iterations
+    )
     ideal = {
         kind: finite_cost(cost, values / steps, f"the ideal bandwidth of {name}")
         for kind, values in moved.items()
@@ -115,7 +120,11 @@ def _stall(cost: BatchCost, m: int) -> float:
     """Stall cycles of a memory; none if they are no more than what divisions round off."""
     what = f"the stall cycles of {cost.plan.arch.levels[m].name}"
     stall = finite_cost(cost, cost.nest.levels[m].stall_cycles, what)
-    return stall if stall > _ROUNDING * finite_cost(cost, cost.nest.levels[m].busy_cycles, what) else 0.0
+    return (
+        stall
+        if stall > _ROUNDING * finite_cost(cost, cost.nest.levels[m].busy_cycles, what)
+        else 0.0
+    )
 
 
 def level_energies(cost: BatchCost) -> tuple[LevelEnergy, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from toolkit.errors import InputError
-from toolkit.mapping.footprint import Footprint
+from toolkit.mapping.bounds import Footprint
 
 
 @dataclass(frozen=True, slots=True)

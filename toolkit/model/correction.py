@@ -19,6 +19,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray, to_arrays
+from toolkit.messages import describe, suggest
 from toolkit.model.evaluate import Evaluation
 from toolkit.model.fast import BatchTotals
 from toolkit.model.gemmini_program import (
@@ -28,9 +29,9 @@ from toolkit.model.gemmini_program import (
     program_counts,
     stride,
 )
-from toolkit.records import Label, Record, suggest, validate
+from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import describe, parse_yaml
+from toolkit.yaml_files import parse_yaml
 
 _LEVELS = (
     "memory",

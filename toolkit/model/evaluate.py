@@ -10,6 +10,7 @@ import numpy as np
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
+from toolkit.arguments import check_kind
 from toolkit.errors import MappingError
 from toolkit.mapping.explain import violations
 from toolkit.mapping.files import mapping_to_dict
@@ -34,7 +35,6 @@ from toolkit.model.tables import (
     plain,
     table,
 )
-from toolkit.records import check_kind
 from toolkit.workload.kernel import Workload
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.arch.levels import Memory
-from toolkit.mapping.footprint import tensor_words
+from toolkit.mapping.bounds import tensor_words
 from toolkit.mapping.mapping import to_arrays
 from toolkit.model.cost import batch_cost
 from toolkit.model.evaluate import Evaluation

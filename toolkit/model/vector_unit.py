@@ -11,9 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.levels import Compute, Fanout, Memory
-from toolkit.arch.vector_unit import VectorUnit
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import port_cycles

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.mapping.lattice import BoolArray, FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.model.compiled import cost_batch

@@ -30,11 +30,11 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.mapping.counting import space_size
-from toolkit.mapping.factors import shown
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings
+from toolkit.messages import shown
 from toolkit.search.evaluator import ArrayPair, Evaluator, checked_cost
 
 LIMIT = 20_000_000

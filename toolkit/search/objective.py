@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.arguments import plain_number
 from toolkit.errors import InputError
-from toolkit.records import plain_number, suggest
+from toolkit.messages import suggest
 
 Function = Callable[[Any, Any, Any], Any]
 """Maps arrays of energy (pJ), latency (cycles) and utilization (fraction) to values."""

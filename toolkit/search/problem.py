@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from toolkit.arch.architecture import Architecture
-from toolkit.arch.bypasses import check_bypasses
+from toolkit.arch.architecture import Architecture, check_bypasses
+from toolkit.arguments import check_kind
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
-from toolkit.records import check_kind
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload
 

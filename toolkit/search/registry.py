@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.sampling import sample
-from toolkit.records import check_integer, check_kind, suggest
+from toolkit.messages import suggest
 from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, SearchResult, TracePoint

@@ -6,9 +6,9 @@ import math
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.arguments import store_plain_numbers
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping
-from toolkit.records import store_plain_numbers
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
 

@@ -10,8 +10,7 @@ import torch
 from search.problems import PROBLEMS
 
 from toolkit.arch import load_arch
-from toolkit.mapping.lattice import FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.model import CONVENTIONS, EXACT, FACTORFLOW, batch_cost
 from toolkit.search import Problem, make_problem

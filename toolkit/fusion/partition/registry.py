@@ -12,7 +12,7 @@ from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
 from toolkit.fusion.groups import check_partition
 from toolkit.fusion.partition.result import Found, FusionResult, boundaries_of
-from toolkit.records import suggest
+from toolkit.messages import suggest
 
 MOST_LAYERS = 24
 """Default length to which groups are limited: groups to cost grow in number with it. Results say

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.errors import ArchitectureError
-from toolkit.records import suggest
+from toolkit.messages import suggest
 from toolkit.workload.kernel import Role
 
 _ACTIVATIONS = ("input", "output")

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from toolkit.mapping.lattice import FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.search.gradient.loss import excess, log_objective
 from toolkit.search.problem import Problem

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.factors import DimensionLattice
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
 

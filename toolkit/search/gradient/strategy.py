@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from toolkit.errors import DoesNotFitError
-from toolkit.mapping.lattice import FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
 from toolkit.search.compiled_moves import STRICTLY, MoveSpace

@@ -23,14 +23,14 @@ from toolkit.errors import InputError
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
 from toolkit.model.tables import LevelEnergy, TensorAccesses
 from toolkit.search.network.cost import LayerCost, LayerSearch
+from toolkit.text_files import write_text_atomically
 from toolkit.version import __version__
 from toolkit.workload.kernel import Workload
-from toolkit.yaml_files import write_text_atomically
 
 # An entry has some kilobytes: what is much larger is none, and not worth reading to find out.
 _MAX_BYTES = 2**24
 # What results follow from; the import of networks and the strategies' callers are no part of it.
-_SOURCES = ("arch/*.py", "mapping/*.py", "model/**/*", "search/**/*.py", "workload/*.py")
+_SOURCES = ("*.py", "arch/**/*.py", "mapping/**/*.py", "model/**/*", "search/**/*.py", "workload/**/*.py")
 _SUFFIXES = (".py", ".yaml")
 
 

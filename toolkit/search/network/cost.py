@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from toolkit.arguments import check_integer
 from toolkit.mapping.mapping import Mapping
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.tables import LevelEnergy, TensorAccesses
-from toolkit.records import check_integer
 from toolkit.search.objective import OBJECTIVES, Objective
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload

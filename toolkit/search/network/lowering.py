@@ -16,7 +16,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import DoesNotFitError
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
-from toolkit.workload.kernels import batched_gemm, gemm
+from toolkit.workload.ready_made import batched_gemm, gemm
 
 GEMM_DIMENSIONS = frozenset("BMKN")
 CONV_DIMENSIONS = frozenset("NGMOPQCTRS")

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolkit.arch.architecture import Architecture
-from toolkit.arch.vector_unit import VectorUnit
+from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.vector_unit import VectorCost
 from toolkit.search.network.cost import LayerCost, LayerSearch

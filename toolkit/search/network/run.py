@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from toolkit.arch.architecture import Architecture
-from toolkit.arch.vector_unit import VectorUnit
+from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
-from toolkit.records import check_integer, check_kind
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered

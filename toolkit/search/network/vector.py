@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.arch.architecture import Architecture
-from toolkit.arch.vector_unit import VectorUnit
+from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.model.conventions import Conventions
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost
 from toolkit.workload.kernel import Role
@@ -65,6 +64,6 @@ def moved_words(layer: Layer) -> dict[Role, int]:
 
 def _gates(layer: Layer) -> int:
     """Gates per state of a recurrent cell; 0 for any other layer."""
-    from toolkit.workload.network.operators.recurrent import GATES
+    from toolkit.workload.network.operators.products import GATES
 
     return GATES.get(layer.operator, 0) if layer.cost_class == "elementwise" else 0

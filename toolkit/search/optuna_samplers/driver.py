@@ -12,8 +12,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from toolkit.mapping.lattice import FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
 from toolkit.model.compiled import cost_batch

@@ -19,8 +19,7 @@ from optuna.distributions import (
 )
 
 from toolkit.errors import DoesNotFitError
-from toolkit.mapping.lattice import BoolArray, FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace

@@ -24,7 +24,7 @@ from scipy.optimize import (
     dual_annealing,
 )
 
-from toolkit.mapping.lattice import FloatArray
+from toolkit.mapping.mapping import FloatArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
 from toolkit.search.evaluator import Evaluator

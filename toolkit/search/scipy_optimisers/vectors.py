@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.mapping.lattice import BoolArray, DimensionLattice, FloatArray
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.factors import DimensionLattice
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
 from toolkit.search.evaluator import ArrayPair

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from toolkit.arguments import check_integer, plain_integer
 from toolkit.errors import BoundError, InputError, MissingPackageError
-from toolkit.mapping.nest import render
+from toolkit.mapping.explain import render
+from toolkit.messages import suggest
 from toolkit.processes import in_processes
-from toolkit.records import check_integer, plain_integer, suggest
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
 from toolkit.search.registry import search

@@ -27,10 +27,9 @@ from toolkit.arch.levels import Fanout
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.mapping.peers.timeloop import is_compact, mapping_from_timeloop
-from toolkit.records import relocated, suggest
+from toolkit.messages import describe, relocated, suggest
 from toolkit.workload.kernel import Workload
-from toolkit.workload.kernels import conv2d
-from toolkit.yaml_files import describe
+from toolkit.workload.ready_made import conv2d
 
 FloatArray = NDArray[np.float64]
 

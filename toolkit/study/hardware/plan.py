@@ -10,11 +10,11 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from toolkit.arguments import check_integer, store_plain_numbers
 from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, score_from_record
 from toolkit.errors import InputError
-from toolkit.records import check_integer, store_plain_numbers
 
 JOB, PLAN, CHOICE = "job", "plan", "choice"
 """Attributes of a study: the job, the plan and, once it has ended, the choice."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from toolkit.arguments import check_integer
 from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_record
 from toolkit.codesign.space import HardwarePoint
 from toolkit.errors import InputError
 from toolkit.processes import available_cores, in_processes
-from toolkit.records import check_integer
 from toolkit.study.hardware.plan import (
     CHOICE,
     Plan,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from toolkit.extras import missing
 from toolkit.study.storage.files import write_bytes
-from toolkit.yaml_files import write_text_atomically
+from toolkit.text_files import write_text_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -21,7 +21,7 @@ from toolkit.study.pictures.canvas import (
     write_canvas,
 )
 from toolkit.study.storage.files import make_folder
-from toolkit.yaml_files import write_text_atomically
+from toolkit.text_files import write_text_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -24,8 +24,8 @@ from toolkit.study.pictures.comparison import problem_figure, write_drawings
 from toolkit.study.pictures.curves import LEAST_GAP, ProblemPlot, problem_plots
 from toolkit.study.storage.files import Results, make_folder, table_notes, write_tables
 from toolkit.study.storage.runs import Comparison, problem_name
+from toolkit.text_files import write_text_atomically
 from toolkit.version import __version__
-from toolkit.yaml_files import write_text_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
 
+from toolkit.arguments import plain_integer
 from toolkit.errors import InputError
 from toolkit.extras import missing
-from toolkit.records import plain_integer
 from toolkit.study.storage.opening import Storage, connect, guarded, storage_name, storage_path
 
 HOST, PORT = "127.0.0.1", 8080

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
 from toolkit.extras import missing
-from toolkit.yaml_files import write_text_atomically
+from toolkit.text_files import write_text_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

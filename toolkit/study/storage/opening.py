@@ -34,7 +34,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.errors import InputError
-from toolkit.yaml_files import describe
+from toolkit.messages import describe
 
 Storage = str | os.PathLike[str] | BaseStorage
 """A file, a URL that Optuna understands, or a storage of Optuna's."""

@@ -20,9 +20,10 @@ from optuna.trial import FrozenTrial
 
 from toolkit.arch import arch_to_yaml
 from toolkit.errors import InputError
+from toolkit.mapping.explain import render
 from toolkit.mapping.files import mapping_from_dict
 from toolkit.mapping.mapping import Mapping
-from toolkit.mapping.nest import render
+from toolkit.messages import describe
 from toolkit.model.evaluate import Evaluation, evaluate
 from toolkit.search.front import FrontPoint
 from toolkit.search.result import TracePoint
@@ -31,7 +32,6 @@ from toolkit.study.storage.runs import Outcome, Run
 from toolkit.study.storage.trials import MAPPING, RECORDED, dashboard_attributes, make_trials
 from toolkit.version import __version__
 from toolkit.workload import workload_to_yaml
-from toolkit.yaml_files import describe
 
 Attributes = dict[str, Any]
 

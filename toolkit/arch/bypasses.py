@@ -1,3 +1,0 @@
-"""Stands in until every room imports from `toolkit.arch.architecture`."""
-
-from toolkit.arch.architecture import check_bypasses as check_bypasses
