@@ -8,6 +8,7 @@ functions work on single numbers, and the operations below become single instruc
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -105,6 +106,12 @@ def is_single(iterations: Any) -> bool:
 def lookup(table: Any, row: int, column: Any) -> Any:
     """Look up a column that may differ from mapping to mapping."""
     return table[row][column]
+
+
+def invoke(kernel: int, plan: int, nest: int, batch: int, skip: int) -> None:
+    """Call a kernel of costs by its address, with the addresses of its blocks."""
+    words = [ctypes.c_int64] * 4
+    ctypes.CFUNCTYPE(None, *words)(kernel)(plan, nest, batch, skip)
 
 
 def _namespace(x: Any) -> Any:

@@ -34,7 +34,8 @@ else:
     os.environ["NUMBA_OPT"] = _wanted
 
 from toolkit import lifted
-from toolkit.compilation import FORMULA_MODULES, fields_of, record_type, signature
+from toolkit.compilation import fields_of, record_type, signature
+from toolkit.model.windows import distinct_sums, marked_sums
 
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 """No exceptions, and no reference counts: that makes small functions ten times faster."""
@@ -67,7 +68,7 @@ def _unoptimised(entry: str, symbol: str) -> Any:
         ", ".join(f"open{i}(a{i})" if x else f"a{i}" for i, x in enumerate(opened)),
     )
     names: dict[str, Any] = {f"open{i}": x for i, x in enumerate(opened)}
-    names["function"] = _compilable([*FORMULA_MODULES, module])[name]
+    names["function"] = _compilable()[getattr(importlib.import_module(module), name)]
     exec(source, names)
     numbers = {int: types.int64, float: types.float64, type(None): types.void}
     form = numbers[result](*(numbers.get(kind, types.intp) for kind in kinds))
@@ -81,26 +82,28 @@ def _unoptimised(entry: str, symbol: str) -> Any:
     return translated
 
 
-def _compilable(modules: list[str]) -> dict[str, Any]:
-    """All formulas and compiled functions of modules, calling each other as compiled ones."""
-    found, scopes = {}, []
-    for name in modules:
-        for function in vars(importlib.import_module(name)).values():
-            if function in lifted.FORMULAS:
-                scope = {**function.__globals__, **_OPERATIONS}
-                scopes.append(scope)
-                copy = python.FunctionType(function.__code__, scope, function.__name__)
-                found[function.__name__] = numba.njit(
-                    inline="always" if function in lifted.ONCE else "never",
-                    forceinline=function not in lifted.APART,
-                    no_cpython_wrapper=True,
-                    no_cfunc_wrapper=True,
-                    **OPTIONS,
-                )(copy)
-    found["distinct_sums"] = found["marked_sums"]
+def _compilable() -> dict[Callable[..., Any], Any]:
+    """Compiled form of every formula that is loaded; each calls the others' compiled forms."""
+    compiled, scopes = dict(_OPERATIONS), []
+    for function in lifted.FORMULAS:
+        scope = dict(function.__globals__)
+        copy = python.FunctionType(function.__code__, scope, function.__name__)
+        compiled[function] = numba.njit(
+            inline="always" if function in lifted.ONCE else "never",
+            forceinline=function not in lifted.APART,
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+            **OPTIONS,
+        )(copy)
+        scopes.append(scope)
+    compiled[distinct_sums] = compiled[marked_sums]
     for scope in scopes:
-        scope.update(found)
-    return found
+        scope.update(
+            (name, compiled[value])
+            for name, value in list(scope.items())
+            if isinstance(value, python.FunctionType) and value in compiled
+        )
+    return compiled
 
 
 def _opener(kind: Any) -> Any:
@@ -220,21 +223,21 @@ def _is_one(builder: Any, x: Any) -> Any:
     return builder.fcmp_ordered("==", x, ir.Constant(ir.DoubleType(), 1.0))
 
 
-_OPERATIONS: dict[str, Any] = {
-    "where": _where,
-    "minimum": _of_floats(
+_OPERATIONS: dict[Callable[..., Any], Any] = {
+    lifted.where: _where,
+    lifted.minimum: _of_floats(
         types.float64, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y), 2
     ),
-    "maximum": _of_floats(
+    lifted.maximum: _of_floats(
         types.float64, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), y, x), 2
     ),
-    "floor": _rounded("llvm.floor"),
-    "ceil": _rounded("llvm.ceil"),
-    "nearest": _rounded("llvm.rint"),
-    "negated": _negated,
-    "is_never": _negated,
-    "is_single": _of_floats(types.boolean, _is_one, 1),
-    "lookup": _lookup,
-    "invoke": invoke,
+    lifted.floor: _rounded("llvm.floor"),
+    lifted.ceil: _rounded("llvm.ceil"),
+    lifted.nearest: _rounded("llvm.rint"),
+    lifted.negated: _negated,
+    lifted.is_never: _negated,
+    lifted.is_single: _of_floats(types.boolean, _is_one, 1),
+    lifted.lookup: _lookup,
+    lifted.invoke: invoke,
 }
 """What stands for the functions of `toolkit.lifted` in compiled code."""

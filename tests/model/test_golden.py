@@ -75,7 +75,9 @@ def memory_fields(case: GoldenCase, cost: BatchCost, m: int) -> Fields:
     role = {tensor.role: t for t, tensor in enumerate(case.workload.tensors)}
     ins, weights, outs = (cost.accesses[m, role[r]] for r in ("input", "weight", "output"))
     nest = cost.nest
-    reading, writing = (nest.limited[p] for p, (level, _) in enumerate(cost.plan.ports) if level == m)
+    reading, writing = (
+        nest.limited[p] for p, (level, _) in enumerate(cost.plan.ports) if level == m
+    )
     fields = {
         "in_reads": ins.reads,
         "w_reads": weights.reads,

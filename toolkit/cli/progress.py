@@ -42,7 +42,6 @@ def watched(
     from rich.console import Console
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    _announce_compiling(console)
     with console.status(f"{strategy}: searching") as status:
         shown = -REFRESH_SECONDS
 
@@ -85,7 +84,6 @@ def _bar() -> Iterator[Show]:
     from rich.table import Column
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    _announce_compiling(console)
     # Where it is narrow, what is said of a search is cut rather than numbers.
     columns = (
         BarColumn(20, table_column=Column(min_width=20)),
@@ -116,19 +114,3 @@ def describe_point(point: toolkit.TracePoint, objective: toolkit.Objective) -> s
     """
     value = format_value(point.objective, objective)
     return f"{value} after {point.evaluations:,} evaluations, {point.seconds:.1f} s"
-
-
-def compiled_before() -> bool:
-    """Whether the compiled cost model of this installation lies on the disk."""
-    from toolkit.model.compiled import cost_batch
-
-    statistics = cast(Any, cost_batch).stats
-    return any(Path(statistics.cache_path).glob("*.nbc"))
-
-
-def _announce_compiling(console: Console) -> None:
-    if not compiled_before():
-        console.print(
-            "First run on this machine: the cost model is compiled once, "
-            "which takes up to a minute."
-        )

@@ -124,7 +124,10 @@ class CompiledModel:
     def cost_batch(
         self, factors: NDArray[np.int64], order: NDArray[np.int64], results: NDArray[np.float64]
     ) -> None:
-        """Cost C-contiguous [batch, levels, dimensions] into a `CostRow` each, [batch, 4]."""
+        """Cost mappings [batch, levels, dimensions] into a `CostRow` each, [batch, 4].
+
+        All arrays are C-contiguous.
+        """
         self.kernel(self.plan, self.nest, Block(Batch(factors, order, results)), 0)
 
 

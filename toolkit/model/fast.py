@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.mapping.mapping import IntArray
-from toolkit.model.compiled import cost_batch
-from toolkit.model.compiled_plan import kernel_plan, make_scratch
+from toolkit.model.compiled import CompiledModel
 from toolkit.model.plan import Plan
 
 CHUNK = 4096
@@ -57,11 +56,10 @@ def batch_totals(
     """
     factors = np.ascontiguousarray(factors, dtype=np.int64)
     order = np.ascontiguousarray(order, dtype=np.int64)
-    kernel = kernel_plan(plan)
     results = np.empty((len(factors), 4))
 
     def work(rows: slice) -> None:
-        cost_batch(kernel, factors[rows], order[rows], make_scratch(plan), results[rows])
+        CompiledModel(plan).cost_batch(factors[rows], order[rows], results[rows])
 
     chunks = [slice(i, i + CHUNK) for i in range(0, len(factors), CHUNK)]
     workers = min(threads or os.cpu_count() or 1, len(chunks))

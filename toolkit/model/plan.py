@@ -10,6 +10,7 @@ from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
 
+
 @dataclass(frozen=True, slots=True)
 class SpatialFlags:
     """How one spatial level shares the traffic of one tensor, in one direction."""
@@ -105,9 +106,7 @@ def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
     return (Port(True, False, read), Port(False, True, write))
 
 
-def port_cycles(
-    memory: Memory, sent: float, received: float, conventions: Conventions
-) -> float:
+def port_cycles(memory: Memory, sent: float, received: float, conventions: Conventions) -> float:
     """Cycles in which one instance of a memory sends and receives so many words."""
     return max(port.cycles(sent, received) for port in ports_of(memory, conventions))
 
@@ -192,9 +191,7 @@ def make_plan(
         )
         for level in arch.levels
     )
-    ports = tuple(
-        (m, port) for m in memories for port in ports_of(_memory(arch, m), conventions)
-    )
+    ports = tuple((m, port) for m in memories for port in ports_of(_memory(arch, m), conventions))
     return Plan(
         arch, workload, conventions, bias_read, memories, spatial_after, listed, plans, ports
     )

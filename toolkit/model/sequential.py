@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.lifted import floor, formula, is_never, is_single, negated, once, where
+from toolkit.lifted import floor, formula, is_never, negated, once, where
 from toolkit.model.nest import (
     Nest,
     at_rest,
     orthogonal,
     scan_memory,
 )
-from toolkit.model.plan_tables import IN_WINDOW, READING, WRITING, PlanTables
+from toolkit.model.plan_tables import READING, WRITING, PlanTables
 from toolkit.model.traffic import Traffic, outer_visits, without_first_visits
 from toolkit.model.windows import slides, swept, window
 
@@ -31,9 +31,7 @@ def first_inside(plan: PlanTables, x: int, memory: int) -> int:
 
 
 @formula
-def unshared(
-    plan: PlanTables, nest: Nest, t: int, x: int, first: int, end: int, way: int
-) -> Any:
+def unshared(plan: PlanTables, nest: Nest, t: int, x: int, first: int, end: int, way: int) -> Any:
     """Copies that spatial levels number `first` to `end` of a transfer cannot share."""
     copies = nest.one
     for i in range(first, end):

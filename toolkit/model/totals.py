@@ -111,7 +111,10 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
         level = plan.levels[m]
         if not level.is_memory:
             continue
-        repeats, inside = nest.levels[m].active * nest.levels[m].temporal, cycles * nest.levels[m].iterations
+        repeats, inside = (
+            nest.levels[m].active * nest.levels[m].temporal,
+            cycles * nest.levels[m].iterations,
+        )
         slowest = inside
         for p in range(level.ports, level.ports_end):
             words, bandwidth = port_words(plan, nest, p), plan.ports[p].bandwidth
@@ -147,7 +150,9 @@ def totals(plan: PlanTables, nest: Nest) -> Totals:
         else:
             utilization = utilization * (nest.levels[i].iterations / level.mesh)
             if i < last:
-                powered = powered * (nest.levels[i].iterations if level.power_gating else level.mesh)
+                powered = powered * (
+                    nest.levels[i].iterations if level.power_gating else level.mesh
+                )
                 continue
             steps = nest.levels[i].iterations * nest.levels[i].temporal * nest.levels[i].active
             nest.levels[i].energy_pj = level.mac_pj * steps

@@ -57,9 +57,7 @@ def per_instance(plan: PlanTables, nest: Nest, t: int, x: int) -> Traffic:
             first = plan.nests[x, 0] + 1
             sliding = free & slides(plan, nest, t, s, stay.inner, first, transfer.held)
             if not is_never(sliding):
-                new = swept(
-                    plan, nest, t, s, transfer.held, stay.inner, stay.factor, held
-                )
+                new = swept(plan, nest, t, s, transfer.held, stay.inner, stay.factor, held)
                 held = where(sliding, new, held)
                 read, written = where(sliding, new, read), where(sliding, new, written)
                 events = where(sliding, events / stay.factor, events)
@@ -82,9 +80,13 @@ def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
             continue
         for d in range(plan.shape.dimensions):
             how = plan.indexes[t, d]
-            if how == ALONE or (how and not sharing.selective):
-                count = count * nest.factors[level, d]
-            elif not how and plan.listed[level, d] and not sharing.shared:
+            if (
+                how == ALONE
+                or (how and not sharing.selective)
+                or not how
+                and plan.listed[level, d]
+                and not sharing.shared
+            ):
                 count = count * nest.factors[level, d]
     return count
 

@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
-from toolkit.model.compiled_plan import Scratch, make_scratch
-from toolkit.search.compiled_anneal import anneal as anneal_chain
-from toolkit.search.compiled_moves import (
-    BASE,
-    BEST,
-    EVALUATIONS,
-    INVALID,
-    MoveSpace,
-    Walker,
-)
+from toolkit.search.compiled_anneal import ANNEAL
+from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import ArrayPair, Evaluator
-from toolkit.search.moves import first_orders, make_walker, move_space
+from toolkit.search.moves import LocalSearch, first_orders, move_space
 
 CHAINS = 4
 """Independent chains; fixed, so that the result does not depend on the number of cores."""
@@ -40,61 +31,26 @@ SHORT = 50_000
 """Evaluations below which a budget is not divided among more chains: one cools slowly instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """One random walk and its working memory."""
-
-    walker: Walker
-    scratch: Scratch
-
-
 def anneal(evaluator: Evaluator, seed: int) -> None:
     """Cool several chains of random moves, again and again until the budget is spent."""
     moves = move_space(evaluator.problem.space)
     seeds = np.random.default_rng(seed).integers(2**62, size=CHAINS)
-    chains = [make_chain(evaluator, int(s)) for s in seeds]
-    advance(evaluator, moves, chains[0], 0, HOT, 1.0)  # Compiles, if that has not happened yet.
-    evaluator.start_clock()
+    plan, powers = evaluator.problem.plan, evaluator.powers
+    chains = [LocalSearch(plan, moves, powers, int(s)) for s in seeds]
+    ANNEAL.load()
     unlimited = evaluator.budget.unlimited
     starts = _starts(evaluator, moves, seed)
     with ThreadPoolExecutor(min(CHAINS, os.cpu_count() or 1)) as pool:
         while True:
             before = evaluator.evaluations
-            for chain, (factors, order) in zip(chains, starts, strict=True):
-                chain.walker.factors[:], chain.walker.order[:] = factors, order
-                chain.walker.values[BASE] = np.inf
-            _cool(evaluator, moves, chains, pool)
+            for chain, start in zip(chains, starts, strict=True):
+                chain.start(*start)
+            _cool(evaluator, chains, pool)
             if unlimited or evaluator.exhausted:
                 return
             if evaluator.evaluations - before <= len(chains):
                 return  # The starts have no moves.
             starts = [evaluator.best or start for start in starts]
-
-
-def make_chain(evaluator: Evaluator, seed: int) -> Chain:
-    """Allocate a chain; its mapping is yet to be filled in."""
-    return Chain(make_walker(evaluator.problem.space, seed), make_scratch(evaluator.problem.plan))
-
-
-def advance(
-    evaluator: Evaluator,
-    moves: MoveSpace,
-    chain: Chain,
-    evaluations: int,
-    temperature: float,
-    cooling: float,
-) -> None:
-    """Walk on for so many evaluations; safe to run for several chains at once."""
-    anneal_chain(
-        evaluator.kernel,
-        moves,
-        chain.walker,
-        evaluator.powers,
-        evaluations,
-        temperature,
-        cooling,
-        chain.scratch,
-    )
 
 
 def _starts(evaluator: Evaluator, moves: MoveSpace, seed: int) -> list[ArrayPair]:
@@ -108,9 +64,7 @@ def _starts(evaluator: Evaluator, moves: MoveSpace, seed: int) -> list[ArrayPair
     return [*starts, *zip(factors, orders, strict=True)]
 
 
-def _cool(
-    evaluator: Evaluator, moves: MoveSpace, chains: list[Chain], pool: ThreadPoolExecutor
-) -> None:
+def _cool(evaluator: Evaluator, chains: list[LocalSearch], pool: ThreadPoolExecutor) -> None:
     """Cool the chains from hot to cold, as slowly as what is left of the budget allows.
 
     A limit of seconds changes nothing unless it binds: then the rest cools faster.
@@ -122,7 +76,7 @@ def _cool(
     step = min(FIRST, part)
     while left:
         began = evaluator.seconds
-        _advance_all(evaluator, moves, active, pool, step, temperature, cooling)
+        _advance_all(evaluator, active, pool, step, temperature, cooling)
         if evaluator.exhausted:
             return
         temperature *= cooling**step
@@ -149,23 +103,17 @@ def _seconds_left(evaluator: Evaluator) -> float:
 
 def _advance_all(
     evaluator: Evaluator,
-    moves: MoveSpace,
-    chains: list[Chain],
+    chains: list[LocalSearch],
     pool: ThreadPoolExecutor,
     evaluations: int,
     temperature: float,
     cooling: float,
 ) -> None:
     """Advance the chains side by side and report their best mappings, in their order."""
-    before = [chain.walker.counters[[EVALUATIONS, INVALID]] for chain in chains]
-    jobs = [
-        pool.submit(advance, evaluator, moves, chain, evaluations, temperature, cooling)
-        for chain in chains
-    ]
-    for job, chain, counted in zip(jobs, chains, before, strict=True):
+    before = [chain.spent for chain in chains]
+    jobs = [pool.submit(chain.run, ANNEAL, evaluations, temperature, cooling) for chain in chains]
+    for job, chain, spent in zip(jobs, chains, before, strict=True):
         job.result()
-        spent, invalid = chain.walker.counters[[EVALUATIONS, INVALID]] - counted
-        evaluator.spend(int(spent), invalid=int(invalid))
+        chain.count_for(evaluator, spent)
     for chain in chains:
-        walker = chain.walker
-        evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
+        chain.report_to(evaluator)

@@ -1,15 +1,12 @@
-"""Compiled simulated annealing over the moves of a map space."""
+"""Simulated annealing over the moves of a map space, as a kernel."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined
-from toolkit.model.compiled_plan import Floats, KernelPlan, Scratch
+from toolkit.compilation import Kernel
+from toolkit.lifted import formula, once
 from toolkit.search.compiled_moves import (
-    BASE,
-    BEST,
-    EVALUATIONS,
     MoveSpace,
     Walker,
     copy_into,
@@ -17,7 +14,7 @@ from toolkit.search.compiled_moves import (
     draw,
     move_primes,
     redraw_order,
-    undo,
+    take_back,
 )
 
 ORDER_SHARE, SINGLE_SHARE, SHARES = 3, 6, 16
@@ -26,71 +23,66 @@ RESOLUTION = 1 << 30
 """Random integers below it stand for fractions of it."""
 
 
-@compiled
+@once
+@formula
 def anneal(
-    plan: KernelPlan,
-    space: MoveSpace,
-    walker: Walker,
-    powers: Floats,
-    evaluations: int,
-    temperature: float,
-    cooling: float,
-    scratch: Scratch,
+    space: MoveSpace, walker: Walker, evaluations: int, temperature: float, cooling: float
 ) -> float:
     """Anneal the walker's mapping for so many evaluations; returns the last temperature.
 
     A step to a value higher by the factor r is accepted with probability
     ``r ** (-1 / temperature)``; every evaluation multiplies the temperature by `cooling`.
-    ``values[BASE]`` is the value of the walker's mapping, inf before its first evaluation.
+    The origin is the value of the walker's mapping, inf before its first evaluation.
     """
-    end = walker.counters[EVALUATIONS] + evaluations
-    if walker.values[BASE] == np.inf and walker.counters[EVALUATIONS] < end:
-        walker.values[BASE] = counted_value(plan, walker, powers, scratch)
-        if walker.values[BASE] < walker.values[BEST]:
+    state = walker.state
+    end = state.evaluations + evaluations
+    if state.origin == np.inf and state.evaluations < end:
+        state.origin = counted_value(walker)
+        if state.origin < state.best:
             remember(walker)
     idle = 0
-    while walker.counters[EVALUATIONS] < end and idle < 1000:
+    while state.evaluations < end and idle < 1000:
         kind = draw(walker, SHARES)
         first, second, level = -1, -1, -1
         if kind < ORDER_SHARE or space.moves.shape[0] == 0:
             level = redraw_order(space, walker)
         else:
-            first, second = move_primes(plan, space, walker, kind >= ORDER_SHARE + SINGLE_SHARE)
+            first, second = move_primes(space, walker, kind >= ORDER_SHARE + SINGLE_SHARE)
         if level < 0 and first < 0:
             idle += 1
             continue
         idle = 0
-        new = counted_value(plan, walker, powers, scratch)
+        new = counted_value(walker)
         temperature *= cooling
         if accepts(walker, new, temperature):
-            walker.values[BASE] = new
-            if new < walker.values[BEST]:
+            state.origin = new
+            if new < state.best:
                 remember(walker)
             continue
-        if second >= 0:
-            undo(space, walker.factors, second)
-        if first >= 0:
-            undo(space, walker.factors, first)
+        take_back(space, walker, first, second)
         if level >= 0:
             for k in range(walker.order.shape[1]):
                 walker.order[level, k] = walker.saved[k]
     return temperature
 
 
-@inlined
+@formula
 def remember(walker: Walker) -> None:
     """Keep the walker's mapping as the best one."""
-    walker.values[BEST] = walker.values[BASE]
+    walker.state.best = walker.state.origin
     copy_into(walker.best_factors, walker.factors)
     copy_into(walker.best_order, walker.order)
 
 
-@inlined
+@formula
 def accepts(walker: Walker, new: float, temperature: float) -> bool:
     """Decide by the rule of Metropolis on logarithms of the value."""
-    if new <= walker.values[BASE]:
+    if new <= walker.state.origin:
         return new < np.inf
     if new == np.inf:
         return False
-    rise = np.log(new / walker.values[BASE]) / temperature
-    return rise < 30.0 and draw(walker, RESOLUTION) < np.exp(-rise) * RESOLUTION
+    rise = np.log(new / walker.state.origin) / temperature
+    return bool(rise < 30.0 and draw(walker, RESOLUTION) < np.exp(-rise) * RESOLUTION)
+
+
+ANNEAL = Kernel("toolkit.search.compiled_anneal:anneal", "simulated annealing")

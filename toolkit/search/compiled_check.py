@@ -1,15 +1,17 @@
-"""Compiled form of `MapSpace.check`, capacities aside: the compiled cost model tells those."""
+"""What an evaluator asks of every batch: which mappings break a rule, and which it has met.
+
+Capacities are left to the cost model, which tells them.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolkit.compilation import compiled, inlined
+from toolkit.compilation import Kernel
+from toolkit.lifted import Table, apart, formula, once
 from toolkit.mapping.space import MapSpace
-from toolkit.model.compiled_plan import Ints
 
 
 class Rules(NamedTuple):
@@ -29,12 +31,12 @@ class Rules(NamedTuple):
         Relative order of the dimensions that a memory's constraint names, -1 for the others.
     """
 
-    sizes: Ints
-    lower: Ints
-    upper: Ints
-    mesh: Ints
-    slots: Ints
-    ranks: Ints
+    sizes: Annotated[Table, int, 1]
+    lower: Annotated[Table, int, 2]
+    upper: Annotated[Table, int, 2]
+    mesh: Annotated[Table, int, 1]
+    slots: Annotated[Table, int, 2]
+    ranks: Annotated[Table, int, 2]
 
 
 def make_rules(space: MapSpace) -> Rules:
@@ -51,8 +53,9 @@ def make_rules(space: MapSpace) -> Rules:
     return Rules(space.sizes.copy(), space.lower.copy(), space.upper.copy(), mesh, slots, ranks)
 
 
-@inlined
-def admits_factors(rules: Rules, factors: Ints) -> bool:
+@apart
+@formula
+def admits_factors(rules: Rules, factors: Table) -> bool:
     """Whether factors keep their bounds, products and meshes.
 
     Products are floats, which cannot wrap around and are exact up to 2^53, the largest size and
@@ -64,22 +67,23 @@ def admits_factors(rules: Rules, factors: Ints) -> bool:
             f = factors[level, d]
             if f < rules.lower[level, d] or f > rules.upper[level, d]:
                 return False
-            product *= np.float64(f)
-        if product != np.float64(rules.sizes[d]):
+            product *= float(f)
+        if product != float(rules.sizes[d]):
             return False
     for level in range(factors.shape[0]):
         if rules.mesh[level] == 0:
             continue
         instances = 1.0
         for d in range(factors.shape[1]):
-            instances *= np.float64(factors[level, d])
-        if instances > np.float64(rules.mesh[level]):
+            instances *= float(factors[level, d])
+        if instances > float(rules.mesh[level]):
             return False
     return True
 
 
-@inlined
-def admits_order(rules: Rules, order: Ints, level: int) -> bool:
+@apart
+@formula
+def admits_order(rules: Rules, order: Table, level: int) -> bool:
     """Whether a memory's loop order is a permutation that its constraint admits."""
     used, last = 0, -1
     for k in range(order.shape[1]):
@@ -96,14 +100,81 @@ def admits_order(rules: Rules, order: Ints, level: int) -> bool:
     return True
 
 
-@compiled
-def admit(rules: Rules, factors: Ints, order: Ints, admitted: NDArray[np.bool_]) -> None:
+class Asked(NamedTuple):
+    """Mappings, and which of them are admitted.
+
+    Attributes
+    ----------
+    factors, order : [B, L, D]
+        Of any kind: they need not be mappings at all.
+    admitted : [B]
+        Filled in.
+    """
+
+    factors: Annotated[Table, int, 3]
+    order: Annotated[Table, int, 3]
+    admitted: Annotated[Table, np.bool_, 1]
+
+
+@once
+@formula
+def admit(rules: Rules, asked: Asked) -> None:
     """Tell which mappings of a batch break no rule but, perhaps, capacities."""
-    for b in range(factors.shape[0]):
-        admitted[b] = admits_factors(rules, factors[b])
-        if not admitted[b]:
+    for b in range(asked.factors.shape[0]):
+        asked.admitted[b] = admits_factors(rules, asked.factors[b])
+        if not asked.admitted[b]:
             continue
-        for level in range(factors.shape[1]):
-            if rules.mesh[level] == 0 and not admits_order(rules, order[b], level):
-                admitted[b] = False
+        for level in range(asked.factors.shape[1]):
+            if rules.mesh[level] == 0 and not admits_order(rules, asked.order[b], level):
+                asked.admitted[b] = False
                 break
+
+
+class Met(NamedTuple):
+    """Mappings, and a table of fingerprints of those met before.
+
+    Attributes
+    ----------
+    factors, order : [B, L * D]
+        A mapping a row.
+    weights : [L * D]
+        Odd random numbers.
+    marks : [B]
+        Room for fingerprints.
+    table : [slots]
+        A power of two of them.
+    """
+
+    factors: Annotated[Table, int, 2]
+    order: Annotated[Table, int, 2]
+    weights: Annotated[Table, int, 1]
+    marks: Annotated[Table, int, 1]
+    table: Annotated[Table, int, 1]
+
+
+@once
+@formula
+def count_seen(met: Met) -> int:
+    """Count the mappings whose fingerprints the table holds, and put all of them there.
+
+    A fingerprint is a sum, modulo 2^64, of odd random multiples of all entries, mixed so that
+    its low bits depend on all of them; a loop order stands in the upper half of its factor, so
+    that one multiplication does for both. All fingerprints come before the first look-up, so
+    that the table's cache misses overlap.
+    """
+    for b in range(met.factors.shape[0]):
+        mark = np.int64(0)
+        for i in range(met.factors.shape[1]):
+            mark += (met.factors[b, i] ^ met.order[b, i] << 32) * met.weights[i]
+        mark ^= mark >> 29
+        met.marks[b] = mark * 0x1E3779B97F4A7C15 | 1
+    slots, known = met.table.shape[0], 0
+    for b in range(met.factors.shape[0]):
+        place = (met.marks[b] >> 40) & (slots - 1)
+        known += met.table[place] == met.marks[b]
+        met.table[place] = met.marks[b]
+    return known
+
+
+ADMIT = Kernel("toolkit.search.compiled_check:admit", "checks of mappings")
+COUNT_SEEN = Kernel("toolkit.search.compiled_check:count_seen", "counts of repeated mappings")

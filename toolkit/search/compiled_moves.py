@@ -1,21 +1,30 @@
-"""Compiled moves through the map space: one prime factor to another level, one loop order."""
+"""Moves through the map space for kernels: one prime factor to another level, one loop order."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined, merged
-from toolkit.model.compiled import prepared_cost
-from toolkit.model.compiled_plan import MESH, Floats, Ints, KernelPlan, Scratch
-from toolkit.model.compiled_traffic import fits, prepare
+from toolkit.compilation import Kernel
+from toolkit.lifted import Table, apart, formula, invoke, once
+from toolkit.model.compiled import CostRow
 
 TRIES = 64
-"""Moves drawn in search of one that the present mapping admits."""
+"""Moves drawn in search of one that the present mapping admits: nearly always enough, and few
+beside an evaluation."""
 
 STRICTLY = 1.0 - 1e-12
 """Values must fall by more than rounding to count as better."""
+
+
+class Move(NamedTuple):
+    """A prime factor of a dimension that one level gives to another."""
+
+    dimension: int
+    prime: int
+    giver: int
+    taker: int
 
 
 class MoveSpace(NamedTuple):
@@ -23,28 +32,54 @@ class MoveSpace(NamedTuple):
 
     Attributes
     ----------
-    moves : [N, 4]
-        Dimension, prime, level that gives and level that takes.
+    moves : `Move` [N]
+        All that bounds do not rule out.
     lower, upper : [L, D]
         Bounds of the factors.
-    spatial : [L]
-        Whether the level unrolls.
+    mesh : [L]
+        Most instances of spatial levels, 0 for memories.
     orders : [L, classes, D]
         Loop orders of every memory, one per reuse class.
     order_counts : [L]
         How many of them there are.
     """
 
-    moves: Ints
-    lower: Ints
-    upper: Ints
-    spatial: Ints
-    orders: Ints
-    order_counts: Ints
+    moves: Annotated[Table, Move, 1]
+    lower: Annotated[Table, int, 2]
+    upper: Annotated[Table, int, 2]
+    mesh: Annotated[Table, int, 1]
+    orders: Annotated[Table, int, 3]
+    order_counts: Annotated[Table, int, 1]
+
+
+class WalkerState(NamedTuple):
+    """Where a local search stands, and how it calls the cost model.
+
+    ``origin``, ``local``, ``best``: objective of what kicks start from, of the best since the
+    present start, and of the best of all. ``random``: state of the random numbers. ``idle``:
+    kicks since the last improvement; ``invalid``: how many of the evaluated mappings are not
+    valid. Then the powers of the objective, and the addresses of a kernel of costs and of its
+    blocks.
+    """
+
+    origin: float
+    local: float
+    best: float
+    random: int
+    evaluations: int
+    idle: int
+    invalid: int
+    energy_power: float
+    latency_power: float
+    utilization_power: float
+    kernel: int
+    plan: int
+    nest: int
+    batch: int
 
 
 class Walker(NamedTuple):
-    """Mappings that a local search works on, and its random state.
+    """Mappings that a local search works on.
 
     Attributes
     ----------
@@ -54,123 +89,118 @@ class Walker(NamedTuple):
         The mapping that kicks start from.
     best_factors, best_order : [L, D]
         The best one so far.
-    values : [3]
-        Objective of base, of the best since the present start, and of the best of all.
-    counters : [4]
-        Random state, evaluations, kicks since the last improvement, and how many of the
-        evaluated mappings are not valid.
     saved : [D]
         Room for one loop order.
+    costs : `CostRow` [1]
+        Of the mapping being changed.
+    state : `WalkerState`
+        Everything else.
     """
 
-    factors: Ints
-    order: Ints
-    base_factors: Ints
-    base_order: Ints
-    best_factors: Ints
-    best_order: Ints
-    values: Floats
-    counters: Ints
-    saved: Ints
+    factors: Annotated[Table, int, 2]
+    order: Annotated[Table, int, 2]
+    base_factors: Annotated[Table, int, 2]
+    base_order: Annotated[Table, int, 2]
+    best_factors: Annotated[Table, int, 2]
+    best_order: Annotated[Table, int, 2]
+    saved: Annotated[Table, int, 1]
+    costs: Annotated[Table, CostRow, 1]
+    state: Annotated[Any, WalkerState, 0]
 
 
-BASE, LOCAL, BEST = range(3)
-RANDOM, EVALUATIONS, IDLE, INVALID = range(4)
-
-
-@inlined
+@apart
+@formula
 def draw(walker: Walker, below: int) -> int:
     """Return a pseudorandom integer in [0, below): a 64-bit linear congruence, upper bits."""
-    state = walker.counters[RANDOM] * 6364136223846793005 + 1442695040888963407
-    walker.counters[RANDOM] = state
-    return ((state >> 33) & 0x7FFFFFFF) % below
+    state = walker.state.random * 6364136223846793005 + 1442695040888963407
+    walker.state.random = state
+    return int(((state >> 33) & 0x7FFFFFFF) % below)
 
 
-@inlined
-def copy_into(target: Ints, source: Ints) -> None:
+@apart
+@formula
+def copy_into(target: Table, source: Table) -> None:
     """Copy a two-dimensional array."""
     for i in range(source.shape[0]):
         for k in range(source.shape[1]):
             target[i, k] = source[i, k]
 
 
-@inlined
-def power(cost: float, exponent: float) -> float:
-    """Return ``cost ** exponent``, quickly for what most objectives need."""
+@formula
+def power(base: float, exponent: float) -> float:
+    """Return ``base ** exponent``, quickly for what most objectives need."""
     if exponent == 1.0:
-        return cost
-    return 1.0 if exponent == 0.0 else cost**exponent
+        return base
+    return 1.0 if exponent == 0.0 else float(base**exponent)
 
 
-@compiled
-def value(plan: KernelPlan, factors: Ints, order: Ints, powers: Floats, scratch: Scratch) -> float:
-    """Objective value of a mapping within bounds; inf if no tile fits or no cost is finite.
+@apart
+@formula
+def counted_value(walker: Walker) -> float:
+    """Objective value of the walker's mapping, counted as an evaluation.
 
-    `powers` are the exponents of energy, latency and utilization.
+    Infinite if its tiles do not fit, or no cost is finite; bounds are the caller's.
     """
-    prepare(plan, factors, scratch)
-    if not fits(plan, scratch):
-        return np.inf
-    energy, latency, utilization = prepared_cost(plan, order, scratch)
-    result = power(energy, powers[0]) * power(latency, powers[1]) * power(utilization, powers[2])
-    # A cost that is not a number must not pass for the lowest one.
-    return result if result < np.inf else np.inf
+    state, cost, value = walker.state, walker.costs[0], np.inf
+    invoke(state.kernel, state.plan, state.nest, state.batch, 1)
+    state.evaluations += 1
+    if cost.fits > 0:
+        energy = power(cost.energy_pj, state.energy_power)
+        latency = power(cost.latency_cycles, state.latency_power)
+        product = energy * latency * power(cost.utilization, state.utilization_power)
+        # A cost that is not a number must not pass for the lowest one.
+        if product < np.inf:
+            value = product
+    if value == np.inf:
+        state.invalid += 1
+    return value
 
 
-@inlined
-def counted_value(plan: KernelPlan, walker: Walker, powers: Floats, scratch: Scratch) -> float:
-    """Objective value of the walker's mapping, counted as an evaluation."""
-    result = value(plan, walker.factors, walker.order, powers, scratch)
-    walker.counters[EVALUATIONS] += 1
-    if result == np.inf:
-        walker.counters[INVALID] += 1
-    return result
+@apart
+@formula
+def keeps_mesh(space: MoveSpace, factors: Table, level: int, more: int) -> bool:
+    """Whether `more` times the instances that a level uses are within its mesh."""
+    if space.mesh[level] == 0:
+        return True
+    used = more
+    for d in range(factors.shape[1]):
+        used *= factors[level, d]
+    return bool(used <= space.mesh[level])
 
 
-@inlined
-def can_move(plan: KernelPlan, space: MoveSpace, factors: Ints, k: int) -> bool:
+@formula
+def can_move(space: MoveSpace, factors: Table, k: int) -> bool:
     """Whether move `k` keeps all factors within bounds and meshes."""
-    d, p = space.moves[k, 0], space.moves[k, 1]
-    s, t = space.moves[k, 2], space.moves[k, 3]
-    given = factors[s, d]
-    if given % p != 0 or given // p < space.lower[s, d]:
+    move = space.moves[k]
+    d, given = move.dimension, factors[move.giver, move.dimension]
+    if given % move.prime != 0 or given // move.prime < space.lower[move.giver, d]:
         return False
-    if factors[t, d] * p > space.upper[t, d]:
+    if factors[move.taker, d] * move.prime > space.upper[move.taker, d]:
         return False
-    if space.spatial[t]:
-        used = p
-        for e in range(factors.shape[1]):
-            used *= factors[t, e]
-        return used <= plan.costs[t, MESH]
-    return True
+    return keeps_mesh(space, factors, move.taker, move.prime)
 
 
-@inlined
-def apply(space: MoveSpace, factors: Ints, k: int) -> None:
+@apart
+@formula
+def apply(space: MoveSpace, factors: Table, k: int) -> None:
     """Make move `k`."""
-    d, p = space.moves[k, 0], space.moves[k, 1]
-    factors[space.moves[k, 2], d] //= p
-    factors[space.moves[k, 3], d] *= p
+    move = space.moves[k]
+    factors[move.giver, move.dimension] //= move.prime
+    factors[move.taker, move.dimension] *= move.prime
 
 
-@inlined
-def undo(space: MoveSpace, factors: Ints, k: int) -> None:
+@apart
+@formula
+def undo(space: MoveSpace, factors: Table, k: int) -> None:
     """Take move `k` back."""
-    d, p = space.moves[k, 0], space.moves[k, 1]
-    factors[space.moves[k, 2], d] *= p
-    factors[space.moves[k, 3], d] //= p
+    move = space.moves[k]
+    factors[move.giver, move.dimension] *= move.prime
+    factors[move.taker, move.dimension] //= move.prime
 
 
-@merged
-def improve_orders(
-    plan: KernelPlan,
-    space: MoveSpace,
-    walker: Walker,
-    powers: Floats,
-    current: float,
-    limit: int,
-    scratch: Scratch,
-) -> float:
+@once
+@formula
+def improve_orders(space: MoveSpace, walker: Walker, current: float, limit: int) -> float:
     """Give every memory in turn its best loop order; returns the new value."""
     order, saved = walker.order, walker.saved
     for level in range(order.shape[0]):
@@ -182,11 +212,11 @@ def improve_orders(
         for k in range(order.shape[1]):
             saved[k] = order[level, k]
         for choice in range(space.order_counts[level]):
-            if walker.counters[EVALUATIONS] >= limit:
+            if walker.state.evaluations >= limit:
                 break
             for k in range(order.shape[1]):
                 order[level, k] = space.orders[level, choice, k]
-            new = counted_value(plan, walker, powers, scratch)
+            new = counted_value(walker)
             if new < current * STRICTLY:
                 current = new
                 for k in range(order.shape[1]):
@@ -196,24 +226,17 @@ def improve_orders(
     return current
 
 
-@merged
-def improve_factors(
-    plan: KernelPlan,
-    space: MoveSpace,
-    walker: Walker,
-    powers: Floats,
-    current: float,
-    limit: int,
-    scratch: Scratch,
-) -> float:
+@once
+@formula
+def improve_factors(space: MoveSpace, walker: Walker, current: float, limit: int) -> float:
     """Make the best of all single moves, if any is better; returns the new value."""
     best, move = current * STRICTLY, -1
     for k in range(space.moves.shape[0]):
-        if walker.counters[EVALUATIONS] >= limit:
+        if walker.state.evaluations >= limit:
             break
-        if can_move(plan, space, walker.factors, k):
+        if can_move(space, walker.factors, k):
             apply(space, walker.factors, k)
-            new = counted_value(plan, walker, powers, scratch)
+            new = counted_value(walker)
             undo(space, walker.factors, k)
             if new < best:
                 best, move = new, k
@@ -223,50 +246,37 @@ def improve_factors(
     return best
 
 
-@merged
-def descend(
-    plan: KernelPlan,
-    space: MoveSpace,
-    walker: Walker,
-    powers: Floats,
-    limit: int,
-    scratch: Scratch,
-) -> float:
+@once
+@formula
+def descend(space: MoveSpace, walker: Walker, limit: int) -> float:
     """Improve orders and factors in turn until neither helps; returns the value reached."""
-    if walker.counters[EVALUATIONS] >= limit:
+    if walker.state.evaluations >= limit:
         return np.inf
-    current = counted_value(plan, walker, powers, scratch)
+    current = counted_value(walker)
     while True:
-        current = improve_orders(plan, space, walker, powers, current, limit, scratch)
-        moved = improve_factors(plan, space, walker, powers, current, limit, scratch)
+        current = improve_orders(space, walker, current, limit)
+        moved = improve_factors(space, walker, current, limit)
         if not moved < current:
             return current
         current = moved
 
 
-@inlined
-def within(plan: KernelPlan, space: MoveSpace, factors: Ints, level: int, d: int) -> bool:
-    """Whether one factor keeps its bounds and its level its mesh."""
-    if factors[level, d] < space.lower[level, d] or factors[level, d] > space.upper[level, d]:
-        return False
-    if space.spatial[level]:
-        used = 1
-        for e in range(factors.shape[1]):
-            used *= factors[level, e]
-        return used <= plan.costs[level, MESH]
+@apart
+@formula
+def keeps_bounds(space: MoveSpace, factors: Table, k: int) -> bool:
+    """Whether both factors that move `k` has changed keep bounds and meshes."""
+    move = space.moves[k]
+    for level in (move.giver, move.taker):
+        f = factors[level, move.dimension]
+        if f < space.lower[level, move.dimension] or f > space.upper[level, move.dimension]:
+            return False
+        if not keeps_mesh(space, factors, level, 1):
+            return False
     return True
 
 
-@inlined
-def keeps_bounds(plan: KernelPlan, space: MoveSpace, factors: Ints, k: int) -> bool:
-    """Whether both factors that move `k` has changed keep bounds and meshes."""
-    d = space.moves[k, 0]
-    return within(plan, space, factors, space.moves[k, 2], d) and within(
-        plan, space, factors, space.moves[k, 3], d
-    )
-
-
-@inlined
+@apart
+@formula
 def draw_move(space: MoveSpace, walker: Walker, taker: int) -> int:
     """Draw a move whose prime divides the factor it comes from; -1 if none turns up.
 
@@ -274,15 +284,17 @@ def draw_move(space: MoveSpace, walker: Walker, taker: int) -> int:
     """
     for _ in range(TRIES):
         k = draw(walker, space.moves.shape[0])
-        if taker >= 0 and space.moves[k, 3] != taker:
+        move = space.moves[k]
+        if taker >= 0 and move.taker != taker:
             continue
-        if walker.factors[space.moves[k, 2], space.moves[k, 0]] % space.moves[k, 1] == 0:
+        if walker.factors[move.giver, move.dimension] % move.prime == 0:
             return k
     return -1
 
 
-@inlined
-def move_primes(plan: KernelPlan, space: MoveSpace, walker: Walker, two: bool) -> tuple[int, int]:
+@apart
+@formula
+def move_primes(space: MoveSpace, walker: Walker, two: bool) -> tuple[int, int]:
     """Make one or two moves at once; returns them, (-1, -1) if bounds forbid the outcome.
 
     A second move often gives back to the level that the first took from, which trades primes
@@ -294,22 +306,30 @@ def move_primes(plan: KernelPlan, space: MoveSpace, walker: Walker, two: bool) -
     apply(space, walker.factors, first)
     second = -1
     if two:
-        taker = space.moves[first, 2] if draw(walker, 2) == 0 else -1
+        taker = space.moves[first].giver if draw(walker, 2) == 0 else -1
         second = draw_move(space, walker, taker)
         if second >= 0:
             apply(space, walker.factors, second)
-    kept = keeps_bounds(plan, space, walker.factors, first)
+    kept = keeps_bounds(space, walker.factors, first)
     if second >= 0:
-        kept = kept and keeps_bounds(plan, space, walker.factors, second)
+        kept = kept and keeps_bounds(space, walker.factors, second)
     if kept:
         return first, second
-    if second >= 0:
-        undo(space, walker.factors, second)
-    undo(space, walker.factors, first)
+    take_back(space, walker, first, second)
     return -1, -1
 
 
-@inlined
+@apart
+@formula
+def take_back(space: MoveSpace, walker: Walker, first: int, second: int) -> None:
+    """Undo the moves that `move_primes` made."""
+    if second >= 0:
+        undo(space, walker.factors, second)
+    if first >= 0:
+        undo(space, walker.factors, first)
+
+
+@formula
 def redraw_order(space: MoveSpace, walker: Walker) -> int:
     """Give a random memory a random loop order, saving its old one; returns its level or -1."""
     level = draw(walker, walker.order.shape[0])
@@ -322,66 +342,61 @@ def redraw_order(space: MoveSpace, walker: Walker) -> int:
     return level
 
 
-@merged
-def kick(
-    plan: KernelPlan, space: MoveSpace, walker: Walker, strength: int, scratch: Scratch
-) -> None:
+@once
+@formula
+def kick(space: MoveSpace, walker: Walker, strength: int) -> None:
     """Make a few random moves that fit, single ones and pairs, and redraw one loop order."""
+    state = walker.state
     for _ in range(2 + draw(walker, strength)):
-        first, second = move_primes(plan, space, walker, draw(walker, 3) == 0)
-        if first < 0:
-            continue
-        prepare(plan, walker.factors, scratch)
-        if not fits(plan, scratch):
-            if second >= 0:
-                undo(space, walker.factors, second)
-            undo(space, walker.factors, first)
+        first, second = move_primes(space, walker, draw(walker, 3) == 0)
+        if first >= 0:
+            invoke(state.kernel, state.plan, state.nest, state.batch, 1)
+            if walker.costs[0].fits == 0:
+                take_back(space, walker, first, second)
     redraw_order(space, walker)
 
 
-@merged
+@once
+@formula
 def settle(walker: Walker, reached: float, slack: float) -> bool:
     """Keep what a descent reached where it is good enough; returns whether it is the best."""
-    if reached <= walker.values[BASE] * (1.0 + slack):
-        walker.values[BASE] = reached
+    state = walker.state
+    if reached <= state.origin * (1.0 + slack):
+        state.origin = reached
         copy_into(walker.base_factors, walker.factors)
         copy_into(walker.base_order, walker.order)
-    if reached < walker.values[LOCAL] * STRICTLY:
-        walker.values[LOCAL] = reached
-        walker.counters[IDLE] = 0
-    if reached >= walker.values[BEST] * STRICTLY:
+    if reached < state.local * STRICTLY:
+        state.local = reached
+        state.idle = 0
+    if reached >= state.best * STRICTLY:
         return False
-    walker.values[BEST] = reached
+    state.best = reached
     copy_into(walker.best_factors, walker.factors)
     copy_into(walker.best_order, walker.order)
     return True
 
 
-@compiled
+@once
+@formula
 def descend_and_kick(
-    plan: KernelPlan,
-    space: MoveSpace,
-    walker: Walker,
-    powers: Floats,
-    limit: int,
-    kicks: int,
-    strength: int,
-    slack: float,
-    scratch: Scratch,
-) -> bool:
-    """Kick and descend up to `kicks` times; stops early at a new best and says so.
+    space: MoveSpace, walker: Walker, limit: int, kicks: int, strength: int, slack: float
+) -> int:
+    """Kick and descend up to `kicks` times; stops early at a new best and returns 1.
 
-    Before the first descent of a start, the walker's base value is inf: that descent goes from
+    Before the first descent of a start, the walker's origin is inf: that descent goes from
     the walker's own mapping, without a kick.
     """
     for _ in range(kicks):
-        if walker.counters[EVALUATIONS] >= limit:
-            return False
-        if walker.values[BASE] < np.inf:
+        if walker.state.evaluations >= limit:
+            return 0
+        if walker.state.origin < np.inf:
             copy_into(walker.factors, walker.base_factors)
             copy_into(walker.order, walker.base_order)
-            kick(plan, space, walker, strength, scratch)
-            walker.counters[IDLE] += 1
-        if settle(walker, descend(plan, space, walker, powers, limit, scratch), slack):
-            return True
-    return False
+            kick(space, walker, strength)
+            walker.state.idle += 1
+        if settle(walker, descend(space, walker, limit), slack):
+            return 1
+    return 0
+
+
+DESCEND_AND_KICK = Kernel("toolkit.search.compiled_moves:descend_and_kick", "greedy's descents")

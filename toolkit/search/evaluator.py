@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.compilation import Block, clock
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, from_arrays
-from toolkit.model.compiled import cost_batch
-from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
+from toolkit.model.compiled import CompiledModel
 from toolkit.model.cost import batch_cost
-from toolkit.search.compiled_check import admit, make_rules
+from toolkit.search.compiled_check import ADMIT, Asked, make_rules
 from toolkit.search.front import Front, FrontPoint
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, Certificate, SearchResult, TracePoint
@@ -32,7 +31,7 @@ class Evaluator:
     problem : Problem
         What is searched.
     budget : Budget
-        Limits; time runs from construction, or from `start_clock` once more.
+        Limits; time runs from construction, and stands still while something is compiled.
     on_improvement : callable, optional
         Called with every new best.
     warm_starts : sequence of ArrayPair
@@ -68,20 +67,13 @@ class Evaluator:
         self.front = Front(*problem.space.shape) if problem.objective.front else None
         self.certificate: Certificate | None = None
         self.best_objective = np.inf
-        self.kernel: KernelPlan = kernel_plan(problem.plan)
-        self.scratch: Scratch = make_scratch(problem.plan)
+        self.model = CompiledModel(problem.plan)
         self._on_improvement = on_improvement
         self._trace: list[TracePoint] = []
         self._best: ArrayPair | None = None
-        self._rules = make_rules(problem.space)
+        self._rules = Block(make_rules(problem.space))
         self._seen = Seen(*problem.space.shape)
-        nothing = np.ones((0, *problem.space.shape), dtype=np.int64)
-        self._costs(nothing, nothing)  # Compiles, if that has not happened yet.
-        self.start_clock()
-
-    def start_clock(self) -> None:
-        """Let time run from now: a strategy has compiled what it needs."""
-        self._start = time.perf_counter()
+        self._start = clock()
 
     @property
     def powers(self) -> NDArray[np.float64]:
@@ -104,7 +96,7 @@ class Evaluator:
     @property
     def seconds(self) -> float:
         """Wall-clock time since construction."""
-        return time.perf_counter() - self._start
+        return clock() - self._start
 
     @property
     def remaining_evaluations(self) -> int:
@@ -168,15 +160,15 @@ class Evaluator:
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Energy, latency and utilization [batch, 4] and which rows are valid."""
         costs, valid = np.empty((len(factors), 4)), np.empty(len(factors), dtype=np.bool_)
-        admit(self._rules, factors, order, valid)
+        ADMIT(self._rules, Block(Asked(factors, order, valid)))
         if valid.all():
-            cost_batch(self.kernel, factors, order, self.scratch, costs)
+            self.model.cost_batch(factors, order, costs)
         else:
             # What is no mapping at all is not shown to the model.
             rows = np.flatnonzero(valid)
             costs[:] = 1.0
             some = np.empty((len(rows), 4))
-            cost_batch(self.kernel, factors[rows], order[rows], self.scratch, some)
+            self.model.cost_batch(factors[rows], order[rows], some)
             costs[rows] = some
         return costs, valid & (costs[:, 3] > 0)
 

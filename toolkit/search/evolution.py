@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
-from toolkit.model.compiled import cost_batch
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
@@ -108,7 +107,7 @@ def _costed(evaluator: Evaluator, factors: IntArray, order: IntArray) -> Populat
         return Population(factors, order, log_scale(values[rows])[:, None])
     # The same costs once more, for the evaluator keeps only their product.
     costs = np.empty((len(rows), 4))
-    cost_batch(evaluator.kernel, factors, order, evaluator.scratch, costs)
+    evaluator.model.cost_batch(factors, order, costs)
     return Population(factors, order, log_scale(costs[:, :2]))
 
 

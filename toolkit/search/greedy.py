@@ -20,17 +20,9 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
-from toolkit.search.compiled_moves import (
-    BASE,
-    BEST,
-    EVALUATIONS,
-    IDLE,
-    INVALID,
-    LOCAL,
-    descend_and_kick,
-)
+from toolkit.search.compiled_moves import DESCEND_AND_KICK
 from toolkit.search.evaluator import ArrayPair, Evaluator
-from toolkit.search.moves import first_orders, make_walker, move_space
+from toolkit.search.moves import LocalSearch, first_orders, move_space
 
 RANDOM_STARTS = 10
 MOVES_PER_START = 15
@@ -54,50 +46,30 @@ they are few enough for a limit of seconds."""
 
 def greedy(evaluator: Evaluator, seed: int) -> None:
     """Descend from several starts, kick and descend again until nothing improves."""
-    descents(evaluator, seed, lambda: evaluator.exhausted, evaluator.start_clock)
+    descents(evaluator, seed, lambda: evaluator.exhausted)
 
 
-def descents(
-    evaluator: Evaluator,
-    seed: int,
-    late: Callable[[], bool],
-    ready: Callable[[], None] = lambda: None,
-) -> None:
-    """Do the same until it is `late`; `ready` is called as soon as all is compiled."""
+def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
+    """Do the same until it is `late`."""
     space = evaluator.problem.space
     moves = move_space(space)
-    walker = make_walker(space, seed)
+    search = LocalSearch(evaluator.problem.plan, moves, evaluator.powers, seed)
     limit = evaluator.remaining_evaluations
 
     def descend(kicks: int) -> None:
-        before = walker.counters[[EVALUATIONS, INVALID]]
-        descend_and_kick(
-            evaluator.kernel,
-            moves,
-            walker,
-            evaluator.powers,
-            limit,
-            kicks,
-            STRENGTH,
-            SLACK,
-            evaluator.scratch,
-        )
-        spent, invalid = walker.counters[[EVALUATIONS, INVALID]] - before
-        evaluator.spend(int(spent), invalid=int(invalid))
-        evaluator.report(float(walker.values[BEST]), walker.best_factors, walker.best_order)
+        before = search.spent
+        search.run(DESCEND_AND_KICK, limit, kicks, STRENGTH, SLACK)
+        search.count_for(evaluator, before)
+        search.report_to(evaluator)
 
     def explore(start: ArrayPair, patience: int) -> None:
-        walker.factors[:], walker.order[:] = start
-        walker.values[[BASE, LOCAL]] = np.inf
-        walker.counters[IDLE] = 0
+        search.start(*start)
         descend(1)
-        if walker.values[BASE] == np.inf:
+        if search.state.origin[0] == np.inf:
             return  # Its cost overflows, or the budget ended before it was known.
-        while walker.counters[IDLE] < patience and len(moves.moves) and not late():
+        while search.state.idle[0] < patience and len(moves.moves) and not late():
             descend(STRIDE)
 
-    descend(0)  # Compiles, if that has not happened yet.
-    ready()
     count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
     for start in _starts(space, first_orders(moves), count, seed, evaluator.warm_starts):
         explore(start, PATIENCE)

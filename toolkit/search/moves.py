@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from toolkit.compilation import Block, Kernel, record_type
 from toolkit.mapping.covering import covering_orders
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.search.compiled_moves import MoveSpace, Walker
+from toolkit.model.compiled import Batch, CompiledModel, CostRow
+from toolkit.model.plan import Plan
+from toolkit.search.compiled_moves import MoveSpace, Walker, WalkerState
+from toolkit.search.evaluator import Evaluator
 
 
 def move_space(space: MapSpace) -> MoveSpace:
@@ -19,8 +26,8 @@ def move_space(space: MapSpace) -> MoveSpace:
         If a memory has too many reuse classes to list.
     """
     levels, dimensions = space.shape
-    spatial = np.zeros(levels, dtype=np.int64)
-    spatial[space.spatial_levels] = 1
+    mesh = np.zeros(levels, dtype=np.int64)
+    mesh[space.spatial_levels] = space.mesh[space.spatial_levels]
     orders = [np.arange(dimensions, dtype=np.int64)[None] for _ in range(levels)]
     for m in space.memory_levels:
         orders[m] = covering_orders(space.arch, int(m), space.workload)
@@ -31,7 +38,7 @@ def move_space(space: MapSpace) -> MoveSpace:
         np.array(_moves(space), dtype=np.int64).reshape(-1, 4),
         space.lower.copy(),
         space.upper.copy(),
-        spatial,
+        mesh,
         table,
         np.array([len(classes) for classes in orders], dtype=np.int64),
     )
@@ -74,7 +81,7 @@ def one_move_away(
     kept = (factors[giver, d] % prime == 0) & (factors[giver, d] // prime >= moves.lower[giver, d])
     kept &= factors[taker, d] * prime <= moves.upper[taker, d]
     used = factors.prod(axis=1, dtype=np.float64)
-    kept &= (moves.spatial[taker] == 0) | (used[taker] * prime <= space.mesh[taker])
+    kept &= (moves.mesh[taker] == 0) | (used[taker] * prime <= space.mesh[taker])
     d, prime, giver, taker = moves.moves[kept].T
     rows = np.arange(len(d))
     moved = np.tile(factors, (len(d), 1, 1))
@@ -99,21 +106,70 @@ def _reordered(moves: MoveSpace, order: IntArray, level: int) -> IntArray:
     return orders
 
 
-def make_walker(space: MapSpace, seed: int) -> Walker:
-    """Allocate a walker; its mappings are yet to be filled in."""
+class LocalSearch:
+    """A walker through a map space, and the cost model that it calls; one per thread.
 
-    def blank() -> IntArray:
-        return np.ones(space.shape, dtype=np.int64)
+    Parameters
+    ----------
+    plan : Plan
+        What is costed.
+    moves : MoveSpace
+        See `move_space`.
+    powers : sequence of 3 floats
+        Exponents of energy, latency and utilization in the objective.
+    seed : int
+        Of its random numbers.
 
-    state = int(np.random.default_rng(seed).integers(2**62))
-    return Walker(
-        factors=blank(),
-        order=blank(),
-        base_factors=blank(),
-        base_order=blank(),
-        best_factors=blank(),
-        best_order=blank(),
-        values=np.full(3, np.inf),
-        counters=np.array([state, 0, 0, 0], dtype=np.int64),
-        saved=np.zeros(space.shape[1], dtype=np.int64),
-    )
+    Attributes
+    ----------
+    walker : Walker
+        Its mappings are yet to be filled in.
+    state : record array, shape (1,)
+        Fields of `toolkit.search.compiled_moves.WalkerState`.
+    """
+
+    def __init__(self, plan: Plan, moves: MoveSpace, powers: Sequence[float], seed: int) -> None:
+        shape = moves.lower.shape
+        self.model = CompiledModel(plan)
+        self.state = np.zeros(1, dtype=record_type(WalkerState)).view(np.recarray)
+        mappings = [np.ones(shape, dtype=np.int64) for _ in range(6)]
+        self.walker = Walker(
+            *mappings,
+            saved=np.zeros(shape[1], dtype=np.int64),
+            costs=np.zeros(1, dtype=record_type(CostRow)),
+            state=self.state,
+        )
+        batch = Batch(self.walker.factors[None], self.walker.order[None], self.walker.costs)
+        self._blocks = Block(self.walker), Block(moves), Block(batch)
+        self.state.origin = self.state.local = self.state.best = np.inf
+        self.state.random = int(np.random.default_rng(seed).integers(2**62))
+        self.state.energy_power, self.state.latency_power, self.state.utilization_power = powers
+        self.state.plan, self.state.nest = self.model.plan.address, self.model.nest.address
+        self.state.batch = self._blocks[2].address
+        self.state.kernel = self.model.kernel.address
+
+    def run(self, kernel: Kernel, *arguments: float) -> Any:
+        """Run a kernel that takes the moves, the walker and numbers."""
+        walker, moves, _ = self._blocks
+        return kernel(moves, walker, *arguments)
+
+    def start(self, factors: IntArray, order: IntArray) -> None:
+        """Set the walker on a mapping whose value is not known yet."""
+        self.walker.factors[:], self.walker.order[:] = factors, order
+        self.state.origin = self.state.local = np.inf
+        self.state.idle = 0
+
+    @property
+    def spent(self) -> IntArray:
+        """Evaluations so far, and how many of them were of mappings that are not valid."""
+        return np.array([self.state.evaluations[0], self.state.invalid[0]], dtype=np.int64)
+
+    def count_for(self, evaluator: Evaluator, before: IntArray) -> None:
+        """Tell an evaluator what was spent since it was `before`."""
+        evaluations, invalid = (self.spent - before).tolist()
+        evaluator.spend(evaluations, invalid=invalid)
+
+    def report_to(self, evaluator: Evaluator) -> None:
+        """Tell an evaluator the best mapping so far."""
+        best = float(self.state.best[0])
+        evaluator.report(best, self.walker.best_factors, self.walker.best_order)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.compilation import Block
 from toolkit.mapping.mapping import IntArray
-from toolkit.search.compiled_seen import count_seen
+from toolkit.search.compiled_check import COUNT_SEEN, Met
 
 SLOTS = 1 << 16
 """Fingerprints kept; a later one with the same last 16 bits displaces the older one."""
@@ -44,12 +45,7 @@ class Seen:
         if len(self._marks) < len(factors):
             self._marks = np.zeros(len(factors), dtype=np.int64)
         rows = len(factors), self._weights.size
-        return int(
-            count_seen(
-                factors.reshape(rows),
-                order.reshape(rows),
-                self._weights,
-                self._marks,
-                self._table,
-            )
+        met = Met(
+            factors.reshape(rows), order.reshape(rows), self._weights, self._marks, self._table
         )
+        return int(COUNT_SEEN(Block(met)))

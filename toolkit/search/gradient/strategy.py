@@ -95,7 +95,6 @@ def gradient(
     moves = move_space(space)
     rounding = Rounding(space)
     rng = np.random.default_rng(seed)
-    evaluator.start_clock()
     while not evaluator.exhausted:
         before = evaluator.evaluations
         count, steps = _schedule(evaluator.remaining_evaluations * (1 - polish_share), starts)

@@ -30,7 +30,14 @@ from toolkit.workload.kernel import Workload
 # An entry has some kilobytes: what is much larger is none, and not worth reading to find out.
 _MAX_BYTES = 2**24
 # What results follow from; the import of networks and the strategies' callers are no part of it.
-_SOURCES = ("*.py", "arch/**/*.py", "mapping/**/*.py", "model/**/*", "search/**/*.py", "workload/**/*.py")
+_SOURCES = (
+    "*.py",
+    "arch/**/*.py",
+    "mapping/**/*.py",
+    "model/**/*",
+    "search/**/*.py",
+    "workload/**/*.py",
+)
 _SUFFIXES = (".py", ".yaml")
 
 

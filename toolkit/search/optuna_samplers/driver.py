@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
-from toolkit.model.compiled import cost_batch
 from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.optuna_samplers.encoding import (
     Genes,
@@ -292,7 +291,6 @@ class _Teller:
         rows = np.flatnonzero(np.isfinite(values))
         some = np.empty((len(rows), 4))
         # Once more for the values apart: the evaluator, which has counted them, returns one.
-        kernel, scratch = self._evaluator.kernel, self._evaluator.scratch
-        cost_batch(kernel, factors[rows], order[rows], scratch, some)
+        self._evaluator.model.cost_batch(factors[rows], order[rows], some)
         costs[rows] = some
         return np.asarray(np.log(costs[:, self._costs]))
