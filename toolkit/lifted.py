@@ -115,7 +115,7 @@ def invoke(kernel: int, plan: int, nest: int, batch: int, skip: int) -> None:
 
 
 def _namespace(x: Any) -> Any:
-    if isinstance(x, np.ndarray | np.generic):
+    if isinstance(x, np.ndarray | np.generic | float | int):
         return np
     from array_api_compat import array_namespace
 

@@ -82,21 +82,28 @@ def _unoptimised(entry: str, symbol: str) -> Any:
     return translated
 
 
+_COMPILED: dict[Callable[..., Any], Any] = {}
+"""What has been compiled in this process: several kernels share most formulas."""
+
+
 def _compilable() -> dict[Callable[..., Any], Any]:
     """Compiled form of every formula that is loaded; each calls the others' compiled forms."""
-    compiled, scopes = dict(_OPERATIONS), []
-    for function in lifted.FORMULAS:
+    new = [function for function in lifted.FORMULAS if function not in _COMPILED]
+    scopes = []
+    for function in new:
         scope = dict(function.__globals__)
         copy = python.FunctionType(function.__code__, scope, function.__name__)
-        compiled[function] = numba.njit(
-            inline="always" if function in lifted.ONCE else "never",
-            forceinline=function not in lifted.APART,
-            no_cpython_wrapper=True,
-            no_cfunc_wrapper=True,
-            **OPTIONS,
-        )(copy)
+        _COMPILED[function] = _for_any_value(
+            numba.njit(
+                inline="always" if function in lifted.ONCE else "never",
+                forceinline=function not in lifted.APART,
+                no_cpython_wrapper=True,
+                no_cfunc_wrapper=True,
+                **OPTIONS,
+            )(copy)
+        )
         scopes.append(scope)
-    compiled[distinct_sums] = compiled[marked_sums]
+    compiled = {**_COMPILED, **_OPERATIONS, distinct_sums: _COMPILED[marked_sums]}
     for scope in scopes:
         scope.update(
             (name, compiled[value])
@@ -104,6 +111,17 @@ def _compilable() -> dict[Callable[..., Any], Any]:
             if isinstance(value, python.FunctionType) and value in compiled
         )
     return compiled
+
+
+def _for_any_value(dispatcher: Any) -> Any:
+    """Compile a function once, not again for every constant that it is called with."""
+    resolve = dispatcher.get_call_template
+
+    def resolve_kinds(kinds: Any, named: Any) -> Any:
+        return resolve(tuple(types.unliteral(kind) for kind in kinds), named)
+
+    dispatcher.get_call_template = resolve_kinds
+    return dispatcher
 
 
 def _opener(kind: Any) -> Any:

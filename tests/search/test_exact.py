@@ -33,7 +33,7 @@ from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact import branch as branch_module
 from toolkit.search.exact import covered_tilings, exact, exact_front, prove
 from toolkit.search.exact.branch import Branch, LabelSearch
-from toolkit.search.exact.nest import Nest, decomposes
+from toolkit.search.exact.nest import Nest, decomposes, window_plan
 from toolkit.search.exact.plain import lanes_bound, plain_bound
 from toolkit.search.exact.spatial import compulsory_energy_pj, each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
@@ -127,8 +127,8 @@ def test_compulsory_energy_is_a_bound() -> None:
             continue
         evaluator = Evaluator(problem, Budget())
         for factors in itertools.islice(each_spatial_choice(problem.space), 20):
-            spatial = Spatial(problem.plan, factors)
-            nest = Nest(problem, evaluator.kernel, evaluator.scratch, spatial)
+            spatial = Spatial(problem, factors)
+            nest = Nest(problem, window_plan(problem), spatial)
             if not nest.steps:
                 continue
             branch = Branch(nest, problem.objective.powers)
@@ -156,8 +156,8 @@ def test_costs_along_paths_are_those_of_the_model(monkeypatch: pytest.MonkeyPatc
             continue
         evaluator = Evaluator(problem, Budget())
         for factors in each_spatial_choice(problem.space):
-            spatial = Spatial(problem.plan, factors)
-            nest = Nest(problem, evaluator.kernel, evaluator.scratch, spatial)
+            spatial = Spatial(problem, factors)
+            nest = Nest(problem, window_plan(problem), spatial)
             if not nest.steps or nest.stalls_leak:
                 continue
             branch = Branch(nest, (1.0, 1.0, 0.0))

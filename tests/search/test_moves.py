@@ -12,6 +12,7 @@ from mapping.spaces import arch, as_tiling, fanout, memory, spaces
 from oracle.strategies import architectures, workloads
 from search.brute import objectives
 from search.problems import PROBLEMS
+from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.files import load_arch
@@ -20,7 +21,6 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import neighbours, order_classes, sample, start_point
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import EXACT, FACTORFLOW
-from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search
 from toolkit.search.compiled_moves import (
     EVALUATIONS,

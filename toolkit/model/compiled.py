@@ -119,7 +119,7 @@ class CompiledModel:
     def __init__(self, plan: Plan) -> None:
         self.kernel = SEQUENTIAL if plan.conventions.transfers == "sequential" else PER_INSTANCE
         self.plan = Block(compiled_tables(plan))
-        self.nest = Block(_room(plan, self.plan.arrays.indexes))
+        self.nest = Block(nest_room(plan)._replace(indexes=self.plan.arrays.indexes))
 
     def cost_batch(
         self, factors: NDArray[np.int64], order: NDArray[np.int64], results: NDArray[np.float64]
@@ -131,8 +131,14 @@ class CompiledModel:
         self.kernel(self.plan, self.nest, Block(Batch(factors, order, results)), 0)
 
 
-def _room(plan: Plan, indexes: NDArray[np.int64]) -> Nest:
-    """Allocate the nest of one mapping."""
+def nest_room(plan: Plan) -> Nest:
+    """Allocate the nest of one mapping, but for what a dimension indexes.
+
+    Raises
+    ------
+    PrecisionError
+        If a window of the workload is too wide to be counted by enumeration.
+    """
     levels, dimensions = len(plan.arch.levels), len(plan.workload.dimensions)
     terms = max((len(s) for tensor in plan.tensors for s in tensor.sums), default=1)
     sides = {
@@ -150,4 +156,4 @@ def _room(plan: Plan, indexes: NDArray[np.int64]) -> Nest:
     arrays: dict[str, Any] = {
         name: np.zeros(shape, dtype=record_type(kinds[name].kind)) for name, shape in sides.items()
     }
-    return Nest(one=1, indexes=indexes, **arrays)
+    return Nest(one=1, indexes=None, **arrays)

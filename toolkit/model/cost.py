@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
 from toolkit.errors import InputError
 from toolkit.model.nest import Accesses, LevelState, Loop, Nest, Progression, measure_tiles
@@ -159,6 +161,15 @@ def _empty_nest(plan: Plan, one: Any, indexes: Any) -> Nest:
         terms=[Progression() for _ in range(terms * (1 + len(levels)))],
         marks=(),
     )
+
+
+def number_nest(plan: Plan, factors: NDArray[np.int64]) -> Nest:
+    """Make a nest of plain numbers, of factors alone: [levels, dimensions], no loop orders."""
+    indexes = [tensor.relevant for tensor in plan.tensors]
+    nest = _empty_nest(plan, 1.0, indexes)
+    for (i, d), factor in np.ndenumerate(factors):
+        nest.factors[i, d] = float(factor)
+    return nest
 
 
 def converted(plan: Plan, nest: Nest, number: Callable[[Any], Any]) -> Nest:

@@ -45,6 +45,16 @@ def split_window(
     plan: PlanTables, nest: Nest, t: int, s: int, x: int, memory: int, way: int
 ) -> Any:
     """Window of adjacent instances: shared where fanouts are selective, repeated elsewhere."""
+    repeats = split(plan, nest, t, s, x, memory, way)
+    return window(plan, nest, t, s, plan.shape.levels + 2) * repeats
+
+
+@formula
+def split(plan: PlanTables, nest: Nest, t: int, s: int, x: int, memory: int, way: int) -> Any:
+    """Extents inside a memory over the instances that do not share, into a row of the nest.
+
+    Returns how often such windows are repeated.
+    """
     room, repeats = plan.shape.levels + 2, nest.one
     for k in range(plan.axes[t, s].terms):
         d = plan.terms[t, s, k].dimension
@@ -54,7 +64,7 @@ def split_window(
                 wide = wide / nest.factors[plan.between[x, i], d]
                 repeats = repeats * nest.factors[plan.between[x, i], d]
         nest.extents[room, d] = wide
-    return window(plan, nest, t, s, room) * repeats
+    return repeats
 
 
 @once

@@ -137,6 +137,12 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
     return latency
 
 
+@formula
+def powered_instances(plan: PlanTables, nest: Nest, i: int) -> Any:
+    """Instances of a fanout that leak: idle ones, too, unless their power is gated."""
+    return nest.levels[i].iterations if plan.levels[i].power_gating else plan.levels[i].mesh
+
+
 @once
 @formula
 def totals(plan: PlanTables, nest: Nest) -> Totals:
@@ -150,16 +156,13 @@ def totals(plan: PlanTables, nest: Nest) -> Totals:
         else:
             utilization = utilization * (nest.levels[i].iterations / level.mesh)
             if i < last:
-                powered = powered * (
-                    nest.levels[i].iterations if level.power_gating else level.mesh
-                )
+                powered = powered * powered_instances(plan, nest, i)
                 continue
             steps = nest.levels[i].iterations * nest.levels[i].temporal * nest.levels[i].active
             nest.levels[i].energy_pj = level.mac_pj * steps
         busy = latency
         if not plan.switches.leakage_until_end:
             busy = nest.levels[i].busy_cycles if level.is_memory else level.step_cycles * nest.one
-        # Idle instances leak, too, unless a fanout gates their power.
         nest.levels[i].leakage_pj = level.leakage_pj * busy * powered
         energy, leaked = energy + nest.levels[i].energy_pj, leaked + nest.levels[i].leakage_pj
     return Totals(energy + leaked, latency, utilization)

@@ -80,13 +80,8 @@ def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
             continue
         for d in range(plan.shape.dimensions):
             how = plan.indexes[t, d]
-            if (
-                how == ALONE
-                or (how and not sharing.selective)
-                or not how
-                and plan.listed[level, d]
-                and not sharing.shared
-            ):
+            copied = how == 0 and plan.listed[level, d] and not sharing.shared
+            if copied or how == ALONE or (how and not sharing.selective):
                 count = count * nest.factors[level, d]
     return count
 
@@ -95,10 +90,23 @@ def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
 @formula
 def served(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
     """Values of an index to send at once so that instances which share them get their windows."""
-    terms, held = plan.axes[t, s].terms, plan.transfers[x].held
-    room, spatial = plan.shape.levels + 2, plan.transfers[x].spatial
-    scattered = nest.one < 0
-    for k in range(terms):
+    scattered = widen(plan, nest, t, s, x, way)
+    values = window(plan, nest, t, s, plan.shape.levels + 2)
+    if not is_never(scattered):
+        values = where(scattered, union(plan, nest, t, s, x, way), values)
+    return values
+
+
+@formula
+def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
+    """Widen the extents of an index by the instances that share them, into a row of the nest.
+
+    Returns whether their windows are not adjacent, so that the row does not say how many values
+    there are.
+    """
+    held, spatial = plan.transfers[x].held, plan.transfers[x].spatial
+    room, scattered = plan.shape.levels + 2, nest.one < 0
+    for k in range(plan.axes[t, s].terms):
         d = plan.terms[t, s, k].dimension
         wide = nest.extents[held, d]
         for i in range(spatial - 1, -1, -1):
@@ -108,10 +116,7 @@ def served(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> An
                 scattered = scattered | (apart & (nest.factors[level, d] > 1))
                 wide = wide * nest.factors[level, d]
         nest.extents[room, d] = wide
-    values = window(plan, nest, t, s, room)
-    if not is_never(scattered):
-        values = where(scattered, union(plan, nest, t, s, x, way), values)
-    return values
+    return scattered
 
 
 @once

@@ -133,6 +133,8 @@ def distinct_sums(nest: Nest, terms: int) -> Any:
 
     Term k takes the values ``nest.terms[k].stride`` times 0 up to before ``nest.terms[k].length``.
     """
+    if isinstance(nest.one, float):
+        return float(count_sum([(int(x.stride), int(x.length)) for x in nest.terms[:terms]]))
     strides = [_integers(nest.terms[k].stride) for k in range(terms)]
     lengths = [_integers(nest.terms[k].length) for k in range(terms)]
     counts = [

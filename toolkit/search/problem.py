@@ -12,6 +12,7 @@ from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
+from toolkit.model.plan_tables import PlanTables, plan_tables
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload
 
@@ -45,6 +46,11 @@ class Problem:
     def space(self) -> MapSpace:
         """All mappings and what makes them valid."""
         return MapSpace(self.arch, self.workload, self.conventions.window_footprint)
+
+    @cached_property
+    def tables(self) -> PlanTables:
+        """The same as formulas look it up."""
+        return plan_tables(self.plan)
 
     @cached_property
     def plan(self) -> Plan:

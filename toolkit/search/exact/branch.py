@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule
 from toolkit.search.exact.compiled_labels import (
-    EXTENT,
-    PARENT,
-    SEQUENCE,
-    WAITING,
+    EXPAND,
+    UNDOMINATED,
     Goal,
+    GoalRow,
     Labels,
-    expand,
-    follow,
-    undominated,
+    Sieve,
 )
+from toolkit.search.exact.compiled_steps import Least, Step
+from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.nest import NOWHERE, Nest
 from toolkit.search.exact.spatial import compulsory_energy_pj
 
@@ -89,9 +89,8 @@ class Branch:
         nest = self.nest
         if not nest.steps:
             return None
-        states, tops = nest.least_costs(1)
-        room, start = nest.room(1), nest.start_state
-        least = states[-1][0, start, nest.start]
+        ways = [block.arrays for block in nest.least_costs(1, recorded=True)]
+        least = ways[-1].least[0, nest.start_state, nest.start]
         if not least < math.inf:
             return None
         self.energy_pj = max(
@@ -101,23 +100,10 @@ class Branch:
             + self._own
             + self._until_end * self.latency_cycles,
         )
-        label = np.array([0, nest.start, -1, 0], dtype=np.int64)
-        path = []
-        for k in reversed(range(len(nest.steps))):
-            outer = nest.steps[k - 1] if k else nest.beyond
-            follow(
-                nest.kernel,
-                nest.rows,
-                nest.steps[k],
-                outer,
-                nest.n,
-                states[k],
-                tops[k],
-                label,
-                room,
-                nest.scratch,
-            )
-            path.append((int(label[EXTENT]), int(label[SEQUENCE])))
+        extent, waiting, path = 0, nest.start, []
+        for step, way in zip(reversed(nest.steps), reversed(ways), strict=True):
+            extent, waiting, sequence = _follow(step, way, extent, waiting)
+            path.append((extent, sequence))
         return self.mapping(path)
 
     def mapping(self, path: list[tuple[int, int]]) -> tuple[IntArray, IntArray]:
@@ -129,7 +115,8 @@ class Branch:
         inside = np.ones(len(nest.n), dtype=np.int64)
         for k, (extent, sequence) in zip(reversed(range(len(path))), path, strict=True):
             m, step = nest.memories[k], nest.steps[k]
-            digits = extent // step.above_stride % step.above
+            along = step.dimensions
+            digits = extent // along["above_stride"] % along["above"]
             outside = step.tau[np.arange(len(nest.n)), digits].astype(np.int64)
             factors[m] = outside // inside
             inside = outside
@@ -150,21 +137,42 @@ class Branch:
     def goal(self, limit: float, front: FloatArray = NOWHERE) -> Goal:
         """State what a mapping has to reach."""
         nest = self.nest
-        return Goal(
-            np.array(
-                [
-                    self.powers[0],
-                    self.powers[1],
-                    self.scale,
-                    limit,
-                    nest.spatial.cycles,
-                    nest.warm_up,
-                    self._until_end,
-                    nest.constant.energy_pj + self._own,
-                ]
-            ),
-            front,
+        numbers = GoalRow(
+            self.powers[0],
+            self.powers[1],
+            self.scale,
+            limit,
+            nest.spatial.cycles,
+            nest.warm_up,
+            self._until_end,
+            nest.constant.energy_pj + self._own,
         )
+        front = np.ascontiguousarray(front, dtype=np.float64)
+        return Goal(np.array([numbers], dtype=record_type(GoalRow)), front)
+
+
+def _follow(step: Step, way: Least, extent: int, waiting: int) -> tuple[int, int, int]:
+    """Take the cheapest way through a memory.
+
+    From the number of the extents below and the states of the tensors to those above; also
+    returns the loops placed while a tensor waited.
+    """
+    along, flags = step.dimensions, int(step.sizes["flags"][0])
+    coordinates = along["above"] + extent // along["below_stride"] % along["below"]
+    state, sequence, shift = int(coordinates @ along["stride"]), 0, 0
+    while (following := int(way.next[state, waiting])) >= 0:
+        new, new_waiting = divmod(following, flags)
+        moved = new // along["stride"] % (along["above"] + along["below"])
+        d = int(np.flatnonzero(moved != coordinates)[0])
+        if waiting:
+            sequence |= (d + 1) << shift
+            shift += 4
+        state, waiting, coordinates = new, new_waiting, moved
+    inside = np.maximum(coordinates - along["above"], 0)
+    idle = step.idle[np.arange(len(along)), inside]
+    top = np.where(coordinates < along["above"], coordinates, idle)
+    extent = int(top @ along["above_stride"])
+    return extent, int(way.left[extent, waiting]), sequence
 
 
 def _complete(rule: OrderRule, sequence: int) -> list[int]:
@@ -206,9 +214,8 @@ class LabelSearch:
         self.branch = branch
         nest = branch.nest
         self.passes = 1 + len(nest.ports)
-        self.states, self.tops = nest.least_costs(self.passes)
-        start = nest.start_state
-        least = self.states[-1][:, start, nest.start]
+        self.ways = nest.least_costs(self.passes)
+        least = self.ways[-1].arrays.least[:, nest.start_state, nest.start]
         self.feasible = bool(least[0] < math.inf)
         self.first = np.concatenate([[0.0], nest.constant.cycles])
         latency = max(nest.spatial.cycles, *(self.first + least)[1:], 0.0)
@@ -221,9 +228,8 @@ class LabelSearch:
         """Find all mappings worth looking at; None if there are too many or time is up."""
         nest = self.branch.nest
         history: list[Labels] = []
-        labels = Labels(
-            self.first[None].copy(), np.array([[0, nest.start, -1, 0]], dtype=np.int64)
-        )
+        first = LabelRow(extent=0, waiting=nest.start, parent=-1, sequence=0)
+        labels = Labels(self.first[None].copy(), np.array([first], dtype=record_type(LabelRow)))
         history.append(labels)
         for k in reversed(range(len(nest.steps))):
             grown = self._through(k, labels, goal, late)
@@ -237,49 +243,45 @@ class LabelSearch:
         self, k: int, labels: Labels, goal: Goal, late: Callable[[], bool]
     ) -> Labels | None:
         nest = self.branch.nest
-        outer = nest.steps[k - 1] if k else nest.beyond
-        room = nest.room(self.passes)
+        room, sought = nest.room(self.passes), Block(goal)
+        outcome = room.arrays.state
         parts: list[Labels] = []
         first, capacity = 0, 1 << 14
         while first < len(labels.costs):
             if late():
                 return None
             found = Labels(
-                np.empty((capacity, self.passes)), np.empty((capacity, 4), dtype=np.int64)
+                np.empty((capacity, self.passes)), np.empty(capacity, dtype=record_type(LabelRow))
             )
-            counts = np.zeros(2, dtype=np.int64)
-            chunk = Labels(labels.costs[first : first + CHUNK], labels.ints[first : first + CHUNK])
-            done = expand(
-                nest.kernel,
-                nest.rows,
-                nest.steps[k],
-                outer,
-                nest.n,
-                goal,
-                self.states[k],
-                self.tops[k],
-                chunk,
-                0,
-                found,
-                counts,
+            outcome["found"] = outcome["dropped"] = 0
+            chunk = Labels(labels.costs[first : first + CHUNK], labels.rows[first : first + CHUNK])
+            done = EXPAND(
+                nest.windows,
+                nest.window_room,
+                nest.row_block,
+                nest.step_blocks[k],
+                sought,
+                self.ways[k],
+                Block(chunk),
+                Block(found),
                 room,
-                nest.scratch,
             )
-            self.not_worthwhile += int(counts[1])
+            self.not_worthwhile += int(outcome["dropped"][0])
             if done == 0:
                 if capacity >= MOST_LABELS:
                     return None
                 capacity *= 4
                 continue
-            part = Labels(found.costs[: counts[0]], found.ints[: counts[0]].copy())
-            part.ints[:, PARENT] += first
+            count = int(outcome["found"][0])
+            part = Labels(found.costs[:count], found.rows[:count].copy())
+            part.rows["parent"] += first
             parts.append(self._undominated(k, part))
             first += done
             if len(parts) > 1 and sum(len(p.costs) for p in parts) > MOST_LABELS // 4:
                 parts = [self._undominated(k, _joined(parts))]
                 if len(parts[0].costs) > MOST_LABELS:
                     return None
-        merged = _joined(parts) if parts else Labels(labels.costs[:0], labels.ints[:0])
+        merged = _joined(parts) if parts else Labels(labels.costs[:0], labels.rows[:0])
         return self._undominated(k, merged) if len(parts) > 1 else merged
 
     def _undominated(self, k: int, labels: Labels) -> Labels:
@@ -289,14 +291,16 @@ class LabelSearch:
         self.labels += len(labels.costs)
         costs = self._settled(k, labels.costs)
         if len(costs) == 1:
-            return Labels(costs, labels.ints)
-        key = labels.ints[:, EXTENT] * (1 << 20) + labels.ints[:, WAITING]
+            return Labels(costs, labels.rows)
+        waiting = labels.rows["waiting"]
+        key = labels.rows["extent"] * (waiting.max() + 1) + waiting
         order = np.lexsort((*costs.T[::-1], key))
-        kept, mark = np.empty(len(order), dtype=np.int64), np.empty(len(order), dtype=np.int64)
-        undominated(np.ascontiguousarray(costs[order]), key[order], kept, mark, MOST_COMPARISONS)
+        kept, mark = np.empty_like(key), np.empty_like(key)
+        sieve = Sieve(np.ascontiguousarray(costs[order]), key[order], kept, mark)
+        UNDOMINATED(Block(sieve), MOST_COMPARISONS)
         chosen = order[mark == 1]
         self.undercut += len(order) - len(chosen)
-        return Labels(np.ascontiguousarray(costs[chosen]), labels.ints[chosen])
+        return Labels(np.ascontiguousarray(costs[chosen]), labels.rows[chosen])
 
     def _settled(self, k: int, costs: FloatArray) -> FloatArray:
         """Leave out of costs what cannot make a difference any more.
@@ -308,7 +312,7 @@ class LabelSearch:
         costs = costs.copy()
         if self.branch.powers[0] == 0:
             costs[:, 0] = 0.0
-        settled = [1 + p for p, port in enumerate(nest.ports) if not nest.is_open(port, k)]
+        settled = [1 + p for p, place in enumerate(nest.ports) if not nest.is_open(*place, k)]
         if settled and not nest.stalls_leak:
             most = np.maximum(costs[:, settled].max(axis=1), nest.spatial.cycles)
             costs[:, settled] = most[:, None]
@@ -319,13 +323,13 @@ class LabelSearch:
         for end in range(len(history[-1].costs)):
             path, i = [], end
             for labels in reversed(history[1:]):
-                path.append((int(labels.ints[i, EXTENT]), int(labels.ints[i, SEQUENCE])))
-                i = int(labels.ints[i, PARENT])
+                path.append((int(labels.rows["extent"][i]), int(labels.rows["sequence"][i])))
+                i = int(labels.rows["parent"][i])
             paths.append(path[::-1])
         return paths
 
 
 def _joined(parts: list[Labels]) -> Labels:
     return Labels(
-        np.concatenate([p.costs for p in parts]), np.concatenate([p.ints for p in parts])
+        np.concatenate([p.costs for p in parts]), np.concatenate([p.rows for p in parts])
     )

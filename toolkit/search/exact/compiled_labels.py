@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined
-from toolkit.model.compiled_plan import Floats, Ints, KernelPlan, Scratch
-from toolkit.search.exact.compiled_steps import (
-    STRICT,
-    Room,
-    Step,
-    leave,
-    place,
-    stop_extent,
-)
-from toolkit.search.exact.compiled_words import Rows
+from toolkit.compilation import Kernel
+from toolkit.lifted import Table, formula, once
+from toolkit.search.compiled_moves import power
+from toolkit.search.exact.compiled_steps import Least, Step, leave, place, stop_extent
+from toolkit.search.exact.compiled_words import LabelRow, Room, Rows, WindowPlan, WindowRoom
 
 
 class Labels(NamedTuple):
@@ -26,16 +20,49 @@ class Labels(NamedTuple):
     ----------
     costs : [N, P]
         Costs so far.
-    ints : [N, 4]
-        Extents at the boundary, states of the tensors, the label this one extends, and the
-        loops placed while a tensor waited (four bits each, the innermost lowest).
+    rows : `LabelRow` [N]
+        What they are.
     """
 
-    costs: Floats
-    ints: Ints
+    costs: Annotated[Table, float, 2]
+    rows: Annotated[Table, LabelRow, 1]
 
 
-EXTENT, WAITING, PARENT, SEQUENCE = range(4)
+class Sieve(NamedTuple):
+    """Labels sorted by key, then by cost 0.
+
+    Attributes
+    ----------
+    costs : [N, P]
+        Costs so far.
+    key : [N]
+        What decides the costs to come.
+    kept : [N]
+        Room.
+    mark : [N]
+        Filled in: 1 for those that nothing undercuts.
+    """
+
+    costs: Annotated[Table, float, 2]
+    key: Annotated[Table, int, 1]
+    kept: Annotated[Table, int, 1]
+    mark: Annotated[Table, int, 1]
+
+
+class GoalRow(NamedTuple):
+    """Powers of energy and latency, factor of the value and its limit; what all mappings share.
+
+    Cycles of the lanes and of warm-up, leakage of energy per cycle, energy of all mappings.
+    """
+
+    energy_power: float
+    latency_power: float
+    scale: float
+    limit: float
+    cycles: float
+    warm_up: float
+    leakage: float
+    fixed: float
 
 
 class Goal(NamedTuple):
@@ -43,44 +70,29 @@ class Goal(NamedTuple):
 
     Attributes
     ----------
-    numbers : [8]
-        Powers of energy and latency, factor of the value, limit of the value; cycles
-        of the lanes, cycles of warm-up, leakage of energy per cycle, energy of all mappings.
+    numbers : `GoalRow`
+        The objective.
     front : [points, 2]
         Energy and latency that others must undercut; may be empty.
     """
 
-    numbers: Floats
-    front: Floats
+    numbers: Annotated[Any, GoalRow, 0]
+    front: Annotated[Table, float, 2]
 
 
-ENERGY_POWER, LATENCY_POWER, SCALE, LIMIT, CYCLES, WARM_UP, LEAKAGE, FIXED = range(8)
-
-
-@inlined
-def power(base: float, exponent: float) -> float:
-    """Raise to a power; the usual ones at once."""
-    if exponent == 1.0:
-        return base
-    if exponent == 0.0:
-        return 1.0
-    result: float = base**exponent
-    return result
-
-
-@inlined
-def worthwhile(goal: Goal, costs: Floats, least: Floats, state: int, flags: int) -> bool:
+@formula
+def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int) -> bool:
     """Whether costs so far and the least ones to come may still reach the goal."""
     if not least[0, state, flags] < np.inf:
         return False
-    latency = goal.numbers[CYCLES]
+    latency = goal.numbers.cycles
     for p in range(1, costs.shape[0]):
         latency = max(latency, costs[p] + least[p, state, flags])
-    latency += goal.numbers[WARM_UP]
-    energy = goal.numbers[FIXED] + costs[0] + least[0, state, flags]
-    energy += goal.numbers[LEAKAGE] * latency
-    value = power(energy, goal.numbers[ENERGY_POWER]) * power(latency, goal.numbers[LATENCY_POWER])
-    if value * goal.numbers[SCALE] >= goal.numbers[LIMIT]:
+    latency += goal.numbers.warm_up
+    energy = goal.numbers.fixed + costs[0] + least[0, state, flags]
+    energy += goal.numbers.leakage * latency
+    value = power(energy, goal.numbers.energy_power) * power(latency, goal.numbers.latency_power)
+    if value * goal.numbers.scale >= goal.numbers.limit:
         return False
     for i in range(goal.front.shape[0]):
         if goal.front[i, 0] <= energy and goal.front[i, 1] <= latency:
@@ -88,89 +100,82 @@ def worthwhile(goal: Goal, costs: Floats, least: Floats, state: int, flags: int)
     return True
 
 
-@inlined
+@formula
 def enter(step: Step, extent: int, room: Room) -> int:
     """Stand below a memory with numbered extents and no loop placed; returns the state."""
     state = 0
-    for d in range(room.tau.shape[0] - 1, -1, -1):
-        c = step.above[d] + extent % step.below[d]
-        extent //= step.below[d]
-        room.coordinates[d] = c
-        room.tau[d] = step.tau[d, c]
-        state += c * step.stride[d]
+    for d in range(room.along.shape[0] - 1, -1, -1):
+        c = step.dimensions[d].above + extent % step.dimensions[d].below
+        extent //= step.dimensions[d].below
+        room.along[d].coordinate = c
+        room.along[d].tau = step.tau[d, c]
+        state += c * step.dimensions[d].stride
     return state
 
 
-DEPTH_D, DEPTH_K, DEPTH_FLAGS, DEPTH_STATE, DEPTH_MASK, DEPTH_SEQUENCE = range(6)
-
-
-@compiled
+@once
+@formula
 def expand(
-    plan: KernelPlan,
+    plan: WindowPlan,
+    nest: WindowRoom,
     rows: Rows,
     step: Step,
-    outer: Step,
-    n: Floats,
     goal: Goal,
-    least: Floats,
-    rest: Floats,
+    own: Least,
     labels: Labels,
-    first: int,
     found: Labels,
-    counts: Ints,
     room: Room,
-    scratch: Scratch,
 ) -> int:
-    """Extend labels below a memory to labels above it, from label `first` on.
+    """Extend labels below a memory to labels above it.
 
-    Fills `found` from ``counts[0]`` on; returns the first label that was not extended because
-    there was no room left (then its extensions are taken back), or the number of labels.
-    ``counts[1]`` adds up what was not worthwhile.
+    Fills `found` from ``room.state.found`` on; returns the first label that was not extended
+    because there was no room left (then its extensions are taken back), or the number of labels.
+    ``room.state.dropped`` adds up what was not worthwhile.
     """
-    dimensions, passes = n.shape[0], labels.costs.shape[1]
-    stack, costs, coordinates = room.stack, room.costs, room.coordinates
+    least, rest, outcome = own.least, own.rest, room.state
+    dimensions, passes = room.along.shape[0], labels.costs.shape[1]
+    stack, costs, along = room.stack, room.costs, room.along
     full = (1 << dimensions) - 1
-    for i in range(first, labels.costs.shape[0]):
-        start_count = counts[0]
-        state = enter(step, labels.ints[i, EXTENT], room)
+    for i in range(labels.costs.shape[0]):
+        start_count = outcome.found
+        state = enter(step, labels.rows[i].extent, room)
         for p in range(passes):
             costs[0, p] = labels.costs[i, p]
         depth = 0
-        stack[0, DEPTH_D], stack[0, DEPTH_K] = -1, 0
-        stack[0, DEPTH_FLAGS], stack[0, DEPTH_STATE] = labels.ints[i, WAITING], state
-        stack[0, DEPTH_MASK], stack[0, DEPTH_SEQUENCE] = 0, 0
-        if not worthwhile(goal, costs[0], least, state, labels.ints[i, WAITING]):
-            counts[1] += 1
+        stack[0].d, stack[0].k = -1, 0
+        stack[0].flags, stack[0].state = labels.rows[i].waiting, state
+        stack[0].mask, stack[0].sequence = 0, 0
+        if not worthwhile(goal, costs[0], least, state, labels.rows[i].waiting):
+            outcome.dropped += 1
             continue
         while depth >= 0:
-            flags, mask = stack[depth, DEPTH_FLAGS], stack[depth, DEPTH_MASK]
-            state, d = stack[depth, DEPTH_STATE], stack[depth, DEPTH_D]
+            flags, mask = stack[depth].flags, stack[depth].mask
+            state, d = stack[depth].state, stack[depth].d
             if d < 0:
                 if flags > 0 or mask == full:
-                    a = stop_extent(step, coordinates)
+                    a = stop_extent(step, along)
                     if a >= 0 and step.fits[a]:
-                        if counts[0] == found.costs.shape[0]:
-                            counts[0] = start_count
+                        if outcome.found == found.costs.shape[0]:
+                            outcome.found = start_count
                             return i
                         for p in range(passes):
                             costs[depth + 1, p] = costs[depth, p]
-                        # Idle loops do not change extents, so `room.tau` holds above too.
-                        new = leave(
-                            plan, rows, step, outer, n, flags, costs[depth + 1], room, scratch
-                        )
-                        k = counts[0]
+                        # Idle loops do not change extents, so `room.along` holds above too.
+                        into = costs[depth + 1]
+                        new = leave(plan, nest, rows, step, flags, into, room)
+                        k = outcome.found
                         for p in range(passes):
                             found.costs[k, p] = costs[depth + 1, p]
-                        found.ints[k, EXTENT] = a
-                        found.ints[k, WAITING] = new
-                        found.ints[k, PARENT] = i
-                        found.ints[k, SEQUENCE] = stack[depth, DEPTH_SEQUENCE]
+                        found.rows[k].extent = a
+                        found.rows[k].waiting = new
+                        found.rows[k].parent = i
+                        found.rows[k].sequence = stack[depth].sequence
                         if worthwhile(goal, costs[depth], rest, a, flags):
-                            counts[0] += 1
+                            outcome.found += 1
                         else:
-                            counts[1] += 1
+                            outcome.dropped += 1
                 d = 0
-                stack[depth, DEPTH_K] = 0
+                stack[depth].k = 0
             pushed = False
             while d < dimensions:
                 blocked = mask >> d & 1 or (flags > 0 and not step.choices[mask] >> d & 1)
@@ -178,28 +183,29 @@ def expand(
                     break
                 if blocked:
                     d += 1
-                    stack[depth, DEPTH_K] = 0
+                    stack[depth].k = 0
                     continue
-                b = coordinates[d] - step.above[d]
-                k = stack[depth, DEPTH_K]
-                if k == step.loops[d, b]:
+                b = along[d].coordinate - step.dimensions[d].above
+                k = stack[depth].k
+                if k == step.counts[d, b]:
                     d += 1
-                    stack[depth, DEPTH_K] = 0
+                    stack[depth].k = 0
                     continue
-                stack[depth, DEPTH_K] = k + 1
-                f = step.factor[d, b, k]
-                if f == 1.0 and flags > 0 and not step.sizes[STRICT]:
+                stack[depth].k = k + 1
+                f = step.loops[d, b, k].factor
+                if f == 1.0 and flags > 0 and not step.sizes.strict:
                     continue
-                c = step.target[d, b, k]
-                new_state = state + (c - coordinates[d]) * step.stride[d]
+                c = step.loops[d, b, k].target
+                higher = c - along[d].coordinate
+                new_state = state + higher * step.dimensions[d].stride
                 for p in range(passes):
                     costs[depth + 1, p] = costs[depth, p]
-                new = place(plan, rows, step, n, flags, d, f, costs[depth + 1], room, scratch)
+                new = place(plan, nest, rows, step, flags, d, f, costs[depth + 1], room)
                 if not worthwhile(goal, costs[depth + 1], least, new_state, new):
-                    counts[1] += 1
+                    outcome.dropped += 1
                     continue
-                stack[depth, DEPTH_D] = d
-                sequence = stack[depth, DEPTH_SEQUENCE]
+                stack[depth].d = d
+                sequence = stack[depth].sequence
                 if flags > 0:
                     place_in, left = 0, sequence
                     while left:
@@ -207,12 +213,12 @@ def expand(
                         place_in += 4
                     sequence |= (d + 1) << place_in
                 depth += 1
-                stack[depth, DEPTH_D], stack[depth, DEPTH_K] = -1, 0
-                stack[depth, DEPTH_FLAGS], stack[depth, DEPTH_STATE] = new, new_state
-                stack[depth, DEPTH_MASK] = mask | 1 << d
-                stack[depth, DEPTH_SEQUENCE] = sequence
-                coordinates[d] = c
-                room.tau[d] = step.tau[d, c]
+                stack[depth].d, stack[depth].k = -1, 0
+                stack[depth].flags, stack[depth].state = new, new_state
+                stack[depth].mask = mask | 1 << d
+                stack[depth].sequence = sequence
+                along[d].coordinate = c
+                room.along[d].tau = step.tau[d, c]
                 pushed = True
                 break
             if pushed:
@@ -220,22 +226,28 @@ def expand(
             depth -= 1
             if depth >= 0:
                 # Take back the loop that led here.
-                d = stack[depth, DEPTH_D]
-                state = stack[depth, DEPTH_STATE]
-                c = state // step.stride[d] % (step.above[d] + step.below[d])
-                coordinates[d] = c
-                room.tau[d] = step.tau[d, c]
+                d = stack[depth].d
+                state = stack[depth].state
+                c = (
+                    state
+                    // step.dimensions[d].stride
+                    % (step.dimensions[d].above + step.dimensions[d].below)
+                )
+                along[d].coordinate = c
+                room.along[d].tau = step.tau[d, c]
     count: int = labels.costs.shape[0]
     return count
 
 
-@compiled
-def undominated(costs: Floats, key: Ints, kept: Ints, mark: Ints, most: int) -> int:
-    """Mark labels that no other one of equal key undercuts; sorted by key, then by cost 0.
+@once
+@formula
+def undominated(sieve: Sieve, most: int) -> int:
+    """Mark labels that no other one of equal key undercuts.
 
-    `kept` is room. Compares with at most `most` kept ones each, so that a few may stay that
+    Compares with at most `most` kept ones each, so that a few may stay that
     need not. Returns how many are marked.
     """
+    costs, key, kept, mark = sieve.costs, sieve.key, sieve.kept, sieve.mark
     total, count = 0, 0
     for i in range(costs.shape[0]):
         if i == 0 or key[i] != key[i - 1]:
@@ -257,60 +269,7 @@ def undominated(costs: Floats, key: Ints, kept: Ints, mark: Ints, most: int) -> 
     return total
 
 
-@compiled
-def follow(
-    plan: KernelPlan,
-    rows: Rows,
-    step: Step,
-    outer: Step,
-    n: Floats,
-    least: Floats,
-    rest: Floats,
-    label: Ints,
-    room: Room,
-    scratch: Scratch,
-) -> None:
-    """Take the cheapest way through a memory by cost 0; `label` [4] goes from below to above."""
-    dimensions, coordinates, into = n.shape[0], room.coordinates, room.costs[0]
-    state = enter(step, label[EXTENT], room)
-    mask, sequence, length = 0, 0, 0
-    flags = label[WAITING]
-    while True:
-        best, best_d, best_k = np.inf, -1, -1
-        stop = stop_extent(step, coordinates)
-        if stop >= 0 and (flags > 0 or mask == (1 << dimensions) - 1):
-            best = rest[0, stop, flags]
-        for d in range(dimensions):
-            if mask >> d & 1 or (flags > 0 and not step.choices[mask] >> d & 1):
-                continue
-            if flags == 0 and mask & ((1 << d) - 1) != (1 << d) - 1:
-                break
-            b = coordinates[d] - step.above[d]
-            for k in range(step.loops[d, b]):
-                f = step.factor[d, b, k]
-                if f == 1.0 and flags > 0 and not step.sizes[STRICT]:
-                    continue
-                new_state = state + (step.target[d, b, k] - coordinates[d]) * step.stride[d]
-                for p in range(into.shape[0]):
-                    into[p] = 0.0
-                new = place(plan, rows, step, n, flags, d, f, into, room, scratch)
-                total = into[0] + least[0, new_state, new]
-                if total < best:
-                    best, best_d, best_k = total, d, k
-        if best_d < 0:
-            break
-        d = best_d
-        b = coordinates[d] - step.above[d]
-        f = step.factor[d, b, best_k]
-        if flags > 0:
-            sequence |= (d + 1) << (4 * length)
-            length += 1
-        flags = place(plan, rows, step, n, flags, d, f, into, room, scratch)
-        c = step.target[d, b, best_k]
-        state += (c - coordinates[d]) * step.stride[d]
-        coordinates[d] = c
-        room.tau[d] = step.tau[d, c]
-        mask |= 1 << d
-    label[EXTENT] = stop_extent(step, coordinates)
-    label[WAITING] = leave(plan, rows, step, outer, n, flags, into, room, scratch)
-    label[SEQUENCE] = sequence
+EXPAND = Kernel("toolkit.search.exact.compiled_labels:expand", "the exact search's labels")
+UNDOMINATED = Kernel(
+    "toolkit.search.exact.compiled_labels:undominated", "the exact search's sieve"
+)

@@ -7,308 +7,341 @@ and per tensor whether it still waits for the first loop that moves it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.compilation import compiled, inlined
-from toolkit.model.compiled_plan import RELEVANT, Floats, Ints, KernelPlan, Scratch
+from toolkit.compilation import Kernel
+from toolkit.lifted import Table, apart, formula, once
 from toolkit.search.exact.compiled_words import (
-    CLOSES,
     COUNTS,
-    LEAVING,
     MARKS,
-    ORTHOGONAL,
     RESOLVES,
     SETTLES,
     UNMARKS,
+    Room,
     Rows,
+    WindowPlan,
+    WindowRoom,
+    Words,
     words,
 )
+
+
+class SizeRow(NamedTuple):
+    """Numbers of states of a memory, of extents above it, and of states of the tensors.
+
+    ``strict``: whether loops are placed in a strict order (then idle ones are placed, too).
+    """
+
+    states: int
+    above: int
+    flags: int
+    strict: int
+
+
+class DimensionRow(NamedTuple):
+    """WindowRoom of one dimension at a memory, and how they number the states.
+
+    ``above``, ``below``: how many there are with and without the memory's own loop. ``stride``,
+    ``above_stride``, ``below_stride``: of coordinates in states, of extents above, and of those
+    below. ``outer_above``, ``outer_stride``: the same at the next memory outwards.
+    """
+
+    above: int
+    below: int
+    stride: int
+    above_stride: int
+    below_stride: int
+    outer_above: int
+    outer_stride: int
+
+
+class WaitingRow(NamedTuple):
+    """One tensor at a memory.
+
+    ``row``: of the transfer under way, -1 if none. ``radix``, ``weight``: number of its states,
+    and its weight in the number of them all; ``outer_weight``: at the next memory outwards.
+    ``begins``: whether the memory is a child, so that a new stay begins outside of it.
+    """
+
+    row: int
+    radix: int
+    weight: int
+    outer_weight: int
+    begins: int
+
+
+class LoopRow(NamedTuple):
+    """A possible loop: the number of the extent above it, and its iterations."""
+
+    target: int
+    factor: float
 
 
 class Step(NamedTuple):
     """One memory; D dimensions, T tensors, C coordinates of the longest dimension.
 
-    A coordinate below ``above[d]`` says that the loop of `d` is placed and numbers the extent
-    with it; one from there on numbers the extent below.
+    A coordinate below ``dimensions[d].above`` says that the loop of `d` is placed and numbers
+    the extent with it; one from there on numbers the extent below.
 
     Attributes
     ----------
-    sizes : [4]
-        States, extents above, states of the tensors, whether loops are placed in a strict order
-        (then idle ones are placed too).
-    above, below : [D]
-        Number of extents with and without the memory's own loops.
-    stride, above_stride : [D]
-        Of coordinates in states, and of extents above.
+    sizes : `SizeRow`
+        Numbers of states.
+    dimensions : `DimensionRow` [D]
+        WindowRoom.
+    waiting : `WaitingRow` [T]
+        Tensors.
     tau : [D, C]
         Temporal extent by coordinate.
     idle : [D, below]
         The extent above if the loop iterates once, -1 if it may not.
-    loops : [D, below]
+    counts : [D, below]
         Number of possible loops.
-    target, factor : [D, below, loops]
-        Extent above and iterations of each.
+    loops : `LoopRow` [D, below, count]
+        What they are.
     choices : [2^D]
         Bits of the loops that may come next outside of a set of loops.
-    row : [T]
-        Row of the transfer under way, -1 if none.
-    radix, flag : [T]
-        Number of states of a tensor, and its weight in the number of them all.
-    begins : [T]
-        Whether the memory is a child, so that a new stay begins outside of it.
     fits : [extents above]
         Whether the tiles fit.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
-    inner_stride : [D]
-        Of extents below.
     """
 
-    sizes: Ints
-    above: Ints
-    below: Ints
-    stride: Ints
-    above_stride: Ints
-    tau: Floats
-    idle: Ints
-    loops: Ints
-    target: Ints
-    factor: Floats
-    choices: Ints
-    row: Ints
-    radix: Ints
-    flag: Ints
-    begins: Ints
-    fits: Ints
-    inner_fits: Ints
-    inner_stride: Ints
+    sizes: Annotated[Any, SizeRow, 0]
+    dimensions: Annotated[Table, DimensionRow, 1]
+    waiting: Annotated[Table, WaitingRow, 1]
+    tau: Annotated[Table, float, 2]
+    idle: Annotated[Table, int, 2]
+    counts: Annotated[Table, int, 2]
+    loops: Annotated[Table, LoopRow, 3]
+    choices: Annotated[Table, int, 1]
+    fits: Annotated[Table, int, 1]
+    inner_fits: Annotated[Table, int, 1]
 
 
-STATES, ABOVE, FLAGS, STRICT = range(4)
-
-
-class Room(NamedTuple):
-    """Working memory.
+class Least(NamedTuple):
+    """Least costs to come, each of P costs by itself.
 
     Attributes
     ----------
-    coordinates, tau : [D]
-        The state, and its temporal extents.
-    work : [4, D]
-        Extents of a transfer's windows.
-    costs : [D + 3, P]
-        Costs along a branch.
-    stack : [D + 3, 6]
-        Where a branch stands at every depth.
+    beyond : [P, states, flags]
+        From every state of the next memory outwards on; of the outermost one, zeros.
+    rest : [P, extents above, flags]
+        From the top of a memory on.
+    least : [P, states, flags]
+        From every state on.
+    left : [extents above, flags]
+        States of the tensors outside of the memory.
+    next : [states, flags]
+        The best way on by cost 0: the next state times the number of flags, plus the next flags;
+        -1 if no loop is placed any more. Not recorded in an empty array.
     """
 
-    coordinates: Ints
-    tau: Floats
-    work: Floats
-    costs: Floats
-    stack: Ints
+    beyond: Annotated[Table, float, 3]
+    rest: Annotated[Table, float, 3]
+    least: Annotated[Table, float, 3]
+    left: Annotated[Table, np.int32, 2]
+    next: Annotated[Table, np.int32, 2]
 
 
-@inlined
-def add_costs(rows: Rows, r: int, moved: tuple[float, float, float, float], into: Floats) -> None:
+@apart
+@formula
+def add_costs(rows: Rows, r: int, moved: Words, into: Table) -> None:
     """Add what the words of a transfer cost."""
     for p in range(into.shape[0]):
-        coef = rows.coef[r, p]
         into[p] += (
-            coef[0] * moved[0] + coef[1] * moved[1] + coef[2] * moved[2] + coef[3] * moved[3]
+            rows.coef[r, p, 0] * moved.read
+            + rows.coef[r, p, 1] * moved.written
+            + rows.coef[r, p, 2] * moved.filled
+            + rows.coef[r, p, 3] * moved.entering
         )
 
 
-@inlined
+@apart
+@formula
 def place(
-    plan: KernelPlan,
+    plan: WindowPlan,
+    nest: WindowRoom,
     rows: Rows,
     step: Step,
-    n: Floats,
     flags: int,
     d: int,
     f: float,
-    into: Floats,
+    into: Table,
     room: Room,
-    scratch: Scratch,
 ) -> int:
-    """Place a loop outside of `room.tau`; returns the tensors' new states, adds costs."""
+    """Place a loop outside of `room.along`; returns the tensors' new states, adds costs."""
     if f == 1.0 or flags == 0:
         return flags
-    for t in range(step.row.shape[0]):
-        v = flags // step.flag[t] % step.radix[t]
+    for t in range(step.waiting.shape[0]):
+        v = flags // step.waiting[t].weight % step.waiting[t].radix
         if v == 0:
             continue
-        r = step.row[t]
-        rule = rows.ints[r, ORTHOGONAL]
+        r = step.waiting[t].row
+        rule = rows.rows[r].orthogonal
         new = v
-        if plan.tensors[t, RELEVANT + d] or rule == RESOLVES:
-            moved = words(plan, rows, r, n, room.tau, d, f, v, room.work, scratch)
+        if plan.indexes[t, d] or rule == RESOLVES:
+            moved = words(plan, nest, rows, r, room, d, f, v)
             add_costs(rows, r, moved, into)
             new = 0
         elif rule == MARKS:
             new = 2
         elif rule == COUNTS:
             wanted = rows.mult[r, v] * f
-            for k in range(1, step.radix[t]):
+            for k in range(1, step.waiting[t].radix):
                 if rows.mult[r, k] == wanted:
                     new = k
-        flags += (new - v) * step.flag[t]
+        flags += (new - v) * step.waiting[t].weight
     return flags
 
 
-@inlined
+@apart
+@formula
 def leave(
-    plan: KernelPlan,
+    plan: WindowPlan,
+    nest: WindowRoom,
     rows: Rows,
     step: Step,
-    outer: Step,
-    n: Floats,
     flags: int,
-    into: Floats,
+    into: Table,
     room: Room,
-    scratch: Scratch,
 ) -> int:
-    """Leave a memory outwards with extents `room.tau`; returns states for the next memory."""
+    """Leave a memory outwards with extents `room.along`; returns states for the next memory."""
     new = 0
-    for t in range(step.row.shape[0]):
-        v = flags // step.flag[t] % step.radix[t]
-        r = step.row[t]
+    for t in range(step.waiting.shape[0]):
+        v = flags // step.waiting[t].weight % step.waiting[t].radix
+        r = step.waiting[t].row
         if v > 0:
-            rule = rows.ints[r, LEAVING]
-            if rows.ints[r, CLOSES] or (rule == SETTLES and v == 2):
-                moved = words(plan, rows, r, n, room.tau, -1, 1.0, v, room.work, scratch)
+            rule = rows.rows[r].leaving
+            if rows.rows[r].closes or (rule == SETTLES and v == 2):
+                moved = words(plan, nest, rows, r, room, -1, 1.0, v)
                 add_costs(rows, r, moved, into)
                 v = 0
             elif rule == UNMARKS and v == 2:
                 v = 1
-        if step.begins[t]:
+        if step.waiting[t].begins:
             v = 1
-        new += v * outer.flag[t]
+        new += v * step.waiting[t].outer_weight
     return new
 
 
-@compiled
+@once
+@formula
 def close(
-    plan: KernelPlan,
+    plan: WindowPlan,
+    nest: WindowRoom,
     rows: Rows,
     step: Step,
-    outer: Step,
-    n: Floats,
-    outer_rest: Floats,
-    rest: Floats,
+    own: Least,
     room: Room,
-    scratch: Scratch,
 ) -> None:
-    """Least costs from the top of a memory on: ``rest[P, extents above, flags]``.
-
-    `outer_rest` are those of the next memory's states; of the outermost one, zeros.
-    """
+    """Fill in the least costs from the top of a memory on."""
+    rest, outer_rest = own.rest, own.beyond
     passes = rest.shape[0]
     into = room.costs[0]
-    for a in range(step.sizes[ABOVE]):
+    for a in range(step.sizes.above):
         place_in_outer = 0
-        for d in range(n.shape[0]):
-            c = a // step.above_stride[d] % step.above[d]
-            room.tau[d] = step.tau[d, c]
-            place_in_outer += (outer.above[d] + c) * outer.stride[d]
-        for flags in range(step.sizes[FLAGS]):
+        for d in range(room.along.shape[0]):
+            c = a // step.dimensions[d].above_stride % step.dimensions[d].above
+            room.along[d].tau = step.tau[d, c]
+            place_in_outer += (step.dimensions[d].outer_above + c) * step.dimensions[
+                d
+            ].outer_stride
+        for flags in range(step.sizes.flags):
             if not step.fits[a]:
                 for p in range(passes):
                     rest[p, a, flags] = np.inf
                 continue
             for p in range(passes):
                 into[p] = 0.0
-            new = leave(plan, rows, step, outer, n, flags, into, room, scratch)
+            new = leave(plan, nest, rows, step, flags, into, room)
+            own.left[a, flags] = new
             for p in range(passes):
                 rest[p, a, flags] = into[p] + outer_rest[p, place_in_outer, new]
 
 
-@inlined
-def stop_extent(step: Step, coordinates: Ints) -> int:
+@formula
+def stop_extent(step: Step, along: Table) -> int:
     """Number of the extents above if no more loops are placed, -1 if some must be."""
     a = 0
-    for d in range(coordinates.shape[0]):
-        c = coordinates[d]
-        if c >= step.above[d]:
-            c = step.idle[d, c - step.above[d]]
+    for d in range(along.shape[0]):
+        c = along[d].coordinate
+        if c >= step.dimensions[d].above:
+            c = step.idle[d, c - step.dimensions[d].above]
             if c < 0:
                 return -1
-        a += c * step.above_stride[d]
+        a += c * step.dimensions[d].above_stride
     return a
 
 
-@inlined
-def misplaced(plan: KernelPlan, step: Step, flags: int, coordinates: Ints) -> bool:
+@formula
+def misplaced(plan: WindowPlan, step: Step, flags: int, along: Table) -> bool:
     """Whether some tensor waits although a loop that indexes it is placed."""
-    for t in range(step.row.shape[0]):
-        if flags // step.flag[t] % step.radix[t] == 0:
+    for t in range(step.waiting.shape[0]):
+        if flags // step.waiting[t].weight % step.waiting[t].radix == 0:
             continue
-        for d in range(coordinates.shape[0]):
-            c = coordinates[d]
-            if c < step.above[d] and plan.tensors[t, RELEVANT + d] and not step.sizes[STRICT]:
+        for d in range(along.shape[0]):
+            c = along[d].coordinate
+            if c < step.dimensions[d].above and plan.indexes[t, d] and not step.sizes.strict:
                 return True
     return False
 
 
-@inlined
+@formula
 def same_for_all(rows: Rows, step: Step, flags: int, d: int) -> bool:
     """Whether what a loop of `d` costs and leads to does not depend on its iterations."""
-    for t in range(step.row.shape[0]):
-        if flags // step.flag[t] % step.radix[t] > 0:
-            r = step.row[t]
-            if rows.slide[r, d] >= 0 or rows.ints[r, ORTHOGONAL] == COUNTS:
+    for t in range(step.waiting.shape[0]):
+        if flags // step.waiting[t].weight % step.waiting[t].radix > 0:
+            r = step.waiting[t].row
+            if rows.slide[r, d] >= 0 or rows.rows[r].orthogonal == COUNTS:
                 return False
     return True
 
 
-@compiled
+@once
+@formula
 def sweep(
-    plan: KernelPlan,
-    rows: Rows,
-    step: Step,
-    n: Floats,
-    rest: Floats,
-    least: Floats,
-    room: Room,
-    scratch: Scratch,
+    plan: WindowPlan, nest: WindowRoom, rows: Rows, step: Step, own: Least, room: Room
 ) -> None:
-    """Least costs from every state on: ``least[P, states, flags]``, from `rest` above."""
-    dimensions, passes = n.shape[0], rest.shape[0]
-    coordinates, into = room.coordinates, room.costs[0]
+    """Fill in the least costs from every state on, from those of the top."""
+    rest, least = own.rest, own.least
+    dimensions, passes = room.along.shape[0], rest.shape[0]
+    along, into = room.along, room.costs[0]
     for d in range(dimensions):
-        coordinates[d] = 0
-    coordinates[dimensions - 1] = -1
-    for state in range(step.sizes[STATES]):
+        along[d].coordinate = 0
+    along[dimensions - 1].coordinate = -1
+    for state in range(step.sizes.states):
         d = dimensions - 1
-        coordinates[d] += 1
-        while coordinates[d] == step.above[d] + step.below[d]:
-            coordinates[d] = 0
+        along[d].coordinate += 1
+        while along[d].coordinate == step.dimensions[d].above + step.dimensions[d].below:
+            along[d].coordinate = 0
             d -= 1
-            coordinates[d] += 1
+            along[d].coordinate += 1
         mask, lowest, inner = 0, -1, 0
         for d in range(dimensions):
-            c = coordinates[d]
-            room.tau[d] = step.tau[d, c]
-            if c < step.above[d]:
+            c = along[d].coordinate
+            room.along[d].tau = step.tau[d, c]
+            if c < step.dimensions[d].above:
                 mask |= 1 << d
             else:
-                inner += (c - step.above[d]) * step.inner_stride[d]
+                inner += (c - step.dimensions[d].above) * step.dimensions[d].below_stride
                 if lowest < 0:
                     lowest = d
         if not step.inner_fits[inner]:
             # Nor would it with larger extents below of the loops that are placed.
             for p in range(passes):
-                for flags in range(step.sizes[FLAGS]):
+                for flags in range(step.sizes.flags):
                     least[p, state, flags] = np.inf
             continue
-        stop = stop_extent(step, coordinates)
-        for flags in range(step.sizes[FLAGS]):
+        stop = stop_extent(step, along)
+        for flags in range(step.sizes.flags):
             for p in range(passes):
                 least[p, state, flags] = np.inf
-            if misplaced(plan, step, flags, coordinates):
+            if own.next.shape[0] > 0:
+                own.next[state, flags] = -1
+            if misplaced(plan, step, flags, along):
                 continue
             if stop >= 0 and (flags > 0 or lowest < 0):
                 for p in range(passes):
@@ -318,22 +351,63 @@ def sweep(
                     continue
                 if flags > 0 and not step.choices[mask] >> d & 1:
                     continue
-                b = coordinates[d] - step.above[d]
+                b = along[d].coordinate - step.dimensions[d].above
                 known = False
                 new = flags
                 for p in range(passes):
                     into[p] = 0.0
-                for k in range(step.loops[d, b]):
-                    f = step.factor[d, b, k]
-                    if f == 1.0 and flags > 0 and not step.sizes[STRICT]:
+                for k in range(step.counts[d, b]):
+                    f = step.loops[d, b, k].factor
+                    if f == 1.0 and flags > 0 and not step.sizes.strict:
                         continue
-                    new_state = state + (step.target[d, b, k] - coordinates[d]) * step.stride[d]
+                    higher = step.loops[d, b, k].target - along[d].coordinate
+                    new_state = state + higher * step.dimensions[d].stride
                     if f > 1.0 and flags > 0 and not known:
                         for p in range(passes):
                             into[p] = 0.0
-                        new = place(plan, rows, step, n, flags, d, f, into, room, scratch)
+                        new = place(plan, nest, rows, step, flags, d, f, into, room)
                         known = same_for_all(rows, step, flags, d)
                     for p in range(passes):
                         total = into[p] + least[p, new_state, new]
                         if total < least[p, state, flags]:
                             least[p, state, flags] = total
+                            if p == 0 and own.next.shape[0] > 0:
+                                own.next[state, flags] = new_state * step.sizes.flags + new
+
+
+@once
+@formula
+def measure(plan: WindowPlan, nest: WindowRoom, rows: Rows, r: int, room: Room) -> None:
+    """Add the costs of a row if nothing moves it inside its supplier to ``room.costs[0]``."""
+    add_costs(rows, r, words(plan, nest, rows, r, room, -1, 1.0, 1), room.costs[0])
+
+
+CLOSE, SWEEP, MEASURE = range(3)
+"""What `explore` does."""
+
+
+@once
+@formula
+def explore(
+    task: int,
+    number: int,
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    room: Room,
+    step: Step,
+    own: Least,
+) -> None:
+    """Do one task at one memory; they are one kernel, for they share most of its machine code.
+
+    `number` is the row to measure.
+    """
+    if task == CLOSE:
+        close(plan, nest, rows, step, own, room)
+    elif task == SWEEP:
+        sweep(plan, nest, rows, step, own, room)
+    else:
+        measure(plan, nest, rows, number, room)
+
+
+EXPLORE = Kernel("toolkit.search.exact.compiled_steps:explore", "the exact search")

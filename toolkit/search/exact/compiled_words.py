@@ -7,21 +7,40 @@ the loop that first moves it, on that loop (sliding windows), and on nothing out
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.compilation import inlined
-from toolkit.model.compiled_plan import (
-    INDICES,
-    OUTPUT,
-    RELEVANT,
-    Floats,
-    Ints,
-    KernelPlan,
-    Scratch,
-)
-from toolkit.model.compiled_traffic import swept, window
+from toolkit.lifted import Table, apart, floor, formula
+from toolkit.model.nest import Progression
+from toolkit.model.plan_tables import AxisRow, ShapeRow, SwitchRow, TensorRow, TermRow
+from toolkit.model.traffic import without_first_visits
+from toolkit.model.windows import swept, window
+
+
+class RowRow(NamedTuple):
+    """One transfer seen from one memory of its nest.
+
+    ``reuse``: whether stationarity and sliding windows go together. ``rounded``: whether a
+    window that slides is exchanged by a rounded division. ``orthogonal``: what a loop that does
+    not index the tensor does (`KEEPS` ...). ``closes``: whether the memory is the supplier.
+    ``leaving``: what leaving the memory does (`STAYS` ...). Then factors of reads, writes and
+    entering values, and those of reads and writes inside this memory, and outside of it.
+    """
+
+    tensor: int
+    reuse: int
+    rounded: int
+    orthogonal: int
+    closes: int
+    leaving: int
+    base_read: float
+    base_write: float
+    base_enter: float
+    pre_read: float
+    pre_write: float
+    post_read: float
+    post_write: float
 
 
 class Rows(NamedTuple):
@@ -29,14 +48,8 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    ints : [R, 7]
-        Tensor; whether stationarity and sliding windows go together; whether a window that
-        slides is exchanged by a rounded division; what a loop that does not index the tensor
-        does (`KEEPS` ...); whether the memory is the supplier; what leaving the memory
-        does (`STAYS` ...); how first visits of outputs are left out (0: they are not).
-    consts : [R, 7]
-        Factors of reads, writes and entering values; those of reads and writes inside this
-        memory, then outside of it.
+    rows : `RowRow` [R]
+        What they are.
     ext : [R, 4, D]
         Spatial extents inside the tile: as read, as written, as held by the child, and all
         those inside this memory.
@@ -48,90 +61,179 @@ class Rows(NamedTuple):
         Iterations that count beside the loops outside, by state of the tensor.
     """
 
-    ints: Ints
-    consts: Floats
-    ext: Floats
-    slide: Ints
-    coef: Floats
-    mult: Floats
+    rows: Annotated[Table, RowRow, 1]
+    ext: Annotated[Table, float, 3]
+    slide: Annotated[Table, int, 2]
+    coef: Annotated[Table, float, 3]
+    mult: Annotated[Table, float, 2]
 
 
-TENSOR, REUSE, ROUNDED, ORTHOGONAL, CLOSES, LEAVING, FIRST_VISITS = range(7)
+class WindowPlan(NamedTuple):
+    """What formulas of windows need of a plan: fields of `PlanTables`."""
+
+    shape: Annotated[Any, ShapeRow, 0]
+    switches: Annotated[Any, SwitchRow, 0]
+    tensors: Annotated[Table, TensorRow, 1]
+    axes: Annotated[Table, AxisRow, 2]
+    terms: Annotated[Table, TermRow, 3]
+    indexes: Annotated[Table, int, 2]
+
+
+class WindowRoom(NamedTuple):
+    """What they need of a nest: fields of `Nest`, of which `extents` has four rows more."""
+
+    one: Annotated[Any, 1, 0]
+    extents: Annotated[Table, float, 2]
+    terms: Annotated[Table, Progression, 1]
+    marks: Annotated[Table, np.uint8, 1]
+
+
+class AlongRow(NamedTuple):
+    """Where a walk stands along one dimension.
+
+    Temporal iterations in all, the coordinate of its state, and the temporal extent there.
+    """
+
+    n: float
+    coordinate: int
+    tau: float
+
+
+class RoomRow(NamedTuple):
+    """What a walk returns.
+
+    ``found``: labels found, ``dropped``: those that are not worthwhile. ``extent``, ``waiting``,
+    ``sequence``: of a label that follows the cheapest way.
+    """
+
+    found: int
+    dropped: int
+    extent: int
+    waiting: int
+    sequence: int
+
+
+class Room(NamedTuple):
+    """Working memory of one branch; D dimensions, P costs.
+
+    Attributes
+    ----------
+    along : `AlongRow` [D]
+        Where the walk stands.
+    costs : [D + 3, P]
+        Costs along a branch.
+    stack : `Depth` [D + 3]
+        Where a branch stands at every depth.
+    moved : [3]
+        Values read, written and held by a tile.
+    state : `RoomRow`
+        What the walk returns.
+    """
+
+    along: Annotated[Table, AlongRow, 1]
+    costs: Annotated[Table, float, 2]
+    stack: Annotated[Table, Depth, 1]
+    moved: Annotated[Table, float, 1]
+    state: Annotated[Any, RoomRow, 0]
+
+
+class Depth(NamedTuple):
+    """Where a branch stands at one depth: dimension and loop tried next, and its state.
+
+    ``mask``: loops placed; ``sequence``: those placed while a tensor waited.
+    """
+
+    d: int
+    k: int
+    flags: int
+    state: int
+    mask: int
+    sequence: int
+
+
+class LabelRow(NamedTuple):
+    """A partial mapping at some boundary.
+
+    WindowRoom there, states of the tensors, the label that this one extends, and the loops placed
+    while a tensor waited (four bits each, the innermost lowest).
+    """
+
+    extent: int
+    waiting: int
+    parent: int
+    sequence: int
+
+
 KEEPS, MARKS, COUNTS, RESOLVES = range(4)
 """A loop that does not index the tensor leaves it in place, does so and marks it, does so but
 counts all the same, or ends its stay."""
 STAYS, UNMARKS, SETTLES = range(3)
 """Outside of a memory the tensor still waits, waits without its mark, or no more if marked."""
-PLAIN, ROUNDED_UP = 1, 2
-"""First visits are left out as they are, or rounded up."""
-BASE_READ, BASE_WRITE, BASE_ENTER, PRE_READ, PRE_WRITE, POST_READ, POST_WRITE = range(7)
 AS_READ, AS_WRITTEN, AS_HELD, ALL_INSIDE = range(4)
 
 
-@inlined
-def words(
-    plan: KernelPlan,
-    rows: Rows,
-    r: int,
-    n: Floats,
-    tau: Floats,
-    d: int,
-    f: float,
-    v: int,
-    work: Floats,
-    scratch: Scratch,
-) -> tuple[float, float, float, float]:
-    """Words read, written, filled and entering in the whole run.
+class Words(NamedTuple):
+    """Words of one transfer in the whole run: what it reads, writes, fills and drains."""
 
-    `tau` are the temporal extents inside the loop of dimension `d` with `f` iterations that
-    ends the stay of the tensor in state `v`; `d` is -1 if none does up to the supplier.
+    read: float
+    written: float
+    filled: float
+    entering: float
+
+
+@apart
+@formula
+def words(
+    plan: WindowPlan, nest: WindowRoom, rows: Rows, r: int, room: Room, d: int, f: float, v: int
+) -> Words:
+    """Words of one transfer if the loop of dimension `d` with `f` iterations ends a stay.
+
+    ``room.along`` has the temporal extents inside that loop, `v` is the state of the tensor;
+    `d` is -1 if no loop does up to the supplier.
     """
-    t = rows.ints[r, TENSOR]
+    row, work = rows.rows[r], plan.shape.levels + 3
+    t = row.tensor
     events, visits = rows.mult[r, v], rows.mult[r, v]
-    for e in range(n.shape[0]):
-        outer = n[e] / tau[e]
+    for e in range(room.along.shape[0]):
+        outer = room.along[e].n / room.along[e].tau
         events *= outer
-        if plan.tensors[t, RELEVANT + e]:
+        if plan.indexes[t, e]:
             for k in range(4):
-                work[k, e] = rows.ext[r, k, e] * tau[e]
+                nest.extents[work + k, e] = rows.ext[r, k, e] * room.along[e].tau
         else:
             visits *= outer
-    slides = -1
-    if d >= 0 and (rows.ints[r, REUSE] or v == 1):
+    slides, moved = -1, room.moved
+    if d >= 0 and (row.reuse or v == 1):
         slides = rows.slide[r, d]
+    new, held, rounded = 1.0, 1.0, False
     if slides >= 0:
         events /= f
-    rounded = slides >= 0 and rows.ints[r, ROUNDED] == 1
-    read, write, enter = 1.0, 1.0, 1.0
-    for s in range(plan.tensors[t, INDICES]):
-        if s == slides and not rounded:
-            values = swept(plan, t, s, work[AS_HELD], d, f, scratch)
-            read *= values
-            write *= values
-            enter *= values
-        else:
-            read *= window(plan, t, s, work[AS_READ], -1, 1.0, scratch)
-            if plan.tensors[t, OUTPUT]:
-                write *= window(plan, t, s, work[AS_WRITTEN], -1, 1.0, scratch)
-            enter *= window(plan, t, s, work[AS_HELD], -1, 1.0, scratch)
+        rounded = row.rounded == 1
+        whole = work + (ALL_INSIDE if rounded else AS_HELD)
+        held = window(plan, nest, t, slides, whole)
+        new = swept(plan, nest, t, slides, whole, float(d), f, held)
+    for k in range(3):
+        moved[k] = 1.0
+        for s in range(plan.tensors[t].axes):
+            if s == slides and not rounded:
+                moved[k] *= new
+            else:
+                moved[k] *= window(plan, nest, t, s, work + k)
     if rounded:
-        held = window(plan, t, slides, work[ALL_INSIDE], -1, 1.0, scratch)
-        wide = swept(plan, t, slides, work[ALL_INSIDE], d, f, scratch)
         inside = rows.mult[r, v]
-        read = np.floor(read * rows.consts[r, PRE_READ] * inside / held) * wide
-        write = np.floor(write * rows.consts[r, PRE_WRITE] * inside / held) * wide
-        read *= rows.consts[r, POST_READ] * (events / inside)
-        write *= rows.consts[r, POST_WRITE] * (events / inside)
+        read = floor(moved[AS_READ] * row.pre_read * inside / held) * new
+        written = floor(moved[AS_WRITTEN] * row.pre_write * inside / held) * new
+        read *= row.post_read * (events / inside)
+        written *= row.post_write * (events / inside)
     else:
-        read *= rows.consts[r, BASE_READ] * events
-        write *= rows.consts[r, BASE_WRITE] * events
-    enter *= rows.consts[r, BASE_ENTER] * events
-    if plan.tensors[t, OUTPUT] == 0:
-        return read, 0.0, enter, 0.0
-    fill = enter
-    if rows.ints[r, FIRST_VISITS] == PLAIN:
-        read -= read / visits
-        fill -= enter / visits
-    elif rows.ints[r, FIRST_VISITS] == ROUNDED_UP:
-        read -= np.ceil(read / visits)
-    return read, write, fill, enter
+        read = moved[AS_READ] * (row.base_read * events)
+        written = moved[AS_WRITTEN] * (row.base_write * events)
+    entering = moved[AS_HELD] * (row.base_enter * events)
+    if not plan.tensors[t].is_output:
+        return Words(read, 0.0, entering, 0.0)
+    return Words(
+        without_first_visits(plan, read, visits),
+        written,
+        without_first_visits(plan, entering, visits),
+        entering,
+    )

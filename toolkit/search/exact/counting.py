@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.model.compiled_plan import kernel_plan, make_scratch
 from toolkit.search.exact.extents import reachable
-from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
@@ -18,13 +17,13 @@ def covered_tilings(problem: Problem) -> int:
     Equals `toolkit.mapping.space_size`'s where that is exact. Times the admissible loop orders
     these are all mappings.
     """
-    kernel, scratch = kernel_plan(problem.plan), make_scratch(problem.plan)
+    windows = window_plan(problem)
     total = 0
     for factors in each_spatial_choice(problem.space):
-        spatial = Spatial(problem.plan, factors)
+        spatial = Spatial(problem, factors)
         if reachable(problem.space, list(problem.plan.memories), spatial) is None:
             continue
-        nest = Nest(problem, kernel, scratch, spatial)
+        nest = Nest(problem, windows, spatial)
         total += _paths(nest) if nest.steps else 0
     return total
 
@@ -34,9 +33,10 @@ def _paths(nest: Nest) -> int:
     ways = np.ones((1,) * len(nest.n), dtype=object)
     for step in reversed(nest.steps):
         for d in range(len(nest.n)):
-            link = np.zeros((step.above[d], step.below[d]), dtype=object)
-            for b in range(step.below[d]):
-                link[step.target[d, b, : step.loops[d, b]], b] = 1
+            above, below = step.dimensions[["above", "below"]][d].tolist()
+            link = np.zeros((above, below), dtype=object)
+            for b in range(below):
+                link[step.loops["target"][d, b, : step.counts[d, b]], b] = 1
             ways = np.moveaxis(np.tensordot(link, ways, axes=(1, d)), 0, d)
-        ways = ways * step.fits.reshape(step.above)
+        ways = ways * step.fits.reshape(step.dimensions["above"])
     return int(ways.sum())

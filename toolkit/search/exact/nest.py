@@ -6,26 +6,45 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.compilation import Block, fields_of, record_type
 from toolkit.mapping.mapping import IntArray
-from toolkit.model.compiled_plan import KernelPlan, Scratch
-from toolkit.model.plan import TensorPlan
-from toolkit.search.exact.compiled_steps import Room, Step, close, sweep
-from toolkit.search.exact.compiled_words import Rows
+from toolkit.model.compiled import nest_room
+from toolkit.model.plan import Port, TensorPlan
+from toolkit.model.plan_tables import compiled_tables
+from toolkit.search.exact.compiled_steps import (
+    CLOSE,
+    EXPLORE,
+    MEASURE,
+    SWEEP,
+    DimensionRow,
+    Least,
+    LoopRow,
+    SizeRow,
+    Step,
+    WaitingRow,
+)
+from toolkit.search.exact.compiled_words import (
+    AlongRow,
+    Depth,
+    Room,
+    RoomRow,
+    Rows,
+    WindowPlan,
+    WindowRoom,
+)
 from toolkit.search.exact.extents import Extents, choice_table, fitting_extents, reachable
-from toolkit.search.exact.measure import measure
 from toolkit.search.exact.transfers import (
     Account,
-    Port,
     Seen,
     Spatial,
     account,
     leakage,
     make_rows,
-    ports_of,
     scattered_sums,
     see,
 )
@@ -76,14 +95,13 @@ class Nest:
         Memories, outermost first.
     rows : Rows
         Transfers; costs are energy and the ports that may matter.
+    ports : list of (int, Port)
+        Those ports, with the level of their memory.
     """
 
-    def __init__(
-        self, problem: Problem, kernel: KernelPlan, scratch: Scratch, spatial: Spatial
-    ) -> None:
+    def __init__(self, problem: Problem, windows: Block, spatial: Spatial) -> None:
         self.problem = problem
-        self.kernel = kernel
-        self.scratch = scratch
+        self.windows = windows
         self.spatial = spatial
         self.memories = list(problem.plan.memories)
         self.n = spatial.temporal.astype(np.float64)
@@ -91,10 +109,12 @@ class Nest:
         self._accounts: list[Account] = []
         self._fixed: list[int] = []
         self._row_of = self._list_rows()
-        self.ports = [port for port in ports_of(problem.plan) if self._matters(port)]
+        self.ports = [place for place in problem.plan.ports if self._matters(*place)]
         self.rows: Rows = make_rows(
             problem.plan, self._seen, self._accounts, self.ports, spatial.active
         )
+        self.row_block = Block(self.rows)
+        self.window_room = Block(_window_room(problem))
 
     def _list_rows(self) -> IntArray:
         """Row of the transfer of each tensor that is under way at each memory, -1 if none."""
@@ -144,33 +164,37 @@ class Nest:
             sequential and transfer.supplier != transfer.nest[-1]
         )
 
-    def _matters(self, port: Port) -> bool:
+    def _matters(self, memory: int, port: Port) -> bool:
         """Whether a port might ever take longer than the lanes."""
+        if math.isinf(port.bandwidth):
+            return False
         if self.problem.conventions.overestimate_windows:
             return True
         words, done = 0.0, set()
         everything = math.prod(self.spatial.temporal.tolist())
         for row, costs in zip(self._seen, self._accounts, strict=True):
-            moved = port.words(costs)
+            moved = costs.passing(memory, port)
             if id(costs) in done:
                 continue
             done.add(id(costs))
-            relevant = np.array(self.problem.plan.tensors[row.ints[0]].relevant)
+            relevant = np.array(self.problem.plan.tensors[row.row.tensor].relevant)
             most = row.ext[:, relevant].prod(axis=1) * everything
-            read, write = row.consts[0] * most[0], row.consts[1] * most[1]
-            entering = row.consts[2] * most[2]
+            read, write = row.row.base_read * most[0], row.row.base_write * most[1]
+            entering = row.row.base_enter * most[2]
             words += float(moved @ np.array([read, write, entering, entering]))
-        cycles = words / (self.spatial.active[port.memory] * port.bandwidth)
+        cycles = words / (self.spatial.active[memory] * port.bandwidth)
         return bool(cycles * (1 - 1e-12) > self.spatial.cycles)
 
     @cached_property
     def constant(self) -> Constant:
         """Words of transfers without a choice, and the energy of the computation itself."""
         plan = self.problem.plan
-        costs = np.zeros(1 + len(self.ports))
-        ones = np.ones_like(self.n)
+        room, nothing = self.room(1 + len(self.ports)), Block(_nothing(Step))
+        costs = room.arrays.costs[0]
+        costs[:] = 0.0
         for r in self._fixed:
-            costs += measure(self.kernel, self.rows, r, self.n, ones, self.scratch)
+            self._explore(MEASURE, room, nothing, Block(_nothing(Least)), r)
+        costs = costs.copy()
         compute = len(self.spatial.factors) - 1
         macs = self.spatial.used[compute] * self.spatial.active[compute]
         energy = plan.arch.compute.mac_energy_pj * macs * math.prod(self.spatial.temporal.tolist())
@@ -181,14 +205,9 @@ class Nest:
         """Cycles until the last instances get their operands."""
         if not self.problem.conventions.pe_to_pe_warm_up:
             return 0.0
-        hops = self.problem.plan.arch.levels
-        return float(
-            sum(
-                self.spatial.used[i] - 1
-                for i, level in enumerate(hops)
-                if getattr(level, "pe_to_pe", False)
-            )
-        )
+        levels = self.problem.tables.levels
+        used = zip(self.spatial.used, levels, strict=True)
+        return float(sum(instances - 1 for instances, level in used if level.hops))
 
     @cached_property
     def leakage_pj_per_cycle(self) -> tuple[float, float]:
@@ -225,10 +244,17 @@ class Nest:
             steps.append(self._step(k))
             if not steps[-1].fits.any():
                 return []
-        for k, inner in enumerate(steps[1:]):
-            steps[k] = steps[k]._replace(inner_fits=inner.fits)
-        steps[-1] = steps[-1]._replace(inner_fits=np.ones(1, dtype=np.int64))
-        return steps
+        for outer, inner in itertools.pairwise(steps):
+            inner.dimensions["outer_above"] = outer.dimensions["above"]
+            inner.dimensions["outer_stride"] = outer.dimensions["stride"]
+            inner.waiting["outer_weight"] = outer.waiting["weight"]
+        fits = [*(step.fits for step in steps[1:]), np.ones(1, dtype=np.int64)]
+        return [step._replace(inner_fits=x) for step, x in zip(steps, fits, strict=True)]
+
+    @cached_property
+    def step_blocks(self) -> list[Block]:
+        """The same for kernels."""
+        return [Block(step) for step in self.steps]
 
     @property
     def table_sizes(self) -> list[tuple[int, int, int]]:
@@ -259,13 +285,13 @@ class Nest:
             for number, transfer in enumerate(tensor.transfers)
             if transfer.child is None and not self._is_fixed(t, number)
         ]
-        return int(sum(step.flag[t] for t in waiting))
+        return int(sum(step.waiting["weight"][t] for t in waiting))
 
     @property
     def start_state(self) -> int:
         """State of the innermost memory before any loop is placed."""
         step = self.steps[-1]
-        return int((step.above * step.stride).sum())
+        return int((step.dimensions["above"] * step.dimensions["stride"]).sum())
 
     def _step(self, k: int) -> Step:
         assert self.reach is not None  # Only then are there steps.
@@ -278,8 +304,8 @@ class Nest:
         tau = np.ones((dimensions, width))
         idle = np.full((dimensions, depth), -1, dtype=np.int64)
         count = np.zeros((dimensions, depth), dtype=np.int64)
-        target = np.zeros((dimensions, depth, int(na.max())), dtype=np.int64)
-        factor = np.ones((dimensions, depth, int(na.max())))
+        loops = np.zeros((dimensions, depth, int(na.max())), dtype=record_type(LoopRow))
+        loops["factor"] = 1.0
         for d in range(dimensions):
             tau[d, : na[d]], tau[d, na[d] : na[d] + nb[d]] = above[d], below[d]
             for b, inside in enumerate(below[d].tolist()):
@@ -287,96 +313,120 @@ class Nest:
                 fine = (rest == 0) & (f >= space.lower[m, d]) & (f <= space.upper[m, d])
                 chosen = np.flatnonzero(fine)
                 count[d, b] = len(chosen)
-                target[d, b, : len(chosen)] = chosen
-                factor[d, b, : len(chosen)] = f[chosen]
+                loops["target"][d, b, : len(chosen)] = chosen
+                loops["factor"][d, b, : len(chosen)] = f[chosen]
                 if len(chosen) and f[chosen[0]] == 1:
                     idle[d, b] = chosen[0]
         rule = space.order_rules[k]
         strict = bool(rule.slots) or len(rule.sequence) > 1
         radix = np.array(self._radix(k))
-        flag = np.concatenate([np.cumprod(radix[::-1])[::-1][1:], [1]]).astype(np.int64)
+        size = SizeRow(
+            math.prod((na + nb).tolist()), math.prod(na.tolist()), int(radix.prod()), strict
+        )
+        along = np.zeros(dimensions, dtype=record_type(DimensionRow))
+        along["above"], along["below"] = na, nb
+        along["stride"], along["above_stride"] = _strides(na + nb), _strides(na)
+        along["below_stride"] = _strides(nb)
+        waiting = np.zeros(len(radix), dtype=record_type(WaitingRow))
+        waiting["row"], waiting["radix"], waiting["weight"] = (
+            self._row_of[k],
+            radix,
+            _strides(radix),
+        )
+        waiting["begins"] = [
+            any(transfer.child == m for transfer in tensor.transfers)
+            for tensor in self.problem.plan.tensors
+        ]
         return Step(
-            sizes=np.array(
-                [math.prod((na + nb).tolist()), math.prod(na.tolist()), radix.prod(), strict],
-                dtype=np.int64,
-            ),
-            above=na,
-            below=nb,
-            stride=_strides(na + nb),
-            above_stride=_strides(na),
+            sizes=np.array([size], dtype=record_type(SizeRow)),
+            dimensions=along,
+            waiting=waiting,
             tau=tau,
             idle=idle,
-            loops=count,
-            target=target,
-            factor=factor,
+            counts=count,
+            loops=loops,
             choices=choice_table(rule, strict),
-            row=self._row_of[k].copy(),
-            radix=radix.astype(np.int64),
-            flag=flag,
-            begins=self._begins(m),
             fits=fitting_extents(self.problem.space, k, above, self.spatial.inside[m]),
             inner_fits=np.ones(0, dtype=np.int64),
-            inner_stride=_strides(nb),
         )
 
-    def _begins(self, m: int) -> IntArray:
-        return np.array(
-            [
-                any(transfer.child == m for transfer in tensor.transfers)
-                for tensor in self.problem.plan.tensors
-            ],
-            dtype=np.int64,
-        )
-
-    def is_open(self, port: Port, k: int) -> bool:
+    def is_open(self, memory: int, port: Port, k: int) -> bool:
         """Whether a port's words may still grow outside of memory number `k`."""
         return any(
-            costs.transfer.supplier < self.memories[k] and port.words(costs).any()
+            costs.transfer.supplier < self.memories[k] and costs.passing(memory, port).any()
             for costs in self._accounts
         )
 
-    def room(self, passes: int) -> Room:
+    def room(self, passes: int) -> Block:
         """Working memory for so many costs at once."""
         dimensions = len(self.n)
-        return Room(
-            np.zeros(dimensions, dtype=np.int64),
-            np.ones(dimensions),
-            np.ones((4, dimensions)),
-            np.zeros((dimensions + 3, passes)),
-            np.zeros((dimensions + 3, 6), dtype=np.int64),
+        along = np.zeros(dimensions, dtype=record_type(AlongRow))
+        along["n"], along["tau"] = self.n, 1.0
+        return Block(
+            Room(
+                along,
+                np.zeros((dimensions + 3, passes)),
+                np.zeros(dimensions + 3, dtype=record_type(Depth)),
+                np.zeros(3),
+                np.zeros(1, dtype=record_type(RoomRow)),
+            )
         )
 
-    def least_costs(self, passes: int) -> tuple[list[FloatArray], list[FloatArray]]:
-        """Least costs to come, per memory: from every state, and from its top.
+    def least_costs(self, passes: int, *, recorded: bool = False) -> list[Block]:
+        """Least costs to come by memory: the first `passes` costs, each by itself.
 
-        The first `passes` costs, each by itself: arrays [passes, states, flags].
+        With `recorded`, the best way on by the first cost, too.
+
+        Returns
+        -------
+        list of Block
+            Of `Least`.
         """
-        room, steps = self.room(passes), self.steps
-        states: list[FloatArray] = []
-        tops: list[FloatArray] = []
-        outer, beyond = steps[0], _outside(steps[0])
-        outer_rest = np.zeros((passes, 1, 1))
-        for step in steps:
-            rest = np.empty((passes, step.sizes[1], step.sizes[2]))
-            least = np.empty((passes, step.sizes[0], step.sizes[2]))
-            place = beyond if not states else outer
-            arguments = (self.kernel, self.rows, step)
-            close(*arguments, place, self.n, outer_rest, rest, room, self.scratch)
-            sweep(*arguments, self.n, rest, least, room, self.scratch)
-            states.append(least)
-            tops.append(rest)
-            outer, outer_rest = step, least
-        return states, tops
+        room = self.room(passes)
+        found: list[Block] = []
+        beyond = np.zeros((passes, 1, 1))
+        for step, block in zip(self.steps, self.step_blocks, strict=True):
+            states, above, flags, _ = step.sizes[0].tolist()
+            own = Block(
+                Least(
+                    beyond,
+                    np.empty((passes, above, flags)),
+                    np.empty((passes, states, flags)),
+                    np.empty((above, flags), dtype=np.int32),
+                    np.empty((states if recorded else 0, flags), dtype=np.int32),
+                )
+            )
+            self._explore(CLOSE, room, block, own)
+            self._explore(SWEEP, room, block, own)
+            found.append(own)
+            beyond = own.arrays.least
+        return found
 
-    @property
-    def beyond(self) -> Step:
-        """A step outside of the outermost memory, where nothing is left to do."""
-        return _outside(self.steps[0])
+    def _explore(self, task: int, room: Block, step: Block, own: Block, number: int = 0) -> None:
+        windows, rows = self.windows, self.row_block
+        EXPLORE(task, number, windows, self.window_room, rows, room, step, own)
 
 
-def _outside(step: Step) -> Step:
-    nothing = np.zeros_like(step.above)
-    return step._replace(above=nothing, stride=nothing, flag=np.zeros_like(step.flag))
+def window_plan(problem: Problem) -> Block:
+    """What kernels need to know of a problem's windows; for all its nests."""
+    tables = compiled_tables(problem.plan)
+    return Block(WindowPlan(*(getattr(tables, name) for name in WindowPlan._fields)))
+
+
+def _window_room(problem: Problem) -> WindowRoom:
+    room = nest_room(problem.plan)
+    rows, dimensions = room.extents.shape
+    return WindowRoom(1, np.ones((rows + 4, dimensions)), room.terms, room.marks)
+
+
+def _nothing(arrays: Any) -> Any:
+    """Arrays without entries, where a kernel's task needs none."""
+    return arrays(
+        *(
+            np.zeros((0,) * field.indices or 1, dtype=record_type(field.kind))
+            for field in fields_of(arrays).values()
+        )
+    )
 
 
 def _strides(counts: IntArray) -> IntArray:

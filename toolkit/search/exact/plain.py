@@ -23,7 +23,7 @@ def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> f
     for factors in each_spatial_choice(problem.space):
         if late():
             return lanes_bound(problem)
-        spatial, energy = Spatial(problem.plan, factors), least
+        spatial, energy = Spatial(problem, factors), least
         if problem.conventions.leakage_until_end:
             energy += spatial.cycles * sum(x for _, x in leakage(spatial))
         used = 1.0

@@ -11,16 +11,7 @@ from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.model.plan import TensorPlan
-from toolkit.search.exact.compiled_words import (
-    AS_HELD,
-    AS_READ,
-    AS_WRITTEN,
-    BASE_ENTER,
-    BASE_READ,
-    BASE_WRITE,
-    FIRST_VISITS,
-    TENSOR,
-)
+from toolkit.search.exact.compiled_words import AS_HELD, AS_READ, AS_WRITTEN
 from toolkit.search.exact.nest import FloatArray, Nest
 from toolkit.search.exact.transfers import Account
 from toolkit.workload.distinct import distinct_values
@@ -81,16 +72,16 @@ def compulsory_energy_pj(nest: Nest) -> float:
         if r in fixed or id(costs) in counted:
             continue
         counted.add(id(costs))
-        tensor = nest.problem.plan.tensors[row.ints[TENSOR]]
+        tensor = nest.problem.plan.tensors[row.row.tensor]
         if not _adds_up(nest, tensor, costs):
             continue
-        read = row.consts[BASE_READ] * _distinct(tensor, row.ext[AS_READ] * nest.n)
-        enter = row.consts[BASE_ENTER] * _distinct(tensor, row.ext[AS_HELD] * nest.n)
+        read = row.row.base_read * _distinct(tensor, row.ext[AS_READ] * nest.n)
+        enter = row.row.base_enter * _distinct(tensor, row.ext[AS_HELD] * nest.n)
         fill, write, drain = enter, 0.0, 0.0
         if tensor.is_output:
-            write = row.consts[BASE_WRITE] * _distinct(tensor, row.ext[AS_WRITTEN] * nest.n)
+            write = row.row.base_write * _distinct(tensor, row.ext[AS_WRITTEN] * nest.n)
             drain = enter
-        if row.ints[FIRST_VISITS]:
+        if tensor.is_output and not nest.problem.plan.bias_read:
             read = fill = 0.0
         energy += float(costs.energy @ np.array([read, write, fill, drain]))
     return energy

@@ -12,11 +12,10 @@ import numpy as np
 
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.mapping import IntArray
-from toolkit.model.compiled_plan import make_scratch
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
 from toolkit.search.exact.extents import reachable
-from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest
+from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest, window_plan
 from toolkit.search.exact.plain import lanes_bound
 from toolkit.search.exact.spatial import each_spatial_choice
 from toolkit.search.exact.transfers import Spatial
@@ -136,20 +135,19 @@ class Prover:
         Not all of them, where the time ends before.
         """
         problem = self.evaluator.problem
-        found = []
+        found, windows = [], window_plan(problem)
         for factors in each_spatial_choice(problem.space):
             self.counts["spatial_choices"] += 1
             self.find_incumbent()
             if self.evaluator.time_share >= 1:
                 self.unlisted = True
                 break
-            spatial = Spatial(problem.plan, factors)
+            spatial = Spatial(problem, factors)
             # Before the nest, which takes ten times as long.
             if reachable(problem.space, list(problem.plan.memories), spatial) is None:
                 self.counts["empty"] += 1
                 continue
-            nest = Nest(problem, self.evaluator.kernel, make_scratch(problem.plan), spatial)
-            found.append(Branch(nest, problem.objective.powers))
+            found.append(Branch(Nest(problem, windows, spatial), problem.objective.powers))
         return sorted(found, key=lambda b: b.bound)
 
     def _shortest_paths(

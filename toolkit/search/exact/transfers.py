@@ -9,22 +9,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.arch.levels import Compute, Memory
+from toolkit.compilation import record_type
 from toolkit.mapping.mapping import IntArray
-from toolkit.model.plan import Plan, SpatialFlags, TensorPlan, Transfer
+from toolkit.model.cost import number_nest
+from toolkit.model.nest import measure_tiles, orthogonal
+from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer
+from toolkit.model.plan_tables import READING, WRITING
+from toolkit.model.sequential import first_inside, split, through_fanout, unshared
+from toolkit.model.totals import powered_instances
+from toolkit.model.traffic import parts, union, widen
 from toolkit.search.exact.compiled_words import (
     COUNTS,
     KEEPS,
     MARKS,
-    PLAIN,
     RESOLVES,
-    ROUNDED_UP,
     SETTLES,
     STAYS,
     UNMARKS,
+    RowRow,
     Rows,
 )
-from toolkit.workload.distinct import count_sum
+from toolkit.search.problem import Problem
 
 FloatArray = NDArray[np.float64]
 
@@ -47,54 +52,53 @@ class Account:
         self.energy[word] += pj * times
         self.words.setdefault((memory, kind), np.zeros(4))[word] += times
 
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """What a memory sends (``out``), receives (``in``), or both; bandwidth in words per cycle."""
-
-    memory: int
-    kinds: tuple[str, ...]
-    bandwidth: float
-
-    def words(self, costs: Account) -> FloatArray:
-        """How often each kind of words of a transfer passes the port, [4]."""
+    def passing(self, memory: int, port: Port) -> FloatArray:
+        """How often each kind of words passes a port of a memory, [4]."""
         nothing = np.zeros(4)
-        return sum((costs.words.get((self.memory, k), nothing) for k in self.kinds), nothing)
+        sent = self.words.get((memory, "out"), nothing) if port.sends else nothing
+        received = self.words.get((memory, "in"), nothing) if port.receives else nothing
+        return sent + received
 
 
 class Spatial:
-    """One choice of the factors of all spatial levels, [levels, dimensions]; ones at memories."""
+    """One choice of the factors of all spatial levels, [levels, dimensions]; ones at memories.
 
-    def __init__(self, plan: Plan, factors: IntArray) -> None:
-        self.plan = plan
-        self.factors = factors
+    Attributes
+    ----------
+    nest : Nest
+        Of these factors alone: no memory has loops.
+    inside : int64 array, shape (levels, dimensions)
+        Spatial extents inside every level.
+    temporal : int64 array, shape (dimensions,)
+        Iterations left to the memories.
+    used, active : list of int
+        Instances of every level, within one of what lies outside, and of all that lies outside.
+    cycles : float
+        Of the lanes.
+    """
+
+    def __init__(self, problem: Problem, factors: IntArray) -> None:
+        plan = problem.plan
+        self.plan, self.tables, self.factors = plan, problem.tables, factors
+        self.nest = number_nest(plan, factors)
+        measure_tiles(self.tables, self.nest)
         sizes = np.array(list(plan.workload.sizes.values()), dtype=np.int64)
-        self.inside = np.ones_like(factors)
-        for level in reversed(range(len(factors) - 1)):
-            self.inside[level] = self.inside[level + 1] * factors[level + 1]
-        self.temporal = sizes // (self.inside[0] * factors[0])
-        used = factors.prod(axis=1)
-        self.active = [math.prod(used[:level].tolist()) for level in range(len(factors))]
-        self.used = used
+        levels, dimensions = factors.shape
+        extents = [
+            [int(self.nest.extents[i, d]) for d in range(dimensions)] for i in range(levels)
+        ]
+        self.inside = np.array([*extents[1:], [1] * dimensions], dtype=np.int64)
+        self.temporal = sizes // np.array(extents[0], dtype=np.int64)
+        self.used = [int(level.iterations) for level in self.nest.levels]
+        self.active = [int(level.active) for level in self.nest.levels]
         self.cycles = float(plan.arch.compute.cycles * math.prod(self.temporal.tolist()))
-
-    def orthogonal(self, tensor: TensorPlan, level: int) -> int:
-        """Copies of a tensor's values at a spatial level."""
-        row = zip(self.factors[level].tolist(), tensor.relevant, strict=True)
-        return math.prod(f for f, relevant in row if not relevant)
-
-    def relevant(self, tensor: TensorPlan, level: int) -> int:
-        """Parts of a tensor at a spatial level."""
-        row = zip(self.factors[level].tolist(), tensor.relevant, strict=True)
-        return math.prod(f for f, relevant in row if relevant)
 
 
 @dataclass(frozen=True)
 class Seen:
     """A transfer seen from one memory of its nest: one row of `Rows`."""
 
-    ints: tuple[int, ...]
-    consts: tuple[float, ...]
+    row: RowRow
     ext: FloatArray
     slide: tuple[int, ...]
     mult: tuple[float, ...]
@@ -123,19 +127,21 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
         return result
     if transfer.supplier not in tensor.holders:
         return result
-    copies = _copies(spatial, tensor, transfer)
+    t = _tensor_number(plan, tensor)
+    copies = _copies(spatial, t, transfer)
     result.add(plan, child, "in", READ, copies)
     if tensor.is_output and not free:
         result.add(plan, child, "out", WRITE, copies)
         inner = tensor.transfers[number + 1]
         if inner.child is not None:
-            copies *= _copies(spatial, tensor, inner)
+            copies *= _copies(spatial, t, inner)
             result.add(plan, inner.child, "out", READ, copies)
     return result
 
 
-def _copies(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
-    return float(math.prod(spatial.orthogonal(tensor, x.level) for x in transfer.reading))
+def _copies(spatial: Spatial, t: int, transfer: Transfer) -> float:
+    levels = (x.level for x in transfer.reading)
+    return math.prod(orthogonal(spatial.tables, spatial.nest, t, level) for level in levels)
 
 
 def see(
@@ -156,32 +162,36 @@ def _tensor_number(plan: Plan, tensor: TensorPlan) -> int:
 
 
 def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory: int) -> Seen:
-    plan, transfer = spatial.plan, tensor.transfers[number]
+    plan, tables, nest = spatial.plan, spatial.tables, spatial.nest
+    t = _tensor_number(plan, tensor)
+    x, transfer = tables.tensors[t].transfers + number, tensor.transfers[number]
+    lanes = transfer.child is None
     child = len(spatial.factors) - 1 if transfer.child is None else transfer.child
-    held = np.ones(len(tensor.relevant))
-    if transfer.child is not None:
-        held = (spatial.inside[child] * spatial.factors[child]).astype(np.float64)
-    # Selective or not is one question for both directions of a transfer.
-    selective = any(x.selective for x in (*transfer.reading, *transfer.writing))
-    read_ext, read_base = _served(spatial, tensor, transfer.reading, held, selective)
-    write_ext, write_base = _served(spatial, tensor, transfer.writing, held, selective)
+    held = np.array(
+        [nest.extents[tables.transfers[x].held, d] for d in range(len(tensor.relevant))]
+    )
+    read_ext, read_base = _served(spatial, t, x, READING, held)
+    write_ext, write_base = _served(spatial, t, x, WRITING, held)
     reuse = plan.multiple_reuses(transfer.supplier)
-    between = plan.spatial_inside(transfer)
-    slide = _slides(spatial, tensor, between) if transfer.child is not None else None
+    slide = None if lanes else _slides(spatial, tensor, plan.spatial_inside(transfer))
     tracks = not reuse and slide is not None and max(slide) >= 0
     active = float(spatial.active[transfer.supplier])
-    entering = 1.0 if transfer.child is None else float(spatial.active[child])
     return Seen(
-        (
-            _tensor_number(plan, tensor),
-            int(reuse),
-            0,
-            MARKS if tracks else KEEPS,
-            int(memory == transfer.supplier),
-            STAYS,
-            PLAIN if tensor.is_output and not plan.bias_read else 0,
+        RowRow(
+            tensor=t,
+            reuse=int(reuse),
+            rounded=0,
+            orthogonal=MARKS if tracks else KEEPS,
+            closes=int(memory == transfer.supplier),
+            leaving=STAYS,
+            base_read=read_base * active,
+            base_write=write_base * active,
+            base_enter=1.0 if lanes else float(spatial.active[child]),
+            pre_read=1.0,
+            pre_write=1.0,
+            post_read=1.0,
+            post_write=1.0,
         ),
-        (read_base * active, write_base * active, entering, 1.0, 1.0, 1.0, 1.0),
         np.stack([read_ext, write_ext, held, held]),
         slide or (-1,) * len(tensor.relevant),
         (1.0,) * (3 if tracks else 2),
@@ -189,29 +199,20 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
 
 
 def _served(
-    spatial: Spatial,
-    tensor: TensorPlan,
-    flags: tuple[SpatialFlags, ...],
-    held: FloatArray,
-    selective: bool,
+    spatial: Spatial, t: int, x: int, way: int, held: FloatArray
 ) -> tuple[FloatArray, float]:
     """Extents of what is sent at once, and how often it is sent."""
-    wide, times = held.copy(), 1.0
-    for x in flags:
-        row = spatial.factors[x.level].astype(np.float64)
-        if selective and x.selective:
-            wide = np.where(tensor.relevant, wide * row, wide)
+    tables, nest = spatial.tables, spatial.nest
+    wide, times = held.copy(), parts(tables, nest, t, x, way)
+    for s in range(tables.tensors[t].axes):
+        if tables.axes[t, s].terms == 1 or not tables.transfers[x].selective:
+            continue
+        dims = [tables.terms[t, s, k].dimension for k in range(tables.axes[t, s].terms)]
+        if widen(tables, nest, t, s, x, way):
+            # Only at lanes, which hold a single value (see `decomposes`): a constant.
+            times *= union(tables, nest, t, s, x, way)
         else:
-            times *= spatial.relevant(tensor, x.level)
-        if not x.shared:
-            times *= spatial.orthogonal(tensor, x.level)
-    for terms in scattered_sums(tensor, flags, spatial.factors):
-        # Only at lanes, which hold a single value (see `decomposes`), so that it is a constant.
-        apart = [(x.level, d, c) for x in flags if x.selective for d, c in terms]
-        inside, factors = spatial.inside, spatial.factors
-        times *= count_sum([(c * int(inside[i, d]), int(factors[i, d])) for i, d, c in apart])
-        for d, _ in terms:
-            wide[d] = held[d]
+            wide[dims] = [nest.extents[tables.shape.levels + 2, d] for d in dims]
     return wide, times
 
 
@@ -251,33 +252,32 @@ def _slides(spatial: Spatial, tensor: TensorPlan, between: list[int]) -> tuple[i
 def _see_sequential(
     spatial: Spatial, tensor: TensorPlan, number: int, memory: int, products: Sequence[int]
 ) -> Seen:
-    plan, transfer = spatial.plan, tensor.transfers[number]
+    plan, tables, nest = spatial.plan, spatial.tables, spatial.nest
+    t = _tensor_number(plan, tensor)
+    x, transfer = tables.tensors[t].transfers + number, tensor.transfers[number]
     last, lanes = transfer.nest[-1], transfer.child is None
     reuse = plan.multiple_reuses(transfer.supplier)
     at_last = memory == last
-    inside = [x for x in transfer.reading if x.level > last]
-    written = [x for x in transfer.writing if x.level > last]
-    read_ext, pre_read = _split(spatial, tensor, last, inside)
+    first, end = first_inside(tables, x, last), len(transfer.reading)
+    read_ext, pre_read = _split(spatial, t, x, last, READING)
     write_ext, pre_write = read_ext, pre_read
     if plan.conventions.reduction_for_writes:
-        write_ext, pre_write = _split(spatial, tensor, last, written)
-    pre_read *= _unshared(spatial, tensor, inside)
-    pre_write *= _unshared(spatial, tensor, written)
+        write_ext, pre_write = _split(spatial, t, x, last, WRITING)
+    pre_read *= unshared(tables, nest, t, x, first, end, READING)
+    pre_write *= unshared(tables, nest, t, x, first, end, WRITING)
     post_read = post_write = 1.0
-    for r, w in zip(transfer.reading, transfer.writing, strict=True):
-        if r.level > last:
-            continue
-        reads = spatial.relevant(tensor, r.level) * _unshared(spatial, tensor, [r])
-        writes = spatial.relevant(tensor, r.level) * _unshared(spatial, tensor, [w])
-        if r.level > memory:
+    for i in range(first):
+        reads = through_fanout(tables, nest, t, x, i, READING, 1.0)
+        writes = through_fanout(tables, nest, t, x, i, WRITING, 1.0)
+        if transfer.reading[i].level > memory:
             pre_read, pre_write = pre_read * reads, pre_write * writes
         else:
             post_read, post_write = post_read * reads, post_write * writes
     if transfer.supplier != last:
         # A fanout right inside the supplier counts once more.
-        first = range(transfer.supplier + 1, transfer.nest[1])
-        post_read *= _unshared(spatial, tensor, [x for x in transfer.reading if x.level in first])
-        post_write *= _unshared(spatial, tensor, [x for x in transfer.writing if x.level in first])
+        inner = first_inside(tables, x, transfer.nest[1])
+        post_read *= unshared(tables, nest, t, x, 0, inner, READING)
+        post_write *= unshared(tables, nest, t, x, 0, inner, WRITING)
     active = float(spatial.active[transfer.supplier])
     post_read, post_write = post_read * active, post_write * active
     slide: tuple[int, ...] = (-1,) * len(tensor.relevant)
@@ -289,36 +289,33 @@ def _see_sequential(
     else:
         marks, reuses = not reuse, reuse
     mult: tuple[float, ...] = (1.0, 1.0, 1.0) if marks else (1.0, 1.0)
-    orthogonal = MARKS if marks else KEEPS
+    rule = MARKS if marks else KEEPS
     if lanes and transfer.supplier != last:
         if reuse:
             mult = (1.0, *map(float, products))
-            orthogonal = COUNTS if at_last else KEEPS
+            rule = COUNTS if at_last else KEEPS
         elif at_last:
-            orthogonal = RESOLVES
+            rule = RESOLVES
     leaving = UNMARKS if marks else STAYS
     if at_last and not lanes and not reuse:
         leaving = SETTLES
     whole = (spatial.inside[memory]).astype(np.float64)
     below = spatial.inside[last].astype(np.float64)
     return Seen(
-        (
-            _tensor_number(plan, tensor),
-            int(reuses),
-            int(not at_last),
-            orthogonal,
-            int(memory == transfer.supplier),
-            leaving,
-            ROUNDED_UP if tensor.is_output and not plan.bias_read else 0,
-        ),
-        (
-            pre_read * post_read,
-            pre_write * post_write,
-            0.0,
-            pre_read,
-            pre_write,
-            post_read,
-            post_write,
+        RowRow(
+            tensor=t,
+            reuse=int(reuses),
+            rounded=int(not at_last),
+            orthogonal=rule,
+            closes=int(memory == transfer.supplier),
+            leaving=leaving,
+            base_read=pre_read * post_read,
+            base_write=pre_write * post_write,
+            base_enter=0.0,
+            pre_read=pre_read,
+            pre_write=pre_write,
+            post_read=post_read,
+            post_write=post_write,
         ),
         np.stack([read_ext, write_ext, below, whole]),
         slide,
@@ -326,72 +323,51 @@ def _see_sequential(
     )
 
 
-def _split(
-    spatial: Spatial, tensor: TensorPlan, memory: int, flags: list[SpatialFlags]
-) -> tuple[FloatArray, float]:
+def _split(spatial: Spatial, t: int, x: int, memory: int, way: int) -> tuple[FloatArray, float]:
     """Extents of the windows that instances share, and how often these are repeated."""
+    tables, nest = spatial.tables, spatial.nest
     wide, repeats = spatial.inside[memory].astype(np.float64), 1.0
-    for terms in tensor.sums:
-        if len(terms) == 1:
-            continue
-        for x in flags:
-            for d, _ in terms:
-                if not x.selective:
-                    wide[d] /= spatial.factors[x.level, d]
-                    repeats *= float(spatial.factors[x.level, d])
+    for s in range(tables.tensors[t].axes):
+        if tables.axes[t, s].terms > 1:
+            repeats *= split(tables, nest, t, s, x, memory, way)
+            dims = [tables.terms[t, s, k].dimension for k in range(tables.axes[t, s].terms)]
+            wide[dims] = [nest.extents[tables.shape.levels + 2, d] for d in dims]
     return wide, repeats
 
 
-def _unshared(spatial: Spatial, tensor: TensorPlan, flags: list[SpatialFlags]) -> float:
-    return float(math.prod(spatial.orthogonal(tensor, x.level) for x in flags if not x.shared))
-
-
 def make_rows(
-    plan: Plan, seen: list[Seen], accounts: list[Account], ports: list[Port], active: list[int]
+    plan: Plan,
+    seen: list[Seen],
+    accounts: list[Account],
+    ports: list[tuple[int, Port]],
+    active: list[int],
 ) -> Rows:
     """Write rows as arrays; costs are energy (pJ), then cycles per port."""
     dimensions = len(plan.workload.dimensions)
     count = max(len(seen), 1)
     states = max((s.states for s in seen), default=1)
     rows = Rows(
-        np.zeros((count, 7), dtype=np.int64),
-        np.ones((count, 7)),
+        np.zeros(count, dtype=record_type(RowRow)),
         np.ones((count, 4, dimensions)),
         np.full((count, dimensions), -1, dtype=np.int64),
         np.zeros((count, 1 + len(ports), 4)),
         np.ones((count, states)),
     )
     for r, (row, cost) in enumerate(zip(seen, accounts, strict=True)):
-        rows.ints[r], rows.consts[r], rows.ext[r] = row.ints, row.consts, row.ext
-        rows.slide[r] = row.slide
+        rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
         rows.mult[r, : row.states] = row.mult
         rows.coef[r, 0] = cost.energy
-        for p, port in enumerate(ports):
-            moved = port.words(cost)
-            rows.coef[r, 1 + p] = moved / (active[port.memory] * port.bandwidth)
+        for p, (m, port) in enumerate(ports):
+            rows.coef[r, 1 + p] = cost.passing(m, port) / (active[m] * port.bandwidth)
     return rows
-
-
-def ports_of(plan: Plan) -> list[Port]:
-    """List the ports of all memories whose bandwidth is finite."""
-    found = []
-    for m in plan.memories:
-        memory = plan.memory(m)
-        if plan.conventions.shared_ports:
-            both = memory.read_bandwidth + memory.write_bandwidth
-            found.append(Port(m, ("out", "in"), both))
-            continue
-        found.append(Port(m, ("out",), memory.read_bandwidth))
-        found.append(Port(m, ("in",), memory.write_bandwidth))
-    return [port for port in found if port.bandwidth < math.inf]
 
 
 def leakage(spatial: Spatial) -> list[tuple[int, float]]:
     """Leaked energy (pJ per cycle) of all powered instances, by level."""
-    powered, found = 1.0, []
-    for i, level in enumerate(spatial.plan.arch.levels):
-        if isinstance(level, Memory | Compute):
-            found.append((i, level.leakage_pj_per_cycle * powered))
+    tables, powered, found = spatial.tables, 1.0, []
+    for i, level in enumerate(tables.levels):
+        if level.is_memory or i == len(tables.levels) - 1:
+            found.append((i, level.leakage_pj * powered))
         else:
-            powered *= float(spatial.used[i]) if level.power_gating else level.mesh
+            powered *= powered_instances(tables, spatial.nest, i)
     return found
