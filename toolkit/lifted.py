@@ -111,7 +111,8 @@ def lookup(table: Any, row: int, column: Any) -> Any:
 def invoke(kernel: int, plan: int, nest: int, batch: int, skip: int) -> None:
     """Call a kernel of costs by its address, with the addresses of its blocks."""
     words = [ctypes.c_int64] * 4
-    ctypes.CFUNCTYPE(None, *words)(kernel)(plan, nest, batch, skip)
+    call = ctypes.CFUNCTYPE(None, *words)(int(kernel))
+    call(int(plan), int(nest), int(batch), int(skip))
 
 
 def _namespace(x: Any) -> Any:

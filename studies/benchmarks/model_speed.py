@@ -17,7 +17,6 @@ import numpy as np
 import toolkit
 from toolkit.mapping import MapSpace, sample
 from toolkit.model import batch_cost, make_plan
-from toolkit.model.compiled import cost_batch
 from toolkit.model.fast import batch_totals
 from toolkit.search.evaluator import Evaluator
 from toolkit.study.script import Arguments, positive, run_script
@@ -79,7 +78,7 @@ def overhead(problem: toolkit.Problem, runs: int) -> float:
     costs, ratios = np.ones((len(factors), 4)), []
     for _ in range(20 * runs + 1):
         start = time.process_time()
-        cost_batch(evaluator.kernel, factors, order, evaluator.scratch, costs)
+        evaluator.model.cost_batch(factors, order, costs)
         between = time.process_time()
         evaluator.evaluate(factors, order)
         ratios.append((time.process_time() - between) / (between - start) - 1)

@@ -16,8 +16,7 @@ from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions, batch_cost, make_plan
-from toolkit.model.compiled import cost, cost_batch
-from toolkit.model.compiled_plan import kernel_plan, make_scratch
+from toolkit.model.compiled import CompiledModel
 from toolkit.workload.kernel import Workload
 
 many = settings(max_examples=3 * settings().max_examples)
@@ -54,7 +53,7 @@ def compiled_costs(batch: Batch, conventions: Conventions) -> np.ndarray:
     arch, workload, factors, order, bias_read = batch
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)
     results = np.full((len(factors), 4), np.nan)
-    cost_batch(kernel_plan(plan), factors, order, make_scratch(plan), results)
+    CompiledModel(plan).cost_batch(factors, order, results)
     return results
 
 
@@ -86,6 +85,8 @@ def test_same_fit(conventions: Conventions, batch: Batch) -> None:
 def test_one_mapping_as_in_a_batch(batch: Batch) -> None:
     arch, workload, factors, order, bias_read = batch
     plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
-    kernel, scratch = kernel_plan(plan), make_scratch(plan)
-    rows = [cost(kernel, f, o, scratch) for f, o in zip(factors, order, strict=True)]
-    assert rows == [tuple(row) for row in compiled_costs(batch, EXACT)[:, :3].tolist()]
+    model, alone = CompiledModel(plan), np.full((len(factors), 4), np.nan)
+    for row in range(len(factors)):
+        one = slice(row, row + 1)
+        model.cost_batch(factors[one], order[one], alone[one])
+    assert alone.tolist() == compiled_costs(batch, EXACT).tolist()

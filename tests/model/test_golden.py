@@ -20,8 +20,7 @@ from toolkit.mapping import from_arrays
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.space import MapSpace
 from toolkit.model import FACTORFLOW, BatchCost, Conventions, batch_cost, evaluate, make_plan
-from toolkit.model.compiled import cost_batch
-from toolkit.model.compiled_plan import kernel_plan, make_scratch
+from toolkit.model.compiled import CompiledModel
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -100,9 +99,7 @@ def compiled(case: GoldenCase) -> Fields:
     """Fields that the compiled model gives."""
     plan = make_plan(case.arch, case.workload, conventions(case), bias_read=case.bias_read)
     results = np.zeros((1, 4))
-    cost_batch(
-        kernel_plan(plan), case.factors[None], case.order[None], make_scratch(plan), results
-    )
+    CompiledModel(plan).cost_batch(case.factors[None], case.order[None], results)
     energy, latency, utilization, fits = results[0].tolist()
     return {
         "energy_pj": energy,

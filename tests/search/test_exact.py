@@ -125,7 +125,6 @@ def test_compulsory_energy_is_a_bound() -> None:
     for problem in wide_problems():
         if not decomposes(problem):
             continue
-        evaluator = Evaluator(problem, Budget())
         for factors in itertools.islice(each_spatial_choice(problem.space), 20):
             spatial = Spatial(problem, factors)
             nest = Nest(problem, window_plan(problem), spatial)
@@ -154,7 +153,6 @@ def test_costs_along_paths_are_those_of_the_model(monkeypatch: pytest.MonkeyPatc
     for problem in wide_problems():
         if not decomposes(problem) or not is_small(problem):
             continue
-        evaluator = Evaluator(problem, Budget())
         for factors in each_spatial_choice(problem.space):
             spatial = Spatial(problem, factors)
             nest = Nest(problem, window_plan(problem), spatial)

@@ -12,31 +12,31 @@ from mapping.spaces import arch, as_tiling, fanout, memory, spaces
 from oracle.strategies import architectures, workloads
 from search.brute import objectives
 from search.problems import PROBLEMS
-from toolkit.model.compiled_plan import KernelPlan, Scratch, kernel_plan, make_scratch
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.files import load_arch
 from toolkit.arch.levels import Compute, Memory
+from toolkit.compilation import record_type
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import neighbours, order_classes, sample, start_point
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import EXACT, FACTORFLOW
 from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search
 from toolkit.search.compiled_moves import (
-    EVALUATIONS,
+    Move,
     MoveSpace,
     Walker,
     apply,
     can_move,
+    counted_value,
     descend,
     improve_factors,
     improve_orders,
     kick,
     undo,
-    value,
 )
 from toolkit.search.greedy import fill_fanouts
-from toolkit.search.moves import first_orders, make_walker, move_space, one_move_away
+from toolkit.search.moves import LocalSearch, first_orders, move_space, one_move_away
 from toolkit.workload import Tensor, Term, Workload, gemm
 
 MANY = 2**62
@@ -46,24 +46,44 @@ Tilings = set[tuple[tuple[int, ...], ...]]
 
 @dataclass(frozen=True)
 class Setting:
-    """A problem with what compiled searches need, and one valid mapping of it."""
+    """A problem with what its searches need, and one valid mapping of it.
+
+    The functions are called as Python functions: the model alone is compiled.
+    """
 
     problem: Problem
+    search: LocalSearch
     moves: MoveSpace
-    plan: KernelPlan
-    scratch: Scratch
-    walker: Walker
 
     @property
-    def powers(self) -> np.ndarray:
-        return np.array(self.problem.objective.powers)
+    def walker(self) -> Walker:
+        """The walker with fields by name."""
+        walker = self.search.walker
+        return walker._replace(state=self.search.state[0], costs=walker.costs.view(np.recarray))
+
+    @property
+    def evaluations(self) -> int:
+        return int(self.search.state.evaluations[0])
 
     def value(self, factors: IntArray, order: IntArray) -> float:
-        return float(value(self.plan, factors, order, self.powers, self.scratch))
+        """Value of another mapping; leaves the walker where it was."""
+        walker, counts = self.search.walker, self.search.state.copy()
+        before = walker.factors.copy(), walker.order.copy()
+        walker.factors[:], walker.order[:] = factors, order
+        value = counted_value(self.walker)
+        walker.factors[:], walker.order[:] = before
+        self.search.state[:] = counts
+        return float(value)
 
     @property
     def here(self) -> float:
         return self.value(self.walker.factors, self.walker.order)
+
+
+def by_name(moves: MoveSpace) -> MoveSpace:
+    """Moves with fields by name."""
+    rows = np.ascontiguousarray(moves.moves).view(record_type(Move)).reshape(-1)
+    return moves._replace(moves=rows.view(np.recarray))
 
 
 @st.composite
@@ -91,15 +111,10 @@ def settings_drawn(draw: st.DrawFn) -> Setting:
         factors, order = sample(problem.space, 1, np.random.default_rng(seed))
     except DoesNotFitError:
         assume(False)
-    walker = make_walker(problem.space, seed)
-    walker.factors[:], walker.order[:] = factors[0], order[0]
-    return Setting(
-        problem,
-        move_space(problem.space),
-        kernel_plan(problem.plan),
-        make_scratch(problem.plan),
-        walker,
-    )
+    moves = move_space(problem.space)
+    found = LocalSearch(problem.plan, moves, problem.objective.powers, seed)
+    found.start(factors[0], order[0])
+    return Setting(problem, found, by_name(moves))
 
 
 @given(settings_drawn())
@@ -108,9 +123,9 @@ def test_moves_lead_to_the_neighbours(setting: Setting) -> None:
     before = factors.copy()
     reached: list[tuple[tuple[int, ...], ...]] = []
     for k in range(len(setting.moves.moves)):
-        if not can_move.py_func(setting.plan, setting.moves, factors, k):
+        if not can_move(setting.moves, factors, k):
             continue
-        apply.py_func(setting.moves, factors, k)
+        apply(setting.moves, factors, k)
         fits = setting.problem.space.check_factors(factors[None])[0]
         got = setting.value(factors, order)
         if fits:
@@ -119,7 +134,7 @@ def test_moves_lead_to_the_neighbours(setting: Setting) -> None:
             assert got == pytest.approx(expected, rel=1e-12)
         else:
             assert got == np.inf
-        undo.py_func(setting.moves, factors, k)
+        undo(setting.moves, factors, k)
         np.testing.assert_array_equal(factors, before)
     expected_tilings = [as_tiling(t) for t in neighbours(setting.problem.space, factors)]
     assert sorted(reached) == sorted(expected_tilings)
@@ -138,13 +153,11 @@ def test_best_move_is_taken(setting: Setting) -> None:
     around = neighbours(space, walker.factors)
     current = setting.here
     nearby = objectives(setting.problem, around, walker.order).min() if len(around) else np.inf
-    reached = improve_factors(
-        setting.plan, setting.moves, walker, setting.powers, current, MANY, setting.scratch
-    )
+    reached = improve_factors(setting.moves, walker, current, MANY)
     assert reached == pytest.approx(min(current, nearby), rel=1e-11)
     assert setting.here == pytest.approx(reached, rel=1e-12)
     assert space.check_factors(walker.factors[None])[0]
-    assert walker.counters[EVALUATIONS] >= len(around)
+    assert setting.evaluations >= len(around)
 
 
 @given(settings_drawn())
@@ -154,9 +167,7 @@ def test_orders_improve_until_each_is_best(setting: Setting) -> None:
     start = current = setting.here
     for _ in range(20):
         last = current
-        current = improve_orders(
-            setting.plan, setting.moves, walker, setting.powers, current, MANY, setting.scratch
-        )
+        current = improve_orders(setting.moves, walker, current, MANY)
         if current == last:
             break
     assert current <= start
@@ -174,7 +185,7 @@ def test_orders_improve_until_each_is_best(setting: Setting) -> None:
 def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
     walker, problem = setting.walker, setting.problem
     start = setting.here
-    reached = descend(setting.plan, setting.moves, walker, setting.powers, MANY, setting.scratch)
+    reached = descend(setting.moves, walker, MANY)
     assert reached <= start
     assert setting.here == pytest.approx(reached, rel=1e-12)
     assert problem.space.check(walker.factors[None], walker.order[None])[0]
@@ -186,8 +197,8 @@ def test_a_descent_ends_where_nothing_helps(setting: Setting) -> None:
 @given(settings_drawn(), st.integers(0, 60))
 def test_a_descent_stops_at_the_limit(setting: Setting, limit: int) -> None:
     walker = setting.walker
-    reached = descend(setting.plan, setting.moves, walker, setting.powers, limit, setting.scratch)
-    assert walker.counters[EVALUATIONS] <= limit
+    reached = descend(setting.moves, walker, limit)
+    assert setting.evaluations <= limit
     if limit == 0:
         assert reached == np.inf
     else:
@@ -199,9 +210,10 @@ def test_kicks_leave_valid_mappings(setting: Setting, strength: int) -> None:
     walker, space = setting.walker, setting.problem.space
     assume(len(setting.moves.moves))
     for _ in range(10):
-        kick(setting.plan, setting.moves, walker, strength, setting.scratch)
+        with np.errstate(over="ignore"):  # Random numbers wrap around.
+            kick(setting.moves, walker, strength)
         assert space.check(walker.factors[None], walker.order[None])[0]
-    assert walker.counters[EVALUATIONS] == 0
+    assert setting.evaluations == 0
 
 
 @given(settings_drawn())
