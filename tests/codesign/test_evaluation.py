@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 import toolkit
 from toolkit.codesign import HardwareEvaluator, NetworkWeight, hardware_space
+from toolkit.codesign.evaluation import hardware_objective
 from toolkit.errors import InputError
 from toolkit.workload.network import Layer, TensorInfo
 
@@ -73,3 +75,12 @@ def test_no_networks() -> None:
         evaluator()
     with pytest.raises(InputError, match="each of a positive weight, got .0"):
         evaluator(NetworkWeight(network(4), 0))
+
+
+def test_objectives_rank_as_what_samplers_are_told() -> None:
+    edap = hardware_objective("edap")
+    assert edap.value(2.0, 3.0, 5.0) == 30.0
+    assert edap.told(2.0, 3.0, 5.0) == (pytest.approx(math.log10(30)),)
+    front = hardware_objective("front")
+    assert front.told(10.0, 100.0, 1.0) == (1.0, 2.0, 0.0)
+    assert [len(hardware_objective(n).metrics) for n in ("edp", "front")] == [1, 3]

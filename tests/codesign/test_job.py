@@ -17,7 +17,6 @@ from toolkit.codesign.job import (
     network_text,
     read_ranges,
 )
-from toolkit.codesign.objective import hardware_objective
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Scorer, score_from_record
 from toolkit.errors import InputError
@@ -89,15 +88,6 @@ def test_every_point_has_a_code_of_its_own() -> None:
     }
     for point in (space.smallest, space.default, space.largest):
         assert encoding.decode(encoding.encode(point)) == point
-
-
-def test_objectives_rank_as_what_samplers_are_told() -> None:
-    edap = hardware_objective("edap")
-    assert edap.value(2.0, 3.0, 5.0) == 30.0
-    assert edap.told(2.0, 3.0, 5.0) == (pytest.approx(math.log10(30)),)
-    front = hardware_objective("front")
-    assert front.told(10.0, 100.0, 1.0) == (1.0, 2.0, 0.0)
-    assert [len(hardware_objective(n).metrics) for n in ("edp", "front")] == [1, 3]
 
 
 def test_a_score_is_the_mapped_network() -> None:

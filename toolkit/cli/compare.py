@@ -282,9 +282,8 @@ def comparison_report(
     comparison: Comparison, tables: Tables, storage: str, results: Results
 ) -> Report:
     """Lay out a comparison: a table per problem, ranks, where everything is."""
-    from toolkit.study.compare.readable import describe_limits, readable_summary
     from toolkit.study.compare.statistics import significance
-    from toolkit.study.compare.tables import references
+    from toolkit.study.compare.tables import describe_limits, readable_summary, references
     from toolkit.study.pictures.curves import describe_reference
     from toolkit.study.storage.opening import storage_name
     from toolkit.study.storage.runs import problem_name
@@ -304,7 +303,7 @@ def comparison_report(
 
 
 def _failures(comparison: Comparison) -> list[str]:
-    from toolkit.study.compare.readable import describe_failures
+    from toolkit.study.compare.tables import describe_failures
 
     reasons = describe_failures(comparison)
     return ["Nothing found", *(f"  {reason}" for reason in reasons), ""] if reasons else []
@@ -312,8 +311,8 @@ def _failures(comparison: Comparison) -> list[str]:
 
 def _ranks(ranks: pd.DataFrame, test: Significance) -> Report:
     """Lay out the ranks over several problems, and what they are worth."""
-    from toolkit.study.compare.readable import describe_test, readable_pairs, readable_ranks
-    from toolkit.study.compare.statistics import LEVEL
+    from toolkit.study.compare.statistics import LEVEL, describe_test
+    from toolkit.study.compare.tables import readable_pairs, readable_ranks
 
     if test.problems < 2:
         return []

@@ -20,8 +20,7 @@ from toolkit.arch.ranges import Range
 from toolkit.arch.technology import LevelEstimate, Technology
 from toolkit.arch.template import make_template
 from toolkit.arguments import check_integer, plain_number, store_plain_numbers
-from toolkit.codesign.evaluation import NetworkWeight
-from toolkit.codesign.objective import HardwareObjective, hardware_objective
+from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
 from toolkit.messages import describe, suggest
@@ -57,7 +56,7 @@ class JobSettings:
     area_budget_um2, power_budget_mw : float or None
         Upper limits.
     objective : str
-        A key of `toolkit.codesign.objective.HARDWARE_OBJECTIVES`.
+        A key of `toolkit.codesign.evaluation.HARDWARE_OBJECTIVES`.
     mapper : str
         Searches every layer; a key of `toolkit.STRATEGIES`.
     mapper_evaluations : int

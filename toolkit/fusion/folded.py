@@ -11,7 +11,7 @@ import networkx as nx
 
 from toolkit.errors import WorkloadError
 from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule, reshape_links
-from toolkit.search.network.vector import moved_words, only_moves, operand_words
+from toolkit.search.network.cost import moved_words, only_moves, operand_words
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Tensor, Workload
 from toolkit.workload.network.graph import LayerGraph

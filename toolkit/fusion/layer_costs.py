@@ -20,8 +20,7 @@ from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, vector_unit_of
 from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
-from toolkit.search.network.cost import LayerCost
-from toolkit.search.network.vector import moved_words, only_moves, operand_words
+from toolkit.search.network.cost import LayerCost, moved_words, only_moves, operand_words
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Role, Workload
 from toolkit.workload.network.layer import Layer

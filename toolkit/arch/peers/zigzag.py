@@ -15,7 +15,7 @@ from toolkit.arch.peers.zigzag_schema import Accelerator, Array, Memory, Operand
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, format_key
 from toolkit.records import validate
-from toolkit.workload.peers.names import ZIGZAG_NAMES
+from toolkit.workload.peers.zigzag import ZIGZAG_NAMES
 
 PARAMETERS = {"input_bits": 8, "weight_bits": 8, "output_bits": 16, "nest": 0}
 """Bits of the operands, which in ZigZag the workloads give, and the consent to nest the levels."""

@@ -22,8 +22,8 @@ from toolkit.codesign.joint_gradient.figures import local_figures, steps_of
 from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, LayerBatch, gather
 from toolkit.codesign.space import HardwareSpace
 from toolkit.model.cost import batch_cost
-from toolkit.search.gradient.loss import StraightThrough, tile_words
-from toolkit.search.torch_threads import one_thread
+from toolkit.processes import one_torch_thread
+from toolkit.search.gradient.descent import StraightThrough, tile_words
 
 BATCH = 4
 """Variants that descend side by side: the mappings as they are, and shaken ones."""
@@ -109,7 +109,7 @@ class NetworkDescent:
         """Relaxed mappings that every step costs."""
         return sum(len(batch.logs) for batch in self._batches)
 
-    @one_thread()
+    @one_torch_thread()
     def run(self, steps: int = STEPS) -> list[Proposal]:
         """Descend; what every variant arrives at, the lowest loss first."""
         variables = [batch.logs for batch in self._batches] + [self._free]

@@ -16,7 +16,7 @@ from toolkit.fusion.partition.exact import (
     segment_predecessors,
 )
 from toolkit.fusion.partition.result import Found
-from toolkit.search.torch_threads import one_thread
+from toolkit.processes import one_torch_thread
 
 MOST_DOWN_SETS = 800
 """Down-sets up to which all partitions are relaxed; beyond, segments of one order alone. Every
@@ -181,7 +181,7 @@ def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     """
     relaxation = relax(model, most_layers)
     best: tuple[float, tuple[Option, ...]] | None = None
-    with one_thread():
+    with one_torch_thread():
         read = list(_descend(relaxation, seed))
     for logits, choice in read:
         for start in range(len(logits)):

@@ -22,8 +22,8 @@ from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.partition.gradient import RATE, Relaxation, read_off, relax, temperature_at
 from toolkit.fusion.partition.part_descent import PartDescent
 from toolkit.fusion.partition.result import Found
+from toolkit.processes import one_torch_thread
 from toolkit.search.network.workloads import problem_of
-from toolkit.search.torch_threads import one_thread
 from toolkit.workload.kernel import Workload
 
 STARTS, TILINGS, STEPS, READ_EVERY = 4, 32, 60, 10
@@ -187,7 +187,7 @@ class JointDescent:
         )
         return torch.log(expected).sum(dim=1) + penalty
 
-    @one_thread()
+    @one_torch_thread()
     def descend(self, steps: int | None = None) -> Joint:
         """Descend, round at intervals, and return the best partition that was read off.
 

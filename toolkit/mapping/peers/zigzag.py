@@ -54,7 +54,7 @@ from toolkit.mapping.peers.spatial import (
 )
 from toolkit.messages import describe
 from toolkit.workload.kernel import Tensor, Workload
-from toolkit.workload.peers.names import ZIGZAG_NAMES
+from toolkit.workload.peers.zigzag import ZIGZAG_NAMES
 from toolkit.yaml_files import dump_yaml
 
 _TITLE = re.compile(r"Loop ordering for ([^;]*);?.*")

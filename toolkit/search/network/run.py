@@ -15,10 +15,9 @@ from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
 from toolkit.search.network.cache import LayerCache, cache_at
-from toolkit.search.network.cost import LayerCost, LayerSearch
+from toolkit.search.network.cost import LayerCost, LayerSearch, layer_vector_cost
 from toolkit.search.network.lowering import Lowered
 from toolkit.search.network.result import LayerResult, NetworkResult
-from toolkit.search.network.vector import layer_vector_cost
 from toolkit.search.network.workloads import (
     Found,
     LayerProgress,

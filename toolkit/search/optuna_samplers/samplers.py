@@ -17,15 +17,10 @@ from optuna.samplers import (
     TPESampler,
 )
 
+from toolkit.processes import one_torch_thread
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.optuna_samplers.driver import drive, make_coding
 from toolkit.search.result import require_limit
-
-
-def _one_torch_thread() -> AbstractContextManager[None]:
-    from toolkit.search.torch_threads import one_thread
-
-    return one_thread()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +145,7 @@ SAMPLERS: dict[str, Sampler] = {
             settings={"n_startup_trials": 1, "deterministic_objective": True},
             starts=20,
             packages=("scipy", "torch"),
-            setting=_one_torch_thread,
+            setting=one_torch_thread,
         ),
     )
 }

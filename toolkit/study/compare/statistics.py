@@ -119,6 +119,13 @@ def significance(comparison: Comparison) -> Significance:
     return Significance(problems, statistic, p, pairs, _note(problems, len(pairs)))
 
 
+def describe_test(test: Significance) -> str:
+    """Say whether all strategies rank alike, and what to keep in mind."""
+    if math.isnan(test.friedman_p):
+        return test.note
+    return f"Friedman: p = {test.friedman_p:.3g} that all rank alike. {test.note}"
+
+
 def holm(probabilities: ArrayLike) -> FloatArray:
     """Correct probabilities for their number, after Holm.
 

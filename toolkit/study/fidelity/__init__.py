@@ -1,12 +1,12 @@
 """Our numbers beside published ones: rows, agreement, a fitted latency."""
 
-from toolkit.study.fidelity.agreement import (
+from toolkit.study.fidelity.published import PublishedGroup, PublishedResults, read_published
+from toolkit.study.fidelity.validation import (
     Agreement,
     agreement,
     agreement_by_kind,
     agreement_table,
 )
-from toolkit.study.fidelity.published import PublishedGroup, PublishedResults, read_published
 
 __all__ = [
     "Agreement",

@@ -15,9 +15,12 @@ from toolkit.errors import InputError
 from toolkit.model.conventions import CONVENTIONS
 from toolkit.model.correction import CorrectionFile
 from toolkit.model.gemmini_program import ACTIVITIES, array_width, program_counts
-from toolkit.study.fidelity.agreement import rank_correlations
 from toolkit.study.fidelity.published import PublishedResults
-from toolkit.study.fidelity.validation import dosa_roofline_cycles, published_totals
+from toolkit.study.fidelity.validation import (
+    dosa_roofline_cycles,
+    published_totals,
+    rank_correlations,
+)
 
 FloatArray = NDArray[np.float64]
 Predict = Callable[[NDArray[np.bool_]], FloatArray]

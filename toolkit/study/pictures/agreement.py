@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import InputError
-from toolkit.study.fidelity.agreement import agreement, relative_errors
+from toolkit.study.fidelity.validation import agreement, relative_errors
 from toolkit.study.pictures.canvas import canvas, color, page, write_canvas, write_page
 
 if TYPE_CHECKING:

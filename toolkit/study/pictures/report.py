@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import MissingPackageError
-from toolkit.study.compare.readable import (
+from toolkit.study.compare.statistics import LEVEL, describe_test, rank_table, significance
+from toolkit.study.compare.tables import (
     describe_failures,
     describe_limits,
-    describe_test,
+    front_table,
     readable_pairs,
     readable_ranks,
     readable_summary,
+    run_table,
+    summary_table,
+    trace_table,
 )
-from toolkit.study.compare.statistics import LEVEL, rank_table, significance
-from toolkit.study.compare.tables import front_table, run_table, summary_table, trace_table
 from toolkit.study.pictures.canvas import page_head
 from toolkit.study.pictures.comparison import problem_figure, write_drawings
 from toolkit.study.pictures.curves import LEAST_GAP, ProblemPlot, problem_plots

@@ -8,8 +8,7 @@ from toolkit.errors import WorkloadError
 from toolkit.messages import describe, relocated
 from toolkit.peer_files import Node
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
-from toolkit.workload.kinds import MAX_SIZE
-from toolkit.workload.peers.names import OWN_NAMES, ready_made
+from toolkit.workload.kinds import KINDS, MAX_SIZE, recognized_kernel
 
 _CONVOLUTION: dict[str, object] = {
     "name": "cnn-layer",
@@ -43,6 +42,11 @@ _WORDS: dict[str, Role] = {
 }
 # Sizes that some files note beside those of the dimensions; nothing is computed from them.
 _NOTES = ("H", "W", "Hpad", "Wpad", "Hpadding", "Wpadding", "notes", "name", "type")
+# By kernel, names of dimensions once `our_dimensions` has renamed them: they are ours.
+_OWN_NAMES: Mapping[str, Mapping[str, str]] = {
+    kernel: {dimension: dimension for dimension in (*kind.dimensions, "N")}
+    for kernel, kind in KINDS.items()
+}
 _DENSITIES = ("densities", "commonDensity")
 
 
@@ -76,7 +80,7 @@ def problem_workload(data: object, source: str, name: str) -> Workload:
     ours = our_dimensions(sizes)
     sizes = {ours[dimension]: size for dimension, size in sizes.items()}
     tensors = tuple(_renamed(tensor, ours) for tensor in tensors)
-    found = ready_made(sizes, tensors, OWN_NAMES, name) if all_known else None
+    found = recognized_kernel(sizes, tensors, _OWN_NAMES, name) if all_known else None
     if found is not None:
         return found
     kind = shape.find("name")

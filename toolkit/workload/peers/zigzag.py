@@ -14,8 +14,19 @@ from toolkit.messages import describe, relocated, suggest
 from toolkit.peer_files import matching
 from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
-from toolkit.workload.kinds import MAX_SIZE
-from toolkit.workload.peers.names import ZIGZAG_NAMES, ready_made
+from toolkit.workload.kinds import MAX_SIZE, recognized_kernel
+
+_PLANE = {"B": "N", "K": "M", "C": "C", "OX": "Q", "OY": "P", "FX": "S", "FY": "R"}
+
+ZIGZAG_NAMES: Mapping[str, Mapping[str, str]] = {
+    "gemm": {"B": "N", "K": "M", "C": "K", "D": "N"},
+    "batched-gemm": {"B": "B", "K": "M", "C": "K", "D": "N"},
+    "conv": {**_PLANE, "G": "G"},
+    "grouped-conv": {**_PLANE, "G": "G"},
+    "depthwise-conv": {**_PLANE, "C": "", "G": "C"},
+    "conv1d": {"B": "N", "K": "M", "C": "C", "OX": "P", "FX": "R", "OY": "", "FY": "", "G": ""},
+}
+"""By kernel, ZigZag's names of dimensions and ours; empty where ours has none."""
 
 _Size = Annotated[int, Field(ge=1, le=MAX_SIZE)]
 _Bits = Annotated[int, Field(ge=0, le=64)]
@@ -155,7 +166,7 @@ def layer_workload(layer: LayerEntry, source: str, name: str | None) -> Workload
             source=source,
             key=layer.label,
         )
-    found = ready_made(layer.sizes, equation.tensors, ZIGZAG_NAMES, name)
+    found = recognized_kernel(layer.sizes, equation.tensors, ZIGZAG_NAMES, name)
     if found is not None:
         return found
     spelt = ",".join(f"{d}={size}" for d, size in layer.sizes.items())
