@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-
-from pydantic import RootModel
+from typing import cast
 
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe
@@ -86,7 +85,7 @@ def _is_file(text: str) -> bool:
 def _groups() -> dict[str, dict[str, str]]:
     data = resources.files("toolkit.workload").joinpath("library.yaml").read_bytes()
     groups = parse_yaml(data, source="library.yaml", error=WorkloadError)
-    return RootModel[dict[str, dict[str, str]]].model_validate(groups).root
+    return cast(dict[str, dict[str, str]], groups)
 
 
 def workload_groups() -> Mapping[str, tuple[str, ...]]:
