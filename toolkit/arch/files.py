@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import NamedTuple
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
+from toolkit.arch.ranges import Range
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate, make_template
 from toolkit.arguments import check_kind
@@ -32,6 +34,34 @@ def arch_names() -> tuple[str, ...]:
     """
     files = (Path(entry.name) for entry in _folder().iterdir())
     return tuple(sorted(file.stem for file in files if file.suffix == ".yaml"))
+
+
+class Head(NamedTuple):
+    """What an architecture file says of itself, before its levels."""
+
+    name: str
+    kernel: str | None
+    description: str | None
+    parameters: Mapping[str, Number]
+    ranges: Mapping[str, Range]
+
+
+def packaged_heads() -> Iterator[Head]:
+    """Read what the architectures that come with the package say of themselves.
+
+    Their levels are not built, which `toolkit list` need not wait for.
+    """
+    for name in arch_names():
+        data, source = _read(name)
+        template = make_template(data, source)
+        said = data if isinstance(data, dict) else {}
+        yield Head(
+            name,
+            said.get("kernel"),
+            said.get("description"),
+            template.parameters,
+            template.ranges,
+        )
 
 
 def load_arch(

@@ -114,7 +114,8 @@ COMMANDS = {
         "toolkit.cli.worker:join_studies",
         help="Take part in searches over hardware that toolkit codesign began, on any machine.",
         epilog="Examples:\n\n"
-        "toolkit worker postgresql://user@host/designs\n\ntoolkit worker grpc://host:13000 --most 50",
+        "toolkit worker postgresql://user@host/designs\n\n"
+        "toolkit worker grpc://host:13000 --most 50",
     ),
     "proxy": LateCommand(
         "toolkit.cli.proxy:serve_storage",
