@@ -134,6 +134,11 @@ COMMANDS = {
         "toolkit show arch eyeriss > mine.yaml\n\n"
         "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
     ),
+    "warm-up": LateCommand(
+        "toolkit.cli.warm_up:compile_all",
+        help="Compile whatever searches may need, so that none waits for it later.",
+        epilog="Examples:\n\ntoolkit warm-up\n\ntoolkit warm-up --json",
+    ),
 }
 """All commands by name, in the order of the help."""
 
