@@ -136,7 +136,7 @@ COMMANDS = {
     ),
     "warm-up": LateCommand(
         "toolkit.cli.warm_up:compile_all",
-        help="Compile whatever searches may need, so that none waits for it later.",
+        help="Compile ahead whatever searches may need.",
         epilog="Examples:\n\ntoolkit warm-up\n\ntoolkit warm-up --json",
     ),
 }

@@ -37,7 +37,7 @@ def list_names(
 
 
 def _archs() -> list[Entry]:
-    from toolkit.arch.files import packaged_heads
+    from toolkit.arch.packaged import heads
 
     return [
         {
@@ -47,7 +47,7 @@ def _archs() -> list[Entry]:
             "parameters": head.parameters,
             "ranges": {key: str(found) for key, found in head.ranges.items()},
         }
-        for head in packaged_heads()
+        for head in heads()
     ]
 
 
