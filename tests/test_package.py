@@ -63,6 +63,39 @@ def test_import_loads_no_library() -> None:
     assert not set(loaded) & set(HEAVY)
 
 
+NEVER = {*HEAVY, "joblib", "networkx", "numpy.testing", "scipy"}
+ALWAYS = {"pydantic", "typer"}
+"""Typer reads its arguments by pydantic."""
+
+
+@pytest.mark.parametrize(
+    ("words", "loaded"),
+    [
+        (["--version"], {"typer"}),
+        (["list", "archs"], {*ALWAYS, "yaml"}),
+        (["list", "workloads"], {*ALWAYS, "yaml"}),
+        (["list", "strategies"], ALWAYS),
+        (["map", "eyeriss", "8", "4", "2"], {*ALWAYS, "numpy", "rich", "yaml"}),
+        (["map", "eyeriss", "8", "4", "2", "--json"], {*ALWAYS, "numpy", "yaml"}),
+    ],
+    ids=" ".join,
+)
+def test_commands_load_what_they_need(words: list[str], loaded: set[str]) -> None:
+    toolkit.warm_up()
+    code = (
+        "import sys; from toolkit.cli.app import main; status = main(sys.argv[1:]);"
+        "print(*sys.modules, file=sys.stderr); sys.exit(status)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    found = set(process.stderr.split())
+    assert not found & {*NEVER, "yaml"} - loaded
+    commands = {name for name in found if name.startswith("toolkit.cli.")}
+    others = {"toolkit.cli.compare", "toolkit.cli.network", "toolkit.cli.codesign"}
+    assert not commands & others
+
+
 def test_searching_loads_neither_torch_nor_optuna_nor_onnx() -> None:
     code = "import sys, toolkit; toolkit.search, toolkit.evaluate; print(*sys.modules)"
     assert not set(run_python(code).split()) & {"torch", "optuna", "onnx", "plotly", "pandas"}
@@ -178,6 +211,8 @@ def test_readme_commands_work(
     lines = "".join(readme_blocks("sh")).splitlines()
     commands = [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]
     assert len(commands) >= 10
+    toolkit.warm_up()
+    capsys.readouterr()
     for command in commands:
         words = shlex.split(command)[1:]
         assert main([*words, *limits.get(words[0], [])]) == 0, command

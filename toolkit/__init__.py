@@ -43,6 +43,7 @@ _HOMES = {
         "hardware_space",
         "minimal_hardware",
     ),
+    "compilation": ("warm_up",),
     "errors": ("InputError", "ToolkitError"),
     "mapping": (
         "LevelMapping",
@@ -176,6 +177,7 @@ __all__ = [
     "space_size",
     "transposed_conv2d",
     "violations",
+    "warm_up",
     "workload_names",
     "workload_to_yaml",
     "write_mapping",
@@ -205,6 +207,7 @@ if TYPE_CHECKING:
         hardware_space,
         minimal_hardware,
     )
+    from toolkit.compilation import warm_up
     from toolkit.errors import InputError, ToolkitError
     from toolkit.mapping import (
         MAPPING_FORMATS,

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,9 @@ from threading import Lock
 from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
+
+from toolkit.errors import InputError
+from toolkit.text_files import write_bytes_atomically
 
 FORMULA_MODULES = (
     "toolkit.workload.distinct",
@@ -38,6 +42,14 @@ FORMULA_MODULES = (
 
 SOURCES = ("compilation.py", "machine_code.py", "lifted.py", "model/plan_tables.py")
 """What else machine code depends on, beside all ``compiled*.py``."""
+
+KERNEL_MODULES = (
+    "toolkit.model.compiled",
+    "toolkit.search.compiled_anneal",
+    "toolkit.search.compiled_check",
+    "toolkit.search.compiled_moves",
+)
+"""Modules that define kernels."""
 
 _ROOT = Path(__file__).parent
 _SIDES = 3
@@ -114,11 +126,28 @@ class Kernel:
         """Where the machine code is kept."""
         return cache_folder() / f"{self.entry.replace(':', '.')}.o"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the machine code is in the cache."""
+        return self._kept() is not None
+
     def _loaded(self) -> Callable[..., Any]:
+        code = self._kept()
+        if code is not None:
+            with suppress(RuntimeError):  # Not what this machine's linker takes.
+                return self._linked(code)
+        return self._linked(self._compiled())
+
+    def _kept(self) -> bytes | None:
+        """Read the machine code, if it is there and whole."""
         try:
-            code = self.path.read_bytes()
+            kept = self.path.read_bytes()
         except OSError:
-            code = self._compiled()
+            return None
+        code = kept[:-_SEAL_BYTES]
+        return code if kept == _sealed(code) else None
+
+    def _linked(self, code: bytes) -> Callable[..., Any]:
         import llvmlite.binding as llvm
 
         llvm.initialize_native_target()
@@ -139,15 +168,77 @@ class Kernel:
         from toolkit.machine_code import machine_code
 
         code = machine_code(self.entry, SYMBOL, _target_machine())
-        # Another process may be writing the same.
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as file:
-            file.write(code)
-        os.replace(file.name, self.path)
+        # Another process may be writing the same; if the disk is full, this one has the code.
+        with suppress(InputError):
+            write_bytes_atomically(self.path, _sealed(code))
         return code
 
 
 SYMBOL = "kernel"
 """Name of a kernel's function in its machine code."""
+
+_SEAL_BYTES = hashlib.sha256().digest_size
+
+
+def _sealed(code: bytes) -> bytes:
+    """Add a checksum: machine code that a crash cut short would crash whatever runs it.
+
+    Linkers do not look behind the end of an object file.
+    """
+    return code + hashlib.sha256(code).digest()
+
+
+class WarmUp(NamedTuple):
+    """What `warm_up` did about one kernel.
+
+    Attributes
+    ----------
+    name : str
+        ``module:function``.
+    what : str
+        What it is for.
+    was_there : bool
+        Whether its machine code had been made before.
+    seconds : float
+        How long it took to make or load.
+    """
+
+    name: str
+    what: str
+    was_there: bool
+    seconds: float
+
+
+def warm_up() -> tuple[WarmUp, ...]:
+    """Compile whatever may be needed and has not been, so that nothing waits for it later.
+
+    For images of containers, and before what is timed. What is compiled is announced on
+    standard error.
+
+    Returns
+    -------
+    tuple of WarmUp
+        All compiled functions; `toolkit.compilation.cache_folder` says where they are kept.
+    """
+    return tuple(_warmed(kernel) for kernel in kernels())
+
+
+def _warmed(kernel: Kernel) -> WarmUp:
+    began = time.perf_counter()
+    was_there = kernel.is_kept
+    kernel.load()
+    return WarmUp(kernel.entry, kernel.what, was_there, time.perf_counter() - began)
+
+
+def kernels() -> tuple[Kernel, ...]:
+    """Find all kernels of the package."""
+    found: dict[str, Kernel] = {}
+    for module in KERNEL_MODULES:
+        for value in vars(importlib.import_module(module)).values():
+            if isinstance(value, Kernel):
+                found.setdefault(value.entry, value)
+    return tuple(found.values())
+
 
 _C_TYPES = {int: ctypes.c_int64, float: ctypes.c_double, type(None): None}
 
@@ -186,12 +277,16 @@ def cache_folder() -> Path:
     for parent in (user_cache_path("accel-search-toolkit"), private):
         folder = parent / _digest()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Anybody may make folders of any name in the temporary directory.
+            if parent == private and not _is_private(parent):
+                continue
+            folder.mkdir(mode=0o700, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError:
             continue
-        if parent != private or _is_private(parent):
+        if _is_private(folder):
             return folder
     return Path(tempfile.mkdtemp(prefix="accel-search-toolkit-"))
 
@@ -233,10 +328,6 @@ def sources() -> Iterable[Path]:
     formulas = ("/".join(name.split(".")[1:]) + ".py" for name in FORMULA_MODULES)
     yield from (_ROOT / name for name in (*SOURCES, *formulas))
     yield from sorted(_ROOT.rglob("compiled*.py"))
-
-
-KERNELS: list[Kernel] = []
-"""All kernels of the package, filled in as their modules are imported."""
 
 
 class Field(NamedTuple):

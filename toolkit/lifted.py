@@ -51,32 +51,32 @@ def where(condition: Any, chosen: Any, other: Any) -> Any:
     """Choose by a condition, elementwise."""
     if isinstance(condition, bool):
         return chosen if condition else other
-    return _namespace(condition).where(condition, chosen, other)
+    return namespace(condition).where(condition, chosen, other)
 
 
 def minimum(a: Any, b: Any) -> Any:
     """Lesser of two numbers, elementwise; the first must be an array if either is."""
-    return min(a, b) if isinstance(a, int | float) else _namespace(a).minimum(a, b)
+    return min(a, b) if isinstance(a, int | float) else namespace(a).minimum(a, b)
 
 
 def maximum(a: Any, b: Any) -> Any:
     """Greater of two numbers, elementwise; the first must be an array if either is."""
-    return max(a, b) if isinstance(a, int | float) else _namespace(a).maximum(a, b)
+    return max(a, b) if isinstance(a, int | float) else namespace(a).maximum(a, b)
 
 
 def floor(x: Any) -> Any:
     """Round down."""
-    return _namespace(x).floor(x)
+    return namespace(x).floor(x)
 
 
 def ceil(x: Any) -> Any:
     """Round up."""
-    return _namespace(x).ceil(x)
+    return namespace(x).ceil(x)
 
 
 def nearest(x: Any) -> Any:
     """Round to the nearest integer, halves to even ones."""
-    return _namespace(x).round(x)
+    return namespace(x).round(x)
 
 
 def negated(condition: Any) -> Any:
@@ -115,9 +115,9 @@ def invoke(kernel: int, plan: int, nest: int, batch: int, skip: int) -> None:
     call(int(plan), int(nest), int(batch), int(skip))
 
 
-def _namespace(x: Any) -> Any:
+def namespace(x: Any) -> Any:
+    """Functions for arrays of one kind: NumPy itself, which needs nothing more, or another's."""
     if isinstance(x, np.ndarray | np.generic | float | int):
         return np
-    from array_api_compat import array_namespace
 
-    return array_namespace(x)
+    return arraynamespace(x)

@@ -28,7 +28,10 @@ Label = Annotated[str, AfterValidator(_check_label)]
 class Record(BaseModel):
     """Base of everything a file may hold: strict types, finite numbers, no unknown keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+    # Built when the first file of a kind is read: most runs read few kinds.
+    model_config = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, frozen=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod

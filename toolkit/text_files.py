@@ -66,13 +66,27 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     InputError
         If the file cannot be written; an existing one is then unchanged.
     """
-    name = os.fspath(path)
-    source = shown_path(name)
     try:
-        target = Path(os.path.realpath(name))
         data = text.encode("utf-8")
+    except ValueError as cause:
+        raise _unwritten(path, cause) from None
+    write_bytes_atomically(path, data)
+
+
+def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file as `write_text_atomically` does.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    try:
+        target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
-            raise InputError("is not a regular file; choose another path", source=source)
+            raise InputError(
+                "is not a regular file; choose another path", source=shown_path(os.fspath(path))
+            )
         temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
         try:
             with open(temporary, "xb") as file:
@@ -85,5 +99,9 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as cause:
-        reason = getattr(cause, "strerror", None) or str(cause)
-        raise InputError(f"cannot be written: {reason}", source=source) from None
+        raise _unwritten(path, cause) from None
+
+
+def _unwritten(path: str | os.PathLike[str], cause: Exception) -> InputError:
+    reason = getattr(cause, "strerror", None) or str(cause)
+    return InputError(f"cannot be written: {reason}", source=shown_path(os.fspath(path)))

@@ -1,28 +1,33 @@
-"""What it runs on: levels, architectures, and their YAML files."""
+"""What it runs on: levels, architectures, and their YAML files.
 
-from toolkit.arch.architecture import Architecture, VectorUnit, check_bypasses, holds
-from toolkit.arch.files import (
-    arch_definition,
-    arch_names,
-    arch_to_yaml,
-    load_arch,
-    load_arch_file,
-    load_template,
-)
-from toolkit.arch.levels import (
-    Compute,
-    FactorConstraint,
-    Fanout,
-    Level,
-    Memory,
-    Relation,
-    Spatial,
-    check_constraints,
-    check_loop_order,
-    parse_constraint,
-)
-from toolkit.arch.schema import ArchitectureFile
-from toolkit.arch.template import ArchitectureTemplate
+What the package offers is loaded when it is first used: names are listed without the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazy_loader import attach
+
+_HOMES = {
+    "architecture": ("Architecture", "VectorUnit", "check_bypasses", "holds"),
+    "files": ("arch_definition", "arch_to_yaml", "load_arch", "load_arch_file", "load_template"),
+    "levels": (
+        "Compute",
+        "FactorConstraint",
+        "Fanout",
+        "Level",
+        "Memory",
+        "Relation",
+        "Spatial",
+        "check_constraints",
+        "check_loop_order",
+        "parse_constraint",
+    ),
+    "packaged": ("arch_names",),
+    "schema": ("ArchitectureFile",),
+    "template": ("ArchitectureTemplate",),
+}
 
 __all__ = [
     "Architecture",
@@ -48,3 +53,31 @@ __all__ = [
     "load_template",
     "parse_constraint",
 ]
+
+if TYPE_CHECKING:
+    from toolkit.arch.architecture import Architecture, VectorUnit, check_bypasses, holds
+    from toolkit.arch.files import (
+        arch_definition,
+        arch_to_yaml,
+        load_arch,
+        load_arch_file,
+        load_template,
+    )
+    from toolkit.arch.levels import (
+        Compute,
+        FactorConstraint,
+        Fanout,
+        Level,
+        Memory,
+        Relation,
+        Spatial,
+        check_constraints,
+        check_loop_order,
+        parse_constraint,
+    )
+    from toolkit.arch.packaged import arch_names
+    from toolkit.arch.schema import ArchitectureFile
+    from toolkit.arch.template import ArchitectureTemplate
+
+
+__getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

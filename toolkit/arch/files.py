@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
 from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
 from toolkit.arch.schema import ArchitectureFile
@@ -20,18 +20,6 @@ from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import validate
 from toolkit.yaml_files import dump_yaml, parse_yaml
-
-
-def arch_names() -> tuple[str, ...]:
-    """List the architectures that come with the package, sorted.
-
-    Examples
-    --------
-    >>> "eyeriss" in arch_names()
-    True
-    """
-    files = (Path(entry.name) for entry in _folder().iterdir())
-    return tuple(sorted(file.stem for file in files if file.suffix == ".yaml"))
 
 
 def load_arch(
@@ -164,14 +152,6 @@ def arch_to_yaml(
     return text
 
 
-def _folder() -> Traversable:
-    """Find the packaged files; in a checkout that is not installed they lie next to `toolkit`."""
-    try:
-        return resources.files("toolkit.archs")
-    except ModuleNotFoundError:
-        return Path(__file__).parents[2] / "archs"
-
-
 def _open(
     name_or_path: str | os.PathLike[str], parameters: Mapping[str, Number] | None
 ) -> tuple[ArchitectureTemplate, Mapping[str, Number]]:
@@ -216,10 +196,8 @@ def _split(name_or_path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str]
 def _read(name_or_path: str | os.PathLike[str]) -> tuple[object, str]:
     """Read the data of a file, and how messages call it."""
     name = os.fspath(name_or_path)
-    packaged = _packaged(name_or_path)
-    if packaged:
-        source = f"archs/{name}.yaml"
-        return parse_yaml(packaged.read_bytes(), source=source, error=ArchitectureError), source
+    if _packaged(name_or_path):
+        return packaged_data(name)
     if _is_path(name_or_path) or _is_file(name):
         return read_arch_data(name_or_path)
     names = arch_names()
@@ -232,7 +210,7 @@ def _read(name_or_path: str | os.PathLike[str]) -> tuple[object, str]:
 def _packaged(name_or_path: str | os.PathLike[str]) -> Traversable | None:
     if _is_path(name_or_path) or name_or_path not in arch_names():
         return None
-    return _folder().joinpath(f"{name_or_path}.yaml")
+    return packaged_file(os.fspath(name_or_path))
 
 
 def _is_path(name_or_path: str | os.PathLike[str]) -> bool:

@@ -6,28 +6,17 @@ standard error and nothing on standard output), 130 interrupted.
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from toolkit.cli.codesign import search_hardware
-from toolkit.cli.compare import compare_strategies
-from toolkit.cli.dashboard import show_dashboard
-from toolkit.cli.evaluate import evaluate_mapping
-from toolkit.cli.explain import explain_mapping
-from toolkit.cli.export import export_mapping
-from toolkit.cli.list import list_names
-from toolkit.cli.map import map_workload
-from toolkit.cli.network import map_whole_network
-from toolkit.cli.proxy import serve_storage
-from toolkit.cli.show import show_definition
-from toolkit.cli.space import measure_space
-from toolkit.cli.worker import join_studies
 from toolkit.errors import InputError, ToolkitError
 from toolkit.version import __version__
 
@@ -35,8 +24,152 @@ OUTPUT_CLOSED = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
+
+class LateCommand(NamedTuple):
+    """A command, whose function is imported when it is run or its options are shown.
+
+    Parameters
+    ----------
+    home : str
+        ``module:function``.
+    help, epilog : str
+        What it does, and examples.
+    """
+
+    home: str
+    help: str
+    epilog: str
+
+
+COMMANDS = {
+    "map": LateCommand(
+        "toolkit.cli.map:map_workload",
+        help="Search for the best mapping of a workload on an architecture.",
+        epilog="Examples:\n\n"
+        "toolkit map eyeriss bert-large/KQV\n\n"
+        "toolkit map simba 128 768 512 --objective latency\n\n"
+        "toolkit map eyeriss-conv conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2 --save best.yaml\n\n"
+        "toolkit map gemmini gemm:M=100,K=100,N=100 --pad all --strategy random "
+        "--evaluations 100000 --json",
+    ),
+    "evaluate": LateCommand(
+        "toolkit.cli.evaluate:evaluate_mapping",
+        help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE), or as "
+        "Timeloop or ZigZag write it.",
+        epilog="Examples:\n\n"
+        "toolkit evaluate eyeriss bert-large/KQV best.yaml\n\n"
+        "toolkit evaluate gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
+        "toolkit evaluate simba 128 768 512 best.json --conventions factorflow --json",
+    ),
+    "explain": LateCommand(
+        "toolkit.cli.explain:explain_mapping",
+        help="Say where a mapping's energy and cycles go, what binds, and which move would help.",
+        epilog="Examples:\n\n"
+        "toolkit explain eyeriss bert-large/KQV best.yaml\n\n"
+        "toolkit explain gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
+        "toolkit explain simba 128 768 512 best.json --objective latency --json",
+    ),
+    "export": LateCommand(
+        "toolkit.cli.export:export_mapping",
+        help="Write a mapping for another tool (or for this one, from another tool's).",
+        epilog="Examples:\n\n"
+        "toolkit export eyeriss bert-large/KQV best.yaml --format timeloop\n\n"
+        "toolkit export eyeriss bert-large/KQV best.yaml --format zigzag --save zigzag.yaml",
+    ),
+    "space": LateCommand(
+        "toolkit.cli.space:measure_space",
+        help="Measure the map space: all valid mappings of a workload on an architecture.",
+        epilog="Examples:\n\n"
+        "toolkit space eyeriss bert-large/KQV\n\n"
+        "toolkit space gemmini-conv resnet18/L6 --json",
+    ),
+    "compare": LateCommand(
+        "toolkit.cli.compare:compare_strategies",
+        help="Run strategies side by side: every one on every workload under every seed.",
+        epilog="Examples:\n\n"
+        "toolkit compare eyeriss bert-large/KQV\n\n"
+        "toolkit compare simba bert-large/KQV bert-large/FF1 --strategies greedy,anneal "
+        "--evaluations 20000 --seeds 5 --jobs 2 --out results",
+    ),
+    "dashboard": LateCommand(
+        "toolkit.cli.dashboard:show_dashboard",
+        help="Show in a browser, by optuna-dashboard, what toolkit compare recorded.",
+        epilog="Examples:\n\n"
+        "toolkit dashboard\n\n"
+        "toolkit dashboard results/comparison.journal --port 0 --no-browser",
+    ),
+    "network": LateCommand(
+        "toolkit.cli.network:map_whole_network",
+        help="Map a whole ONNX model: every distinct layer once, then totals of the network.",
+        epilog="Examples:\n\n"
+        "toolkit network resnet18.onnx eyeriss-conv\n\n"
+        "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
+    ),
+    "codesign": LateCommand(
+        "toolkit.cli.codesign:search_hardware",
+        help="Search for hardware: sizes of an architecture for networks, within budgets.",
+        epilog="Example:\n\ntoolkit codesign resnet18.onnx --template gemmini-ws --area-budget 2",
+    ),
+    "worker": LateCommand(
+        "toolkit.cli.worker:join_studies",
+        help="Take part in searches over hardware that toolkit codesign began, on any machine.",
+        epilog="Examples:\n\n"
+        "toolkit worker postgresql://user@host/designs\n\n"
+        "toolkit worker grpc://host:13000 --most 50",
+    ),
+    "proxy": LateCommand(
+        "toolkit.cli.proxy:serve_storage",
+        help="Serve a storage by Optuna's gRPC proxy, to workers that cannot reach it themselves.",
+        epilog="Example:\n\ntoolkit proxy postgresql://user@localhost/designs --host 0.0.0.0",
+    ),
+    "list": LateCommand(
+        "toolkit.cli.list:list_names",
+        help="List what has a name.",
+        epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
+    ),
+    "show": LateCommand(
+        "toolkit.cli.show:show_definition",
+        help="Print an architecture or a workload as YAML, ready to be copied and changed.",
+        epilog="Examples:\n\n"
+        "toolkit show arch eyeriss > mine.yaml\n\n"
+        "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
+    ),
+    "warm-up": LateCommand(
+        "toolkit.cli.warm_up:compile_all",
+        help="Compile ahead whatever searches may need.",
+        epilog="Examples:\n\ntoolkit warm-up\n\ntoolkit warm-up --json",
+    ),
+}
+"""All commands by name, in the order of the help."""
+
+
+class _Commands(Mapping[str, Any]):
+    """Builds a command when it is looked up, so that no run waits for the others' imports."""
+
+    def __getitem__(self, name: str) -> Any:
+        entry = COMMANDS[name]
+        module, _, function = entry.home.partition(":")
+        alone = typer.Typer(add_completion=False)
+        alone.command(name, help=entry.help, epilog=entry.epilog)(
+            getattr(importlib.import_module(module), function)
+        )
+        return typer.main.get_command(alone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": _Commands()})
+
+
 app = typer.Typer(
     name="toolkit",
+    cls=_Group,
     help="How DNN layers and networks should run on spatial accelerators, and what these should "
     "be: mappings, proofs, comparisons, fusion, hardware.",
     epilog="Every command takes --json and has its own --help with examples.",
@@ -61,99 +194,6 @@ def _root(
     ] = False,
 ) -> None:
     """Options before the command."""
-
-
-app.command(
-    "map",
-    help="Search for the best mapping of a workload on an architecture.",
-    epilog="Examples:\n\n"
-    "toolkit map eyeriss bert-large/KQV\n\n"
-    "toolkit map simba 128 768 512 --objective latency\n\n"
-    "toolkit map eyeriss-conv conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2 --save best.yaml\n\n"
-    "toolkit map gemmini gemm:M=100,K=100,N=100 --pad all --strategy random "
-    "--evaluations 100000 --json",
-)(map_workload)
-app.command(
-    "evaluate",
-    help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE), or as "
-    "Timeloop or ZigZag write it.",
-    epilog="Examples:\n\n"
-    "toolkit evaluate eyeriss bert-large/KQV best.yaml\n\n"
-    "toolkit evaluate gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
-    "toolkit evaluate simba 128 768 512 best.json --conventions factorflow --json",
-)(evaluate_mapping)
-app.command(
-    "explain",
-    help="Say where a mapping's energy and cycles go, what binds, and which move would help.",
-    epilog="Examples:\n\n"
-    "toolkit explain eyeriss bert-large/KQV best.yaml\n\n"
-    "toolkit explain gemmini-ws resnet18/L1 timeloop-mapper.map.txt --format timeloop\n\n"
-    "toolkit explain simba 128 768 512 best.json --objective latency --json",
-)(explain_mapping)
-app.command(
-    "export",
-    help="Write a mapping for another tool (or for this one, from another tool's).",
-    epilog="Examples:\n\n"
-    "toolkit export eyeriss bert-large/KQV best.yaml --format timeloop\n\n"
-    "toolkit export eyeriss bert-large/KQV best.yaml --format zigzag --save zigzag.yaml",
-)(export_mapping)
-app.command(
-    "space",
-    help="Measure the map space: all valid mappings of a workload on an architecture.",
-    epilog="Examples:\n\n"
-    "toolkit space eyeriss bert-large/KQV\n\n"
-    "toolkit space gemmini-conv resnet18/L6 --json",
-)(measure_space)
-app.command(
-    "compare",
-    help="Run strategies side by side: every one on every workload under every seed.",
-    epilog="Examples:\n\n"
-    "toolkit compare eyeriss bert-large/KQV\n\n"
-    "toolkit compare simba bert-large/KQV bert-large/FF1 --strategies greedy,anneal "
-    "--evaluations 20000 --seeds 5 --jobs 2 --out results",
-)(compare_strategies)
-app.command(
-    "dashboard",
-    help="Show in a browser, by optuna-dashboard, what toolkit compare recorded.",
-    epilog="Examples:\n\n"
-    "toolkit dashboard\n\n"
-    "toolkit dashboard results/comparison.journal --port 0 --no-browser",
-)(show_dashboard)
-app.command(
-    "network",
-    help="Map a whole ONNX model: every distinct layer once, then totals of the network.",
-    epilog="Examples:\n\n"
-    "toolkit network resnet18.onnx eyeriss-conv\n\n"
-    "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
-)(map_whole_network)
-app.command(
-    "codesign",
-    help="Search for hardware: sizes of an architecture for networks, within budgets.",
-    epilog="Example:\n\ntoolkit codesign resnet18.onnx --template gemmini-ws --area-budget 2",
-)(search_hardware)
-app.command(
-    "worker",
-    help="Take part in searches over hardware that toolkit codesign began, on any machine.",
-    epilog="Examples:\n\n"
-    "toolkit worker postgresql://user@host/designs\n\ntoolkit worker grpc://host:13000 --most 50",
-)(join_studies)
-app.command(
-    "proxy",
-    help="Serve a storage by Optuna's gRPC proxy, to workers that cannot reach it themselves.",
-    epilog="Example:\n\ntoolkit proxy postgresql://user@localhost/designs --host 0.0.0.0",
-)(serve_storage)
-app.command(
-    "list",
-    help="List what has a name.",
-    epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
-)(list_names)
-app.command(
-    "show",
-    help="Print an architecture or a workload as YAML, ready to be copied and changed.",
-    epilog="Examples:\n\n"
-    "toolkit show arch eyeriss > mine.yaml\n\n"
-    "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
-)(show_definition)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,6 +26,8 @@ from toolkit.cli.output import Record, Report, aligned, heading, print_json, pri
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from toolkit.model.tables import MemoryUse, PortUse
+
 
 def evaluate_mapping(
     arch: Arch,
@@ -151,6 +153,7 @@ def _energy_table(evaluation: toolkit.Evaluation) -> RenderableType:
 
 def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
     latency = evaluation.latency_cycles
+    shared = all(len(entry.ports) == 1 for entry in evaluation.memories)
     rows = [
         (
             entry.level,
@@ -158,12 +161,11 @@ def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
             f"{entry.words:,}",
             "unlimited" if entry.usable_words is None else f"{entry.usable_words:,.10g}",
             "" if entry.capacity_used is None else f"{100 * entry.capacity_used:.1f}",
-            *(f"{100 * port.busy_cycles / latency:.1f}" for port in entry.ports),
+            *(f"{100 * use.busy_cycles / latency:.1f}" for use in _shown_ports(entry, shared)),
             f"{entry.stall_cycles:,.6g}",
         )
         for entry in evaluation.memories
     ]
-    shared = evaluation.conventions.shared_ports
     columns = (
         "level",
         "instances\nused",
@@ -174,6 +176,11 @@ def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
         "stall\ncycles",
     )
     return table(columns, rows)
+
+
+def _shown_ports(entry: MemoryUse, shared: bool) -> tuple[PortUse, ...]:
+    """Ports of a memory by column: one that is shared stands in both if others have two."""
+    return entry.ports if shared else (entry.ports[0], entry.ports[-1])
 
 
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:

@@ -197,7 +197,7 @@ def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]
 def _bandwidth_lines(evaluation: toolkit.Evaluation) -> list[str]:
     latency = evaluation.latency_cycles
     loads = [
-        (port.busy_cycles / latency, f"{use.level} {port.name}", port)
+        (port.busy_cycles / latency, f"{use.level} {port.port.name}", port)
         for use in evaluation.memories
         for port in use.ports
     ]
@@ -206,7 +206,7 @@ def _bandwidth_lines(evaluation: toolkit.Evaluation) -> list[str]:
     text = evaluation.bottleneck if stalls else "none: all instances compute without a stall"
     busiest = (
         f"busiest: {name}, transferring {100 * share:.4g} % of the run "
-        f"at {port.available_bandwidth:.4g} words per cycle per instance"
+        f"at {port.port.bandwidth:.4g} words per cycle per instance"
     )
     return _labelled("bandwidth", [text, busiest])
 

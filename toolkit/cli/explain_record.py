@@ -136,9 +136,9 @@ def _limits(evaluation: toolkit.Evaluation) -> Record:
         "bandwidth": [
             {
                 "level": use.level,
-                "port": port.name,
+                "port": port.port.name,
                 "needed_words_per_cycle_per_instance": port.needed_bandwidth,
-                "available_words_per_cycle_per_instance": _finite(port.available_bandwidth),
+                "available_words_per_cycle_per_instance": _finite(port.port.bandwidth),
                 "busy_percent_of_run": 100 * port.busy_cycles / latency,
                 "stall_cycles_of_run": use.stall_cycles,
             }

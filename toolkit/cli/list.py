@@ -37,18 +37,17 @@ def list_names(
 
 
 def _archs() -> list[Entry]:
-    from toolkit.arch import load_arch_file, load_template
+    from toolkit.arch.packaged import heads
 
-    files = {name: load_arch_file(name) for name in toolkit.arch_names()}
     return [
         {
-            "name": name,
-            "kernel": file.kernel,
-            "description": file.description,
-            "parameters": file.parameters,
-            "ranges": {key: str(found) for key, found in load_template(name).ranges.items()},
+            "name": head.name,
+            "kernel": head.kernel,
+            "description": head.description,
+            "parameters": head.parameters,
+            "ranges": {key: str(found) for key, found in head.ranges.items()},
         }
-        for name, file in files.items()
+        for head in heads()
     ]
 
 

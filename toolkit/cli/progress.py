@@ -5,14 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Protocol
 
 import toolkit
 from toolkit.study.units import format_value
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 REFRESH_SECONDS = 0.1
 """Between two changes of what a terminal shows: more are not seen, and cost the search time."""

@@ -18,6 +18,7 @@ from toolkit.fusion.tile.choice import plans
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, single_plan
 from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
 from toolkit.fusion.tile.tiling import Halo, Schedule
+from toolkit.model.plan import port_cycles
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
 
@@ -292,10 +293,7 @@ class MappedModel:
         return self.arch.memories[0]
 
     def _port_cycles(self, read: float, written: float) -> float:
-        dram = self._dram
-        if self.costs.search.conventions.shared_ports:
-            return (read + written) / (dram.read_bandwidth + dram.write_bandwidth)
-        return max(read / dram.read_bandwidth, written / dram.write_bandwidth)
+        return port_cycles(self._dram, read, written, self.costs.search.conventions)
 
 
 def _shares(cycles: list[float], mesh: int) -> list[int]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.lifted import namespace
 from toolkit.model.nest import Accesses, LevelState, Loop, Nest, Progression, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
@@ -126,7 +126,7 @@ def make_nest(plan: Plan, factors: Any, order: Any) -> Nest:
     InputError
         If `factors` are machine integers.
     """
-    xp = array_namespace(factors)
+    xp = namespace(factors)
     # Machine integers wrap around; an array of Python's own numbers is exact.
     if factors.dtype != object and not xp.isdtype(factors.dtype, "real floating"):
         raise InputError(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from array_api_compat import array_namespace
-
-from toolkit.lifted import apart, formula, minimum, where
+from toolkit.lifted import apart, formula, minimum, namespace, where
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import ALL_GAPS, GAPS_OF_PAIRS, UNIT_STRIDES, PlanTables
 from toolkit.workload.distinct import count_sum, two_strides
@@ -142,7 +140,7 @@ def distinct_sums(nest: Nest, terms: int) -> Any:
         for s, n in zip(zip(*strides, strict=True), zip(*lengths, strict=True), strict=True)
     ]
     device = getattr(nest.one, "device", None)
-    return nest.one * array_namespace(nest.one).asarray(counts, device=device)
+    return nest.one * namespace(nest.one).asarray(counts, device=device)
 
 
 def _integers(values: Any) -> list[int]:

@@ -14,7 +14,7 @@ from toolkit.errors import MappingError
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.fast import BatchTotals, batch_totals
-from toolkit.model.plan import make_plan
+from toolkit.model.plan import make_plan, ports_of
 from toolkit.search.advice_steps import (
     Obstacle,
     Step,
@@ -266,15 +266,12 @@ def _doublings(
     for i, memory in enumerate(problem.arch.levels):
         if not isinstance(memory, Memory):
             continue
-        read, write = memory.read_bandwidth, memory.write_bandwidth
-        faster = [
-            ("read port", read, replace(memory, read_bandwidth=2 * read)),
-            ("write port", write, replace(memory, write_bandwidth=2 * write)),
-        ]
-        if problem.conventions.shared_ports:
-            both = replace(memory, read_bandwidth=2 * read, write_bandwidth=2 * write)
-            faster = [("port", read + write, both)]
-        for port, bandwidth, changed in faster:
+        for port in ports_of(memory, problem.conventions):
+            changed = replace(
+                memory,
+                read_bandwidth=memory.read_bandwidth * (1 + port.sends),
+                write_bandwidth=memory.write_bandwidth * (1 + port.receives),
+            )
             levels = (*problem.arch.levels[:i], changed, *problem.arch.levels[i + 1 :])
             arch = Architecture(problem.arch.name, levels)
             plan = make_plan(
@@ -282,5 +279,5 @@ def _doublings(
             )
             costs = _costs(problem, batch_totals(plan, factors[None], order[None]), 0)
             if _below(costs.latency_cycles, current.latency_cycles):
-                found.append(Doubling(memory.name, port, bandwidth, costs))
+                found.append(Doubling(memory.name, port.name, port.bandwidth, costs))
     return tuple(sorted(found, key=lambda doubling: doubling.costs.latency_cycles))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
-from toolkit.mapping.mapping import Mapping, to_arrays
-from toolkit.mapping.sampling import sample
 from toolkit.messages import suggest
-from toolkit.search.evaluator import ArrayPair, Evaluator
-from toolkit.search.problem import Problem
-from toolkit.search.result import Budget, SearchResult, TracePoint
 
-Strategy = Callable[[Evaluator, int], float | None]
+if TYPE_CHECKING:
+    from toolkit.mapping.mapping import Mapping
+    from toolkit.search.evaluator import ArrayPair, Evaluator
+    from toolkit.search.problem import Problem
+    from toolkit.search.result import Budget, SearchResult, TracePoint
+
+Strategy = Callable[["Evaluator", int], "float | None"]
 """Spends the evaluator's budget under a seed; returns a proved bound of the objective, if any."""
 
 
@@ -169,6 +169,11 @@ def search(
     DoesNotFitError
         If no valid mapping was found at all.
     """
+    # What is read for names alone, such as by `toolkit list`, does not wait for the rest.
+    from toolkit.search.evaluator import Evaluator
+    from toolkit.search.problem import Problem
+    from toolkit.search.result import Budget
+
     check_kind(problem, Problem, "problem")
     if budget is not None:
         check_kind(budget, Budget, "budget")
@@ -183,7 +188,7 @@ def search(
     try:
         bound = run(evaluator, seed)
         if not evaluator.evaluations:  # The time was over before the first mapping.
-            evaluator.evaluate(*sample(problem.space, 1, np.random.default_rng(seed)))
+            evaluator.evaluate(*_any_mapping(problem, seed))
     except KeyboardInterrupt:
         if evaluator.best is None:
             raise
@@ -196,7 +201,17 @@ def _name(strategy: Strategy) -> str:
     return str(getattr(getattr(strategy, "func", strategy), "__name__", repr(strategy)))
 
 
+def _any_mapping(problem: Problem, seed: int) -> ArrayPair:
+    import numpy as np
+
+    from toolkit.mapping.sampling import sample
+
+    return sample(problem.space, 1, np.random.default_rng(seed))
+
+
 def _arrays(mapping: Mapping, problem: Problem) -> ArrayPair:
+    from toolkit.mapping.mapping import to_arrays
+
     factors, order = to_arrays(mapping, problem.arch, problem.workload)
     if not problem.space.check(factors[None], order[None])[0]:
         raise InputError(

@@ -1,30 +1,29 @@
-"""What is computed: kernels, named workloads, specifications and files."""
+"""What is computed: kernels, named workloads, specifications and files.
 
-from toolkit.workload.files import (
-    format_tensor,
-    parse_index,
-    parse_tensor,
-    read_workload,
-    workload_to_yaml,
-)
-from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
-from toolkit.workload.kinds import KINDS, Kind, build_kernel
-from toolkit.workload.load import (
-    load_workload,
-    named_workload,
-    parse_spec,
-    workload_groups,
-    workload_names,
-)
-from toolkit.workload.ready_made import (
-    batched_gemm,
-    conv1d,
-    conv2d,
-    depthwise_conv2d,
-    gemm,
-    grouped_conv2d,
-    transposed_conv2d,
-)
+What the package offers is loaded when it is first used: few runs read files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazy_loader import attach
+
+_HOMES = {
+    "files": ("format_tensor", "parse_index", "parse_tensor", "read_workload", "workload_to_yaml"),
+    "kernel": ("Index", "Role", "Tensor", "Term", "Workload"),
+    "kinds": ("KINDS", "Kind", "build_kernel"),
+    "load": ("load_workload", "named_workload", "parse_spec", "workload_groups", "workload_names"),
+    "ready_made": (
+        "batched_gemm",
+        "conv1d",
+        "conv2d",
+        "depthwise_conv2d",
+        "gemm",
+        "grouped_conv2d",
+        "transposed_conv2d",
+    ),
+}
 
 __all__ = [
     "KINDS",
@@ -53,3 +52,33 @@ __all__ = [
     "workload_names",
     "workload_to_yaml",
 ]
+
+if TYPE_CHECKING:
+    from toolkit.workload.files import (
+        format_tensor,
+        parse_index,
+        parse_tensor,
+        read_workload,
+        workload_to_yaml,
+    )
+    from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
+    from toolkit.workload.kinds import KINDS, Kind, build_kernel
+    from toolkit.workload.load import (
+        load_workload,
+        named_workload,
+        parse_spec,
+        workload_groups,
+        workload_names,
+    )
+    from toolkit.workload.ready_made import (
+        batched_gemm,
+        conv1d,
+        conv2d,
+        depthwise_conv2d,
+        gemm,
+        grouped_conv2d,
+        transposed_conv2d,
+    )
+
+
+__getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

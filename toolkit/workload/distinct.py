@@ -8,10 +8,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from toolkit.errors import PrecisionError
-from toolkit.lifted import formula, where
+from toolkit.lifted import formula, namespace, where
 
 SPAN_LIMIT = 2**28
 """Largest span of a sum of three or more strided terms that is counted by enumeration: one bit per
@@ -53,7 +51,7 @@ def distinct_values(
     """
     if len(extents) == 1:
         return extents[0]
-    xp = array_namespace(*extents)
+    xp = namespace(extents[0])
     if all(c == coefficients[0] for c in coefficients):
         # One less per further term at once, so that nothing on the way exceeds the result.
         return sum((x - 1 for x in extents[1:]), start=extents[0])

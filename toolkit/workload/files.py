@@ -31,11 +31,9 @@ from pydantic import BeforeValidator, Field, field_validator
 from toolkit.arguments import check_kind
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe, format_key, relocated
-from toolkit.peer_files import TIMELOOP_TAGS
 from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, build_kernel, find_kind
-from toolkit.workload.peers import peer_workload
 from toolkit.yaml_files import Inline, dump_yaml, parse_yaml, read_yaml
 
 IDENTIFIER = r"[A-Za-z][A-Za-z0-9_]*"
@@ -221,6 +219,10 @@ def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Wor
     WorkloadError
         Naming file, key, value and expectation, if the file cannot be read or used.
     """
+    # Named workloads and specifications come without these readers.
+    from toolkit.peer_files import TIMELOOP_TAGS
+    from toolkit.workload.peers import peer_workload
+
     source = os.fspath(path)
     data = read_yaml(source, error=WorkloadError, tags=TIMELOOP_TAGS)
     stem = Path(source).stem

@@ -12,12 +12,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-
-from pydantic import RootModel
+from typing import cast
 
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe
-from toolkit.workload.files import read_workload
 from toolkit.workload.kernel import Workload
 from toolkit.workload.kinds import MAX_SIZE, build_kernel, find_kind
 from toolkit.yaml_files import parse_yaml
@@ -48,17 +46,17 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     24
     """
     if not isinstance(text_or_path, str):
-        return read_workload(text_or_path)
+        return _read(text_or_path)
     text = text_or_path.strip()
     if Path(text).suffix.lower() in (".yaml", ".yml"):
-        return read_workload(text)
+        return _read(text)
     place, colon, layer = _split_layer(text)
     if colon:
-        return read_workload(place, layer)
+        return _read(place, layer)
     if ":" in text:
         return parse_spec(text)
     if text not in workload_names() and _is_file(text):
-        return read_workload(text)
+        return _read(text)
     try:
         return named_workload(text)
     except WorkloadError as cause:
@@ -67,6 +65,12 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
         raise WorkloadError(
             f"{cause}; also accepted: sizes such as gemm:M=4,K=2,N=3, or a YAML file"
         ) from None
+
+
+def _read(path: str | os.PathLike[str], layer: str | None = None) -> Workload:
+    from toolkit.workload.files import read_workload  # Names need no readers of files.
+
+    return read_workload(path, layer)
 
 
 def _split_layer(text: str) -> tuple[str, str, str]:
@@ -86,7 +90,7 @@ def _is_file(text: str) -> bool:
 def _groups() -> dict[str, dict[str, str]]:
     data = resources.files("toolkit.workload").joinpath("library.yaml").read_bytes()
     groups = parse_yaml(data, source="library.yaml", error=WorkloadError)
-    return RootModel[dict[str, dict[str, str]]].model_validate(groups).root
+    return cast(dict[str, dict[str, str]], groups)
 
 
 def workload_groups() -> Mapping[str, tuple[str, ...]]:

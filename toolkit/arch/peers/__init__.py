@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from toolkit.arch.expressions import Number
-from toolkit.arch.peers.timeloop import is_architecture, timeloop_architecture
-from toolkit.arch.peers.zigzag import accelerator, is_accelerator
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, shown_path
-from toolkit.peer_files import TIMELOOP_TAGS
 from toolkit.text_files import read_bytes
 from toolkit.yaml_files import parse_yaml
 
@@ -102,16 +99,26 @@ def own_form(
     ArchitectureError
         Naming file, key, value and expectation.
     """
+    # The readers are loaded for files that need them: most are ours.
     if is_accelerator(data):
+        from toolkit.arch.peers.zigzag import accelerator
+
         return _named(accelerator(data, source, given), given), {}
     if is_architecture(data):
+        from toolkit.arch.peers.timeloop import timeloop_architecture
+
         return _named(timeloop_architecture(data, source, given), given), {}
     return data, given
 
 
-def is_peer(data: object) -> bool:
-    """Whether a file holds an architecture of another tool."""
-    return is_accelerator(data) or is_architecture(data)
+def is_accelerator(data: object) -> bool:
+    """Whether a file holds an accelerator of ZigZag's."""
+    return isinstance(data, Mapping) and {"memories", "operational_array"} <= data.keys()
+
+
+def is_architecture(data: object) -> bool:
+    """Whether a file holds an architecture of Timeloop's, or a part of one."""
+    return isinstance(data, Mapping) and bool(data.keys() & {"architecture", "arch"})
 
 
 def _named(data: dict[str, object], given: Mapping[str, object]) -> dict[str, object]:
@@ -121,6 +128,8 @@ def _named(data: dict[str, object], given: Mapping[str, object]) -> dict[str, ob
 
 
 def _parsed(path: str) -> object:
+    from toolkit.peer_files import TIMELOOP_TAGS
+
     data = read_bytes(path, ArchitectureError)
     source = shown_path(path)
     tags = TIMELOOP_TAGS if _TIMELOOP_FILE.search(data) else ()

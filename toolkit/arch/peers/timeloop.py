@@ -56,11 +56,6 @@ _SECTIONS = (
 )
 
 
-def is_architecture(data: object) -> bool:
-    """Whether a file holds an architecture of Timeloop's, or a part of one."""
-    return isinstance(data, Mapping) and bool(data.keys() & {"architecture", "arch"})
-
-
 def timeloop_architecture(
     data: object, source: str, given: Mapping[str, object]
 ) -> dict[str, object]:

@@ -25,11 +25,6 @@ _BITS = {"I1": "input_bits", "I2": "weight_bits", "O": "output_bits"}
 _WORDS = ("N", "B", "G", "M", "K", "C", "P", "Q", "R", "S", "D", "H", "T", "OY", "OX", "FY", "FX")
 
 
-def is_accelerator(data: object) -> bool:
-    """Whether a file holds an accelerator of ZigZag's."""
-    return isinstance(data, Mapping) and {"memories", "operational_array"} <= data.keys()
-
-
 def accelerator(data: object, source: str, given: Mapping[str, object]) -> dict[str, object]:
     """Read an accelerator as the plain data of a file of ours.
 

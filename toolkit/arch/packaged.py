@@ -1,0 +1,72 @@
+"""The architectures that come with the package: their names, and what their files say first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import NamedTuple
+
+from toolkit.arch.expressions import Number
+from toolkit.arch.parameters import read_parameters
+from toolkit.arch.ranges import Range, read_ranges
+from toolkit.errors import ArchitectureError
+from toolkit.yaml_files import parse_yaml
+
+
+def arch_names() -> tuple[str, ...]:
+    """List the architectures that come with the package, sorted.
+
+    Examples
+    --------
+    >>> "eyeriss" in arch_names()
+    True
+    """
+    files = (Path(entry.name) for entry in _folder().iterdir())
+    return tuple(sorted(file.stem for file in files if file.suffix == ".yaml"))
+
+
+def packaged_file(name: str) -> Traversable:
+    """Find the file of an architecture that `arch_names` lists."""
+    return _folder().joinpath(f"{name}.yaml")
+
+
+def packaged_data(name: str) -> tuple[object, str]:
+    """Read the data of an architecture that `arch_names` lists, and how messages call its file."""
+    source = f"archs/{name}.yaml"
+    data = packaged_file(name).read_bytes()
+    return parse_yaml(data, source=source, error=ArchitectureError), source
+
+
+class Head(NamedTuple):
+    """What an architecture file says of itself, before its levels."""
+
+    name: str
+    kernel: str | None
+    description: str | None
+    parameters: Mapping[str, Number]
+    ranges: Mapping[str, Range]
+
+
+def heads() -> Iterator[Head]:
+    """Read what the files say of themselves; `toolkit list` need not wait for their levels."""
+    for name in arch_names():
+        data, source = packaged_data(name)
+        said = data if isinstance(data, dict) else {}
+        parameters = read_parameters(said.get("parameters"), source)
+        yield Head(
+            name,
+            said.get("kernel"),
+            said.get("description"),
+            parameters.resolve({})[0],
+            read_ranges(said.get("ranges"), parameters),
+        )
+
+
+def _folder() -> Traversable:
+    """Find the packaged files; in a checkout that is not installed they lie next to `toolkit`."""
+    try:
+        return resources.files("toolkit.archs")
+    except ModuleNotFoundError:
+        return Path(__file__).parents[2] / "archs"
