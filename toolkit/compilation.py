@@ -78,6 +78,8 @@ class Block:
         self._table = np.zeros((len(arrays), 1 + _SIDES), dtype=np.int64)
         for row, array in zip(self._table, arrays, strict=True):
             if isinstance(array, np.ndarray):
+                if not array.flags.c_contiguous:
+                    raise ValueError("kernels take C-contiguous arrays")
                 row[0] = array.ctypes.data
                 row[1 : 1 + array.ndim] = array.shape[:_SIDES]
         self.address: int = self._table.ctypes.data
@@ -109,7 +111,8 @@ class Kernel:
     @property
     def address(self) -> int:
         """Where the machine code lies, for kernels that call this one."""
-        return ctypes.cast(self.load(), ctypes.c_void_p).value or 0
+        function: Any = self.load()
+        return ctypes.cast(function, ctypes.c_void_p).value or 0
 
     def load(self) -> Callable[..., Any]:
         """Compile the function if that has not been done, and load it."""
@@ -155,7 +158,7 @@ class Kernel:
         linker = llvm.create_lljit_compiler(_target_machine())
         library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(SYMBOL)
         self._keep = library.add_current_process().link(linker, self.entry), linker
-        kinds = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in signature(self.entry)]
+        kinds: list[Any] = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in signature(self.entry)]
         return ctypes.CFUNCTYPE(*kinds)(self._keep[0][SYMBOL])
 
     def _compiled(self) -> bytes:
@@ -165,13 +168,29 @@ class Kernel:
             file=sys.stderr,
             flush=True,
         )
-        from toolkit.machine_code import machine_code
-
-        code = machine_code(self.entry, SYMBOL, _target_machine())
+        code = _compiler()(self.entry, SYMBOL, _target_machine())
         # Another process may be writing the same; if the disk is full, this one has the code.
         with suppress(InputError):
             write_bytes_atomically(self.path, _sealed(code))
         return code
+
+
+def _compiler() -> Callable[[str, str, Any], bytes]:
+    """Load the compiler.
+
+    Every function is optimised once, with the kernel that it becomes a part of, rather than once
+    more for each of its callers, as numba would; it reads that wish when it is imported.
+    """
+    wish, before = "NUMBA_OPT", os.environ.get("NUMBA_OPT")
+    os.environ[wish] = "0"
+    try:
+        from toolkit.machine_code import machine_code
+    finally:
+        if before is None:
+            del os.environ[wish]
+        else:
+            os.environ[wish] = before
+    return machine_code
 
 
 SYMBOL = "kernel"

@@ -119,5 +119,6 @@ def namespace(x: Any) -> Any:
     """Functions for arrays of one kind: NumPy itself, which needs nothing more, or another's."""
     if isinstance(x, np.ndarray | np.generic | float | int):
         return np
+    from array_api_compat import array_namespace
 
-    return arraynamespace(x)
+    return array_namespace(x)

@@ -8,30 +8,19 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import types as python
 from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba
 import numpy as np
 from llvmlite import ir
-
-# Every function is optimised once, with the kernel that it becomes a part of, rather than once
-# more for each of its callers; numba asks for this when it is imported.
-_wanted = os.environ.get("NUMBA_OPT")
-os.environ["NUMBA_OPT"] = "0"
-import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import numpy_support
 from numba.np.arrayobj import make_array, populate_array
-
-if _wanted is None:
-    del os.environ["NUMBA_OPT"]
-else:
-    os.environ["NUMBA_OPT"] = _wanted
 
 from toolkit import lifted
 from toolkit.compilation import fields_of, record_type, signature
@@ -63,10 +52,9 @@ def _unoptimised(entry: str, symbol: str) -> Any:
     module, _, name = entry.partition(":")
     result, *kinds = signature(entry)
     opened = [_opener(kind) for kind in kinds]
-    source = "def call({0}):\n    return function({1})\n".format(
-        ", ".join(f"a{i}" for i in range(len(kinds))),
-        ", ".join(f"open{i}(a{i})" if x else f"a{i}" for i, x in enumerate(opened)),
-    )
+    taken = ", ".join(f"a{i}" for i in range(len(kinds)))
+    given = ", ".join(f"open{i}(a{i})" if x else f"a{i}" for i, x in enumerate(opened))
+    source = f"def call({taken}):\n    return function({given})\n"
     names: dict[str, Any] = {f"open{i}": x for i, x in enumerate(opened)}
     names["function"] = _compilable()[getattr(importlib.import_module(module), name)]
     exec(source, names)

@@ -27,7 +27,7 @@ def first_inside(plan: PlanTables, x: int, memory: int) -> int:
     for i in range(plan.transfers[x].spatial - 1, -1, -1):
         if plan.between[x, i] > memory:
             inside = i
-    return inside
+    return int(inside)
 
 
 @formula

@@ -149,7 +149,7 @@ def outer_visits(plan: PlanTables, nest: Nest, t: int, level: int) -> Any:
 
 
 @formula
-def without_first_visits(plan: PlanTables, values: Any, visits: Any) -> Any:
+def without_first_visits(plan: Any, values: Any, visits: Any) -> Any:
     """Outputs start from zero at their first visit, unless a bias is read."""
     if plan.switches.bias_read:
         return values

@@ -1,4 +1,8 @@
-"""How many values an index takes: the window formulas of the cost model."""
+"""How many values an index takes: the window formulas of the cost model.
+
+`plan` and `nest` are `PlanTables` and a `Nest`, or named tuples with those of their fields that
+these formulas use.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,12 @@ from typing import Any
 
 from toolkit.lifted import apart, formula, minimum, namespace, where
 from toolkit.model.nest import Nest
-from toolkit.model.plan_tables import ALL_GAPS, GAPS_OF_PAIRS, UNIT_STRIDES, PlanTables
+from toolkit.model.plan_tables import ALL_GAPS, GAPS_OF_PAIRS, UNIT_STRIDES
 from toolkit.workload.distinct import count_sum, two_strides
 
 
 @formula
-def values_of(plan: PlanTables, nest: Nest, t: int, s: int, row: int, gaps: int) -> Any:
+def values_of(plan: Any, nest: Any, t: int, s: int, row: int, gaps: int) -> Any:
     """Distinct values of index `s` of tensor `t` whose dimensions have a row of extents.
 
     `gaps` says which values count that the index steps over (`toolkit.model.plan_tables`); see
@@ -38,13 +42,13 @@ def values_of(plan: PlanTables, nest: Nest, t: int, s: int, row: int, gaps: int)
 
 
 @formula
-def window(plan: PlanTables, nest: Nest, t: int, s: int, row: int) -> Any:
+def window(plan: Any, nest: Any, t: int, s: int, row: int) -> Any:
     """Values of an index that are moved."""
     return values_of(plan, nest, t, s, row, plan.switches.window_gaps)
 
 
 @formula
-def tile_words(plan: PlanTables, nest: Nest, t: int, row: int) -> Any:
+def tile_words(plan: Any, nest: Any, t: int, row: int) -> Any:
     """Words that a tile takes where it is held."""
     words = nest.one
     for s in range(plan.tensors[t].axes):
@@ -53,7 +57,7 @@ def tile_words(plan: PlanTables, nest: Nest, t: int, row: int) -> Any:
 
 
 @formula
-def slides(plan: PlanTables, nest: Nest, t: int, s: int, inner: Any, first: int, end: int) -> Any:
+def slides(plan: Any, nest: Any, t: int, s: int, inner: Any, first: int, end: int) -> Any:
     """Whether the window of an index slides along the loop of dimension `inner`.
 
     No spatial level from `first` to before `end` may split the index.
@@ -70,7 +74,7 @@ def slides(plan: PlanTables, nest: Nest, t: int, s: int, inner: Any, first: int,
 
 @formula
 def swept(
-    plan: PlanTables, nest: Nest, t: int, s: int, row: int, inner: Any, factor: Any, held: Any
+    plan: Any, nest: Any, t: int, s: int, row: int, inner: Any, factor: Any, held: Any
 ) -> Any:
     """Values that enter while a window of `held` slides through `factor` iterations."""
     pairwise = plan.switches.pairwise_windows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def _moves(space: MapSpace) -> list[tuple[int, int, int, int]]:
 
 def first_orders(moves: MoveSpace) -> IntArray:
     """First loop order of every memory, int64 [levels, dimensions]."""
-    return moves.orders[:, 0].copy()
+    return np.array(moves.orders[:, 0], dtype=np.int64)
 
 
 def one_move_away(
@@ -128,13 +128,18 @@ class LocalSearch:
         Fields of `toolkit.search.compiled_moves.WalkerState`.
     """
 
-    def __init__(self, plan: Plan, moves: MoveSpace, powers: Sequence[float], seed: int) -> None:
+    def __init__(self, plan: Plan, moves: MoveSpace, powers: Iterable[float], seed: int) -> None:
         shape = moves.lower.shape
         self.model = CompiledModel(plan)
         self.state = np.zeros(1, dtype=record_type(WalkerState)).view(np.recarray)
-        mappings = [np.ones(shape, dtype=np.int64) for _ in range(6)]
+        ones = np.ones((6, *shape), dtype=np.int64)
         self.walker = Walker(
-            *mappings,
+            factors=ones[0],
+            order=ones[1],
+            base_factors=ones[2],
+            base_order=ones[3],
+            best_factors=ones[4],
+            best_order=ones[5],
             saved=np.zeros(shape[1], dtype=np.int64),
             costs=np.zeros(1, dtype=record_type(CostRow)),
             state=self.state,

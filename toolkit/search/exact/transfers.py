@@ -141,7 +141,7 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
 
 def _copies(spatial: Spatial, t: int, transfer: Transfer) -> float:
     levels = (x.level for x in transfer.reading)
-    return math.prod(orthogonal(spatial.tables, spatial.nest, t, level) for level in levels)
+    return float(math.prod(orthogonal(spatial.tables, spatial.nest, t, level) for level in levels))
 
 
 def see(
