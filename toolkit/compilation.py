@@ -23,7 +23,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 import numpy as np
 
@@ -99,7 +99,6 @@ class Kernel:
         self.entry = entry
         self.what = what
         self._function: Callable[..., Any] | None = None
-        self._keep: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function with blocks and numbers."""
@@ -109,7 +108,8 @@ class Kernel:
     @property
     def address(self) -> int:
         """Where the machine code lies, for kernels that call this one."""
-        return ctypes.cast(self.load(), ctypes.c_void_p).value or 0
+        function: Any = self.load()
+        return ctypes.cast(function, ctypes.c_void_p).value or 0
 
     def load(self) -> Callable[..., Any]:
         """Compile the function if that has not been done, and load it."""
@@ -154,9 +154,11 @@ class Kernel:
         llvm.initialize_native_asmprinter()
         linker = llvm.create_lljit_compiler(_target_machine())
         library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(SYMBOL)
-        self._keep = library.add_current_process().link(linker, self.entry), linker
-        kinds = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in signature(self.entry)]
-        return ctypes.CFUNCTYPE(*kinds)(self._keep[0][SYMBOL])
+        linked = library.add_current_process().link(linker, self.entry)
+        kinds: list[Any] = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in signature(self.entry)]
+        function: Any = ctypes.CFUNCTYPE(*kinds)(linked[SYMBOL])
+        function.memory = linked, linker  # The code must lie there for as long as it is called.
+        return cast(Callable[..., Any], function)
 
     def _compiled(self) -> bytes:
         print(
