@@ -23,7 +23,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 import numpy as np
 
@@ -101,7 +101,6 @@ class Kernel:
         self.entry = entry
         self.what = what
         self._function: Callable[..., Any] | None = None
-        self._keep: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function with blocks and numbers."""
@@ -157,9 +156,11 @@ class Kernel:
         llvm.initialize_native_asmprinter()
         linker = llvm.create_lljit_compiler(_target_machine())
         library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(SYMBOL)
-        self._keep = library.add_current_process().link(linker, self.entry), linker
+        linked = library.add_current_process().link(linker, self.entry)
         kinds: list[Any] = [_C_TYPES.get(kind, ctypes.c_void_p) for kind in signature(self.entry)]
-        return ctypes.CFUNCTYPE(*kinds)(self._keep[0][SYMBOL])
+        function: Any = ctypes.CFUNCTYPE(*kinds)(linked[SYMBOL])
+        function.memory = linked, linker  # The code must lie there for as long as it is called.
+        return cast(Callable[..., Any], function)
 
     def _compiled(self) -> bytes:
         print(
