@@ -62,6 +62,7 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         loop_order=draw(st.sampled_from([(), ("M", "K"), ("N", "_", "_", "NO")])),
         area_um2=draw(AREAS),
         values_per_wordline=draw(st.integers(1, 2**31)),
+        shared_port=draw(st.booleans()),
     )
 
 

@@ -237,10 +237,11 @@ def _latency(
     levels = nest.arch.levels
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
     for memory in nest.arch.memories:
-        for kinds, bandwidth in (
-            (("reads", "drains"), memory.read_bandwidth),
-            (("fills", "updates"), memory.write_bandwidth),
-        ):
+        out, back = ("reads", "drains"), ("fills", "updates")
+        ports = [(out, memory.read_bandwidth), (back, memory.write_bandwidth)]
+        if memory.shared_port:
+            ports = [((*out, *back), memory.read_bandwidth + memory.write_bandwidth)]
+        for kinds, bandwidth in ports:
             moved = sum(n for (m, _, k), n in accesses.items() if m == memory.name and k in kinds)
             if math.isfinite(bandwidth):
                 slowest = max(

@@ -163,6 +163,7 @@ def _memory(draw: Draw, number: int, bypasses: tuple[str, ...]) -> Memory:
         leakage_pj_per_cycle=draw(_figures),
         bypasses=bypasses,
         multiple_reuses=draw(st.booleans()),
+        shared_port=draw(st.booleans()),
     )
 
 

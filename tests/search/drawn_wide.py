@@ -141,6 +141,7 @@ def _memory(dice: Dice, i: int, depth: int, workload: Workload) -> Memory:
         multiple_reuses=dice.chance(0.6),
         constraints=tuple(constraints),
         loop_order=order,
+        shared_port=dice.chance(0.2),
     )
     return replace(memory, bypasses=bypasses if len(bypasses) < len(ROLES) else ())
 

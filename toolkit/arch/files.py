@@ -269,6 +269,8 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["multiple_reuses"] = False
     if level.loop_order:
         entry["loop_order"] = list(level.loop_order)
+    if level.shared_port:
+        entry["ports"] = "shared"
     return entry
 
 

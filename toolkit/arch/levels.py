@@ -134,6 +134,9 @@ class Memory:
     values_per_wordline : int
         Words that the memory can only access together; matters under conventions with
         ``whole_wordlines`` alone. Energies and bandwidths are per word all the same.
+    shared_port : bool
+        Whether one port, of both bandwidths together, serves what the memory sends and what it
+        receives; otherwise each has a port of its own.
     """
 
     name: str
@@ -150,6 +153,7 @@ class Memory:
     loop_order: tuple[str, ...] = ()
     area_um2: float | None = None
     values_per_wordline: int = 1
+    shared_port: bool = False
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

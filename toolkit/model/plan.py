@@ -101,7 +101,7 @@ class Port:
 def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
     """List the ports of a memory: one for everything, or one for each direction."""
     read, write = memory.read_bandwidth, memory.write_bandwidth
-    if conventions.shared_ports:
+    if memory.shared_port or conventions.shared_ports:
         return (Port(True, True, read + write),)
     return (Port(True, False, read), Port(False, True, write))
 
