@@ -97,6 +97,8 @@ def computes(draw: st.DrawFn, name: str) -> Compute:
         leakage_pj_per_cycle=draw(AMOUNTS),
         constraints=draw(constraints(dimensions)),
         area_um2=draw(AREAS),
+        multicast=draw(st.booleans()),
+        reduction=draw(st.booleans()),
     )
 
 

@@ -218,6 +218,9 @@ class Compute:
         Multiply-accumulates per step.
     dimensions : tuple of str
         Dimensions that may be unrolled over them.
+    multicast, reduction : bool
+        Whether one read serves all of them that need the same value, and whether partial
+        outputs are summed on the way out, as at a `Fanout`.
     leakage_pj_per_cycle : float
         Static energy of one powered instance.
     constraints : tuple of FactorConstraint
@@ -234,6 +237,8 @@ class Compute:
     leakage_pj_per_cycle: float = 0.0
     constraints: tuple[FactorConstraint, ...] = ()
     area_um2: float | None = None
+    multicast: bool = True
+    reduction: bool = True
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

@@ -275,6 +275,8 @@ class ComputeEntry(_LevelEntry):
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
     leakage_pj_per_cycle: _Amount = 0.0
+    multicast: bool = True
+    reduction: bool = True
     component: Annotated[str, AfterValidator(partial(_component, known=COMPUTES))] | None = None
     word_bits: Annotated[int, Field(ge=1, le=128)] | None = None
     accumulator_bits: Annotated[int, Field(ge=1, le=256)] | None = None
@@ -296,6 +298,8 @@ class ComputeEntry(_LevelEntry):
             leakage_pj_per_cycle=self.leakage_pj_per_cycle,
             constraints=tuple(self.constraints),
             area_um2=self.area_um2,
+            multicast=self.multicast,
+            reduction=self.reduction,
         )
 
 
