@@ -62,6 +62,7 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         loop_order=draw(st.sampled_from([(), ("M", "K"), ("N", "_", "_", "NO")])),
         area_um2=draw(AREAS),
         values_per_wordline=draw(st.integers(1, 2**31)),
+        shared_port=draw(st.booleans()),
     )
 
 
@@ -96,6 +97,8 @@ def computes(draw: st.DrawFn, name: str) -> Compute:
         leakage_pj_per_cycle=draw(AMOUNTS),
         constraints=draw(constraints(dimensions)),
         area_um2=draw(AREAS),
+        multicast=draw(st.booleans()),
+        reduction=draw(st.booleans()),
     )
 
 

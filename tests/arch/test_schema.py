@@ -73,6 +73,7 @@ levels:
     multiple_reuses: false
     constraints: [K <= 4, "N >= 2"]
     loop_order: [M, _, N]
+    ports: shared
     area_um2: 31
   - compute: MAC
     mac_energy_pj: 0.25
@@ -97,6 +98,7 @@ levels:
                 bypasses=("weight", "bias"), multiple_buffering=2.0, multiple_reuses=False,
                 constraints=(FactorConstraint("K", "<=", 4), FactorConstraint("N", ">=", 2)),
                 loop_order=("M", "_", "N"), area_um2=31.0, values_per_wordline=2,
+                shared_port=True,
             ),
             Compute(
                 "MAC", 0.25, 2, 3, ("N",), 0.125, (FactorConstraint("N", "==", 3),), 37.0
@@ -161,6 +163,8 @@ BAD_LEVELS = [
     (memory(leakage_pj_per_cycle="-0.1"), "leakage_pj_per_cycle: expected at least 0"),
     (memory(area_um2="-1"), "area_um2: expected at least 0"),
     (memory(multiple_buffering="0.5"), "multiple_buffering: expected at least 1"),
+    (memory(ports="both"), "ports: 'both' is not shared .one port"),
+    (memory(ports="5"), "ports: 5 is not shared .one port"),
     (memory(multiple_reuses="1"), "multiple_reuses: expected true or false, got 1"),
     (memory(bypasses="input"), r"levels\[1\]\.bypasses: expected a list, got 'input'"),
     (memory(bypasses="[input, 1]"), r"levels\[1\]\.bypasses\[1\]: expected text, got 1"),

@@ -284,6 +284,7 @@ def test_factorflow_turns_these_switches() -> None:
         "reduction_for_writes",
         "selective_needs_multicast",
         "charge_bypassing_outermost",
+        "shares_at_lanes",
         "pairwise_windows",
         "window_footprint",
         "leakage_until_end",

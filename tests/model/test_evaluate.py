@@ -307,6 +307,17 @@ def test_shared_ports_move_everything_at_both_bandwidths() -> None:
     assert result.bottleneck.startswith("buffer port: reads, drains, updates and fills need")
 
 
+def test_one_memory_shares_its_port() -> None:
+    """The DRAM sends 4 In and 1 W and receives 4 Out at a word per cycle and direction: 9 at 2."""
+    dram = memory("dram", read_bandwidth=1.0, write_bandwidth=1.0)
+    apart = run(gemm(1, 1, 4), (dram, {"n": 4}), (BUFFER, {}))
+    shared = run(gemm(1, 1, 4), (replace(dram, shared_port=True), {"n": 4}), (BUFFER, {}))
+    assert (apart.latency_cycles, shared.latency_cycles) == (5, 4.5)
+    assert [len(use.ports) for use in shared.memories] == [1, 2]
+    assert shared.level_table()["shared_port"].tolist() == [True, False]
+    assert shared.bottleneck.startswith("dram port: reads, drains, updates and fills need 2.25")
+
+
 def test_free_energy_has_no_share() -> None:
     free = memory("dram", read_pj=0.0, write_pj=0.0)
     result = run(gemm(1, 1, 1), (free, {}), (Compute("mac", 0.0), {}))

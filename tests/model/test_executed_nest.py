@@ -55,8 +55,10 @@ def latency(case: Case, result: Simulation) -> float:
     for memory in arch.memories:
         count = result.memories[memory.name].active_instances
         out, into = words(result, memory.name)
-        slowest = max(slowest, out / count / memory.read_bandwidth)
-        slowest = max(slowest, into / count / memory.write_bandwidth)
+        ports = [(out, memory.read_bandwidth), (into, memory.write_bandwidth)]
+        if memory.shared_port:
+            ports = [(out + into, memory.read_bandwidth + memory.write_bandwidth)]
+        slowest = max(slowest, *(moved / count / bandwidth for moved, bandwidth in ports))
     return slowest + warm_up(arch, factors)
 
 

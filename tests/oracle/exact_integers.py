@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.levels import Fanout, Memory, Spatial
 from toolkit.workload.kernel import Term, Workload
 
 Rows = list[list[int]]
@@ -161,7 +161,7 @@ class _View:
         before = [*nest.loops(0, parent), *loops]
         visits = math.prod(f for _, d, f in before if d not in self.relevant)
 
-        def passing(shared: Callable[[Fanout], tuple[bool, bool]] | None) -> int:
+        def passing(shared: Callable[[Spatial], tuple[bool, bool]] | None) -> int:
             """Values per pass: of one child alone, or as the fanouts between share them."""
             copies, selective = self._sharing(parent, child, shared)
             whole = [distinct(self._digits(axis, child, selective)) for axis in self.axes]
@@ -176,13 +176,13 @@ class _View:
 
         entering = passing(None) * repeats * nest.spatial(0, child)
         outside = repeats * nest.spatial(0, parent)
-        reads = passing(lambda f: (f.multicast, f.selective_multicast)) * outside
+        reads = passing(lambda x: (x.multicast, _by_value(x, "multicast"))) * outside
         counts = {(parent, "reads"): reads, (child, "fills"): entering}
         if self.is_output:
             if not nest.bias_read:
                 counts = {key: count - count // visits for key, count in counts.items()}
             counts[child, "drains"] = entering
-            writes = passing(lambda f: (f.reduction, f.selective_reduction))
+            writes = passing(lambda x: (x.reduction, _by_value(x, "reduction")))
             counts[parent, "updates"] = writes * outside
         return counts
 
@@ -197,7 +197,7 @@ class _View:
         return digits
 
     def _sharing(
-        self, parent: int, child: int, shared: Callable[[Fanout], tuple[bool, bool]] | None
+        self, parent: int, child: int, shared: Callable[[Spatial], tuple[bool, bool]] | None
     ) -> tuple[int, list[int]]:
         """Transmissions that instances take apart, and levels whose instances share values."""
         copies, selective = 1, []
@@ -205,7 +205,7 @@ class _View:
             level, row = self.nest.arch.levels[x], self.nest.factors[x]
             if shared is None or isinstance(level, Memory):
                 continue
-            at_all, by_value = shared(level) if isinstance(level, Fanout) else (False, False)
+            at_all, by_value = shared(level)
             if not at_all:
                 copies *= math.prod(row)
             elif by_value:
@@ -231,16 +231,22 @@ class _View:
         return slides if len(axis) > 1 and not split and (again or last) else None
 
 
+def _by_value(level: Spatial, way: str) -> bool:
+    """Whether a level shares windows value by value; multiply-accumulates hold no windows."""
+    return isinstance(level, Fanout) and bool(getattr(level, f"selective_{way}"))
+
+
 def _latency(
     nest: _Nest, accesses: dict[tuple[str, str, str], int], instances: dict[str, int]
 ) -> Fraction:
     levels = nest.arch.levels
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
     for memory in nest.arch.memories:
-        for kinds, bandwidth in (
-            (("reads", "drains"), memory.read_bandwidth),
-            (("fills", "updates"), memory.write_bandwidth),
-        ):
+        out, back = ("reads", "drains"), ("fills", "updates")
+        ports = [(out, memory.read_bandwidth), (back, memory.write_bandwidth)]
+        if memory.shared_port:
+            ports = [((*out, *back), memory.read_bandwidth + memory.write_bandwidth)]
+        for kinds, bandwidth in ports:
             moved = sum(n for (m, _, k), n in accesses.items() if m == memory.name and k in kinds)
             if math.isfinite(bandwidth):
                 slowest = max(

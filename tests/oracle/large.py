@@ -111,7 +111,14 @@ def large_architectures(draw: Draw, workload: Workload) -> Architecture:
                     multiple_buffering=draw(st.sampled_from((1.0, 1.0, 2.0, 3.0))),
                 )
             )
-    compute = Compute("lanes", draw(figure), draw(st.sampled_from((1, 3, 2**31))), 8)
+    compute = Compute(
+        "lanes",
+        draw(figure),
+        draw(st.sampled_from((1, 3, 2**31))),
+        8,
+        multicast=draw(st.booleans()),
+        reduction=draw(st.booleans()),
+    )
     return Architecture("large", (*levels, compute))
 
 

@@ -337,20 +337,16 @@ def _ports(
 
 def _serves_together(level: Level, indexes: bool) -> bool:
     """Whether instances apart in a dimension that `indexes` the tensor or not share reads."""
-    return (
-        isinstance(level, Fanout)
-        and level.multicast
-        and (level.selective_multicast or not indexes)
-    )
+    if isinstance(level, Memory) or not level.multicast:
+        return False
+    return not indexes or (isinstance(level, Fanout) and level.selective_multicast)
 
 
 def _sums_together(level: Level, indexes: bool) -> bool:
     """Whether instances apart in a dimension that `indexes` the tensor or not share updates."""
-    return (
-        isinstance(level, Fanout)
-        and level.reduction
-        and (level.selective_reduction or not indexes)
-    )
+    if isinstance(level, Memory) or not level.reduction:
+        return False
+    return not indexes or (isinstance(level, Fanout) and level.selective_reduction)
 
 
 @dataclass(slots=True)

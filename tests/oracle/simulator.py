@@ -26,8 +26,8 @@ The machine
    - the parent allows multiple reuses or no loop lies inside that counter in the odometer.
 
    Lanes hold nothing: at every step of the whole nest each lane takes one value of every tensor.
-4. One transmission serves several instances as the fanouts on the way allow. Without multicast
-   (compute lanes too) every instance is served separately. With multicast the instances that
+4. One transmission serves several instances, compute lanes too, as the levels on the way allow.
+   Without multicast every instance is served separately. With multicast the instances that
    differ only in dimensions orthogonal to the tensor share a transmission. With multicast and
    selective multicast any instances share the values they have in common. Selective multicast
    without multicast does nothing. Reads are counted at the parent per transmission, fills at the

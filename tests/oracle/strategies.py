@@ -127,6 +127,8 @@ def architectures(draw: Draw, workload: Workload) -> Architecture:
             mesh=COMPUTE_MESH,
             dimensions=_some_dimensions(draw, workload),
             leakage_pj_per_cycle=draw(_figures),
+            multicast=draw(_mostly),
+            reduction=draw(_mostly),
         )
     )
     return Architecture("drawn", tuple(levels))
@@ -163,6 +165,7 @@ def _memory(draw: Draw, number: int, bypasses: tuple[str, ...]) -> Memory:
         leakage_pj_per_cycle=draw(_figures),
         bypasses=bypasses,
         multiple_reuses=draw(st.booleans()),
+        shared_port=draw(st.booleans()),
     )
 
 

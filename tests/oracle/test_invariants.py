@@ -113,9 +113,11 @@ def test_what_one_holder_sends_the_next_receives(case: Case) -> None:
 @many
 @given(cases())
 def test_lanes_take_one_value_per_mac(case: Case) -> None:
-    """Without fanouts below the innermost holder its reads are the MACs, and so are updates."""
-    arch, workload, _, _, bias_read = case
-    result = simulate(*case)
+    """If nothing below the innermost holder shares, its reads and updates are the MACs."""
+    arch, workload, factors, order, bias_read = case
+    alone = replace(arch.compute, multicast=False, reduction=False)
+    arch = replace(arch, levels=(*arch.levels[:-1], alone))
+    result = simulate(arch, workload, factors, order, bias_read)
     for tensor in workload.tensors:
         innermost = holders(arch, tensor)[-1]
         traffic = result.traffic(arch.levels[innermost].name, tensor.name)

@@ -256,18 +256,28 @@ def test_outermost_holder_is_not_the_outermost_memory() -> None:
     assert result.traffic("buffer", "W") == Traffic(reads=8, occupancy=2)
 
 
-def test_lanes_share_nothing() -> None:
+def test_lanes_that_share_nothing() -> None:
     """Two lanes along k at two steps: each fetches and writes for itself, Out is new to both."""
-    result = run(gemm(2, 2, 1), (DRAM, {"m": 2}), (LANES, {"k": 2}))
+    alone = replace(LANES, multicast=False, reduction=False)
+    result = run(gemm(2, 2, 1), (DRAM, {"m": 2}), (alone, {"k": 2}))
     assert result.traffic("dram", "In").reads == 4
     assert result.traffic("dram", "W").reads == 4
     assert result.traffic("dram", "Out") == Traffic(updates=4, occupancy=2)
     assert result.temporal_steps == 2
 
 
+def test_lanes_share_as_instances_do() -> None:
+    """Two lanes along k at two steps: each has its own In and W, and they sum up one Out."""
+    result = run(gemm(2, 2, 1), (DRAM, {"m": 2}), (LANES, {"k": 2}))
+    assert result.traffic("dram", "In").reads == 4
+    assert result.traffic("dram", "W").reads == 4
+    assert result.traffic("dram", "Out") == Traffic(updates=2, occupancy=2)
+
+
 def test_fanout_before_the_lanes() -> None:
     """Two instances along m share In[k,n] lane by lane: 2 steps k times 2 lanes n."""
-    result = run(gemm(2, 2, 2), (DRAM, {"k": 2}), (fanout(), {"m": 2}), (LANES, {"n": 2}))
+    alone = replace(LANES, multicast=False, reduction=False)
+    result = run(gemm(2, 2, 2), (DRAM, {"k": 2}), (fanout(), {"m": 2}), (alone, {"n": 2}))
     assert result.traffic("dram", "In").reads == 4
     assert result.traffic("dram", "W").reads == 8  # lanes along n do not share
     assert result.traffic("dram", "Out") == Traffic(reads=4, updates=8, occupancy=4)

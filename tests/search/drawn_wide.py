@@ -28,7 +28,7 @@ def draw_wide(seed: int) -> Problem | None:
     """Draw a problem; None if constraints and capacities leave nothing."""
     dice = Dice(seed)
     workload = _workload(dice)
-    arch = _architecture(dice, workload)
+    arch = _with_sharing(_architecture(dice, workload), Dice(seed + 10**7))
     try:
         problem = make_problem(
             arch,
@@ -40,6 +40,18 @@ def draw_wide(seed: int) -> Problem | None:
         return problem if problem.plan.tensors else None
     except ToolkitError:
         return None
+
+
+def _with_sharing(arch: Architecture, dice: Dice) -> Architecture:
+    """Draw who shares a port or a value; apart, so that all else stays as it was drawn."""
+    levels: list[Level] = []
+    for level in arch.levels:
+        if isinstance(level, Memory):
+            level = replace(level, shared_port=dice.chance(0.2))
+        elif isinstance(level, Compute):
+            level = replace(level, multicast=dice.chance(0.7), reduction=dice.chance(0.7))
+        levels.append(level)
+    return replace(arch, levels=tuple(levels))
 
 
 def _conventions(dice: Dice, seed: int) -> Conventions:

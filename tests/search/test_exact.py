@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -330,3 +331,53 @@ def test_idle_loops_under_an_order_constraint_are_no_obstacle(strategy: str) -> 
     assert problem is not None
     result = search(problem, strategy, budget=Budget(evaluations=20_000))
     assert result.objective == pytest.approx(178.3304434495152)
+
+
+LANES = """
+name: lanes
+kernel: gemm
+levels:
+  - {memory: DRAM, capacity_words: unlimited, access_energy_pj: 64, bandwidth_words_per_cycle: 8}
+  - memory: Scratchpad
+    capacity_words: 524288
+    access_energy_pj: 3.47
+    bandwidth_words_per_cycle: 32
+    constraints: [K <= 128]
+    bypasses: [output]
+  - {fanout: PEs, mesh: 32, dimensions: [M, K], constraints: [M <= 8, K >= 2]}
+  - memory: Accumulator
+    capacity_words: 256
+    access_energy_pj: 4.01
+    bandwidth_words_per_cycle: 8
+    constraints: [M == 1, K == 1, N >= 16]
+    bypasses: [input, weight]
+  - memory: Registers
+    capacity_words: 4
+    access_energy_pj: 0.01
+    bandwidth_words_per_cycle: 2
+    constraints: [M == 1, K == 1, N == 1]
+    loop_order: [M, K, N]
+    bypasses: [input, output]
+"""
+
+
+MESH = "{compute: MAC, mac_energy_pj: 0.28, mesh: 2, dimensions: [N]"
+
+
+@pytest.mark.parametrize(
+    ("lanes", "edp_j_cycles"),
+    [
+        ("{fanout: Lanes, mesh: 2, dimensions: [N]}", 0.0127792),
+        (f"{MESH}}}", 0.0127792),
+        (f"{MESH}, multicast: false}}", 0.0255691),
+    ],
+)
+def test_one_machine_written_two_ways(lanes: str, edp_j_cycles: float, tmp_path: Path) -> None:
+    """Lanes of a compute level share reads as instances of a fanout do."""
+    path = tmp_path / "lanes.yaml"
+    single = "" if "compute" in lanes else "  - {compute: MAC, mac_energy_pj: 0.28}\n"
+    path.write_text(f"{LANES}  - {lanes}\n{single}")
+    problem = make_problem(load_arch(path), gemm(64, 64, 64), objective="edp_per_utilization")
+    result = search(problem, "exact")
+    assert result.proved
+    assert result.edp_pj_cycles / J_CYCLES == pytest.approx(edp_j_cycles, rel=1e-5)

@@ -269,6 +269,8 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["multiple_reuses"] = False
     if level.loop_order:
         entry["loop_order"] = list(level.loop_order)
+    if level.shared_port:
+        entry["ports"] = "shared"
     return entry
 
 
@@ -303,4 +305,7 @@ def _compute_entry(level: Compute) -> dict[str, object]:
         entry["dimensions"] = list(level.dimensions)
     if level.leakage_pj_per_cycle:
         entry["leakage_pj_per_cycle"] = float(level.leakage_pj_per_cycle)
+    for switch in ("multicast", "reduction"):
+        if not getattr(level, switch):
+            entry[switch] = False
     return entry

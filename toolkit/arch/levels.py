@@ -134,6 +134,9 @@ class Memory:
     values_per_wordline : int
         Words that the memory can only access together; matters under conventions with
         ``whole_wordlines`` alone. Energies and bandwidths are per word all the same.
+    shared_port : bool
+        Whether one port, of both bandwidths together, serves what the memory sends and what it
+        receives; otherwise each has a port of its own.
     """
 
     name: str
@@ -150,6 +153,7 @@ class Memory:
     loop_order: tuple[str, ...] = ()
     area_um2: float | None = None
     values_per_wordline: int = 1
+    shared_port: bool = False
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -214,6 +218,9 @@ class Compute:
         Multiply-accumulates per step.
     dimensions : tuple of str
         Dimensions that may be unrolled over them.
+    multicast, reduction : bool
+        Whether one read serves all of them that need the same value, and whether partial
+        outputs are summed on the way out, as at a `Fanout`.
     leakage_pj_per_cycle : float
         Static energy of one powered instance.
     constraints : tuple of FactorConstraint
@@ -230,6 +237,8 @@ class Compute:
     leakage_pj_per_cycle: float = 0.0
     constraints: tuple[FactorConstraint, ...] = ()
     area_um2: float | None = None
+    multicast: bool = True
+    reduction: bool = True
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

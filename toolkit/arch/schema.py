@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
 
@@ -120,6 +120,16 @@ class _LevelEntry(Record):
             raise ValueError(f"constraints: {cause}") from None
 
 
+def _ports(value: object) -> int | str:
+    """Read who shares a port, or how many read-write ports the SRAM of a component has."""
+    if value in ("shared", "separate") or (type(value) is int and 1 <= value <= 4):
+        return value
+    raise ValueError(
+        f"{describe(value)} is not shared (one port for what a memory sends and receives) or "
+        "separate, nor the number of read-write ports of an SRAM component, 1 to 4"
+    )
+
+
 def _check_component(entry: MemoryEntry | ComputeEntry, keys: tuple[str, ...]) -> None:
     """Refuse details of a component where there is none, and a component without its bits."""
     if entry.component is not None and entry.word_bits is None:
@@ -134,7 +144,8 @@ def _component_of(entry: MemoryEntry | ComputeEntry) -> Component | None:
         return None
     if isinstance(entry, ComputeEntry):
         return Component(entry.component, entry.word_bits, entry.accumulator_bits or 32)
-    return Component(entry.component, entry.word_bits, ports=entry.ports or 1)
+    ports = entry.ports if isinstance(entry.ports, int) else 1
+    return Component(entry.component, entry.word_bits, ports=ports)
 
 
 class MemoryEntry(_LevelEntry):
@@ -159,12 +170,13 @@ class MemoryEntry(_LevelEntry):
     loop_order: _LoopOrder = []
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
     word_bits: Annotated[int, Field(ge=1, le=4096)] | None = None
-    ports: Annotated[int, Field(ge=1, le=4)] | None = None
+    ports: Annotated[int | Literal["shared", "separate"], PlainValidator(_ports)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> MemoryEntry:
         self._check_constraints(None)
-        _check_component(self, ("word_bits", "ports"))
+        keys = ("word_bits", "ports") if isinstance(self.ports, int) else ("word_bits",)
+        _check_component(self, keys)
         self._form("energy", _ENERGY_FORMS)
         self._form("bandwidth", _BANDWIDTH_FORMS)
         return self
@@ -211,6 +223,7 @@ class MemoryEntry(_LevelEntry):
             loop_order=tuple(self.loop_order),
             area_um2=self.area_um2,
             values_per_wordline=self.values_per_wordline or 1,
+            shared_port=self.ports == "shared",
         )
 
 
@@ -262,6 +275,8 @@ class ComputeEntry(_LevelEntry):
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
     leakage_pj_per_cycle: _Amount = 0.0
+    multicast: bool = True
+    reduction: bool = True
     component: Annotated[str, AfterValidator(partial(_component, known=COMPUTES))] | None = None
     word_bits: Annotated[int, Field(ge=1, le=128)] | None = None
     accumulator_bits: Annotated[int, Field(ge=1, le=256)] | None = None
@@ -283,6 +298,8 @@ class ComputeEntry(_LevelEntry):
             leakage_pj_per_cycle=self.leakage_pj_per_cycle,
             constraints=tuple(self.constraints),
             area_um2=self.area_um2,
+            multicast=self.multicast,
+            reduction=self.reduction,
         )
 
 

@@ -44,6 +44,9 @@ class Conventions:
         A fanout without multicast (reduction) cannot be selective either.
     charge_bypassing_outermost : bool
         The outermost memory pays for a tensor that it and the next memory bypass.
+    shares_at_lanes : bool
+        The multiply-accumulates of a compute level share reads and sum up outputs, as its
+        ``multicast`` and ``reduction`` say; otherwise each is served on its own.
     pairwise_windows : bool
         A sliding window keeps only what the preceding tile holds; otherwise all values seen
         during the sweep (more than the buffer has room for, if dilation leaves gaps).
@@ -82,6 +85,7 @@ class Conventions:
     reduction_for_writes: bool = True
     selective_needs_multicast: bool = True
     charge_bypassing_outermost: bool = False
+    shares_at_lanes: bool = True
     pairwise_windows: bool = True
     single_reuse: bool = False
     window_footprint: Footprint = "distinct"
@@ -108,6 +112,7 @@ FACTORFLOW = Conventions(
     reduction_for_writes=False,
     selective_needs_multicast=False,
     charge_bypassing_outermost=True,
+    shares_at_lanes=False,
     pairwise_windows=False,
     window_footprint="stride_blind",
     leakage_until_end=False,

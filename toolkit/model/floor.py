@@ -1,10 +1,10 @@
 """Energy and latency that no mapping undercuts, from the architecture and the workload alone.
 
 Every multiply-accumulate fetches its operands from, and hands its result to, the innermost
-memory that holds them; fanouts between can share these words among as many instances as they
-have, or as the dimensions over which sharing is possible have iterations. Partial sums are read
-again but for their first visit, of which there is one per output and instance that sums on its
-own. All lanes that can ever be used are busy all the time.
+memory that holds them; spatial levels between can share these words among as many instances as
+they have, or as the dimensions over which sharing is possible have iterations. Partial sums are
+read again but for their first visit, of which there is one per output and instance that sums on
+its own. All lanes that can ever be used are busy all the time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Mapping
 from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Fanout, Memory, Spatial
+from toolkit.arch.levels import Memory, Spatial
 from toolkit.model.conventions import Conventions
+from toolkit.model.plan import sharing
 from toolkit.workload.kernel import Tensor, Workload
 
 _INTERCHANGEABLE = ({"O", "P", "Q"}, {"T", "R", "S"})
@@ -61,13 +62,18 @@ def least_energy_pj(
     energy = arch.compute.mac_energy_pj
     if conventions.transfers == "per_instance":
         energy += sum(
-            _least_per_mac(arch, workload, tensor, anywhere) for tensor in workload.tensors
+            _least_per_mac(arch, workload, tensor, conventions, anywhere)
+            for tensor in workload.tensors
         )
     return workload.macs * energy
 
 
 def _least_per_mac(
-    arch: Architecture, workload: Workload, tensor: Tensor, anywhere: Collection[str]
+    arch: Architecture,
+    workload: Workload,
+    tensor: Tensor,
+    conventions: Conventions,
+    anywhere: Collection[str],
 ) -> float:
     costs = []
     for place in range(len(arch.levels) - 1, -1, -1):
@@ -77,8 +83,8 @@ def _least_per_mac(
         own = memory.name not in anywhere
         if own and not holds(memory, tensor):
             continue
-        inside = [level for level in arch.levels[place:] if isinstance(level, Fanout)]
-        shared = prod(_most_sharing(fanout, tensor, workload) for fanout in inside)
+        inside = [level for level in arch.levels[place:] if not isinstance(level, Memory)]
+        shared = prod(_most_sharing(level, tensor, workload, conventions) for level in inside)
         energy = memory.read_energy_pj
         if tensor.role == "output":
             energy = memory.write_energy_pj + energy * _least_revisits(arch, workload)
@@ -96,15 +102,15 @@ def _least_revisits(arch: Architecture, workload: Workload) -> float:
     return max(1.0 - apart / whole, 0.0)
 
 
-def _most_sharing(fanout: Fanout, tensor: Tensor, workload: Workload) -> int:
-    out = tensor.role == "output"
-    shared = fanout.reduction if out else fanout.multicast
-    selective = fanout.selective_reduction if out else fanout.selective_multicast
+def _most_sharing(
+    level: Spatial, tensor: Tensor, workload: Workload, conventions: Conventions
+) -> int:
+    shared, selective = sharing(level, conventions, written=tensor.role == "output")
     dimensions = set(workload.dimensions) - set(tensor.dimensions) if shared else set()
     if selective:
         windows = (index for index in tensor.indices if len(index) > 1)
         dimensions |= {term.dimension for index in windows for term in index}
-    return _most(fanout, dimensions, workload)
+    return _most(level, dimensions, workload)
 
 
 def _spatial(arch: Architecture) -> tuple[Spatial, ...]:

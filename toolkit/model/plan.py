@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.levels import Compute, Memory, Spatial
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
@@ -101,7 +101,7 @@ class Port:
 def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
     """List the ports of a memory: one for everything, or one for each direction."""
     read, write = memory.read_bandwidth, memory.write_bandwidth
-    if conventions.shared_ports:
+    if memory.shared_port or conventions.shared_ports:
         return (Port(True, True, read + write),)
     return (Port(True, False, read), Port(False, True, write))
 
@@ -245,32 +245,27 @@ def _transfer(
 ) -> Transfer:
     child = next((h for h in holders if h > supplier), None)
     end = len(arch.levels) if child is None else child
-    between = [i for i in range(supplier + 1, end) if not isinstance(arch.levels[i], Memory)]
+    inside = [(i, arch.levels[i]) for i in range(supplier + 1, end)]
+    between = [(i, level) for i, level in inside if not isinstance(level, Memory)]
     outermost = memories[0] if conventions.transfers == "persistent" else supplier
     return Transfer(
         supplier,
         child,
         tuple(m for m in memories if outermost <= m < end),
-        tuple(_reading(arch, i, conventions) for i in between),
-        tuple(_writing(arch, i, conventions) for i in between),
+        *(
+            tuple(
+                SpatialFlags(i, *sharing(level, conventions, written=written))
+                for i, level in between
+            )
+            for written in (False, True)
+        ),
     )
 
 
-def _reading(arch: Architecture, i: int, conventions: Conventions) -> SpatialFlags:
-    level = arch.levels[i]
-    if not isinstance(level, Fanout):
-        return SpatialFlags(i, shared=False, selective=False)
-    selective = level.selective_multicast and (
-        level.multicast or not conventions.selective_needs_multicast
-    )
-    return SpatialFlags(i, level.multicast, selective)
-
-
-def _writing(arch: Architecture, i: int, conventions: Conventions) -> SpatialFlags:
-    level = arch.levels[i]
-    if not isinstance(level, Fanout):
-        return SpatialFlags(i, shared=False, selective=False)
-    selective = level.selective_reduction and (
-        level.reduction or not conventions.selective_needs_multicast
-    )
-    return SpatialFlags(i, level.reduction, selective)
+def sharing(level: Spatial, conventions: Conventions, *, written: bool) -> tuple[bool, bool]:
+    """Whether one transfer serves all instances of a spatial level, and value by value."""
+    shared = level.reduction if written else level.multicast
+    if isinstance(level, Compute):
+        return shared and conventions.shares_at_lanes, False
+    selective = level.selective_reduction if written else level.selective_multicast
+    return shared, selective and (shared or not conventions.selective_needs_multicast)
