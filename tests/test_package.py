@@ -78,7 +78,7 @@ ALWAYS = {"pydantic", "typer"}
         (["map", "eyeriss", "8", "4", "2"], {*ALWAYS, "numpy", "rich", "yaml"}),
         (["map", "eyeriss", "8", "4", "2", "--json"], {*ALWAYS, "numpy", "yaml"}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(sorted(value) if isinstance(value, set) else value),
 )
 def test_commands_load_what_they_need(words: list[str], loaded: set[str]) -> None:
     toolkit.warm_up()
