@@ -24,7 +24,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from toolkit import lifted
 from toolkit.compilation import fields_of, record_type, signature
-from toolkit.model.windows import distinct_sums, marked_sums
+from toolkit.workload.distinct import distinct_sums, marked_sums
 
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 """No exceptions, and no reference counts: that makes small functions ten times faster."""

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import PrecisionError
-from toolkit.workload.distinct import SPAN_LIMIT, count_sum, distinct_values
+from toolkit.workload.distinct import (
+    GAPS_OF_PAIRS,
+    NO_GAPS,
+    SPAN_LIMIT,
+    count_sum,
+    distinct_values,
+)
 
 Terms = list[tuple[int, int]]
 
@@ -24,9 +30,9 @@ def brute_force(terms: Terms) -> int:
     return len({sum(c * x for (c, _), x in zip(terms, p, strict=True)) for p in points})
 
 
-def counted(terms: Terms, **options: bool) -> int:
+def counted(terms: Terms, gaps: int = NO_GAPS) -> int:
     extents = [np.array([float(extent)]) for _, extent in terms]
-    return int(distinct_values(extents, [c for c, _ in terms], **options)[0])
+    return int(distinct_values(extents, [c for c, _ in terms], gaps)[0])
 
 
 @given(terms)
@@ -71,7 +77,7 @@ def test_by_hand(drawn: Terms, count: int) -> None:
 def test_overestimate_counts_the_gaps() -> None:
     """{0, 1, 3, 4} leaves out 2: four values, or all five from first to last."""
     assert counted([(3, 2), (1, 2)]) == 4
-    assert counted([(3, 2), (1, 2)], overestimate=True) == 5
+    assert counted([(3, 2), (1, 2)], gaps=GAPS_OF_PAIRS) == 5
 
 
 def test_wide_sums_without_a_closed_form_are_refused() -> None:

@@ -16,12 +16,25 @@ from toolkit.errors import ArchitectureError, InputError, WorkloadError
 from toolkit.mapping.factors import SIZE_LIMIT, divisors
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.messages import shown
-from toolkit.workload.distinct import count_window, distinct_values
+from toolkit.workload.distinct import (
+    ALL_GAPS,
+    NO_GAPS,
+    UNIT_STRIDES,
+    count_window,
+    distinct_values,
+)
 from toolkit.workload.kernel import Index, Tensor, Workload
 
 Footprint = Literal["distinct", "stride_blind", "bounding"]
 """How to count a window: its distinct values, as if all strides and dilations were 1, or all
 values from its first to its last."""
+
+FOOTPRINT_GAPS: dict[Footprint, int] = {
+    "distinct": NO_GAPS,
+    "bounding": ALL_GAPS,
+    "stride_blind": UNIT_STRIDES,
+}
+"""The same as windows are counted (`toolkit.workload.distinct`)."""
 
 UNLIMITED = 2**62
 """Stands for no limit in integer arrays: above every size and mesh, which are below 2^53, and far
@@ -224,26 +237,15 @@ def exact_tensor_words(
         coefficients = [term.coefficient for term in index]
         if rule == "distinct":
             words *= count_window(lengths, coefficients)
-            continue
-        divisor = math.gcd(*coefficients)
-        strides = [1 if rule == "stride_blind" else c // divisor for c in coefficients]
-        words *= 1 + sum(c * (x - 1) for c, x in zip(strides, lengths, strict=True))
+        else:
+            words *= int(distinct_values(lengths, coefficients, FOOTPRINT_GAPS[rule]))
     return words
 
 
 def _window(index: Index, columns: list[FloatArray], rule: Footprint) -> FloatArray:
-    coefficients = [term.coefficient for term in index]
-    if len(columns) == 1:
-        return columns[0]
-    if rule == "stride_blind" or len(set(coefficients)) == 1:
-        # One less per further term at once, so that nothing on the way exceeds the result.
-        return sum((column - 1 for column in columns[1:]), start=columns[0])
-    if rule == "bounding":
-        divisor = math.gcd(*coefficients)
-        strides = np.array([c // divisor for c in coefficients], dtype=np.float64)
-        return np.asarray(1 + strides @ (np.stack(columns) - 1), dtype=np.float64)
-    if len(columns) == 2:
-        return np.asarray(distinct_values(columns, coefficients), dtype=np.float64)
+    gaps, coefficients = FOOTPRINT_GAPS[rule], [term.coefficient for term in index]
+    if len(columns) < 3 or gaps != NO_GAPS or len(set(coefficients)) == 1:
+        return np.asarray(distinct_values(columns, coefficients, gaps), dtype=np.float64)
     # Three strided terms are counted one by one, so each combination only once.
     rows, where = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
     counts = distinct_values(list(rows.T), coefficients)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError
 from toolkit.lifted import namespace
-from toolkit.model.nest import Accesses, LevelState, Loop, Nest, Progression, measure_tiles
+from toolkit.model.nest import Accesses, LevelState, Loop, Nest, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
 from toolkit.model.totals import Totals, charged, count_accesses, totals
+from toolkit.workload.distinct import Progression
 
 Array = Any
 """A NumPy or torch array of shape [batch]."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from toolkit.lifted import Table, formula, is_single, lookup, negated, once, where
 from toolkit.model.plan_tables import PlanTables
+from toolkit.workload.distinct import Progression
 
 
 @dataclass(slots=True)
@@ -73,14 +74,6 @@ class Loop:
 
     factor: Any
     dimension: Any
-
-
-@dataclass(slots=True)
-class Progression:
-    """Multiples of `stride`, from 0 up to before ``length`` of them."""
-
-    stride: Any = None
-    length: Any = None
 
 
 class Nest(NamedTuple):

@@ -17,17 +17,19 @@ from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
-from toolkit.mapping.bounds import usable_words
+from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
 from toolkit.model.plan import Plan, TensorPlan, Transfer
-from toolkit.workload.distinct import SPAN_LIMIT, STRIDE_LIMIT
+from toolkit.workload.distinct import (
+    GAPS_OF_PAIRS,
+    NO_GAPS,
+    SPAN_LIMIT,
+    STRIDE_LIMIT,
+    AxisRow,
+    TermRow,
+)
 
 LIMIT = 2.0**53
 """Counts up to here are exact in double precision."""
-
-NO_GAPS, GAPS_OF_PAIRS, ALL_GAPS, UNIT_STRIDES = range(4)
-"""Which gaps between the values of an index count as values: none, those of two strided terms,
-those of any number of terms; or strides count as 1."""
-FOOTPRINT_GAPS = {"distinct": NO_GAPS, "bounding": ALL_GAPS, "stride_blind": UNIT_STRIDES}
 
 READING, WRITING = range(2)
 """Ways of a transfer: from the supplier, and (of outputs) back to it."""
@@ -100,20 +102,6 @@ class TensorRow(NamedTuple):
     axes: int
     transfers: int
     transfers_end: int
-
-
-class AxisRow(NamedTuple):
-    """One index of a tensor: how many terms it sums, and whether they leave no gaps."""
-
-    terms: int
-    contiguous: int
-
-
-class TermRow(NamedTuple):
-    """One dimension of an index; coefficients are divided by what they have in common."""
-
-    dimension: int
-    coefficient: int
 
 
 class TransferRow(NamedTuple):

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from toolkit.lifted import ceil, formula, is_never, is_single, negated, once, where
 from toolkit.model.nest import Nest, orthogonal, scan
 from toolkit.model.plan_tables import ALONE, READING, WRITING, PlanTables
-from toolkit.model.windows import distinct_sums, slides, swept, window
+from toolkit.model.windows import slides, swept, window
+from toolkit.workload.distinct import distinct_sums
 
 
 class Traffic(NamedTuple):

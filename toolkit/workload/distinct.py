@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from toolkit.errors import PrecisionError
-from toolkit.lifted import formula, namespace, where
+from toolkit.lifted import apart, formula, namespace, where
 
 SPAN_LIMIT = 2**28
 """Largest span of a sum of three or more strided terms that is counted by enumeration: one bit per
@@ -19,20 +19,79 @@ STRIDE_LIMIT = 2**62
 """Strides of arrays must stay below it, after division by what they have in common."""
 
 
+NO_GAPS, GAPS_OF_PAIRS, ALL_GAPS, UNIT_STRIDES = range(4)
+"""Which gaps between the values of an index count as values: none, those of two strided terms
+(as Timeloop counts, and FactorFlow on request), those of any number of terms; or strides count
+as 1."""
+
+
+class AxisRow(NamedTuple):
+    """One index of a tensor: how many terms it sums, and whether they leave no gaps."""
+
+    terms: int
+    contiguous: int
+
+
+class TermRow(NamedTuple):
+    """One dimension of an index; coefficients are divided by what they have in common."""
+
+    dimension: int
+    coefficient: int
+
+
+@dataclass(slots=True)
+class Progression:
+    """Multiples of `stride`, from 0 up to before ``length`` of them."""
+
+    stride: Any = None
+    length: Any = None
+
+
+class _OneIndex(NamedTuple):
+    """The only index of a plan of one tensor."""
+
+    axes: dict[tuple[int, int], AxisRow]
+    terms: dict[tuple[int, int, int], TermRow]
+
+
+class _Extents(NamedTuple):
+    """The only row of extents of a nest."""
+
+    one: Any
+    extents: dict[tuple[int, int], Any]
+    terms: list[Progression]
+
+
+def reduced(coefficients: Sequence[int]) -> list[int]:
+    """Divide coefficients by what they have in common: that leaves all counts as they are.
+
+    Raises
+    ------
+    PrecisionError
+        If one reaches `STRIDE_LIMIT`.
+    """
+    divisor = math.gcd(*coefficients)
+    strides = [c // divisor for c in coefficients]
+    if max(strides, default=0) >= STRIDE_LIMIT:
+        raise PrecisionError("a stride is 2^62 or more, too large for exact counts")
+    return strides
+
+
 def distinct_values(
-    extents: Sequence[Any], coefficients: Sequence[int], *, overestimate: bool = False
+    extents: Sequence[Any], coefficients: Sequence[int], gaps: int = NO_GAPS
 ) -> Any:
     """Count the distinct values of ``sum(c_i * x_i)`` for ``0 <= x_i < X_i``, elementwise.
 
     Parameters
     ----------
     extents : sequence of arrays
-        X_i of every term, arrays of equal shape (NumPy or torch), integer-valued, at least 1.
+        X_i of every term, arrays of equal shape (NumPy or torch) or numbers, integer-valued, at
+        least 1.
     coefficients : sequence of int
         c_i of every term, at least 1.
-    overestimate : bool
-        Count gaps between strided values too where a sum has two terms, as Timeloop does, and
-        FactorFlow on request (``OVERESTIMATE_DISTINCT_VALUES``).
+    gaps : int
+        Which values count that are stepped over: `NO_GAPS`, `GAPS_OF_PAIRS`, `ALL_GAPS` or
+        `UNIT_STRIDES`.
 
     Returns
     -------
@@ -44,25 +103,45 @@ def distinct_values(
     PrecisionError
         If three or more strided terms span more than `SPAN_LIMIT` values, or a stride reaches
         `STRIDE_LIMIT`.
-
-    Notes
-    -----
-    One term takes X values; unit strides take ``sum(X_i - 1) + 1``; two terms `two_strides`.
     """
-    if len(extents) == 1:
-        return extents[0]
-    xp = namespace(extents[0])
-    if all(c == coefficients[0] for c in coefficients):
-        # One less per further term at once, so that nothing on the way exceeds the result.
-        return sum((x - 1 for x in extents[1:]), start=extents[0])
-    divisor = math.gcd(*coefficients)
-    strides = [c // divisor for c in coefficients]
-    if max(strides) >= STRIDE_LIMIT:
-        raise PrecisionError("a stride is 2^62 or more, too large for exact counts")
-    if len(extents) == 2:
-        (x, y), (a, b) = extents, strides
-        return a * (x - 1) + b * (y - 1) + 1 if overestimate else two_strides(x, y, a, b)
-    return _many_terms(xp, extents, strides)
+    first = extents[0]
+    one = 1 if isinstance(first, int) else first * 0 + 1
+    strides = enumerate(reduced(coefficients))
+    index = _OneIndex(
+        {(0, 0): AxisRow(len(extents), len(set(coefficients)) == 1)},
+        {(0, 0, k): TermRow(k, stride) for k, stride in strides},
+    )
+    rows = {(0, k): x for k, x in enumerate(extents)}
+    return values_of(index, _Extents(one, rows, [Progression() for _ in extents]), 0, 0, 0, gaps)
+
+
+@formula
+def values_of(plan: Any, nest: Any, t: int, s: int, row: int, gaps: int) -> Any:
+    """Distinct values of index `s` of tensor `t` whose dimensions have a row of extents.
+
+    `plan` has ``axes[t, s]`` and ``terms[t, s, k]`` (`AxisRow`, `TermRow`), `nest` has
+    ``extents[row, dimension]``, ``one``, and ``terms[k]`` (`Progression`) as room; `gaps` says
+    which gaps between the values count as values. One term takes X values; unit strides take
+    ``sum(X_i - 1) + 1``; two terms `two_strides`. Nothing on the way exceeds the result.
+    """
+    axis = plan.axes[t, s]
+    if axis.terms == 1:
+        return nest.extents[row, plan.terms[t, s, 0].dimension]
+    if axis.contiguous or gaps >= ALL_GAPS or (gaps == GAPS_OF_PAIRS and axis.terms == 2):
+        positions = nest.one
+        for k in range(axis.terms):
+            term = plan.terms[t, s, k]
+            stride = 1 if gaps == UNIT_STRIDES else term.coefficient
+            positions = positions + stride * (nest.extents[row, term.dimension] - 1)
+        return positions
+    if axis.terms > 2:
+        for k in range(axis.terms):
+            nest.terms[k].stride = plan.terms[t, s, k].coefficient * nest.one
+            nest.terms[k].length = nest.extents[row, plan.terms[t, s, k].dimension]
+        return distinct_sums(nest, axis.terms)
+    first, second = plan.terms[t, s, 0], plan.terms[t, s, 1]
+    x, y = nest.extents[row, first.dimension], nest.extents[row, second.dimension]
+    return two_strides(x, y, first.coefficient, second.coefficient)
 
 
 @formula
@@ -76,11 +155,64 @@ def two_strides(x: Any, y: Any, a: int, b: int) -> Any:
     return where((x >= b) & (y >= a), a * (x - b) + b * y, x * y)
 
 
-def _many_terms(xp: ModuleType, extents: Sequence[Any], strides: Sequence[int]) -> Any:
-    columns = [[int(v) for v in xp.reshape(x, (-1,)).tolist()] for x in extents]
-    counts = [_count(tuple(row), tuple(strides)) for row in zip(*columns, strict=True)]
-    flat = xp.asarray(counts, dtype=extents[0].dtype)
-    return xp.reshape(flat, extents[0].shape)
+@apart
+@formula
+def marked_sums(nest: Any, terms: int) -> Any:
+    """Count as `distinct_sums` does; what is compiled in its place.
+
+    Sorts the terms, and marks every sum unless small strides fill all gaps of larger ones.
+    """
+    for i in range(1, terms):
+        for k in range(i, 0, -1):
+            one, other = nest.terms[k - 1], nest.terms[k]
+            if other.stride >= one.stride:
+                break
+            stride, length = one.stride, one.length
+            one.stride, one.length = other.stride, other.length
+            other.stride, other.length = stride, length
+    contiguous, closed = 1.0, True
+    for k in range(terms):
+        if nest.terms[k].length > 1.0:
+            closed = closed and nest.terms[k].stride <= contiguous
+            contiguous += nest.terms[k].stride * (nest.terms[k].length - 1.0)
+    if closed:
+        return contiguous
+    for v in range(int(contiguous)):
+        nest.marks[v] = 0
+    nest.marks[0] = 1
+    top, values = 1, 0
+    for k in range(terms):
+        covered, length = 1, int(nest.terms[k].length)
+        while covered < length:  # By doubling, so that a long term takes few passes.
+            more = min(covered, length - covered)
+            shift = more * int(nest.terms[k].stride)
+            for v in range(top - 1, -1, -1):
+                if nest.marks[v]:
+                    nest.marks[v + shift] = 1
+            top += shift
+            covered += more
+    for v in range(top):
+        values += nest.marks[v]
+    return float(values)
+
+
+def distinct_sums(nest: Any, terms: int) -> Any:
+    """Count the distinct sums of terms, mapping by mapping.
+
+    Term k takes the values ``nest.terms[k].stride`` times 0 up to before ``nest.terms[k].length``.
+    """
+    if isinstance(nest.one, int | float):
+        return nest.one * count_sum([(int(x.stride), int(x.length)) for x in nest.terms[:terms]])
+    strides = [_integers(nest.terms[k].stride) for k in range(terms)]
+    lengths = [_integers(nest.terms[k].length) for k in range(terms)]
+    rows = zip(zip(*strides, strict=True), zip(*lengths, strict=True), strict=True)
+    counts = [_count(*row) for row in rows]
+    device = getattr(nest.one, "device", None)
+    return nest.one * namespace(nest.one).asarray(counts, device=device)
+
+
+def _integers(values: Any) -> list[int]:
+    return [int(value) for value in values.tolist()]
 
 
 def count_window(extents: Sequence[int], coefficients: Sequence[int]) -> int:
@@ -100,8 +232,8 @@ def count_window(extents: Sequence[int], coefficients: Sequence[int]) -> int:
 
 
 @lru_cache(maxsize=65536)
-def _count(extents: tuple[int, ...], strides: tuple[int, ...]) -> int:
-    return count_sum(tuple(zip(strides, extents, strict=True)))
+def _count(strides: tuple[int, ...], lengths: tuple[int, ...]) -> int:
+    return count_sum(tuple(zip(strides, lengths, strict=True)))
 
 
 def count_sum(terms: Sequence[tuple[int, int]]) -> int:

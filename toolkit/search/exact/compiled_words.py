@@ -12,10 +12,10 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from toolkit.lifted import Table, apart, floor, formula
-from toolkit.model.nest import Progression
-from toolkit.model.plan_tables import AxisRow, ShapeRow, SwitchRow, TensorRow, TermRow
+from toolkit.model.plan_tables import ShapeRow, SwitchRow, TensorRow
 from toolkit.model.traffic import without_first_visits
 from toolkit.model.windows import swept, window
+from toolkit.workload.distinct import AxisRow, Progression, TermRow
 
 
 class RowRow(NamedTuple):

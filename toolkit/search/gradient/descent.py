@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from toolkit.mapping.bounds import FOOTPRINT_GAPS
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.model.cost import batch_cost
 from toolkit.processes import one_torch_thread
 from toolkit.search.problem import Problem
-from toolkit.workload.distinct import distinct_values
+from toolkit.workload.distinct import ALL_GAPS, NO_GAPS, distinct_values
 from toolkit.workload.kernel import Index, Tensor
 
 LINEAR, QUADRATIC = 2.0, 2.0
@@ -125,15 +126,11 @@ def _tensor_words(space: MapSpace, tensor: Tensor, extents: torch.Tensor) -> tor
 
 
 def _window(space: MapSpace, index: Index, columns: list[torch.Tensor]) -> torch.Tensor:
+    gaps = FOOTPRINT_GAPS[space.footprint]
+    if gaps == NO_GAPS and len(columns) > 2:
+        gaps = ALL_GAPS  # Three strided terms have no closed form: from first to last bounds it.
     coefficients = [term.coefficient for term in index]
-    if space.footprint == "stride_blind":
-        coefficients = [1] * len(columns)
-    # Windows of three strided terms have no closed form: from first to last is their bound.
-    bounding = space.footprint == "bounding" or len(columns) > 2
-    if not bounding or len(set(coefficients)) == 1:
-        return distinct_values(columns, coefficients)  # type: ignore[no-any-return]
-    spans = [c * (x - 1) for c, x in zip(coefficients, columns, strict=True)]
-    return sum(spans, start=torch.ones_like(columns[0]))
+    return distinct_values(columns, coefficients, gaps)  # type: ignore[no-any-return]
 
 
 RATE = 0.3
