@@ -168,10 +168,22 @@ def measure_tiles(plan: PlanTables, nest: Nest) -> None:
 
 
 @formula
-def at_rest(nest: Nest, moving: int) -> Stay:
-    """Begin a scan; where tiles are always `moving`, as at the lanes, every loop counts."""
+def at_rest(nest: Nest) -> Stay:
+    """Begin a scan, before any loop."""
+    nothing = nest.one < 0
+    return Stay(nest.one, nest.one, nothing, nothing, 0 * nest.one - 1, nest.one)
+
+
+@formula
+def pass_memory(plan: PlanTables, nest: Nest, t: int, m: int, stay: Stay) -> Stay:
+    """Continue a scan outwards through a memory every loop of which moves the tile."""
     return Stay(
-        nest.one, nest.one, nest.one < 2 * moving, nest.one < 0, 0 * nest.one - 1, nest.one
+        stay.kept * nest.levels[m].iterations,
+        stay.revisits * orthogonal(plan, nest, t, m),
+        stay.found,
+        stay.skipped,
+        stay.inner,
+        stay.factor,
     )
 
 
@@ -199,11 +211,13 @@ def scan_memory(plan: PlanTables, nest: Nest, t: int, m: int, stay: Stay) -> Sta
 @once
 @formula
 def scan(plan: PlanTables, nest: Nest, t: int, x: int) -> Stay:
-    """Scan the nest of a transfer."""
-    stay = at_rest(nest, plan.transfers[x].child < 0)
+    """Scan the nest of a transfer; lanes hold no tile that could stay."""
+    stay = at_rest(nest)
     for i in range(plan.transfers[x].nested - 1, -1, -1):
         m = plan.nests[x, i]
-        if not is_single(nest.levels[m].iterations):
+        if plan.transfers[x].child < 0:
+            stay = pass_memory(plan, nest, t, m, stay)
+        elif not is_single(nest.levels[m].iterations):
             stay = scan_memory(plan, nest, t, m, stay)
     return stay
 

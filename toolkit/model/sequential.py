@@ -13,6 +13,7 @@ from toolkit.model.nest import (
     Nest,
     at_rest,
     orthogonal,
+    pass_memory,
     scan_memory,
 )
 from toolkit.model.plan_tables import READING, WRITING, PlanTables
@@ -75,8 +76,10 @@ def direct(plan: PlanTables, nest: Nest, t: int, x: int, memory: int) -> Traffic
     Next to the compute level operands arrive at every iteration, without reuse.
     """
     following = plan.levels[memory].following
-    stay = at_rest(nest, following == plan.shape.levels)
-    stay = scan_memory(plan, nest, t, memory, stay)
+    if following == plan.shape.levels:
+        stay = pass_memory(plan, nest, t, memory, at_rest(nest))
+    else:
+        stay = scan_memory(plan, nest, t, memory, at_rest(nest))
     free = stay.found
     if not plan.levels[memory].multiple_reuses:
         free = free & negated(stay.skipped)
@@ -121,7 +124,7 @@ def sequential(plan: PlanTables, nest: Nest, t: int, x: int) -> Traffic:
             writes = through_fanout(plan, nest, t, x, i, WRITING, writes)
             i -= 1
             continue
-        stay = scan_memory(plan, nest, t, level, at_rest(nest, False))
+        stay = scan_memory(plan, nest, t, level, at_rest(nest))
         free = stay.found if reuses else stay.found & negated(stay.skipped)
         events, grown_reads, grown_writes = stay.kept, reads, writes
         for s in range(plan.tensors[t].axes):
