@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.lifted import apart, formula, minimum, namespace, where
+from toolkit.lifted import apart, compiled_as, formula, minimum, namespace, where
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import ALL_GAPS, GAPS_OF_PAIRS, UNIT_STRIDES
 from toolkit.workload.distinct import count_sum, two_strides
@@ -130,6 +130,7 @@ def marked_sums(nest: Nest, terms: int) -> Any:
     return float(values)
 
 
+@compiled_as(marked_sums)
 def distinct_sums(nest: Nest, terms: int) -> Any:
     """Count the distinct sums of terms, mapping by mapping.
 
