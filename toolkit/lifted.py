@@ -28,6 +28,9 @@ APART: set[Callable[..., Any]] = set()
 ONCE: set[Callable[..., Any]] = set()
 """Those of them that are also marked with `once`."""
 
+INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""Functions that only Python calls, and the formulas that are compiled in their place."""
+
 
 def formula(function: F) -> F:
     """Mark a function that may be compiled, too, and change nothing about it."""
@@ -45,6 +48,16 @@ def apart(function: F) -> F:
     """Mark a formula that stays a function of its own when compiled, for it is rarely called."""
     APART.add(function)
     return function
+
+
+def compiled_as(formula: Callable[..., Any]) -> Callable[[F], F]:
+    """Mark a function that only Python calls, and the formula compiled in its place."""
+
+    def mark(function: F) -> F:
+        INSTEAD[function] = formula
+        return function
+
+    return mark
 
 
 def where(condition: Any, chosen: Any, other: Any) -> Any:

@@ -24,7 +24,6 @@ from numba.np.arrayobj import make_array, populate_array
 
 from toolkit import lifted
 from toolkit.compilation import fields_of, record_type, signature
-from toolkit.workload.distinct import distinct_sums, marked_sums
 
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 """No exceptions, and no reference counts: that makes small functions ten times faster."""
@@ -91,7 +90,8 @@ def _compilable() -> dict[Callable[..., Any], Any]:
             )(copy)
         )
         scopes.append(scope)
-    compiled = {**_COMPILED, **_OPERATIONS, distinct_sums: _COMPILED[marked_sums]}
+    instead = {function: _COMPILED[other] for function, other in lifted.INSTEAD.items()}
+    compiled = {**_COMPILED, **_OPERATIONS, **instead}
     for scope in scopes:
         scope.update(
             (name, compiled[value])

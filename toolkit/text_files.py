@@ -74,7 +74,7 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file as `write_text_atomically` does.
+    """Write a file as `write_text_atomically` does: through links, keeping the mode of the file.
 
     Raises
     ------

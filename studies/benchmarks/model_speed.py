@@ -17,7 +17,7 @@ import numpy as np
 import toolkit
 from toolkit.mapping import MapSpace, sample
 from toolkit.model import batch_cost, make_plan
-from toolkit.model.fast import batch_totals
+from toolkit.model.compiled import batch_totals
 from toolkit.search.evaluator import Evaluator
 from toolkit.study.script import Arguments, positive, run_script
 

@@ -14,13 +14,13 @@ from toolkit.errors import InputError
 from toolkit.mapping import LevelMapping, Mapping, MapSpace, to_arrays
 from toolkit.mapping.peers.timeloop import mapping_from_timeloop
 from toolkit.model import EXACT, make_plan
+from toolkit.model.compiled import batch_totals
 from toolkit.model.correction import (
     LatencyCorrection,
     latency_correction,
     latency_correction_names,
     read_correction,
 )
-from toolkit.model.fast import batch_totals
 from toolkit.model.gemmini_program import ACTIVITIES, array_width, program_counts
 from toolkit.yaml_files import dump_yaml
 

@@ -29,8 +29,8 @@ from toolkit.model import (
     make_plan,
 )
 from toolkit.model.breakdown import check_magnitude
+from toolkit.model.compiled import batch_totals
 from toolkit.model.cost import access_counts, make_nest
-from toolkit.model.fast import batch_totals
 
 from .nests import accesses, gemm, mapped, memory, run, workload
 

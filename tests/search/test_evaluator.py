@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from toolkit.arch import load_arch
 from toolkit.mapping import sample
 from toolkit.search import Budget, make_problem
+from toolkit.search.compiled_check import SLOTS
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.seen import SLOTS
 from toolkit.workload import conv2d, gemm
 
 PROBLEM = make_problem(load_arch("eyeriss"), gemm(12, 8, 18))

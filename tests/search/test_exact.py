@@ -35,8 +35,12 @@ from toolkit.search.exact import branch as branch_module
 from toolkit.search.exact import covered_tilings, exact, exact_front, prove
 from toolkit.search.exact.branch import Branch, LabelSearch
 from toolkit.search.exact.nest import Nest, decomposes, window_plan
-from toolkit.search.exact.plain import lanes_bound, plain_bound
-from toolkit.search.exact.spatial import compulsory_energy_pj, each_spatial_choice
+from toolkit.search.exact.spatial import (
+    compulsory_energy_pj,
+    each_spatial_choice,
+    lanes_bound,
+    plain_bound,
+)
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.result import Certificate
 from toolkit.workload import conv1d, conv2d, gemm

@@ -17,8 +17,8 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import exact_tensor_words, word_limit
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.mapping import to_arrays
+from toolkit.model.compiled import batch_totals
 from toolkit.model.conventions import EXACT, Conventions
-from toolkit.model.fast import batch_totals
 from toolkit.model.plan import make_plan
 from toolkit.workload.kernel import Workload
 

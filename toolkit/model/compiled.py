@@ -1,7 +1,10 @@
-"""The cost model as kernels: one mapping in half a microsecond."""
+"""The cost model as kernels: one mapping in half a microsecond, batches on all cores."""
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from toolkit.compilation import Block, Kernel, fields_of, record_type
 from toolkit.lifted import Table, formula, once
+from toolkit.mapping.mapping import IntArray
 from toolkit.model.nest import Nest, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
@@ -121,9 +125,7 @@ class CompiledModel:
         self.plan = Block(compiled_tables(plan))
         self.nest = Block(nest_room(plan)._replace(indexes=self.plan.arrays.indexes))
 
-    def cost_batch(
-        self, factors: NDArray[np.int64], order: NDArray[np.int64], results: NDArray[np.float64]
-    ) -> None:
+    def cost_batch(self, factors: IntArray, order: IntArray, results: NDArray[np.float64]) -> None:
         """Cost mappings [batch, levels, dimensions] into a `CostRow` each, [batch, 4].
 
         All arrays are C-contiguous.
@@ -157,3 +159,62 @@ def nest_room(plan: Plan) -> Nest:
         name: np.zeros(shape, dtype=record_type(kinds[name].kind)) for name, shape in sides.items()
     }
     return Nest(one=1, indexes=None, **arrays)
+
+
+CHUNK = 4096
+"""Mappings per task: enough to hide what handing out a task costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTotals:
+    """Totals of a batch of mappings; arrays of shape (batch,).
+
+    Parameters
+    ----------
+    energy_pj, latency_cycles, utilization : float64 array
+        As `toolkit.model.batch_cost` gives them.
+    fits : bool array
+        Whether the tiles of all memories fit; other rules are the map space's.
+    """
+
+    energy_pj: NDArray[np.float64]
+    latency_cycles: NDArray[np.float64]
+    utilization: NDArray[np.float64]
+    fits: NDArray[np.bool_]
+
+
+def batch_totals(
+    plan: Plan, factors: IntArray, order: IntArray, *, threads: int | None = None
+) -> BatchTotals:
+    """Cost a batch of mappings, totals only, at millions per second.
+
+    Parameters
+    ----------
+    plan : Plan
+        See `toolkit.model.make_plan`.
+    factors, order : int64 arrays, shape (batch, levels, dimensions)
+        Mappings as `toolkit.mapping.to_arrays` describes them.
+    threads : int, optional
+        By default one per core.
+
+    Raises
+    ------
+    PrecisionError
+        If a window of the workload is too wide to be counted by enumeration.
+    """
+    factors = np.ascontiguousarray(factors, dtype=np.int64)
+    order = np.ascontiguousarray(order, dtype=np.int64)
+    results = np.empty((len(factors), 4))
+
+    def work(rows: slice) -> None:
+        CompiledModel(plan).cost_batch(factors[rows], order[rows], results[rows])
+
+    chunks = [slice(i, i + CHUNK) for i in range(0, len(factors), CHUNK)]
+    workers = min(threads or os.cpu_count() or 1, len(chunks))
+    if workers <= 1:
+        work(slice(None))
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, chunks))
+    energy, latency, utilization, fits = results.T
+    return BatchTotals(energy, latency, utilization, fits > 0)

@@ -20,8 +20,8 @@ from toolkit.arch.levels import Fanout, Memory
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.messages import describe, suggest
+from toolkit.model.compiled import BatchTotals
 from toolkit.model.evaluate import Evaluation
-from toolkit.model.fast import BatchTotals
 from toolkit.model.gemmini_program import (
     ACTIVITIES,
     FloatArray,

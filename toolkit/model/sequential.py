@@ -1,4 +1,4 @@
-"""FactorFlow's level-by-level transfers: reference model, sections 2.1, 2.2 and 3.
+"""FactorFlow's level-by-level transfers (Ronzani and Silvano, ASP-DAC 2025).
 
 Traffic is counted at one memory after the other, extended outwards over those that bypass the
 tensor, and what enters and leaves a memory is carried inwards from the supplier's counts.
@@ -9,13 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from toolkit.lifted import floor, formula, is_never, negated, once, where
-from toolkit.model.nest import (
-    Nest,
-    at_rest,
-    orthogonal,
-    pass_memory,
-    scan_memory,
-)
+from toolkit.model.nest import Nest, at_rest, orthogonal, pass_memory, scan_memory
 from toolkit.model.plan_tables import READING, WRITING, PlanTables
 from toolkit.model.traffic import Traffic, outer_visits, without_first_visits
 from toolkit.model.windows import slides, swept, window

@@ -1,7 +1,7 @@
 """From the words that move to energy, latency and utilization.
 
-Formulas: reference section 3 (FactorFlow). Energy is a sum over accesses, latency a maximum over
-memories whose ports overlap perfectly with the levels inside.
+Energy is a sum over accesses, latency a maximum over memories whose ports overlap perfectly with
+the levels inside, as in FactorFlow (Ronzani and Silvano, ASP-DAC 2025).
 """
 
 from __future__ import annotations

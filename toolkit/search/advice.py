@@ -13,7 +13,7 @@ from toolkit.arch.levels import Memory
 from toolkit.errors import MappingError
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
-from toolkit.model.fast import BatchTotals, batch_totals
+from toolkit.model.compiled import BatchTotals, batch_totals
 from toolkit.model.plan import make_plan, ports_of
 from toolkit.search.advice_steps import (
     Obstacle,

@@ -13,11 +13,10 @@ from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, from_arrays
 from toolkit.model.compiled import CompiledModel
 from toolkit.model.cost import batch_cost
-from toolkit.search.compiled_check import ADMIT, Asked, make_rules
+from toolkit.search.compiled_check import ADMIT, Asked, Seen, make_rules
 from toolkit.search.front import Front, FrontPoint
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, Certificate, SearchResult, TracePoint
-from toolkit.search.seen import Seen
 
 ArrayPair = tuple[IntArray, IntArray]
 """Factors and loop order of one mapping, each of shape (levels, dimensions)."""
@@ -246,7 +245,7 @@ class Evaluator:
 def checked_cost(
     problem: Problem, factors: IntArray, order: IntArray
 ) -> tuple[float, float, float]:
-    """Cost one mapping by the batched model, independently of the compiled one.
+    """Cost one mapping on arrays: the same formulas, without the machine code that searches use.
 
     Raises
     ------

@@ -1,13 +1,13 @@
 """Every mapping of a small map space: the optimum, proved.
 
 One loop order per reuse class stands for all of them. Orders enter the cost model only through
-`toolkit.model.loops.scan`, once per tensor and nest of memories, and what that returns is the
+`toolkit.model.nest.scan_memory`, over the memories of a nest, and what that returns is the
 same for all orders of a class (`toolkit.mapping.orders`), whatever the conventions:
 
 - Loops with one iteration do not count, so classes are told apart by the dimensions that do
   iterate in that tiling at that memory.
 - A scan reads the loops from the innermost outwards to the first that indexes the tensor. In
-  which memory that happens depends on the tiling alone; `kept`, `kept_orthogonal` and `skipped`
+  which memory that happens depends on the tiling alone; `kept`, `revisits` and `skipped`
   are products (or the presence) of all loops but those inside it in that memory, and that set
   of loops is the same within a class.
 - The dimension of that loop (and its factor) is asked for only where it lies in a sum of

@@ -1,7 +1,7 @@
 """FactorFlow's greedy mapper, at the speed of the compiled cost model.
 
-The three steps of FactorFlow (Ronzani and Silvano, ASP-DAC 2025; reference section 4) are here
-in another order of loops. Its step 1 walks through loop orders and restarts from past
+The three steps of FactorFlow (Ronzani and Silvano, ASP-DAC 2025) are here in another order of
+loops. Its step 1 walks through loop orders and restarts from past
 solutions; here every descent alternates between the best order of each memory and the best of
 all moves of one prime factor (its step 3), and a kicked copy of a past solution is where the
 next descent starts. Its step 2, filling fanouts first, gives some of the starts; the others

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from toolkit.errors import PrecisionError
-from toolkit.lifted import apart, formula, namespace, where
+from toolkit.lifted import apart, compiled_as, formula, namespace, where
 
 SPAN_LIMIT = 2**28
 """Largest span of a sum of three or more strided terms that is counted by enumeration: one bit per
@@ -196,6 +196,7 @@ def marked_sums(nest: Any, terms: int) -> Any:
     return float(values)
 
 
+@compiled_as(marked_sums)
 def distinct_sums(nest: Any, terms: int) -> Any:
     """Count the distinct sums of terms, mapping by mapping.
 

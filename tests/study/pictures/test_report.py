@@ -120,7 +120,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "plot-a.png").mkdir()
-    with pytest.raises(InputError, match=r"plot-a\.png: cannot be written: Is a directory"):
+    with pytest.raises(InputError, match=r"plot-a\.png: is not a regular file"):
         write_drawings(problem_plots(NONE), ["a"], tmp_path)
     with pytest.raises(InputError, match="is not a regular file"):
         write_report(tmp_path, NONE)

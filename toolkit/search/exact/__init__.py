@@ -55,9 +55,14 @@ tiles at once: such problems are enumerated instead (`decomposes`).
 
 Every mapping that could be best is costed by the evaluator; a value below the bound derived for
 it raises an error. Values that differ by less than 1e-12 count as equal.
+
+**Where it stands.** `search` begins; `strategy` takes the branches in the order of their bounds;
+`spatial` lists these and bounds each without any search. A `branch` is searched in a `nest`: its
+`extents`, and its `transfers` as rows that the kernels read. What a row moves is said by
+`compiled_words`, with the cost model's own formulas for windows and first visits; walks, shortest
+paths first, are in `compiled_steps`, and labels in `compiled_labels`.
 """
 
-from toolkit.search.exact.counting import covered_tilings
-from toolkit.search.exact.search import exact, exact_front, prove
+from toolkit.search.exact.search import covered_tilings, exact, exact_front, prove
 
 __all__ = ["covered_tilings", "exact", "exact_front", "prove"]

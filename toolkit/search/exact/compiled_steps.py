@@ -41,7 +41,7 @@ class SizeRow(NamedTuple):
 
 
 class DimensionRow(NamedTuple):
-    """WindowRoom of one dimension at a memory, and how they number the states.
+    """Extents of one dimension at a memory, and how they number the states.
 
     ``above``, ``below``: how many there are with and without the memory's own loop. ``stride``,
     ``above_stride``, ``below_stride``: of coordinates in states, of extents above, and of those
@@ -90,7 +90,7 @@ class Step(NamedTuple):
     sizes : `SizeRow`
         Numbers of states.
     dimensions : `DimensionRow` [D]
-        WindowRoom.
+        Extents.
     waiting : `WaitingRow` [T]
         Tensors.
     tau : [D, C]

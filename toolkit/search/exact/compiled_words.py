@@ -80,7 +80,7 @@ class WindowPlan(NamedTuple):
 
 
 class WindowRoom(NamedTuple):
-    """What they need of a nest: fields of `Nest`, of which `extents` has four rows more."""
+    """What windows need of a nest: fields of `Nest`, of which `extents` has four rows more."""
 
     one: Annotated[Any, 1, 0]
     extents: Annotated[Table, float, 2]
@@ -154,7 +154,7 @@ class Depth(NamedTuple):
 class LabelRow(NamedTuple):
     """A partial mapping at some boundary.
 
-    WindowRoom there, states of the tensors, the label that this one extends, and the loops placed
+    Extents there, states of the tensors, the label that this one extends, and the loops placed
     while a tensor waited (four bits each, the innermost lowest).
     """
 

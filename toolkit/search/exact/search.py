@@ -1,4 +1,4 @@
-"""The strategy: a proof where costs decompose, else an enumeration with a plain bound."""
+"""The strategy: a proof where costs decompose, else an enumeration; and what it covers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.exact.nest import decomposes
-from toolkit.search.exact.plain import plain_bound
+from toolkit.search.exact.extents import reachable
+from toolkit.search.exact.nest import Nest, decomposes, window_plan
+from toolkit.search.exact.spatial import each_spatial_choice, plain_bound
 from toolkit.search.exact.strategy import Prover
+from toolkit.search.exact.transfers import Spatial
+from toolkit.search.problem import Problem
 from toolkit.search.result import Certificate
 
 CHUNK = 1 << 13
@@ -110,3 +113,34 @@ def _with_orders(space: MapSpace, tilings: IntArray) -> Iterator[tuple[IntArray,
             order = np.tile(np.arange(space.shape[1], dtype=np.int64), (space.shape[0], 1))
             order[levels] = picked
             yield chosen, np.broadcast_to(order, chosen.shape)
+
+
+def covered_tilings(problem: Problem) -> int:
+    """Count the tilings on the paths that the exact search follows, over all branches.
+
+    Equals `toolkit.mapping.space_size`'s where that is exact, though counted independently of it.
+    Times the admissible loop orders these are all mappings.
+    """
+    windows = window_plan(problem)
+    total = 0
+    for factors in each_spatial_choice(problem.space):
+        spatial = Spatial(problem, factors)
+        if reachable(problem.space, list(problem.plan.memories), spatial) is None:
+            continue
+        nest = Nest(problem, windows, spatial)
+        total += _paths(nest) if nest.steps else 0
+    return total
+
+
+def _paths(nest: Nest) -> int:
+    """Number of ways from the bottom to the top through extents that fit."""
+    ways = np.ones((1,) * len(nest.n), dtype=object)
+    for step in reversed(nest.steps):
+        for d in range(len(nest.n)):
+            above, below = step.dimensions[["above", "below"]][d].tolist()
+            link = np.zeros((above, below), dtype=object)
+            for b in range(below):
+                link[step.loops["target"][d, b, : step.counts[d, b]], b] = 1
+            ways = np.moveaxis(np.tensordot(link, ways, axes=(1, d)), 0, d)
+        ways = ways * step.fits.reshape(step.dimensions["above"])
+    return int(ways.sum())

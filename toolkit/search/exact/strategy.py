@@ -16,8 +16,7 @@ from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest, window_plan
-from toolkit.search.exact.plain import lanes_bound
-from toolkit.search.exact.spatial import each_spatial_choice
+from toolkit.search.exact.spatial import each_spatial_choice, lanes_bound
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
 from toolkit.search.result import Certificate

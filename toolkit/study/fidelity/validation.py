@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import InputError
+from toolkit.model.compiled import batch_totals
 from toolkit.model.conventions import TIMELOOP, Conventions
 from toolkit.model.correction import LatencyCorrection
 from toolkit.model.cost import batch_cost
-from toolkit.model.fast import batch_totals
 from toolkit.model.plan import make_plan
 from toolkit.study.fidelity.published import PublishedGroup, PublishedResults
 from toolkit.workload.kernel import Workload

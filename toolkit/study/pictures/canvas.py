@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.extras import missing
-from toolkit.study.storage.files import write_bytes
-from toolkit.text_files import write_text_atomically
+from toolkit.text_files import write_bytes_atomically, write_text_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -151,7 +150,7 @@ def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:
     with rc_context({"svg.hashsalt": "toolkit"}):
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(stream, format=kind, metadata=metadata)
-    write_bytes(target, stream.getvalue())
+    write_bytes_atomically(target, stream.getvalue())
 
 
 def write_page(path: str | os.PathLike[str], figure: Figure) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
 from toolkit.extras import missing
-from toolkit.text_files import write_text_atomically
+from toolkit.text_files import write_bytes_atomically, write_text_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,26 +88,8 @@ def write_tables(
         if not has_parquet():
             continue
         written.append(target / f"{name}.parquet")
-        write_bytes(written[-1], table.to_parquet(index=False))
+        write_bytes_atomically(written[-1], table.to_parquet(index=False))
     return tuple(written)
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that readers see either the old content or all of the new one.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as cause:
-        raise InputError(f"cannot be written: {cause.strerror}", source=str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
