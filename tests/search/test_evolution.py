@@ -115,7 +115,7 @@ def test_reaches_the_optimum_of_small_problems() -> None:
     assert missed == []
 
 
-@pytest.mark.parametrize("seed", [67, 112, 143, 150, 188, 242])
+@pytest.mark.parametrize("seed", [273, 112, 143, 150, 188, 242])
 def test_reaches_the_whole_front_of_small_problems(seed: int) -> None:
     asked = draw_problem(seed)
     assert asked is not None
