@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from toolkit.compilation import warm_up
+
 PACKAGED = tuple(
     Path(__file__).parent / "data" / name
     for name in ("golden.jsonl.gz", "golden_settings.jsonl.gz")
@@ -27,6 +29,12 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=SLOW)
 settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once for all processes of a run, which would each compile the same."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        warm_up()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import re
 import types as python
 from collections.abc import Callable
 from typing import Any
@@ -61,11 +62,16 @@ def _unoptimised(entry: str, symbol: str) -> Any:
     form = numbers[result](*(numbers.get(kind, types.intp) for kind in kinds))
     built = numba.cfunc(form, **OPTIONS)(names["call"])
     translated = llvm.parse_assembly(built.inspect_llvm())
+    # In a mangled name stands the length of each part, and a B after the function's own.
+    names_apart = (f"{len(f.__name__)}{f.__name__}" for f in lifted.APART)
+    apart = re.compile(f"({'|'.join(names_apart)})B")
     for defined in translated.functions:
         if defined.name == built.native_name:
             defined.name = symbol
         elif not defined.is_declaration:
             defined.linkage = "internal"
+            if not apart.search(defined.name):
+                defined.add_function_attribute("alwaysinline")
     return translated
 
 
@@ -83,7 +89,6 @@ def _compilable() -> dict[Callable[..., Any], Any]:
         _COMPILED[function] = _for_any_value(
             numba.njit(
                 inline="always" if function in lifted.ONCE else "never",
-                forceinline=function not in lifted.APART,
                 no_cpython_wrapper=True,
                 no_cfunc_wrapper=True,
                 **OPTIONS,
