@@ -359,12 +359,14 @@ class Field(NamedTuple):
     indices: int
 
 
+@cache
 def fields_of(arrays: type) -> dict[str, Field]:
     """Read what a named tuple holds from its annotations, ``Annotated[Table, kind, indices]``."""
     hints = get_type_hints(arrays, include_extras=True)
     return {name: Field(*hint.__metadata__) for name, hint in hints.items()}
 
 
+@cache
 def record_type(row: type) -> np.dtype[Any]:
     """Type of one entry of an array: a number, or a record of 64-bit numbers."""
     if row in (int, float) or issubclass(row, np.generic):

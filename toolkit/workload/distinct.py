@@ -105,6 +105,8 @@ def distinct_values(
         `STRIDE_LIMIT`.
     """
     first = extents[0]
+    if len(extents) == 1:
+        return first
     one = 1 if isinstance(first, int) else first * 0 + 1
     strides = enumerate(reduced(coefficients))
     index = _OneIndex(

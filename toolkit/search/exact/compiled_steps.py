@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from toolkit.compilation import Kernel
-from toolkit.lifted import Table, apart, formula, once
+from toolkit.lifted import Table, formula, once
 from toolkit.search.exact.compiled_words import (
     COUNTS,
     MARKS,
@@ -146,7 +146,6 @@ class Least(NamedTuple):
     next: Annotated[Table, np.int32, 2]
 
 
-@apart
 @formula
 def add_costs(rows: Rows, r: int, moved: Words, into: Table) -> None:
     """Add what the words of a transfer cost."""
@@ -159,7 +158,6 @@ def add_costs(rows: Rows, r: int, moved: Words, into: Table) -> None:
         )
 
 
-@apart
 @formula
 def place(
     plan: WindowPlan,
@@ -197,7 +195,6 @@ def place(
     return flags
 
 
-@apart
 @formula
 def leave(
     plan: WindowPlan,

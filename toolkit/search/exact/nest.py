@@ -148,7 +148,8 @@ class Nest:
         """Describe a transfer; the last memory of its nest may count loops that do not move it."""
         last = self.memories.index(tensor.transfers[number].nest[-1])
         products = {1}
-        for d, relevant in enumerate(tensor.relevant):
+        sequential = self.problem.conventions.transfers == "sequential"
+        for d, relevant in enumerate(tensor.relevant if sequential else ()):
             if not relevant and self.reach is not None:
                 ratios = self.reach[last][d][:, None] // self.reach[last + 1][d][None, :]
                 exact = self.reach[last][d][:, None] % self.reach[last + 1][d][None, :] == 0
@@ -164,24 +165,28 @@ class Nest:
             sequential and transfer.supplier != transfer.nest[-1]
         )
 
+    @cached_property
+    def _most_words(self) -> list[tuple[Account, FloatArray]]:
+        """Most words of every kind that each transfer can ever move."""
+        everything = math.prod(self.spatial.temporal.tolist())
+        found: dict[int, tuple[Account, FloatArray]] = {}
+        for row, costs in zip(self._seen, self._accounts, strict=True):
+            if id(costs) in found:
+                continue
+            relevant = np.array(self.problem.plan.tensors[row.row.tensor].relevant)
+            most = row.ext[:, relevant].prod(axis=1) * everything
+            entering = row.row.base_enter * most[2]
+            words = [row.row.base_read * most[0], row.row.base_write * most[1]]
+            found[id(costs)] = costs, np.array([*words, entering, entering])
+        return list(found.values())
+
     def _matters(self, memory: int, port: Port) -> bool:
         """Whether a port might ever take longer than the lanes."""
         if math.isinf(port.bandwidth):
             return False
         if self.problem.conventions.overestimate_windows:
             return True
-        words, done = 0.0, set()
-        everything = math.prod(self.spatial.temporal.tolist())
-        for row, costs in zip(self._seen, self._accounts, strict=True):
-            moved = costs.passing(memory, port)
-            if id(costs) in done:
-                continue
-            done.add(id(costs))
-            relevant = np.array(self.problem.plan.tensors[row.row.tensor].relevant)
-            most = row.ext[:, relevant].prod(axis=1) * everything
-            read, write = row.row.base_read * most[0], row.row.base_write * most[1]
-            entering = row.row.base_enter * most[2]
-            words += float(moved @ np.array([read, write, entering, entering]))
+        words = sum(float(costs.passing(memory, port) @ most) for costs, most in self._most_words)
         cycles = words / (self.spatial.active[memory] * port.bandwidth)
         return bool(cycles * (1 - 1e-12) > self.spatial.cycles)
 

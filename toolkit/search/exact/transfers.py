@@ -35,6 +35,8 @@ FloatArray = NDArray[np.float64]
 
 READ, WRITE, FILL, ENTER = range(4)
 """Kinds of words of a transfer."""
+NOTHING = np.zeros(4)
+"""None of any kind."""
 
 
 @dataclass
@@ -54,9 +56,8 @@ class Account:
 
     def passing(self, memory: int, port: Port) -> FloatArray:
         """How often each kind of words passes a port of a memory, [4]."""
-        nothing = np.zeros(4)
-        sent = self.words.get((memory, "out"), nothing) if port.sends else nothing
-        received = self.words.get((memory, "in"), nothing) if port.receives else nothing
+        sent = self.words.get((memory, "out"), NOTHING) if port.sends else NOTHING
+        received = self.words.get((memory, "in"), NOTHING) if port.receives else NOTHING
         return sent + received
 
 
