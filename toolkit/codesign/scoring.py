@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from toolkit.arch.expressions import Number
 from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator
 from toolkit.codesign.job import Job
 from toolkit.codesign.space import HardwarePoint
+from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion import MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedGraph
@@ -203,7 +203,7 @@ class Scorer:
         return self._known[key]
 
     def _scored(self, point: HardwarePoint, fused: bool) -> Score:
-        start, evaluations = time.perf_counter(), 0
+        start, evaluations = clock(), 0
         constraints = self._budgets(point)
         results: tuple[NetworkScore, ...] = ()
         energy = latency = math.inf
@@ -227,7 +227,7 @@ class Scorer:
             results,
             fused,
             evaluations,
-            time.perf_counter() - start,
+            clock() - start,
             reason,
         )
 

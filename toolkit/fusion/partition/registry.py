@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from toolkit.compilation import clock
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
@@ -100,7 +100,7 @@ def find_partition(
     if most_layers < 1:
         raise InputError(f"expected at least 1, got {most_layers!r}", key="most_layers")
     search = FUSION_STRATEGIES[strategy].load()
-    start = time.perf_counter()
+    start = clock()
     found = search(model, most_layers, seed)
     return make_result(model, strategy, found, most_layers, start)
 
@@ -122,7 +122,7 @@ def make_result(
         boundaries_of(model, groups, most_layers),
         bound,
         costed,
-        time.perf_counter() - start,
+        clock() - start,
         found.down_sets,
         most_layers if found.limited else None,
         found.notes,
@@ -149,7 +149,7 @@ def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> Fusion
         If a group is not legal (`toolkit.fusion.check_partition`) or cannot run on the fusion
         level; the message names its layers.
     """
-    start = time.perf_counter()
+    start = clock()
     chosen = check_partition(model.graph, groups)
     options = []
     for group in chosen:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arguments import check_integer, check_kind
+from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
@@ -101,7 +101,7 @@ def map_network(
     check_kind(graph, LayerGraph, "graph")
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
-    start = time.perf_counter()
+    start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
         strategy, budget or Budget(), seed, objective_named(objective), conventions, pad
@@ -134,7 +134,7 @@ def map_network(
         found.evaluations,
         reads,
         found.read_evaluations,
-        time.perf_counter() - start,
+        clock() - start,
         tuple(warnings),
     )
 

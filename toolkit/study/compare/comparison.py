@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from toolkit.arguments import check_integer, plain_integer
+from toolkit.compilation import clock
 from toolkit.errors import BoundError, InputError, MissingPackageError
 from toolkit.mapping.explain import render
 from toolkit.messages import suggest
@@ -157,13 +157,13 @@ def execute(run: Run) -> Outcome:
     KeyboardInterrupt
         If the search was interrupted: half a run is no result to compare.
     """
-    start = time.perf_counter()
+    start = clock()
     try:
         result = search(run.problem, run.strategy, budget=run.budget, seed=run.seed)
     except MissingPackageError:
         raise
     except InputError as cause:
-        return failed(run, str(cause), time.perf_counter() - start)
+        return failed(run, str(cause), clock() - start)
     if result.interrupted:
         raise KeyboardInterrupt
     return Outcome(

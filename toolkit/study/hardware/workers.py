@@ -24,6 +24,7 @@ from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Score, Scorer
+from toolkit.compilation import clock
 from toolkit.errors import InputError
 from toolkit.study.hardware.plan import (
     CHOICE,
@@ -245,10 +246,10 @@ class Worker:
                 # Others have the last ones; should one of them die, its trial is taken over.
                 time.sleep(min(POLL_SECONDS, self._heartbeat / 2))
                 continue
-            start, descended = time.perf_counter(), self.scorer.descended
+            start, descended = clock(), self.scorer.descended
             with guarded(self._shown):
                 trial = _ask(self.study, self.encoding)
-            self._asking = time.perf_counter() - start
+            self._asking = clock() - start
             self._descended = self.scorer.descended - descended
             if self._is_one_too_many(trial):
                 trial.set_user_attr(WITHDRAWN, True)
@@ -265,7 +266,7 @@ class Worker:
 
     def _run(self, trial: Trial) -> Score | None:
         """Score one point; None if somebody else has taken it over meanwhile."""
-        start = time.perf_counter()
+        start = clock()
         try:
             with self._watch.alive(trial._trial_id):
                 point = self.encoding.decode(trial.params)
@@ -277,7 +278,7 @@ class Worker:
             raise
         with guarded(self._shown):
             try:
-                self._tell(trial, score, self._asking + time.perf_counter() - start)
+                self._tell(trial, score, self._asking + clock() - start)
             except UpdateFinishedTrialError:
                 return None
         return score
