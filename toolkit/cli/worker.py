@@ -58,11 +58,16 @@ def join_studies(
 ) -> None:
     """Open the storage, score points of its studies until they end, print how many."""
     from toolkit.cli.output import print_json, print_text
+    from toolkit.compilation import kernels
     from toolkit.errors import InputError
     from toolkit.study.hardware.shared import open_shared
     from toolkit.study.hardware.workers import Worker, study_names
     from toolkit.study.storage.opening import storage_name
 
+    # Finalizers run while machine code is loaded, and what a signal raises in one is lost.
+    for kernel in kernels():
+        if kernel.is_kept:
+            kernel.load()
     scored: dict[str, int] = {}
     with in_arguments(), open_shared(storage, heartbeat) as opened, terminable():
         names = [study] if study is not None else study_names(opened)
