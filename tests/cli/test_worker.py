@@ -167,7 +167,7 @@ def test_one_process_joins_all_studies(run: Any, tmp_path: Path) -> None:
         (("new.journal", "--study", "mine"), "has no study 'mine'"),
         (("grpc://localhost:1",), "does not answer"),
         (("postgresql://a:secret@127.0.0.1:1/b",), "cannot be used"),
-        (("no/such/folder.journal",), "lies in none"),
+        (("no/such/folder.journal",), "lies in no folder"),
     ],
 )
 def test_bad_input(

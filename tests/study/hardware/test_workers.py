@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -278,11 +279,18 @@ def test_two_that_ask_at_once_do_not_make_one_too_many(memory: Any, monkeypatch:
         ("grpc://", "expected grpc://HOST:PORT"),
         ("grpc://a:b", "expected grpc://HOST:PORT"),
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be used"),
-        ("nowhere/at/all.journal", "lies in none"),
+        ("nowhere/at/all.journal", "lies in no folder"),
     ],
 )
 def test_storages_that_cannot_be_reached(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message), open_shared(name):
+        pass
+
+
+def test_a_pipe_is_refused_before_anybody_waits_at_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.journal")
+    name = str(tmp_path / "pipe.journal")
+    with pytest.raises(InputError, match="not a regular file"), open_shared(name):
         pass
 
 

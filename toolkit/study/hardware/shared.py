@@ -8,14 +8,12 @@ change for a while takes the trial over. Clocks of machines are never compared.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -28,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.errors import InputError
 from toolkit.extras import missing
-from toolkit.study.storage.opening import connect, guarded, storage_name, storage_path
+from toolkit.study.storage.opening import connect, guarded, held, storage_name, storage_path
 
 HEARTBEAT_SECONDS = 10
 """Between two beats, if nothing else is asked: often enough that a lost trial waits a minute, and
@@ -76,7 +74,7 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
     if path is None:
         yield _with_heartbeat(storage, heartbeat)
         return
-    with _shared_file(path):
+    with held(path, shared=True):
         opened = connect(storage)
         if _database(opened):
             opened = _with_heartbeat(f"sqlite:///{path.absolute()}", heartbeat)
@@ -122,29 +120,6 @@ def _proxy(storage: str) -> BaseStorage:
             key="storage",
         ) from cause
     return optuna.storages.get_storage(proxy)
-
-
-@contextmanager
-def _shared_file(path: Path) -> Iterator[None]:
-    """Keep those away that want a file for themselves, but no other workers."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path} is a folder, or lies in none; expected a file", key="storage")
-    try:
-        with open(path, "ab") as file:
-            if sys.platform != "win32":
-                import fcntl
-
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise InputError(
-                        f"{path} is locked: a comparison writes to it; wait for it to end, or "
-                        "choose another storage",
-                        key="storage",
-                    ) from None
-            yield
-    except PermissionError:
-        raise InputError(f"{path} may not be written", key="storage") from None
 
 
 def _database(storage: BaseStorage) -> bool:

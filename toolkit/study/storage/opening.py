@@ -70,7 +70,7 @@ def open_storage(storage: Storage) -> Iterator[BaseStorage]:
     with guarded(storage_name(storage)), ExitStack() as ownership:
         path = storage_path(storage)
         if path is not None:
-            ownership.enter_context(_owned(path))
+            ownership.enter_context(held(path))
             if _kind(path) == "journal":
                 _cut_torn_line(path)
                 _drop_broken_lock(path)
@@ -156,14 +156,16 @@ def _kind(path: Path) -> str:
 
 
 @contextmanager
-def _owned(path: Path) -> Iterator[None]:
-    """Keep other comparisons out of a file, which is created if there is none."""
+def held(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a file, made if there is none, alone or together with others that share it."""
     if not path.name or path.is_dir():
         raise InputError(f"{describe(str(path))} is a folder; expected a file", key="storage")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{describe(str(path))} lies in no folder", key="storage")
     if path.exists() and not path.is_file():
         raise InputError(f"{describe(str(path))} is not a regular file", key="storage")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{describe(str(path))} may not be written", key="storage")
     # Both kinds put a file next to it while they write.
     if not os.access(path.absolute().parent, os.W_OK):
         raise InputError(f"the folder of {describe(str(path))} may not be written", key="storage")
@@ -173,7 +175,7 @@ def _owned(path: Path) -> Iterator[None]:
 
             try:
                 # The system takes this lock back from whoever is killed.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
                     f"{path} is locked: another comparison writes to it; wait for it to end, or "
