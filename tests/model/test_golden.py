@@ -88,7 +88,8 @@ def memory_fields(case: GoldenCase, cost: BatchCost, m: int) -> Fields:
         "last_out_writes": outs.drains,
         "latency_read_drain": reading,
         "latency_fill_update": writing,
-        "cc_per_tile": nest.levels[m].inside_cycles,
+        "cc_per_tile": nest.levels[m].inside_cycles
+        / (nest.levels[m].temporal * nest.levels[m].iterations),
         "stall_cycles": nest.levels[m].stall_cycles,
         "active_instances": nest.levels[m].active,
     }

@@ -80,25 +80,24 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
 
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
     nest, name = cost.nest, memory.name
+    ragged = nest.ragged[len(cost.plan.workload.dimensions)]
+    table = nest.busiest if ragged else cost.accesses
+    instances = 1 if ragged else nest.levels[m].active
     moved = {
-        kind: sum(getattr(cost.accesses[m, t], field) for t in range(len(cost.plan.tensors)))
+        kind: sum(getattr(table[m, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()
     }
-    steps = (
-        nest.levels[m].active
-        * nest.levels[m].temporal
-        * nest.levels[m].inside_cycles
-        * nest.levels[m].iterations
-    )
     ideal = {
-        kind: finite_cost(cost, values / steps, f"the ideal bandwidth of {name}")
+        kind: finite_cost(
+            cost, values / nest.levels[m].inside_cycles, f"the ideal bandwidth of {name}"
+        )
         for kind, values in moved.items()
     }
     usable = usable_words(memory)
 
     def use(p: int, port: Port) -> PortUse:
         sides = ("read", "drain") * port.sends + ("update", "fill") * port.receives
-        passed = sum(moved[kind] for kind in sides) / nest.levels[m].active / port.bandwidth
+        passed = sum(moved[kind] for kind in sides) / port.bandwidth
         what = f"the cycles of the {port.name} of {name}"
         return PortUse(
             port,

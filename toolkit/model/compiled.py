@@ -57,6 +57,7 @@ def load(plan: PlanTables, nest: Nest, batch: Batch, b: int) -> None:
                 inner = batch.order[b, i, d]
                 nest.loops[i, d].factor = batch.factors[b, i, inner]
                 nest.loops[i, d].dimension = inner
+                nest.places[i, inner] = d
 
 
 @once
@@ -146,12 +147,18 @@ def nest_room(plan: Plan) -> Nest:
     sides = {
         "factors": (levels, dimensions),
         "loops": (levels, dimensions),
-        "extents": (levels + 3, dimensions),
+        "places": (levels, dimensions),
+        "extents": (levels + 4, dimensions),
+        "cuts": (levels + 1, dimensions),
+        "ragged": dimensions + 1,
         "levels": levels,
         "moved": (levels, len(plan.tensors)),
+        "busiest": (levels, len(plan.tensors)),
         "limited": len(plan.ports),
         # Instances that share a window add a term for each of their levels and dimensions.
         "terms": terms * (1 + levels),
+        "parts": terms,
+        "words": 3,
         "marks": widest_enumeration(plan),
     }
     kinds = fields_of(Nest)

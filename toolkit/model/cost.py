@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError
 from toolkit.lifted import namespace
-from toolkit.model.nest import Accesses, LevelState, Loop, Nest, measure_tiles
+from toolkit.mapping.mapping import FloatArray
+from toolkit.model.nest import Accesses, Cut, LevelState, Loop, Nest, Parts, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
 from toolkit.model.totals import Totals, charged, count_accesses, totals
@@ -76,7 +78,14 @@ class BatchCost:
         return charged(self.tables, self.nest, memory, words)
 
 
-def batch_cost(plan: Plan, factors: Any, order: Any) -> BatchCost:
+def batch_cost(
+    plan: Plan,
+    factors: Any,
+    order: Any,
+    *,
+    clips: bool | None = None,
+    sizes: FloatArray | None = None,
+) -> BatchCost:
     """Cost a batch of mappings.
 
     Parameters
@@ -85,6 +94,12 @@ def batch_cost(plan: Plan, factors: Any, order: Any) -> BatchCost:
         NumPy or torch. Counts stay exact up to 2^53.
     order : int array, shape (batch, levels, dimensions)
         Per level a permutation of dimension numbers, outermost loop first.
+    clips : bool, optional
+        Whether factors may multiply to more than a size, so that last tiles are cut off; False
+        takes their products as they are, for factors that are no integers. By default of NumPy
+        arrays only, where the conventions cover it.
+    sizes : float64 array, shape (batch, dimensions), optional
+        Iterations of the workload, where they are not the same for all mappings.
 
     Raises
     ------
@@ -96,6 +111,12 @@ def batch_cost(plan: Plan, factors: Any, order: Any) -> BatchCost:
     Validity is not looked at: see `toolkit.mapping.MapSpace.check`.
     """
     tables, nest = plan_tables(plan), make_nest(plan, factors, order)
+    if clips is None:
+        clips = tables.switches.clips and isinstance(factors, np.ndarray)
+    if clips != tables.switches.clips:
+        tables = tables._replace(switches=tables.switches._replace(clips=clips))
+    if sizes is not None:
+        tables = tables._replace(sizes=list(sizes.T))
     measure_tiles(tables, nest)
     count_accesses(tables, nest)
     return BatchCost(plan, tables, nest, totals(tables, nest))
@@ -139,27 +160,36 @@ def make_nest(plan: Plan, factors: Any, order: Any) -> Nest:
     device = getattr(one, "device", None)
     indexes = [xp.asarray(tensor.relevant, device=device) for tensor in plan.tensors]
     nest = _empty_nest(plan, one, indexes)
+    places = xp.argsort(order, axis=2)
     for i in range(factors.shape[1]):
         for d in range(factors.shape[2]):
             nest.factors[i, d] = factors[:, i, d]
             nest.loops[i, d] = Loop(ranked[:, i, d], order[:, i, d])
+            nest.places[i, d] = places[:, i, d]
     return nest
 
 
 def _empty_nest(plan: Plan, one: Any, indexes: Any) -> Nest:
     levels, tensors = range(len(plan.arch.levels)), range(len(plan.tensors))
+    cuts = range(len(levels) + 1), range(len(plan.workload.dimensions))
     terms = max((len(terms) for tensor in plan.tensors for terms in tensor.sums), default=1)
     return Nest(
         one,
         factors={},
         loops={},
+        places={},
         indexes=indexes,
         extents={},
+        cuts={place: Cut() for place in itertools.product(*cuts)},
+        ragged={},
         levels=[LevelState() for _ in levels],
         moved={(m, t): Accesses() for t in tensors for m in levels},
+        busiest={(m, t): Accesses() for t in tensors for m in levels},
         limited={},
         # Instances that share a window add a term for each of their levels and dimensions.
         terms=[Progression() for _ in range(terms * (1 + len(levels)))],
+        parts=[Parts() for _ in range(terms)],
+        words={},
         marks=(),
     )
 
@@ -179,4 +209,5 @@ def converted(plan: Plan, nest: Nest, number: Callable[[Any], Any]) -> Nest:
     for place, loop in nest.loops.items():
         other.factors[place] = number(nest.factors[place])
         other.loops[place] = Loop(number(loop.factor), loop.dimension)
+        other.places[place] = nest.places[place]
     return other

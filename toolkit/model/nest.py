@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.lifted import Table, formula, is_single, lookup, negated, once, where
+from toolkit.lifted import Table, floor, formula, is_never, is_single, lookup, negated, once, where
 from toolkit.model.plan_tables import PlanTables
 from toolkit.workload.distinct import Progression
 
@@ -49,7 +49,7 @@ class LevelState:
     temporal, active : number or array
         Product of the iterations of all memories, and of all spatial levels, outside of it.
     inside_cycles : number or array
-        Of a memory: cycles of one iteration of its loops.
+        Of a memory: cycles of the run that the levels inside it need.
     stall_cycles : number or array
         Of a memory: cycles of the run by which its slowest port exceeds the levels inside.
     busy_cycles : number or array
@@ -76,6 +76,38 @@ class Loop:
     dimension: Any
 
 
+@dataclass(slots=True)
+class Cut:
+    """How a dimension is cut into tiles of one level; numbers or arrays.
+
+    Every tile starts at a multiple of its extent, so that all are complete but the last one.
+
+    Parameters
+    ----------
+    rest : number or array
+        Iterations of the last tile if it is not complete, 0 if it is.
+    turns : number or array
+        Complete iterations of the level's own loop inside that last tile.
+    complete, last : number or array
+        Complete tiles that the first instance gets in the whole run, and whether the
+        incomplete one is among its tiles (1 or 0).
+    """
+
+    rest: Any = None
+    turns: Any = None
+    complete: Any = None
+    last: Any = None
+
+
+@dataclass(slots=True)
+class Parts:
+    """Tiles of one dimension: complete ones, whether one more is cut off, and what it iterates."""
+
+    complete: Any = None
+    last: Any = None
+    rest: Any = None
+
+
 class Nest(NamedTuple):
     """Tables of L levels, D dimensions, T tensors and P ports.
 
@@ -87,18 +119,32 @@ class Nest(NamedTuple):
         Iterations.
     loops : `Loop` [L, D]
         The loops of every memory, outermost first.
+    places : [L, D]
+        Where among them the loop of a dimension stands.
     indexes : [T, D]
         Whether a dimension indexes a tensor; see `lookup`.
-    extents : [L + 3, D]
-        Tile extents with a level's own loops; ones at row L; from there on room for windows.
+    extents : [L + 4, D]
+        Tile extents with a level's own loops, as if no tile were cut off; ones at row L; from
+        there on room for windows.
+    cuts : `Cut` [L + 1, D]
+        How these cut a dimension; filled in where it is ragged.
+    ragged : [D + 1]
+        Whether the extents reach beyond a dimension's size, and at the end whether any do, in
+        any mapping of a batch.
     levels : `LevelState` [L]
         What is worked out for every level.
     moved : `Accesses` [L, T]
         Words of the whole run.
+    busiest : `Accesses` [L, T]
+        Those of the first instance, which no other exceeds; filled in if any tile is cut off.
     limited : [P]
         Cycles of the run if the levels inside and this port alone counted.
     terms : `Progression` [terms]
         Room for a sum whose values have to be counted.
+    parts : `Parts` [terms]
+        Room for how the dimensions of a sum are cut.
+    words : [3]
+        Room for the words of a transfer, by way.
     marks : [span]
         Compiled: room to mark them.
     """
@@ -106,17 +152,25 @@ class Nest(NamedTuple):
     one: Annotated[Any, 1, 0]
     factors: Annotated[Table, float, 2]
     loops: Annotated[Table, Loop, 2]
+    places: Annotated[Table, int, 2]
     indexes: Annotated[Table, int, 2]
     extents: Annotated[Table, float, 2]
+    cuts: Annotated[Table, Cut, 2]
+    ragged: Annotated[Table, int, 1]
     levels: Annotated[Table, LevelState, 1]
     moved: Annotated[Table, Accesses, 2]
+    busiest: Annotated[Table, Accesses, 2]
     limited: Annotated[Table, float, 1]
     terms: Annotated[Table, Progression, 1]
+    parts: Annotated[Table, Parts, 1]
+    words: Annotated[Table, float, 1]
     marks: Annotated[Table, np.uint8, 1]
 
 
 class Stay(NamedTuple):
     """How long a tile stays in place, read from the innermost loop of a nest outwards.
+
+    Of sequential transfers.
 
     Loops with one iteration do not count.
 
@@ -165,6 +219,42 @@ def measure_tiles(plan: PlanTables, nest: Nest) -> None:
             temporal = temporal * nest.levels[i].iterations
         else:
             active = active * nest.levels[i].iterations
+    nest.ragged[dimensions] = 0
+    for d in range(dimensions):
+        beyond = nest.extents[0, d] != plan.sizes[d]
+        nest.ragged[d] = plan.switches.clips and not is_never(beyond)
+        if nest.ragged[d]:
+            nest.ragged[dimensions] = 1
+    if nest.ragged[dimensions]:
+        for d in range(dimensions):
+            measure_cuts(plan, nest, d)
+
+
+@once
+@formula
+def measure_cuts(plan: PlanTables, nest: Nest, d: int) -> None:
+    """Fill in how the tiles of all levels cut a dimension.
+
+    An instance apart from the first one along a dimension has work only where the first one has,
+    so that complete tiles and the incomplete one follow from level to level.
+    """
+    levels, size, nothing = plan.shape.levels, plan.sizes[d] * nest.one, 0 * nest.one
+    complete = floor(size / nest.extents[0, d])
+    last = where(size > complete * nest.extents[0, d], nest.one, nothing)
+    for i in range(levels + 1):
+        extent, cut = nest.extents[i, d], nest.cuts[i, d]
+        rest = size - floor(size / extent) * extent
+        cut.rest, cut.complete, cut.last = rest, complete, last
+        if i == levels:
+            break
+        turns = floor(rest / nest.extents[i + 1, d])
+        cut.turns = turns
+        if plan.levels[i].is_memory:
+            complete = complete * nest.factors[i, d] + last * turns
+            last = where(rest > turns * nest.extents[i + 1, d], last, nothing)
+        else:
+            complete = complete + where(turns >= 1, last, nothing)
+            last = where(turns >= 1, nothing, last)
 
 
 @formula
@@ -205,20 +295,6 @@ def scan_memory(plan: PlanTables, nest: Nest, t: int, m: int, stay: Stay) -> Sta
             where(first, d, stay.inner),
             where(first, f, stay.factor),
         )
-    return stay
-
-
-@once
-@formula
-def scan(plan: PlanTables, nest: Nest, t: int, x: int) -> Stay:
-    """Scan the nest of a transfer; lanes hold no tile that could stay."""
-    stay = at_rest(nest)
-    for i in range(plan.transfers[x].nested - 1, -1, -1):
-        m = plan.nests[x, i]
-        if plan.transfers[x].child < 0:
-            stay = pass_memory(plan, nest, t, m, stay)
-        elif not is_single(nest.levels[m].iterations):
-            stay = scan_memory(plan, nest, t, m, stay)
     return stay
 
 

@@ -48,7 +48,11 @@ class ShapeRow(NamedTuple):
 
 
 class SwitchRow(NamedTuple):
-    """The conventions, as far as formulas ask for them; see `toolkit.model.conventions`."""
+    """The conventions, as far as formulas ask for them; see `toolkit.model.conventions`.
+
+    ``clips``: whether last tiles may be cut off at the sizes; otherwise factors are taken to
+    multiply to these.
+    """
 
     sequential: int
     reduction_for_writes: int
@@ -60,6 +64,7 @@ class SwitchRow(NamedTuple):
     zero_fills: int
     whole_cycles: int
     bias_read: int
+    clips: int
 
 
 class LevelRow(NamedTuple):
@@ -133,6 +138,8 @@ class PlanTables(NamedTuple):
     Attributes
     ----------
     shape, switches : row
+    sizes : [D]
+        Iterations.
     levels, ports, tensors, transfers : rows [L], [P], [T], [X]
     axes, terms : rows [T, axis], [T, axis, term]
     indexes : [T, D]
@@ -151,6 +158,7 @@ class PlanTables(NamedTuple):
 
     shape: Annotated[Any, ShapeRow, 0]
     switches: Annotated[Any, SwitchRow, 0]
+    sizes: Annotated[Table, float, 1]
     levels: Annotated[Table, LevelRow, 1]
     ports: Annotated[Table, PortRow, 1]
     tensors: Annotated[Table, TensorRow, 1]
@@ -177,6 +185,7 @@ def plan_tables(plan: Plan) -> PlanTables:
             len(plan.ports),
         ),
         _switches(plan),
+        [float(size) for size in plan.workload.sizes.values()],
         [_level(plan, i) for i in range(len(plan.arch.levels))],
         [PortRow(m, p.sends, p.receives, p.bandwidth) for m, p in plan.ports],
         list(_tensors(plan)),
@@ -279,6 +288,7 @@ def _switches(plan: Plan) -> SwitchRow:
         conventions.zero_fills,
         conventions.whole_cycles,
         plan.bias_read,
+        conventions.transfers != "sequential",
     )
 
 

@@ -165,8 +165,11 @@ class _Nest:
         without = np.tile(factors.astype(np.float64), (len(self.loops) + 1, 1, 1))
         for row, (i, d, _) in enumerate(self.loops, 1):
             without[row, i, d] = 1.0
+        orders = np.tile(order, (len(without), 1, 1))
+        # What is left of the workload if a loop has one iteration.
+        left = np.minimum(without.prod(axis=1), sizes)
         with np.errstate(all="ignore"):
-            self._cost = batch_cost(self.plan, without, np.tile(order, (len(without), 1, 1)))
+            self._cost = batch_cost(self.plan, without, orders, sizes=left)
         self.counts = self._cost.accesses
 
     def words(self, level: int, tensor: int, kind: str) -> Any:

@@ -6,13 +6,51 @@ tensor, and what enters and leaves a memory is carried inwards from the supplier
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from toolkit.lifted import floor, formula, is_never, negated, once, where
+from toolkit.lifted import ceil, floor, formula, is_never, is_single, negated, once, where
 from toolkit.model.nest import Nest, at_rest, orthogonal, pass_memory, scan_memory
 from toolkit.model.plan_tables import READING, WRITING, PlanTables
-from toolkit.model.traffic import Traffic, outer_visits, without_first_visits
 from toolkit.model.windows import slides, swept, window
+
+
+class Traffic(NamedTuple):
+    """Counts of one transfer per iteration of everything outside its nest.
+
+    Attributes
+    ----------
+    reads, writes : number or array
+        Values read from and (for outputs) written to the supplier, summed over the instances
+        inside one instance of the supplier.
+    entering : number or array
+        Values that enter one instance of the child; as many leave it.
+    revisits : number or array
+        How often the same tile of outputs comes back within the nest.
+    """
+
+    reads: Any
+    writes: Any
+    entering: Any
+    revisits: Any
+
+
+@formula
+def outer_visits(plan: PlanTables, nest: Nest, t: int, level: int) -> Any:
+    """How often memories outside a level come back to the same outputs."""
+    visits = nest.one
+    for m in range(level):
+        if plan.levels[m].is_memory and not is_single(nest.levels[m].iterations):
+            visits = visits * orthogonal(plan, nest, t, m)
+    return visits
+
+
+@formula
+def without_first_visits(plan: Any, values: Any, visits: Any) -> Any:
+    """Outputs start from zero at their first visit, unless a bias is read."""
+    if plan.switches.bias_read:
+        return values
+    first = values / visits
+    return values - (ceil(first) if plan.switches.sequential else first)
 
 
 @formula

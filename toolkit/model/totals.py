@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-from toolkit.lifted import ceil, formula, maximum, nearest, once, where
+from toolkit.lifted import ceil, formula, maximum, minimum, nearest, once, where
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import PlanTables
 from toolkit.model.sequential import count_sequential
@@ -37,10 +37,15 @@ def fits(plan: PlanTables, nest: Nest) -> Any:
         usable = plan.levels[m].usable_words
         if not plan.levels[m].is_memory or usable == inf:
             continue
-        words = 0 * nest.one
+        words, row = 0 * nest.one, m
+        if nest.ragged[plan.shape.dimensions]:
+            row = plan.shape.levels + 3
+            for d in range(plan.shape.dimensions):
+                size = plan.sizes[d] * nest.one
+                nest.extents[row, d] = minimum(nest.extents[m, d], size)
         for t in range(plan.shape.tensors):
             if plan.holds[t, m]:
-                words = words + tile_words(plan, nest, t, m)
+                words = words + tile_words(plan, nest, t, row)
         room = room & (words <= usable)
     return room
 
@@ -53,6 +58,9 @@ def clear_accesses(plan: PlanTables, nest: Nest) -> None:
         for t in range(plan.shape.tensors):
             moved, zero = nest.moved[m, t], 0 * nest.one
             moved.reads, moved.updates, moved.fills, moved.drains = zero, zero, zero, zero
+            if nest.ragged[plan.shape.dimensions]:
+                own = nest.busiest[m, t]
+                own.reads, own.updates, own.fills, own.drains = zero, zero, zero, zero
 
 
 def count_accesses(plan: PlanTables, nest: Nest) -> None:
@@ -89,15 +97,28 @@ def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
 
 @formula
 def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
-    """Words that pass one port of all instances in the whole run."""
+    """Words that pass one port of the busiest instance in the whole run: of the first one."""
     port, words = plan.ports[p], 0 * nest.one
+    ragged = nest.ragged[plan.shape.dimensions]
     for t in range(plan.shape.tensors):
+        moved = nest.busiest[port.memory, t] if ragged else nest.moved[port.memory, t]
         if port.sends:
-            words = words + nest.moved[port.memory, t].reads + nest.moved[port.memory, t].drains
+            words = words + moved.reads + moved.drains
         if port.receives:
-            words = words + nest.moved[port.memory, t].fills
-            words = words + nest.moved[port.memory, t].updates
-    return words
+            words = words + moved.fills + moved.updates
+    return words if ragged else words / nest.levels[port.memory].active
+
+
+@formula
+def steps(plan: PlanTables, nest: Nest) -> Any:
+    """Steps in which lanes work, one after the other: those of the first lane."""
+    levels, dimensions = plan.shape.levels, plan.shape.dimensions
+    if not nest.ragged[dimensions]:
+        return nest.levels[levels - 1].temporal
+    count = nest.one
+    for d in range(dimensions):
+        count = count * nest.cuts[levels, d].complete
+    return count
 
 
 @once
@@ -105,27 +126,21 @@ def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
 def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
     """Latency of the run; fills in how every memory and port keeps up."""
     last = plan.shape.levels - 1
-    cycles = plan.levels[last].step_cycles * nest.one
-    latency = cycles * nest.levels[last].temporal
+    cycles = plan.levels[last].step_cycles * steps(plan, nest)
     for m in range(last, -1, -1):
         level = plan.levels[m]
         if not level.is_memory:
             continue
-        repeats, inside = (
-            nest.levels[m].active * nest.levels[m].temporal,
-            cycles * nest.levels[m].iterations,
-        )
-        slowest = inside
+        slowest = cycles
         for p in range(level.ports, level.ports_end):
             words, bandwidth = port_words(plan, nest, p), plan.ports[p].bandwidth
-            keeps_up = words / (repeats * inside) <= bandwidth
-            limited = where(keeps_up, inside, words / repeats / bandwidth)
-            nest.limited[p] = limited * nest.levels[m].temporal
-            slowest = maximum(slowest, limited)
+            nest.limited[p] = where(words / cycles <= bandwidth, cycles, words / bandwidth)
+            slowest = maximum(slowest, nest.limited[p])
         nest.levels[m].inside_cycles = cycles
-        nest.levels[m].stall_cycles = (slowest - inside) * nest.levels[m].temporal
-        nest.levels[m].busy_cycles = slowest * nest.levels[m].temporal
-        latency, cycles = maximum(latency, nest.levels[m].busy_cycles), slowest
+        nest.levels[m].stall_cycles = slowest - cycles
+        nest.levels[m].busy_cycles = slowest
+        cycles = slowest
+    latency = cycles
     for i in range(last):
         if plan.levels[i].hops:
             latency = latency + (nest.levels[i].iterations - 1)
@@ -158,8 +173,14 @@ def totals(plan: PlanTables, nest: Nest) -> Totals:
             if i < last:
                 powered = powered * powered_instances(plan, nest, i)
                 continue
-            steps = nest.levels[i].iterations * nest.levels[i].temporal * nest.levels[i].active
-            nest.levels[i].energy_pj = level.mac_pj * steps
+            macs = nest.levels[i].iterations * nest.levels[i].temporal * nest.levels[i].active
+            if nest.ragged[plan.shape.dimensions]:
+                offered = nest.levels[i].iterations * nest.levels[i].active * steps(plan, nest)
+                macs = nest.one
+                for d in range(plan.shape.dimensions):
+                    macs = macs * plan.sizes[d]
+                utilization = utilization * (macs / offered)
+            nest.levels[i].energy_pj = level.mac_pj * macs
         busy = latency
         if not plan.switches.leakage_until_end:
             busy = nest.levels[i].busy_cycles if level.is_memory else level.step_cycles * nest.one

@@ -1,74 +1,276 @@
 """Values that one tensor moves between a memory and its next holder inwards.
 
 The loops of memories that bypass the tensor (or of all outer memories) belong to the supplier's
-nest, and what enters and leaves a memory is counted at its own instances. FactorFlow's way to
-count is in `toolkit.model.sequential`.
+nest, and what enters and leaves a memory is counted at its own instances. A transfer stands just
+inside the innermost loop of its nest that indexes the tensor, the *mover*, and takes place
+whenever the body of that loop runs: once for every combination of the counters of all loops
+outside it. Loops of one iteration are no loops; a loop that is cut off after one is.
+
+So the dimensions decide one by one. One that indexes the tensor contributes its iterations:
+tiles cover each of them once. Any other contributes the combinations of its counters that occur,
+of the loops outside the mover and of the instances that are served apart. Tiles start at
+multiples of their extents, and all but the last are complete; `repeats` follows both kinds from
+level to level. FactorFlow's way to count is in `toolkit.model.sequential`.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from toolkit.lifted import ceil, formula, is_never, is_single, negated, once, where
-from toolkit.model.nest import Nest, orthogonal, scan
+from toolkit.lifted import (
+    Table,
+    floor,
+    formula,
+    is_never,
+    is_single,
+    lookup,
+    maximum,
+    negated,
+    once,
+    where,
+)
+from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import ALONE, READING, WRITING, PlanTables
-from toolkit.model.windows import slides, swept, window
+from toolkit.model.windows import slides, swept, swept_last, window
 from toolkit.workload.distinct import distinct_sums
 
+ENTERING = 2
+"""A third way, beside `READING` and `WRITING`: into the child, where no two instances share."""
 
-class Traffic(NamedTuple):
-    """Counts of one transfer per iteration of everything outside its nest.
+
+class Mover(NamedTuple):
+    """The innermost loop of a transfer's nest that indexes the tensor.
 
     Attributes
     ----------
-    reads, writes : number or array
-        Values read from and (for outputs) written to the supplier, summed over the instances
-        inside one instance of the supplier.
-    entering : number or array
-        Values that enter one instance of the child; as many leave it.
-    revisits : number or array
-        How often the same tile of outputs comes back within the nest.
+    slides : bool or array
+        Whether there is one whose steps leave the rest of a window in place.
+    level, place : number or array
+        Its memory, and where it stands in the loop order there; -1 and 0 if there is none, and
+        beyond all levels for lanes, which every loop supplies anew.
+    dimension, factor : number or array
+        What it iterates (-1 and 1 where there is none).
     """
 
-    reads: Any
-    writes: Any
-    entering: Any
-    revisits: Any
+    slides: Any
+    level: Any
+    place: Any
+    dimension: Any
+    factor: Any
+
+
+class Tiles(NamedTuple):
+    """Numbers of complete tiles and of last, incomplete ones, and the iterations of the latter."""
+
+    complete: Any
+    last: Any
+    rest: Any
 
 
 @once
 @formula
-def per_instance(plan: PlanTables, nest: Nest, t: int, x: int) -> Traffic:
-    """Traffic of one transfer.
-
-    Multiply-accumulate lanes hold nothing: every step fetches anew.
-    """
-    transfer, stay = plan.transfers[x], scan(plan, nest, t, x)
-    free = stay.found
+def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
+    """Find the loop inside of which a transfer stands."""
+    transfer, nothing, zero = plan.transfers[x], nest.one < 0, 0 * nest.one
+    found, skipped, level, place = nothing, nothing, zero - 1, zero
+    dimension, factor = zero - 1, nest.one
+    if transfer.child < 0:
+        level = zero + plan.shape.levels
+    for i in range(transfer.nested - 1 if transfer.child >= 0 else -1, -1, -1):
+        m = plan.nests[x, i]
+        if is_single(nest.levels[m].iterations):
+            continue
+        for k in range(plan.shape.dimensions - 1, -1, -1):
+            f, d = nest.loops[m, k].factor, nest.loops[m, k].dimension
+            if is_single(f):
+                continue
+            indexes, runs = lookup(nest.indexes, t, d), f > 1
+            first = negated(found) & indexes & runs
+            skipped = skipped | (negated(found) & negated(indexes) & runs)
+            level, place = where(first, zero + m, level), where(first, zero + k, place)
+            dimension, factor = where(first, zero + d, dimension), where(first, f, factor)
+            found = found | first
+        if is_never(negated(found)):
+            break
     if not plan.levels[transfer.supplier].multiple_reuses:
-        free = free & negated(stay.skipped)
-    reads, writes, entering, events = nest.one, nest.one, nest.one, stay.kept
-    for s in range(plan.tensors[t].axes):
-        held = window(plan, nest, t, s, transfer.held)
-        read, written = held, held
-        if plan.axes[t, s].terms > 1:
-            if transfer.selective:
-                read = served(plan, nest, t, s, x, READING)
-                written = served(plan, nest, t, s, x, WRITING)
-            first = plan.nests[x, 0] + 1
-            sliding = free & slides(plan, nest, t, s, stay.inner, first, transfer.held)
-            if not is_never(sliding):
-                new = swept(plan, nest, t, s, transfer.held, stay.inner, stay.factor, held)
-                held = where(sliding, new, held)
-                read, written = where(sliding, new, read), where(sliding, new, written)
-                events = where(sliding, events / stay.factor, events)
-        reads, writes, entering = reads * read, writes * written, entering * held
-    return Traffic(
-        reads * events * parts(plan, nest, t, x, READING),
-        writes * events * parts(plan, nest, t, x, WRITING),
-        entering * events,
-        stay.revisits,
+        found = found & negated(skipped)
+    return Mover(found, level, place, dimension, factor)
+
+
+@formula
+def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int) -> bool:
+    """Whether instances of a spatial level, number `side` of the transfer's, count one by one."""
+    if i > plan.transfers[x].supplier and way < ENTERING:
+        return bool(plan.sharing[x, side, way].shared == 0)
+    return own == 0
+
+
+@formula
+def repeats(
+    plan: PlanTables, nest: Nest, x: int, d: int, mover: Mover, way: int, own: int, timed: int
+) -> Any:
+    """Combinations of counters of a dimension that does not index the tensor.
+
+    Of what leaves the supplier or enters the child in the whole run, of all instances or (`own`)
+    of the first one there; without loops in time if not `timed`. Combinations in a complete tile
+    and in the last one follow from level to level.
+    """
+    outer = plan.nests[x, 0] if timed else 0
+    ragged, side, width = nest.ragged[d], plan.transfers[x].spatial, plan.shape.dimensions
+    complete, last = nest.one, 0 * nest.one
+    if ragged:
+        last = where(nest.cuts[plan.transfers[x].held, d].rest > 0, nest.one, last)
+    for i in range(plan.transfers[x].held - 1, outer - 1, -1):
+        counts = nest.one < 0
+        if plan.levels[i].is_memory:
+            if timed:
+                counts = mover.level * width + mover.place > i * width + nest.places[i, d]
+        else:
+            side -= 1
+            if counts_apart(plan, x, i, side, way, own):
+                counts = nest.one > 0
+        if is_single(nest.factors[i, d]):
+            continue
+        if ragged:
+            turns = nest.cuts[i, d].turns
+            last = where(counts, turns * complete + last, where(turns >= 1, complete, last))
+        complete = where(counts, complete * nest.factors[i, d], complete)
+    if own and timed:
+        return nest.cuts[outer, d].complete * complete + nest.cuts[outer, d].last * last
+    tiles = tiles_along(plan, nest, d, nest.extents[outer, d])
+    return tiles.complete * complete + tiles.last * last
+
+
+@formula
+def tiles_along(plan: PlanTables, nest: Nest, d: int, extent: Any) -> Tiles:
+    """Tiles of an extent along a dimension."""
+    if not nest.ragged[d]:
+        return Tiles(nest.extents[0, d] / extent, 0 * nest.one, 0 * nest.one)
+    size = plan.sizes[d] * nest.one
+    turns = floor(size / extent)
+    rest = size - turns * extent
+    return Tiles(turns, where(rest > 0, nest.one, 0 * nest.one), rest)
+
+
+@formula
+def own_tiles_along(
+    nest: Nest, d: int, extent: Any, sliding: Any, supplier: int, level: int
+) -> Tiles:
+    """Those of a level's first instance; of its supplier's where tiles are whole sweeps.
+
+    Windows slide where no spatial level splits them, so that both have the same share of them.
+    """
+    outer, inner = nest.cuts[supplier, d], nest.cuts[level, d]
+    whole = where(sliding, nest.extents[supplier, d], nest.extents[level, d])
+    many, last = (
+        where(sliding, outer.complete, inner.complete),
+        where(sliding, outer.last, inner.last),
     )
+    rest = where(sliding, outer.rest, inner.rest)
+    turns = floor(rest / extent)
+    rest = rest - turns * extent
+    return Tiles(many * (whole / extent) + last * turns, where(rest > 0, last, 0 * rest), rest)
+
+
+@formula
+def elements(plan: PlanTables, nest: Nest, d: int, level: int, own: int) -> Any:
+    """Iterations of a dimension that indexes the tensor: all, or those of a first instance."""
+    if own:
+        cut = nest.cuts[level, d]
+        return cut.complete * nest.extents[level, d] + cut.last * cut.rest
+    return plan.sizes[d] * nest.one if nest.ragged[d] else nest.extents[0, d]
+
+
+@once
+@formula
+def window_words(
+    plan: PlanTables,
+    nest: Nest,
+    t: int,
+    s: int,
+    row: int,
+    mover: Mover,
+    sliding: Any,
+    supplier: int,
+    level: int,
+    own: int,
+) -> Any:
+    """Values of an index in all tiles whose extents stand in a row, complete ones and others.
+
+    Where it is `sliding`, along the mover, they are those that each of its sweeps sees.
+    """
+    room, terms, inner = plan.shape.levels + 3, plan.axes[t, s].terms, mover.dimension
+    combinations = 1
+    for k in range(terms):
+        d = plan.terms[t, s, k].dimension
+        extent = nest.extents[row, d]
+        extent = where(sliding & (inner == d), extent * mover.factor, extent)
+        if own:
+            tiles = own_tiles_along(nest, d, extent, sliding, supplier, level)
+        else:
+            tiles = tiles_along(plan, nest, d, extent)
+        part = nest.parts[k]
+        part.complete, part.last, part.rest = tiles.complete, tiles.last, tiles.rest
+        if nest.ragged[d]:
+            combinations = 1 << terms
+    words = 0 * nest.one
+    for chosen in range(combinations):
+        times, cut_off = nest.one, 0 * nest.one
+        for k in range(terms):
+            d, part = plan.terms[t, s, k].dimension, nest.parts[k]
+            extent = nest.extents[row, d]
+            if chosen >> k & 1:
+                times = times * part.last
+                along = sliding & (inner == d)
+                cut_off = where(along, part.rest, cut_off)
+                extent = where(along, extent, maximum(part.rest, nest.one))
+            else:
+                times = times * part.complete
+            nest.extents[room, d] = extent
+        if is_never(times > 0):
+            continue
+        values = window(plan, nest, t, s, room)
+        if not is_never(sliding):
+            new = swept(plan, nest, t, s, room, inner, mover.factor, values)
+            if not is_never(cut_off > 0):
+                length = maximum(cut_off, nest.one)
+                shorter = swept_last(plan, nest, t, s, room, inner, length)
+                new = where(cut_off > 0, shorter, new)
+            values = where(sliding, new, values)
+        words = words + times * values
+    return words
+
+
+@once
+@formula
+def index_words(
+    plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, own: int
+) -> None:
+    """Multiply the values of one index into ``nest.words``, by way."""
+    transfer, sliding, values = plan.transfers[x], mover.slides, nest.one
+    if plan.axes[t, s].terms > 1:
+        first = plan.nests[x, 0] + 1
+        sliding = sliding & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
+    for way in range(ENTERING + 1):
+        if way == WRITING and not plan.tensors[t].is_output:
+            continue
+        level = transfer.held if way == ENTERING else transfer.supplier
+        if plan.axes[t, s].terms == 1:
+            values = elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
+        elif way == READING or own or transfer.selective:
+            row, scattered = transfer.held, nest.one < 0
+            if way < ENTERING and transfer.selective:
+                scattered = widen(plan, nest, t, s, x, way)
+                row = plan.shape.levels + 2
+            values = window_words(
+                plan, nest, t, s, row, mover, sliding, transfer.supplier, level, own
+            )
+            if row > transfer.held and not is_never(scattered):
+                times = nest.one
+                for k in range(plan.axes[t, s].terms):
+                    times = times * nest.parts[k].complete
+                values = where(scattered, times * union(plan, nest, t, s, x, way), values)
+        nest.words[way] = nest.words[way] * values
 
 
 @formula
@@ -85,17 +287,6 @@ def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
             if copied or how == ALONE or (how and not sharing.selective):
                 count = count * nest.factors[level, d]
     return count
-
-
-@once
-@formula
-def served(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
-    """Values of an index to send at once so that instances which share them get their windows."""
-    scattered = widen(plan, nest, t, s, x, way)
-    values = window(plan, nest, t, s, plan.shape.levels + 2)
-    if not is_never(scattered):
-        values = where(scattered, union(plan, nest, t, s, x, way), values)
-    return values
 
 
 @formula
@@ -139,47 +330,53 @@ def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
     return distinct_sums(nest, count)
 
 
-@formula
-def outer_visits(plan: PlanTables, nest: Nest, t: int, level: int) -> Any:
-    """How often memories outside a level come back to the same outputs."""
-    visits = nest.one
-    for m in range(level):
-        if plan.levels[m].is_memory and not is_single(nest.levels[m].iterations):
-            visits = visits * orthogonal(plan, nest, t, m)
-    return visits
-
-
-@formula
-def without_first_visits(plan: Any, values: Any, visits: Any) -> Any:
-    """Outputs start from zero at their first visit, unless a bias is read."""
-    if plan.switches.bias_read:
-        return values
-    first = values / visits
-    return values - (ceil(first) if plan.switches.sequential else first)
-
-
 @once
 @formula
 def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
-    """Fill in what all memories move of one tensor."""
-    is_output = plan.tensors[t].is_output
+    """Fill in what all memories move of one tensor, and if tiles are cut off the first instances.
+
+    Outputs start from zero at their first visit, unless a bias is read.
+    """
+    owners = 1
+    if nest.ragged[plan.shape.dimensions]:
+        owners = 2
     for x in range(plan.tensors[t].transfers, plan.tensors[t].transfers_end):
-        supplier, child = plan.transfers[x].supplier, plan.transfers[x].child
-        outermost = plan.nests[x, 0]
-        traffic = per_instance(plan, nest, t, x)
-        scale = nest.levels[outermost].temporal * nest.levels[supplier].active
-        reads, entering = traffic.reads * scale, traffic.entering
-        if child >= 0:
-            entering = entering * (nest.levels[outermost].temporal * nest.levels[child].active)
-        fills = entering
-        if is_output:
-            visits = traffic.revisits * outer_visits(plan, nest, t, outermost)
-            reads = without_first_visits(plan, reads, visits)
-            nest.moved[supplier, t].updates = traffic.writes * scale
-            if not plan.switches.zero_fills:
-                fills = without_first_visits(plan, entering, visits)
-        nest.moved[supplier, t].reads = reads
-        if child >= 0:
-            nest.moved[child, t].fills = fills
+        mover = find_mover(plan, nest, t, x)
+        for own in range(owners):
+            for way in range(ENTERING + 1):
+                nest.words[way] = nest.one
+            for s in range(plan.tensors[t].axes):
+                index_words(plan, nest, t, x, s, mover, own)
+            if own == 0:
+                note_words(plan, nest, t, x, mover, own, nest.moved)
+            else:
+                note_words(plan, nest, t, x, mover, own, nest.busiest)
+
+
+@formula
+def note_words(
+    plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, own: int, moved: Table
+) -> None:
+    """Repeat the values of a transfer as its loops do, and note who moves them."""
+    is_output, child = plan.tensors[t].is_output, plan.transfers[x].child
+    for way in range(ENTERING + 1):
+        if (way == WRITING and not is_output) or (way == ENTERING and child < 0):
+            continue
+        words, fresh = nest.words[way], 0 * nest.one
+        starts = is_output and way != WRITING and not plan.switches.bias_read
+        if starts:
+            fresh = words
+        for d in range(plan.shape.dimensions):
+            if plan.indexes[t, d]:
+                continue
+            words = words * repeats(plan, nest, x, d, mover, way, own, 1)
+            if starts:
+                fresh = fresh * repeats(plan, nest, x, d, mover, way, own, 0)
+        if way == READING:
+            moved[plan.transfers[x].supplier, t].reads = words - fresh
+        elif way == WRITING:
+            moved[plan.transfers[x].supplier, t].updates = words
+        else:
+            moved[child, t].fills = words if plan.switches.zero_fills else words - fresh
             if is_output and not plan.switches.free_drains:
-                nest.moved[child, t].drains = entering
+                moved[child, t].drains = words

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.lifted import formula, minimum, where
+from toolkit.lifted import floor, formula, maximum, minimum, where
 from toolkit.workload.distinct import values_of
 
 
@@ -58,3 +58,35 @@ def swept(
     longer = window(plan, nest, t, s, room)
     # A step beyond the window's own length leaves nothing of it, and brings no gap along.
     return held + (factor - 1) * minimum(longer - held, held) if pairwise else longer
+
+
+@formula
+def swept_last(plan: Any, nest: Any, t: int, s: int, row: int, inner: Any, rest: Any) -> Any:
+    """Values that enter while a window slides over `rest` iterations of dimension `inner`.
+
+    Its steps are the extents in `row`; the last one is shorter if they do not divide `rest`.
+    """
+    step = rest
+    for k in range(plan.axes[t, s].terms):
+        d = plan.terms[t, s, k].dimension
+        step = where(inner == d, nest.extents[row, d], step)
+    turns = floor(rest / step)
+    more = rest - turns * step
+    if not plan.switches.pairwise_windows:
+        return window_along(plan, nest, t, s, row, inner, rest)
+    alone = window_along(plan, nest, t, s, row, inner, where(turns < 1, rest, step))
+    twice = window_along(plan, nest, t, s, row, inner, 2 * step)
+    longer = window_along(plan, nest, t, s, row, inner, step + more)
+    tail = window_along(plan, nest, t, s, row, inner, maximum(more, nest.one))
+    values = alone + maximum(turns - 1, 0 * turns) * minimum(twice - alone, alone)
+    return where((turns < 1) | (more < 1), values, values + minimum(longer - alone, tail))
+
+
+@formula
+def window_along(plan: Any, nest: Any, t: int, s: int, row: int, inner: Any, extent: Any) -> Any:
+    """Values of an index with another extent along dimension `inner`."""
+    room = plan.shape.levels + 1
+    for k in range(plan.axes[t, s].terms):
+        d = plan.terms[t, s, k].dimension
+        nest.extents[room, d] = where(inner == d, extent, nest.extents[row, d])
+    return window(plan, nest, t, s, room)

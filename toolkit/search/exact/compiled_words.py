@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.lifted import Table, apart, floor, formula
 from toolkit.model.plan_tables import ShapeRow, SwitchRow, TensorRow
-from toolkit.model.traffic import without_first_visits
+from toolkit.model.sequential import without_first_visits
 from toolkit.model.windows import swept, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
 
@@ -191,7 +191,7 @@ def words(
     ``room.along`` has the temporal extents inside that loop, `v` is the state of the tensor;
     `d` is -1 if no loop does up to the supplier.
     """
-    row, work = rows.rows[r], plan.shape.levels + 3
+    row, work = rows.rows[r], plan.shape.levels + 4
     t = row.tensor
     events, visits = rows.mult[r, v], rows.mult[r, v]
     for e in range(room.along.shape[0]):

@@ -80,7 +80,9 @@ class Spatial:
 
     def __init__(self, problem: Problem, factors: IntArray) -> None:
         plan = problem.plan
-        self.plan, self.tables, self.factors = plan, problem.tables, factors
+        switches = problem.tables.switches._replace(clips=0)
+        self.plan, self.factors = plan, factors
+        self.tables = problem.tables._replace(switches=switches)
         self.nest = number_nest(plan, factors)
         measure_tiles(self.tables, self.nest)
         sizes = np.array(list(plan.workload.sizes.values()), dtype=np.int64)
