@@ -109,14 +109,16 @@ class MemoryReport:
         Those that the mapping lays out; where loops are clipped, some may never have work.
     tensors : mapping of str to Traffic
         Over all instances, of every tensor it holds.
-    busiest : mapping of str to Traffic
-        The most that one instance moves, of every kind by itself. A transmission to several
-        children counts once, at the instance that sends it.
+    busiest, first : mapping of str to Traffic
+        The most that one instance moves, of every kind by itself, and what the first instance
+        (all spatial counters 0) moves. A transmission to several children counts once, at the
+        instance that sends it.
     """
 
     active_instances: int
     tensors: Mapping[str, Traffic]
     busiest: Mapping[str, Traffic]
+    first: Mapping[str, Traffic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,19 +220,21 @@ def _check_output(chain: Chain, expected: Mapping[Value, int]) -> None:
 
 
 def _report(nest: Nest, level: int, chains: Mapping[str, Chain]) -> MemoryReport:
-    totals, busiest = {}, {}
+    totals, busiest, first = {}, {}, {}
     for name, chain in chains.items():
         if level in chain.holders:
             buffers = chain.buffers[chain.holders.index(level)]
-            totals[name] = Traffic(*_counts(buffers, sum), _occupancy(buffers))
-            busiest[name] = Traffic(*_counts(buffers, max), _occupancy(buffers))
-    return MemoryReport(len(nest.instances(level)), totals, busiest)
+            totals[name] = _traffic(buffers, sum)
+            busiest[name] = _traffic(buffers, max)
+            first[name] = _traffic(buffers[:1], max)
+    return MemoryReport(len(nest.instances(level)), totals, busiest, first)
 
 
-def _counts(buffers: list[Buffer], combine: Callable[[Iterable[int]], int]) -> tuple[int, ...]:
-    kinds = ("reads", "fills", "updates", "drains")
-    return tuple(combine(getattr(buffer, kind) for buffer in buffers) for kind in kinds)
-
-
-def _occupancy(buffers: list[Buffer]) -> int:
-    return max(buffer.occupancy for buffer in buffers)
+def _traffic(buffers: list[Buffer], combine: Callable[[Iterable[int]], int]) -> Traffic:
+    return Traffic(
+        reads=combine(buffer.reads for buffer in buffers),
+        fills=combine(buffer.fills for buffer in buffers),
+        updates=combine(buffer.updates for buffer in buffers),
+        drains=combine(buffer.drains for buffer in buffers),
+        occupancy=max(buffer.occupancy for buffer in buffers),
+    )
