@@ -1,153 +1,58 @@
-"""The parts of the simulated machine: its loops, buffers, links and lanes.
+"""The parts of the simulated machine: its buffers, links and lanes.
 
 `simulator` says what the machine does and why; this module is how.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Fanout, Level, Memory
 from toolkit.errors import MappingError
-from toolkit.mapping.mapping import IntArray
-from toolkit.workload.kernel import Tensor, Workload
+from toolkit.workload.kernel import Tensor
 
-Value = tuple[int, ...]
-"""The index tuple of one value of a tensor."""
+from .arithmetic import address
+from .nest import Coordinates, Corner, Counters, Nest, Tile, Value, offsets, tiles
 
-Counters = tuple[int, ...]
-"""One counter per temporal loop, outermost first."""
-
-Coordinates = tuple[int, ...]
-"""One counter per spatial loop outside a level, outermost first: they name one instance of it."""
+NOTHING: Tile = frozenset()
 
 
 class MachineError(RuntimeError):
-    """The simulated machine asked for a value that is not where it should be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """A loop of more than one iteration; one iteration is `stride` positions along `dimension`."""
-
-    level: int
-    dimension: str
-    factor: int
-    stride: int
-
-
-@dataclass(frozen=True, slots=True)
-class Nest:
-    """A mapped workload: the loops that turn in time and those that are laid out in space.
-
-    `extents` gives, per level, the positions along each dimension that a tile of it spans, its
-    own loops included; one further entry stands for a lane.
-    """
-
-    arch: Architecture
-    workload: Workload
-    bias_read: bool
-    temporal: tuple[Loop, ...]
-    spatial: tuple[Loop, ...]
-    extents: tuple[dict[str, int], ...]
-
-    def instances(self, level: int) -> list[Coordinates]:
-        """Name every instance of `level`."""
-        outside = [loop for loop in self.spatial if loop.level < level]
-        return list(itertools.product(*(range(loop.factor) for loop in outside)))
-
-    def temporal_outside(self, level: int) -> int:
-        """Count the temporal loops outside `level`."""
-        return sum(loop.level < level for loop in self.temporal)
-
-
-def build_nest(
-    arch: Architecture, workload: Workload, factors: IntArray, order: IntArray, bias_read: bool
-) -> Nest:
-    """Read the loops off the arrays, outermost first; one iteration is no loop."""
-    names = workload.dimensions
-    temporal: list[Loop] = []
-    spatial: list[Loop] = []
-    inside = [
-        {d: math.prod(int(f) for f in factors[level:, i]) for i, d in enumerate(names)}
-        for level in range(len(arch.levels) + 1)
-    ]
-    for number, level in enumerate(arch.levels):
-        is_memory = isinstance(level, Memory)
-        for i in order[number] if is_memory else range(len(names)):
-            loop = Loop(number, names[i], int(factors[number, i]), inside[number + 1][names[i]])
-            if loop.factor > 1:
-                (temporal if is_memory else spatial).append(loop)
-    return Nest(arch, workload, bias_read, tuple(temporal), tuple(spatial), tuple(inside))
-
-
-def odometer(loops: Sequence[Loop]) -> Iterator[tuple[int, Counters]]:
-    """Yield which loop advanced (-1 at the start) and all counters, step by step."""
-    counters = [0] * len(loops)
-    advanced = -1
-    while True:
-        yield advanced, tuple(counters)
-        advanced = len(loops) - 1
-        while advanced >= 0 and counters[advanced] == loops[advanced].factor - 1:
-            counters[advanced] = 0
-            advanced -= 1
-        if advanced < 0:
-            return
-        counters[advanced] += 1
-
-
-def offsets(loops: Sequence[Loop], counters: Sequence[int], along: Sequence[str]) -> Value:
-    """Position along each of the dimensions `along` that the `counters` of `loops` stand for."""
-    position = dict.fromkeys(along, 0)
-    for loop, counter in zip(loops, counters, strict=True):
-        if counter and loop.dimension in position:
-            position[loop.dimension] += counter * loop.stride
-    return tuple(position.values())
-
-
-def tiles(tensor: Tensor, extents: dict[str, int]) -> Callable[[Value], frozenset[Value]]:
-    """Make the function from a tile's offsets, along `tensor.dimensions`, to its values."""
-    place = {d: i for i, d in enumerate(tensor.dimensions)}
-    axes = [[(place[t.dimension], t.coefficient) for t in index] for index in tensor.indices]
-
-    @functools.cache
-    def tile(corner: Value) -> frozenset[Value]:
-        ranges = [range(corner[i], corner[i] + extents[d]) for d, i in place.items()]
-        return frozenset(
-            tuple([sum([c * point[i] for i, c in axis]) for axis in axes])
-            for point in itertools.product(*ranges)
-        )
-
-    return tile
+    """A value is not where the simulated machine needs it, or not the right one."""
 
 
 @dataclass(slots=True)
 class Buffer:
-    """What one instance holds of one tensor now."""
+    """What one instance holds of one tensor now, as numbers, and what it has moved so far."""
 
-    values: AbstractSet[Value]
+    values: dict[Value, int]
+    reads: int = 0
+    fills: int = 0
+    updates: int = 0
+    drains: int = 0
+    occupancy: int = 0
 
 
 @dataclass(slots=True)
 class Port:
     """One instance of the child of a link.
 
-    `corner` is what its spatial counters contribute to the offsets of its tile. Ports with equal
-    `inward` (`outward`) share what they receive (send).
+    `corner` is what its spatial counters contribute to the corner of its tile. Ports with equal
+    `inward` (`outward`) share what they receive (send). `visited` are the places of the output
+    tiles that the instance has worked on.
     """
 
     buffer: Buffer
     source: Buffer
-    corner: Value
+    corner: Corner
     inward: Coordinates
     outward: Coordinates
+    visited: set[Counters] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -155,122 +60,156 @@ class Link:
     """Moves one tensor between a parent and its child, and counts.
 
     Of the temporal loops, those before `outer` number the episodes and those from there to
-    `inner` are the odometer; `indexing` are those before `inner` that index the tensor, and
-    `retaining` is the one at whose advance the overlap of tiles stays, if any.
+    `inner` are the odometer. The transfer stands just inside the loop before `gate`; `indexing`
+    are the loops before `inner` that index the tensor, and `retaining` is the one at whose
+    advance the overlap of tiles stays, if any.
     """
 
     nest: Nest
     tensor: Tensor
-    outer: int
     inner: int
+    gate: int
     indexing: tuple[int, ...]
     retaining: int | None
     owned: bool
-    tile: Callable[[Value], frozenset[Value]]
+    tile: Callable[[Corner], Tile]
     ports: list[Port]
-    place: Counters | None = None
-    visited: set[Counters] = field(default_factory=set)
-    reads: int = 0
-    fills: int = 0
-    updates: int = 0
-    drains: int = 0
-    occupancy: int = 0
 
-    def moves(self, advanced: int, counters: Counters) -> bool:
+    @property
+    def is_output(self) -> bool:
+        """Whether values come back."""
+        return self.tensor.role == "output"
+
+    def moves(self, advanced: int) -> bool:
         """Whether the child gets a tile now that the loop `advanced` has turned."""
-        if advanced >= self.inner:
-            return False
-        return advanced < self.outer or self.place != self._place(counters)
+        return advanced < self.gate
 
     def leave(self, counters: Counters, *, retained: bool) -> None:
         """Empty the child, except for the overlap with its next tile if that is `retained`."""
-        shared: dict[Coordinates, AbstractSet[Value]] = {}
+        together: dict[Coordinates, set[Value]] = {}
         tile_at = self._tiles_at(counters) if retained else _nothing
         for port in self.ports:
-            before = port.buffer.values
-            port.buffer.values = before & tile_at(port)
-            if self.tensor.role == "output":
-                leaving = before - port.buffer.values
+            held, tile = port.buffer.values, tile_at(port)
+            port.buffer.values = {v: number for v, number in held.items() if v in tile}
+            if self.is_output:
+                leaving = {v: number for v, number in held.items() if v not in tile}
                 self._deliver(leaving, port.source)
-                self.drains += len(leaving)
-                shared[port.outward] = shared.get(port.outward, frozenset()) | leaving
-        self.updates += sum(len(values) for values in shared.values())
+                port.buffer.drains += len(leaving)
+                sent = together.setdefault(port.outward, set())
+                port.source.updates += len(leaving.keys() - sent)
+                sent.update(leaving)
 
     def enter(self, counters: Counters) -> None:
-        """Complete the child's next tile."""
-        self.place = self._place(counters)
-        # All instances move in lock step, so their histories are one.
-        is_new = self.place not in self.visited
-        self.visited.add(self.place)
-        from_zero = is_new and self.tensor.role == "output" and not self.nest.bias_read
-        shared: dict[Coordinates, AbstractSet[Value]] = {}
+        """Complete the child's next tile, in the instances that have work."""
+        place = tuple([counters[i] for i in self.indexing])
+        together: dict[Coordinates, set[Value]] = {}
         tile_at = self._tiles_at(counters)
         for port in self.ports:
             tile = tile_at(port)
-            entering = tile - port.buffer.values
-            port.buffer.values = tile
-            self.occupancy = max(self.occupancy, len(tile))
-            if not from_zero:
-                if not entering <= port.source.values:
-                    raise MachineError(f"{self.tensor.name}: the parent lacks {entering}")
-                self.fills += len(entering)
-                shared[port.inward] = shared.get(port.inward, frozenset()) | entering
-        self.reads += sum(len(values) for values in shared.values())
+            entering = tile - port.buffer.values.keys()
+            if not tile:
+                continue
+            if self._starts_from_zero(port, place):
+                self._check_unsummed(entering, port.source)
+                port.buffer.values |= dict.fromkeys(entering, 0)
+            else:
+                port.buffer.values |= self._take(entering, port.source)
+                port.buffer.fills += len(entering)
+                served = together.setdefault(port.inward, set())
+                port.source.reads += len(entering - served)
+                served |= entering
+            port.buffer.occupancy = max(port.buffer.occupancy, len(tile))
 
-    def _place(self, counters: Counters) -> Counters:
-        return tuple([counters[i] for i in self.indexing])
+    def _starts_from_zero(self, port: Port, place: Counters) -> bool:
+        is_new = place not in port.visited
+        port.visited.add(place)
+        return self.is_output and is_new and not self.nest.bias_read
 
-    def _tiles_at(self, counters: Counters) -> Callable[[Port], frozenset[Value]]:
-        loops = self.nest.temporal[: self.inner]
-        moved = offsets(loops, counters[: self.inner], self.tensor.dimensions)
-        return lambda port: self.tile(tuple(map(operator.add, port.corner, moved)))
+    def _check_unsummed(self, entering: AbstractSet[Value], source: Buffer) -> None:
+        """Refuse a start from zero that would lose a sum of the parent's.
 
-    def _deliver(self, leaving: AbstractSet[Value], source: Buffer) -> None:
-        if self.owned:
-            source.values = source.values | leaving
-        elif not leaving <= source.values:
+        Tiles of an output that is indexed by sums overlap, and a parent does sum up what leaves
+        two of them.
+        """
+        overlap = any(len(index) > 1 for index in self.tensor.indices)
+        lost = [] if overlap else [v for v in entering if source.values.get(v)]
+        if lost:
+            raise MachineError(f"{self.tensor.name}: the parent has sums of {lost} already")
+
+    def _tiles_at(self, counters: Counters) -> Callable[[Port], Tile]:
+        """Make the function from an instance to its tile, which is empty if it has no work."""
+        nest = self.nest
+        loops = nest.temporal[: self.inner]
+        moved = offsets(loops, counters[: self.inner], nest.workload.dimensions)
+
+        def tile_at(port: Port) -> Tile:
+            corner = tuple(map(operator.add, port.corner, moved))
+            return self.tile(corner) if nest.has_work(corner) else NOTHING
+
+        return tile_at
+
+    def _take(self, entering: AbstractSet[Value], source: Buffer) -> dict[Value, int]:
+        """Fetch numbers; the first of the instances that fetch a partial sum continues it."""
+        if not entering <= source.values.keys():
+            raise MachineError(f"{self.tensor.name}: the parent lacks {entering}")
+        taken = {v: source.values[v] for v in entering}
+        if self.is_output:
+            source.values |= dict.fromkeys(entering, 0)
+        return taken
+
+    def _deliver(self, leaving: dict[Value, int], source: Buffer) -> None:
+        if not self.owned and not leaving.keys() <= source.values.keys():
             raise MachineError(f"{self.tensor.name}: the parent has no room for {leaving}")
+        for v, number in leaving.items():
+            source.values[v] = source.values.get(v, 0) + number
 
 
-def _nothing(port: Port) -> frozenset[Value]:
-    return frozenset()
+def _nothing(port: Port) -> Tile:
+    return NOTHING
 
 
 @dataclass(slots=True)
 class Chain:
     """All holders of one tensor, outermost first, linked down to the lanes.
 
-    The buffers of the outermost holder, `owned`, contain the whole tensor in every instance
-    (outputs without biases: what has been written so far); its tile spans `occupancy` values.
+    `buffers` are those of all instances, by holder. Those of the outermost holder contain the
+    whole tensor in every instance (outputs without biases: what has been written so far).
     """
 
     holders: list[int]
-    owned: list[Buffer]
-    occupancy: int
+    buffers: list[list[Buffer]]
     links: list[Link]
 
 
-def build_chain(nest: Nest, tensor: Tensor) -> Chain:
-    """Lay out the buffers of `tensor` and the links between them."""
-    levels = nest.arch.levels
-    holders = [i for i, m in enumerate(levels) if isinstance(m, Memory) and holds(m, tensor)]
-    if not holders:
-        raise MappingError(f"no memory of {nest.arch.name} holds {tensor.name}", key="bypasses")
-    origin = (0,) * len(tensor.dimensions)
-    start = tiles(tensor, nest.extents[0])(origin)
-    if tensor.role == "output" and not nest.bias_read:
-        start = frozenset()
-    buffers = {at: Buffer(start) for at in nest.instances(holders[0])}
-    owned = list(buffers.values())
+def build_chain(nest: Nest, tensor: Tensor, numbers: dict[Value, int]) -> Chain:
+    """Lay out the buffers of `tensor`, which begins as `numbers`, and the links between them."""
+    holders = nest.holders[tensor.name]
+    origin = (0,) * len(nest.workload.dimensions)
+    occupancy = len(tiles(nest.workload, tensor, nest.extents[holders[0]])(origin))
+    buffers = {
+        at: Buffer(_at_first(nest, tensor, numbers, number == 0), occupancy=occupancy)
+        for number, at in enumerate(nest.instances(holders[0]))
+    }
+    everywhere = [list(buffers.values())]
     links: list[Link] = []
-    for parent, child in itertools.pairwise([*holders, len(levels)]):
+    for parent, child in itertools.pairwise([*holders, len(nest.arch.levels)]):
         ports = _ports(nest, tensor, parent, child, buffers)
-        links.append(
-            _link(nest, tensor, parent, child, parent == holders[0], list(ports.values()))
-        )
+        owned = parent == holders[0]
+        links.append(_link(nest, tensor, parent, child, owned, list(ports.values())))
         buffers = {at: port.buffer for at, port in ports.items()}
-    occupancy = len(tiles(tensor, nest.extents[holders[0]])(origin))
-    return Chain(holders, owned, occupancy, links)
+        everywhere.append(list(buffers.values()))
+    return Chain(holders, everywhere[:-1], links)
+
+
+def _at_first(
+    nest: Nest, tensor: Tensor, numbers: dict[Value, int], is_first: bool
+) -> dict[Value, int]:
+    """Say what an instance of the outermost holder has; the first of them has the biases."""
+    if tensor.role != "output":
+        return dict(numbers)
+    if not nest.bias_read:
+        return {}
+    return dict(numbers) if is_first else dict.fromkeys(numbers, 0)
 
 
 def _link(
@@ -284,12 +223,12 @@ def _link(
     return Link(
         nest=nest,
         tensor=tensor,
-        outer=outer,
         inner=inner,
+        gate=max([outer, *(i + 1 for i in indexing)]),
         indexing=indexing,
         retaining=_retaining(nest, tensor, parent, child, outer, inner),
         owned=owned,
-        tile=tiles(tensor, nest.extents[child]),
+        tile=tiles(nest.workload, tensor, nest.extents[child]),
         ports=ports,
     )
 
@@ -329,9 +268,9 @@ def _ports(
                 inward.append(counter)
             if not _sums_together(level, indexes):
                 outward.append(counter)
-        corner = offsets(loops, at, tensor.dimensions)
+        corner = offsets(loops, at, nest.workload.dimensions)
         source = sources[at[:outside]]
-        ports[at] = Port(Buffer(frozenset()), source, corner, tuple(inward), tuple(outward))
+        ports[at] = Port(Buffer({}), source, corner, tuple(inward), tuple(outward))
     return ports
 
 
@@ -351,39 +290,44 @@ def _sums_together(level: Level, indexes: bool) -> bool:
 
 @dataclass(slots=True)
 class Lanes:
-    """The compute lanes: they take one value of every tensor at every step."""
+    """The compute lanes: those with work take one value of every tensor at every step."""
 
     nest: Nest
     links: list[Link]
     instances: list[Coordinates]
-    done: set[Value] = field(default_factory=set)
+    done: set[Corner] = field(default_factory=set)
     used: dict[str, set[Value]] = field(default_factory=dict)
 
     def execute(self, counters: Counters) -> None:
-        """Do one MAC in every lane, with the values that its links have brought."""
+        """Do one MAC in every lane that has work, with the numbers that its links have brought."""
         dimensions = self.nest.workload.dimensions
         moved = offsets(self.nest.temporal, counters, dimensions)
         for number, at in enumerate(self.instances):
             corner = offsets(self.nest.spatial, at, dimensions)
             mac = tuple(map(operator.add, corner, moved))
+            if not self.nest.has_work(mac):
+                continue
             if mac in self.done:
                 raise MappingError(f"the nest repeats the MAC {mac} of {dimensions}")
             self.done.add(mac)
-            position = dict(zip(dimensions, mac, strict=True))
-            for link in self.links:
-                value = _address(link.tensor, position)
-                self.used.setdefault(link.tensor.name, set()).add(value)
-                if link.ports[number].buffer.values != {value}:
-                    raise MachineError(f"{link.tensor.name}: lane {at} lacks {value}")
+            self._multiply(number, dict(zip(dimensions, mac, strict=True)))
+
+    def _multiply(self, lane: int, position: dict[str, int]) -> None:
+        operands = []
+        for link in self.links:
+            value = address(link.tensor, position)
+            self.used.setdefault(link.tensor.name, set()).add(value)
+            held = link.ports[lane].buffer.values
+            if held.keys() != {value}:
+                raise MachineError(f"{link.tensor.name}: lane {lane} lacks {value}")
+            if link.is_output:
+                output, total = held, value
+            else:
+                operands.append(held[value])
+        output[total] += math.prod(operands)
 
     def finish(self) -> None:
         """Check that all MACs of the workload happened."""
         sizes = self.nest.workload.sizes
         if self.done != set(itertools.product(*(range(size) for size in sizes.values()))):
             raise MappingError(f"the nest does not cover {dict(sizes)} exactly")
-
-
-def _address(tensor: Tensor, position: dict[str, int]) -> Value:
-    return tuple(
-        [sum([t.coefficient * position[t.dimension] for t in index]) for index in tensor.indices]
-    )

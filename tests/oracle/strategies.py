@@ -9,16 +9,21 @@ from hypothesis import strategies as st
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 
 Case = tuple[Architecture, Workload, IntArray, IntArray, bool]
 """An architecture, a workload, its ``factors`` and ``order``, and whether biases are read."""
 
+RaggedCase = tuple[Architecture, Workload, IntArray, IntArray, bool, BoolArray | None]
+"""A case whose factors may overshoot, and which memories hold which tensors if it is chosen."""
+
 Draw = st.DrawFn
 
 MAX_MACS = 600
 SIZES = (1, 2, 3, 4, 6, 8)
+RAGGED_SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13)
+RAGGED_FACTORS = (1, 1, 1, 1, 2, 2, 3, 4, 5)
 LARGE_MESH = 1024
 COMPUTE_MESH = 4
 
@@ -65,7 +70,7 @@ _KERNELS: tuple[tuple[str, ...], ...] = (
 
 
 @st.composite
-def workloads(draw: Draw) -> Workload:
+def workloads(draw: Draw, choice: tuple[int, ...] = SIZES) -> Workload:
     """Draw a workload of at most `MAX_MACS`: a named kernel or a random one."""
     kernel = draw(st.sampled_from(_KERNELS))
     if draw(st.integers(0, 4)) == 4:
@@ -77,7 +82,7 @@ def workloads(draw: Draw) -> Workload:
     # Later dimensions get what the budget leaves, so the order in which they are drawn matters.
     for dimension in draw(st.permutations(kernel[1])):
         room = MAX_MACS // math.prod(sizes.values())
-        sizes[dimension] = draw(st.sampled_from([size for size in SIZES if size <= room]))
+        sizes[dimension] = draw(st.sampled_from([size for size in choice if size <= room]))
     return Workload("drawn", kernel[0], {d: sizes[d] for d in kernel[1]}, tensors)
 
 
@@ -190,9 +195,7 @@ def _some_dimensions(draw: Draw, workload: Workload) -> tuple[str, ...]:
 @st.composite
 def mappings(draw: Draw, arch: Architecture, workload: Workload) -> tuple[IntArray, IntArray]:
     """Draw ``factors`` and ``order``: every prime on a random level, every loop order random."""
-    shape = (len(arch.levels), len(workload.sizes))
-    factors = np.ones(shape, dtype=np.int64)
-    order = np.tile(np.arange(shape[1], dtype=np.int64), (shape[0], 1))
+    factors = np.ones((len(arch.levels), len(workload.sizes)), dtype=np.int64)
     for d, (dimension, size) in enumerate(workload.sizes.items()):
         for prime in _primes(size):
             fits = [
@@ -204,10 +207,16 @@ def mappings(draw: Draw, arch: Architecture, workload: Workload) -> tuple[IntArr
             # Space is scarcer than time and its sharing the subtlest part: offer it twice.
             fits += [i for i in fits if not isinstance(arch.levels[i], Memory)]
             factors[draw(st.sampled_from(fits)), d] *= prime
-    for i, level in enumerate(arch.levels):
-        if isinstance(level, Memory):
-            order[i] = draw(st.permutations(range(shape[1])))
-    return factors, order
+    return factors, _order(draw, arch, workload)
+
+
+def _order(draw: Draw, arch: Architecture, workload: Workload) -> IntArray:
+    dimensions = range(len(workload.sizes))
+    rows = [
+        draw(st.permutations(dimensions)) if isinstance(level, Memory) else dimensions
+        for level in arch.levels
+    ]
+    return np.array(rows, dtype=np.int64)
 
 
 def _primes(number: int) -> list[int]:
@@ -228,3 +237,51 @@ def cases(draw: Draw) -> Case:
     arch = draw(architectures(workload))
     factors, order = draw(mappings(arch, workload))
     return arch, workload, factors, order, draw(st.booleans())
+
+
+@st.composite
+def ragged_mappings(
+    draw: Draw, arch: Architecture, workload: Workload
+) -> tuple[IntArray, IntArray]:
+    """Draw ``factors`` that may overshoot, and ``order``.
+
+    All levels' factors are drawn freely. Some memory then turns often enough to reach the size,
+    and what lies outside shrinks until no whole iteration is beyond it.
+    """
+    factors = np.ones((len(arch.levels), len(workload.sizes)), dtype=np.int64)
+    memories = [i for i, level in enumerate(arch.levels) if isinstance(level, Memory)]
+    for d, (dimension, size) in enumerate(workload.sizes.items()):
+        for i, level in enumerate(arch.levels):
+            factor = draw(st.sampled_from(RAGGED_FACTORS))
+            fits = isinstance(level, Memory) or (
+                dimension in level.dimensions and factor * factors[i].prod() <= level.mesh
+            )
+            factors[i, d] = factor if fits else 1
+        filler, extent = draw(st.sampled_from(memories)), 1
+        for i in reversed(range(len(arch.levels))):
+            if i == filler:
+                others = extent * math.prod(factors[:i, d].tolist())
+                factors[i, d] = max(factors[i, d], math.ceil(size / others))
+            factors[i, d] = min(factors[i, d], math.ceil(size / extent))
+            extent *= int(factors[i, d])
+    return factors, _order(draw, arch, workload)
+
+
+@st.composite
+def chosen_holders(draw: Draw, arch: Architecture, workload: Workload) -> BoolArray:
+    """Draw who holds what, whatever the architecture says; the outermost memory holds all."""
+    shape = (len(arch.memories), len(workload.tensors))
+    cells = draw(st.lists(st.booleans(), min_size=math.prod(shape), max_size=math.prod(shape)))
+    chosen = np.array(cells, dtype=np.bool_).reshape(shape)
+    chosen[0] = True
+    return chosen
+
+
+@st.composite
+def ragged_cases(draw: Draw) -> RaggedCase:
+    """Draw ``(arch, workload, factors, order, bias_read, holds)``, perfect factors among them."""
+    workload = draw(workloads(RAGGED_SIZES))
+    arch = draw(architectures(workload))
+    factors, order = draw(ragged_mappings(arch, workload))
+    holds = draw(st.one_of(st.none(), chosen_holders(arch, workload)))
+    return arch, workload, factors, order, draw(st.booleans()), holds
