@@ -85,7 +85,7 @@ def test_gaps_are_percent_of_the_best_known_with_a_floor() -> None:
 def test_a_proved_optimum_and_a_bound_are_called_so() -> None:
     values = {"a": [[(100.0,)]], "b": [[(100.0,)]]}
     (proved,) = problem_plots(comparison(values, b=100.0))
-    assert proved.title.endswith("best edp 1e-10 J·cycle: proved optimal")
+    assert proved.title.endswith("best edp 1e-10 J·cycle, proved optimal")
     assert proved.value_title == "above the proved optimum (%)"
     (bounded,) = problem_plots(comparison(values, b=95.0))
     assert "best known" in bounded.title

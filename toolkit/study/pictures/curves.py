@@ -156,13 +156,13 @@ def describe_reference(reference: Reference, problem: Problem) -> str:
     >>> arch, workload = toolkit.load_arch("eyeriss"), toolkit.load_workload("gemm:M=8,K=4,N=2")
     >>> problem = toolkit.make_problem(arch, workload, objective="latency")
     >>> describe_reference(Reference(80.0, False, 72.0), problem)
-    'best known latency 80 cycles: within 11.2 % of the best possible; bound 72 cycles, 10 % below'
+    'best known latency 80 cycles, within 11.2 % of the best possible; bound 72 cycles, 10 % below'
     """
     if not math.isfinite(reference.value):
         return "nothing found"
     value = format_value(reference.value, problem.objective)
     proof = proof_of(reference.value, reference.bound, problem.objective)
-    return ": ".join(
+    return ", ".join(
         filter(None, (f"{'best' if reference.proved else 'best known'} {value}", proof))
     )
 
