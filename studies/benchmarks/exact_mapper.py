@@ -7,7 +7,6 @@ per pair, the optimum or the best value with its bound, seconds, and what the ce
 from __future__ import annotations
 
 import resource
-import statistics
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from toolkit.model.conventions import conventions_named
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import prove
 from toolkit.search.result import Budget
+from toolkit.search.status import describe_status, describe_statuses, within_best
 from toolkit.study.script import Arguments, run_script
 
 ARCHITECTURES = ("gemmini", "eyeriss", "tpu", "simba")
@@ -61,7 +61,7 @@ def run(
         "arch": arch,
         "workload": workload,
         "value": best,
-        "gap": max(1 - bound / best, 0.0) if bound < best * (1 - ROUNDING) else 0.0,
+        "within_fraction": 0.0 if bound >= best * (1 - ROUNDING) else within_best(best, bound),
         "wall_s": time.perf_counter() - wall,
         "cpu_s": time.process_time() - processor,
         "branches": certificate.spatial_choices,
@@ -74,11 +74,11 @@ def run(
 
 def show(line: dict[str, object]) -> None:
     """Print one line."""
-    proved = "proved" if line["gap"] == 0 else f"gap {line['gap']:.2%}"
+    status = describe_status(line["within_fraction"], stopped=True, short=True)
     print(
-        "{arch:<13}{workload:<32}{value:>19.10g}  {proved:<12}{wall_s:>8.2f}{cpu_s:>8.2f}"
+        "{arch:<13}{workload:<32}{value:>19.10g}  {status:<14}{wall_s:>8.2f}{cpu_s:>8.2f}"
         "{branches:>9}{compulsory:>11}{least:>7}{labelled:>9}{labels:>9}".format(
-            proved=proved, **line
+            status=status, **line
         ),
         flush=True,
     )
@@ -98,7 +98,7 @@ def main() -> None:
     run("gemmini", "bert-large/VScores", "edp", options.conventions, 600)
     print(f"{options.objective} in pJ and cycles, {options.conventions} conventions; seconds")
     heads = ("arch", "workload", "value", "wall", "cpu", "branches", "compulsory", "least")
-    print("{:<13}{:<32}{:>19}{:>22}{:>8}{:>9}{:>11}{:>7} labelled   labels".format(*heads))
+    print("{:<13}{:<32}{:>19}{:>24}{:>8}{:>9}{:>11}{:>7} labelled   labels".format(*heads))
     lines = []
     for pair in pairs(options.only):
         line = run(*pair, options.objective, options.conventions, options.seconds)
@@ -106,11 +106,12 @@ def main() -> None:
             show(line)
             lines.append(line)
     table = pd.DataFrame(lines)
-    proved = (table["gap"] == 0).sum()
+    proved = table[table["within_fraction"] == 0]
+    parts = [(line["within_fraction"], True) for line in lines]
     print(
-        f"{proved} of {len(table)} proved; wall: median {table['wall_s'].median():.2f} s, "
-        f"slowest {table['wall_s'].max():.2f} s; largest gap {table['gap'].max():.2%}; "
-        f"median of the proved {statistics.median(table[table['gap'] == 0]['wall_s']):.2f} s; "
+        f"{describe_statuses(parts)}; wall: median {table['wall_s'].median():.2f} s, "
+        f"slowest {table['wall_s'].max():.2f} s; "
+        f"median of those proved {proved['wall_s'].median():.2f} s; "
         f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
     )
     if options.csv:

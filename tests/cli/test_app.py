@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from toolkit.arch import Architecture, Compute, Fanout, Memory, arch_to_yaml
 from toolkit.cli.app import main
 from toolkit.cli.arguments import read_problem
 from toolkit.cli.space import space_record, space_report
+from toolkit.search import Evaluator
 from toolkit.workload import conv2d
 from toolkit.yaml_files import dump_yaml, read_yaml
 
@@ -95,6 +98,7 @@ def test_map_json_fields(run: Any) -> None:
         "seed": int,
         "objective_value": float,
         "proved": bool,
+        "status": str,
         "certificate": type(None),
         "evaluations": int,
         "invalid_evaluations": int,
@@ -123,7 +127,12 @@ def test_map_json_fields(run: Any) -> None:
         "energies": list,
     }
     assert {key: type(record[key]) for key in kinds} == kinds
-    assert set(record) - set(kinds) == {"objective_bound", "area_total_um2"}
+    assert set(record) - set(kinds) == {
+        "objective_bound",
+        "within_fraction",
+        "area_total_um2",
+    }
+    assert (record["status"], record["within_fraction"]) == ("stopped", None)
     assert (record["strategy"], record["objective"], record["seed"]) == ("random", "energy", 7)
     assert (record["conventions"], record["evaluations"]) == ("factorflow", 200)
     assert record["sizes"] == {"M": 128, "K": 768, "N": 512}
@@ -206,8 +215,12 @@ def test_evaluate_reports_like_map(run: Any, tmp_path: Path) -> None:
     path = str(tmp_path / "best.yaml")
     found = run("map", "eyeriss", "64", "64", "64", *RANDOM, "--save", path)
     outcome = run("evaluate", "eyeriss", "64", "64", "64", path)
-    lines = [line for line in found.out.splitlines() if "  search " not in line]
-    assert outcome.out.splitlines() == [line for line in lines if "  effort " not in line]
+    lines = [
+        line
+        for line in found.out.splitlines()
+        if not line.startswith(("  search ", "  effort ", "  status "))
+    ]
+    assert outcome.out.splitlines() == lines
 
 
 def test_evaluate_names_every_violation(run: Any, tmp_path: Path) -> None:
@@ -509,3 +522,59 @@ def test_an_unfinished_proof_does_not_count_what_it_left_out(run: Any, tmp_path:
     assert "tilings_covered" not in certificate
     out = run("map", *words).out
     assert "best possible" in out and "unfinished" in out and "covers" not in out
+
+
+@pytest.mark.parametrize(
+    ("objective", "figure", "unit", "scale"),
+    [
+        ("edp", "EDP", "J·cycle", 1e12),
+        ("energy", "energy", "mJ", 1e9),
+        ("latency", "latency", "cycles", 1.0),
+        ("energy*latency^2", "objective", "pJ*cycles^2", 1.0),
+    ],
+)
+def test_a_bound_stands_in_the_unit_of_its_figure(
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    objective: str,
+    figure: str,
+    unit: str,
+    scale: float,
+) -> None:
+    """The clock ticks when it is read, so that every machine is stopped in the same place."""
+    words = ("eyeriss", "bert-large/KQV", "--strategy", "exact", "--seconds", "5")
+    words = ("map", *words, "--objective", objective)
+    found = []
+    for form in ((), ("--json",)):
+        ticks = itertools.count()
+        clock = property(lambda _, ticks=ticks: next(ticks) / 10)
+        monkeypatch.setattr(Evaluator, "seconds", clock)
+        found.append(run(*words, *form))
+    record, out = found[1].record, found[0].out
+    value, bound = record["objective_value"], record["objective_bound"]
+    assert 0 < bound < value
+    assert record["within_fraction"] == pytest.approx(value / bound - 1)
+    number = r"[\d.,e+-]+"
+    assert re.search(rf"^  {figure} .*{number} {re.escape(unit)}", out, re.MULTILINE)
+    pattern = (
+        rf"^  status +(within ({number}) % of the best possible); "
+        rf"bound ({number}) {re.escape(unit)}.*, ({number}) % below$"
+    )
+    line = re.search(pattern, out, re.MULTILINE)
+    assert line is not None
+    within, shown, below = (float(text.replace(",", "")) for text in line.groups()[1:])
+    assert line[1] == record["status"]
+    assert within == pytest.approx(100 * (value / bound - 1), rel=0.01)
+    assert below == pytest.approx(100 * (1 - bound / value), rel=0.01)
+    assert shown * scale == pytest.approx(bound, rel=1e-5)
+    assert re.search(r"effort .* \(mappings costed in full; bounds cover the rest\)\n", out)
+
+
+def test_what_ended_without_a_proof_claims_nothing(run: Any) -> None:
+    words = ("map", "eyeriss", "16", "8", "4")
+    assert "  status" not in run(*words).out
+    assert run(*words, "--json").record["status"] == ""
+    assert "  status       stopped; no bound known\n" in run(*words, *RANDOM).out
+    proved = run(*words, "--strategy", "exact").out
+    assert "  status       proved optimal\n" in proved
+    assert "mappings costed in full" in proved

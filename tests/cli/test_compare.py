@@ -40,7 +40,8 @@ def test_a_table_per_problem_and_ranks(run: Any, tmp_path: Path) -> None:
     for words in (
         "gemm:M=64,K=8,N=4 on eyeriss, edp, exact; best known edp ",
         "J·cycle",
-        "gap of",
+        "above best",
+        "stopped: a limit ended one, and no bound is known",
         "within 1 %",
         "Best, median and worst over 2 seeds of at most 100 evaluations each",
         "Ranks over 2 problems",
@@ -60,6 +61,30 @@ def test_the_same_command_reads_back(run: Any) -> None:
     assert again.out == first.out
     assert all(line.endswith("(read back)") for line in again.err.splitlines())
     assert "gemm:M=64,K=8,N=4" in first.out
+
+
+def test_what_is_known_comes_back(run: Any, tmp_path: Path) -> None:
+    words = ("eyeriss", "64", "8", "4", "--strategies", "exact,random", "--evaluations", "2")
+    words += ("--seeds", "1", "--out", "new")
+    first, again = run(*words, "--json"), run(*words, "--json")
+    for outcome in (first, again):
+        exact, random = outcome.record["runs"]
+        share = exact["objective_value"] / exact["bound"] - 1
+        assert exact["within_fraction"] == pytest.approx(share)
+        assert exact["status"].startswith("within ")
+        assert exact["status"].endswith(" % of the best possible")
+        assert (random["status"], random["within_fraction"], random["stopped"]) == (
+            "stopped",
+            None,
+            True,
+        )
+    out = run(*words).out
+    assert "Evaluations of exact: mappings costed in full" in out
+    text = (tmp_path / "new" / "report.html").read_text()
+    for part in ("Evaluations of exact: mappings costed in full", "<td>stopped</td>"):
+        assert part in text
+    assert exact["status"].removesuffix(" of the best possible") in out
+    assert f"<td>{exact['status'].removesuffix(' of the best possible')}</td>" in text
 
 
 def test_json_has_no_infinities(run: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_the_same_command_reads_back(run: Any, tmp_path: Path) -> None:
     words = (*BERT, *FEW, "--cache", str(tmp_path / "kept"), "--json")
     first, again = run(*words).record, run(*words)
     assert again.err == ""
+    assert first["status"] == again.record["status"] == "8 stopped"
     assert again.record["totals"] == first["totals"]
     assert (first["searches"], again.record["cached_searches"]) == (5, 5)
     assert again.record["vector_unit"]["assumed"] is True
@@ -75,6 +77,21 @@ def test_tables_and_pictures_go_to_a_folder(run: Any, tmp_path: Path) -> None:
     assert {"roofline.png", "roofline.html", "graph.png", "graph.html"} <= names
     layers = pd.read_csv(out / "layers.csv")
     assert layers["energy_total_pj"].sum() == pytest.approx(record["totals"]["energy_total_pj"])
+
+
+def test_what_is_known_of_the_mappings_is_said(run: Any, tmp_path: Path) -> None:
+    words = (*BERT, "--strategy", "exact", "--evaluations", "3", "--jobs", "1")
+    words += ("--cache", str(tmp_path / "kept"))
+    out = run(*words).out
+    assert re.search(r"mappings +8 within \S+ % of the best possible, each layer on its own", out)
+    assert re.search(r"\(\d+ evaluations: mappings costed in full; bounds cover the rest\)", out)
+    record = run(*words, "--json").record
+    known = [row for row in record["layers"] if row["status"]]
+    assert len(known) == 8
+    assert max(row["within_fraction"] for row in known) > 0
+    assert all(row["within_fraction"] is None for row in record["layers"] if not row["status"])
+    proved = run(*BERT, "--strategy", "exact", "--jobs", "1", "--no-cache", "--json").record
+    assert proved["status"] == "8 proved optimal"
 
 
 def test_dimensions_of_the_other_family_are_lowered_and_reported(run: Any) -> None:

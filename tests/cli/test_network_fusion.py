@@ -48,6 +48,7 @@ def test_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*words, "--json") == 0
     record = json.loads(capsys.readouterr().out)
     assert record["proved"]
+    assert (record["status"], record["within_fraction"]) == ("proved optimal", 0.0)
     assert [group["names"] for group in record["groups"]] == [["one", "two", "sum"]]
     assert record["totals"]["fused"]["dram_words"] < record["totals"]["unfused"]["dram_words"]
     assert record["boundaries"] == []
@@ -65,8 +66,8 @@ def test_limited_groups_come_with_a_bound(model: str, capsys: pytest.CaptureFixt
     words = (model, "eyeriss-conv", "--fusion", "exact", "--no-cache", "--evaluations", "200")
     assert run(*words, "--group-length", "2") == 0
     pattern = (
-        r"bound +best among groups of up to 2 layers; not proved; "
-        r"no partition below \S+ J·cycle \(-\d+\.\d%\)"
+        r"partition +best among groups of up to 2 layers; within \S+ % of the best possible; "
+        r"bound \S+ J·cycle, \S+ % below\n"
     )
     assert re.search(pattern, capsys.readouterr().out)
 

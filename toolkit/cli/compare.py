@@ -242,6 +242,7 @@ def _ended(progress: Progress) -> str:
     else:
         value = format_value(outcome.objective, outcome.run.problem.objective)
         how = f"{value}, {outcome.evaluations or 0:,} evaluations, {outcome.seconds:.2f} s"
+        how += f", {outcome.status}" if outcome.status else ""
     return f"{outcome.run.name}: {how}{' (read back)' if progress.resumed else ''}"
 
 
@@ -282,8 +283,9 @@ def comparison_report(
     comparison: Comparison, tables: Tables, storage: str, results: Results
 ) -> Report:
     """Lay out a comparison: a table per problem, ranks, where everything is."""
+    from toolkit.study.compare.readable import describe_columns, describe_limits, readable_summary
     from toolkit.study.compare.statistics import significance
-    from toolkit.study.compare.tables import describe_limits, readable_summary, references
+    from toolkit.study.compare.tables import references
     from toolkit.study.pictures.curves import describe_reference
     from toolkit.study.storage.opening import storage_name
     from toolkit.study.storage.runs import problem_name
@@ -295,7 +297,8 @@ def comparison_report(
         rows = tables["summary"][tables["summary"]["problem"] == name]
         title = f"{name}; {describe_reference(best[name], problem)}"
         report += [title, _table(readable_summary(rows, problem.objective)), ""]
-    report += [describe_limits(comparison), "", *_failures(comparison)]
+    report += [describe_limits(comparison), *describe_columns(comparison), ""]
+    report += _failures(comparison)
     report += _ranks(tables["ranks"], significance(comparison))
     place = storage_name(storage)
     report.append(f"Recorded in {place}; to look at it: toolkit dashboard {place}")
@@ -303,7 +306,7 @@ def comparison_report(
 
 
 def _failures(comparison: Comparison) -> list[str]:
-    from toolkit.study.compare.tables import describe_failures
+    from toolkit.study.compare.readable import describe_failures
 
     reasons = describe_failures(comparison)
     return ["Nothing found", *(f"  {reason}" for reason in reasons), ""] if reasons else []
@@ -311,8 +314,8 @@ def _failures(comparison: Comparison) -> list[str]:
 
 def _ranks(ranks: pd.DataFrame, test: Significance) -> Report:
     """Lay out the ranks over several problems, and what they are worth."""
+    from toolkit.study.compare.readable import readable_pairs, readable_ranks
     from toolkit.study.compare.statistics import LEVEL, describe_test
-    from toolkit.study.compare.tables import readable_pairs, readable_ranks
 
     if test.problems < 2:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import typer
 
 from toolkit.cli.output import Report, aligned, empty_table
 from toolkit.errors import InputError
+from toolkit.search.status import describe_proof, describe_status, within_best
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
@@ -208,6 +210,8 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
         "unfused_value": result.unfused_value,
         "bound": result.bound,
         "proved": result.proved,
+        "status": describe_status(within_best(result.value, result.bound)),
+        "within_fraction": within_best(result.value, result.bound),
         "most_layers": result.most_layers,
         "down_sets": result.down_sets,
         "groups_costed": result.costed,
@@ -263,16 +267,16 @@ def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _with_unit(result: FusionResult) -> str:
-    """Write the bound in the unit that reports have for the objective, and how near it is."""
-    scale, unit = {
-        "edp": (1e-12, "J·cycle"),
-        "energy": (1.0, "pJ"),
-        "latency": (1.0, "cycles"),
-        "dram": (1.0, "DRAM words"),
+def _proof(result: FusionResult) -> str:
+    """Say how good the partition is, with the bound in the unit that reports have for it."""
+    bound = result.bound
+    shown = {
+        "edp": f"{bound * 1e-12:.5g} J·cycle",
+        "energy": short_energy(bound),
+        "latency": f"{math.floor(bound):,} cycles",
+        "dram": f"{math.floor(bound):,} DRAM words",
     }[result.objective]
-    gap = result.bound / result.value - 1 if result.value else 0.0
-    return f"{result.bound * scale:.4g} {unit} ({gap:+.1%})"
+    return describe_proof(result.value, bound, shown)
 
 
 def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
@@ -282,17 +286,15 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         share = after[key] / before[key] - 1 if before[key] else 0.0
         return f"{share:+.1%}"
 
-    least = "proved" if result.proved else f"not proved; no partition below {_with_unit(result)}"
-    if result.most_layers is not None:
-        least = f"best among groups of up to {result.most_layers} layers; {least}"
-    if result.strategy != "exact":
-        least = f"no partition below {_with_unit(result)}"
+    status = _proof(result)
+    if result.strategy == "exact" and result.most_layers is not None:
+        status = f"best among groups of up to {result.most_layers} layers; {status}"
     return [
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
         ("latency", f"{after['latency_cycles']:,.0f} cycles ({change('latency_cycles')})"),
         ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
-        ("bound", least),
+        ("partition", status),
         ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),
     ]
 

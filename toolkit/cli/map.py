@@ -21,8 +21,13 @@ from toolkit.cli.arguments import (
     evaluated,
     read_problem,
 )
-from toolkit.cli.evaluate import evaluation_record, evaluation_report
+from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
 from toolkit.cli.output import Record, Report, print_json, print_report, table
+from toolkit.search.status import COSTED_IN_FULL, describe_proof
+from toolkit.study.units import format_value, plain_value
+
+_SHOWN = ((1.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+"""Powers of the objectives that stand among the figures of any mapping: EDP, energy, latency."""
 
 _RULES = (
     ("by_compulsory_traffic", "compulsory traffic"),
@@ -94,6 +99,8 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         "objective_value": result.objective,
         "objective_bound": result.bound,
         "proved": result.proved,
+        "status": result.status,
+        "within_fraction": result.within_fraction,
         "certificate": _proof_record(result),
         "evaluations": result.evaluations,
         "invalid_evaluations": result.invalid,
@@ -124,11 +131,21 @@ def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
     """Lay out what a search found: how it went, then the evaluation."""
     facts = [
         ("search", f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}"),
-        ("effort", f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"),
+        ("effort", _effort(result)),
     ]
+    if result.problem.objective.powers not in _SHOWN or result.problem.objective.function:
+        facts.append(("objective", format_value(result.objective, result.problem.objective)))
     facts += _proof_facts(result)
     report = evaluation_report(result.problem, evaluation, facts)
     return [*report, "", *_front(result)] if result.front else report
+
+
+def _effort(result: toolkit.SearchResult) -> str:
+    spent = f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"
+    certificate = result.certificate
+    if certificate is None or certificate.enumerated:
+        return spent
+    return f"{spent} ({COSTED_IN_FULL})"
 
 
 def _front(result: toolkit.SearchResult) -> Report:
@@ -162,16 +179,10 @@ def _proof_record(result: toolkit.SearchResult) -> dict[str, Any] | None:
 
 
 def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
-    """Tell the bound of a result, and what the search behind it covered, for people."""
-    if result.bound is None:
-        return []
-    unit = result.problem.objective.unit
-    if result.proved:
-        state = "proved optimal"
-    else:
-        gap = 100 * (result.objective / result.bound - 1) if result.bound > 0 else math.inf
-        state = f"best possible {result.bound:.6g} {unit}, at most {gap:.3g} % lower"
-    facts = [("bound", state)]
+    """Tell what is known of a result, and what the search behind it covered, for people."""
+    shown = "" if result.bound is None else _bound(result.bound, result.problem.objective)
+    state = describe_proof(result.objective, result.bound, shown, stopped=result.stopped)
+    facts = [("status", state)] if state else []
     certificate = result.certificate
     if certificate is None:
         return facts
@@ -186,6 +197,16 @@ def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
         *facts,
         ("proof", f"{certificate.spatial_choices:,} choices of spatial factors: {rules}"),
     ]
+
+
+def _bound(bound: float, objective: toolkit.Objective) -> str:
+    """Write a bound as the figure that it bounds is written above."""
+    if objective.unit == "pJ":
+        return format_energy(bound)
+    if objective.unit == "cycles":
+        # Rounded down: a bound still.
+        return f"{math.floor(bound):,} cycles"
+    return plain_value(bound, objective)
 
 
 def _covered(result: toolkit.SearchResult) -> tuple[int, int]:

@@ -20,6 +20,8 @@ from toolkit.cli.fusion import (
     check_options,
 )
 from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.search.registry import STRATEGIES
+from toolkit.search.status import COSTED_IN_FULL, describe_status
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
@@ -304,7 +306,8 @@ def _layer_table(result: NetworkResult, shown: Sequence[LayerResult]) -> Rendera
         "DRAM\nwords",
         "instances\nused %",
     )
-    for head in heads:
+    status = bool(result.status)
+    for head in (*heads, *(["best\npossible"] if status else [])):
         left = head in ("layer", "operator", "runs as")
         table.add_column(head, justify="left" if left else "right", overflow="fold")
     energy, cycles = result.energy_pj or math.inf, result.latency_cycles or math.inf
@@ -322,14 +325,23 @@ def _layer_table(result: NetworkResult, shown: Sequence[LayerResult]) -> Rendera
             f"{100 * layer.latency_cycles / cycles:.2f}",
             f"{layer.dram_words:,}",
             used,
+            *([_short_status(layer)] if status else []),
         )
     return table
+
+
+def _short_status(layer: LayerResult) -> str:
+    cost = layer.cost
+    if cost is None:
+        return ""
+    return describe_status(cost.within_fraction, stopped=cost.stopped, short=True)
 
 
 def _facts(result: NetworkResult) -> list[tuple[str, str]]:
     mapped = [layer for layer in result.layers if layer.cost]
     operations = sum(layer.layer.operations for layer in result.layers)
     unit = result.vector_unit
+    costed = f": {COSTED_IN_FULL}" if STRATEGIES[result.search.strategy].bounds else ""
     assumed = " (assumed: the architecture describes none)" if result.vector_unit_assumed else ""
     return [
         ("energy", f"{short_energy(result.energy_pj)} in total"),
@@ -339,6 +351,7 @@ def _facts(result: NetworkResult) -> list[tuple[str, str]]:
         ("MACs", f"{result.macs:,} in {len(mapped)} layers"),
         ("operations", f"{operations:,} on the vector unit"),
         ("parameters", f"{result.graph.parameters:,}"),
+        *([("mappings", f"{result.status}, each layer on its own")] if result.status else []),
         ("utilization", f"{100 * result.utilization:.2f} % of the peak, over all cycles"),
         (
             "vector unit",
@@ -349,7 +362,7 @@ def _facts(result: NetworkResult) -> list[tuple[str, str]]:
             "search",
             f"{result.search.strategy}, objective {result.search.objective}, "
             f"{result.search.conventions.name} conventions: {result.searches} workloads searched "
-            f"({result.evaluations:,} evaluations), {result.reads} from the cache, "
+            f"({result.evaluations:,} evaluations{costed}), {result.reads} from the cache, "
             f"{result.seconds:.2f} s",
         ),
     ]

@@ -208,6 +208,8 @@ class Evaluator:
                 f"no valid mapping with a finite cost found in {self.evaluations} evaluations",
                 source=f"{problem.workload.name} on {problem.arch.name}",
             )
+        # Before anything else takes time.
+        stopped = interrupted or self.exhausted
         factors, order = self._best
         energy, latency, utilization = checked_cost(problem, factors, order)
         return SearchResult(
@@ -228,6 +230,7 @@ class Evaluator:
             interrupted,
             self._front_points(),
             self.certificate,
+            stopped,
         )
 
     def _front_points(self) -> tuple[FrontPoint, ...]:

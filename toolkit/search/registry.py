@@ -30,9 +30,13 @@ class Entry(LateEntry[Strategy]):
     fronts : bool
         Whether it looks for all trade-offs where the objective asks for them, instead of for
         the best product alone.
+    bounds : bool
+        Whether it covers mappings by bounds and costs few in full, so that its evaluations are
+        not to be compared with those of others.
     """
 
     fronts: bool = False
+    bounds: bool = False
 
 
 STRATEGIES: dict[str, Entry] = {
@@ -48,6 +52,7 @@ STRATEGIES: dict[str, Entry] = {
         "toolkit.search.exact:exact",
         "Proves the optimum, or a bound at a time limit: shortest paths over tiles, pruned.",
         fronts=True,
+        bounds=True,
     ),
     "exhaustive": Entry(
         "toolkit.search.exhaustive:exhaustive",

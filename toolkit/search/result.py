@@ -11,6 +11,7 @@ from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
+from toolkit.search.status import describe_status, within_best
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,8 @@ class SearchResult:
     energy_pj, latency_cycles, utilization, objective : float
         Its costs.
     evaluations : int
-        Mappings costed.
+        Mappings costed. Where a proof covers mappings by bounds (`certificate`), only those
+        that were costed in full: no measure of the effort to compare with other strategies'.
     seconds : float
         Wall-clock time spent.
     trace : tuple of TracePoint
@@ -147,6 +149,8 @@ class SearchResult:
         if the mapping is proved to be optimal.
     certificate : Certificate or None
         What the proof behind `bound` covered, if the strategy tells.
+    stopped : bool
+        Whether a limit of the budget was reached, or `interrupted`.
     """
 
     strategy: str
@@ -166,6 +170,7 @@ class SearchResult:
     interrupted: bool = False
     front: tuple[FrontPoint, ...] = ()
     certificate: Certificate | None = None
+    stopped: bool = False
 
     def trace_table(self) -> pd.DataFrame:
         """Tabulate the improvements: evaluations, seconds and objective value, in order."""
@@ -183,3 +188,17 @@ class SearchResult:
     def proved(self) -> bool:
         """Whether the mapping is proved to be optimal."""
         return self.bound is not None and self.objective <= self.bound
+
+    @property
+    def within_fraction(self) -> float | None:
+        """Fraction of the optimum by which the value exceeds it at most; None if unknown."""
+        return within_best(self.objective, self.bound)
+
+    @property
+    def status(self) -> str:
+        """What is known of the mapping: ``proved optimal``, ``within 3 % of the best possible``.
+
+        ``stopped`` if a limit ended the search and no bound is known; empty if it ended by
+        itself and proves nothing.
+        """
+        return describe_status(self.within_fraction, stopped=self.stopped)

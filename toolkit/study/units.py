@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from toolkit.search.status import describe_proof
+
 if TYPE_CHECKING:
     from toolkit.search.objective import Objective
 
@@ -32,8 +34,35 @@ def format_value(value: float, objective: Objective) -> str:
     >>> format_value(3e12, OBJECTIVES["edp"]), format_value(80.0, OBJECTIVES["latency"])
     ('edp 3 J·cycle', 'latency 80 cycles')
     """
+    return f"{objective} {plain_value(value, objective)}"
+
+
+def plain_value(value: float, objective: Objective) -> str:
+    """Write a value of an objective with its unit, without its name.
+
+    Examples
+    --------
+    >>> from toolkit.search import OBJECTIVES
+    >>> plain_value(3e12, OBJECTIVES["edp"])
+    '3 J·cycle'
+    """
     number, unit = scaled(value, objective)
-    return f"{objective} {number:.6g} {unit}".rstrip()
+    return f"{number:.6g} {unit}".rstrip()
+
+
+def proof_of(
+    value: float, bound: float | None, objective: Objective, *, stopped: bool = False
+) -> str:
+    """Say what is known of a value of an objective, and from which bound that follows.
+
+    Examples
+    --------
+    >>> from toolkit.search import OBJECTIVES
+    >>> proof_of(80.0, 72.0, OBJECTIVES["latency"])
+    'within 11.2 % of the best possible; bound 72 cycles, 10 % below'
+    """
+    shown = "" if bound is None else plain_value(bound, objective)
+    return describe_proof(value, bound, shown, stopped=stopped)
 
 
 def scaled(value: float, objective: Objective) -> tuple[float, str]:

@@ -17,6 +17,7 @@ from study.runs import BUDGET, comparison, problem
 from toolkit.errors import InputError
 from toolkit.search import FrontPoint
 from toolkit.study.compare.comparison import compare
+from toolkit.study.compare.readable import describe_columns, readable_summary
 from toolkit.study.compare.statistics import holm, problem_medians, rank_table, significance
 from toolkit.study.compare.tables import (
     front_table,
@@ -193,6 +194,43 @@ def test_values_of_a_function_may_be_negative() -> None:
     assert run_table(single({"a": [-2.0], "b": [-1.0]}))["gap"].tolist() == [0.0, 0.5]
 
 
+# What is known
+
+
+def test_a_strategy_says_what_it_proves_of_all_its_runs() -> None:
+    values = {"a": [[(120.0,), (100.0,)]], "b": [[(100.0,), (100.0,)]], "c": [[(130.0,), ()]]}
+    made = comparison(values, a=80.0, b=100.0)
+    stopped = [replace(o, stopped=o.run.strategy == "c" and not o.error) for o in made.outcomes]
+    made = replace(made, outcomes=tuple(stopped))
+    runs, summary = run_table(made), summary_table(made)
+    assert runs["status"].tolist() == [
+        "within 50 % of the best possible",
+        "within 25 % of the best possible",
+        "proved optimal",
+        "proved optimal",
+        "stopped",
+        "",
+    ]
+    assert runs["within_fraction"].round(9).tolist()[:4] == [0.5, 0.25, 0.0, 0.0]
+    assert runs["within_fraction"].isna().tolist()[4:] == [True, True]
+    assert summary["status"].tolist() == [
+        "within 50 % of the best possible",
+        "proved optimal",
+        "stopped",
+    ]
+    cells = readable_summary(summary, made.problems[0].objective)
+    assert cells["best\npossible"].tolist() == ["within 50 %", "proved optimal", "stopped"]
+
+
+def test_evaluations_of_a_proof_are_explained_where_they_are_shown() -> None:
+    values = {"exact": [[(100.0,)]], "greedy": [[(100.0,)]]}
+    assert (
+        "Evaluations of exact: mappings costed in full" in describe_columns(comparison(values))[-1]
+    )
+    del values["exact"]
+    assert not any("costed" in note for note in describe_columns(comparison(values)))
+
+
 # Files
 
 
@@ -202,7 +240,9 @@ def test_tables_are_written_as_csv_and_parquet(tmp_path: Path) -> None:
     assert sorted(path.name for path in files) == ["summary.csv", "summary.parquet"]
     assert sorted(tmp_path.glob("new/folder/*")) == sorted(files)
     pd.testing.assert_frame_equal(pd.read_parquet(files[1]), table)
-    pd.testing.assert_frame_equal(pd.read_csv(files[0]), table, check_dtype=False)
+    read = pd.read_csv(files[0])
+    read["status"] = read["status"].astype(object).fillna("")
+    pd.testing.assert_frame_equal(read, table, check_dtype=False)
 
 
 def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_gaps_are_percent_of_the_best_known_with_a_floor() -> None:
     (plot,) = problem_plots(TWO)
     a, b = plot.strategies
     assert plot.relative
-    assert plot.value_title == "gap to the best known (%)"
+    assert plot.value_title == "above the best known (%)"
     assert plot.title.startswith("gemm2 on tiny, edp, exact: best known edp ")
     assert a.curves["evaluations"].low.min() == LEAST_GAP
     assert a.curves["evaluations"].high[-1] == pytest.approx(3.0)
@@ -85,11 +85,13 @@ def test_gaps_are_percent_of_the_best_known_with_a_floor() -> None:
 def test_a_proved_optimum_and_a_bound_are_called_so() -> None:
     values = {"a": [[(100.0,)]], "b": [[(100.0,)]]}
     (proved,) = problem_plots(comparison(values, b=100.0))
-    assert "proved optimum" in proved.title
-    assert proved.value_title == "optimality gap (%)"
+    assert proved.title.endswith("best edp 1e-10 J·cycle, proved optimal")
+    assert proved.value_title == "above the proved optimum (%)"
     (bounded,) = problem_plots(comparison(values, b=95.0))
     assert "best known" in bounded.title
-    assert bounded.title.endswith("proved: none is more than 5 % lower")
+    assert bounded.title.endswith(
+        "within 5.27 % of the best possible; bound 9.5e-11 J·cycle, 5 % below"
+    )
 
 
 def test_values_that_have_no_ratio_are_shown_as_they_are() -> None:

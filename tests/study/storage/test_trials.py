@@ -87,9 +87,13 @@ def test_the_dashboard_reads_the_plots(found: Outcome) -> None:
 
 
 def test_bounds_are_told() -> None:
-    for bound, words in ((100.0, "proved optimal"), (99.0, "none is below edp 9.9e-11 J·cycle")):
+    within = "within 25 % of the best possible; bound 8e-11 J·cycle, 20 % below"
+    for bound, words in ((100.0, "proved optimal"), (80.0, within)):
         made = outcome(Run(problem(), "exact", 0, BUDGET), 100.0, bound=bound)
-        assert f"| bound | {words} |" in note(made, None, "")
+        assert f"| status | {words} |" in note(made, None, "")
+    made = outcome(Run(problem(), "greedy", 0, BUDGET), 100.0)
+    assert "| status |" not in note(made, None, "")
+    assert "| status | stopped; no bound known |" in note(replace(made, stopped=True), None, "")
 
 
 def test_a_run_that_found_nothing_says_why() -> None:

@@ -148,6 +148,8 @@ def _record(cost: LayerCost) -> dict[str, Any]:
         "evaluations": cost.evaluations,
         "bound": cost.bound,
         "notes": list(cost.notes),
+        "objective": cost.objective,
+        "stopped": cost.stopped,
     }
 
 
@@ -165,6 +167,8 @@ def _cost_from(record: dict[str, Any], arch: Architecture, workload: Workload) -
         int(record["evaluations"]),
         None if record["bound"] is None else float(record["bound"]),
         tuple(map(str, record["notes"])),
+        None if record["objective"] is None else float(record["objective"]),
+        bool(record["stopped"]),
     )
 
 

@@ -12,6 +12,7 @@ from toolkit.model.tables import LevelEnergy, TensorAccesses
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost
 from toolkit.search.objective import OBJECTIVES, Objective
 from toolkit.search.result import Budget
+from toolkit.search.status import describe_status, within_best
 from toolkit.workload.kernel import Role, Workload
 from toolkit.workload.network.layer import Layer
 
@@ -106,6 +107,10 @@ class LayerCost:
         No mapping has a lower objective value, if the strategy proved one.
     notes : tuple of str
         What fitting the architecture to the workload changed, such as padding.
+    objective : float or None
+        Value of what was minimised, to hold against `bound`.
+    stopped : bool
+        Whether a limit of the budget ended the search.
     """
 
     workload: Workload
@@ -119,6 +124,18 @@ class LayerCost:
     evaluations: int
     bound: float | None = None
     notes: tuple[str, ...] = ()
+    objective: float | None = None
+    stopped: bool = False
+
+    @property
+    def within_fraction(self) -> float | None:
+        """Fraction of the optimum by which the value exceeds it at most; None if unknown."""
+        return None if self.objective is None else within_best(self.objective, self.bound)
+
+    @property
+    def status(self) -> str:
+        """What is known of the mapping, as `toolkit.SearchResult` says it."""
+        return describe_status(self.within_fraction, stopped=self.stopped)
 
     @property
     def edp_pj_cycles(self) -> float:

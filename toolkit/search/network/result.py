@@ -10,6 +10,7 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.vector_unit import VectorCost
 from toolkit.search.network.cost import LayerCost, LayerSearch
+from toolkit.search.status import describe_statuses
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer
 
@@ -120,6 +121,8 @@ class LayerResult:
             "compute_cycles": self.repetitions * cost.compute_cycles if cost else None,
             "dram_read_words": self.dram_reads,
             "dram_write_words": self.dram_writes,
+            "status": cost.status if cost else "",
+            "within_fraction": cost.within_fraction if cost else None,
             "cached": self.cached,
             "notes": "; ".join(self.notes),
         }
@@ -222,6 +225,15 @@ class NetworkResult:
     def _of_peak(self, macs: int, cycles: float) -> float:
         return macs / (cycles * self.peak_macs_per_cycle) if cycles else 0.0
 
+    @property
+    def status(self) -> str:
+        """What is known of the mappings, each on its own: how many are optimal, and so on.
+
+        Layers that are all optimal need not make the lowest EDP of the network.
+        """
+        costs = [layer.cost for layer in self.layers if layer.cost is not None]
+        return describe_statuses([(cost.within_fraction, cost.stopped) for cost in costs])
+
     def level_energies(self) -> dict[str, float]:
         """Energy in pJ per level and of the vector unit, all layers together."""
         parts: dict[str, list[float]] = {level.name: [] for level in self.arch.levels}
@@ -264,8 +276,10 @@ class NetworkResult:
             ``weights`` (elements of constant operands), ``energy_total_pj``,
             ``latency_cycles``, ``edp_pj_cycles``, ``utilization_fraction`` (instances used),
             ``compute_cycles`` (without stalls), ``dram_read_words``, ``dram_write_words``,
-            ``cached``, ``notes`` and ``peak_fraction`` (multiply-accumulates per cycle over the
-            array's peak). Figures are of all repetitions.
+            ``status`` and ``within_fraction`` (what is known of the mapping, and by which
+            fraction of the optimum it exceeds that at most), ``cached``, ``notes`` and
+            ``peak_fraction`` (multiply-accumulates per cycle over the array's peak). Figures
+            are of all repetitions.
         """
         import pandas as pd
 
@@ -306,6 +320,7 @@ class NetworkResult:
             "cached_searches": self.reads,
             "seconds": self.seconds,
             "warnings": list(self.warnings),
+            "status": self.status,
             "totals": self.totals(),
             "levels": self.level_energies(),
             "layers": [

@@ -91,6 +91,8 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         result.evaluations,
         result.bound,
         problem.notes,
+        result.objective,
+        result.stopped,
     )
 
 

@@ -180,6 +180,7 @@ def execute(run: Run) -> Outcome:
         result.mapping,
         result.front,
         result.bound,
+        stopped=result.stopped,
     )
 
 

@@ -1,11 +1,13 @@
-"""Tables of a comparison: runs, problems and strategies, traces, fronts; and as people read them.
+"""Tables of a comparison: runs, problems and strategies, traces, fronts.
 
 Notes
 -----
 The reference of a problem is the lowest value that any run found on it: proved to be optimal, or
-the best known. A gap is how far above it a value lies, as a fraction. The hypervolume of a front
-is the share of the box between the lowest energy and latency that any run met on the problem and
-`REFERENCE` times the highest ones on any front, the part that is at most as good as the front.
+the best known. A gap is how far above it a value lies, as a fraction of it. What a strategy
+proves by its own bound is its status, and ``within_fraction``: by which fraction of the optimum
+the value exceeds that at most (`toolkit.search.status`). The hypervolume of a front is the share
+of the box between the lowest energy and latency that any run met on the problem and `REFERENCE`
+times the highest ones on any front, the part that is at most as good as the front.
 """
 
 from __future__ import annotations
@@ -19,17 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.search.front import nondominated
-from toolkit.search.objective import Objective
+from toolkit.search.status import describe_status
 from toolkit.study.storage.runs import Comparison, Outcome, problem_name
-from toolkit.study.units import scaled
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NEAR = {"1_percent": 0.01, "5_percent": 0.05}
 """Gaps of which a table says how soon a run came so near."""
-
-_SPREAD = ("best", "median", "worst")
 
 REFERENCE = 1.1
 """The reference point of hypervolumes, over the highest energy and latency on any front: above
@@ -67,7 +66,7 @@ def references(comparison: Comparison) -> dict[str, Reference]:
 
 
 def run_table(comparison: Comparison) -> pd.DataFrame:
-    """Tabulate the runs: costs, counters, gap, how soon near the best; a row per run.
+    """Tabulate the runs: costs, counters, gap, how soon near the best, status; a row per run.
 
     ``evaluations_to_1_percent`` and the like are missing if the run never came so near.
     """
@@ -84,6 +83,9 @@ def run_table(comparison: Comparison) -> pd.DataFrame:
                 "front_points": len(outcome.front),
                 "bound": math.nan if outcome.bound is None else outcome.bound,
                 "proved": outcome.proved,
+                "within_fraction": _fraction(outcome),
+                "stopped": outcome.stopped,
+                "status": outcome.status,
                 "error": outcome.error,
             }
             for outcome in comparison.outcomes
@@ -95,7 +97,9 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
     """Tabulate problems and strategies: best, median and worst over the seeds.
 
     A run that found nothing counts as inf. Medians of how soon a run came near the best are
-    over those that did; ``reached_1_percent`` says how many did.
+    over those that did; ``reached_1_percent`` says how many did. ``status`` and
+    ``within_fraction`` say what a strategy proves of each of its runs; ``proved`` says whether
+    any strategy proved the reference.
     """
     import pandas as pd
 
@@ -119,7 +123,7 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
         row["evaluations"] = group["evaluations"].median()
         row["seconds"] = group["seconds"].median()
         row["hypervolume"] = group["hypervolume"].median()
-        row |= {"reference": value, "proved": best[str(problem)].proved}
+        row |= {"reference": value, "proved": best[str(problem)].proved, **_weakest(group)}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -129,6 +133,18 @@ _PICKS: dict[str, Callable[[Any], float]] = {
     "median": lambda values: float(values.median()),
     "worst": lambda values: float(values.max()),
 }
+
+
+def _weakest(runs: pd.DataFrame) -> dict[str, Any]:
+    """What is known of every run of a strategy on a problem."""
+    unknown = runs["within_fraction"].isna().any()
+    within = None if unknown else float(runs["within_fraction"].max())
+    stopped = bool(runs["stopped"].any())
+    return {
+        "within_fraction": math.nan if within is None else within,
+        "stopped": stopped,
+        "status": describe_status(within, stopped=stopped),
+    }
 
 
 def trace_table(comparison: Comparison) -> pd.DataFrame:
@@ -178,6 +194,10 @@ def hypervolume(points: NDArray[np.float64], reference: Sequence[float]) -> floa
 
 
 _KEYS = ("problem", "strategy", "seed")
+
+
+def _fraction(outcome: Outcome) -> float:
+    return math.nan if outcome.within_fraction is None else outcome.within_fraction
 
 
 def _name(outcome: Outcome) -> str:
@@ -257,104 +277,3 @@ def _hypervolumes(comparison: Comparison) -> dict[str, float]:
         for name, front in fronts.items():
             found[name] = hypervolume(front, reference) / box if box else math.nan
     return found
-
-
-def readable_summary(rows: pd.DataFrame, objective: Objective) -> pd.DataFrame:
-    """Write what `summary_table` says of one problem.
-
-    Headings are broken into lines.
-    """
-    import pandas as pd
-
-    unit = scaled(1.0, objective)[1]
-    has_front = bool(rows["hypervolume"].notna().any())
-    cells = [
-        {
-            "strategy": str(row["strategy"]),
-            **{
-                f"{which}\n{unit}".rstrip(): _number(scaled(row[which], objective)[0], 5)
-                for which in _SPREAD
-            },
-            "gap of\nmedian %": _number(100 * row["gap_median"], 3),
-            "within 1 %\nruns": f"{row['reached_1_percent']} of {row['runs']}",
-            "within 1 %\nevaluations": _count(row["evaluations_to_1_percent"]),
-            "within 1 %\nseconds": _number(row["seconds_to_1_percent"], 3),
-            "within 5 %\nevaluations": _count(row["evaluations_to_5_percent"]),
-            "within 5 %\nseconds": _number(row["seconds_to_5_percent"], 3),
-            "evaluations": _count(row["evaluations"]),
-            "seconds": _number(row["seconds"], 3),
-            **({"hyper-\nvolume": _number(row["hypervolume"], 4)} if has_front else {}),
-        }
-        for row in rows.to_dict("records")
-    ]
-    return pd.DataFrame(cells)
-
-
-def readable_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Write `toolkit.study.compare.statistics.rank_table`."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "strategy": str(row["strategy"]),
-                "mean rank": f"{row['mean_rank']:.2f}",
-                "first or\nas good": f"{row['first']} of {row['problems']}",
-                "mean gap\nof median %": _number(100 * row["gap"], 3),
-                "failed\nruns": str(row["failed_runs"]),
-            }
-            for row in ranks.to_dict("records")
-        ]
-    )
-
-
-def readable_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Write the pairs of `toolkit.study.compare.statistics.significance`."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "strategy": str(row["strategy"]),
-                "other": str(row["other"]),
-                "better / equal\n/ worse": f"{row['better']} / {row['equal']} / {row['worse']}",
-                "ratio": _number(row["ratio"], 4),
-                "p (Holm)": _number(row["p_holm"], 3),
-                "significant": "yes" if row["significant"] else "no",
-            }
-            for row in pairs.to_dict("records")
-        ]
-    )
-
-
-def describe_limits(comparison: Comparison) -> str:
-    """Say what the summaries of problems are over, and what each run was given."""
-    budget, seeds = comparison.budget, len(comparison.seeds)
-    limits = [
-        *([f"{budget.evaluations:,} evaluations"] if budget.evaluations is not None else []),
-        *([f"{budget.seconds:g} s"] if budget.seconds is not None else []),
-    ]
-    return (
-        f"Best, median and worst over {seeds} {'seed' if seeds == 1 else 'seeds'} of at most "
-        f"{' and '.join(limits)} each; evaluations and seconds are medians"
-    )
-
-
-def describe_failures(comparison: Comparison) -> list[str]:
-    """Say of each strategy that failed on a problem why, once."""
-    reasons = {
-        f"{problem_name(o.run.problem)}: {o.run.strategy}: {o.error}": None
-        for o in comparison.outcomes
-        if o.error
-    }
-    return list(reasons)
-
-
-def _number(value: Any, digits: int) -> str:
-    if math.isnan(value):
-        return "-"
-    return "none" if math.isinf(value) else f"{value:.{digits}g}"
-
-
-def _count(value: Any) -> str:
-    return f"{value:,.0f}" if math.isfinite(value) else "-"

@@ -17,7 +17,7 @@ from toolkit.search.front import nondominated
 from toolkit.search.problem import Problem
 from toolkit.study.compare.tables import Reference, gap, references
 from toolkit.study.storage.runs import Comparison, Outcome, problem_name
-from toolkit.study.units import format_value
+from toolkit.study.units import format_value, proof_of
 
 FloatArray = NDArray[np.float64]
 
@@ -133,7 +133,8 @@ def problem_plots(comparison: Comparison) -> tuple[ProblemPlot, ...]:
         name = problem_name(problem)
         reference = best[name]
         relative = reference.value > 0
-        value_title = "gap to the best known (%)" if not reference.proved else "optimality gap (%)"
+        best_name = "proved optimum" if reference.proved else "best known"
+        value_title = f"above the {best_name} (%)"
         if not relative:
             value_title = " ".join(filter(None, (str(problem.objective), problem.objective.unit)))
         strategies = tuple(
@@ -147,7 +148,7 @@ def problem_plots(comparison: Comparison) -> tuple[ProblemPlot, ...]:
 
 
 def describe_reference(reference: Reference, problem: Problem) -> str:
-    """Say what gaps are measured from, and how much lower a better value could be.
+    """Say what gaps are measured from, and how near the best possible that is.
 
     Examples
     --------
@@ -155,17 +156,15 @@ def describe_reference(reference: Reference, problem: Problem) -> str:
     >>> arch, workload = toolkit.load_arch("eyeriss"), toolkit.load_workload("gemm:M=8,K=4,N=2")
     >>> problem = toolkit.make_problem(arch, workload, objective="latency")
     >>> describe_reference(Reference(80.0, False, 72.0), problem)
-    'best known latency 80 cycles; proved: none is more than 10 % lower'
+    'best known latency 80 cycles, within 11.2 % of the best possible; bound 72 cycles, 10 % below'
     """
     if not math.isfinite(reference.value):
         return "nothing found"
     value = format_value(reference.value, problem.objective)
-    if reference.proved:
-        return f"proved optimum {value}"
-    if reference.bound is None or reference.value <= 0:
-        return f"best known {value}"
-    room = 100 * (1 - reference.bound / reference.value)
-    return f"best known {value}; proved: none is more than {room:.3g} % lower"
+    proof = proof_of(reference.value, reference.bound, problem.objective)
+    return ", ".join(
+        filter(None, (f"{'best' if reference.proved else 'best known'} {value}", proof))
+    )
 
 
 def convergence(outcomes: Sequence[Outcome], spent: str) -> Curve:

@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import MissingPackageError
-from toolkit.study.compare.statistics import LEVEL, describe_test, rank_table, significance
-from toolkit.study.compare.tables import (
+from toolkit.study.compare.readable import (
+    describe_columns,
     describe_failures,
     describe_limits,
-    front_table,
     readable_pairs,
     readable_ranks,
     readable_summary,
-    run_table,
-    summary_table,
-    trace_table,
 )
+from toolkit.study.compare.statistics import LEVEL, describe_test, rank_table, significance
+from toolkit.study.compare.tables import front_table, run_table, summary_table, trace_table
 from toolkit.study.pictures.canvas import page_head
 from toolkit.study.pictures.comparison import problem_figure, write_drawings
 from toolkit.study.pictures.curves import LEAST_GAP, ProblemPlot, problem_plots
@@ -128,7 +126,8 @@ def write_report(
 def _page(comparison: Comparison, plots: tuple[ProblemPlot, ...]) -> Iterator[str]:
     title = f"{len(comparison.strategies)} strategies on {_count(len(comparison.problems))}"
     yield page_head(title)
-    yield f"<p>{escape(describe_limits(comparison))}.</p>"
+    for note in (describe_limits(comparison), *describe_columns(comparison)):
+        yield f"<p>{escape(note)}.</p>"
     yield from _ranks(comparison)
     yield f"<p class='aside'>{escape(_explain(plots))}</p>"
     summary = summary_table(comparison)
@@ -164,7 +163,9 @@ def _explain(plots: tuple[ProblemPlot, ...]) -> str:
         "the worst seed, once all have found a mapping."
     ]
     if any(plot.relative for plot in plots):
-        parts.append(f"Gaps of up to {LEAST_GAP:g} %, and none at all, are at {LEAST_GAP:g} %.")
+        parts.append(
+            f"Values up to {LEAST_GAP:g} % above, or not above at all, are at {LEAST_GAP:g} %."
+        )
     if any(plot.has_front for plot in plots):
         parts.append(
             "The value of a mapping is energy times latency. Right: the fronts of all seeds, and "

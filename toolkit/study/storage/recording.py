@@ -162,6 +162,7 @@ def _about(outcome: Outcome) -> Attributes:
             "duplicate_evaluations": outcome.duplicates,
             "seconds": outcome.seconds,
             "objective_bound": outcome.bound,
+            "stopped": outcome.stopped,
             "error": outcome.error,
         },
     }
@@ -248,6 +249,8 @@ def _outcome(run: Run, attributes: Attributes, trials: Sequence[FrozenTrial]) ->
         ),
         result["objective_bound"],
         result["error"],
+        # Not said by older versions.
+        bool(result.get("stopped", False)),
     )
 
 

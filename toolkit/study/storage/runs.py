@@ -9,6 +9,7 @@ from toolkit.mapping.mapping import Mapping
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, TracePoint
+from toolkit.search.status import describe_status, within_best
 
 # Optuna's tables hold names of up to 512 characters; names from files have up to 500 each.
 _MAX_NAME = 400
@@ -77,6 +78,8 @@ class Outcome:
         No mapping has a lower value, if the strategy proved one.
     error : str
         Why no mapping was found; empty if one was.
+    stopped : bool
+        Whether a limit of the budget ended it.
     """
 
     run: Run
@@ -93,11 +96,22 @@ class Outcome:
     front: tuple[FrontPoint, ...] = ()
     bound: float | None = None
     error: str = ""
+    stopped: bool = False
 
     @property
     def proved(self) -> bool:
         """Whether the mapping is proved to be optimal."""
         return self.bound is not None and self.objective <= self.bound
+
+    @property
+    def within_fraction(self) -> float | None:
+        """Fraction of the optimum by which the value exceeds it at most; None if unknown."""
+        return within_best(self.objective, self.bound)
+
+    @property
+    def status(self) -> str:
+        """What is known of the mapping, as `toolkit.SearchResult` says it."""
+        return describe_status(self.within_fraction, stopped=self.stopped)
 
     def reached(self, value: float) -> TracePoint | None:
         """Return the first improvement to at most `value`, or None."""

@@ -26,7 +26,7 @@ from toolkit.model.evaluate import Evaluation
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
 from toolkit.study.storage.runs import Outcome
-from toolkit.study.units import format_value
+from toolkit.study.units import format_value, proof_of
 
 MAPPING, BEST, ON_FRONT = "mapping", "best", "on_front"
 EVALUATIONS, SECONDS = "evaluations", "seconds"
@@ -204,10 +204,9 @@ def _found(outcome: Outcome) -> list[tuple[str, str]]:
             ("latency", f"{outcome.latency_cycles:,.0f} cycles"),
             ("utilization", f"{100 * outcome.utilization:.4g} %"),
         ]
-    if outcome.proved:
-        found.append(("bound", "proved optimal"))
-    elif outcome.bound is not None:
-        found.append(("bound", f"none is below {format_value(outcome.bound, objective)}"))
+    status = proof_of(outcome.objective, outcome.bound, objective, stopped=outcome.stopped)
+    if status:
+        found.append(("status", status))
     effort = f"{outcome.seconds:.3g} s"
     if outcome.evaluations is not None:
         counts = {"invalid": outcome.invalid, "costed before": outcome.duplicates}
