@@ -28,7 +28,7 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
     """
     factors, order = to_arrays(mapping, space.arch, space.workload)
     rows: _Rows = factors.tolist()
-    found = list(_products(space, rows))
+    found = [problem for _, _, problem in broken_products(space, rows)]
     for level, row in zip(space.arch.levels, rows, strict=True):
         found.extend(_constraints(space, level, row))
         if not isinstance(level, Memory):
@@ -45,11 +45,34 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _products(space: MapSpace, rows: _Rows) -> Iterator[str]:
+def broken_products(space: MapSpace, rows: _Rows) -> Iterator[tuple[int, str, str]]:
+    """Say which dimensions' factors do not make up their sizes: number, name and what is wrong."""
     for d, (dimension, size) in enumerate(space.workload.sizes.items()):
-        product = prod(row[d] for row in rows)
-        if product != size:
-            yield f"factors of {dimension} multiply to {product} but {dimension} is {size}"
+        column = [row[d] for row in rows]
+        product = prod(column)
+        if product < size or (product > size and space.factors == "perfect"):
+            yield (
+                d,
+                dimension,
+                f"factors of {dimension} multiply to {product} but {dimension} is {size}",
+            )
+        elif product > size and not space.ragged[d]:
+            yield (
+                d,
+                dimension,
+                f"factors of {dimension} multiply to {product}, more than its {size}, but "
+                "instances that lie apart share its windows, which takes complete tiles",
+            )
+        elif product > size:
+            level, turns = next((i, f) for i, f in enumerate(column) if f > 1)
+            tile = product // turns
+            if (turns - 1) * tile >= size:
+                yield (
+                    d,
+                    dimension,
+                    f"{space.arch.levels[level].name} iterates {turns} times over {dimension} in "
+                    f"tiles of {tile}, but {-(-size // tile)} times reach its {size}",
+                )
 
 
 def _constraints(space: MapSpace, level: Level, row: list[int]) -> Iterator[str]:
@@ -80,7 +103,10 @@ def _spatial(
 def _capacities(space: MapSpace, rows: _Rows) -> Iterator[str]:
     for m, level in enumerate(space.memory_levels):
         memory, limit = space.arch.memories[m], space.word_limits[m]
-        extents = [prod(row[d] for row in rows[level:]) for d in range(len(space.dimensions))]
+        extents = []
+        for d, (size, ragged) in enumerate(zip(space.sizes, space.ragged, strict=True)):
+            extent = prod(row[d] for row in rows[level:])
+            extents.append(min(extent, int(size)) if ragged else extent)
         words = 0 if limit is None else space.exact_words(m, extents)
         if limit is not None and words > limit:
             copies = memory.multiple_buffering

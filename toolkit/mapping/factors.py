@@ -1,9 +1,11 @@
 """Sizes of dimensions: prime factors, divisors, and every way to split one over the levels.
 
-The splits are the paths through the lattice of divisors. A path visits the levels outermost first;
-its state is what is left of the size, which is also the tile extent of the next level. Counting,
-exact uniform sampling and listing of the paths all follow from the number of ways to finish from
-each state.
+The splits are the paths through a lattice of tile extents. A path visits the levels outermost
+first; its state is the tile extent there. Extents inside are divisors of those outside. The whole
+dimension is the outermost one, and it may be *ragged*: the loop that first divides it into tiles
+turns as often as it takes to reach the size, and the last tile is smaller. Counting, exact
+uniform sampling and listing of the paths all follow from the number of ways to finish from each
+state.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,13 @@ SIZE_LIMIT = 2**53
 DIVISOR_LIMIT = 2048
 """Most divisors of one size; every size below 10^9 has fewer. The square of it is the largest
 table that a lattice computes."""
+
+ALL_EXTENTS = 1 << 16
+"""Sizes up to here may be cut into tiles of any extent. Of larger ones all extents up to
+`SMALL_EXTENTS` are on the lattice, and as many numbers of tiles, each with its smallest extent:
+a few thousand states that leave out little."""
+
+SMALL_EXTENTS = 1 << 12
 
 # Candidates tried at once: 8 MiB, of which a size near 2^53 takes about a hundred blocks.
 _BLOCK = 1 << 20
@@ -103,6 +112,21 @@ def divisors(number: int) -> IntArray:
     return values
 
 
+@lru_cache(maxsize=256)
+def ragged_extents(size: int) -> IntArray:
+    """List the tile extents that a size may be cut into, ascending, the size last (read-only).
+
+    See `ALL_EXTENTS`.
+    """
+    if size <= ALL_EXTENTS:
+        values = np.arange(1, size + 1, dtype=np.int64)
+    else:
+        small = np.arange(1, SMALL_EXTENTS + 1, dtype=np.int64)
+        values = np.unique(np.concatenate([small, -(-size // small), divisors(size)]))
+    values.setflags(write=False)
+    return values
+
+
 @dataclass(frozen=True)
 class DimensionLattice:
     """Splits of `size` into one factor per level, within bounds.
@@ -114,22 +138,29 @@ class DimensionLattice:
     lower, upper : sequence of int
         Bounds of the factor at every level, outermost first.
     extent_limit : sequence of int
-        Largest tile extent (own factor times all inner ones) at every level.
+        Largest tile extent (own factor times all inner ones, cut off at the size) at every level.
+    ragged : bool
+        Whether the last tile may be cut off; otherwise factors multiply to the size.
+
+    Attributes
+    ----------
+    extents : int64 array
+        All tile extents on the lattice, ascending.
     """
 
     size: int
     lower: tuple[int, ...]
     upper: tuple[int, ...]
     extent_limit: tuple[int, ...]
-    divisors: IntArray = field(init=False, repr=False, compare=False)
-    _pairs: tuple[IntArray, IntArray, IntArray, IntArray] = field(
-        init=False, repr=False, compare=False
-    )
+    ragged: bool = False
+    extents: IntArray = field(init=False, repr=False, compare=False)
+    _steps_of: _Steps = field(init=False, repr=False, compare=False)
     _ways: tuple[_Exact, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "divisors", divisors(self.size))
-        object.__setattr__(self, "_pairs", _divisor_pairs(self.divisors))
+        steps = _all_steps(self.size, self.ragged)
+        object.__setattr__(self, "extents", steps.extents)
+        object.__setattr__(self, "_steps_of", steps)
         object.__setattr__(self, "_ways", tuple(self._count_ways()))
 
     @property
@@ -143,36 +174,32 @@ class DimensionLattice:
         return int(self._ways[0][-1])
 
     def _count_ways(self) -> list[_Exact]:
-        """For every level, the ways to split each divisor over it and all inner levels."""
-        _, factor, after, start = self._pairs
-        ways = np.zeros(len(self.divisors), dtype=object)
+        """For every level, the ways to split each extent over it and all inner levels."""
+        _, _, factor, after, start = self._steps_of
+        ways = np.zeros(len(self.extents), dtype=object)
         ways[0] = 1
         per_level = [ways]
         for level in reversed(range(self.levels)):
-            fits = self._factor_fits(level)[factor]
+            fits = (factor >= self.lower[level]) & (factor <= self.upper[level])
             summands = np.where(fits, per_level[0][after], 0)
             counts: Any = np.add.reduceat(summands, start[:-1])
-            counts[self.divisors > self.extent_limit[level]] = 0
+            counts[self.extents > self.extent_limit[level]] = 0
             per_level.insert(0, counts)
         return per_level
 
-    def _factor_fits(self, level: int) -> BoolArray:
-        return np.asarray(
-            (self.divisors >= self.lower[level]) & (self.divisors <= self.upper[level])
-        )
-
     def _steps(self, level: int) -> BoolArray:
         """Which (extent, factor) pairs continue to at least one split at `level`."""
-        rest, factor, after, _ = self._pairs
+        extents, rest, factor, after, _ = self._steps_of
         alive = np.asarray(self._ways[level + 1] > 0, dtype=np.bool_)
-        within = self.divisors[rest] <= self.extent_limit[level]
-        return self._factor_fits(level)[factor] & alive[after] & within
+        within = extents[rest] <= self.extent_limit[level]
+        fits = (factor >= self.lower[level]) & (factor <= self.upper[level])
+        return np.asarray(fits & alive[after] & within)
 
     @cached_property
     def reachable(self) -> BoolArray:
-        """Tile extents that occur in some split, bool [levels + 1, divisors]."""
-        rest, _, after, _ = self._pairs
-        reached = np.zeros((self.levels + 1, len(self.divisors)), dtype=np.bool_)
+        """Tile extents that occur in some split, bool [levels + 1, extents]."""
+        _, rest, _, after, _ = self._steps_of
+        reached = np.zeros((self.levels + 1, len(self.extents)), dtype=np.bool_)
         reached[0, -1] = self.total > 0
         for level in range(self.levels):
             reached[level + 1, after[self._steps(level) & reached[level, rest]]] = True
@@ -180,31 +207,31 @@ class DimensionLattice:
 
     def extent_range(self, level: int) -> tuple[int, int]:
         """Smallest and largest tile extent at `level` over all splits (total must be > 0)."""
-        extents = self.divisors[self.reachable[level]]
+        extents = self.extents[self.reachable[level]]
         return int(extents.min()), int(extents.max())
 
     def factor_range(self, level: int) -> tuple[int, int]:
         """Smallest and largest factor at `level` over all splits (total must be > 0)."""
-        rest, factor, _, _ = self._pairs
-        used = self.divisors[factor[self._steps(level) & self.reachable[level, rest]]]
+        _, rest, factor, _, _ = self._steps_of
+        used = factor[self._steps(level) & self.reachable[level, rest]]
         return int(used.min()), int(used.max())
 
     def first(self) -> IntArray:
         """Return the split with the largest factors outside, int64 [levels] (total > 0)."""
-        _, factor, after, start = self._pairs
-        state = len(self.divisors) - 1
+        _, _, factor, after, start = self._steps_of
+        state = len(self.extents) - 1
         split = np.empty(self.levels, dtype=np.int64)
         for level in range(self.levels):
             row = slice(start[state], start[state + 1])
             step = int(start[state] + np.argmax(self._steps(level)[row]))
-            split[level] = self.divisors[factor[step]]
+            split[level] = factor[step]
             state = int(after[step])
         return split
 
     def table(self) -> IntArray:
         """List all splits, int64 [total, levels], those with large outer factors first."""
-        _, factor, after, start = self._pairs
-        state = np.full(min(self.total, 1), len(self.divisors) - 1, dtype=np.int64)
+        _, _, factor, after, start = self._steps_of
+        state = np.full(min(self.total, 1), len(self.extents) - 1, dtype=np.int64)
         rows = np.empty((len(state), 0), dtype=np.int64)
         for level in range(self.levels):
             steps = np.flatnonzero(self._steps(level))
@@ -213,7 +240,7 @@ class DimensionLattice:
             parent = np.repeat(np.arange(len(state)), count)
             offset = np.arange(len(parent)) - np.repeat(np.cumsum(count) - count, count)
             chosen = steps[first[state[parent]] + offset]
-            column = self.divisors[factor[chosen]]
+            column = factor[chosen]
             rows = np.concatenate([rows[parent], column[:, None]], axis=1)
             state = after[chosen]
         return rows
@@ -224,7 +251,7 @@ class DimensionLattice:
         return tuple(self._cumulate(level) for level in range(self.levels))
 
     def _cumulate(self, level: int) -> FloatArray:
-        rest, _, after, start = self._pairs
+        _, rest, _, after, start = self._steps_of
         weights = np.where(self._steps(level), self._ways[level + 1][after], 0)
         sums = np.cumsum(weights)
         before = np.concatenate([np.zeros(1, dtype=object), sums])[start[:-1]]
@@ -236,14 +263,14 @@ class DimensionLattice:
 
     def sample(self, count: int, rng: np.random.Generator) -> IntArray:
         """Draw splits uniformly from all of them, int64 [count, levels] (total > 0)."""
-        _, factor, after, _ = self._pairs
-        state = np.full(count, len(self.divisors) - 1, dtype=np.int64)
+        _, _, factor, after, _ = self._steps_of
+        state = np.full(count, len(self.extents) - 1, dtype=np.int64)
         rows = np.empty((count, self.levels), dtype=np.int64)
         for level in range(self.levels):
             # Shrunk so that rounding of state + u cannot reach the next state.
             u = rng.random(count) * (1 - 1e-9)
             steps = np.searchsorted(self._cumulative[level], state + u, side="right")
-            rows[:, level] = self.divisors[factor[steps]]
+            rows[:, level] = factor[steps]
             state = after[steps]
         return rows
 
@@ -253,6 +280,8 @@ def build_lattice(
     lower: Sequence[int] | IntArray,
     upper: Sequence[int] | IntArray,
     extent_limit: Sequence[int] | IntArray | None = None,
+    *,
+    ragged: bool = False,
 ) -> DimensionLattice:
     """Build a lattice from bounds per level; without `extent_limit` extents are free."""
     limit = [size] * len(lower) if extent_limit is None else extent_limit
@@ -261,20 +290,53 @@ def build_lattice(
         tuple(int(v) for v in lower),
         tuple(int(v) for v in upper),
         tuple(int(v) for v in limit),
+        ragged,
     )
 
 
-def _divisor_pairs(values: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Index all (n, f) with f dividing n, both among `values`, large f first within each n.
+class _Steps(NamedTuple):
+    """All steps inwards on a lattice of extents, from each the largest factors first.
 
-    Returns
-    -------
-    rest, factor, after : int64 arrays, one entry per pair
-        Positions of n, of f and of n / f in `values`.
-    start : int64 array, shape (len(values) + 1,)
-        Where the pairs of each n begin.
+    Attributes
+    ----------
+    extents : int64 array
+        Ascending; the last one is the size.
+    rest, after : int64 arrays, one entry per step
+        Numbers of the extents outside and inside of a loop.
+    factor : int64 array, one entry per step
+        Its iterations.
+    start : int64 array, shape (len(extents) + 1,)
+        Where the steps from each extent begin.
     """
-    rest, after = np.nonzero((values[:, None] % values) == 0)
-    factor = np.searchsorted(values, values[rest] // values[after])
-    start = np.searchsorted(rest, np.arange(len(values) + 1))
-    return rest, factor, after, start
+
+    extents: IntArray
+    rest: IntArray
+    factor: IntArray
+    after: IntArray
+    start: IntArray
+
+
+@lru_cache(maxsize=256)
+def _all_steps(size: int, ragged: bool) -> _Steps:
+    extents = ragged_extents(size) if ragged else divisors(size)
+    count = len(extents)
+    if ragged:
+        # Multiples of every extent, one after the other, that are extents, too.
+        turns = (size - 1) // extents[:-1]
+        after = np.repeat(np.arange(count - 1), turns)
+        factor = np.arange(len(after)) - np.repeat(np.cumsum(turns) - turns, turns) + 1
+        multiple = extents[after] * factor
+        rest = np.searchsorted(extents, multiple)
+        known = extents[rest] == multiple
+        after, factor, rest = after[known], factor[known], rest[known]
+        inner = np.arange(count)
+        after = np.concatenate([after, inner])
+        factor = np.concatenate([factor, -(-size // extents)])
+        rest = np.concatenate([rest, np.full(count, count - 1)])
+    else:
+        rest, after = np.nonzero((extents[:, None] % extents) == 0)
+        factor = extents[rest] // extents[after]
+    order = np.lexsort((-factor, rest))
+    rest, factor, after = rest[order], factor[order], after[order]
+    start = np.searchsorted(rest, np.arange(count + 1))
+    return _Steps(extents, rest, factor, after, start)

@@ -14,7 +14,7 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import UNLIMITED, Footprint, Need, check_sizes, need
 from toolkit.mapping.factors import SIZE_LIMIT, build_lattice, divisors
 from toolkit.mapping.orders import order_rule
-from toolkit.mapping.space import MapSpace
+from toolkit.mapping.space import Factors, MapSpace, lie_apart
 from toolkit.mapping.tilings import check_feasible
 from toolkit.workload.kernel import Workload
 
@@ -51,12 +51,14 @@ def fit(
     *,
     pad: Collection[str] | str = (),
     footprint: Footprint = "stride_blind",
+    factors: Factors = "perfect",
 ) -> Fitted:
     """Shrink constraints that exceed the workload, pad where allowed, and check feasibility.
 
     Per dimension, levels are walked outermost first with what is left of the size: an ``==``
-    or ``>=`` larger than that shrinks to it, and an ``==`` must divide it. A ``>=`` takes its
-    smallest possible factor, or a larger one if inner constraints need that.
+    or ``>=`` larger than that shrinks to it, and an ``==`` must divide it unless factors may be
+    ragged. A ``>=`` takes its smallest possible factor, or a larger one if inner constraints
+    need that.
 
     Parameters
     ----------
@@ -69,6 +71,8 @@ def fit(
     footprint : {"distinct", "stride_blind", "bounding"}
         How the capacity check counts a tile. The default never counts more words than the
         other, so nothing that fits either way is turned down.
+    factors : {"perfect", "ragged"}
+        Whether factors multiply to the sizes, or last tiles may be cut off; see `MapSpace`.
 
     Raises
     ------
@@ -85,13 +89,14 @@ def fit(
     _check_dimensions(arch, workload)
     check_sizes(workload)
     padded_dimensions = _read_pad(pad, workload)
+    whole = lie_apart(arch, workload) if factors == "ragged" else frozenset(workload.dimensions)
     known = _without_unknown(arch, workload)
     notes = _dropped_notes(arch, workload)
     sizes: dict[str, int] = {}
     walks: dict[str, _Walk] = {}
     refused: list[tuple[str, str, int | None]] = []
     for dimension, size in workload.sizes.items():
-        requirements = _requirements(known, dimension)
+        requirements = _requirements(known, dimension, ragged=dimension not in whole)
         result = _walk(requirements, size)
         chosen = size
         if isinstance(result, str):
@@ -108,7 +113,7 @@ def fit(
     fitted = _shrink(known, walks)
     grown = replace(workload, sizes=sizes) if sizes != dict(workload.sizes) else workload
     notes += _padding_notes(workload, grown)
-    check_feasible(MapSpace(fitted, grown, footprint))
+    check_feasible(MapSpace(fitted, grown, footprint, factors))
     return Fitted(fitted, grown, tuple(notes))
 
 
@@ -182,9 +187,9 @@ def _dropped_notes(arch: Architecture, workload: Workload) -> list[str]:
     ]
 
 
-def _requirements(arch: Architecture, dimension: str) -> tuple[_Requirement, ...]:
+def _requirements(arch: Architecture, dimension: str, *, ragged: bool) -> tuple[_Requirement, ...]:
     return tuple(
-        _Requirement(level.name, dimension, need(level, dimension, level.constraints))
+        _Requirement(level.name, dimension, need(level, dimension, level.constraints), ragged)
         for level in arch.levels
     )
 
@@ -228,11 +233,12 @@ def _padding_notes(before: Workload, after: Workload) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Requirement:
-    """What one level requires of a dimension's factor."""
+    """What one level requires of a dimension's factor, and whether that has to divide it."""
 
     level: str
     dimension: str
     need: Need
+    ragged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,25 +280,27 @@ def _search(
     """
     if level == len(requirements):
         return ()
-    need = requirements[level].need
+    need, ragged = requirements[level].need, requirements[level].ragged
     if (level, left, may_shrink) in dead or (need.least > left and not may_shrink):
         return None
-    for i, factor in enumerate(_choices(need, left)):
-        inner = _search(requirements, level + 1, left // factor, dead, may_shrink and i == 0)
+    for i, factor in enumerate(_choices(need, left, ragged=ragged)):
+        inner = _search(requirements, level + 1, -(-left // factor), dead, may_shrink and i == 0)
         if inner is not None:
             return (left, *inner)
     dead.add((level, left, may_shrink))
     return None
 
 
-def _choices(need: Need, left: int) -> list[int]:
+def _choices(need: Need, left: int, *, ragged: bool) -> list[int]:
     least = min(need.least, left)
     if least > need.most:
         return []
     if need.exact:
-        return [least] if left % least == 0 else []
+        return [least] if ragged or left % least == 0 else []
     if need.least == 1:
         return [1]
+    if ragged:
+        return [least]
     return [int(f) for f in divisors(left) if least <= f <= need.most]
 
 
@@ -300,10 +308,10 @@ def _reason(requirements: tuple[_Requirement, ...], size: int) -> str:
     left = size
     for requirement in requirements:
         need = requirement.need
-        choices = _choices(need, left)
+        choices = _choices(need, left, ragged=requirement.ragged)
         if not choices:
             return _refusal(requirement, size, left)
-        left //= choices[0]
+        left = -(-left // choices[0])
     dimension = requirements[0].dimension
     return f"the >= and == constraints on {dimension} = {size} exclude each other"
 
@@ -342,7 +350,7 @@ def _splits(requirements: tuple[_Requirement, ...], size: int, left: tuple[int, 
     bounds = [_shrunk(r.need, rest) for r, rest in zip(requirements, left, strict=True)]
     lower = [least for least, _ in bounds]
     upper = [min(most, size) for _, most in bounds]
-    return build_lattice(size, lower, upper).total > 0
+    return build_lattice(size, lower, upper, ragged=requirements[0].ragged).total > 0
 
 
 def _shrunk(need: Need, left: int) -> tuple[int, int]:

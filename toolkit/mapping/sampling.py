@@ -78,8 +78,9 @@ def random_tilings(space: MapSpace, count: int, rng: np.random.Generator) -> Int
 
     Each dimension's split is drawn uniformly from all that fit on their own; combinations that
     exceed a mesh or a capacity are redrawn, so valid tilings are uniform. If fewer than
-    `ACCEPTANCE` of the draws are valid, invalid ones are repaired instead: prime factors go
-    back to their place in the start point, in random order, until the tiling is valid. Tilings
+    `ACCEPTANCE` of the draws are valid, invalid ones are repaired instead: prime factors (of
+    ragged spaces, all factors of a dimension) go back to their place in the start point, in
+    random order, until the tiling is valid. Tilings
     at the limits of mesh and capacity are then more likely than others.
 
     Raises
@@ -93,7 +94,7 @@ def random_tilings(space: MapSpace, count: int, rng: np.random.Generator) -> Int
         raise _no_tiling(space, "exists")
     kept: list[IntArray] = []
     found = drawn = 0
-    repair: _Repair | None = None
+    repair: _Repair | _ColumnRepair | None = None
     while found < count:
         share = max(found / drawn, ACCEPTANCE) if drawn else 1.0
         batch = _draw(space, min(int((count - found) / share * 1.1) + 16, _BATCH), rng)
@@ -101,7 +102,9 @@ def random_tilings(space: MapSpace, count: int, rng: np.random.Generator) -> Int
         found += int(valid.sum())
         drawn += len(batch)
         if repair is None and found < drawn * ACCEPTANCE and drawn >= PROBE:
-            repair = _Repair(space, _anchor(space, batch[valid], kept))
+            anchor = _anchor(space, batch[valid], kept)
+            ragged = space.ragged.any()
+            repair = _ColumnRepair(space, anchor) if ragged else _Repair(space, anchor)
         if repair is not None:
             batch[~valid] = repair.apply(batch[~valid], rng)
             found += int((~valid).sum())
@@ -194,3 +197,24 @@ class _Repair:
                 factors[rows, levels[:, i], d] *= prime
                 i += 1
         return factors
+
+
+class _ColumnRepair:
+    """Return whole dimensions of invalid tilings to a valid one, as few as needed."""
+
+    def __init__(self, space: MapSpace, start: IntArray) -> None:
+        self._space = space
+        self._start = start
+
+    def apply(self, factors: IntArray, rng: np.random.Generator) -> IntArray:
+        """Repair tilings [batch, levels, dimensions]; every result is valid."""
+        batch, _, dimensions = factors.shape
+        rank = rng.permuted(np.tile(np.arange(dimensions), (batch, 1)), axis=1)
+        result, waiting = factors.copy(), np.arange(batch)
+        for reverted in range(1, dimensions + 1):
+            chosen = rank[waiting, None, :] < reverted
+            result[waiting] = np.where(chosen, self._start, factors[waiting])
+            waiting = waiting[~self._space.check_factors(result[waiting])]
+            if len(waiting) == 0:
+                break
+        return result

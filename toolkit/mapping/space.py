@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Memory
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.arguments import check_kind
+from toolkit.errors import InputError
 from toolkit.mapping.bounds import (
     Footprint,
     check_footprint,
@@ -29,6 +31,9 @@ from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.orders import OrderRule, order_rule
 from toolkit.workload.kernel import Workload
 
+Factors = Literal["perfect", "ragged"]
+"""How factors relate to sizes: they multiply to them, or reach them."""
+
 _DOUBT = 1e-9
 """Footprints closer to a capacity of 2^53 or more, relative to it, are counted exactly."""
 
@@ -37,10 +42,11 @@ _DOUBT = 1e-9
 class MapSpace:
     """All mappings of a workload on an architecture, and what makes them valid.
 
-    A mapping is valid if the factors of every dimension multiply to its size, lie within the
-    constraints, unroll only the dimensions that a spatial level lists and no further than its
-    mesh, every memory's tile fits, and every loop order is admissible. Dimensions that the
-    architecture names and the workload lacks iterate once; `fit` shrinks constraints first.
+    A mapping is valid if the factors of every dimension multiply to its size (or, where it is
+    ragged, reach it without a whole iteration beyond it), lie within the constraints, unroll
+    only the dimensions that a spatial level lists and no further than its mesh, every memory's
+    tile fits, and every loop order is admissible. Dimensions that the architecture names and the
+    workload lacks iterate once; `fit` shrinks constraints first.
 
     Parameters
     ----------
@@ -51,6 +57,8 @@ class MapSpace:
     footprint : {"distinct", "stride_blind", "bounding"}
         How a tile's words are counted: the distinct values of a window, or as if strides and
         dilations were 1, as FactorFlow does.
+    factors : {"perfect", "ragged"}
+        Whether factors multiply to the sizes, or last tiles may be cut off at these.
 
     Attributes
     ----------
@@ -58,6 +66,9 @@ class MapSpace:
         Columns of every array below: the workload's dimensions.
     sizes : int64 array, shape (dimensions,)
         Iterations.
+    ragged : bool array, shape (dimensions,)
+        Whose last tiles may be cut off: all dimensions, or none; but for those whose windows
+        instances share value by value without being neighbours (see `lie_apart`).
     primes : tuple of tuple of (prime, multiplicity)
         Per dimension.
     lower, upper : int64 arrays, shape (levels, dimensions)
@@ -90,8 +101,10 @@ class MapSpace:
     arch: Architecture
     workload: Workload
     footprint: Footprint = "distinct"
+    factors: Factors = "perfect"
     dimensions: tuple[str, ...] = field(init=False, repr=False, compare=False)
     sizes: IntArray = field(init=False, repr=False, compare=False)
+    ragged: BoolArray = field(init=False, repr=False, compare=False)
     primes: tuple[tuple[tuple[int, int], ...], ...] = field(init=False, repr=False, compare=False)
     lower: IntArray = field(init=False, repr=False, compare=False)
     upper: IntArray = field(init=False, repr=False, compare=False)
@@ -108,7 +121,8 @@ class MapSpace:
         check_kind(self.arch, Architecture, "arch")
         check_kind(self.workload, Workload, "workload")
         check_footprint(self.footprint)
-        for name, value in _facts(self.arch, self.workload).items():
+        check_factors_rule(self.factors)
+        for name, value in _facts(self.arch, self.workload, self.factors).items():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -122,7 +136,9 @@ class MapSpace:
     def bound_lattices(self) -> tuple[DimensionLattice, ...]:
         """Per dimension, the splits within factor bounds, whatever the capacities."""
         return tuple(
-            build_lattice(int(size), self.lower[:, d], self.upper[:, d])
+            build_lattice(
+                int(size), self.lower[:, d], self.upper[:, d], ragged=bool(self.ragged[d])
+            )
             for d, size in enumerate(self.sizes)
         )
 
@@ -137,7 +153,13 @@ class MapSpace:
             return self.bound_lattices
         limits = self._extent_limits()
         return tuple(
-            build_lattice(int(size), self.lower[:, d], self.upper[:, d], limits[:, d])
+            build_lattice(
+                int(size),
+                self.lower[:, d],
+                self.upper[:, d],
+                limits[:, d],
+                ragged=bool(self.ragged[d]),
+            )
             for d, size in enumerate(self.sizes)
         )
 
@@ -146,9 +168,9 @@ class MapSpace:
         for m, level in enumerate(self.memory_levels):
             smallest = np.array([r.extent_range(level)[0] for r in self.bound_lattices])
             for d, lattice in enumerate(self.bound_lattices):
-                extents = np.tile(smallest.astype(np.float64), (len(lattice.divisors), 1))
-                extents[:, d] = lattice.divisors
-                fitting = lattice.divisors[self.fits(m, extents)]
+                extents = np.tile(smallest.astype(np.float64), (len(lattice.extents), 1))
+                extents[:, d] = lattice.extents
+                fitting = lattice.extents[self.fits(m, extents)]
                 limits[level, d] = fitting.max(initial=0)
         return limits
 
@@ -218,8 +240,14 @@ class MapSpace:
             for level in reversed(range(self.memory_levels[m], outer)):
                 extents *= factors[:, level]
             outer = self.memory_levels[m]
-            words[:, m] = self.memory_words(m, extents)
+            words[:, m] = self.memory_words(m, self.cut_off(extents))
         return words
+
+    def cut_off(self, extents: FloatArray) -> FloatArray:
+        """Largest tiles of some extents [..., dimensions] that occur."""
+        if self.factors == "perfect":
+            return extents
+        return np.where(self.ragged, np.minimum(extents, self.sizes), extents)
 
     def check(self, factors: IntArray, order: IntArray) -> BoolArray:
         """Tell which mappings of a batch are valid.
@@ -244,9 +272,16 @@ class MapSpace:
         valid = np.asarray(((factors >= self.lower) & (factors <= self.upper)).all(axis=(1, 2)))
         for level in self.spatial_levels:
             valid &= np.prod(factors[:, level], axis=1, dtype=np.float64) <= self.mesh[level]
-        # Products in float64 cannot wrap around; above 2^53 they never equal a size.
-        valid &= (np.prod(factors, axis=1, dtype=np.float64) == self.sizes).all(axis=1)
+        valid &= self._check_products(factors)
         return self._check_capacities(factors, valid)
+
+    def _check_products(self, factors: IntArray) -> BoolArray:
+        # Products in float64 cannot wrap around; above 2^53 they never equal a size.
+        products = np.prod(factors, axis=1, dtype=np.float64)
+        fine = products == self.sizes
+        if self.ragged.any():
+            fine |= self.ragged & (products > self.sizes) & (idle_from(factors) < self.sizes)
+        return np.asarray(fine.all(axis=1))
 
     def _check_capacities(self, factors: IntArray, valid: BoolArray) -> BoolArray:
         if not self.binding.any() or not valid.any():
@@ -260,12 +295,63 @@ class MapSpace:
             for level in reversed(range(self.memory_levels[m], outer)):
                 extents *= chosen[:, level]
             outer = self.memory_levels[m]
-            fits &= self.fits(int(m), extents)
+            fits &= self.fits(int(m), self.cut_off(extents))
         valid[rows] = fits
         return valid
 
 
-def _facts(arch: Architecture, workload: Workload) -> dict[str, object]:
+def check_factors_rule(rule: str) -> None:
+    """Raise InputError unless `rule` says how factors relate to sizes."""
+    if rule not in get_args(Factors):
+        raise InputError(
+            f"{rule!r} says nothing of factors; choose one of {', '.join(get_args(Factors))}",
+            key="factors",
+        )
+
+
+def idle_from(factors: IntArray) -> FloatArray:
+    """Where the last iteration of the outermost loop of each dimension begins.
+
+    A size up to there leaves that iteration nothing to do; all loops inside are complete at least
+    once.
+
+    Parameters
+    ----------
+    factors : int64 array, shape (batch, levels, dimensions)
+        Iterations.
+
+    Returns
+    -------
+    float64 array, shape (batch, dimensions)
+    """
+    products = np.prod(factors, axis=1, dtype=np.float64)
+    outermost = np.argmax(factors > 1, axis=1)
+    turns = np.take_along_axis(factors, outermost[:, None], axis=1)[:, 0]
+    return np.asarray(products - products / turns)
+
+
+def lie_apart(arch: Architecture, workload: Workload) -> frozenset[str]:
+    """Dimensions of windows that instances share value by value though they may lie apart.
+
+    They do where what lies between the level and the next one inwards that holds the tensor can
+    iterate, too. Such windows are counted together, which takes complete tiles.
+    """
+    found: set[str] = set()
+    for tensor in workload.tensors:
+        wide = {t.dimension for index in tensor.indices if len(index) > 1 for t in index}
+        for i, level in enumerate(arch.levels):
+            if not isinstance(level, Fanout):
+                continue
+            if not (level.selective_multicast or level.selective_reduction):
+                continue
+            for inner in arch.levels[i + 1 :]:
+                if isinstance(inner, Memory) and holds(inner, tensor):
+                    break
+                found |= wide & set(level.dimensions)
+    return frozenset(found)
+
+
+def _facts(arch: Architecture, workload: Workload, rule: Factors) -> dict[str, object]:
     dimensions = workload.dimensions
     check_sizes(workload)
     check_limits(arch)
@@ -275,6 +361,9 @@ def _facts(arch: Architecture, workload: Workload) -> dict[str, object]:
     return {
         "dimensions": dimensions,
         "sizes": np.array(list(workload.sizes.values()), dtype=np.int64),
+        "ragged": np.array(
+            [rule == "ragged" and d not in lie_apart(arch, workload) for d in dimensions]
+        ),
         "primes": tuple(prime_factors(size) for size in workload.sizes.values()),
         "lower": lower,
         "upper": upper,

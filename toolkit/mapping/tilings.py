@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from toolkit.errors import DoesNotFitError, MappingError
 from toolkit.mapping.bounds import usable_text
-from toolkit.mapping.factors import DimensionLattice, prime_factors
+from toolkit.mapping.factors import DimensionLattice
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
@@ -166,8 +167,49 @@ def _partial_check(columns: _Columns, decided: int) -> Callable[[IntArray], Bool
     return check
 
 
+ONE_MORE, ONE_LESS, HALF = 1, -1, -2
+"""Changes of a factor of a ragged dimension that do not multiply it."""
+
+
+def factor_changes(space: MapSpace, d: int) -> list[int]:
+    """What may happen to one factor of a dimension while another one makes up for it.
+
+    It is multiplied with a prime of the size; of a ragged dimension also with 2 or 3, halved
+    (`HALF`, rounded up), or changed by one (`ONE_MORE`, `ONE_LESS`).
+    """
+    primes = [prime for prime, _ in space.primes[d]]
+    if not space.ragged[d]:
+        return primes
+    if space.sizes[d] == 1:
+        return []
+    return [ONE_MORE, ONE_LESS, HALF, *sorted({2, 3, *primes[:-1]})]
+
+
+def changed(factors: IntArray, change: IntArray | int) -> IntArray:
+    """Change factors of ragged dimensions, or multiply others with primes."""
+    multiplied = np.where(change > ONE_MORE, factors * change, factors + change)
+    return np.asarray(np.where(change == HALF, (factors + 1) // 2, multiplied))
+
+
+def reached(column: IntArray, size: int, level: int) -> IntArray:
+    """Factors of one dimension [levels] that reach its size, by iterations of one level.
+
+    Outer levels iterate less often where whole iterations would have nothing to do.
+    """
+    factors, extent = column.tolist(), 1
+    others = math.prod(factors[:level]) * math.prod(factors[level + 1 :])
+    factors[level] = -(-size // others)
+    for i in reversed(range(len(factors))):
+        factors[i] = min(factors[i], -(-size // extent))
+        extent *= factors[i]
+    return np.array(factors, dtype=np.int64)
+
+
 def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
-    """List all valid tilings that differ by one prime factor moved between two levels.
+    """List all valid tilings in which one factor has changed and another one makes up for it.
+
+    One prime factor has moved between two levels; of a ragged dimension, one factor is another
+    (see `factor_changes`), and another level iterates as often as that takes.
 
     Parameters
     ----------
@@ -181,22 +223,22 @@ def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
     int64 array, shape (n, levels, dimensions)
         Without repetitions, without `factors` itself; sources outermost first.
     """
-    moved = []
+    moved: dict[bytes, IntArray] = {factors.tobytes(): factors}
     levels, dimensions = space.shape
-    for source in range(levels):
-        for d in range(dimensions):
-            for prime, _ in prime_factors(int(factors[source, d])):
-                if factors[source, d] // prime < space.lower[source, d]:
+    for source, d, target in itertools.product(range(levels), range(dimensions), range(levels)):
+        for change in factor_changes(space, d) if source != target else ():
+            candidate = factors.copy()
+            candidate[target, d] = changed(factors[target, d : d + 1], change)[0]
+            if space.ragged[d]:
+                if candidate[target, d] < 1:
                     continue
-                for target in range(levels):
-                    grown = factors[target, d] * prime
-                    if target == source or grown > space.upper[target, d]:
-                        continue
-                    candidate = factors.copy()
-                    candidate[source, d] //= prime
-                    candidate[target, d] = grown
-                    moved.append(candidate)
-    batch = np.array(moved, dtype=np.int64).reshape(-1, levels, dimensions)
+                candidate[:, d] = reached(candidate[:, d], int(space.sizes[d]), source)
+            elif factors[source, d] % change == 0:
+                candidate[source, d] //= change
+            else:
+                continue
+            moved.setdefault(candidate.tobytes(), candidate)
+    batch = np.array(list(moved.values())[1:], dtype=np.int64).reshape(-1, levels, dimensions)
     return batch[space.check_factors(batch)]
 
 

@@ -70,7 +70,13 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
             cost,
             m,
             memory,
-            space.exact_words(i, [math.prod(column) for column in factors[m:].T.tolist()]),
+            space.exact_words(
+                i,
+                [
+                    min(math.prod(column), int(size))
+                    for column, size in zip(factors[m:].T.tolist(), space.sizes, strict=True)
+                ],
+            ),
         )
         for i, (m, memory) in enumerate(
             zip(cost.plan.memories, cost.plan.arch.memories, strict=True)

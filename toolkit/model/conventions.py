@@ -14,6 +14,7 @@ from typing import Literal
 
 from toolkit.errors import InputError
 from toolkit.mapping.bounds import Footprint
+from toolkit.mapping.space import Factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class Conventions:
         Draining outputs costs the memory they leave neither energy nor bandwidth.
     overestimate_windows : bool
         Windows of two strided dimensions include the gaps between their values.
+    factors : {"perfect", "ragged"}
+        Which factors searches try unless they are told: those that multiply to the sizes, or all
+        that reach them (see `MapSpace`). Costs of the latter are not covered by sequential
+        transfers.
     """
 
     name: str
@@ -99,6 +104,7 @@ class Conventions:
     whole_cycles: bool = False
     free_drains: bool = False
     overestimate_windows: bool = False
+    factors: Factors = "perfect"
 
     def with_settings(self, *, free_drains: bool, overestimate_windows: bool) -> Conventions:
         """Return the same set under FactorFlow's two model settings."""

@@ -12,10 +12,10 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.arguments import check_kind
 from toolkit.errors import MappingError
-from toolkit.mapping.explain import violations
+from toolkit.mapping.explain import broken_products, violations
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
-from toolkit.mapping.space import MapSpace
+from toolkit.mapping.space import Factors, MapSpace
 from toolkit.model.breakdown import (
     check_magnitude,
     energy_sum,
@@ -189,7 +189,8 @@ def evaluate(
     ----------
     mapping : Mapping
         It may exceed capacities, meshes and constraints (see `Evaluation.violations`), but its
-        factors must multiply to the sizes.
+        factors must multiply to the sizes or, where the conventions are not sequential, reach
+        them.
     arch, workload : Architecture, Workload
         What runs on what.
     conventions : Conventions
@@ -210,10 +211,11 @@ def evaluate(
     """
     check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)
-    _check_products(factors, workload)
+    rule: Factors = "perfect" if conventions.transfers == "sequential" else "ragged"
+    space = MapSpace(arch, workload, conventions.window_footprint, rule)
+    _check_products(space, factors)
     check_magnitude(workload)
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)
-    space = MapSpace(arch, workload, conventions.window_footprint)
     area, notes = _area(arch)
     # What overflows is found by name instead.
     with np.errstate(all="ignore"):
@@ -241,15 +243,9 @@ def evaluate(
     )
 
 
-def _check_products(factors: IntArray, workload: Workload) -> None:
-    for d, (dimension, size) in enumerate(workload.sizes.items()):
-        product = math.prod(factors[:, d].tolist())
-        if product != size:
-            raise MappingError(
-                f"factors of {dimension} multiply to {product} but {dimension} is {size}",
-                source=workload.name,
-                key=f"factors.{dimension}",
-            )
+def _check_products(space: MapSpace, factors: IntArray) -> None:
+    for _, dimension, problem in broken_products(space, factors.tolist()):
+        raise MappingError(problem, source=space.workload.name, key=f"factors.{dimension}")
 
 
 def _area(arch: Architecture) -> tuple[float | None, tuple[str, ...]]:

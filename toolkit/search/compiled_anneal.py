@@ -12,13 +12,13 @@ from toolkit.search.compiled_moves import (
     copy_into,
     counted_value,
     draw,
-    move_primes,
+    move_factors,
     redraw_order,
     take_back,
 )
 
 ORDER_SHARE, SINGLE_SHARE, SHARES = 3, 6, 16
-"""Of 16 steps, so many redraw a loop order, so many move one prime factor; the rest moves two."""
+"""Of 16 steps, so many redraw a loop order, so many change one factor; the rest changes two."""
 RESOLUTION = 1 << 30
 """Random integers below it stand for fractions of it."""
 
@@ -47,7 +47,7 @@ def anneal(
         if kind < ORDER_SHARE or space.moves.shape[0] == 0:
             level = redraw_order(space, walker)
         else:
-            first, second = move_primes(space, walker, kind >= ORDER_SHARE + SINGLE_SHARE)
+            first, second = move_factors(space, walker, kind >= ORDER_SHARE + SINGLE_SHARE)
         if level < 0 and first < 0:
             idle += 1
             continue

@@ -21,8 +21,8 @@ class Rules(NamedTuple):
 
     Attributes
     ----------
-    sizes : [D]
-        Products of the factors.
+    sizes, ragged : [D]
+        Products of the factors, and whether these may be larger.
     lower, upper : [L, D]
         Bounds of the factors.
     mesh : [L]
@@ -34,6 +34,7 @@ class Rules(NamedTuple):
     """
 
     sizes: Annotated[Table, int, 1]
+    ragged: Annotated[Table, int, 1]
     lower: Annotated[Table, int, 2]
     upper: Annotated[Table, int, 2]
     mesh: Annotated[Table, int, 1]
@@ -52,7 +53,10 @@ def make_rules(space: MapSpace) -> Rules:
             slots[level] = rule.slots
         for rank, d in enumerate(rule.sequence):
             ranks[level, d] = rank
-    return Rules(space.sizes.copy(), space.lower.copy(), space.upper.copy(), mesh, slots, ranks)
+    ragged = space.ragged.astype(np.int64)
+    return Rules(
+        space.sizes.copy(), ragged, space.lower.copy(), space.upper.copy(), mesh, slots, ranks
+    )
 
 
 @apart
@@ -70,7 +74,10 @@ def admits_factors(rules: Rules, factors: Table) -> bool:
             if f < rules.lower[level, d] or f > rules.upper[level, d]:
                 return False
             product *= float(f)
-        if product != float(rules.sizes[d]):
+        size = float(rules.sizes[d])
+        if product < size or (product > size and rules.ragged[d] == 0):
+            return False
+        if product > size and has_idle_iteration(factors, d, product, size):
             return False
     for level in range(factors.shape[0]):
         if rules.mesh[level] == 0:
@@ -81,6 +88,15 @@ def admits_factors(rules: Rules, factors: Table) -> bool:
         if instances > float(rules.mesh[level]):
             return False
     return True
+
+
+@formula
+def has_idle_iteration(factors: Table, d: int, product: float, size: float) -> bool:
+    """Whether the last iteration of the outermost loop of a dimension has nothing to do."""
+    for level in range(factors.shape[0]):
+        if factors[level, d] > 1:
+            return bool(product - product / factors[level, d] >= size)
+    return False
 
 
 @apart

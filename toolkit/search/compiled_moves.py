@@ -1,4 +1,9 @@
-"""Moves through the map space for kernels: one prime factor to another level, one loop order."""
+"""Moves through the map space for kernels: a factor that another one makes up for, a loop order.
+
+Of a dimension whose factors multiply to its size, one level gives a prime factor to another. Of
+a ragged one, a factor is multiplied, halved or changed by one, and another level iterates as
+often as it then takes to reach the size.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, apart, formula, invoke, once
+from toolkit.mapping.tilings import HALF, ONE_MORE
 from toolkit.model.compiled import CostRow
 
 TRIES = 64
@@ -19,10 +25,14 @@ STRICTLY = 1.0 - 1e-12
 
 
 class Move(NamedTuple):
-    """A prime factor of a dimension that one level gives to another."""
+    """A change of one level's factor that another level makes up for.
+
+    ``change``: what the taker's factor is multiplied with, a prime of the giver's unless the
+    dimension is ragged; or another change of `toolkit.mapping.tilings.factor_changes`.
+    """
 
     dimension: int
-    prime: int
+    change: int
     giver: int
     taker: int
 
@@ -34,6 +44,8 @@ class MoveSpace(NamedTuple):
     ----------
     moves : `Move` [N]
         All that bounds do not rule out.
+    sizes, ragged : [D]
+        Iterations of the dimensions, and whether last tiles may be cut off.
     lower, upper : [L, D]
         Bounds of the factors.
     mesh : [L]
@@ -45,6 +57,8 @@ class MoveSpace(NamedTuple):
     """
 
     moves: Annotated[Table, Move, 1]
+    sizes: Annotated[Table, int, 1]
+    ragged: Annotated[Table, int, 1]
     lower: Annotated[Table, int, 2]
     upper: Annotated[Table, int, 2]
     mesh: Annotated[Table, int, 1]
@@ -91,6 +105,8 @@ class Walker(NamedTuple):
         The best one so far.
     saved : [D]
         Room for one loop order.
+    columns : [2, L]
+        Factors of one dimension, before the first and the second of two moves.
     costs : `CostRow` [1]
         Of the mapping being changed.
     state : `WalkerState`
@@ -104,6 +120,7 @@ class Walker(NamedTuple):
     best_factors: Annotated[Table, int, 2]
     best_order: Annotated[Table, int, 2]
     saved: Annotated[Table, int, 1]
+    columns: Annotated[Table, int, 2]
     costs: Annotated[Table, CostRow, 1]
     state: Annotated[Any, WalkerState, 0]
 
@@ -158,44 +175,83 @@ def counted_value(walker: Walker) -> float:
 
 @apart
 @formula
-def keeps_mesh(space: MoveSpace, factors: Table, level: int, more: int) -> bool:
-    """Whether `more` times the instances that a level uses are within its mesh."""
+def keeps_mesh(space: MoveSpace, factors: Table, level: int) -> bool:
+    """Whether the instances that a level uses are within its mesh."""
     if space.mesh[level] == 0:
         return True
-    used = more
+    used = 1
     for d in range(factors.shape[1]):
         used *= factors[level, d]
     return bool(used <= space.mesh[level])
 
 
 @formula
-def can_move(space: MoveSpace, factors: Table, k: int) -> bool:
-    """Whether move `k` keeps all factors within bounds and meshes."""
-    move = space.moves[k]
-    d, given = move.dimension, factors[move.giver, move.dimension]
-    if given % move.prime != 0 or given // move.prime < space.lower[move.giver, d]:
-        return False
-    if factors[move.taker, d] * move.prime > space.upper[move.taker, d]:
-        return False
-    return keeps_mesh(space, factors, move.taker, move.prime)
+def reach(space: MoveSpace, factors: Table, d: int, level: int) -> None:
+    """Let a level iterate as often as it takes to reach a size, and outer ones not too often."""
+    others, extent = 1, 1
+    for i in range(factors.shape[0]):
+        if i != level:
+            others *= factors[i, d]
+    factors[level, d] = (space.sizes[d] + others - 1) // others
+    for i in range(factors.shape[0] - 1, -1, -1):
+        most = (space.sizes[d] + extent - 1) // extent
+        if factors[i, d] > most:
+            factors[i, d] = most
+        extent *= factors[i, d]
 
 
 @apart
 @formula
-def apply(space: MoveSpace, factors: Table, k: int) -> None:
-    """Make move `k`."""
-    move = space.moves[k]
-    factors[move.giver, move.dimension] //= move.prime
-    factors[move.taker, move.dimension] *= move.prime
+def make(space: MoveSpace, walker: Walker, k: int, slot: int) -> bool:
+    """Make move `k`, keeping the dimension's factors in a slot; tells whether there is one.
+
+    Bounds are looked at by `keeps_bounds`.
+    """
+    move, factors = space.moves[k], walker.factors
+    d, f = move.dimension, factors[move.taker, move.dimension]
+    for i in range(factors.shape[0]):
+        walker.columns[slot, i] = factors[i, d]
+    if space.ragged[d] == 0:
+        if factors[move.giver, d] % move.change != 0:
+            return False
+        factors[move.giver, d] //= move.change
+        factors[move.taker, d] *= move.change
+        return True
+    if move.change > ONE_MORE:
+        f *= move.change
+    elif move.change == HALF:
+        f = (f + 1) // 2
+    else:
+        f += move.change
+    if f == factors[move.taker, d] or f < 1 or f > space.upper[move.taker, d]:
+        return False
+    factors[move.taker, d] = f
+    reach(space, factors, d, move.giver)
+    return True
 
 
 @apart
 @formula
-def undo(space: MoveSpace, factors: Table, k: int) -> None:
+def keeps_bounds(space: MoveSpace, factors: Table, k: int) -> bool:
+    """Whether all factors that move `k` may have changed keep bounds and meshes."""
+    d = space.moves[k].dimension
+    for level in range(factors.shape[0]):
+        f = factors[level, d]
+        if f < space.lower[level, d] or f > space.upper[level, d]:
+            return False
+    kept = keeps_mesh(space, factors, space.moves[k].taker)
+    for level in range(factors.shape[0]):
+        kept = kept and (space.ragged[d] == 0 or keeps_mesh(space, factors, level))
+    return kept and keeps_mesh(space, factors, space.moves[k].giver)
+
+
+@apart
+@formula
+def undo(space: MoveSpace, walker: Walker, k: int, slot: int) -> None:
     """Take move `k` back."""
-    move = space.moves[k]
-    factors[move.giver, move.dimension] *= move.prime
-    factors[move.taker, move.dimension] //= move.prime
+    d = space.moves[k].dimension
+    for i in range(walker.factors.shape[0]):
+        walker.factors[i, d] = walker.columns[slot, i]
 
 
 @once
@@ -234,15 +290,16 @@ def improve_factors(space: MoveSpace, walker: Walker, current: float, limit: int
     for k in range(space.moves.shape[0]):
         if walker.state.evaluations >= limit:
             break
-        if can_move(space, walker.factors, k):
-            apply(space, walker.factors, k)
+        if not make(space, walker, k, 0):
+            continue
+        if keeps_bounds(space, walker.factors, k):
             new = counted_value(walker)
-            undo(space, walker.factors, k)
             if new < best:
                 best, move = new, k
+        undo(space, walker, k, 0)
     if move < 0:
         return current
-    apply(space, walker.factors, move)
+    make(space, walker, move, 0)
     return best
 
 
@@ -263,53 +320,35 @@ def descend(space: MoveSpace, walker: Walker, limit: int) -> float:
 
 @apart
 @formula
-def keeps_bounds(space: MoveSpace, factors: Table, k: int) -> bool:
-    """Whether both factors that move `k` has changed keep bounds and meshes."""
-    move = space.moves[k]
-    for level in (move.giver, move.taker):
-        f = factors[level, move.dimension]
-        if f < space.lower[level, move.dimension] or f > space.upper[level, move.dimension]:
-            return False
-        if not keeps_mesh(space, factors, level, 1):
-            return False
-    return True
-
-
-@apart
-@formula
-def draw_move(space: MoveSpace, walker: Walker, taker: int) -> int:
-    """Draw a move whose prime divides the factor it comes from; -1 if none turns up.
+def draw_move(space: MoveSpace, walker: Walker, taker: int, slot: int) -> int:
+    """Draw a move and make it; -1 if none turns up.
 
     With `taker`, one that gives to that level.
     """
     for _ in range(TRIES):
         k = draw(walker, space.moves.shape[0])
-        move = space.moves[k]
-        if taker >= 0 and move.taker != taker:
+        if taker >= 0 and space.moves[k].taker != taker:
             continue
-        if walker.factors[move.giver, move.dimension] % move.prime == 0:
+        if make(space, walker, k, slot):
             return k
     return -1
 
 
 @apart
 @formula
-def move_primes(space: MoveSpace, walker: Walker, two: bool) -> tuple[int, int]:
+def move_factors(space: MoveSpace, walker: Walker, two: bool) -> tuple[int, int]:
     """Make one or two moves at once; returns them, (-1, -1) if bounds forbid the outcome.
 
-    A second move often gives back to the level that the first took from, which trades primes
+    A second move often gives back to the level that the first took from, which trades factors
     where capacities, meshes or bounds leave no room for either move alone.
     """
-    first = draw_move(space, walker, -1)
+    first = draw_move(space, walker, -1, 0)
     if first < 0:
         return -1, -1
-    apply(space, walker.factors, first)
     second = -1
     if two:
         taker = space.moves[first].giver if draw(walker, 2) == 0 else -1
-        second = draw_move(space, walker, taker)
-        if second >= 0:
-            apply(space, walker.factors, second)
+        second = draw_move(space, walker, taker, 1)
     kept = keeps_bounds(space, walker.factors, first)
     if second >= 0:
         kept = kept and keeps_bounds(space, walker.factors, second)
@@ -322,11 +361,11 @@ def move_primes(space: MoveSpace, walker: Walker, two: bool) -> tuple[int, int]:
 @apart
 @formula
 def take_back(space: MoveSpace, walker: Walker, first: int, second: int) -> None:
-    """Undo the moves that `move_primes` made."""
+    """Undo the moves that `move_factors` made."""
     if second >= 0:
-        undo(space, walker.factors, second)
+        undo(space, walker, second, 1)
     if first >= 0:
-        undo(space, walker.factors, first)
+        undo(space, walker, first, 0)
 
 
 @formula
@@ -348,7 +387,7 @@ def kick(space: MoveSpace, walker: Walker, strength: int) -> None:
     """Make a few random moves that fit, single ones and pairs, and redraw one loop order."""
     state = walker.state
     for _ in range(2 + draw(walker, strength)):
-        first, second = move_primes(space, walker, draw(walker, 3) == 0)
+        first, second = move_factors(space, walker, draw(walker, 3) == 0)
         if first >= 0:
             invoke(state.kernel, state.plan, state.nest, state.batch, 1)
             if walker.costs[0].fits == 0:

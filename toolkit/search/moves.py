@@ -11,6 +11,7 @@ from toolkit.compilation import Block, Kernel, record_type
 from toolkit.mapping.covering import covering_orders
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import changed, factor_changes, reached
 from toolkit.model.compiled import Batch, CompiledModel, CostRow
 from toolkit.model.plan import Plan
 from toolkit.search.compiled_moves import MoveSpace, Walker, WalkerState
@@ -18,7 +19,7 @@ from toolkit.search.evaluator import Evaluator
 
 
 def move_space(space: MapSpace) -> MoveSpace:
-    """List all moves of one prime factor and loop orders of every reuse class.
+    """List all moves of one factor and loop orders of every reuse class.
 
     Raises
     ------
@@ -36,6 +37,8 @@ def move_space(space: MapSpace) -> MoveSpace:
         row[: len(classes)] = classes
     return MoveSpace(
         np.array(_moves(space), dtype=np.int64).reshape(-1, 4),
+        space.sizes.copy(),
+        space.ragged.astype(np.int64),
         space.lower.copy(),
         space.upper.copy(),
         mesh,
@@ -45,15 +48,15 @@ def move_space(space: MapSpace) -> MoveSpace:
 
 
 def _moves(space: MapSpace) -> list[tuple[int, int, int, int]]:
-    """(dimension, prime, giving level, taking level) that bounds do not rule out."""
+    """(dimension, change, giving level, taking level) that bounds do not rule out."""
     free = space.lower < space.upper
     return [
-        (d, prime, giver, taker)
-        for d, primes in enumerate(space.primes)
-        for prime, _ in primes
+        (d, change, giver, taker)
+        for d in range(space.shape[1])
+        for change in factor_changes(space, d)
         for giver in range(len(free))
         for taker in range(len(free))
-        if giver != taker and free[giver, d] and free[taker, d] and space.upper[taker, d] >= prime
+        if giver != taker and free[giver, d] and free[taker, d] and space.upper[taker, d] >= change
     ]
 
 
@@ -65,7 +68,7 @@ def first_orders(moves: MoveSpace) -> IntArray:
 def one_move_away(
     space: MapSpace, moves: MoveSpace, factors: IntArray, order: IntArray
 ) -> tuple[IntArray, IntArray]:
-    """List the mappings one prime factor or one loop order away, capacities aside.
+    """List the mappings one change of a factor or one loop order away, capacities aside.
 
     Parameters
     ----------
@@ -77,20 +80,36 @@ def one_move_away(
     factors, order : int64 arrays, shape (neighbours, levels, dimensions)
         Within bounds and meshes.
     """
-    d, prime, giver, taker = moves.moves.T
-    kept = (factors[giver, d] % prime == 0) & (factors[giver, d] // prime >= moves.lower[giver, d])
-    kept &= factors[taker, d] * prime <= moves.upper[taker, d]
-    used = factors.prod(axis=1, dtype=np.float64)
-    kept &= (moves.mesh[taker] == 0) | (used[taker] * prime <= space.mesh[taker])
-    d, prime, giver, taker = moves.moves[kept].T
+    moved = moved_factors(space, moves, factors)
+    ordered = [_reordered(moves, order, m) for m in _choosing(moves, factors)]
+    orders = np.concatenate([np.tile(order, (len(moved), 1, 1)), *ordered])
+    same = np.tile(factors, (len(orders) - len(moved), 1, 1))
+    return np.concatenate([moved, same]), orders
+
+
+def moved_factors(space: MapSpace, moves: MoveSpace, factors: IntArray) -> IntArray:
+    """Make every move of factors [levels, dimensions] by itself, those within bounds and meshes.
+
+    Returns
+    -------
+    int64 array, shape (neighbours, levels, dimensions)
+    """
+    d, change, giver, taker = moves.moves.T
     rows = np.arange(len(d))
     moved = np.tile(factors, (len(d), 1, 1))
-    moved[rows, giver, d] //= prime
-    moved[rows, taker, d] *= prime
-    ordered = [_reordered(moves, order, m) for m in _choosing(moves, factors)]
-    orders = np.concatenate([np.tile(order, (len(d), 1, 1)), *ordered])
-    same = np.tile(factors, (len(orders) - len(d), 1, 1))
-    return np.concatenate([moved, same]), orders
+    ragged = space.ragged[d]
+    old, given = factors[taker, d], factors[giver, d]
+    new = changed(old, change)
+    possible = np.where(ragged, (new != old) & (new >= 1), given % np.maximum(change, 1) == 0)
+    moved[rows, taker, d] = new
+    moved[rows[~ragged], giver[~ragged], d[~ragged]] //= change[~ragged]
+    for row in np.flatnonzero(ragged & possible):
+        column = moved[row, :, d[row]]
+        moved[row, :, d[row]] = reached(column, int(space.sizes[d[row]]), int(giver[row]))
+    possible &= ((moved >= moves.lower) & (moved <= moves.upper)).all(axis=(1, 2))
+    used = moved.prod(axis=2, dtype=np.float64)
+    possible &= ((used <= moves.mesh) | (moves.mesh == 0)).all(axis=1)
+    return np.asarray(moved[possible])
 
 
 def _choosing(moves: MoveSpace, factors: IntArray) -> IntArray:
@@ -141,6 +160,7 @@ class LocalSearch:
             best_factors=ones[4],
             best_order=ones[5],
             saved=np.zeros(shape[1], dtype=np.int64),
+            columns=np.zeros((2, shape[0]), dtype=np.int64),
             costs=np.zeros(1, dtype=record_type(CostRow)),
             state=self.state,
         )

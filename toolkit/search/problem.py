@@ -7,8 +7,9 @@ from functools import cached_property
 
 from toolkit.arch.architecture import Architecture, check_bypasses
 from toolkit.arguments import check_kind
+from toolkit.errors import InputError
 from toolkit.mapping.fitting import fit
-from toolkit.mapping.space import MapSpace
+from toolkit.mapping.space import Factors, MapSpace, check_factors_rule
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import Plan, make_plan
@@ -33,6 +34,8 @@ class Problem:
         Whether the first visit of an output reads an initial value from outside.
     notes : tuple of str
         What fitting changed, in words.
+    factors : {"perfect", "ragged"}
+        Whether factors multiply to the sizes, or last tiles may be cut off; see `MapSpace`.
     """
 
     arch: Architecture
@@ -41,11 +44,13 @@ class Problem:
     conventions: Conventions = EXACT
     bias_read: bool = False
     notes: tuple[str, ...] = ()
+    factors: Factors = "perfect"
 
     @cached_property
     def space(self) -> MapSpace:
         """All mappings and what makes them valid."""
-        return MapSpace(self.arch, self.workload, self.conventions.window_footprint)
+        footprint = self.conventions.window_footprint
+        return MapSpace(self.arch, self.workload, footprint, self.factors)
 
     @cached_property
     def tables(self) -> PlanTables:
@@ -66,6 +71,7 @@ def make_problem(
     conventions: Conventions = EXACT,
     bias_read: bool = False,
     pad: tuple[str, ...] | str = (),
+    factors: Factors | None = None,
 ) -> Problem:
     """Fit the constraints of an architecture to a workload and state the problem.
 
@@ -75,6 +81,9 @@ def make_problem(
         What to minimise; see `toolkit.search.objective_named`.
     pad : tuple of str or "all"
         Dimensions that may be rounded up where a constraint does not divide them.
+    factors : {"perfect", "ragged"}, optional
+        Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
+        conventions say (`Conventions.factors`).
 
     Raises
     ------
@@ -93,7 +102,15 @@ def make_problem(
     check_bypasses(arch, workload)
     check_magnitude(workload)
     wanted = objective_named(objective)
-    fitted = fit(arch, workload, pad=pad, footprint=conventions.window_footprint)
+    rule = conventions.factors if factors is None else factors
+    check_factors_rule(rule)
+    if rule == "ragged" and conventions.transfers == "sequential":
+        raise InputError(
+            f"the conventions {conventions.name} count whole tiles only; expected perfect factors",
+            key="factors",
+        )
+    footprint = conventions.window_footprint
+    fitted = fit(arch, workload, pad=pad, footprint=footprint, factors=rule)
     check_magnitude(fitted.workload)  # What is padded has grown.
     problem = Problem(
         fitted.arch,
@@ -102,6 +119,7 @@ def make_problem(
         conventions,
         bias_read,
         fitted.notes,
+        rule,
     )
     check_outermost(problem.space)
     return problem

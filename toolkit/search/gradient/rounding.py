@@ -120,7 +120,7 @@ class Rounding:
 
 
 def _steps(lattice: DimensionLattice) -> Steps:
-    values = lattice.divisors
+    values = lattice.extents
     whole = values[None, :] % values[:, None] == 0
     factor = values[None, :] // values[:, None]
     allowed = np.zeros((lattice.levels, len(values), len(values)), dtype=np.bool_)

@@ -297,12 +297,12 @@ def relax(space: MapSpace) -> Relaxed:
     free = np.array([_ranges(lattice) for lattice in space.lattices]).T
     places = np.argwhere(free)
     classes = moves.order_counts[space.memory_levels]
-    count = max(len(lattice.divisors) for lattice in space.lattices)
+    count = max(len(lattice.extents) for lattice in space.lattices)
     divisors = np.ones((len(space.lattices), count), dtype=np.int64)
     steps = np.zeros((*space.shape, count, count), dtype=np.bool_)
     for d, lattice in enumerate(space.lattices):
-        own = len(lattice.divisors)
-        divisors[d, :own] = lattice.divisors
+        own = len(lattice.extents)
+        divisors[d, :own] = lattice.extents
         steps[:, d, :own, :own] = _steps(lattice)
     ones = np.ones(len(places))
     return Relaxed(
@@ -313,7 +313,7 @@ def relax(space: MapSpace) -> Relaxed:
         np.concatenate([ones, classes - 0.5]),
         np.concatenate([ones < 0, classes > 0]),
         divisors,
-        np.array([len(lattice.divisors) for lattice in space.lattices]),
+        np.array([len(lattice.extents) for lattice in space.lattices]),
         steps,
         start,
     )
@@ -327,7 +327,7 @@ def _ranges(lattice: DimensionLattice) -> list[bool]:
 
 def _steps(lattice: DimensionLattice) -> BoolArray:
     """Which tile extents a level may divide into which, bool [levels, divisors, divisors]."""
-    values = lattice.divisors
+    values = lattice.extents
     factor, rest = np.divmod(values[:, None], values)
     allowed = [
         (rest == 0) & (factor >= low) & (factor <= high) & reachable
