@@ -54,7 +54,7 @@ KERNEL_MODULES = (
 """Modules that define kernels."""
 
 _ROOT = Path(__file__).parent
-_SIDES = 3
+SIDES = 6
 """Most indices of an array in a block."""
 
 _lock = Lock()
@@ -77,13 +77,13 @@ class Block:
 
     def __init__(self, arrays: Any) -> None:
         self.arrays = arrays
-        self._table = np.zeros((len(arrays), 1 + _SIDES), dtype=np.int64)
+        self._table = np.zeros((len(arrays), 1 + SIDES), dtype=np.int64)
         for row, array in zip(self._table, arrays, strict=True):
             if isinstance(array, np.ndarray):
                 if not array.flags.c_contiguous:
                     raise ValueError("kernels take C-contiguous arrays")
                 row[0] = array.ctypes.data
-                row[1 : 1 + array.ndim] = array.shape[:_SIDES]
+                row[1 : 1 + array.ndim] = array.shape[:SIDES]
         self.address: int = self._table.ctypes.data
 
 

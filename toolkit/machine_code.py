@@ -24,7 +24,7 @@ from numba.np import numpy_support
 from numba.np.arrayobj import make_array, populate_array
 
 from toolkit import lifted
-from toolkit.compilation import fields_of, record_type, signature
+from toolkit.compilation import SIDES, fields_of, record_type, signature
 
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 """No exceptions, and no reference counts: that makes small functions ten times faster."""
@@ -144,7 +144,7 @@ def _reader(row: int, dtype: np.dtype[Any], indices: int) -> Any:
             table = builder.inttoptr(arguments[0], word.as_pointer())
 
             def load(column: int) -> Any:
-                place = ir.Constant(word, 4 * row + column)
+                place = ir.Constant(word, (1 + SIDES) * row + column)
                 return builder.load(builder.gep(table, [place]))
 
             if not indices:

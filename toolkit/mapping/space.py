@@ -151,7 +151,7 @@ class MapSpace:
         """
         if any(lattice.total == 0 for lattice in self.bound_lattices):
             return self.bound_lattices
-        limits = self._extent_limits()
+        limits = self.extent_limits
         return tuple(
             build_lattice(
                 int(size),
@@ -163,7 +163,12 @@ class MapSpace:
             for d, size in enumerate(self.sizes)
         )
 
-    def _extent_limits(self) -> IntArray:
+    @cached_property
+    def extent_limits(self) -> IntArray:
+        """Largest tile extents that capacities admit if all other tiles are smallest.
+
+        int64 array, shape (levels, dimensions).
+        """
         limits = np.tile(self.sizes, (self.shape[0], 1))
         for m, level in enumerate(self.memory_levels):
             smallest = np.array([r.extent_range(level)[0] for r in self.bound_lattices])

@@ -183,7 +183,7 @@ def elements(plan: PlanTables, nest: Nest, d: int, level: int, own: int) -> Any:
 
 @once
 @formula
-def window_words(
+def cut_index(
     plan: PlanTables,
     nest: Nest,
     t: int,
@@ -194,24 +194,35 @@ def window_words(
     supplier: int,
     level: int,
     own: int,
-) -> Any:
-    """Values of an index in all tiles whose extents stand in a row, complete ones and others.
+) -> None:
+    """Cut the dimensions of an index into tiles whose extents stand in a row.
 
-    Where it is `sliding`, along the mover, they are those that each of its sweeps sees.
+    Where it is `sliding`, along the mover, tiles are what its sweeps see.
     """
-    room, terms, inner = plan.shape.levels + 3, plan.axes[t, s].terms, mover.dimension
-    combinations = 1
-    for k in range(terms):
+    for k in range(plan.axes[t, s].terms):
         d = plan.terms[t, s, k].dimension
         extent = nest.extents[row, d]
-        extent = where(sliding & (inner == d), extent * mover.factor, extent)
+        extent = where(sliding & (mover.dimension == d), extent * mover.factor, extent)
         if own:
             tiles = own_tiles_along(nest, d, extent, sliding, supplier, level)
         else:
             tiles = tiles_along(plan, nest, d, extent)
         part = nest.parts[k]
         part.complete, part.last, part.rest = tiles.complete, tiles.last, tiles.rest
-        if nest.ragged[d]:
+
+
+@formula
+def window_words(
+    plan: Any, nest: Any, t: int, s: int, row: int, inner: Any, factor: Any, sliding: Any
+) -> Any:
+    """Values of an index in all tiles of ``nest.parts``, complete ones and others.
+
+    Their extents stand in a row. Where it is `sliding`, along dimension `inner`, they are what
+    sweeps of `factor` such tiles see.
+    """
+    room, terms, combinations = plan.shape.levels + 3, plan.axes[t, s].terms, 1
+    for k in range(terms):
+        if nest.ragged[plan.terms[t, s, k].dimension]:
             combinations = 1 << terms
     words = 0 * nest.one
     for chosen in range(combinations):
@@ -231,7 +242,7 @@ def window_words(
             continue
         values = window(plan, nest, t, s, room)
         if not is_never(sliding):
-            new = swept(plan, nest, t, s, room, inner, mover.factor, values)
+            new = swept(plan, nest, t, s, room, inner, factor, values)
             if not is_never(cut_off > 0):
                 length = maximum(cut_off, nest.one)
                 shorter = swept_last(plan, nest, t, s, room, inner, length)
@@ -262,9 +273,9 @@ def index_words(
             if way < ENTERING and transfer.selective:
                 scattered = widen(plan, nest, t, s, x, way)
                 row = plan.shape.levels + 2
-            values = window_words(
-                plan, nest, t, s, row, mover, sliding, transfer.supplier, level, own
-            )
+            cut_index(plan, nest, t, s, row, mover, sliding, transfer.supplier, level, own)
+            inner, factor = mover.dimension, mover.factor
+            values = window_words(plan, nest, t, s, row, inner, factor, sliding)
             if row > transfer.held and not is_never(scattered):
                 times = nest.one
                 for k in range(plan.axes[t, s].terms):

@@ -23,7 +23,6 @@ from toolkit.search.exact.compiled_labels import (
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.nest import NOWHERE, Nest
-from toolkit.search.exact.spatial import compulsory_energy_pj
 
 FloatArray = NDArray[np.float64]
 
@@ -40,6 +39,15 @@ MOST_STATES = 1 << 27
 class Branch:
     """One choice of spatial factors and what is known of it.
 
+    Parameters
+    ----------
+    nest : Nest
+        Its tables.
+    powers : tuple of 3 floats
+        Exponents of energy, latency and utilization in the objective.
+    compulsory_pj : float
+        Energy that no loops can avoid, leakage aside.
+
     Attributes
     ----------
     energy_pj, latency_cycles : float
@@ -48,6 +56,7 @@ class Branch:
 
     nest: Nest
     powers: tuple[float, float, float]
+    compulsory_pj: float
     energy_pj: float = field(init=False)
     latency_cycles: float = field(init=False)
 
@@ -57,16 +66,12 @@ class Branch:
         until_end, own = nest.leakage_pj_per_cycle
         self._until_end = until_end
         self._own = own
-        self.energy_pj = compulsory_energy_pj(nest) + own + until_end * self.latency_cycles
+        self.energy_pj = self.compulsory_pj + own + until_end * self.latency_cycles
 
     @property
     def scale(self) -> float:
         """Factor of the objective that all mappings of the branch share: the utilization's."""
-        used = 1.0
-        space = self.nest.problem.space
-        for i in space.spatial_levels.tolist():
-            used *= float(self.nest.spatial.used[i]) / float(space.mesh[i])
-        return float(used ** self.powers[2])
+        return float(self.nest.utilization ** self.powers[2])
 
     @property
     def bound(self) -> float:
@@ -112,14 +117,12 @@ class Branch:
         space = nest.problem.space
         factors = nest.spatial.factors.copy()
         order = np.tile(np.arange(len(nest.n), dtype=np.int64), (len(factors), 1))
-        inside = np.ones(len(nest.n), dtype=np.int64)
+        inside = np.zeros(len(nest.n), dtype=np.int64)
         for k, (extent, sequence) in zip(reversed(range(len(path))), path, strict=True):
-            m, step = nest.memories[k], nest.steps[k]
-            along = step.dimensions
+            m, along = nest.memories[k], nest.steps[k].dimensions
             digits = extent // along["above_stride"] % along["above"]
-            outside = step.tau[np.arange(len(nest.n)), digits].astype(np.int64)
-            factors[m] = outside // inside
-            inside = outside
+            factors[m] = nest.turns(k, digits, inside)
+            inside = digits
             order[m] = _complete(space.order_rules[k], sequence)
         return factors, order
 

@@ -200,7 +200,7 @@ def expand(
                 new_state = state + higher * step.dimensions[d].stride
                 for p in range(passes):
                     costs[depth + 1, p] = costs[depth, p]
-                new = place(plan, nest, rows, step, flags, d, f, costs[depth + 1], room)
+                new = place(plan, nest, rows, step, flags, d, f, c, costs[depth + 1], room)
                 if not worthwhile(goal, costs[depth + 1], least, new_state, new):
                     outcome.dropped += 1
                     continue

@@ -24,6 +24,7 @@ from toolkit.search.exact.compiled_words import (
     WindowPlan,
     WindowRoom,
     Words,
+    table_words,
     words,
 )
 
@@ -147,15 +148,39 @@ class Least(NamedTuple):
 
 
 @formula
-def add_costs(rows: Rows, r: int, moved: Words, into: Table) -> None:
-    """Add what the words of a transfer cost."""
-    for p in range(into.shape[0]):
+def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: int) -> None:
+    """Add what the words of a transfer cost: costs `first` to before `end`."""
+    for p in range(first, end):
         into[p] += (
             rows.coef[r, p, 0] * moved.read
             + rows.coef[r, p, 1] * moved.written
             + rows.coef[r, p, 2] * moved.filled
             + rows.coef[r, p, 3] * moved.entering
         )
+
+
+@formula
+def charge(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    r: int,
+    room: Room,
+    d: int,
+    f: float,
+    target: int,
+    v: int,
+    into: Table,
+) -> None:
+    """Add the costs of a transfer whose stay a loop of `d` ends, -1 if none does."""
+    if rows.table.shape[0] == 0:
+        add_costs(rows, r, words(plan, nest, rows, r, room, d, f, v), into, 0, into.shape[0])
+        return
+    moved = table_words(plan, nest, rows, r, room, d, f, target, v, 0)
+    add_costs(rows, r, moved, into, 0, 1)
+    if into.shape[0] > 1:
+        moved = table_words(plan, nest, rows, r, room, d, f, target, v, 1)
+        add_costs(rows, r, moved, into, 1, into.shape[0])
 
 
 @formula
@@ -167,10 +192,11 @@ def place(
     flags: int,
     d: int,
     f: float,
+    target: int,
     into: Table,
     room: Room,
 ) -> int:
-    """Place a loop outside of `room.along`; returns the tensors' new states, adds costs."""
+    """Place a loop outside of `room.along`, up to a target; returns new states, adds costs."""
     if f == 1.0 or flags == 0:
         return flags
     for t in range(step.waiting.shape[0]):
@@ -181,8 +207,7 @@ def place(
         rule = rows.rows[r].orthogonal
         new = v
         if plan.indexes[t, d] or rule == RESOLVES:
-            moved = words(plan, nest, rows, r, room, d, f, v)
-            add_costs(rows, r, moved, into)
+            charge(plan, nest, rows, r, room, d, f, target, v, into)
             new = 0
         elif rule == MARKS:
             new = 2
@@ -213,8 +238,7 @@ def leave(
         if v > 0:
             rule = rows.rows[r].leaving
             if rows.rows[r].closes or (rule == SETTLES and v == 2):
-                moved = words(plan, nest, rows, r, room, -1, 1.0, v)
-                add_costs(rows, r, moved, into)
+                charge(plan, nest, rows, r, room, -1, 1.0, 0, v, into)
                 v = 0
             elif rule == UNMARKS and v == 2:
                 v = 1
@@ -242,7 +266,7 @@ def close(
         place_in_outer = 0
         for d in range(room.along.shape[0]):
             c = a // step.dimensions[d].above_stride % step.dimensions[d].above
-            room.along[d].tau = step.tau[d, c]
+            room.along[d].tau, room.along[d].coordinate = step.tau[d, c], c
             place_in_outer += (step.dimensions[d].outer_above + c) * step.dimensions[
                 d
             ].outer_stride
@@ -362,7 +386,8 @@ def sweep(
                     if f > 1.0 and flags > 0 and not known:
                         for p in range(passes):
                             into[p] = 0.0
-                        new = place(plan, nest, rows, step, flags, d, f, into, room)
+                        target = step.loops[d, b, k].target
+                        new = place(plan, nest, rows, step, flags, d, f, target, into, room)
                         known = same_for_all(rows, step, flags, d)
                     for p in range(passes):
                         total = into[p] + least[p, new_state, new]
@@ -376,7 +401,7 @@ def sweep(
 @formula
 def measure(plan: WindowPlan, nest: WindowRoom, rows: Rows, r: int, room: Room) -> None:
     """Add the costs of a row if nothing moves it inside its supplier to ``room.costs[0]``."""
-    add_costs(rows, r, words(plan, nest, rows, r, room, -1, 1.0, 1), room.costs[0])
+    charge(plan, nest, rows, r, room, -1, 1.0, 0, 1, room.costs[0])
 
 
 CLOSE, SWEEP, MEASURE = range(3)

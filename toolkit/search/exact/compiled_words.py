@@ -12,8 +12,10 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from toolkit.lifted import Table, apart, floor, formula
+from toolkit.model.nest import Parts
 from toolkit.model.plan_tables import ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
+from toolkit.model.traffic import window_words
 from toolkit.model.windows import swept, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
 
@@ -59,6 +61,12 @@ class Rows(NamedTuple):
         Costs of a word read, written, filled and entering.
     mult : [R, V]
         Iterations that count beside the loops outside, by state of the tensor.
+    table : [R, O, 3, D, C, 2]
+        Of ragged spaces, empty otherwise: what a dimension contributes if the walk stands at a
+        coordinate, of all instances and (in labels) of the first one, by way: combinations of
+        its counters, or of a window complete tiles and last ones.
+    base, fresh : [R, O, 3]
+        What does not depend on the walk, of all visits and of first ones.
     """
 
     rows: Annotated[Table, RowRow, 1]
@@ -66,6 +74,9 @@ class Rows(NamedTuple):
     slide: Annotated[Table, int, 2]
     coef: Annotated[Table, float, 3]
     mult: Annotated[Table, float, 2]
+    table: Annotated[Table, float, 6]
+    base: Annotated[Table, float, 3]
+    fresh: Annotated[Table, float, 3]
 
 
 class WindowPlan(NamedTuple):
@@ -73,6 +84,7 @@ class WindowPlan(NamedTuple):
 
     shape: Annotated[Any, ShapeRow, 0]
     switches: Annotated[Any, SwitchRow, 0]
+    sizes: Annotated[Table, float, 1]
     tensors: Annotated[Table, TensorRow, 1]
     axes: Annotated[Table, AxisRow, 2]
     terms: Annotated[Table, TermRow, 3]
@@ -84,7 +96,9 @@ class WindowRoom(NamedTuple):
 
     one: Annotated[Any, 1, 0]
     extents: Annotated[Table, float, 2]
+    ragged: Annotated[Table, int, 1]
     terms: Annotated[Table, Progression, 1]
+    parts: Annotated[Table, Parts, 1]
     marks: Annotated[Table, np.uint8, 1]
 
 
@@ -237,3 +251,54 @@ def words(
         without_first_visits(plan, entering, visits),
         entering,
     )
+
+
+@apart
+@formula
+def table_words(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    r: int,
+    room: Room,
+    d: int,
+    f: float,
+    target: int,
+    v: int,
+    own: int,
+) -> Words:
+    """Words of one transfer like `words`, in a ragged space: of all instances or the first one.
+
+    `target` is the coordinate of dimension `d` outside the loop that ends the stay.
+    """
+    row, slides, moved = rows.rows[r], -1, room.moved
+    t = row.tensor
+    if d >= 0 and (row.reuse or v == 1):
+        slides = rows.slide[r, d]
+    for way in range(3):
+        line, values, windows = plan.shape.levels + 4 + way, rows.base[r, own, way], 1.0
+        for e in range(room.along.shape[0]):
+            if not plan.indexes[t, e]:
+                values *= rows.table[r, own, way, e, room.along[e].coordinate, 0]
+        for s in range(plan.tensors[t].axes):
+            if plan.axes[t, s].terms == 1:
+                continue
+            for k in range(plan.axes[t, s].terms):
+                e = plan.terms[t, s, k].dimension
+                c, extent = room.along[e].coordinate, rows.ext[r, way, e] * room.along[e].tau
+                nest.extents[line, e] = extent
+                if slides == s and e == d:
+                    c, extent = target, extent * f
+                part = nest.parts[k]
+                part.complete = rows.table[r, own, way, e, c, 0]
+                part.last = rows.table[r, own, way, e, c, 1]
+                part.rest = plan.sizes[e] - floor(plan.sizes[e] / extent) * extent
+            windows *= window_words(plan, nest, t, s, line, float(d), f, slides == s)
+        moved[way] = values * windows
+        nest.extents[line, 0] = rows.fresh[r, own, way] * windows
+    first = plan.shape.levels + 4
+    read, entering = moved[0], moved[2]
+    if not plan.tensors[t].is_output:
+        return Words(read, 0.0, entering, 0.0)
+    read -= nest.extents[first, 0]
+    return Words(read, moved[1], entering - nest.extents[first + 2, 0], entering)

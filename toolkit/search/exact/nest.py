@@ -194,16 +194,34 @@ class Nest:
     def constant(self) -> Constant:
         """Words of transfers without a choice, and the energy of the computation itself."""
         plan = self.problem.plan
-        room, nothing = self.room(1 + len(self.ports)), Block(_nothing(Step))
-        costs = room.arrays.costs[0]
-        costs[:] = 0.0
-        for r in self._fixed:
-            self._explore(MEASURE, room, nothing, Block(_nothing(Least)), r)
-        costs = costs.copy()
+        room = self.room(1 + len(self.ports))
+        costs = self.measured(room)
         compute = len(self.spatial.factors) - 1
         macs = self.spatial.used[compute] * self.spatial.active[compute]
         energy = plan.arch.compute.mac_energy_pj * macs * math.prod(self.spatial.temporal.tolist())
         return Constant(float(energy + costs[0]), costs[1:])
+
+    def measured(self, room: Block) -> FloatArray:
+        """Costs of all transfers without a choice."""
+        costs, nothing = room.arrays.costs[0], Block(_nothing(Step))
+        costs[:] = 0.0
+        for r in self._fixed:
+            self._explore(MEASURE, room, nothing, Block(_nothing(Least)), r)
+        found: FloatArray = costs.copy()
+        return found
+
+    @property
+    def row_of(self) -> IntArray:
+        """Row of the transfer of each tensor that is under way at each memory, -1 if none."""
+        return self._row_of
+
+    @property
+    def utilization(self) -> float:
+        """Share of the instances used."""
+        used, space = 1.0, self.problem.space
+        for i in space.spatial_levels.tolist():
+            used *= float(self.spatial.used[i]) / float(space.mesh[i])
+        return used
 
     @property
     def warm_up(self) -> float:
@@ -249,6 +267,12 @@ class Nest:
             steps.append(self._step(k))
             if not steps[-1].fits.any():
                 return []
+        return self.linked(steps)
+
+    def linked(self, steps: list[Step]) -> list[Step]:
+        """Tell every memory what it needs of its neighbours."""
+        if not all(step.fits.any() for step in steps):
+            return []
         for outer, inner in itertools.pairwise(steps):
             inner.dimensions["outer_above"] = outer.dimensions["above"]
             inner.dimensions["outer_stride"] = outer.dimensions["stride"]
@@ -298,6 +322,26 @@ class Nest:
         step = self.steps[-1]
         return int((step.dimensions["above"] * step.dimensions["stride"]).sum())
 
+    def turns(self, k: int, above: IntArray, below: IntArray) -> IntArray:
+        """Iterations of memory number `k` between numbered extents, [dimensions]."""
+        assert self.reach is not None  # Only then are there numbers.
+        outer, inner = self.reach[k], self.reach[k + 1]
+        pairs = zip(outer, inner, above.tolist(), below.tolist(), strict=True)
+        return np.array([a[i] // b[j] for a, b, i, j in pairs], dtype=np.int64)
+
+    def _waiting(self, k: int, radix: IntArray, kind: np.dtype[Any]) -> NDArray[Any]:
+        waiting = np.zeros(len(radix), dtype=kind)
+        waiting["row"], waiting["radix"], waiting["weight"] = (
+            self._row_of[k],
+            radix,
+            strides(radix),
+        )
+        waiting["begins"] = [
+            any(transfer.child == self.memories[k] for transfer in tensor.transfers)
+            for tensor in self.problem.plan.tensors
+        ]
+        return waiting
+
     def _step(self, k: int) -> Step:
         assert self.reach is not None  # Only then are there steps.
         above, below = self.reach[k], self.reach[k + 1]
@@ -330,18 +374,9 @@ class Nest:
         )
         along = np.zeros(dimensions, dtype=record_type(DimensionRow))
         along["above"], along["below"] = na, nb
-        along["stride"], along["above_stride"] = _strides(na + nb), _strides(na)
-        along["below_stride"] = _strides(nb)
-        waiting = np.zeros(len(radix), dtype=record_type(WaitingRow))
-        waiting["row"], waiting["radix"], waiting["weight"] = (
-            self._row_of[k],
-            radix,
-            _strides(radix),
-        )
-        waiting["begins"] = [
-            any(transfer.child == m for transfer in tensor.transfers)
-            for tensor in self.problem.plan.tensors
-        ]
+        along["stride"], along["above_stride"] = strides(na + nb), strides(na)
+        along["below_stride"] = strides(nb)
+        waiting = self._waiting(k, radix, record_type(WaitingRow))
         return Step(
             sizes=np.array([size], dtype=record_type(SizeRow)),
             dimensions=along,
@@ -421,7 +456,14 @@ def window_plan(problem: Problem) -> Block:
 def _window_room(problem: Problem) -> WindowRoom:
     room = nest_room(problem.plan)
     rows, dimensions = room.extents.shape
-    return WindowRoom(1, np.ones((rows + 4, dimensions)), room.terms, room.marks)
+    return WindowRoom(
+        1,
+        np.ones((rows + 4, dimensions)),
+        np.ones(dimensions + 1, dtype=np.int64),
+        room.terms,
+        room.parts,
+        room.marks,
+    )
 
 
 def _nothing(arrays: Any) -> Any:
@@ -434,5 +476,6 @@ def _nothing(arrays: Any) -> Any:
     )
 
 
-def _strides(counts: IntArray) -> IntArray:
+def strides(counts: IntArray) -> IntArray:
+    """Weights of coordinates in a number, the last one runs fastest."""
     return np.concatenate([np.cumprod(counts[::-1])[::-1][1:], [1]]).astype(np.int64)

@@ -14,6 +14,7 @@ from toolkit.mapping.tilings import enumerate_tilings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import Nest, decomposes, window_plan
+from toolkit.search.exact.ragged_strategy import RaggedProver
 from toolkit.search.exact.spatial import each_spatial_choice, plain_bound
 from toolkit.search.exact.strategy import Prover
 from toolkit.search.exact.transfers import Spatial
@@ -55,7 +56,8 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
         If the objective is a function or falls where energy or latency rises, or the
         conventions are not covered.
     """
-    prover = Prover(evaluator)
+    ragged = evaluator.problem.space.ragged.any()
+    prover = RaggedProver(evaluator) if ragged else Prover(evaluator)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
     finished = _enumerate(prover)

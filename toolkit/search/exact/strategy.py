@@ -16,7 +16,7 @@ from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest, window_plan
-from toolkit.search.exact.spatial import each_spatial_choice, lanes_bound
+from toolkit.search.exact.spatial import compulsory_energy_pj, each_spatial_choice, lanes_bound
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
 from toolkit.search.result import Certificate
@@ -146,7 +146,8 @@ class Prover:
             if reachable(problem.space, list(problem.plan.memories), spatial) is None:
                 self.counts["empty"] += 1
                 continue
-            found.append(Branch(Nest(problem, windows, spatial), problem.objective.powers))
+            nest = Nest(problem, windows, spatial)
+            found.append(Branch(nest, problem.objective.powers, compulsory_energy_pj(nest)))
         return sorted(found, key=lambda b: b.bound)
 
     def _shortest_paths(

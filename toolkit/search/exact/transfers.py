@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,6 +96,12 @@ class Spatial:
         self.used = [int(level.iterations) for level in self.nest.levels]
         self.active = [int(level.active) for level in self.nest.levels]
         self.cycles = float(plan.arch.compute.cycles * math.prod(self.temporal.tolist()))
+
+    def with_steps(self, steps: float) -> Spatial:
+        """Return the same choice, whose lanes take another number of steps."""
+        other = copy.copy(self)
+        other.cycles = float(self.plan.arch.compute.cycles * steps)
+        return other
 
 
 @dataclass(frozen=True)
@@ -355,6 +362,9 @@ def make_rows(
         np.full((count, dimensions), -1, dtype=np.int64),
         np.zeros((count, 1 + len(ports), 4)),
         np.ones((count, states)),
+        np.zeros((0, 0, 0, 0, 0, 0)),
+        np.zeros((0, 0, 0)),
+        np.zeros((0, 0, 0)),
     )
     for r, (row, cost) in enumerate(zip(seen, accounts, strict=True)):
         rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide

@@ -1,0 +1,290 @@
+"""All choices of spatial factors of a ragged space, and of the tiles inside them, by their bounds.
+
+Nothing is searched here. Dimensions contribute to the compulsory traffic one by one, so that
+bounds of many choices are products of a few columns; what cannot beat the best mapping known for
+want of lanes is never listed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.space import MapSpace
+from toolkit.search.exact.chains import Chain, Wall, used_levels
+from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.ragged_nest import fixed_parts, list_lines
+from toolkit.workload.distinct import count_window
+
+MOST_CHOICES = 1 << 22
+"""Most choices kept at once; beyond it the list counts as unfinished."""
+
+IntRow = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Spatial factors and the extents inside them, with what no mapping undercuts.
+
+    Parameters
+    ----------
+    factors : int64 array, shape (levels, dimensions)
+        Spatial factors.
+    chains : tuple of Chain
+        Of every dimension.
+    energy_pj, bound : float
+        Least energy and objective value.
+    """
+
+    factors: IntArray
+    chains: tuple[Chain, ...]
+    energy_pj: float
+    bound: float
+
+
+class Options:
+    """Chains of one dimension for given spatial factors, with what they contribute.
+
+    Attributes
+    ----------
+    inner : int64 array, shape (chains, walls)
+        Extents inside every wall, innermost first.
+    steps : float64 array, shape (chains,)
+        Steps of the dimension.
+    base, fresh : float64 arrays, shape (lines, 3, chains)
+        See `fixed_parts`, of all instances.
+    """
+
+    def __init__(self, nest: Nest, limits: IntArray, d: int, column: IntRow) -> None:
+        space = nest.problem.space
+        self.size, self.levels = int(space.sizes[d]), used_levels(column)
+        self.column = column
+        self.inner = _inner_extents(space, limits, d, self.size, column, self.levels)
+        chain = self.chain(slice(None))
+        count = len(self.inner)
+        self.steps = np.broadcast_to(np.asarray(chain.steps(), dtype=np.float64), (count,))
+        base, fresh = fixed_parts(nest, list_lines(nest), d, chain)
+        shape = (*base.shape[:3], count)
+        if base.ndim == 3:
+            base, fresh = base[..., None], fresh[..., None]
+        self.base = np.broadcast_to(base, shape)[:, 0]
+        self.fresh = np.broadcast_to(fresh, shape)[:, 0]
+
+    def chain(self, rows: slice | int) -> Chain:
+        """Chains as arrays, or one of them."""
+        columns = zip(self.levels, self.inner[rows].T, strict=True)
+        walls = (Wall(level, inner.astype(float), self.column[level]) for level, inner in columns)
+        return Chain(self.size, tuple(walls))
+
+
+def _inner_extents(
+    space: MapSpace, limits: IntArray, d: int, size: int, column: IntRow, levels: list[int]
+) -> IntArray:
+    """Extents inside every wall, int64 [chains, walls]: multiples of what lies further in."""
+    memories = space.memory_levels
+    found = np.ones((1, 0), dtype=np.int64)
+    reached, inside = np.ones(1, dtype=np.int64), len(column)
+    for level in levels:
+        between = memories[(memories > level) & (memories < inside)]
+        most = int(min(size, math.prod(space.upper[between, d].tolist())))
+        least = math.prod(space.lower[between, d].tolist())
+        limit = int(limits[between[0], d]) if len(between) else size
+        grown, parents = [], []
+        for i, extent in enumerate(reached.tolist()):
+            room = min(limit // extent, most, (size - 1) // (extent * (column[level] - 1)))
+            turns = np.arange(least, room + 1, dtype=np.int64)
+            values = turns * extent
+            if not space.ragged[d]:
+                values = values[size % (values * column[level]) == 0]
+            grown.append(values)
+            parents.append(np.full(len(values), i))
+        inner, parent = np.concatenate(grown), np.concatenate(parents)
+        found = np.concatenate([found[parent], inner[:, None]], axis=1)
+        reached, inside = inner * column[level], level
+    return found
+
+
+class Listing:
+    """Choices of a ragged problem in the order of their bounds."""
+
+    def __init__(self, nest: Nest) -> None:
+        self.nest, self.problem = nest, nest.problem
+        self.lines = list_lines(nest)
+        self._coef = self._costs()
+        self._options: dict[tuple[int, IntRow], Options] = {}
+        self._limits = self.problem.space.extent_limits
+        self.spatial = list(each_choice(self.problem.space))
+
+    def _costs(self) -> FloatArray:
+        """Energy (pJ) of compulsory words, [all or first visits, lines, 3].
+
+        Each transfer counts at one of its lines. Its windows add up to at least the whole.
+        """
+        plan, nest = self.problem.plan, self.nest
+        coef = np.zeros((2, len(self.lines), 3))
+        done: set[int] = set()
+        for r, (line, (_, costs)) in enumerate(zip(self.lines, nest.seen, strict=True)):
+            if id(costs) in done:
+                continue
+            done.add(id(costs))
+            tensor = plan.tensors[line.tensor]
+            reads, writes, fills, drains = costs.energy
+            windows = 1.0
+            for terms in tensor.sums:
+                sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
+                if len(terms) > 1 and line.memory is None and not any(line.absorbed):
+                    windows *= math.prod(sizes)
+                elif len(terms) > 1:
+                    windows *= count_window(sizes, [c for _, c in terms])
+            fresh = tensor.is_output and not self.problem.bias_read
+            lanes = line.memory is None
+            every, first = coef[0, r], coef[1, r]
+            target = every if lanes else first
+            target += np.array(
+                [0.0 if fresh else reads, writes, (0.0 if fresh else fills) + drains]
+            )
+            if lanes and fresh:  # What comes back is all but the first visits.
+                every[0] += reads
+                first[0] -= reads
+            every *= windows
+            first *= windows
+        return coef
+
+    def options(self, d: int, column: IntRow) -> Options:
+        """Chains of one dimension."""
+        key = d, column
+        if key not in self._options:
+            self._options[key] = Options(self.nest, self._limits, d, column)
+        return self._options[key]
+
+    def spatial_bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Least energy and steps of every choice of spatial factors, whatever lies inside."""
+        factors = np.stack(self.spatial).astype(np.float64)
+        sizes = self.problem.space.sizes
+        steps = np.ceil(sizes / factors.prod(axis=1)).prod(axis=1)
+        return np.full(len(factors), self._least(factors)) if False else self._least(
+            factors
+        ), steps
+
+    def _least(self, factors: FloatArray) -> FloatArray:
+        energy = np.full(len(factors), self._fixed_energy())
+        sizes = self.problem.space.sizes.astype(np.float64)
+        for r, line in enumerate(self.lines):
+            tensor = self.problem.plan.tensors[line.tensor]
+            relevant = np.array(tensor.relevant)
+            wide = {d for terms in tensor.sums if len(terms) > 1 for d, _ in terms}
+            whole = math.prod(
+                float(s) for d, s in enumerate(sizes) if relevant[d] and d not in wide
+            )
+            others = np.flatnonzero(~relevant)
+            for way in range(3):
+                every, first = self._coef[0, r, way], self._coef[1, r, way]
+                if every:
+                    shared = np.ones(len(factors))
+                    for level in line.shared[way] if way < 2 else ():
+                        shared *= factors[:, level][:, others].prod(axis=1)
+                    repeats = math.prod(float(sizes[d]) for d in others)
+                    energy += every * whole * np.maximum(repeats / shared, 1.0)
+                if first > 0:
+                    energy += first * whole
+                elif first < 0:
+                    copies = factors[:, :, others].prod(axis=(1, 2))
+                    energy += first * whole * copies
+        return energy
+
+    def _fixed_energy(self) -> float:
+        return self.problem.plan.arch.compute.mac_energy_pj * self.problem.workload.macs
+
+    def choices(
+        self, number: int, worthwhile: Callable[[FloatArray, FloatArray], BoolArray]
+    ) -> tuple[FloatArray, FloatArray, IntArray]:
+        """Chains for one choice of spatial factors that may be better than the best known.
+
+        Returns
+        -------
+        energy, steps : float64 arrays, shape (n,)
+        picks : int64 array, shape (n, dimensions)
+            Numbers of the chains.
+        """
+        factors = self.spatial[number]
+        dimensions = factors.shape[1]
+        options = [self.options(d, tuple(factors[:, d].tolist())) for d in range(dimensions)]
+        empty = np.zeros(0), np.zeros(0), np.zeros((0, dimensions), dtype=np.int64)
+        if any(len(o.inner) == 0 for o in options):
+            return empty
+        floor = float(self._least(factors[None].astype(np.float64))[0])
+        least = [float(o.steps.min()) for o in options]
+        picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
+        for d, option in enumerate(options):
+            rest = math.prod(least[d + 1 :])
+            product = np.multiply.outer(steps, option.steps)
+            kept = worthwhile(np.full(product.shape, floor), product * rest)
+            rows, columns = np.nonzero(kept)
+            if len(rows) > MOST_CHOICES:
+                raise MemoryError
+            picks = np.concatenate([picks[rows], columns[:, None]], axis=1)
+            steps = product[rows, columns]
+        if not len(picks):
+            return empty
+        energy = np.full(len(picks), self._fixed_energy())
+        for r in range(len(self.lines)):
+            for way in range(3):
+                for coefficient, kind in (
+                    (self._coef[0, r, way], "base"),
+                    (self._coef[1, r, way], "fresh"),
+                ):
+                    if coefficient:
+                        words = np.full(len(picks), coefficient)
+                        for d, option in enumerate(options):
+                            words *= getattr(option, kind)[r, way][picks[:, d]]
+                        energy += words
+        kept = worthwhile(energy, steps)
+        return energy[kept], steps[kept], picks[kept]
+
+    def chains(self, number: int, picks: IntArray) -> tuple[Chain, ...]:
+        """Chains by their numbers."""
+        factors = self.spatial[number]
+        return tuple(
+            self.options(d, tuple(factors[:, d].tolist())).chain(int(pick))
+            for d, pick in enumerate(picks)
+        )
+
+
+def each_choice(space: MapSpace) -> Iterator[IntArray]:
+    """Yield all factors of the spatial levels within bounds and meshes."""
+    levels = space.spatial_levels.tolist()
+    rows = [list(_level_choices(space, level)) for level in levels]
+
+    def extended(factors: IntArray, i: int) -> Iterator[IntArray]:
+        if i == len(levels):
+            yield factors
+            return
+        for row in rows[i]:
+            filled = factors.copy()
+            filled[levels[i]] = row
+            products = filled.prod(axis=0)
+            # The last of several instances along a dimension must have something to do.
+            if (products - products // np.maximum(filled[levels[i]], 1) < space.sizes).all():
+                yield from extended(filled, i + 1)
+
+    return extended(np.ones(space.shape, dtype=np.int64), 0)
+
+
+def _level_choices(space: MapSpace, level: int) -> Iterator[IntRow]:
+    """All factors of one spatial level."""
+
+    def extended(row: IntRow, left: int) -> Iterator[IntRow]:
+        d = len(row)
+        if d == space.shape[1]:
+            yield row
+            return
+        least, most = int(space.lower[level, d]), int(min(space.upper[level, d], left))
+        for f in range(least, most + 1):
+            if space.ragged[d] or space.sizes[d] % f == 0:
+                yield from extended((*row, f), left // f)
+
+    return extended((), int(space.mesh[level]))

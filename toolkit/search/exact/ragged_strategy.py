@@ -1,0 +1,170 @@
+"""Proofs in ragged spaces: choices in the order of their bounds, solved as they come up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.search.exact.branch import MOST_STATES, Branch
+from toolkit.search.exact.listing import Listing
+from toolkit.search.exact.nest import Nest, window_plan
+from toolkit.search.exact.ragged_nest import Family, RaggedNest
+from toolkit.search.exact.strategy import ROUNDING, Prover
+from toolkit.search.exact.transfers import Spatial
+from toolkit.search.greedy import descents
+
+START = 150_000
+"""Most evaluations of the descents that find a first mapping: enough for nearly the best one."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Choices that may hold the best mapping, by rising bound.
+
+    Parameters
+    ----------
+    bounds, energy : float64 arrays, shape (n,)
+        Least objective values and energies (pJ), leakage aside.
+    family : int64 array, shape (n,)
+        Number of their spatial factors.
+    picks : int64 array, shape (n, dimensions)
+        Numbers of their chains.
+    left_out : float
+        Least bound of what there was no time to list; inf if nothing.
+    """
+
+    bounds: FloatArray
+    energy: FloatArray
+    family: IntArray
+    picks: IntArray
+    left_out: float
+
+
+class RaggedProver(Prover):
+    """Proves the optimum of a ragged problem."""
+
+    def run(self) -> float:
+        """Search; returns a bound of the objective, the optimum itself when all is done."""
+        self._warm_up()
+        self._first_mapping()
+        problem = self.evaluator.problem
+        windows = window_plan(problem)
+        ones = np.ones(problem.space.shape, dtype=np.int64)
+        listing = Listing(Nest(problem, windows, Spatial(problem, ones)))
+        choices = self._list(listing)
+        families: dict[int, Family] = {}
+        hard: list[Branch] = []
+        reached = self._solve(listing, choices, families, hard)
+        left = [choices.left_out, reached]
+        unfinished = []
+        for branch in sorted(hard, key=lambda b: b.bound):
+            nest = branch.nest
+            assert isinstance(nest, RaggedNest)
+            labelled = Branch(
+                RaggedNest(nest.family, nest.chains, labels=True), branch.powers, branch.energy_pj
+            )
+            if self.evaluator.exhausted or not self._label(labelled):
+                unfinished.append(labelled)
+        self.counts["unfinished"] += len(unfinished)
+        best = self.best_value()
+        return min([best, *left, *(b.bound for b in unfinished)])
+
+    def _warm_up(self) -> None:
+        if self.evaluator.warm_starts:
+            pairs = zip(*self.evaluator.warm_starts, strict=True)
+            self.evaluator.evaluate(*(np.stack(arrays) for arrays in pairs))
+
+    def _first_mapping(self) -> None:
+        """Descend a while, for the better the first mapping, the less is looked at."""
+        evaluator = self.evaluator
+        most = min(START, evaluator.remaining_evaluations // 2)
+        before = evaluator.evaluations
+        descents(
+            evaluator,
+            0,
+            lambda: evaluator.evaluations - before >= most or evaluator.time_share >= 0.1,
+        )
+
+    def _values(self, energy: FloatArray, steps: FloatArray) -> FloatArray:
+        problem = self.evaluator.problem
+        energy_power, latency_power, utilization_power = problem.objective.powers
+        cycles = steps * problem.plan.arch.compute.cycles
+        space = problem.space
+        lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
+        used = problem.workload.macs / (steps * lanes)
+        value = energy**energy_power * cycles**latency_power * used**utilization_power
+        return np.asarray(value)
+
+    def _worthwhile(self, energy: FloatArray, steps: FloatArray) -> BoolArray:
+        """Which may be better than the best so far."""
+        if not self.wants_front:
+            return np.asarray(self._values(energy, steps) < self._limit)
+        cycles = steps * self.evaluator.problem.plan.arch.compute.cycles
+        kept = np.ones(energy.shape, dtype=np.bool_)
+        for best_energy, best_latency in self._front:
+            beaten = (best_energy <= energy * (1 + ROUNDING)) & (
+                best_latency <= cycles * (1 + ROUNDING)
+            )
+            kept &= ~beaten
+        return kept
+
+    def _list(self, listing: Listing) -> Open:
+        energy, steps = listing.spatial_bounds()
+        bounds = self._values(energy, steps)
+        order = np.argsort(bounds, kind="stable")
+        kept = self._worthwhile(energy, steps)[order]
+        parts, left_out = [], math.inf
+        self.counts["spatial_choices"] += len(order)
+        for place, (number, open_) in enumerate(zip(order.tolist(), kept.tolist(), strict=True)):
+            if not open_:
+                self.counts["by_compulsory_traffic"] += 1
+                continue
+            if self.evaluator.time_share >= 1:
+                left_out = float(bounds[number])
+                self.counts["unfinished"] += int(kept[place:].sum())
+                break
+            own_energy, own_steps, picks = listing.choices(number, self._worthwhile)
+            self.counts["spatial_choices"] += max(len(picks) - 1, 0)
+            self.counts["by_compulsory_traffic"] += not len(picks)
+            values = self._values(own_energy, own_steps)
+            parts.append((values, own_energy, np.full(len(picks), number), picks))
+        dimensions = listing.problem.space.shape[1]
+        none = np.zeros(0)
+        parts.append((none, none, none.astype(np.int64), np.zeros((0, dimensions), np.int64)))
+        values, energy, family, picks = (np.concatenate(x) for x in zip(*parts, strict=True))
+        order = np.argsort(values, kind="stable")
+        return Open(values[order], energy[order], family[order], picks[order], left_out)
+
+    def _solve(
+        self, listing: Listing, choices: Open, families: dict[int, Family], hard: list[Branch]
+    ) -> float:
+        """Solve choices for their least energy; returns the bound of the first one left open."""
+        powers = listing.problem.objective.powers
+        for i, bound in enumerate(choices.bounds.tolist()):
+            if not self.wants_front and bound >= self._limit:
+                self.counts["by_compulsory_traffic"] += len(choices.bounds) - i
+                break
+            if self.evaluator.exhausted:
+                self.counts["unfinished"] += len(choices.bounds) - i
+                return float(bound)
+            number = int(choices.family[i])
+            if number not in families:
+                families[number] = Family(
+                    listing.problem, listing.nest.windows, listing.spatial[number]
+                )
+            chains = listing.chains(number, choices.picks[i])
+            nest = RaggedNest(families[number], chains)
+            if not nest.possible:
+                self.counts["empty"] += 1
+                continue
+            branch = Branch(nest, powers, float(choices.energy[i]))
+            if self._is_beaten(branch):
+                self.counts["by_compulsory_traffic"] += 1
+            elif branch.entries(1) > MOST_STATES:
+                hard.append(branch)
+            else:
+                self._judge(branch, branch.solve_energy(), hard)
+        return math.inf
