@@ -98,18 +98,18 @@ class Branch:
         least = ways[-1].least[0, nest.start_state, nest.start]
         if not least < math.inf:
             return None
-        self.energy_pj = max(
-            self.energy_pj,
-            nest.constant.energy_pj
-            + float(least)
-            + self._own
-            + self._until_end * self.latency_cycles,
-        )
+        self.raise_energy(float(least))
         extent, waiting, path = 0, nest.start, []
         for step, way in zip(reversed(nest.steps), reversed(ways), strict=True):
             extent, waiting, sequence = _follow(step, way, extent, waiting)
             path.append((extent, sequence))
         return self.mapping(path)
+
+    def raise_energy(self, least_pj: float) -> None:
+        """No mapping takes less energy beyond what all of them share."""
+        leaked = self._own + self._until_end * self.latency_cycles
+        least = self.nest.constant.energy_pj + least_pj + leaked
+        self.energy_pj = max(self.energy_pj, least)
 
     def mapping(self, path: list[tuple[int, int]]) -> tuple[IntArray, IntArray]:
         """Write a path, the innermost memory first, as factors and loop orders."""
@@ -151,7 +151,7 @@ class Branch:
             nest.constant.energy_pj + self._own,
         )
         front = np.ascontiguousarray(front, dtype=np.float64)
-        return Goal(np.array([numbers], dtype=record_type(GoalRow)), front)
+        return Goal(np.array([numbers], dtype=record_type(GoalRow)), front, NOWHERE)
 
 
 def _follow(step: Step, way: Least, extent: int, waiting: int) -> tuple[int, int, int]:
@@ -217,10 +217,11 @@ class LabelSearch:
         self.branch = branch
         nest = branch.nest
         self.passes = 1 + len(nest.ports)
-        self.ways = nest.least_costs(self.passes)
-        least = self.ways[-1].arrays.least[:, nest.start_state, nest.start]
-        self.feasible = bool(least[0] < math.inf)
+        self.ways, self.floors = nest.costs_to_come(self.passes)
         self.first = np.concatenate([[0.0], nest.constant.cycles])
+        least = self.floors[-1][nest.start] if self.floors else np.zeros(self.passes)
+        if not self.floors:
+            least = self.ways[-1].arrays.least[:, nest.start_state, nest.start]
         latency = max(nest.spatial.cycles, *(self.first + least)[1:], 0.0)
         self.least_latency = float(latency + nest.warm_up)
         self.not_worthwhile = 0
@@ -246,6 +247,8 @@ class LabelSearch:
         self, k: int, labels: Labels, goal: Goal, late: Callable[[], bool]
     ) -> Labels | None:
         nest = self.branch.nest
+        if self.floors:
+            goal = goal._replace(floor=self.floors[k])
         room, sought = nest.room(self.passes), Block(goal)
         outcome = room.arrays.state
         parts: list[Labels] = []

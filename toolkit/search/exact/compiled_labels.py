@@ -74,22 +74,31 @@ class Goal(NamedTuple):
         The objective.
     front : [points, 2]
         Energy and latency that others must undercut; may be empty.
+    floor : [flags, P]
+        Costs that are yet to come by the states of the tensors at one memory, where nothing
+        better is known; may be empty.
     """
 
     numbers: Annotated[Any, GoalRow, 0]
     front: Annotated[Table, float, 2]
+    floor: Annotated[Table, float, 2]
 
 
 @formula
 def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int) -> bool:
     """Whether costs so far and the least ones to come may still reach the goal."""
-    if not least[0, state, flags] < np.inf:
-        return False
-    latency = goal.numbers.cycles
-    for p in range(1, costs.shape[0]):
-        latency = max(latency, costs[p] + least[p, state, flags])
+    latency, energy = goal.numbers.cycles, goal.numbers.fixed + costs[0]
+    if goal.floor.shape[0] > 0:
+        for p in range(1, costs.shape[0]):
+            latency = max(latency, costs[p] + goal.floor[flags, p])
+        energy += goal.floor[flags, 0]
+    else:
+        if not least[0, state, flags] < np.inf:
+            return False
+        for p in range(1, costs.shape[0]):
+            latency = max(latency, costs[p] + least[p, state, flags])
+        energy += least[0, state, flags]
     latency += goal.numbers.warm_up
-    energy = goal.numbers.fixed + costs[0] + least[0, state, flags]
     energy += goal.numbers.leakage * latency
     value = power(energy, goal.numbers.energy_power) * power(latency, goal.numbers.latency_power)
     if value * goal.numbers.scale >= goal.numbers.limit:

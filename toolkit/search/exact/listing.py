@@ -92,7 +92,10 @@ def _inner_extents(
         between = memories[(memories > level) & (memories < inside)]
         most = int(min(size, math.prod(space.upper[between, d].tolist())))
         least = math.prod(space.lower[between, d].tolist())
-        limit = int(limits[between[0], d]) if len(between) else size
+        limit = size
+        for i, memory in enumerate(between.tolist()):
+            outside = math.prod(space.upper[between[:i], d].tolist())
+            limit = min(limit, int(limits[memory, d]) * outside)
         grown, parents = [], []
         for i, extent in enumerate(reached.tolist()):
             room = min(limit // extent, most, (size - 1) // (extent * (column[level] - 1)))

@@ -412,6 +412,10 @@ class Nest:
             )
         )
 
+    def costs_to_come(self, passes: int) -> tuple[list[Block], list[FloatArray]]:
+        """What labels are judged by: least costs from every state, or floors by memory."""
+        return self.least_costs(passes), []
+
     def least_costs(self, passes: int, *, recorded: bool = False) -> list[Block]:
         """Least costs to come by memory: the first `passes` costs, each by itself.
 

@@ -15,12 +15,20 @@ from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.model.plan import SpatialFlags
 from toolkit.search.exact.chains import ENTER, Chain, Line
-from toolkit.search.exact.compiled_steps import DimensionRow, LoopRow, SizeRow, Step, WaitingRow
+from toolkit.search.exact.compiled_steps import (
+    DimensionRow,
+    Least,
+    LoopRow,
+    SizeRow,
+    Step,
+    WaitingRow,
+)
 from toolkit.search.exact.compiled_words import RowRow, Rows
 from toolkit.search.exact.extents import choice_table, fitting_extents
 from toolkit.search.exact.nest import Constant, Nest, strides
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
+from toolkit.workload.distinct import count_window
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,16 @@ class Family:
 
 def _key(chain: Chain) -> tuple[int, ...]:
     return tuple(int(wall.inner) for wall in chain.walls)
+
+
+def _no_least(passes: int) -> Least:
+    return Least(
+        np.zeros((passes, 0, 0)),
+        np.zeros((passes, 0, 0)),
+        np.zeros((passes, 0, 0)),
+        np.zeros((0, 0), dtype=np.int32),
+        np.zeros((0, 0), dtype=np.int32),
+    )
 
 
 def list_lines(nest: Nest) -> list[Line]:
@@ -296,6 +314,7 @@ class RaggedNest(Nest):
         self.steps_in_time = float(math.prod(float(chain.steps()) for chain in chains))
         self.spatial = template.spatial.with_steps(self.steps_in_time)
         self.owners = 2 if labels else 1
+        self._compulsory: dict[int, list[tuple[int, FloatArray]]] = {}
         self.ports = []
         if None not in self.columns:
             self.ports = [
@@ -336,6 +355,7 @@ class RaggedNest(Nest):
             for own in range(self.owners):
                 for r, one in enumerate(tables[d][own]):
                     table[r, own, :, d, : one.shape[1]] = one
+        self._once = fresh[:, 0]
         outputs = np.array(
             [self.problem.plan.tensors[line.tensor].is_output for line in family.lines]
         )
@@ -375,6 +395,60 @@ class RaggedNest(Nest):
             value = float(self.rows.coef[r, 1 + p] @ kinds[r])
             first[id(costs)] = max(first.get(id(costs), 0.0), value)
         return sum(first.values()) * (1 - 1e-12) > self.spatial.cycles
+
+    def costs_to_come(self, passes: int) -> tuple[list[Block], list[FloatArray]]:
+        """What labels are judged by: the compulsory words of what is yet to be moved.
+
+        Few labels pass where the limit is close, so that least costs from every state would take
+        far longer than they.
+        """
+        none = Block(_no_least(passes))
+        floors = [self._floor(k, passes) for k in range(len(self.memories))]
+        return [none] * len(floors), floors
+
+    def _floor(self, k: int, passes: int) -> FloatArray:
+        """Costs yet to come by the states of the tensors at memory number `k`, [flags, passes]."""
+        radix = self._radix(k)
+        floor = np.zeros((math.prod(radix), passes))
+        flags = np.arange(len(floor))
+        for t, weight in enumerate(strides(np.array(radix)).tolist()):
+            waits = flags // weight % radix[t] > 0
+            current = int(self._row_of[k, t])
+            supplier = (
+                self.family.lines[current].supplier if current >= 0 else len(self.spatial.used)
+            )
+            for transfer, least in self._least_by_transfer(t, passes):
+                if transfer < supplier:
+                    floor += least
+                elif transfer == supplier:
+                    floor[waits] += least
+        return floor
+
+    def _least_by_transfer(self, t: int, passes: int) -> list[tuple[int, FloatArray]]:
+        """Supplier and compulsory costs of every transfer of a tensor but the lanes'."""
+        if t in self._compulsory:
+            return self._compulsory[t]
+        plan, done = self.problem.plan, set()
+        tensor, found = plan.tensors[t], []
+        windows = 1.0
+        for terms in tensor.sums:
+            if len(terms) > 1:
+                sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
+                windows *= count_window(sizes, [c for _, c in terms])
+        fresh = tensor.is_output and not self.problem.bias_read
+        for r, line in enumerate(self.family.lines):
+            if line.tensor != t or line.memory is None or line.transfer in done:
+                continue
+            done.add(line.transfer)
+            reads, writes, enters = self._once[r] * windows
+            words = np.array([0.0 if fresh else reads, writes, 0.0 if fresh else enters, enters])
+            if not tensor.is_output:
+                words[[1, 3]] = 0.0
+            costs = np.zeros(passes)
+            costs[0] = self.rows.coef[r, 0] @ words
+            found.append((line.supplier, costs))
+        self._compulsory[t] = found
+        return found
 
     @cached_property
     def constant(self) -> Constant:

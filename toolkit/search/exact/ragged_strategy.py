@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.search.exact.branch import MOST_STATES, Branch
+from toolkit.search.exact.branch import Branch, LabelSearch
 from toolkit.search.exact.listing import Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.ragged_nest import Family, RaggedNest
@@ -163,8 +163,24 @@ class RaggedProver(Prover):
             branch = Branch(nest, powers, float(choices.energy[i]))
             if self._is_beaten(branch):
                 self.counts["by_compulsory_traffic"] += 1
-            elif branch.entries(1) > MOST_STATES:
-                hard.append(branch)
             else:
-                self._judge(branch, branch.solve_energy(), hard)
+                self._judge_least(branch, hard)
         return math.inf
+
+    def _judge_least(self, branch: Branch, hard: list[Branch]) -> None:
+        """Find the mapping of least energy, if it may be better than the best so far."""
+        if not branch.nest.steps:
+            self.counts["empty"] += 1
+            return
+        limit = math.inf if self.wants_front else self._limit
+        search = LabelSearch(branch)
+        ends = search.run(branch.goal(limit, self._front), lambda: False)
+        if ends is None:
+            hard.append(branch)
+            return
+        if not len(ends.costs):
+            self.counts["by_least_energy"] += 1
+            return
+        best = int(ends.costs[:, 0].argmin())
+        branch.raise_energy(float(ends.costs[best, 0]))
+        self._judge(branch, branch.mapping(ends.paths[best]), hard)
