@@ -129,7 +129,7 @@ def _count_groups(space: MapSpace, memories: IntArray, spatial: IntArray, effort
     tables, weights = [], []
     for lattice in space.lattices:
         table = lattice.table()
-        inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+        inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], lattice.size)
         features = np.concatenate([inner[:, memories], table[:, spatial]], axis=1)
         first, counts = _group(features)
         tables.append(table[first])

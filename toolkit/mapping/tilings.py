@@ -138,8 +138,8 @@ class _Columns:
         levels = space.memory_levels[self.memories]
         self.extents: list[FloatArray] = []
         self.spatial: list[FloatArray] = []
-        for table in tables:
-            inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+        for table, size in zip(tables, space.sizes, strict=True):
+            inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], size)
             self.extents.append(inner[:, levels].astype(np.float64))
             self.spatial.append(table[:, space.spatial_levels].astype(np.float64))
         self.smallest = np.stack([e.min(axis=0) for e in self.extents], axis=1)
@@ -304,7 +304,7 @@ def _smallest_splits(space: MapSpace, lattice: DimensionLattice) -> tuple[IntArr
     if lattice.total > SPLIT_LIMIT:
         return lattice.first()[None], False
     table = lattice.table()
-    inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+    inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], lattice.size)
     features = np.concatenate(
         [inner[:, space.memory_levels[space.binding]], table[:, space.spatial_levels]], axis=1
     )
