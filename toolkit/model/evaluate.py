@@ -16,7 +16,7 @@ from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.explain import broken_products, violations
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
-from toolkit.mapping.space import Factors, MapSpace
+from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import (
     check_magnitude,
     energy_sum,
@@ -214,8 +214,7 @@ def evaluate(
     check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)
     arch = chosen_arch(arch, workload, mapping)
-    rule: Factors = "perfect" if conventions.transfers == "sequential" else "ragged"
-    space = MapSpace(arch, workload, conventions.window_footprint, rule)
+    space = MapSpace(arch, workload, conventions.window_footprint, conventions.counted_factors)
     _check_products(space, factors)
     check_magnitude(workload)
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)

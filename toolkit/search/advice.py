@@ -203,6 +203,8 @@ class _Picks:
             if not _below(self.values[1 + row], allowed.get(step, np.inf)):
                 continue
             broken = obstacles(self.problem.space, step, factors, order)
+            if not broken:  # An iteration would have nothing to do: no rule forbids it.
+                continue
             if step not in best or self._easier(row, broken, *best[step]):
                 best[step] = (row, broken)
         chosen: dict[tuple[tuple[str, str], ...], Move] = {}

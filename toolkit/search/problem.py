@@ -143,10 +143,8 @@ def problem_of(problem: Problem, mapping: Mapping) -> Problem:
     """
     factors, _ = to_arrays(mapping, problem.arch, problem.workload)
     arch = chosen_arch(problem.arch, problem.workload, mapping)
-    rule = problem.factors
     exceeds = (factors.prod(axis=0, dtype=float) > list(problem.workload.sizes.values())).any()
-    if exceeds and problem.conventions.transfers != "sequential":
-        rule = "ragged"
+    rule = problem.conventions.counted_factors if exceeds else problem.factors
     if arch is problem.arch and rule == problem.factors:
         return problem
     return replace(problem, arch=arch, factors=rule)
