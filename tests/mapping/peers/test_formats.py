@@ -19,7 +19,7 @@ from toolkit.mapping.peers import (
 )
 
 from ..spaces import deterministic
-from .levels import COMPACT, GEMMINI, LAYER, loops, mapped
+from .levels import COMPACT, GEMMINI, LAYER, loops, mapped, ragged
 
 MAPPING = mapping_from_text(COMPACT, GEMMINI, LAYER)
 
@@ -31,6 +31,34 @@ def test_mappings_survive_writing_and_reading(case, name):
     text = mapping_to_text(mapping, arch, workload, format=name)
     assert detect_format(text) == name
     assert loops(mapping_from_text(text, arch, workload)) == loops(mapping)
+
+
+@deterministic
+@given(ragged(), st.sampled_from(["toolkit", "timeloop"]))
+def test_cut_off_tiles_and_chosen_bypasses_survive_writing_and_reading(case, name):
+    arch, workload, mapping = case
+    text = mapping_to_text(mapping, arch, workload, format=name)
+    read = mapping_from_text(text, arch, workload)
+    assert loops(read) == loops(mapping)
+    assert [x.bypasses for x in read.levels] == [x.bypasses for x in mapping.levels]
+
+
+@deterministic
+@given(ragged())
+def test_zigzag_is_told_what_it_can_be_told(case):
+    arch, workload, mapping = case
+    whole = all(
+        math.prod(level.factor(d) for level in mapping.levels) == size
+        for d, size in workload.sizes.items()
+    )
+    chooses = any(level.bypasses is not None for level in mapping.levels)
+    if whole and not chooses:
+        text = mapping_to_text(mapping, arch, workload, format="zigzag")
+        assert loops(mapping_from_text(text, arch, workload)) == loops(mapping)
+        return
+    message = "leaves out what it holds" if whole else "cuts no tile off"
+    with pytest.raises(MappingError, match=message):
+        mapping_to_text(mapping, arch, workload, format="zigzag")
 
 
 TEXTS = {name: mapping_to_text(MAPPING, GEMMINI, LAYER, format=name) for name in MAPPING_FORMATS}

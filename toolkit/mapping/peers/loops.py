@@ -187,7 +187,8 @@ def assemble(
     for i, (level, row, given) in enumerate(zip(levels, rows, factors, strict=True)):
         order: tuple[str, ...] = ()
         if isinstance(level, Memory):
-            order = _full_order(level, dimensions, tuple(loop.dimension for loop in row))
+            turning = (loop.dimension for loop in row if given[loop.dimension] > 1)
+            order = _full_order(level, dimensions, tuple(turning))
         chosen = (bypasses or {}).get(i)
         mapping.append(LevelMapping(level.name, tuple(given.items()), order, chosen))
     return ToolkitMapping(tuple(mapping))
