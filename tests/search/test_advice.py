@@ -257,3 +257,17 @@ def test_advice_keeps_to_what_a_mapping_chooses() -> None:
         assert all(move.obstacles for move in found[-1].blocked)
     assert [move.costs for move in found[0].best] == [move.costs for move in found[1].best]
     assert found[0].best
+
+
+def test_a_search_starts_from_no_mapping_that_chooses() -> None:
+    buffer = toolkit.Memory("Buffer", 4096, 1, 1, 8, 8, may_bypass=("weight",))
+    dram = toolkit.Memory("DRAM", None, 64, 64, 8, 8)
+    arch = toolkit.Architecture("tiny", (dram, buffer, toolkit.Compute("MAC", 1.0)))
+    levels = (
+        toolkit.LevelMapping("DRAM", (("K", 9), ("M", 10), ("N", 8))),
+        toolkit.LevelMapping("Buffer", (), (), ("weight",)),
+        toolkit.LevelMapping("MAC", ()),
+    )
+    problem = make_problem(arch, toolkit.gemm(10, 9, 8))
+    with pytest.raises(toolkit.InputError, match="warm_starts: chooses bypasses of its own"):
+        toolkit.search(problem, "random", warm_starts=[toolkit.Mapping(levels)])

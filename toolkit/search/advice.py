@@ -24,7 +24,7 @@ from toolkit.search.advice_steps import (
     obstacles,
     single_steps,
 )
-from toolkit.search.problem import Problem, problem_of
+from toolkit.search.problem import Problem, chosen_problem
 
 LISTED = 3
 """Moves that advice lists as the best unless told otherwise."""
@@ -143,7 +143,7 @@ def advise(problem: Problem, mapping: Mapping, *, listed: int = LISTED) -> Advic
     MappingError
         If the mapping is not valid.
     """
-    problem = problem_of(problem, mapping)
+    problem = chosen_problem(problem, mapping)
     space = problem.space
     broken = violations(space, mapping)
     if broken:

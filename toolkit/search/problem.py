@@ -127,7 +127,7 @@ def make_problem(
     return problem
 
 
-def problem_of(problem: Problem, mapping: Mapping) -> Problem:
+def chosen_problem(problem: Problem, mapping: Mapping) -> Problem:
     """State the problem that a mapping answers: with its bypasses, and ragged if it is.
 
     Returns
