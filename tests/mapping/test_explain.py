@@ -93,5 +93,12 @@ def test_perfect_factors_have_no_last_rounds():
 
 
 def test_no_tile_is_shown_larger_than_the_workload():
-    text = render(RAGGED_MAPPING, RAGGED, gemm(3, 9, 14))
-    assert "DRAM: In 126 + W 27 + Out 42 = 195 of unlimited words" in text
+    text = render(RAGGED_MAPPING, RAGGED, gemm(97, 9, 14))
+    assert "DRAM: In 126 + W 873 + Out 1,358 = 2,357 of unlimited words" in text
+    assert "for m in 0..7  # tiles of 16, the last 1\n" in text
+
+
+def test_factors_with_idle_iterations_are_no_cut_off_tiles():
+    text = render(RAGGED_MAPPING, RAGGED, gemm(96, 10, 15))
+    assert "#" not in text
+    assert "DRAM: In 150 + W 1,120 + Out 1,680 = 2,950 of unlimited words" in text

@@ -10,7 +10,7 @@ from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
 from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
 from toolkit.mapping.bypasses import chosen_arch
-from toolkit.mapping.last_rounds import last_rounds
+from toolkit.mapping.last_rounds import cuts_off, last_rounds
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Index, Tensor, Workload
@@ -161,15 +161,16 @@ def render(
     check_footprint(footprint)
     factors, order = to_arrays(mapping, arch, workload)
     chosen = chosen_arch(arch, workload, mapping)
-    sizes = list(workload.sizes.values())
-    cuts = _cuts(factors.T.tolist(), sizes)
+    columns: _Rows = factors.T.tolist()
+    pairs = zip(columns, workload.sizes.values(), strict=True)
+    whole = [size if cuts_off(column, size) else prod(column) for column, size in pairs]
+    cuts = _cuts(columns, whole)
     lines: list[str] = []
     depth = 0
     for i, (level, usual) in enumerate(zip(chosen.levels, arch.levels, strict=True)):
         loops = [(int(d), int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
         if isinstance(level, Memory) and isinstance(usual, Memory):
-            columns = zip(factors[i:].T.tolist(), sizes, strict=True)
-            extents = [min(prod(column), size) for column, size in columns]
+            extents = [min(prod(x[i:]), most) for x, most in zip(columns, whole, strict=True)]
             left_out = [t for t in workload.tensors if holds(usual, t) and not holds(level, t)]
             heading = _heading(level, workload, extents, footprint)
             names = ", ".join(tensor.name for tensor in left_out)
@@ -188,15 +189,15 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def _cuts(columns: _Rows, sizes: list[int]) -> list[list[str]]:
-    """Say per dimension and level what is cut off there; nothing where factors are perfect."""
+def _cuts(columns: _Rows, whole: list[int]) -> list[list[str]]:
+    """Say per dimension and level what is cut off of factors that reach the `whole`."""
     found: list[list[str]] = []
-    for column, size in zip(columns, sizes, strict=True):
+    for column, size in zip(columns, whole, strict=True):
         texts: list[str] = []
         for i, last in enumerate(last_rounds(column, size)):
             tile, parts = prod(column[i + 1 :]), []
             rest = (size - 1) % tile + 1
-            if prod(column) > size and rest < tile:
+            if rest < tile:
                 parts.append(f"tiles of {tile}, the last {rest}")
             if last < column[i]:
                 parts.append(f"{last} in the last round")

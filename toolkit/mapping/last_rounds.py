@@ -11,6 +11,19 @@ from collections.abc import Sequence
 from math import prod
 
 
+def cuts_off(factors: Sequence[int], size: int) -> bool:
+    """Whether factors exceed a size, though their last iteration still has something to do.
+
+    Examples
+    --------
+    >>> cuts_off([2, 51], 64), cuts_off([2, 51], 102), cuts_off([3, 51], 64)
+    (True, False, False)
+    """
+    product = prod(factors)
+    outermost = next((factor for factor in factors if factor > 1), 1)
+    return size < product and product - product // outermost < size
+
+
 def last_rounds(factors: Sequence[int], size: int) -> list[int]:
     """Count the iterations that every loop over a dimension makes in its last round.
 
