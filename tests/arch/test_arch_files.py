@@ -47,6 +47,8 @@ def constraints(draw: st.DrawFn, dimensions: list[str]) -> tuple[FactorConstrain
 
 @st.composite
 def memories(draw: st.DrawFn, name: str) -> Memory:
+    bypasses = () if name == "L0" else tuple(draw(BYPASSES))
+    free = () if name == "L0" else tuple(draw(BYPASSES))
     return Memory(
         name=name,
         capacity_words=draw(st.none() | st.integers(1, 2**63 - 1)),
@@ -55,7 +57,7 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         read_bandwidth=draw(BANDWIDTHS),
         write_bandwidth=draw(BANDWIDTHS),
         leakage_pj_per_cycle=draw(AMOUNTS),
-        bypasses=() if name == "L0" else tuple(draw(BYPASSES)),
+        bypasses=bypasses,
         multiple_buffering=draw(st.floats(1, 8)),
         multiple_reuses=draw(st.booleans()),
         constraints=draw(constraints(["M", "K"])),
@@ -63,6 +65,7 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         area_um2=draw(AREAS),
         values_per_wordline=draw(st.integers(1, 2**31)),
         shared_port=draw(st.booleans()),
+        may_bypass=tuple(name for name in free if name not in bypasses),
     )
 
 

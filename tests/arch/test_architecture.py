@@ -138,6 +138,19 @@ def test_tensors_and_roles_are_understood(bypass: str) -> None:
     check_bypasses(arch(bypass), SUM)
 
 
+def test_what_may_be_left_out_is_checked_as_well() -> None:
+    buffer = Memory("Buffer", 64, 1.0, 1.0, 4.0, 4.0, may_bypass=("weight", "lefft"))
+    machine = Architecture("tiny", (DRAM, buffer, MAC))
+    with pytest.raises(ArchitectureError, match="Buffer may bypass 'lefft' .did you mean 'left'"):
+        check_bypasses(machine, SUM)
+
+
+def test_nothing_could_supply_the_outermost_memory() -> None:
+    outermost = Memory("DRAM", None, 1.0, 1.0, 4.0, 4.0, may_bypass=("weight",))
+    with pytest.raises(ArchitectureError, match="DRAM is the outermost memory, so nothing"):
+        Architecture("tiny", (outermost, MAC))
+
+
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ArchitectureError) as caught:
         check_bypasses(arch("input", "lefft"), SUM)

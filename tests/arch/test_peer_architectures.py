@@ -248,6 +248,27 @@ def test_figures_carry_over(tmp_path: Path) -> None:
     assert set(arch.fanouts[1].dimensions) == {"M", "C", "S", "B", "G", "K"}
 
 
+def test_what_timeloop_leaves_to_its_mappings_is_left_to_ours(tmp_path: Path) -> None:
+    main, buffer, registers = load_arch(write(tmp_path, WHOLE)).memories
+    assert main.may_bypass == ()
+    assert set(buffer.may_bypass) == set(registers.may_bypass) == {"input", "weight", "output"}
+    constraint = "constraints: {targets: [{target: Global, type: bypass, KEPT}]}"
+    for said, free in (
+        ("keep: [Inputs]", {"weight", "output"}),
+        ("keep: [Inputs], bypass: [Weights]", {"output"}),
+        ("keep_only: [Inputs]", set()),
+        ("keep: [Odd]", set()),
+    ):
+        text = constraint.replace("KEPT", said)
+        arch = load_arch(joined(tmp_path, WHOLE, text))
+        assert set(arch.memories[1].may_bypass) == free
+    arch, workload = load_arch(write(tmp_path, WHOLE)), toolkit.conv1d(32, 32, 16, 3, name="arch")
+    bypass = "- {target: Global, type: bypass, keep: [Inputs, Outputs], bypass: [Weights]}"
+    text = WHOLE.replace("mapper:", f"{bypass}\nmapper:")
+    mapping = toolkit.mapping_from_text(text, arch, workload)
+    assert [entry.bypasses for entry in mapping.levels if entry.bypasses] == [("weight",)]
+
+
 def test_published_results_come_out(tmp_path: Path) -> None:
     path = write(tmp_path, WHOLE)
     arch, workload = load_arch(path), toolkit.load_workload(path)

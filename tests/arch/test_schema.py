@@ -74,6 +74,7 @@ levels:
     constraints: [K <= 4, "N >= 2"]
     loop_order: [M, _, N]
     ports: shared
+    may_bypass: [input, total]
     area_um2: 31
   - compute: MAC
     mac_energy_pj: 0.25
@@ -98,7 +99,7 @@ levels:
                 bypasses=("weight", "bias"), multiple_buffering=2.0, multiple_reuses=False,
                 constraints=(FactorConstraint("K", "<=", 4), FactorConstraint("N", ">=", 2)),
                 loop_order=("M", "_", "N"), area_um2=31.0, values_per_wordline=2,
-                shared_port=True,
+                shared_port=True, may_bypass=("input", "total"),
             ),
             Compute(
                 "MAC", 0.25, 2, 3, ("N",), 0.125, (FactorConstraint("N", "==", 3),), 37.0
@@ -169,6 +170,12 @@ BAD_LEVELS = [
     (memory(bypasses="input"), r"levels\[1\]\.bypasses: expected a list, got 'input'"),
     (memory(bypasses="[input, 1]"), r"levels\[1\]\.bypasses\[1\]: expected text, got 1"),
     (memory(bypasses="[input, input]"), "bypasses: names input twice"),
+    (memory(may_bypass="input"), r"levels\[1\]\.may_bypass: expected a list, got 'input'"),
+    (memory(may_bypass="[input, input]"), "may_bypass: names input twice"),
+    (
+        memory(bypasses="[weight]", may_bypass="[input, weight]"),
+        r"levels\[1\]: may_bypass: weight is in bypasses already",
+    ),
     (memory(loop_order="[M, K, M]"), "loop_order: names M twice"),
     (memory(loop_order="[_, _]"), "loop_order: names no dimension"),
     (memory(loop_order="['*']"), r"loop_order\[0\]: expected a name of letters"),
@@ -228,6 +235,10 @@ def test_bad_levels(entry: str, message: str, tmp_path: Path) -> None:
         ("levels: x\n" + levels(DRAM, MAC), "levels: line 3: this key appears twice"),
         (levels(MAC, DRAM), r"levels\[0\]: the outermost level must be a memory"),
         (levels(fanout(), MAC), r"levels\[0\]: the outermost level must be a memory"),
+        (
+            levels(memory(may_bypass="[weight]"), MAC),
+            r"levels\[0\]\.may_bypass: B is the outermost memory, so nothing could supply weight",
+        ),
         (levels(DRAM, memory()), "levels: exactly one compute level must come last"),
         (levels(DRAM, *[fanout(fanout=f"F{i}") for i in range(70)], MAC), "at most 64 entries"),
         (

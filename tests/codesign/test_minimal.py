@@ -215,3 +215,27 @@ def test_too_much_is_refused(grid: HardwareSpace) -> None:
         minimal_hardware(grid, [one_mapping()], small)
     with pytest.raises(InputError, match="no mappings; expected at least one"):
         minimal_hardware(grid, [])
+
+
+def test_what_a_mapping_leaves_out_or_cuts_off_needs_no_room() -> None:
+    arch = toolkit.Architecture(
+        "tiny",
+        (
+            toolkit.Memory("DRAM", None, 64, 64, 8, 8),
+            toolkit.Memory("Buffer", 4096, 1, 1, 8, 8, may_bypass=("weight",)),
+            toolkit.Compute("MAC", 1.0),
+        ),
+    )
+    workload = toolkit.gemm(9, 5, 1)
+    needed = []
+    for rows, bypasses in ((5, None), (5, ("weight",)), (9, ("weight",))):
+        mapping = Mapping(
+            (
+                LevelMapping("DRAM", (("M", -(-9 // rows)),)),
+                LevelMapping("Buffer", (("M", rows), ("K", 5)), (), bypasses),
+                LevelMapping("MAC", ()),
+            )
+        )
+        needed.append(requirements([(mapping, workload)], arch)[0].amount)
+    # 5 inputs, 5 or 9 outputs, and 25 weights unless these are left out.
+    assert needed == [35, 10, 14]

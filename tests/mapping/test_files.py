@@ -3,8 +3,11 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from toolkit.errors import MappingError
+from toolkit.mapping.bypasses import held, may_leave_out, with_holds
+from toolkit.mapping.explain import violations
 from toolkit.mapping.files import (
     mapping_from_dict,
     mapping_to_dict,
@@ -13,11 +16,20 @@ from toolkit.mapping.files import (
 )
 from toolkit.mapping.mapping import from_arrays, to_arrays
 from toolkit.mapping.sampling import sample
+from toolkit.mapping.space import MapSpace
 
 from .spaces import all_valid, arch, deterministic, fanout, gemm, memory, spaces
 
 ARCH = arch(memory("DRAM", order="NM"), fanout("PEs", 4, "M"), memory("Reg"))
 WORKLOAD = gemm(8, 4, 2)
+
+
+CHOOSING = arch(
+    memory("DRAM"),
+    memory("Buffer", may_bypass=("In", "weight")),
+    fanout("PEs", 4, "MK"),
+    memory("Reg", bypasses=("In",), may_bypass=("output",)),
+)
 
 
 def levels(dram=None, pes=None, register=None):
@@ -39,6 +51,59 @@ def test_mappings_survive_writing_and_reading(space):
     factors, order = sample(space, 1, np.random.default_rng(0))
     mapping = from_arrays(factors[0], order[0], space.arch, space.workload)
     assert mapping_from_dict(mapping_to_dict(mapping), space.arch, space.workload) == mapping
+
+
+@deterministic
+@given(*(st.integers(1, 13) for _ in "mkn"), st.integers(0, 2**32 - 1))
+def test_ragged_factors_and_bypasses_survive_writing_and_reading(m, k, n, seed):
+    rng = np.random.default_rng(seed)
+    workload = gemm(m, k, n)
+    space = MapSpace(CHOOSING, workload, factors="ragged")
+    factors, order = sample(space, 1, rng)
+    holds = held(CHOOSING, workload)
+    holds &= ~(may_leave_out(CHOOSING, workload) & (rng.random(holds.shape) < 0.5))
+    mapping = from_arrays(factors[0], order[0], CHOOSING, workload)
+    mapping = with_holds(mapping, holds, CHOOSING, workload)
+    data = mapping_to_dict(mapping)
+    assert mapping_from_dict(json.loads(json.dumps(data)), CHOOSING, workload) == mapping
+    assert violations(space, mapping) == ()
+    chosen = [entry["level"] for entry in data["levels"] if "bypasses" in entry]
+    assert chosen == [x.level for x in mapping.levels if x.bypasses is not None]
+
+
+def choosing(buffer=None, pes=None, register=None):
+    given = {"Buffer": buffer, "PEs": pes, "Reg": register}
+    return {
+        "levels": [
+            {"level": x.name} | ({"bypasses": given[x.name]} if given.get(x.name) else {})
+            for x in CHOOSING.levels
+        ]
+    }
+
+
+def test_bypasses_name_tensors_or_roles():
+    for words in (["W", "In"], ["weight", "input"], ["weight", "W", "In"]):
+        mapping = mapping_from_dict(choosing(words, None, ["In", "output"]), CHOOSING, WORKLOAD)
+        assert [mapping.levels[i].bypasses for i in (0, 1, 3)] == [
+            None,
+            ("In", "W"),
+            ("In", "Out"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (choosing(["Out"]), "m.yaml: Buffer.bypasses: Buffer cannot leave out Out: tiny lets a"),
+        (choosing(["Wight"]), "m.yaml: Buffer.bypasses: unknown tensor 'Wight'; small has In, W"),
+        (choosing(None, ["W"]), "m.yaml: PEs.bypasses: PEs is not a memory"),
+        (choosing(None, None, ["Out"]), "m.yaml: Reg.bypasses: Reg cannot hold In, which it"),
+        (choosing("W"), r"m.yaml: levels\[1\].bypasses: expected a list, got 'W'"),
+    ],
+)
+def test_bypasses_that_the_architecture_forbids_are_refused(data, message):
+    with pytest.raises(MappingError, match=message):
+        mapping_from_dict(data, CHOOSING, WORKLOAD, source="m.yaml")
 
 
 @pytest.mark.parametrize("name", ["best.yaml", "best.json"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mapping.spaces import arch, fanout, gemm, memory
 
+import toolkit
 from toolkit.arch import Architecture
 from toolkit.errors import MappingError
 from toolkit.mapping import (
@@ -223,3 +224,50 @@ def test_moves_are_single_and_ranked(name: str) -> None:
             assert (np.prod(moved, axis=0) == problem.space.sizes).all()
     assert not any(violations(problem.space, move.mapping) for move in advice.best)
     assert advice.least is None or not violations(problem.space, advice.least.mapping)
+
+
+def test_advice_keeps_to_what_a_mapping_chooses() -> None:
+    free = toolkit.Memory("Buffer", 4096, 1, 1, 8, 8, may_bypass=("weight",))
+    fixed = replace(free, bypasses=("weight",), may_bypass=())
+    workload = toolkit.gemm(10, 9, 8)
+    found = []
+    for buffer, bypasses in ((free, ("weight",)), (fixed, None)):
+        arch = toolkit.Architecture(
+            "tiny",
+            (
+                toolkit.Memory("DRAM", None, 64, 64, 8, 8),
+                buffer,
+                toolkit.Fanout("PEs", 4, ("M",)),
+                toolkit.Compute("MAC", 1.0),
+            ),
+        )
+        mapping = toolkit.Mapping(
+            (
+                toolkit.LevelMapping("DRAM", (("K", 9), ("M", 3))),
+                toolkit.LevelMapping("Buffer", (("N", 8),), (), bypasses),
+                toolkit.LevelMapping("PEs", (("M", 4),)),
+                toolkit.LevelMapping("MAC", ()),
+            )
+        )
+        problem = toolkit.make_problem(arch, workload)
+        evaluation = toolkit.evaluate(mapping, arch, workload)
+        found.append(advise(problem, mapping))
+        assert found[-1].current.energy_pj == evaluation.energy_pj
+        assert all(move.mapping.levels[1].bypasses == bypasses for move in found[-1].best)
+        assert all(move.obstacles for move in found[-1].blocked)
+    assert [move.costs for move in found[0].best] == [move.costs for move in found[1].best]
+    assert found[0].best
+
+
+def test_a_search_starts_from_no_mapping_that_chooses() -> None:
+    buffer = toolkit.Memory("Buffer", 4096, 1, 1, 8, 8, may_bypass=("weight",))
+    dram = toolkit.Memory("DRAM", None, 64, 64, 8, 8)
+    arch = toolkit.Architecture("tiny", (dram, buffer, toolkit.Compute("MAC", 1.0)))
+    levels = (
+        toolkit.LevelMapping("DRAM", (("K", 9), ("M", 10), ("N", 8))),
+        toolkit.LevelMapping("Buffer", (), (), ("weight",)),
+        toolkit.LevelMapping("MAC", ()),
+    )
+    problem = make_problem(arch, toolkit.gemm(10, 9, 8))
+    with pytest.raises(toolkit.InputError, match="warm_starts: chooses bypasses of its own"):
+        toolkit.search(problem, "random", warm_starts=[toolkit.Mapping(levels)])

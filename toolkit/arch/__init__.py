@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lazy_loader import attach
 
 _HOMES = {
-    "architecture": ("Architecture", "VectorUnit", "check_bypasses", "holds"),
+    "architecture": ("Architecture", "VectorUnit", "check_bypasses", "holds", "may_bypass"),
     "files": ("arch_definition", "arch_to_yaml", "load_arch", "load_arch_file", "load_template"),
     "levels": (
         "Compute",
@@ -51,11 +51,18 @@ __all__ = [
     "load_arch",
     "load_arch_file",
     "load_template",
+    "may_bypass",
     "parse_constraint",
 ]
 
 if TYPE_CHECKING:
-    from toolkit.arch.architecture import Architecture, VectorUnit, check_bypasses, holds
+    from toolkit.arch.architecture import (
+        Architecture,
+        VectorUnit,
+        check_bypasses,
+        holds,
+        may_bypass,
+    )
     from toolkit.arch.files import (
         arch_definition,
         arch_to_yaml,

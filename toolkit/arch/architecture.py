@@ -50,8 +50,8 @@ class Architecture:
     Raises
     ------
     ArchitectureError
-        If that order does not hold, two levels share a name, or no memory has the name of the
-        one that feeds the vector unit.
+        If that order does not hold, two levels share a name, the outermost memory may bypass
+        something, or no memory has the name of the one that feeds the vector unit.
     """
 
     name: str
@@ -62,6 +62,13 @@ class Architecture:
         if not self.levels or not isinstance(self.levels[0], Memory):
             raise ArchitectureError(
                 "the outermost level must be a memory", source=self.name, key="levels[0]"
+            )
+        if self.levels[0].may_bypass:
+            raise ArchitectureError(
+                f"{self.levels[0].name} is the outermost memory, so nothing could supply "
+                f"{self.levels[0].may_bypass[0]}; leave the key out there",
+                source=self.name,
+                key="levels[0].may_bypass",
             )
         computes = [i for i, level in enumerate(self.levels) if isinstance(level, Compute)]
         if computes != [len(self.levels) - 1]:
@@ -121,6 +128,12 @@ def holds(memory: Memory, tensor: Tensor) -> bool:
     return tensor.name not in memory.bypasses and tensor.role not in memory.bypasses
 
 
+def may_bypass(memory: Memory, tensor: Tensor) -> bool:
+    """Whether a mapping may choose that `memory`, which stores `tensor`, leaves it out."""
+    named = tensor.name in memory.may_bypass or tensor.role in memory.may_bypass
+    return named and holds(memory, tensor)
+
+
 def check_bypasses(arch: Architecture, workload: Workload) -> None:
     """Refuse bypasses that mean nothing for a workload.
 
@@ -133,12 +146,16 @@ def check_bypasses(arch: Architecture, workload: Workload) -> None:
     """
     known = (*ROLES, *(tensor.name for tensor in workload.tensors))
     for i, level in enumerate(arch.levels):
-        for name in level.bypasses if isinstance(level, Memory) else ():
+        if not isinstance(level, Memory):
+            continue
+        written = [("bypasses", "bypasses", name) for name in level.bypasses]
+        written += [("may_bypass", "may bypass", name) for name in level.may_bypass]
+        for key, verb, name in written:
             if name not in known:
                 raise ArchitectureError(
-                    f"{level.name} bypasses {name!r}{suggest(name, known)}, which is neither a "
+                    f"{level.name} {verb} {name!r}{suggest(name, known)}, which is neither a "
                     f"role nor a tensor of {workload.name}; known: "
                     f"{', '.join(dict.fromkeys(known))}",
                     source=arch.name,
-                    key=f"levels[{i}].bypasses",
+                    key=f"levels[{i}].{key}",
                 )

@@ -263,6 +263,8 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["leakage_pj_per_cycle"] = float(level.leakage_pj_per_cycle)
     if level.bypasses:
         entry["bypasses"] = list(level.bypasses)
+    if level.may_bypass:
+        entry["may_bypass"] = list(level.may_bypass)
     if level.multiple_buffering != 1:
         entry["multiple_buffering"] = float(level.multiple_buffering)
     if not level.multiple_reuses:

@@ -137,6 +137,8 @@ class Memory:
     shared_port : bool
         Whether one port, of both bandwidths together, serves what the memory sends and what it
         receives; otherwise each has a port of its own.
+    may_bypass : tuple of str
+        Tensors (or roles), beyond `bypasses`, that a mapping may choose not to hold here.
     """
 
     name: str
@@ -154,6 +156,7 @@ class Memory:
     area_um2: float | None = None
     values_per_wordline: int = 1
     shared_port: bool = False
+    may_bypass: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

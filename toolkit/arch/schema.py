@@ -165,6 +165,7 @@ class MemoryEntry(_LevelEntry):
     write_bandwidth_words_per_cycle: _Bandwidth | None = None
     leakage_pj_per_cycle: _Amount = 0.0
     bypasses: Annotated[list[Label], AfterValidator(_distinct)] = []
+    may_bypass: Annotated[list[Label], AfterValidator(_distinct)] = []
     multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
@@ -177,6 +178,11 @@ class MemoryEntry(_LevelEntry):
         self._check_constraints(None)
         keys = ("word_bits", "ports") if isinstance(self.ports, int) else ("word_bits",)
         _check_component(self, keys)
+        twice = [name for name in self.may_bypass if name in self.bypasses]
+        if twice:
+            raise ValueError(
+                f"may_bypass: {twice[0]} is in bypasses already; expected one of them"
+            )
         self._form("energy", _ENERGY_FORMS)
         self._form("bandwidth", _BANDWIDTH_FORMS)
         return self
@@ -224,6 +230,7 @@ class MemoryEntry(_LevelEntry):
             area_um2=self.area_um2,
             values_per_wordline=self.values_per_wordline or 1,
             shared_port=self.ports == "shared",
+            may_bypass=tuple(self.may_bypass),
         )
 
 

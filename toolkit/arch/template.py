@@ -30,6 +30,7 @@ _NAME_KEYS = (
     "compute",
     "component",
     "bypasses",
+    "may_bypass",
     "dimensions",
     "loop_order",
 )

@@ -172,6 +172,7 @@ def read_valid_mapping(
     from toolkit.errors import MappingError
     from toolkit.mapping.explain import violations
     from toolkit.mapping.peers import AUTO, find_format, read_mapping_text
+    from toolkit.search.problem import chosen_problem
 
     if format != AUTO:
         find_format(format, also=AUTO)
@@ -179,7 +180,7 @@ def read_valid_mapping(
     mapping = toolkit.mapping_from_text(
         text, problem.arch, problem.workload, format=format, source=path
     )
-    broken = violations(problem.space, mapping)
+    broken = violations(chosen_problem(problem, mapping).space, mapping)
     if broken:
         raise MappingError(
             f"not a valid mapping of {problem.workload.name} on {problem.arch.name}: "

@@ -15,6 +15,7 @@ from toolkit.arch.levels import Memory
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import exact_tensor_words, word_limit
+from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.mapping import to_arrays
 from toolkit.model.compiled import batch_totals
@@ -94,13 +95,15 @@ def requirements(
     found: dict[int, Requirement] = {}
     for mapping, workload in uses:
         rows = to_arrays(mapping, arch, workload)[0].tolist()
-        for i, level in enumerate(arch.levels):
+        sizes = workload.sizes.values()
+        for i, level in enumerate(chosen_arch(arch, workload, mapping).levels):
             if not isinstance(level, Memory):
                 need = Requirement(level.name, "instances", prod(rows[i]), workload.name)
             elif level.capacity_words is None:
                 continue
             else:
-                extents = [prod(column) for column in zip(*rows[i:], strict=True)]
+                columns = zip(zip(*rows[i:], strict=True), sizes, strict=True)
+                extents = [min(prod(column), size) for column, size in columns]
                 words = sum(
                     exact_tensor_words(
                         tensor, extents, workload.dimensions, conventions.window_footprint
@@ -223,7 +226,7 @@ class _Speed:
     def _latency(self, use: Use, arch: Architecture) -> float:
         mapping, workload = use
         factors, order = to_arrays(mapping, arch, workload)
-        plan = make_plan(arch, workload, self._conventions)
+        plan = make_plan(chosen_arch(arch, workload, mapping), workload, self._conventions)
         totals = batch_totals(plan, factors[None], order[None], threads=1)
         return float(totals.latency_cycles[0])
 

@@ -11,6 +11,13 @@ from lazy_loader import attach
 
 _HOMES = {
     "bounds": ("Footprint",),
+    "bypasses": (
+        "arch_with_holds",
+        "chosen_arch",
+        "chosen_holds",
+        "may_leave_out",
+        "with_holds",
+    ),
     "counting": ("SpaceSize", "space_size"),
     "explain": ("render", "violations"),
     "files": ("mapping_from_dict", "mapping_to_dict", "read_mapping", "write_mapping"),
@@ -43,6 +50,9 @@ __all__ = [
     "ReuseRule",
     "SpaceSize",
     "admissible_orders",
+    "arch_with_holds",
+    "chosen_arch",
+    "chosen_holds",
     "detect_format",
     "enumerate_tilings",
     "fit",
@@ -55,6 +65,7 @@ __all__ = [
     "mapping_to_text",
     "mapping_to_timeloop",
     "mapping_to_zigzag",
+    "may_leave_out",
     "neighbours",
     "order_classes",
     "random_loop_orders",
@@ -66,11 +77,19 @@ __all__ = [
     "start_point",
     "to_arrays",
     "violations",
+    "with_holds",
     "write_mapping",
 ]
 
 if TYPE_CHECKING:
     from toolkit.mapping.bounds import Footprint
+    from toolkit.mapping.bypasses import (
+        arch_with_holds,
+        chosen_arch,
+        chosen_holds,
+        may_leave_out,
+        with_holds,
+    )
     from toolkit.mapping.counting import SpaceSize, space_size
     from toolkit.mapping.explain import render, violations
     from toolkit.mapping.files import (

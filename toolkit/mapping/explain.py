@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
 from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
+from toolkit.mapping.bypasses import chosen_arch
+from toolkit.mapping.last_rounds import cuts_off, last_rounds
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Index, Tensor, Workload
@@ -24,9 +27,13 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
     Raises
     ------
     MappingError
-        If the mapping does not describe the workload on the architecture.
+        If the mapping does not describe the workload on the architecture, or leaves out what
+        that does not permit.
     """
     factors, order = to_arrays(mapping, space.arch, space.workload)
+    arch = chosen_arch(space.arch, space.workload, mapping)
+    if arch is not space.arch:
+        space = replace(space, arch=arch)
     rows: _Rows = factors.tolist()
     found = [problem for _, _, problem in broken_products(space, rows)]
     for level, row in zip(space.arch.levels, rows, strict=True):
@@ -125,8 +132,10 @@ def render(
 ) -> str:
     """Write a mapping as a readable loop nest.
 
-    Every memory opens with the tensors it holds and the words of their tiles there, followed
-    by its loops, outermost first; loops of one iteration are left out.
+    Every memory opens with the tensors it holds and the words of their largest tiles there, and
+    with those that the mapping leaves out though it need not, followed by its loops, outermost
+    first; loops of one iteration are left out. Where factors reach a size instead of multiplying
+    to it, a loop says how large its last tile is, and how often it turns in its last round.
 
     Parameters
     ----------
@@ -151,25 +160,50 @@ def render(
     """
     check_footprint(footprint)
     factors, order = to_arrays(mapping, arch, workload)
-    names = workload.dimensions
+    chosen = chosen_arch(arch, workload, mapping)
+    columns: _Rows = factors.T.tolist()
+    pairs = zip(columns, workload.sizes.values(), strict=True)
+    whole = [size if cuts_off(column, size) else prod(column) for column, size in pairs]
+    cuts = _cuts(columns, whole)
     lines: list[str] = []
     depth = 0
-    for i, level in enumerate(arch.levels):
-        extents = [prod(column) for column in factors[i:].T.tolist()]
-        loops = [(names[d], int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
-        if isinstance(level, Memory):
-            lines.append(_INDENT * depth + _heading(level, workload, extents, footprint))
-        else:
+    for i, (level, usual) in enumerate(zip(chosen.levels, arch.levels, strict=True)):
+        loops = [(int(d), int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
+        if isinstance(level, Memory) and isinstance(usual, Memory):
+            extents = [min(prod(x[i:]), most) for x, most in zip(columns, whole, strict=True)]
+            left_out = [t for t in workload.tensors if holds(usual, t) and not holds(level, t)]
+            heading = _heading(level, workload, extents, footprint)
+            names = ", ".join(tensor.name for tensor in left_out)
+            lines.append(_INDENT * depth + heading + (f"; leaves out {names}" if names else ""))
+        elif not isinstance(level, Memory):
             used = prod(factor for _, factor in loops)
             lines.append(_INDENT * depth + f"{level.name}: {used} of {level.mesh} instances")
         word = "for" if isinstance(level, Memory) else "parallel-for"
-        for dimension, factor in loops:
+        for d, factor in loops:
             depth += 1
-            lines.append(_INDENT * depth + f"{word} {dimension.lower()} in 0..{factor}")
+            name = workload.dimensions[d].lower()
+            lines.append(_INDENT * depth + f"{word} {name} in 0..{factor}{cuts[d][i]}")
         depth += 1
         if isinstance(level, Compute):
             lines.append(_INDENT * depth + _statement(workload))
     return "\n".join(lines) + "\n"
+
+
+def _cuts(columns: _Rows, whole: list[int]) -> list[list[str]]:
+    """Say per dimension and level what is cut off of factors that reach the `whole`."""
+    found: list[list[str]] = []
+    for column, size in zip(columns, whole, strict=True):
+        texts: list[str] = []
+        for i, last in enumerate(last_rounds(column, size)):
+            tile, parts = prod(column[i + 1 :]), []
+            rest = (size - 1) % tile + 1
+            if rest < tile:
+                parts.append(f"tiles of {tile}, the last {rest}")
+            if last < column[i]:
+                parts.append(f"{last} in the last round")
+            texts.append(f"  # {'; '.join(parts)}" if parts else "")
+        found.append(texts)
+    return found
 
 
 def _heading(memory: Memory, workload: Workload, extents: list[int], footprint: Footprint) -> str:

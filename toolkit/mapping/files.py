@@ -12,6 +12,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Level, Memory
 from toolkit.arguments import plain_integer
 from toolkit.errors import MappingError
+from toolkit.mapping.bypasses import chosen_holds
 from toolkit.mapping.factors import SIZE_LIMIT
 from toolkit.mapping.mapping import LevelMapping, Mapping
 from toolkit.mapping.orders import order_rule
@@ -25,11 +26,12 @@ _Factor = Annotated[int, BeforeValidator(plain_integer), Field(ge=1, le=SIZE_LIM
 
 
 class LevelEntry(Record):
-    """What one level iterates; factors left out are 1."""
+    """What one level iterates, and leaves out; factors left out are 1."""
 
     level: str
     factors: dict[str, _Factor] = {}
     order: list[str] | None = None
+    bypasses: list[str] | None = None
 
 
 class MappingFile(Record):
@@ -41,7 +43,7 @@ class MappingFile(Record):
 
 
 def mapping_to_dict(mapping: Mapping) -> dict[str, Any]:
-    """Write a mapping as plain data; factors of 1 are left out.
+    """Write a mapping as plain data; factors of 1 and bypasses not chosen are left out.
 
     Examples
     --------
@@ -54,6 +56,8 @@ def mapping_to_dict(mapping: Mapping) -> dict[str, Any]:
         record["factors"] = {d: factor for d, factor in entry.factors if factor != 1}
         if entry.order:
             record["order"] = list(entry.order)
+        if entry.bypasses is not None:
+            record["bypasses"] = list(entry.bypasses)
         levels.append(record)
     return {"levels": levels}
 
@@ -66,12 +70,15 @@ def mapping_from_dict(
     Every level must be listed, outermost first. Factors left out are 1. An order may leave
     out dimensions that iterate once; they, or a whole order left out, are filled in as the
     memory's loop-order constraint admits, in the workload's order and outside of the others.
+    Bypasses list all tensors, by name or role, that a memory does not hold; left out, it holds
+    what the architecture says.
 
     Parameters
     ----------
     data : object
-        ``{"levels": [{"level": name, "factors": {dimension: factor}, "order": [...]}]}``;
-        ``architecture`` and ``workload`` may be given beside ``levels`` and must then match.
+        ``{"levels": [{"level": name, "factors": {dimension: factor}, "order": [...],
+        "bypasses": [...]}]}``; ``architecture`` and ``workload`` may be given beside ``levels``
+        and must then match.
     arch, workload : Architecture, Workload
         What the mapping maps.
     source : str, optional
@@ -82,17 +89,23 @@ def mapping_from_dict(
     MappingError
         Naming `source` and the key, if the data do not describe such a mapping. Whether the
         mapping is valid is another question: see `toolkit.mapping.violations`.
+        Bypasses that the architecture does not permit are refused here.
     """
     record = validate(MappingFile, data, source=source or "mapping", error=MappingError)
     _check_name(record.architecture, arch.name, "architecture", source)
     _check_name(record.workload, workload.name, "workload", source)
     _check_levels([entry.level for entry in record.levels], arch, source)
-    return Mapping(
+    mapping = Mapping(
         tuple(
             _level_mapping(entry, level, workload, source, f"levels[{i}]")
             for i, (entry, level) in enumerate(zip(record.levels, arch.levels, strict=True))
         )
     )
+    try:
+        chosen_holds(mapping, arch, workload)
+    except MappingError as cause:
+        raise MappingError(cause.message, source=source, key=cause.key) from None
+    return mapping
 
 
 def read_mapping(path: str | os.PathLike[str], arch: Architecture, workload: Workload) -> Mapping:
@@ -160,6 +173,7 @@ def _level_mapping(
                 key=f"{key}.{part}",
             )
     factors = tuple((d, entry.factors.get(d, 1)) for d in workload.dimensions)
+    bypasses = None if entry.bypasses is None else _tensors(entry.bypasses, workload)
     if not isinstance(level, Memory):
         if entry.order is not None:
             raise MappingError(
@@ -167,9 +181,21 @@ def _level_mapping(
                 source=source,
                 key=f"{key}.order",
             )
-        return LevelMapping(level.name, factors)
+        return LevelMapping(level.name, factors, (), bypasses)
     order = _full_order(entry, level, workload, source, f"{key}.order")
-    return LevelMapping(level.name, factors, order)
+    return LevelMapping(level.name, factors, order, bypasses)
+
+
+def _tensors(words: list[str], workload: Workload) -> tuple[str, ...]:
+    """Name the tensors that a list of names and roles means, in the workload's order.
+
+    What is neither is kept, to be refused as an unknown tensor.
+    """
+    names = {tensor.name for tensor in workload.tensors}
+    roles = {word for word in words if word not in names}
+    found = [t for t in workload.tensors if t.name in words or t.role in roles]
+    unknown = roles - {tensor.role for tensor in found}
+    return (*(tensor.name for tensor in found), *sorted(unknown))
 
 
 def _full_order(

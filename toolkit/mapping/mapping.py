@@ -1,4 +1,4 @@
-"""A mapping: tile factors for every level, loop orders for every memory."""
+"""A mapping: tile factors for every level, loop orders and chosen bypasses for every memory."""
 
 from __future__ import annotations
 
@@ -31,15 +31,21 @@ class LevelMapping:
         Iterations per dimension; dimensions left out iterate once.
     order : tuple of str
         For a memory, all dimensions, outermost loop first; empty for a spatial level.
+    bypasses : tuple of str or None
+        For a memory, all tensors, by name, that it does not hold in this mapping; what it may
+        choose is up to the architecture (`toolkit.mapping.chosen_arch`). None: as that says.
     """
 
     level: str
     factors: tuple[tuple[str, int], ...]
     order: tuple[str, ...] = ()
+    bypasses: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         plain = tuple((dimension, plain_integer(factor)) for dimension, factor in self.factors)
         object.__setattr__(self, "factors", plain)
+        if self.bypasses is not None:
+            object.__setattr__(self, "bypasses", tuple(self.bypasses))
 
     def factor(self, dimension: str) -> int:
         """Iterations of `dimension` here, 1 if none are given."""
@@ -53,10 +59,28 @@ class Mapping:
     levels: tuple[LevelMapping, ...]
 
 
+def check_levels(mapping: Mapping, arch: Architecture) -> None:
+    """Refuse a mapping of another architecture.
+
+    Raises
+    ------
+    MappingError
+        If its levels are not those of `arch`, outermost first.
+    """
+    names = [level.name for level in arch.levels]
+    given = [entry.level for entry in mapping.levels]
+    if given != names:
+        raise MappingError(
+            f"levels {given} do not match those of {arch.name}: {names}", key="levels"
+        )
+
+
 def to_arrays(
     mapping: Mapping, arch: Architecture, workload: Workload
 ) -> tuple[IntArray, IntArray]:
-    """Write a mapping as integer arrays.
+    """Write the loops of a mapping as integer arrays.
+
+    What it bypasses is told by `toolkit.mapping.chosen_holds`.
 
     Returns
     -------
@@ -77,15 +101,10 @@ def to_arrays(
     check_kind(mapping, Mapping, "mapping")
     check_kind(arch, Architecture, "arch")
     check_kind(workload, Workload, "workload")
-    names = [level.name for level in arch.levels]
-    given = [entry.level for entry in mapping.levels]
-    if given != names:
-        raise MappingError(
-            f"levels {given} do not match those of {arch.name}: {names}", key="levels"
-        )
+    check_levels(mapping, arch)
     position = {d: i for i, d in enumerate(workload.dimensions)}
-    factors = np.ones((len(names), len(position)), dtype=np.int64)
-    order = np.tile(np.arange(len(position), dtype=np.int64), (len(names), 1))
+    factors = np.ones((len(arch.levels), len(position)), dtype=np.int64)
+    order = np.tile(np.arange(len(position), dtype=np.int64), (len(arch.levels), 1))
     for i, (entry, level) in enumerate(zip(mapping.levels, arch.levels, strict=True)):
         for dimension, factor in entry.factors:
             if dimension not in position:
@@ -116,7 +135,10 @@ def to_arrays(
 def from_arrays(
     factors: IntArray, order: IntArray, arch: Architecture, workload: Workload
 ) -> Mapping:
-    """Read a mapping back from the arrays that `to_arrays` describes."""
+    """Read a mapping back from the arrays that `to_arrays` describes.
+
+    It bypasses what the architecture does; see `toolkit.mapping.with_holds`.
+    """
     dimensions = workload.dimensions
     return Mapping(
         tuple(

@@ -106,6 +106,11 @@ class Conventions:
     overestimate_windows: bool = False
     factors: Factors = "perfect"
 
+    @property
+    def counted_factors(self) -> Factors:
+        """The most general factors that these conventions can count."""
+        return "perfect" if self.transfers == "sequential" else "ragged"
+
     def with_settings(self, *, free_drains: bool, overestimate_windows: bool) -> Conventions:
         """Return the same set under FactorFlow's two model settings."""
         return replace(self, free_drains=free_drains, overestimate_windows=overestimate_windows)

@@ -12,10 +12,11 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.arguments import check_kind
 from toolkit.errors import MappingError
+from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.explain import broken_products, violations
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
-from toolkit.mapping.space import Factors, MapSpace
+from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import (
     check_magnitude,
     energy_sum,
@@ -48,7 +49,7 @@ class Evaluation:
     Parameters
     ----------
     arch, workload, mapping : Architecture, Workload, Mapping
-        What was evaluated.
+        What was evaluated; memories of the architecture bypass what the mapping chooses.
     conventions : Conventions
         How it was counted.
     bias_read : bool
@@ -201,7 +202,8 @@ def evaluate(
     Raises
     ------
     MappingError
-        If the mapping does not describe `workload` on `arch`.
+        If the mapping does not describe `workload` on `arch`, or chooses bypasses that this does
+        not permit.
     ArchitectureError
         If no memory holds one of the tensors.
     PrecisionError
@@ -211,8 +213,8 @@ def evaluate(
     """
     check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)
-    rule: Factors = "perfect" if conventions.transfers == "sequential" else "ragged"
-    space = MapSpace(arch, workload, conventions.window_footprint, rule)
+    arch = chosen_arch(arch, workload, mapping)
+    space = MapSpace(arch, workload, conventions.window_footprint, conventions.counted_factors)
     _check_products(space, factors)
     check_magnitude(workload)
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)

@@ -126,8 +126,13 @@ def mesh_uses(evaluation: Evaluation) -> tuple[MeshUse, ...]:
 
 
 def _space(evaluation: Evaluation) -> MapSpace:
-    footprint = evaluation.conventions.window_footprint
-    return MapSpace(evaluation.arch, evaluation.workload, footprint)
+    conventions = evaluation.conventions
+    return MapSpace(
+        evaluation.arch,
+        evaluation.workload,
+        conventions.window_footprint,
+        conventions.counted_factors,
+    )
 
 
 def _factors(evaluation: Evaluation) -> IntArray:
@@ -135,7 +140,7 @@ def _factors(evaluation: Evaluation) -> IntArray:
 
 
 def _words(space: MapSpace, memory: int, extents: np.ndarray) -> float:
-    return float(space.memory_words(memory, extents[None])[0])
+    return float(space.memory_words(memory, space.cut_off(extents[None]))[0])
 
 
 def _smallest_prime(factors: IntArray) -> int:

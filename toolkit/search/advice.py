@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import MappingError
+from toolkit.mapping.bypasses import with_bypasses_of
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.compiled import BatchTotals, batch_totals
@@ -23,7 +24,7 @@ from toolkit.search.advice_steps import (
     obstacles,
     single_steps,
 )
-from toolkit.search.problem import Problem
+from toolkit.search.problem import Problem, chosen_problem
 
 LISTED = 3
 """Moves that advice lists as the best unless told otherwise."""
@@ -142,6 +143,7 @@ def advise(problem: Problem, mapping: Mapping, *, listed: int = LISTED) -> Advic
     MappingError
         If the mapping is not valid.
     """
+    problem = chosen_problem(problem, mapping)
     space = problem.space
     broken = violations(space, mapping)
     if broken:
@@ -155,7 +157,7 @@ def advise(problem: Problem, mapping: Mapping, *, listed: int = LISTED) -> Advic
     )
     values = _objectives(problem, totals)
     valid = space.check(steps.factors, steps.order)
-    picks = _Picks(problem, steps, totals, values, valid)
+    picks = _Picks(problem, mapping, steps, totals, values, valid)
     helpful = _below(values[1:], values[0])
     current = _costs(problem, totals, 0)
     least = picks.best_of(valid, 1)
@@ -175,6 +177,7 @@ class _Picks:
     """Steps with their costs; arrays of costs have the current mapping in front."""
 
     problem: Problem
+    mapping: Mapping
     steps: Steps
     totals: BatchTotals
     values: NDArray[np.float64]
@@ -200,6 +203,8 @@ class _Picks:
             if not _below(self.values[1 + row], allowed.get(step, np.inf)):
                 continue
             broken = obstacles(self.problem.space, step, factors, order)
+            if not broken:  # An iteration would have nothing to do: no rule forbids it.
+                continue
             if step not in best or self._easier(row, broken, *best[step]):
                 best[step] = (row, broken)
         chosen: dict[tuple[tuple[str, str], ...], Move] = {}
@@ -228,10 +233,11 @@ class _Picks:
     def _move(self, row: int, broken: tuple[Obstacle, ...]) -> Move:
         step, factors, order = self._step(row)
         problem = self.problem
+        moved = from_arrays(factors, order, problem.arch, problem.workload)
         return Move(
             step.kind,
             describe_step(problem.space, step, factors, order),
-            from_arrays(factors, order, problem.arch, problem.workload),
+            with_bypasses_of(moved, self.mapping),
             _costs(problem, self.totals, 1 + row),
             broken,
         )

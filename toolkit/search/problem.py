@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from toolkit.arch.architecture import Architecture, check_bypasses
 from toolkit.arguments import check_kind
 from toolkit.errors import InputError
+from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.fitting import fit
+from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import Factors, MapSpace, check_factors_rule
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions
@@ -123,3 +125,26 @@ def make_problem(
     )
     check_outermost(problem.space)
     return problem
+
+
+def chosen_problem(problem: Problem, mapping: Mapping) -> Problem:
+    """State the problem that a mapping answers: with its bypasses, and ragged if it is.
+
+    Returns
+    -------
+    Problem
+        `problem` itself if the mapping multiplies to the sizes and chooses no bypasses. Ragged
+        factors stay forbidden where the conventions count whole tiles only.
+
+    Raises
+    ------
+    MappingError
+        If the mapping does not describe the problem's workload on its architecture.
+    """
+    factors, _ = to_arrays(mapping, problem.arch, problem.workload)
+    arch = chosen_arch(problem.arch, problem.workload, mapping)
+    exceeds = (factors.prod(axis=0, dtype=float) > list(problem.workload.sizes.values())).any()
+    rule = problem.conventions.counted_factors if exceeds else problem.factors
+    if arch is problem.arch and rule == problem.factors:
+        return problem
+    return replace(problem, arch=arch, factors=rule)

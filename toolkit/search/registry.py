@@ -215,9 +215,16 @@ def _any_mapping(problem: Problem, seed: int) -> ArrayPair:
 
 
 def _arrays(mapping: Mapping, problem: Problem) -> ArrayPair:
+    from toolkit.mapping.bypasses import chosen_arch
     from toolkit.mapping.mapping import to_arrays
 
     factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    if chosen_arch(problem.arch, problem.workload, mapping) is not problem.arch:
+        raise InputError(
+            "chooses bypasses of its own, but the search holds every tensor where "
+            f"{problem.arch.name} does",
+            key="warm_starts",
+        )
     if not problem.space.check(factors[None], order[None])[0]:
         raise InputError(
             f"not a valid mapping of {problem.workload.name} on {problem.arch.name}",

@@ -6,7 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 import toolkit
+from toolkit.mapping.bypasses import held, may_leave_out, with_holds
 from toolkit.mapping.mapping import Mapping, from_arrays
+from toolkit.mapping.sampling import sample
 from toolkit.workload.kernel import Workload
 
 ARCHS = {
@@ -73,6 +75,40 @@ def mapped(draw: st.DrawFn) -> tuple[toolkit.Architecture, Workload, Mapping]:
         if isinstance(level, toolkit.Memory):
             order[i] = draw(st.permutations(range(len(workload.dimensions))))
     return arch, workload, from_arrays(factors, order, arch, workload)
+
+
+CHOOSING = toolkit.Architecture(
+    "choosing",
+    (
+        toolkit.Memory("DRAM", None, 64, 64, 8, 8),
+        toolkit.Memory("Buffer", None, 1, 1, 8, 8, may_bypass=("input", "weight")),
+        toolkit.Fanout("Columns", 4, ("M", "K", "Q")),
+        toolkit.Fanout("Rows", 3, ("M", "C", "N")),
+        toolkit.Memory("Sums", None, 1, 1, 8, 8, bypasses=("input",), may_bypass=("weight",)),
+        toolkit.Fanout("Lanes", 3, ("M", "K", "P")),
+        toolkit.Memory("Registers", None, 0.1, 0.1, 8, 8, may_bypass=("output", "input")),
+        toolkit.Compute("MAC", 1.0),
+    ),
+)
+"""An architecture that leaves much to its mappings."""
+
+
+@st.composite
+def ragged(draw: st.DrawFn) -> tuple[toolkit.Architecture, Workload, Mapping]:
+    """Draw a mapping on `CHOOSING` with tiles that are cut off and bypasses that it chooses."""
+    sizes = st.integers(1, 60)
+    workload = (
+        toolkit.gemm(draw(sizes), draw(sizes), draw(sizes))
+        if draw(st.booleans())
+        else toolkit.conv2d(*(draw(st.integers(1, 13)) for _ in range(6)))
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    space = toolkit.MapSpace(CHOOSING, workload, factors="ragged")
+    factors, order = sample(space, 1, rng)
+    free = may_leave_out(CHOOSING, workload) & (rng.random((4, 3)) < 0.5)
+    mapping = from_arrays(factors[0], order[0], CHOOSING, workload)
+    holds = held(CHOOSING, workload) & ~free
+    return CHOOSING, workload, with_holds(mapping, holds, CHOOSING, workload)
 
 
 def primes(number: int) -> list[int]:

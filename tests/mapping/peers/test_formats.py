@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import toolkit
 from toolkit.errors import InputError, MappingError, ToolkitError
+from toolkit.mapping.explain import broken_products
 from toolkit.mapping.files import mapping_to_dict
+from toolkit.mapping.mapping import to_arrays
 from toolkit.mapping.peers import (
     MAPPING_FORMATS,
     detect_format,
@@ -19,7 +21,7 @@ from toolkit.mapping.peers import (
 )
 
 from ..spaces import deterministic
-from .levels import COMPACT, GEMMINI, LAYER, loops, mapped
+from .levels import COMPACT, GEMMINI, LAYER, loops, mapped, ragged
 
 MAPPING = mapping_from_text(COMPACT, GEMMINI, LAYER)
 
@@ -33,8 +35,38 @@ def test_mappings_survive_writing_and_reading(case, name):
     assert loops(mapping_from_text(text, arch, workload)) == loops(mapping)
 
 
+@deterministic
+@given(ragged(), st.sampled_from(["toolkit", "timeloop"]))
+def test_cut_off_tiles_and_chosen_bypasses_survive_writing_and_reading(case, name):
+    arch, workload, mapping = case
+    text = mapping_to_text(mapping, arch, workload, format=name)
+    read = mapping_from_text(text, arch, workload)
+    assert loops(read) == loops(mapping)
+    assert [x.bypasses for x in read.levels] == [x.bypasses for x in mapping.levels]
+
+
+@deterministic
+@given(ragged())
+def test_zigzag_is_told_what_it_can_be_told(case):
+    arch, workload, mapping = case
+    whole = all(
+        math.prod(level.factor(d) for level in mapping.levels) == size
+        for d, size in workload.sizes.items()
+    )
+    chooses = any(level.bypasses is not None for level in mapping.levels)
+    if whole and not chooses:
+        text = mapping_to_text(mapping, arch, workload, format="zigzag")
+        assert loops(mapping_from_text(text, arch, workload)) == loops(mapping)
+        return
+    message = "leaves out what it holds" if whole else "cuts no tile off"
+    with pytest.raises(MappingError, match=message):
+        mapping_to_text(mapping, arch, workload, format="zigzag")
+
+
 TEXTS = {name: mapping_to_text(MAPPING, GEMMINI, LAYER, format=name) for name in MAPPING_FORMATS}
 TEXTS["compact"] = COMPACT
+TEXTS["cut off"] = COMPACT.replace("Q4", "Q3,1").replace("P4", "P4 Q2")
+RAGGED = toolkit.MapSpace(GEMMINI, LAYER, factors="ragged")
 ALPHABET = st.one_of(st.sampled_from("0123456789KCPL[](){}:,=*-# \n\tX"), st.characters())
 
 
@@ -55,9 +87,11 @@ def test_damaged_texts_are_read_or_refused(name, edits, given_format):
         assert len(str(error)) < 2000
         return
     # Our own format leaves products to `violations`, which names all mistakes at once.
-    if given_format in ("timeloop", "zigzag"):
-        for dimension, size in LAYER.sizes.items():
-            assert math.prod(level.factor(dimension) for level in mapping.levels) == size
+    factors, _ = to_arrays(mapping, GEMMINI, LAYER)
+    if given_format == "timeloop":
+        assert not list(broken_products(RAGGED, factors.tolist()))
+    elif given_format == "zigzag":
+        assert factors.prod(axis=0).tolist() == list(LAYER.sizes.values())
 
 
 @pytest.mark.parametrize(

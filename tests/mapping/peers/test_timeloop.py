@@ -196,7 +196,7 @@ def test_wrong_lines_are_explained(old, new, message):
     ("old", "new", "message"),
     [
         ("[0:2)", "[0:3)", "line 4: factors of M multiply to 12 but M is 8: .* K in .*line 9"),
-        ("for P in [0:4)", "for P in [0:4,2)", "line 3: .*the last iteration is cut to 2 of 4"),
+        ("for P in [0:4)", "for P in [0:4,2)", "line 3: DRAM: .*loops over P reach 2 but P is 4"),
         ("for P in [0:4)", "for P in [1:4)", "line 3: .*expected a loop from 0"),
         ("for P in [0:4)", "for P in [0:4.5)", "line 3: .*expected a positive integer"),
         ("for P in [0:4)", "for Y in [0:4)", "line 3: for Y in .*unknown dimension 'Y'"),

@@ -158,6 +158,8 @@ class _Builder:
                 if level is None:
                     dropped.add(part.name)
                 else:
+                    if not levels:  # Nothing outside of it could supply a tensor.
+                        level.pop("may_bypass", None)
                     levels.append(level)
             elif part.kind == "compute":
                 energies = compute_energies(part, self._tables, self._default)
@@ -229,6 +231,7 @@ class _Builder:
             "read_bandwidth_words_per_cycle": read,
             "write_bandwidth_words_per_cycle": write,
             **({"bypasses": bypasses} if bypasses else {}),
+            **({"may_bypass": free} if (free := _free(constraints, bypasses)) else {}),
             **({"values_per_wordline": figures.block} if figures.block > 1 else {}),
             **self._area(part),
             **self._temporal(constraints.temporal),
@@ -265,6 +268,14 @@ class _Builder:
     def _area(self, part: Part) -> dict[str, object]:
         area = self._tables.area(part)
         return {} if area is None else {"area_um2": area}
+
+
+def _free(constraints: Constraints, bypasses: Sequence[str]) -> list[str]:
+    """Roles that constraints neither keep nor bypass: Timeloop leaves them to the mapping."""
+    kept = constraints.keep or ()
+    if not set(kept) <= set(ROLES):  # Who keeps a tensor by name says nothing of its role.
+        return []
+    return [role for role in ROLES if role not in kept and role not in bypasses]
 
 
 def _problem_dimensions(document: Node) -> list[str]:

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
-from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Level, Memory
 from toolkit.errors import MappingError
 from toolkit.mapping.factors import SIZE_LIMIT
+from toolkit.mapping.last_rounds import last_rounds, reach
 from toolkit.mapping.mapping import LevelMapping
 from toolkit.mapping.mapping import Mapping as ToolkitMapping
 from toolkit.mapping.orders import order_rule
 from toolkit.messages import describe, shown, suggest
-from toolkit.workload.kernel import Tensor, Workload
+from toolkit.workload.kernel import Workload
 
 Names = Mapping[str, str | None]
 """A peer's names of dimensions and ours; None where the workload has no such dimension."""
@@ -42,12 +43,16 @@ class Loop:
         How the file wrote it.
     line : int
         Where, from 1.
+    last : int or None
+        Iterations in its last round, when all loops over the dimension outside of it are at their
+        last iteration; None where the file does not say, so that they are as many as ever.
     """
 
     dimension: str
     factor: int
     text: str
     line: int
+    last: int | None = None
 
 
 def merged(loops: Sequence[Loop]) -> list[Loop]:
@@ -83,12 +88,13 @@ class Target:
         return int(digits)
 
     def loop(
-        self, names: Names, name: str, given: object, text: str, line: int
+        self, names: Names, name: str, given: object, text: str, line: int, last: object = None
     ) -> tuple[Loop, ...]:
-        """Read one loop; no loop at all if it iterates once."""
+        """Read one loop, and its last round if that is given; none at all if it iterates once."""
         factor = self.factor(given, text, line)
+        rounds = None if last is None else self.factor(last, text, line)
         dimension = self.dimension(names, name, text, line)
-        if factor == 1:
+        if factor == 1 and rounds in (None, 1):
             return ()
         if dimension is None:
             raise self.error(
@@ -96,7 +102,7 @@ class Target:
                 f"so it may only iterate once; its dimensions are {', '.join(self._sizes())}",
                 line,
             )
-        return (Loop(dimension, factor, text, line),)
+        return (Loop(dimension, factor, text, line, rounds),)
 
     def dimension(self, names: Names, name: str, text: str, line: int) -> str | None:
         """Translate a dimension's name."""
@@ -149,105 +155,11 @@ def written_names(
     return tuple(theirs[d] for d in workload.dimensions)
 
 
-def memory_positions(arch: Architecture) -> tuple[int, ...]:
-    """Positions of the memories among the levels, outermost first."""
-    return tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
-
-
-def tensors_called(target: Target, word: str, place: str, line: int) -> tuple[Tensor, ...]:
-    """Find the tensors that `word` names: by name, role (``Weights``) or initial (``W``)."""
-    wanted = word.casefold()
-    by_name = tuple(t for t in target.workload.tensors if t.name.casefold() == wanted)
-    if by_name:
-        return by_name
-    by_role = tuple(
-        t for t in target.workload.tensors if wanted in (t.role, f"{t.role}s", t.role[0])
-    )
-    if not by_role:
-        known = [tensor.name for tensor in target.workload.tensors]
-        raise target.error(
-            f"{place}: unknown tensor {describe(word)}{suggest(word, known)}; "
-            f"{target.workload.name} has {', '.join(known)}",
-            line,
-        )
-    return by_role
-
-
-def check_kept(
-    target: Target, memory: Memory, words: Iterable[str], place: str, line: int
-) -> set[str]:
-    """Refuse a list of tensors kept at a memory that bypasses one of them; return its tensors."""
-    kept: set[str] = set()
-    for word in words:
-        held = {t.name for t in tensors_called(target, word, place, line) if holds(memory, t)}
-        if not held:
-            raise target.error(
-                f"{place}: keeps {word} in {memory.name}, which bypasses it in {target.arch.name}",
-                line,
-            )
-        kept |= held
-    return kept
-
-
-def check_held(
-    target: Target, memory: Memory, words: Iterable[str], place: str, line: int
-) -> None:
-    """Refuse a list of all tensors at a memory unless it is what the architecture holds there."""
-    kept = check_kept(target, memory, words, place, line)
-    for tensor in target.workload.tensors:
-        if holds(memory, tensor) and tensor.name not in kept:
-            raise target.error(
-                f"{place}: does not keep {tensor.name} in {memory.name}, which holds it in "
-                f"{target.arch.name}",
-                line,
-            )
-
-
-def match_memories(target: Target, names: Sequence[tuple[str, int]]) -> dict[str, int]:
-    """Find the memory that each name stands for.
-
-    Parameters
-    ----------
-    target : Target
-        What is read.
-    names : sequence of (name, line)
-        Distinct names, in the text's order.
-
-    Returns
-    -------
-    dict
-        Position among the levels by name: the memory of that name, upper or lower case; if some
-        name is not a memory's, the names are taken to list all memories, outermost first.
-
-    Raises
-    ------
-    MappingError
-        If neither can be.
-    """
-    positions = memory_positions(target.arch)
-    memories = [target.arch.levels[i].name for i in positions]
-    folded = {name.casefold(): i for name, i in zip(memories, positions, strict=True)}
-    # Names that differ only in upper and lower case are told apart when written exactly.
-    exact = dict(zip(memories, positions, strict=True))
-    found = {name: exact.get(name, folded.get(name.casefold())) for name, _ in names}
-    unknown = [(name, line) for name, line in names if found[name] is None]
-    if not unknown:
-        return {name: i for name, i in found.items() if i is not None}
-    in_place = all(
-        found[name] in (None, i) for (name, _), i in zip(names, positions, strict=False)
-    )
-    if len(names) == len(positions) and in_place:
-        return {name: i for (name, _), i in zip(names, positions, strict=True)}
-    name, line = unknown[0]
-    count = f"{len(names)} levels are named here; " if len(names) > 1 else ""
-    raise target.error(
-        f"unknown level {describe(name)}{suggest(name, memories)}; {count}{target.arch.name} has "
-        f"{len(memories)} memories, outermost first: {', '.join(memories)}",
-        line,
-    )
-
-
-def assemble(target: Target, rows: Sequence[Sequence[Loop]]) -> ToolkitMapping:
+def assemble(
+    target: Target,
+    rows: Sequence[Sequence[Loop]],
+    bypasses: Mapping[int, tuple[str, ...] | None] | None = None,
+) -> ToolkitMapping:
     """Make a mapping of the loops on every level.
 
     Parameters
@@ -256,24 +168,74 @@ def assemble(target: Target, rows: Sequence[Sequence[Loop]]) -> ToolkitMapping:
         What is read.
     rows : sequence of sequence of Loop
         Per level, outermost loop first.
+    bypasses : mapping of int to tuple of str, optional
+        By position of a memory, what the mapping bypasses there; others as the architecture says.
 
     Raises
     ------
     MappingError
         If a dimension is looped over twice at a level, or its factors do not multiply to its
-        size.
+        size or, with their last rounds, reach it.
     """
     levels = target.arch.levels
     factors = [_level_factors(target, level, row) for level, row in zip(levels, rows, strict=True)]
     check_products(target, [loop for row in rows for loop in row])
+    for dimension in target.workload.dimensions:
+        _cut_off(target, dimension, rows, factors)
     dimensions = target.workload.dimensions
     mapping = []
-    for level, row, given in zip(levels, rows, factors, strict=True):
+    for i, (level, row, given) in enumerate(zip(levels, rows, factors, strict=True)):
         order: tuple[str, ...] = ()
         if isinstance(level, Memory):
-            order = _full_order(level, dimensions, tuple(loop.dimension for loop in row))
-        mapping.append(LevelMapping(level.name, tuple(given.items()), order))
+            turning = (loop.dimension for loop in row if given[loop.dimension] > 1)
+            order = _full_order(level, dimensions, tuple(turning))
+        chosen = (bypasses or {}).get(i)
+        mapping.append(LevelMapping(level.name, tuple(given.items()), order, chosen))
     return ToolkitMapping(tuple(mapping))
+
+
+def _cut_off(
+    target: Target,
+    dimension: str,
+    rows: Sequence[Sequence[Loop]],
+    factors: Sequence[dict[str, int]],
+) -> None:
+    """Check the last rounds over a dimension, and let the outermost loop make nothing else.
+
+    A loop is in its last round when all loops outside of it are at their last iteration, so the
+    outermost one always is.
+    """
+    size = target.workload.sizes[dimension]
+    found = [
+        (i, loop) for i, row in enumerate(rows) for loop in row if loop.dimension == dimension
+    ]
+    if all(loop.last is None for _, loop in found):
+        return
+    given = [loop.factor for _, loop in found]
+    last = [loop.factor if loop.last is None else loop.last for _, loop in found]
+    for (i, loop), rounds in zip(found, last, strict=True):
+        if rounds > loop.factor:
+            raise target.error(
+                f"{target.arch.levels[i].name}: {loop.text}: the last round over {dimension} has "
+                f"{rounds} iterations and the others {loop.factor}; tiles are aligned here, so a "
+                "last round has at most as many",
+                loop.line,
+            )
+    covered = reach(given, last)
+    if covered != size:
+        right = last_rounds(given, size) if prod(given) > size else last
+        wrong = [n for n, (a, b) in enumerate(zip(last, right, strict=True)) if a != b]
+        i, loop = found[wrong[-1] if wrong else -1]
+        hint = f"; tiles of these factors end with {right[wrong[-1]]}" if wrong else ""
+        raise target.error(
+            f"{target.arch.levels[i].name}: {loop.text}: with their last rounds, the loops over "
+            f"{dimension} reach {shown(covered)} but {dimension} is {size}{hint}",
+            loop.line,
+        )
+    for (i, _), rounds in zip(found, last, strict=True):
+        factors[i][dimension] = rounds
+        if rounds > 1:
+            break
 
 
 def _level_factors(target: Target, level: Level, row: Sequence[Loop]) -> dict[str, int]:
@@ -300,6 +262,8 @@ def _full_order(
 def check_products(target: Target, loops: Iterable[Loop]) -> None:
     """Refuse loops whose factors do not multiply to the sizes of the workload.
 
+    Dimensions with a last round are left to `assemble`, which knows the order of their loops.
+
     Raises
     ------
     MappingError
@@ -310,7 +274,7 @@ def check_products(target: Target, loops: Iterable[Loop]) -> None:
         by_dimension[loop.dimension].append(loop)
     for dimension, found in by_dimension.items():
         size, product = target.workload.sizes[dimension], prod(loop.factor for loop in found)
-        if product == size:
+        if product == size or any(loop.last is not None for loop in found):
             continue
         if not found:
             raise target.error(f"no loop over {dimension}, but {dimension} is {size}")

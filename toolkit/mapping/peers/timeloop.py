@@ -16,8 +16,12 @@ What they mean here:
 - Dimensions keep their names, but where a workload has M and C and no K, K is M: Timeloop's
   older convolution calls output channels so. The letters of a convolution that the workload
   lacks may iterate once.
-- The tensors kept at a level must be those that the architecture holds there.
-- Sizes in brackets are not checked, factors that do not divide are refused.
+- The tensors kept at a level must be those that the architecture holds there, but for those that
+  it lets a mapping leave out (``may_bypass``): then the mapping chooses.
+- Sizes in brackets are not checked.
+- ``K4,3`` (``K4/3``, ``[0:4,3)``) iterates 3 times instead of 4 in its last round, when all loops
+  over K outside of it are at their last iteration. That is a tile which is cut off at the size:
+  factors reach it instead of multiplying to it. Last rounds must fit the size, as in Timeloop.
 """
 
 from __future__ import annotations
@@ -25,19 +29,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
+from toolkit.mapping.bypasses import chosen_arch
+from toolkit.mapping.last_rounds import last_rounds
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
-from toolkit.mapping.peers.loops import (
-    Loop,
-    Names,
-    Target,
-    assemble,
-    check_held,
-    match_memories,
-    memory_positions,
-    written_names,
-)
+from toolkit.mapping.peers.loops import Loop, Names, Target, assemble, written_names
+from toolkit.mapping.peers.memories import left_out, match_memories, memory_positions
 from toolkit.mapping.peers.spatial import (
     check_no_hidden_unrolling,
     place_spatial,
@@ -48,13 +48,14 @@ from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import dump_yaml
 
 _Rows = list[list[Loop]]
+_Chosen = dict[int, tuple[str, ...] | None]
 
 _LEVEL = re.compile(r"L([0-9]{1,3})\[([A-Za-z]*)\]")
-_SHORT_LOOP = re.compile(r"([A-Za-z_]+)([0-9]+)([XY]?)")
+_SHORT_LOOP = re.compile(r"([A-Za-z_]+)([0-9]+)(?:[,/]([0-9]+))?([XY]?)")
 # For lines without the blanks and bars around them.
 _HEADER = re.compile(r"([^\[\]]+)\[([^\[\]]*)\]")
 _FOR = re.compile(
-    r"for\s+(\w+)\s+in\s+\[\s*([0-9]+)\s*:\s*([^\s,)]+)\s*(?:,\s*([0-9]+)\s*)?\)"
+    r"for\s+(\w+)\s+in\s+\[\s*([0-9]+)\s*:\s*([^\s,/)]+)\s*(?:[,/]\s*([0-9]+)\s*)?\)"
     r"\s*(?:\(\s*Spatial-([XY])\s*\))?"
 )
 _ROLES = {"weight": "Weights", "input": "Inputs", "output": "Outputs"}
@@ -83,12 +84,12 @@ def mapping_from_timeloop(
     """
     target = Target(arch, workload, source)
     if is_compact(text):
-        return assemble(target, _compact_rows(text, target))
+        return assemble(target, *_compact_rows(text, target))
     if is_nest(text):
-        return assemble(target, _nest_rows(text, target))
-    from toolkit.mapping.peers.timeloop_yaml import yaml_rows
+        return assemble(target, *_nest_rows(text, target))
+    from toolkit.mapping.peers.timeloop_yaml import yaml_mapping
 
-    return assemble(target, yaml_rows(text, target, timeloop_names(workload)))
+    return yaml_mapping(text, target, timeloop_names(workload))
 
 
 def mapping_to_timeloop(mapping: Mapping, arch: Architecture, workload: Workload) -> str:
@@ -97,6 +98,8 @@ def mapping_to_timeloop(mapping: Mapping, arch: Architecture, workload: Workload
     The spatial loops of a memory followed by one or two fanouts stand at that memory, with the
     outer fanout left of the ``split`` and the inner one right of it. Where that cannot be said
     (three fanouts, or two that unroll the same dimension) they stand at the fanouts' own names.
+    Every memory says what it keeps and bypasses in this mapping, and loops that are cut off say
+    how often they turn in their last round.
 
     Raises
     ------
@@ -104,14 +107,17 @@ def mapping_to_timeloop(mapping: Mapping, arch: Architecture, workload: Workload
         If the mapping does not describe `workload` on `arch`, or a name cannot be written.
     """
     factors, order = to_arrays(mapping, arch, workload)
+    arch = chosen_arch(arch, workload, mapping)
     check_no_hidden_unrolling(factors, arch)
+    last = _last(factors, workload)
     theirs = written_names(arch, workload, timeloop_names(workload), "Timeloop")
     entries: list[dict[str, object]] = []
     for i, level in enumerate(arch.levels):
         if isinstance(level, Memory):
             innermost_first = [theirs[d] for d in order[i][::-1]]
-            entries.append(_loops(level.name, "temporal", factors[i], theirs, innermost_first))
-            entries.extend(_spatial(arch, i, factors, theirs))
+            texts = _texts(factors[i], last[i], theirs)
+            entries.append(_loops(level.name, "temporal", texts, innermost_first))
+            entries.extend(_spatial(arch, i, factors, last, theirs))
             entries.append(_bypass(level, workload))
     return "# Timeloop mapping; permutations are innermost loop first\n" + dump_yaml(
         {"mapping": entries}
@@ -145,7 +151,7 @@ def timeloop_names(workload: Workload) -> Names:
     return names
 
 
-def _compact_rows(text: str, target: Target) -> _Rows:
+def _compact_rows(text: str, target: Target) -> tuple[_Rows, _Chosen]:
     lines = [(n, line.strip()) for n, line in enumerate(text.lstrip("\ufeff").split("\n"), 1)]
     (number, line), *more = [(n, line) for n, line in lines if line]
     if more:
@@ -170,30 +176,34 @@ def _compact_rows(text: str, target: Target) -> _Rows:
             number,
         )
     rows: _Rows = [[] for _ in target.arch.levels]
+    chosen: _Chosen = {}
     names = timeloop_names(target.workload)
     for part, position in zip(parts, positions, strict=True):
-        _compact_level(target, rows, position, part, names, number)
-    return rows
+        chosen[position] = _compact_level(target, rows, position, part, names, number)
+    return rows, chosen
 
 
 def _compact_level(
     target: Target, rows: _Rows, position: int, words: list[str], names: Names, line: int
-) -> None:
+) -> tuple[str, ...] | None:
+    """Put the loops of one level on `rows`, and tell what the mapping bypasses there."""
     head, *texts = words
     level = _LEVEL.fullmatch(head)
     if level is None:
         raise target.error(f"{describe(head)} is not a level such as L2[WI]", line)
     memory = target.arch.levels[position]
+    chosen = None
     if isinstance(memory, Memory):
-        check_held(target, memory, level[2], head, line)
+        chosen = left_out(target, memory, level[2], head, line)
     spatial: dict[str, list[Loop]] = {"X": [], "Y": []}
     for word in texts:
         found = _SHORT_LOOP.fullmatch(word)
         if found is None:
             raise target.error(f"{head}: {describe(word)} is not a loop such as K4 or K4X", line)
-        loops = target.loop(names, found[1], found[2], f"{head} {word}", line)
-        (spatial[found[3]] if found[3] else rows[position]).extend(loops)
+        loops = target.loop(names, found[1], found[2], f"{head} {word}", line, found[3])
+        (spatial[found[4]] if found[4] else rows[position]).extend(loops)
     place_spatial(target, rows, position, spatial, head)
+    return chosen
 
 
 class _Level:
@@ -210,7 +220,7 @@ class _Level:
         return not self.words and not self.loops and any(self.spatial.values())
 
 
-def _nest_rows(text: str, target: Target) -> _Rows:
+def _nest_rows(text: str, target: Target) -> tuple[_Rows, _Chosen]:
     levels = _nest_levels(text, target)
     known = {target.arch.levels[i].name.casefold() for i in memory_positions(target.arch)}
     memories: list[_Level] = []
@@ -226,6 +236,7 @@ def _nest_rows(text: str, target: Target) -> _Rows:
             raise target.error(f"level {describe(level.name)} appears twice", level.line)
     found = match_memories(target, [(level.name, level.line) for level in memories])
     rows: _Rows = [[] for _ in target.arch.levels]
+    chosen: _Chosen = {}
     previous = -1
     for level in memories:
         position = found[level.name]
@@ -238,10 +249,10 @@ def _nest_rows(text: str, target: Target) -> _Rows:
             )
         previous = position
         if isinstance(memory, Memory):
-            check_held(target, memory, level.words, level.name, level.line)
+            chosen[position] = left_out(target, memory, level.words, level.name, level.line)
         rows[position].extend(level.loops)
         place_spatial(target, rows, position, level.spatial, level.name)
-    return rows
+    return rows, chosen
 
 
 def _nest_levels(text: str, target: Target) -> list[_Level]:
@@ -272,29 +283,32 @@ def _nest_loop(
 ) -> tuple[Loop, ...]:
     if found[2].strip("0"):
         raise target.error(f"{text}: expected a loop from 0", line)
-    if found[4] is not None and found[4] != found[3]:
-        raise target.error(
-            f"{text}: the last iteration is cut to {found[4][:20]} of {found[3][:20]}; "
-            "only factors that divide are supported",
-            line,
-        )
-    return target.loop(names, found[1], found[3], text, line)
+    return target.loop(names, found[1], found[3], text, line, found[4])
 
 
-def _loops(
-    name: str, kind: str, row: IntArray, theirs: Sequence[str], permutation: Sequence[str]
-) -> dict[str, object]:
+def _last(factors: IntArray, workload: Workload) -> IntArray:
+    """Iterations that every loop makes in its last round, by level and dimension."""
+    columns = zip(factors.T.tolist(), workload.sizes.values(), strict=True)
+    return np.array([last_rounds(column, size) for column, size in columns]).T
+
+
+def _texts(row: IntArray, last: IntArray, theirs: Sequence[str]) -> str:
+    pairs = zip(theirs, row, last, strict=True)
+    return " ".join(f"{d}={f}" if f == end else f"{d}={f},{end}" for d, f, end in pairs)
+
+
+def _loops(name: str, kind: str, factors: str, permutation: Sequence[str]) -> dict[str, object]:
     short = all(len(word) == 1 for word in permutation)
     return {
         "target": name,
         "type": kind,
-        "factors": " ".join(f"{d}={factor}" for d, factor in zip(theirs, row, strict=True)),
+        "factors": factors,
         "permutation": "".join(permutation) if short else list(permutation),
     }
 
 
 def _spatial(
-    arch: Architecture, memory: int, factors: IntArray, theirs: Sequence[str]
+    arch: Architecture, memory: int, factors: IntArray, last: IntArray, theirs: Sequence[str]
 ) -> list[dict[str, object]]:
     inside = spatial_positions(arch, memory)
     numbers = range(len(theirs))
@@ -303,18 +317,18 @@ def _spatial(
         return []
     if len(inside) > 2 or len(set().union(*unrolled)) < sum(map(len, unrolled)):
         return [
-            _loops(arch.levels[i].name, "spatial", factors[i], theirs, theirs)
+            _loops(arch.levels[i].name, "spatial", _texts(factors[i], last[i], theirs), theirs)
             for i, some in zip(inside, unrolled, strict=True)
             if some
         ]
-    together = factors[list(inside)].prod(axis=0)
+    # No dimension has more than one loop here, so the product of last rounds is one of them.
+    together, ends = factors[list(inside)].prod(axis=0), last[list(inside)].prod(axis=0)
     along_y = set(unrolled[-1]) if len(inside) == 2 else set()
     permutation = sorted(numbers, key=lambda d: d in along_y)
     entry = _loops(
         arch.levels[memory].name,
         "spatial",
-        together,
-        theirs,
+        _texts(together, ends, theirs),
         [theirs[d] for d in permutation],
     )
     return [entry | {"split": len(theirs) - len(along_y)}]

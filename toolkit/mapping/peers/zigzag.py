@@ -32,21 +32,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
-from toolkit.mapping.mapping import Mapping, to_arrays
+from toolkit.errors import MappingError
+from toolkit.mapping.bypasses import chosen_holds, held
+from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
 from toolkit.mapping.peers.loops import (
     Loop,
     Names,
     Target,
     assemble,
-    match_memories,
-    memory_positions,
     merged,
-    tensors_called,
     written_names,
 )
+from toolkit.mapping.peers.memories import match_memories, memory_positions, tensors_called
 from toolkit.mapping.peers.spatial import (
     check_no_hidden_unrolling,
     spatial_positions,
@@ -123,10 +124,12 @@ def mapping_to_zigzag(mapping: Mapping, arch: Architecture, workload: Workload) 
     Raises
     ------
     MappingError
-        If the mapping does not describe `workload` on `arch`, or a name cannot be written.
+        If the mapping does not describe `workload` on `arch`, a name cannot be written, or it is
+        one that ZigZag cannot say: with factors that exceed a size, or bypasses it chooses.
     """
     factors, order = to_arrays(mapping, arch, workload)
     check_no_hidden_unrolling(factors, arch)
+    _check_expressible(mapping, factors, arch, workload)
     theirs = written_names(arch, workload, zigzag_names(workload), "ZigZag")
     lines = [
         f"# {_plain(workload.name)} on {_plain(arch.name)}; temporal loops innermost first",
@@ -156,6 +159,35 @@ def mapping_to_zigzag(mapping: Mapping, arch: Architecture, workload: Workload) 
     lines += ["  temporal_ordering:", *temporal] if temporal else ["  temporal_ordering: []"]
     lines += ["  memory_operand_links:", "    O: O", "    W: I2", "    I: I1"]
     return "\n".join(lines) + "\n"
+
+
+def _check_expressible(
+    mapping: Mapping, factors: IntArray, arch: Architecture, workload: Workload
+) -> None:
+    """Refuse what ZigZag has no words for: it rounds sizes up, and its memories hold what they do.
+
+    Raises
+    ------
+    MappingError
+        Naming the dimension or the memory.
+    """
+    for column, (dimension, size) in zip(factors.T.tolist(), workload.sizes.items(), strict=True):
+        if prod(column) > size:
+            raise MappingError(
+                f"factors of {dimension} multiply to {prod(column)}, more than its {size}; ZigZag "
+                "cuts no tile off, so this cannot be written for it",
+                source=workload.name,
+                key=f"factors.{dimension}",
+            )
+    chosen, usual = chosen_holds(mapping, arch, workload), held(arch, workload)
+    for memory, row, own in zip(arch.memories, chosen, usual, strict=True):
+        if (row != own).any():
+            raise MappingError(
+                f"{memory.name} leaves out what it holds in {arch.name}; ZigZag says that in the "
+                "accelerator, so this cannot be written for it",
+                source=arch.name,
+                key=f"{memory.name}.bypasses",
+            )
 
 
 def _quoted(name: str) -> str:

@@ -17,10 +17,9 @@ from toolkit.mapping.peers.loops import (
     Names,
     Target,
     check_products,
-    match_memories,
-    memory_positions,
     merged,
 )
+from toolkit.mapping.peers.memories import match_memories, memory_positions
 from toolkit.mapping.peers.spatial import check_spatial, spatial_positions
 from toolkit.messages import KeyPath, describe, shown, suggest
 from toolkit.peer_files import MarkedYaml, parse_marked
