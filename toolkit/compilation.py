@@ -77,13 +77,16 @@ class Block:
 
     def __init__(self, arrays: Any) -> None:
         self.arrays = arrays
-        self._table = np.zeros((len(arrays), 1 + SIDES), dtype=np.int64)
-        for row, array in zip(self._table, arrays, strict=True):
+        table = []
+        for array in arrays:
+            row = [0] * (1 + SIDES)
             if isinstance(array, np.ndarray):
                 if not array.flags.c_contiguous:
                     raise ValueError("kernels take C-contiguous arrays")
                 row[0] = array.ctypes.data
-                row[1 : 1 + array.ndim] = array.shape[:SIDES]
+                row[1 : 1 + array.ndim] = array.shape
+            table += row
+        self._table = np.array(table, dtype=np.int64)
         self.address: int = self._table.ctypes.data
 
 

@@ -9,7 +9,14 @@ import numpy as np
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, formula, once
 from toolkit.search.compiled_moves import power
-from toolkit.search.exact.compiled_steps import Least, Step, leave, place, stop_extent
+from toolkit.search.exact.compiled_steps import (
+    Least,
+    Step,
+    leave,
+    place,
+    stop_extent,
+    tiles_fit,
+)
 from toolkit.search.exact.compiled_words import LabelRow, Room, Rows, WindowPlan, WindowRoom
 
 
@@ -163,7 +170,7 @@ def expand(
             if d < 0:
                 if flags > 0 or mask == full:
                     a = stop_extent(step, along)
-                    if a >= 0 and step.fits[a]:
+                    if a >= 0 and tiles_fit(plan, nest, step, room, a):
                         if outcome.found == found.costs.shape[0]:
                             outcome.found = start_count
                             return i

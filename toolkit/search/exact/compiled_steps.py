@@ -13,6 +13,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, formula, once
+from toolkit.model.windows import tile_words
 from toolkit.search.exact.compiled_words import (
     COUNTS,
     MARKS,
@@ -33,12 +34,14 @@ class SizeRow(NamedTuple):
     """Numbers of states of a memory, of extents above it, and of states of the tensors.
 
     ``strict``: whether loops are placed in a strict order (then idle ones are placed, too).
+    ``level``: of the memory.
     """
 
     states: int
     above: int
     flags: int
     strict: int
+    level: int
 
 
 class DimensionRow(NamedTuple):
@@ -105,7 +108,9 @@ class Step(NamedTuple):
     choices : [2^D]
         Bits of the loops that may come next outside of a set of loops.
     fits : [extents above]
-        Whether the tiles fit.
+        Whether the tiles fit; empty if that is to be worked out when it is asked.
+    inside : [D]
+        Spatial extents inside the memory, whose level is in `sizes`.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
     """
@@ -119,6 +124,7 @@ class Step(NamedTuple):
     loops: Annotated[Table, LoopRow, 3]
     choices: Annotated[Table, int, 1]
     fits: Annotated[Table, int, 1]
+    inside: Annotated[Table, float, 1]
     inner_fits: Annotated[Table, int, 1]
 
 
@@ -281,6 +287,23 @@ def close(
             own.left[a, flags] = new
             for p in range(passes):
                 rest[p, a, flags] = into[p] + outer_rest[p, place_in_outer, new]
+
+
+@formula
+def tiles_fit(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, a: int) -> bool:
+    """Whether the tiles with extents above number `a`, those of `room.along`, fit."""
+    if step.fits.shape[0] > 0:
+        return bool(step.fits[a] != 0)
+    usable = plan.levels[step.sizes.level].usable_words
+    if usable == np.inf:
+        return True
+    row, words = plan.shape.levels + 7, 0.0
+    for d in range(room.along.shape[0]):
+        nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
+    for t in range(plan.tensors.shape[0]):
+        if plan.holds[t, step.sizes.level]:
+            words += tile_words(plan, nest, t, row)
+    return bool(words <= usable)
 
 
 @formula

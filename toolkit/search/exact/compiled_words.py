@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.lifted import Table, apart, floor, formula
 from toolkit.model.nest import Parts
-from toolkit.model.plan_tables import ShapeRow, SwitchRow, TensorRow
+from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
 from toolkit.model.traffic import window_words
 from toolkit.model.windows import swept, window
@@ -89,6 +89,8 @@ class WindowPlan(NamedTuple):
     axes: Annotated[Table, AxisRow, 2]
     terms: Annotated[Table, TermRow, 3]
     indexes: Annotated[Table, int, 2]
+    levels: Annotated[Table, LevelRow, 1]
+    holds: Annotated[Table, int, 2]
 
 
 class WindowRoom(NamedTuple):

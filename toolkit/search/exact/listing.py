@@ -204,19 +204,21 @@ class Listing:
 
     def choices(
         self, number: int, worthwhile: Callable[[FloatArray, FloatArray], BoolArray]
-    ) -> tuple[FloatArray, FloatArray, IntArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
         """Chains for one choice of spatial factors that may be better than the best known.
 
         Returns
         -------
-        energy, steps : float64 arrays, shape (n,)
+        energy, lanes, steps : float64 arrays, shape (n,)
+            Least energy, that of the lanes and of what they are sent alone (pJ), and steps.
         picks : int64 array, shape (n, dimensions)
             Numbers of the chains.
         """
         factors = self.spatial[number]
         dimensions = factors.shape[1]
         options = [self.options(d, tuple(factors[:, d].tolist())) for d in range(dimensions)]
-        empty = np.zeros(0), np.zeros(0), np.zeros((0, dimensions), dtype=np.int64)
+        none = np.zeros(0)
+        empty = none, none, none, np.zeros((0, dimensions), dtype=np.int64)
         if any(len(o.inner) == 0 for o in options):
             return empty
         floor = float(self._least(factors[None].astype(np.float64))[0])
@@ -233,20 +235,23 @@ class Listing:
             steps = product[rows, columns]
         if not len(picks):
             return empty
-        energy = np.full(len(picks), self._fixed_energy())
-        for r in range(len(self.lines)):
-            for way in range(3):
-                for coefficient, kind in (
-                    (self._coef[0, r, way], "base"),
-                    (self._coef[1, r, way], "fresh"),
-                ):
-                    if coefficient:
-                        words = np.full(len(picks), coefficient)
-                        for d, option in enumerate(options):
-                            words *= getattr(option, kind)[r, way][picks[:, d]]
-                        energy += words
+        energy, lanes = np.zeros(len(picks)), np.full(len(picks), self._fixed_energy())
+        for visits, r, way in np.argwhere(self._coef).tolist():
+            words = np.full(len(picks), self._coef[visits, r, way])
+            for option, column in zip(options, picks.T, strict=True):
+                words *= (option.fresh if visits else option.base)[r, way][column]
+            if self.lines[r].memory is None:
+                lanes += words
+            else:
+                energy += words
+        energy += lanes
         kept = worthwhile(energy, steps)
-        return energy[kept], steps[kept], picks[kept]
+        return energy[kept], lanes[kept], steps[kept], picks[kept]
+
+    @property
+    def knows_lanes(self) -> bool:
+        """Whether energies of the lanes are exact: no windows are shared value by value there."""
+        return not any(x.memory is None and any(x.absorbed) for x in self.lines)
 
     def chains(self, number: int, picks: IntArray) -> tuple[Chain, ...]:
         """Chains by their numbers."""

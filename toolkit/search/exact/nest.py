@@ -271,7 +271,7 @@ class Nest:
 
     def linked(self, steps: list[Step]) -> list[Step]:
         """Tell every memory what it needs of its neighbours."""
-        if not all(step.fits.any() for step in steps):
+        if not all(len(step.fits) == 0 or step.fits.any() for step in steps):
             return []
         for outer, inner in itertools.pairwise(steps):
             inner.dimensions["outer_above"] = outer.dimensions["above"]
@@ -295,12 +295,12 @@ class Nest:
             (
                 math.prod(a + b for a, b in zip(above, below, strict=True)),
                 math.prod(above),
-                math.prod(self._radix(k)),
+                math.prod(self.radix(k)),
             )
             for k, (above, below) in enumerate(itertools.pairwise(counts))
         ]
 
-    def _radix(self, k: int) -> list[int]:
+    def radix(self, k: int) -> list[int]:
         """Number of states of every tensor at memory number `k`."""
         return [self._seen[r].states if r >= 0 else 1 for r in self._row_of[k]]
 
@@ -368,10 +368,9 @@ class Nest:
                     idle[d, b] = chosen[0]
         rule = space.order_rules[k]
         strict = bool(rule.slots) or len(rule.sequence) > 1
-        radix = np.array(self._radix(k))
-        size = SizeRow(
-            math.prod((na + nb).tolist()), math.prod(na.tolist()), int(radix.prod()), strict
-        )
+        radix = np.array(self.radix(k))
+        states, above_count = math.prod((na + nb).tolist()), math.prod(na.tolist())
+        size = SizeRow(states, above_count, int(radix.prod()), strict, m)
         along = np.zeros(dimensions, dtype=record_type(DimensionRow))
         along["above"], along["below"] = na, nb
         along["stride"], along["above_stride"] = strides(na + nb), strides(na)
@@ -387,6 +386,7 @@ class Nest:
             loops=loops,
             choices=choice_table(rule, strict),
             fits=fitting_extents(self.problem.space, k, above, self.spatial.inside[m]),
+            inside=self.spatial.inside[m].astype(np.float64),
             inner_fits=np.ones(0, dtype=np.int64),
         )
 

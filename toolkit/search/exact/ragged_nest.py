@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.factors import divisors
@@ -24,7 +26,7 @@ from toolkit.search.exact.compiled_steps import (
     WaitingRow,
 )
 from toolkit.search.exact.compiled_words import RowRow, Rows
-from toolkit.search.exact.extents import choice_table, fitting_extents
+from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.nest import Constant, Nest, strides
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
@@ -41,10 +43,17 @@ class Column:
         Temporal extents at the top of every memory, then at the bottom.
     turns : list of int64 array, shape (extents above, extents below)
         Iterations of every memory's loop from one to the other, 0 where there is none.
+    loops : list of `LoopRow` array, shape (extents below, loops)
+        The same as lists, of `counts` loops each.
+    counts, idle : list of int64 array, shape (extents below,)
+        How many loops there are, and the extent above with a single iteration, -1 if none.
     """
 
     taus: list[IntArray]
     turns: list[IntArray]
+    loops: list[NDArray[Any]]
+    counts: list[IntArray]
+    idle: list[IntArray]
 
 
 @dataclass
@@ -77,6 +86,51 @@ class Family:
         self.spatial = Spatial(self.problem, self.factors)
         self.nest = Nest(self.problem, self.windows, self.spatial)
         self.lines = list_lines(self.nest)
+        self.compulsory = self._compulsory_kinds()
+        self.floors = [self._open_lines(k) for k in range(len(self.nest.memories))]
+
+    def _compulsory_kinds(self) -> FloatArray:
+        """Which kinds of words no mapping can do without, [lines, 4]: not those that come back."""
+        kinds = np.ones((len(self.lines), 4))
+        for r, line in enumerate(self.lines):
+            if not self.problem.plan.tensors[line.tensor].is_output:
+                kinds[r] = 1, 0, 1, 0
+            elif not self.problem.bias_read:
+                kinds[r] = 0, 1, 0, 1
+        return kinds
+
+    def _open_lines(self, k: int) -> tuple[FloatArray, IntArray, FloatArray]:
+        """Transfers whose words are yet to be moved by the states of the tensors at a memory.
+
+        Returns
+        -------
+        open : float64 array, shape (flags, transfers)
+        lines : int64 array, shape (transfers,)
+            One line of each.
+        windows : float64 array, shape (transfers,)
+            Values of the tensor's windows.
+        """
+        nest, sizes = self.nest, self.problem.space.sizes
+        radix = nest.radix(k)
+        flags = np.arange(math.prod(radix))
+        lines: dict[int, int] = {}
+        for r, line in enumerate(self.lines):
+            if line.memory is not None:
+                lines.setdefault(line.transfer, r)
+        open_ = np.zeros((len(flags), len(lines)))
+        windows = np.ones(len(lines))
+        for i, r in enumerate(lines.values()):
+            line = self.lines[r]
+            t, current = line.tensor, int(nest.row_of[k, line.tensor])
+            for terms in self.problem.plan.tensors[t].sums:
+                if len(terms) > 1:
+                    extents = [int(sizes[d]) for d, _ in terms]
+                    windows[i] *= count_window(extents, [c for _, c in terms])
+            under_way = self.lines[current].supplier if current >= 0 else 1 << 30
+            waits = flags // int(strides(np.array(radix))[t]) % radix[t] > 0
+            open_[:, i] = line.supplier < under_way
+            open_[waits, i] = line.supplier <= under_way
+        return open_, np.array(list(lines.values()), dtype=np.int64), windows
 
     def column(self, d: int, chain: Chain) -> Column | None:
         """Extents of a dimension; None if its loops cannot be split so."""
@@ -247,7 +301,23 @@ def make_column(space: MapSpace, memories: list[int], d: int, chain: Chain) -> C
             if a in place and b in inner:
                 table[place[a], inner[b]] = f
         turns.append(table)
-    return Column(taus, turns)
+    listed = [_as_lists(table) for table in turns]
+    return Column(taus, turns, *(list(parts) for parts in zip(*listed, strict=True)))
+
+
+def _as_lists(turns: IntArray) -> tuple[NDArray[Any], IntArray, IntArray]:
+    """Loops from every extent below, their number, and the one of a single iteration."""
+    counts = (turns > 0).sum(axis=0)
+    loops = np.zeros((turns.shape[1], int(counts.max())), dtype=record_type(LoopRow))
+    loops["factor"] = 1.0
+    idle = np.full(turns.shape[1], -1, dtype=np.int64)
+    for b, column in enumerate(turns.T):
+        chosen = np.flatnonzero(column)
+        loops["target"][b, : len(chosen)] = chosen
+        loops["factor"][b, : len(chosen)] = column[chosen]
+        single = np.flatnonzero(column == 1)
+        idle[b] = single[0] if len(single) else -1
+    return loops, counts, idle
 
 
 def _turns(
@@ -302,19 +372,29 @@ class RaggedNest(Nest):
         Of every dimension.
     labels : bool
         Whether labels are wanted, which take the words of the first instance at every port.
+    known : (float, float), optional
+        Energy (pJ) of the lanes and of what they are sent, and steps, if they are known.
     """
 
-    def __init__(self, family: Family, chains: Sequence[Chain], *, labels: bool = False) -> None:
+    def __init__(
+        self,
+        family: Family,
+        chains: Sequence[Chain],
+        *,
+        labels: bool = False,
+        known: tuple[float, float] | None = None,
+    ) -> None:
         template = family.nest
         self.__dict__.update(
             {k: v for k, v in template.__dict__.items() if k not in ("constant", "steps", "reach")}
         )
         self.family, self.chains = family, list(chains)
         self.columns = [family.column(d, chain) for d, chain in enumerate(chains)]
-        self.steps_in_time = float(math.prod(float(chain.steps()) for chain in chains))
+        self._known_pj = None if known is None else known[0]
+        steps = known[1] if known else math.prod(float(c.steps()) for c in chains)
+        self.steps_in_time = float(steps)
         self.spatial = template.spatial.with_steps(self.steps_in_time)
         self.owners = 2 if labels else 1
-        self._compulsory: dict[int, list[tuple[int, FloatArray]]] = {}
         self.ports = []
         if None not in self.columns:
             self.ports = [
@@ -408,51 +488,19 @@ class RaggedNest(Nest):
 
     def _floor(self, k: int, passes: int) -> FloatArray:
         """Costs yet to come by the states of the tensors at memory number `k`, [flags, passes]."""
-        radix = self._radix(k)
-        floor = np.zeros((math.prod(radix), passes))
-        flags = np.arange(len(floor))
-        for t, weight in enumerate(strides(np.array(radix)).tolist()):
-            waits = flags // weight % radix[t] > 0
-            current = int(self._row_of[k, t])
-            supplier = (
-                self.family.lines[current].supplier if current >= 0 else len(self.spatial.used)
-            )
-            for transfer, least in self._least_by_transfer(t, passes):
-                if transfer < supplier:
-                    floor += least
-                elif transfer == supplier:
-                    floor[waits] += least
+        open_, lines, windows = self.family.floors[k]
+        kinds = self._once[lines] * windows[:, None]
+        words = np.stack([kinds[:, 0], kinds[:, 1], kinds[:, 2], kinds[:, 2]], axis=1)
+        least = (self.rows.coef[lines, 0] * self.family.compulsory[lines] * words).sum(axis=1)
+        floor = np.zeros((len(open_), passes))
+        floor[:, 0] = open_ @ least
         return floor
-
-    def _least_by_transfer(self, t: int, passes: int) -> list[tuple[int, FloatArray]]:
-        """Supplier and compulsory costs of every transfer of a tensor but the lanes'."""
-        if t in self._compulsory:
-            return self._compulsory[t]
-        plan, done = self.problem.plan, set()
-        tensor, found = plan.tensors[t], []
-        windows = 1.0
-        for terms in tensor.sums:
-            if len(terms) > 1:
-                sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
-                windows *= count_window(sizes, [c for _, c in terms])
-        fresh = tensor.is_output and not self.problem.bias_read
-        for r, line in enumerate(self.family.lines):
-            if line.tensor != t or line.memory is None or line.transfer in done:
-                continue
-            done.add(line.transfer)
-            reads, writes, enters = self._once[r] * windows
-            words = np.array([0.0 if fresh else reads, writes, 0.0 if fresh else enters, enters])
-            if not tensor.is_output:
-                words[[1, 3]] = 0.0
-            costs = np.zeros(passes)
-            costs[0] = self.rows.coef[r, 0] @ words
-            found.append((line.supplier, costs))
-        self._compulsory[t] = found
-        return found
 
     @cached_property
     def constant(self) -> Constant:
         """Words of the lanes, and the energy of the computation itself."""
+        if self._known_pj is not None and not self.ports:
+            return Constant(self._known_pj, np.zeros(0))
         room = self.room(1 + len(self.ports))
         room.arrays.along["coordinate"] = 0
         costs = self.measured(room)
@@ -465,8 +513,7 @@ class RaggedNest(Nest):
         """Memories, outermost first; empty if no tiling exists."""
         if not self.possible:
             return []
-        steps = [self._step(k) for k in range(len(self.memories))]
-        return self.linked(steps)
+        return self.linked([self._step(k) for k in range(len(self.memories))])
 
     @property
     def table_sizes(self) -> list[tuple[int, int, int]]:
@@ -478,7 +525,7 @@ class RaggedNest(Nest):
             (
                 math.prod(len(t[k]) + len(t[k + 1]) for t in taus),
                 math.prod(len(t[k]) for t in taus),
-                math.prod(self._radix(k)),
+                math.prod(self.radix(k)),
             )
             for k in range(len(self.memories))
         ]
@@ -498,33 +545,22 @@ class RaggedNest(Nest):
         tau = np.ones((dimensions, int((na + nb).max())))
         idle = np.full((dimensions, int(nb.max())), -1, dtype=np.int64)
         count = np.zeros((dimensions, int(nb.max())), dtype=np.int64)
-        loops = np.zeros((dimensions, int(nb.max()), int(na.max())), dtype=record_type(LoopRow))
-        loops["factor"] = 1.0
+        longest = max(c.loops[k].shape[1] for c in columns)
+        loops = np.zeros((dimensions, int(nb.max()), longest), dtype=record_type(LoopRow))
         for d, column in enumerate(columns):
+            own = column.loops[k]
             tau[d, : na[d]], tau[d, na[d] : na[d] + nb[d]] = above[d], below[d]
-            turns = column.turns[k]
-            for b in range(nb[d]):
-                chosen = np.flatnonzero(turns[:, b])
-                count[d, b] = len(chosen)
-                loops["target"][d, b, : len(chosen)] = chosen
-                loops["factor"][d, b, : len(chosen)] = turns[chosen, b]
-                single = np.flatnonzero(turns[:, b] == 1)
-                if len(single):
-                    idle[d, b] = single[0]
+            count[d, : nb[d]], idle[d, : nb[d]] = column.counts[k], column.idle[k]
+            loops[d, : nb[d], : own.shape[1]] = own
         rule = space.order_rules[k]
         strict = bool(rule.slots) or len(rule.sequence) > 1
-        radix = np.array(self._radix(k))
-        size = SizeRow(
-            math.prod((na + nb).tolist()), math.prod(na.tolist()), int(radix.prod()), strict
-        )
+        radix = np.array(self.radix(k))
+        states, above_count = math.prod((na + nb).tolist()), math.prod(na.tolist())
+        size = SizeRow(states, above_count, int(radix.prod()), strict, m)
         along = np.zeros(dimensions, dtype=record_type(DimensionRow))
         along["above"], along["below"] = na, nb
         along["stride"], along["above_stride"] = strides(na + nb), strides(na)
         along["below_stride"] = strides(nb)
-        extents = [
-            np.minimum(column * chain.spatial(m), chain.size)
-            for column, chain in zip(above, self.chains, strict=True)
-        ]
         return Step(
             sizes=np.array([size], dtype=record_type(SizeRow)),
             dimensions=along,
@@ -534,6 +570,7 @@ class RaggedNest(Nest):
             counts=count,
             loops=loops,
             choices=choice_table(rule, strict),
-            fits=fitting_extents(space, k, extents, np.ones(dimensions, dtype=np.int64)),
+            fits=np.zeros(0, dtype=np.int64),
+            inside=np.array([chain.spatial(m) for chain in self.chains], dtype=np.float64),
             inner_fits=np.ones(0, dtype=np.int64),
         )

@@ -26,8 +26,9 @@ class Open:
 
     Parameters
     ----------
-    bounds, energy : float64 arrays, shape (n,)
-        Least objective values and energies (pJ), leakage aside.
+    bounds, energy, lanes, steps : float64 arrays, shape (n,)
+        Least objective values and energies (pJ), leakage aside, those of the lanes and of what
+        they are sent, and steps.
     family : int64 array, shape (n,)
         Number of their spatial factors.
     picks : int64 array, shape (n, dimensions)
@@ -38,6 +39,8 @@ class Open:
 
     bounds: FloatArray
     energy: FloatArray
+    lanes: FloatArray
+    steps: FloatArray
     family: IntArray
     picks: IntArray
     left_out: float
@@ -126,17 +129,29 @@ class RaggedProver(Prover):
                 left_out = float(bounds[number])
                 self.counts["unfinished"] += int(kept[place:].sum())
                 break
-            own_energy, own_steps, picks = listing.choices(number, self._worthwhile)
+            own_energy, lanes, own_steps, picks = listing.choices(number, self._worthwhile)
             self.counts["spatial_choices"] += max(len(picks) - 1, 0)
             self.counts["by_compulsory_traffic"] += not len(picks)
             values = self._values(own_energy, own_steps)
-            parts.append((values, own_energy, np.full(len(picks), number), picks))
+            families = np.full(len(picks), number)
+            parts.append((values, own_energy, lanes, own_steps, families, picks))
         dimensions = listing.problem.space.shape[1]
         none = np.zeros(0)
-        parts.append((none, none, none.astype(np.int64), np.zeros((0, dimensions), np.int64)))
-        values, energy, family, picks = (np.concatenate(x) for x in zip(*parts, strict=True))
+        whole = none.astype(np.int64)
+        parts.append((none, none, none, none, whole, np.zeros((0, dimensions), np.int64)))
+        values, energy, lanes, steps, family, picks = (
+            np.concatenate(x) for x in zip(*parts, strict=True)
+        )
         order = np.argsort(values, kind="stable")
-        return Open(values[order], energy[order], family[order], picks[order], left_out)
+        return Open(
+            values[order],
+            energy[order],
+            lanes[order],
+            steps[order],
+            family[order],
+            picks[order],
+            left_out,
+        )
 
     def _solve(
         self, listing: Listing, choices: Open, families: dict[int, Family], hard: list[Branch]
@@ -156,7 +171,10 @@ class RaggedProver(Prover):
                     listing.problem, listing.nest.windows, listing.spatial[number]
                 )
             chains = listing.chains(number, choices.picks[i])
-            nest = RaggedNest(families[number], chains)
+            known = None
+            if listing.knows_lanes:
+                known = float(choices.lanes[i]), float(choices.steps[i])
+            nest = RaggedNest(families[number], chains, known=known)
             if not nest.possible:
                 self.counts["empty"] += 1
                 continue
