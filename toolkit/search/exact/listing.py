@@ -20,8 +20,9 @@ from toolkit.search.exact.nest import Nest
 from toolkit.search.exact.ragged_nest import fixed_parts, list_lines
 from toolkit.workload.distinct import count_window
 
-MOST_CHOICES = 1 << 22
-"""Most choices kept at once; beyond it the list counts as unfinished."""
+MOST_CHOICES = 1 << 24
+"""Most combinations of chains looked at for one choice of spatial factors, 128 MiB; beyond it that
+choice is left open."""
 
 IntRow = tuple[int, ...]
 
@@ -112,15 +113,36 @@ def _inner_extents(
 
 
 class Listing:
-    """Choices of a ragged problem in the order of their bounds."""
+    """Choices of a ragged problem, and what they take at least.
 
-    def __init__(self, nest: Nest) -> None:
+    Parameters
+    ----------
+    nest : Nest
+        Of no spatial factors at all.
+    late : function
+        Whether it is time to stop listing.
+
+    Attributes
+    ----------
+    spatial : list of int64 array, shape (levels, dimensions)
+        Choices of spatial factors.
+    complete : bool
+        Whether these are all.
+    """
+
+    def __init__(self, nest: Nest, late: Callable[[], bool]) -> None:
         self.nest, self.problem = nest, nest.problem
         self.lines = list_lines(nest)
         self._coef = self._costs()
         self._options: dict[tuple[int, IntRow], Options] = {}
         self._limits = self.problem.space.extent_limits
-        self.spatial = list(each_choice(self.problem.space))
+        self.spatial: list[IntArray] = []
+        self.complete = True
+        for factors in each_choice(self.problem.space):
+            self.spatial.append(factors)
+            if len(self.spatial) % 256 == 0 and late():
+                self.complete = False
+                break
 
     def _costs(self) -> FloatArray:
         """Energy (pJ) of compulsory words, [all or first visits, lines, 3].
@@ -204,8 +226,10 @@ class Listing:
 
     def choices(
         self, number: int, worthwhile: Callable[[FloatArray, FloatArray], BoolArray]
-    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray] | None:
         """Chains for one choice of spatial factors that may be better than the best known.
+
+        None if there are too many to look at.
 
         Returns
         -------
@@ -226,11 +250,11 @@ class Listing:
         picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
         for d, option in enumerate(options):
             rest = math.prod(least[d + 1 :])
+            if len(steps) * len(option.steps) > MOST_CHOICES:
+                return None
             product = np.multiply.outer(steps, option.steps)
             kept = worthwhile(np.full(product.shape, floor), product * rest)
             rows, columns = np.nonzero(kept)
-            if len(rows) > MOST_CHOICES:
-                raise MemoryError
             picks = np.concatenate([picks[rows], columns[:, None]], axis=1)
             steps = product[rows, columns]
         if not len(picks):

@@ -12,6 +12,7 @@ from toolkit.search.exact.branch import Branch, LabelSearch
 from toolkit.search.exact.listing import Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.ragged_nest import Family, RaggedNest
+from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.strategy import ROUNDING, Prover
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
@@ -56,7 +57,8 @@ class RaggedProver(Prover):
         problem = self.evaluator.problem
         windows = window_plan(problem)
         ones = np.ones(problem.space.shape, dtype=np.int64)
-        listing = Listing(Nest(problem, windows, Spatial(problem, ones)))
+        template = Nest(problem, windows, Spatial(problem, ones))
+        listing = Listing(template, lambda: self.evaluator.time_share >= 1)
         choices = self._list(listing)
         families: dict[int, Family] = {}
         hard: list[Branch] = []
@@ -121,15 +123,24 @@ class RaggedProver(Prover):
         kept = self._worthwhile(energy, steps)[order]
         parts, left_out = [], math.inf
         self.counts["spatial_choices"] += len(order)
+        if not listing.complete:
+            self.counts["spatial_choices"] += 1
+            self.counts["unfinished"] += 1
+            left_out = lanes_bound(listing.problem)
         for place, (number, open_) in enumerate(zip(order.tolist(), kept.tolist(), strict=True)):
             if not open_:
                 self.counts["by_compulsory_traffic"] += 1
                 continue
             if self.evaluator.time_share >= 1:
-                left_out = float(bounds[number])
+                left_out = min(left_out, float(bounds[number]))
                 self.counts["unfinished"] += int(kept[place:].sum())
                 break
-            own_energy, lanes, own_steps, picks = listing.choices(number, self._worthwhile)
+            listed = listing.choices(number, self._worthwhile)
+            if listed is None:
+                left_out = min(left_out, float(bounds[number]))
+                self.counts["unfinished"] += 1
+                continue
+            own_energy, lanes, own_steps, picks = listed
             self.counts["spatial_choices"] += max(len(picks) - 1, 0)
             self.counts["by_compulsory_traffic"] += not len(picks)
             values = self._values(own_energy, own_steps)

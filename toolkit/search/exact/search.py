@@ -10,12 +10,12 @@ import numpy as np
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
-from toolkit.mapping.tilings import enumerate_tilings
+from toolkit.mapping.tilings import SPLIT_LIMIT, enumerate_tilings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import Nest, decomposes, window_plan
 from toolkit.search.exact.ragged_strategy import RaggedProver
-from toolkit.search.exact.spatial import each_spatial_choice, plain_bound
+from toolkit.search.exact.spatial import each_spatial_choice, lanes_bound, plain_bound
 from toolkit.search.exact.strategy import Prover
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
@@ -60,13 +60,16 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     prover = RaggedProver(evaluator) if ragged else Prover(evaluator)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
-    finished = _enumerate(prover)
+    finished = _listable(evaluator.problem) and _enumerate(prover)
     prover.counts["unfinished"] = int(not finished)
     bound = prover.best_value()
     if not finished:
         prover.find_incumbent(0.0)
         bound = prover.best_value()
-        bound = min(bound, plain_bound(evaluator.problem, lambda: evaluator.time_share >= 1))
+        if ragged:
+            bound = min(bound, lanes_bound(evaluator.problem))
+        else:
+            bound = min(bound, plain_bound(evaluator.problem, lambda: evaluator.time_share >= 1))
     return bound, prover.certificate
 
 
@@ -86,6 +89,11 @@ def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntA
         return None
     rows = zip(front.costs.tolist(), front.factors, front.orders, strict=True)
     return [(energy, latency, factors, order) for (energy, latency), factors, order in rows]
+
+
+def _listable(problem: Problem) -> bool:
+    """Whether the splits of every dimension can be listed."""
+    return all(lattice.total <= SPLIT_LIMIT for lattice in problem.space.lattices)
 
 
 def _enumerate(prover: Prover) -> bool:

@@ -1,0 +1,126 @@
+"""The exact mapper where factors need only reach the sizes, against whole map spaces."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from search.brute import optimum
+from search.drawn import draw_problem
+from search.drawn_wide import draw_wide
+from search.everything import best_front, without_ties
+
+from toolkit import load_arch
+from toolkit.errors import ToolkitError
+from toolkit.mapping import sample
+from toolkit.model import EXACT
+from toolkit.search import Budget, Problem, make_problem, objective_named, search
+from toolkit.search.evaluator import Evaluator
+from toolkit.search.exact import exact_front, prove
+from toolkit.search.exact.nest import decomposes
+from toolkit.workload import gemm
+
+LARGEST = 60_000
+TOLERANCE = 1e-9
+J_CYCLES = 1e12
+
+
+def ragged(drawn: Problem | None, largest: int = LARGEST) -> Problem | None:
+    """The same question with all factors that reach; None if it is too large or has no answer."""
+    if drawn is None:
+        return None
+    try:
+        problem = make_problem(
+            drawn.arch,
+            drawn.workload,
+            objective=drawn.objective,
+            conventions=EXACT,
+            bias_read=drawn.bias_read,
+            factors="ragged",
+        )
+        apart = not decomposes(problem)
+    except ToolkitError:
+        return None
+    space = problem.space
+    orders = math.prod(min(rule.admissible, 6) for rule in space.order_rules)
+    tilings = math.prod(lattice.total for lattice in space.lattices)
+    small = 0 < tilings * orders <= largest
+    return problem if small and space.ragged.any() and not apart else None
+
+
+def check_optimum(problem: Problem) -> None:
+    best = optimum(problem)
+    if best == math.inf:
+        return
+    evaluator = Evaluator(problem, Budget())
+    bound, certificate = prove(evaluator)
+    assert certificate.unfinished == 0
+    assert bound == pytest.approx(best, rel=TOLERANCE)
+    assert evaluator.best_objective == pytest.approx(best, rel=TOLERANCE)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_optimum_of_drawn_problems(seed: int) -> None:
+    for draw in (draw_problem, draw_wide):
+        problem = ragged(draw(seed))
+        if problem is not None:
+            check_optimum(problem)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_front_of_drawn_problems(seed: int) -> None:
+    drawn = ragged(draw_wide(seed), 4000)
+    if drawn is None:
+        return
+    problem = replace(drawn, objective=objective_named("energy,latency"))
+    found = exact_front(Evaluator(problem, Budget()))
+    assert found is not None
+    costs = without_ties(np.array([point[:2] for point in found]))
+    np.testing.assert_allclose(costs, best_front(problem), rtol=TOLERANCE)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.01, 0.1]))
+def test_a_limit_leaves_a_valid_bound(seed: int, seconds: float) -> None:
+    problem = ragged(draw_wide(seed))
+    if problem is None:
+        return
+    factors, order = sample(problem.space, 200, np.random.default_rng(seed))
+    values = Evaluator(problem, Budget()).evaluate(factors, order)
+    bound, _ = prove(Evaluator(problem, Budget(seconds=seconds)))
+    assert bound <= values.min() * (1 + TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("arch", "sizes", "edp_j_cycles"),
+    [
+        ("eyeriss", (127, 251, 509), 10.7134),
+        ("eyeriss", (197, 768, 768), 542.357),
+        ("gemmini", (197, 768, 768), 89.3102),
+        ("simba", (197, 768, 768), 621.177),
+    ],
+)
+def test_sizes_that_do_not_divide(
+    arch: str, sizes: tuple[int, int, int], edp_j_cycles: float
+) -> None:
+    """Perfect factors take up to 390 times as much: 4,179 J·cycle for the first one."""
+    problem = make_problem(load_arch(arch), gemm(*sizes), factors="ragged")
+    result = search(problem, "exact")
+    assert result.proved
+    assert result.objective / J_CYCLES == pytest.approx(edp_j_cycles, rel=1e-5)
+
+
+def test_perfect_factors_are_among_the_ragged_ones() -> None:
+    arch, workload = load_arch("eyeriss"), gemm(96, 60, 64)
+    perfect, cut = (
+        search(make_problem(arch, workload, factors=rule), "exact")
+        for rule in ("perfect", "ragged")
+    )
+    assert perfect.proved and cut.proved
+    assert cut.objective <= perfect.objective
