@@ -106,6 +106,8 @@ def _inner_extents(
                 values = values[size % (values * column[level]) == 0]
             grown.append(values)
             parents.append(np.full(len(values), i))
+        if not grown:
+            return np.zeros((0, len(levels)), dtype=np.int64)
         inner, parent = np.concatenate(grown), np.concatenate(parents)
         found = np.concatenate([found[parent], inner[:, None]], axis=1)
         reached, inside = inner * column[level], level
