@@ -9,16 +9,16 @@ from fractions import Fraction
 from math import prod
 from typing import Literal
 
-from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Memory
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.bounds import exact_tensor_words, word_limit
+from toolkit.mapping.bounds import word_limit
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.mapping import to_arrays
 from toolkit.model.compiled import batch_totals
-from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.plan import make_plan
 from toolkit.workload.kernel import Workload
 
@@ -93,21 +93,17 @@ def requirements(
         raise InputError("no mappings; expected at least one", key="uses")
     found: dict[int, Requirement] = {}
     for mapping, workload in uses:
-        rows = to_arrays(mapping, arch, workload)[0].tolist()
+        factors = to_arrays(mapping, arch, workload)[0]
+        space = map_space(arch, workload, conventions, "ragged")
         for i, level in enumerate(arch.levels):
             if not isinstance(level, Memory):
-                need = Requirement(level.name, "instances", prod(rows[i]), workload.name)
+                need = Requirement(
+                    level.name, "instances", prod(factors[i].tolist()), workload.name
+                )
             elif level.capacity_words is None:
                 continue
             else:
-                extents = [prod(column) for column in zip(*rows[i:], strict=True)]
-                words = sum(
-                    exact_tensor_words(
-                        tensor, extents, workload.dimensions, conventions.window_footprint
-                    )
-                    for tensor in workload.tensors
-                    if holds(level, tensor)
-                )
+                words = space.needed_words(arch.memories.index(level), factors)
                 need = Requirement(level.name, "words", _capacity(level, words), workload.name)
             if i not in found or need.amount > found[i].amount:
                 found[i] = need

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+import numpy as np
+
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
 from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
+from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Index, Tensor, Workload
@@ -33,6 +36,7 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
         found.extend(_constraints(space, level, row))
         if not isinstance(level, Memory):
             found.extend(_spatial(space, level.name, level.mesh, level.dimensions, row))
+    found.extend(_apart(space, rows))
     found.extend(_capacities(space, rows))
     for m, level_number in enumerate(space.memory_levels):
         if not space.order_rules[m].check(order[level_number][None])[0]:
@@ -100,6 +104,16 @@ def _spatial(
         yield f"{name}: uses {prod(row)} instances ({product}) but its mesh is {mesh}"
 
 
+def _apart(space: MapSpace, rows: _Rows) -> Iterator[str]:
+    """Fanouts whose instances keep sums of the same outputs."""
+    for i, d in zip(*np.nonzero(space.keeping.unsummed), strict=True):
+        if rows[i][d] > 1:
+            yield (
+                f"{space.arch.levels[i].name}: unrolls {space.dimensions[d]} by {rows[i][d]}, "
+                f"but {space.keeping.apart_text}"
+            )
+
+
 def _capacities(space: MapSpace, rows: _Rows) -> Iterator[str]:
     for m, level in enumerate(space.memory_levels):
         memory, limit = space.arch.memories[m], space.word_limits[m]
@@ -107,13 +121,28 @@ def _capacities(space: MapSpace, rows: _Rows) -> Iterator[str]:
         for d, (size, ragged) in enumerate(zip(space.sizes, space.ragged, strict=True)):
             extent = prod(row[d] for row in rows[level:])
             extents.append(min(extent, int(size)) if ragged else extent)
-        words = 0 if limit is None else space.exact_words(m, extents)
+        seen = space.keeping.seen(m, np.array(rows, dtype=object))
+        words = 0 if limit is None else space.exact_words(m, extents, seen)
         if limit is not None and words > limit:
             copies = memory.multiple_buffering
             shared = f" ({memory.capacity_words} / {copies:g} copies)" if copies != 1 else ""
             yield (
                 f"{memory.name}: footprint {words} words > {usable_text(memory)} usable{shared}"
+                f"{kept_text(space, m, extents, seen)}"
             )
+
+
+def kept_text(space: MapSpace, m: int, extents: list[int], seen: Seen | None) -> str:
+    """Say, after the words that a memory needs, which of them stay there and why; else nothing."""
+    kept = space.keeping.tensors[m]
+    if not kept.any():
+        return ""
+    names = [t.name for t, own in zip(space.workload.tensors, kept, strict=True) if own]
+    words = space.exact_words(m, extents, seen, kept)
+    return (
+        f"; it is the outermost memory that holds {' and '.join(names)}, of which it keeps "
+        f"{space.keeping.share(m)}, {words} words, for the whole run"
+    )
 
 
 def render(

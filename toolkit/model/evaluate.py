@@ -25,7 +25,7 @@ from toolkit.model.breakdown import (
     memory_uses,
     tensor_accesses,
 )
-from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.cost import BatchCost, batch_cost
 from toolkit.model.plan import make_plan
 from toolkit.model.tables import (
@@ -212,7 +212,7 @@ def evaluate(
     check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)
     rule: Factors = "perfect" if conventions.transfers == "sequential" else "ragged"
-    space = MapSpace(arch, workload, conventions.window_footprint, rule)
+    space = map_space(arch, workload, conventions, rule)
     _check_products(space, factors)
     check_magnitude(workload)
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)
