@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.levels import Compute, Fanout, Level, Memory, impossible_figures
 from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
-from toolkit.messages import suggest
+from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import ROLES, Tensor, Workload
 
 
@@ -119,6 +119,25 @@ class Architecture:
 def holds(memory: Memory, tensor: Tensor) -> bool:
     """Whether `memory` stores `tensor`: it bypasses neither its name nor its role."""
     return tensor.name not in memory.bypasses and tensor.role not in memory.bypasses
+
+
+def check_figures(arch: Architecture) -> None:
+    """Refuse figures that no hardware has, such as a negative energy or no bandwidth at all.
+
+    Files are read with care; whoever writes levels in Python may slip.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the level, the figure and what was expected.
+    """
+    for i, level in enumerate(arch.levels):
+        for figure, value, expected in impossible_figures(level):
+            raise ArchitectureError(
+                f"{level.name} has {figure} {describe(value)}; expected {expected}",
+                source=arch.name,
+                key=f"levels[{i}].{figure}",
+            )
 
 
 def check_bypasses(arch: Architecture, workload: Workload) -> None:

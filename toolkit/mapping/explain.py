@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
 from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
-from toolkit.mapping.kept import Seen
+from toolkit.mapping.kept import Keeping, Seen
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Index, Tensor, Workload
@@ -151,11 +151,13 @@ def render(
     workload: Workload,
     *,
     footprint: Footprint = "distinct",
+    outermost_supplies: bool = False,
 ) -> str:
     """Write a mapping as a readable loop nest.
 
-    Every memory opens with the tensors it holds and the words of their tiles there, followed
-    by its loops, outermost first; loops of one iteration are left out.
+    Every memory opens with the tensors it holds and the words of their tiles there (or, where
+    nothing outside holds a tensor, of all that stays), followed by its loops, outermost first;
+    loops of one iteration are left out.
 
     Parameters
     ----------
@@ -165,6 +167,8 @@ def render(
         What it maps.
     footprint : {"distinct", "stride_blind", "bounding"}
         How tiles are counted.
+    outermost_supplies : bool
+        Whether the outermost memory supplies what it bypasses, too; see `MapSpace`.
 
     Returns
     -------
@@ -181,13 +185,21 @@ def render(
     check_footprint(footprint)
     factors, order = to_arrays(mapping, arch, workload)
     names = workload.dimensions
+    keeping = Keeping(arch, workload, outermost_supplies)
     lines: list[str] = []
     depth = 0
     for i, level in enumerate(arch.levels):
         extents = [prod(column) for column in factors[i:].T.tolist()]
         loops = [(names[d], int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
         if isinstance(level, Memory):
-            lines.append(_INDENT * depth + _heading(level, workload, extents, footprint))
+            m = arch.memories.index(level)
+            seen = keeping.seen(m, factors.astype(object))
+            kept = {
+                tensor.name: keeping.extents(m, t, extents, seen).tolist()
+                for t, tensor in enumerate(workload.tensors)
+                if keeping.tensors[m, t]
+            }
+            lines.append(_INDENT * depth + _heading(level, workload, extents, kept, footprint))
         else:
             used = prod(factor for _, factor in loops)
             lines.append(_INDENT * depth + f"{level.name}: {used} of {level.mesh} instances")
@@ -201,14 +213,22 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def _heading(memory: Memory, workload: Workload, extents: list[int], footprint: Footprint) -> str:
+def _heading(
+    memory: Memory,
+    workload: Workload,
+    extents: list[int],
+    kept: dict[str, list[int]],
+    footprint: Footprint,
+) -> str:
     held = []
     total = 0
     for tensor in workload.tensors:
         if holds(memory, tensor):
-            words = exact_tensor_words(tensor, extents, workload.dimensions, footprint)
+            own = kept.get(tensor.name, extents)
+            words = exact_tensor_words(tensor, own, workload.dimensions, footprint)
             total += words
-            held.append(f"{tensor.name} {words:,}")
+            stays = " for the whole run" if tensor.name in kept else ""
+            held.append(f"{tensor.name} {words:,}{stays}")
     capacity = "unlimited" if memory.capacity_words is None else f"{memory.capacity_words:,}"
     copies = memory.multiple_buffering
     times = f" x {copies:g} copies" if copies != 1 else ""

@@ -143,6 +143,12 @@ class Keeping:
         split = any(isinstance(level, Fanout) and level.mesh > 1 for level in outside)
         return "all that an instance sees" if split else "all"
 
+    def extents(self, memory: int, t: int, tile: Any, seen: Seen | None) -> Any:
+        """Extents of what a memory stores of a tensor: of a tile, or of all that is seen."""
+        if seen is None or not self.tensors[memory, t]:
+            return tile
+        return np.where(self.in_windows[t], seen.reach, seen.iterations)
+
     def seen(self, memory: int, factors: Any) -> Seen | None:
         """What an instance of a memory sees in the whole run; None if it keeps nothing.
 

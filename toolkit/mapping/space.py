@@ -259,12 +259,9 @@ class MapSpace:
         return self.exact_words(memory, tile, self.keeping.seen(memory, factors.astype(object)))
 
     def _own_extents(self, memory: int, t: int, tile: Any, seen: Seen | None) -> Any:
-        """Extents of what a memory has to have room for of a tensor."""
-        if not self.keeping.tensors[memory, t]:
-            return tile
-        if seen is None:
+        if seen is None and self.keeping.tensors[memory, t]:
             return np.maximum(tile, self.least_seen[memory])
-        return np.where(self.keeping.in_windows[t], seen.reach, seen.iterations)
+        return self.keeping.extents(memory, t, tile, seen)
 
     def fits(self, memory: int, extents: FloatArray, seen: Seen | None = None) -> BoolArray:
         """Tell where a memory has room for what `memory_words` counts, bool [batch].

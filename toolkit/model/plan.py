@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Memory, Spatial
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
@@ -177,8 +177,10 @@ def make_plan(
     Raises
     ------
     ArchitectureError
-        If no memory holds one of the tensors, so that nothing could supply or keep it.
+        If no memory holds one of the tensors, so that nothing could supply or keep it, or no
+        hardware has one of the figures.
     """
+    check_figures(arch)
     memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
     spatial_after = {
         m: tuple(range(m + 1, stop))
