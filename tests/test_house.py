@@ -79,6 +79,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "objective",
         "convention",
         "physical effect",
+        "rule of validity",
         "memory key",
         "compute key",
         "ONNX operator",

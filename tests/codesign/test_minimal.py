@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -239,3 +240,19 @@ def test_what_a_mapping_leaves_out_or_cuts_off_needs_no_room() -> None:
         needed.append(requirements([(mapping, workload)], arch)[0].amount)
     # 5 inputs, 5 or 9 outputs, and 25 weights unless these are left out.
     assert needed == [35, 10, 14]
+
+
+def test_what_nothing_outside_holds_needs_room_as_a_whole(grid: HardwareSpace) -> None:
+    """Tiles of 2 + 2 + 1 words, but all 12 outputs: twice 16 words."""
+    arch = grid.build(grid.largest).arch
+    passing = replace(
+        arch, levels=(replace(arch.levels[0], bypasses=("output",)), *arch.levels[1:])
+    )
+    factors = np.array([[3, 1, 4], [1, 2, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1]])
+    workload = toolkit.gemm(3, 2, 4)
+    uses = [(from_arrays(factors, np.tile(np.arange(3), (5, 1)), arch, workload), workload)]
+    words = [
+        {need.level: need.amount for need in requirements(uses, machine)}["Buffer"]
+        for machine in (arch, passing)
+    ]
+    assert words == [2 * 5, 2 * 16]

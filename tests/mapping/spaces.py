@@ -110,6 +110,8 @@ def is_valid(space: MapSpace, tiling: Tiling) -> bool:
     for d, name in enumerate(names):
         if prod(row[d] for row in tiling) != space.workload.sizes[name]:
             return False
+    if leaves_sums_apart(space, tiling):
+        return False
     for i, (level, row) in enumerate(zip(space.arch.levels, tiling, strict=True)):
         factor = dict(zip(names, row, strict=True))
         if any(not c.allows(factor[c.dimension]) for c in level.constraints):
@@ -118,7 +120,7 @@ def is_valid(space: MapSpace, tiling: Tiling) -> bool:
             extent = {name: prod(r[d] for r in tiling[i:]) for d, name in enumerate(names)}
             if level.capacity_words is not None:
                 words = sum(
-                    count_words(tensor, extent, space.footprint)
+                    count_words(tensor, whole(space, tiling, i, tensor) or extent, space.footprint)
                     for tensor in space.workload.tensors
                     if holds(level, tensor)
                 )
@@ -129,6 +131,42 @@ def is_valid(space: MapSpace, tiling: Tiling) -> bool:
         ):
             return False
     return True
+
+
+def keeper(space: MapSpace, tensor: Tensor) -> int:
+    """Level of the outermost memory that holds a tensor; 0 where the outermost one supplies."""
+    levels = enumerate(space.arch.levels)
+    held = [i for i, level in levels if isinstance(level, Memory) and holds(level, tensor)]
+    return 0 if space.outermost_supplies or not held else held[0]
+
+
+def whole(space: MapSpace, tiling: Tiling, i: int, tensor: Tensor) -> dict[str, int] | None:
+    """Extents of all that the first instance of a keeper sees, one iteration at a time."""
+    if i == 0 or keeper(space, tensor) != i:
+        return None
+    extents = {}
+    for d, name in enumerate(space.workload.dimensions):
+        seen, stride = {0}, 1
+        for k in reversed(range(len(tiling))):
+            turns = tiling[k][d]
+            if k >= i or isinstance(space.arch.levels[k], Memory):
+                seen = {x + stride * turn for x in seen for turn in range(turns)}
+            stride *= turns
+        seen = {x for x in seen if x < space.workload.sizes[name]}
+        wide = any(name in [t.dimension for t in x] for x in tensor.indices if len(x) > 1)
+        extents[name] = max(seen) + 1 if wide else len(seen)
+    return extents
+
+
+def leaves_sums_apart(space: MapSpace, tiling: Tiling) -> bool:
+    """Whether fanouts outside of the output's keeper unroll what does not tell outputs apart."""
+    output = space.workload.output
+    alone = [index[0].dimension for index in output.indices if len(index) == 1]
+    return any(
+        tiling[i][d] > 1 and name not in alone and isinstance(space.arch.levels[i], Fanout)
+        for i in range(keeper(space, output))
+        for d, name in enumerate(space.workload.dimensions)
+    )
 
 
 def count_words(tensor: Tensor, extent: dict[str, int], rule: str) -> int:
@@ -183,14 +221,22 @@ def spaces(draw: st.DrawFn) -> MapSpace:
     rules = st.lists(rule, max_size=1)
     dims = st.sampled_from(["", "M", "MP", "RP", "MPR"])
     bypasses = st.sampled_from([(), ("weight",), ("input",), ("output", "input")])
-    outer = memory("DRAM", None, *draw(rules))
+    passed = draw(bypasses)
+    outer_bypasses = draw(st.sampled_from([(), (), ("weight",), ("input",), ("output", "input")]))
+    outer = memory(
+        "DRAM", None, *draw(rules), bypasses=tuple(x for x in outer_bypasses if x not in passed)
+    )
     spatial = fanout("PEs", draw(st.integers(1, 6)), draw(dims), *draw(rules))
     inner = memory(
         "Register",
         draw(st.one_of(st.none(), st.integers(2, 40))),
         *draw(rules),
-        bypasses=draw(bypasses),
+        bypasses=passed,
         multiple_buffering=draw(st.sampled_from([1.0, 2.0])),
     )
     footprint = draw(st.sampled_from(["distinct", "stride_blind"]))
-    return MapSpace(arch(outer, spatial, inner), workload, footprint)
+    levels = [outer, spatial, inner]
+    if draw(st.booleans()):
+        levels.insert(1, memory("Buffer", None, bypasses=outer.bypasses))
+    supplies = draw(st.sampled_from([False, False, False, True]))
+    return MapSpace(arch(*levels), workload, footprint, outermost_supplies=supplies)

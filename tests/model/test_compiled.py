@@ -14,9 +14,9 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
-from toolkit.mapping.space import MapSpace
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions, batch_cost, make_plan
 from toolkit.model.compiled import CompiledModel
+from toolkit.model.conventions import map_space
 from toolkit.workload.kernel import Workload
 
 many = settings(max_examples=3 * settings().max_examples)
@@ -75,7 +75,7 @@ def test_same_costs(base: Conventions, batch: Batch, setting: dict[str, bool]) -
 @given(batch=batches())
 def test_same_fit(conventions: Conventions, batch: Batch) -> None:
     arch, workload, factors, _, _ = batch
-    words = MapSpace(arch, workload, conventions.window_footprint).footprints(factors)
+    words = map_space(arch, workload, conventions, "perfect").footprints(factors)
     usable = [usable_words(memory) for memory in arch.memories]
     fits = (words <= usable).all(axis=1)
     assert compiled_costs(batch, conventions)[:, 3].tolist() == fits.tolist()

@@ -15,7 +15,11 @@ from oracle.strategies import Case, cases, ragged_cases
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Memory
-from toolkit.mapping.space import MapSpace, lie_apart
+from toolkit.mapping import from_arrays
+from toolkit.mapping.explain import violations
+from toolkit.mapping.kept import Seen
+from toolkit.mapping.ragged import lie_apart
+from toolkit.mapping.space import MapSpace
 from toolkit.model import EXACT, BatchCost, batch_cost, make_plan
 from toolkit.model.compiled import batch_totals
 from toolkit.workload.kernel import Workload
@@ -123,16 +127,75 @@ def test_every_access_happens(case: Case) -> None:
     assert got == expected
 
 
+def held_words(result: Simulation, memory: Memory) -> int:
+    """Words that one instance of a memory has held at once, or has had to keep."""
+    return sum(t.occupancy for t in result.memories[memory.name].tensors.values())
+
+
+def keeps_split_windows(space: MapSpace, m: int, factors: np.ndarray) -> bool:
+    """Whether a memory keeps a window that fanouts outside of it split."""
+    split = factors[: space.memory_levels[m]][~space.keeping.in_time[: space.memory_levels[m]]] > 1
+    windows = space.keeping.in_windows[space.keeping.tensors[m]]
+    return bool((windows & split.any(axis=0)).any())
+
+
+@many
 @given(either)
 def test_footprints_are_the_values_held(case: Case) -> None:
     arch, workload, factors, _, _ = case
     result = simulate(*case)
-    held = [
-        sum(t.occupancy for t in result.memories[memory.name].tensors.values())
-        for memory in arch.memories
-    ]
     space = MapSpace(arch, workload, EXACT.window_footprint, "ragged")
-    assert space.footprints(factors[None])[0].tolist() == held
+    columns = [space.keeping.features(d, factors[None, :, d]) for d in range(factors.shape[1])]
+    features = np.stack(columns, axis=3)  # One dimension at a time, as searches combine them.
+    for m, words in enumerate(space.footprints(factors[None])[0].tolist()):
+        tile, *seen = features[:, :, m]
+        assert space.memory_words(m, tile, Seen(*seen)).item() == words
+        assert space.needed_words(m, factors) == words
+        held = held_words(result, arch.memories[m])
+        assert words == held or (words > held and keeps_split_windows(space, m, factors))
+
+
+def with_capacity(arch: Architecture, memory: Memory, words: int) -> Architecture:
+    levels = tuple(
+        replace(level, capacity_words=words) if level is memory else level for level in arch.levels
+    )
+    return replace(arch, levels=levels)
+
+
+@many
+@given(either, st.integers(0, 4), st.integers(-1, 1))
+def test_what_is_valid_has_room_and_adds_up(case: Case, number: int, spare: int) -> None:
+    """One memory has just enough words for what it has held, one more, or one too few."""
+    arch, workload, factors, order, bias_read = case
+    result, m = simulate(*case), number % len(arch.memories)
+    words = held_words(result, arch.memories[m]) + spare
+    if words < 1:
+        return
+    tight = with_capacity(arch, arch.memories[m], words)
+    space = MapSpace(tight, workload, EXACT.window_footprint, "ragged")
+    valid = bool(space.check_factors(factors[None])[0])
+    split = bool((factors > 1)[space.keeping.unsummed].any())
+    if valid:
+        assert spare >= 0
+        assert not result.apart
+    else:
+        assert spare < 0 or split or keeps_split_windows(space, m, factors)
+    found = violations(space, from_arrays(factors, order, tight, workload))
+    assert (found == ()) == valid
+    plan = make_plan(tight, workload, EXACT, bias_read=bias_read)
+    fits = batch_totals(plan, factors[None], order[None], threads=1).fits[0]
+    assert fits == (valid or (split and not any("footprint" in text for text in found)))
+
+
+@given(either)
+def test_sums_end_apart_where_fanouts_split_what_nobody_adds(case: Case) -> None:
+    arch, workload, factors, _, _ = case
+    space = MapSpace(arch, workload, EXACT.window_footprint, "ragged")
+    split = bool((factors > 1)[space.keeping.unsummed].any())
+    apart = bool(simulate(*case).apart)
+    assert apart <= split
+    if all(len(index) == 1 for index in workload.output.indices):
+        assert apart == split
 
 
 @given(either)

@@ -53,3 +53,11 @@ def test_constraints_limit_unrolling() -> None:
     levels = (DRAM, {"m": 2, "k": 2, "n": 2}), (array, {"m": 2}), (BUFFER, {})
     fan, _ = mesh_uses(run(gemm(4, 2, 2), *levels))
     assert fan.growth == (Growth("n", 2, 4, True),)
+
+
+def test_what_stays_takes_its_room_whatever_grows() -> None:
+    """Six Out stay; tiles of 2 In and 2 W more, or 4 and 2, or 2 and 4."""
+    dram, buffer = memory("dram", "Out"), memory("buffer", words=13)
+    (use,) = capacity_uses(run(gemm(2, 2, 3), (dram, {"m": 2, "n": 3}), (buffer, {"k": 2})))
+    assert (use.used_words, use.binds) == (10, True)
+    assert use.growth == (Growth("m", 2, 12, True), Growth("n", 3, 14, False))

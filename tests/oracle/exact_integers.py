@@ -44,7 +44,8 @@ class ExactCost:
     accesses : dict of (memory, tensor, kind) to int
         Words by the names of memory and tensor; kinds are reads, updates, fills and drains.
     words, instances : dict of str to int
-        By memory: what the tiles of one instance take, and the instances in use.
+        By memory: what the tiles of one instance take (or, where it is the outermost holder, all
+        that the instance sees in the whole run), and the instances in use.
     """
 
     macs: int
@@ -75,7 +76,7 @@ def exact_cost(
         holders = [m for m in memories if holds(arch.levels[m], tensor)]  # type: ignore[arg-type]
         for m in holders:
             name = arch.levels[m].name
-            words[name] += view.tile(m)
+            words[name] += view.whole(m) if m == holders[0] else view.tile(m)
             for kind in ("reads", "updates", "fills", "drains"):
                 accesses[name, tensor.name, kind] = 0
         for parent, child in itertools.pairwise([*holders, len(arch.levels)]):
@@ -147,6 +148,17 @@ class _View:
     def tile(self, level: int) -> int:
         """Values in the tile of one instance of `level`."""
         return math.prod(distinct(self._digits(axis, level)) for axis in self.axes)
+
+    def whole(self, level: int) -> int:
+        """Values that one instance of `level` sees in the whole run."""
+        nest, values = self.nest, 1
+        for axis in self.axes:
+            digits = self._digits(axis, level)
+            for x in range(level):
+                if nest.is_memory(x):
+                    digits += [(c * nest.extent(x + 1, d), nest.factors[x][d]) for d, c in axis]
+            values *= distinct(digits)
+        return values
 
     def transfer(self, parent: int, child: int) -> dict[tuple[int, str], int]:
         """Count what one pair of holders moves; `child` is past the last level for lanes."""

@@ -28,7 +28,10 @@ class MachineError(RuntimeError):
 
 @dataclass(slots=True)
 class Buffer:
-    """What one instance holds of one tensor now, as numbers, and what it has moved so far."""
+    """What one instance holds of one tensor now, as numbers, and what it has moved so far.
+
+    `served` are the values that its children have worked on, of an outermost holder.
+    """
 
     values: dict[Value, int]
     reads: int = 0
@@ -36,6 +39,7 @@ class Buffer:
     updates: int = 0
     drains: int = 0
     occupancy: int = 0
+    served: set[Value] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -119,6 +123,9 @@ class Link:
                 port.source.reads += len(entering - served)
                 served |= entering
             port.buffer.occupancy = max(port.buffer.occupancy, len(tile))
+            if self.owned:
+                port.source.served |= tile
+                port.source.occupancy = len(port.source.served)
 
     def _starts_from_zero(self, port: Port, place: Counters) -> bool:
         is_new = place not in port.visited
@@ -184,10 +191,8 @@ class Chain:
 def build_chain(nest: Nest, tensor: Tensor, numbers: dict[Value, int]) -> Chain:
     """Lay out the buffers of `tensor`, which begins as `numbers`, and the links between them."""
     holders = nest.holders[tensor.name]
-    origin = (0,) * len(nest.workload.dimensions)
-    occupancy = len(tiles(nest.workload, tensor, nest.extents[holders[0]])(origin))
     buffers = {
-        at: Buffer(_at_first(nest, tensor, numbers, number == 0), occupancy=occupancy)
+        at: Buffer(_at_first(nest, tensor, numbers, number == 0))
         for number, at in enumerate(nest.instances(holders[0]))
     }
     everywhere = [list(buffers.values())]

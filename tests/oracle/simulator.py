@@ -52,7 +52,8 @@ The machine
    instances that fetch it continues it, leaving zero behind, and the others start from zero
    although their reads and fills count; what leaves is added to what the parent has. So a sum is
    spread over all copies of its value, and whole when all have left. If the outermost holder has
-   several instances, their sums add up and the first has the biases.
+   several instances, the first has the biases, and where sums of one value end in several of them
+   (`Simulation.apart`) somebody has yet to add these up: the check of the numbers does.
 
 Beyond counting, the machine checks itself: every transfer finds its values in the parent, none
 starts from zero where its parent has a sum, every lane has the operands of its MAC, all MACs
@@ -62,6 +63,7 @@ of the workload makes of the same numbers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -89,7 +91,9 @@ class Traffic:
     drains : int
         Output values sent outwards.
     occupancy : int
-        Distinct values that the tile of one instance spans, at most.
+        Distinct values that the tile of one instance spans, at most; of the outermost holder
+        those that one instance supplies and takes in the whole run, for they come from nowhere
+        else and go nowhere else.
     """
 
     reads: int = 0
@@ -135,12 +139,15 @@ class Simulation:
         Steps of all lanes together, one after the other, in each of which some lane works.
     used : mapping of str to frozenset
         By tensor, the distinct values that the lanes took.
+    apart : frozenset
+        Outputs of which more than one instance of the outermost holder ends with a sum.
     """
 
     memories: Mapping[str, MemoryReport]
     macs: int
     temporal_steps: int
     used: Mapping[str, frozenset[Value]]
+    apart: frozenset[Value]
 
     def traffic(self, memory: str, tensor: str) -> Traffic:
         """Traffic of `tensor` at `memory`; all zero where it is bypassed."""
@@ -204,7 +211,12 @@ def simulate(
     _check_output(chains[workload.output.name], evaluate(workload, numbers, bias_read))
     memories = {m.name: _report(nest, arch.levels.index(m), chains) for m in arch.memories}
     used = {name: frozenset(values) for name, values in lanes.used.items()}
-    return Simulation(memories, len(lanes.done), steps, used)
+    return Simulation(memories, len(lanes.done), steps, used, _apart(chains[workload.output.name]))
+
+
+def _apart(chain: Chain) -> frozenset[Value]:
+    times = Counter(value for buffer in chain.buffers[0] for value in buffer.served)
+    return frozenset(value for value, count in times.items() if count > 1)
 
 
 def _check_output(chain: Chain, expected: Mapping[Value, int]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.levels import Compute, Fanout, Level, Memory, impossible_figures
 from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
-from toolkit.messages import suggest
+from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import ROLES, Tensor, Workload
 
 
@@ -132,6 +132,25 @@ def may_bypass(memory: Memory, tensor: Tensor) -> bool:
     """Whether a mapping may choose that `memory`, which stores `tensor`, leaves it out."""
     named = tensor.name in memory.may_bypass or tensor.role in memory.may_bypass
     return named and holds(memory, tensor)
+
+
+def check_figures(arch: Architecture) -> None:
+    """Refuse figures that no hardware has, such as a negative energy or no bandwidth at all.
+
+    Files are read with care; whoever writes levels in Python may slip.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the level, the figure and what was expected.
+    """
+    for i, level in enumerate(arch.levels):
+        for figure, value, expected in impossible_figures(level):
+            raise ArchitectureError(
+                f"{level.name} has {figure} {describe(value)}; expected {expected}",
+                source=arch.name,
+                key=f"levels[{i}].{figure}",
+            )
 
 
 def check_bypasses(arch: Architecture, workload: Workload) -> None:

@@ -7,8 +7,8 @@ it, with the contradictions that constraints may have.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from toolkit.arguments import store_plain_numbers
@@ -249,6 +249,34 @@ class Compute:
 
 Level = Memory | Fanout | Compute
 Spatial = Fanout | Compute
+
+
+_LEAST: dict[str, int] = {
+    "capacity_words": 1,
+    "read_energy_pj": 0,
+    "write_energy_pj": 0,
+    "mac_energy_pj": 0,
+    "leakage_pj_per_cycle": 0,
+    "area_um2": 0,
+    "multiple_buffering": 1,
+    "values_per_wordline": 1,
+    "mesh": 1,
+    "cycles": 1,
+}
+"""Least that figures of levels can be; less would make hardware that gives for nothing."""
+
+_ABOVE_ZERO = ("read_bandwidth", "write_bandwidth")
+
+
+def impossible_figures(level: Level) -> Iterator[tuple[str, float, str]]:
+    """Name the figures of a level that no hardware has, with their values and what to expect."""
+    for name in (field.name for field in fields(level)):
+        value = getattr(level, name)
+        # Negated, so that what is not a number does not pass.
+        if value is not None and name in _LEAST and not value >= _LEAST[name]:
+            yield name, value, f"{_LEAST[name]} or more"
+        elif name in _ABOVE_ZERO and not value > 0:
+            yield name, value, "more than 0"
 
 
 def parse_constraint(text: str) -> FactorConstraint:

@@ -111,6 +111,7 @@ def loop_nest(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> list[
         problem.arch,
         problem.workload,
         footprint=problem.conventions.window_footprint,
+        outermost_supplies=problem.conventions.charge_bypassing_outermost,
     )
     return ["Loop nest (tiles and capacities in words per instance)", nest]
 

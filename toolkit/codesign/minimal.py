@@ -9,17 +9,17 @@ from fractions import Fraction
 from math import prod
 from typing import Literal
 
-from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Memory
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.bounds import exact_tensor_words, word_limit
+from toolkit.mapping.bounds import word_limit
 from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.mapping import to_arrays
 from toolkit.model.compiled import batch_totals
-from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.plan import make_plan
 from toolkit.workload.kernel import Workload
 
@@ -94,23 +94,18 @@ def requirements(
         raise InputError("no mappings; expected at least one", key="uses")
     found: dict[int, Requirement] = {}
     for mapping, workload in uses:
-        rows = to_arrays(mapping, arch, workload)[0].tolist()
-        sizes = workload.sizes.values()
-        for i, level in enumerate(chosen_arch(arch, workload, mapping).levels):
+        factors = to_arrays(mapping, arch, workload)[0]
+        chosen = chosen_arch(arch, workload, mapping)
+        space = map_space(chosen, workload, conventions, "ragged")
+        for i, level in enumerate(chosen.levels):
             if not isinstance(level, Memory):
-                need = Requirement(level.name, "instances", prod(rows[i]), workload.name)
+                need = Requirement(
+                    level.name, "instances", prod(factors[i].tolist()), workload.name
+                )
             elif level.capacity_words is None:
                 continue
             else:
-                columns = zip(zip(*rows[i:], strict=True), sizes, strict=True)
-                extents = [min(prod(column), size) for column, size in columns]
-                words = sum(
-                    exact_tensor_words(
-                        tensor, extents, workload.dimensions, conventions.window_footprint
-                    )
-                    for tensor in workload.tensors
-                    if holds(level, tensor)
-                )
+                words = space.needed_words(chosen.memories.index(level), factors)
                 need = Requirement(level.name, "words", _capacity(level, words), workload.name)
             if i not in found or need.amount > found[i].amount:
                 found[i] = need

@@ -8,10 +8,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.kept import Seen
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.orders import ReuseRule, order_classes
 from toolkit.mapping.space import MapSpace
-from toolkit.mapping.tilings import SPLIT_LIMIT, EffortSpentError, combine_splits
+from toolkit.mapping.tilings import (
+    SPLIT_LIMIT,
+    EffortSpentError,
+    combine_splits,
+    split_features,
+)
 
 COUNT_EFFORT = 1 << 23
 """Most partial tilings that an exact count looks at: some seconds of work, after which an estimate
@@ -110,13 +116,14 @@ def _count_tilings(space: MapSpace, effort: int, seed: int) -> tuple[int, float 
 
 
 def _shared_limits(space: MapSpace) -> tuple[IntArray, IntArray]:
-    """Levels whose capacity or mesh the largest splits of all dimensions together exceed."""
+    """Memories, spatial levels that the largest splits of all dimensions together exceed."""
     memories = []
-    for m in np.flatnonzero(space.binding):
+    whole = Seen(*[space.sizes[None].astype(np.float64)] * 2)
+    for m in np.flatnonzero(space.binding).tolist():
         level = int(space.memory_levels[m])
         largest = [[float(r.extent_range(level)[1]) for r in space.lattices]]
-        if not space.fits(int(m), np.array(largest))[0]:
-            memories.append(level)
+        if not space.fits(m, np.array(largest), whole)[0]:
+            memories.append(m)
     spatial = [
         level
         for level in space.spatial_levels.tolist()
@@ -127,11 +134,9 @@ def _shared_limits(space: MapSpace) -> tuple[IntArray, IntArray]:
 
 def _count_groups(space: MapSpace, memories: IntArray, spatial: IntArray, effort: int) -> int:
     tables, weights = [], []
-    for lattice in space.lattices:
+    for d, lattice in enumerate(space.lattices):
         table = lattice.table()
-        inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], lattice.size)
-        features = np.concatenate([inner[:, memories], table[:, spatial]], axis=1)
-        first, counts = _group(features)
+        first, counts = _group(split_features(space, d, table, memories, spatial))
         tables.append(table[first])
         weights.append(counts.astype(object))
     total = 0
@@ -143,7 +148,7 @@ def _count_groups(space: MapSpace, memories: IntArray, spatial: IntArray, effort
     return total
 
 
-def _group(features: IntArray) -> tuple[IntArray, IntArray]:
+def _group(features: FloatArray) -> tuple[IntArray, IntArray]:
     """Position of the first row of every distinct one, and how often each occurs."""
     _, first, counts = np.unique(features, axis=0, return_index=True, return_counts=True)
     return first.astype(np.int64), counts.astype(np.int64)

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
 from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
 from toolkit.mapping.bypasses import chosen_arch
+from toolkit.mapping.kept import Keeping, Seen
 from toolkit.mapping.last_rounds import cuts_off, last_rounds
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
@@ -40,6 +43,7 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
         found.extend(_constraints(space, level, row))
         if not isinstance(level, Memory):
             found.extend(_spatial(space, level.name, level.mesh, level.dimensions, row))
+    found.extend(_apart(space, rows))
     found.extend(_capacities(space, rows))
     for m, level_number in enumerate(space.memory_levels):
         if not space.order_rules[m].check(order[level_number][None])[0]:
@@ -107,6 +111,16 @@ def _spatial(
         yield f"{name}: uses {prod(row)} instances ({product}) but its mesh is {mesh}"
 
 
+def _apart(space: MapSpace, rows: _Rows) -> Iterator[str]:
+    """Fanouts whose instances keep sums of the same outputs."""
+    for i, d in zip(*np.nonzero(space.keeping.unsummed), strict=True):
+        if rows[i][d] > 1:
+            yield (
+                f"{space.arch.levels[i].name}: unrolls {space.dimensions[d]} by {rows[i][d]}, "
+                f"but {space.keeping.apart_text}"
+            )
+
+
 def _capacities(space: MapSpace, rows: _Rows) -> Iterator[str]:
     for m, level in enumerate(space.memory_levels):
         memory, limit = space.arch.memories[m], space.word_limits[m]
@@ -114,13 +128,28 @@ def _capacities(space: MapSpace, rows: _Rows) -> Iterator[str]:
         for d, (size, ragged) in enumerate(zip(space.sizes, space.ragged, strict=True)):
             extent = prod(row[d] for row in rows[level:])
             extents.append(min(extent, int(size)) if ragged else extent)
-        words = 0 if limit is None else space.exact_words(m, extents)
+        seen = space.keeping.seen(m, np.array(rows, dtype=object))
+        words = 0 if limit is None else space.exact_words(m, extents, seen)
         if limit is not None and words > limit:
             copies = memory.multiple_buffering
             shared = f" ({memory.capacity_words} / {copies:g} copies)" if copies != 1 else ""
             yield (
                 f"{memory.name}: footprint {words} words > {usable_text(memory)} usable{shared}"
+                f"{kept_text(space, m, extents, seen)}"
             )
+
+
+def kept_text(space: MapSpace, m: int, extents: list[int], seen: Seen | None) -> str:
+    """Say, after the words that a memory needs, which of them stay there and why; else nothing."""
+    kept = space.keeping.tensors[m]
+    if not kept.any():
+        return ""
+    names = [t.name for t, own in zip(space.workload.tensors, kept, strict=True) if own]
+    words = space.exact_words(m, extents, seen, kept)
+    return (
+        f"; it is the outermost memory that holds {' and '.join(names)}, of which it keeps "
+        f"{space.keeping.share(m)}, {words} words, for the whole run"
+    )
 
 
 def render(
@@ -129,13 +158,15 @@ def render(
     workload: Workload,
     *,
     footprint: Footprint = "distinct",
+    outermost_supplies: bool = False,
 ) -> str:
     """Write a mapping as a readable loop nest.
 
-    Every memory opens with the tensors it holds and the words of their largest tiles there, and
-    with those that the mapping leaves out though it need not, followed by its loops, outermost
-    first; loops of one iteration are left out. Where factors reach a size instead of multiplying
-    to it, a loop says how large its last tile is, and how often it turns in its last round.
+    Every memory opens with the tensors it holds and the words of their largest tiles there (or,
+    where nothing outside holds a tensor, of all that stays), and with those that the mapping
+    leaves out though it need not, followed by its loops, outermost first; loops of one iteration
+    are left out. Where factors reach a size instead of multiplying to it, a loop says how large
+    its last tile is, and how often it turns in its last round.
 
     Parameters
     ----------
@@ -145,6 +176,8 @@ def render(
         What it maps.
     footprint : {"distinct", "stride_blind", "bounding"}
         How tiles are counted.
+    outermost_supplies : bool
+        Whether the outermost memory supplies what it bypasses, too; see `MapSpace`.
 
     Returns
     -------
@@ -165,14 +198,22 @@ def render(
     pairs = zip(columns, workload.sizes.values(), strict=True)
     whole = [size if cuts_off(column, size) else prod(column) for column, size in pairs]
     cuts = _cuts(columns, whole)
+    keeping = Keeping(chosen, workload, outermost_supplies)
     lines: list[str] = []
     depth = 0
     for i, (level, usual) in enumerate(zip(chosen.levels, arch.levels, strict=True)):
         loops = [(int(d), int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
         if isinstance(level, Memory) and isinstance(usual, Memory):
             extents = [min(prod(x[i:]), most) for x, most in zip(columns, whole, strict=True)]
+            m = chosen.memories.index(level)
+            seen = keeping.seen(m, factors.astype(object))
+            kept = {
+                tensor.name: keeping.extents(m, t, extents, seen).tolist()
+                for t, tensor in enumerate(workload.tensors)
+                if keeping.tensors[m, t]
+            }
             left_out = [t for t in workload.tensors if holds(usual, t) and not holds(level, t)]
-            heading = _heading(level, workload, extents, footprint)
+            heading = _heading(level, workload, extents, kept, footprint)
             names = ", ".join(tensor.name for tensor in left_out)
             lines.append(_INDENT * depth + heading + (f"; leaves out {names}" if names else ""))
         elif not isinstance(level, Memory):
@@ -206,14 +247,22 @@ def _cuts(columns: _Rows, whole: list[int]) -> list[list[str]]:
     return found
 
 
-def _heading(memory: Memory, workload: Workload, extents: list[int], footprint: Footprint) -> str:
+def _heading(
+    memory: Memory,
+    workload: Workload,
+    extents: list[int],
+    kept: dict[str, list[int]],
+    footprint: Footprint,
+) -> str:
     held = []
     total = 0
     for tensor in workload.tensors:
         if holds(memory, tensor):
-            words = exact_tensor_words(tensor, extents, workload.dimensions, footprint)
+            own = kept.get(tensor.name, extents)
+            words = exact_tensor_words(tensor, own, workload.dimensions, footprint)
             total += words
-            held.append(f"{tensor.name} {words:,}")
+            stays = " for the whole run" if tensor.name in kept else ""
+            held.append(f"{tensor.name} {words:,}{stays}")
     capacity = "unlimited" if memory.capacity_words is None else f"{memory.capacity_words:,}"
     copies = memory.multiple_buffering
     times = f" x {copies:g} copies" if copies != 1 else ""

@@ -13,9 +13,10 @@ from toolkit.arguments import check_kind
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import UNLIMITED, Footprint, Need, check_sizes, need
 from toolkit.mapping.factors import SIZE_LIMIT, build_lattice, divisors
+from toolkit.mapping.feasible import check_feasible
 from toolkit.mapping.orders import order_rule
-from toolkit.mapping.space import Factors, MapSpace, lie_apart
-from toolkit.mapping.tilings import check_feasible
+from toolkit.mapping.ragged import lie_apart
+from toolkit.mapping.space import Factors, MapSpace
 from toolkit.workload.kernel import Workload
 
 CANDIDATES = 100_000
@@ -52,6 +53,7 @@ def fit(
     pad: Collection[str] | str = (),
     footprint: Footprint = "stride_blind",
     factors: Factors = "perfect",
+    outermost_supplies: bool = False,
 ) -> Fitted:
     """Shrink constraints that exceed the workload, pad where allowed, and check feasibility.
 
@@ -73,6 +75,8 @@ def fit(
         other, so nothing that fits either way is turned down.
     factors : {"perfect", "ragged"}
         Whether factors multiply to the sizes, or last tiles may be cut off; see `MapSpace`.
+    outermost_supplies : bool
+        Whether the outermost memory supplies what it bypasses, too; see `MapSpace`.
 
     Raises
     ------
@@ -113,7 +117,7 @@ def fit(
     fitted = _shrink(known, walks)
     grown = replace(workload, sizes=sizes) if sizes != dict(workload.sizes) else workload
     notes += _padding_notes(workload, grown)
-    check_feasible(MapSpace(fitted, grown, footprint, factors))
+    check_feasible(MapSpace(fitted, grown, footprint, factors, outermost_supplies))
     return Fitted(fitted, grown, tuple(notes))
 
 

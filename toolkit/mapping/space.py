@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.levels import Memory
 from toolkit.arguments import check_kind
 from toolkit.errors import InputError
 from toolkit.mapping.bounds import (
@@ -27,8 +28,10 @@ from toolkit.mapping.bounds import (
     word_limit,
 )
 from toolkit.mapping.factors import SIZE_LIMIT, DimensionLattice, build_lattice, prime_factors
+from toolkit.mapping.kept import Keeping, Seen
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.orders import OrderRule, order_rule
+from toolkit.mapping.ragged import idle_from, lie_apart
 from toolkit.workload.kernel import Workload
 
 Factors = Literal["perfect", "ragged"]
@@ -45,8 +48,10 @@ class MapSpace:
     A mapping is valid if the factors of every dimension multiply to its size (or, where it is
     ragged, reach it without a whole iteration beyond it), lie within the constraints, unroll
     only the dimensions that a spatial level lists and no further than its mesh, every memory's
-    tile fits, and every loop order is admissible. Dimensions that the architecture names and the
-    workload lacks iterate once; `fit` shrinks constraints first.
+    tile fits, and every loop order is admissible. What no memory outside of its holder supplies
+    or takes back fits there as a whole, and its sums are not left apart (`toolkit.mapping.kept`).
+    Dimensions that the architecture names and the workload lacks iterate once; `fit` shrinks
+    constraints first.
 
     Parameters
     ----------
@@ -59,6 +64,9 @@ class MapSpace:
         dilations were 1, as FactorFlow does.
     factors : {"perfect", "ragged"}
         Whether factors multiply to the sizes, or last tiles may be cut off at these.
+    outermost_supplies : bool
+        Whether the outermost memory supplies and takes back what it bypasses, too, as FactorFlow
+        has it (`Conventions.charge_bypassing_outermost`), so that nothing has to stay further in.
 
     Attributes
     ----------
@@ -85,6 +93,8 @@ class MapSpace:
         Which tensors a memory stores.
     coupled : bool array, shape (tensors, dimensions)
         Which dimensions index a tensor.
+    keeping : Keeping
+        Which tensors have to stay in which memory as a whole.
     order_rules : tuple of OrderRule
         What each memory asks of its loop order.
 
@@ -102,6 +112,7 @@ class MapSpace:
     workload: Workload
     footprint: Footprint = "distinct"
     factors: Factors = "perfect"
+    outermost_supplies: bool = False
     dimensions: tuple[str, ...] = field(init=False, repr=False, compare=False)
     sizes: IntArray = field(init=False, repr=False, compare=False)
     ragged: BoolArray = field(init=False, repr=False, compare=False)
@@ -115,6 +126,7 @@ class MapSpace:
     capacity: FloatArray = field(init=False, repr=False, compare=False)
     holds: BoolArray = field(init=False, repr=False, compare=False)
     coupled: BoolArray = field(init=False, repr=False, compare=False)
+    keeping: Keeping = field(init=False, repr=False, compare=False)
     order_rules: tuple[OrderRule, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +134,8 @@ class MapSpace:
         check_kind(self.workload, Workload, "workload")
         check_footprint(self.footprint)
         check_factors_rule(self.factors)
-        for name, value in _facts(self.arch, self.workload, self.factors).items():
+        keeping = Keeping(self.arch, self.workload, self.outermost_supplies)
+        for name, value in _facts(keeping, self.factors).items():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -188,45 +201,93 @@ class MapSpace:
     def binding(self) -> BoolArray:
         """Which memories cannot hold everything at once, bool [memories]."""
         everything = self.sizes[None].astype(np.float64)
+        whole = Seen(everything, everything)
         return np.array(
-            [not self.fits(m, everything)[0] for m in range(len(self.capacity))], dtype=np.bool_
+            [not self.fits(m, everything, whole)[0] for m in range(len(self.capacity))],
+            dtype=np.bool_,
         )
 
-    def memory_words(self, memory: int, extents: FloatArray) -> FloatArray:
-        """Words of a memory's tiles for tile extents [batch, dimensions], float64 [batch].
+    @cached_property
+    def least_seen(self) -> IntArray:
+        """Least that an instance of every memory sees in the whole run [memories, dimensions].
 
-        `memory` counts memories only, outermost first.
+        Iterations, if the fanouts outside unroll each dimension as far as they can.
+        """
+        most = np.minimum(self.upper, self.mesh[:, None])
+        most[self.memory_levels] = 1
+        apart = [np.prod(most[:m], axis=0, dtype=np.float64) for m in self.memory_levels]
+        return np.asarray(np.ceil(self.sizes / np.array(apart)).astype(np.int64))
+
+    def memory_words(
+        self, memory: int, extents: FloatArray, seen: Seen | None = None
+    ) -> FloatArray:
+        """Words that a memory has to have room for, float64 [batch].
+
+        Parameters
+        ----------
+        memory : int
+            Its number among the memories, outermost first.
+        extents : float64 array, shape (batch, dimensions)
+            Of its tiles.
+        seen : Seen of such arrays, optional
+            What an instance sees in the whole run; by default the least that it can see.
         """
         words = np.zeros(len(extents))
-        for tensor, stored in zip(self.workload.tensors, self.holds[memory], strict=True):
-            if stored:
-                words += tensor_words(tensor, extents, self.dimensions, self.footprint)
+        for t in np.flatnonzero(self.holds[memory]).tolist():
+            own = self._own_extents(memory, t, extents, seen)
+            words += tensor_words(self.workload.tensors[t], own, self.dimensions, self.footprint)
         return words
 
-    def exact_words(self, memory: int, extents: Sequence[int]) -> int:
-        """Words of a memory's tiles for one tile's extents, in integers of any magnitude."""
-        return sum(
-            exact_tensor_words(tensor, extents, self.dimensions, self.footprint)
-            for tensor, stored in zip(self.workload.tensors, self.holds[memory], strict=True)
-            if stored
-        )
+    def exact_words(
+        self,
+        memory: int,
+        extents: Sequence[int],
+        seen: Seen | None = None,
+        tensors: BoolArray | None = None,
+    ) -> int:
+        """Count like `memory_words`, for one tiling in integers of any magnitude.
 
-    def fits(self, memory: int, extents: FloatArray) -> BoolArray:
-        """Tell for which tile extents [batch, dimensions] a memory's tiles fit, bool [batch].
-
-        Also where capacities exceed the 2^53 up to which `memory_words` is exact.
+        Of all tensors that the memory holds, or of some `tensors` of them (bool [tensors]).
         """
-        words, capacity = self.memory_words(memory, extents), self.capacity[memory]
+        words, tile = 0, np.array(extents, dtype=object)
+        for t in np.flatnonzero(self.holds[memory] if tensors is None else tensors).tolist():
+            own = self._own_extents(memory, t, tile, seen).tolist()
+            tensor = self.workload.tensors[t]
+            words += exact_tensor_words(tensor, own, self.dimensions, self.footprint)
+        return words
+
+    def needed_words(self, memory: int, factors: IntArray) -> int:
+        """Words that one tiling [levels, dimensions] asks a memory to have room for, exactly."""
+        level = int(self.memory_levels[memory])
+        extents = [math.prod(column) for column in factors[level:].T.tolist()]
+        tile = [min(x, size) for x, size in zip(extents, self.sizes.tolist(), strict=True)]
+        return self.exact_words(memory, tile, self.keeping.seen(memory, factors.astype(object)))
+
+    def _own_extents(self, memory: int, t: int, tile: Any, seen: Seen | None) -> Any:
+        if seen is None and self.keeping.tensors[memory, t]:
+            return np.maximum(tile, self.least_seen[memory])
+        return self.keeping.extents(memory, t, tile, seen)
+
+    def fits(self, memory: int, extents: FloatArray, seen: Seen | None = None) -> BoolArray:
+        """Tell where a memory has room for what `memory_words` counts, bool [batch].
+
+        Also where capacities exceed the 2^53 up to which that is exact.
+        """
+        words, capacity = self.memory_words(memory, extents, seen), self.capacity[memory]
         fits = np.asarray(words <= capacity)
         limit = self.word_limits[memory]
         if limit is not None and limit >= SIZE_LIMIT:
             for row in np.flatnonzero(np.abs(words - capacity) <= _DOUBT * capacity):
-                exact = self.exact_words(memory, [int(x) for x in extents[row]])
+                tile, *own = (
+                    np.array([int(x) for x in np.broadcast_to(part, extents.shape)[row]], object)
+                    for part in (extents, *(seen or ()))
+                )
+                exact = self.exact_words(memory, tile.tolist(), Seen(*own) if own else None)
                 fits[row] = exact <= limit
         return fits
 
     def footprints(self, factors: IntArray) -> FloatArray:
-        """Words that every memory's tiles take.
+        """Words that every memory has to have room for.
 
         Parameters
         ----------
@@ -245,8 +306,11 @@ class MapSpace:
             for level in reversed(range(self.memory_levels[m], outer)):
                 extents *= factors[:, level]
             outer = self.memory_levels[m]
-            words[:, m] = self.memory_words(m, self.cut_off(extents))
+            words[:, m] = self.memory_words(m, self.cut_off(extents), self._seen(m, factors))
         return words
+
+    def _seen(self, memory: int, factors: IntArray) -> Seen | None:
+        return self.keeping.seen(memory, np.moveaxis(factors, 0, 1).astype(np.float64))
 
     def cut_off(self, extents: FloatArray) -> FloatArray:
         """Largest tiles of some extents [..., dimensions] that occur."""
@@ -300,7 +364,7 @@ class MapSpace:
             for level in reversed(range(self.memory_levels[m], outer)):
                 extents *= chosen[:, level]
             outer = self.memory_levels[m]
-            fits &= self.fits(int(m), self.cut_off(extents))
+            fits &= self.fits(int(m), self.cut_off(extents), self._seen(int(m), chosen))
         valid[rows] = fits
         return valid
 
@@ -314,49 +378,8 @@ def check_factors_rule(rule: str) -> None:
         )
 
 
-def idle_from(factors: IntArray) -> FloatArray:
-    """Where the last iteration of the outermost loop of each dimension begins.
-
-    A size up to there leaves that iteration nothing to do; all loops inside are complete at least
-    once.
-
-    Parameters
-    ----------
-    factors : int64 array, shape (batch, levels, dimensions)
-        Iterations.
-
-    Returns
-    -------
-    float64 array, shape (batch, dimensions)
-    """
-    products = np.prod(factors, axis=1, dtype=np.float64)
-    outermost = np.argmax(factors > 1, axis=1)
-    turns = np.take_along_axis(factors, outermost[:, None], axis=1)[:, 0]
-    return np.asarray(products - products / turns)
-
-
-def lie_apart(arch: Architecture, workload: Workload) -> frozenset[str]:
-    """Dimensions of windows that instances share value by value though they may lie apart.
-
-    They do where what lies between the level and the next one inwards that holds the tensor can
-    iterate, too. Such windows are counted together, which takes complete tiles.
-    """
-    found: set[str] = set()
-    for tensor in workload.tensors:
-        wide = {t.dimension for index in tensor.indices if len(index) > 1 for t in index}
-        for i, level in enumerate(arch.levels):
-            if not isinstance(level, Fanout):
-                continue
-            if not (level.selective_multicast or level.selective_reduction):
-                continue
-            for inner in arch.levels[i + 1 :]:
-                if isinstance(inner, Memory) and holds(inner, tensor):
-                    break
-                found |= wide & set(level.dimensions)
-    return frozenset(found)
-
-
-def _facts(arch: Architecture, workload: Workload, rule: Factors) -> dict[str, object]:
+def _facts(keeping: Keeping, rule: Factors) -> dict[str, object]:
+    arch, workload = keeping.arch, keeping.workload
     dimensions = workload.dimensions
     check_sizes(workload)
     check_limits(arch)
@@ -371,13 +394,14 @@ def _facts(arch: Architecture, workload: Workload, rule: Factors) -> dict[str, o
         ),
         "primes": tuple(prime_factors(size) for size in workload.sizes.values()),
         "lower": lower,
-        "upper": upper,
-        "allowed": unrollable(arch, dimensions),
+        "upper": np.where(keeping.unsummed, 1, upper),
+        "allowed": unrollable(arch, dimensions) & ~keeping.unsummed,
         "mesh": meshes(arch),
         "memory_levels": np.flatnonzero(is_memory),
         "spatial_levels": np.flatnonzero(~is_memory),
         "capacity": np.array([usable_words(m) for m in memories], dtype=np.float64),
         "holds": np.array([[holds(m, t) for t in workload.tensors] for m in memories]),
         "coupled": np.array([[d in t.dimensions for d in dimensions] for t in workload.tensors]),
+        "keeping": keeping,
         "order_rules": tuple(order_rule(m, dimensions) for m in memories),
     }

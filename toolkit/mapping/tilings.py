@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from toolkit.errors import DoesNotFitError, MappingError
-from toolkit.mapping.bounds import usable_text
-from toolkit.mapping.factors import DimensionLattice
+from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
@@ -130,19 +129,21 @@ class EffortSpentError(Exception):
 
 
 class _Columns:
-    """Tile extents and spatial factors of every split, and their minima per dimension."""
+    """Extents and spatial factors of every split, and their minima per dimension.
+
+    `extents` are `Keeping.features`, by dimension [3, rows, memories]; `smallest` [3, memories,
+    dimensions].
+    """
 
     def __init__(self, space: MapSpace, tables: Sequence[IntArray]) -> None:
         self.space = space
         self.memories = np.flatnonzero(space.binding)
-        levels = space.memory_levels[self.memories]
         self.extents: list[FloatArray] = []
         self.spatial: list[FloatArray] = []
-        for table, size in zip(tables, space.sizes, strict=True):
-            inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], size)
-            self.extents.append(inner[:, levels].astype(np.float64))
+        for d, table in enumerate(tables):
+            self.extents.append(space.keeping.features(d, table)[:, :, self.memories])
             self.spatial.append(table[:, space.spatial_levels].astype(np.float64))
-        self.smallest = np.stack([e.min(axis=0) for e in self.extents], axis=1)
+        self.smallest = np.stack([e.min(axis=1) for e in self.extents], axis=2)
         self.narrowest = np.stack([s.min(axis=0) for s in self.spatial], axis=1)
 
 
@@ -158,10 +159,10 @@ def _partial_check(columns: _Columns, decided: int) -> Callable[[IntArray], Bool
                 product *= columns.spatial[d][picks[:, d], s]
             valid &= product <= space.mesh[level]
         for i, m in enumerate(columns.memories):
-            extents = np.tile(columns.smallest[i], (len(picks), 1))
+            extents = np.repeat(columns.smallest[:, i, None], len(picks), axis=1)
             for d in range(decided):
-                extents[:, d] = columns.extents[d][picks[:, d], i]
-            valid &= space.fits(int(m), extents)
+                extents[:, :, d] = columns.extents[d][:, picks[:, d], i]
+            valid &= space.fits(int(m), extents[0], Seen(extents[1], extents[2]))
         return valid
 
     return check
@@ -288,8 +289,8 @@ def first_valid(space: MapSpace) -> tuple[IntArray | None, bool]:
         return plain, True
     complete = True
     tables = []
-    for lattice in space.lattices:
-        table, whole = _smallest_splits(space, lattice)
+    for d in range(len(space.lattices)):
+        table, whole = _smallest_splits(space, d)
         tables.append(table)
         complete &= whole
     try:
@@ -299,17 +300,15 @@ def first_valid(space: MapSpace) -> tuple[IntArray | None, bool]:
     return (None, complete) if found is None else (_tilings(tables, found)[0], True)
 
 
-def _smallest_splits(space: MapSpace, lattice: DimensionLattice) -> tuple[IntArray, bool]:
-    """List the splits that no other one undercuts, and whether that list is complete."""
+def _smallest_splits(space: MapSpace, d: int) -> tuple[IntArray, bool]:
+    """List the splits of one dimension that no other one undercuts, and whether these are all."""
+    lattice = space.lattices[d]
     if lattice.total > SPLIT_LIMIT:
         return lattice.first()[None], False
     table = lattice.table()
-    inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], lattice.size)
-    features = np.concatenate(
-        [inner[:, space.memory_levels[space.binding]], table[:, space.spatial_levels]], axis=1
-    )
+    features = split_features(space, d, table, space.binding, space.spatial_levels)
     # Stable, so that among equals the split with larger outer factors comes first.
-    waiting = np.argsort(features.astype(np.float64).sum(axis=1), kind="stable")
+    waiting = np.argsort(features.sum(axis=1), kind="stable")
     kept: list[int] = []
     while len(waiting):
         best = int(waiting[0])
@@ -318,67 +317,16 @@ def _smallest_splits(space: MapSpace, lattice: DimensionLattice) -> tuple[IntArr
     return table[sorted(kept)], True
 
 
-def check_feasible(space: MapSpace) -> None:
-    """Raise if a map space is certainly empty.
+def split_features(
+    space: MapSpace, d: int, table: IntArray, memories: IntArray | BoolArray, spatial: IntArray
+) -> FloatArray:
+    """All that decides whether splits of one dimension [rows, levels] can be part of a tiling.
 
-    Cheap reasons are looked for first: a dimension that its bounds cannot split, meshes and
-    capacities that even the smallest splits exceed; then a bounded search for a valid tiling.
-    If that search ends without an answer nothing is raised.
-
-    Raises
-    ------
-    DoesNotFitError
-        Naming the level and the numbers where one rule alone excludes everything.
+    By the capacities of some memories and the meshes of some spatial levels; none of it smaller
+    makes a valid tiling invalid.
     """
-    for dimension, lattice in zip(space.dimensions, space.bound_lattices, strict=True):
-        if lattice.total == 0:
-            raise _empty(
-                space,
-                f"no split of {dimension} = {lattice.size} over the levels respects all bounds",
-            )
-    _check_meshes(space)
-    _check_capacities(space)
-    factors, proven = first_valid(space)
-    if factors is None and proven:
-        raise _empty(
-            space,
-            "no tiling meets all meshes, capacities and constraints at once "
-            "(each can be met alone)",
-        )
-
-
-def _empty(space: MapSpace, reason: str) -> DoesNotFitError:
-    return DoesNotFitError(
-        f"{space.workload.name} does not fit, because {reason}", source=space.arch.name
+    extents = space.keeping.features(d, table)[:, :, memories]
+    keeps = np.asarray(space.keeping.tensors.any(axis=1))[memories]
+    return np.concatenate(
+        [extents[0], extents[1][:, keeps], extents[2][:, keeps], table[:, spatial]], axis=1
     )
-
-
-def _check_meshes(space: MapSpace) -> None:
-    for level in space.spatial_levels.tolist():
-        smallest = [lattice.factor_range(level)[0] for lattice in space.bound_lattices]
-        if math.prod(smallest) > space.mesh[level]:
-            factors = " x ".join(
-                f"{d} {f}" for d, f in zip(space.dimensions, smallest, strict=True) if f > 1
-            )
-            raise _empty(
-                space,
-                f"the constraints need {math.prod(smallest)} instances of "
-                f"{space.arch.levels[level].name} ({factors}) but its mesh is "
-                f"{space.mesh[level]}",
-            )
-
-
-def _check_capacities(space: MapSpace) -> None:
-    for m, level in enumerate(space.memory_levels.tolist()):
-        smallest = [lattice.extent_range(level)[0] for lattice in space.bound_lattices]
-        if not space.fits(m, np.array([smallest], dtype=np.float64))[0]:
-            tile = " x ".join(
-                f"{d} {x}" for d, x in zip(space.dimensions, smallest, strict=True) if x > 1
-            )
-            raise _empty(
-                space,
-                f"even the smallest tile that the constraints allow in "
-                f"{space.arch.levels[level].name} ({tile or 'one value of each tensor'}) takes "
-                f"{space.exact_words(m, smallest)} words but "
-                f"{usable_text(space.arch.memories[m])} are usable",
-            )

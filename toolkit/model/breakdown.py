@@ -70,13 +70,7 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
             cost,
             m,
             memory,
-            space.exact_words(
-                i,
-                [
-                    min(math.prod(column), int(size))
-                    for column, size in zip(factors[m:].T.tolist(), space.sizes, strict=True)
-                ],
-            ),
+            space.needed_words(i, factors),
         )
         for i, (m, memory) in enumerate(
             zip(cost.plan.memories, cost.plan.arch.memories, strict=True)

@@ -12,9 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.mapping.bounds import Footprint
-from toolkit.mapping.space import Factors
+from toolkit.mapping.space import Factors, MapSpace
+from toolkit.workload.kernel import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Conventions:
     selective_needs_multicast : bool
         A fanout without multicast (reduction) cannot be selective either.
     charge_bypassing_outermost : bool
-        The outermost memory pays for a tensor that it and the next memory bypass.
+        The outermost memory pays for a tensor that it and the next memory bypass. It then
+        supplies and takes back whatever it bypasses, paid for or not, so that nothing has to fit
+        into a memory inside as a whole, which is asked otherwise (`toolkit.mapping.kept`).
     shares_at_lanes : bool
         The multiply-accumulates of a compute level share reads and sum up outputs, as its
         ``multicast`` and ``reduction`` say; otherwise each is served on its own.
@@ -146,6 +150,14 @@ TIMELOOP = Conventions(
 )
 
 CONVENTIONS = {conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP)}
+
+
+def map_space(
+    arch: Architecture, workload: Workload, conventions: Conventions, factors: Factors
+) -> MapSpace:
+    """All mappings, and what makes them valid under a set of conventions."""
+    supplies = conventions.charge_bypassing_outermost
+    return MapSpace(arch, workload, conventions.window_footprint, factors, supplies)
 
 
 def conventions_named(name: str) -> Conventions:

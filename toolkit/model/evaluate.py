@@ -26,7 +26,7 @@ from toolkit.model.breakdown import (
     memory_uses,
     tensor_accesses,
 )
-from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.cost import BatchCost, batch_cost
 from toolkit.model.plan import make_plan
 from toolkit.model.tables import (
@@ -214,7 +214,7 @@ def evaluate(
     check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)
     arch = chosen_arch(arch, workload, mapping)
-    space = MapSpace(arch, workload, conventions.window_footprint, conventions.counted_factors)
+    space = map_space(arch, workload, conventions, conventions.counted_factors)
     _check_products(space, factors)
     check_magnitude(workload)
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)

@@ -9,8 +9,10 @@ import numpy as np
 
 from toolkit.arch.levels import Level, Memory
 from toolkit.mapping.factors import prime_factors
-from toolkit.mapping.mapping import IntArray, to_arrays
+from toolkit.mapping.kept import Seen
+from toolkit.mapping.mapping import FloatArray, IntArray, to_arrays
 from toolkit.mapping.space import MapSpace
+from toolkit.model.conventions import map_space
 from toolkit.model.evaluate import Evaluation
 
 
@@ -93,14 +95,15 @@ def capacity_uses(evaluation: Evaluation) -> tuple[CapacityUse, ...]:
     for m, level in enumerate(space.memory_levels.tolist()):
         if not math.isfinite(space.capacity[m]):
             continue
-        extents = np.prod(factors[level:].astype(np.float64), axis=0)
-        used, usable = _words(space, m, extents), float(space.capacity[m])
+        extents = np.minimum(np.prod(factors[level:].astype(np.float64), axis=0), space.sizes)
+        seen = space.keeping.seen(m, factors.astype(np.float64))
+        used, usable = _words(space, m, extents, seen), float(space.capacity[m])
         growth = []
         for d, dimension in enumerate(space.dimensions):
             prime = _smallest_prime(factors[:level, d])
             longer = extents.copy()
             longer[d] *= prime
-            needed = _words(space, m, longer)
+            needed = _words(space, m, np.minimum(longer, space.sizes), seen)
             if needed > used:
                 growth.append(Growth(dimension, prime, needed, needed <= usable))
         uses.append(CapacityUse(space.arch.levels[level].name, used, usable, tuple(growth)))
@@ -127,11 +130,8 @@ def mesh_uses(evaluation: Evaluation) -> tuple[MeshUse, ...]:
 
 def _space(evaluation: Evaluation) -> MapSpace:
     conventions = evaluation.conventions
-    return MapSpace(
-        evaluation.arch,
-        evaluation.workload,
-        conventions.window_footprint,
-        conventions.counted_factors,
+    return map_space(
+        evaluation.arch, evaluation.workload, conventions, conventions.counted_factors
     )
 
 
@@ -139,8 +139,10 @@ def _factors(evaluation: Evaluation) -> IntArray:
     return to_arrays(evaluation.mapping, evaluation.arch, evaluation.workload)[0]
 
 
-def _words(space: MapSpace, memory: int, extents: np.ndarray) -> float:
-    return float(space.memory_words(memory, space.cut_off(extents[None]))[0])
+def _words(space: MapSpace, memory: int, extents: FloatArray, seen: Seen | None) -> float:
+    # What stays for the whole run leaves nothing to bring in but what fanouts have outside.
+    own = None if seen is None else Seen(*(np.maximum(x, extents)[None] for x in seen))
+    return float(space.memory_words(memory, space.cut_off(extents[None]), own)[0])
 
 
 def _smallest_prime(factors: IntArray) -> int:

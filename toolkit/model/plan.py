@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Memory, Spatial
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
@@ -48,12 +48,17 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class TensorPlan:
-    """One operand: which dimensions index it, who holds it, how it travels."""
+    """One operand: which dimensions index it, who holds it, how it travels.
+
+    The keeper is the memory, inside of others, in which it has to stay as a whole
+    (`toolkit.mapping.kept`).
+    """
 
     tensor: Tensor
     relevant: tuple[bool, ...]
     sums: tuple[tuple[tuple[int, int], ...], ...]
     holders: tuple[int, ...]
+    keeper: int | None
     transfers: tuple[Transfer, ...]
 
     @property
@@ -172,8 +177,10 @@ def make_plan(
     Raises
     ------
     ArchitectureError
-        If no memory holds one of the tensors, so that nothing could supply it.
+        If no memory holds one of the tensors, so that nothing could supply or keep it, or no
+        hardware has one of the figures.
     """
+    check_figures(arch)
     memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
     spatial_after = {
         m: tuple(range(m + 1, stop))
@@ -208,14 +215,18 @@ def _tensor_plan(
     holders = tuple(m for m in memories if holds(_memory(arch, m), tensor))
     suppliers = list(holders)
     if conventions.charge_bypassing_outermost:
-        if memories[0] not in holders and len(memories) > 1 and memories[1] not in holders:
+        if len(memories) > 1 and not set(memories[:2]) & set(holders):
             suppliers.insert(0, memories[0])
     elif not holders:
+        lost = "can supply it"
+        if tensor.role == "output":
+            lost = "keeps the output at the end"
         raise ArchitectureError(
-            f"no memory holds the tensor {tensor.name!r}, so nothing can supply it",
+            f"no memory holds the tensor {tensor.name!r}, so nothing {lost}",
             source=arch.name,
             key="bypasses",
         )
+    supplied = conventions.charge_bypassing_outermost or holders[0] == memories[0]
     dims = set(tensor.dimensions)
     return TensorPlan(
         tensor,
@@ -225,6 +236,7 @@ def _tensor_plan(
             for index in tensor.indices
         ),
         holders,
+        None if supplied else holders[0],
         tuple(_transfer(s, holders, memories, arch, conventions) for s in suppliers),
     )
 

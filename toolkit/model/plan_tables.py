@@ -38,6 +38,11 @@ ALONE, IN_WINDOW = 1, 2
 """How a dimension indexes a tensor: alone along an axis, or as one term of several. 0: not."""
 
 
+A_TILE, ALL_SEEN = 1, 2
+"""What a memory holds of a tensor: a tile at a time, or for the whole run all that an instance
+sees (`toolkit.mapping.kept`)."""
+
+
 class ShapeRow(NamedTuple):
     """Numbers of levels, dimensions, tensors and ports."""
 
@@ -145,7 +150,7 @@ class PlanTables(NamedTuple):
     indexes : [T, D]
         How a dimension indexes a tensor: 0, `ALONE` or `IN_WINDOW`.
     holds : [T, L]
-        Whether a level holds a tensor.
+        Whether a level holds a tensor: 0, `A_TILE` of it at a time, or `ALL_SEEN` of it.
     listed : [L, D]
         Whether copies of a tensor along a dimension count, see `Plan.listed`.
     nests : [X, number]
@@ -194,7 +199,7 @@ def plan_tables(plan: Plan) -> PlanTables:
         {(t, s, k): row for t, s, k, row in _terms(plan)},
         {(t, d): how for t, x in enumerate(plan.tensors) for d, how in enumerate(_indexes(x))},
         {
-            (t, i): int(i in tensor.holders)
+            (t, i): ALL_SEEN if i == tensor.keeper else A_TILE * (i in tensor.holders)
             for t, tensor in enumerate(plan.tensors)
             for i in range(len(plan.arch.levels))
         },

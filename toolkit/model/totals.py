@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from toolkit.lifted import ceil, formula, maximum, minimum, nearest, once, where
 from toolkit.model.nest import Nest
-from toolkit.model.plan_tables import PlanTables
+from toolkit.model.plan_tables import A_TILE, ALL_SEEN, IN_WINDOW, PlanTables
 from toolkit.model.sequential import count_sequential
-from toolkit.model.traffic import count_per_instance
+from toolkit.model.traffic import count_per_instance, elements
 from toolkit.model.windows import tile_words
 
 ROUNDING = 2.0**-40
@@ -31,8 +31,8 @@ class Totals(NamedTuple):
 @once
 @formula
 def fits(plan: PlanTables, nest: Nest) -> Any:
-    """Whether the tiles of all memories fit; needs `measure_tiles`."""
-    room = nest.one > 0
+    """Whether all memories have room for what they hold; needs `measure_tiles`."""
+    room, kept = nest.one > 0, plan.shape.levels + 2
     for m in range(plan.shape.levels):
         usable = plan.levels[m].usable_words
         if not plan.levels[m].is_memory or usable == inf:
@@ -44,10 +44,32 @@ def fits(plan: PlanTables, nest: Nest) -> Any:
                 size = plan.sizes[d] * nest.one
                 nest.extents[row, d] = minimum(nest.extents[m, d], size)
         for t in range(plan.shape.tensors):
-            if plan.holds[t, m]:
+            if plan.holds[t, m] == A_TILE:
                 words = words + tile_words(plan, nest, t, row)
+            elif plan.holds[t, m] == ALL_SEEN:
+                for d in range(plan.shape.dimensions):
+                    nest.extents[kept, d] = seen_in_run(plan, nest, t, m, d)
+                words = words + tile_words(plan, nest, t, kept)
         room = room & (words <= usable)
     return room
+
+
+@formula
+def seen_in_run(plan: PlanTables, nest: Nest, t: int, m: int, d: int) -> Any:
+    """Iterations of a dimension that the first instance of a memory sees in the whole run.
+
+    In a window of the tensor those from the first to the last one (`toolkit.mapping.kept`).
+    """
+    if nest.ragged[plan.shape.dimensions] and plan.indexes[t, d] != IN_WINDOW:
+        return elements(plan, nest, d, m, 1)
+    extent, apart = nest.extents[m, d], plan.indexes[t, d] == IN_WINDOW
+    for i in range(m - 1, -1, -1):
+        if plan.levels[i].is_memory:
+            if apart:
+                extent = extent + (nest.factors[i, d] - 1) * nest.extents[i + 1, d]
+            else:
+                extent = extent * nest.factors[i, d]
+    return minimum(extent, plan.sizes[d] * nest.one)
 
 
 @once

@@ -13,7 +13,7 @@ from toolkit.mapping.fitting import fit
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import Factors, MapSpace, check_factors_rule
 from toolkit.model.breakdown import check_magnitude, check_outermost
-from toolkit.model.conventions import EXACT, Conventions
+from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.plan import Plan, make_plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
@@ -51,8 +51,7 @@ class Problem:
     @cached_property
     def space(self) -> MapSpace:
         """All mappings and what makes them valid."""
-        footprint = self.conventions.window_footprint
-        return MapSpace(self.arch, self.workload, footprint, self.factors)
+        return map_space(self.arch, self.workload, self.conventions, self.factors)
 
     @cached_property
     def tables(self) -> PlanTables:
@@ -90,7 +89,8 @@ def make_problem(
     Raises
     ------
     ArchitectureError
-        If a memory bypasses a tensor that the workload lacks.
+        If a memory bypasses a tensor that the workload lacks, or no memory holds one of its
+        tensors.
     DoesNotFitError
         If the constraints exclude every mapping.
     PrecisionError
@@ -111,8 +111,15 @@ def make_problem(
             f"the conventions {conventions.name} count whole tiles only; expected perfect factors",
             key="factors",
         )
-    footprint = conventions.window_footprint
-    fitted = fit(arch, workload, pad=pad, footprint=footprint, factors=rule)
+    make_plan(arch, workload, conventions)  # Refuses tensors that nobody holds.
+    fitted = fit(
+        arch,
+        workload,
+        pad=pad,
+        footprint=conventions.window_footprint,
+        factors=rule,
+        outermost_supplies=conventions.charge_bypassing_outermost,
+    )
     check_magnitude(fitted.workload)  # What is padded has grown.
     problem = Problem(
         fitted.arch,

@@ -9,11 +9,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mapping.spaces import spaces
 from search.problems import PROBLEMS
 
 from toolkit.arch import load_arch
+from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.sampling import random_tilings, sample
+from toolkit.mapping.space import MapSpace
 from toolkit.model import CONVENTIONS, EXACT, FACTORFLOW, batch_cost
 from toolkit.search import Problem, make_problem
 from toolkit.search.gradient.descent import (
@@ -22,6 +25,7 @@ from toolkit.search.gradient.descent import (
     excess,
     log_objective,
     make_simplex,
+    memory_words,
 )
 from toolkit.workload import conv2d, gemm
 
@@ -197,3 +201,16 @@ def test_gradients_along_the_simplex_keep_the_sum() -> None:
     where = simplex([0, 2, 0], [9, 2, 9], 6)
     along = where.along(torch.tensor([3.0, 7.0, 1.0], dtype=torch.float64)[None, :, None])
     assert along[0, :, 0].tolist() == [1.0, 0.0, -1.0]
+
+
+@given(spaces(), st.integers(0, 1000))
+def test_penalised_words_are_those_that_have_to_fit(space: MapSpace, seed: int) -> None:
+    try:
+        factors = random_tilings(space, 3, np.random.default_rng(seed))
+    except DoesNotFitError:
+        return
+    words = [
+        memory_words(space, m, torch.tensor(factors, dtype=torch.float64)).numpy()
+        for m in range(len(space.memory_levels))
+    ]
+    np.testing.assert_array_equal(np.stack(words, axis=1), space.footprints(factors))

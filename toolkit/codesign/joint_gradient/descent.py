@@ -23,7 +23,7 @@ from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, LayerBatch, 
 from toolkit.codesign.space import HardwareSpace
 from toolkit.model.cost import batch_cost
 from toolkit.processes import one_torch_thread
-from toolkit.search.gradient.descent import StraightThrough, tile_words
+from toolkit.search.gradient.descent import StraightThrough, memory_words
 
 BATCH = 4
 """Variants that descend side by side: the mappings as they are, and shaken ones."""
@@ -226,7 +226,7 @@ class NetworkDescent:
             return factors[:, place].prod(dim=1)
         space = batch.problem.space
         memory = list(space.memory_levels).index(place)
-        words = tile_words(space, memory, factors[:, place:].prod(dim=1))
+        words = memory_words(space, memory, factors)
         if self._fusion is not None and chance is not None and memory == self._fusion.memory:
             words = words + self._fusion.held_words(batch.names, chance).reshape(-1)
         level = space.arch.levels[place]

@@ -24,7 +24,7 @@ from toolkit.codesign.space import HardwareSpace
 from toolkit.fusion import FoldedGraph, fusion_level
 from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.model.cost import BatchCost
-from toolkit.search.gradient.descent import Simplex, make_simplex, tile_words
+from toolkit.search.gradient.descent import Simplex, make_simplex, memory_words
 from toolkit.search.gradient.rounding import Rounding
 from toolkit.search.problem import Problem, make_problem
 
@@ -103,9 +103,9 @@ class LayerBatch:
         over = torch.zeros_like(factors[:, 0, 0])
         for level in space.spatial_levels.tolist():
             over = over + _penalty(factors[:, level].prod(dim=1) / float(space.mesh[level]))
-        for m, level in enumerate(space.memory_levels.tolist()):
+        for m in range(len(space.memory_levels)):
             if space.word_limits[m] is not None:
-                words = tile_words(space, m, factors[:, level:].prod(dim=1))
+                words = memory_words(space, m, factors)
                 over = over + _penalty(words / float(space.capacity[m]))
         return over
 

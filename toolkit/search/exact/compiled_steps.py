@@ -13,6 +13,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, formula, once
+from toolkit.model.plan_tables import A_TILE, ALL_SEEN
 from toolkit.model.windows import tile_words
 from toolkit.search.exact.compiled_words import (
     COUNTS,
@@ -109,8 +110,9 @@ class Step(NamedTuple):
         Bits of the loops that may come next outside of a set of loops.
     fits : [extents above]
         Whether the tiles fit; empty if that is to be worked out when it is asked.
-    inside : [D]
-        Spatial extents inside the memory, whose level is in `sizes`.
+    inside, seen : [D]
+        Spatial extents inside the memory, whose level is in `sizes`, and iterations that one
+        instance sees in the whole run.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
     """
@@ -125,6 +127,7 @@ class Step(NamedTuple):
     choices: Annotated[Table, int, 1]
     fits: Annotated[Table, int, 1]
     inside: Annotated[Table, float, 1]
+    seen: Annotated[Table, float, 1]
     inner_fits: Annotated[Table, int, 1]
 
 
@@ -298,11 +301,14 @@ def tiles_fit(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, a: int
     if usable == np.inf:
         return True
     row, words = plan.shape.levels + 7, 0.0
-    for d in range(room.along.shape[0]):
-        nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
-    for t in range(plan.tensors.shape[0]):
-        if plan.holds[t, step.sizes.level]:
-            words += tile_words(plan, nest, t, row)
+    for how in (A_TILE, ALL_SEEN):
+        for d in range(room.along.shape[0]):
+            nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
+            if how == ALL_SEEN:
+                nest.extents[row, d] = step.seen[d]
+        for t in range(plan.tensors.shape[0]):
+            if plan.holds[t, step.sizes.level] == how:
+                words += tile_words(plan, nest, t, row)
     return bool(words <= usable)
 
 

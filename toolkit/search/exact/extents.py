@@ -8,6 +8,7 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.mapping.factors import divisors
+from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule
 from toolkit.mapping.space import MapSpace
@@ -58,6 +59,7 @@ def _fitting(space: MapSpace, memories: list[int], spatial: Spatial, tables: Ext
     """Extents that fit if all other dimensions take their smallest ones [dims][boundaries]."""
     fitting = [list(columns) for columns in zip(*tables, strict=True)]
     for k in np.flatnonzero(space.binding).tolist():
+        seen = seen_by_one(space, k, spatial)
         inside = spatial.inside[memories[k]]
         columns = [column * inside[d] for d, column in enumerate(tables[k])]
         counts = [len(column) for column in columns]
@@ -65,25 +67,49 @@ def _fitting(space: MapSpace, memories: list[int], spatial: Spatial, tables: Ext
         ends = np.cumsum(counts)
         for d, (column, end) in enumerate(zip(columns, ends, strict=True)):
             rows[end - len(column) : end, d] = column
-        fits = space.fits(k, rows)
+        fits = space.fits(k, rows, seen)
         for d, (count, end) in enumerate(zip(counts, ends, strict=True)):
             fitting[d][k] = tables[k][d][fits[end - count : end]]
     return fitting
 
 
 def fitting_extents(
-    space: MapSpace, k: int, columns: list[IntArray], inside: IntArray
+    space: MapSpace, k: int, columns: list[IntArray], spatial: Spatial
 ) -> IntArray:
     """Tell which combinations of temporal extents fit memory number `k`.
 
-    `inside` are the spatial extents; the last dimension runs fastest in the result.
+    The last dimension runs fastest in the result.
     """
+    inside = spatial.inside[space.memory_levels[k]]
     count = math.prod(len(column) for column in columns)
     if not space.binding[k]:
         return np.ones(count, dtype=np.int64)
     grid = np.meshgrid(*(c * i for c, i in zip(columns, inside, strict=True)), indexing="ij")
     extents = np.stack([g.ravel() for g in grid], axis=1).astype(np.float64)
-    return space.fits(k, extents).astype(np.int64)
+    return space.fits(k, extents, seen_by_one(space, k, spatial)).astype(np.int64)
+
+
+def seen_by_one(space: MapSpace, k: int, spatial: Spatial) -> Seen:
+    """Say what an instance of memory number `k` sees in the whole run, whatever loops turn.
+
+    As far as windows go, only where `splits_kept_windows` says no.
+    """
+    outside = spatial.factors[: space.memory_levels[k]].prod(axis=0)
+    seen = (space.sizes // outside)[None].astype(np.float64)
+    return Seen(seen, seen)
+
+
+def splits_kept_windows(space: MapSpace) -> bool:
+    """Whether loops decide how far apart the parts of a window lie that a memory has to keep.
+
+    They do if a fanout outside of it splits such a window.
+    """
+    most = np.minimum(space.upper, space.mesh[:, None])
+    for k, t in np.argwhere(space.keeping.tensors & space.binding[:, None]).tolist():
+        fanouts = space.spatial_levels[space.spatial_levels < space.memory_levels[k]]
+        if (most[fanouts][:, space.keeping.in_windows[t]] > 1).any():
+            return True
+    return False
 
 
 def _linked(

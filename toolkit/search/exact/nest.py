@@ -37,7 +37,13 @@ from toolkit.search.exact.compiled_words import (
     WindowPlan,
     WindowRoom,
 )
-from toolkit.search.exact.extents import Extents, choice_table, fitting_extents, reachable
+from toolkit.search.exact.extents import (
+    Extents,
+    choice_table,
+    fitting_extents,
+    reachable,
+    splits_kept_windows,
+)
 from toolkit.search.exact.transfers import (
     Account,
     Seen,
@@ -60,9 +66,12 @@ def decomposes(problem: Problem) -> bool:
 
     They do not where instances share overlapping windows selectively across a memory in
     between whose loops move these windows, or across instances in between that get windows of
-    their own: the distances of what is shared then depend on a further tile.
+    their own: the distances of what is shared then depend on a further tile. Neither does what
+    fits, where fanouts split windows that have to be kept as a whole.
     """
     plan, space = problem.plan, problem.space
+    if splits_kept_windows(space):
+        return False
     most = np.minimum(space.upper, space.mesh[:, None])
     for tensor in plan.tensors:
         if all(len(terms) == 1 for terms in tensor.sums):
@@ -385,8 +394,9 @@ class Nest:
             counts=count,
             loops=loops,
             choices=choice_table(rule, strict),
-            fits=fitting_extents(self.problem.space, k, above, self.spatial.inside[m]),
+            fits=fitting_extents(self.problem.space, k, above, self.spatial),
             inside=self.spatial.inside[m].astype(np.float64),
+            seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
         )
 

@@ -572,5 +572,6 @@ class RaggedNest(Nest):
             choices=choice_table(rule, strict),
             fits=np.zeros(0, dtype=np.int64),
             inside=np.array([chain.spatial(m) for chain in self.chains], dtype=np.float64),
+            seen=np.array([float(chain.elements(m, 1)) for chain in self.chains]),
             inner_fits=np.ones(0, dtype=np.int64),
         )

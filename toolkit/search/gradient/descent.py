@@ -92,14 +92,8 @@ def excess(space: MapSpace, factors: torch.Tensor) -> torch.Tensor:
     over = torch.zeros_like(factors[:, 0, 0])
     for level in space.spatial_levels.tolist():
         over = over + _penalty(factors[:, level].prod(dim=1) / float(space.mesh[level]))
-    extents = torch.ones_like(factors[:, 0])
-    outer = space.shape[0]
-    for m in reversed(range(len(space.memory_levels))):
-        level = int(space.memory_levels[m])
-        extents = extents * factors[:, level:outer].prod(dim=1)
-        outer = level
-        if space.binding[m]:
-            over = over + _penalty(tile_words(space, m, extents) / float(space.capacity[m]))
+    for m in np.flatnonzero(space.binding)[::-1].tolist():
+        over = over + _penalty(memory_words(space, m, factors) / float(space.capacity[m]))
     return over
 
 
@@ -108,13 +102,27 @@ def _penalty(ratio: torch.Tensor) -> torch.Tensor:
     return LINEAR * over + QUADRATIC * over**2
 
 
-def tile_words(space: MapSpace, memory: int, extents: torch.Tensor) -> torch.Tensor:
-    """Words of a memory's tiles, as `MapSpace.memory_words` counts them."""
+def memory_words(space: MapSpace, memory: int, factors: torch.Tensor) -> torch.Tensor:
+    """Words that a memory has to have room for, as `MapSpace.footprints` counts them."""
+    level = int(space.memory_levels[memory])
+    extents = factors[:, level:].prod(dim=1)
     words = torch.zeros_like(extents[:, 0])
-    for tensor, stored in zip(space.workload.tensors, space.holds[memory], strict=True):
-        if stored:
-            words = words + _tensor_words(space, tensor, extents)
+    for t in np.flatnonzero(space.holds[memory]).tolist():
+        own = extents
+        if space.keeping.tensors[memory, t]:
+            own = _seen_in_run(space, level, t, factors)
+        words = words + _tensor_words(space, space.workload.tensors[t], own)
     return words
+
+
+def _seen_in_run(space: MapSpace, level: int, t: int, factors: torch.Tensor) -> torch.Tensor:
+    """Extents of all that an instance sees of a tensor (see `toolkit.mapping.kept.Seen`)."""
+    iterations = reach = factors[:, level:].prod(dim=1)
+    for m in reversed(space.memory_levels[space.memory_levels < level].tolist()):
+        iterations = iterations * factors[:, m]
+        reach = reach + (factors[:, m] - 1) * factors[:, m + 1 :].prod(dim=1)
+    apart = torch.tensor(space.keeping.in_windows[t], device=factors.device)
+    return torch.where(apart, reach, iterations)
 
 
 def _tensor_words(space: MapSpace, tensor: Tensor, extents: torch.Tensor) -> torch.Tensor:

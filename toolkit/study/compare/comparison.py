@@ -227,7 +227,10 @@ def check_bounds(outcomes: Sequence[Outcome]) -> None:
             continue
         if outcome.objective < proof.bound - ROUNDING * abs(proof.bound):
             problem = outcome.run.problem
-            nest = render(outcome.mapping, problem.arch, problem.workload)
+            supplies = problem.conventions.charge_bypassing_outermost
+            nest = render(
+                outcome.mapping, problem.arch, problem.workload, outermost_supplies=supplies
+            )
             raise BoundError(
                 f"{problem_name(problem)}: {outcome.run.strategy} (seed {outcome.run.seed}) found "
                 f"{outcome.objective:.17g}, below {proof.bound:.17g}, which "

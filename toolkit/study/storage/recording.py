@@ -201,8 +201,14 @@ def _evaluated(outcome: Outcome) -> tuple[Evaluation | None, str]:
         conventions=problem.conventions,
         bias_read=problem.bias_read,
     )
-    footprint = problem.conventions.window_footprint
-    return evaluation, render(mapping, problem.arch, problem.workload, footprint=footprint)
+    nest = render(
+        mapping,
+        problem.arch,
+        problem.workload,
+        footprint=problem.conventions.window_footprint,
+        outermost_supplies=problem.conventions.charge_bypassing_outermost,
+    )
+    return evaluation, nest
 
 
 def _best_attributes(evaluation: Evaluation | None, nest: str) -> Attributes:
