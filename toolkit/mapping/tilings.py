@@ -12,6 +12,7 @@ from toolkit.errors import DoesNotFitError, MappingError
 from toolkit.mapping.bounds import usable_text
 from toolkit.mapping.factors import DimensionLattice
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.reaching import reached
 from toolkit.mapping.space import MapSpace
 
 SPLIT_LIMIT = 1 << 20
@@ -191,20 +192,6 @@ def changed(factors: IntArray, change: IntArray | int) -> IntArray:
     return np.asarray(np.where(change == HALF, (factors + 1) // 2, multiplied))
 
 
-def reached(column: IntArray, size: int, level: int) -> IntArray:
-    """Factors of one dimension [levels] that reach its size, by iterations of one level.
-
-    Outer levels iterate less often where whole iterations would have nothing to do.
-    """
-    factors, extent = column.tolist(), 1
-    others = math.prod(factors[:level]) * math.prod(factors[level + 1 :])
-    factors[level] = -(-size // others)
-    for i in reversed(range(len(factors))):
-        factors[i] = min(factors[i], -(-size // extent))
-        extent *= factors[i]
-    return np.array(factors, dtype=np.int64)
-
-
 def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
     """List all valid tilings in which one factor has changed and another one makes up for it.
 
@@ -232,7 +219,8 @@ def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
             if space.ragged[d]:
                 if candidate[target, d] < 1:
                     continue
-                candidate[:, d] = reached(candidate[:, d], int(space.sizes[d]), source)
+                column = candidate[None, :, d]
+                candidate[:, d] = reached(column, int(space.sizes[d]), source)[0]
             elif factors[source, d] % change == 0:
                 candidate[source, d] //= change
             else:

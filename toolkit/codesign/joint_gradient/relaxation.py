@@ -25,7 +25,7 @@ from toolkit.fusion import FoldedGraph, fusion_level
 from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.model.cost import BatchCost
 from toolkit.search.gradient.descent import Simplex, make_simplex, tile_words
-from toolkit.search.gradient.rounding import Rounding
+from toolkit.mapping.rounding import Rounding
 from toolkit.search.problem import Problem, make_problem
 
 
