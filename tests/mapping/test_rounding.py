@@ -9,9 +9,9 @@ from mapping.spaces import arch, fanout, memory
 from search.problems import PROBLEMS
 
 from toolkit.mapping import MapSpace
+from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import random_tilings
 from toolkit.search.gradient.descent import make_simplex
-from toolkit.mapping.rounding import Rounding
 from toolkit.workload import gemm
 
 

@@ -139,8 +139,9 @@ class _Columns:
         levels = space.memory_levels[self.memories]
         self.extents: list[FloatArray] = []
         self.spatial: list[FloatArray] = []
-        for table in tables:
-            inner = np.cumprod(table[:, ::-1], axis=1)[:, ::-1]
+        for table, size in zip(tables, space.sizes, strict=True):
+            # Beyond its size nothing of a ragged dimension is stored.
+            inner = np.minimum(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], size)
             self.extents.append(inner[:, levels].astype(np.float64))
             self.spatial.append(table[:, space.spatial_levels].astype(np.float64))
         self.smallest = np.stack([e.min(axis=0) for e in self.extents], axis=1)

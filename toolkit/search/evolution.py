@@ -225,7 +225,7 @@ class _Breeding:
         return np.asarray(np.where(possible.any(axis=1), chosen, -1))
 
     def _possible(self, factors: IntArray) -> BoolArray:
-        """Moves within the bounds of the taker and, unless ragged, of the giver, [batch, moves]."""
+        """Whether moves keep bounds of the taker and, unless ragged, the giver, [batch, moves]."""
         d, change, giver, taker = self.moves.moves.T
         given, old = factors[:, giver, d], factors[:, taker, d]
         new = changed(old, change)
