@@ -101,7 +101,7 @@ BUDGET = 5000
 # The strategies whose own work costs milliseconds for each mapping.
 SMALLER = {
     "cmaes": 60,
-    "dual_annealing": 1000,
+    "dual_annealing": 500,
     "gp": 21,
     "gradient": 1000,
     "nsga2": 60,

@@ -48,10 +48,16 @@ class Rounding:
             for ragged, lattice in zip(space.ragged, space.lattices, strict=True)
         ]
         self._least = space.lower.astype(np.float64)
+        self._binding = [
+            (int(m), int(space.memory_levels[m])) for m in np.flatnonzero(space.binding)
+        ]
         self._room = roomiest(space)
         outside = np.ones((1, space.shape[1]))
         upper = np.concatenate([outside, space.upper[:-1].astype(np.float64)])
         self._outside = np.cumprod(upper, axis=0)
+        # What the levels outside cannot iterate over has to lie inside.
+        needed = -(-space.sizes // self._outside)
+        self._needed = np.where(space.ragged, needed, 1.0)
 
     def round(self, logs: FloatArray) -> tuple[IntArray, BoolArray]:
         """Round a batch.
@@ -142,9 +148,10 @@ class Rounding:
         for limit in (most, self._space.upper[level, d], self._mesh_left(level, d, factors)):
             factor = np.minimum(factor, limit)
         factor = np.maximum(factor, least)
-        rows = np.arange(len(factor))
-        fits = self._fits_capacities(level, d, rows, inside * factor, extents)
-        rows = np.flatnonzero(~fits)
+        rows = np.flatnonzero(factor > least)
+        if len(rows):
+            after = inside[rows] * factor[rows]
+            rows = rows[~self._fits_capacities(level, d, rows, after, extents)]
         low, high = least[rows], factor[rows]
         while (high - low > 1).any():
             middle = (low + high) // 2
@@ -170,11 +177,11 @@ class Rounding:
         fits = np.ones(len(rows), dtype=np.bool_)
         tiles = extents[rows]
         tiles[:, d] = after
-        for m in np.flatnonzero(space.binding):
-            outer = space.memory_levels[m]
+        for m, outer in self._binding:
             if outer <= level:
                 must = self._least[outer:level].prod(axis=0)
-                fits &= space.fits(int(m), space.cut_off(tiles * must))
+                grown = tiles * np.maximum(must, -(-self._needed[outer] // tiles))
+                fits &= space.fits(m, space.cut_off(grown))
         return fits
 
 

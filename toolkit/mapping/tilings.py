@@ -213,8 +213,11 @@ def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
     """
     moved: dict[bytes, IntArray] = {factors.tobytes(): factors}
     levels, dimensions = space.shape
+    free = space.lower < space.upper
     for source, d, target in itertools.product(range(levels), range(dimensions), range(levels)):
-        for change in factor_changes(space, d) if source != target else ():
+        if source == target or not (free[source, d] and free[target, d]):
+            continue
+        for change in factor_changes(space, d):
             candidate = factors.copy()
             candidate[target, d] = changed(factors[target, d : d + 1], change)[0]
             if space.ragged[d]:

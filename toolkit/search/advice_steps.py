@@ -125,11 +125,11 @@ def _ragged_steps(
     seen = {factors[:, d].tobytes()}
     for target in targets:
         old = int(factors[target, d])
-        outside = int(np.prod(factors[:target, d]))
-        # Beside what searches try: all of what is outside, and as much as there is room for.
+        # Beside what searches try: all there is, and as much of it as there are instances for.
+        most = -(-int(space.sizes[d]) // int(np.prod(factors[target + 1 :, d])))
         room = int(space.mesh[target] // np.delete(factors[target], d).prod())
         tried = {int(changed(np.array(old), change)) for change in factor_changes(space, d)}
-        for factor in sorted(tried | {min(old * outside, room)}):
+        for factor in sorted(tried | {most, min(most, room)}):
             step = Step(FACTOR, source, target, d, factor, old == 1)
             outcome = _changed(space, step, factors)[:, d]
             if 1 <= factor == outcome[target] and outcome.tobytes() not in seen:

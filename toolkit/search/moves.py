@@ -94,6 +94,7 @@ def moved_factors(space: MapSpace, moves: MoveSpace, factors: IntArray) -> IntAr
     Returns
     -------
     int64 array, shape (neighbours, levels, dimensions)
+        Without repetitions, which moves of ragged dimensions make.
     """
     everywhere = np.tile(factors, (len(moves.moves), 1, 1))
     possible = admitted(space, moves.moves, everywhere)
@@ -101,7 +102,12 @@ def moved_factors(space: MapSpace, moves: MoveSpace, factors: IntArray) -> IntAr
     possible = ((moved >= moves.lower) & (moved <= moves.upper)).all(axis=(1, 2))
     used = moved.prod(axis=2, dtype=np.float64)
     possible &= ((used <= moves.mesh) | (moves.mesh == 0)).all(axis=1)
-    return np.asarray(moved[possible])
+    moved = moved[possible]
+    if space.ragged.any():
+        moved = moved[(moved != factors).any(axis=(1, 2))]
+        _, first = np.unique(moved, axis=0, return_index=True)
+        moved = moved[np.sort(first)]
+    return np.asarray(moved)
 
 
 def admitted(space: MapSpace, moves: IntArray, factors: IntArray) -> BoolArray:

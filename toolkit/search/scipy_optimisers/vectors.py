@@ -184,7 +184,7 @@ class FactorVectors(LocalVectors):
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""
         factors, _ = self.decode(vector[None])
-        near = np.unique(moved_factors(self.space, self.moves, factors[0]), axis=0)
+        near = moved_factors(self.space, self.moves, factors[0])
         near = near[self.space.check_factors(near)]
         rows = np.tile(vector, (len(near), 1))
         rows[:, : self.width] = near.reshape(len(near), self.width)
