@@ -221,7 +221,7 @@ def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
             candidate = factors.copy()
             candidate[target, d] = changed(factors[target, d : d + 1], change)[0]
             if space.ragged[d]:
-                if candidate[target, d] < 1:
+                if candidate[target, d] < 1 or candidate[target, d] == factors[target, d]:
                     continue
                 column = candidate[None, :, d]
                 candidate[:, d] = reached(column, int(space.sizes[d]), source)[0]
