@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from toolkit.mapping import admissible_orders, enumerate_tilings
+from toolkit.mapping import MapSpace, admissible_orders, enumerate_tilings
 from toolkit.mapping.covering import covering_orders
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import batch_cost
@@ -15,6 +16,31 @@ from toolkit.search import Problem
 
 CHUNK = 8192
 """Mappings costed at once."""
+
+
+def every_tiling(space: MapSpace) -> IntArray:
+    """All tilings, from all combinations of factors, knowing of rules for products alone."""
+    columns = [
+        [column for column in _columns(space, d) if _reaches(space, d, column)]
+        for d in range(space.shape[1])
+    ]
+    everything = np.array(list(itertools.product(*columns)), dtype=np.int64).transpose(0, 2, 1)
+    return everything[space.check_factors(everything)]
+
+
+def _columns(space: MapSpace, d: int) -> Iterator[tuple[int, ...]]:
+    size, levels = int(space.sizes[d]), range(space.shape[0])
+    choices = [range(1, size + 1) if space.allowed[i, d] else (1,) for i in levels]
+    return itertools.product(*choices)
+
+
+def _reaches(space: MapSpace, d: int, column: tuple[int, ...]) -> bool:
+    """Whether the last tile of the outermost loop, and no whole tile, is beyond the size."""
+    size, product = int(space.sizes[d]), math.prod(column)
+    if not space.ragged[d] or product <= size:
+        return product == size
+    turns = next(f for f in column if f > 1)
+    return product - product // turns < size
 
 
 def optimum(problem: Problem, *, full_orders: bool = False) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from toolkit.arch import Architecture, Compute, Fanout, Level, Memory
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.space import Factors
 from toolkit.model import EXACT, FACTORFLOW
 from toolkit.search import OBJECTIVES, Problem, make_problem
 from toolkit.workload import Workload, conv1d, gemm
@@ -34,11 +35,12 @@ class Dice:
         return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
 
 
-def draw_problem(seed: int) -> Problem | None:
+def draw_problem(seed: int, factors: Factors = "perfect") -> Problem | None:
     """Draw a problem; None if constraints and capacities leave nothing.
 
     The first four objectives and two conventions go round with the seed, so that any eight
-    seeds in a row cover all of them.
+    seeds in a row cover all of them. Ragged problems have exact conventions: only these count
+    tiles that are cut off.
     """
     dice = Dice(seed)
     workload = _workload(dice)
@@ -48,8 +50,9 @@ def draw_problem(seed: int) -> Problem | None:
             arch,
             workload,
             objective=list(OBJECTIVES)[seed % 4],
-            conventions=(EXACT, FACTORFLOW)[seed // 4 % 2],
+            conventions=EXACT if factors == "ragged" else (EXACT, FACTORFLOW)[seed // 4 % 2],
             bias_read=dice.chance(0.3),
+            factors=factors,
         )
     except DoesNotFitError:
         return None

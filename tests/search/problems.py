@@ -7,12 +7,12 @@ from collections.abc import Callable
 from mapping.spaces import arch, conv1d, fanout, memory
 from oracle.strategies import tensor
 
-from toolkit.arch import Architecture, Compute, load_arch
+from toolkit.arch import Architecture, Compute, Fanout, load_arch
+from toolkit.mapping.space import Factors
 from toolkit.model import EXACT, FACTORFLOW, Conventions
 from toolkit.search import Budget, Problem, make_problem
 from toolkit.workload import (
     Workload,
-    batched_gemm,
     conv2d,
     depthwise_conv2d,
     gemm,
@@ -64,23 +64,44 @@ LANES = Architecture(
 NOTHING_FITS = Problem(arch(memory("DRAM", 2)), gemm(2, 2, 2))
 
 
+APART = arch(
+    memory("DRAM"),
+    memory("Buffer", 30, "M >= 2"),
+    Fanout("PEs", 5, ("M", "P"), selective_multicast=True),
+    fanout("Rows", 2, "MR"),
+    memory("Reg", 9),
+)
+"""Windows along P lie apart over its instances, so that M and R alone are ragged."""
+
+
 def _packaged(
-    name: str, workload: Workload, conventions: Conventions = EXACT
+    name: str,
+    workload: Workload,
+    conventions: Conventions = EXACT,
+    factors: Factors = "perfect",
 ) -> Callable[[], Problem]:
-    return lambda: make_problem(load_arch(name), workload, conventions=conventions)
+    return lambda: make_problem(
+        load_arch(name), workload, conventions=conventions, factors=factors
+    )
 
 
 def _own(
-    architecture: Architecture, workload: Workload, conventions: Conventions = EXACT
+    architecture: Architecture,
+    workload: Workload,
+    conventions: Conventions = EXACT,
+    factors: Factors = "perfect",
 ) -> Callable[[], Problem]:
-    return lambda: make_problem(architecture, workload, conventions=conventions)
+    return lambda: make_problem(architecture, workload, conventions=conventions, factors=factors)
 
+
+WHOLE_TILES_ONLY = frozenset({"exact"})
+"""Strategies that do not search ragged map spaces."""
 
 BUDGET = 5000
 # The strategies whose own work costs milliseconds for each mapping.
 SMALLER = {
     "cmaes": 60,
-    "dual_annealing": 1000,
+    "dual_annealing": 500,
     "gp": 21,
     "gradient": 1000,
     "nsga2": 60,
@@ -103,7 +124,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "depthwise": _packaged("eyeriss-conv", depthwise_conv2d(12, 14, 14, 3, 3), FACTORFLOW),
     "grouped": _packaged("simba-conv", grouped_conv2d(3, 4, 4, 6, 6, 3, 3, n=2)),
     "transposed": _packaged("gemmini-conv", transposed_conv2d(16, 16, 5, 5, 2, 2, stride=2)),
-    "batched": _packaged("eyeriss", batched_gemm(3, 8, 4, 10)),
+    "apart": _own(APART, conv1d(7, 6, 3), factors="ragged"),
     "three_inputs": _own(GENERIC, MTTKRP),
     "lower_bounds": _own(LOWER_BOUNDS, gemm(12, 6, 8)),
     "placeholders": _own(PLACEHOLDERS, gemm(6, 8, 4), FACTORFLOW),
@@ -113,7 +134,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
         arch(memory("DRAM"), memory("Reg", 2)),
         Workload("sum", "sum", {"K": 30}, (tensor("In", "input", "K"), tensor("S", "output", ""))),
     ),
-    "primes": _packaged("eyeriss", gemm(13, 7, 11)),
+    "ragged": _packaged("eyeriss", gemm(13, 7, 11), factors="ragged"),
     "large_prime": _own(arch(memory("DRAM"), memory("Buffer", 4096)), gemm(65537, 2, 3)),
     "lanes": _own(LANES, gemm(6, 12, 5)),
     "window": _own(

@@ -83,6 +83,21 @@ def test_a_full_fanout_forbids_and_says_what_it_would_take() -> None:
     assert rule.text == "PEs would need 8 instances, 4 more than its mesh of 4"
 
 
+def test_ragged_changes_are_tried() -> None:
+    """Seven on four instances: in two steps, where primes offer all seven or none."""
+    fast = replace(SPATIAL, levels=tuple(map(without_stalls, SPATIAL.levels)))
+    problem = make_problem(fast, gemm(7, 1, 1), objective="latency", factors="ragged")
+    advice = advise(problem, mapped(problem, {"M": 7}))
+    best = advice.best[0]
+    assert best.text == "iterate M 4 times at PEs and 2 times at DRAM"
+    assert (advice.current.latency_cycles, best.costs.latency_cycles) == (7, 2)
+    (move, *_) = advice.blocked
+    assert move.text == "iterate M 7 times at PEs and 1 times at DRAM"
+    assert [rule.kind for rule in move.obstacles] == ["mesh"]
+    texts = {move.text for move in advise(problem, best.mapping, listed=99).best}
+    assert texts == set()
+
+
 def test_a_full_memory_forbids_and_says_what_it_would_take() -> None:
     """Both n inside take 2 In + 1 W + 2 Out, in two copies."""
     buffer = memory("Buffer", 8, "K == 1", multiple_buffering=2.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mapping.spaces import arch, memory
 from search.brute import _order_choices as order_choices
-from search.brute import mapping_count, objectives, optimum
+from search.brute import every_tiling, mapping_count, objectives, optimum
 from search.drawn import draw_problem
 from search.problems import PROBLEMS
 
@@ -48,6 +48,22 @@ def test_proves_the_optimum_over_all_orders() -> None:
         assert result.objective == pytest.approx(optimum(problem, full_orders=True), rel=1e-12)
         assert result.evaluations <= mapping_count(problem)
         assert result.invalid == 0
+
+
+@pytest.mark.parametrize("seed", [12, 37, 47, 74, 86, 106])
+def test_knows_all_ragged_tilings(seed: int) -> None:
+    problem = draw_problem(seed, "ragged")
+    assert problem is not None
+    tilings = every_tiling(problem.space)
+    listed = np.concatenate(list(enumerate_tilings(problem.space)))
+    np.testing.assert_array_equal(np.unique(listed, axis=0), np.unique(tilings, axis=0))
+    assert len(listed) == len(tilings)
+    assert (tilings.prod(axis=1) > problem.space.sizes).any()
+    orders = order_choices(problem, full_orders=True)
+    best = min(float(objectives(problem, tilings, order).min()) for order in orders)
+    result = run(problem)
+    assert result.proved
+    assert result.objective == pytest.approx(best, rel=1e-12)
 
 
 @pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)

@@ -7,6 +7,7 @@ import numpy as np
 from toolkit.errors import DoesNotFitError, MappingError
 from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.mapping.orders import random_orders
+from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings, first_valid, neighbours, start_point
 
@@ -31,6 +32,9 @@ affordable."""
 ATTEMPTS = 1 << 20
 """Draws without a valid one after which a space in which a bounded search failed is given up: some
 seconds, where nothing better is known."""
+
+GROUPS = 16
+"""Orders in which dimensions fill the levels of tilings under repair: a few of each level's."""
 
 # Enough rows that the overhead of NumPy does not count, in a few megabytes.
 _BATCH = 1 << 14
@@ -78,10 +82,10 @@ def random_tilings(space: MapSpace, count: int, rng: np.random.Generator) -> Int
 
     Each dimension's split is drawn uniformly from all that fit on their own; combinations that
     exceed a mesh or a capacity are redrawn, so valid tilings are uniform. If fewer than
-    `ACCEPTANCE` of the draws are valid, invalid ones are repaired instead: prime factors (of
-    ragged spaces, all factors of a dimension) go back to their place in the start point, in
-    random order, until the tiling is valid. Tilings
-    at the limits of mesh and capacity are then more likely than others.
+    `ACCEPTANCE` of the draws are valid, invalid ones are repaired instead: prime factors go back
+    to their place in the start point, in random order, until the tiling is valid; in ragged
+    spaces, tiles shrink until they fit. Tilings at the limits of mesh and capacity are then more
+    likely than others.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def random_tilings(space: MapSpace, count: int, rng: np.random.Generator) -> Int
         raise _no_tiling(space, "exists")
     kept: list[IntArray] = []
     found = drawn = 0
-    repair: _Repair | _ColumnRepair | None = None
+    repair: _Repair | _RaggedRepair | None = None
     while found < count:
         share = max(found / drawn, ACCEPTANCE) if drawn else 1.0
         batch = _draw(space, min(int((count - found) / share * 1.1) + 16, _BATCH), rng)
@@ -104,7 +108,7 @@ def random_tilings(space: MapSpace, count: int, rng: np.random.Generator) -> Int
         if repair is None and found < drawn * ACCEPTANCE and drawn >= PROBE:
             anchor = _anchor(space, batch[valid], kept)
             ragged = space.ragged.any()
-            repair = _ColumnRepair(space, anchor) if ragged else _Repair(space, anchor)
+            repair = _RaggedRepair(space, anchor) if ragged else _Repair(space, anchor)
         if repair is not None:
             batch[~valid] = repair.apply(batch[~valid], rng)
             found += int((~valid).sum())
@@ -199,22 +203,23 @@ class _Repair:
         return factors
 
 
-class _ColumnRepair:
-    """Return whole dimensions of invalid tilings to a valid one, as few as needed."""
+class _RaggedRepair:
+    """Rounds invalid tilings to valid ones nearby; the few that stay invalid become a valid one.
+
+    Tiles shrink to what fits, from the innermost level outwards, in groups that give way to
+    dimensions in different orders.
+    """
 
     def __init__(self, space: MapSpace, start: IntArray) -> None:
-        self._space = space
-        self._start = start
+        self._rounding, self._start = Rounding(space), start
 
     def apply(self, factors: IntArray, rng: np.random.Generator) -> IntArray:
         """Repair tilings [batch, levels, dimensions]; every result is valid."""
-        batch, _, dimensions = factors.shape
-        rank = rng.permuted(np.tile(np.arange(dimensions), (batch, 1)), axis=1)
-        result, waiting = factors.copy(), np.arange(batch)
-        for reverted in range(1, dimensions + 1):
-            chosen = rank[waiting, None, :] < reverted
-            result[waiting] = np.where(chosen, self._start, factors[waiting])
-            waiting = waiting[~self._space.check_factors(result[waiting])]
-            if len(waiting) == 0:
-                break
-        return result
+        logs = np.log(factors.astype(np.float64))
+        wanted = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1]
+        found = factors.copy()
+        for rows in np.array_split(np.arange(len(factors)), GROUPS):
+            if len(rows):
+                rounded, valid = self._rounding.near(wanted[rows], rng)
+                found[rows] = np.where(valid[:, None, None], rounded, self._start)
+        return found

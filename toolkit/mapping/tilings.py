@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from toolkit.errors import DoesNotFitError, MappingError
 from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.reaching import reached
 from toolkit.mapping.space import MapSpace
 
 SPLIT_LIMIT = 1 << 20
@@ -192,20 +192,6 @@ def changed(factors: IntArray, change: IntArray | int) -> IntArray:
     return np.asarray(np.where(change == HALF, (factors + 1) // 2, multiplied))
 
 
-def reached(column: IntArray, size: int, level: int) -> IntArray:
-    """Factors of one dimension [levels] that reach its size, by iterations of one level.
-
-    Outer levels iterate less often where whole iterations would have nothing to do.
-    """
-    factors, extent = column.tolist(), 1
-    others = math.prod(factors[:level]) * math.prod(factors[level + 1 :])
-    factors[level] = -(-size // others)
-    for i in reversed(range(len(factors))):
-        factors[i] = min(factors[i], -(-size // extent))
-        extent *= factors[i]
-    return np.array(factors, dtype=np.int64)
-
-
 def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
     """List all valid tilings in which one factor has changed and another one makes up for it.
 
@@ -226,14 +212,18 @@ def neighbours(space: MapSpace, factors: IntArray) -> IntArray:
     """
     moved: dict[bytes, IntArray] = {factors.tobytes(): factors}
     levels, dimensions = space.shape
+    free = space.lower < space.upper
     for source, d, target in itertools.product(range(levels), range(dimensions), range(levels)):
-        for change in factor_changes(space, d) if source != target else ():
+        if source == target or not (free[source, d] and free[target, d]):
+            continue
+        for change in factor_changes(space, d):
             candidate = factors.copy()
             candidate[target, d] = changed(factors[target, d : d + 1], change)[0]
             if space.ragged[d]:
-                if candidate[target, d] < 1:
+                if candidate[target, d] < 1 or candidate[target, d] == factors[target, d]:
                     continue
-                candidate[:, d] = reached(candidate[:, d], int(space.sizes[d]), source)
+                column = candidate[None, :, d]
+                candidate[:, d] = reached(column, int(space.sizes[d]), source)[0]
             elif factors[source, d] % change == 0:
                 candidate[source, d] //= change
             else:

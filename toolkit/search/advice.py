@@ -58,7 +58,7 @@ class Move:
     Parameters
     ----------
     kind : {"factor", "order"}
-        Whether a prime factor changes its level, or a memory its loop order.
+        Whether a factor changes, or a memory's loop order.
     text : str
         What the step does.
     mapping : Mapping

@@ -14,7 +14,9 @@ from toolkit.errors import MappingError
 from toolkit.mapping.factors import prime_factors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule, order_classes
+from toolkit.mapping.reaching import reached
 from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import changed, factor_changes
 
 FACTOR, ORDER = "factor", "order"
 """Kinds of steps."""
@@ -27,18 +29,23 @@ class Step:
     Parameters
     ----------
     kind : {"factor", "order"}
-        Whether a prime factor changes its level, or a memory its loop order.
+        Whether a factor changes, or a memory's loop order.
     source, target : int
-        Levels that give and take the factor; both the memory that is reordered.
-    dimension, prime : int
-        Number of the dimension and the factor that moves; -1 and 1 for an order.
+        Levels that give and take a factor, or of which the first makes up for a change of the
+        second; both the memory that is reordered.
+    dimension, factor : int
+        Number of the dimension, and the prime that moves, or the new factor of a ragged one;
+        -1 and 1 for an order.
+    is_new : bool
+        Whether a loop is new at the target.
     """
 
     kind: str
     source: int
     target: int
     dimension: int
-    prime: int
+    factor: int
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,8 @@ class Steps:
 def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
     """List all steps from one mapping, whatever capacities, meshes and constraints say.
 
-    A step moves one prime factor of a dimension to any other level that lists the dimension
+    A step moves one prime factor of a dimension to any other level that lists the dimension, or
+    changes a factor of a ragged one while another level makes up for it
     (a loop that is new in a memory is tried at every place of its order), or gives one memory
     another loop order (one per reuse class, those that its constraint excludes too).
 
@@ -72,12 +80,9 @@ def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
     """
     found: list[tuple[Step, IntArray, IntArray]] = []
     for step in _factor_steps(space, factors):
-        moved = factors.copy()
-        moved[step.source, step.dimension] //= step.prime
-        moved[step.target, step.dimension] *= step.prime
-        is_new = factors[step.target, step.dimension] == 1
+        moved = _changed(space, step, factors)
         rows = [order[step.target]]
-        if is_new and step.target in space.memory_levels:
+        if step.is_new and step.target in space.memory_levels:
             running = _running(order[step.target], factors[step.target])
             rows = _placements(_rule(space, step.target), running, step.dimension)
         for row in rows:
@@ -101,10 +106,47 @@ def _factor_steps(space: MapSpace, factors: IntArray) -> Iterator[Step]:
     levels, dimensions = space.shape
     for source in range(levels):
         for d in range(dimensions):
+            targets = [t for t in range(levels) if t != source and space.allowed[t, d]]
+            if space.ragged[d]:
+                yield from _ragged_steps(space, factors, source, d, targets)
+                continue
             for prime, _ in prime_factors(int(factors[source, d])):
-                for target in range(levels):
-                    if target != source and space.allowed[target, d]:
-                        yield Step(FACTOR, source, target, d, prime)
+                for target in targets:
+                    is_new = bool(factors[target, d] == 1)
+                    yield Step(FACTOR, source, target, d, prime, is_new)
+
+
+def _ragged_steps(
+    space: MapSpace, factors: IntArray, source: int, d: int, targets: list[int]
+) -> Iterator[Step]:
+    """Changes of one ragged dimension that one level makes up for, each outcome once."""
+    if not space.allowed[source, d]:
+        return
+    seen = {factors[:, d].tobytes()}
+    for target in targets:
+        old = int(factors[target, d])
+        # Beside what searches try: all there is, and as much of it as there are instances for.
+        most = -(-int(space.sizes[d]) // int(np.prod(factors[target + 1 :, d])))
+        room = int(space.mesh[target] // np.delete(factors[target], d).prod())
+        tried = {int(changed(np.array(old), change)) for change in factor_changes(space, d)}
+        for factor in sorted(tried | {most, min(most, room)}):
+            step = Step(FACTOR, source, target, d, factor, old == 1)
+            outcome = _changed(space, step, factors)[:, d]
+            if 1 <= factor == outcome[target] and outcome.tobytes() not in seen:
+                seen.add(outcome.tobytes())
+                yield step
+
+
+def _changed(space: MapSpace, step: Step, factors: IntArray) -> IntArray:
+    """Factors after a step that changes them."""
+    moved, d = factors.copy(), step.dimension
+    if space.ragged[d]:
+        moved[step.target, d] = step.factor
+        moved[:, d] = reached(moved[None, :, d], int(space.sizes[d]), step.source)[0]
+    else:
+        moved[step.source, d] //= step.factor
+        moved[step.target, d] *= step.factor
+    return moved
 
 
 def _rule(space: MapSpace, m: int) -> OrderRule:
@@ -174,12 +216,18 @@ def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArra
         listed = ", ".join(space.dimensions[d].lower() for d in loops)
         return f"order the loops at {names[step.target]} as {listed} (outermost first)"
     dimension = space.dimensions[step.dimension]
-    text = (
-        f"move a factor {step.prime} of {dimension} from {names[step.source]} "
-        f"to {names[step.target]}"
-    )
-    is_new = factors[step.target, step.dimension] == step.prime
-    if is_new and step.target in space.memory_levels and len(loops) > 1:
+    if space.ragged[step.dimension]:
+        turns = factors[:, step.dimension]
+        text = (
+            f"iterate {dimension} {turns[step.target]} times at {names[step.target]} and "
+            f"{turns[step.source]} times at {names[step.source]}"
+        )
+    else:
+        text = (
+            f"move a factor {step.factor} of {dimension} from {names[step.source]} "
+            f"to {names[step.target]}"
+        )
+    if step.is_new and step.target in space.memory_levels and len(loops) > 1:
         place = loops.index(step.dimension)
         inside = loops[place + 1 :]
         where = f"outside {space.dimensions[inside[0]].lower()}" if inside else "innermost"
@@ -221,18 +269,17 @@ def obstacles(
         The mapping after the step.
     """
     found = [
-        *_constraints(space, step, factors),
-        *_mesh(space, step.target, factors[step.target]),
+        *_constraints(space, factors),
+        *(rule for i, row in enumerate(factors) for rule in _mesh(space, i, row)),
         *_capacities(space, factors),
         *_loop_order(space, step.target, order[step.target]),
     ]
     return tuple(found)
 
 
-def _constraints(space: MapSpace, step: Step, factors: IntArray) -> list[Obstacle]:
+def _constraints(space: MapSpace, factors: IntArray) -> list[Obstacle]:
     found = []
-    for i in {step.source, step.target}:
-        level = space.arch.levels[i]
+    for i, level in enumerate(space.arch.levels):
         for rule in level.constraints:
             if rule.dimension not in space.dimensions:
                 continue

@@ -2,7 +2,7 @@
 
 Each generation, as many children as parents: picked by tournament, crossed (a dimension's
 factors over all levels, or a memory's loop order, come whole from one parent) and moved by a few
-prime factors, as annealing moves them. The better half of parents and children lives on. With
+factors, as annealing moves them. The better half of parents and children lives on. With
 two costs to trade, better is meant as in NSGA-II (Deb et al., IEEE TEVC 2002): first by the
 front a mapping lies on, then by how lonely it is there.
 """
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import changed
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
-from toolkit.search.moves import move_space
+from toolkit.search.moves import make_moves, move_space
 from toolkit.search.objective import log_scale
 
 MEMBERS = 100
@@ -32,9 +33,9 @@ CROSSED = 0.5
 REORDERED = 0.4
 """Chance that a child gets a new loop order at one memory."""
 RETURNED = 0.5
-"""Chance that a prime factor goes where the one before it came from, and comes from there."""
+"""Chance that a factor goes where the one before it came from, and comes from there."""
 MOVES = 4
-"""A child is moved by up to so many prime factors."""
+"""A child is moved by up to so many factors."""
 PATIENCE = 30
 """Generations without a new best after which the population starts anew: more refine one, fewer
 try more of them."""
@@ -192,7 +193,7 @@ class _Breeding:
         order[rows, level] = self.moves.orders[level, row]
 
     def _moved(self, factors: IntArray) -> IntArray:
-        """Move one to `MOVES` prime factors of every mapping, as far as the results fit."""
+        """Make one to `MOVES` moves of every mapping, as far as the results fit."""
         factors = factors.copy()
         if not len(self.moves.moves):
             return factors
@@ -203,9 +204,7 @@ class _Breeding:
             rows = np.flatnonzero(count > i)
             chosen = self._choose(tried[rows], last[rows])
             rows, chosen = rows[chosen >= 0], chosen[chosen >= 0]
-            d, prime, giver, taker = self.moves.moves[chosen].T
-            tried[rows, giver, d] //= prime
-            tried[rows, taker, d] *= prime
+            tried[rows] = make_moves(self.space, self.moves.moves[chosen], tried[rows])
             last[rows] = chosen
             fits = rows[self.space.check_factors(tried[rows])]
             factors[fits] = tried[fits]
@@ -213,16 +212,25 @@ class _Breeding:
 
     def _choose(self, factors: IntArray, last: IntArray) -> IntArray:
         """Number of a random move for every mapping, -1 where there is none."""
-        d, prime, giver, taker = self.moves.moves.T
-        given = factors[:, giver, d]
-        possible = (given % prime == 0) & (given // prime >= self.moves.lower[giver, d])
-        possible &= factors[:, taker, d] * prime <= self.moves.upper[taker, d]
+        d, change, giver, taker = self.moves.moves.T
+        possible = self._possible(factors)
         # A returning factor may need the room that the one before has not left yet.
         returning = (self.rng.random(len(factors)) < RETURNED) & (last >= 0)
         back = (giver == taker[last][:, None]) & (taker == giver[last][:, None])
-        back &= (d != d[last][:, None]) | (prime != prime[last][:, None])
+        back &= (d != d[last][:, None]) | (change != change[last][:, None])
         preferred = possible & (back | ~returning[:, None])
         possible = np.where(preferred.any(axis=1)[:, None], preferred, possible)
         draw = np.where(possible, self.rng.random(possible.shape), -1.0)
         chosen = draw.argmax(axis=1)
         return np.asarray(np.where(possible.any(axis=1), chosen, -1))
+
+    def _possible(self, factors: IntArray) -> BoolArray:
+        """Whether moves keep bounds of the taker and, unless ragged, the giver, [batch, moves]."""
+        d, change, giver, taker = self.moves.moves.T
+        given, old = factors[:, giver, d], factors[:, taker, d]
+        new = changed(old, change)
+        prime = np.maximum(change, 1)
+        divides = (given % prime == 0) & (given // prime >= self.moves.lower[giver, d])
+        differs = (new != old) & (new >= self.moves.lower[taker, d])
+        possible = np.where(self.space.ragged[d], differs, divides)
+        return np.asarray(possible & (new <= self.moves.upper[taker, d]))

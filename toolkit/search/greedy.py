@@ -10,13 +10,14 @@ are random, because where FactorFlow ends above the optimum it is for want of an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.reaching import reached
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
@@ -93,7 +94,10 @@ def _starts(
 
 
 def fill_fanouts(space: MapSpace, factors: IntArray) -> IntArray:
-    """Move prime factors from the outermost level to spatial levels, largest products first.
+    """Move factors from the outermost level to spatial levels, largest products first.
+
+    Of a ragged dimension as many lanes work as its steps need, other dimensions take products of
+    primes.
 
     Returns
     -------
@@ -105,12 +109,31 @@ def fill_fanouts(space: MapSpace, factors: IntArray) -> IntArray:
         for d in np.flatnonzero(space.allowed[level]):
             room = int(space.mesh[level] // np.prod(filled[level]))
             room = min(room, int(space.upper[level, d] // filled[level, d]))
-            parts = divisors(int(filled[0, d]))
-            for part in parts[(parts > 1) & (parts <= room)][::-1]:
-                moved = filled.copy()
-                moved[0, d] //= part
-                moved[level, d] *= part
+            for moved in _filled(space, filled, int(level), int(d), room):
                 if space.check_factors(moved[None])[0]:
                     filled = moved
                     break
     return filled
+
+
+def _filled(
+    space: MapSpace, factors: IntArray, level: int, d: int, room: int
+) -> Iterator[IntArray]:
+    """Tilings with more instances along one dimension, up to `room` times as many, most first."""
+    outside = int(factors[0, d])
+    if not space.ragged[d]:
+        parts = divisors(outside)
+        for part in parts[(parts > 1) & (parts <= room)][::-1]:
+            moved = factors.copy()
+            moved[0, d] //= part
+            moved[level, d] *= part
+            yield moved
+        return
+    for most in range(min(room, outside), 1, -1):
+        # No more than that many steps need: the others would only be fed.
+        part = -(-outside // -(-outside // most))
+        if part == most:
+            moved = factors.copy()
+            moved[level, d] *= part
+            moved[:, d] = reached(moved[None, :, d], int(space.sizes[d]), 0)[0]
+            yield moved

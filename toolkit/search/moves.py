@@ -9,9 +9,10 @@ import numpy as np
 
 from toolkit.compilation import Block, Kernel, record_type
 from toolkit.mapping.covering import covering_orders
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import BoolArray, IntArray
+from toolkit.mapping.reaching import reached
 from toolkit.mapping.space import MapSpace
-from toolkit.mapping.tilings import changed, factor_changes, reached
+from toolkit.mapping.tilings import changed, factor_changes
 from toolkit.model.compiled import Batch, CompiledModel, CostRow
 from toolkit.model.plan import Plan
 from toolkit.search.compiled_moves import MoveSpace, Walker, WalkerState
@@ -93,23 +94,52 @@ def moved_factors(space: MapSpace, moves: MoveSpace, factors: IntArray) -> IntAr
     Returns
     -------
     int64 array, shape (neighbours, levels, dimensions)
+        Without repetitions, which moves of ragged dimensions make.
     """
-    d, change, giver, taker = moves.moves.T
-    rows = np.arange(len(d))
-    moved = np.tile(factors, (len(d), 1, 1))
-    ragged = space.ragged[d]
-    old, given = factors[taker, d], factors[giver, d]
-    new = changed(old, change)
-    possible = np.where(ragged, (new != old) & (new >= 1), given % np.maximum(change, 1) == 0)
-    moved[rows, taker, d] = new
-    moved[rows[~ragged], giver[~ragged], d[~ragged]] //= change[~ragged]
-    for row in np.flatnonzero(ragged & possible):
-        column = moved[row, :, d[row]]
-        moved[row, :, d[row]] = reached(column, int(space.sizes[d[row]]), int(giver[row]))
-    possible &= ((moved >= moves.lower) & (moved <= moves.upper)).all(axis=(1, 2))
+    everywhere = np.tile(factors, (len(moves.moves), 1, 1))
+    possible = admitted(space, moves.moves, everywhere)
+    moved = make_moves(space, moves.moves[possible], everywhere[possible])
+    possible = ((moved >= moves.lower) & (moved <= moves.upper)).all(axis=(1, 2))
     used = moved.prod(axis=2, dtype=np.float64)
     possible &= ((used <= moves.mesh) | (moves.mesh == 0)).all(axis=1)
-    return np.asarray(moved[possible])
+    moved = moved[possible]
+    if space.ragged.any():
+        moved = moved[(moved != factors).any(axis=(1, 2))]
+        _, first = np.unique(moved, axis=0, return_index=True)
+        moved = moved[np.sort(first)]
+    return np.asarray(moved)
+
+
+def admitted(space: MapSpace, moves: IntArray, factors: IntArray) -> BoolArray:
+    """Whether moves, `Move` [batch], change mappings [batch, levels, dimensions] at all.
+
+    Bounds are not looked at.
+    """
+    rows = np.arange(len(moves))
+    d, change, giver, taker = moves.T
+    old = factors[rows, taker, d]
+    new = changed(old, change)
+    divides = factors[rows, giver, d] % np.maximum(change, 1) == 0
+    return np.asarray(np.where(space.ragged[d], (new != old) & (new >= 1), divides))
+
+
+def make_moves(space: MapSpace, moves: IntArray, factors: IntArray) -> IntArray:
+    """Make a move, `Move` [batch], of each mapping's factors [batch, levels, dimensions].
+
+    Returns
+    -------
+    int64 array, shape (batch, levels, dimensions)
+        Bounds are not looked at.
+    """
+    moved, rows = factors.copy(), np.arange(len(moves))
+    d, change, giver, taker = moves.T
+    moved[rows, taker, d] = changed(factors[rows, taker, d], change)
+    ragged = space.ragged[d]
+    whole, cut = rows[~ragged], rows[ragged]
+    moved[whole, giver[whole], d[whole]] //= change[whole]
+    columns = reached(moved[cut, :, d[cut]], space.sizes[d[cut]], giver[cut])
+    moved[cut, :, d[cut]] = columns
+    return moved
 
 
 def _choosing(moves: MoveSpace, factors: IntArray) -> IntArray:

@@ -11,6 +11,8 @@ import pytest
 
 import toolkit
 from toolkit.errors import InputError
+from toolkit.mapping import to_arrays
+from toolkit.model import EXACT
 from toolkit.search.network import LayerCache, LayerSearch, default_cache_folder, map_workload
 from toolkit.search.network import cache as cache_module
 
@@ -44,6 +46,18 @@ def test_padded_sizes_and_notes_come_back(tmp_path: Path) -> None:
     cost = map_workload(arch, toolkit.gemm(31, 16, 16), SEARCH, cache=cache)
     assert cache.read(arch, toolkit.gemm(31, 16, 16), SEARCH) == cost
     assert cost.workload.sizes["M"] == 32
+
+
+def test_ragged_mappings_come_back(tmp_path: Path) -> None:
+    cache, conventions = LayerCache(tmp_path), replace(EXACT, factors="ragged")
+    search = replace(SEARCH, conventions=conventions)
+    cost = map_workload(ARCH, toolkit.gemm(13, 7, 11), search, cache=cache)
+    assert cache.read(ARCH, toolkit.gemm(13, 7, 11), search) == cost
+    assert cache.read(ARCH, toolkit.gemm(13, 7, 11), SEARCH) is None
+    factors, _ = to_arrays(cost.mapping, ARCH, cost.workload)
+    assert (factors.prod(axis=0) > [13, 7, 11]).any()
+    assert cost.compute_cycles <= cost.latency_cycles
+    assert 13 * 7 * 11 / 168 <= cost.compute_cycles <= factors[[0, 1, 4, 5, 6]].prod()
 
 
 def test_names_of_workloads_do_not_matter(kept: LayerCache) -> None:

@@ -24,7 +24,8 @@ from toolkit.search.scipy_optimisers.optimisers import (
     evolution_search,
     scipy_search,
 )
-from toolkit.search.scipy_optimisers.vectors import exponent_vectors, relax
+from toolkit.search.scipy_optimisers.relaxed import relax
+from toolkit.search.scipy_optimisers.vectors import local_vectors
 from toolkit.workload import gemm
 
 STRATEGIES = {
@@ -47,7 +48,7 @@ def test_greedy_step_is_a_minimiser_that_ends_where_nothing_helps() -> None:
     problem = PROBLEMS["eyeriss"]()
     space = problem.space
     factors, order = sample(space, 1, np.random.default_rng(0))
-    vectors = exponent_vectors(space, [(factors[0], order[0])])
+    vectors = local_vectors(space, [(factors[0], order[0])])
     landscape = Landscape(Evaluator(problem, Budget()), vectors)
     start = vectors.encode(factors[0], order[0])
     found = minimize(landscape.value, start, method=GreedyStep(landscape, vectors))
@@ -69,7 +70,7 @@ def test_greedy_step_is_a_minimiser_that_ends_where_nothing_helps() -> None:
 def test_greedy_step_counts_every_neighbour() -> None:
     """One dimension in two memories has no orders: the start, then its only neighbour."""
     problem = make_problem(arch(memory("DRAM"), memory("Reg", 5)), gemm(2, 1, 1))
-    vectors = exponent_vectors(problem.space)
+    vectors = local_vectors(problem.space)
     evaluator = Evaluator(problem, Budget())
     landscape = Landscape(evaluator, vectors)
     start = vectors.encode(np.array([[2, 1, 1], [1, 1, 1], [1, 1, 1]]), np.tile([0, 1, 2], (3, 1)))
@@ -81,7 +82,7 @@ def test_greedy_step_counts_every_neighbour() -> None:
 @each_problem
 def test_kicks_lead_to_valid_mappings(name: str) -> None:
     space = PROBLEMS[name]().space
-    vectors = exponent_vectors(space)
+    vectors = local_vectors(space)
     factors, order = sample(space, 1, np.random.default_rng(2))
     kick = Kick(vectors, np.random.default_rng(0))
     x = vectors.encode(factors[0], order[0])

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 from mapping.spaces import arch, memory
-from search.drawn import draw_problem
 from search.problems import PROBLEMS
 
 from toolkit.mapping import neighbours, sample
 from toolkit.search import make_problem
-from toolkit.search.scipy_optimisers.vectors import exponent_vectors, relax
+from toolkit.search.scipy_optimisers.vectors import local_vectors
 from toolkit.workload import gemm
 
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
 few = settings(derandomize=True, deadline=None, max_examples=25)
-
-
-# Exponents
 
 
 @each_problem
@@ -27,7 +22,7 @@ def test_vectors_and_mappings_are_the_same(name: str) -> None:
     problem = PROBLEMS[name]()
     space = problem.space
     factors, order = sample(space, 20, np.random.default_rng(0))
-    vectors = exponent_vectors(space, list(zip(factors, order, strict=True)))
+    vectors = local_vectors(space, list(zip(factors, order, strict=True)))
     rows = np.array([vectors.encode(f, o) for f, o in zip(factors, order, strict=True)])
     again, orders = vectors.decode(rows + 0.3)
     np.testing.assert_array_equal(again, factors)
@@ -37,7 +32,7 @@ def test_vectors_and_mappings_are_the_same(name: str) -> None:
 @each_problem
 def test_moves_lead_to_the_neighbours(name: str) -> None:
     space = PROBLEMS[name]().space
-    vectors = exponent_vectors(space)
+    vectors = local_vectors(space)
     factors, order = sample(space, 1, np.random.default_rng(1))
     near, _ = vectors.decode(vectors.neighbours(vectors.encode(factors[0], order[0])))
     expected = neighbours(space, factors[0])
@@ -46,58 +41,8 @@ def test_moves_lead_to_the_neighbours(name: str) -> None:
 
 def test_reorderings_try_every_other_order() -> None:
     space = make_problem(arch(memory("DRAM"), memory("Reg", 8)), gemm(4, 2, 2)).space
-    vectors = exponent_vectors(space)
+    vectors = local_vectors(space)
     start = vectors.encode(np.array([[4, 2, 2], [1, 1, 1], [1, 1, 1]]), np.tile([2, 1, 0], (3, 1)))
     assert vectors.decode(start[None])[1][0, 0].tolist() in vectors.orders[0].tolist()
     assert len(vectors.reorderings(start, 0)) == 2
     assert len(vectors.reorderings(start, 1)) == 0
-
-
-# FactorFlow's greedy step
-
-
-# The relaxed map space
-
-
-@each_problem
-def test_every_point_is_a_valid_mapping(name: str) -> None:
-    space = PROBLEMS[name]().space
-    box = relax(space)
-    points = np.random.default_rng(0).uniform(box.low, box.high, (200, len(box.low)))
-    points = np.concatenate([points, box.low[None], box.high[None]])
-    assert space.check(*box.decode(points)).all()
-
-
-@each_problem
-def test_points_and_mappings_are_the_same(name: str) -> None:
-    space = PROBLEMS[name]().space
-    box = relax(space)
-    factors, order = sample(space, 50, np.random.default_rng(0))
-    for level in space.memory_levels:
-        order[:, level] = box.orders[level, 0]
-    points = box.encode(factors, order)
-    assert ((points >= box.low) & (points <= box.high)).all()
-    again, orders = box.decode(points)
-    np.testing.assert_array_equal(again, factors)
-    np.testing.assert_array_equal(orders[:, space.memory_levels], order[:, space.memory_levels])
-
-
-@few
-@given(st.integers(0, 10_000))
-def test_points_of_drawn_problems_are_valid(seed: int) -> None:
-    problem = draw_problem(seed)
-    if problem is None:
-        return
-    box = relax(problem.space)
-    points = np.random.default_rng(seed).uniform(box.low, box.high, (50, len(box.low)))
-    assert problem.space.check(*box.decode(points)).all()
-
-
-def test_too_large_tiles_shrink_evenly() -> None:
-    """Eight of M and eight of K inside take 80 words; two of each take 8."""
-    space = make_problem(arch(memory("DRAM"), memory("Buffer", 8)), gemm(8, 8, 1)).space
-    box = relax(space)
-    wanted = np.where(box.places[:, 0] == 1, 1.0, -1.0)
-    point = np.concatenate([wanted, np.zeros(2)])
-    factors, _ = box.decode(point[None])
-    assert factors[0, :2].tolist() == [[4, 4, 1], [2, 2, 1]]

@@ -23,9 +23,9 @@ from toolkit.codesign.evaluation import HardwareCost
 from toolkit.codesign.space import HardwareSpace
 from toolkit.fusion import FoldedGraph, fusion_level
 from toolkit.mapping.mapping import IntArray, to_arrays
+from toolkit.mapping.rounding import Rounding
 from toolkit.model.cost import BatchCost
 from toolkit.search.gradient.descent import Simplex, make_simplex, memory_words
-from toolkit.search.gradient.rounding import Rounding
 from toolkit.search.problem import Problem, make_problem
 
 

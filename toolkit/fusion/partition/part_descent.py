@@ -10,11 +10,11 @@ import torch
 
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
 from toolkit.model.cost import batch_cost
 from toolkit.search.gradient.descent import StraightThrough, excess, make_simplex
-from toolkit.search.gradient.rounding import Rounding
 from toolkit.search.moves import first_orders, move_space
 from toolkit.search.problem import Problem
 

@@ -11,12 +11,12 @@ import torch
 
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import FloatArray, IntArray
+from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
 from toolkit.search.compiled_moves import STRICTLY, MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.gradient.descent import Descent
-from toolkit.search.gradient.rounding import Rounding
 from toolkit.search.moves import first_orders, move_space, one_move_away
 
 STARTS = 256

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
@@ -84,7 +84,7 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         result.mapping,
         evaluation.energy_pj,
         evaluation.latency_cycles,
-        compute_cycles(arch, result.mapping),
+        compute_cycles(problem, result.mapping),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
@@ -113,15 +113,14 @@ def problem_of(arch: Architecture, workload: Workload, search: LayerSearch) -> P
     )
 
 
-def compute_cycles(arch: Architecture, mapping: Mapping) -> float:
-    """Cycles of the compute level without any stall: iterations in time, times its cycles."""
-    steps = math.prod(
-        factor
-        for level, entry in zip(arch.levels, mapping.levels, strict=True)
-        if isinstance(level, Memory)
-        for _, factor in entry.factors
-    )
-    return float(steps * arch.compute.cycles)
+def compute_cycles(problem: Problem, mapping: Mapping) -> float:
+    """Cycles of the compute level without any stall: steps of its lanes, times its cycles."""
+    from toolkit.model.cost import batch_cost
+    from toolkit.model.totals import steps
+
+    factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    cost = batch_cost(problem.plan, factors[None].astype(np.float64), order[None])
+    return float(np.max(steps(cost.tables, cost.nest)) * problem.arch.compute.cycles)
 
 
 def content_name(workload: Workload) -> str:

@@ -9,8 +9,19 @@ import numpy as np
 
 from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.space import MapSpace
-from toolkit.search.optuna_samplers.encoding import Parameters, Primes, choice, spread
+from toolkit.search.optuna_samplers.encoding import (
+    Parameters,
+    Primes,
+    choice,
+    spread,
+    valid_tiling,
+)
+from toolkit.search.optuna_samplers.ragged import ragged_cells
+
+SHARES = 17
+"""Numbers to choose a share of a size by: four for each factor of 2 in 16."""
 
 
 class PrimeShares:
@@ -143,6 +154,43 @@ class DivisorIndex:
         """Write factors as genes."""
         columns = [np.searchsorted(o, arrays[:, level, d]) for level, d, o in self._cells]
         return np.array(columns, dtype=np.int64).reshape(len(columns), len(arrays)).T
+
+
+class SizeShares:
+    """Shares of the logarithm of each ragged size, in proportion to small integers.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose tilings; all dimensions are ragged.
+    """
+
+    def __init__(self, space: MapSpace) -> None:
+        self._space = space
+        self._cells = ragged_cells(space)
+        self._rounding, self._start = Rounding(space), valid_tiling(space)
+        self.parameters: Parameters = {
+            f"{space.dimensions[d]} {space.arch.levels[level].name}": choice(SHARES, ordered=True)
+            for d, level in self._cells
+        }
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read factors from genes."""
+        logs = np.zeros((len(genes), *self._space.shape))
+        for column, (d, level) in enumerate(self._cells):
+            logs[:, level, d] = genes[:, column]
+        total = logs.sum(axis=1, keepdims=True)
+        logs *= np.log(self._space.sizes) / np.where(total > 0, total, 1.0)
+        factors, valid = self._rounding.round(logs)
+        factors[~valid] = self._start
+        return factors
+
+    def encode(self, arrays: IntArray) -> IntArray:
+        """Write factors as genes, roughly."""
+        sizes = np.log(np.maximum(self._space.sizes, 2))
+        shares = np.log(arrays) / sizes * (SHARES - 1)
+        columns = [shares[:, level, d] for d, level in self._cells]
+        return np.rint(np.stack(columns, axis=1)).astype(np.int64)
 
 
 class InnermostDimensions:

@@ -22,8 +22,10 @@ from toolkit.search.optuna_samplers.encoding import (
     Parameters,
     PrimeLevels,
     Repair,
+    TilingRepair,
     shortfalls,
 )
+from toolkit.search.optuna_samplers.ragged import FactorChoices, RaggedRepair
 
 MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 """Makes a fresh sampler from a seed of 32 bits."""
@@ -46,14 +48,14 @@ class Coding:
         Whose mappings.
     tiling, orders : Genes
         The two halves.
-    repair : Repair or None
+    repair : TilingRepair or None
         Makes every tiling valid; without it trials may fall short.
     """
 
     space: MapSpace
     tiling: Genes
     orders: Genes
-    repair: Repair | None
+    repair: TilingRepair | None
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -129,10 +131,10 @@ def make_coding(evaluator: Evaluator, *, ordered: bool = False) -> Coding:
         If no valid tiling is found.
     """
     space = evaluator.problem.space
-    repair = Repair(space)
-    known = [order for _, order in evaluator.warm_starts]
-    tiling = PrimeLevels(space, ordered=ordered)
-    return Coding(space, tiling, OrderClasses(space, known, ordered=ordered), repair)
+    orders = OrderClasses(space, [o for _, o in evaluator.warm_starts], ordered=ordered)
+    if space.ragged.any():
+        return Coding(space, FactorChoices(space, ordered=ordered), orders, RaggedRepair(space))
+    return Coding(space, PrimeLevels(space, ordered=ordered), orders, Repair(space))
 
 
 def drive(

@@ -57,8 +57,8 @@ def choice(options: int, *, ordered: bool = False) -> BaseDistribution:
 class Primes:
     """The free prime factors one by one: their dimensions, values and possible levels.
 
-    Factors that constraints fix are not among them. Instances of the same prime in a dimension
-    are interchangeable and kept sorted, outermost first.
+    Factors that constraints fix are not among them, nor those of ragged dimensions. Instances of
+    the same prime in a dimension are interchangeable and kept sorted, outermost first.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Primes:
         prime: list[int] = []
         levels: list[IntArray] = []
         for d, primes in enumerate(space.primes):
-            for p, most in primes:
+            for p, most in primes if not space.ragged[d] else ():
                 count = sum(int(rest[d]) % p**power == 0 for power in range(1, most + 1))
                 dimension += [d] * count
                 prime += [p] * count
@@ -167,6 +167,21 @@ class PrimeLevels:
         for column, i in enumerate(self._free):
             genes[:, column] = np.searchsorted(self._primes.levels[i], found[:, i])
         return genes
+
+
+class TilingRepair(Protocol):
+    """Makes tilings valid.
+
+    Attributes
+    ----------
+    anchor : int64 array, shape (levels, dimensions)
+        A valid one, with large outer factors.
+    """
+
+    anchor: IntArray
+
+    def apply(self, factors: IntArray) -> IntArray:
+        """Valid tilings [batch, levels, dimensions]; those that are valid stay as they are."""
 
 
 class OrderClasses:
@@ -325,7 +340,7 @@ def shortfalls(space: MapSpace, factors: IntArray, row: int) -> dict[str, float]
     for d, name in enumerate(space.dimensions):
         found |= {f"{names[i]} {name}": bounds[i, d] for i in range(len(names))}
         product = factors[row, :, d].astype(np.float64).prod()
-        if product != space.sizes[d]:
+        if product < space.sizes[d] or (product > space.sizes[d] and not space.ragged[d]):
             found[f"{name} product"] = max(
                 1.0, abs(np.log2(one[0, :, d].astype(np.float64).prod() / space.sizes[d]))
             )

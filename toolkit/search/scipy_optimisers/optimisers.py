@@ -2,8 +2,8 @@
 
 `scipy.optimize.basinhopping` alternates a random step and a local minimisation. Here the
 minimisation is step 3 of FactorFlow's mapper (Ronzani and Silvano, ASP-DAC 2025), steepest
-descent over moves of one prime factor, with the loop order of each memory improved in turn; the
-random step moves a few prime factors and redraws loop orders. So the search mirrors FactorFlow
+descent over moves of one factor, with the loop order of each memory improved in turn; the
+random step moves a few factors and redraws loop orders. So the search mirrors FactorFlow
 and leaves the local optima in which it ends.
 
 The other two work on the relaxed map space: baselines that know nothing of mappings.
@@ -30,14 +30,8 @@ from toolkit.mapping.tilings import start_point
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.greedy import fill_fanouts
 from toolkit.search.objective import log_scale
-from toolkit.search.scipy_optimisers.vectors import (
-    Decoder,
-    ExponentVectors,
-    Relaxed,
-    Vector,
-    exponent_vectors,
-    relax,
-)
+from toolkit.search.scipy_optimisers.relaxed import Relaxed, relax
+from toolkit.search.scipy_optimisers.vectors import Decoder, LocalVectors, Vector, local_vectors
 
 TEMPERATURE = 0.01
 """Of the test that accepts worse optima, in units of the logarithm of the objective."""
@@ -106,7 +100,7 @@ class Landscape:
 
 def scipy_search(evaluator: Evaluator, seed: int) -> None:
     """Hop from optimum to optimum of FactorFlow's greedy step, from one start after another."""
-    vectors = exponent_vectors(evaluator.problem.space, evaluator.warm_starts)
+    vectors = local_vectors(evaluator.problem.space, evaluator.warm_starts)
     landscape = Landscape(evaluator, vectors)
     rng = np.random.default_rng(seed)
     try:
@@ -126,20 +120,20 @@ def scipy_search(evaluator: Evaluator, seed: int) -> None:
 
 
 def _starts(
-    evaluator: Evaluator, vectors: ExponentVectors, rng: np.random.Generator
+    evaluator: Evaluator, vectors: LocalVectors, rng: np.random.Generator
 ) -> Iterator[Vector]:
     """What the user gave, fanouts filled first, then random mappings as the budget allows."""
     space = evaluator.problem.space
     for factors, order in evaluator.warm_starts:
         yield vectors.encode(factors, order)
-    _, first_order = vectors.decode(np.zeros((1, vectors.moves.shape[1])))
+    _, first_order = vectors.decode(np.zeros((1, vectors.width + len(vectors.orders))))
     yield vectors.encode(fill_fanouts(space, start_point(space)), first_order[0])
     unlimited = evaluator.budget.unlimited
     drawn = 0
     while not unlimited or drawn < UNLIMITED_STARTS:
         factors, _ = sample(space, 1, rng)
         start = vectors.encode(factors[0], first_order[0])
-        start[vectors.exponents :] = rng.integers(vectors.order_counts)
+        start[vectors.width :] = rng.integers(vectors.order_counts)
         yield start
         drawn += 1
 
@@ -154,12 +148,12 @@ class GreedyStep:
     ----------
     landscape : Landscape
         What is minimised.
-    vectors : ExponentVectors
+    vectors : LocalVectors
         What the vectors mean, and their neighbours.
     """
 
     landscape: Landscape
-    vectors: ExponentVectors
+    vectors: LocalVectors
 
     def __call__(
         self, fun: Callable[[Vector], float], x0: Vector, args: tuple[()] = (), **unused: Any
@@ -198,13 +192,13 @@ class Kick:
 
     Parameters
     ----------
-    vectors : ExponentVectors
+    vectors : LocalVectors
         What the vectors mean, and their neighbours.
     rng : numpy.random.Generator
         Source of randomness.
     """
 
-    vectors: ExponentVectors
+    vectors: LocalVectors
     rng: np.random.Generator
 
     def __call__(self, x: Vector) -> Vector:
@@ -216,7 +210,7 @@ class Kick:
                 kicked = near[self.rng.integers(len(near))]
         memory = int(self.rng.integers(len(self.vectors.orders)))
         choice = self.rng.integers(self.vectors.order_counts[memory])
-        kicked[self.vectors.exponents + memory] = choice
+        kicked[self.vectors.width + memory] = choice
         return kicked
 
 
