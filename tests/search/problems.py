@@ -94,9 +94,6 @@ def _own(
     return lambda: make_problem(architecture, workload, conventions=conventions, factors=factors)
 
 
-WHOLE_TILES_ONLY = frozenset({"exact"})
-"""Strategies that do not search ragged map spaces."""
-
 BUDGET = 5000
 # The strategies whose own work costs milliseconds for each mapping.
 SMALLER = {

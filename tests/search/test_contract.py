@@ -7,7 +7,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from search.problems import BUDGET, NOTHING_FITS, PROBLEMS, WHOLE_TILES_ONLY, budget_of
+from search.problems import BUDGET, NOTHING_FITS, PROBLEMS, budget_of
 
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import to_arrays
@@ -36,13 +36,9 @@ def problem(name: str) -> Problem:
     return PROBLEMS[name]()
 
 
-def searches(strategy: str, name: str) -> bool:
-    return strategy not in WHOLE_TILES_ONLY or problem(name).factors == "perfect"
-
-
 each_pair = pytest.mark.parametrize(
     ("strategy", "name"),
-    [(strategy, name) for strategy in STRATEGIES for name in PROBLEMS if searches(strategy, name)],
+    [(strategy, name) for strategy in STRATEGIES for name in PROBLEMS],
 )
 
 
@@ -228,16 +224,12 @@ def test_a_bound_is_a_bound(strategy: str, name: str) -> None:
     result = found(strategy, name)
     bound = -np.inf if result.bound is None else result.bound
     for other in STRATEGIES:
-        if not searches(other, name):
-            continue
         assert found(other, name).objective >= bound * (1 - 1e-12)
 
 
 @each_strategy
 def test_ragged_tiles_pay(strategy: str) -> None:
     """Primes leave all lanes but one idle unless tiles are cut off, and warm starts are kept."""
-    if strategy in WHOLE_TILES_ONLY:
-        return
     machine, workload = problem("ragged").arch, gemm(127, 251, 509)
     budget = budget_of(strategy, 1000)
     whole = search(make_problem(machine, workload), strategy, budget=budget)

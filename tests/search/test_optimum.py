@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from search.brute import mapping_count, optimum
 from search.drawn import draw_problem
-from search.problems import SMALLER, WHOLE_TILES_ONLY, budget_of
+from search.problems import SMALLER, budget_of
 
 from toolkit.search import STRATEGIES, Problem, search
 
@@ -53,8 +53,7 @@ def test_enough_problems_of_every_kind() -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_nothing_beats_the_optimum(strategy: str) -> None:
     some = list(drawn().items())[: 6 if strategy in SMALLER else None]
-    if strategy not in WHOLE_TILES_ONLY:
-        some += list(drawn_ragged().items())[: 4 if strategy in SMALLER else None]
+    some += list(drawn_ragged().items())[: 4 if strategy in SMALLER else None]
     better = {
         (seed, problem.factors): result.objective / best
         for seed, (problem, best) in some
