@@ -13,14 +13,14 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     ConventionsName,
+    FactorsName,
     MappingFile,
     MappingFormat,
     ObjectiveName,
-    Pad,
+    PadToMapping,
     WorkloadWords,
     evaluated,
-    read_problem,
-    read_valid_mapping,
+    read_mapped,
 )
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
@@ -48,15 +48,26 @@ def explain_mapping(
     format: MappingFormat = "auto",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
-    pad: Pad = [],  # noqa: B006 - typer copies it
+    factors: FactorsName = None,
+    pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, try every single move, print."""
     from toolkit.cli.explain_record import explain_record
 
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
-    evaluation = evaluated(read_valid_mapping(mapping, problem, format), problem)
+    problem, read = read_mapped(
+        arch,
+        workload,
+        mapping,
+        format,
+        objective=objective,
+        conventions=conventions,
+        pad=pad,
+        bias_read=bias_read,
+        factors=factors,
+    )
+    evaluation = evaluated(read, problem)
     if json:
         print_json(explain_record(problem, evaluation))
     else:

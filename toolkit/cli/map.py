@@ -14,6 +14,7 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     ConventionsName,
+    FactorsName,
     ObjectiveName,
     Pad,
     WorkloadWords,
@@ -56,6 +57,7 @@ def map_workload(
     seconds: Annotated[
         float | None, typer.Option(help="Longest time to search.", show_default=False)
     ] = None,
+    factors: FactorsName = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     save: Annotated[
@@ -70,7 +72,7 @@ def map_workload(
     if save is not None:
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read, factors)
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import toolkit
-from toolkit.cli.arguments import Arch, AsJson, ConventionsName, Pad, WorkloadWords, read_problem
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    ConventionsName,
+    FactorsName,
+    Pad,
+    WorkloadWords,
+    read_problem,
+)
 from toolkit.cli.output import (
     Record,
     Report,
@@ -24,11 +32,12 @@ def measure_space(
     arch: Arch,
     workload: WorkloadWords,
     conventions: ConventionsName = "exact",
+    factors: FactorsName = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
     json: AsJson = False,
 ) -> None:
     """Count, print."""
-    problem = read_problem(arch, workload, "edp", conventions, pad, False)
+    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors)
     size = toolkit.space_size(problem.space)
     if json:
         print_json(space_record(problem, size))

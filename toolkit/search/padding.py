@@ -166,7 +166,7 @@ def _best_of(sizes: IntArray, kept: Sequence[int], virtues: Sequence[IntArray]) 
     """The smallest sizes and those of the most of each virtue, in turns."""
     chosen = {int(sizes[kept[0]])}
     rankings = [sorted(kept, key=lambda row: (-v[row], sizes[row])) for v in virtues]
-    rankings.append(kept)
+    rankings.append(list(kept))
     for place in range(len(kept)):
         for ranking in rankings:
             if len(chosen) < MOST_SIZES:

@@ -96,8 +96,16 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     )
 
 
-def problem_of(arch: Architecture, workload: Workload, search: LayerSearch) -> Problem:
+def problem_of(
+    arch: Architecture, workload: Workload, search: LayerSearch, *, choose: bool = True
+) -> Problem:
     """State the problem of a search; the workload is called by its sizes.
+
+    Parameters
+    ----------
+    choose : bool
+        Whether padded sizes are chosen where that is asked, which takes searches; otherwise they
+        are rounded up alone: enough to see that there is a mapping.
 
     Raises
     ------
@@ -109,7 +117,9 @@ def problem_of(arch: Architecture, workload: Workload, search: LayerSearch) -> P
         replace(workload, name=content_name(workload)),
         objective=search.objective,
         conventions=search.conventions,
-        pad="all" if search.pad else (),
+        pad=search.padded(workload) if choose else (),
+        factors=search.rule,
+        round_up="all" if search.pad is True else search.padded(workload),
     )
 
 
