@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import toolkit
@@ -27,6 +28,7 @@ from toolkit.cli.output import Report, aligned, heading, print_json, print_repor
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
+    from toolkit.mapping.space import Factors
     from toolkit.model.headroom import CapacityUse, Growth, MeshUse
     from toolkit.model.reuse import Movement
     from toolkit.model.words import CycleParts, EnergyPart
@@ -67,11 +69,21 @@ def explain_mapping(
         bias_read=bias_read,
         factors=factors,
     )
+    if factors is None:
+        problem = replace(problem, factors=_tried(problem, read))
     evaluation = evaluated(read, problem)
     if json:
         print_json(explain_record(problem, evaluation))
     else:
         print_report(explain_report(problem, evaluation))
+
+
+def _tried(problem: toolkit.Problem, mapping: toolkit.Mapping) -> Factors:
+    """Factors that moves try: what the conventions say, ragged if the mapping's own are."""
+    from toolkit.mapping.explain import violations
+
+    whole = replace(problem, factors="perfect")
+    return problem.factors if violations(whole.space, mapping) else problem.conventions.factors
 
 
 def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Report:
@@ -169,6 +181,8 @@ def _product(movement: Movement) -> str:
 
 
 def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]:
+    from toolkit.model.lanes import describe_cut_off
+
     total = parts.latency_cycles
     step = "cycle" if parts.cycles_per_step == 1 else "cycles"
     rows = [
@@ -183,6 +197,7 @@ def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]
         for lost in parts.idle
         if lost.cycles
     ]
+    rows += [(cut.cycles, f"last tiles: {describe_cut_off(cut)}") for cut in parts.cut_off]
     rows += [
         (
             stall.cycles,

@@ -95,6 +95,7 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
     return {
         "strategy": result.strategy,
         "conventions": problem.conventions.name,
+        "factors": problem.factors,
         "objective": problem.objective.name,
         "objective_unit": problem.objective.unit,
         "seed": result.seed,
@@ -131,8 +132,12 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
 
 def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Report:
     """Lay out what a search found: how it went, then the evaluation."""
+    ragged = ", ragged factors" if result.problem.factors == "ragged" else ""
     facts = [
-        ("search", f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}"),
+        (
+            "search",
+            f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}{ragged}",
+        ),
         ("effort", _effort(result)),
     ]
     if result.problem.objective.powers not in _SHOWN or result.problem.objective.function:

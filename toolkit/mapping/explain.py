@@ -155,7 +155,10 @@ def render(
     lines: list[str] = []
     depth = 0
     for i, level in enumerate(arch.levels):
-        extents = [prod(column) for column in factors[i:].T.tolist()]
+        extents = [
+            min(prod(column), size)
+            for column, size in zip(factors[i:].T.tolist(), workload.sizes.values(), strict=True)
+        ]
         loops = [(names[d], int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
         if isinstance(level, Memory):
             lines.append(_INDENT * depth + _heading(level, workload, extents, footprint))

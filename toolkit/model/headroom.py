@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.arch.levels import Level, Memory
 from toolkit.mapping.factors import prime_factors
 from toolkit.mapping.mapping import IntArray, to_arrays
-from toolkit.mapping.space import MapSpace
+from toolkit.mapping.space import Factors, MapSpace
 from toolkit.model.evaluate import Evaluation
 
 
@@ -126,8 +126,9 @@ def mesh_uses(evaluation: Evaluation) -> tuple[MeshUse, ...]:
 
 
 def _space(evaluation: Evaluation) -> MapSpace:
-    footprint = evaluation.conventions.window_footprint
-    return MapSpace(evaluation.arch, evaluation.workload, footprint)
+    conventions = evaluation.conventions
+    rule: Factors = "perfect" if conventions.transfers == "sequential" else "ragged"
+    return MapSpace(evaluation.arch, evaluation.workload, conventions.window_footprint, rule)
 
 
 def _factors(evaluation: Evaluation) -> IntArray:
@@ -135,7 +136,7 @@ def _factors(evaluation: Evaluation) -> IntArray:
 
 
 def _words(space: MapSpace, memory: int, extents: np.ndarray) -> float:
-    return float(space.memory_words(memory, extents[None])[0])
+    return float(space.memory_words(memory, space.cut_off(extents[None]))[0])
 
 
 def _smallest_prime(factors: IntArray) -> int:

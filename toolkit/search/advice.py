@@ -57,7 +57,7 @@ class Move:
     Parameters
     ----------
     kind : {"factor", "order"}
-        Whether a prime factor changes its level, or a memory its loop order.
+        Whether factors of a dimension change, or a memory's loop order.
     text : str
         What the step does.
     mapping : Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from toolkit.mapping.factors import prime_factors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule, order_classes
 from toolkit.mapping.space import MapSpace
+from toolkit.mapping.tilings import changed, factor_changes, reached
 
 FACTOR, ORDER = "factor", "order"
 """Kinds of steps."""
@@ -31,7 +33,11 @@ class Step:
     source, target : int
         Levels that give and take the factor; both the memory that is reordered.
     dimension, prime : int
-        Number of the dimension and the factor that moves; -1 and 1 for an order.
+        Number of the dimension and the factor that moves; -1 and 1 for an order. Of a ragged
+        step, what happens to the factor at the target (`toolkit.mapping.tilings`).
+    before : tuple of int
+        Of a ragged step, after which the source makes up for what the target changed: factors of
+        the dimension before it, level by level. Otherwise empty.
     """
 
     kind: str
@@ -39,6 +45,7 @@ class Step:
     target: int
     dimension: int
     prime: int
+    before: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,8 @@ class Steps:
 def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
     """List all steps from one mapping, whatever capacities, meshes and constraints say.
 
-    A step moves one prime factor of a dimension to any other level that lists the dimension
+    A step moves one prime factor of a dimension to any other level that lists the dimension, or,
+    where the dimension is ragged, changes the factor there and lets one level make up for it
     (a loop that is new in a memory is tried at every place of its order), or gives one memory
     another loop order (one per reuse class, those that its constraint excludes too).
 
@@ -71,10 +79,7 @@ def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
         The mapping to leave.
     """
     found: list[tuple[Step, IntArray, IntArray]] = []
-    for step in _factor_steps(space, factors):
-        moved = factors.copy()
-        moved[step.source, step.dimension] //= step.prime
-        moved[step.target, step.dimension] *= step.prime
+    for step, moved in (*_factor_steps(space, factors), *_ragged_steps(space, factors)):
         is_new = factors[step.target, step.dimension] == 1
         rows = [order[step.target]]
         if is_new and step.target in space.memory_levels:
@@ -97,14 +102,42 @@ def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
     )
 
 
-def _factor_steps(space: MapSpace, factors: IntArray) -> Iterator[Step]:
+def _factor_steps(space: MapSpace, factors: IntArray) -> Iterator[tuple[Step, IntArray]]:
     levels, dimensions = space.shape
     for source in range(levels):
         for d in range(dimensions):
             for prime, _ in prime_factors(int(factors[source, d])):
                 for target in range(levels):
                     if target != source and space.allowed[target, d]:
-                        yield Step(FACTOR, source, target, d, prime)
+                        moved = factors.copy()
+                        moved[source, d] //= prime
+                        moved[target, d] *= prime
+                        yield Step(FACTOR, source, target, d, prime), moved
+
+
+def _ragged_steps(space: MapSpace, factors: IntArray) -> Iterator[tuple[Step, IntArray]]:
+    """Steps that no prime factor makes; each result once."""
+    for d in np.flatnonzero(space.ragged).tolist():
+        column = factors[:, d]
+        seen = {tuple(column.tolist())}
+        seen |= {
+            tuple(m[:, d].tolist()) for s, m in _factor_steps(space, factors) if s.dimension == d
+        }
+        allowed = np.flatnonzero(space.allowed[:, d]).tolist()
+        for change, target, source in itertools.product(
+            factor_changes(space, d), allowed, allowed
+        ):
+            new = int(changed(column[target], change))
+            if source == target or new < 1:
+                continue
+            grown = column.copy()
+            grown[target] = new
+            reaching = reached(grown, int(space.sizes[d]), source)
+            if tuple(reaching.tolist()) not in seen and reaching[target] != column[target]:
+                seen.add(tuple(reaching.tolist()))
+                moved = factors.copy()
+                moved[:, d] = reaching
+                yield Step(FACTOR, source, target, d, change, tuple(column.tolist())), moved
 
 
 def _rule(space: MapSpace, m: int) -> OrderRule:
@@ -174,6 +207,8 @@ def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArra
         listed = ", ".join(space.dimensions[d].lower() for d in loops)
         return f"order the loops at {names[step.target]} as {listed} (outermost first)"
     dimension = space.dimensions[step.dimension]
+    if step.before:
+        return _describe_ragged(space, step, factors)
     text = (
         f"move a factor {step.prime} of {dimension} from {names[step.source]} "
         f"to {names[step.target]}"
@@ -185,6 +220,15 @@ def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArra
         where = f"outside {space.dimensions[inside[0]].lower()}" if inside else "innermost"
         text += f", as a new loop there, {where}"
     return text
+
+
+def _describe_ragged(space: MapSpace, step: Step, factors: IntArray) -> str:
+    """Say which factors of a dimension change, the one that others make up for first."""
+    after = factors[:, step.dimension].tolist()
+    levels = [i for i, factor in enumerate(after) if factor != step.before[i]]
+    levels.sort(key=lambda i: i != step.target)
+    texts = [f"{after[i]} (now {step.before[i]}) at {space.arch.levels[i].name}" for i in levels]
+    return f"iterate {space.dimensions[step.dimension]} {', '.join(texts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,18 +265,17 @@ def obstacles(
         The mapping after the step.
     """
     found = [
-        *_constraints(space, step, factors),
-        *_mesh(space, step.target, factors[step.target]),
+        *_constraints(space, factors),
+        *(rule for i in space.spatial_levels.tolist() for rule in _mesh(space, i, factors[i])),
         *_capacities(space, factors),
         *_loop_order(space, step.target, order[step.target]),
     ]
     return tuple(found)
 
 
-def _constraints(space: MapSpace, step: Step, factors: IntArray) -> list[Obstacle]:
+def _constraints(space: MapSpace, factors: IntArray) -> list[Obstacle]:
     found = []
-    for i in {step.source, step.target}:
-        level = space.arch.levels[i]
+    for i, level in enumerate(space.arch.levels):
         for rule in level.constraints:
             if rule.dimension not in space.dimensions:
                 continue

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.mapping.mapping import Mapping
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
@@ -70,6 +67,7 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         If the search was interrupted: half a search is no result to keep.
     """
     from toolkit.model.evaluate import evaluate
+    from toolkit.model.lanes import compute_cycles, costed, shape_notes
     from toolkit.search.registry import search as run
 
     problem = problem_of(arch, workload, search)
@@ -79,18 +77,19 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     evaluation = evaluate(
         result.mapping, problem.arch, problem.workload, conventions=search.conventions
     )
+    lanes = costed(result.mapping, problem.arch, problem.workload, search.conventions)
     return LayerCost(
         replace(problem.workload, name=workload.name),
         result.mapping,
         evaluation.energy_pj,
         evaluation.latency_cycles,
-        compute_cycles(arch, result.mapping),
+        compute_cycles(*lanes),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
         result.evaluations,
         result.bound,
-        problem.notes,
+        (*problem.notes, *shape_notes(*lanes)),
         result.objective,
         result.stopped,
     )
@@ -121,17 +120,6 @@ def problem_of(
         factors=search.rule,
         round_up="all" if search.pad is True else search.padded(workload),
     )
-
-
-def compute_cycles(arch: Architecture, mapping: Mapping) -> float:
-    """Cycles of the compute level without any stall: iterations in time, times its cycles."""
-    steps = math.prod(
-        factor
-        for level, entry in zip(arch.levels, mapping.levels, strict=True)
-        if isinstance(level, Memory)
-        for _, factor in entry.factors
-    )
-    return float(steps * arch.compute.cycles)
 
 
 def content_name(workload: Workload) -> str:
