@@ -82,7 +82,7 @@ def _thinned(problem: toolkit.Problem) -> list[str]:
     if not large:
         return []
     return [
-        f"{', '.join(large)}: of tiles, those up to {SMALL_EXTENTS:,}, those that cut the size into "
+        f"{', '.join(large)}: of tiles, those up to {SMALL_EXTENTS:,}, those that cut it into "
         f"up to {SMALL_EXTENTS:,} and its divisors"
     ]
 

@@ -139,11 +139,13 @@ def shape_notes(cost: BatchCost, factors: IntArray) -> tuple[str, ...]:
     """
     arch, workload = cost.plan.arch, cost.plan.workload
     ragged = cost.plan.conventions.transfers != "sequential"
-    if float(np.asarray(cost.utilization).reshape(())) >= NOTED:
+    working = float(np.asarray(cost.utilization).reshape(()))
+    if working >= NOTED:
         return ()
     lost = cut_offs(cost, factors, 1.0)
-    if lost and max(lost, key=lambda cut: cut.cycles).cycles > 1 / NOTED - 1:
-        return (f"{_FEW}: {describe_cut_off(max(lost, key=lambda cut: cut.cycles))}",)
+    longer = 1 + math.fsum(cut.cycles for cut in lost)
+    if longer**2 > 1 / working:  # Last tiles lose more than meshes that are not filled.
+        return (f"{_FEW}: {'; '.join(describe_cut_off(cut) for cut in lost)}",)
     idle = [(level, factors[i]) for i, level in enumerate(arch.levels)]
     spatial = [(level, row) for level, row in idle if not isinstance(level, Memory)]
     level, row = max(spatial, key=lambda pair: pair[0].mesh / math.prod(pair[1].tolist()))

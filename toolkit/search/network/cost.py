@@ -39,7 +39,7 @@ class LayerSearch:
     pad : bool or collection of str or "all"
         Whether sizes may be rounded up where constraints of the architecture do not divide
         them; or the dimensions whose padded size is chosen under the objective, those that a
-        workload has (see `toolkit.make_problem`).
+        workload has (see `toolkit.make_problem`), while others are rounded up.
     factors : {"perfect", "ragged"}, optional
         Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
         conventions say, perfect where padded sizes are chosen.

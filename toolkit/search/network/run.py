@@ -76,7 +76,8 @@ def map_network(
     pad : bool or collection of str or "all"
         Whether sizes may be rounded up where constraints do not divide them; or the dimensions
         (of the workloads as the architecture runs them) whose padded size is chosen under the
-        objective by short searches before each search. The notes of a layer say so.
+        objective by short searches before each search, while others are rounded up. The notes of
+        a layer say so.
     factors : {"perfect", "ragged"}, optional
         Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
         conventions say, perfect where padded sizes are chosen.

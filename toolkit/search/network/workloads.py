@@ -118,7 +118,7 @@ def problem_of(
         conventions=search.conventions,
         pad=search.padded(workload) if choose else (),
         factors=search.rule,
-        round_up="all" if search.pad is True else search.padded(workload),
+        round_up="all" if search.pad else (),
     )
 
 
