@@ -7,6 +7,7 @@ that of all its work.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -122,8 +123,12 @@ def _combinations(
         leading = sorted(alone, key=lambda size: alone[size])[:MOST_ALONE]
         kept = dict.fromkeys((start[d], *leading))
         ranked.append([(math.log(max(alone[size], _LEAST)), d, size) for size in kept])
-    picks = sorted(itertools.product(*ranked), key=lambda pick: sum(value for value, _, _ in pick))
-    return [{**start, **{d: size for _, d, size in pick}} for pick in picks[:MOST_COMBINED]]
+    picks = heapq.nsmallest(
+        MOST_COMBINED,
+        itertools.product(*ranked),
+        key=lambda pick: sum(value for value, _, _ in pick),
+    )
+    return [{**start, **{d: size for _, d, size in pick}} for pick in picks]
 
 
 def candidate_sizes(arch: Architecture, dimension: str, size: int, fitting: int) -> list[int]:
@@ -272,7 +277,9 @@ class _Trials:
 
 
 def _gain(before: float, after: float) -> str:
-    ratio = before / after if after > 0 else math.inf
+    if math.isinf(before) or after <= 0:
+        return "lower"
+    ratio = before / after
     if ratio < 2:
         return f"{100 * (1 - after / before):.2g} % lower"
     return f"{ratio:.3g} times lower" if ratio < 10 else f"{ratio:,.0f} times lower"
