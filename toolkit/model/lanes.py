@@ -150,7 +150,8 @@ def shape_notes(cost: BatchCost, factors: IntArray) -> tuple[str, ...]:
     spatial = [(level, row) for level, row in idle if not isinstance(level, Memory)]
     level, row = max(spatial, key=lambda pair: pair[0].mesh / math.prod(pair[1].tolist()))
     for d, dimension in enumerate(workload.dimensions):
-        if dimension in level.dimensions:
+        # A dimension that is cut off already needs no factor that fits.
+        if dimension in level.dimensions and not cost.nest.ragged[d]:
             elsewhere = _instances(arch, factors, d) // int(row[d])
             note = _missing_factor(level, row, d, workload, elsewhere)
             if note:
@@ -167,7 +168,7 @@ def _missing_factor(
     `elsewhere` instances of other levels share the dimension.
     """
     dimension, size = workload.dimensions[d], list(workload.sizes.values())[d]
-    left = -(-size // elsewhere)
+    left = size // elsewhere
     used = math.prod(int(f) for f in row)
     most = need(level, dimension, level.constraints).most
     room = min(level.mesh // (used // int(row[d])), most, left)

@@ -148,7 +148,7 @@ def candidate_sizes(arch: Architecture, dimension: str, size: int, fitting: int)
     --------
     >>> from toolkit.arch import load_arch
     >>> candidate_sizes(load_arch("eyeriss"), "M", 197, 197)
-    [197, 198, 200, 204, 208, 210, 216]
+    [197, 198, 200, 202, 204, 206, 208, 210, 212, 214, 216, 218, 220, 222]
     """
     if size == 1:
         return [fitting]

@@ -89,7 +89,7 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         evaluation.accesses,
         result.evaluations,
         result.bound,
-        (*problem.notes, *shape_notes(*lanes)),
+        (*problem.notes, *(shape_notes(*lanes) if problem.factors == "perfect" else ())),
         result.objective,
         result.stopped,
     )
