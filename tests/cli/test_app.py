@@ -93,6 +93,7 @@ def test_map_json_fields(run: Any) -> None:
     kinds = {
         "strategy": str,
         "conventions": str,
+        "factors": str,
         "objective": str,
         "objective_unit": str,
         "seed": int,
@@ -255,7 +256,7 @@ def test_estimated_space_says_so() -> None:
     record = space_record(problem, size)
     assert record["tilings_exact"] is False
     assert record["tilings_standard_error"] > 0
-    _, tilings, _, _, mappings = space_report(problem, size)
+    _, _, tilings, _, _, mappings = space_report(problem, size)
     assert " about " in tilings and "(standard error)" in tilings
     assert " about " in mappings
 

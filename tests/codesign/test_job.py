@@ -33,6 +33,22 @@ def test_a_record_holds_all_of_a_job() -> None:
     )
 
 
+def test_records_tell_ragged_and_padded_jobs_from_older_ones() -> None:
+    perfect, ragged = small_job(factors="perfect"), small_job(factors="ragged")
+    padded = small_job(pad=("N", "M"))
+    assert padded.settings.factors == "perfect"
+    for job in (perfect, ragged, padded):
+        read = job_from_record(json.loads(json.dumps(job.record())), "here")
+        assert read.settings == job.settings
+        assert read.record() == job.record() == json.loads(json.dumps(job.record()))
+    # Those of versions that say nothing of factors go on as what they were.
+    assert not {"factors", "pad"} & set(perfect.record()["settings"])
+    assert ragged.record()["settings"]["factors"] == "ragged"
+    assert padded.record()["settings"]["pad"] == ["N", "M"]
+    with pytest.raises(InputError, match="^pad: sizes are padded for whole tiles"):
+        small_job(pad=("N",), factors="ragged")
+
+
 def test_networks_travel_as_text() -> None:
     graph = two_products()
     read = network_from_text(network_text(graph), "here")

@@ -53,7 +53,7 @@ def test_padding_beyond_the_limit_is_refused() -> None:
     work = gemm(2**16 + 1, 2**18, 3 * 2**17)
     assert work.macs < 2**53
     with pytest.raises(PrecisionError, match=f"multiply-accumulates number {3 * 2**52}, more"):
-        make_problem(arch, work, pad="all")
+        make_problem(arch, work, factors="perfect", round_up="all")
 
 
 def test_tensors_beyond_the_limit_are_refused_before_the_search() -> None:

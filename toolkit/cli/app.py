@@ -249,6 +249,7 @@ _OPTIONS = {
     "budget.seconds": "--seconds",
     "conventions": "--conventions",
     "latency_correction": "--latency-correction",
+    "factors": "--factors",
     "format": "--format",
     "host": "--host",
     "jobs": "--jobs",

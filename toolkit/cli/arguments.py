@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -57,9 +58,28 @@ Pad = Annotated[
     list[str],
     typer.Option(
         "--pad",
-        metavar="DIM",
-        help="Round this dimension up where a constraint does not divide it; "
-        "repeat for several, or say all.",
+        metavar="DIMS",
+        help="Dimensions that may be padded, such as M,N, or all: whole tiles of the size up to "
+        "an eighth larger that is best under the objective.",
+    ),
+]
+PadToMapping = Annotated[
+    list[str],
+    typer.Option(
+        "--pad",
+        metavar="DIMS",
+        help="Dimensions that were padded, such as M,N, or all: to what the factors of the "
+        "mapping multiply to.",
+    ),
+]
+FactorsName = Annotated[
+    str | None,
+    typer.Option(
+        "--factors",
+        metavar="NAME",
+        help="Tile factors: perfect, which multiply to the sizes, or ragged, where last tiles may "
+        "be cut off; by default as the conventions say, perfect with --pad.",
+        show_default=False,
     ),
 ]
 BiasRead = Annotated[
@@ -89,6 +109,7 @@ def read_problem(
     conventions: str,
     pad: Sequence[str],
     bias_read: bool,
+    factors: str | None = None,
 ) -> toolkit.Problem:
     """State the problem that the arguments of a command describe.
 
@@ -99,9 +120,11 @@ def read_problem(
     workload : sequence of str
         One word that `toolkit.load_workload` takes, or the sizes M, K and N of a GEMM.
     pad : sequence of str
-        Dimensions that may grow; ``all`` among them means all.
+        Dimensions that may grow; see `read_pad`.
     bias_read : bool
         Whether outputs start from an initial value.
+    factors : str, optional
+        Which tile factors; None is what the conventions say.
 
     Raises
     ------
@@ -119,8 +142,102 @@ def read_problem(
         objective=objective,
         conventions=named,
         bias_read=bias_read,
-        pad="all" if "all" in pad else tuple(pad),
+        pad=read_pad(pad),
+        factors=factors,  # type: ignore[arg-type]  # It is checked there.
     )
+
+
+def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:
+    """Read dimensions, separated by commas in words or over several; ``all`` means all.
+
+    Examples
+    --------
+    >>> read_pad(["M,N", "K"]), read_pad(["M", "all"])
+    (('M', 'N', 'K'), 'all')
+    """
+    names = tuple(name.strip() for word in words for name in word.split(","))
+    return "all" if "all" in names else names
+
+
+def read_mapped(
+    arch: str,
+    workload: Sequence[str],
+    path: str,
+    format: str = "auto",
+    *,
+    objective: str = "edp",
+    conventions: str = "exact",
+    pad: Sequence[str] = (),
+    bias_read: bool = False,
+    factors: str | None = None,
+) -> tuple[toolkit.Problem, toolkit.Mapping]:
+    """Read a mapping, and state the problem that it solves.
+
+    Parameters
+    ----------
+    path, format : str
+        As `read_valid_mapping` takes them.
+    pad : sequence of str
+        Dimensions that grow to what the factors of the mapping multiply to.
+    factors : str, optional
+        As for `read_problem`; by default any factors that the conventions can count.
+
+    Raises
+    ------
+    InputError
+        If anything of it is unknown, malformed or does not fit.
+    MappingError
+        If the file holds no mapping of the problem, or one that breaks rules: all of them.
+    """
+    from toolkit.model.conventions import conventions_named
+    from toolkit.search.problem import factors_rule
+
+    named, dimensions = conventions_named(conventions), read_pad(pad)
+    if factors is None and not dimensions and named.transfers != "sequential":
+        factors = "ragged"
+    rule = factors_rule(named, factors, padded=bool(dimensions))  # type: ignore[arg-type]
+
+    def stated(grown: toolkit.Workload) -> toolkit.Problem:
+        return toolkit.make_problem(
+            loaded,
+            grown,
+            objective=objective,
+            conventions=named,
+            bias_read=bias_read,
+            factors=rule,
+            round_up=dimensions,
+        )
+
+    loaded, given = toolkit.load_arch(arch), read_workload_words(workload)
+    problem = stated(given)
+    mapping = _read_mapping(path, problem, format)
+    if dimensions:
+        grown, note = grown_to(mapping, given, dimensions)
+        problem = stated(grown)
+        problem = replace(problem, notes=(*problem.notes, *note))
+    check_mapping(mapping, problem, path)
+    return problem, mapping
+
+
+def grown_to(
+    mapping: toolkit.Mapping, workload: toolkit.Workload, dimensions: Sequence[str]
+) -> tuple[toolkit.Workload, list[str]]:
+    """Pad a workload to what the factors of a mapping multiply to, and say so."""
+    from math import prod
+
+    sizes = dict(workload.sizes)
+    for d in workload.dimensions if "all" in dimensions else dimensions:
+        product = prod(dict(level.factors)[d] for level in mapping.levels)
+        sizes[d] = max(sizes[d], product)
+    grown = [
+        f"{d} from {workload.sizes[d]} to {n}" for d, n in sizes.items() if n != workload.sizes[d]
+    ]
+    if not grown:
+        return workload, []
+    padded = replace(workload, sizes=sizes)
+    more = 100 * (padded.macs / workload.macs - 1)
+    note = f"padded {', '.join(grown)}, as its factors: {more:.3g} % more multiply-accumulates"
+    return padded, [note]
 
 
 def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
@@ -169,25 +286,46 @@ def read_valid_mapping(
     InputError
         If `format` is unknown.
     """
-    from toolkit.errors import MappingError
-    from toolkit.mapping.explain import violations
+    mapping = _read_mapping(path, problem, format)
+    check_mapping(mapping, problem, path)
+    return mapping
+
+
+def _read_mapping(path: str, problem: toolkit.Problem, format: str) -> toolkit.Mapping:
     from toolkit.mapping.peers import AUTO, find_format, read_mapping_text
-    from toolkit.search.problem import chosen_problem
 
     if format != AUTO:
         find_format(format, also=AUTO)
     text = read_mapping_text(path)
-    mapping = toolkit.mapping_from_text(
+    return toolkit.mapping_from_text(
         text, problem.arch, problem.workload, format=format, source=path
     )
+
+
+def check_mapping(mapping: toolkit.Mapping, problem: toolkit.Problem, path: str) -> None:
+    """Refuse a mapping that is not valid.
+
+    Raises
+    ------
+    MappingError
+        Naming the file it was read from, the key if its factors do not make up a size, and all
+        rules that it breaks.
+    """
+    from toolkit.errors import MappingError
+    from toolkit.mapping.explain import broken_products, violations
+    from toolkit.mapping.mapping import to_arrays
+    from toolkit.search.problem import chosen_problem
+
     broken = violations(chosen_problem(problem, mapping).space, mapping)
     if broken:
+        factors, _ = to_arrays(mapping, problem.arch, problem.workload)
+        products = broken_products(problem.space, factors.tolist())
         raise MappingError(
             f"not a valid mapping of {problem.workload.name} on {problem.arch.name}: "
             + "; ".join(broken),
             source=path,
+            key=next((f"factors.{dimension}" for _, dimension, _ in products), None),
         )
-    return mapping
 
 
 def check_writable(path: str) -> None:

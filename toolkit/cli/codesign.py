@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.arguments import AsJson
+from toolkit.cli.arguments import AsJson, FactorsName, Pad, read_pad
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -141,6 +141,8 @@ def search_hardware(
     mapper: Mapper = "greedy",
     evaluations: Evaluations = 5_000,
     fusion: Fusion = "none",
+    factors: FactorsName = None,
+    pad: Pad = [],  # noqa: B006 - typer copies it
     dim: Dims = [],  # noqa: B006 - typer copies it
     storage: Storage = None,
     name: Name = "",
@@ -170,6 +172,8 @@ def search_hardware(
         mapper,
         evaluations,
         fusion=fusion,
+        factors=factors,  # type: ignore[arg-type]  # It is checked there.
+        pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
     )
     job = make_job(template, _networks(models, dim), settings)
     folder = make_folder(out)
@@ -280,6 +284,8 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     space, given, best = found.job.space, found.job.settings, found.best
     limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]
     limits += [f"fusion {given.fusion}"] if given.fusion != "none" else []
+    limits += ["ragged factors"] if given.factors == "ragged" else []
+    limits += [f"padded {', '.join(given.pad)}"] if given.pad else []
     if space.area_budget_um2 is not None:
         limits.append(f"area up to {space.area_budget_um2 * 1e-6:g} mm²")
     if space.power_budget_mw is not None:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.arguments import Arch, AsJson, BiasRead, ConventionsName, ObjectiveName, Pad
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    BiasRead,
+    ConventionsName,
+    FactorsName,
+    ObjectiveName,
+    Pad,
+)
 from toolkit.cli.output import Record, Report, empty_table
 
 if TYPE_CHECKING:
@@ -112,6 +120,7 @@ def compare_strategies(
     jobs: Jobs = 1,
     storage: StorageName = None,
     out: Folder = None,
+    factors: FactorsName = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
@@ -125,7 +134,7 @@ def compare_strategies(
     from toolkit.study.storage.files import Results, make_folder
 
     problems = [
-        read_problem(arch, words, objective, conventions, pad, bias_read)
+        read_problem(arch, words, objective, conventions, pad, bias_read, factors)
         for words in split_workloads(workloads)
     ]
     names = strategies.split(",") if strategies is not None else default_strategies(problems[0])

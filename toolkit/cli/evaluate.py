@@ -15,11 +15,10 @@ from toolkit.cli.arguments import (
     LatencyCorrection,
     MappingFile,
     MappingFormat,
-    Pad,
+    PadToMapping,
     WorkloadWords,
     evaluated,
-    read_problem,
-    read_valid_mapping,
+    read_mapped,
 )
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
 
@@ -36,13 +35,15 @@ def evaluate_mapping(
     format: MappingFormat = "auto",
     conventions: ConventionsName = "exact",
     latency_correction: LatencyCorrection = None,
-    pad: Pad = [],  # noqa: B006 - typer copies it
+    pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
-    problem = read_problem(arch, workload, "edp", conventions, pad, bias_read)
-    evaluation = evaluated(read_valid_mapping(mapping, problem, format), problem)
+    problem, read = read_mapped(
+        arch, workload, mapping, format, conventions=conventions, pad=pad, bias_read=bias_read
+    )
+    evaluation = evaluated(read, problem)
     if latency_correction is not None:
         evaluation = toolkit.latency_correction(latency_correction).corrected(evaluation)
     if json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import toolkit
@@ -13,20 +14,21 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     ConventionsName,
+    FactorsName,
     MappingFile,
     MappingFormat,
     ObjectiveName,
-    Pad,
+    PadToMapping,
     WorkloadWords,
     evaluated,
-    read_problem,
-    read_valid_mapping,
+    read_mapped,
 )
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
+    from toolkit.mapping.space import Factors
     from toolkit.model.headroom import CapacityUse, Growth, MeshUse
     from toolkit.model.reuse import Movement
     from toolkit.model.words import CycleParts, EnergyPart
@@ -48,19 +50,40 @@ def explain_mapping(
     format: MappingFormat = "auto",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
-    pad: Pad = [],  # noqa: B006 - typer copies it
+    factors: FactorsName = None,
+    pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, try every single move, print."""
     from toolkit.cli.explain_record import explain_record
 
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
-    evaluation = evaluated(read_valid_mapping(mapping, problem, format), problem)
+    problem, read = read_mapped(
+        arch,
+        workload,
+        mapping,
+        format,
+        objective=objective,
+        conventions=conventions,
+        pad=pad,
+        bias_read=bias_read,
+        factors=factors,
+    )
+    if factors is None:
+        problem = replace(problem, factors=_tried(problem, read))
+    evaluation = evaluated(read, problem)
     if json:
         print_json(explain_record(problem, evaluation))
     else:
         print_report(explain_report(problem, evaluation))
+
+
+def _tried(problem: toolkit.Problem, mapping: toolkit.Mapping) -> Factors:
+    """Factors that moves try: what the conventions say, ragged if the mapping's own are."""
+    from toolkit.mapping.explain import violations
+
+    whole = replace(problem, factors="perfect")
+    return problem.factors if violations(whole.space, mapping) else problem.conventions.factors
 
 
 def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Report:
@@ -158,6 +181,8 @@ def _product(movement: Movement) -> str:
 
 
 def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]:
+    from toolkit.model.lanes import describe_cut_off
+
     total = parts.latency_cycles
     step = "cycle" if parts.cycles_per_step == 1 else "cycles"
     rows = [
@@ -172,6 +197,7 @@ def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]
         for lost in parts.idle
         if lost.cycles
     ]
+    rows += [(cut.cycles, f"last tiles: {describe_cut_off(cut)}") for cut in parts.cut_off]
     rows += [
         (
             stall.cycles,

@@ -115,6 +115,17 @@ def _cycles(evaluation: toolkit.Evaluation) -> Record:
             }
             for lost in parts.idle
         ],
+        "cut_off_tiles": [
+            {
+                "dimension": cut.dimension,
+                "levels": list(cut.levels),
+                "size": cut.size,
+                "tile": cut.tile,
+                "whole_sizes": list(cut.whole_sizes),
+                "lost_cycles_of_run": cut.cycles,
+            }
+            for cut in parts.cut_off
+        ],
         "stalls": [
             {
                 "level": stall.level,

@@ -11,11 +11,10 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     MappingFile,
-    Pad,
+    PadToMapping,
     WorkloadWords,
     check_writable,
-    read_problem,
-    read_valid_mapping,
+    read_mapped,
 )
 from toolkit.cli.output import print_json, print_text
 
@@ -27,7 +26,7 @@ def export_mapping(
     format: Annotated[
         str, typer.Option(metavar="NAME", help="timeloop, zigzag or toolkit.", show_default=False)
     ],
-    pad: Pad = [],  # noqa: B006 - typer copies it
+    pad: PadToMapping = [],  # noqa: B006 - typer copies it
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
     ] = None,
@@ -36,8 +35,7 @@ def export_mapping(
     """Read, write."""
     if save is not None:
         check_writable(save)
-    problem = read_problem(arch, workload, "edp", "exact", pad, False)
-    read = read_valid_mapping(mapping, problem)
+    problem, read = read_mapped(arch, workload, mapping, pad=pad)
     record = export_record(problem, read, format)
     if save is not None:
         save_export(save, record, read)

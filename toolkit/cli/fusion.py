@@ -75,6 +75,7 @@ def check_options(
     groups: Sequence[str],
     most_layers: int | None,
     jobs: int | None,
+    pad: Sequence[str] = (),
 ) -> bool:
     """Tell whether layers are to be fused.
 
@@ -92,6 +93,10 @@ def check_options(
         raise InputError("means nothing without --fusion or --group", source="--fusion-level")
     if fused and jobs is not None and jobs > 1:
         raise InputError(f"groups are costed in 1 process, got {jobs}", source="--jobs")
+    if fused and pad:
+        raise InputError(
+            "not with --fusion or --group, whose tiles have sizes of their own", source="--pad"
+        )
     return fused
 
 

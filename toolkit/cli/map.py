@@ -14,6 +14,7 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     ConventionsName,
+    FactorsName,
     ObjectiveName,
     Pad,
     WorkloadWords,
@@ -56,6 +57,7 @@ def map_workload(
     seconds: Annotated[
         float | None, typer.Option(help="Longest time to search.", show_default=False)
     ] = None,
+    factors: FactorsName = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     save: Annotated[
@@ -70,7 +72,7 @@ def map_workload(
     if save is not None:
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read)
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read, factors)
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
@@ -93,6 +95,7 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
     return {
         "strategy": result.strategy,
         "conventions": problem.conventions.name,
+        "factors": problem.factors,
         "objective": problem.objective.name,
         "objective_unit": problem.objective.unit,
         "seed": result.seed,
@@ -129,8 +132,12 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
 
 def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Report:
     """Lay out what a search found: how it went, then the evaluation."""
+    ragged = ", ragged factors" if result.problem.factors == "ragged" else ""
     facts = [
-        ("search", f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}"),
+        (
+            "search",
+            f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}{ragged}",
+        ),
         ("effort", _effort(result)),
     ]
     if result.problem.objective.powers not in _SHOWN or result.problem.objective.function:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.arguments import Arch, AsJson, ConventionsName, ObjectiveName
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    ConventionsName,
+    FactorsName,
+    ObjectiveName,
+    Pad,
+    read_pad,
+)
 from toolkit.cli.fusion import (
     MOST_LAYERS,
     Fusion,
@@ -119,6 +127,8 @@ def map_whole_network(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
+    factors: FactorsName = None,
+    pad: Pad = [],  # noqa: B006 - typer copies it
     no_pad: NoPad = False,
     jobs: Jobs = None,
     out: Folder = None,
@@ -140,7 +150,10 @@ def map_whole_network(
 
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
-    fused_layers = check_options(fusion, fusion_level, group, group_length, jobs)
+    if pad and no_pad:
+        raise InputError("given with --no-pad; expected one of them", source="--pad")
+    padding = read_pad(pad) or not no_pad
+    fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
     counting, budget = conventions_named(conventions), Budget(evaluations, seconds)
     accelerator = toolkit.load_arch(arch)
     if out is not None:
@@ -159,7 +172,13 @@ def map_whole_network(
         from toolkit.search.objective import objective_named
 
         given = LayerSearch(
-            strategy, budget, seed, objective_named(objective), counting, not no_pad
+            strategy,
+            budget,
+            seed,
+            objective_named(objective),
+            counting,
+            padding,
+            factors,  # type: ignore[arg-type]  # It is checked there.
         )
         place = not no_cache if cache is None else cache
         priced, fused = fuse_network(
@@ -187,7 +206,8 @@ def map_whole_network(
             objective=objective,
             conventions=counting,
             seed=seed,
-            pad=not no_pad,
+            pad=padding,
+            factors=factors,  # type: ignore[arg-type]  # It is checked there.
             jobs=jobs,
             cache=not no_cache if cache is None else cache,
             on_layer=on_layer,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import toolkit
-from toolkit.cli.arguments import Arch, AsJson, ConventionsName, Pad, WorkloadWords, read_problem
+from toolkit.cli.arguments import (
+    Arch,
+    AsJson,
+    ConventionsName,
+    FactorsName,
+    Pad,
+    WorkloadWords,
+    read_problem,
+)
 from toolkit.cli.output import (
     Record,
     Report,
@@ -20,15 +28,22 @@ if TYPE_CHECKING:
     from toolkit.mapping import SpaceSize
 
 
+FACTORS = {
+    "perfect": "perfect: those of a dimension multiply to its size",
+    "ragged": "ragged: those of a dimension reach its size, last tiles are cut off",
+}
+
+
 def measure_space(
     arch: Arch,
     workload: WorkloadWords,
     conventions: ConventionsName = "exact",
+    factors: FactorsName = None,
     pad: Pad = [],  # noqa: B006 - typer copies it
     json: AsJson = False,
 ) -> None:
     """Count, print."""
-    problem = read_problem(arch, workload, "edp", conventions, pad, False)
+    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors)
     size = toolkit.space_size(problem.space)
     if json:
         print_json(space_record(problem, size))
@@ -42,6 +57,7 @@ def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:
         "arch": problem.arch.name,
         "workload": problem.workload.name,
         "conventions": problem.conventions.name,
+        "factors": problem.factors,
         "tilings": size.tilings,
         "tilings_exact": size.tilings_exact,
         "tilings_standard_error": size.standard_error,
@@ -49,8 +65,26 @@ def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:
         "order_classes_per_tiling": size.order_classes,
         "mappings": size.mappings,
         "method": size.method,
-        "notes": list(problem.notes),
+        "notes": [*problem.notes, *_thinned(problem)],
     }
+
+
+def _thinned(problem: toolkit.Problem) -> list[str]:
+    """Say of which sizes not all tiles are among those counted, and searched."""
+    from toolkit.mapping.factors import ALL_EXTENTS, SMALL_EXTENTS
+
+    sizes, ragged = problem.workload.sizes, problem.space.ragged
+    large = [
+        f"{d} = {n:,}"
+        for (d, n), cut in zip(sizes.items(), ragged, strict=True)
+        if cut and n > ALL_EXTENTS
+    ]
+    if not large:
+        return []
+    return [
+        f"{', '.join(large)}: of tiles, those up to {SMALL_EXTENTS:,}, those that cut it into "
+        f"up to {SMALL_EXTENTS:,} and its divisors"
+    ]
 
 
 def space_report(problem: toolkit.Problem, size: SpaceSize) -> Report:
@@ -58,10 +92,11 @@ def space_report(problem: toolkit.Problem, size: SpaceSize) -> Report:
     about = "" if size.tilings_exact else "about "
     error = "" if size.tilings_exact else f" ± {size.standard_error:.2g} (standard error)"
     facts = [
+        ("factors", FACTORS[problem.factors]),
         ("tilings", f"{about}{format_count(size.tilings)}{error}, {size.method}"),
         ("loop orders", f"{format_count(size.orders)} for each tiling"),
         ("order classes", f"{format_count(size.order_classes)} that differ in reuse"),
         ("mappings", f"{about}{format_count(size.mappings)}"),
-        *(("note", note) for note in problem.notes),
+        *(("note", note) for note in (*problem.notes, *_thinned(problem))),
     ]
     return [heading(problem), *aligned(facts)]

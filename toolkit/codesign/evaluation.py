@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from toolkit.arch.expressions import Number
@@ -12,6 +12,7 @@ from toolkit.arch.levels import Level
 from toolkit.arguments import store_plain_numbers
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import InputError
+from toolkit.mapping.space import Factors
 from toolkit.messages import suggest
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.search.network import NetworkResult, map_network
@@ -87,6 +88,9 @@ class HardwareEvaluator:
         How costs are counted.
     cache : bool or path-like
         Where layers are kept between runs, by hardware and layer (`toolkit.map_network`).
+    pad, factors : optional
+        How sizes are padded, and which tile factors are searched, as `toolkit.map_network` takes
+        them.
 
     Examples
     --------
@@ -106,6 +110,8 @@ class HardwareEvaluator:
     seed: int = 0
     conventions: Conventions = EXACT
     cache: bool | str | os.PathLike[str] = True
+    pad: bool | Collection[str] | str = True
+    factors: Factors | None = None
     _known: dict[tuple[Level, ...], HardwareCost] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -144,6 +150,8 @@ class HardwareEvaluator:
                 objective=self.objective,
                 conventions=self.conventions,
                 seed=self.seed,
+                pad=self.pad,
+                factors=self.factors,
                 jobs=1,
                 cache=self.cache,
             )

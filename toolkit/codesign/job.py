@@ -23,7 +23,10 @@ from toolkit.arguments import check_integer, plain_number, store_plain_numbers
 from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
+from toolkit.mapping.space import Factors
 from toolkit.messages import describe, suggest
+from toolkit.model.conventions import EXACT
+from toolkit.search.problem import factors_rule
 from toolkit.search.registry import STRATEGIES
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
@@ -36,6 +39,9 @@ FUSIONS = ("none", "greedy", "segments", "exact")
 MAPPER_EVALUATIONS = 5_000
 """Mappings per distinct layer and point by default: within some percent of what is found by
 hundreds of thousands, in a hundredth of the time."""
+
+_OLDER: dict[str, Any] = {"factors": "perfect", "pad": []}
+"""Settings of jobs that say nothing of them."""
 
 _MAX_BYTES = 1 << 28
 """Of a network once decompressed: far more than any has, far less than what exhausts memory."""
@@ -67,6 +73,12 @@ class JobSettings:
         One of `FUSIONS`; how layers are fused on every point.
     fusion_layers : int
         Most layers of a fused group.
+    factors : {"perfect", "ragged"}, optional
+        Tile factors that the mapper tries; by default what the conventions say, perfect with
+        `pad`.
+    pad : tuple of str
+        Dimensions whose padded size is chosen for every point (see `toolkit.map_network`);
+        ``("all",)`` is all of them. Not together with fusion.
 
     Raises
     ------
@@ -85,6 +97,8 @@ class JobSettings:
     mapper_seed: int = 0
     fusion: str = "none"
     fusion_layers: int = 4
+    factors: Factors | None = None
+    pad: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -109,6 +123,14 @@ class JobSettings:
             raise InputError(
                 f"expected an integer from 2, got {describe(self.fusion_layers)}",
                 key="fusion_layers",
+            )
+        object.__setattr__(self, "pad", tuple(self.pad))
+        # Kept as it is decided here: a worker of another version may have another default.
+        rule = factors_rule(EXACT, self.factors, padded=bool(self.pad))
+        object.__setattr__(self, "factors", rule)
+        if self.pad and self.fusion != "none":
+            raise InputError(
+                f"not with fusion {self.fusion}, whose tiles have sizes of their own", key="pad"
             )
 
 
@@ -176,6 +198,11 @@ class Job:
             "operators": given.technology.operators,
             "estimates": {n: asdict(e) for n, e in given.technology.estimates.items()},
         }
+        settings["pad"] = list(given.pad)
+        # Jobs of versions that knew perfect factors alone say nothing of them, and go on.
+        for key, older in _OLDER.items():
+            if settings[key] == older:
+                del settings[key]
         return {
             "template": {"name": self.template_name, "text": self.template_text},
             "networks": [
@@ -237,7 +264,7 @@ def job_from_record(record: Mapping[str, Any], source: str) -> Job:
         If it is something else.
     """
     try:
-        settings = dict(record["settings"])
+        settings = {**_OLDER, **record["settings"]}
         technology = dict(settings.pop("technology"))
         technology["estimates"] = {
             name: LevelEstimate(**figures) for name, figures in technology["estimates"].items()

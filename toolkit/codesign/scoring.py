@@ -159,6 +159,8 @@ class Scorer:
             _layer_objective(given.objective),
             given.mapper_seed,
             cache=self.cache,
+            pad=given.pad or True,
+            factors=given.factors,
         )
 
     def point(self, parameters: Mapping[str, Number]) -> HardwarePoint:
@@ -285,6 +287,7 @@ class Scorer:
             self.mapper or given.mapper,
             Budget(evaluations=given.mapper_evaluations),
             given.mapper_seed,
+            factors=given.factors,
         )
         return MappedModel(
             self.folded(place),

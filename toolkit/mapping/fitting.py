@@ -92,7 +92,7 @@ def fit(
     check_kind(workload, Workload, "workload")
     _check_dimensions(arch, workload)
     check_sizes(workload)
-    padded_dimensions = _read_pad(pad, workload)
+    padded_dimensions = dimensions_to_pad(pad, workload)
     whole = lie_apart(arch, workload) if factors == "ragged" else frozenset(workload.dimensions)
     known = _without_unknown(arch, workload)
     notes = _dropped_notes(arch, workload)
@@ -136,7 +136,14 @@ def _check_dimensions(arch: Architecture, workload: Workload) -> None:
     )
 
 
-def _read_pad(pad: Collection[str] | str, workload: Workload) -> set[str]:
+def dimensions_to_pad(pad: Collection[str] | str, workload: Workload) -> set[str]:
+    """Read which dimensions may be padded: a name, several, or ``"all"``.
+
+    Raises
+    ------
+    InputError
+        If one is unknown.
+    """
     if isinstance(pad, str):
         pad = workload.dimensions if pad == "all" else (pad,)
     unknown = sorted(set(pad) - set(workload.dimensions))

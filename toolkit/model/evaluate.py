@@ -28,6 +28,7 @@ from toolkit.model.breakdown import (
 )
 from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.cost import BatchCost, batch_cost
+from toolkit.model.lanes import shape_notes
 from toolkit.model.plan import make_plan
 from toolkit.model.tables import (
     LevelEnergy,
@@ -238,7 +239,7 @@ def evaluate(
         workload.macs,
         violations(space, mapping),
         _bottleneck(arch, memories, cost),
-        notes,
+        (*notes, *shape_notes(cost, factors)),
         accesses,
         memories,
         energies,

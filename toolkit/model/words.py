@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from toolkit.arch.levels import Fanout, Memory, Spatial
 from toolkit.model.evaluate import Evaluation
+from toolkit.model.lanes import CutOff, costed, cut_offs
 from toolkit.model.reasons import feeds_lanes, why
 from toolkit.model.reuse import Movement, movements
 
@@ -70,7 +71,7 @@ class IdleInstances:
         Instances used and present, of each instance of what lies outside.
     cycles : float
         Added by this level if all levels outside it are used as they are, and all inside it
-        fully.
+        fully; what cut-off tiles add to that is apart (`CutOff`).
     """
 
     level: str
@@ -118,7 +119,9 @@ class CycleParts:
     cycles_per_step : int
         Cycles of one step.
     idle : tuple of IdleInstances
-        Per spatial level, outermost first.
+        Per spatial level, outermost first: instances that are not used at all.
+    cut_off : tuple of CutOff
+        Per dimension whose last tiles leave instances without work that are used.
     stalls : tuple of Stall
         Per memory that stalls, innermost first.
     warm_up_cycles : float
@@ -132,6 +135,7 @@ class CycleParts:
     lanes: int
     cycles_per_step: int
     idle: tuple[IdleInstances, ...]
+    cut_off: tuple[CutOff, ...]
     stalls: tuple[Stall, ...]
     warm_up_cycles: float
     rounding_cycles: float
@@ -177,6 +181,8 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
         longer = cycles * level.mesh / used[level.name]
         idle.append(IdleInstances(level.name, used[level.name], level.mesh, longer - cycles))
         cycles = longer
+    cut_off = _cut_offs(evaluation, cycles)
+    cycles = math.fsum((cycles, *(cut.cycles for cut in cut_off)))
     stalls = []
     for use in reversed(evaluation.memories):
         if use.stall_cycles > 0:
@@ -204,10 +210,17 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
         lanes,
         arch.compute.cycles,
         tuple(idle),
+        cut_off,
         tuple(stalls),
         warm_up,
         rounding if evaluation.conventions.whole_cycles else 0.0,
     )
+
+
+def _cut_offs(evaluation: Evaluation, cycles: float) -> tuple[CutOff, ...]:
+    given = evaluation.mapping, evaluation.arch, evaluation.workload, evaluation.conventions
+    cost, factors = costed(*given)
+    return cut_offs(cost, factors, cycles)
 
 
 def _used(evaluation: Evaluation, level: Spatial) -> int:

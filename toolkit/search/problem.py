@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from toolkit.arch.architecture import Architecture, check_bypasses
 from toolkit.arguments import check_kind
 from toolkit.errors import InputError
 from toolkit.mapping.bypasses import chosen_arch
-from toolkit.mapping.fitting import fit
+from toolkit.mapping.fitting import dimensions_to_pad, fit
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import Factors, MapSpace, check_factors_rule
 from toolkit.model.breakdown import check_magnitude, check_outermost
@@ -38,6 +39,8 @@ class Problem:
         What fitting changed, in words.
     factors : {"perfect", "ragged"}
         Whether factors multiply to the sizes, or last tiles may be cut off; see `MapSpace`.
+    unpadded : tuple of (dimension, size)
+        Dimensions whose padded size was chosen under the objective, and their sizes before.
     """
 
     arch: Architecture
@@ -47,6 +50,7 @@ class Problem:
     bias_read: bool = False
     notes: tuple[str, ...] = ()
     factors: Factors = "perfect"
+    unpadded: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def space(self) -> MapSpace:
@@ -71,8 +75,9 @@ def make_problem(
     objective: str | Objective | Function = "edp",
     conventions: Conventions = EXACT,
     bias_read: bool = False,
-    pad: tuple[str, ...] | str = (),
+    pad: Collection[str] | str = (),
     factors: Factors | None = None,
+    round_up: Collection[str] | str = (),
 ) -> Problem:
     """Fit the constraints of an architecture to a workload and state the problem.
 
@@ -80,11 +85,16 @@ def make_problem(
     ----------
     objective : str, Objective or callable
         What to minimise; see `toolkit.search.objective_named`.
-    pad : tuple of str or "all"
-        Dimensions that may be rounded up where a constraint does not divide them.
+    pad : collection of str or "all"
+        Dimensions that may be padded: of the size and some larger ones the best under the
+        objective is taken, as short searches find (`toolkit.search.padding`); `notes` say which
+        and why. Factors are perfect then: padding is for machines that run whole tiles.
     factors : {"perfect", "ragged"}, optional
         Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
-        conventions say (`Conventions.factors`).
+        conventions say (`Conventions.factors`), perfect with `pad`.
+    round_up : collection of str or "all"
+        Dimensions that may be rounded up, to the next size that fits, where a constraint does not
+        divide them; those of `pad` are in any case.
 
     Raises
     ------
@@ -96,39 +106,85 @@ def make_problem(
     PrecisionError
         If the workload is too large for exact counts.
     InputError
-        If the objective is unknown, or another argument of another kind.
+        If the objective is unknown, what is asked of factors and padding cannot be together, or
+        another argument is of another kind.
     """
     check_kind(arch, Architecture, "arch")
     check_kind(workload, Workload, "workload")
     check_kind(conventions, Conventions, "conventions")
     check_bypasses(arch, workload)
     check_magnitude(workload)
-    wanted = objective_named(objective)
-    rule = conventions.factors if factors is None else factors
-    check_factors_rule(rule)
+    allowed = dimensions_to_pad(pad, workload)
+    state = partial(
+        _stated,
+        arch,
+        round_up=allowed | dimensions_to_pad(round_up, workload),
+        objective=objective_named(objective),
+        conventions=conventions,
+        bias_read=bias_read,
+        factors=factors_rule(conventions, factors, padded=bool(allowed)),
+    )
+    if not allowed:
+        return state(workload)
+    # Here, because it searches, and all that searches knows what a problem is.
+    from toolkit.search.padding import choose_padding
+
+    return choose_padding(workload, allowed, state)
+
+
+def factors_rule(conventions: Conventions, factors: Factors | None, *, padded: bool) -> Factors:
+    """Tell which factors are searched, from what is asked and what the conventions say.
+
+    Raises
+    ------
+    InputError
+        If `factors` is unknown, or ragged where tiles are whole.
+    """
+    if factors is not None:
+        check_factors_rule(factors)
+    if padded and factors == "ragged":
+        raise InputError(
+            "sizes are padded for whole tiles, but ragged factors cut tiles off; expected one of "
+            "them",
+            key="pad",
+        )
+    rule = factors or ("perfect" if padded else conventions.factors)
     if rule == "ragged" and conventions.transfers == "sequential":
         raise InputError(
             f"the conventions {conventions.name} count whole tiles only; expected perfect factors",
             key="factors",
         )
+    return rule
+
+
+def _stated(
+    arch: Architecture,
+    workload: Workload,
+    *,
+    round_up: Collection[str],
+    objective: Objective,
+    conventions: Conventions,
+    bias_read: bool,
+    factors: Factors,
+) -> Problem:
     make_plan(arch, workload, conventions)  # Refuses tensors that nobody holds.
     fitted = fit(
         arch,
         workload,
-        pad=pad,
+        pad=round_up,
         footprint=conventions.window_footprint,
-        factors=rule,
+        factors=factors,
         outermost_supplies=conventions.charge_bypassing_outermost,
     )
     check_magnitude(fitted.workload)  # What is padded has grown.
     problem = Problem(
         fitted.arch,
         fitted.workload,
-        wanted,
+        objective,
         conventions,
         bias_read,
         fitted.notes,
-        rule,
+        factors,
     )
     check_outermost(problem.space)
     return problem

@@ -60,6 +60,22 @@ def test_ragged_mappings_come_back(tmp_path: Path) -> None:
     assert 13 * 7 * 11 / 168 <= cost.compute_cycles <= factors[[0, 1, 4, 5, 6]].prod()
 
 
+def test_ragged_perfect_and_padded_results_are_kept_apart(kept: LayerCache) -> None:
+    perfect = replace(SEARCH, factors="perfect")
+    ragged, padded = replace(SEARCH, factors="ragged"), replace(SEARCH, pad=("M",))
+    fresh = LayerCache(kept.folder / "fresh")
+    map_workload(ARCH, WORKLOAD, perfect, cache=fresh)
+    assert fresh.read(ARCH, WORKLOAD, perfect) is not None
+    assert fresh.read(ARCH, WORKLOAD, ragged) is None
+    assert fresh.read(ARCH, WORKLOAD, padded) is None
+    assert fresh.read(ARCH, WORKLOAD, replace(padded, pad=("N",))) is None
+    # What the conventions say of factors and what is asked of them is the same question.
+    said = replace(SEARCH, conventions=replace(SEARCH.conventions, factors="perfect"))
+    asked = replace(said, factors="perfect")
+    map_workload(ARCH, WORKLOAD, said, cache=fresh)
+    assert fresh.read(ARCH, WORKLOAD, asked) == fresh.read(ARCH, WORKLOAD, said)
+
+
 def test_names_of_workloads_do_not_matter(kept: LayerCache) -> None:
     read = kept.read(ARCH, replace(WORKLOAD, name="mine"), SEARCH)
     assert read is not None

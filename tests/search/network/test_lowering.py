@@ -158,4 +158,4 @@ def test_every_way_does_the_same_multiplications_and_fits(
     machine = toolkit.load_arch(arch)
     for way in lowerings(machine, workload):
         assert math.prod(way.workload.sizes.values()) == workload.macs
-        toolkit.make_problem(machine, way.workload, pad="all")
+        toolkit.make_problem(machine, way.workload, factors="perfect", round_up="all")

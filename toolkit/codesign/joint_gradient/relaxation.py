@@ -154,7 +154,7 @@ def gather(
             workload = replace(layer.cost.workload, name="")
             key = (workload, layer.cost.mapping, vector_pj, cycles)
             if key not in found:
-                problem = make_problem(largest, workload, pad="all")
+                problem = make_problem(largest, workload, factors="perfect", round_up="all")
                 arrays = to_arrays(layer.cost.mapping, problem.arch, problem.workload)
                 found[key] = _Entry(problem, *arrays, vector_pj, cycles, 0.0, [])
             found[key].count += times

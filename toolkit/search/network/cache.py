@@ -2,8 +2,8 @@
 
 The name of a file is a digest of everything that its result depends on: levels of the
 architecture, sizes and tensors of the workload (not its name), strategy, budget, seed,
-objective, conventions, padding, the version of the package and the sources of model and searches.
-So an entry is never stale, and the folder may be deleted at any time.
+objective, conventions, padding, factors, the version of the package and the sources of model and
+searches. So an entry is never stale, and the folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def _key(arch: Architecture, workload: Workload, search: LayerSearch) -> dict[st
         "seed": search.seed,
         "objective": list(astuple(replace(search.objective, function=None))),
         "conventions": asdict(search.conventions),
-        "pad": search.pad,
+        "pad": search.pad if isinstance(search.pad, bool) else search.padded(workload),
+        "factors": search.rule,
     }
 
 

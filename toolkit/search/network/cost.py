@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arguments import check_integer
 from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.tables import LevelEnergy, TensorAccesses
 from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost
 from toolkit.search.objective import OBJECTIVES, Objective
+from toolkit.search.problem import factors_rule
 from toolkit.search.result import Budget
 from toolkit.search.status import describe_status, within_best
 from toolkit.workload.kernel import Role, Workload
@@ -33,14 +36,18 @@ class LayerSearch:
         What each search minimises.
     conventions : Conventions
         How costs are counted.
-    pad : bool
+    pad : bool or collection of str or "all"
         Whether sizes may be rounded up where constraints of the architecture do not divide
-        them.
+        them; or the dimensions whose padded size is chosen under the objective, those that a
+        workload has (see `toolkit.make_problem`), while others are rounded up.
+    factors : {"perfect", "ragged"}, optional
+        Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
+        conventions say, perfect where padded sizes are chosen.
 
     Raises
     ------
     InputError
-        If the seed is no integer from 0.
+        If the seed is no integer from 0, or padded sizes are to be chosen for ragged factors.
     """
 
     strategy: str = "greedy"
@@ -48,10 +55,29 @@ class LayerSearch:
     seed: int = 0
     objective: Objective = OBJECTIVES["edp"]
     conventions: Conventions = EXACT
-    pad: bool = True
+    pad: bool | Collection[str] | str = True
+    factors: Factors | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", check_integer(self.seed, 0, "seed"))
+        if not isinstance(self.pad, bool | str):
+            object.__setattr__(self, "pad", tuple(self.pad))
+        _ = self.rule
+
+    @property
+    def rule(self) -> Factors:
+        """Which factors are searched."""
+        padded = not isinstance(self.pad, bool) and bool(self.pad)
+        return factors_rule(self.conventions, self.factors, padded=padded)
+
+    def padded(self, workload: Workload) -> tuple[str, ...]:
+        """Dimensions of a workload whose padded size is chosen."""
+        if isinstance(self.pad, bool):
+            return ()
+        names = (self.pad,) if isinstance(self.pad, str) else self.pad
+        if "all" in names:
+            return workload.dimensions
+        return tuple(d for d in workload.dimensions if d in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,7 @@ class NetworkResult:
             "strategy": self.search.strategy,
             "objective": self.search.objective.name,
             "conventions": self.search.conventions.name,
+            "factors": self.search.rule,
             "seed": self.search.seed,
             "vector_unit": {
                 "lanes": unit.lanes,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
-from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
+from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
+from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
@@ -43,7 +44,8 @@ def map_network(
     objective: str | Objective | Function = "edp",
     conventions: Conventions = EXACT,
     seed: int = 0,
-    pad: bool = True,
+    pad: bool | Collection[str] | str = True,
+    factors: Factors | None = None,
     jobs: int | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
@@ -71,9 +73,14 @@ def map_network(
         How costs are counted.
     seed : int
         Seed of each search.
-    pad : bool
-        Whether sizes may be rounded up where constraints do not divide them; the notes of a
-        layer say so.
+    pad : bool or collection of str or "all"
+        Whether sizes may be rounded up where constraints do not divide them; or the dimensions
+        (of the workloads as the architecture runs them) whose padded size is chosen under the
+        objective by short searches before each search, while others are rounded up. The notes of
+        a layer say so.
+    factors : {"perfect", "ragged"}, optional
+        Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
+        conventions say, perfect where padded sizes are chosen.
     jobs : int, optional
         Processes; as many as there are cores by default. Results do not depend on it, unless a
         budget of seconds binds.
@@ -89,7 +96,8 @@ def map_network(
         Naming the layer, if it cannot be lowered, or there is no mapping. What can be told
         without a search is told before the first one.
     InputError
-        If the strategy, objective, seed or number of jobs is not as expected.
+        If the strategy, objective, seed or number of jobs is not as expected, no workload has a
+        dimension of `pad`, or padded sizes are to be chosen for ragged factors.
 
     Examples
     --------
@@ -104,9 +112,10 @@ def map_network(
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
-        strategy, budget or Budget(), seed, objective_named(objective), conventions, pad
+        strategy, budget or Budget(), seed, objective_named(objective), conventions, pad, factors
     )
     plan, store = work_of(graph, arch), cache_at(cache)
+    _check_padding(plan, wanted)
     found = Found({}, len(plan.first), on_layer)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
@@ -179,6 +188,20 @@ def map_layer(
     return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
 
 
+def _check_padding(plan: Work, search: LayerSearch) -> None:
+    if isinstance(search.pad, bool) or not plan.first:
+        return
+    known = dict.fromkeys(d for workload in plan.first for d in workload.dimensions)
+    names = (search.pad,) if isinstance(search.pad, str) else search.pad
+    unknown = [repr(name) for name in names if name not in (*known, "all")]
+    if unknown:
+        raise InputError(
+            f"unknown dimension {', '.join(unknown)}; expected 'all' or some of "
+            f"{', '.join(known)}",
+            key="pad",
+        )
+
+
 def _check_search(plan: Work, arch: Architecture, search: LayerSearch, found: Found) -> None:
     """Find out before any search what cannot be mapped, and note why."""
     from toolkit.search.registry import find_strategy
@@ -187,7 +210,7 @@ def _check_search(plan: Work, arch: Architecture, search: LayerSearch, found: Fo
     for workload in plan.first:
         if workload not in found.outcomes:
             try:
-                problem_of(arch, workload, search)
+                problem_of(arch, workload, search, choose=False)
             except ToolkitError as cause:
                 found.outcomes[workload] = cause
     plan.check(found)

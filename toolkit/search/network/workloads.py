@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
@@ -70,6 +67,7 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         If the search was interrupted: half a search is no result to keep.
     """
     from toolkit.model.evaluate import evaluate
+    from toolkit.model.lanes import compute_cycles, costed, shape_notes
     from toolkit.search.registry import search as run
 
     problem = problem_of(arch, workload, search)
@@ -79,25 +77,34 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     evaluation = evaluate(
         result.mapping, problem.arch, problem.workload, conventions=search.conventions
     )
+    lanes = costed(result.mapping, problem.arch, problem.workload, search.conventions)
     return LayerCost(
         replace(problem.workload, name=workload.name),
         result.mapping,
         evaluation.energy_pj,
         evaluation.latency_cycles,
-        compute_cycles(problem, result.mapping),
+        compute_cycles(*lanes),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
         result.evaluations,
         result.bound,
-        problem.notes,
+        (*problem.notes, *(shape_notes(*lanes) if problem.factors == "perfect" else ())),
         result.objective,
         result.stopped,
     )
 
 
-def problem_of(arch: Architecture, workload: Workload, search: LayerSearch) -> Problem:
+def problem_of(
+    arch: Architecture, workload: Workload, search: LayerSearch, *, choose: bool = True
+) -> Problem:
     """State the problem of a search; the workload is called by its sizes.
+
+    Parameters
+    ----------
+    choose : bool
+        Whether padded sizes are chosen where that is asked, which takes searches; otherwise they
+        are rounded up alone: enough to see that there is a mapping.
 
     Raises
     ------
@@ -109,18 +116,10 @@ def problem_of(arch: Architecture, workload: Workload, search: LayerSearch) -> P
         replace(workload, name=content_name(workload)),
         objective=search.objective,
         conventions=search.conventions,
-        pad="all" if search.pad else (),
+        pad=search.padded(workload) if choose else (),
+        factors=search.rule,
+        round_up="all" if search.pad else (),
     )
-
-
-def compute_cycles(problem: Problem, mapping: Mapping) -> float:
-    """Cycles of the compute level without any stall: steps of its lanes, times its cycles."""
-    from toolkit.model.cost import batch_cost
-    from toolkit.model.totals import steps
-
-    factors, order = to_arrays(mapping, problem.arch, problem.workload)
-    cost = batch_cost(problem.plan, factors[None].astype(np.float64), order[None])
-    return float(np.max(steps(cost.tables, cost.nest)) * problem.arch.compute.cycles)
 
 
 def content_name(workload: Workload) -> str:

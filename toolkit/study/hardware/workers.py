@@ -122,6 +122,9 @@ def _note(job: Job, plan: Plan) -> str:
         "objective": given.objective,
         "mapper": f"{given.mapper}, {given.mapper_evaluations:,} evaluations per layer",
         "fusion": given.fusion,
+        "factors": f"{given.factors}, padded {', '.join(given.pad)}"
+        if given.pad
+        else f"{given.factors}",
         "area budget": _budget(given.area_budget_um2, 1e-6, "mm²"),
         "power budget": _budget(given.power_budget_mw, 1.0, "mW"),
     }

@@ -57,10 +57,15 @@ def problem_record(run: Run) -> Attributes:
             "a storage, or by an objective such as energy*latency^2",
             key="objective",
         )
+    # What factors are searched is said apart, where they are others than there once were alone: so
+    # that older studies of the same question go on.
+    conventions = asdict(problem.conventions)
+    del conventions["factors"]
+    ragged = {"factors": problem.factors} if problem.factors != "perfect" else {}
     return {
         "arch": arch_to_yaml(problem.arch),
         "workload": workload_to_yaml(problem.workload),
-        "conventions": asdict(problem.conventions),
+        "conventions": conventions,
         "objective": {
             "name": objective.name,
             "powers": list(objective.powers),
@@ -68,6 +73,7 @@ def problem_record(run: Run) -> Attributes:
         },
         "bias_read": problem.bias_read,
         "budget": asdict(run.budget),
+        **ragged,
     }
 
 

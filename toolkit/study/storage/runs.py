@@ -146,6 +146,9 @@ class Comparison:
 def problem_name(problem: Problem) -> str:
     """Name a problem in full: workload, architecture, objective, conventions.
 
+    Ragged factors and chosen padding are named, too, so that nothing is taken for the same
+    question that is not.
+
     Examples
     --------
     >>> import toolkit
@@ -155,4 +158,7 @@ def problem_name(problem: Problem) -> str:
     """
     bias = ", bias read" if problem.bias_read else ""
     where = f"{problem.workload.name} on {problem.arch.name}"
-    return f"{where}, {problem.objective.name}, {problem.conventions.name}{bias}"
+    ragged = ", ragged" if problem.factors == "ragged" else ""
+    sizes = problem.workload.sizes
+    padded = "".join(f", {d} padded from {n} to {sizes[d]}" for d, n in problem.unpadded)
+    return f"{where}, {problem.objective.name}, {problem.conventions.name}{bias}{ragged}{padded}"
