@@ -16,8 +16,8 @@ import numpy as np
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.search.exact.chains import Chain, Wall, used_levels
+from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.ragged_nest import fixed_parts, list_lines
 from toolkit.workload.distinct import count_window
 
 MOST_CHOICES = 1 << 24

@@ -9,9 +9,10 @@ import numpy as np
 
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.search.exact.branch import Branch, LabelSearch
+from toolkit.search.exact.family import Family
 from toolkit.search.exact.listing import Listing
 from toolkit.search.exact.nest import Nest, window_plan
-from toolkit.search.exact.ragged_nest import Family, RaggedNest
+from toolkit.search.exact.ragged_nest import RaggedNest
 from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.strategy import ROUNDING, Prover
 from toolkit.search.exact.transfers import Spatial

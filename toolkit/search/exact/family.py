@@ -1,0 +1,203 @@
+"""What all choices with the same spatial factors of a ragged space share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toolkit.compilation import Block
+from toolkit.mapping.mapping import FloatArray, IntArray
+from toolkit.model.plan import SpatialFlags
+from toolkit.search.exact.chains import ENTER, Chain, Line
+from toolkit.search.exact.columns import Column, make_column
+from toolkit.search.exact.nest import Nest, strides
+from toolkit.search.exact.transfers import Spatial
+from toolkit.search.problem import Problem
+from toolkit.workload.distinct import count_window
+
+
+@dataclass
+class Family:
+    """What all nests with the same spatial factors share.
+
+    Parameters
+    ----------
+    problem : Problem
+        Ragged, with transfers per instance.
+    windows : Block
+        See `toolkit.search.exact.nest.window_plan`.
+    factors : int64 array, shape (levels, dimensions)
+        Spatial ones; ones at memories.
+    """
+
+    problem: Problem
+    windows: Block
+    factors: IntArray
+    spatial: Spatial = field(init=False)
+    nest: Nest = field(init=False)
+    lines: list[Line] = field(init=False)
+    _columns: dict[tuple[int, tuple[int, ...]], Column | None] = field(default_factory=dict)
+    _parts: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, FloatArray]] = field(
+        default_factory=dict
+    )
+    _tables: dict[tuple[int, tuple[int, ...], int], list[FloatArray]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.spatial = Spatial(self.problem, self.factors)
+        self.nest = Nest(self.problem, self.windows, self.spatial)
+        self.lines = list_lines(self.nest)
+        self.compulsory = self._compulsory_kinds()
+        self.floors = [self._open_lines(k) for k in range(len(self.nest.memories))]
+
+    def _compulsory_kinds(self) -> FloatArray:
+        """Which kinds of words no mapping can do without, [lines, 4]: not those that come back."""
+        kinds = np.ones((len(self.lines), 4))
+        for r, line in enumerate(self.lines):
+            if not self.problem.plan.tensors[line.tensor].is_output:
+                kinds[r] = 1, 0, 1, 0
+            elif not self.problem.bias_read:
+                kinds[r] = 0, 1, 0, 1
+        return kinds
+
+    def _open_lines(self, k: int) -> tuple[FloatArray, IntArray, FloatArray]:
+        """Transfers whose words are yet to be moved by the states of the tensors at a memory.
+
+        Returns
+        -------
+        open : float64 array, shape (flags, transfers)
+        lines : int64 array, shape (transfers,)
+            One line of each.
+        windows : float64 array, shape (transfers,)
+            Values of the tensor's windows.
+        """
+        nest, sizes = self.nest, self.problem.space.sizes
+        radix = nest.radix(k)
+        flags = np.arange(math.prod(radix))
+        lines: dict[int, int] = {}
+        for r, line in enumerate(self.lines):
+            if line.memory is not None:
+                lines.setdefault(line.transfer, r)
+        open_ = np.zeros((len(flags), len(lines)))
+        windows = np.ones(len(lines))
+        for i, r in enumerate(lines.values()):
+            line = self.lines[r]
+            t, current = line.tensor, int(nest.row_of[k, line.tensor])
+            for terms in self.problem.plan.tensors[t].sums:
+                if len(terms) > 1:
+                    extents = [int(sizes[d]) for d, _ in terms]
+                    windows[i] *= count_window(extents, [c for _, c in terms])
+            under_way = self.lines[current].supplier if current >= 0 else 1 << 30
+            waits = flags // int(strides(np.array(radix))[t]) % radix[t] > 0
+            open_[:, i] = line.supplier < under_way
+            open_[waits, i] = line.supplier <= under_way
+        return open_, np.array(list(lines.values()), dtype=np.int64), windows
+
+    def column(self, d: int, chain: Chain) -> Column | None:
+        """Extents of a dimension; None if its loops cannot be split so."""
+        key = d, _key(chain)
+        if key not in self._columns:
+            self._columns[key] = make_column(self.problem.space, self.nest.memories, d, chain)
+        return self._columns[key]
+
+    def parts(self, d: int, chain: Chain) -> tuple[FloatArray, FloatArray]:
+        """What a dimension contributes whatever its loops: of all visits, and of first ones."""
+        key = d, _key(chain)
+        if key not in self._parts:
+            self._parts[key] = fixed_parts(self.nest, self.lines, d, chain)
+        return self._parts[key]
+
+    def tables(self, d: int, chain: Chain, own: int) -> list[FloatArray]:
+        """Table of every line [3, coordinates, 2], of all instances or of the first one."""
+        key = d, _key(chain), own
+        if key not in self._tables:
+            column = self.column(d, chain)
+            assert column is not None  # Only then are there steps.
+            self._tables[key] = [
+                _table(self.nest, r, line, d, chain, column, own)
+                for r, line in enumerate(self.lines)
+            ]
+        return self._tables[key]
+
+
+def _key(chain: Chain) -> tuple[int, ...]:
+    return tuple(int(wall.inner) for wall in chain.walls)
+
+
+def list_lines(nest: Nest) -> list[Line]:
+    """Describe the transfer of every row of a nest."""
+    plan, tables = nest.problem.plan, nest.problem.tables
+    lines: list[Line | None] = [None] * len(nest.seen)
+    numbers = {}
+    for t, tensor in enumerate(plan.tensors):
+        for number, transfer in enumerate(tensor.transfers):
+            numbers[id(transfer)] = t, tables.tensors[t].transfers + number
+    place = {r: m for k, m in enumerate(nest.memories) for r in nest.row_of[k].tolist() if r >= 0}
+    for r, (_, costs) in enumerate(nest.seen):
+        transfer = costs.transfer
+        t, x = numbers[id(transfer)]
+        sides = (transfer.reading, transfer.writing)
+        lines[r] = Line(
+            t,
+            x,
+            place.get(r),
+            transfer.supplier,
+            len(plan.arch.levels) if transfer.child is None else transfer.child,
+            (_levels(sides[0], "shared"), _levels(sides[1], "shared")),
+            (_levels(sides[0], "selective"), _levels(sides[1], "selective")),
+        )
+    return [line for line in lines if line is not None]
+
+
+def _levels(side: Sequence[SpatialFlags], what: str) -> frozenset[int]:
+    return frozenset(flags.level for flags in side if getattr(flags, what))
+
+
+def fixed_parts(
+    nest: Nest, lines: Sequence[Line], d: int, chain: Chain
+) -> tuple[FloatArray, FloatArray]:
+    """What a dimension contributes to every line, two arrays [lines, 2, 3] (or [..., chains]).
+
+    Tiles along it cover its iterations, all or those of a first instance, unless it belongs to
+    a window; of dimensions that do not index the tensor what does not depend on loops in time.
+    """
+    plan = nest.problem.plan
+    shape = np.shape(chain.walls[0].inner) if chain.walls else ()
+    base = np.ones((len(lines), 2, 3, *shape))
+    fresh = np.ones((len(lines), 2, 3, *shape))
+    for r, line in enumerate(lines):
+        tensor = plan.tensors[line.tensor]
+        wide = any(len(terms) > 1 and d in [e for e, _ in terms] for terms in tensor.sums)
+        if wide:
+            continue
+        for own in range(2):
+            for way in range(3):
+                if tensor.relevant[d]:
+                    level = line.child if way == ENTER else line.supplier
+                    base[r, own, way] = fresh[r, own, way] = chain.elements(level, own)
+                    continue
+                fresh[r, own, way] = chain.repeats(line, way, own, None, timed=False)
+                if line.memory is None:
+                    base[r, own, way] = chain.repeats(line, way, own, None, timed=True)
+    return base, fresh
+
+
+def _table(
+    nest: Nest, r: int, line: Line, d: int, chain: Chain, column: Column, own: int
+) -> FloatArray:
+    """What a dimension contributes to one line at every coordinate, [3, coordinates, 2]."""
+    tensor, row = nest.problem.plan.tensors[line.tensor], nest.seen[r][0]
+    taus = np.ones(1)
+    if line.memory is not None:
+        k = nest.memories.index(line.memory)
+        taus = np.concatenate([column.taus[k], column.taus[k + 1]]).astype(np.float64)
+    table = np.ones((3, len(taus), 2))
+    for way in range(3):
+        if tensor.relevant[d]:
+            table[way] = np.stack(chain.tiles(line, way, own, row.ext[way, d] * taus), axis=-1)
+        elif line.memory is not None:
+            extents = taus * chain.spatial(line.memory)
+            table[way, :, 0] = chain.repeats(line, way, own, extents, timed=True)
+    return table
