@@ -56,19 +56,20 @@ tiles at once: such problems are enumerated instead (`decomposes`).
 Every mapping that could be best is costed by the evaluator; a value below the bound derived for
 it raises an error. Values that differ by less than 1e-12 count as equal.
 
-**Ragged spaces.** Where factors only have to reach the sizes, a dimension's last tile is cut off, and
-how often a combination of counters occurs depends on where tiles end. Fix beside the spatial factors
-the tile extents right inside every spatial level that unrolls a dimension (a *choice*; many
-thousands per problem). Then it depends on one further extent again, that of the point, so that words
-are sums over points of a walk as before, with numbers of combinations read from tables
-(`chains`). The steps of the lanes are a constant of the choice. Inside a fixed extent all others divide
-it. Outside all fixed ones only numbers of tiles matter, and of each number the smallest extent is
-enough: it leaves the same numbers further out, and more room (where windows leave gaps, all extents
-are kept). Choices are bounded by rule 1, dimension by dimension and without being searched
-(`listing`), and searched in the order of their bounds for as long as these are lower than the best
-mapping known: by labels that are judged by the compulsory words of what is yet to move, first with
-energy alone, and with every port if the mapping of least energy stalls. The order also gives the bound
-of a search that is cut short: that of the first choice left open.
+**Ragged spaces.** Where factors only have to reach the sizes, a dimension's last tile is cut
+off, and how often a combination of counters occurs depends on where tiles end. Fix beside the
+spatial factors the tile extents right inside every spatial level that unrolls a dimension (a
+*choice*; many thousands per problem). Then it depends on one further extent again, that of the
+point, so that words are sums over points of a walk as before, with numbers of combinations read
+from tables (`chains`). The steps of the lanes are a constant of the choice. Inside a fixed
+extent all others divide it. Outside all fixed ones only numbers of tiles matter, and of each
+number the smallest extent is enough: it leaves the same numbers further out, and more room
+(where windows leave gaps, all extents are kept). Choices are bounded by rule 1, dimension by
+dimension and without being searched (`listing`), and searched in the order of their bounds for
+as long as these are lower than the best mapping known: by labels that are judged by the
+compulsory words of what is yet to move, first with energy alone, and with every port if the
+mapping of least energy stalls. The order also gives the bound of a search that is cut short:
+that of the first choice left open.
 
 **Where it stands.** `search` begins; `strategy` takes the branches in the order of their bounds;
 `spatial` lists these and bounds each without any search. A `branch` is searched in a `nest`: its
