@@ -215,13 +215,24 @@ def test_violations_are_named_and_costed_anyway() -> None:
     assert result.utilization == 3
 
 
-def test_factors_must_multiply_to_the_sizes() -> None:
-    with pytest.raises(MappingError, match="factors of m multiply to 6 but m is 4"):
+def test_factors_must_reach_the_sizes() -> None:
+    with pytest.raises(MappingError, match="factors of m multiply to 4 but m is 5"):
+        run(gemm(5, 1, 1), (DRAM, {"m": 2}), (BUFFER, {"m": 2}))
+
+
+def test_no_whole_iteration_may_have_nothing_to_do() -> None:
+    run(gemm(5, 1, 1), (DRAM, {"m": 3}), (BUFFER, {"m": 2}))
+    with pytest.raises(MappingError, match="3 times over m in tiles of 2, but 2 times reach its 4"):
         run(gemm(4, 1, 1), (DRAM, {"m": 3}), (BUFFER, {"m": 2}))
 
 
+def test_factors_must_multiply_to_the_sizes_where_only_whole_tiles_count() -> None:
+    with pytest.raises(MappingError, match="factors of m multiply to 6 but m is 5"):
+        run(gemm(5, 1, 1), (DRAM, {"m": 3}), (BUFFER, {"m": 2}), conventions=FACTORFLOW)
+
+
 def test_factors_that_wrap_around_64_bits_are_refused() -> None:
-    with pytest.raises(MappingError, match=f"multiply to {2**124} but"):
+    with pytest.raises(MappingError, match=f"in tiles of {2**62}, but 1 times reach its 1"):
         run(gemm(1, 1, 1), (DRAM, {"m": 2**62}), (BUFFER, {"m": 2**62}))
 
 
