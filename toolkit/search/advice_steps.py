@@ -129,10 +129,10 @@ def _ragged_steps(
         most = -(-int(space.sizes[d]) // int(np.prod(factors[target + 1 :, d])))
         room = int(space.mesh[target] // np.delete(factors[target], d).prod())
         tried = {int(changed(np.array(old), change)) for change in factor_changes(space, d)}
-        for factor in sorted(tried | {most, min(most, room)}):
+        for factor in sorted(f for f in tried | {most, min(most, room)} if f > 0):
             step = Step(FACTOR, source, target, d, factor, old == 1)
             outcome = _changed(space, step, factors)[:, d]
-            if 1 <= factor == outcome[target] and outcome.tobytes() not in seen:
+            if factor == outcome[target] and outcome.tobytes() not in seen:
                 seen.add(outcome.tobytes())
                 yield step
 

@@ -134,7 +134,7 @@ class RaggedProver(Prover):
                 continue
             if self.evaluator.time_share >= 1:
                 left_out = min(left_out, float(bounds[number]))
-                self.counts["unfinished"] += int(kept[place:].sum())
+                self.counts["unfinished"] += len(order) - place
                 break
             listed = listing.choices(number, self._worthwhile)
             if listed is None:
