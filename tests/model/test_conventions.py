@@ -263,9 +263,8 @@ def differing(conventions: Conventions) -> set[str]:
 
 
 def test_timeloop_turns_these_switches() -> None:
-    """Each has a case above, but for what searches try."""
+    """Each has a case above."""
     assert differing(TIMELOOP) == {
-        "factors",
         "transfers",
         "single_reuse",
         "window_footprint",
@@ -279,9 +278,8 @@ def test_timeloop_turns_these_switches() -> None:
 
 
 def test_factorflow_turns_these_switches() -> None:
-    """Each has a case above, but for what searches try; the two settings stay off."""
+    """Each has a case above; the two settings stay off."""
     assert differing(FACTORFLOW) == {
-        "factors",
         "transfers",
         "reduction_for_writes",
         "selective_needs_multicast",
