@@ -440,7 +440,7 @@ class Nest:
         found: list[Block] = []
         beyond = np.zeros((passes, 1, 1))
         for step, block in zip(self.steps, self.step_blocks, strict=True):
-            states, above, flags, _ = step.sizes[0].tolist()
+            states, above, flags, *_ = step.sizes[0].tolist()
             own = Block(
                 Least(
                     beyond,
