@@ -105,9 +105,8 @@ def test_suggestions_are_ragged_where_that_is_asked(run: Any, tmp_path: Path) ->
     ragged = run(*words, "--factors", "ragged").record["moves"]
     perfect = run(*words, "--factors", "perfect").record["moves"]
     assert ragged["tried"] > perfect["tried"]
-    assert not any("(now" in move["text"] for move in perfect["best"])
     best = ragged["best"][0]
-    assert best["text"].startswith("iterate N ") and "(now 1) at Columns" in best["text"]
+    assert best["text"].startswith("iterate N ") and " at Columns" in best["text"]
     assert best["latency_change_percent"] < -40
     # What a suggestion leads to costs what it says.
     (tmp_path / "better.yaml").write_text(dump_yaml(best["mapping"]))
@@ -127,8 +126,9 @@ def test_padding_is_chosen_and_the_mapping_says_it(run: Any) -> None:
             "padded N from 23 to 24, as its factors: 4.35 % more multiply-accumulates"
         ]
     assert run("export", *words, "m.yaml", "--pad", "all", "--format", "toolkit").status == 0
-    line = refused(run("evaluate", *words, "m.yaml", "--pad", "M"))
-    assert "m.yaml: factors.N: " in line and "factors of N multiply to 24 but N is 23" in line
+    # Of a size that is not padded, the same factors cut the last tile off.
+    cut = run("evaluate", *words, "m.yaml", "--pad", "M", "--json").record
+    assert cut["macs"] == 8 * 4 * 23
 
 
 def test_dimensions_are_read_from_lists_and_repetitions() -> None:

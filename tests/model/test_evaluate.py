@@ -222,7 +222,9 @@ def test_factors_must_reach_the_sizes() -> None:
 
 def test_no_whole_iteration_may_have_nothing_to_do() -> None:
     run(gemm(5, 1, 1), (DRAM, {"m": 3}), (BUFFER, {"m": 2}))
-    with pytest.raises(MappingError, match="3 times over m in tiles of 2, but 2 times reach its 4"):
+    with pytest.raises(
+        MappingError, match="3 times over m in tiles of 2, but 2 times reach its 4"
+    ):
         run(gemm(4, 1, 1), (DRAM, {"m": 3}), (BUFFER, {"m": 2}))
 
 

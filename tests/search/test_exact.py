@@ -135,7 +135,7 @@ def test_compulsory_energy_is_a_bound() -> None:
             nest = Nest(problem, window_plan(problem), spatial)
             if not nest.steps:
                 continue
-            branch = Branch(nest, problem.objective.powers)
+            branch = Branch(nest, problem.objective.powers, compulsory_energy_pj(nest))
             compulsory = branch.energy_pj
             branch.energy_pj = -math.inf
             if branch.solve_energy() is not None:
@@ -163,7 +163,7 @@ def test_costs_along_paths_are_those_of_the_model(monkeypatch: pytest.MonkeyPatc
             nest = Nest(problem, window_plan(problem), spatial)
             if not nest.steps or nest.stalls_leak:
                 continue
-            branch = Branch(nest, (1.0, 1.0, 0.0))
+            branch = Branch(nest, (1.0, 1.0, 0.0), compulsory_energy_pj(nest))
             ends = LabelSearch(branch).run(branch.goal(math.inf), lambda: False)
             assert ends is not None
             predicted = branch.values(ends.costs)
