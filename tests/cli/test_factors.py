@@ -284,3 +284,12 @@ def test_the_default_is_what_the_conventions_say(run: Any) -> None:
     for name, conventions in toolkit.CONVENTIONS.items():
         words = ("map", "array.yaml", "8", "4", "2", *FEW, "--conventions", name, "--json")
         assert run(*words).record["factors"] == conventions.factors
+
+
+def test_a_ragged_proof_does_not_count_perfect_tilings(run: Any) -> None:
+    words = ("eyeriss", "13", "7", "11", "--strategy", "exact", "--factors", "ragged")
+    record = run("map", *words, "--json").record
+    assert record["certificate"]["unfinished"] == 0
+    assert "tilings_covered" not in record["certificate"]
+    out = run("map", *words).out
+    assert "proved optimal" in out and "covers" not in out

@@ -174,12 +174,13 @@ def _proof_record(result: toolkit.SearchResult) -> dict[str, Any] | None:
     """Describe the certificate of a result, None where it has none.
 
     ``tilings_covered`` is counted once more here, along the paths that the search follows, if
-    it was finished.
+    it was finished. Ragged ones are too many to count.
     """
     if result.certificate is None:
         return None
     record: dict[str, Any] = asdict(result.certificate)
-    if not result.certificate.enumerated and not result.certificate.unfinished:
+    counted = not result.certificate.enumerated and not result.certificate.unfinished
+    if counted and result.problem.factors == "perfect":
         tilings, orders = _covered(result)
         record |= {"tilings_covered": tilings, "orders_per_tiling": orders}
     return record
@@ -197,7 +198,7 @@ def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
         return [*facts, ("proof", f"{certificate.enumerated:,} mappings costed one by one")]
     counts = [(getattr(certificate, key), name) for key, name in _RULES]
     rules = ", ".join(f"{count:,} {name}" for count, name in counts if count)
-    if not certificate.unfinished:
+    if not certificate.unfinished and result.problem.factors == "perfect":
         tilings, orders = _covered(result)
         facts.append(("covers", f"{tilings:,} tilings × {orders:,} loop orders"))
     return [
