@@ -44,9 +44,10 @@ def make_column(space: MapSpace, memories: list[int], d: int, chain: Chain) -> C
     """List the extents of a dimension that may be needed, memory by memory.
 
     Inside a wall they divide the extent there. Outside all walls only numbers of tiles matter,
-    so of each number the smallest extent is enough: it leaves the same number further out, and
-    more room. (Where windows leave gaps, all extents are listed.) What reaches the size counts
-    as the size.
+    and whether the last block of tiles is a single one, which may keep fewer instances busy. So
+    of each number the smallest extent is enough, which leaves the same number further out, and
+    more room, and the one that leaves a single tile over. (Where windows leave gaps, all extents
+    are listed.) What reaches the size counts as the size.
     """
     count, size = len(memories), chain.size
     fixed: dict[int, int] = {}
@@ -64,7 +65,7 @@ def make_column(space: MapSpace, memories: list[int], d: int, chain: Chain) -> C
         whole = -(-size // inside)
         for b in taus[k + 1].tolist():
             least, most = int(space.lower[m, d]), int(space.upper[m, d])
-            for f in _turns(space, d, b, inside, size, target, exact=k in fixed, last=k == 0):
+            for f in _turns(space, d, chain, k, b, target, exact=k in fixed):
                 if not least <= f <= most:
                     continue
                 above = b * f
@@ -111,33 +112,31 @@ def _as_lists(turns: IntArray) -> tuple[NDArray[Any], IntArray, IntArray]:
 
 
 def _turns(
-    space: MapSpace,
-    d: int,
-    b: int,
-    inside: int,
-    size: int,
-    target: int | None,
-    *,
-    exact: bool,
-    last: bool,
+    space: MapSpace, d: int, chain: Chain, k: int, b: int, target: int | None, *, exact: bool
 ) -> list[int]:
-    """Iterations that a loop over tiles of temporal extent `b` may need to have."""
+    """Iterations that a loop of memory number `k` over tiles of temporal extent `b` may need.
+
+    Of every number of tiles that it leaves, the fewest, and the fewest that its bound admits. If
+    instances lie inside also those that leave a single tile over: it may keep fewer of them busy.
+    """
+    memory = int(space.memory_levels[k])
     if target is not None:
         if target % b:
             return []
         return [target // b] if exact else [int(f) for f in divisors(target // b)]
-    tiles = -(-size // (b * inside))
-    if last:
+    tiles = -(-chain.size // (b * chain.spatial(memory)))
+    if k == 0:
         return [tiles]
     if not space.ragged[d]:
         return [int(f) for f in divisors(tiles)]
     if has_gaps(space, d):
         return list(range(1, tiles + 1))
-    least = int(space.lower[space.memory_levels, d].max())
     root = math.isqrt(tiles)
     few = {-(-tiles // q) for q in range(1, root + 1)} | set(range(1, -(-tiles // (root + 1)) + 1))
-    smallest = {-(-tiles // -(-tiles // f)) for f in few}
-    return sorted(smallest | ({least} if least <= tiles else set()))
+    turns = {-(-tiles // -(-tiles // f)) for f in few} | {int(space.lower[memory, d])}
+    if chain.walls and tiles > 1:
+        turns |= {int(f) for f in divisors(tiles - 1)}
+    return sorted(f for f in turns if f <= tiles)
 
 
 def has_gaps(space: MapSpace, d: int) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
-from toolkit.search.exact.chains import Chain, Wall, used_levels
+from toolkit.search.exact.chains import ENTER, Chain, Line, Wall, used_levels
 from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.nest import Nest
 from toolkit.workload.distinct import count_window
@@ -25,26 +25,6 @@ MOST_CHOICES = 1 << 24
 choice is left open."""
 
 IntRow = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Spatial factors and the extents inside them, with what no mapping undercuts.
-
-    Parameters
-    ----------
-    factors : int64 array, shape (levels, dimensions)
-        Spatial factors.
-    chains : tuple of Chain
-        Of every dimension.
-    energy_pj, bound : float
-        Least energy and objective value.
-    """
-
-    factors: IntArray
-    chains: tuple[Chain, ...]
-    energy_pj: float
-    bound: float
 
 
 class Options:
@@ -60,7 +40,9 @@ class Options:
         See `fixed_parts`, of all instances.
     """
 
-    def __init__(self, nest: Nest, limits: IntArray, d: int, column: IntRow) -> None:
+    def __init__(
+        self, nest: Nest, lines: list[Line], limits: IntArray, d: int, column: IntRow
+    ) -> None:
         space = nest.problem.space
         self.size, self.levels = int(space.sizes[d]), used_levels(column)
         self.column = column
@@ -68,7 +50,7 @@ class Options:
         chain = self.chain(slice(None))
         count = len(self.inner)
         self.steps = np.broadcast_to(np.asarray(chain.steps(), dtype=np.float64), (count,))
-        base, fresh = fixed_parts(nest, list_lines(nest), d, chain)
+        base, fresh = fixed_parts(nest, lines, d, chain)
         shape = (*base.shape[:3], count)
         if base.ndim == 3:
             base, fresh = base[..., None], fresh[..., None]
@@ -185,7 +167,7 @@ class Listing:
         """Chains of one dimension."""
         key = d, column
         if key not in self._options:
-            self._options[key] = Options(self.nest, self._limits, d, column)
+            self._options[key] = Options(self.nest, self.lines, self._limits, d, column)
         return self._options[key]
 
     def spatial_bounds(self) -> tuple[FloatArray, FloatArray]:
@@ -193,9 +175,7 @@ class Listing:
         factors = np.stack(self.spatial).astype(np.float64)
         sizes = self.problem.space.sizes
         steps = np.ceil(sizes / factors.prod(axis=1)).prod(axis=1)
-        return np.full(len(factors), self._least(factors)) if False else self._least(
-            factors
-        ), steps
+        return self._least(factors), steps
 
     def _least(self, factors: FloatArray) -> FloatArray:
         energy = np.full(len(factors), self._fixed_energy())
@@ -208,19 +188,17 @@ class Listing:
                 float(s) for d, s in enumerate(sizes) if relevant[d] and d not in wide
             )
             others = np.flatnonzero(~relevant)
+            repeats = math.prod(float(sizes[d]) for d in others)
+            copies = factors[:, :, others].prod(axis=(1, 2))
             for way in range(3):
                 every, first = self._coef[0, r, way], self._coef[1, r, way]
-                if every:
-                    shared = np.ones(len(factors))
-                    for level in line.shared[way] if way < 2 else ():
-                        shared *= factors[:, level][:, others].prod(axis=1)
-                    repeats = math.prod(float(sizes[d]) for d in others)
-                    energy += every * whole * np.maximum(repeats / shared, 1.0)
-                if first > 0:
-                    energy += first * whole
-                elif first < 0:
-                    copies = factors[:, :, others].prod(axis=(1, 2))
-                    energy += first * whole * copies
+                shared = np.ones(len(factors))
+                for level in line.shared[way] if way < ENTER else ():
+                    shared *= factors[:, level][:, others].prod(axis=1)
+                words = every * np.maximum(repeats / shared, 1.0)
+                # What lanes do not get back at first is at most a value for each of them.
+                words += first * (copies if first < 0 else 1.0)
+                energy += whole * np.maximum(words, 0.0)
         return energy
 
     def _fixed_energy(self) -> float:
@@ -300,9 +278,8 @@ def each_choice(space: MapSpace) -> Iterator[IntArray]:
         for row in rows[i]:
             filled = factors.copy()
             filled[levels[i]] = row
-            products = filled.prod(axis=0)
-            # The last of several instances along a dimension must have something to do.
-            if (products - products // np.maximum(filled[levels[i]], 1) < space.sizes).all():
+            # The last of the outermost instances along a dimension must have something to do.
+            if (idle_from(filled[None])[0] < space.sizes).all():
                 yield from extended(filled, i + 1)
 
     return extended(np.ones(space.shape, dtype=np.int64), 0)

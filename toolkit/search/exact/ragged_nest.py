@@ -87,7 +87,6 @@ class RaggedNest(Nest):
         parts = [family.parts(d, chain) for d, chain in enumerate(self.chains)]
         base = np.prod([p[0] for p in parts], axis=0)[:, : self.owners]
         fresh = np.prod([p[1] for p in parts], axis=0)[:, : self.owners]
-        width = 1
         tables = [
             [family.tables(d, chain, own) for own in range(self.owners)]
             for d, chain in enumerate(self.chains)
@@ -181,18 +180,8 @@ class RaggedNest(Nest):
 
     @property
     def table_sizes(self) -> list[tuple[int, int, int]]:
-        """States, states at its top, and flags of every memory, without its tables."""
-        if not self.possible:
-            return []
-        taus = [column.taus for column in self.columns if column is not None]
-        return [
-            (
-                math.prod(len(t[k]) + len(t[k + 1]) for t in taus),
-                math.prod(len(t[k]) for t in taus),
-                math.prod(self.radix(k)),
-            )
-            for k in range(len(self.memories))
-        ]
+        """None: labels are judged without tables."""
+        return []
 
     def turns(self, k: int, above: IntArray, below: IntArray) -> IntArray:
         """Iterations of memory number `k` between numbered extents."""

@@ -70,8 +70,11 @@ class RaggedProver(Prover):
             nest = branch.nest
             assert isinstance(nest, RaggedNest)
             labelled = Branch(
-                RaggedNest(nest.family, nest.chains, labels=True), branch.powers, branch.energy_pj
+                RaggedNest(nest.family, nest.chains, labels=True),
+                branch.powers,
+                branch.compulsory_pj,
             )
+            labelled.energy_pj = max(labelled.energy_pj, branch.energy_pj)
             if self.evaluator.exhausted or not self._label(labelled):
                 unfinished.append(labelled)
         self.counts["unfinished"] += len(unfinished)
@@ -95,12 +98,16 @@ class RaggedProver(Prover):
         )
 
     def _values(self, energy: FloatArray, steps: FloatArray) -> FloatArray:
+        """Objective values that no mapping with at least that energy and those steps undercuts."""
         problem = self.evaluator.problem
         energy_power, latency_power, utilization_power = problem.objective.powers
         cycles = steps * problem.plan.arch.compute.cycles
         space = problem.space
         lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
-        used = problem.workload.macs / (steps * lanes)
+        # Where idle lanes are worth more than cycles, as many as there could be count.
+        slowest = float(problem.workload.macs)
+        counted = steps if utilization_power <= latency_power else slowest
+        used = problem.workload.macs / (counted * lanes)
         value = energy**energy_power * cycles**latency_power * used**utilization_power
         return np.asarray(value)
 
@@ -204,7 +211,7 @@ class RaggedProver(Prover):
             return
         limit = math.inf if self.wants_front else self._limit
         search = LabelSearch(branch)
-        ends = search.run(branch.goal(limit, self._front), lambda: False)
+        ends = search.run(branch.goal(limit, self._front), lambda: self.evaluator.exhausted)
         if ends is None:
             hard.append(branch)
             return
