@@ -15,6 +15,8 @@ from search.drawn_wide import draw_wide
 from search.everything import best_front, without_ties
 
 from toolkit import load_arch
+from toolkit.arch import Architecture, Compute, Fanout, Memory
+from toolkit.arch.levels import FactorConstraint, Level
 from toolkit.errors import ToolkitError
 from toolkit.mapping import sample
 from toolkit.model import EXACT
@@ -22,6 +24,7 @@ from toolkit.search import Budget, Problem, make_problem, objective_named, searc
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
 from toolkit.search.exact.nest import decomposes
+from toolkit.search.exact.ragged_strategy import RaggedProver
 from toolkit.workload import gemm
 
 LARGEST = 60_000
@@ -124,3 +127,69 @@ def test_perfect_factors_are_among_the_ragged_ones() -> None:
     )
     assert perfect.proved and cut.proved
     assert cut.objective <= perfect.objective
+
+
+def no_first_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the proof without descents, which find small optima whatever it overlooks."""
+    monkeypatch.setattr(RaggedProver, "_first_mapping", lambda self: None)
+
+
+def test_the_proof_finds_optima_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_first_mapping(monkeypatch)
+    drawn = [draw(seed) for seed in range(5100, 5160) for draw in (draw_problem, draw_wide)]
+    problems = [p for p in (ragged(x, 10_000) for x in drawn) if p is not None]
+    assert len(problems) >= 30
+    for problem in problems:
+        check_optimum(problem)
+
+
+def machine(*levels: Level) -> Architecture:
+    dram = Memory("DRAM", None, 10, 10, 4, 4)
+    return Architecture("odd", (dram, *levels, Compute("MAC", 0.1)))
+
+
+def only(dimension: str, relation: str, value: int) -> tuple[FactorConstraint, ...]:
+    return (FactorConstraint(dimension, relation, value),)
+
+
+ODD = {
+    "nine tiles on 3 x 4 instances": (
+        machine(
+            Fanout("A", 3, ("M",), constraints=only("M", "==", 3)),
+            Fanout("B", 4, ("M",), constraints=only("M", "==", 4)),
+            Memory("Reg", 4, 1, 1, 8, 8),
+        ),
+        (9, 2, 3),
+    ),
+    "a least factor": (
+        machine(
+            Memory("Buf", 24, 2, 2, 8, 8, constraints=only("M", ">=", 3)),
+            Memory("Reg", 4, 1, 1, 8, 8),
+        ),
+        (7, 2, 3),
+    ),
+    "stalls that leak": (
+        machine(
+            Memory("Buf", 24, 2, 2, 0.5, 0.5, leakage_pj_per_cycle=5),
+            Fanout("A", 3, ("M",)),
+            Memory("Reg", 4, 1, 1, 1, 1, leakage_pj_per_cycle=2),
+        ),
+        (7, 3, 4),
+    ),
+    "a single tile left over": (
+        machine(
+            Memory("Buf", 40, 1, 1, 64, 64),
+            Fanout("PE", 4, ("M",)),
+            Memory("Reg", 3, 0.1, 500, 64, 64, constraints=only("M", "==", 1)),
+        ),
+        (14, 2, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("objective", ["edp", "energy", "latency", "edp_per_utilization"])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_machines(name: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_first_mapping(monkeypatch)
+    arch, sizes = ODD[name]
+    check_optimum(make_problem(arch, gemm(*sizes), factors="ragged", objective=objective))

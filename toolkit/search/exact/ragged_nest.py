@@ -126,7 +126,8 @@ class RaggedNest(Nest):
 
     def _may_stall(self, p: int) -> bool:
         """Whether a port may take longer than the lanes: at the most words of every transfer."""
-        most = self.rows.base[:, 1] * self.rows.table[:, 1, :, :, :, 0].max(axis=3).prod(axis=2)
+        # A window may have no complete tile but a last one, so that both count.
+        most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
         for r, line in enumerate(self.family.lines):
             tensor = self.problem.plan.tensors[line.tensor]
             for terms in tensor.sums:
