@@ -274,7 +274,7 @@ def test_advice_keeps_to_what_a_mapping_chooses() -> None:
     assert found[0].best
 
 
-def test_a_search_starts_from_no_mapping_that_chooses() -> None:
+def test_a_search_starts_from_a_mapping_that_chooses() -> None:
     buffer = toolkit.Memory("Buffer", 4096, 1, 1, 8, 8, may_bypass=("weight",))
     dram = toolkit.Memory("DRAM", None, 64, 64, 8, 8)
     arch = toolkit.Architecture("tiny", (dram, buffer, toolkit.Compute("MAC", 1.0)))
@@ -284,5 +284,11 @@ def test_a_search_starts_from_no_mapping_that_chooses() -> None:
         toolkit.LevelMapping("MAC", ()),
     )
     problem = make_problem(arch, toolkit.gemm(10, 9, 8))
-    with pytest.raises(toolkit.InputError, match="warm_starts: chooses bypasses of its own"):
-        toolkit.search(problem, "random", warm_starts=[toolkit.Mapping(levels)])
+    budget, start = toolkit.Budget(evaluations=1), toolkit.Mapping(levels)
+    result = toolkit.search(problem, "random", budget=budget, warm_starts=[start])
+    assert result.mapping.levels[1].bypasses == ("weight",)
+    cost = toolkit.evaluate(start, arch, problem.workload)
+    assert result.objective == cost.edp_pj_cycles
+    fixed = make_problem(arch, toolkit.gemm(10, 9, 8), bypass="fixed")
+    with pytest.raises(toolkit.InputError, match="Buffer cannot leave out weight"):
+        toolkit.search(fixed, "random", budget=budget, warm_starts=[start])

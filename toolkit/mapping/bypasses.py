@@ -8,15 +8,61 @@ in, so the model knows nothing of choices.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds, may_bypass
 from toolkit.arch.levels import Memory
-from toolkit.errors import MappingError
+from toolkit.errors import InputError, MappingError
 from toolkit.mapping.mapping import BoolArray, LevelMapping, Mapping, check_levels
 from toolkit.messages import describe, suggest
-from toolkit.workload.kernel import Workload
+from toolkit.workload.kernel import ROLES, Workload
+
+Bypass = Literal["permitted", "free", "fixed"]
+"""What mappings may leave out: what the architecture permits, whatever a memory but the outermost
+holds, or nothing."""
+
+
+def with_bypass_rule(arch: Architecture, rule: Bypass) -> Architecture:
+    """Write what mappings may leave out into an architecture.
+
+    Parameters
+    ----------
+    arch : Architecture
+        What it bypasses itself stays as it is.
+    rule : {"permitted", "free", "fixed"}
+        As `Bypass` says; permitted is the architecture as it is.
+
+    Raises
+    ------
+    InputError
+        If `rule` is none of these.
+
+    Examples
+    --------
+    >>> from toolkit.arch import load_arch
+    >>> simba = with_bypass_rule(load_arch("simba"), "free")
+    >>> {memory.name: memory.may_bypass for memory in simba.memories[:3]}
+    {'DRAM': (), 'GlobalBuffer': ('input', 'output'), 'PEInputBuffer': ('input',)}
+    """
+    if rule not in get_args(Bypass):
+        raise InputError(
+            f"{describe(rule)} says nothing of bypasses; "
+            f"expected one of {', '.join(get_args(Bypass))}",
+            key="bypass",
+        )
+    if rule == "permitted":
+        return arch
+    outermost, *inner = arch.levels
+    free = ROLES if rule == "free" else ()
+    levels = [
+        replace(x, may_bypass=tuple(r for r in free if r not in x.bypasses))
+        if isinstance(x, Memory)
+        else x
+        for x in inner
+    ]
+    return replace(arch, levels=(outermost, *levels))
 
 
 def chosen_arch(arch: Architecture, workload: Workload, mapping: Mapping) -> Architecture:

@@ -222,14 +222,20 @@ class Seen:
         self._marks: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._table: NDArray[np.int64] = np.zeros(SLOTS, dtype=np.int64)
 
-    def count(self, factors: IntArray, order: IntArray) -> int:
+    def count(self, factors: IntArray, order: IntArray, choice: IntArray) -> int:
         """Count the mappings of a batch met before, in it or earlier, and remember all.
 
         Parameters
         ----------
         factors, order : int64 arrays, shape (batch, levels, dimensions)
             Mappings.
+        choice : int64 array, shape (batch,)
+            Their choices of bypasses.
         """
+        if choice.any():
+            # Above all numbers of dimensions, so that it enters the same fingerprint.
+            order = order.copy()
+            order[:, 0, 0] += choice * 64
         if len(self._marks) < len(factors):
             self._marks = np.zeros(len(factors), dtype=np.int64)
         rows = len(factors), self._weights.size

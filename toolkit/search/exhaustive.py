@@ -35,11 +35,17 @@ from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import enumerate_tilings
 from toolkit.messages import shown
+from toolkit.search.chosen_mappings import space_of
 from toolkit.search.evaluator import ArrayPair, Evaluator, checked_cost
+from toolkit.search.problem import Problem
 
 LIMIT = 20_000_000
 """Most mappings that a search without a budget costs; whoever wants to wait for more should say
 for how long."""
+_UNLIMITED = (
+    "exhaustive search looks at without a limit; give one of evaluations or seconds (nothing is "
+    "then proved if it is reached), or use another strategy"
+)
 CHUNK = 1 << 12
 """Tilings, and mappings, at once: a batch costs little memory and is over before any limit."""
 
@@ -62,19 +68,49 @@ def exhaustive(evaluator: Evaluator, seed: int) -> float | None:
     del seed  # There is nothing to draw.
     problem = evaluator.problem
     if evaluator.budget.unlimited:
-        check_size(problem.space)
-    for factors, order in all_mappings(problem.space):
-        if evaluator.evaluations and evaluator.exhausted:
-            return None
-        if len(evaluator.evaluate(factors, order)) < len(factors):
-            return None
+        check_sizes(problem)
+    for choice in problem.choices.all() if problem.choices else (0,):
+        for factors, order in all_mappings(space_of(problem, choice)):
+            if evaluator.evaluations and evaluator.exhausted:
+                return None
+            chosen = np.full(len(factors), choice)
+            if len(evaluator.evaluate(factors, order, chosen)) < len(factors):
+                return None
     if evaluator.best is None:
         return None
-    return float(problem.objective.value(*checked_cost(problem, *evaluator.best)))
+    answered = problem.choices.problem_of(evaluator.best_choice) if problem.choices else problem
+    return float(problem.objective.value(*checked_cost(answered, *evaluator.best)))
 
 
-def check_size(space: MapSpace, limit: int = LIMIT) -> None:
+def check_sizes(problem: Problem, limit: int = LIMIT) -> None:
+    """Refuse a problem with more mappings than a limit, over all its choices of bypasses.
+
+    Raises
+    ------
+    InputError
+        Naming the number of one choice, as far as it is known.
+    """
+    if not problem.choices:
+        check_size(problem.space, limit)
+        return
+    mappings = 0
+    for choice in problem.choices.all():
+        mappings += check_size(space_of(problem, choice), limit)
+        if mappings > limit:
+            raise InputError(
+                f"{problem.workload.name} on {problem.arch.name} has more than the {limit} "
+                f"mappings that {_UNLIMITED}",
+                key="budget",
+            )
+
+
+def check_size(space: MapSpace, limit: int = LIMIT) -> int:
     """Refuse a space with more mappings than a limit, one loop order per reuse class.
+
+    Returns
+    -------
+    int
+        At least how many there are.
 
     Raises
     ------
@@ -84,7 +120,7 @@ def check_size(space: MapSpace, limit: int = LIMIT) -> None:
     size = space_size(space)
     mappings = size.tilings * size.order_classes
     if size.tilings_exact and mappings <= limit:
-        return
+        return mappings
     about = f"about {shown(mappings)}"
     if size.tilings_exact and size.tilings <= limit:
         # Loops with one iteration merge classes, which that product does not know.
@@ -94,12 +130,10 @@ def check_size(space: MapSpace, limit: int = LIMIT) -> None:
             if mappings > limit:
                 break
         else:
-            return
+            return mappings
     raise InputError(
         f"{space.workload.name} on {space.arch.name} has {about} mappings, one loop order per "
-        f"reuse class, more than the {limit} that exhaustive search looks at without a limit; "
-        "give one of evaluations or seconds (nothing is then proved if it is reached), or use "
-        "another strategy",
+        f"reuse class, more than the {limit} that {_UNLIMITED}",
         key="budget",
     )
 

@@ -32,9 +32,19 @@ class Front:
         self.costs: NDArray[np.float64] = np.empty((0, 2))
         self.factors: IntArray = np.empty((0, levels, dimensions), dtype=np.int64)
         self.orders: IntArray = np.empty((0, levels, dimensions), dtype=np.int64)
+        self.choices: IntArray = np.empty(0, dtype=np.int64)
 
-    def add(self, costs: NDArray[np.float64], factors: IntArray, orders: IntArray) -> bool:
-        """Take in mappings with (energy, latency) costs [batch, 2]; tells if the front changed."""
+    def add(
+        self,
+        costs: NDArray[np.float64],
+        factors: IntArray,
+        orders: IntArray,
+        choices: IntArray | None = None,
+    ) -> bool:
+        """Take in mappings with (energy, latency) costs [batch, 2]; tells if the front changed.
+
+        Choices of bypasses [batch] are 0 if not given.
+        """
         # Only what lies below the front by itself is worth merging: few of a large batch.
         rows = np.flatnonzero(np.isfinite(costs).all(axis=1))
         rows = rows[nondominated(costs[rows])]
@@ -49,6 +59,8 @@ class Front:
         self.costs = merged[kept]
         self.factors = np.concatenate([self.factors, factors[rows]])[kept]
         self.orders = np.concatenate([self.orders, orders[rows]])[kept]
+        chosen = np.zeros(len(rows), np.int64) if choices is None else choices[rows]
+        self.choices = np.concatenate([self.choices, chosen])[kept]
         return True
 
 

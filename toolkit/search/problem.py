@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 from toolkit.arch.architecture import Architecture, check_bypasses
+from toolkit.arch.levels import Memory
 from toolkit.arguments import check_kind
-from toolkit.errors import InputError
-from toolkit.mapping.bypasses import chosen_arch
-from toolkit.mapping.fitting import dimensions_to_pad, fit
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.mapping.bypasses import (
+    Bypass,
+    arch_with_holds,
+    chosen_arch,
+    held,
+    may_leave_out,
+    with_bypass_rule,
+)
+from toolkit.mapping.fitting import Fitted, dimensions_to_pad, fit
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import Factors, MapSpace, check_factors_rule
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.plan import Plan, make_plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
+from toolkit.search.choices import Choices
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload
 
@@ -54,8 +65,13 @@ class Problem:
 
     @cached_property
     def space(self) -> MapSpace:
-        """All mappings and what makes them valid."""
+        """All mappings that leave out nothing optional, and what makes them valid."""
         return map_space(self.arch, self.workload, self.conventions, self.factors)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """What mappings may leave out beyond what the architecture bypasses."""
+        return Choices(self)
 
     @cached_property
     def tables(self) -> PlanTables:
@@ -78,6 +94,7 @@ def make_problem(
     pad: Collection[str] | str = (),
     factors: Factors | None = None,
     round_up: Collection[str] | str = (),
+    bypass: Bypass = "permitted",
 ) -> Problem:
     """Fit the constraints of an architecture to a workload and state the problem.
 
@@ -95,6 +112,9 @@ def make_problem(
     round_up : collection of str or "all"
         Dimensions that may be rounded up, to the next size that fits, where a constraint does not
         divide them; those of `pad` are in any case.
+    bypass : {"permitted", "free", "fixed"}
+        Which tensors a mapping may choose to leave out of a memory: those that the architecture
+        permits (`Memory.may_bypass`), all that a memory but the outermost holds, or none.
 
     Raises
     ------
@@ -106,13 +126,14 @@ def make_problem(
     PrecisionError
         If the workload is too large for exact counts.
     InputError
-        If the objective is unknown, what is asked of factors and padding cannot be together, or
-        another argument is of another kind.
+        If the objective or the rule of bypasses is unknown, what is asked of factors and padding
+        cannot be together, or another argument is of another kind.
     """
     check_kind(arch, Architecture, "arch")
     check_kind(workload, Workload, "workload")
     check_kind(conventions, Conventions, "conventions")
     check_bypasses(arch, workload)
+    arch = with_bypass_rule(arch, bypass)
     check_magnitude(workload)
     allowed = dimensions_to_pad(pad, workload)
     state = partial(
@@ -168,7 +189,7 @@ def _stated(
     factors: Factors,
 ) -> Problem:
     make_plan(arch, workload, conventions)  # Refuses tensors that nobody holds.
-    fitted = fit(
+    fitted = _fitted(
         arch,
         workload,
         pad=round_up,
@@ -188,6 +209,28 @@ def _stated(
     )
     check_outermost(problem.space)
     return problem
+
+
+def _fitted(arch: Architecture, workload: Workload, **rules: Any) -> Fitted:
+    """Fit constraints where nothing optional is left out or, if that has no room, all of it is."""
+    try:
+        return fit(arch, workload, **rules)
+    except DoesNotFitError:
+        kept = held(arch, workload) & ~may_leave_out(arch, workload)
+        roomy = arch_with_holds(arch, workload, kept)
+        if roomy is arch or not kept.any(axis=0).all():
+            raise
+        with suppress(DoesNotFitError):
+            found = fit(roomy, workload, **rules)
+            pairs = zip(found.arch.levels, arch.levels, strict=True)
+            levels = tuple(
+                replace(own, bypasses=given.bypasses, may_bypass=given.may_bypass)
+                if isinstance(own, Memory) and isinstance(given, Memory)
+                else own
+                for own, given in pairs
+            )
+            return replace(found, arch=replace(found.arch, levels=levels))
+        raise
 
 
 def chosen_problem(problem: Problem, mapping: Mapping) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.mapping.sampling import sample
+from toolkit.search.chosen_mappings import sample_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.result import require_limit
 
@@ -25,6 +25,6 @@ def random_search(evaluator: Evaluator, seed: int) -> None:
     rng = np.random.default_rng(seed)
     while True:
         count = min(BATCH, evaluator.remaining_evaluations)
-        evaluator.evaluate(*sample(evaluator.problem.space, count, rng))
+        evaluator.evaluate(*sample_mappings(evaluator.problem, count, rng))
         if evaluator.exhausted:
             return

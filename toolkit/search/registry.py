@@ -12,8 +12,8 @@ from toolkit.extras import LateEntry
 from toolkit.messages import suggest
 
 if TYPE_CHECKING:
-    from toolkit.mapping.mapping import Mapping
-    from toolkit.search.evaluator import ArrayPair, Evaluator
+    from toolkit.mapping.mapping import IntArray, Mapping
+    from toolkit.search.evaluator import Evaluator, Start
     from toolkit.search.problem import Problem
     from toolkit.search.result import Budget, SearchResult, TracePoint
 
@@ -175,6 +175,8 @@ def search(
         If no valid mapping was found at all.
     """
     # What is read for names alone, such as by `toolkit list`, does not wait for the rest.
+    import numpy as np
+
     from toolkit.search.evaluator import Evaluator
     from toolkit.search.problem import Problem
     from toolkit.search.result import Budget
@@ -188,8 +190,8 @@ def search(
     seed = check_integer(seed, 0, "seed")
     starts = [_arrays(mapping, problem) for mapping in warm_starts]
     evaluator = Evaluator(problem, budget or Budget(), on_improvement, starts)
-    for factors, order in starts:
-        evaluator.evaluate(factors[None], order[None])
+    for factors, order, choice in starts:
+        evaluator.evaluate(factors[None], order[None], np.array([choice]))
     try:
         bound = run(evaluator, seed)
         if not evaluator.evaluations:  # The time was over before the first mapping.
@@ -206,28 +208,25 @@ def _name(strategy: Strategy) -> str:
     return str(getattr(getattr(strategy, "func", strategy), "__name__", repr(strategy)))
 
 
-def _any_mapping(problem: Problem, seed: int) -> ArrayPair:
+def _any_mapping(problem: Problem, seed: int) -> tuple[IntArray, IntArray, IntArray]:
     import numpy as np
 
-    from toolkit.mapping.sampling import sample
+    from toolkit.search.chosen_mappings import sample_mappings
 
-    return sample(problem.space, 1, np.random.default_rng(seed))
+    return sample_mappings(problem, 1, np.random.default_rng(seed))
 
 
-def _arrays(mapping: Mapping, problem: Problem) -> ArrayPair:
-    from toolkit.mapping.bypasses import chosen_arch
+def _arrays(mapping: Mapping, problem: Problem) -> Start:
+    from toolkit.mapping.bypasses import chosen_holds
     from toolkit.mapping.mapping import to_arrays
 
     factors, order = to_arrays(mapping, problem.arch, problem.workload)
-    if chosen_arch(problem.arch, problem.workload, mapping) is not problem.arch:
-        raise InputError(
-            "chooses bypasses of its own, but the search holds every tensor where "
-            f"{problem.arch.name} does",
-            key="warm_starts",
-        )
-    if not problem.space.check(factors[None], order[None])[0]:
+    choice = problem.choices.number(chosen_holds(mapping, problem.arch, problem.workload))
+    possible = problem.choices.admits(choice) if choice else True
+    space = (problem.choices.problem_of(choice) if choice and possible else problem).space
+    if not possible or not space.check(factors[None], order[None])[0]:
         raise InputError(
             f"not a valid mapping of {problem.workload.name} on {problem.arch.name}",
             key="warm_starts",
         )
-    return factors, order
+    return factors, order, choice
