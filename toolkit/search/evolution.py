@@ -1,8 +1,8 @@
 """Evolution of a population by the map space's own moves, in whole batches.
 
 Each generation, as many children as parents: picked by tournament, crossed (a dimension's
-factors over all levels, or a memory's loop order, come whole from one parent) and moved by a few
-factors, as annealing moves them. The better half of parents and children lives on. With
+factors over all levels, or a memory's loop order, come whole from one parent), moved by a few
+factors, as annealing moves them, and now and then by a choice of bypasses. The better half of parents and children lives on. With
 two costs to trade, better is meant as in NSGA-II (Deb et al., IEEE TEVC 2002): first by the
 front a mapping lies on, then by how lonely it is there.
 """
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import changed
+from toolkit.search.chosen_mappings import check_mappings, sample_mappings
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
 from toolkit.search.moves import make_moves, move_space
 from toolkit.search.objective import log_scale
+from toolkit.search.problem import Problem
 
 MEMBERS = 100
 """Parents, and children, of a generation: more keep variety, fewer have more generations."""
@@ -34,6 +35,8 @@ REORDERED = 0.4
 """Chance that a child gets a new loop order at one memory."""
 RETURNED = 0.5
 """Chance that a factor goes where the one before it came from, and comes from there."""
+FLIPPED = 0.3
+"""Chance that a child flips one choice of a bypass, where there are any."""
 MOVES = 4
 """A child is moved by up to so many factors."""
 PATIENCE = 30
@@ -49,12 +52,15 @@ class Population:
     ----------
     factors, order : int64 arrays, shape (members, levels, dimensions)
         The mappings.
+    choice : int64 array, shape (members,)
+        Their choices of bypasses (`toolkit.search.choices`).
     costs : float64 array, shape (members, 1 or 2)
         What is minimised, on a logarithmic scale.
     """
 
     factors: IntArray
     order: IntArray
+    choice: IntArray
     costs: FloatArray
 
     def __len__(self) -> int:
@@ -62,13 +68,16 @@ class Population:
 
     def take(self, rows: NDArray[np.intp]) -> Population:
         """Keep some members, in the order given."""
-        return Population(self.factors[rows], self.order[rows], self.costs[rows])
+        return Population(
+            self.factors[rows], self.order[rows], self.choice[rows], self.costs[rows]
+        )
 
     def join(self, other: Population) -> Population:
         """Put two populations together."""
         return Population(
             np.concatenate((self.factors, other.factors)),
             np.concatenate((self.order, other.order)),
+            np.concatenate((self.choice, other.choice)),
             np.concatenate((self.costs, other.costs)),
         )
 
@@ -76,7 +85,8 @@ class Population:
 def evolution(evaluator: Evaluator, seed: int) -> None:
     """Evolve one population after the other until the budget is spent; one without a budget."""
     rng = np.random.default_rng(seed)
-    breeding = _Breeding(evaluator.problem.space, move_space(evaluator.problem.space), rng)
+    problem = evaluator.problem
+    breeding = _Breeding(problem, problem.space, move_space(problem.space), rng)
     unlimited = evaluator.budget.unlimited
     while True:
         people = survivors(_first(evaluator, rng), MEMBERS)
@@ -92,24 +102,24 @@ def evolution(evaluator: Evaluator, seed: int) -> None:
 
 
 def _first(evaluator: Evaluator, rng: np.random.Generator) -> Population:
-    warm = evaluator.warm_starts
-    factors, order = sample(evaluator.problem.space, FIRST * MEMBERS, rng)
-    for i, (own_factors, own_order) in enumerate(warm[: len(factors)]):
-        factors[i], order[i] = own_factors, own_order
-    return _costed(evaluator, factors, order)
+    factors, order, choice = sample_mappings(evaluator.problem, FIRST * MEMBERS, rng)
+    for i, start in enumerate(evaluator.starts[: len(factors)]):
+        factors[i], order[i], choice[i] = start
+    return _costed(evaluator, factors, order, choice)
 
 
-def _costed(evaluator: Evaluator, factors: IntArray, order: IntArray) -> Population:
+def _costed(
+    evaluator: Evaluator, factors: IntArray, order: IntArray, choice: IntArray
+) -> Population:
     """Evaluate mappings; those that the budget leaves out or without a finite cost are dropped."""
-    values = evaluator.evaluate(factors, order)
+    values = evaluator.evaluate(factors, order, choice)
     rows = np.flatnonzero(np.isfinite(values))
-    factors, order = factors[rows], order[rows]
+    factors, order, choice = factors[rows], order[rows], choice[rows]
     if evaluator.front is None:
-        return Population(factors, order, log_scale(values[rows])[:, None])
+        return Population(factors, order, choice, log_scale(values[rows])[:, None])
     # The same costs once more, for the evaluator keeps only their product.
-    costs = np.empty((len(rows), 4))
-    evaluator.model.cost_batch(factors, order, costs)
-    return Population(factors, order, log_scale(costs[:, :2]))
+    costs, _ = evaluator.costs(factors, order, choice)
+    return Population(factors, order, choice, log_scale(costs[:, :2]))
 
 
 def survivors(people: Population, count: int) -> Population:
@@ -162,23 +172,44 @@ def crowding(front: FloatArray) -> FloatArray:
 class _Breeding:
     """Makes children; no loop over them, only over levels of randomness."""
 
+    problem: Problem
     space: MapSpace
     moves: MoveSpace
     rng: np.random.Generator
 
-    def children(self, people: Population, count: int) -> tuple[IntArray, IntArray]:
+    def children(self, people: Population, count: int) -> tuple[IntArray, IntArray, IntArray]:
         """Cross and move members, best first; all children are valid."""
         first, second = self._tournament(len(people), count), self._tournament(len(people), count)
         factors, order = people.factors[first], people.order[first]
+        choice = self._flipped(people, first, second, factors)
         crossed = self.rng.random(count) < CROSSED
         whole = crossed[:, None] & (self.rng.random((count, self.space.shape[1])) < 0.5)
         mixed = np.where(whole[:, None, :], people.factors[second], factors)
-        valid = self.space.check_factors(mixed)
+        valid = check_mappings(self.problem, mixed, choice)
         factors[valid] = mixed[valid]
         whole = crossed[:, None] & (self.rng.random((count, self.space.shape[0])) < 0.5)
         order = np.where(whole[:, :, None], people.order[second], order)
         self._reorder(order, self.rng.random(count) < REORDERED)
-        return self._moved(factors), order
+        return self._moved(factors, choice), order, choice
+
+    def _flipped(
+        self, people: Population, first: IntArray, second: IntArray, factors: IntArray
+    ) -> IntArray:
+        """Choices of children, [batch]: bits of both parents, some of them flipped.
+
+        Where the factors do not fit that, those of the first parent.
+        """
+        kept: IntArray = people.choice[first]
+        pairs = len(self.problem.choices.pairs)
+        if not pairs:
+            return kept
+        crossed = np.where(self.rng.random(len(first)) < CROSSED, -1, 0)
+        mixed = self.rng.integers(1 << pairs, size=len(first)) & crossed
+        choice = kept & ~mixed | people.choice[second] & mixed
+        chosen = self.rng.random(len(first)) < FLIPPED
+        choice = choice ^ np.where(chosen, 1 << self.rng.integers(pairs, size=len(first)), 0)
+        fits = check_mappings(self.problem, factors, choice)
+        return np.asarray(np.where(fits, choice, kept))
 
     def _tournament(self, members: int, count: int) -> IntArray:
         """Pick the better of two, `count` times; members are sorted."""
@@ -192,7 +223,7 @@ class _Breeding:
         row = (self.rng.random(len(rows)) * self.moves.order_counts[level]).astype(np.int64)
         order[rows, level] = self.moves.orders[level, row]
 
-    def _moved(self, factors: IntArray) -> IntArray:
+    def _moved(self, factors: IntArray, choice: IntArray) -> IntArray:
         """Make one to `MOVES` moves of every mapping, as far as the results fit."""
         factors = factors.copy()
         if not len(self.moves.moves):
@@ -206,7 +237,7 @@ class _Breeding:
             rows, chosen = rows[chosen >= 0], chosen[chosen >= 0]
             tried[rows] = make_moves(self.space, self.moves.moves[chosen], tried[rows])
             last[rows] = chosen
-            fits = rows[self.space.check_factors(tried[rows])]
+            fits = rows[check_mappings(self.problem, tried[rows], choice[rows])]
             factors[fits] = tried[fits]
         return factors
 

@@ -6,6 +6,10 @@ solutions; here every descent alternates between the best order of each memory a
 all moves of one prime factor (its step 3), and a kicked copy of a past solution is where the
 next descent starts. Its step 2, filling fanouts first, gives some of the starts; the others
 are random, because where FactorFlow ends above the optimum it is for want of another start.
+
+Where bypasses are to be chosen, a flip of one of them is a move, too. Whether it pays shows only
+once the mapping has settled in it, so there is a short descent from every flip of what was found
+before the best of them is taken.
 """
 
 from __future__ import annotations
@@ -21,8 +25,9 @@ from toolkit.mapping.reaching import reached
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
-from toolkit.search.compiled_moves import DESCEND_AND_KICK
-from toolkit.search.evaluator import ArrayPair, Evaluator
+from toolkit.search.chosen_walks import Chosen, Walkers
+from toolkit.search.compiled_moves import DESCEND_AND_KICK, STRICTLY
+from toolkit.search.evaluator import ArrayPair, Evaluator, Start
 from toolkit.search.moves import LocalSearch, first_orders, move_space
 
 RANDOM_STARTS = 10
@@ -40,6 +45,8 @@ takes back, and many are a random start."""
 SLACK = 0.01
 """How much worse than its base a descent may end and still be the next base: ridges are crossed,
 and what the start has reached is kept."""
+FLIP_KICKS = 2
+"""Kicks after which a flip is judged: a first descent often ends where its start does."""
 STRIDE = 16
 """Kicks between two looks at the clock: beside so many, entering compiled code costs little, and
 they are few enough for a limit of seconds."""
@@ -47,7 +54,8 @@ they are few enough for a limit of seconds."""
 
 def greedy(evaluator: Evaluator, seed: int) -> None:
     """Descend from several starts, kick and descend again until nothing improves."""
-    descents(evaluator, seed, lambda: evaluator.exhausted)
+    run = flipping_descents if evaluator.problem.choices else descents
+    run(evaluator, seed, lambda: evaluator.exhausted)
 
 
 def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
@@ -78,6 +86,64 @@ def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
             return
     if evaluator.best is not None:
         explore(evaluator.best, LAST_PATIENCE)
+
+
+def flipping_descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
+    """Do the same over all choices of bypasses, see `toolkit.search.choices`."""
+    walkers = Walkers(evaluator, seed)
+
+    def descend(walker: Chosen, kicks: int) -> None:
+        search = walker.search
+        before = search.spent
+        limit = int(before[0]) + evaluator.remaining_evaluations
+        search.run(DESCEND_AND_KICK, limit, kicks, STRENGTH, SLACK)
+        search.count_for(walker.evaluator, before)
+        search.report_to(walker.evaluator)
+
+    def settled(start: Start, kicks: int) -> tuple[float, Start]:
+        walker = walkers.of(start[2])
+        walker.search.start(*start[:2])
+        descend(walker, 1 + kicks)
+        return walker.value, walker.present
+
+    def flipped(value: float, start: Start) -> tuple[float, Start]:
+        """Take the best flip, as long as it is better."""
+        left = {start[2]}
+        while not late():
+            tried = [
+                settled(other, FLIP_KICKS)
+                for other in walkers.flips(start)
+                if other[2] not in left and not late()
+            ]
+            best = min(tried, key=lambda found: found[0], default=(np.inf, start))
+            if not best[0] < value * STRICTLY:
+                break
+            value, start = best
+            left.add(start[2])
+        return value, start
+
+    def explore(start: Start, patience: int) -> None:
+        value, start = flipped(*settled(start, 0))
+        while value < np.inf and not late():
+            walker = walkers.of(start[2])
+            settled(start, 0)
+            while walker.search.state.idle[0] < patience and len(walker.moves.moves):
+                descend(walker, STRIDE)
+                if late():
+                    return
+            value, start = walker.value, walker.present
+            better, found = flipped(value, start)
+            if not better < value * STRICTLY:
+                return
+            value, start = better, found
+
+    moves = walkers.of(evaluator.problem.choices.first).moves
+    for start in walkers.starts(RANDOM_STARTS + len(moves.moves) // MOVES_PER_START):
+        explore(start, PATIENCE)
+        if late():
+            return
+    if evaluator.best is not None:
+        explore((*evaluator.best, evaluator.best_choice), LAST_PATIENCE)
 
 
 def _starts(
