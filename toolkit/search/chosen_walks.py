@@ -17,7 +17,6 @@ from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.chosen_mappings import fitted
-from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import Evaluator, Start
 from toolkit.search.moves import LocalSearch, first_orders, move_space
 
@@ -94,7 +93,7 @@ class Walkers:
         return self._known[choice]
 
     def flips(self, start: Start) -> list[Start]:
-        """List mappings that differ from one in a single pair, made to fit where that is needed."""
+        """List mappings that differ from one in a single pair, made to fit."""
         factors, order, choice = start
         found = []
         for other in self.whole.problem.choices.flipped(choice):
@@ -131,4 +130,3 @@ class Walkers:
             else:
                 found.append((moved, orders[i], choice))
         return found
-

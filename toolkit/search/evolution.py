@@ -2,9 +2,9 @@
 
 Each generation, as many children as parents: picked by tournament, crossed (a dimension's
 factors over all levels, or a memory's loop order, come whole from one parent), moved by a few
-factors, as annealing moves them, and now and then by a choice of bypasses. The better half of parents and children lives on. With
-two costs to trade, better is meant as in NSGA-II (Deb et al., IEEE TEVC 2002): first by the
-front a mapping lies on, then by how lonely it is there.
+factors, as annealing moves them, and now and then by a choice of bypasses. The better half of
+parents and children lives on. With two costs to trade, better is meant as in NSGA-II (Deb et
+al., IEEE TEVC 2002): first by the front a mapping lies on, then by how lonely it is there.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import optuna
@@ -62,15 +63,22 @@ class Coding:
         """All that Optuna chooses; empty if there is a single mapping."""
         return {**self.tiling.parameters, **self.orders.parameters}
 
+    def space_of(self, mapping: Sequence[IntArray]) -> MapSpace:
+        """All mappings, whichever one is asked about."""
+        del mapping
+        return self.space
+
     def decode(self, trials: Sequence[dict[str, int]]) -> ArrayPair:
         """Read factors and orders [batch, levels, dimensions] from trials' parameters."""
+        factors, order = self.unrepaired(trials)
+        return factors if self.repair is None else self.repair.apply(factors), order
+
+    def unrepaired(self, trials: Sequence[dict[str, int]]) -> ArrayPair:
+        """Read them as they are written, valid or not."""
         genes = np.array([[row[name] for name in self.parameters] for row in trials], np.int64)
         genes = genes.reshape(len(trials), len(self.parameters))
         width = len(self.tiling.parameters)
-        factors = self.tiling.decode(genes[:, :width])
-        if self.repair is not None:
-            factors = self.repair.apply(factors)
-        return factors, self.orders.decode(genes[:, width:])
+        return self.tiling.decode(genes[:, :width]), self.orders.decode(genes[:, width:])
 
     def encode(self, factors: IntArray, order: IntArray) -> list[dict[str, int]]:
         """Write mappings [batch, levels, dimensions] as trials' parameters."""
@@ -114,6 +122,27 @@ class Coding:
         return [dict(zip(self.parameters, row, strict=True)) for row in rows.tolist()]
 
 
+class AnyCoding(Protocol):
+    """What the driver asks of a coding; see `Coding`."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """All that Optuna chooses; empty if there is a single mapping."""
+        ...
+
+    def decode(self, trials: Sequence[dict[str, int]], /) -> tuple[IntArray, ...]:
+        """Read factors, orders and, if any, choices of bypasses from trials' parameters."""
+        ...
+
+    def random(self, count: int, rng: np.random.Generator, /) -> list[dict[str, int]]:
+        """Draw valid mappings, as trials' parameters."""
+        ...
+
+    def space_of(self, mapping: Sequence[IntArray], /) -> MapSpace:
+        """All mappings with the choice of one."""
+        ...
+
+
 def range_of(choice: optuna.distributions.BaseDistribution) -> range:
     """Integers that a parameter offers."""
     if isinstance(choice, optuna.distributions.CategoricalDistribution):
@@ -130,18 +159,42 @@ def make_coding(evaluator: Evaluator, *, ordered: bool = False) -> Coding:
     DoesNotFitError
         If no valid tiling is found.
     """
-    space = evaluator.problem.space
-    orders = OrderClasses(space, [o for _, o in evaluator.warm_starts], ordered=ordered)
+    known = [order for _, order in evaluator.warm_starts]
+    return coding_of(evaluator.problem.space, known, ordered=ordered)
+
+
+def coding_of(space: MapSpace, known: Sequence[IntArray], *, ordered: bool) -> Coding:
+    """Build that of a map space; `known` loop orders are among the choices.
+
+    Raises
+    ------
+    DoesNotFitError
+        If no valid tiling is found.
+    """
+    orders = OrderClasses(space, known, ordered=ordered)
     if space.ragged.any():
-        return Coding(space, FactorChoices(space, ordered=ordered), orders, RaggedRepair(space))
-    return Coding(space, PrimeLevels(space, ordered=ordered), orders, Repair(space))
+        tiling: Genes = FactorChoices(space, ordered=ordered)
+    else:
+        tiling = PrimeLevels(space, ordered=ordered)
+    return Coding(space, tiling, orders, repair_of(space))
+
+
+def repair_of(space: MapSpace) -> TilingRepair:
+    """Build what makes tilings of a map space valid.
+
+    Raises
+    ------
+    DoesNotFitError
+        If no valid tiling is found.
+    """
+    return RaggedRepair(space) if space.ragged.any() else Repair(space)
 
 
 def drive(
     evaluator: Evaluator,
     make_sampler: MakeSampler,
     seed: int,
-    coding: Coding,
+    coding: AnyCoding,
     starts: Sequence[dict[str, int]] = (),
     *,
     batch: int = 1,
@@ -225,7 +278,7 @@ class _Teller:
     """Evaluates trials and tells their values, or what they lack, to a study."""
 
     def __init__(
-        self, evaluator: Evaluator, coding: Coding, costs: Sequence[str], seed: int
+        self, evaluator: Evaluator, coding: AnyCoding, costs: Sequence[str], seed: int
     ) -> None:
         self._evaluator = evaluator
         self._coding = coding
@@ -237,7 +290,7 @@ class _Teller:
     def advance(self, study: optuna.Study, count: int) -> int:
         """Run `count` trials, fewer if time is up; returns how many."""
         trials: list[Trial] = []
-        mappings: list[ArrayPair] = []
+        mappings: list[tuple[IntArray, ...]] = []
         for attempt in range(ATTEMPTS):
             missing = count - len(trials)
             if missing and attempt == ATTEMPTS - 1:
@@ -249,26 +302,25 @@ class _Teller:
                 asked.append(study.ask(self._coding.parameters))
             if not asked:
                 break
-            factors, order = self._coding.decode([trial.params for trial in asked])
-            for trial, *mapping in zip(asked, factors, order, strict=True):
-                key = mapping[0].tobytes() + mapping[1].tobytes()
+            arrays = self._coding.decode([trial.params for trial in asked])
+            for trial, *mapping in zip(asked, *arrays, strict=True):
+                key = b"".join(array.tobytes() for array in mapping)
                 if key in self._seen and attempt < ATTEMPTS - 1:
                     # No result of a search: samplers pass over failed trials.
                     study.tell(trial, state=TrialState.FAIL)
                     continue
                 self._seen.add(key)
                 trials.append(trial)
-                mappings.append((mapping[0], mapping[1]))
+                mappings.append(tuple(mapping))
         if trials:
-            factors, order = (np.stack(arrays) for arrays in zip(*mappings, strict=True))
-            self._tell(study, trials, factors, order)
+            self._tell(study, trials, [np.stack(parts) for parts in zip(*mappings, strict=True)])
         return len(trials)
 
     def _tell(
-        self, study: optuna.Study, trials: Sequence[Trial], factors: IntArray, order: IntArray
+        self, study: optuna.Study, trials: Sequence[Trial], mappings: Sequence[IntArray]
     ) -> None:
-        values = self._evaluator.evaluate(factors, order)
-        told = self._told(values, factors, order)
+        values = self._evaluator.evaluate(*mappings)
+        told = self._told(values, mappings)
         finite = [bool(np.isfinite(row).all()) for row in told]
         if any(finite):
             self._worst = np.maximum(self._worst, told[finite].max(axis=0)).tolist()
@@ -276,13 +328,14 @@ class _Teller:
             if finite[i]:
                 study.tell(trial, told[i].tolist())
                 continue
-            lacking = shortfalls(self._coding.space, factors, i) or {"finite objective": 1.0}
+            space = self._coding.space_of([array[i] for array in mappings])
+            lacking = shortfalls(space, mappings[0], i) or {"finite objective": 1.0}
             for name, excess in lacking.items():
                 trial.set_constraint(name, excess)
             # Samplers rank what breaks a constraint by that alone; any finite value will do.
             study.tell(trial, self._worst)
 
-    def _told(self, values: FloatArray, factors: IntArray, order: IntArray) -> FloatArray:
+    def _told(self, values: FloatArray, mappings: Sequence[IntArray]) -> FloatArray:
         """What a study minimises, [batch, objectives]: logarithms, or a function's own values."""
         objective = self._evaluator.problem.objective
         if objective.function is not None:
@@ -291,8 +344,8 @@ class _Teller:
             return np.asarray(np.log(values[:, None]))
         costs = np.full((len(values), 4), np.inf)
         rows = np.flatnonzero(np.isfinite(values))
-        some = np.empty((len(rows), 4))
+        factors, order, *choice = (array[rows] for array in mappings)
+        chosen = choice[0] if choice else np.zeros(len(rows), dtype=np.int64)
         # Once more for the values apart: the evaluator, which has counted them, returns one.
-        self._evaluator.model.cost_batch(factors[rows], order[rows], some)
-        costs[rows] = some
+        costs[rows], _ = self._evaluator.costs(factors, order, chosen)
         return np.asarray(np.log(costs[:, self._costs]))

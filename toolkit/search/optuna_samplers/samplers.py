@@ -19,7 +19,8 @@ from optuna.samplers import (
 
 from toolkit.processes import one_torch_thread
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.optuna_samplers.driver import drive, make_coding
+from toolkit.search.optuna_samplers.chosen import flipping_coding
+from toolkit.search.optuna_samplers.driver import AnyCoding, drive, make_coding
 from toolkit.search.result import require_limit
 
 
@@ -81,8 +82,13 @@ class Sampler:
             If no valid tiling is found.
         """
         require_limit(evaluator.budget, self.name)
-        coding = make_coding(evaluator, ordered=self.ordered)
-        starts = coding.starts(self.starts, evaluator.warm_starts, seed)
+        coding: AnyCoding
+        if evaluator.problem.choices:
+            flipping = flipping_coding(evaluator, ordered=self.ordered)
+            coding, starts = flipping, flipping.starts(self.starts, evaluator.starts, seed)
+        else:
+            plain = make_coding(evaluator, ordered=self.ordered)
+            coding, starts = plain, plain.starts(self.starts, evaluator.warm_starts, seed)
         with self.setting():
             drive(
                 evaluator,

@@ -30,8 +30,22 @@ from toolkit.mapping.tilings import start_point
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.greedy import fill_fanouts
 from toolkit.search.objective import log_scale
+from toolkit.search.problem import Problem
+from toolkit.search.scipy_optimisers.chosen import (
+    FLIPPED,
+    FlippingBox,
+    FlippingVectors,
+    flipping_box,
+    flipping_vectors,
+)
 from toolkit.search.scipy_optimisers.relaxed import Relaxed, relax
-from toolkit.search.scipy_optimisers.vectors import Decoder, LocalVectors, Vector, local_vectors
+from toolkit.search.scipy_optimisers.vectors import (
+    Decoder,
+    LocalVectors,
+    Neighbours,
+    Vector,
+    local_vectors,
+)
 
 TEMPERATURE = 0.01
 """Of the test that accepts worse optima, in units of the logarithm of the objective."""
@@ -100,11 +114,21 @@ class Landscape:
 
 def scipy_search(evaluator: Evaluator, seed: int) -> None:
     """Hop from optimum to optimum of FactorFlow's greedy step, from one start after another."""
-    vectors = local_vectors(evaluator.problem.space, evaluator.warm_starts)
-    landscape = Landscape(evaluator, vectors)
     rng = np.random.default_rng(seed)
+    if evaluator.problem.choices:
+        flipping = flipping_vectors(evaluator)
+        _hop(evaluator, flipping, _flipping_starts(evaluator, flipping, rng), rng)
+        return
+    vectors = local_vectors(evaluator.problem.space, evaluator.warm_starts)
+    _hop(evaluator, vectors, _starts(evaluator, vectors, rng), rng)
+
+
+def _hop(
+    evaluator: Evaluator, vectors: Neighbours, starts: Iterator[Vector], rng: np.random.Generator
+) -> None:
+    landscape = Landscape(evaluator, vectors)
     try:
-        for start in _starts(evaluator, vectors, rng):
+        for start in starts:
             basinhopping(
                 landscape.value,
                 start,
@@ -138,6 +162,18 @@ def _starts(
         drawn += 1
 
 
+def _flipping_starts(
+    evaluator: Evaluator, vectors: FlippingVectors, rng: np.random.Generator
+) -> Iterator[Vector]:
+    """The same where bypasses are to be chosen."""
+    yield from map(vectors.encode, evaluator.starts)
+    yield vectors.encode(vectors.filled())
+    drawn = 0
+    while not evaluator.budget.unlimited or drawn < UNLIMITED_STARTS:
+        yield vectors.random(rng)
+        drawn += 1
+
+
 @dataclass(frozen=True)
 class GreedyStep:
     """A method of `scipy.optimize.minimize`: steepest descent over single moves.
@@ -148,12 +184,12 @@ class GreedyStep:
     ----------
     landscape : Landscape
         What is minimised.
-    vectors : LocalVectors
+    vectors : Neighbours
         What the vectors mean, and their neighbours.
     """
 
     landscape: Landscape
-    vectors: LocalVectors
+    vectors: Neighbours
 
     def __call__(
         self, fun: Callable[[Vector], float], x0: Vector, args: tuple[()] = (), **unused: Any
@@ -192,18 +228,21 @@ class Kick:
 
     Parameters
     ----------
-    vectors : LocalVectors
+    vectors : Neighbours
         What the vectors mean, and their neighbours.
     rng : numpy.random.Generator
         Source of randomness.
     """
 
-    vectors: LocalVectors
+    vectors: Neighbours
     rng: np.random.Generator
 
     def __call__(self, x: Vector) -> Vector:
         """Return another valid vector."""
         kicked = np.array(np.rint(x))
+        if isinstance(self.vectors, FlippingVectors) and self.rng.random() < FLIPPED:
+            flips = self.vectors.flips(kicked)
+            kicked = flips[self.rng.integers(len(flips))] if len(flips) else kicked
         for _ in range(2 + int(self.rng.integers(STRENGTH))):
             near = self.vectors.neighbours(kicked)
             if len(near):
@@ -220,11 +259,11 @@ def annealing_search(evaluator: Evaluator, seed: int) -> None:
     Without SciPy's local searches: they follow gradients, and the objective is a staircase.
     """
     rng = np.random.default_rng(seed)
-    box = relax(evaluator.problem.space)
+    box = _box(evaluator.problem)
     landscape = Landscape(evaluator, box)
     bounds = list(zip(box.low, box.high, strict=True))
     unlimited = evaluator.budget.unlimited
-    starts = population(evaluator, box, 1 + len(evaluator.warm_starts), rng)
+    starts = population(evaluator, box, 1 + len(evaluator.starts), rng)
     try:
         while True:
             for start in starts:
@@ -239,7 +278,7 @@ def annealing_search(evaluator: Evaluator, seed: int) -> None:
                 )
             if unlimited:
                 return
-            starts = population(evaluator, box, 1 + len(evaluator.warm_starts), rng)[-1:]
+            starts = population(evaluator, box, 1 + len(evaluator.starts), rng)[-1:]
     except BudgetSpentError:
         return
 
@@ -247,7 +286,7 @@ def annealing_search(evaluator: Evaluator, seed: int) -> None:
 def evolution_search(evaluator: Evaluator, seed: int) -> None:
     """Evolve points of the relaxed map space, again and again until the budget is spent."""
     rng = np.random.default_rng(seed)
-    box = relax(evaluator.problem.space)
+    box = _box(evaluator.problem)
     landscape = Landscape(evaluator, box)
     bounds = list(zip(box.low, box.high, strict=True))
     unlimited = evaluator.budget.unlimited
@@ -270,10 +309,16 @@ def evolution_search(evaluator: Evaluator, seed: int) -> None:
         return
 
 
+def _box(problem: Problem) -> Relaxed | FlippingBox:
+    return flipping_box(problem) if problem.choices else relax(problem.space)
+
+
 def population(
-    evaluator: Evaluator, box: Relaxed, count: int, rng: np.random.Generator
+    evaluator: Evaluator, box: Relaxed | FlippingBox, count: int, rng: np.random.Generator
 ) -> FloatArray:
     """Points of what the user gave and of random mappings, [count, variables]."""
+    if isinstance(box, FlippingBox):
+        return box.population(evaluator.starts, count, rng)
     warm = evaluator.warm_starts[:count]
     drawn, orders = sample(evaluator.problem.space, count - len(warm), rng)
     points = [box.encode(factors[None], order[None]) for factors, order in warm]

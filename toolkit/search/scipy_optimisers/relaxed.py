@@ -100,9 +100,10 @@ class Relaxed:
         -------
         factors, order : int64 arrays, shape (batch, levels, dimensions)
         """
-        return self.tiler.fit(self._wanted(points)), self._orders(points)
+        return self.tiler.fit(self.wanted(points)), self.loop_orders(points)
 
-    def _orders(self, points: FloatArray) -> IntArray:
+    def loop_orders(self, points: FloatArray) -> IntArray:
+        """Loop orders of points, [batch, levels, dimensions]."""
         levels, dimensions = self.space.shape
         order = np.tile(np.arange(dimensions, dtype=np.int64), (len(points), levels, 1))
         memories = self.space.memory_levels
@@ -110,7 +111,7 @@ class Relaxed:
         order[:, memories] = self.orders[memories, rows.astype(np.int64)]
         return order
 
-    def _wanted(self, points: FloatArray) -> FloatArray:
+    def wanted(self, points: FloatArray) -> FloatArray:
         """Binary logarithms of the tile extents inside every level, [batch, levels, dims]."""
         weights = np.zeros((len(points), *self.space.shape))
         shares = np.maximum(points[:, : len(self.places)], 0.0)

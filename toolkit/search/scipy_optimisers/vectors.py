@@ -28,8 +28,35 @@ Vector = NDArray[np.float64]
 class Decoder(Protocol):
     """Reads mappings from vectors."""
 
-    def decode(self, vectors: NDArray[np.float64], /) -> ArrayPair:
-        """Read vectors [batch, variables] as factors and orders."""
+    def decode(self, vectors: NDArray[np.float64], /) -> tuple[IntArray, ...]:
+        """Read vectors [batch, variables] as factors, orders and, if any, choices of bypasses."""
+        ...
+
+
+class Neighbours(Decoder, Protocol):
+    """Vectors of mappings, and which of them are one move apart; see `LocalVectors`."""
+
+    @property
+    def orders(self) -> tuple[IntArray, ...]:
+        """Loop orders to choose from, per memory."""
+        ...
+
+    @property
+    def order_counts(self) -> IntArray:
+        """How many there are, per memory."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """How many of the variables stand for factors."""
+        ...
+
+    def neighbours(self, vector: Vector, /) -> Vector:
+        """All valid vectors that are one move away, [n, variables]."""
+        ...
+
+    def reorderings(self, vector: Vector, memory: int, /) -> Vector:
+        """All vectors that differ in the loop order of one memory, [n, variables]."""
         ...
 
 
