@@ -14,8 +14,10 @@ from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.tilings import start_point
+from toolkit.search.chosen_walks import Chosen, Walkers
 from toolkit.search.compiled_moves import STRICTLY, MoveSpace
 from toolkit.search.evaluator import Evaluator
+from toolkit.search.gradient.chosen import flip_on, round_choices
 from toolkit.search.gradient.descent import Descent
 from toolkit.search.moves import first_orders, move_space, one_move_away
 
@@ -90,21 +92,72 @@ def gradient(
     InputError
         If the objective is a Python function, whose gradient is not known.
     """
-    space = evaluator.problem.space
-    powers = tuple(evaluator.powers.tolist())
-    moves = move_space(space)
-    rounding = Rounding(space)
+    _ = evaluator.powers  # Refuses what has no gradient.
     rng = np.random.default_rng(seed)
+    if evaluator.problem.choices:
+        _flipping(evaluator, seed, device, starts, polish_share)
+        return
+    moves, rounding = move_space(evaluator.problem.space), Rounding(evaluator.problem.space)
     while not evaluator.exhausted:
         before = evaluator.evaluations
         count, steps = _schedule(evaluator.remaining_evaluations * (1 - polish_share), starts)
-        factors, order = _starts(evaluator, moves, count, rng)
-        descent = Descent(evaluator.problem, powers, factors, order, device)
-        found = Candidates(factors, order, _unknown(len(factors)))
-        _descend(evaluator, descent, rounding, found, steps)
+        found = _round(evaluator, moves, rounding, rng, count, steps, device)
         limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share))
         polish(evaluator, moves, *found.best(FINALISTS), limit=limit)
         if evaluator.budget.unlimited or len(moves.moves) == 0:
+            return
+
+
+def _round(
+    evaluator: Evaluator,
+    moves: MoveSpace,
+    rounding: Rounding,
+    rng: np.random.Generator,
+    count: int,
+    steps: int,
+    device: str | torch.device,
+) -> Candidates:
+    """Descend from `count` starts for some steps; returns the best of each."""
+    powers = tuple(evaluator.powers.tolist())
+    factors, order = _starts(evaluator, moves, count, rng)
+    descent = Descent(evaluator.problem, powers, factors, order, device)
+    found = Candidates(factors, order, _unknown(len(factors)))
+    _descend(evaluator, descent, rounding, found, steps)
+    return found
+
+
+def _flipping(
+    evaluator: Evaluator, seed: int, device: str | torch.device, starts: int, polish_share: float
+) -> None:
+    """Do the same over all choices of bypasses, see `toolkit.search.gradient.chosen`."""
+    rng, walkers = np.random.default_rng(seed), Walkers(evaluator, seed)
+    roundings: dict[int, Rounding] = {}
+
+    def polish_flip(
+        walker: Chosen, factors: IntArray, order: IntArray, value: float, limit: int
+    ) -> None:
+        pair = factors[None], order[None]
+        polish(walker.evaluator, walker.moves, *pair, np.array([value]), limit=limit)
+
+    while not evaluator.exhausted:
+        before = evaluator.evaluations
+        count, steps = _schedule(evaluator.remaining_evaluations * (1 - polish_share), starts)
+        picked = round_choices(walkers, rng)[:count]
+        found = []
+        for choice in picked:
+            walker = walkers.of(choice)
+            if choice not in roundings:
+                roundings[choice] = Rounding(walker.space)
+            share, own = count // len(picked), walker.evaluator
+            found.append(
+                (walker, _round(own, walker.moves, roundings[choice], rng, share, steps, device))
+            )
+        limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share) / 2)
+        for walker, candidates in found:
+            best, each = candidates.best(FINALISTS // len(found)), limit // len(found)
+            polish(walker.evaluator, walker.moves, *best, limit=each)
+        flip_on(walkers, polish_flip, limit)
+        if evaluator.budget.unlimited:
             return
 
 
