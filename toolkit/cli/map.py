@@ -220,5 +220,8 @@ def _bound(bound: float, objective: toolkit.Objective) -> str:
 def _covered(result: toolkit.SearchResult) -> tuple[int, int]:
     from toolkit.search.exact import covered_tilings
 
-    orders = math.prod(rule.admissible for rule in result.problem.space.order_rules)
-    return covered_tilings(result.problem), orders
+    problem = result.problem
+    orders = math.prod(rule.admissible for rule in problem.space.order_rules)
+    choices = problem.choices
+    answered = map(choices.problem_of, choices.all()) if choices else [problem]
+    return sum(covered_tilings(one) for one in answered), orders

@@ -30,6 +30,8 @@ class ChosenEvaluator(Evaluator):
         If no mapping can make that choice.
     """
 
+    is_part = True
+
     def __init__(self, whole: Evaluator, choice: int) -> None:
         self._whole, self._choice = whole, choice
         self.problem = whole.problem.choices.problem_of(choice)

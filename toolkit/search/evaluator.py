@@ -109,6 +109,9 @@ class Evaluator:
         self._seen = Seen(*problem.space.shape)
         self._start = clock()
 
+    is_part = False
+    """Whether it serves one choice of bypasses in a search of all of them."""
+
     @property
     def warm_starts(self) -> tuple[ArrayPair, ...]:
         """Those of the starts that leave out nothing optional."""

@@ -89,6 +89,8 @@ class RaggedProver(Prover):
     def _first_mapping(self) -> None:
         """Descend a while, for the better the first mapping, the less is looked at."""
         evaluator = self.evaluator
+        if evaluator.is_part:
+            return  # There was one for all choices.
         most = min(START, evaluator.remaining_evaluations // 2)
         before = evaluator.evaluations
         descents(

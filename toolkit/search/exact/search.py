@@ -12,6 +12,7 @@ from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import SPLIT_LIMIT, enumerate_tilings
 from toolkit.search.evaluator import Evaluator
+from toolkit.search.exact.choices import prove_choices
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.nest import Nest, decomposes, window_plan
 from toolkit.search.exact.ragged_strategy import RaggedProver
@@ -56,6 +57,8 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
         If the objective is a function or falls where energy or latency rises, or the
         conventions are not covered.
     """
+    if evaluator.problem.choices:
+        return prove_choices(evaluator, prove)
     ragged = evaluator.problem.space.ragged.any()
     prover = RaggedProver(evaluator) if ragged else Prover(evaluator)
     if decomposes(evaluator.problem):

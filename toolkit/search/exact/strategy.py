@@ -78,6 +78,7 @@ class Prover:
         self.unlisted = False
         budget = evaluator.budget
         self._may_descend = budget.seconds is not None and budget.evaluations is None
+        self._may_descend &= not evaluator.is_part
         self.wants_front = evaluator.front is not None
 
     @property
