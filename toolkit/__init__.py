@@ -59,6 +59,7 @@ _HOMES = {
         "sample",
         "space_size",
         "violations",
+        "with_bypass_rule",
         "write_mapping",
     ),
     "model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
@@ -179,6 +180,7 @@ __all__ = [
     "space_size",
     "transposed_conv2d",
     "violations",
+    "with_bypass_rule",
     "warm_up",
     "workload_names",
     "workload_to_yaml",
@@ -225,6 +227,7 @@ if TYPE_CHECKING:
         sample,
         space_size,
         violations,
+        with_bypass_rule,
         write_mapping,
     )
     from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions

@@ -247,6 +247,7 @@ def _run(arguments: list[str]) -> int:
 _OPTIONS = {
     "budget": "--evaluations or --seconds",
     "budget.seconds": "--seconds",
+    "bypass": "--bypass",
     "conventions": "--conventions",
     "latency_correction": "--latency-correction",
     "factors": "--factors",

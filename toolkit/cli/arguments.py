@@ -82,6 +82,15 @@ FactorsName = Annotated[
         show_default=False,
     ),
 ]
+BypassName = Annotated[
+    str,
+    typer.Option(
+        "--bypass",
+        metavar="NAME",
+        help="What a mapping may leave out of a memory: what the architecture permits "
+        "(may_bypass), any tensor of every memory but the outermost (free), or nothing (fixed).",
+    ),
+]
 BiasRead = Annotated[
     bool, typer.Option("--bias-read", help="Outputs start from an initial value that is read.")
 ]
@@ -110,6 +119,7 @@ def read_problem(
     pad: Sequence[str],
     bias_read: bool,
     factors: str | None = None,
+    bypass: str = "permitted",
 ) -> toolkit.Problem:
     """State the problem that the arguments of a command describe.
 
@@ -125,6 +135,8 @@ def read_problem(
         Whether outputs start from an initial value.
     factors : str, optional
         Which tile factors; None is what the conventions say.
+    bypass : str
+        What a mapping may leave out.
 
     Raises
     ------
@@ -144,6 +156,7 @@ def read_problem(
         bias_read=bias_read,
         pad=read_pad(pad),
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
+        bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
     )
 
 
@@ -170,6 +183,7 @@ def read_mapped(
     pad: Sequence[str] = (),
     bias_read: bool = False,
     factors: str | None = None,
+    bypass: str = "permitted",
 ) -> tuple[toolkit.Problem, toolkit.Mapping]:
     """Read a mapping, and state the problem that it solves.
 
@@ -181,6 +195,8 @@ def read_mapped(
         Dimensions that grow to what the factors of the mapping multiply to.
     factors : str, optional
         As for `read_problem`; by default any factors that the conventions can count.
+    bypass : str
+        What the mapping may leave out.
 
     Raises
     ------
@@ -206,6 +222,7 @@ def read_mapped(
             bias_read=bias_read,
             factors=rule,
             round_up=dimensions,
+            bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         )
 
     loaded, given = toolkit.load_arch(arch), read_workload_words(workload)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.arguments import AsJson, FactorsName, Pad, read_pad
+from toolkit.cli.arguments import AsJson, BypassName, FactorsName, Pad, read_pad
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -142,6 +142,7 @@ def search_hardware(
     evaluations: Evaluations = 5_000,
     fusion: Fusion = "none",
     factors: FactorsName = None,
+    bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     dim: Dims = [],  # noqa: B006 - typer copies it
     storage: Storage = None,
@@ -173,6 +174,7 @@ def search_hardware(
         evaluations,
         fusion=fusion,
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
+        bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
     )
     job = make_job(template, _networks(models, dim), settings)
@@ -285,6 +287,7 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]
     limits += [f"fusion {given.fusion}"] if given.fusion != "none" else []
     limits += ["ragged factors"] if given.factors == "ragged" else []
+    limits += [f"{given.bypass} bypasses"] if given.bypass != "permitted" else []
     limits += [f"padded {', '.join(given.pad)}"] if given.pad else []
     if space.area_budget_um2 is not None:
         limits.append(f"area up to {space.area_budget_um2 * 1e-6:g} mm²")

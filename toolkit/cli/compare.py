@@ -16,6 +16,7 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     BiasRead,
+    BypassName,
     ConventionsName,
     FactorsName,
     ObjectiveName,
@@ -121,6 +122,7 @@ def compare_strategies(
     storage: StorageName = None,
     out: Folder = None,
     factors: FactorsName = None,
+    bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
@@ -134,7 +136,7 @@ def compare_strategies(
     from toolkit.study.storage.files import Results, make_folder
 
     problems = [
-        read_problem(arch, words, objective, conventions, pad, bias_read, factors)
+        read_problem(arch, words, objective, conventions, pad, bias_read, factors, bypass)
         for words in split_workloads(workloads)
     ]
     names = strategies.split(",") if strategies is not None else default_strategies(problems[0])

@@ -11,6 +11,7 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     BiasRead,
+    BypassName,
     ConventionsName,
     LatencyCorrection,
     MappingFile,
@@ -36,12 +37,20 @@ def evaluate_mapping(
     conventions: ConventionsName = "exact",
     latency_correction: LatencyCorrection = None,
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
+    bypass: BypassName = "permitted",
     bias_read: BiasRead = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
     problem, read = read_mapped(
-        arch, workload, mapping, format, conventions=conventions, pad=pad, bias_read=bias_read
+        arch,
+        workload,
+        mapping,
+        format,
+        conventions=conventions,
+        pad=pad,
+        bias_read=bias_read,
+        bypass=bypass,
     )
     evaluation = evaluated(read, problem)
     if latency_correction is not None:

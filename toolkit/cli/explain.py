@@ -13,6 +13,7 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     BiasRead,
+    BypassName,
     ConventionsName,
     FactorsName,
     MappingFile,
@@ -51,6 +52,7 @@ def explain_mapping(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     factors: FactorsName = None,
+    bypass: BypassName = "permitted",
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     json: AsJson = False,
@@ -68,6 +70,7 @@ def explain_mapping(
         pad=pad,
         bias_read=bias_read,
         factors=factors,
+        bypass=bypass,
     )
     if factors is None:
         problem = replace(problem, factors=_tried(problem, read))

@@ -10,6 +10,7 @@ import toolkit
 from toolkit.cli.arguments import (
     Arch,
     AsJson,
+    BypassName,
     MappingFile,
     PadToMapping,
     WorkloadWords,
@@ -27,6 +28,7 @@ def export_mapping(
         str, typer.Option(metavar="NAME", help="timeloop, zigzag or toolkit.", show_default=False)
     ],
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
+    bypass: BypassName = "permitted",
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
     ] = None,
@@ -35,7 +37,7 @@ def export_mapping(
     """Read, write."""
     if save is not None:
         check_writable(save)
-    problem, read = read_mapped(arch, workload, mapping, pad=pad)
+    problem, read = read_mapped(arch, workload, mapping, pad=pad, bypass=bypass)
     record = export_record(problem, read, format)
     if save is not None:
         save_export(save, record, read)

@@ -13,6 +13,7 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     BiasRead,
+    BypassName,
     ConventionsName,
     FactorsName,
     ObjectiveName,
@@ -58,6 +59,7 @@ def map_workload(
         float | None, typer.Option(help="Longest time to search.", show_default=False)
     ] = None,
     factors: FactorsName = None,
+    bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     save: Annotated[
@@ -72,7 +74,7 @@ def map_workload(
     if save is not None:
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read, factors)
+    problem = read_problem(arch, workload, objective, conventions, pad, bias_read, factors, bypass)
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
@@ -96,6 +98,7 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         "strategy": result.strategy,
         "conventions": problem.conventions.name,
         "factors": problem.factors,
+        "bypass_choices": problem.choices.total,
         "objective": problem.objective.name,
         "objective_unit": problem.objective.unit,
         "seed": result.seed,
@@ -133,10 +136,11 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
 def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Report:
     """Lay out what a search found: how it went, then the evaluation."""
     ragged = ", ragged factors" if result.problem.factors == "ragged" else ""
+    chosen = ", bypasses chosen" if result.problem.choices else ""
     facts = [
         (
             "search",
-            f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}{ragged}",
+            f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}{ragged}{chosen}",
         ),
         ("effort", _effort(result)),
     ]
@@ -203,8 +207,16 @@ def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
         facts.append(("covers", f"{tilings:,} tilings × {orders:,} loop orders"))
     return [
         *facts,
-        ("proof", f"{certificate.spatial_choices:,} choices of spatial factors: {rules}"),
+        (
+            "proof",
+            f"{certificate.spatial_choices:,} choices of spatial factors{_over(result)}: {rules}",
+        ),
     ]
+
+
+def _over(result: toolkit.SearchResult) -> str:
+    choices = result.problem.choices
+    return f" over {choices.total:,} choices of bypasses" if choices else ""
 
 
 def _bound(bound: float, objective: toolkit.Objective) -> str:

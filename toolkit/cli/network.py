@@ -13,6 +13,7 @@ import typer
 from toolkit.cli.arguments import (
     Arch,
     AsJson,
+    BypassName,
     ConventionsName,
     FactorsName,
     ObjectiveName,
@@ -128,6 +129,7 @@ def map_whole_network(
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
     factors: FactorsName = None,
+    bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     no_pad: NoPad = False,
     jobs: Jobs = None,
@@ -155,7 +157,10 @@ def map_whole_network(
     padding = read_pad(pad) or not no_pad
     fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
     counting, budget = conventions_named(conventions), Budget(evaluations, seconds)
-    accelerator = toolkit.load_arch(arch)
+    accelerator = toolkit.with_bypass_rule(
+        toolkit.load_arch(arch),
+        bypass,  # type: ignore[arg-type]  # It is checked there.
+    )
     if out is not None:
         from toolkit.study.storage.files import make_folder
 

@@ -8,6 +8,7 @@ import toolkit
 from toolkit.cli.arguments import (
     Arch,
     AsJson,
+    BypassName,
     ConventionsName,
     FactorsName,
     Pad,
@@ -39,11 +40,12 @@ def measure_space(
     workload: WorkloadWords,
     conventions: ConventionsName = "exact",
     factors: FactorsName = None,
+    bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     json: AsJson = False,
 ) -> None:
     """Count, print."""
-    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors)
+    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors, bypass)
     size = toolkit.space_size(problem.space)
     if json:
         print_json(space_record(problem, size))

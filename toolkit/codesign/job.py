@@ -23,6 +23,7 @@ from toolkit.arguments import check_integer, plain_number, store_plain_numbers
 from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight, hardware_objective
 from toolkit.codesign.space import HardwareSpace, hardware_space
 from toolkit.errors import InputError
+from toolkit.mapping.bypasses import Bypass, check_bypass_rule
 from toolkit.mapping.space import Factors
 from toolkit.messages import describe, suggest
 from toolkit.model.conventions import EXACT
@@ -40,7 +41,7 @@ MAPPER_EVALUATIONS = 5_000
 """Mappings per distinct layer and point by default: within some percent of what is found by
 hundreds of thousands, in a hundredth of the time."""
 
-_OLDER: dict[str, Any] = {"factors": "perfect", "pad": []}
+_OLDER: dict[str, Any] = {"factors": "perfect", "bypass": "permitted", "pad": []}
 """Settings of jobs that say nothing of them."""
 
 _MAX_BYTES = 1 << 28
@@ -76,6 +77,8 @@ class JobSettings:
     factors : {"perfect", "ragged"}, optional
         Tile factors that the mapper tries; by default what the conventions say, perfect with
         `pad`.
+    bypass : {"permitted", "free", "fixed"}
+        Which tensors the mapper may leave out of memories, see `toolkit.make_problem`.
     pad : tuple of str
         Dimensions whose padded size is chosen for every point (see `toolkit.map_network`);
         ``("all",)`` is all of them. Not together with fusion.
@@ -98,6 +101,7 @@ class JobSettings:
     fusion: str = "none"
     fusion_layers: int = 4
     factors: Factors | None = None
+    bypass: Bypass = "permitted"
     pad: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -124,6 +128,7 @@ class JobSettings:
                 f"expected an integer from 2, got {describe(self.fusion_layers)}",
                 key="fusion_layers",
             )
+        check_bypass_rule(self.bypass)
         object.__setattr__(self, "pad", tuple(self.pad))
         # Kept as it is decided here: a worker of another version may have another default.
         rule = factors_rule(EXACT, self.factors, padded=bool(self.pad))
@@ -173,6 +178,7 @@ class Job:
             area_budget_um2=given.area_budget_um2,
             power_budget_mw=given.power_budget_mw,
             energies=given.energies,
+            bypass=given.bypass,
         )
 
     @property

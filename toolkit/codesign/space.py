@@ -19,6 +19,7 @@ from toolkit.arch.technology import Technology, area_table, area_um2, peak_power
 from toolkit.arch.template import ArchitectureTemplate
 from toolkit.arguments import plain_number
 from toolkit.errors import ArchitectureError, InputError
+from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.messages import describe, suggest
 
 _DRAWS = 10_000
@@ -63,6 +64,9 @@ class HardwareSpace:
         Upper limits.
     energies : bool
         Whether energies and leakage follow from the technology, not from the template.
+    bypass : {"permitted", "free", "fixed"}
+        Which tensors mappings may leave out of memories (see `toolkit.make_problem`): written into
+        all that is built.
     """
 
     template: ArchitectureTemplate
@@ -71,6 +75,7 @@ class HardwareSpace:
     area_budget_um2: float | None = None
     power_budget_mw: float | None = None
     energies: bool = True
+    bypass: Bypass = "permitted"
     _built: dict[tuple[Number, ...], HardwarePoint] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -112,7 +117,8 @@ class HardwareSpace:
         if key not in self._built:
             file = self.template.file(parameters)
             components = file.components()
-            arch = priced(file.architecture(), components, self.technology, energies=self.energies)
+            opened = with_bypass_rule(file.architecture(), self.bypass)
+            arch = priced(opened, components, self.technology, energies=self.energies)
             self._built[key] = HardwarePoint(
                 dict(zip(self.ranges, key, strict=True)),
                 arch,
@@ -195,6 +201,7 @@ def hardware_space(
     area_budget_um2: float | None = None,
     power_budget_mw: float | None = None,
     energies: bool = True,
+    bypass: Bypass = "permitted",
 ) -> HardwareSpace:
     """Say what may be built.
 
@@ -212,6 +219,8 @@ def hardware_space(
     energies : bool
         Whether energies and leakage follow from the technology too; otherwise those of the
         template stay, and areas alone follow.
+    bypass : {"permitted", "free", "fixed"}
+        Which tensors mappings may leave out of memories, see `toolkit.make_problem`.
 
     Raises
     ------
@@ -254,6 +263,7 @@ def hardware_space(
         _budget("area_budget_um2", area_budget_um2),
         _budget("power_budget_mw", power_budget_mw),
         energies,
+        bypass,
     )
     _check_budgets(space)
     return space

@@ -22,7 +22,7 @@ from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
 from toolkit.search.network.cost import LayerCost, moved_words, only_moves, operand_words
 from toolkit.search.result import Budget
-from toolkit.workload.kernel import Role, Workload
+from toolkit.workload.kernel import ROLES, Role, Workload
 from toolkit.workload.network.layer import Layer
 
 TILE_SEARCH = LayerSearch(budget=Budget(evaluations=10_000))
@@ -317,5 +317,8 @@ def fused_arch(arch: Architecture, homes: Homes) -> Architecture:
             if "weight" not in homes.roles and "weight" not in bypasses:
                 bypasses.append("weight")
             level = replace(level, capacity_words=None)
-        levels[place] = replace(level, bypasses=tuple(bypasses))
+        # What is to be there stays there: no mapping may choose to leave it out.
+        kept = {role for role, home in homes.levels if home == level.name}
+        free = tuple(x for x in level.may_bypass if x in ROLES and x not in kept)
+        levels[place] = replace(level, bypasses=tuple(bypasses), may_bypass=free)
     return replace(arch, levels=tuple(levels))

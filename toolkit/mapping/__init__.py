@@ -16,6 +16,7 @@ _HOMES = {
         "chosen_arch",
         "chosen_holds",
         "may_leave_out",
+        "with_bypass_rule",
         "with_holds",
     ),
     "counting": ("SpaceSize", "space_size"),
@@ -77,6 +78,7 @@ __all__ = [
     "start_point",
     "to_arrays",
     "violations",
+    "with_bypass_rule",
     "with_holds",
     "write_mapping",
 ]
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
         chosen_arch,
         chosen_holds,
         may_leave_out,
+        with_bypass_rule,
         with_holds,
     )
     from toolkit.mapping.counting import SpaceSize, space_size

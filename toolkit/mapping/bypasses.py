@@ -24,6 +24,16 @@ Bypass = Literal["permitted", "free", "fixed"]
 holds, or nothing."""
 
 
+def check_bypass_rule(rule: str) -> None:
+    """Raise InputError unless `rule` says what mappings may leave out."""
+    if rule not in get_args(Bypass):
+        raise InputError(
+            f"{describe(rule)} says nothing of bypasses; "
+            f"expected one of {', '.join(get_args(Bypass))}",
+            key="bypass",
+        )
+
+
 def with_bypass_rule(arch: Architecture, rule: Bypass) -> Architecture:
     """Write what mappings may leave out into an architecture.
 
@@ -46,12 +56,7 @@ def with_bypass_rule(arch: Architecture, rule: Bypass) -> Architecture:
     >>> {memory.name: memory.may_bypass for memory in simba.memories[:3]}
     {'DRAM': (), 'GlobalBuffer': ('input', 'output'), 'PEInputBuffer': ('input',)}
     """
-    if rule not in get_args(Bypass):
-        raise InputError(
-            f"{describe(rule)} says nothing of bypasses; "
-            f"expected one of {', '.join(get_args(Bypass))}",
-            key="bypass",
-        )
+    check_bypass_rule(rule)
     if rule == "permitted":
         return arch
     outermost, *inner = arch.levels

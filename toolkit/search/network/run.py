@@ -11,6 +11,7 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
+from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
@@ -46,6 +47,7 @@ def map_network(
     seed: int = 0,
     pad: bool | Collection[str] | str = True,
     factors: Factors | None = None,
+    bypass: Bypass = "permitted",
     jobs: int | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
@@ -81,6 +83,9 @@ def map_network(
     factors : {"perfect", "ragged"}, optional
         Whether factors multiply to the sizes, or last tiles may be cut off; by default what the
         conventions say, perfect where padded sizes are chosen.
+    bypass : {"permitted", "free", "fixed"}
+        Which tensors mappings may leave out of memories (see `toolkit.make_problem`); the result
+        is on the architecture with that written in.
     jobs : int, optional
         Processes; as many as there are cores by default. Results do not depend on it, unless a
         budget of seconds binds.
@@ -96,7 +101,7 @@ def map_network(
         Naming the layer, if it cannot be lowered, or there is no mapping. What can be told
         without a search is told before the first one.
     InputError
-        If the strategy, objective, seed or number of jobs is not as expected, no workload has a
+        If the strategy, objective, rule of bypasses, seed or number of jobs is not as expected, no workload has a
         dimension of `pad`, or padded sizes are to be chosen for ragged factors.
 
     Examples
@@ -109,6 +114,7 @@ def map_network(
     check_kind(graph, LayerGraph, "graph")
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
+    arch = with_bypass_rule(arch, bypass)
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(

@@ -125,6 +125,7 @@ def _note(job: Job, plan: Plan) -> str:
         "factors": f"{given.factors}, padded {', '.join(given.pad)}"
         if given.pad
         else f"{given.factors}",
+        "bypasses": given.bypass,
         "area budget": _budget(given.area_budget_um2, 1e-6, "mm²"),
         "power budget": _budget(given.power_budget_mw, 1.0, "mW"),
     }

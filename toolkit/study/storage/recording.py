@@ -58,7 +58,7 @@ def problem_record(run: Run) -> Attributes:
             key="objective",
         )
     # What factors are searched is said apart, where they are others than there once were alone: so
-    # that older studies of the same question go on.
+    # that older studies of the same question go on. So are bypasses that mappings choose.
     conventions = asdict(problem.conventions)
     del conventions["factors"]
     ragged = {"factors": problem.factors} if problem.factors != "perfect" else {}
@@ -74,6 +74,7 @@ def problem_record(run: Run) -> Attributes:
         "bias_read": problem.bias_read,
         "budget": asdict(run.budget),
         **ragged,
+        **({"bypasses": "chosen"} if problem.choices else {}),
     }
 
 

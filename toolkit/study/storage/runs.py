@@ -146,7 +146,7 @@ class Comparison:
 def problem_name(problem: Problem) -> str:
     """Name a problem in full: workload, architecture, objective, conventions.
 
-    Ragged factors and chosen padding are named, too, so that nothing is taken for the same
+    Ragged factors, chosen bypasses and padding are named, too, so that nothing is taken for the same
     question that is not.
 
     Examples
@@ -159,6 +159,7 @@ def problem_name(problem: Problem) -> str:
     bias = ", bias read" if problem.bias_read else ""
     where = f"{problem.workload.name} on {problem.arch.name}"
     ragged = ", ragged" if problem.factors == "ragged" else ""
+    chosen = ", bypasses chosen" if problem.choices else ""
     sizes = problem.workload.sizes
     padded = "".join(f", {d} padded from {n} to {sizes[d]}" for d, n in problem.unpadded)
-    return f"{where}, {problem.objective.name}, {problem.conventions.name}{bias}{ragged}{padded}"
+    return f"{where}, {problem.objective.name}, {problem.conventions.name}{bias}{ragged}{chosen}{padded}"
