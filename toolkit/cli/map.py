@@ -135,12 +135,13 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
 
 def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Report:
     """Lay out what a search found: how it went, then the evaluation."""
-    ragged = ", ragged factors" if result.problem.factors == "ragged" else ""
-    chosen = ", bypasses chosen" if result.problem.choices else ""
+    problem = result.problem
+    asked = ", ragged factors" if problem.factors == "ragged" else ""
+    asked += ", bypasses chosen" if problem.choices else ""
     facts = [
         (
             "search",
-            f"{result.strategy}, objective {result.problem.objective}, seed {result.seed}{ragged}{chosen}",
+            f"{result.strategy}, objective {problem.objective}, seed {result.seed}{asked}",
         ),
         ("effort", _effort(result)),
     ]
@@ -183,8 +184,7 @@ def _proof_record(result: toolkit.SearchResult) -> dict[str, Any] | None:
     if result.certificate is None:
         return None
     record: dict[str, Any] = asdict(result.certificate)
-    counted = not result.certificate.enumerated and not result.certificate.unfinished
-    if counted and result.problem.factors == "perfect":
+    if not result.certificate.enumerated and _countable(result):
         tilings, orders = _covered(result)
         record |= {"tilings_covered": tilings, "orders_per_tiling": orders}
     return record
@@ -202,16 +202,18 @@ def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
         return [*facts, ("proof", f"{certificate.enumerated:,} mappings costed one by one")]
     counts = [(getattr(certificate, key), name) for key, name in _RULES]
     rules = ", ".join(f"{count:,} {name}" for count, name in counts if count)
-    if not certificate.unfinished and result.problem.factors == "perfect":
+    if _countable(result):
         tilings, orders = _covered(result)
         facts.append(("covers", f"{tilings:,} tilings × {orders:,} loop orders"))
-    return [
-        *facts,
-        (
-            "proof",
-            f"{certificate.spatial_choices:,} choices of spatial factors{_over(result)}: {rules}",
-        ),
-    ]
+    spatial = f"{certificate.spatial_choices:,} choices of spatial factors{_over(result)}"
+    return [*facts, ("proof", f"{spatial}: {rules}")]
+
+
+def _countable(result: toolkit.SearchResult) -> bool:
+    """Whether what a proof covered can be counted in no time."""
+    certificate, problem = result.certificate, result.problem
+    finished = certificate is not None and not certificate.unfinished
+    return finished and problem.factors == "perfect" and not problem.choices
 
 
 def _over(result: toolkit.SearchResult) -> str:
@@ -232,8 +234,5 @@ def _bound(bound: float, objective: toolkit.Objective) -> str:
 def _covered(result: toolkit.SearchResult) -> tuple[int, int]:
     from toolkit.search.exact import covered_tilings
 
-    problem = result.problem
-    orders = math.prod(rule.admissible for rule in problem.space.order_rules)
-    choices = problem.choices
-    answered = map(choices.problem_of, choices.all()) if choices else [problem]
-    return sum(covered_tilings(one) for one in answered), orders
+    orders = math.prod(rule.admissible for rule in result.problem.space.order_rules)
+    return covered_tilings(result.problem), orders

@@ -205,6 +205,8 @@ class LayerCosts:
         # Fused tensors are kept on any memory that no fanout repeats.
         outside = takewhile(lambda level: isinstance(level, Memory), self.arch.levels)
         anywhere = [level.name for level in outside]
+        # Mappings may choose what these hold.
+        anywhere += [memory.name for memory in self.arch.memories if memory.may_bypass]
         conventions = self.search.conventions
         energies = (least_energy_pj(self.arch, w, conventions, anywhere=anywhere) for w in ways)
         return times * min(energies), times * min(least_cycles(self.arch, w) for w in ways)

@@ -101,8 +101,8 @@ def map_network(
         Naming the layer, if it cannot be lowered, or there is no mapping. What can be told
         without a search is told before the first one.
     InputError
-        If the strategy, objective, rule of bypasses, seed or number of jobs is not as expected, no workload has a
-        dimension of `pad`, or padded sizes are to be chosen for ragged factors.
+        If the strategy, objective, rule of bypasses, seed or number of jobs is not as expected, no
+        workload has a dimension of `pad`, or padded sizes are to be chosen for ragged factors.
 
     Examples
     --------

@@ -146,8 +146,8 @@ class Comparison:
 def problem_name(problem: Problem) -> str:
     """Name a problem in full: workload, architecture, objective, conventions.
 
-    Ragged factors, chosen bypasses and padding are named, too, so that nothing is taken for the same
-    question that is not.
+    Ragged factors, chosen bypasses and padding are named, too, so that nothing is taken for the
+    same question that is not.
 
     Examples
     --------
@@ -158,8 +158,8 @@ def problem_name(problem: Problem) -> str:
     """
     bias = ", bias read" if problem.bias_read else ""
     where = f"{problem.workload.name} on {problem.arch.name}"
-    ragged = ", ragged" if problem.factors == "ragged" else ""
-    chosen = ", bypasses chosen" if problem.choices else ""
+    asked = ", ragged" if problem.factors == "ragged" else ""
+    asked += ", bypasses chosen" if problem.choices else ""
     sizes = problem.workload.sizes
     padded = "".join(f", {d} padded from {n} to {sizes[d]}" for d, n in problem.unpadded)
-    return f"{where}, {problem.objective.name}, {problem.conventions.name}{bias}{ragged}{chosen}{padded}"
+    return f"{where}, {problem.objective.name}, {problem.conventions.name}{bias}{asked}{padded}"
