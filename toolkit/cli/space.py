@@ -45,8 +45,10 @@ def measure_space(
     json: AsJson = False,
 ) -> None:
     """Count, print."""
+    from toolkit.search.space_size import problem_size
+
     problem = read_problem(arch, workload, "edp", conventions, pad, False, factors, bypass)
-    size = toolkit.space_size(problem.space)
+    size = problem_size(problem)
     if json:
         print_json(space_record(problem, size))
     else:
@@ -60,6 +62,7 @@ def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:
         "workload": problem.workload.name,
         "conventions": problem.conventions.name,
         "factors": problem.factors,
+        "bypass_choices": problem.choices.total,
         "tilings": size.tilings,
         "tilings_exact": size.tilings_exact,
         "tilings_standard_error": size.standard_error,
@@ -89,13 +92,24 @@ def _thinned(problem: toolkit.Problem) -> list[str]:
     ]
 
 
+def _bypass_facts(problem: toolkit.Problem) -> list[tuple[str, str]]:
+    """Say how many choices of bypasses there are, if any."""
+    choices = problem.choices
+    if not choices:
+        return []
+    pairs = f"{len(choices.pairs)} tensors of memories may be left out"
+    return [("bypasses", f"{pairs}: {format_count(choices.total)} choices")]
+
+
 def space_report(problem: toolkit.Problem, size: SpaceSize) -> Report:
     """Lay out the size of a map space."""
     about = "" if size.tilings_exact else "about "
     error = "" if size.tilings_exact else f" ± {size.standard_error:.2g} (standard error)"
+    tilings = "tilings" if not problem.choices else "tilings and bypasses"
     facts = [
         ("factors", FACTORS[problem.factors]),
-        ("tilings", f"{about}{format_count(size.tilings)}{error}, {size.method}"),
+        *_bypass_facts(problem),
+        (tilings, f"{about}{format_count(size.tilings)}{error}, {size.method}"),
         ("loop orders", f"{format_count(size.orders)} for each tiling"),
         ("order classes", f"{format_count(size.order_classes)} that differ in reuse"),
         ("mappings", f"{about}{format_count(size.mappings)}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.compiled import BatchTotals, batch_totals
 from toolkit.model.plan import make_plan, ports_of
+from toolkit.search.advice_flips import single_flips
 from toolkit.search.advice_steps import (
     Obstacle,
     Step,
@@ -25,6 +27,9 @@ from toolkit.search.advice_steps import (
     single_steps,
 )
 from toolkit.search.problem import Problem, chosen_problem
+
+BYPASS = "bypass"
+"""Kind of the moves that change what a memory holds."""
 
 LISTED = 3
 """Moves that advice lists as the best unless told otherwise."""
@@ -57,8 +62,8 @@ class Move:
 
     Parameters
     ----------
-    kind : {"factor", "order"}
-        Whether a factor changes, or a memory's loop order.
+    kind : {"factor", "order", "bypass"}
+        Whether a factor changes, a memory's loop order, or what a memory holds.
     text : str
         What the step does.
     mapping : Mapping
@@ -143,7 +148,7 @@ def advise(problem: Problem, mapping: Mapping, *, listed: int = LISTED) -> Advic
     MappingError
         If the mapping is not valid.
     """
-    problem = chosen_problem(problem, mapping)
+    asked, problem = problem, chosen_problem(problem, mapping)
     space = problem.space
     broken = violations(space, mapping)
     if broken:
@@ -160,16 +165,29 @@ def advise(problem: Problem, mapping: Mapping, *, listed: int = LISTED) -> Advic
     picks = _Picks(problem, mapping, steps, totals, values, valid)
     helpful = _below(values[1:], values[0])
     current = _costs(problem, totals, 0)
-    least = picks.best_of(valid, 1)
+    flips = [
+        Move(BYPASS, text, flipped, _costs(problem, own, 0), broken)
+        for text, flipped, own, broken in single_flips(asked, problem, mapping, factors, order)
+    ]
+    free = [flip for flip in flips if not flip.obstacles]
+    better = [flip for flip in flips if _below(flip.costs.objective, current.objective)]
+    least = _ranked([*picks.best_of(valid, 1), *free])
     return Advice(
         current,
-        len(set(steps.steps)),
-        len({step for step, fine in zip(steps.steps, valid, strict=True) if fine}),
-        picks.best_of(valid & helpful, listed),
+        len(set(steps.steps)) + len(flips),
+        len({step for step, fine in zip(steps.steps, valid, strict=True) if fine}) + len(free),
+        _ranked(
+            [*picks.best_of(valid & helpful, listed), *(f for f in better if not f.obstacles)]
+        )[:listed],
         least[0] if least else None,
-        picks.blocked(~valid & helpful),
+        _ranked([*picks.blocked(~valid & helpful), *(f for f in better if f.obstacles)]),
         _doublings(problem, factors, order, current),
     )
+
+
+def _ranked(moves: Iterable[Move]) -> tuple[Move, ...]:
+    """The best first; of equal ones, in the order given."""
+    return tuple(sorted(moves, key=lambda move: move.costs.objective))
 
 
 @dataclass(frozen=True)

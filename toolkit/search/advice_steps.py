@@ -271,7 +271,7 @@ def obstacles(
     found = [
         *_constraints(space, factors),
         *(rule for i, row in enumerate(factors) for rule in _mesh(space, i, row)),
-        *_capacities(space, factors),
+        *capacity_obstacles(space, factors),
         *_loop_order(space, step.target, order[step.target]),
     ]
     return tuple(found)
@@ -305,7 +305,8 @@ def _mesh(space: MapSpace, i: int, row: IntArray) -> list[Obstacle]:
     return [Obstacle("mesh", level.name, used, level.mesh, text)]
 
 
-def _capacities(space: MapSpace, factors: IntArray) -> list[Obstacle]:
+def capacity_obstacles(space: MapSpace, factors: IntArray) -> list[Obstacle]:
+    """Name the memories whose capacities factors [levels, dimensions] exceed."""
     found = []
     words = space.footprints(factors[None])[0]
     for memory, usable, used in zip(space.arch.memories, space.capacity, words, strict=True):
