@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import combinations, islice
 from typing import Any
+
+import numpy as np
 
 from toolkit.arch.architecture import Architecture, check_bypasses
 from toolkit.arch.levels import Memory
 from toolkit.arguments import check_kind
-from toolkit.errors import DoesNotFitError, InputError
+from toolkit.errors import ArchitectureError, DoesNotFitError, InputError, MappingError
 from toolkit.mapping.bypasses import (
     Bypass,
     arch_with_holds,
@@ -30,6 +33,9 @@ from toolkit.model.plan_tables import PlanTables, plan_tables
 from toolkit.search.choices import Choices
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload
+
+MOST_FITTED = 256
+"""Choices of bypasses that are tried where the architecture has no room for all it may hold."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,7 @@ def _stated(
     fitted = _fitted(
         arch,
         workload,
+        conventions,
         pad=round_up,
         footprint=conventions.window_footprint,
         factors=factors,
@@ -211,26 +218,39 @@ def _stated(
     return problem
 
 
-def _fitted(arch: Architecture, workload: Workload, **rules: Any) -> Fitted:
-    """Fit constraints where nothing optional is left out or, if that has no room, all of it is."""
+def _fitted(
+    arch: Architecture, workload: Workload, conventions: Conventions, **rules: Any
+) -> Fitted:
+    """Fit constraints where all is held or, if that has no room, some of it is left out."""
     try:
         return fit(arch, workload, **rules)
     except DoesNotFitError:
-        kept = held(arch, workload) & ~may_leave_out(arch, workload)
-        roomy = arch_with_holds(arch, workload, kept)
-        if roomy is arch or not kept.any(axis=0).all():
-            raise
-        with suppress(DoesNotFitError):
-            found = fit(roomy, workload, **rules)
-            pairs = zip(found.arch.levels, arch.levels, strict=True)
-            levels = tuple(
-                replace(own, bypasses=given.bypasses, may_bypass=given.may_bypass)
-                if isinstance(own, Memory) and isinstance(given, Memory)
-                else own
-                for own, given in pairs
-            )
-            return replace(found, arch=replace(found.arch, levels=levels))
+        for roomy in islice(_with_less(arch, workload), MOST_FITTED):
+            with suppress(ArchitectureError, DoesNotFitError, MappingError):
+                make_plan(roomy, workload, conventions)
+                return _holding_all(fit(roomy, workload, **rules), arch)
         raise
+
+
+def _with_less(arch: Architecture, workload: Workload) -> Iterator[Architecture]:
+    """The architecture with optional pairs left out: all of them, then fewer and fewer."""
+    pairs = np.argwhere(may_leave_out(arch, workload)).tolist()
+    for count in range(len(pairs), 0, -1):
+        for left in combinations(pairs, count):
+            kept = held(arch, workload)
+            kept[tuple(np.array(left).T)] = False
+            yield arch_with_holds(arch, workload, kept)
+
+
+def _holding_all(fitted: Fitted, arch: Architecture) -> Fitted:
+    """Give memories back what they hold in `arch`."""
+    levels = tuple(
+        replace(own, bypasses=given.bypasses, may_bypass=given.may_bypass)
+        if isinstance(own, Memory) and isinstance(given, Memory)
+        else own
+        for own, given in zip(fitted.arch.levels, arch.levels, strict=True)
+    )
+    return replace(fitted, arch=replace(fitted.arch, levels=levels))
 
 
 def chosen_problem(problem: Problem, mapping: Mapping) -> Problem:
