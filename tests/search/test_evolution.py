@@ -40,7 +40,7 @@ def run(problem: Problem, budget: Budget | None, seed: int = 0) -> SearchResult:
 
 def population(costs: list[list[float]]) -> Population:
     numbers = np.arange(len(costs))[:, None, None]
-    return Population(numbers, numbers, np.array(costs))
+    return Population(numbers, numbers, numbers.ravel(), np.array(costs))
 
 
 def test_the_best_of_distinct_costs_survive() -> None:
@@ -78,21 +78,27 @@ def test_nobody_outranks_who_dominates_him(points: list[tuple[int, int]]) -> Non
 
 @each_problem
 def test_children_are_valid_and_parents_left_alone(name: str) -> None:
-    space = PROBLEMS[name]().space
+    problem = PROBLEMS[name]()
+    space = problem.space
     factors, order = sample(space, 30, np.random.default_rng(0))
     before = factors.copy(), order.copy()
-    breeding = _Breeding(space, move_space(space), np.random.default_rng(0))
-    children = breeding.children(Population(factors, order, np.zeros((30, 1))), 50)
+    breeding = _Breeding(problem, space, move_space(space), np.random.default_rng(0))
+    people = Population(factors, order, np.zeros(30, dtype=np.int64), np.zeros((30, 1)))
+    *children, choice = breeding.children(people, 50)
     assert space.check(*children).all()
+    assert not choice.any()
     np.testing.assert_array_equal(factors, before[0])
     np.testing.assert_array_equal(order, before[1])
 
 
 def test_children_inherit_and_move() -> None:
-    space = PROBLEMS["eyeriss"]().space
+    problem = PROBLEMS["eyeriss"]()
+    space = problem.space
     factors, order = sample(space, MEMBERS, np.random.default_rng(0))
-    breeding = _Breeding(space, move_space(space), np.random.default_rng(0))
-    children, _ = breeding.children(Population(factors, order, np.zeros((MEMBERS, 1))), MEMBERS)
+    breeding = _Breeding(problem, space, move_space(space), np.random.default_rng(0))
+    choice = np.zeros(MEMBERS, dtype=np.int64)
+    people = Population(factors, order, choice, np.zeros((MEMBERS, 1)))
+    children, _, _ = breeding.children(people, MEMBERS)
     known = {tiling.tobytes() for tiling in factors}
     columns = {(d, tiling[:, d].tobytes()) for tiling in factors for d in range(3)}
     new = [tiling for tiling in children if tiling.tobytes() not in known]
