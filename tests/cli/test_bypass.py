@@ -113,8 +113,10 @@ def test_compare_and_network_choose(run: Any) -> None:
 
 
 def test_codesign_takes_it(run: Any) -> None:
-    words = ("codesign", BERT[0], "--template", "gemmini-ws", *BERT[1:], "--strategies", "random", "--samples", "1", *FEW,
-             "--range", "side=8", "--jobs", "1", "--no-cache")  # fmt: skip
+    words = (
+        "codesign", BERT[0], "--template", "gemmini-ws", *BERT[1:], *FEW, "--strategies", "random",
+        "--samples", "1", "--range", "side=8", "--jobs", "1", "--no-cache",
+    )  # fmt: skip
     assert "free bypasses" in run(*words, "--bypass", "free").out
 
 
