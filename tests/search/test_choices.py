@@ -207,7 +207,7 @@ def test_every_strategy_finds_what_only_bypasses_make_fit(strategy: str) -> None
     arch = machine(registers=1)
     with pytest.raises(ToolkitError, match="Registers"):
         make_problem(arch, WORKLOAD, bypass="fixed")
-    budget = Budget() if strategy in ("exhaustive", "exact") else Budget(evaluations=40)
+    budget = Budget() if strategy in ("exhaustive", "exact") else Budget(evaluations=15)
     result = search(make_problem(arch, WORKLOAD), strategy, budget=budget)
     assert cost_of(result) == pytest.approx(result.objective, rel=1e-12)
 
