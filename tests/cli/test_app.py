@@ -113,6 +113,7 @@ def test_map_json_fields(run: Any) -> None:
         "kernel": str,
         "sizes": dict,
         "macs": int,
+        "bypass_choices": int,
         "bias_read": bool,
         "mapping": dict,
         "valid": bool,
