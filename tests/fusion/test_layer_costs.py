@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 from fusion.networks import network
 
+from toolkit.arch import Architecture, Compute, Fanout, Memory, load_arch
 from toolkit.fusion import fold
-from toolkit.fusion.layer_costs import tile_workload
+from toolkit.fusion.layer_costs import LayerCosts, fused_arch, tile_workload
+from toolkit.fusion.tile.residency import Homes
+from toolkit.mapping import with_bypass_rule
+from toolkit.mapping.bypasses import Bypass
 from toolkit.workload import batched_gemm, gemm
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network import Layer, TensorInfo
+
+RULES: tuple[Bypass, ...] = ("fixed", "free")
 
 
 def part(
@@ -42,3 +48,40 @@ def test_an_axis_of_both_operands_is_a_batch() -> None:
     whole = batched_gemm(2, 15, 8, 4)
     assert part((2, 1, 4, 8), (2, 3, 8, 5), whole, 0, 1) == {"B": 1, "M": 15, "K": 8, "N": 4}
     assert part((2, 1, 4, 8), (2, 3, 8, 5), whole, 1, 1) == {"B": 2, "M": 5, "K": 8, "N": 4}
+
+
+def test_what_a_group_keeps_is_left_out_by_no_mapping() -> None:
+    free = with_bypass_rule(load_arch("simba"), "free")
+    fused = fused_arch(free, Homes.at("GlobalBuffer", "input"))
+    memories = {memory.name: memory for memory in fused.memories}
+    assert memories["GlobalBuffer"].may_bypass == ("output",)
+    assert memories["PEInputBuffer"].may_bypass == ("input",)
+    kept = fused_arch(load_arch("simba"), Homes.at("GlobalBuffer", "input"))
+    assert not any(memory.may_bypass for memory in kept.memories)
+
+
+def test_the_least_of_a_layer_allows_for_every_choice() -> None:
+    """Where the innermost memory costs most, leaving it out undercuts what it would take."""
+    dear = Architecture(
+        "dear",
+        (
+            Memory("DRAM", None, 8.0, 8.0, 8.0, 8.0),
+            Memory("Buffer", 64, 1.0, 1.0, 8.0, 8.0),
+            Fanout("PEs", 4, ("M",)),
+            Memory("Registers", 8, 100.0, 100.0, 8.0, 8.0),
+            Compute("MAC", mac_energy_pj=0.2),
+        ),
+    )
+    a, b = TensorInfo("a", (4, 8), "int8"), TensorInfo("b", (8, 4), "int8")
+    layer = Layer(
+        "mm", "MatMul", "einsum", (a, b), (), (TensorInfo("o", (4, 4), "int8"),),
+        workload=gemm(4, 8, 4),
+    )  # fmt: skip
+    folded = fold(network([layer])).layer_of("mm")
+    energies = {}
+    for rule in RULES:
+        costs = LayerCosts(with_bypass_rule(dear, rule), cache=False)
+        cost = costs.cost(folded, (), Homes())
+        energies[rule] = cost.energy_pj
+        assert costs.least(folded)[0] <= cost.energy_pj
+    assert energies["free"] < 0.5 * energies["fixed"]

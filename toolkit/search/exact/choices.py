@@ -24,7 +24,7 @@ from toolkit.search.greedy import flipping_descents
 from toolkit.search.problem import Problem
 from toolkit.search.result import Certificate
 
-START = 150_000
+START = 400_000
 """Most evaluations of the descents over all choices that find a first mapping."""
 START_SHARE = 0.1
 """Most of the seconds that they take, where these are limited."""
