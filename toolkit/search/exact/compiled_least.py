@@ -334,7 +334,7 @@ def settle(
         if set_.costs[j, 0] <= cost:
             return end
     else:
-        room = set_.costs.shape[0]
+        room: int = set_.costs.shape[0]
         if end >= room or (end - begin) * 2 > set_.slots.shape[0]:
             return room + 1
         j = end
