@@ -196,18 +196,22 @@ def stride_of(problem: Relaxing, d: int) -> int:
 def suffix(problem: Relaxing, values: Table, d: int) -> None:
     """Replace values by the least from each bucket of a dimension on."""
     stride, count = stride_of(problem, d), problem.buckets[d]
-    for cell in range(values.shape[0] - 1 - stride, -1, -1):
-        if cell // stride % count < count - 1 and values[cell + stride] < values[cell]:
-            values[cell] = values[cell + stride]
+    for block in range(values.shape[0] // (stride * count)):
+        for b in range(count - 2, -1, -1):
+            first = (block * count + b) * stride
+            for cell in range(first, first + stride):
+                values[cell] = min(values[cell], values[cell + stride])
 
 
 @formula
 def prefix(problem: Relaxing, values: Table, d: int) -> None:
     """Replace values by the least up to each bucket of a dimension."""
     stride, count = stride_of(problem, d), problem.buckets[d]
-    for cell in range(stride, values.shape[0]):
-        if cell // stride % count > 0 and values[cell - stride] < values[cell]:
-            values[cell] = values[cell - stride]
+    for block in range(values.shape[0] // (stride * count)):
+        for b in range(1, count):
+            first = (block * count + b) * stride
+            for cell in range(first, first + stride):
+                values[cell] = min(values[cell], values[cell - stride])
 
 
 @formula

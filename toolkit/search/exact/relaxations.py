@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from toolkit.search.exact.grid import Grid, make_grid
@@ -14,6 +14,8 @@ COARSE, FINE = range(2)
 COARSE_CELLS = 1 << 10
 MOST_BYTES = 1 << 29
 """Of tables that are kept; others are made again when they are needed."""
+TRIALS = 8
+"""Families after which ports that none of them kept busy are not looked at any more."""
 NEARLY = 0.8
 """Share of the lanes' cycles from which on a port is looked at more closely."""
 
@@ -37,6 +39,7 @@ class Relaxations:
             FINE: Relaxation(listing.nest, grid),
         }
         self._busy: dict[int, list[int]] = {}
+        self._often: Counter[int] = Counter()
         self._kept: OrderedDict[int, FamilyBounds] = OrderedDict()
         self._bytes = 0
 
@@ -63,7 +66,7 @@ class Relaxations:
         cycles = float(self.listing.least_steps(number)[0])
         cycles *= self.listing.problem.plan.arch.compute.cycles
         ports, busy = [], []
-        for p in self._busy.get(number, range(len(relaxation.ports))):
+        for p in self._busy.get(number, self._likely(len(relaxation.ports))):
             if not wanted(energy_pj, stalled):
                 break
             table = relaxation.tables(factors, p, through=stage == FINE)
@@ -74,9 +77,16 @@ class Relaxations:
         found = FamilyBounds(energy_pj, stalled, energy, tuple(ports))
         if stage == COARSE:
             self._busy[number] = busy
+            self._often.update(busy)
         else:
             self._keep(number, found)
         return found
+
+    def _likely(self, ports: int) -> list[int]:
+        """Ports to look at: after a few families those that some of these kept busy, first."""
+        if len(self._busy) < TRIALS:
+            return list(range(ports))
+        return [p for p, _ in self._often.most_common()]
 
     def kept(self, number: int) -> FamilyBounds:
         """Fine bounds of a family, made again if they were dropped."""
