@@ -7,8 +7,11 @@ want of lanes is never listed.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +20,9 @@ from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
 from toolkit.search.exact.chains import ENTER, Chain, Line, Wall, used_levels
 from toolkit.search.exact.family import fixed_parts, list_lines
+from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.relaxed import Relaxed
 from toolkit.workload.distinct import count_window
 
 MOST_CHOICES = 1 << 24
@@ -57,6 +62,14 @@ class Options:
         self.base = np.broadcast_to(base, shape)[:, 0]
         self.fresh = np.broadcast_to(fresh, shape)[:, 0]
 
+    def buckets(self, grid: Grid, d: int, outer: int, inner: int) -> IntArray:
+        """Bucket of every chain's extent in time between two memories."""
+        wall = next(w for w in self.chain(slice(None)).walls if outer < w.level < inner)
+        inside = math.prod(self.column[wall.level + 1 :])
+        # Not as if what reaches the size with the instances did so inside of them, too.
+        cells = grid.cells(d, wall.inner.astype(np.int64) // inside, 0)
+        return np.asarray(cells // math.prod(grid.shape[d + 1 :]))
+
     def chain(self, rows: slice | int) -> Chain:
         """Chains as arrays, or one of them."""
         columns = zip(self.levels, self.inner[rows].T, strict=True)
@@ -94,6 +107,54 @@ def _inner_extents(
         found = np.concatenate([found[parent], inner[:, None]], axis=1)
         reached, inside = inner * column[level], level
     return found
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Chains of all dimensions, by their numbers, for one choice of spatial factors.
+
+    Parameters
+    ----------
+    energy, steps, stalled : float64 arrays, shape (n,)
+        Least energy (pJ), leakage aside, steps, and least cycles of the busiest port.
+    picks : int64 array, shape (n, dimensions)
+        Numbers of the chains.
+    """
+
+    energy: FloatArray
+    steps: FloatArray
+    stalled: FloatArray
+    picks: IntArray
+
+    def __getitem__(self, chosen: IntArray) -> Choices:
+        return Choices(
+            self.energy[chosen], self.steps[chosen], self.stalled[chosen], self.picks[chosen]
+        )
+
+
+_NONE = np.zeros(0)
+NO_CHOICES = Choices(_NONE, _NONE, _NONE, np.zeros((0, 0), dtype=np.int64))
+"""No chains at all."""
+
+
+@dataclass(frozen=True)
+class FamilyBounds:
+    """What is known of all choices with the same spatial factors.
+
+    Parameters
+    ----------
+    energy_pj, stalled_cycles : float
+        No mapping takes less energy, leakage aside, or keeps its busiest port less busy.
+    energy : Relaxed
+        Tables of the energy.
+    ports : tuple of Relaxed
+        Tables of ports that may be busier than the lanes.
+    """
+
+    energy_pj: float
+    stalled_cycles: float
+    energy: Relaxed
+    ports: tuple[Relaxed, ...]
 
 
 class Listing:
@@ -173,14 +234,23 @@ class Listing:
     def spatial_bounds(self) -> tuple[FloatArray, FloatArray]:
         """Least energy and steps of every choice of spatial factors, whatever lies inside."""
         factors = np.stack(self.spatial).astype(np.float64)
-        sizes = self.problem.space.sizes
-        steps = np.ceil(sizes / factors.prod(axis=1)).prod(axis=1)
-        return self._least(factors), steps
+        return self._least(factors), self._least_steps(factors)
 
-    def _least(self, factors: FloatArray) -> FloatArray:
+    def least_steps(self, number: int) -> FloatArray:
+        """Least steps of one choice of spatial factors, [1]."""
+        return self._least_steps(self.spatial[number][None].astype(np.float64))
+
+    def _least_steps(self, factors: FloatArray) -> FloatArray:
+        steps = np.ceil(self.problem.space.sizes / factors.prod(axis=1)).prod(axis=1)
+        return np.asarray(steps)
+
+    def _least(self, factors: FloatArray, *, lanes: bool = False) -> FloatArray:
+        """Least energy of choices of spatial factors, of all or of the lanes alone."""
         energy = np.full(len(factors), self._fixed_energy())
         sizes = self.problem.space.sizes.astype(np.float64)
         for r, line in enumerate(self.lines):
+            if lanes and line.memory is not None:
+                continue
             tensor = self.problem.plan.tensors[line.tensor]
             relevant = np.array(tensor.relevant)
             wide = {d for terms in tensor.sums if len(terms) > 1 for d, _ in terms}
@@ -205,27 +275,21 @@ class Listing:
         return self.problem.plan.arch.compute.mac_energy_pj * self.problem.workload.macs
 
     def choices(
-        self, number: int, worthwhile: Callable[[FloatArray, FloatArray], BoolArray]
-    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray] | None:
+        self,
+        number: int,
+        bounds: FamilyBounds,
+        worthwhile: Callable[[FloatArray, FloatArray, FloatArray], BoolArray],
+    ) -> Choices | None:
         """Chains for one choice of spatial factors that may be better than the best known.
 
         None if there are too many to look at.
-
-        Returns
-        -------
-        energy, lanes, steps : float64 arrays, shape (n,)
-            Least energy, that of the lanes and of what they are sent alone (pJ), and steps.
-        picks : int64 array, shape (n, dimensions)
-            Numbers of the chains.
         """
         factors = self.spatial[number]
         dimensions = factors.shape[1]
         options = [self.options(d, tuple(factors[:, d].tolist())) for d in range(dimensions)]
-        none = np.zeros(0)
-        empty = none, none, none, np.zeros((0, dimensions), dtype=np.int64)
         if any(len(o.inner) == 0 for o in options):
-            return empty
-        floor = float(self._least(factors[None].astype(np.float64))[0])
+            return NO_CHOICES
+        floor = bounds.energy_pj
         least = [float(o.steps.min()) for o in options]
         picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
         for d, option in enumerate(options):
@@ -233,12 +297,15 @@ class Listing:
             if len(steps) * len(option.steps) > MOST_CHOICES:
                 return None
             product = np.multiply.outer(steps, option.steps)
-            kept = worthwhile(np.full(product.shape, floor), product * rest)
+            shape = product.shape
+            kept = worthwhile(
+                np.full(shape, floor), product * rest, np.full(shape, bounds.stalled_cycles)
+            )
             rows, columns = np.nonzero(kept)
             picks = np.concatenate([picks[rows], columns[:, None]], axis=1)
             steps = product[rows, columns]
         if not len(picks):
-            return empty
+            return NO_CHOICES
         energy, lanes = np.zeros(len(picks)), np.full(len(picks), self._fixed_energy())
         for visits, r, way in np.argwhere(self._coef).tolist():
             words = np.full(len(picks), self._coef[visits, r, way])
@@ -248,22 +315,31 @@ class Listing:
                 lanes += words
             else:
                 energy += words
+        stalled = np.full(len(picks), bounds.stalled_cycles)
+        memories = [*self.nest.memories, len(factors)]
+        for k, (outer, inner) in enumerate(itertools.pairwise(memories)):
+            walls = [d for d in range(dimensions) if (factors[outer + 1 : inner, d] > 1).any()]
+            place: list[Any] = [0] * dimensions
+            for d in walls:
+                place[d] = options[d].buckets(bounds.energy.grid, d, outer, inner)[picks[:, d]]
+            at = tuple(place)
+            energy = np.maximum(energy, bounds.energy.passing(k, walls)[at])
+            for port in bounds.ports:
+                stalled = np.maximum(stalled, port.lanes + port.passing(k, walls)[at])
         energy += lanes
-        kept = worthwhile(energy, steps)
-        return energy[kept], lanes[kept], steps[kept], picks[kept]
+        kept = worthwhile(energy, steps, stalled)
+        return Choices(energy[kept], steps[kept], stalled[kept], picks[kept])
 
-    @property
-    def knows_lanes(self) -> bool:
-        """Whether energies of the lanes are exact: no windows are shared value by value there."""
-        return not any(x.memory is None and any(x.absorbed) for x in self.lines)
+    def floor(self, number: int, relaxed: Relaxed) -> float:
+        """Least energy (pJ) of one choice of spatial factors, leakage aside."""
+        factors = self.spatial[number][None].astype(np.float64)
+        lanes = float(self._least(factors, lanes=True)[0])
+        rest = relaxed.least - relaxed.lanes
+        return max(float(self._least(factors)[0]), lanes + rest)
 
-    def chains(self, number: int, picks: IntArray) -> tuple[Chain, ...]:
-        """Chains by their numbers."""
-        factors = self.spatial[number]
-        return tuple(
-            self.options(d, tuple(factors[:, d].tolist())).chain(int(pick))
-            for d, pick in enumerate(picks)
-        )
+    def chain(self, number: int, d: int, pick: int) -> Chain:
+        """A chain of one dimension by its number."""
+        return self.options(d, tuple(self.spatial[number][:, d].tolist())).chain(pick)
 
 
 def each_choice(space: MapSpace) -> Iterator[IntArray]:

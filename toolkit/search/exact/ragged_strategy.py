@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.search.exact.branch import Branch, LabelSearch
+from toolkit.mapping.mapping import BoolArray, FloatArray
+from toolkit.search.exact.branch import Branch
+from toolkit.search.exact.compiled_labels import GoalRow
+from toolkit.search.exact.compiled_least import BEATEN, NONE, TOO_MANY
 from toolkit.search.exact.family import Family
-from toolkit.search.exact.listing import Listing
+from toolkit.search.exact.grid import make_grid
+from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
+from toolkit.search.exact.listing import NO_CHOICES, Choices, Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.ragged_nest import RaggedNest
+from toolkit.search.exact.relaxations import COARSE, FINE, Relaxations
 from toolkit.search.exact.spatial import lanes_bound
+from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.strategy import ROUNDING, Prover
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
@@ -22,30 +29,45 @@ START = 150_000
 """Most evaluations of the descents that find a first mapping: enough for nearly the best one."""
 
 
-@dataclass(frozen=True)
-class Open:
-    """Choices that may hold the best mapping, by rising bound.
+@dataclass(order=True)
+class Piece:
+    """A part of the space that is yet to be looked at; ordered by its bound.
 
     Parameters
     ----------
-    bounds, energy, lanes, steps : float64 arrays, shape (n,)
-        Least objective values and energies (pJ), leakage aside, those of the lanes and of what
-        they are sent, and steps.
-    family : int64 array, shape (n,)
-        Number of their spatial factors.
-    picks : int64 array, shape (n, dimensions)
-        Numbers of their chains.
-    left_out : float
-        Least bound of what there was no time to list; inf if nothing.
+    bound : float
+        No mapping of it has a lower objective value.
+    number : int
+        Of its spatial factors.
+    stage : int
+        How closely its choices were bounded together: the next grid to take.
+    choices : Choices or None
+        Those of their chains that are left, by rising bound from `first` on; None if they are not
+        listed yet.
+    values : float64 array or None
+        Their bounds.
     """
 
-    bounds: FloatArray
-    energy: FloatArray
-    lanes: FloatArray
-    steps: FloatArray
-    family: IntArray
-    picks: IntArray
-    left_out: float
+    bound: float
+    number: int
+    stage: int = field(default=COARSE, compare=False)
+    choices: Choices | None = field(default=None, compare=False)
+    values: FloatArray | None = field(default=None, compare=False)
+    first: int = field(default=0, compare=False)
+
+    @property
+    def count(self) -> int:
+        """Choices that it stands for."""
+        return 1 if self.choices is None else len(self.choices.picks) - self.first
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What lists, bounds and solves choices."""
+
+    listing: Listing
+    relaxations: Relaxations
+    solver: LeastEnergy
 
 
 class RaggedProver(Prover):
@@ -60,11 +82,8 @@ class RaggedProver(Prover):
         ones = np.ones(problem.space.shape, dtype=np.int64)
         template = Nest(problem, windows, Spatial(problem, ones))
         listing = Listing(template, lambda: self.evaluator.time_share >= 1)
-        choices = self._list(listing)
-        families: dict[int, Family] = {}
         hard: list[Branch] = []
-        reached = self._solve(listing, choices, families, hard)
-        left = [choices.left_out, reached]
+        left = self._solve(listing, hard)
         unfinished = []
         for branch in sorted(hard, key=lambda b: b.bound):
             nest = branch.nest
@@ -75,11 +94,12 @@ class RaggedProver(Prover):
                 branch.compulsory_pj,
             )
             labelled.energy_pj = max(labelled.energy_pj, branch.energy_pj)
+            labelled.latency_cycles = max(labelled.latency_cycles, branch.latency_cycles)
             if self.evaluator.exhausted or not self._label(labelled):
                 unfinished.append(labelled)
         self.counts["unfinished"] += len(unfinished)
         best = self.best_value()
-        return min([best, *left, *(b.bound for b in unfinished)])
+        return min([best, left, *(b.bound for b in unfinished)])
 
     def _warm_up(self) -> None:
         if self.evaluator.warm_starts:
@@ -99,11 +119,14 @@ class RaggedProver(Prover):
             lambda: evaluator.evaluations - before >= most or evaluator.time_share >= 0.1,
         )
 
-    def _values(self, energy: FloatArray, steps: FloatArray) -> FloatArray:
-        """Objective values that no mapping with at least that energy and those steps undercuts."""
+    def _values(self, energy: FloatArray, steps: FloatArray, stalled: FloatArray) -> FloatArray:
+        """Objective values that no mapping undercuts.
+
+        One with at least that energy (pJ), those steps, and those cycles of the busiest port.
+        """
         problem = self.evaluator.problem
         energy_power, latency_power, utilization_power = problem.objective.powers
-        cycles = steps * problem.plan.arch.compute.cycles
+        cycles = np.maximum(steps * problem.plan.arch.compute.cycles, stalled)
         space = problem.space
         lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
         # Where idle lanes are worth more than cycles, as many as there could be count.
@@ -113,11 +136,11 @@ class RaggedProver(Prover):
         value = energy**energy_power * cycles**latency_power * used**utilization_power
         return np.asarray(value)
 
-    def _worthwhile(self, energy: FloatArray, steps: FloatArray) -> BoolArray:
+    def _worthwhile(self, energy: FloatArray, steps: FloatArray, stalled: FloatArray) -> BoolArray:
         """Which may be better than the best so far."""
         if not self.wants_front:
-            return np.asarray(self._values(energy, steps) < self._limit)
-        cycles = steps * self.evaluator.problem.plan.arch.compute.cycles
+            return np.asarray(self._values(energy, steps, stalled) < self._limit)
+        cycles = np.maximum(steps * self.evaluator.problem.plan.arch.compute.cycles, stalled)
         kept = np.ones(energy.shape, dtype=np.bool_)
         for best_energy, best_latency in self._front:
             beaten = (best_energy <= energy * (1 + ROUNDING)) & (
@@ -126,100 +149,133 @@ class RaggedProver(Prover):
             kept &= ~beaten
         return kept
 
-    def _list(self, listing: Listing) -> Open:
+    def _solve(self, listing: Listing, hard: list[Branch]) -> float:
+        """Look at all pieces in the order of their bounds; returns the least one left open."""
         energy, steps = listing.spatial_bounds()
-        bounds = self._values(energy, steps)
-        order = np.argsort(bounds, kind="stable")
-        kept = self._worthwhile(energy, steps)[order]
-        parts, left_out = [], math.inf
-        self.counts["spatial_choices"] += len(order)
+        idle = np.zeros_like(steps)
+        bounds = self._values(energy, steps, idle)
+        kept = self._worthwhile(energy, steps, idle)
+        self.counts["spatial_choices"] += len(bounds)
+        self.counts["by_compulsory_traffic"] += len(bounds) - int(kept.sum())
+        open_ = [Piece(float(bounds[i]), int(i)) for i in np.flatnonzero(kept)]
+        heapq.heapify(open_)
+        grid = make_grid(listing.problem.space)
+        solver = LeastEnergy(listing, ColumnStore(listing.problem, grid))
+        tools = Tools(listing, Relaxations(listing, grid), solver)
+        left = math.inf
         if not listing.complete:
             self.counts["spatial_choices"] += 1
             self.counts["unfinished"] += 1
-            left_out = lanes_bound(listing.problem)
-        for place, (number, open_) in enumerate(zip(order.tolist(), kept.tolist(), strict=True)):
-            if not open_:
-                self.counts["by_compulsory_traffic"] += 1
-                continue
-            if self.evaluator.time_share >= 1:
-                left_out = min(left_out, float(bounds[number]))
-                self.counts["unfinished"] += len(order) - place
-                break
-            listed = listing.choices(number, self._worthwhile)
-            if listed is None:
-                left_out = min(left_out, float(bounds[number]))
-                self.counts["unfinished"] += 1
-                continue
-            own_energy, lanes, own_steps, picks = listed
-            self.counts["spatial_choices"] += max(len(picks) - 1, 0)
-            self.counts["by_compulsory_traffic"] += not len(picks)
-            values = self._values(own_energy, own_steps)
-            families = np.full(len(picks), number)
-            parts.append((values, own_energy, lanes, own_steps, families, picks))
-        dimensions = listing.problem.space.shape[1]
-        none = np.zeros(0)
-        whole = none.astype(np.int64)
-        parts.append((none, none, none, none, whole, np.zeros((0, dimensions), np.int64)))
-        values, energy, lanes, steps, family, picks = (
-            np.concatenate(x) for x in zip(*parts, strict=True)
-        )
-        order = np.argsort(values, kind="stable")
-        return Open(
-            values[order],
-            energy[order],
-            lanes[order],
-            steps[order],
-            family[order],
-            picks[order],
-            left_out,
-        )
-
-    def _solve(
-        self, listing: Listing, choices: Open, families: dict[int, Family], hard: list[Branch]
-    ) -> float:
-        """Solve choices for their least energy; returns the bound of the first one left open."""
-        powers = listing.problem.objective.powers
-        for i, bound in enumerate(choices.bounds.tolist()):
-            if not self.wants_front and bound >= self._limit:
-                self.counts["by_compulsory_traffic"] += len(choices.bounds) - i
+            left = lanes_bound(listing.problem)
+        while open_:
+            piece = open_[0]
+            if not self.wants_front and piece.bound >= self._limit:
+                self.counts["by_compulsory_traffic"] += sum(x.count for x in open_)
                 break
             if self.evaluator.exhausted:
-                self.counts["unfinished"] += len(choices.bounds) - i
-                return float(bound)
-            number = int(choices.family[i])
-            if number not in families:
-                families[number] = Family(
-                    listing.problem, listing.nest.windows, listing.spatial[number]
-                )
-            chains = listing.chains(number, choices.picks[i])
-            known = None
-            if listing.knows_lanes:
-                known = float(choices.lanes[i]), float(choices.steps[i])
-            nest = RaggedNest(families[number], chains, known=known)
-            if not nest.possible:
-                self.counts["empty"] += 1
-                continue
-            branch = Branch(nest, powers, float(choices.energy[i]))
-            if self._is_beaten(branch):
-                self.counts["by_compulsory_traffic"] += 1
-            else:
-                self._judge_least(branch, hard)
-        return math.inf
+                self.counts["unfinished"] += sum(x.count for x in open_)
+                left = min(left, piece.bound)
+                break
+            heapq.heappop(open_)
+            rest = self._rest(tools, piece, hard)
+            if rest is None:
+                left = min(left, piece.bound)
+                self.counts["unfinished"] += 1
+            elif rest.count:
+                heapq.heappush(open_, rest)
+        return left
 
-    def _judge_least(self, branch: Branch, hard: list[Branch]) -> None:
-        """Find the mapping of least energy, if it may be better than the best so far."""
-        if not branch.nest.steps:
+    def _rest(self, tools: Tools, piece: Piece, hard: list[Branch]) -> Piece | None:
+        """Do a part of a piece: bound it, list it, or solve its first choice; returns the rest.
+
+        None if it is too large to be listed.
+        """
+        number = piece.number
+        if piece.choices is not None and piece.values is not None:
+            self._solve_choice(tools, piece, hard)
+            first = piece.first + 1
+            bound = float(piece.values[first]) if first < len(piece.values) else math.inf
+            return replace(piece, bound=bound, first=first)
+        least = tools.listing.least_steps(number)
+
+        def wanted(energy_pj: float, stalled_cycles: float) -> bool:
+            lower = np.array([energy_pj]), least, np.array([stalled_cycles])
+            return bool(self._worthwhile(*lower)[0])
+
+        known = tools.relaxations.bounds(number, piece.stage, wanted)
+        if not wanted(known.energy_pj, known.stalled_cycles):
+            self.counts["by_compulsory_traffic"] += 1
+            return replace(piece, choices=NO_CHOICES)
+        if piece.stage < FINE:
+            lower = np.array([known.energy_pj]), least, np.array([known.stalled_cycles])
+            bound = max(float(self._values(*lower)[0]), piece.bound)
+            return replace(piece, bound=bound, stage=piece.stage + 1)
+        choices = tools.listing.choices(number, known, self._worthwhile)
+        if choices is None:
+            return None
+        self.counts["spatial_choices"] += max(len(choices.picks) - 1, 0)
+        self.counts["by_compulsory_traffic"] += not len(choices.picks)
+        values = self._values(choices.energy, choices.steps, choices.stalled)
+        order = np.argsort(values, kind="stable")
+        choices = choices[order]
+        bound = float(values[order[0]]) if len(order) else math.inf
+        return replace(piece, bound=bound, choices=choices, values=values[order])
+
+    def _solve_choice(self, tools: Tools, piece: Piece, hard: list[Branch]) -> None:
+        """Find the mapping of least energy of a piece's first choice."""
+        listing, solver = tools.listing, tools.solver
+        choices, number = piece.choices, piece.number
+        assert choices is not None
+        one = choices[np.array([piece.first])]
+        if self.wants_front and not self._worthwhile(one.energy, one.steps, one.stalled):
+            self.counts["by_compulsory_traffic"] += 1
+            return
+        picks = choices.picks[piece.first].tolist()
+        family = solver.family(number)
+        entries = [solver.entry(number, d, pick) for d, pick in enumerate(picks)]
+        if IMPOSSIBLE in entries:
             self.counts["empty"] += 1
             return
-        limit = math.inf if self.wants_front else self._limit
-        search = LabelSearch(branch)
-        ends = search.run(branch.goal(limit, self._front), lambda: self.evaluator.exhausted)
-        if ends is None:
-            hard.append(branch)
+        stalled = float(one.stalled[0])
+        goal = self._goal(family, float(one.steps[0]), stalled)
+        front = np.ascontiguousarray(self._front, dtype=np.float64)
+        energy = tools.relaxations.kept(number).energy
+        outcome = solver.solve(number, energy, entries, goal, front)
+        if outcome.code == BEATEN:
+            self.counts["by_compulsory_traffic"] += 1
             return
-        if not len(ends.costs):
+        if outcome.code == NONE:
             self.counts["by_least_energy"] += 1
             return
-        best = int(ends.costs[:, 0].argmin())
-        branch.raise_energy(float(ends.costs[best, 0]))
-        self._judge(branch, branch.mapping(ends.paths[best]), hard)
+        chains = [listing.chain(number, d, pick) for d, pick in enumerate(picks)]
+        branch = Branch(
+            RaggedNest(family, chains),
+            listing.problem.objective.powers,
+            float(one.energy[0]),
+        )
+        branch.latency_cycles = max(branch.latency_cycles, stalled + family.nest.warm_up)
+        if outcome.code == TOO_MANY:
+            hard.append(branch)
+            return
+        branch.raise_energy(outcome.energy_pj)
+        self._judge(branch, branch.mapping(list(outcome.path)), hard)
+
+    def _goal(self, family: Family, steps: float, stalled: float) -> GoalRow:
+        """What a mapping of a choice has to reach, but for what its lanes take."""
+        problem = self.evaluator.problem
+        space, compute = problem.space, problem.plan.arch.compute
+        energy_power, latency_power, utilization_power = problem.objective.powers
+        lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
+        cycles = float(compute.cycles * steps)
+        leakage, own = family.nest.leakage_over(cycles)
+        cycles = max(cycles, stalled)
+        return GoalRow(
+            energy_power,
+            latency_power,
+            (problem.workload.macs / (steps * lanes)) ** utilization_power,
+            math.inf if self.wants_front else self._limit,
+            cycles,
+            family.nest.warm_up,
+            leakage,
+            compute.mac_energy_pj * problem.workload.macs + own,
+        )

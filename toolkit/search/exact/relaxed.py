@@ -1,0 +1,253 @@
+"""Least costs of all mappings with the same spatial factors, if tiles did not have to divide.
+
+Extents in time are put into buckets, a few per dimension. A mapping becomes a way through them,
+memory by memory from the innermost: loops lead from a bucket to any further one. A transfer
+costs what it takes at the largest extents of a bucket, whose tiles need the room of the
+smallest; what overlapping windows share counts once; the busiest instance of a memory is as busy
+as the average one. So no way costs more than a mapping that it stands for, in energy or cycles of
+any port, and tables of all ways take few operations (`compiled_relaxed`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.compilation import Block, record_type
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.model.plan_tables import A_TILE
+from toolkit.search.exact.chains import Line
+from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Ways
+from toolkit.search.exact.family import list_lines
+from toolkit.search.exact.grid import Grid
+from toolkit.search.exact.nest import Nest
+from toolkit.workload.distinct import count_window
+
+ENERGY = -1
+"""The cost that is no port's."""
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Tables of one choice of spatial factors and one kind of costs.
+
+    Parameters
+    ----------
+    grid : Grid
+        Buckets.
+    to_go : float64 array, shape (memories, subsets of tensors, cells)
+        Least costs of what is to be moved from inside a memory on, by the tensors that wait for
+        the first loop that moves them (bits).
+    through : float64 array, shape (memories, cells)
+        Least costs of all but the lanes on ways through a cell at the bottom of a memory.
+    lanes : float
+        Least costs of the lanes.
+    """
+
+    grid: Grid
+    to_go: FloatArray
+    through: FloatArray
+    lanes: float
+
+    @property
+    def least(self) -> float:
+        """Least costs of all mappings, in pJ or cycles."""
+        return self.lanes + float(self.to_go[-1, 0, 0])
+
+    def passing(self, k: int, dimensions: list[int]) -> FloatArray:
+        """Least costs of all but the lanes by the buckets of some dimensions, else one bucket."""
+        through = self.through[k].reshape(self.grid.shape)
+        rest = tuple(d for d in range(through.ndim) if d not in dimensions)
+        return np.asarray(through.min(axis=rest, keepdims=True))
+
+
+class Relaxation:
+    """Makes the tables of a problem's choices of spatial factors.
+
+    Parameters
+    ----------
+    nest : Nest
+        Of no spatial factors at all.
+    grid : Grid
+        Buckets.
+    """
+
+    def __init__(self, nest: Nest, grid: Grid) -> None:
+        self.nest, self.grid, self.problem = nest, grid, nest.problem
+        self.lines = list_lines(nest)
+        plan, space = self.problem.plan, self.problem.space
+        self.ports = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
+        levels, self._tensors = space.shape[0], len(plan.tensors)
+        self._memories = len(nest.memories)
+        shape = self._memories, self._tensors
+        self._rows = nest.row_of
+        self._shares = np.array(
+            [[self._share(k, t) for t in range(shape[1])] for k in range(shape[0])],
+            dtype=record_type(ShareRow),
+        )
+        self._held = np.zeros((*shape, 3, levels), dtype=np.bool_)
+        self._counted = np.zeros((*shape, 3, levels), dtype=np.bool_)
+        for k, t in np.ndindex(shape):
+            if self._rows[k, t] >= 0:
+                self._held[k, t], self._counted[k, t] = _levels(
+                    self.lines[self._rows[k, t]], levels
+                )
+        self._indexes = np.array(
+            [
+                sum(1 << t for t, x in enumerate(plan.tensors) if x.relevant[d])
+                for d in range(space.shape[1])
+            ],
+            dtype=np.int64,
+        )
+        self._axes = self._list_axes()
+        self._coef = {ENERGY: self._costs(None)} | {
+            p: self._costs(p) for p in range(len(self.ports))
+        }
+        buckets = np.array(grid.shape, dtype=np.int64)
+        self._least = np.zeros((len(buckets), int(buckets.max())))
+        for d, least in enumerate(grid.least):
+            self._least[d, : len(least)] = least
+        self._buckets = buckets
+
+    def _share(self, k: int, t: int) -> ShareRow:
+        plan, m = self.problem.plan, self.nest.memories[k]
+        tensor, r = plan.tensors[t], int(self._rows[k, t])
+        return ShareRow(
+            r >= 0,
+            r >= 0 and self.nest.seen[r][0].row.closes,
+            any(x.child == m for x in tensor.transfers),
+            self.problem.tables.holds[t, m] == A_TILE,
+            tensor.is_output,
+            tensor.is_output and not self.problem.bias_read,
+            self._values(t),
+        )
+
+    def _values(self, t: int) -> float:
+        """Values of a whole tensor."""
+        values = 1.0
+        for terms in self.problem.plan.tensors[t].sums:
+            sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
+            values *= count_window(sizes, [c for _, c in terms])
+        return values
+
+    def _list_axes(self) -> IntArray:
+        tensors = self.problem.plan.tensors
+        most = max(len(tensor.sums) for tensor in tensors)
+        axes = np.full((len(tensors), most, self.problem.space.shape[1]), -1, dtype=np.int64)
+        for t, tensor in enumerate(tensors):
+            for s, terms in enumerate(tensor.sums):
+                axes[t, s, : len(terms)] = [d for d, _ in terms]
+        return axes
+
+    def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
+        """Cost of a word of every transfer, [memories, tensors, 4], and of the lanes', [lines, 4].
+
+        Cycles of a port are those of all instances.
+        """
+        seen = self.nest.seen
+        every = np.zeros((len(seen), 4))
+        for r, (_, account) in enumerate(seen):
+            every[r] = account.energy
+            if port is not None:
+                memory, of_port = self.ports[port]
+                every[r] = account.passing(memory, of_port) / of_port.bandwidth
+        coef = np.where((self._rows >= 0)[..., None], every[self._rows], 0.0)
+        return coef, every
+
+    def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:
+        """Make the tables of one choice of spatial factors.
+
+        Parameters
+        ----------
+        factors : int64 array, shape (levels, dimensions)
+            Spatial ones; ones at memories.
+        port : int
+            Number of the port whose cycles are wanted, or `ENERGY`.
+        through : bool
+            Whether costs through the bottoms of memories are wanted, too.
+        """
+        coef, by_line = self._coef[port]
+        instances = 1.0
+        if port != ENERGY:
+            instances = float(factors[: self.ports[port][0]].prod())
+        apart = _products(factors, self._held)
+        first = _products(factors, self._counted)
+        relevant = (self._indexes >> np.arange(self._tensors)[:, None] & 1).astype(np.bool_)
+        first = np.where(relevant[None, :, None, :], 1.0, first).prod(axis=3)
+        inside = np.array([factors[m + 1 :].prod(axis=0) for m in self.nest.memories])
+        problem = Relaxing(
+            self._shares,
+            self._indexes,
+            self._axes,
+            np.array([self.problem.tables.levels[m].usable_words for m in self.nest.memories]),
+            self.problem.space.sizes.astype(np.float64),
+            inside.astype(np.float64),
+            self._buckets,
+            self._least,
+            np.ascontiguousarray(coef / instances),
+            np.ascontiguousarray(apart),
+            np.ascontiguousarray(first),
+        )
+        ways = self._ways()
+        RELAX(int(through), Block(problem), Block(ways))
+        return Relaxed(
+            self.grid, ways.to_go, ways.through, self._lanes(factors, by_line) / instances
+        )
+
+    def _ways(self) -> Ways:
+        cells, subsets = math.prod(self.grid.shape), 1 << self._tensors
+        return Ways(
+            np.empty((self._memories, subsets, cells)),
+            np.empty((self._memories, cells)),
+            np.zeros((self._tensors, cells)),
+            np.empty(cells),
+            np.empty((3, *self._least.shape)),
+            np.empty((subsets, cells)),
+            np.empty((subsets, cells)),
+            np.empty(cells),
+            np.empty(len(self._buckets), dtype=np.int64),
+        )
+
+    def _lanes(self, factors: IntArray, coef: FloatArray) -> float:
+        """Least costs of transfers to the lanes, whatever the loops in time."""
+        sizes, total = self.problem.space.sizes, 0.0
+        for r in self.nest.fixed_rows:
+            line = self.lines[r]
+            tensor = self.problem.plan.tensors[line.tensor]
+            held, counted = _levels(line, len(factors))
+            others = [d for d in range(len(sizes)) if not tensor.relevant[d]]
+            values = self._values(line.tensor)
+            words, first = np.ones(3), np.ones(3)
+            for way in range(3):
+                for d in others:
+                    words[way] *= math.ceil(sizes[d] / factors[held[way], d].prod())
+                    first[way] *= factors[counted[way], d].prod()
+            net = words
+            if tensor.is_output and not self.problem.bias_read:
+                net = np.maximum(words - first, 0.0)
+            total += values * float(coef[r, 0] * net[0] + coef[r, 2] * net[2])
+            if tensor.is_output:
+                total += values * float(coef[r, 1] * words[1] + coef[r, 3] * words[2])
+        return total
+
+
+def _levels(line: Line, levels: int) -> tuple[BoolArray, BoolArray]:
+    """Spatial levels inside a transfer whose instances do not count one by one, and the others.
+
+    Two bool arrays, [3, levels], by way.
+    """
+    held, counted = np.zeros((3, levels), np.bool_), np.zeros((3, levels), np.bool_)
+    for way in range(3):
+        counts = line.apart(way, 0)
+        for i in range(levels):
+            counted[way, i] = i < line.child and counts(i)
+            held[way, i] = i > line.child or (i > line.supplier and not counts(i))
+    return held, counted
+
+
+def _products(factors: IntArray, chosen: BoolArray) -> FloatArray:
+    """Products of factors over chosen levels, [..., dimensions]."""
+    products = np.where(chosen[..., None], factors, 1).prod(axis=-2)
+    return np.asarray(products, dtype=np.float64)
