@@ -213,6 +213,19 @@ def test_every_strategy_finds_what_only_bypasses_make_fit(strategy: str) -> None
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_bypasses_alone_are_to_be_chosen(strategy: str) -> None:
+    """One iteration of every dimension leaves no factor to move."""
+    problem = make_problem(machine(), gemm(1, 1, 1))
+    budget = Budget() if strategy in ("exhaustive", "exact", "greedy") else Budget(evaluations=15)
+    result = search(problem, strategy, budget=budget)
+    assert cost_of(result) == pytest.approx(result.objective, rel=1e-12)
+    best = search(problem, "exhaustive").objective
+    assert result.objective >= best * (1 - 1e-12)
+    if strategy in ("greedy", "exact"):
+        assert result.objective == pytest.approx(best, rel=1e-12)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_starts_from_a_choice(strategy: str) -> None:
     problem, best = make_problem(machine(), WORKLOAD), proved()
     again = search(problem, strategy, budget=Budget(evaluations=3), warm_starts=[best.mapping])

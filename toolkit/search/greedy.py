@@ -103,7 +103,8 @@ def flipping_descents(evaluator: Evaluator, seed: int, late: Callable[[], bool])
     def settled(start: Start, kicks: int) -> tuple[float, Start]:
         walker = walkers.of(start[2])
         walker.search.start(*start[:2])
-        descend(walker, 1 + kicks)
+        # A kick draws a move: there must be one.
+        descend(walker, 1 + (kicks if len(walker.moves.moves) else 0))
         return walker.value, walker.present
 
     def flipped(value: float, start: Start) -> tuple[float, Start]:
