@@ -15,7 +15,7 @@ import importlib
 import operator
 import types as python
 from collections.abc import Callable, Iterator
-from typing import Any, get_type_hints
+from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -229,9 +229,7 @@ class _Formula:
             passes = _Passes(*contexts, library, kinds, None, flags, {})
             result = passes.compile_extra(self.function)
             library.function = result.fndesc.mangled_name
-            cpu_target.target_context.insert_user_function(
-                (self, kinds), result.fndesc, [library]
-            )
+            cpu_target.target_context.insert_user_function((self, kinds), result.fndesc, [library])
             self._compiled[kinds] = result
         return self._compiled[kinds]
 
@@ -413,7 +411,9 @@ def _loaded(builder: Any, data: Any, offset: Any, dtype: np.dtype[Any], what: st
     return builder.zext(value, WORD) if dtype.kind == "u" else builder.sext(value, WORD)
 
 
-def _stored(builder: Any, data: Any, offset: Any, dtype: np.dtype[Any], value: Any, what: str) -> None:
+def _stored(
+    builder: Any, data: Any, offset: Any, dtype: np.dtype[Any], value: Any, what: str
+) -> None:
     place = _place(builder, data, offset, dtype)
     if dtype.kind == "b":
         value = builder.zext(value, place.type.pointee)
@@ -577,7 +577,10 @@ def _lookup(typing: Any, table: Any, row: Any, column: Any) -> Any:
     """Look a flag up in a column whose number is a float."""
 
     def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
-        indices = [context.cast(builder, v, k, types.int64) for v, k in zip(values[1:], form.args[1:], strict=True)]
+        indices = [
+            context.cast(builder, v, k, types.int64)
+            for v, k in zip(values[1:], form.args[1:], strict=True)
+        ]
         pair = types.UniTuple(types.int64, 2)
         packed = context.make_tuple(builder, pair, indices)
         offset = _offset(context, builder, table, values[0], pair, packed)

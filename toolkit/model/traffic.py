@@ -67,6 +67,20 @@ class Tiles(NamedTuple):
     rest: Any
 
 
+class Runs(NamedTuple):
+    """Combinations of counters in a complete tile, and in the last, incomplete one."""
+
+    complete: Any
+    last: Any
+
+
+class Repeats(NamedTuple):
+    """Combinations of counters in the whole run, and of instances alone, without loops in time."""
+
+    whole: Any
+    begun: Any
+
+
 @once
 @formula
 def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
@@ -107,38 +121,51 @@ def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int
 
 @formula
 def repeats(
-    plan: PlanTables, nest: Nest, x: int, d: int, mover: Mover, way: int, own: int, timed: int
-) -> Any:
+    plan: PlanTables, nest: Nest, x: int, d: int, mover: Mover, way: int, own: int, starts: int
+) -> Repeats:
     """Combinations of counters of a dimension that does not index the tensor.
 
-    Of what leaves the supplier or enters the child in the whole run, of all instances or (`own`)
-    of the first one there; without loops in time if not `timed`. Combinations in a complete tile
-    and in the last one follow from level to level.
+    Of what leaves the supplier or enters the child, of all instances or (`own`) of the first one
+    there. Those without loops in time are asked for if it `starts` from nothing.
     """
-    outer = plan.nests[x, 0] if timed else 0
-    ragged, side, width = nest.ragged[d], plan.transfers[x].spatial, plan.shape.dimensions
-    complete, last = nest.one, 0 * nest.one
-    if ragged:
-        last = where(nest.cuts[plan.transfers[x].held, d].rest > 0, nest.one, last)
-    for i in range(plan.transfers[x].held - 1, outer - 1, -1):
-        counts = nest.one < 0
+    held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
+    first = Runs(nest.one, 0 * nest.one)
+    if nest.ragged[d]:
+        first = Runs(nest.one, where(nest.cuts[held, d].rest > 0, nest.one, 0 * nest.one))
+    whole, begun = first, first
+    for i in range(held - 1, -1, -1):
         if plan.levels[i].is_memory:
-            if timed:
+            counts = nest.one > 0
+            if i >= plan.nests[x, 0]:
                 counts = mover.level * width + mover.place > i * width + nest.places[i, d]
+            whole = runs_outside(nest, i, d, counts, whole)
+            if starts and nest.ragged[d]:
+                begun = runs_outside(nest, i, d, nest.one < 0, begun)
         else:
             side -= 1
+            counts = nest.one < 0
             if counts_apart(plan, x, i, side, way, own):
                 counts = nest.one > 0
-        if is_single(nest.factors[i, d]):
-            continue
-        if ragged:
-            turns = nest.cuts[i, d].turns
-            last = where(counts, turns * complete + last, where(turns >= 1, complete, last))
-        complete = where(counts, complete * nest.factors[i, d], complete)
-    if own and timed:
-        return nest.cuts[outer, d].complete * complete + nest.cuts[outer, d].last * last
-    tiles = tiles_along(plan, nest, d, nest.extents[outer, d])
-    return tiles.complete * complete + tiles.last * last
+            whole = runs_outside(nest, i, d, counts, whole)
+            if starts:
+                begun = runs_outside(nest, i, d, counts, begun)
+    if not nest.ragged[d]:
+        return Repeats(whole.complete, begun.complete)
+    complete, last = nest.cuts[0, d].complete, nest.cuts[0, d].last
+    return Repeats(
+        complete * whole.complete + last * whole.last,
+        complete * begun.complete + last * begun.last,
+    )
+
+
+@formula
+def runs_outside(nest: Nest, i: int, d: int, counts: Any, runs: Runs) -> Runs:
+    """Continue from the tiles inside a level to its own, where its counter counts or does not."""
+    complete, last = runs.complete, runs.last
+    if nest.ragged[d]:
+        turns = nest.cuts[i, d].turns
+        last = where(counts, turns * complete + last, where(turns >= 1, complete, last))
+    return Runs(where(counts, complete * nest.factors[i, d], complete), last)
 
 
 @formula
@@ -259,15 +286,17 @@ def index_words(
 ) -> None:
     """Multiply the values of one index into ``nest.words``, by way."""
     transfer, sliding, values = plan.transfers[x], mover.slides, nest.one
-    if plan.axes[t, s].terms > 1:
+    alone = plan.axes[t, s].terms == 1
+    if not alone:
         first = plan.nests[x, 0] + 1
         sliding = sliding & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
     for way in range(ENTERING + 1):
         if way == WRITING and not plan.tensors[t].is_output:
             continue
         level = transfer.held if way == ENTERING else transfer.supplier
-        if plan.axes[t, s].terms == 1:
-            values = elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
+        if alone:
+            if way == READING or own:
+                values = elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
         elif way == READING or own or transfer.selective:
             row, scattered = transfer.held, nest.one < 0
             if way < ENTERING and transfer.selective:
@@ -358,10 +387,10 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
                 nest.words[way] = nest.one
             for s in range(plan.tensors[t].axes):
                 index_words(plan, nest, t, x, s, mover, own)
-            if own == 0:
-                note_words(plan, nest, t, x, mover, own, nest.moved)
-            else:
-                note_words(plan, nest, t, x, mover, own, nest.busiest)
+            moved = nest.moved
+            if own:
+                moved = nest.busiest
+            note_words(plan, nest, t, x, mover, own, moved)
 
 
 @formula
@@ -378,11 +407,11 @@ def note_words(
         if starts:
             fresh = words
         for d in range(plan.shape.dimensions):
-            if plan.indexes[t, d]:
-                continue
-            words = words * repeats(plan, nest, x, d, mover, way, own, 1)
-            if starts:
-                fresh = fresh * repeats(plan, nest, x, d, mover, way, own, 0)
+            if not plan.indexes[t, d]:
+                times = repeats(plan, nest, x, d, mover, way, own, starts)
+                words = words * times.whole
+                if starts:
+                    fresh = fresh * times.begun
         if way == READING:
             moved[plan.transfers[x].supplier, t].reads = words - fresh
         elif way == WRITING:
