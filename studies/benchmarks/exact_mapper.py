@@ -41,7 +41,7 @@ def pairs(only: str) -> list[tuple[str, str]]:
 
 
 def run(
-    arch: str, workload: str, objective: str, conventions: str, seconds: float
+    arch: str, workload: str, objective: str, conventions: str, factors: str | None, seconds: float
 ) -> dict[str, object] | None:
     """One line of the table; None if the pair does not fit."""
     try:
@@ -50,6 +50,7 @@ def run(
             toolkit.load_workload(workload),
             objective=objective,
             conventions=conventions_named(conventions),
+            factors=factors,
         )
     except DoesNotFitError:
         return None
@@ -89,19 +90,22 @@ def main() -> None:
     parser.add_argument("--only", default="", help="pairs whose names contain this text")
     parser.add_argument("--objective", default="edp")
     parser.add_argument("--conventions", default="factorflow")
+    parser.add_argument("--factors", choices=("perfect", "ragged"))
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit per pair")
     parser.add_argument("--csv", type=Path, help="write the table to this file")
     options = parser.parse_args()
     if not pairs(options.only):
         raise InputError(f"no pair contains {options.only!r}", source="--only")
-    run("gemmini", "maestro-blas/MB3", "edp", options.conventions, 600)  # compiles
-    run("gemmini", "bert-large/VScores", "edp", options.conventions, 600)
+    run(
+        "gemmini", "maestro-blas/MB3", "edp", options.conventions, options.factors, 600
+    )  # compiles
+    run("gemmini", "bert-large/VScores", "edp", options.conventions, options.factors, 600)
     print(f"{options.objective} in pJ and cycles, {options.conventions} conventions; seconds")
     heads = ("arch", "workload", "value", "wall", "cpu", "branches", "compulsory", "least")
     print("{:<13}{:<32}{:>19}{:>24}{:>8}{:>9}{:>11}{:>7} labelled   labels".format(*heads))
     lines = []
     for pair in pairs(options.only):
-        line = run(*pair, options.objective, options.conventions, options.seconds)
+        line = run(*pair, options.objective, options.conventions, options.factors, options.seconds)
         if line is not None:
             show(line)
             lines.append(line)

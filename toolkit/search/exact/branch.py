@@ -13,16 +13,16 @@ from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule
 from toolkit.search.exact.compiled_labels import (
-    EXPAND,
     UNDOMINATED,
     Goal,
     GoalRow,
     Labels,
     Sieve,
 )
+from toolkit.search.exact.compiled_least import EXTEND, LABEL, Course, Shared, Store
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import LabelRow
-from toolkit.search.exact.nest import NOWHERE, Nest
+from toolkit.search.exact.nest import NOWHERE, Nest, nothing_of
 
 FloatArray = NDArray[np.float64]
 
@@ -261,16 +261,18 @@ class LabelSearch:
             )
             outcome["found"] = outcome["dropped"] = 0
             chunk = Labels(labels.costs[first : first + CHUNK], labels.rows[first : first + CHUNK])
-            done = EXPAND(
+            done = LABEL(
+                EXTEND,
                 nest.windows,
                 nest.window_room,
                 nest.row_block,
-                nest.step_blocks[k],
                 sought,
+                room,
                 self.ways[k],
+                nest.step_blocks[k],
                 Block(chunk),
                 Block(found),
-                room,
+                *_NOTHING,
             )
             self.not_worthwhile += int(outcome["dropped"][0])
             if done == 0:
@@ -333,6 +335,10 @@ class LabelSearch:
                 i = int(labels.rows["parent"][i])
             paths.append(path[::-1])
         return paths
+
+
+_NOTHING = tuple(Block(nothing_of(kind)) for kind in (Store, Shared, Course))
+"""What labels of a single memory do without."""
 
 
 def _joined(parts: list[Labels]) -> Labels:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from toolkit.compilation import Kernel
-from toolkit.lifted import Table, formula, once
+from toolkit.lifted import Table, apart, formula, once
 from toolkit.search.compiled_moves import power
 from toolkit.search.exact.compiled_steps import (
     Least,
@@ -129,7 +129,7 @@ def enter(step: Step, extent: int, room: Room) -> int:
     return state
 
 
-@once
+@apart
 @formula
 def expand(
     plan: WindowPlan,
@@ -285,7 +285,6 @@ def undominated(sieve: Sieve, most: int) -> int:
     return total
 
 
-EXPAND = Kernel("toolkit.search.exact.compiled_labels:expand", "the exact search's labels")
 UNDOMINATED = Kernel(
     "toolkit.search.exact.compiled_labels:undominated", "the exact search's sieve"
 )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from toolkit.compilation import Block
+from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.plan import SpatialFlags
 from toolkit.search.exact.chains import ENTER, Chain, Line
-from toolkit.search.exact.columns import Column, make_column
+from toolkit.search.exact.columns import Column
+from toolkit.search.exact.compiled_words import RowRow, Rows
 from toolkit.search.exact.nest import Nest, strides
+from toolkit.search.exact.store import ColumnStore, WallKey, wall_key
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
@@ -31,19 +34,19 @@ class Family:
         See `toolkit.search.exact.nest.window_plan`.
     factors : int64 array, shape (levels, dimensions)
         Spatial ones; ones at memories.
+    store : ColumnStore
+        Of the problem.
     """
 
     problem: Problem
     windows: Block
     factors: IntArray
+    store: ColumnStore
     spatial: Spatial = field(init=False)
     nest: Nest = field(init=False)
     lines: list[Line] = field(init=False)
-    _columns: dict[tuple[int, tuple[int, ...]], Column | None] = field(default_factory=dict)
-    _parts: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, FloatArray]] = field(
-        default_factory=dict
-    )
-    _tables: dict[tuple[int, tuple[int, ...], int], list[FloatArray]] = field(default_factory=dict)
+    _parts: dict[tuple[int, WallKey], tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    _tables: dict[tuple[int, WallKey, int], list[FloatArray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.spatial = Spatial(self.problem, self.factors)
@@ -95,35 +98,45 @@ class Family:
             open_[waits, i] = line.supplier <= under_way
         return open_, np.array(list(lines.values()), dtype=np.int64), windows
 
-    def column(self, d: int, chain: Chain) -> Column | None:
-        """Extents of a dimension; None if its loops cannot be split so."""
-        key = d, _key(chain)
-        if key not in self._columns:
-            self._columns[key] = make_column(self.problem.space, self.nest.memories, d, chain)
-        return self._columns[key]
+    @cached_property
+    def row_arrays(self) -> Rows:
+        """Transfers, whatever the choice, with their energy; the tables are a choice's own."""
+        nest, lines = self.nest, len(self.lines)
+        states = max((row.states for row, _ in nest.seen), default=1)
+        dimensions = len(nest.n)
+        rows = Rows(
+            np.zeros(lines, dtype=record_type(RowRow)),
+            np.ones((lines, 4, dimensions)),
+            np.full((lines, dimensions), -1, dtype=np.int64),
+            np.zeros((lines, 1, 4)),
+            np.ones((lines, states)),
+            np.zeros((0, 0, 0, 0, 0, 0)),
+            np.zeros((0, 0, 0)),
+            np.zeros((0, 0, 0)),
+        )
+        for r, (row, costs) in enumerate(nest.seen):
+            rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
+            rows.coef[r, 0] = costs.energy
+        return rows
 
     def parts(self, d: int, chain: Chain) -> tuple[FloatArray, FloatArray]:
         """What a dimension contributes whatever its loops: of all visits, and of first ones."""
-        key = d, _key(chain)
+        key = d, wall_key(chain)
         if key not in self._parts:
             self._parts[key] = fixed_parts(self.nest, self.lines, d, chain)
         return self._parts[key]
 
     def tables(self, d: int, chain: Chain, own: int) -> list[FloatArray]:
         """Table of every line [3, coordinates, 2], of all instances or of the first one."""
-        key = d, _key(chain), own
+        key = d, wall_key(chain), own
         if key not in self._tables:
-            column = self.column(d, chain)
+            column = self.store.column(d, chain)
             assert column is not None  # Only then are there steps.
             self._tables[key] = [
                 _table(self.nest, r, line, d, chain, column, own)
                 for r, line in enumerate(self.lines)
             ]
         return self._tables[key]
-
-
-def _key(chain: Chain) -> tuple[int, ...]:
-    return tuple(int(wall.inner) for wall in chain.walls)
 
 
 def list_lines(nest: Nest) -> list[Line]:

@@ -257,13 +257,9 @@ class Listing:
         """Whether energies of the lanes are exact: no windows are shared value by value there."""
         return not any(x.memory is None and any(x.absorbed) for x in self.lines)
 
-    def chains(self, number: int, picks: IntArray) -> tuple[Chain, ...]:
-        """Chains by their numbers."""
-        factors = self.spatial[number]
-        return tuple(
-            self.options(d, tuple(factors[:, d].tolist())).chain(int(pick))
-            for d, pick in enumerate(picks)
-        )
+    def chain(self, number: int, d: int, pick: int) -> Chain:
+        """A chain of one dimension by its number."""
+        return self.options(d, tuple(self.spatial[number][:, d].tolist())).chain(pick)
 
 
 def each_choice(space: MapSpace) -> Iterator[IntArray]:

@@ -212,10 +212,10 @@ class Nest:
 
     def measured(self, room: Block) -> FloatArray:
         """Costs of all transfers without a choice."""
-        costs, nothing = room.arrays.costs[0], Block(_nothing(Step))
+        costs, nothing = room.arrays.costs[0], Block(nothing_of(Step))
         costs[:] = 0.0
         for r in self._fixed:
-            self._explore(MEASURE, room, nothing, Block(_nothing(Least)), r)
+            self._explore(MEASURE, room, nothing, Block(nothing_of(Least)), r)
         found: FloatArray = costs.copy()
         return found
 
@@ -244,12 +244,16 @@ class Nest:
     @cached_property
     def leakage_pj_per_cycle(self) -> tuple[float, float]:
         """Leakage until the end, and in pJ the least of what leaks for other times."""
+        return self.leakage_over(self.spatial.cycles)
+
+    def leakage_over(self, cycles: float) -> tuple[float, float]:
+        """Leakage like `leakage_pj_per_cycle` if the lanes take so many cycles."""
         leaks = leakage(self.spatial)
         if self.problem.conventions.leakage_until_end:
             return sum(x for _, x in leaks), 0.0
         compute = len(self.spatial.factors) - 1
         step = float(self.problem.plan.arch.compute.cycles)
-        return 0.0, sum(x * (step if i == compute else self.spatial.cycles) for i, x in leaks)
+        return 0.0, sum(x * (step if i == compute else cycles) for i, x in leaks)
 
     @property
     def stalls_leak(self) -> bool:
@@ -338,7 +342,8 @@ class Nest:
         pairs = zip(outer, inner, above.tolist(), below.tolist(), strict=True)
         return np.array([a[i] // b[j] for a, b, i, j in pairs], dtype=np.int64)
 
-    def _waiting(self, k: int, radix: IntArray, kind: np.dtype[Any]) -> NDArray[Any]:
+    def waiting(self, k: int, radix: IntArray, kind: np.dtype[Any]) -> NDArray[Any]:
+        """Describe the tensors at memory number `k`, whose states `radix` numbers."""
         waiting = np.zeros(len(radix), dtype=kind)
         waiting["row"], waiting["radix"], waiting["weight"] = (
             self._row_of[k],
@@ -384,7 +389,7 @@ class Nest:
         along["above"], along["below"] = na, nb
         along["stride"], along["above_stride"] = strides(na + nb), strides(na)
         along["below_stride"] = strides(nb)
-        waiting = self._waiting(k, radix, record_type(WaitingRow))
+        waiting = self.waiting(k, radix, record_type(WaitingRow))
         return Step(
             sizes=np.array([size], dtype=record_type(SizeRow)),
             dimensions=along,
@@ -480,7 +485,7 @@ def _window_room(problem: Problem) -> WindowRoom:
     )
 
 
-def _nothing(arrays: Any) -> Any:
+def nothing_of(arrays: Any) -> Any:
     """Arrays without entries, where a kernel's task needs none."""
     return arrays(
         *(

@@ -19,7 +19,7 @@ from toolkit.search.exact.compiled_steps import (
     Step,
     WaitingRow,
 )
-from toolkit.search.exact.compiled_words import RowRow, Rows
+from toolkit.search.exact.compiled_words import Rows
 from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.nest import Constant, Nest, strides
@@ -53,7 +53,7 @@ class RaggedNest(Nest):
             {k: v for k, v in template.__dict__.items() if k not in ("constant", "steps", "reach")}
         )
         self.family, self.chains = family, list(chains)
-        self.columns = [family.column(d, chain) for d, chain in enumerate(chains)]
+        self.columns = [family.store.column(d, chain) for d, chain in enumerate(chains)]
         self._known_pj = None if known is None else known[0]
         steps = known[1] if known else math.prod(float(c.steps()) for c in chains)
         self.steps_in_time = float(steps)
@@ -104,24 +104,15 @@ class RaggedNest(Nest):
         )
         fresh = np.where((outputs & (not self.problem.bias_read))[:, None, None], fresh, 0.0)
         coef = np.zeros((count, 1 + len(self.ports), 4))
-        states = max((row.states for row, _ in self.seen), default=1)
-        rows = np.zeros(count, dtype=record_type(RowRow))
-        ext = np.ones((count, 4, dimensions))
-        slide = np.full((count, dimensions), -1, dtype=np.int64)
-        for r, (row, costs) in enumerate(self.seen):
-            rows[r], ext[r], slide[r] = row.row, row.ext, row.slide
-            coef[r, 0] = costs.energy
+        coef[:, :1] = family.row_arrays.coef
+        for r, (_, costs) in enumerate(self.seen):
             for p, (m, port) in enumerate(self.ports):
                 coef[r, 1 + p] = costs.passing(m, port) / port.bandwidth
-        return Rows(
-            rows,
-            ext,
-            slide,
-            coef,
-            np.ones((count, states)),
-            np.ascontiguousarray(table),
-            np.ascontiguousarray(base),
-            np.ascontiguousarray(fresh),
+        return family.row_arrays._replace(
+            coef=coef,
+            table=np.ascontiguousarray(table),
+            base=np.ascontiguousarray(base),
+            fresh=np.ascontiguousarray(fresh),
         )
 
     def _may_stall(self, p: int) -> bool:
@@ -146,7 +137,7 @@ class RaggedNest(Nest):
         Few labels pass where the limit is close, so that least costs from every state would take
         far longer than they.
         """
-        none = Block(_no_least(passes))
+        none = Block(no_least(passes))
         floors = [self._floor(k, passes) for k in range(len(self.memories))]
         return [none] * len(floors), floors
 
@@ -218,7 +209,7 @@ class RaggedNest(Nest):
         return Step(
             sizes=np.array([size], dtype=record_type(SizeRow)),
             dimensions=along,
-            waiting=self._waiting(k, radix, record_type(WaitingRow)),
+            waiting=self.waiting(k, radix, record_type(WaitingRow)),
             tau=tau,
             idle=idle,
             counts=count,
@@ -231,7 +222,8 @@ class RaggedNest(Nest):
         )
 
 
-def _no_least(passes: int) -> Least:
+def no_least(passes: int) -> Least:
+    """No tables at all."""
     return Least(
         np.zeros((passes, 0, 0)),
         np.zeros((passes, 0, 0)),

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.search.exact.branch import Branch, LabelSearch
+from toolkit.search.exact.branch import Branch
+from toolkit.search.exact.compiled_labels import GoalRow
+from toolkit.search.exact.compiled_least import BEATEN, NONE, TOO_MANY
 from toolkit.search.exact.family import Family
+from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
 from toolkit.search.exact.listing import Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.ragged_nest import RaggedNest
 from toolkit.search.exact.spatial import lanes_bound
+from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.strategy import ROUNDING, Prover
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
@@ -177,6 +181,8 @@ class RaggedProver(Prover):
     ) -> float:
         """Solve choices for their least energy; returns the bound of the first one left open."""
         powers = listing.problem.objective.powers
+        store = ColumnStore(listing.problem)
+        least = LeastEnergy(listing, store)
         for i, bound in enumerate(choices.bounds.tolist()):
             if not self.wants_front and bound >= self._limit:
                 self.counts["by_compulsory_traffic"] += len(choices.bounds) - i
@@ -184,40 +190,49 @@ class RaggedProver(Prover):
             if self.evaluator.exhausted:
                 self.counts["unfinished"] += len(choices.bounds) - i
                 return float(bound)
-            number = int(choices.family[i])
+            number, picks = int(choices.family[i]), choices.picks[i].tolist()
             if number not in families:
                 families[number] = Family(
-                    listing.problem, listing.nest.windows, listing.spatial[number]
+                    listing.problem, listing.nest.windows, listing.spatial[number], store
                 )
-            chains = listing.chains(number, choices.picks[i])
-            known = None
-            if listing.knows_lanes:
-                known = float(choices.lanes[i]), float(choices.steps[i])
-            nest = RaggedNest(families[number], chains, known=known)
-            if not nest.possible:
+            family = families[number]
+            entries = [least.entry(number, family, d, pick) for d, pick in enumerate(picks)]
+            if IMPOSSIBLE in entries:
                 self.counts["empty"] += 1
                 continue
-            branch = Branch(nest, powers, float(choices.energy[i]))
-            if self._is_beaten(branch):
+            goal = self._goal(family, float(choices.steps[i]))
+            front = np.ascontiguousarray(self._front, dtype=np.float64)
+            outcome = least.solve(number, family, entries, goal, front)
+            if outcome.code == BEATEN:
                 self.counts["by_compulsory_traffic"] += 1
-            else:
-                self._judge_least(branch, hard)
+                continue
+            if outcome.code == NONE:
+                self.counts["by_least_energy"] += 1
+                continue
+            chains = [listing.chain(number, d, pick) for d, pick in enumerate(picks)]
+            branch = Branch(RaggedNest(family, chains), powers, float(choices.energy[i]))
+            if outcome.code == TOO_MANY:
+                hard.append(branch)
+                continue
+            branch.raise_energy(outcome.energy_pj)
+            self._judge(branch, branch.mapping(list(outcome.path)), hard)
         return math.inf
 
-    def _judge_least(self, branch: Branch, hard: list[Branch]) -> None:
-        """Find the mapping of least energy, if it may be better than the best so far."""
-        if not branch.nest.steps:
-            self.counts["empty"] += 1
-            return
-        limit = math.inf if self.wants_front else self._limit
-        search = LabelSearch(branch)
-        ends = search.run(branch.goal(limit, self._front), lambda: self.evaluator.exhausted)
-        if ends is None:
-            hard.append(branch)
-            return
-        if not len(ends.costs):
-            self.counts["by_least_energy"] += 1
-            return
-        best = int(ends.costs[:, 0].argmin())
-        branch.raise_energy(float(ends.costs[best, 0]))
-        self._judge(branch, branch.mapping(ends.paths[best]), hard)
+    def _goal(self, family: Family, steps: float) -> GoalRow:
+        """What a mapping of a choice has to reach, but for what its lanes take."""
+        problem = self.evaluator.problem
+        space, compute = problem.space, problem.plan.arch.compute
+        energy_power, latency_power, utilization_power = problem.objective.powers
+        lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
+        cycles = float(compute.cycles * steps)
+        leakage, own = family.nest.leakage_over(cycles)
+        return GoalRow(
+            energy_power,
+            latency_power,
+            (problem.workload.macs / (steps * lanes)) ** utilization_power,
+            math.inf if self.wants_front else self._limit,
+            cycles,
+            family.nest.warm_up,
+            leakage,
+            compute.mac_energy_pj * problem.workload.macs + own,
+        )
