@@ -15,7 +15,7 @@ import importlib
 import operator
 import types as python
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -33,6 +33,7 @@ from numba.extending import (
     infer_getattr,
     intrinsic,
     lower_builtin,
+    lower_cast,
     lower_getattr_generic,
     lower_setattr_generic,
     register_model,
@@ -188,7 +189,7 @@ class _FormulaType(types.Callable):  # type: ignore[misc]
     def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
         if kws:
             raise TypeError(f"{self.name} takes no arguments by name")
-        return self.formula.compiled(tuple(types.unliteral(kind) for kind in args)).signature
+        return self.formula.compiled(tuple(_taken(kind) for kind in args)).signature
 
     def get_call_signatures(self) -> tuple[list[Any], bool]:
         return [], True
@@ -262,6 +263,10 @@ def _formulas() -> dict[Callable[..., Any], _Formula]:
 _NUMBERS = {int: types.int64, float: types.float64, type(None): types.void}
 
 
+HEAD = "where arrays lie"
+"""What kernels load and store beside entries of arrays."""
+
+
 class Opened(types.Type):  # type: ignore[misc]
     """A `toolkit.compilation.Block` of a named tuple of arrays."""
 
@@ -295,6 +300,40 @@ class Sides(types.Type):  # type: ignore[misc]
         super().__init__(f"Sides({indices})")
 
 
+def _taken(kind: Any) -> Any:
+    """As what a formula takes an argument: not as one of its values, and blocks alike.
+
+    Formulas are compiled once for the blocks that kernels take and for those that they make.
+    """
+    made = getattr(kind, "instance_class", None)
+    if made is not None and all(hasattr(x, "__metadata__") for x in _hints(made)):
+        return Opened(made)
+    return types.unliteral(kind)
+
+
+def _hints(made: type) -> list[Any]:
+    return list(get_type_hints(made, include_extras=True).values())
+
+
+@lower_cast(types.NamedTuple, Opened)
+def _close(context: Any, builder: Any, given: Any, block: Opened, values: Any) -> Any:
+    """Write the block of a named tuple of tables that a formula makes for another one."""
+    fields = fields_of(block.kind)
+    table = cgutils.alloca_once(builder, WORD, (1 + SIDES) * len(fields))
+    for number, (field, kind) in enumerate(zip(fields.values(), given.types, strict=True)):
+        if field.kind == 1:
+            continue
+        value = builder.extract_value(values, number)
+        words = [value]
+        if isinstance(kind, Grid):
+            words = [builder.extract_value(value, i) for i in range(1 + kind.indices)]
+        words[0] = builder.ptrtoint(words[0], WORD)
+        for column, word in enumerate(words):
+            place = builder.gep(table, [ir.Constant(WORD, (1 + SIDES) * number + column)])
+            _apart(builder, builder.store(word, place), HEAD)
+    return table
+
+
 def _entry(dtype: np.dtype[Any]) -> Any:
     """What an entry is once it is loaded."""
     if dtype.fields is not None:
@@ -305,7 +344,7 @@ def _entry(dtype: np.dtype[Any]) -> Any:
 @register_model(Opened)
 class _OpenedModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, WORD)
+        super().__init__(manager, kind, WORD.as_pointer())
 
 
 @register_model(Row)
@@ -349,13 +388,10 @@ def _open(context: Any, builder: Any, kind: Opened, block: Any, name: str) -> An
     if field.kind == 1:
         return ir.Constant(REAL, 1.0)
     first = (1 + SIDES) * list(fields).index(name)
-    table = builder.inttoptr(block, WORD.as_pointer())
 
     def load(column: int) -> Any:
-        word = builder.load(builder.gep(table, [ir.Constant(WORD, first + column)]))
-        # Nobody moves an array, or changes its shape, while a kernel runs.
-        word.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return word
+        place = builder.gep(block, [ir.Constant(WORD, first + column)])
+        return _apart(builder, builder.load(place), HEAD)
 
     data = builder.inttoptr(load(0), BYTE.as_pointer())
     if not field.indices:
@@ -453,6 +489,8 @@ class _GetItem(templates.AbstractTemplate):  # type: ignore[misc]
             return typing.signature(types.int64, whole, types.int64)
         if not isinstance(whole, Grid):
             return None
+        if isinstance(place, types.SliceType):
+            return typing.signature(whole, whole, place)
         given = len(place) if isinstance(place, types.BaseTuple) else 1
         if given == whole.indices:
             return typing.signature(whole.entry, whole, place)
@@ -495,6 +533,20 @@ def _get_item(context: Any, builder: Any, form: Any, values: Any) -> Any:
     rest = range(kind.indices - form.return_type.indices, kind.indices)
     sides = [builder.extract_value(values[0], 1 + side) for side in rest]
     return _packed(builder, [builder.gep(data, [offset]), *sides])
+
+
+@lower_builtin(operator.getitem, Grid, types.SliceType)
+def _get_slice(context: Any, builder: Any, form: Any, values: Any) -> Any:
+    """Entries from one index to before another, which is at least as large."""
+    kind, part = form.args[0], context.make_helper(builder, form.args[1], values[1])
+    data, first, *sides = (builder.extract_value(values[0], i) for i in range(1 + kind.indices))
+    size = ir.Constant(WORD, kind.dtype.itemsize)
+    for side in sides:
+        size = builder.mul(size, side, flags=["nsw"])
+    beyond = builder.icmp_signed(">", part.stop, first)
+    stop = builder.select(beyond, first, part.stop)
+    start = builder.gep(data, [builder.mul(part.start, size, flags=["nsw"])])
+    return _packed(builder, [start, builder.sub(stop, part.start), *sides])
 
 
 @lower_builtin(operator.setitem, Grid, types.Integer, types.Any)
