@@ -112,50 +112,75 @@ def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
 
 
 @formula
-def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int) -> bool:
+def counts_apart(
+    plan: PlanTables, nest: Nest, x: int, i: int, side: int, way: int, own: int
+) -> Any:
     """Whether instances of a spatial level, number `side` of the transfer's, count one by one."""
+    apart = own == 0
     if i > plan.transfers[x].supplier and way < ENTERING:
-        return bool(plan.sharing[x, side, way].shared == 0)
-    return own == 0
+        apart = plan.sharing[x, side, way].shared == 0
+    return nest.one > 0 if apart else nest.one < 0
 
 
 @formula
-def repeats(
-    plan: PlanTables, nest: Nest, x: int, d: int, mover: Mover, way: int, own: int, starts: int
-) -> Repeats:
-    """Combinations of counters of a dimension that does not index the tensor.
+def repeat(
+    plan: PlanTables, nest: Nest, t: int, x: int, d: int, mover: Mover, own: int, starts: int
+) -> None:
+    """Multiply ``nest.words`` by the counters of a dimension that does not index the tensor.
 
-    Of what leaves the supplier or enters the child, of all instances or (`own`) of the first one
-    there. Those without loops in time are asked for if it `starts` from nothing.
+    By the combinations of them that occur: for what leaves the supplier or enters the child, of
+    all instances or (`own`) of the first one there. ``nest.fresh`` is multiplied by those
+    without loops in time, if the tensor `starts` from nothing.
     """
     held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
-    first = Runs(nest.one, 0 * nest.one)
+    updates, enters = plan.tensors[t].is_output, plan.transfers[x].child >= 0
+    inside = Runs(nest.one, 0 * nest.one)
     if nest.ragged[d]:
-        first = Runs(nest.one, where(nest.cuts[held, d].rest > 0, nest.one, 0 * nest.one))
-    whole, begun = first, first
+        inside = Runs(nest.one, where(nest.cuts[held, d].rest > 0, nest.one, 0 * nest.one))
+    read, written, entered, first_read, first_entered = inside, inside, inside, inside, inside
     for i in range(held - 1, -1, -1):
         if plan.levels[i].is_memory:
             counts = nest.one > 0
             if i >= plan.nests[x, 0]:
                 counts = mover.level * width + mover.place > i * width + nest.places[i, d]
-            whole = runs_outside(nest, i, d, counts, whole)
+            read = runs_outside(nest, i, d, counts, read)
+            if updates:
+                written = runs_outside(nest, i, d, counts, written)
+            if enters:
+                entered = runs_outside(nest, i, d, counts, entered)
             if starts and nest.ragged[d]:
-                begun = runs_outside(nest, i, d, nest.one < 0, begun)
+                first_read = runs_outside(nest, i, d, nest.one < 0, first_read)
+                first_entered = runs_outside(nest, i, d, nest.one < 0, first_entered)
         else:
             side -= 1
-            counts = nest.one < 0
-            if counts_apart(plan, x, i, side, way, own):
-                counts = nest.one > 0
-            whole = runs_outside(nest, i, d, counts, whole)
+            counts = counts_apart(plan, nest, x, i, side, READING, own)
+            read = runs_outside(nest, i, d, counts, read)
             if starts:
-                begun = runs_outside(nest, i, d, counts, begun)
+                first_read = runs_outside(nest, i, d, counts, first_read)
+            if updates:
+                counts = counts_apart(plan, nest, x, i, side, WRITING, own)
+                written = runs_outside(nest, i, d, counts, written)
+            if enters:
+                counts = counts_apart(plan, nest, x, i, side, ENTERING, own)
+                entered = runs_outside(nest, i, d, counts, entered)
+                if starts:
+                    first_entered = runs_outside(nest, i, d, counts, first_entered)
+    nest.words[READING] = nest.words[READING] * in_all(nest, d, read)
+    if updates:
+        nest.words[WRITING] = nest.words[WRITING] * in_all(nest, d, written)
+    if enters:
+        nest.words[ENTERING] = nest.words[ENTERING] * in_all(nest, d, entered)
+    if starts:
+        nest.fresh[READING] = nest.fresh[READING] * in_all(nest, d, first_read)
+        nest.fresh[ENTERING] = nest.fresh[ENTERING] * in_all(nest, d, first_entered)
+
+
+@formula
+def in_all(nest: Nest, d: int, runs: Runs) -> Any:
+    """Combinations of the counters of all levels."""
     if not nest.ragged[d]:
-        return Repeats(whole.complete, begun.complete)
-    complete, last = nest.cuts[0, d].complete, nest.cuts[0, d].last
-    return Repeats(
-        complete * whole.complete + last * whole.last,
-        complete * begun.complete + last * begun.last,
-    )
+        return runs.complete
+    return nest.cuts[0, d].complete * runs.complete + nest.cuts[0, d].last * runs.last
 
 
 @formula
@@ -279,25 +304,29 @@ def window_words(
     return words
 
 
+@formula
+def values_alone(plan: PlanTables, nest: Nest, t: int, level: int, own: int) -> Any:
+    """Values of all indices of one dimension: all, or those of a level's first instance."""
+    values = nest.one
+    for s in range(plan.tensors[t].axes):
+        if plan.axes[t, s].terms == 1:
+            values = values * elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
+    return values
+
+
 @once
 @formula
 def index_words(
     plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, own: int
 ) -> None:
-    """Multiply the values of one index into ``nest.words``, by way."""
-    transfer, sliding, values = plan.transfers[x], mover.slides, nest.one
-    alone = plan.axes[t, s].terms == 1
-    if not alone:
-        first = plan.nests[x, 0] + 1
-        sliding = sliding & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
+    """Multiply the values of an index of several dimensions into ``nest.words``, by way."""
+    transfer, values, first = plan.transfers[x], nest.one, plan.nests[x, 0] + 1
+    sliding = mover.slides & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
     for way in range(ENTERING + 1):
         if way == WRITING and not plan.tensors[t].is_output:
             continue
-        level = transfer.held if way == ENTERING else transfer.supplier
-        if alone:
-            if way == READING or own:
-                values = elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
-        elif way == READING or own or transfer.selective:
+        if way == READING or own or transfer.selective:
+            level = transfer.held if way == ENTERING else transfer.supplier
             row, scattered = transfer.held, nest.one < 0
             if way < ENTERING and transfer.selective:
                 scattered = widen(plan, nest, t, s, x, way)
@@ -380,13 +409,18 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     owners = 1
     if nest.ragged[plan.shape.dimensions]:
         owners = 2
+    alone = values_alone(plan, nest, t, 0, 0)
     for x in range(plan.tensors[t].transfers, plan.tensors[t].transfers_end):
-        mover = find_mover(plan, nest, t, x)
+        transfer, mover = plan.transfers[x], find_mover(plan, nest, t, x)
         for own in range(owners):
             for way in range(ENTERING + 1):
-                nest.words[way] = nest.one
+                nest.words[way] = alone
+                if own:
+                    level = transfer.held if way == ENTERING else transfer.supplier
+                    nest.words[way] = values_alone(plan, nest, t, level, own)
             for s in range(plan.tensors[t].axes):
-                index_words(plan, nest, t, x, s, mover, own)
+                if plan.axes[t, s].terms > 1:
+                    index_words(plan, nest, t, x, s, mover, own)
             moved = nest.moved
             if own:
                 moved = nest.busiest
@@ -399,24 +433,18 @@ def note_words(
 ) -> None:
     """Repeat the values of a transfer as its loops do, and note who moves them."""
     is_output, child = plan.tensors[t].is_output, plan.transfers[x].child
+    starts = is_output and not plan.switches.bias_read
     for way in range(ENTERING + 1):
-        if (way == WRITING and not is_output) or (way == ENTERING and child < 0):
-            continue
-        words, fresh = nest.words[way], 0 * nest.one
-        starts = is_output and way != WRITING and not plan.switches.bias_read
-        if starts:
-            fresh = words
-        for d in range(plan.shape.dimensions):
-            if not plan.indexes[t, d]:
-                times = repeats(plan, nest, x, d, mover, way, own, starts)
-                words = words * times.whole
-                if starts:
-                    fresh = fresh * times.begun
-        if way == READING:
-            moved[plan.transfers[x].supplier, t].reads = words - fresh
-        elif way == WRITING:
-            moved[plan.transfers[x].supplier, t].updates = words
-        else:
-            moved[child, t].fills = words if plan.switches.zero_fills else words - fresh
-            if is_output and not plan.switches.free_drains:
-                moved[child, t].drains = words
+        nest.fresh[way] = nest.words[way] if starts else 0 * nest.one
+    for d in range(plan.shape.dimensions):
+        if not plan.indexes[t, d]:
+            repeat(plan, nest, t, x, d, mover, own, starts)
+    words = nest.words
+    moved[plan.transfers[x].supplier, t].reads = words[READING] - nest.fresh[READING]
+    if is_output:
+        moved[plan.transfers[x].supplier, t].updates = words[WRITING]
+    if child >= 0:
+        fresh = 0 * nest.one if plan.switches.zero_fills else nest.fresh[ENTERING]
+        moved[child, t].fills = words[ENTERING] - fresh
+        if is_output and not plan.switches.free_drains:
+            moved[child, t].drains = words[ENTERING]
