@@ -111,9 +111,19 @@ def is_single(iterations: Any) -> bool:
     """Whether a loop surely has one iteration, so that it can be skipped.
 
     Says no where some mapping of a batch may have more: one iteration changes nothing anyway.
+    Arrays on other devices are not asked.
     """
-    del iterations
-    return False
+    if not isinstance(iterations, np.ndarray) or iterations.shape[:1] == (0,):
+        return False
+    return bool(iterations.flat[0] == 1 and (iterations == 1).all())
+
+
+def is_idle(iterations: Any) -> bool:
+    """Whether `is_single` says so of a batch; compiled code does not ask.
+
+    For loops whose branch would cost more than what it skips.
+    """
+    return is_single(iterations)
 
 
 def lookup(table: Any, row: int, column: Any) -> Any:

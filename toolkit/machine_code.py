@@ -612,6 +612,16 @@ def _negated(typing: Any, condition: Any) -> Any:
 
 
 @intrinsic
+def _never(typing: Any, _: Any) -> Any:
+    """Say no, whatever is asked."""
+
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        return ir.Constant(ir.IntType(1), 0)
+
+    return types.boolean(_), generate
+
+
+@intrinsic
 def invoke(typing: Any, address: Any, plan: Any, nest: Any, batch: Any, skip: Any) -> Any:
     """Call a kernel of costs by its address, with the addresses of its blocks."""
 
@@ -661,6 +671,7 @@ _OPERATIONS: dict[Callable[..., Any], Any] = {
     lifted.negated: _negated,
     lifted.is_never: _negated,
     lifted.is_single: _of_floats(types.boolean, _is_one, 1),
+    lifted.is_idle: _never,
     lifted.lookup: _lookup,
     lifted.invoke: invoke,
 }

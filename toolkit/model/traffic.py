@@ -21,6 +21,7 @@ from toolkit.lifted import (
     Table,
     floor,
     formula,
+    is_idle,
     is_never,
     is_single,
     lookup,
@@ -45,15 +46,14 @@ class Mover(NamedTuple):
     ----------
     slides : bool or array
         Whether there is one whose steps leave the rest of a window in place.
-    level, place : number or array
-        Its memory, and where it stands in the loop order there; -1 and 0 if there is none, and
-        beyond all levels for lanes, which every loop supplies anew.
+    place : number or array
+        Where it stands among the loops of all levels, outermost first; -1 if there is none, and
+        beyond all loops for lanes, which every loop supplies anew.
     dimension, factor : number or array
         What it iterates (-1 and 1 where there is none).
     """
 
     slides: Any
-    level: Any
     place: Any
     dimension: Any
     factor: Any
@@ -85,41 +85,40 @@ class Repeats(NamedTuple):
 @formula
 def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
     """Find the loop inside of which a transfer stands."""
-    transfer, nothing, zero = plan.transfers[x], nest.one < 0, 0 * nest.one
-    found, skipped, level, place = nothing, nothing, zero - 1, zero
-    dimension, factor = zero - 1, nest.one
+    transfer, nothing, width = plan.transfers[x], nest.one < 0, plan.shape.dimensions
+    reuses = plan.levels[transfer.supplier].multiple_reuses
+    found, skipped, place = nothing, nothing, 0 * nest.one - 1
+    dimension, factor = place, nest.one
     if transfer.child < 0:
-        level = zero + plan.shape.levels
+        place = nest.one * (plan.shape.levels * width)
     for i in range(transfer.nested - 1 if transfer.child >= 0 else -1, -1, -1):
         m = plan.nests[x, i]
         if is_single(nest.levels[m].iterations):
             continue
-        for k in range(plan.shape.dimensions - 1, -1, -1):
+        for k in range(width - 1, -1, -1):
             f, d = nest.loops[m, k].factor, nest.loops[m, k].dimension
             if is_single(f):
                 continue
-            indexes, runs = lookup(nest.indexes, t, d), f > 1
-            first = negated(found) & indexes & runs
-            skipped = skipped | (negated(found) & negated(indexes) & runs)
-            level, place = where(first, zero + m, level), where(first, zero + k, place)
-            dimension, factor = where(first, zero + d, dimension), where(first, f, factor)
+            indexes, waits = lookup(nest.indexes, t, d), negated(found) & (f > 1)
+            first = waits & indexes
+            if not reuses:
+                skipped = skipped | (waits & negated(indexes))
+            place = where(first, m * width + k, place)
+            dimension, factor = where(first, d, dimension), where(first, f, factor)
             found = found | first
         if is_never(negated(found)):
             break
-    if not plan.levels[transfer.supplier].multiple_reuses:
+    if not reuses:
         found = found & negated(skipped)
-    return Mover(found, level, place, dimension, factor)
+    return Mover(found, place, dimension, factor)
 
 
 @formula
-def counts_apart(
-    plan: PlanTables, nest: Nest, x: int, i: int, side: int, way: int, own: int
-) -> Any:
+def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int) -> bool:
     """Whether instances of a spatial level, number `side` of the transfer's, count one by one."""
-    apart = own == 0
     if i > plan.transfers[x].supplier and way < ENTERING:
-        apart = plan.sharing[x, side, way].shared == 0
-    return nest.one > 0 if apart else nest.one < 0
+        return bool(plan.sharing[x, side, way].shared == 0)
+    return own == 0
 
 
 @formula
@@ -140,31 +139,35 @@ def repeat(
     read, written, entered, first_read, first_entered = inside, inside, inside, inside, inside
     for i in range(held - 1, -1, -1):
         if plan.levels[i].is_memory:
-            counts = nest.one > 0
-            if i >= plan.nests[x, 0]:
-                counts = mover.level * width + mover.place > i * width + nest.places[i, d]
+            if is_idle(nest.factors[i, d]):
+                continue
+            counts = mover.place > i * width + nest.places[i, d]
+            if i < plan.nests[x, 0]:
+                counts = nest.one > 0
             read = runs_outside(nest, i, d, counts, read)
             if updates:
                 written = runs_outside(nest, i, d, counts, written)
             if enters:
                 entered = runs_outside(nest, i, d, counts, entered)
             if starts and nest.ragged[d]:
-                first_read = runs_outside(nest, i, d, nest.one < 0, first_read)
-                first_entered = runs_outside(nest, i, d, nest.one < 0, first_entered)
+                first_read = runs_outside(nest, i, d, False, first_read)
+                first_entered = runs_outside(nest, i, d, False, first_entered)
         else:
             side -= 1
-            counts = counts_apart(plan, nest, x, i, side, READING, own)
-            read = runs_outside(nest, i, d, counts, read)
+            if is_idle(nest.factors[i, d]):
+                continue
+            leaves = counts_apart(plan, x, i, side, READING, own)
+            read = runs_outside(nest, i, d, leaves, read)
             if starts:
-                first_read = runs_outside(nest, i, d, counts, first_read)
+                first_read = runs_outside(nest, i, d, leaves, first_read)
             if updates:
-                counts = counts_apart(plan, nest, x, i, side, WRITING, own)
-                written = runs_outside(nest, i, d, counts, written)
+                returns = counts_apart(plan, x, i, side, WRITING, own)
+                written = runs_outside(nest, i, d, returns, written)
             if enters:
-                counts = counts_apart(plan, nest, x, i, side, ENTERING, own)
-                entered = runs_outside(nest, i, d, counts, entered)
+                arrives = counts_apart(plan, x, i, side, ENTERING, own)
+                entered = runs_outside(nest, i, d, arrives, entered)
                 if starts:
-                    first_entered = runs_outside(nest, i, d, counts, first_entered)
+                    first_entered = runs_outside(nest, i, d, arrives, first_entered)
     nest.words[READING] = nest.words[READING] * in_all(nest, d, read)
     if updates:
         nest.words[WRITING] = nest.words[WRITING] * in_all(nest, d, written)
