@@ -15,13 +15,14 @@ from oracle.strategies import Case, cases, ragged_cases
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Memory
+from toolkit.compilation import Block
 from toolkit.mapping import from_arrays
 from toolkit.mapping.explain import violations
 from toolkit.mapping.kept import Seen
 from toolkit.mapping.ragged import lie_apart
 from toolkit.mapping.space import MapSpace
 from toolkit.model import EXACT, BatchCost, batch_cost, make_plan
-from toolkit.model.compiled import batch_totals
+from toolkit.model.compiled import CompiledModel, batch_totals
 from toolkit.workload.kernel import Workload
 
 many = settings(max_examples=3 * settings().max_examples)
@@ -246,3 +247,23 @@ def test_kernels_count_the_same(case: Case) -> None:
     assert totals.energy_pj.tolist() == cost.energy_pj.tolist()
     assert totals.latency_cycles.tolist() == cost.latency_cycles.tolist()
     assert totals.utilization.tolist() == cost.utilization.tolist()
+
+
+@many
+@given(either)
+def test_kernels_stay_within_their_room(case: Case) -> None:
+    arch, workload, factors, order, bias_read = case
+    model = CompiledModel(make_plan(arch, workload, EXACT, bias_read=bias_read))
+    rooms = {
+        name: (np.full(2 * array.nbytes, 165, dtype=np.uint8), array)
+        for name, array in model.nest.arrays._asdict().items()
+        if isinstance(array, np.ndarray) and name != "indexes"
+    }
+    inside = {
+        name: room[: array.nbytes].view(array.dtype).reshape(array.shape)
+        for name, (room, array) in rooms.items()
+    }
+    model.nest = Block(model.nest.arrays._replace(**inside))
+    model.cost_batch(factors[None], order[None], np.empty((1, 4)))
+    for room, array in rooms.values():
+        assert (room[array.nbytes :] == 165).all()
