@@ -19,7 +19,7 @@ from toolkit.search.exact.compiled_labels import (
     Labels,
     Sieve,
 )
-from toolkit.search.exact.compiled_least import EXTEND, LABEL, Course, Shared, Store
+from toolkit.search.exact.compiled_least import EXTEND, LABEL, Course, LabelSet, Shared, Store
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.nest import NOWHERE, Nest, nothing_of
@@ -337,7 +337,7 @@ class LabelSearch:
         return paths
 
 
-_NOTHING = tuple(Block(nothing_of(kind)) for kind in (Store, Shared, Course))
+_NOTHING = tuple(Block(nothing_of(kind)) for kind in (Store, Shared, Course, *[LabelSet] * 3))
 """What labels of a single memory do without."""
 
 

@@ -12,6 +12,7 @@ from toolkit.search.compiled_moves import power
 from toolkit.search.exact.compiled_steps import (
     Least,
     Step,
+    has_room,
     leave,
     place,
     stop_extent,
@@ -105,6 +106,12 @@ def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int) -
         for p in range(1, costs.shape[0]):
             latency = max(latency, costs[p] + least[p, state, flags])
         energy += least[0, state, flags]
+    return reaches(goal, energy, latency)
+
+
+@formula
+def reaches(goal: Goal, energy: float, latency: float) -> bool:
+    """Whether a mapping of some energy and latency, leakage and warm-up aside, is wanted."""
     latency += goal.numbers.warm_up
     energy += goal.numbers.leakage * latency
     value = power(energy, goal.numbers.energy_power) * power(latency, goal.numbers.latency_power)
@@ -212,6 +219,13 @@ def expand(
                 if f == 1.0 and flags > 0 and not step.sizes.strict:
                     continue
                 c = step.loops[d, b, k].target
+                if step.fits.shape[0] == 0:
+                    room.along[d].tau = step.tau[d, c]
+                    fits = has_room(plan, nest, step, room)
+                    room.along[d].tau = step.tau[d, along[d].coordinate]
+                    if not fits:  # Nor do the larger ones.
+                        stack[depth].k = step.counts[d, b]
+                        continue
                 higher = c - along[d].coordinate
                 new_state = state + higher * step.dimensions[d].stride
                 for p in range(passes):

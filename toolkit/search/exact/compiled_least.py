@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, formula, once
-from toolkit.search.exact.compiled_labels import Goal, Labels, expand, worthwhile
+from toolkit.search.exact.compiled_labels import Goal, Labels, enter, expand, reaches
 from toolkit.search.exact.compiled_steps import (
     DimensionRow,
     Least,
@@ -20,6 +20,10 @@ from toolkit.search.exact.compiled_steps import (
     Step,
     WaitingRow,
     charge,
+    has_room,
+    leave,
+    place,
+    stop_extent,
 )
 from toolkit.search.exact.compiled_words import LabelRow, Room, Rows, WindowPlan, WindowRoom
 
@@ -59,8 +63,8 @@ class Store(NamedTuple):
         Where they are.
     entries : `EntryRow` [entries]
         Where their contributions are.
-    tau : [sum of extents]
-        Temporal extents, those above a memory, then those below.
+    tau, cell : [sum of extents]
+        Temporal extents, those above a memory, then those below, and their `Grid.cells`.
     idle, counts : [sum of extents below]
         See `Step`.
     loops : `LoopRow` [sum of loops]
@@ -76,6 +80,7 @@ class Store(NamedTuple):
     columns: Annotated[Table, ColumnRow, 2]
     entries: Annotated[Table, EntryRow, 1]
     tau: Annotated[Table, float, 1]
+    cell: Annotated[Table, int, 1]
     idle: Annotated[Table, int, 1]
     counts: Annotated[Table, int, 1]
     loops: Annotated[Table, LoopRow, 1]
@@ -134,6 +139,10 @@ class Shared(NamedTuple):
         Transfers that a mapping has to make at least once per value.
     is_open : [K, flags, X]
         Whether they are yet to be made outside of a memory.
+    subset : [K, flags]
+        Tensors that wait, as bits, by their states at a memory.
+    to_go : [K, subsets, cells]
+        See `Relaxed`.
     """
 
     memories: Annotated[Table, MemoryRow, 1]
@@ -143,6 +152,29 @@ class Shared(NamedTuple):
     fixed: Annotated[Table, int, 1]
     open: Annotated[Table, OpenRow, 1]
     is_open: Annotated[Table, float, 3]
+    subset: Annotated[Table, int, 2]
+    to_go: Annotated[Table, float, 3]
+
+
+class LabelSet(NamedTuple):
+    """Labels, the cheapest of each future.
+
+    Attributes
+    ----------
+    costs, rows : [N, 1], `LabelRow` [N]
+        Labels. Inside a memory ``extent`` is the number of a state.
+    slots, holders : [slots]
+        Futures of the labels that were added last, and the labels.
+    """
+
+    costs: Annotated[Table, float, 2]
+    rows: Annotated[Table, LabelRow, 1]
+    slots: Annotated[Table, int, 1]
+    holders: Annotated[Table, int, 1]
+
+
+STATES = 1 << 20
+"""More than tensors have states at any memory."""
 
 
 class PathRow(NamedTuple):
@@ -153,7 +185,7 @@ class PathRow(NamedTuple):
 
 
 class Course(NamedTuple):
-    """One choice, and the labels of its memories.
+    """One choice, and the cheapest way through it.
 
     Attributes
     ----------
@@ -161,14 +193,10 @@ class Course(NamedTuple):
         Entries of the choice, and those that the arrays hold.
     sizes, dimensions, tau, idle, counts, loops, inside, seen
         See `Step`, with one more index: the memory.
-    floor : [K, flags, 1]
-        See `Goal`.
-    costs, rows : [N, 1], `LabelRow` [N]
-        Labels, memory after memory, then room for those of a few to be extended.
-    begins : [K + 1]
-        Where those of a memory begin.
-    slots, holders : [slots]
-        Futures of the labels of one memory, and the labels.
+    cell : [K, D, C]
+        `Grid.cells` by coordinate.
+    floor : [K, flags]
+        Energy of what is yet to be moved at least once.
     path : `PathRow` [K]
         Of the cheapest label.
     nothing : [0]
@@ -185,18 +213,10 @@ class Course(NamedTuple):
     loops: Annotated[Table, LoopRow, 4]
     inside: Annotated[Table, float, 2]
     seen: Annotated[Table, float, 2]
-    floor: Annotated[Table, float, 3]
-    costs: Annotated[Table, float, 2]
-    rows: Annotated[Table, LabelRow, 1]
-    begins: Annotated[Table, int, 1]
-    slots: Annotated[Table, int, 1]
-    holders: Annotated[Table, int, 1]
+    cell: Annotated[Table, int, 3]
+    floor: Annotated[Table, float, 2]
     path: Annotated[Table, PathRow, 1]
     nothing: Annotated[Table, int, 1]
-
-
-AT_ONCE = 64
-"""Labels extended before those with the same future are merged."""
 
 
 @once
@@ -208,6 +228,7 @@ def load_column(store: Store, shared: Shared, course: Course, rows: Rows, d: int
         column = store.columns[entry, k]
         for c in range(column.above + column.below):
             course.tau[k, d, c] = store.tau[column.tau + c]
+            course.cell[k, d, c] = store.cell[column.tau + c]
         for b in range(column.below):
             course.idle[k, d, b] = store.idle[column.counts + b]
             course.counts[k, d, b] = store.counts[column.counts + b]
@@ -274,60 +295,166 @@ def load(store: Store, shared: Shared, course: Course, rows: Rows) -> None:
         for k in range(count):
             for flags in range(shared.memories[k].flags):
                 if x == 0:
-                    course.floor[k, flags, 0] = 0.0
-                course.floor[k, flags, 0] += shared.is_open[k, flags, x] * least
+                    course.floor[k, flags] = 0.0
+                course.floor[k, flags] += shared.is_open[k, flags, x] * least
     for r in range(shared.lines.shape[0]):
         if shared.lines[r].first_visits == 0:
             for way in range(3):
                 rows.fresh[r, 0, way] = 0.0
 
 
-@once
 @formula
-def merge(course: Course, count: int, begin: int, end: int, place: int) -> int:
-    """Add labels from `place` on to those of a memory, one per future; returns their new end.
+def slot_of(set_: LabelSet, extent: int, waiting: int) -> int:
+    """Slot of the label with a future, or the empty one where it would lie."""
+    key, slots = extent * STATES + waiting + 1, set_.slots.shape[0]
+    slot = int((key * 2654435761 >> 12) & (slots - 1))
+    while set_.slots[slot] != 0 and set_.slots[slot] != key:
+        slot = (slot + 1) & (slots - 1)
+    return slot
 
-    -1 if there are too many.
+
+@formula
+def settle(
+    set_: LabelSet,
+    begin: int,
+    end: int,
+    cost: float,
+    extent: int,
+    waiting: int,
+    parent: int,
+    sequence: int,
+) -> int:
+    """Add a label to those from `begin` to `end`, the cheapest of each future; their new end.
+
+    One past the room if there are too many.
     """
-    slots = course.slots.shape[0]
-    for i in range(place, place + count):
-        waiting, extent = course.rows[i].waiting, course.rows[i].extent
-        key = extent * 65536 + waiting + 1
-        slot = (key * 2654435761 >> 12) & (slots - 1)
-        while course.slots[slot] != 0 and course.slots[slot] != key:
-            slot = (slot + 1) & (slots - 1)
-        j = course.holders[slot]
-        if course.slots[slot] == 0:
-            if end == place or (end - begin) * 2 > slots:
-                return -1
-            j = end
-            end += 1
-            course.slots[slot], course.holders[slot] = key, j
-        elif course.costs[j, 0] <= course.costs[i, 0]:
-            continue
-        course.costs[j, 0] = course.costs[i, 0]
-        course.rows[j].extent, course.rows[j].waiting = extent, waiting
-        course.rows[j].parent = course.rows[i].parent
-        course.rows[j].sequence = course.rows[i].sequence
+    slot = slot_of(set_, extent, waiting)
+    if set_.slots[slot] != 0:
+        j = int(set_.holders[slot])
+        if set_.costs[j, 0] <= cost:
+            return end
+    else:
+        room: int = set_.costs.shape[0]
+        if end >= room or (end - begin) * 2 > set_.slots.shape[0]:
+            return room + 1
+        j = end
+        end += 1
+        set_.slots[slot], set_.holders[slot] = extent * STATES + waiting + 1, j
+    set_.costs[j, 0] = cost
+    set_.rows[j].extent, set_.rows[j].waiting = extent, waiting
+    set_.rows[j].parent, set_.rows[j].sequence = parent, sequence
     return end
 
 
+@formula
+def forget(set_: LabelSet, begin: int, end: int) -> None:
+    """Empty the slots of the labels from `begin` to `end`."""
+    slots, room = set_.slots.shape[0], set_.costs.shape[0]
+    if (end - begin) * 8 > slots or end > room:
+        for slot in range(slots):
+            set_.slots[slot] = 0
+        return
+    # The last one first, so that no slot that is emptied hides one further on.
+    for j in range(begin, end):
+        i = end - 1 - (j - begin)
+        set_.slots[slot_of(set_, set_.rows[i].extent, set_.rows[i].waiting)] = 0
+
+
+@formula
+def next_place(sequence: int) -> int:
+    """Bits of the loops placed while a tensor waited."""
+    place_in = 0
+    while sequence:
+        sequence >>= 4
+        place_in += 4
+    return place_in
+
+
+@formula
+def may_reach(
+    shared: Shared, course: Course, k: int, flags: int, cell: int, goal: Goal, cost: float
+) -> bool:
+    """Whether a label inside a memory, with the extents of a cell, may still reach the goal."""
+    least = max(course.floor[k, flags], shared.to_go[k, shared.subset[k, flags], cell])
+    return reaches(goal, goal.numbers.fixed + cost + least, goal.numbers.cycles)
+
+
 @once
 @formula
-def forget(course: Course, begin: int, end: int) -> None:
-    """Empty the slots that labels of a memory hold."""
-    slots = course.slots.shape[0]
-    if (end - begin) * 8 > slots:
-        for slot in range(slots):
-            course.slots[slot] = 0
-        return
-    # In the order in which they came, so that no empty slot hides one further on.
-    for i in range(end - 1, begin - 1, -1):
-        key = course.rows[i].extent * 65536 + course.rows[i].waiting + 1
-        slot = (key * 2654435761 >> 12) & (slots - 1)
-        while course.slots[slot] != key:
-            slot = (slot + 1) & (slots - 1)
-        course.slots[slot] = 0
+def pass_memory(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    step: Step,
+    shared: Shared,
+    course: Course,
+    k: int,
+    goal: Goal,
+    kept: LabelSet,
+    begin: int,
+    layer: LabelSet,
+    grown: LabelSet,
+    size: int,
+    room: Room,
+) -> int:
+    """Extend the first `size` labels of a layer, inside a memory, by a loop each.
+
+    Those that need no more are added to `kept`, from ``room.state.found`` on, the others to the
+    next layer, `grown`, whose size is returned: more than there is room for if there are too many.
+    """
+    dimensions, along = room.along.shape[0], room.along
+    full, count, end = (1 << dimensions) - 1, 0, room.state.found
+    for i in range(size):
+        label, into = layer.rows[i], room.costs[1]
+        state, flags, mask, cell = label.extent, label.waiting, 0, 0
+        for d in range(dimensions):
+            row = step.dimensions[d]
+            c = state // row.stride % (row.above + row.below)
+            along[d].coordinate, along[d].tau = c, step.tau[d, c]
+            mask |= (c < row.above) << d
+            cell += course.cell[k, d, c]
+        if mask == 0 and not has_room(plan, nest, step, room):
+            continue
+        if not may_reach(shared, course, k, flags, cell, goal, layer.costs[i, 0]):
+            continue
+        if flags > 0 or mask == full:
+            a = stop_extent(step, along)
+            if a >= 0:
+                into[0] = layer.costs[i, 0]
+                new = leave(plan, nest, rows, step, flags, into, room)
+                parent, sequence = label.parent, label.sequence
+                end = settle(kept, begin, end, into[0], a, new, parent, sequence)
+        for d in range(dimensions):
+            if flags == 0 and mask & ((1 << d) - 1) != (1 << d) - 1:
+                break
+            if mask >> d & 1 or (flags > 0 and not step.choices[mask] >> d & 1):
+                continue
+            c = along[d].coordinate
+            b = c - step.dimensions[d].above
+            for j in range(step.counts[d, b]):
+                loop = step.loops[d, b, j]
+                f, target = loop.factor, loop.target
+                if f == 1.0 and flags > 0 and not step.sizes.strict:
+                    continue
+                along[d].tau = step.tau[d, target]
+                fits = has_room(plan, nest, step, room)
+                along[d].tau = step.tau[d, c]
+                if not fits:
+                    break  # Nor do the larger ones.
+                into[0] = layer.costs[i, 0]
+                new = place(plan, nest, rows, step, flags, d, f, target, into, room)
+                further = cell - course.cell[k, d, c] + course.cell[k, d, target]
+                if not may_reach(shared, course, k, new, further, goal, into[0]):
+                    continue
+                new_state = state + (target - c) * step.dimensions[d].stride
+                sequence = label.sequence
+                if flags > 0:
+                    sequence |= (d + 1) << next_place(sequence)
+                count = settle(grown, 0, count, into[0], new_state, new, label.parent, sequence)
+        if count > grown.costs.shape[0] or end > kept.costs.shape[0]:
+            break
+    room.state.found = end
+    return count
 
 
 @once
@@ -339,8 +466,10 @@ def solve(
     store: Store,
     shared: Shared,
     course: Course,
+    kept: LabelSet,
+    layer: LabelSet,
+    grown: LabelSet,
     goal: Goal,
-    own: Least,
     room: Room,
 ) -> int:
     """Find the mapping of least energy of the picked choice, if it reaches the goal.
@@ -356,13 +485,12 @@ def solve(
     for i in range(shared.fixed.shape[0]):
         charge(plan, nest, rows, shared.fixed[i], room, -1, 1.0, 0, 1, room.costs[0])
     goal.numbers.fixed += room.costs[0, 0]
-    course.costs[0, 0] = 0.0
-    course.rows[0].extent, course.rows[0].waiting = 0, 0
-    course.rows[0].parent, course.rows[0].sequence = -1, 0
-    course.begins[0], end = 0, 1
-    first = Goal(goal.numbers, goal.front, course.floor[count - 1])
-    if not worthwhile(first, course.costs[0], own.rest, 0, 0):
+    kept.costs[0, 0] = 0.0
+    kept.rows[0].extent, kept.rows[0].waiting = 0, 0
+    kept.rows[0].parent, kept.rows[0].sequence = -1, 0
+    if not may_reach(shared, course, count - 1, 0, 0, goal, 0.0):
         return BEATEN
+    begin, end = 0, 1
     for j in range(count):
         k = count - 1 - j
         step = Step(
@@ -379,37 +507,52 @@ def solve(
             course.seen[k],
             course.nothing,
         )
-        reached = Goal(goal.numbers, goal.front, course.floor[k])
-        begin, place = end, course.begins[j]
-        while place < begin:
-            last = min(place + AT_ONCE, begin)
-            free = course.costs.shape[0] - (course.costs.shape[0] - end) // 2
-            labels = Labels(course.costs[place:last], course.rows[place:last])
-            found = Labels(course.costs[free:], course.rows[free:])
-            room.state.found = 0
-            done = expand(plan, nest, rows, step, reached, own, labels, found, room)
-            grown = room.state.found
-            for i in range(free, free + grown):
-                course.rows[i].parent += place
-            end = merge(course, grown, begin, end, free)
-            if end < 0 or done == 0:
-                for slot in range(course.slots.shape[0]):
-                    course.slots[slot] = 0
-                return TOO_MANY
-            place += done
-        forget(course, begin, end)
-        course.begins[j + 1] = begin
+        size = 0
+        for i in range(begin, end):
+            if size < layer.costs.shape[0]:
+                layer.costs[size, 0] = kept.costs[i, 0]
+                layer.rows[size].extent = enter(step, kept.rows[i].extent, room)
+                layer.rows[size].waiting = kept.rows[i].waiting
+                layer.rows[size].parent, layer.rows[size].sequence = i, 0
+            size += 1
+        begin, room.state.found = end, end
+        for depth in range(dimensions + 1):
+            if size <= layer.costs.shape[0]:
+                take, give = layer, grown
+                if depth % 2 == 1:
+                    take, give = grown, layer
+                size = pass_memory(
+                    plan,
+                    nest,
+                    rows,
+                    step,
+                    shared,
+                    course,
+                    k,
+                    goal,
+                    kept,
+                    begin,
+                    take,
+                    give,
+                    size,
+                    room,
+                )
+                forget(give, 0, size)
+        end = room.state.found
+        forget(kept, begin, end)
+        if size > layer.costs.shape[0] or end > kept.costs.shape[0]:
+            return TOO_MANY
         if begin == end:
             return NONE
-    best = course.begins[count]
-    for i in range(course.begins[count], end):
-        if course.costs[i, 0] < course.costs[best, 0]:
+    best = begin
+    for i in range(begin, end):
+        if kept.costs[i, 0] < kept.costs[best, 0]:
             best = i
-    room.costs[0, 0] = course.costs[best, 0]
+    room.costs[0, 0] = kept.costs[best, 0]
     for j in range(count):
         path = course.path[count - 1 - j]
-        path.extent, path.sequence = course.rows[best].extent, course.rows[best].sequence
-        best = course.rows[best].parent
+        path.extent, path.sequence = kept.rows[best].extent, kept.rows[best].sequence
+        best = kept.rows[best].parent
     return FOUND
 
 
@@ -433,10 +576,13 @@ def label(
     store: Store,
     shared: Shared,
     course: Course,
+    kept: LabelSet,
+    layer: LabelSet,
+    grown: LabelSet,
 ) -> int:
     """Do one task; they are one kernel, for they share most of its machine code."""
     if task == SOLVE:
-        return solve(plan, nest, rows, store, shared, course, goal, own, room)
+        return solve(plan, nest, rows, store, shared, course, kept, layer, grown, goal, room)
     count: int = expand(plan, nest, rows, step, goal, own, labels, found, room)
     return count
 

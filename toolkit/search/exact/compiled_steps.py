@@ -293,10 +293,8 @@ def close(
 
 
 @formula
-def tiles_fit(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, a: int) -> bool:
-    """Whether the tiles with extents above number `a`, those of `room.along`, fit."""
-    if step.fits.shape[0] > 0:
-        return bool(step.fits[a] != 0)
+def has_room(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room) -> bool:
+    """Whether tiles with the extents of ``room.along`` fit into a memory."""
     usable = plan.levels[step.sizes.level].usable_words
     if usable == np.inf:
         return True
@@ -310,6 +308,14 @@ def tiles_fit(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, a: int
             if plan.holds[t, step.sizes.level] == how:
                 words += tile_words(plan, nest, t, row)
     return bool(words <= usable)
+
+
+@formula
+def tiles_fit(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, a: int) -> bool:
+    """Whether the tiles with extents above number `a`, those of `room.along`, fit."""
+    if step.fits.shape[0] > 0:
+        return bool(step.fits[a] != 0)
+    return has_room(plan, nest, step, room)
 
 
 @formula

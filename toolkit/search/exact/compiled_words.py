@@ -295,6 +295,8 @@ def table_words(
                 part.complete = rows.table[r, own, way, e, c, 0]
                 part.last = rows.table[r, own, way, e, c, 1]
                 part.rest = plan.sizes[e] - floor(plan.sizes[e] / extent) * extent
+                if extent > plan.sizes[e]:  # What reaches the size is not complete.
+                    part.complete, part.last = 0.0, part.complete + part.last
             windows *= window_words(plan, nest, t, s, line, float(d), f, slides == s)
         moved[way] = values * windows
         nest.extents[line, 0] = rows.fresh[r, own, way] * windows

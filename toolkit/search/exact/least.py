@@ -24,9 +24,10 @@ from toolkit.search.exact.compiled_steps import Step, WaitingRow
 from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.listing import Listing
-from toolkit.search.exact.nest import nothing_of
+from toolkit.search.exact.nest import NOWHERE, nothing_of, strides
 from toolkit.search.exact.ragged_nest import no_least
-from toolkit.search.exact.store import ColumnStore, WallKey, make_course, wall_key
+from toolkit.search.exact.relaxed import Relaxed
+from toolkit.search.exact.store import ColumnStore, WallKey, make_course, make_label_set, wall_key
 
 IMPOSSIBLE = -1
 """Entry of a dimension that cannot be split as a choice wants it."""
@@ -64,22 +65,37 @@ class LeastEnergy:
 
     def __init__(self, listing: Listing, store: ColumnStore) -> None:
         self.problem, self.listing, self.store = listing.problem, listing, store
+        self._relaxed: dict[int, Relaxed] = {}
         self._entries: dict[tuple[int, int, int], int] = {}
         self._by_extents: dict[tuple[int, WallKey, bytes], int] = {}
         self._shared: dict[int, Block] = {}
         self._rows: dict[int, Block] = {}
         self._sides, self._flags = (0, 0, 0), 0
+        self._label_sets = [Block(make_label_set()) for _ in range(3)]
         self._none = Block(no_least(1))
         self._no_step, self._no_labels = Block(nothing_of(Step)), Block(nothing_of(Labels))
         self._numbers = np.zeros(1, dtype=record_type(GoalRow))
 
-    def entry(self, number: int, family: Family, d: int, pick: int) -> int:
+    def knows(self, number: int) -> bool:
+        """Whether the tables of a family have been made."""
+        return number in self._relaxed
+
+    def relaxed(self, number: int) -> Relaxed:
+        """Tables of a family by its number in the listing."""
+        if number not in self._relaxed:
+            listing = self.listing
+            spatial = listing.spatial[number]
+            family = Family(self.problem, listing.nest.windows, spatial, self.store)
+            self._relaxed[number] = Relaxed(family, self.store.grid)
+        return self._relaxed[number]
+
+    def entry(self, number: int, d: int, pick: int) -> int:
         """Number of a dimension's entry in the store; `IMPOSSIBLE` if it cannot be split so."""
         key = number, d, pick
         found = self._entries.get(key)
         if found is None:
             found = self._entries[key] = self._added(
-                family, d, self.listing.chain(number, d, pick)
+                self.relaxed(number).family, d, self.listing.chain(number, d, pick)
             )
         return found
 
@@ -99,7 +115,6 @@ class LeastEnergy:
     def solve(
         self,
         number: int,
-        family: Family,
         entries: list[int],
         goal: GoalRow,
         front: FloatArray,
@@ -110,8 +125,6 @@ class LeastEnergy:
         ----------
         number : int
             Of the family.
-        family : Family
-            Its spatial factors.
         entries : list of int
             Of every dimension.
         goal : GoalRow
@@ -119,10 +132,12 @@ class LeastEnergy:
         front : float64 array, shape (points, 2)
             What else has to be undercut.
         """
-        shared, rows = self._ready(number, family)
+        relaxed = self.relaxed(number)
+        family = relaxed.family
+        shared, rows = self._ready(number, relaxed)
         self._course.picked[:] = entries
         self._numbers[0] = goal
-        sought = Block(Goal(self._numbers, front, self._course.floor[0]))
+        sought = Block(Goal(self._numbers, front, NOWHERE))
         code = LABEL(
             SOLVE,
             family.windows,
@@ -137,16 +152,18 @@ class LeastEnergy:
             self.store.block,
             shared,
             self._course_block,
+            *self._label_sets,
         )
         if code != FOUND:
             return Outcome(code)
         path = tuple((int(row["extent"]), int(row["sequence"])) for row in self._course.path)
         return Outcome(code, float(self._room.arrays.costs[0, 0]), path)
 
-    def _ready(self, number: int, family: Family) -> tuple[Block, Block]:
+    def _ready(self, number: int, relaxed: Relaxed) -> tuple[Block, Block]:
         """Blocks of a family, and room that is large enough for all entries."""
+        family = relaxed.family
         if number not in self._shared:
-            self._shared[number] = Block(share(family))
+            self._shared[number] = Block(share(relaxed))
         shared: Shared = self._shared[number].arrays
         flags = shared.is_open.shape[1]
         small = any(x < y for x, y in zip(self._sides, self.store.sides, strict=True))
@@ -172,8 +189,9 @@ class LeastEnergy:
         self._rows.clear()
 
 
-def share(family: Family) -> Shared:
+def share(relaxed: Relaxed) -> Shared:
     """Write down what all choices of a family share."""
+    family = relaxed.family
     nest, space = family.nest, family.problem.space
     radix = [np.array(nest.radix(k)) for k in range(len(nest.memories))]
     waiting = np.stack([nest.waiting(k, x, record_type(WaitingRow)) for k, x in enumerate(radix)])
@@ -197,6 +215,10 @@ def share(family: Family) -> Shared:
     is_open = np.zeros((len(memories), flags, len(rows)))
     for k, (of_memory, _, _) in enumerate(family.floors):
         is_open[k, : len(of_memory)] = of_memory
+    subset = np.zeros((len(memories), flags), dtype=np.int64)
+    for k, states in enumerate(radix):
+        digits = np.arange(flags)[:, None] // strides(states) % states
+        subset[k] = ((digits > 0) << np.arange(len(states))).sum(axis=1)
     open_ = [
         OpenRow(int(r), float(values), *family.compulsory[r].tolist())
         for r, values in zip(rows, windows, strict=True)
@@ -209,4 +231,6 @@ def share(family: Family) -> Shared:
         fixed=np.array(nest.fixed_rows, dtype=np.int64),
         open=np.array(open_, dtype=record_type(OpenRow)),
         is_open=is_open,
+        subset=subset,
+        to_go=relaxed.to_go,
     )

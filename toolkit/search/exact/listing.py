@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from toolkit.mapping.space import MapSpace
 from toolkit.search.exact.chains import ENTER, Chain, Line, Wall, used_levels
 from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.relaxed import Relaxed
 from toolkit.workload.distinct import count_window
 
 MOST_CHOICES = 1 << 24
@@ -57,6 +60,16 @@ class Options:
         self.base = np.broadcast_to(base, shape)[:, 0]
         self.fresh = np.broadcast_to(fresh, shape)[:, 0]
 
+    def buckets(self, relaxed: Relaxed, d: int, k: int) -> IntArray:
+        """Bucket of every chain's extent at the bottom of memory number `k`."""
+        nest, grid = relaxed.family.nest, relaxed.grid
+        outer, inner = [*nest.memories, len(self.column)][k : k + 2]
+        wall = next(w for w in self.chain(slice(None)).walls if outer < w.level < inner)
+        inside = math.prod(self.column[wall.level + 1 :])
+        # Not as if what reaches the size with the instances did so inside of them, too.
+        cells = grid.cells(d, wall.inner.astype(np.int64) // inside, 0)
+        return np.asarray(cells // math.prod(grid.shape[d + 1 :]))
+
     def chain(self, rows: slice | int) -> Chain:
         """Chains as arrays, or one of them."""
         columns = zip(self.levels, self.inner[rows].T, strict=True)
@@ -94,6 +107,23 @@ def _inner_extents(
         found = np.concatenate([found[parent], inner[:, None]], axis=1)
         reached, inside = inner * column[level], level
     return found
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Chains of all dimensions, by their numbers, for one choice of spatial factors.
+
+    Parameters
+    ----------
+    energy, steps : float64 arrays, shape (n,)
+        Least energy (pJ), leakage aside, and steps.
+    picks : int64 array, shape (n, dimensions)
+        Numbers of the chains.
+    """
+
+    energy: FloatArray
+    steps: FloatArray
+    picks: IntArray
 
 
 class Listing:
@@ -173,14 +203,23 @@ class Listing:
     def spatial_bounds(self) -> tuple[FloatArray, FloatArray]:
         """Least energy and steps of every choice of spatial factors, whatever lies inside."""
         factors = np.stack(self.spatial).astype(np.float64)
-        sizes = self.problem.space.sizes
-        steps = np.ceil(sizes / factors.prod(axis=1)).prod(axis=1)
-        return self._least(factors), steps
+        return self._least(factors), self._least_steps(factors)
 
-    def _least(self, factors: FloatArray) -> FloatArray:
+    def least_steps(self, number: int) -> FloatArray:
+        """Least steps of one choice of spatial factors, [1]."""
+        return self._least_steps(self.spatial[number][None].astype(np.float64))
+
+    def _least_steps(self, factors: FloatArray) -> FloatArray:
+        steps = np.ceil(self.problem.space.sizes / factors.prod(axis=1)).prod(axis=1)
+        return np.asarray(steps)
+
+    def _least(self, factors: FloatArray, *, lanes: bool = False) -> FloatArray:
+        """Least energy of choices of spatial factors, of all or of the lanes alone."""
         energy = np.full(len(factors), self._fixed_energy())
         sizes = self.problem.space.sizes.astype(np.float64)
         for r, line in enumerate(self.lines):
+            if lanes and line.memory is not None:
+                continue
             tensor = self.problem.plan.tensors[line.tensor]
             relevant = np.array(tensor.relevant)
             wide = {d for terms in tensor.sums if len(terms) > 1 for d, _ in terms}
@@ -205,27 +244,23 @@ class Listing:
         return self.problem.plan.arch.compute.mac_energy_pj * self.problem.workload.macs
 
     def choices(
-        self, number: int, worthwhile: Callable[[FloatArray, FloatArray], BoolArray]
-    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray] | None:
+        self,
+        number: int,
+        relaxed: Relaxed,
+        worthwhile: Callable[[FloatArray, FloatArray], BoolArray],
+    ) -> Choices | None:
         """Chains for one choice of spatial factors that may be better than the best known.
 
         None if there are too many to look at.
-
-        Returns
-        -------
-        energy, lanes, steps : float64 arrays, shape (n,)
-            Least energy, that of the lanes and of what they are sent alone (pJ), and steps.
-        picks : int64 array, shape (n, dimensions)
-            Numbers of the chains.
         """
         factors = self.spatial[number]
         dimensions = factors.shape[1]
         options = [self.options(d, tuple(factors[:, d].tolist())) for d in range(dimensions)]
         none = np.zeros(0)
-        empty = none, none, none, np.zeros((0, dimensions), dtype=np.int64)
+        empty = Choices(none, none, np.zeros((0, dimensions), dtype=np.int64))
         if any(len(o.inner) == 0 for o in options):
             return empty
-        floor = float(self._least(factors[None].astype(np.float64))[0])
+        floor = self.floor(number, relaxed)
         least = [float(o.steps.min()) for o in options]
         picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
         for d, option in enumerate(options):
@@ -248,14 +283,20 @@ class Listing:
                 lanes += words
             else:
                 energy += words
+        for k, passing in enumerate(relaxed.passing):
+            place: list[Any] = [0] * dimensions
+            for d in relaxed.walls(k):
+                place[d] = options[d].buckets(relaxed, d, k)[picks[:, d]]
+            energy = np.maximum(energy, passing[tuple(place)])
         energy += lanes
         kept = worthwhile(energy, steps)
-        return energy[kept], lanes[kept], steps[kept], picks[kept]
+        return Choices(energy[kept], steps[kept], picks[kept])
 
-    @property
-    def knows_lanes(self) -> bool:
-        """Whether energies of the lanes are exact: no windows are shared value by value there."""
-        return not any(x.memory is None and any(x.absorbed) for x in self.lines)
+    def floor(self, number: int, relaxed: Relaxed) -> float:
+        """Least energy (pJ) of one choice of spatial factors, leakage aside."""
+        factors = self.spatial[number][None].astype(np.float64)
+        lanes = float(self._least(factors, lanes=True)[0])
+        return max(float(self._least(factors)[0]), lanes + relaxed.least_pj)
 
     def chain(self, number: int, d: int, pick: int) -> Chain:
         """A chain of one dimension by its number."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.mapping import BoolArray, FloatArray
 from toolkit.search.exact.branch import Branch
 from toolkit.search.exact.compiled_labels import GoalRow
 from toolkit.search.exact.compiled_least import BEATEN, NONE, TOO_MANY
 from toolkit.search.exact.family import Family
+from toolkit.search.exact.grid import make_grid
 from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
-from toolkit.search.exact.listing import Listing
+from toolkit.search.exact.listing import Choices, Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.ragged_nest import RaggedNest
 from toolkit.search.exact.spatial import lanes_bound
@@ -26,30 +28,33 @@ START = 150_000
 """Most evaluations of the descents that find a first mapping: enough for nearly the best one."""
 
 
-@dataclass(frozen=True)
-class Open:
-    """Choices that may hold the best mapping, by rising bound.
+@dataclass(order=True)
+class Piece:
+    """A part of the space that is yet to be looked at; ordered by its bound.
 
     Parameters
     ----------
-    bounds, energy, lanes, steps : float64 arrays, shape (n,)
-        Least objective values and energies (pJ), leakage aside, those of the lanes and of what
-        they are sent, and steps.
-    family : int64 array, shape (n,)
-        Number of their spatial factors.
-    picks : int64 array, shape (n, dimensions)
-        Numbers of their chains.
-    left_out : float
-        Least bound of what there was no time to list; inf if nothing.
+    bound : float
+        No mapping of it has a lower objective value.
+    number : int
+        Of its spatial factors.
+    choices : Choices or None
+        Those of their chains that are left, by rising bound from `first` on; None if they are not
+        listed yet.
+    values : float64 array or None
+        Their bounds.
     """
 
-    bounds: FloatArray
-    energy: FloatArray
-    lanes: FloatArray
-    steps: FloatArray
-    family: IntArray
-    picks: IntArray
-    left_out: float
+    bound: float
+    number: int
+    choices: Choices | None = field(default=None, compare=False)
+    values: FloatArray | None = field(default=None, compare=False)
+    first: int = field(default=0, compare=False)
+
+    @property
+    def count(self) -> int:
+        """Choices that it stands for."""
+        return 1 if self.choices is None else len(self.choices.picks) - self.first
 
 
 class RaggedProver(Prover):
@@ -64,11 +69,8 @@ class RaggedProver(Prover):
         ones = np.ones(problem.space.shape, dtype=np.int64)
         template = Nest(problem, windows, Spatial(problem, ones))
         listing = Listing(template, lambda: self.evaluator.time_share >= 1)
-        choices = self._list(listing)
-        families: dict[int, Family] = {}
         hard: list[Branch] = []
-        reached = self._solve(listing, choices, families, hard)
-        left = [choices.left_out, reached]
+        left = self._solve(listing, hard)
         unfinished = []
         for branch in sorted(hard, key=lambda b: b.bound):
             nest = branch.nest
@@ -83,7 +85,7 @@ class RaggedProver(Prover):
                 unfinished.append(labelled)
         self.counts["unfinished"] += len(unfinished)
         best = self.best_value()
-        return min([best, *left, *(b.bound for b in unfinished)])
+        return min([best, left, *(b.bound for b in unfinished)])
 
     def _warm_up(self) -> None:
         if self.evaluator.warm_starts:
@@ -128,95 +130,106 @@ class RaggedProver(Prover):
             kept &= ~beaten
         return kept
 
-    def _list(self, listing: Listing) -> Open:
+    def _solve(self, listing: Listing, hard: list[Branch]) -> float:
+        """Look at all pieces in the order of their bounds; returns the least one left open."""
         energy, steps = listing.spatial_bounds()
         bounds = self._values(energy, steps)
-        order = np.argsort(bounds, kind="stable")
-        kept = self._worthwhile(energy, steps)[order]
-        parts, left_out = [], math.inf
-        self.counts["spatial_choices"] += len(order)
+        kept = self._worthwhile(energy, steps)
+        self.counts["spatial_choices"] += len(bounds)
+        self.counts["by_compulsory_traffic"] += len(bounds) - int(kept.sum())
+        open_ = [Piece(float(bounds[i]), int(i)) for i in np.flatnonzero(kept)]
+        heapq.heapify(open_)
+        solver = LeastEnergy(
+            listing, ColumnStore(listing.problem, make_grid(listing.problem.space))
+        )
+        left = math.inf
         if not listing.complete:
             self.counts["spatial_choices"] += 1
             self.counts["unfinished"] += 1
-            left_out = lanes_bound(listing.problem)
-        for place, (number, open_) in enumerate(zip(order.tolist(), kept.tolist(), strict=True)):
-            if not open_:
-                self.counts["by_compulsory_traffic"] += 1
-                continue
-            if self.evaluator.time_share >= 1:
-                left_out = min(left_out, float(bounds[number]))
-                self.counts["unfinished"] += len(order) - place
-                break
-            listed = listing.choices(number, self._worthwhile)
-            if listed is None:
-                left_out = min(left_out, float(bounds[number]))
-                self.counts["unfinished"] += 1
-                continue
-            own_energy, lanes, own_steps, picks = listed
-            self.counts["spatial_choices"] += max(len(picks) - 1, 0)
-            self.counts["by_compulsory_traffic"] += not len(picks)
-            values = self._values(own_energy, own_steps)
-            families = np.full(len(picks), number)
-            parts.append((values, own_energy, lanes, own_steps, families, picks))
-        dimensions = listing.problem.space.shape[1]
-        none = np.zeros(0)
-        whole = none.astype(np.int64)
-        parts.append((none, none, none, none, whole, np.zeros((0, dimensions), np.int64)))
-        values, energy, lanes, steps, family, picks = (
-            np.concatenate(x) for x in zip(*parts, strict=True)
-        )
-        order = np.argsort(values, kind="stable")
-        return Open(
-            values[order],
-            energy[order],
-            lanes[order],
-            steps[order],
-            family[order],
-            picks[order],
-            left_out,
-        )
-
-    def _solve(
-        self, listing: Listing, choices: Open, families: dict[int, Family], hard: list[Branch]
-    ) -> float:
-        """Solve choices for their least energy; returns the bound of the first one left open."""
-        powers = listing.problem.objective.powers
-        store = ColumnStore(listing.problem)
-        least = LeastEnergy(listing, store)
-        for i, bound in enumerate(choices.bounds.tolist()):
-            if not self.wants_front and bound >= self._limit:
-                self.counts["by_compulsory_traffic"] += len(choices.bounds) - i
+            left = lanes_bound(listing.problem)
+        while open_:
+            piece = open_[0]
+            if not self.wants_front and piece.bound >= self._limit:
+                self.counts["by_compulsory_traffic"] += sum(x.count for x in open_)
                 break
             if self.evaluator.exhausted:
-                self.counts["unfinished"] += len(choices.bounds) - i
-                return float(bound)
-            number, picks = int(choices.family[i]), choices.picks[i].tolist()
-            if number not in families:
-                families[number] = Family(
-                    listing.problem, listing.nest.windows, listing.spatial[number], store
-                )
-            family = families[number]
-            entries = [least.entry(number, family, d, pick) for d, pick in enumerate(picks)]
-            if IMPOSSIBLE in entries:
-                self.counts["empty"] += 1
-                continue
-            goal = self._goal(family, float(choices.steps[i]))
-            front = np.ascontiguousarray(self._front, dtype=np.float64)
-            outcome = least.solve(number, family, entries, goal, front)
-            if outcome.code == BEATEN:
-                self.counts["by_compulsory_traffic"] += 1
-                continue
-            if outcome.code == NONE:
-                self.counts["by_least_energy"] += 1
-                continue
-            chains = [listing.chain(number, d, pick) for d, pick in enumerate(picks)]
-            branch = Branch(RaggedNest(family, chains), powers, float(choices.energy[i]))
-            if outcome.code == TOO_MANY:
-                hard.append(branch)
-                continue
-            branch.raise_energy(outcome.energy_pj)
-            self._judge(branch, branch.mapping(list(outcome.path)), hard)
-        return math.inf
+                self.counts["unfinished"] += sum(x.count for x in open_)
+                left = min(left, piece.bound)
+                break
+            heapq.heappop(open_)
+            rest = self._rest(listing, solver, piece, hard)
+            if rest is None:
+                left = min(left, piece.bound)
+                self.counts["unfinished"] += 1
+            elif rest.count:
+                heapq.heappush(open_, rest)
+        return left
+
+    def _rest(
+        self, listing: Listing, solver: LeastEnergy, piece: Piece, hard: list[Branch]
+    ) -> Piece | None:
+        """Do a part of a piece: bound it, list it, or solve its first choice; returns the rest.
+
+        None if it is too large to be listed.
+        """
+        number = piece.number
+        if piece.choices is not None and piece.values is not None:
+            self._solve_choice(listing, solver, piece, hard)
+            first = piece.first + 1
+            bound = float(piece.values[first]) if first < len(piece.values) else math.inf
+            return replace(piece, bound=bound, first=first)
+        if not solver.knows(number):
+            energy = np.array([listing.floor(number, solver.relaxed(number))])
+            bound = float(self._values(energy, listing.least_steps(number))[0])
+            return replace(piece, bound=max(bound, piece.bound))
+        choices = listing.choices(number, solver.relaxed(number), self._worthwhile)
+        if choices is None:
+            return None
+        self.counts["spatial_choices"] += max(len(choices.picks) - 1, 0)
+        self.counts["by_compulsory_traffic"] += not len(choices.picks)
+        values = self._values(choices.energy, choices.steps)
+        order = np.argsort(values, kind="stable")
+        choices = Choices(choices.energy[order], choices.steps[order], choices.picks[order])
+        bound = float(values[order[0]]) if len(order) else math.inf
+        return replace(piece, bound=bound, choices=choices, values=values[order])
+
+    def _solve_choice(
+        self, listing: Listing, solver: LeastEnergy, piece: Piece, hard: list[Branch]
+    ) -> None:
+        """Find the mapping of least energy of a piece's first choice."""
+        choices, number = piece.choices, piece.number
+        assert choices is not None
+        if self.wants_front and not self._worthwhile(
+            choices.energy[[piece.first]], choices.steps[[piece.first]]
+        ):
+            self.counts["by_compulsory_traffic"] += 1
+            return
+        picks = choices.picks[piece.first].tolist()
+        family = solver.relaxed(number).family
+        entries = [solver.entry(number, d, pick) for d, pick in enumerate(picks)]
+        if IMPOSSIBLE in entries:
+            self.counts["empty"] += 1
+            return
+        goal = self._goal(family, float(choices.steps[piece.first]))
+        front = np.ascontiguousarray(self._front, dtype=np.float64)
+        outcome = solver.solve(number, entries, goal, front)
+        if outcome.code == BEATEN:
+            self.counts["by_compulsory_traffic"] += 1
+            return
+        if outcome.code == NONE:
+            self.counts["by_least_energy"] += 1
+            return
+        chains = [listing.chain(number, d, pick) for d, pick in enumerate(picks)]
+        branch = Branch(
+            RaggedNest(family, chains),
+            listing.problem.objective.powers,
+            float(choices.energy[piece.first]),
+        )
+        if outcome.code == TOO_MANY:
+            hard.append(branch)
+            return
+        branch.raise_energy(outcome.energy_pj)
+        self._judge(branch, branch.mapping(list(outcome.path)), hard)
 
     def _goal(self, family: Family, steps: float) -> GoalRow:
         """What a mapping of a choice has to reach, but for what its lanes take."""

@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 from toolkit.compilation import Block, fields_of, record_type
 from toolkit.search.exact.chains import Chain
 from toolkit.search.exact.columns import Column, make_column
-from toolkit.search.exact.compiled_least import ColumnRow, Course, EntryRow, PathRow, Store
+from toolkit.search.exact.compiled_least import (
+    ColumnRow,
+    Course,
+    EntryRow,
+    LabelSet,
+    PathRow,
+    Store,
+)
 from toolkit.search.exact.compiled_steps import DimensionRow, LoopRow, SizeRow
 from toolkit.search.exact.compiled_words import LabelRow
+from toolkit.search.exact.grid import Grid
 from toolkit.search.problem import Problem
 
 MOST_LABELS = 1 << 18
-"""Labels of one choice, and slots for the futures of those of one memory: 20 MiB."""
+"""Labels of one choice, or of one number of loops placed at a memory: 18 MiB with their slots."""
 
 WallKey = tuple[tuple[int, int, int], ...]
 
@@ -46,6 +54,8 @@ class ColumnStore:
     ----------
     problem : Problem
         Ragged or not.
+    grid : Grid
+        Its buckets of extents.
 
     Attributes
     ----------
@@ -53,8 +63,8 @@ class ColumnStore:
         Most extents of a column at a memory, those below it, and loops from one of them.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, grid: Grid) -> None:
+        self.problem, self.grid = problem, grid
         self.memories = list(problem.plan.memories)
         count = len(self.memories)
         self._columns: dict[tuple[int, WallKey], Column | None] = {}
@@ -112,8 +122,10 @@ class ColumnStore:
         assert column is not None  # Nobody asks for the contribution of nothing.
         rows = np.zeros(len(self.memories), dtype=record_type(ColumnRow))
         for k in range(len(self.memories)):
-            taus = np.concatenate([column.taus[k], column.taus[k + 1]]).astype(np.float64)
+            taus = np.concatenate([column.taus[k], column.taus[k + 1]])
             below, longest = column.loops[k].shape
+            cells = self.grid.cells(d, taus, chain.spatial(self.memories[k]))
+            piles["cell"].add(cells)
             counts = piles["counts"].add(column.counts[k])
             piles["idle"].add(column.idle[k])
             loops = piles["loops"].add(column.loops[k].ravel())
@@ -138,6 +150,16 @@ class ColumnStore:
 def wall_key(chain: Chain) -> WallKey:
     """What tells chains of one dimension apart."""
     return tuple((wall.level, wall.factor, int(wall.inner)) for wall in chain.walls)
+
+
+def make_label_set() -> LabelSet:
+    """Room for labels."""
+    return LabelSet(
+        np.zeros((MOST_LABELS, 1)),
+        np.zeros(MOST_LABELS, dtype=record_type(LabelRow)),
+        np.zeros(2 * MOST_LABELS, dtype=np.int64),
+        np.zeros(2 * MOST_LABELS, dtype=np.int64),
+    )
 
 
 def make_course(problem: Problem, sides: tuple[int, int, int], flags: int) -> Course:
@@ -166,12 +188,8 @@ def make_course(problem: Problem, sides: tuple[int, int, int], flags: int) -> Co
         loops=np.zeros((count, dimensions, depth, longest), dtype=record_type(LoopRow)),
         inside=np.ones((count, dimensions)),
         seen=np.ones((count, dimensions)),
-        floor=np.zeros((count, flags, 1)),
-        costs=np.zeros((MOST_LABELS, 1)),
-        rows=np.zeros(MOST_LABELS, dtype=record_type(LabelRow)),
-        begins=np.zeros(count + 1, dtype=whole),
-        slots=np.zeros(MOST_LABELS, dtype=whole),
-        holders=np.zeros(MOST_LABELS, dtype=whole),
+        cell=np.zeros((count, dimensions, width), dtype=whole),
+        floor=np.zeros((count, flags)),
         path=np.zeros(count, dtype=record_type(PathRow)),
         nothing=np.zeros(0, dtype=whole),
     )
