@@ -25,9 +25,6 @@ FORMULAS: list[Callable[..., Any]] = []
 APART: set[Callable[..., Any]] = set()
 """Those of them that are also marked with `apart`."""
 
-ONCE: set[Callable[..., Any]] = set()
-"""Those of them that are also marked with `once`."""
-
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {}
 """Functions that only Python calls, and the formulas that are compiled in their place."""
 
@@ -39,8 +36,10 @@ def formula(function: F) -> F:
 
 
 def once(function: F) -> F:
-    """Mark a long formula with a single caller: its source becomes a part of that one's."""
-    ONCE.add(function)
+    """Mark a long formula as a part of its single caller, for readers.
+
+    Compiled, every formula that is not `apart` becomes a part of its callers.
+    """
     return function
 
 
