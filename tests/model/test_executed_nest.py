@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle.simulator import Simulation, Traffic, simulate
 from oracle.strategies import Case, cases, ragged_cases
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.compilation import Block
 from toolkit.mapping import from_arrays
 from toolkit.mapping.explain import violations
@@ -23,7 +23,7 @@ from toolkit.mapping.ragged import lie_apart
 from toolkit.mapping.space import MapSpace
 from toolkit.model import EXACT, BatchCost, batch_cost, make_plan
 from toolkit.model.compiled import CompiledModel, batch_totals
-from toolkit.workload.kernel import Workload
+from toolkit.workload.kernel import Tensor, Term, Workload
 
 many = settings(max_examples=3 * settings().max_examples)
 
@@ -249,7 +249,27 @@ def test_kernels_count_the_same(case: Case) -> None:
     assert totals.utilization.tolist() == cost.utilization.tolist()
 
 
+def beyond_the_sizes() -> Case:
+    """Two sweeps of two tiles of two, over three iterations of an index with three strides."""
+    outer, inner = (Memory(name, None, 1.0, 1.0, 1.0, 1.0) for name in ("outer", "inner"))
+    window = tuple(Term(d, c) for d, c in (("b", 2), ("c", 1), ("e", 1)))
+    workload = Workload(
+        "strided",
+        "random",
+        {"b": 3, "c": 1, "e": 1},
+        (
+            Tensor("I", "input", (window,)),
+            Tensor("O", "output", ((Term("b", 1),),)),
+        ),
+    )
+    lanes = Compute("lanes", 1.0, mesh=2, dimensions=("b",))
+    arch = Architecture("strided", (outer, inner, lanes))
+    factors = np.array([[2, 1, 1], [1, 1, 1], [2, 1, 1]])
+    return arch, workload, factors, np.array([[0, 1, 2]] * 3), False
+
+
 @many
+@example(beyond_the_sizes())
 @given(either)
 def test_kernels_stay_within_their_room(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
