@@ -38,7 +38,7 @@ class Opened(types.Type):  # type: ignore[misc]
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
-        super().__init__(kind.__name__)
+        super().__init__(f"{kind.__module__}.{kind.__qualname__}")
 
 
 class Grid(types.Type):  # type: ignore[misc]

@@ -9,7 +9,7 @@ outside it. Loops of one iteration are no loops; a loop that is cut off after on
 So the dimensions decide one by one. One that indexes the tensor contributes its iterations:
 tiles cover each of them once. Any other contributes the combinations of its counters that occur,
 of the loops outside the mover and of the instances that are served apart. Tiles start at
-multiples of their extents, and all but the last are complete; `repeats` follows both kinds from
+multiples of their extents, and all but the last are complete; `repeat` follows both kinds from
 level to level. FactorFlow's way to count is in `toolkit.model.sequential`.
 """
 
@@ -72,13 +72,6 @@ class Runs(NamedTuple):
 
     complete: Any
     last: Any
-
-
-class Repeats(NamedTuple):
-    """Combinations of counters in the whole run, and of instances alone, without loops in time."""
-
-    whole: Any
-    begun: Any
 
 
 @once
