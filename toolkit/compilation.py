@@ -57,6 +57,7 @@ KERNEL_MODULES = (
     "toolkit.search.compiled_moves",
     "toolkit.search.exact.compiled_labels",
     "toolkit.search.exact.compiled_least",
+    "toolkit.search.exact.compiled_relaxed",
     "toolkit.search.exact.compiled_steps",
 )
 """Modules that define kernels."""

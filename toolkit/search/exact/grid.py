@@ -11,8 +11,8 @@ from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
-MOST_CELLS = 1 << 15
-"""Most combinations of buckets: a table of some MiB per choice of spatial factors."""
+MOST_CELLS = 1 << 13
+"""Most combinations of buckets: a table of a few MiB per choice of spatial factors."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class LeastEnergy:
 
     def __init__(self, listing: Listing, store: ColumnStore) -> None:
         self.problem, self.listing, self.store = listing.problem, listing, store
-        self._relaxed: dict[int, Relaxed] = {}
+        self._families: dict[int, Family] = {}
         self._entries: dict[tuple[int, int, int], int] = {}
         self._by_extents: dict[tuple[int, WallKey, bytes], int] = {}
         self._shared: dict[int, Block] = {}
@@ -76,18 +76,15 @@ class LeastEnergy:
         self._no_step, self._no_labels = Block(nothing_of(Step)), Block(nothing_of(Labels))
         self._numbers = np.zeros(1, dtype=record_type(GoalRow))
 
-    def knows(self, number: int) -> bool:
-        """Whether the tables of a family have been made."""
-        return number in self._relaxed
-
-    def relaxed(self, number: int) -> Relaxed:
-        """Tables of a family by its number in the listing."""
-        if number not in self._relaxed:
+    def family(self, number: int) -> Family:
+        """What choices with the same spatial factors share, by their number in the listing."""
+        if number not in self._families:
             listing = self.listing
             spatial = listing.spatial[number]
-            family = Family(self.problem, listing.nest.windows, spatial, self.store)
-            self._relaxed[number] = Relaxed(family, self.store.grid)
-        return self._relaxed[number]
+            self._families[number] = Family(
+                self.problem, listing.nest.windows, spatial, self.store
+            )
+        return self._families[number]
 
     def entry(self, number: int, d: int, pick: int) -> int:
         """Number of a dimension's entry in the store; `IMPOSSIBLE` if it cannot be split so."""
@@ -95,7 +92,7 @@ class LeastEnergy:
         found = self._entries.get(key)
         if found is None:
             found = self._entries[key] = self._added(
-                self.relaxed(number).family, d, self.listing.chain(number, d, pick)
+                self.family(number), d, self.listing.chain(number, d, pick)
             )
         return found
 
@@ -115,6 +112,7 @@ class LeastEnergy:
     def solve(
         self,
         number: int,
+        energy: Relaxed,
         entries: list[int],
         goal: GoalRow,
         front: FloatArray,
@@ -125,6 +123,8 @@ class LeastEnergy:
         ----------
         number : int
             Of the family.
+        energy : Relaxed
+            Its tables.
         entries : list of int
             Of every dimension.
         goal : GoalRow
@@ -132,9 +132,8 @@ class LeastEnergy:
         front : float64 array, shape (points, 2)
             What else has to be undercut.
         """
-        relaxed = self.relaxed(number)
-        family = relaxed.family
-        shared, rows = self._ready(number, relaxed)
+        family = self.family(number)
+        shared, rows = self._ready(number, family, energy)
         self._course.picked[:] = entries
         self._numbers[0] = goal
         sought = Block(Goal(self._numbers, front, NOWHERE))
@@ -159,12 +158,14 @@ class LeastEnergy:
         path = tuple((int(row["extent"]), int(row["sequence"])) for row in self._course.path)
         return Outcome(code, float(self._room.arrays.costs[0, 0]), path)
 
-    def _ready(self, number: int, relaxed: Relaxed) -> tuple[Block, Block]:
+    def _ready(self, number: int, family: Family, energy: Relaxed) -> tuple[Block, Block]:
         """Blocks of a family, and room that is large enough for all entries."""
-        family = relaxed.family
         if number not in self._shared:
-            self._shared[number] = Block(share(relaxed))
+            self._shared[number] = Block(share(family, energy))
         shared: Shared = self._shared[number].arrays
+        if shared.to_go is not energy.to_go:
+            shared = shared._replace(to_go=energy.to_go)
+            self._shared[number] = Block(shared)
         flags = shared.is_open.shape[1]
         small = any(x < y for x, y in zip(self._sides, self.store.sides, strict=True))
         if small or flags > self._flags:
@@ -189,9 +190,8 @@ class LeastEnergy:
         self._rows.clear()
 
 
-def share(relaxed: Relaxed) -> Shared:
+def share(family: Family, energy: Relaxed) -> Shared:
     """Write down what all choices of a family share."""
-    family = relaxed.family
     nest, space = family.nest, family.problem.space
     radix = [np.array(nest.radix(k)) for k in range(len(nest.memories))]
     waiting = np.stack([nest.waiting(k, x, record_type(WaitingRow)) for k, x in enumerate(radix)])
@@ -232,5 +232,5 @@ def share(relaxed: Relaxed) -> Shared:
         open=np.array(open_, dtype=record_type(OpenRow)),
         is_open=is_open,
         subset=subset,
-        to_go=relaxed.to_go,
+        to_go=energy.to_go,
     )

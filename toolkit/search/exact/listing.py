@@ -7,6 +7,7 @@ want of lanes is never listed.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
 from toolkit.search.exact.chains import ENTER, Chain, Line, Wall, used_levels
 from toolkit.search.exact.family import fixed_parts, list_lines
+from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
 from toolkit.search.exact.relaxed import Relaxed
 from toolkit.workload.distinct import count_window
@@ -60,10 +62,8 @@ class Options:
         self.base = np.broadcast_to(base, shape)[:, 0]
         self.fresh = np.broadcast_to(fresh, shape)[:, 0]
 
-    def buckets(self, relaxed: Relaxed, d: int, k: int) -> IntArray:
-        """Bucket of every chain's extent at the bottom of memory number `k`."""
-        nest, grid = relaxed.family.nest, relaxed.grid
-        outer, inner = [*nest.memories, len(self.column)][k : k + 2]
+    def buckets(self, grid: Grid, d: int, outer: int, inner: int) -> IntArray:
+        """Bucket of every chain's extent in time between two memories."""
         wall = next(w for w in self.chain(slice(None)).walls if outer < w.level < inner)
         inside = math.prod(self.column[wall.level + 1 :])
         # Not as if what reaches the size with the instances did so inside of them, too.
@@ -115,15 +115,46 @@ class Choices:
 
     Parameters
     ----------
-    energy, steps : float64 arrays, shape (n,)
-        Least energy (pJ), leakage aside, and steps.
+    energy, steps, stalled : float64 arrays, shape (n,)
+        Least energy (pJ), leakage aside, steps, and least cycles of the busiest port.
     picks : int64 array, shape (n, dimensions)
         Numbers of the chains.
     """
 
     energy: FloatArray
     steps: FloatArray
+    stalled: FloatArray
     picks: IntArray
+
+    def __getitem__(self, chosen: IntArray) -> Choices:
+        return Choices(
+            self.energy[chosen], self.steps[chosen], self.stalled[chosen], self.picks[chosen]
+        )
+
+
+_NONE = np.zeros(0)
+NO_CHOICES = Choices(_NONE, _NONE, _NONE, np.zeros((0, 0), dtype=np.int64))
+"""No chains at all."""
+
+
+@dataclass(frozen=True)
+class FamilyBounds:
+    """What is known of all choices with the same spatial factors.
+
+    Parameters
+    ----------
+    energy_pj, stalled_cycles : float
+        No mapping takes less energy, leakage aside, or keeps its busiest port less busy.
+    energy : Relaxed
+        Tables of the energy.
+    ports : tuple of Relaxed
+        Tables of ports that may be busier than the lanes.
+    """
+
+    energy_pj: float
+    stalled_cycles: float
+    energy: Relaxed
+    ports: tuple[Relaxed, ...]
 
 
 class Listing:
@@ -246,8 +277,8 @@ class Listing:
     def choices(
         self,
         number: int,
-        relaxed: Relaxed,
-        worthwhile: Callable[[FloatArray, FloatArray], BoolArray],
+        bounds: FamilyBounds,
+        worthwhile: Callable[[FloatArray, FloatArray, FloatArray], BoolArray],
     ) -> Choices | None:
         """Chains for one choice of spatial factors that may be better than the best known.
 
@@ -256,11 +287,9 @@ class Listing:
         factors = self.spatial[number]
         dimensions = factors.shape[1]
         options = [self.options(d, tuple(factors[:, d].tolist())) for d in range(dimensions)]
-        none = np.zeros(0)
-        empty = Choices(none, none, np.zeros((0, dimensions), dtype=np.int64))
         if any(len(o.inner) == 0 for o in options):
-            return empty
-        floor = self.floor(number, relaxed)
+            return NO_CHOICES
+        floor = bounds.energy_pj
         least = [float(o.steps.min()) for o in options]
         picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
         for d, option in enumerate(options):
@@ -268,12 +297,15 @@ class Listing:
             if len(steps) * len(option.steps) > MOST_CHOICES:
                 return None
             product = np.multiply.outer(steps, option.steps)
-            kept = worthwhile(np.full(product.shape, floor), product * rest)
+            shape = product.shape
+            kept = worthwhile(
+                np.full(shape, floor), product * rest, np.full(shape, bounds.stalled_cycles)
+            )
             rows, columns = np.nonzero(kept)
             picks = np.concatenate([picks[rows], columns[:, None]], axis=1)
             steps = product[rows, columns]
         if not len(picks):
-            return empty
+            return NO_CHOICES
         energy, lanes = np.zeros(len(picks)), np.full(len(picks), self._fixed_energy())
         for visits, r, way in np.argwhere(self._coef).tolist():
             words = np.full(len(picks), self._coef[visits, r, way])
@@ -283,20 +315,27 @@ class Listing:
                 lanes += words
             else:
                 energy += words
-        for k, passing in enumerate(relaxed.passing):
+        stalled = np.full(len(picks), bounds.stalled_cycles)
+        memories = [*self.nest.memories, len(factors)]
+        for k, (outer, inner) in enumerate(itertools.pairwise(memories)):
+            walls = [d for d in range(dimensions) if (factors[outer + 1 : inner, d] > 1).any()]
             place: list[Any] = [0] * dimensions
-            for d in relaxed.walls(k):
-                place[d] = options[d].buckets(relaxed, d, k)[picks[:, d]]
-            energy = np.maximum(energy, passing[tuple(place)])
+            for d in walls:
+                place[d] = options[d].buckets(bounds.energy.grid, d, outer, inner)[picks[:, d]]
+            at = tuple(place)
+            energy = np.maximum(energy, bounds.energy.passing(k, walls)[at])
+            for port in bounds.ports:
+                stalled = np.maximum(stalled, port.lanes + port.passing(k, walls)[at])
         energy += lanes
-        kept = worthwhile(energy, steps)
-        return Choices(energy[kept], steps[kept], picks[kept])
+        kept = worthwhile(energy, steps, stalled)
+        return Choices(energy[kept], steps[kept], stalled[kept], picks[kept])
 
     def floor(self, number: int, relaxed: Relaxed) -> float:
         """Least energy (pJ) of one choice of spatial factors, leakage aside."""
         factors = self.spatial[number][None].astype(np.float64)
         lanes = float(self._least(factors, lanes=True)[0])
-        return max(float(self._least(factors)[0]), lanes + relaxed.least_pj)
+        rest = relaxed.least - relaxed.lanes
+        return max(float(self._least(factors)[0]), lanes + rest)
 
     def chain(self, number: int, d: int, pick: int) -> Chain:
         """A chain of one dimension by its number."""

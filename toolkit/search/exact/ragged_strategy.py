@@ -15,9 +15,10 @@ from toolkit.search.exact.compiled_least import BEATEN, NONE, TOO_MANY
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import make_grid
 from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
-from toolkit.search.exact.listing import Choices, Listing
+from toolkit.search.exact.listing import NO_CHOICES, Choices, Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.ragged_nest import RaggedNest
+from toolkit.search.exact.relaxations import COARSE, FINE, Relaxations
 from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.strategy import ROUNDING, Prover
@@ -38,6 +39,8 @@ class Piece:
         No mapping of it has a lower objective value.
     number : int
         Of its spatial factors.
+    stage : int
+        How closely its choices were bounded together: the next grid to take.
     choices : Choices or None
         Those of their chains that are left, by rising bound from `first` on; None if they are not
         listed yet.
@@ -47,6 +50,7 @@ class Piece:
 
     bound: float
     number: int
+    stage: int = field(default=COARSE, compare=False)
     choices: Choices | None = field(default=None, compare=False)
     values: FloatArray | None = field(default=None, compare=False)
     first: int = field(default=0, compare=False)
@@ -55,6 +59,15 @@ class Piece:
     def count(self) -> int:
         """Choices that it stands for."""
         return 1 if self.choices is None else len(self.choices.picks) - self.first
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What lists, bounds and solves choices."""
+
+    listing: Listing
+    relaxations: Relaxations
+    solver: LeastEnergy
 
 
 class RaggedProver(Prover):
@@ -81,6 +94,7 @@ class RaggedProver(Prover):
                 branch.compulsory_pj,
             )
             labelled.energy_pj = max(labelled.energy_pj, branch.energy_pj)
+            labelled.latency_cycles = max(labelled.latency_cycles, branch.latency_cycles)
             if self.evaluator.exhausted or not self._label(labelled):
                 unfinished.append(labelled)
         self.counts["unfinished"] += len(unfinished)
@@ -103,11 +117,14 @@ class RaggedProver(Prover):
             lambda: evaluator.evaluations - before >= most or evaluator.time_share >= 0.1,
         )
 
-    def _values(self, energy: FloatArray, steps: FloatArray) -> FloatArray:
-        """Objective values that no mapping with at least that energy and those steps undercuts."""
+    def _values(self, energy: FloatArray, steps: FloatArray, stalled: FloatArray) -> FloatArray:
+        """Objective values that no mapping undercuts.
+
+        One with at least that energy (pJ), those steps, and those cycles of the busiest port.
+        """
         problem = self.evaluator.problem
         energy_power, latency_power, utilization_power = problem.objective.powers
-        cycles = steps * problem.plan.arch.compute.cycles
+        cycles = np.maximum(steps * problem.plan.arch.compute.cycles, stalled)
         space = problem.space
         lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
         # Where idle lanes are worth more than cycles, as many as there could be count.
@@ -117,11 +134,11 @@ class RaggedProver(Prover):
         value = energy**energy_power * cycles**latency_power * used**utilization_power
         return np.asarray(value)
 
-    def _worthwhile(self, energy: FloatArray, steps: FloatArray) -> BoolArray:
+    def _worthwhile(self, energy: FloatArray, steps: FloatArray, stalled: FloatArray) -> BoolArray:
         """Which may be better than the best so far."""
         if not self.wants_front:
-            return np.asarray(self._values(energy, steps) < self._limit)
-        cycles = steps * self.evaluator.problem.plan.arch.compute.cycles
+            return np.asarray(self._values(energy, steps, stalled) < self._limit)
+        cycles = np.maximum(steps * self.evaluator.problem.plan.arch.compute.cycles, stalled)
         kept = np.ones(energy.shape, dtype=np.bool_)
         for best_energy, best_latency in self._front:
             beaten = (best_energy <= energy * (1 + ROUNDING)) & (
@@ -133,15 +150,16 @@ class RaggedProver(Prover):
     def _solve(self, listing: Listing, hard: list[Branch]) -> float:
         """Look at all pieces in the order of their bounds; returns the least one left open."""
         energy, steps = listing.spatial_bounds()
-        bounds = self._values(energy, steps)
-        kept = self._worthwhile(energy, steps)
+        idle = np.zeros_like(steps)
+        bounds = self._values(energy, steps, idle)
+        kept = self._worthwhile(energy, steps, idle)
         self.counts["spatial_choices"] += len(bounds)
         self.counts["by_compulsory_traffic"] += len(bounds) - int(kept.sum())
         open_ = [Piece(float(bounds[i]), int(i)) for i in np.flatnonzero(kept)]
         heapq.heapify(open_)
-        solver = LeastEnergy(
-            listing, ColumnStore(listing.problem, make_grid(listing.problem.space))
-        )
+        grid = make_grid(listing.problem.space)
+        solver = LeastEnergy(listing, ColumnStore(listing.problem, grid))
+        tools = Tools(listing, Relaxations(listing, grid), solver)
         left = math.inf
         if not listing.complete:
             self.counts["spatial_choices"] += 1
@@ -157,7 +175,7 @@ class RaggedProver(Prover):
                 left = min(left, piece.bound)
                 break
             heapq.heappop(open_)
-            rest = self._rest(listing, solver, piece, hard)
+            rest = self._rest(tools, piece, hard)
             if rest is None:
                 left = min(left, piece.bound)
                 self.counts["unfinished"] += 1
@@ -165,54 +183,62 @@ class RaggedProver(Prover):
                 heapq.heappush(open_, rest)
         return left
 
-    def _rest(
-        self, listing: Listing, solver: LeastEnergy, piece: Piece, hard: list[Branch]
-    ) -> Piece | None:
+    def _rest(self, tools: Tools, piece: Piece, hard: list[Branch]) -> Piece | None:
         """Do a part of a piece: bound it, list it, or solve its first choice; returns the rest.
 
         None if it is too large to be listed.
         """
         number = piece.number
         if piece.choices is not None and piece.values is not None:
-            self._solve_choice(listing, solver, piece, hard)
+            self._solve_choice(tools, piece, hard)
             first = piece.first + 1
             bound = float(piece.values[first]) if first < len(piece.values) else math.inf
             return replace(piece, bound=bound, first=first)
-        if not solver.knows(number):
-            energy = np.array([listing.floor(number, solver.relaxed(number))])
-            bound = float(self._values(energy, listing.least_steps(number))[0])
-            return replace(piece, bound=max(bound, piece.bound))
-        choices = listing.choices(number, solver.relaxed(number), self._worthwhile)
+        least = tools.listing.least_steps(number)
+
+        def wanted(energy_pj: float, stalled_cycles: float) -> bool:
+            lower = np.array([energy_pj]), least, np.array([stalled_cycles])
+            return bool(self._worthwhile(*lower)[0])
+
+        known = tools.relaxations.bounds(number, piece.stage, wanted)
+        if not wanted(known.energy_pj, known.stalled_cycles):
+            self.counts["by_compulsory_traffic"] += 1
+            return replace(piece, choices=NO_CHOICES)
+        if piece.stage < FINE:
+            lower = np.array([known.energy_pj]), least, np.array([known.stalled_cycles])
+            bound = max(float(self._values(*lower)[0]), piece.bound)
+            return replace(piece, bound=bound, stage=piece.stage + 1)
+        choices = tools.listing.choices(number, known, self._worthwhile)
         if choices is None:
             return None
         self.counts["spatial_choices"] += max(len(choices.picks) - 1, 0)
         self.counts["by_compulsory_traffic"] += not len(choices.picks)
-        values = self._values(choices.energy, choices.steps)
+        values = self._values(choices.energy, choices.steps, choices.stalled)
         order = np.argsort(values, kind="stable")
-        choices = Choices(choices.energy[order], choices.steps[order], choices.picks[order])
+        choices = choices[order]
         bound = float(values[order[0]]) if len(order) else math.inf
         return replace(piece, bound=bound, choices=choices, values=values[order])
 
-    def _solve_choice(
-        self, listing: Listing, solver: LeastEnergy, piece: Piece, hard: list[Branch]
-    ) -> None:
+    def _solve_choice(self, tools: Tools, piece: Piece, hard: list[Branch]) -> None:
         """Find the mapping of least energy of a piece's first choice."""
+        listing, solver = tools.listing, tools.solver
         choices, number = piece.choices, piece.number
         assert choices is not None
-        if self.wants_front and not self._worthwhile(
-            choices.energy[[piece.first]], choices.steps[[piece.first]]
-        ):
+        one = choices[np.array([piece.first])]
+        if self.wants_front and not self._worthwhile(one.energy, one.steps, one.stalled):
             self.counts["by_compulsory_traffic"] += 1
             return
         picks = choices.picks[piece.first].tolist()
-        family = solver.relaxed(number).family
+        family = solver.family(number)
         entries = [solver.entry(number, d, pick) for d, pick in enumerate(picks)]
         if IMPOSSIBLE in entries:
             self.counts["empty"] += 1
             return
-        goal = self._goal(family, float(choices.steps[piece.first]))
+        stalled = float(one.stalled[0])
+        goal = self._goal(family, float(one.steps[0]), stalled)
         front = np.ascontiguousarray(self._front, dtype=np.float64)
-        outcome = solver.solve(number, entries, goal, front)
+        energy = tools.relaxations.kept(number).energy
+        outcome = solver.solve(number, energy, entries, goal, front)
         if outcome.code == BEATEN:
             self.counts["by_compulsory_traffic"] += 1
             return
@@ -223,15 +249,16 @@ class RaggedProver(Prover):
         branch = Branch(
             RaggedNest(family, chains),
             listing.problem.objective.powers,
-            float(choices.energy[piece.first]),
+            float(one.energy[0]),
         )
+        branch.latency_cycles = max(branch.latency_cycles, stalled + family.nest.warm_up)
         if outcome.code == TOO_MANY:
             hard.append(branch)
             return
         branch.raise_energy(outcome.energy_pj)
         self._judge(branch, branch.mapping(list(outcome.path)), hard)
 
-    def _goal(self, family: Family, steps: float) -> GoalRow:
+    def _goal(self, family: Family, steps: float, stalled: float) -> GoalRow:
         """What a mapping of a choice has to reach, but for what its lanes take."""
         problem = self.evaluator.problem
         space, compute = problem.space, problem.plan.arch.compute
@@ -239,6 +266,7 @@ class RaggedProver(Prover):
         lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
         cycles = float(compute.cycles * steps)
         leakage, own = family.nest.leakage_over(cycles)
+        cycles = max(cycles, stalled)
         return GoalRow(
             energy_power,
             latency_power,

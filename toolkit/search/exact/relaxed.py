@@ -1,256 +1,253 @@
-"""Least energy of all mappings with the same spatial factors, if tiles did not have to divide.
+"""Least costs of all mappings with the same spatial factors, if tiles did not have to divide.
 
 Extents in time are put into buckets, a few per dimension. A mapping becomes a way through them,
 memory by memory from the innermost: loops lead from a bucket to any further one. A transfer
 costs what it takes at the largest extents of a bucket, whose tiles need the room of the
-smallest; what overlapping windows share counts once. So no way costs more than a mapping that it
-stands for, and tables of all ways are products of a few arrays.
+smallest; what overlapping windows share counts once; the busiest instance of a memory is as busy
+as the average one. So no way costs more than a mapping that it stands for, in energy or cycles of
+any port, and tables of all ways take few operations (`compiled_relaxed`).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.mapping.mapping import FloatArray
+from toolkit.compilation import Block, record_type
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.model.plan_tables import A_TILE
 from toolkit.search.exact.chains import Line
-from toolkit.search.exact.family import Family
+from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Ways
+from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
+from toolkit.search.exact.nest import Nest
 from toolkit.workload.distinct import count_window
 
+ENERGY = -1
+"""The cost that is no port's."""
 
+
+@dataclass(frozen=True)
 class Relaxed:
-    """Tables of one choice of spatial factors.
+    """Tables of one choice of spatial factors and one kind of costs.
 
     Parameters
     ----------
-    family : Family
-        That choice.
     grid : Grid
         Buckets.
-
-    Attributes
-    ----------
     to_go : float64 array, shape (memories, subsets of tensors, cells)
-        Least energy (pJ) of what is to be moved from inside a memory on, by the tensors that
-        wait for the first loop that moves them (bits).
-    passing : list of float64 array, shape (buckets of every dimension, or 1)
-        Least energy of all but the lanes on ways that pass the bottom of a memory in a bucket,
-        by the dimensions that are unrolled right there.
+        Least costs of what is to be moved from inside a memory on, by the tensors that wait for
+        the first loop that moves them (bits).
+    through : float64 array, shape (memories, cells)
+        Least costs of all but the lanes on ways through a cell at the bottom of a memory.
+    lanes : float
+        Least costs of the lanes.
     """
 
-    def __init__(self, family: Family, grid: Grid) -> None:
-        self.family, self.grid = family, grid
-        nest = family.nest
-        self._sizes = family.problem.space.sizes.astype(np.float64)
-        tensors = family.problem.plan.tensors
-        self._subsets = 1 << len(tensors)
-        self._indexes = [
-            [bool(tensor.relevant[d]) for d in range(len(self._sizes))] for tensor in tensors
-        ]
-        memories = range(len(nest.memories))
-        self._costs = [
-            [self._cost(int(r)) if r >= 0 else None for r in nest.row_of[k]] for k in memories
-        ]
-        self._closes = [
-            sum(
-                1 << t
-                for t, r in enumerate(nest.row_of[k])
-                if r >= 0 and nest.seen[r][0].row.closes
-            )
-            for k in memories
-        ]
-        self._begins = [
-            sum(
-                1 << t
-                for t, tensor in enumerate(tensors)
-                if any(x.child == m for x in tensor.transfers)
-            )
-            for m in nest.memories
-        ]
-        self._fits = [self._room(m) for m in nest.memories]
-        tables = self._backward()
-        self.to_go = np.ascontiguousarray(tables.reshape(len(tables), self._subsets, -1))
-        self.passing = self._forward(tables)
+    grid: Grid
+    to_go: FloatArray
+    through: FloatArray
+    lanes: float
 
     @property
-    def least_pj(self) -> float:
-        """Least energy (pJ) of all but the lanes."""
-        return float(self.to_go[-1, 0, 0])
+    def least(self) -> float:
+        """Least costs of all mappings, in pJ or cycles."""
+        return self.lanes + float(self.to_go[-1, 0, 0])
 
-    def _cost(self, r: int) -> FloatArray:
-        """Energy of a transfer whose stay ends with the extents of a cell."""
-        family, line = self.family, self.family.lines[r]
-        tensor = family.problem.plan.tensors[line.tensor]
-        values = self._values(line)
-        coef = family.row_arrays.coef[r, 0]
-        words = [self._repeats(line, way) for way in range(3)]
-        first = [0.0, 0.0, 0.0]
-        if tensor.is_output and not family.problem.bias_read:
-            first = [
-                float(np.prod([self._counted(line, way, d) for d in self._others(line)]))
-                for way in range(3)
-            ]
-        net = [np.maximum(w - f, 0.0) for w, f in zip(words, first, strict=True)]
-        if not tensor.is_output:
-            return np.asarray(values * (coef[0] * words[0] + coef[2] * words[2]))
-        return np.asarray(
-            values
-            * (coef[0] * net[0] + coef[1] * words[1] + coef[2] * net[2] + coef[3] * words[2])
+    def passing(self, k: int, dimensions: list[int]) -> FloatArray:
+        """Least costs of all but the lanes by the buckets of some dimensions, else one bucket."""
+        through = self.through[k].reshape(self.grid.shape)
+        rest = tuple(d for d in range(through.ndim) if d not in dimensions)
+        return np.asarray(through.min(axis=rest, keepdims=True))
+
+
+class Relaxation:
+    """Makes the tables of a problem's choices of spatial factors.
+
+    Parameters
+    ----------
+    nest : Nest
+        Of no spatial factors at all.
+    grid : Grid
+        Buckets.
+    """
+
+    def __init__(self, nest: Nest, grid: Grid) -> None:
+        self.nest, self.grid, self.problem = nest, grid, nest.problem
+        self.lines = list_lines(nest)
+        plan, space = self.problem.plan, self.problem.space
+        self.ports = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
+        levels, self._tensors = space.shape[0], len(plan.tensors)
+        self._memories = len(nest.memories)
+        shape = self._memories, self._tensors
+        self._rows = nest.row_of
+        self._shares = np.array(
+            [[self._share(k, t) for t in range(shape[1])] for k in range(shape[0])],
+            dtype=record_type(ShareRow),
+        )
+        self._held = np.zeros((*shape, 3, levels), dtype=np.bool_)
+        self._counted = np.zeros((*shape, 3, levels), dtype=np.bool_)
+        for k, t in np.ndindex(shape):
+            if self._rows[k, t] >= 0:
+                self._held[k, t], self._counted[k, t] = _levels(
+                    self.lines[self._rows[k, t]], levels
+                )
+        self._indexes = np.array(
+            [
+                sum(1 << t for t, x in enumerate(plan.tensors) if x.relevant[d])
+                for d in range(space.shape[1])
+            ],
+            dtype=np.int64,
+        )
+        self._axes = self._list_axes()
+        self._coef = {ENERGY: self._costs(None)} | {
+            p: self._costs(p) for p in range(len(self.ports))
+        }
+        buckets = np.array(grid.shape, dtype=np.int64)
+        self._least = np.zeros((len(buckets), int(buckets.max())))
+        for d, least in enumerate(grid.least):
+            self._least[d, : len(least)] = least
+        self._buckets = buckets
+
+    def _share(self, k: int, t: int) -> ShareRow:
+        plan, m = self.problem.plan, self.nest.memories[k]
+        tensor, r = plan.tensors[t], int(self._rows[k, t])
+        return ShareRow(
+            r >= 0,
+            r >= 0 and self.nest.seen[r][0].row.closes,
+            any(x.child == m for x in tensor.transfers),
+            self.problem.tables.holds[t, m] == A_TILE,
+            tensor.is_output,
+            tensor.is_output and not self.problem.bias_read,
+            self._values(t),
         )
 
-    def _values(self, line: Line) -> float:
-        """Values of the whole tensor that windows reach."""
+    def _values(self, t: int) -> float:
+        """Values of a whole tensor."""
         values = 1.0
-        for terms in self.family.problem.plan.tensors[line.tensor].sums:
-            sizes = [int(self._sizes[d]) for d, _ in terms]
+        for terms in self.problem.plan.tensors[t].sums:
+            sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
             values *= count_window(sizes, [c for _, c in terms])
         return values
 
-    def _others(self, line: Line) -> list[int]:
-        relevant = self.family.problem.plan.tensors[line.tensor].relevant
-        return [d for d in range(len(self._sizes)) if not relevant[d]]
+    def _list_axes(self) -> IntArray:
+        tensors = self.problem.plan.tensors
+        most = max(len(tensor.sums) for tensor in tensors)
+        axes = np.full((len(tensors), most, self.problem.space.shape[1]), -1, dtype=np.int64)
+        for t, tensor in enumerate(tensors):
+            for s, terms in enumerate(tensor.sums):
+                axes[t, s, : len(terms)] = [d for d, _ in terms]
+        return axes
 
-    def _repeats(self, line: Line, way: int) -> FloatArray:
-        """Least visits of every value: as many as iterations of counters that do not count allow.
+    def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
+        """Cost of a word of every transfer, [memories, tensors, 4], and of the lanes', [lines, 4].
 
-        Each combination of the others stands for at most their product of iterations.
+        Cycles of a port are those of all instances.
         """
-        found = np.ones((1,) * len(self._sizes))
-        factors = self.family.factors
-        counts = line.apart(way, 0)
-        for d in self._others(line):
-            held = math.prod(
-                int(factors[i, d])
-                for i in range(len(factors))
-                if i > line.child or (i > line.supplier and not counts(i))
-            )
-            most = np.append(self.grid.least[d][1:] - 1.0, np.inf)
-            found = found * self.grid.along(d, np.ceil(self._sizes[d] / (most * held)).clip(1.0))
-        return found
+        seen = self.nest.seen
+        every = np.zeros((len(seen), 4))
+        for r, (_, account) in enumerate(seen):
+            every[r] = account.energy
+            if port is not None:
+                memory, of_port = self.ports[port]
+                every[r] = account.passing(memory, of_port) / of_port.bandwidth
+        coef = np.where((self._rows >= 0)[..., None], every[self._rows], 0.0)
+        return coef, every
 
-    def _counted(self, line: Line, way: int, d: int) -> int:
-        """Most instances that count one by one."""
-        counts = line.apart(way, 0)
-        factors = self.family.factors
-        return math.prod(
-            int(factors[i, d]) for i in range(len(factors)) if i < line.child and counts(i)
+    def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:
+        """Make the tables of one choice of spatial factors.
+
+        Parameters
+        ----------
+        factors : int64 array, shape (levels, dimensions)
+            Spatial ones; ones at memories.
+        port : int
+            Number of the port whose cycles are wanted, or `ENERGY`.
+        through : bool
+            Whether costs through the bottoms of memories are wanted, too.
+        """
+        coef, by_line = self._coef[port]
+        instances = 1.0
+        if port != ENERGY:
+            instances = float(factors[: self.ports[port][0]].prod())
+        apart = _products(factors, self._held)
+        first = _products(factors, self._counted)
+        relevant = (self._indexes >> np.arange(self._tensors)[:, None] & 1).astype(np.bool_)
+        first = np.where(relevant[None, :, None, :], 1.0, first).prod(axis=3)
+        inside = np.array([factors[m + 1 :].prod(axis=0) for m in self.nest.memories])
+        problem = Relaxing(
+            self._shares,
+            self._indexes,
+            self._axes,
+            np.array([self.problem.tables.levels[m].usable_words for m in self.nest.memories]),
+            self.problem.space.sizes.astype(np.float64),
+            inside.astype(np.float64),
+            self._buckets,
+            self._least,
+            np.ascontiguousarray(coef / instances),
+            np.ascontiguousarray(apart),
+            np.ascontiguousarray(first),
+        )
+        ways = self._ways()
+        RELAX(int(through), Block(problem), Block(ways))
+        return Relaxed(
+            self.grid, ways.to_go, ways.through, self._lanes(factors, by_line) / instances
         )
 
-    def _room(self, m: int) -> FloatArray:
-        """0 where the smallest tiles of a cell fit into a memory, else inf."""
-        plan, d_count = self.family.problem.plan, len(self._sizes)
-        usable = self.family.problem.tables.levels[m].usable_words
-        if usable == math.inf:
-            return np.zeros((1,) * d_count)
-        inside = self.family.nest.spatial.inside[m]
-        extents = [
-            self.grid.along(d, np.minimum(self.grid.least[d] * float(inside[d]), self._sizes[d]))
-            for d in range(d_count)
-        ]
-        words = np.zeros((1,) * d_count)
-        for t, tensor in enumerate(plan.tensors):
-            if self.family.problem.tables.holds[t, m] != A_TILE:
-                continue
-            tile = np.ones((1,) * d_count)
-            for terms in tensor.sums:
-                # There are at least as many different sums of values as that.
-                tile = tile * (sum(extents[d] for d, _ in terms) - (len(terms) - 1))
-            words = words + tile
-        return np.where(words <= usable, 0.0, np.inf)
-
-    def _moved(self, waiting: int, d: int) -> int:
-        """Tensors that a loop of a dimension moves, of those that wait."""
-        return sum(
-            1 << t for t, indexed in enumerate(self._indexes) if indexed[d] and waiting >> t & 1
+    def _ways(self) -> Ways:
+        cells, subsets = math.prod(self.grid.shape), 1 << self._tensors
+        return Ways(
+            np.empty((self._memories, subsets, cells)),
+            np.empty((self._memories, cells)),
+            np.zeros((self._tensors, cells)),
+            np.empty(cells),
+            np.empty((3, *self._least.shape)),
+            np.empty((subsets, cells)),
+            np.empty((subsets, cells)),
+            np.empty(cells),
+            np.empty(len(self._buckets), dtype=np.int64),
         )
 
-    def _charge(self, k: int, moved: int) -> FloatArray | float:
-        parts = [
-            cost for t, cost in enumerate(self._costs[k]) if moved >> t & 1 and cost is not None
-        ]
-        return sum(parts) if parts else 0.0
-
-    def _present(self, k: int) -> list[int]:
-        """Subsets of the tensors that can wait at a memory, small ones first."""
-        here = sum(1 << t for t, cost in enumerate(self._costs[k]) if cost is not None)
-        return [w for w in range(self._subsets) if w & ~here == 0]
-
-    def _backward(self) -> FloatArray:
-        shape = self.grid.shape
-        count = len(self._costs)
-        go = np.full((count, self._subsets, *shape), np.inf)
-        dimensions = range(len(shape))
-        for k in range(count):
-            for waiting in self._present(k):
-                closed = waiting & self._closes[k]
-                outside = waiting & ~closed | self._begins[k]
-                best = self._charge(k, closed) + self._fits[k] + np.zeros(shape)
-                if k > 0:
-                    best += go[k - 1, outside]
-                for d in dimensions:
-                    moved = self._moved(waiting, d)
-                    if moved:
-                        after = _suffix(go[k, waiting & ~moved], d)
-                        best = np.minimum(best, self._charge(k, moved) + after)
-                for d in dimensions:
-                    if not self._moved(waiting, d):
-                        best = _suffix(best, d)
-                go[k, waiting] = best
-        return go
-
-    def _forward(self, go: FloatArray) -> list[FloatArray]:
-        shape = self.grid.shape
-        count, dimensions = len(self._costs), range(len(shape))
-        here = {0: np.full(shape, np.inf)}
-        here[0][(0,) * len(shape)] = 0.0
-        passing: list[FloatArray] = []
-        for k in reversed(range(count)):
-            through = np.min([x + go[k, w] for w, x in here.items()], axis=0)
-            passing.append(self._unrolled(k, through))
-            top: dict[int, FloatArray] = {}
-            for waiting in reversed(self._present(k)):
-                if waiting not in here:
-                    continue
-                reached = here[waiting]
-                for d in dimensions:
-                    if not self._moved(waiting, d):
-                        reached = _prefix(reached, d)
-                for d in dimensions:
-                    moved = self._moved(waiting, d)
-                    if moved:
-                        after = _prefix(reached + self._charge(k, moved), d)
-                        _lower(here, waiting & ~moved, after)
-                closed = waiting & self._closes[k]
-                outside = waiting & ~closed | self._begins[k]
-                _lower(top, outside, reached + self._charge(k, closed) + self._fits[k])
-            here = top
-        return passing[::-1]
-
-    def _unrolled(self, k: int, through: FloatArray) -> FloatArray:
-        """Least values by the dimensions that are unrolled right inside memory number `k`."""
-        walls = self.walls(k)
-        rest = tuple(d for d in range(through.ndim) if d not in walls)
-        return np.asarray(through.min(axis=rest, keepdims=True))
-
-    def walls(self, k: int) -> list[int]:
-        """Dimensions that are unrolled between memory number `k` and the next one inwards."""
-        memories = [*self.family.nest.memories, len(self.family.factors)]
-        between = self.family.factors[memories[k] + 1 : memories[k + 1]]
-        return [d for d in range(between.shape[1]) if (between[:, d] > 1).any()]
+    def _lanes(self, factors: IntArray, coef: FloatArray) -> float:
+        """Least costs of transfers to the lanes, whatever the loops in time."""
+        sizes, total = self.problem.space.sizes, 0.0
+        for r in self.nest.fixed_rows:
+            line = self.lines[r]
+            tensor = self.problem.plan.tensors[line.tensor]
+            held, counted = _levels(line, len(factors))
+            others = [d for d in range(len(sizes)) if not tensor.relevant[d]]
+            values = self._values(line.tensor)
+            words, first = np.ones(3), np.ones(3)
+            for way in range(3):
+                for d in others:
+                    words[way] *= math.ceil(sizes[d] / factors[held[way], d].prod())
+                    first[way] *= factors[counted[way], d].prod()
+            net = words
+            if tensor.is_output and not self.problem.bias_read:
+                net = np.maximum(words - first, 0.0)
+            total += values * float(coef[r, 0] * net[0] + coef[r, 2] * net[2])
+            if tensor.is_output:
+                total += values * float(coef[r, 1] * words[1] + coef[r, 3] * words[2])
+        return total
 
 
-def _suffix(values: FloatArray, d: int) -> FloatArray:
-    """Least values from each bucket of a dimension on."""
-    return np.flip(np.minimum.accumulate(np.flip(values, d), axis=d), d)
+def _levels(line: Line, levels: int) -> tuple[BoolArray, BoolArray]:
+    """Spatial levels inside a transfer whose instances do not count one by one, and the others.
+
+    Two bool arrays, [3, levels], by way.
+    """
+    held, counted = np.zeros((3, levels), np.bool_), np.zeros((3, levels), np.bool_)
+    for way in range(3):
+        counts = line.apart(way, 0)
+        for i in range(levels):
+            counted[way, i] = i < line.child and counts(i)
+            held[way, i] = i > line.child or (i > line.supplier and not counts(i))
+    return held, counted
 
 
-def _prefix(values: FloatArray, d: int) -> FloatArray:
-    """Least values up to each bucket of a dimension."""
-    return np.minimum.accumulate(values, axis=d)
-
-
-def _lower(tables: dict[int, FloatArray], key: int, values: FloatArray) -> None:
-    tables[key] = np.minimum(tables[key], values) if key in tables else values
+def _products(factors: IntArray, chosen: BoolArray) -> FloatArray:
+    """Products of factors over chosen levels, [..., dimensions]."""
+    products = np.where(chosen[..., None], factors, 1).prod(axis=-2)
+    return np.asarray(products, dtype=np.float64)

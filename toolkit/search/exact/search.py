@@ -57,7 +57,8 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
         conventions are not covered.
     """
     ragged = evaluator.problem.space.ragged.any()
-    prover = RaggedProver(evaluator) if ragged else Prover(evaluator)
+    by_instance = evaluator.problem.conventions.transfers == "per_instance"
+    prover = RaggedProver(evaluator) if by_instance else Prover(evaluator)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
     finished = _listable(evaluator.problem) and _enumerate(prover)

@@ -1,0 +1,104 @@
+"""Bounds of all choices with the same spatial factors, on a coarse grid and on a fine one."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+
+from toolkit.search.exact.grid import Grid, make_grid
+from toolkit.search.exact.listing import FamilyBounds, Listing
+from toolkit.search.exact.relaxed import Relaxation
+
+COARSE, FINE = range(2)
+"""Which grid: the one that is cheap, and the one that tables for the search are made of."""
+COARSE_CELLS = 1 << 10
+MOST_BYTES = 1 << 29
+"""Of tables that are kept; others are made again when they are needed."""
+TRIALS = 8
+"""Families after which ports that none of them kept busy are not looked at any more."""
+NEARLY = 0.8
+"""Share of the lanes' cycles from which on a port is looked at more closely."""
+
+
+class Relaxations:
+    """Makes bounds when they are asked for.
+
+    Parameters
+    ----------
+    listing : Listing
+        Of the choices.
+    grid : Grid
+        The fine one.
+    """
+
+    def __init__(self, listing: Listing, grid: Grid) -> None:
+        self.listing = listing
+        coarse = make_grid(listing.problem.space, COARSE_CELLS)
+        self._relaxation = {
+            COARSE: Relaxation(listing.nest, coarse),
+            FINE: Relaxation(listing.nest, grid),
+        }
+        self._busy: dict[int, list[int]] = {}
+        self._often: Counter[int] = Counter()
+        self._kept: OrderedDict[int, FamilyBounds] = OrderedDict()
+        self._bytes = 0
+
+    def bounds(
+        self, number: int, stage: int, wanted: Callable[[float, float], bool]
+    ) -> FamilyBounds:
+        """Bound the choices of a family.
+
+        Parameters
+        ----------
+        number : int
+            Of the family.
+        stage : int
+            `COARSE` or `FINE`.
+        wanted : function of energy (pJ) and cycles of the busiest port
+            Whether such a mapping would be better than the best so far; no more ports are looked
+            at if not.
+        """
+        if stage == FINE and number in self._kept:
+            return self._kept[number]
+        relaxation, factors = self._relaxation[stage], self.listing.spatial[number]
+        energy = relaxation.tables(factors, through=stage == FINE)
+        energy_pj, stalled = self.listing.floor(number, energy), 0.0
+        cycles = float(self.listing.least_steps(number)[0])
+        cycles *= self.listing.problem.plan.arch.compute.cycles
+        ports, busy = [], []
+        for p in self._busy.get(number, self._likely(len(relaxation.ports))):
+            if not wanted(energy_pj, stalled):
+                break
+            table = relaxation.tables(factors, p, through=stage == FINE)
+            stalled = max(stalled, table.least)
+            if table.least >= NEARLY * cycles:
+                busy.append(p)
+                ports.append(table)
+        found = FamilyBounds(energy_pj, stalled, energy, tuple(ports))
+        if stage == COARSE:
+            self._busy[number] = busy
+            self._often.update(busy)
+        else:
+            self._keep(number, found)
+        return found
+
+    def _likely(self, ports: int) -> list[int]:
+        """Ports to look at: after a few families those that some of these kept busy, first."""
+        if len(self._busy) < TRIALS:
+            return list(range(ports))
+        return [p for p, _ in self._often.most_common()]
+
+    def kept(self, number: int) -> FamilyBounds:
+        """Fine bounds of a family, made again if they were dropped."""
+        return self.bounds(number, FINE, lambda _, __: True)
+
+    def _keep(self, number: int, found: FamilyBounds) -> None:
+        self._kept[number] = found
+        self._bytes += _size(found)
+        while self._bytes > MOST_BYTES and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= _size(dropped)
+
+
+def _size(bounds: FamilyBounds) -> int:
+    return sum(x.to_go.nbytes + x.through.nbytes for x in (bounds.energy, *bounds.ports))
