@@ -40,7 +40,14 @@ FORMULA_MODULES = (
 )
 """Modules with functions marked by `toolkit.lifted.formula`."""
 
-SOURCES = ("compilation.py", "machine_code.py", "lifted.py", "model/plan_tables.py")
+SOURCES = (
+    "compilation.py",
+    "machine_code.py",
+    "machine_operations.py",
+    "machine_tables.py",
+    "lifted.py",
+    "model/plan_tables.py",
+)
 """What else machine code depends on, beside all ``compiled*.py``."""
 
 KERNEL_MODULES = (
@@ -176,29 +183,13 @@ class Kernel:
             file=sys.stderr,
             flush=True,
         )
-        code = _compiler()(self.entry, SYMBOL, _target_machine())
+        from toolkit.machine_code import machine_code
+
+        code = machine_code(self.entry, SYMBOL, _target_machine())
         # Another process may be writing the same; if the disk is full, this one has the code.
         with suppress(InputError):
             write_bytes_atomically(self.path, _sealed(code))
         return code
-
-
-def _compiler() -> Callable[[str, str, Any], bytes]:
-    """Load the compiler.
-
-    Every function is optimised once, with the kernel that it becomes a part of, rather than once
-    more for each of its callers, as numba would; it reads that wish when it is imported.
-    """
-    wish, before = "NUMBA_OPT", os.environ.get("NUMBA_OPT")
-    os.environ[wish] = "0"
-    try:
-        from toolkit.machine_code import machine_code
-    finally:
-        if before is None:
-            del os.environ[wish]
-        else:
-            os.environ[wish] = before
-    return machine_code
 
 
 SYMBOL = "kernel"

@@ -25,9 +25,6 @@ FORMULAS: list[Callable[..., Any]] = []
 APART: set[Callable[..., Any]] = set()
 """Those of them that are also marked with `apart`."""
 
-ONCE: set[Callable[..., Any]] = set()
-"""Those of them that are also marked with `once`."""
-
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {}
 """Functions that only Python calls, and the formulas that are compiled in their place."""
 
@@ -39,8 +36,10 @@ def formula(function: F) -> F:
 
 
 def once(function: F) -> F:
-    """Mark a long formula with a single caller: its source becomes a part of that one's."""
-    ONCE.add(function)
+    """Mark a long formula as a part of its single caller, for readers.
+
+    Compiled, every formula that is not `apart` becomes a part of its callers.
+    """
     return function
 
 
@@ -111,9 +110,19 @@ def is_single(iterations: Any) -> bool:
     """Whether a loop surely has one iteration, so that it can be skipped.
 
     Says no where some mapping of a batch may have more: one iteration changes nothing anyway.
+    Arrays on other devices are not asked.
     """
-    del iterations
-    return False
+    if not isinstance(iterations, np.ndarray) or iterations.shape[:1] == (0,):
+        return False
+    return bool(iterations.flat[0] == 1 and (iterations == 1).all())
+
+
+def is_idle(iterations: Any) -> bool:
+    """Whether `is_single` says so of a batch; compiled code does not ask.
+
+    For loops whose branch would cost more than what it skips.
+    """
+    return is_single(iterations)
 
 
 def lookup(table: Any, row: int, column: Any) -> Any:

@@ -8,21 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle.simulator import Simulation, Traffic, simulate
 from oracle.strategies import Case, cases, ragged_cases
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.compilation import Block
 from toolkit.mapping import from_arrays
 from toolkit.mapping.explain import violations
 from toolkit.mapping.kept import Seen
 from toolkit.mapping.ragged import lie_apart
 from toolkit.mapping.space import MapSpace
 from toolkit.model import EXACT, BatchCost, batch_cost, make_plan
-from toolkit.model.compiled import batch_totals
-from toolkit.workload.kernel import Workload
+from toolkit.model.compiled import CompiledModel, batch_totals
+from toolkit.workload.kernel import Tensor, Term, Workload
 
 many = settings(max_examples=3 * settings().max_examples)
 
@@ -246,3 +247,43 @@ def test_kernels_count_the_same(case: Case) -> None:
     assert totals.energy_pj.tolist() == cost.energy_pj.tolist()
     assert totals.latency_cycles.tolist() == cost.latency_cycles.tolist()
     assert totals.utilization.tolist() == cost.utilization.tolist()
+
+
+def beyond_the_sizes() -> Case:
+    """Two sweeps of two tiles of two, over three iterations of an index with three strides."""
+    outer, inner = (Memory(name, None, 1.0, 1.0, 1.0, 1.0) for name in ("outer", "inner"))
+    window = tuple(Term(d, c) for d, c in (("b", 2), ("c", 1), ("e", 1)))
+    workload = Workload(
+        "strided",
+        "random",
+        {"b": 3, "c": 1, "e": 1},
+        (
+            Tensor("I", "input", (window,)),
+            Tensor("O", "output", ((Term("b", 1),),)),
+        ),
+    )
+    lanes = Compute("lanes", 1.0, mesh=2, dimensions=("b",))
+    arch = Architecture("strided", (outer, inner, lanes))
+    factors = np.array([[2, 1, 1], [1, 1, 1], [2, 1, 1]])
+    return arch, workload, factors, np.array([[0, 1, 2]] * 3), False
+
+
+@many
+@example(beyond_the_sizes())
+@given(either)
+def test_kernels_stay_within_their_room(case: Case) -> None:
+    arch, workload, factors, order, bias_read = case
+    model = CompiledModel(make_plan(arch, workload, EXACT, bias_read=bias_read))
+    rooms = {
+        name: (np.full(2 * array.nbytes, 165, dtype=np.uint8), array)
+        for name, array in model.nest.arrays._asdict().items()
+        if isinstance(array, np.ndarray) and name != "indexes"
+    }
+    inside = {
+        name: room[: array.nbytes].view(array.dtype).reshape(array.shape)
+        for name, (room, array) in rooms.items()
+    }
+    model.nest = Block(model.nest.arrays._replace(**inside))
+    model.cost_batch(factors[None], order[None], np.empty((1, 4)))
+    for room, array in rooms.values():
+        assert (room[array.nbytes :] == 165).all()

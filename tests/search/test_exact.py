@@ -117,7 +117,7 @@ def test_drawn_problems_are_of_every_kind() -> None:
     certificates = [solve(p)[2] for p in chosen]
     assert any(c.by_labels for c in certificates)
     assert any(c.by_compulsory_traffic for c in certificates)
-    assert any(c.undercut for c in certificates)
+    assert any(c.labels > c.by_labels for c in certificates)
 
 
 def test_every_mapping_is_covered() -> None:
@@ -315,9 +315,10 @@ def test_a_time_limit_holds_while_choices_are_listed(monkeypatch: pytest.MonkeyP
     result = search(problem, "exact", budget=Budget(seconds=10))
     certificate = result.certificate
     assert certificate is not None and certificate.unfinished > 0
-    # Of hundreds of thousands.
-    assert certificate.spatial_choices <= 100
-    assert certificate.spatial_choices == certificate.empty + certificate.unfinished
+    # Of hundreds of thousands: the time is looked at after every 256.
+    assert certificate.spatial_choices <= 30_000
+    settled = certificate.empty + certificate.by_compulsory_traffic
+    assert certificate.spatial_choices == settled + certificate.unfinished
     assert result.bound is not None and 0 < result.bound < result.objective
 
 

@@ -143,6 +143,30 @@ def test_the_proof_finds_optima_by_itself(monkeypatch: pytest.MonkeyPatch) -> No
         check_optimum(problem)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "factors"),
+    [
+        # A window slides along a loop that reaches beyond the size.
+        (draw_problem(57), "ragged"),
+        # The outermost memory does not hold the input.
+        (draw_wide(40), "perfect"),
+    ],
+)
+def test_compulsory_traffic_is_not_too_much(
+    drawn: Problem, factors: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_first_mapping(monkeypatch)
+    problem = make_problem(
+        drawn.arch,
+        drawn.workload,
+        objective=drawn.objective,
+        conventions=EXACT,
+        bias_read=drawn.bias_read,
+        factors=factors,
+    )
+    check_optimum(problem)
+
+
 def machine(*levels: Level) -> Architecture:
     dram = Memory("DRAM", None, 10, 10, 4, 4)
     return Architecture("odd", (dram, *levels, Compute("MAC", 0.1)))

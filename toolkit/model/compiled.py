@@ -159,6 +159,7 @@ def nest_room(plan: Plan) -> Nest:
         "terms": terms * (1 + levels),
         "parts": terms,
         "words": 3,
+        "fresh": 3,
         "marks": widest_enumeration(plan),
     }
     kinds = fields_of(Nest)

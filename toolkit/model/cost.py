@@ -155,18 +155,28 @@ def make_nest(plan: Plan, factors: Any, order: Any) -> Nest:
             f"factors of type {factors.dtype}; expected floating point, such as float64",
             key="factors",
         )
-    ranked = xp.take_along_axis(factors, order, axis=2)
     one = xp.ones_like(factors[:, 0, 0])
     device = getattr(one, "device", None)
     indexes = [xp.asarray(tensor.relevant, device=device) for tensor in plan.tensors]
     nest = _empty_nest(plan, one, indexes)
-    places = xp.argsort(order, axis=2)
-    for i in range(factors.shape[1]):
-        for d in range(factors.shape[2]):
-            nest.factors[i, d] = factors[:, i, d]
-            nest.loops[i, d] = Loop(ranked[:, i, d], order[:, i, d])
-            nest.places[i, d] = places[:, i, d]
+    memories = list(plan.memories)
+    order = order[:, memories]
+    ranked = _by_place(xp.take_along_axis(factors[:, memories], order, axis=2))
+    factors, order, places = (_by_place(x) for x in (factors, order, xp.argsort(order, axis=2)))
+    for i in range(factors.shape[0]):
+        for d in range(factors.shape[1]):
+            nest.factors[i, d] = factors[i, d]
+    for number, m in enumerate(memories):
+        for d in range(factors.shape[1]):
+            nest.loops[m, d] = Loop(ranked[number, d], order[number, d])
+            nest.places[m, d] = places[number, d]
     return nest
+
+
+def _by_place(batch: Any) -> Any:
+    """Put the mappings of a batch last, and in NumPy's memory next to each other."""
+    turned = namespace(batch).moveaxis(batch, 0, -1)
+    return np.ascontiguousarray(turned) if isinstance(turned, np.ndarray) else turned
 
 
 def _empty_nest(plan: Plan, one: Any, indexes: Any) -> Nest:
@@ -190,6 +200,7 @@ def _empty_nest(plan: Plan, one: Any, indexes: Any) -> Nest:
         terms=[Progression() for _ in range(terms * (1 + len(levels)))],
         parts=[Parts() for _ in range(terms)],
         words={},
+        fresh={},
         marks=(),
     )
 
@@ -206,8 +217,9 @@ def number_nest(plan: Plan, factors: NDArray[np.int64]) -> Nest:
 def converted(plan: Plan, nest: Nest, number: Callable[[Any], Any]) -> Nest:
     """Make a nest of the same loops whose numbers are of another kind."""
     other = _empty_nest(plan, number(nest.one), nest.indexes)
+    for place, factor in nest.factors.items():
+        other.factors[place] = number(factor)
     for place, loop in nest.loops.items():
-        other.factors[place] = number(nest.factors[place])
         other.loops[place] = Loop(number(loop.factor), loop.dimension)
         other.places[place] = nest.places[place]
     return other

@@ -145,6 +145,8 @@ class Nest(NamedTuple):
         Room for how the dimensions of a sum are cut.
     words : [3]
         Room for the words of a transfer, by way.
+    fresh : [3]
+        Room for those of its first visits.
     marks : [span]
         Compiled: room to mark them.
     """
@@ -164,6 +166,7 @@ class Nest(NamedTuple):
     terms: Annotated[Table, Progression, 1]
     parts: Annotated[Table, Parts, 1]
     words: Annotated[Table, float, 1]
+    fresh: Annotated[Table, float, 1]
     marks: Annotated[Table, np.uint8, 1]
 
 

@@ -9,7 +9,7 @@ outside it. Loops of one iteration are no loops; a loop that is cut off after on
 So the dimensions decide one by one. One that indexes the tensor contributes its iterations:
 tiles cover each of them once. Any other contributes the combinations of its counters that occur,
 of the loops outside the mover and of the instances that are served apart. Tiles start at
-multiples of their extents, and all but the last are complete; `repeats` follows both kinds from
+multiples of their extents, and all but the last are complete; `repeat` follows both kinds from
 level to level. FactorFlow's way to count is in `toolkit.model.sequential`.
 """
 
@@ -21,6 +21,7 @@ from toolkit.lifted import (
     Table,
     floor,
     formula,
+    is_idle,
     is_never,
     is_single,
     lookup,
@@ -45,15 +46,14 @@ class Mover(NamedTuple):
     ----------
     slides : bool or array
         Whether there is one whose steps leave the rest of a window in place.
-    level, place : number or array
-        Its memory, and where it stands in the loop order there; -1 and 0 if there is none, and
-        beyond all levels for lanes, which every loop supplies anew.
+    place : number or array
+        Where it stands among the loops of all levels, outermost first; -1 if there is none, and
+        beyond all loops for lanes, which every loop supplies anew.
     dimension, factor : number or array
         What it iterates (-1 and 1 where there is none).
     """
 
     slides: Any
-    level: Any
     place: Any
     dimension: Any
     factor: Any
@@ -67,34 +67,43 @@ class Tiles(NamedTuple):
     rest: Any
 
 
+class Runs(NamedTuple):
+    """Combinations of counters in a complete tile, and in the last, incomplete one."""
+
+    complete: Any
+    last: Any
+
+
 @once
 @formula
 def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
     """Find the loop inside of which a transfer stands."""
-    transfer, nothing, zero = plan.transfers[x], nest.one < 0, 0 * nest.one
-    found, skipped, level, place = nothing, nothing, zero - 1, zero
-    dimension, factor = zero - 1, nest.one
+    transfer, nothing, width = plan.transfers[x], nest.one < 0, plan.shape.dimensions
+    reuses = plan.levels[transfer.supplier].multiple_reuses
+    found, skipped, place = nothing, nothing, 0 * nest.one - 1
+    dimension, factor = place, nest.one
     if transfer.child < 0:
-        level = zero + plan.shape.levels
+        place = nest.one * (plan.shape.levels * width)
     for i in range(transfer.nested - 1 if transfer.child >= 0 else -1, -1, -1):
         m = plan.nests[x, i]
         if is_single(nest.levels[m].iterations):
             continue
-        for k in range(plan.shape.dimensions - 1, -1, -1):
+        for k in range(width - 1, -1, -1):
             f, d = nest.loops[m, k].factor, nest.loops[m, k].dimension
             if is_single(f):
                 continue
-            indexes, runs = lookup(nest.indexes, t, d), f > 1
-            first = negated(found) & indexes & runs
-            skipped = skipped | (negated(found) & negated(indexes) & runs)
-            level, place = where(first, zero + m, level), where(first, zero + k, place)
-            dimension, factor = where(first, zero + d, dimension), where(first, f, factor)
+            indexes, waits = lookup(nest.indexes, t, d), negated(found) & (f > 1)
+            first = waits & indexes
+            if not reuses:
+                skipped = skipped | (waits & negated(indexes))
+            place = where(first, m * width + k, place)
+            dimension, factor = where(first, d, dimension), where(first, f, factor)
             found = found | first
         if is_never(negated(found)):
             break
-    if not plan.levels[transfer.supplier].multiple_reuses:
+    if not reuses:
         found = found & negated(skipped)
-    return Mover(found, level, place, dimension, factor)
+    return Mover(found, place, dimension, factor)
 
 
 @formula
@@ -106,39 +115,78 @@ def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int
 
 
 @formula
-def repeats(
-    plan: PlanTables, nest: Nest, x: int, d: int, mover: Mover, way: int, own: int, timed: int
-) -> Any:
-    """Combinations of counters of a dimension that does not index the tensor.
+def repeat(
+    plan: PlanTables, nest: Nest, t: int, x: int, d: int, mover: Mover, own: int, starts: int
+) -> None:
+    """Multiply ``nest.words`` by the counters of a dimension that does not index the tensor.
 
-    Of what leaves the supplier or enters the child in the whole run, of all instances or (`own`)
-    of the first one there; without loops in time if not `timed`. Combinations in a complete tile
-    and in the last one follow from level to level.
+    By the combinations of them that occur: for what leaves the supplier or enters the child, of
+    all instances or (`own`) of the first one there. ``nest.fresh`` is multiplied by those
+    without loops in time, if the tensor `starts` from nothing.
     """
-    outer = plan.nests[x, 0] if timed else 0
-    ragged, side, width = nest.ragged[d], plan.transfers[x].spatial, plan.shape.dimensions
-    complete, last = nest.one, 0 * nest.one
-    if ragged:
-        last = where(nest.cuts[plan.transfers[x].held, d].rest > 0, nest.one, last)
-    for i in range(plan.transfers[x].held - 1, outer - 1, -1):
-        counts = nest.one < 0
+    held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
+    updates, enters = plan.tensors[t].is_output, plan.transfers[x].child >= 0
+    inside = Runs(nest.one, 0 * nest.one)
+    if nest.ragged[d]:
+        inside = Runs(nest.one, where(nest.cuts[held, d].rest > 0, nest.one, 0 * nest.one))
+    read, written, entered, first_read, first_entered = inside, inside, inside, inside, inside
+    for i in range(held - 1, -1, -1):
         if plan.levels[i].is_memory:
-            if timed:
-                counts = mover.level * width + mover.place > i * width + nest.places[i, d]
+            if is_idle(nest.factors[i, d]):
+                continue
+            counts = mover.place > i * width + nest.places[i, d]
+            if i < plan.nests[x, 0]:
+                counts = nest.one > 0
+            read = runs_outside(nest, i, d, counts, read)
+            if updates:
+                written = runs_outside(nest, i, d, counts, written)
+            if enters:
+                entered = runs_outside(nest, i, d, counts, entered)
+            if starts and nest.ragged[d]:
+                first_read = runs_outside(nest, i, d, False, first_read)
+                first_entered = runs_outside(nest, i, d, False, first_entered)
         else:
             side -= 1
-            if counts_apart(plan, x, i, side, way, own):
-                counts = nest.one > 0
-        if is_single(nest.factors[i, d]):
-            continue
-        if ragged:
-            turns = nest.cuts[i, d].turns
-            last = where(counts, turns * complete + last, where(turns >= 1, complete, last))
-        complete = where(counts, complete * nest.factors[i, d], complete)
-    if own and timed:
-        return nest.cuts[outer, d].complete * complete + nest.cuts[outer, d].last * last
-    tiles = tiles_along(plan, nest, d, nest.extents[outer, d])
-    return tiles.complete * complete + tiles.last * last
+            if is_idle(nest.factors[i, d]):
+                continue
+            leaves = counts_apart(plan, x, i, side, READING, own)
+            read = runs_outside(nest, i, d, leaves, read)
+            if starts:
+                first_read = runs_outside(nest, i, d, leaves, first_read)
+            if updates:
+                returns = counts_apart(plan, x, i, side, WRITING, own)
+                written = runs_outside(nest, i, d, returns, written)
+            if enters:
+                arrives = counts_apart(plan, x, i, side, ENTERING, own)
+                entered = runs_outside(nest, i, d, arrives, entered)
+                if starts:
+                    first_entered = runs_outside(nest, i, d, arrives, first_entered)
+    nest.words[READING] = nest.words[READING] * in_all(nest, d, read)
+    if updates:
+        nest.words[WRITING] = nest.words[WRITING] * in_all(nest, d, written)
+    if enters:
+        nest.words[ENTERING] = nest.words[ENTERING] * in_all(nest, d, entered)
+    if starts:
+        nest.fresh[READING] = nest.fresh[READING] * in_all(nest, d, first_read)
+        nest.fresh[ENTERING] = nest.fresh[ENTERING] * in_all(nest, d, first_entered)
+
+
+@formula
+def in_all(nest: Nest, d: int, runs: Runs) -> Any:
+    """Combinations of the counters of all levels."""
+    if not nest.ragged[d]:
+        return runs.complete
+    return nest.cuts[0, d].complete * runs.complete + nest.cuts[0, d].last * runs.last
+
+
+@formula
+def runs_outside(nest: Nest, i: int, d: int, counts: Any, runs: Runs) -> Runs:
+    """Continue from the tiles inside a level to its own, where its counter counts or does not."""
+    complete, last = runs.complete, runs.last
+    if nest.ragged[d]:
+        turns = nest.cuts[i, d].turns
+        last = where(counts, turns * complete + last, where(turns >= 1, complete, last))
+    return Runs(where(counts, complete * nest.factors[i, d], complete), last)
 
 
 @formula
@@ -252,23 +300,29 @@ def window_words(
     return words
 
 
+@formula
+def values_alone(plan: PlanTables, nest: Nest, t: int, level: int, own: int) -> Any:
+    """Values of all indices of one dimension: all, or those of a level's first instance."""
+    values = nest.one
+    for s in range(plan.tensors[t].axes):
+        if plan.axes[t, s].terms == 1:
+            values = values * elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
+    return values
+
+
 @once
 @formula
 def index_words(
     plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, own: int
 ) -> None:
-    """Multiply the values of one index into ``nest.words``, by way."""
-    transfer, sliding, values = plan.transfers[x], mover.slides, nest.one
-    if plan.axes[t, s].terms > 1:
-        first = plan.nests[x, 0] + 1
-        sliding = sliding & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
+    """Multiply the values of an index of several dimensions into ``nest.words``, by way."""
+    transfer, values, first = plan.transfers[x], nest.one, plan.nests[x, 0] + 1
+    sliding = mover.slides & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
     for way in range(ENTERING + 1):
         if way == WRITING and not plan.tensors[t].is_output:
             continue
-        level = transfer.held if way == ENTERING else transfer.supplier
-        if plan.axes[t, s].terms == 1:
-            values = elements(plan, nest, plan.terms[t, s, 0].dimension, level, own)
-        elif way == READING or own or transfer.selective:
+        if way == READING or own or transfer.selective:
+            level = transfer.held if way == ENTERING else transfer.supplier
             row, scattered = transfer.held, nest.one < 0
             if way < ENTERING and transfer.selective:
                 scattered = widen(plan, nest, t, s, x, way)
@@ -351,17 +405,22 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     owners = 1
     if nest.ragged[plan.shape.dimensions]:
         owners = 2
+    alone = values_alone(plan, nest, t, 0, 0)
     for x in range(plan.tensors[t].transfers, plan.tensors[t].transfers_end):
-        mover = find_mover(plan, nest, t, x)
+        transfer, mover = plan.transfers[x], find_mover(plan, nest, t, x)
         for own in range(owners):
             for way in range(ENTERING + 1):
-                nest.words[way] = nest.one
+                nest.words[way] = alone
+                if own:
+                    level = transfer.held if way == ENTERING else transfer.supplier
+                    nest.words[way] = values_alone(plan, nest, t, level, own)
             for s in range(plan.tensors[t].axes):
-                index_words(plan, nest, t, x, s, mover, own)
-            if own == 0:
-                note_words(plan, nest, t, x, mover, own, nest.moved)
-            else:
-                note_words(plan, nest, t, x, mover, own, nest.busiest)
+                if plan.axes[t, s].terms > 1:
+                    index_words(plan, nest, t, x, s, mover, own)
+            moved = nest.moved
+            if own:
+                moved = nest.busiest
+            note_words(plan, nest, t, x, mover, own, moved)
 
 
 @formula
@@ -370,24 +429,18 @@ def note_words(
 ) -> None:
     """Repeat the values of a transfer as its loops do, and note who moves them."""
     is_output, child = plan.tensors[t].is_output, plan.transfers[x].child
+    starts = is_output and not plan.switches.bias_read
     for way in range(ENTERING + 1):
-        if (way == WRITING and not is_output) or (way == ENTERING and child < 0):
-            continue
-        words, fresh = nest.words[way], 0 * nest.one
-        starts = is_output and way != WRITING and not plan.switches.bias_read
-        if starts:
-            fresh = words
-        for d in range(plan.shape.dimensions):
-            if plan.indexes[t, d]:
-                continue
-            words = words * repeats(plan, nest, x, d, mover, way, own, 1)
-            if starts:
-                fresh = fresh * repeats(plan, nest, x, d, mover, way, own, 0)
-        if way == READING:
-            moved[plan.transfers[x].supplier, t].reads = words - fresh
-        elif way == WRITING:
-            moved[plan.transfers[x].supplier, t].updates = words
-        else:
-            moved[child, t].fills = words if plan.switches.zero_fills else words - fresh
-            if is_output and not plan.switches.free_drains:
-                moved[child, t].drains = words
+        nest.fresh[way] = nest.words[way] if starts else 0 * nest.one
+    for d in range(plan.shape.dimensions):
+        if not plan.indexes[t, d]:
+            repeat(plan, nest, t, x, d, mover, own, starts)
+    words = nest.words
+    moved[plan.transfers[x].supplier, t].reads = words[READING] - nest.fresh[READING]
+    if is_output:
+        moved[plan.transfers[x].supplier, t].updates = words[WRITING]
+    if child >= 0:
+        fresh = 0 * nest.one if plan.switches.zero_fills else nest.fresh[ENTERING]
+        moved[child, t].fills = words[ENTERING] - fresh
+        if is_output and not plan.switches.free_drains:
+            moved[child, t].drains = words[ENTERING]

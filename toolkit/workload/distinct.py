@@ -177,7 +177,8 @@ def marked_sums(nest: Any, terms: int) -> Any:
         if nest.terms[k].length > 1.0:
             closed = closed and nest.terms[k].stride <= contiguous
             contiguous += nest.terms[k].stride * (nest.terms[k].length - 1.0)
-    if closed:
+    # Tiles that reach beyond the sizes span more than there is room for, and count for nothing.
+    if closed or contiguous > nest.marks.shape[0]:
         return contiguous
     for v in range(int(contiguous)):
         nest.marks[v] = 0

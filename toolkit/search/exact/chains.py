@@ -10,6 +10,7 @@ extents in between do not matter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -169,6 +170,40 @@ class Chain:
             )
             for start in ((1.0, 0.0), (0.0, 1.0))
         )
+
+
+class EvenChain(Chain):
+    """Spatial levels that unroll one dimension whose tiles are all complete.
+
+    Then extents inside them do not matter.
+    """
+
+    def combinations(
+        self,
+        counts: Callable[[int], bool],
+        held: int,
+        *,
+        timed: bool,
+        point: tuple[int, Any] | None = None,
+        begin: tuple[Any, Any, Any] | None = None,
+    ) -> Any:
+        """See `Chain.combinations`."""
+        outside = [w for w in self.walls if w.level < held]
+        if not timed:
+            return math.prod([1.0, *(w.factor for w in outside if counts(w.level))])
+        complete, extent, inside = 1.0, 1.0, -1
+        if begin is not None:
+            complete, _, extent = begin
+        elif point is not None:
+            inside, extent = point
+        found = complete * self.size / extent
+        for wall in outside:
+            counted = counts(wall.level)
+            if wall.level > inside >= 0:
+                found = found * (wall.factor if counted else 1)
+            elif not counted:
+                found = found / wall.factor
+        return found
 
 
 class _Walk:

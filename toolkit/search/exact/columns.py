@@ -51,7 +51,7 @@ def make_column(space: MapSpace, memories: list[int], d: int, chain: Chain) -> C
     """
     count, size = len(memories), chain.size
     fixed: dict[int, int] = {}
-    for wall in chain.walls:
+    for wall in chain.walls if space.ragged[d] else ():
         k = sum(m < wall.level for m in memories)
         fixed.setdefault(k, int(wall.inner) // chain.spatial(wall.level))
     taus: list[IntArray] = [np.ones(1, dtype=np.int64)] * (count + 1)
@@ -124,11 +124,12 @@ def _turns(
         if target % b:
             return []
         return [target // b] if exact else [int(f) for f in divisors(target // b)]
+    if not space.ragged[d]:
+        left = chain.size // (b * chain.spatial(-1))
+        return [left] if k == 0 else [int(f) for f in divisors(left)]
     tiles = -(-chain.size // (b * chain.spatial(memory)))
     if k == 0:
         return [tiles]
-    if not space.ragged[d]:
-        return [int(f) for f in divisors(tiles)]
     if has_gaps(space, d):
         return list(range(1, tiles + 1))
     root = math.isqrt(tiles)

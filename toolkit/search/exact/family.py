@@ -93,6 +93,8 @@ class Family:
                     extents = [int(sizes[d]) for d, _ in terms]
                     windows[i] *= count_window(extents, [c for _, c in terms])
             under_way = self.lines[current].supplier if current >= 0 else 1 << 30
+            if nest.memories[k] < self.problem.plan.tensors[t].transfers[0].supplier:
+                under_way = -1  # Everything is done further in.
             waits = flags // int(strides(np.array(radix))[t]) % radix[t] > 0
             open_[:, i] = line.supplier < under_way
             open_[waits, i] = line.supplier <= under_way

@@ -18,7 +18,7 @@ import numpy as np
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
-from toolkit.search.exact.chains import ENTER, Chain, Line, Wall, used_levels
+from toolkit.search.exact.chains import ENTER, Chain, EvenChain, Line, Wall, used_levels
 from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
@@ -50,8 +50,12 @@ class Options:
     ) -> None:
         space = nest.problem.space
         self.size, self.levels = int(space.sizes[d]), used_levels(column)
-        self.column = column
-        self.inner = _inner_extents(space, limits, d, self.size, column, self.levels)
+        self.column, self.even = column, not space.ragged[d]
+        if self.even:
+            possible = self.size % math.prod(column) == 0
+            self.inner = np.ones((int(possible), len(self.levels)), dtype=np.int64)
+        else:
+            self.inner = _inner_extents(space, limits, d, self.size, column, self.levels)
         chain = self.chain(slice(None))
         count = len(self.inner)
         self.steps = np.broadcast_to(np.asarray(chain.steps(), dtype=np.float64), (count,))
@@ -74,7 +78,7 @@ class Options:
         """Chains as arrays, or one of them."""
         columns = zip(self.levels, self.inner[rows].T, strict=True)
         walls = (Wall(level, inner.astype(float), self.column[level]) for level, inner in columns)
-        return Chain(self.size, tuple(walls))
+        return (EvenChain if self.even else Chain)(self.size, tuple(walls))
 
 
 def _inner_extents(
@@ -97,8 +101,6 @@ def _inner_extents(
             room = min(limit // extent, most, (size - 1) // (extent * (column[level] - 1)))
             turns = np.arange(least, room + 1, dtype=np.int64)
             values = turns * extent
-            if not space.ragged[d]:
-                values = values[size % (values * column[level]) == 0]
             grown.append(values)
             parents.append(np.full(len(values), i))
         if not grown:
@@ -318,7 +320,8 @@ class Listing:
         stalled = np.full(len(picks), bounds.stalled_cycles)
         memories = [*self.nest.memories, len(factors)]
         for k, (outer, inner) in enumerate(itertools.pairwise(memories)):
-            walls = [d for d in range(dimensions) if (factors[outer + 1 : inner, d] > 1).any()]
+            unrolled = (factors[outer + 1 : inner] > 1).any(axis=0) & self.problem.space.ragged
+            walls = np.flatnonzero(unrolled).tolist()
             place: list[Any] = [0] * dimensions
             for d in walls:
                 place[d] = options[d].buckets(bounds.energy.grid, d, outer, inner)[picks[:, d]]
