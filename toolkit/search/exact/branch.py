@@ -22,7 +22,7 @@ from toolkit.search.exact.compiled_labels import (
 from toolkit.search.exact.compiled_least import EXTEND, LABEL, Course, LabelSet, Shared, Store
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import LabelRow
-from toolkit.search.exact.nest import NOWHERE, Nest, nothing_of
+from toolkit.search.exact.nest import NO_FLOORS, NOWHERE, Nest, nothing_of
 
 FloatArray = NDArray[np.float64]
 
@@ -151,7 +151,7 @@ class Branch:
             nest.constant.energy_pj + self._own,
         )
         front = np.ascontiguousarray(front, dtype=np.float64)
-        return Goal(np.array([numbers], dtype=record_type(GoalRow)), front, NOWHERE)
+        return Goal(np.array([numbers], dtype=record_type(GoalRow)), front, *NO_FLOORS)
 
 
 def _follow(step: Step, way: Least, extent: int, waiting: int) -> tuple[int, int, int]:
@@ -219,8 +219,9 @@ class LabelSearch:
         self.passes = 1 + len(nest.ports)
         self.ways, self.floors = nest.costs_to_come(self.passes)
         self.first = np.concatenate([[0.0], nest.constant.cycles])
-        least = self.floors[-1][nest.start] if self.floors else np.zeros(self.passes)
-        if not self.floors:
+        if self.floors:
+            least = np.maximum(self.floors[-1].floor[0], self.floors[-1].to_go[:, 0, 0])
+        else:
             least = self.ways[-1].arrays.least[:, nest.start_state, nest.start]
         latency = max(nest.spatial.cycles, *(self.first + least)[1:], 0.0)
         self.least_latency = float(latency + nest.warm_up)
@@ -248,7 +249,7 @@ class LabelSearch:
     ) -> Labels | None:
         nest = self.branch.nest
         if self.floors:
-            goal = goal._replace(floor=self.floors[k])
+            goal = goal._replace(**self.floors[k]._asdict())
         room, sought = nest.room(self.passes), Block(goal)
         outcome = room.arrays.state
         parts: list[Labels] = []

@@ -85,21 +85,35 @@ class Goal(NamedTuple):
     floor : [flags, P]
         Costs that are yet to come by the states of the tensors at one memory, where nothing
         better is known; may be empty.
+    to_go : [P, subsets, cells]
+        The same by the tensors that wait and the extents: see `Relaxed`.
+    subset : [flags]
+        Tensors that wait, as bits, by their states.
+    cells : [D, C]
+        `Grid.cells` by coordinate.
     """
 
     numbers: Annotated[Any, GoalRow, 0]
     front: Annotated[Table, float, 2]
     floor: Annotated[Table, float, 2]
+    to_go: Annotated[Table, float, 3]
+    subset: Annotated[Table, int, 1]
+    cells: Annotated[Table, int, 2]
 
 
 @formula
-def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int) -> bool:
-    """Whether costs so far and the least ones to come may still reach the goal."""
+def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int, cell: int) -> bool:
+    """Whether costs so far and the least ones to come may still reach the goal.
+
+    These are known by the state, or else by the extents' cell.
+    """
     latency, energy = goal.numbers.cycles, goal.numbers.fixed + costs[0]
     if goal.floor.shape[0] > 0:
+        subset = goal.subset[flags]
         for p in range(1, costs.shape[0]):
-            latency = max(latency, costs[p] + goal.floor[flags, p])
-        energy += goal.floor[flags, 0]
+            rest = max(goal.floor[flags, p], goal.to_go[p, subset, cell])
+            latency = max(latency, costs[p] + rest)
+        energy += max(goal.floor[flags, 0], goal.to_go[0, subset, cell])
     else:
         if not least[0, state, flags] < np.inf:
             return False
@@ -121,6 +135,16 @@ def reaches(goal: Goal, energy: float, latency: float) -> bool:
         if goal.front[i, 0] <= energy and goal.front[i, 1] <= latency:
             return False
     return True
+
+
+@formula
+def cell_of(goal: Goal, room: Room) -> int:
+    """Number of the cell of the extents of ``room.along``; 0 where cells do not matter."""
+    cell = 0
+    if goal.cells.shape[0] > 0:
+        for d in range(room.along.shape[0]):
+            cell += goal.cells[d, room.along[d].coordinate]
+    return cell
 
 
 @formula
@@ -168,7 +192,8 @@ def expand(
         stack[0].d, stack[0].k = -1, 0
         stack[0].flags, stack[0].state = labels.rows[i].waiting, state
         stack[0].mask, stack[0].sequence = 0, 0
-        if not worthwhile(goal, costs[0], least, state, labels.rows[i].waiting):
+        cell = cell_of(goal, room)
+        if not worthwhile(goal, costs[0], least, state, labels.rows[i].waiting, cell):
             outcome.dropped += 1
             continue
         while depth >= 0:
@@ -193,7 +218,8 @@ def expand(
                         found.rows[k].waiting = new
                         found.rows[k].parent = i
                         found.rows[k].sequence = stack[depth].sequence
-                        if worthwhile(goal, costs[depth], rest, a, flags):
+                        cell = cell_of(goal, room)
+                        if worthwhile(goal, costs[depth], rest, a, flags, cell):
                             outcome.found += 1
                         else:
                             outcome.dropped += 1
@@ -231,7 +257,11 @@ def expand(
                 for p in range(passes):
                     costs[depth + 1, p] = costs[depth, p]
                 new = place(plan, nest, rows, step, flags, d, f, c, costs[depth + 1], room)
-                if not worthwhile(goal, costs[depth + 1], least, new_state, new):
+                before = along[d].coordinate
+                along[d].coordinate = c
+                cell = cell_of(goal, room)
+                along[d].coordinate = before
+                if not worthwhile(goal, costs[depth + 1], least, new_state, new, cell):
                     outcome.dropped += 1
                     continue
                 stack[depth].d = d

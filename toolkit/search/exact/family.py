@@ -36,12 +36,15 @@ class Family:
         Spatial ones; ones at memories.
     store : ColumnStore
         Of the problem.
+    number : int
+        Of these factors in the listing.
     """
 
     problem: Problem
     windows: Block
     factors: IntArray
     store: ColumnStore
+    number: int
     spatial: Spatial = field(init=False)
     nest: Nest = field(init=False)
     lines: list[Line] = field(init=False)
@@ -64,6 +67,12 @@ class Family:
             elif not self.problem.bias_read:
                 kinds[r] = 0, 1, 0, 1
         return kinds
+
+    def waiting(self, k: int) -> IntArray:
+        """Tensors that wait, as bits, by their states at memory number `k`, [flags]."""
+        radix = np.array(self.nest.radix(k))
+        digits = np.arange(math.prod(radix))[:, None] // strides(radix) % radix
+        return np.asarray(((digits > 0) << np.arange(len(radix))).sum(axis=1))
 
     def _open_lines(self, k: int) -> tuple[FloatArray, IntArray, FloatArray]:
         """Transfers whose words are yet to be moved by the states of the tensors at a memory.

@@ -24,7 +24,7 @@ from toolkit.search.exact.compiled_steps import Step, WaitingRow
 from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.listing import Listing
-from toolkit.search.exact.nest import NOWHERE, nothing_of, strides
+from toolkit.search.exact.nest import NO_FLOORS, nothing_of
 from toolkit.search.exact.ragged_nest import no_least
 from toolkit.search.exact.relaxed import Relaxed
 from toolkit.search.exact.store import ColumnStore, WallKey, make_course, make_label_set, wall_key
@@ -82,7 +82,7 @@ class LeastEnergy:
             listing = self.listing
             spatial = listing.spatial[number]
             self._families[number] = Family(
-                self.problem, listing.nest.windows, spatial, self.store
+                self.problem, listing.nest.windows, spatial, self.store, number
             )
         return self._families[number]
 
@@ -136,7 +136,7 @@ class LeastEnergy:
         shared, rows = self._ready(number, family, energy)
         self._course.picked[:] = entries
         self._numbers[0] = goal
-        sought = Block(Goal(self._numbers, front, NOWHERE))
+        sought = Block(Goal(self._numbers, front, *NO_FLOORS))
         code = LABEL(
             SOLVE,
             family.windows,
@@ -216,9 +216,8 @@ def share(family: Family, energy: Relaxed) -> Shared:
     for k, (of_memory, _, _) in enumerate(family.floors):
         is_open[k, : len(of_memory)] = of_memory
     subset = np.zeros((len(memories), flags), dtype=np.int64)
-    for k, states in enumerate(radix):
-        digits = np.arange(flags)[:, None] // strides(states) % states
-        subset[k] = ((digits > 0) << np.arange(len(states))).sum(axis=1)
+    for k in range(len(memories)):
+        subset[k, : len(family.waiting(k))] = family.waiting(k)
     open_ = [
         OpenRow(int(r), float(values), *family.compulsory[r].tolist())
         for r, values in zip(rows, windows, strict=True)

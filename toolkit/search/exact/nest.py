@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,20 @@ from toolkit.search.problem import Problem
 FloatArray = NDArray[np.float64]
 
 NOWHERE = np.zeros((0, 2))
+
+
+class Floors(NamedTuple):
+    """Least costs to come by memory, where no tables of all states are made: see `Goal`."""
+
+    floor: FloatArray
+    to_go: FloatArray
+    subset: IntArray
+    cells: IntArray
+
+
+_WHOLE = np.zeros((0, 0), dtype=np.int64)
+NO_FLOORS = Floors(NOWHERE, np.zeros((0, 0, 0)), np.zeros(0, dtype=np.int64), _WHOLE)
+"""Where such tables are made."""
 
 
 def decomposes(problem: Problem) -> bool:
@@ -427,7 +441,7 @@ class Nest:
             )
         )
 
-    def costs_to_come(self, passes: int) -> tuple[list[Block], list[FloatArray]]:
+    def costs_to_come(self, passes: int) -> tuple[list[Block], list[Floors]]:
         """What labels are judged by: least costs from every state, or floors by memory."""
         return self.least_costs(passes), []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,9 @@ from toolkit.search.exact.compiled_steps import (
 from toolkit.search.exact.compiled_words import Rows
 from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.family import Family
-from toolkit.search.exact.nest import Constant, Nest, strides
+from toolkit.search.exact.grid import Grid
+from toolkit.search.exact.nest import Constant, Floors, Nest, strides
+from toolkit.search.exact.relaxed import ENERGY, Relaxed, finite_ports
 
 
 class RaggedNest(Nest):
@@ -34,8 +36,9 @@ class RaggedNest(Nest):
         Of the same spatial factors.
     chains : sequence of Chain
         Of every dimension.
-    labels : bool
-        Whether labels are wanted, which take the words of the first instance at every port.
+    labels : function of int, optional
+        Makes tables of the family by the number of a port, if labels are wanted, which take the
+        words of the first instance at every port.
     known : (float, float), optional
         Energy (pJ) of the lanes and of what they are sent, and steps, if they are known.
     """
@@ -45,7 +48,7 @@ class RaggedNest(Nest):
         family: Family,
         chains: Sequence[Chain],
         *,
-        labels: bool = False,
+        labels: Callable[[int], Relaxed] | None = None,
         known: tuple[float, float] | None = None,
     ) -> None:
         template = family.nest
@@ -58,12 +61,10 @@ class RaggedNest(Nest):
         steps = known[1] if known else math.prod(float(c.steps()) for c in chains)
         self.steps_in_time = float(steps)
         self.spatial = template.spatial.with_steps(self.steps_in_time)
-        self.owners = 2 if labels else 1
+        self.owners, self._tables = 2 if labels else 1, labels
         self.ports = []
         if None not in self.columns:
-            self.ports = [
-                p for p in self.problem.plan.ports if labels and math.isfinite(p[1].bandwidth)
-            ]
+            self.ports = finite_ports(self.problem) if labels else []
             self.rows = self._ragged_rows()
             if labels:
                 self.ports = [p for i, p in enumerate(self.ports) if self._may_stall(i)]
@@ -131,15 +132,37 @@ class RaggedNest(Nest):
             first[id(costs)] = max(first.get(id(costs), 0.0), value)
         return sum(first.values()) * (1 - 1e-12) > self.spatial.cycles
 
-    def costs_to_come(self, passes: int) -> tuple[list[Block], list[FloatArray]]:
-        """What labels are judged by: the compulsory words of what is yet to be moved.
+    def costs_to_come(self, passes: int) -> tuple[list[Block], list[Floors]]:
+        """What labels are judged by: compulsory words, and relaxed ways of the whole family.
 
         Few labels pass where the limit is close, so that least costs from every state would take
         far longer than they.
         """
         none = Block(no_least(passes))
-        floors = [self._floor(k, passes) for k in range(len(self.memories))]
+        assert self._tables is not None  # Only labels ask.
+        numbers = {place: i for i, place in enumerate(finite_ports(self.problem))}
+        tables = [self._tables(ENERGY), *(self._tables(numbers[place]) for place in self.ports)]
+        to_go = np.stack([table.to_go for table in tables])
+        floors = [
+            Floors(
+                self._floor(k, passes),
+                np.ascontiguousarray(to_go[:, k]),
+                self.family.waiting(k),
+                self._cells(k, tables[0].grid),
+            )
+            for k in range(len(self.memories))
+        ]
         return [none] * len(floors), floors
+
+    def _cells(self, k: int, grid: Grid) -> IntArray:
+        """`Grid.cells` of memory number `k` by dimension and coordinate."""
+        columns = [column for column in self.columns if column is not None]
+        taus = [np.concatenate([c.taus[k], c.taus[k + 1]]) for c in columns]
+        cells = np.zeros((len(taus), max(len(x) for x in taus)), dtype=np.int64)
+        for d, x in enumerate(taus):
+            inside = self.chains[d].spatial(self.memories[k])
+            cells[d, : len(x)] = grid.cells(d, x, inside)
+        return cells
 
     def _floor(self, k: int, passes: int) -> FloatArray:
         """Costs yet to come by the states of the tensors at memory number `k`, [flags, passes]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -82,14 +83,18 @@ class RaggedProver(Prover):
         ones = np.ones(problem.space.shape, dtype=np.int64)
         template = Nest(problem, windows, Spatial(problem, ones))
         listing = Listing(template, lambda: self.evaluator.time_share >= 1)
+        grid = make_grid(problem.space)
+        solver = LeastEnergy(listing, ColumnStore(problem, grid))
+        tools = Tools(listing, Relaxations(listing, grid), solver)
         hard: list[Branch] = []
-        left = self._solve(listing, hard)
+        left = self._solve(tools, hard)
         unfinished = []
         for branch in sorted(hard, key=lambda b: b.bound):
             nest = branch.nest
             assert isinstance(nest, RaggedNest)
+            tables = partial(tools.relaxations.table, nest.family.number)
             labelled = Branch(
-                RaggedNest(nest.family, nest.chains, labels=True),
+                RaggedNest(nest.family, nest.chains, labels=tables),
                 branch.powers,
                 branch.compulsory_pj,
             )
@@ -149,8 +154,9 @@ class RaggedProver(Prover):
             kept &= ~beaten
         return kept
 
-    def _solve(self, listing: Listing, hard: list[Branch]) -> float:
+    def _solve(self, tools: Tools, hard: list[Branch]) -> float:
         """Look at all pieces in the order of their bounds; returns the least one left open."""
+        listing = tools.listing
         energy, steps = listing.spatial_bounds()
         idle = np.zeros_like(steps)
         bounds = self._values(energy, steps, idle)
@@ -159,9 +165,6 @@ class RaggedProver(Prover):
         self.counts["by_compulsory_traffic"] += len(bounds) - int(kept.sum())
         open_ = [Piece(float(bounds[i]), int(i)) for i in np.flatnonzero(kept)]
         heapq.heapify(open_)
-        grid = make_grid(listing.problem.space)
-        solver = LeastEnergy(listing, ColumnStore(listing.problem, grid))
-        tools = Tools(listing, Relaxations(listing, grid), solver)
         left = math.inf
         if not listing.complete:
             self.counts["spatial_choices"] += 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from toolkit.search.exact.grid import Grid, make_grid
 from toolkit.search.exact.listing import FamilyBounds, Listing
-from toolkit.search.exact.relaxed import Relaxation
+from toolkit.search.exact.relaxed import ENERGY, Relaxation, Relaxed
 
 COARSE, FINE = range(2)
 """Which grid: the one that is cheap, and the one that tables for the search are made of."""
@@ -42,6 +42,7 @@ class Relaxations:
         self._often: Counter[int] = Counter()
         self._kept: OrderedDict[int, FamilyBounds] = OrderedDict()
         self._bytes = 0
+        self._last: tuple[int, dict[int, Relaxed]] = (-1, {})
 
     def bounds(
         self, number: int, stage: int, wanted: Callable[[float, float], bool]
@@ -81,6 +82,18 @@ class Relaxations:
         else:
             self._keep(number, found)
         return found
+
+    def table(self, number: int, port: int) -> Relaxed:
+        """Fine tables of a family: of the energy, or of the cycles of a port."""
+        if port == ENERGY:
+            return self.kept(number).energy
+        if self._last[0] != number:
+            self._last = number, {}
+        tables = self._last[1]
+        if port not in tables:
+            relaxation = self._relaxation[FINE]
+            tables[port] = relaxation.tables(self.listing.spatial[number], port)
+        return tables[port]
 
     def _likely(self, ports: int) -> list[int]:
         """Ports to look at: after a few families those that some of these kept busy, first."""

@@ -17,12 +17,14 @@ import numpy as np
 
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.model.plan import Port
 from toolkit.model.plan_tables import A_TILE
 from toolkit.search.exact.chains import Line
 from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Ways
 from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
+from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
 
 ENERGY = -1
@@ -78,7 +80,7 @@ class Relaxation:
         self.nest, self.grid, self.problem = nest, grid, nest.problem
         self.lines = list_lines(nest)
         plan, space = self.problem.plan, self.problem.space
-        self.ports = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
+        self.ports = finite_ports(self.problem)
         levels, self._tensors = space.shape[0], len(plan.tensors)
         self._memories = len(nest.memories)
         shape = self._memories, self._tensors
@@ -231,6 +233,11 @@ class Relaxation:
             if tensor.is_output:
                 total += values * float(coef[r, 1] * words[1] + coef[r, 3] * words[2])
         return total
+
+
+def finite_ports(problem: Problem) -> list[tuple[int, Port]]:
+    """Ports that can be busy, with the level of their memory."""
+    return [(m, port) for m, port in problem.plan.ports if math.isfinite(port.bandwidth)]
 
 
 def _levels(line: Line, levels: int) -> tuple[BoolArray, BoolArray]:
