@@ -52,6 +52,8 @@ class Branch:
     ----------
     energy_pj, latency_cycles : float
         No mapping of the branch takes less of either.
+    settled : float
+        Objective value below which a search found no mapping.
     """
 
     nest: Nest
@@ -59,6 +61,7 @@ class Branch:
     compulsory_pj: float
     energy_pj: float = field(init=False)
     latency_cycles: float = field(init=False)
+    settled: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         nest = self.nest
@@ -77,7 +80,7 @@ class Branch:
     def bound(self) -> float:
         """No mapping of the branch has a lower objective value."""
         energy, latency = self.energy_pj ** self.powers[0], self.latency_cycles ** self.powers[1]
-        return float(energy * latency * self.scale)
+        return max(float(energy * latency * self.scale), self.settled)
 
     def entries(self, passes: int) -> int:
         """Size of the tables of least costs, for so many costs."""

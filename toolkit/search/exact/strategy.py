@@ -28,6 +28,9 @@ DOUBT = 1e-9
 AT_ONCE = 4
 """Choices of spatial factors solved at once, whatever the number of threads, so that results do
 not depend on that."""
+MANY_LABELS = 1 << 19
+SHARES = 0.1, 0.2, 0.35, 0.5, 0.65, 0.8
+"""Parts of the way from a branch's bound to the best value, in logarithms, settled one by one."""
 DESCENTS = (0.5, 0.1)
 """Parts of the seconds, where these are the only limit: after which descents are tried, and how
 long."""
@@ -231,8 +234,7 @@ class Prover:
         if self._is_beaten(branch):
             self.counts["by_least_latency"] += 1
             return True
-        limit = math.inf if self.wants_front else self._limit
-        ends = search.run(branch.goal(limit, self._front), lambda: self.evaluator.exhausted)
+        ends = self._all_ends(branch, search)
         self.counts["labels"] += search.labels
         self.counts["not_worthwhile"] += search.not_worthwhile
         self.counts["undercut"] += search.undercut
@@ -240,6 +242,35 @@ class Prover:
             return False
         self.counts["by_labels"] += 1
         return True
+
+    def _all_ends(self, branch: Branch, search: LabelSearch) -> Ends | None:
+        """Find all mappings that may be better than the best so far; None if there is no time.
+
+        Where there are many labels, first those that may be much better: few are, so that a
+        search cut short raises the branch's bound by what it has settled.
+        """
+
+        def late() -> bool:
+            return self.evaluator.exhausted
+
+        if self.wants_front:
+            return search.run(branch.goal(math.inf, self._front), late)
+        few = search.run(branch.goal(self._limit), lambda: late() or search.labels > MANY_LABELS)
+        if few is not None or late():
+            return few
+        bound, limit = branch.bound, self._limit
+        for share in SHARES:
+            goal = bound * (limit / bound) ** share
+            ends = search.run(branch.goal(goal), late)
+            if ends is None:
+                return None
+            if len(ends.costs):
+                # With these the incumbent falls, and what is worse than it does not matter.
+                if not self._cost_ends(branch, ends):
+                    return None
+                break
+            branch.settled = goal
+        return search.run(branch.goal(self._limit), late)
 
     def _cost_ends(self, branch: Branch, ends: Ends) -> bool:
         """Cost complete mappings, those with the lowest bounds first."""
