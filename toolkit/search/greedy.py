@@ -21,7 +21,7 @@ from toolkit.mapping.reaching import reached
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
-from toolkit.search.compiled_moves import DESCEND_AND_KICK
+from toolkit.search.compiled_moves import DESCEND_AND_KICK, MoveSpace
 from toolkit.search.evaluator import ArrayPair, Evaluator
 from toolkit.search.moves import LocalSearch, first_orders, move_space
 
@@ -71,13 +71,20 @@ def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
         while search.state.idle[0] < patience and len(moves.moves) and not late():
             descend(STRIDE)
 
-    count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
+    count = RANDOM_STARTS + _takers(moves) // MOVES_PER_START
     for start in _starts(space, first_orders(moves), count, seed, evaluator.warm_starts):
         explore(start, PATIENCE)
         if late():
             return
     if evaluator.best is not None:
         explore(evaluator.best, LAST_PATIENCE)
+
+
+def _takers(moves: MoveSpace) -> int:
+    """How many moves there are, all changes of one factor of a ragged dimension counted once."""
+    rows = moves.moves.copy()
+    rows[moves.ragged[rows[:, 0]] != 0, 1] = 0
+    return len(np.unique(rows, axis=0))
 
 
 def _starts(
