@@ -130,6 +130,7 @@ def test_wrong_input_is_one_message(run: Any, words: tuple[str, ...], message: s
 
 def test_what_does_not_fit_names_the_layer(run: Any) -> None:
     words = (str(MODELS / "resnet18.onnx"), "gemmini", "--no-pad", "--no-cache")
+    words += ("--factors", "perfect")
     message = fails(run, *words, *FEW)
     assert message.startswith("resnet18: layer 'Conv_t6' (Conv): gemmini: gemm:M=64,K=147,")
     assert "SACols requires K == 16" in message
