@@ -169,7 +169,10 @@ def test_five_strategies_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--storage", "."), "--storage: '.' is a folder"),
         (("--out", "/dev/null"), "/dev/null: cannot be created"),
         (("bert-large/KQ",), "bert-large/KQV"),
-        (("gemm:M=8,K=8,N=8",), "WORKLOAD: 'gemm:M=8,K=8,N=8 on eyeriss, edp, exact, ragged' is given"),
+        (
+            ("gemm:M=8,K=8,N=8",),
+            "WORKLOAD: 'gemm:M=8,K=8,N=8 on eyeriss, edp, exact, ragged' is given",
+        ),
     ],
 )
 def test_wrong_input(run: Any, words: tuple[str, ...], message: str) -> None:

@@ -138,9 +138,7 @@ def test_the_better_of_two_ways_is_taken() -> None:
     arch, workload = toolkit.load_arch("eyeriss-conv"), toolkit.gemm(17, 64, 14)
     options = {"objective": "latency", "factors": "perfect"}
     chosen = mapped(product("a", workload), arch=arch, **options)["a"]
-    search = LayerSearch(
-        budget=FEW, objective=toolkit.OBJECTIVES["latency"], factors="perfect"
-    )
+    search = LayerSearch(budget=FEW, objective=toolkit.OBJECTIVES["latency"], factors="perfect")
     ways = [map_workload(arch, way.workload, search) for way in lowerings(arch, workload)]
     assert chosen.latency_cycles == min(way.latency_cycles for way in ways)
     assert chosen.lowering == "1x1 convolution, N along Q"

@@ -306,7 +306,10 @@ def test_a_second_comparison_waits_its_turn(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"problems": []}, "problems: expected at least one"),
-        ({"problems": [problem(), problem()]}, "problems: 'gemm12 on tiny, edp, exact, ragged' is given"),
+        (
+            {"problems": [problem(), problem()]},
+            "problems: 'gemm12 on tiny, edp, exact, ragged' is given",
+        ),
         ({"strategies": ["greddy"]}, "strategies: .*did you mean 'greedy'"),
         ({"strategies": []}, "strategies: expected at least one"),
         ({"strategies": ["random", "random"]}, "strategies: 'random' is given twice"),
