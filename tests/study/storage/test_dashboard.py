@@ -45,7 +45,7 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
     with served(path) as url, visit(url) as seen:
         page = seen.page
         for asked in ("edp", "energy,latency"):
-            page.wait_for_selector(f"text=gemm12 on tiny, {asked}, exact: greedy, seed 1")
+            page.wait_for_selector(f"text=gemm12 on tiny, {asked}, exact, ragged: greedy, seed 1")
         page.click("text=gemm12 on tiny, edp, exact, ragged: greedy, seed 1")
         # Its values, and the plots that the study brought along.
         page.wait_for_selector("text=Best Trial")
