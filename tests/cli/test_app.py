@@ -505,12 +505,14 @@ def test_closed_output_is_quiet(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_fronts_are_listed(run: Any) -> None:
+@pytest.mark.parametrize("factors", ["perfect", "ragged"])
+def test_fronts_are_listed(run: Any, factors: str) -> None:
     words = ("eyeriss", "8", "12", "16", "--objective", "energy,latency", "--strategy", "exact")
+    words += ("--factors", factors)
     record = run("map", *words, "--json").record
     lines = run("map", *words).out.partition("all there are")[2].splitlines()
     assert len(lines[3:]) == len(record["front"]) >= 1
-    assert record["certificate"]["tilings_covered"] > 0
+    assert ("tilings_covered" in record["certificate"]) is (factors == "perfect")
 
 
 def test_an_unfinished_proof_does_not_count_what_it_left_out(run: Any, tmp_path: Path) -> None:
@@ -547,7 +549,7 @@ def test_a_bound_stands_in_the_unit_of_its_figure(
 ) -> None:
     """The clock ticks when it is read, so that every machine is stopped in the same place."""
     words = ("eyeriss", "bert-large/KQV", "--strategy", "exact", "--seconds", "5")
-    words = ("map", *words, "--objective", objective)
+    words = ("map", *words, "--factors", "perfect", "--objective", objective)
     found = []
     for form in ((), ("--json",)):
         ticks = itertools.count()

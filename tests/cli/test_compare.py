@@ -38,7 +38,7 @@ def test_a_table_per_problem_and_ranks(run: Any, tmp_path: Path) -> None:
     outcome = run("eyeriss", "gemm:M=64,K=8,N=4", "gemm:M=8,K=64,N=4", *SMALL)
     assert outcome.status == 0
     for words in (
-        "gemm:M=64,K=8,N=4 on eyeriss, edp, exact; best known edp ",
+        "gemm:M=64,K=8,N=4 on eyeriss, edp, exact, ragged; best known edp ",
         "J·cycle",
         "above best",
         "stopped: a limit ended one, and no bound is known",
@@ -51,7 +51,8 @@ def test_a_table_per_problem_and_ranks(run: Any, tmp_path: Path) -> None:
         assert words in outcome.out
     lines = outcome.err.splitlines()
     assert len(lines) == 8
-    assert lines[0].startswith("1/8 gemm:M=64,K=8,N=4 on eyeriss, edp, exact: greedy, seed 0: edp")
+    name = "gemm:M=64,K=8,N=4 on eyeriss, edp, exact, ragged"
+    assert lines[0].startswith(f"1/8 {name}: greedy, seed 0: edp")
     assert (tmp_path / "comparison.journal").is_file()
 
 
@@ -106,7 +107,7 @@ def test_tables_and_storage_go_to_a_folder(run: Any, tmp_path: Path) -> None:
     assert sorted(map(str, out.glob("*.*"))) == sorted([*record["files"], record["storage"]])
     names = {"runs", "summary", "ranks", "pairs", "traces"}
     assert {path.stem for path in out.glob("*.csv")} == names
-    plot = "plot-gemm-M=64-K=8-N=4-on-eyeriss-edp-exact"
+    plot = "plot-gemm-M=64-K=8-N=4-on-eyeriss-edp-exact-ragged"
     assert {path.name for path in out.glob("plot-*")} == {f"{plot}.png", f"{plot}.svg"}
     assert "best known edp" in (out / "report.html").read_text()
     assert record["not_written"] == []
@@ -168,7 +169,10 @@ def test_five_strategies_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--storage", "."), "--storage: '.' is a folder"),
         (("--out", "/dev/null"), "/dev/null: cannot be created"),
         (("bert-large/KQ",), "bert-large/KQV"),
-        (("gemm:M=8,K=8,N=8",), "WORKLOAD: 'gemm:M=8,K=8,N=8 on eyeriss, edp, exact' is given"),
+        (
+            ("gemm:M=8,K=8,N=8",),
+            "WORKLOAD: 'gemm:M=8,K=8,N=8 on eyeriss, edp, exact, ragged' is given",
+        ),
     ],
 )
 def test_wrong_input(run: Any, words: tuple[str, ...], message: str) -> None:

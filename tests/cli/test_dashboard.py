@@ -61,7 +61,9 @@ def test_what_compare_recorded_is_shown_until_interrupted(run: Any, tmp_path: Pa
         record = json.loads("".join(child.stdout.readline() for _ in range(5)))
         assert (record["storage"], record["studies"]) == ("comparison.journal", 3)
         with visit(record["url"]) as seen:
-            seen.page.click("text=gemm:M=64,K=8,N=4 on eyeriss, edp, exact: greedy, seed 2")
+            seen.page.click(
+                "text=gemm:M=64,K=8,N=4 on eyeriss, edp, exact, ragged: greedy, seed 2"
+            )
             seen.page.wait_for_selector("text=Best Trial")
             assert seen.errors == []
         child.send_signal(signal.SIGINT)

@@ -44,10 +44,16 @@ def output(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return captured.out
 
 
-def test_report_matches_golden_file(capsys: pytest.CaptureFixture[str], mapping_file: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [((), "explain_eyeriss.txt"), (("--factors", "perfect"), "explain_eyeriss_perfect.txt")],
+)
+def test_report_matches_golden_file(
+    capsys: pytest.CaptureFixture[str], mapping_file: str, options: tuple[str, ...], name: str
+) -> None:
     """Written by `toolkit explain eyeriss 64 64 64` with the mapping above, and read by eye."""
-    text = output(capsys, "explain", *EYERISS, mapping_file)
-    assert text == (DATA / "explain_eyeriss.txt").read_text()
+    text = output(capsys, "explain", *EYERISS, mapping_file, *options)
+    assert text == (DATA / name).read_text()
     assert max(map(len, text.splitlines())) <= WIDTH
 
 

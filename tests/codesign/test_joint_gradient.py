@@ -27,7 +27,8 @@ POWERS = (1.0, 1.0, 0.0)
 
 @pytest.fixture
 def scorer() -> Scorer:
-    return Scorer(small_job(ranges=ALL), cache=False)
+    """Factors are perfect, as those that descend are."""
+    return Scorer(small_job(ranges=ALL, factors="perfect"), cache=False)
 
 
 def descent_of(

@@ -263,8 +263,9 @@ def differing(conventions: Conventions) -> set[str]:
 
 
 def test_timeloop_turns_these_switches() -> None:
-    """Each has a case above."""
+    """Each has a case above, but for the factors: they are what searches try."""
     assert differing(TIMELOOP) == {
+        "factors",
         "transfers",
         "single_reuse",
         "window_footprint",
@@ -278,8 +279,9 @@ def test_timeloop_turns_these_switches() -> None:
 
 
 def test_factorflow_turns_these_switches() -> None:
-    """Each has a case above; the two settings stay off."""
+    """Each has a case above, but for the factors; the two settings stay off."""
     assert differing(FACTORFLOW) == {
+        "factors",
         "transfers",
         "reduction_for_writes",
         "selective_needs_multicast",

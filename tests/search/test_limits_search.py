@@ -31,7 +31,8 @@ def test_the_cost_found_is_exact(strategy: str, case: Case) -> None:
         for level in arch.levels
     )
     try:
-        problem = make_problem(replace(arch, levels=levels), work, bias_read=bias_read)
+        arch = replace(arch, levels=levels)
+        problem = make_problem(arch, work, bias_read=bias_read, factors="perfect")
         result = search(problem, strategy, budget=Budget(evaluations=100))
     except (DoesNotFitError, PrecisionError):
         return

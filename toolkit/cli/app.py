@@ -71,7 +71,8 @@ COMMANDS = {
     ),
     "export": LateCommand(
         "toolkit.cli.export:export_mapping",
-        help="Write a mapping for another tool (or for this one, from another tool's).",
+        help="Write a mapping for another tool (or for this one, from another tool's). "
+        "ZigZag cuts no tile off: for it, search with --factors perfect.",
         epilog="Examples:\n\n"
         "toolkit export eyeriss bert-large/KQV best.yaml --format timeloop\n\n"
         "toolkit export eyeriss bert-large/KQV best.yaml --format zigzag --save zigzag.yaml",

@@ -112,8 +112,8 @@ def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> 
         "",
         "What binds",
         *_bandwidth_lines(evaluation),
-        *_capacity_lines(capacity_uses(evaluation)),
-        *_mesh_lines(mesh_uses(evaluation)),
+        *_capacity_lines(capacity_uses(evaluation, problem.factors)),
+        *_mesh_lines(mesh_uses(evaluation, problem.factors)),
         *_constraint_lines(problem, advice),
         "",
         *_move_lines(problem, advice),
@@ -265,8 +265,11 @@ def _growths(growth: Sequence[Growth], unit: str, verb: str) -> str:
     if not growth:
         return f"nothing more can be {verb} here"
 
+    def step(g: Growth) -> str:
+        return f"{g.dimension} x {g.prime}" if g.prime else f"{g.dimension} {g.iterations} times"
+
     def names(chosen: Iterable[Growth]) -> str:
-        return ", ".join(f"{g.dimension} x {g.prime} ({g.needed:,.0f} {unit})" for g in chosen)
+        return ", ".join(f"{step(g)} ({g.needed:,.0f} {unit})" for g in chosen)
 
     texts = []
     if any(not g.fits for g in growth):
@@ -380,8 +383,9 @@ def _item(share: float, amount: str, text: str) -> list[str]:
 
 _KEPT_TOGETHER = re.compile(
     r"(?<=\d) (?=%)|(?<= in) (?=0\.\.)|(?<=\w) (?=(?:in 0\.\.|x \d))|(?<= x) (?=\d)"
+    r"|(?<=\w) (?=\d+ times \()|(?<=\d) (?=times \()"
 )
-"""Spaces inside ``50 %``, ``k in 0..4`` and ``M x 2``."""
+"""Spaces inside ``50 %``, ``k in 0..4``, ``M x 2`` and ``M 3 times (``."""
 
 
 def _wrapped(text: str, indent: int, hanging: int | None = None) -> list[str]:

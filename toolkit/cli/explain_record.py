@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import toolkit
 from toolkit.cli.output import Record
@@ -12,6 +12,9 @@ from toolkit.model.headroom import Growth, capacity_uses, mesh_uses
 from toolkit.model.reuse import Loop, Movement
 from toolkit.model.words import EnergyPart, cycle_parts, energy_parts
 from toolkit.search.advice import Advice, Costs, Move, advise
+
+if TYPE_CHECKING:
+    from toolkit.mapping.space import Factors
 
 
 def explain_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Record:
@@ -37,7 +40,7 @@ def explain_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> 
         "notes": [*problem.notes, *evaluation.notes],
         "energy": [_energy(part) for part in energy_parts(evaluation)],
         "cycles": _cycles(evaluation),
-        "limits": _limits(evaluation),
+        "limits": _limits(evaluation, problem.factors),
         "moves": _moves(problem, advice),
         "doubled_bandwidths": [
             {
@@ -141,7 +144,7 @@ def _cycles(evaluation: toolkit.Evaluation) -> Record:
     }
 
 
-def _limits(evaluation: toolkit.Evaluation) -> Record:
+def _limits(evaluation: toolkit.Evaluation, factors: Factors) -> Record:
     latency = evaluation.latency_cycles
     return {
         "bandwidth": [
@@ -164,7 +167,7 @@ def _limits(evaluation: toolkit.Evaluation) -> Record:
                 "binds": use.binds,
                 "next_factors": [_growth(g, "needed_words_per_instance") for g in use.growth],
             }
-            for use in capacity_uses(evaluation)
+            for use in capacity_uses(evaluation, factors)
         ],
         "mesh": [
             {
@@ -174,7 +177,7 @@ def _limits(evaluation: toolkit.Evaluation) -> Record:
                 "binds": mesh.binds,
                 "next_factors": [_growth(g, "needed_instances") for g in mesh.growth],
             }
-            for mesh in mesh_uses(evaluation)
+            for mesh in mesh_uses(evaluation, factors)
         ],
     }
 
@@ -183,6 +186,7 @@ def _growth(growth: Growth, key: str) -> Record:
     return {
         "dimension": growth.dimension,
         "factor": growth.prime,
+        "iterations": growth.iterations,
         key: growth.needed,
         "fits": growth.fits,
     }

@@ -316,19 +316,26 @@ class _Steps(NamedTuple):
     start: IntArray
 
 
+def _multiples(extents: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Extents that are multiples of others: their numbers, how often, and the others' numbers."""
+    size, inner = int(extents[-1]), extents[:-1]
+    if size <= ALL_EXTENTS:  # Then all multiples are extents, too.
+        turns = (size - 1) // inner
+        after = np.repeat(np.arange(len(inner)), turns)
+        factor = np.arange(len(after)) - np.repeat(np.cumsum(turns) - turns, turns) + 1
+        return inner[after] * factor - 1, factor, after
+    pairs = [np.flatnonzero(inner % extent == 0) for extent in inner.tolist()]
+    rest = np.concatenate(pairs)
+    after = np.repeat(np.arange(len(inner)), [len(x) for x in pairs])
+    return rest, inner[rest] // inner[after], after
+
+
 @lru_cache(maxsize=256)
 def _all_steps(size: int, ragged: bool) -> _Steps:
     extents = ragged_extents(size) if ragged else divisors(size)
     count = len(extents)
     if ragged:
-        # Multiples of every extent, one after the other, that are extents, too.
-        turns = (size - 1) // extents[:-1]
-        after = np.repeat(np.arange(count - 1), turns)
-        factor = np.arange(len(after)) - np.repeat(np.cumsum(turns) - turns, turns) + 1
-        multiple = extents[after] * factor
-        rest = np.searchsorted(extents, multiple)
-        known = extents[rest] == multiple
-        after, factor, rest = after[known], factor[known], rest[known]
+        rest, factor, after = _multiples(extents)
         inner = np.arange(count)
         after = np.concatenate([after, inner])
         factor = np.concatenate([factor, -(-size // extents)])

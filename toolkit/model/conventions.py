@@ -120,7 +120,7 @@ class Conventions:
         return replace(self, free_drains=free_drains, overestimate_windows=overestimate_windows)
 
 
-EXACT = Conventions("exact")
+EXACT = Conventions("exact", factors="ragged")
 
 FACTORFLOW = Conventions(
     "factorflow",

@@ -104,11 +104,12 @@ def single_steps(space: MapSpace, factors: IntArray, order: IntArray) -> Steps:
 
 def _factor_steps(space: MapSpace, factors: IntArray) -> Iterator[Step]:
     levels, dimensions = space.shape
+    seen = [{factors[:, d].tobytes()} for d in range(dimensions)]
     for source in range(levels):
         for d in range(dimensions):
             targets = [t for t in range(levels) if t != source and space.allowed[t, d]]
             if space.ragged[d]:
-                yield from _ragged_steps(space, factors, source, d, targets)
+                yield from _ragged_steps(space, factors, source, d, targets, seen[d])
                 continue
             for prime, _ in prime_factors(int(factors[source, d])):
                 for target in targets:
@@ -117,12 +118,11 @@ def _factor_steps(space: MapSpace, factors: IntArray) -> Iterator[Step]:
 
 
 def _ragged_steps(
-    space: MapSpace, factors: IntArray, source: int, d: int, targets: list[int]
+    space: MapSpace, factors: IntArray, source: int, d: int, targets: list[int], seen: set[bytes]
 ) -> Iterator[Step]:
-    """Changes of one ragged dimension that one level makes up for, each outcome once."""
+    """Changes of one ragged dimension that one level makes up for, outcomes not `seen` yet."""
     if not space.allowed[source, d]:
         return
-    seen = {factors[:, d].tobytes()}
     for target in targets:
         old = int(factors[target, d])
         # Beside what searches try: all there is, and as much of it as there are instances for.
@@ -219,8 +219,8 @@ def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArra
     if space.ragged[step.dimension]:
         turns = factors[:, step.dimension]
         text = (
-            f"iterate {dimension} {turns[step.target]} times at {names[step.target]} and "
-            f"{turns[step.source]} times at {names[step.source]}"
+            f"iterate {dimension} {_times(turns[step.target])} at {names[step.target]} and "
+            f"{_times(turns[step.source])} at {names[step.source]}"
         )
     else:
         text = (
@@ -233,6 +233,10 @@ def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArra
         where = f"outside {space.dimensions[inside[0]].lower()}" if inside else "innermost"
         text += f", as a new loop there, {where}"
     return text
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 @dataclass(frozen=True, slots=True)

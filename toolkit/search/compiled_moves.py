@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, apart, formula, invoke, once
-from toolkit.mapping.tilings import HALF, ONE_MORE
+from toolkit.mapping.tilings import HALF, ONE_LESS, ONE_MORE
 from toolkit.model.compiled import CostRow
 
 TRIES = 64
@@ -282,15 +282,42 @@ def improve_orders(space: MoveSpace, walker: Walker, current: float, limit: int)
     return current
 
 
+@apart
+@formula
+def leads_anew(space: MoveSpace, factors: Table, k: int) -> bool:
+    """Whether move `k` leads where no other move of a ragged dimension does.
+
+    A level that iterates once has nothing to give: others, farther outside, would. Small factors
+    are changed by one rather than doubled or halved.
+    """
+    move = space.moves[k]
+    if space.ragged[move.dimension] == 0:
+        return True
+    f = factors[move.taker, move.dimension]
+    if move.change == ONE_LESS:
+        return bool(f > 1)
+    if move.change == HALF:
+        return bool(f > 3)
+    return bool(factors[move.giver, move.dimension] > 1 and not (move.change == 2 and f == 1))
+
+
 @once
 @formula
 def improve_factors(space: MoveSpace, walker: Walker, current: float, limit: int) -> float:
-    """Make the best of all single moves, if any is better; returns the new value."""
+    """Make the best of all single moves, if any is better; returns the new value.
+
+    Ragged dimensions have many moves. The best of each of them is made at once.
+    """
     best, move = current * STRICTLY, -1
     for k in range(space.moves.shape[0]):
         if walker.state.evaluations >= limit:
             break
-        if not make(space, walker, k, 0):
+        if move >= 0:
+            d = space.moves[move].dimension
+            if space.ragged[d] != 0 and space.moves[k].dimension != d:
+                make(space, walker, move, 0)
+                current, best, move = best, best * STRICTLY, -1
+        if not leads_anew(space, walker.factors, k) or not make(space, walker, k, 0):
             continue
         if keeps_bounds(space, walker.factors, k):
             new = counted_value(walker)

@@ -15,6 +15,8 @@ before the best of them is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +28,7 @@ from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
 from toolkit.search.chosen_walks import Chosen, Walkers
-from toolkit.search.compiled_moves import DESCEND_AND_KICK, STRICTLY
+from toolkit.search.compiled_moves import DESCEND_AND_KICK, STRICTLY, MoveSpace
 from toolkit.search.evaluator import ArrayPair, Evaluator, Start
 from toolkit.search.moves import LocalSearch, first_orders, move_space
 
@@ -53,21 +55,60 @@ they are few enough for a limit of seconds."""
 
 
 def greedy(evaluator: Evaluator, seed: int) -> None:
-    """Descend from several starts, kick and descend again until nothing improves."""
-    run = flipping_descents if evaluator.problem.choices else descents
-    run(evaluator, seed, lambda: evaluator.exhausted)
+    """Descend from several starts, kick and descend again until nothing improves.
+
+    Where tiles may be ragged, at first among those that are not, with at most half of the budget:
+    these are fewer, and the best of them is a start for the rest.
+    """
+    if evaluator.problem.choices:
+        flipping_descents(evaluator, seed, lambda: evaluator.exhausted)
+        return
+    space, warm = evaluator.problem.space, evaluator.warm_starts
+    if space.ragged.any():
+        _whole_tiles(evaluator, seed, replace(space, factors="perfect"))
+        warm = (*warm, *([evaluator.best] if evaluator.best is not None else []))
+    _explore(evaluator, seed, space, lambda: evaluator.exhausted, warm)
 
 
 def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
-    """Do the same until it is `late`."""
-    space = evaluator.problem.space
+    """Do the same, ragged tiles from the first, until it is `late`."""
+    _explore(evaluator, seed, evaluator.problem.space, late, evaluator.warm_starts)
+
+
+def _whole_tiles(evaluator: Evaluator, seed: int, space: MapSpace) -> None:
+    """Descend among mappings of whole tiles, if there are any."""
+    half = evaluator.remaining_evaluations // 2
+    until = (1 + evaluator.time_share) / 2
+
+    def late() -> bool:
+        return evaluator.time_share >= until or evaluator.exhausted
+
+    with suppress(DoesNotFitError):
+        _explore(evaluator, seed, space, late, limit=half)
+
+
+def _explore(
+    evaluator: Evaluator,
+    seed: int,
+    space: MapSpace,
+    late: Callable[[], bool],
+    warm: Sequence[ArrayPair] = (),
+    limit: int | None = None,
+) -> None:
+    """Descend from several starts in a space; without `limit`, from the best of all once more.
+
+    `warm` starts come first.
+    """
     moves = move_space(space)
     search = LocalSearch(evaluator.problem.plan, moves, evaluator.powers, seed)
-    limit = evaluator.remaining_evaluations
+    most = evaluator.remaining_evaluations if limit is None else limit
+
+    def spent() -> bool:
+        return late() or search.spent[0] >= most
 
     def descend(kicks: int) -> None:
         before = search.spent
-        search.run(DESCEND_AND_KICK, limit, kicks, STRENGTH, SLACK)
+        search.run(DESCEND_AND_KICK, most, kicks, STRENGTH, SLACK)
         search.count_for(evaluator, before)
         search.report_to(evaluator)
 
@@ -76,15 +117,17 @@ def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
         descend(1)
         if search.state.origin[0] == np.inf:
             return  # Its cost overflows, or the budget ended before it was known.
-        while search.state.idle[0] < patience and len(moves.moves) and not late():
+        while search.state.idle[0] < patience and len(moves.moves) and not spent():
             descend(STRIDE)
 
-    count = RANDOM_STARTS + len(moves.moves) // MOVES_PER_START
-    for start in _starts(space, first_orders(moves), count, seed, evaluator.warm_starts):
+    count = RANDOM_STARTS + _takers(moves) // MOVES_PER_START
+    if len(warm) > len(evaluator.warm_starts):
+        count //= 2  # What was found among whole tiles is worth as many.
+    for start in _starts(space, first_orders(moves), count, seed, warm):
         explore(start, PATIENCE)
-        if late():
+        if spent():
             return
-    if evaluator.best is not None:
+    if limit is None and evaluator.best is not None:
         explore(evaluator.best, LAST_PATIENCE)
 
 
@@ -145,6 +188,13 @@ def flipping_descents(evaluator: Evaluator, seed: int, late: Callable[[], bool])
             return
     if evaluator.best is not None:
         explore((*evaluator.best, evaluator.best_choice), LAST_PATIENCE)
+
+
+def _takers(moves: MoveSpace) -> int:
+    """How many moves there are, all changes of one factor of a ragged dimension counted once."""
+    rows = moves.moves.copy()
+    rows[moves.ragged[rows[:, 0]] != 0, 1] = 0
+    return len(np.unique(rows, axis=0))
 
 
 def _starts(

@@ -102,8 +102,9 @@ def test_rounding_is_kept_and_its_gradient_is_one() -> None:
 def test_values_are_those_of_the_model(
     conventions: str, powers: tuple[float, float, float]
 ) -> None:
-    problem = PROBLEMS["strided"]()
-    problem = make_problem(problem.arch, problem.workload, conventions=CONVENTIONS[conventions])
+    """Of whole tiles: real factors that exceed a size are costed as if all of it were work."""
+    problem, named = PROBLEMS["strided"](), CONVENTIONS[conventions]
+    problem = make_problem(problem.arch, problem.workload, conventions=named, factors="perfect")
     factors, order = sample(problem.space, 16, np.random.default_rng(0))
     cost = batch_cost(problem.plan, factors.astype(np.float64), order)
     asked = replace(problem.objective, powers=powers)

@@ -136,8 +136,9 @@ def test_the_vector_unit_of_the_architecture_is_used() -> None:
 def test_the_better_of_two_ways_is_taken() -> None:
     # 17 columns do not fit the 14 of the array, 14 positions along Q do.
     arch, workload = toolkit.load_arch("eyeriss-conv"), toolkit.gemm(17, 64, 14)
-    chosen = mapped(product("a", workload), arch=arch, objective="latency")["a"]
-    search = LayerSearch(budget=FEW, objective=toolkit.OBJECTIVES["latency"])
+    options = {"objective": "latency", "factors": "perfect"}
+    chosen = mapped(product("a", workload), arch=arch, **options)["a"]
+    search = LayerSearch(budget=FEW, objective=toolkit.OBJECTIVES["latency"], factors="perfect")
     ways = [map_workload(arch, way.workload, search) for way in lowerings(arch, workload)]
     assert chosen.latency_cycles == min(way.latency_cycles for way in ways)
     assert chosen.lowering == "1x1 convolution, N along Q"
@@ -158,13 +159,15 @@ def test_one_layer_can_be_mapped_alone() -> None:
 def test_sizes_are_padded_or_refused_by_name() -> None:
     arch = toolkit.load_arch("gemmini")
     layers = product("a", toolkit.gemm(16, 16, 16)), product("prime", toolkit.gemm(31, 16, 16))
-    padded = mapped(*layers, arch=arch)["prime"]
+    padded = mapped(*layers, arch=arch, factors="perfect")["prime"]
     assert padded.cost.workload.sizes["M"] == 32
     assert padded.notes[-1].startswith("padded M from 31 to 32")
     assert padded.row()["macs"] == 31 * 16 * 16
     message = r"^tiny: layer 'prime' \(MatMul\): gemmini: .*SARows requires M == 16"
     with pytest.raises(DoesNotFitError, match=message):
-        mapped(*layers, arch=arch, pad=False)
+        mapped(*layers, arch=arch, pad=False, factors="perfect")
+    cut_off = mapped(*layers, arch=arch, pad=False)["prime"]
+    assert (cut_off.cost.workload.sizes["M"], cut_off.notes) == (31, ())
 
 
 def test_a_memory_that_is_too_small_is_told_before_any_search() -> None:

@@ -55,7 +55,8 @@ def test_points_of_drawn_problems_are_valid(seed: int) -> None:
 
 def test_too_large_tiles_shrink_evenly() -> None:
     """Eight of M and eight of K inside take 80 words; two of each take 8."""
-    space = make_problem(arch(memory("DRAM"), memory("Buffer", 8)), gemm(8, 8, 1)).space
+    machine = arch(memory("DRAM"), memory("Buffer", 8))
+    space = make_problem(machine, gemm(8, 8, 1), factors="perfect").space
     box = relax(space)
     wanted = np.where(box.places[:, 0] == 1, 1.0, -1.0)
     point = np.concatenate([wanted, np.zeros(2)])

@@ -112,7 +112,7 @@ def test_a_study_says_what_was_asked_and_what_came_out(tmp_path: Path) -> None:
     (outcome,) = compare([problem()], ["greedy"], BUDGET, [7], storage=tmp_path / "a").outcomes
     ((name, study),) = studies(tmp_path / "a").items()
     attributes = study.user_attrs
-    assert name == outcome.run.name == "gemm12 on tiny, edp, exact: greedy, seed 7"
+    assert name == outcome.run.name == "gemm12 on tiny, edp, exact, ragged: greedy, seed 7"
     assert study.metric_names == ["edp (pJ*cycles)"]
     assert attributes["problem"]["budget"] == {"evaluations": 120, "seconds": None}
     assert "name: gemm12" in attributes["problem"]["workload"]
@@ -281,7 +281,7 @@ def test_another_problem_of_the_same_name_is_refused(tmp_path: Path) -> None:
     for problems, budget, message in wrong:
         with pytest.raises(InputError, match=message) as caught:
             compare(problems, ["random"], budget, 1, storage=path)
-        assert "study 'gemm12 on tiny, edp, exact: random, seed 0'" in str(caught.value)
+        assert "study 'gemm12 on tiny, edp, exact, ragged: random, seed 0'" in str(caught.value)
         assert str(path) in str(caught.value)
     assert path.read_bytes() == before
 
@@ -306,7 +306,10 @@ def test_a_second_comparison_waits_its_turn(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"problems": []}, "problems: expected at least one"),
-        ({"problems": [problem(), problem()]}, "problems: 'gemm12 on tiny, edp, exact' is given"),
+        (
+            {"problems": [problem(), problem()]},
+            "problems: 'gemm12 on tiny, edp, exact, ragged' is given",
+        ),
         ({"strategies": ["greddy"]}, "strategies: .*did you mean 'greedy'"),
         ({"strategies": []}, "strategies: expected at least one"),
         ({"strategies": ["random", "random"]}, "strategies: 'random' is given twice"),
@@ -339,5 +342,5 @@ def test_a_wrong_proof_is_told_with_the_mapping_that_refutes_it(tmp_path: Path) 
 
 
 def test_the_exact_mapper_stands_every_comparison() -> None:
-    compared = compare([problem()], ["exact", *STRATEGY_NAMES], BUDGET, 2)
+    compared = compare([problem()], ["exact", *STRATEGY_NAMES], Budget(evaluations=3_000), 2)
     assert compared.outcomes[0].proved

@@ -91,7 +91,7 @@ def test_the_report_opens_in_a_browser_without_a_network(
         assert seen.errors == []
     for words in (
         "2 strategies on 2 problems",
-        "gemm12 on tiny, energy,latency, exact: best known energy,latency",
+        "gemm12 on tiny, energy,latency, exact, ragged: best known energy,latency",
         "Ranks over 2 problems",
         "volume",
         "energy, total (pJ)",
@@ -102,7 +102,7 @@ def test_the_report_opens_in_a_browser_without_a_network(
 def test_the_report_says_what_found_nothing(tmp_path: Path) -> None:
     page = write_report(tmp_path / "report.html", ODD).read_text()
     assert not re.findall("<script[^>]* src|<link", page.replace(get_plotlyjs(), ""))
-    assert "gemm2 on tiny, edp, exact: c: nothing" in page
+    assert "gemm2 on tiny, edp, exact, ragged: c: nothing" in page
     assert page.count("</html>") == 1
 
 

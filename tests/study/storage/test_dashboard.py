@@ -45,8 +45,8 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
     with served(path) as url, visit(url) as seen:
         page = seen.page
         for asked in ("edp", "energy,latency"):
-            page.wait_for_selector(f"text=gemm12 on tiny, {asked}, exact: greedy, seed 1")
-        page.click("text=gemm12 on tiny, edp, exact: greedy, seed 1")
+            page.wait_for_selector(f"text=gemm12 on tiny, {asked}, exact, ragged: greedy, seed 1")
+        page.click("text=gemm12 on tiny, edp, exact, ragged: greedy, seed 1")
         # Its values, and the plots that the study brought along.
         page.wait_for_selector("text=Best Trial")
         for words in ("edp (pJ*cycles)", "Best value over evaluations", "Where the energy goes"):
@@ -60,7 +60,7 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
         page.wait_for_selector("text=evaluations")
 
         page.click("a[href='/dashboard/'] >> nth=0")
-        page.click("text=gemm12 on tiny, energy,latency, exact: random, seed 0")
+        page.click("text=gemm12 on tiny, energy,latency, exact, ragged: random, seed 0")
         for words in ("Pareto Front", "energy (pJ)", "latency (cycles)", "Best Trial"):
             page.wait_for_selector(f"text={words}")
         assert seen.errors == []

@@ -122,7 +122,7 @@ def test_trials_of_a_trace_have_their_evaluations_as_parameter(found: Outcome) -
 @pytest.fixture(scope="module")
 def front() -> Outcome:
     """Two mappings with invented costs, neither better in both."""
-    run = Run(problem(objective="energy,latency"), "random", 1, BUDGET)
+    run = Run(problem(objective="energy,latency", factors="perfect"), "random", 1, BUDGET)
     first, other = (execute(replace(run, seed=seed)) for seed in (1, 2))
     assert None not in (first.mapping, other.mapping)
     assert first.mapping != other.mapping

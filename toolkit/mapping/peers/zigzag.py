@@ -175,7 +175,8 @@ def _check_expressible(
         if prod(column) > size:
             raise MappingError(
                 f"factors of {dimension} multiply to {prod(column)}, more than its {size}; ZigZag "
-                "cuts no tile off, so this cannot be written for it",
+                "cuts no tile off, so this cannot be written for it; mappings of perfect factors "
+                "can",
                 source=workload.name,
                 key=f"factors.{dimension}",
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.mapping.factors import divisors
+from toolkit.mapping.factors import divisors, ragged_extents
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 
@@ -63,7 +63,7 @@ def make_grid(space: MapSpace, most: int = MOST_CELLS) -> Grid:
 def _extents(space: MapSpace, d: int) -> IntArray:
     size = int(space.sizes[d])
     if space.ragged[d]:
-        return np.arange(1, size + 1, dtype=np.int64)
+        return ragged_extents(size)
     return np.array(divisors(size), dtype=np.int64)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.mapping.factors import ALL_EXTENTS, ragged_extents
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
@@ -99,8 +100,12 @@ def _inner_extents(
         grown, parents = [], []
         for i, extent in enumerate(reached.tolist()):
             room = min(limit // extent, most, (size - 1) // (extent * (column[level] - 1)))
-            turns = np.arange(least, room + 1, dtype=np.int64)
-            values = turns * extent
+            if size <= ALL_EXTENTS:
+                values = np.arange(least, room + 1, dtype=np.int64) * extent
+            else:
+                values = ragged_extents(size)
+                turns = values // extent
+                values = values[(turns * extent == values) & (turns >= least) & (turns <= room)]
             grown.append(values)
             parents.append(np.full(len(values), i))
         if not grown:

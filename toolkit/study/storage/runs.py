@@ -154,7 +154,7 @@ def problem_name(problem: Problem) -> str:
     >>> import toolkit
     >>> arch, workload = toolkit.load_arch("eyeriss"), toolkit.load_workload("gemm:M=8,K=4,N=2")
     >>> problem_name(toolkit.make_problem(arch, workload))
-    'gemm:M=8,K=4,N=2 on eyeriss, edp, exact'
+    'gemm:M=8,K=4,N=2 on eyeriss, edp, exact, ragged'
     """
     bias = ", bias read" if problem.bias_read else ""
     where = f"{problem.workload.name} on {problem.arch.name}"
