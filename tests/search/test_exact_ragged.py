@@ -24,7 +24,7 @@ from toolkit.search import Budget, Problem, make_problem, objective_named, searc
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
 from toolkit.search.exact.nest import decomposes
-from toolkit.search.exact.ragged_strategy import RaggedProver
+from toolkit.search.exact.instance_strategy import InstanceProver
 from toolkit.workload import gemm
 
 LARGEST = 60_000
@@ -131,7 +131,7 @@ def test_perfect_factors_are_among_the_ragged_ones() -> None:
 
 def no_first_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the proof without descents, which find small optima whatever it overlooks."""
-    monkeypatch.setattr(RaggedProver, "_first_mapping", lambda self: None)
+    monkeypatch.setattr(InstanceProver, "_first_mapping", lambda self: None)
 
 
 def test_the_proof_finds_optima_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

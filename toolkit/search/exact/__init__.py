@@ -56,29 +56,43 @@ tiles at once: such problems are enumerated instead (`decomposes`).
 Every mapping that could be best is costed by the evaluator; a value below the bound derived for
 it raises an error. Values that differ by less than 1e-12 count as equal.
 
-**Ragged spaces.** Where factors only have to reach the sizes, a dimension's last tile is cut
-off, and how often a combination of counters occurs depends on where tiles end. Fix beside the
-spatial factors the tile extents right inside every spatial level that unrolls a dimension (a
-*choice*; many thousands per problem). Then it depends on one further extent again, that of the
-point, so that words are sums over points of a walk as before, with numbers of combinations read
-from tables (`chains`). The steps of the lanes are a constant of the choice. Inside a fixed
-extent all others divide it. Outside all fixed ones only numbers of tiles matter, and of each
-number the smallest extent is enough: it leaves the same numbers further out, and more room
-(where windows leave gaps, all extents are kept). Choices are bounded by rule 1, dimension by
-dimension and without being searched (`listing`), and searched in the order of their bounds for
-as long as these are lower than the best mapping known: by labels that are judged by the
-compulsory words of what is yet to move, first with energy alone, and with every port if the
-mapping of least energy stalls. The order also gives the bound of a search that is cut short:
-that of the first choice left open.
+**Transfers per instance, ragged tiles.** Where factors only have to reach the sizes, a dimension's
+last tile is cut off, and how often a combination of counters occurs depends on where tiles end.
+Fix beside the spatial factors the tile extents right inside every spatial level that unrolls a
+ragged dimension (a *choice*; many thousands per problem). Then it depends on one further extent
+again, that of the point, so that words are sums over points of a walk as before, with numbers of
+combinations read from tables (`chains`). The steps of the lanes are a constant of the choice.
+Inside a fixed extent all others divide it. Outside all fixed ones only numbers of tiles matter,
+and of each number the smallest extent is enough: it leaves the same numbers further out, and
+more room (where windows leave gaps, all extents are kept).
+
+6. *Relaxed ways*: all choices with the same spatial factors (a *family*) together. Extents go into
+   buckets; loops lead from one to any further one, whether it divides or not, any number of
+   times; a transfer costs what it takes at the largest extents of its bucket, and tiles need the
+   room of the smallest. Every mapping is such a way, and costs no less than it: the visits of a
+   value are at least the iterations over those that counters that do not count stand for. The
+   words of a port's busiest instance are at least the average. So the least costs of ways from
+   inside a memory on, by bucket and by the tensors that wait, bound whatever is left of a mapping
+   there (`relaxed`), and those of all ways through the extents that a choice fixes bound the
+   choice, in energy and in cycles of every port.
+
+Families, then choices, are bounded more closely, listed and solved in the order of their bounds,
+for as long as these are lower than the best mapping known; the first one left open is the bound
+of a search that is cut short. A choice is solved for its least energy by labels, the cheapest of
+each future, judged by rules 1 and 6; with every port if that mapping stalls (rule 4). Perfect
+factors go the same way, with nothing but the spatial factors fixed.
+
+**Bypasses to be chosen.** Each choice of them is an architecture of its own; these are proved in
+the order of a quick bound, all against the same best mapping (`choices`).
 
 **Where it stands.** `search` begins; `strategy` takes the branches in the order of their bounds;
 `spatial` lists these and bounds each without any search. A `branch` is searched in a `nest`: its
 `extents`, and its `transfers` as rows that the kernels read. What a row moves is said by
 `compiled_words`, with the cost model's own formulas for windows and first visits; walks, shortest
-paths first, are in `compiled_steps`, and labels in `compiled_labels`. Of ragged spaces,
-`ragged_strategy` takes the choices that `listing` bounds; a `family` has what those with the same
-spatial factors share, `columns` the extents of one dimension, and `ragged_nest` the tables of one
-choice.
+paths first, are in `compiled_steps`, and labels in `compiled_labels`. Of transfers per instance,
+`instance_strategy` takes what `listing` lists and `relaxations` bounds; `least` solves a choice in
+one call (`compiled_least`), whose columns of extents (`columns`) lie in a `store`; a `family` has
+what choices with the same spatial factors share, and a `choice_nest` the tables of one for labels.
 """
 
 from toolkit.search.exact.search import covered_tilings, exact, exact_front, prove

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule
+from toolkit.search.exact.compiled_course import Course, Shared, Store
 from toolkit.search.exact.compiled_labels import (
     UNDOMINATED,
     Goal,
@@ -19,7 +20,7 @@ from toolkit.search.exact.compiled_labels import (
     Labels,
     Sieve,
 )
-from toolkit.search.exact.compiled_least import EXTEND, LABEL, Course, LabelSet, Shared, Store
+from toolkit.search.exact.compiled_least import EXTEND, LABEL, LabelSet
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.nest import NO_FLOORS, NOWHERE, Nest, nothing_of

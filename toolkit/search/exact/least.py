@@ -10,22 +10,15 @@ import numpy as np
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import FloatArray
 from toolkit.search.exact.chains import Chain
+from toolkit.search.exact.choice_nest import no_least
+from toolkit.search.exact.compiled_course import LineRow, MemoryRow, OpenRow, Shared
 from toolkit.search.exact.compiled_labels import Goal, GoalRow, Labels
-from toolkit.search.exact.compiled_least import (
-    FOUND,
-    LABEL,
-    SOLVE,
-    LineRow,
-    MemoryRow,
-    OpenRow,
-    Shared,
-)
+from toolkit.search.exact.compiled_least import FOUND, LABEL, SOLVE
 from toolkit.search.exact.compiled_steps import Step, WaitingRow
 from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.listing import Listing
 from toolkit.search.exact.nest import NO_FLOORS, nothing_of
-from toolkit.search.exact.ragged_nest import no_least
 from toolkit.search.exact.relaxed import Relaxed
 from toolkit.search.exact.store import ColumnStore, WallKey, make_course, make_label_set, wall_key
 

@@ -14,8 +14,8 @@ from toolkit.mapping.tilings import SPLIT_LIMIT, enumerate_tilings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.choices import prove_choices
 from toolkit.search.exact.extents import reachable
+from toolkit.search.exact.instance_strategy import InstanceProver
 from toolkit.search.exact.nest import Nest, decomposes, window_plan
-from toolkit.search.exact.ragged_strategy import RaggedProver
 from toolkit.search.exact.spatial import each_spatial_choice, lanes_bound, plain_bound
 from toolkit.search.exact.strategy import Prover
 from toolkit.search.exact.transfers import Spatial
@@ -61,7 +61,7 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
         return prove_choices(evaluator, prove)
     ragged = evaluator.problem.space.ragged.any()
     by_instance = evaluator.problem.conventions.transfers == "per_instance"
-    prover = RaggedProver(evaluator) if by_instance else Prover(evaluator)
+    prover = InstanceProver(evaluator) if by_instance else Prover(evaluator)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
     finished = _listable(evaluator.problem) and _enumerate(prover)

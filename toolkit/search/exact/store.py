@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 from toolkit.compilation import Block, fields_of, record_type
 from toolkit.search.exact.chains import Chain
 from toolkit.search.exact.columns import Column, make_column
-from toolkit.search.exact.compiled_least import (
-    ColumnRow,
-    Course,
-    EntryRow,
-    LabelSet,
-    PathRow,
-    Store,
-)
+from toolkit.search.exact.compiled_course import ColumnRow, Course, EntryRow, PathRow, Store
+from toolkit.search.exact.compiled_least import LabelSet
 from toolkit.search.exact.compiled_steps import DimensionRow, LoopRow, SizeRow
 from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.grid import Grid

@@ -27,7 +27,7 @@ from toolkit.search.exact.nest import Constant, Floors, Nest, strides
 from toolkit.search.exact.relaxed import ENERGY, Relaxed, finite_ports
 
 
-class RaggedNest(Nest):
+class ChoiceNest(Nest):
     """Tables of one choice of spatial factors and of all extents inside them.
 
     Parameters

@@ -11,6 +11,7 @@ import numpy as np
 
 from toolkit.mapping.mapping import BoolArray, FloatArray
 from toolkit.search.exact.branch import Branch
+from toolkit.search.exact.choice_nest import ChoiceNest
 from toolkit.search.exact.compiled_labels import GoalRow
 from toolkit.search.exact.compiled_least import BEATEN, NONE, TOO_MANY
 from toolkit.search.exact.family import Family
@@ -18,7 +19,6 @@ from toolkit.search.exact.grid import make_grid
 from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
 from toolkit.search.exact.listing import NO_CHOICES, Choices, Listing
 from toolkit.search.exact.nest import Nest, window_plan
-from toolkit.search.exact.ragged_nest import RaggedNest
 from toolkit.search.exact.relaxations import COARSE, FINE, Relaxations
 from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.store import ColumnStore
@@ -71,7 +71,7 @@ class Tools:
     solver: LeastEnergy
 
 
-class RaggedProver(Prover):
+class InstanceProver(Prover):
     """Proves the optimum of a ragged problem."""
 
     def run(self) -> float:
@@ -91,10 +91,10 @@ class RaggedProver(Prover):
         unfinished = []
         for branch in sorted(hard, key=lambda b: b.bound):
             nest = branch.nest
-            assert isinstance(nest, RaggedNest)
+            assert isinstance(nest, ChoiceNest)
             tables = partial(tools.relaxations.table, nest.family.number)
             labelled = Branch(
-                RaggedNest(nest.family, nest.chains, labels=tables),
+                ChoiceNest(nest.family, nest.chains, labels=tables),
                 branch.powers,
                 branch.compulsory_pj,
             )
@@ -252,7 +252,7 @@ class RaggedProver(Prover):
             return
         chains = [listing.chain(number, d, pick) for d, pick in enumerate(picks)]
         branch = Branch(
-            RaggedNest(family, chains),
+            ChoiceNest(family, chains),
             listing.problem.objective.powers,
             float(one.energy[0]),
         )
