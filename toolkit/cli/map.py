@@ -24,7 +24,7 @@ from toolkit.cli.arguments import (
     read_problem,
 )
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
-from toolkit.cli.output import Record, Report, print_json, print_report, table
+from toolkit.cli.output import Record, Report, format_count, print_json, print_report, table
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
 from toolkit.study.units import format_value, plain_value
 
@@ -190,6 +190,10 @@ def _proof_record(result: toolkit.SearchResult) -> dict[str, Any] | None:
     return record
 
 
+FEW = 1 << 16
+"""Effort for a count that a line of a report is worth; beyond it there is an estimate."""
+
+
 def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
     """Tell what is known of a result, and what the search behind it covered, for people."""
     shown = "" if result.bound is None else _bound(result.bound, result.problem.objective)
@@ -205,6 +209,11 @@ def _proof_facts(result: toolkit.SearchResult) -> list[tuple[str, str]]:
     if _countable(result):
         tilings, orders = _covered(result)
         facts.append(("covers", f"{tilings:,} tilings × {orders:,} loop orders"))
+    elif not certificate.unfinished and not result.problem.choices:
+        size = toolkit.space_size(result.problem.space, effort=FEW)
+        about = "" if size.tilings_exact else "about "
+        tilings_text = f"{about}{format_count(size.tilings)} tilings"
+        facts.append(("covers", f"{tilings_text} × {size.orders:,} loop orders"))
     spatial = f"{certificate.spatial_choices:,} choices of spatial factors{_over(result)}"
     return [*facts, ("proof", f"{spatial}: {rules}")]
 
