@@ -36,6 +36,7 @@ def draw_wide(seed: int) -> Problem | None:
             objective=OBJECTIVES[seed % 5],
             conventions=_conventions(dice, seed),
             bias_read=dice.chance(0.3),
+            factors="perfect",
         )
         return problem if problem.plan.tensors else None
     except ToolkitError:

@@ -8,22 +8,17 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.compilation import Block, record_type
+from toolkit.compilation import Block
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.exact.chains import Chain
 from toolkit.search.exact.compiled_steps import (
-    DimensionRow,
     Least,
-    LoopRow,
-    SizeRow,
     Step,
-    WaitingRow,
 )
 from toolkit.search.exact.compiled_words import Rows
-from toolkit.search.exact.extents import choice_table
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
-from toolkit.search.exact.nest import Constant, Floors, Nest, strides
+from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
 from toolkit.search.exact.relaxed import ENERGY, Relaxed, finite_ports
 
 
@@ -205,43 +200,12 @@ class ChoiceNest(Nest):
 
     def _step(self, k: int) -> Step:
         columns = [column for column in self.columns if column is not None]
-        space, m = self.problem.space, self.memories[k]
+        m = self.memories[k]
         above, below = [c.taus[k] for c in columns], [c.taus[k + 1] for c in columns]
-        dimensions = len(above)
-        na = np.array([len(x) for x in above], dtype=np.int64)
-        nb = np.array([len(x) for x in below], dtype=np.int64)
-        tau = np.ones((dimensions, int((na + nb).max())))
-        idle = np.full((dimensions, int(nb.max())), -1, dtype=np.int64)
-        count = np.zeros((dimensions, int(nb.max())), dtype=np.int64)
-        longest = max(c.loops[k].shape[1] for c in columns)
-        loops = np.zeros((dimensions, int(nb.max()), longest), dtype=record_type(LoopRow))
-        for d, column in enumerate(columns):
-            own = column.loops[k]
-            tau[d, : na[d]], tau[d, na[d] : na[d] + nb[d]] = above[d], below[d]
-            count[d, : nb[d]], idle[d, : nb[d]] = column.counts[k], column.idle[k]
-            loops[d, : nb[d], : own.shape[1]] = own
-        rule = space.order_rules[k]
-        strict = bool(rule.slots) or len(rule.sequence) > 1
-        radix = np.array(self.radix(k))
-        states, above_count = math.prod((na + nb).tolist()), math.prod(na.tolist())
-        size = SizeRow(states, above_count, int(radix.prod()), strict, m)
-        along = np.zeros(dimensions, dtype=record_type(DimensionRow))
-        along["above"], along["below"] = na, nb
-        along["stride"], along["above_stride"] = strides(na + nb), strides(na)
-        along["below_stride"] = strides(nb)
-        return Step(
-            sizes=np.array([size], dtype=record_type(SizeRow)),
-            dimensions=along,
-            waiting=self.waiting(k, radix, record_type(WaitingRow)),
-            tau=tau,
-            idle=idle,
-            counts=count,
-            loops=loops,
-            choices=choice_table(rule, strict),
-            fits=np.zeros(0, dtype=np.int64),
+        lists = [LoopLists(c.loops[k], c.counts[k], c.idle[k]) for c in columns]
+        return self.assembled(k, above, below, lists)._replace(
             inside=np.array([chain.spatial(m) for chain in self.chains], dtype=np.float64),
             seen=np.array([float(chain.elements(m, 1)) for chain in self.chains]),
-            inner_fits=np.ones(0, dtype=np.int64),
         )
 
 

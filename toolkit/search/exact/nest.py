@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -99,6 +100,23 @@ def decomposes(problem: Problem) -> bool:
             if any(scattered_sums(tensor, x, most) for x in (transfer.reading, transfer.writing)):
                 return False
     return True
+
+
+@dataclass(frozen=True)
+class LoopLists:
+    """Possible loops of one dimension at one memory.
+
+    Parameters
+    ----------
+    loops : `LoopRow` array, shape (extents below, loops)
+        What they are.
+    counts, idle : int64 arrays, shape (extents below,)
+        How many, and the extent above if the loop iterates once, -1 if it may not.
+    """
+
+    loops: NDArray[Any]
+    counts: IntArray
+    idle: IntArray
 
 
 @dataclass(frozen=True)
@@ -374,27 +392,51 @@ class Nest:
         assert self.reach is not None  # Only then are there steps.
         above, below = self.reach[k], self.reach[k + 1]
         space, m = self.problem.space, self.memories[k]
-        dimensions = len(above)
-        na = np.array([len(x) for x in above], dtype=np.int64)
-        nb = np.array([len(x) for x in below], dtype=np.int64)
-        width, depth = int((na + nb).max()), int(nb.max())
-        tau = np.ones((dimensions, width))
-        idle = np.full((dimensions, depth), -1, dtype=np.int64)
-        count = np.zeros((dimensions, depth), dtype=np.int64)
-        loops = np.zeros((dimensions, depth, int(na.max())), dtype=record_type(LoopRow))
-        loops["factor"] = 1.0
-        for d in range(dimensions):
-            tau[d, : na[d]], tau[d, na[d] : na[d] + nb[d]] = above[d], below[d]
+        lists = []
+        for d in range(len(above)):
+            idle = np.full(len(below[d]), -1, dtype=np.int64)
+            count = np.zeros(len(below[d]), dtype=np.int64)
+            loops = np.zeros((len(below[d]), len(above[d])), dtype=record_type(LoopRow))
             for b, inside in enumerate(below[d].tolist()):
                 f, rest = np.divmod(above[d], inside)
                 fine = (rest == 0) & (f >= space.lower[m, d]) & (f <= space.upper[m, d])
                 chosen = np.flatnonzero(fine)
-                count[d, b] = len(chosen)
-                loops["target"][d, b, : len(chosen)] = chosen
-                loops["factor"][d, b, : len(chosen)] = f[chosen]
+                count[b] = len(chosen)
+                loops["target"][b, : len(chosen)] = chosen
+                loops["factor"][b, : len(chosen)] = f[chosen]
                 if len(chosen) and f[chosen[0]] == 1:
-                    idle[d, b] = chosen[0]
-        rule = space.order_rules[k]
+                    idle[b] = chosen[0]
+            lists.append(LoopLists(loops, count, idle))
+        return self.assembled(k, above, below, lists)._replace(
+            fits=fitting_extents(space, k, above, self.spatial),
+            inside=self.spatial.inside[m].astype(np.float64),
+        )
+
+    def assembled(
+        self,
+        k: int,
+        above: Sequence[IntArray],
+        below: Sequence[IntArray],
+        lists: Sequence[LoopLists],
+    ) -> Step:
+        """Write the extents and loops of memory number `k`, by dimension, as a step.
+
+        Whether tiles fit is left to be worked out.
+        """
+        dimensions = len(above)
+        na = np.array([len(x) for x in above], dtype=np.int64)
+        nb = np.array([len(x) for x in below], dtype=np.int64)
+        depth, longest = int(nb.max()), max(x.loops.shape[1] for x in lists)
+        tau = np.ones((dimensions, int((na + nb).max())))
+        idle = np.full((dimensions, depth), -1, dtype=np.int64)
+        count = np.zeros((dimensions, depth), dtype=np.int64)
+        loops = np.zeros((dimensions, depth, longest), dtype=record_type(LoopRow))
+        loops["factor"] = 1.0
+        for d, own in enumerate(lists):
+            tau[d, : na[d]], tau[d, na[d] : na[d] + nb[d]] = above[d], below[d]
+            count[d, : nb[d]], idle[d, : nb[d]] = own.counts, own.idle
+            loops[d, : nb[d], : own.loops.shape[1]] = own.loops
+        rule, m = self.problem.space.order_rules[k], self.memories[k]
         strict = bool(rule.slots) or len(rule.sequence) > 1
         radix = np.array(self.radix(k))
         states, above_count = math.prod((na + nb).tolist()), math.prod(na.tolist())
@@ -403,18 +445,17 @@ class Nest:
         along["above"], along["below"] = na, nb
         along["stride"], along["above_stride"] = strides(na + nb), strides(na)
         along["below_stride"] = strides(nb)
-        waiting = self.waiting(k, radix, record_type(WaitingRow))
         return Step(
             sizes=np.array([size], dtype=record_type(SizeRow)),
             dimensions=along,
-            waiting=waiting,
+            waiting=self.waiting(k, radix, record_type(WaitingRow)),
             tau=tau,
             idle=idle,
             counts=count,
             loops=loops,
             choices=choice_table(rule, strict),
-            fits=fitting_extents(self.problem.space, k, above, self.spatial),
-            inside=self.spatial.inside[m].astype(np.float64),
+            fits=np.zeros(0, dtype=np.int64),
+            inside=np.ones(dimensions),
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
         )
