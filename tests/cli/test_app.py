@@ -548,7 +548,7 @@ def test_a_bound_stands_in_the_unit_of_its_figure(
     scale: float,
 ) -> None:
     """The clock ticks when it is read, so that every machine is stopped in the same place."""
-    words = ("eyeriss", "bert-large/KQV", "--strategy", "exact", "--seconds", "5")
+    words = ("eyeriss", "bert-large/KQV", "--strategy", "exact", "--seconds", "0.3")
     words = ("map", *words, "--factors", "perfect", "--objective", objective)
     found = []
     for form in ((), ("--json",)):

@@ -61,6 +61,7 @@ def test_few_distinct_mappings_are_forgotten_or_mistaken() -> None:
     assert first is not None and evaluator.duplicates is not None
     # Two of the mappings in one slot of the table displace each other.
     lost = 4_096 * 4_096 / SLOTS
+    lost += 5 * lost**0.5
     assert 4_096 - lost <= evaluator.duplicates - first <= 4_096
 
 
