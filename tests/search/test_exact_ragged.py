@@ -23,8 +23,8 @@ from toolkit.model import EXACT
 from toolkit.search import Budget, Problem, make_problem, objective_named, search
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
-from toolkit.search.exact.nest import decomposes
 from toolkit.search.exact.instance_strategy import InstanceProver
+from toolkit.search.exact.nest import decomposes
 from toolkit.workload import gemm
 
 LARGEST = 60_000
