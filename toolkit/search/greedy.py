@@ -63,28 +63,30 @@ def greedy(evaluator: Evaluator, seed: int) -> None:
     if evaluator.problem.choices:
         flipping_descents(evaluator, seed, lambda: evaluator.exhausted)
         return
+    descents(evaluator, seed, evaluator.remaining_evaluations, 1.0)
+
+
+def descents(evaluator: Evaluator, seed: int, most: int, share: float) -> None:
+    """Do the same with at most so many evaluations, up to a share of the seconds.
+
+    Half of either goes to whole tiles where tiles may be ragged.
+    """
+    begun, passed = evaluator.evaluations, evaluator.time_share
+
+    def late(part: float) -> bool:
+        return (
+            evaluator.exhausted
+            or evaluator.evaluations - begun >= most * part
+            or evaluator.time_share >= passed + (share - passed) * part
+        )
+
     space, warm = evaluator.problem.space, evaluator.warm_starts
     if space.ragged.any():
-        _whole_tiles(evaluator, seed, replace(space, factors="perfect"))
+        with suppress(DoesNotFitError):  # There may be none.
+            whole = replace(space, factors="perfect")
+            _explore(evaluator, seed, whole, lambda: late(0.5), limit=most // 2)
         warm = (*warm, *([evaluator.best] if evaluator.best is not None else []))
-    _explore(evaluator, seed, space, lambda: evaluator.exhausted, warm)
-
-
-def descents(evaluator: Evaluator, seed: int, late: Callable[[], bool]) -> None:
-    """Do the same, ragged tiles from the first, until it is `late`."""
-    _explore(evaluator, seed, evaluator.problem.space, late, evaluator.warm_starts)
-
-
-def _whole_tiles(evaluator: Evaluator, seed: int, space: MapSpace) -> None:
-    """Descend among mappings of whole tiles, if there are any."""
-    half = evaluator.remaining_evaluations // 2
-    until = (1 + evaluator.time_share) / 2
-
-    def late() -> bool:
-        return evaluator.time_share >= until or evaluator.exhausted
-
-    with suppress(DoesNotFitError):
-        _explore(evaluator, seed, space, late, limit=half)
+    _explore(evaluator, seed, space, lambda: late(1.0), warm)
 
 
 def _explore(

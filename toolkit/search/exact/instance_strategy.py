@@ -26,8 +26,9 @@ from toolkit.search.exact.strategy import ROUNDING, Prover
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
 
-START = 150_000
-"""Most evaluations of the descents that find a first mapping: enough for nearly the best one."""
+START, START_SHARE = 150_000, 0.1
+"""Most evaluations of the descents that find a first mapping, enough for nearly the best one, and
+their share of the seconds."""
 
 
 @dataclass(order=True)
@@ -116,13 +117,7 @@ class InstanceProver(Prover):
         evaluator = self.evaluator
         if evaluator.is_part:
             return  # There was one for all choices.
-        most = min(START, evaluator.remaining_evaluations // 2)
-        before = evaluator.evaluations
-        descents(
-            evaluator,
-            0,
-            lambda: evaluator.evaluations - before >= most or evaluator.time_share >= 0.1,
-        )
+        descents(evaluator, 0, min(START, evaluator.remaining_evaluations // 2), START_SHARE)
 
     def _values(self, energy: FloatArray, steps: FloatArray, stalled: FloatArray) -> FloatArray:
         """Objective values that no mapping undercuts.

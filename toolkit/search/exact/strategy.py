@@ -123,7 +123,8 @@ class Prover:
         self._may_descend = False
         end = self.evaluator.time_share + DESCENTS[1]
         with suppress(DoesNotFitError):  # That they found none proves nothing.
-            descents(self.evaluator, 0, lambda: self.evaluator.time_share >= min(end, 1.0))
+            evaluations = self.evaluator.remaining_evaluations
+            descents(self.evaluator, 0, evaluations, min(end, 1.0))
 
     def best_value(self) -> float:
         """Objective value of the best mapping, by the batched model; inf if there is none."""
