@@ -91,6 +91,7 @@ class InstanceProver(Prover):
         left = self._solve(tools, hard)
         unfinished = []
         for branch in sorted(hard, key=lambda b: b.bound):
+            self.find_incumbent()
             nest = branch.nest
             assert isinstance(nest, ChoiceNest)
             tables = partial(tools.relaxations.table, nest.family.number)
@@ -166,6 +167,7 @@ class InstanceProver(Prover):
             self.counts["unfinished"] += 1
             left = lanes_bound(listing.problem)
         while open_:
+            self.find_incumbent()
             piece = open_[0]
             if not self.wants_front and piece.bound >= self._limit:
                 self.counts["by_compulsory_traffic"] += sum(x.count for x in open_)
