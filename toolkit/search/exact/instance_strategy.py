@@ -19,13 +19,15 @@ from toolkit.search.exact.grid import make_grid
 from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
 from toolkit.search.exact.listing import NO_CHOICES, Choices, Listing
 from toolkit.search.exact.nest import Nest, window_plan
-from toolkit.search.exact.relaxations import COARSE, FINE, Relaxations
+from toolkit.search.exact.relaxations import COARSE, FINE, FINEST, Relaxations
 from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.strategy import ROUNDING, Prover
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
 
+MANY_CHOICES = 1 << 11
+"""Choices of a family that are worth closer bounds, which take a tenth of a second."""
 START, START_SHARE = 150_000, 0.1
 """Most evaluations of the descents that find a first mapping, enough for nearly the best one, and
 their share of the seconds."""
@@ -211,6 +213,9 @@ class InstanceProver(Prover):
             bound = max(float(self._values(*lower)[0]), piece.bound)
             return replace(piece, bound=bound, stage=piece.stage + 1)
         choices = tools.listing.choices(number, known, self._worthwhile)
+        if choices is not None and len(choices.picks) > MANY_CHOICES:
+            known = tools.relaxations.bounds(number, FINEST, wanted)
+            choices = tools.listing.choices(number, known, self._worthwhile)
         if choices is None:
             return None
         self.counts["spatial_choices"] += max(len(choices.picks) - 1, 0)

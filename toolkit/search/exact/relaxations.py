@@ -9,9 +9,10 @@ from toolkit.search.exact.grid import Grid, make_grid
 from toolkit.search.exact.listing import FamilyBounds, Listing
 from toolkit.search.exact.relaxed import ENERGY, Relaxation, Relaxed
 
-COARSE, FINE = range(2)
-"""Which grid: the one that is cheap, and the one that tables for the search are made of."""
-COARSE_CELLS = 1 << 10
+COARSE, FINE, FINEST = range(3)
+"""Which grid: the one that is cheap, the one that tables for the search are made of, and one for
+families of which there would be too many choices."""
+COARSE_CELLS, FINEST_CELLS = 1 << 10, 1 << 16
 MOST_BYTES = 1 << 29
 """Of tables that are kept; others are made again when they are needed."""
 TRIALS = 8
@@ -37,6 +38,7 @@ class Relaxations:
         self._relaxation = {
             COARSE: Relaxation(listing.nest, coarse),
             FINE: Relaxation(listing.nest, grid),
+            FINEST: Relaxation(listing.nest, make_grid(listing.problem.space, FINEST_CELLS)),
         }
         self._busy: dict[int, list[int]] = {}
         self._often: Counter[int] = Counter()
@@ -54,7 +56,7 @@ class Relaxations:
         number : int
             Of the family.
         stage : int
-            `COARSE` or `FINE`.
+            `COARSE`, `FINE` or `FINEST`.
         wanted : function of energy (pJ) and cycles of the busiest port
             Whether such a mapping would be better than the best so far; no more ports are looked
             at if not.
@@ -62,7 +64,7 @@ class Relaxations:
         if stage == FINE and number in self._kept:
             return self._kept[number]
         relaxation, factors = self._relaxation[stage], self.listing.spatial[number]
-        energy = relaxation.tables(factors, through=stage == FINE)
+        energy = relaxation.tables(factors, through=stage != COARSE)
         energy_pj, stalled = self.listing.floor(number, energy), 0.0
         cycles = float(self.listing.least_steps(number)[0])
         cycles *= self.listing.problem.plan.arch.compute.cycles
@@ -70,7 +72,7 @@ class Relaxations:
         for p in self._busy.get(number, self._likely(len(relaxation.ports))):
             if not wanted(energy_pj, stalled):
                 break
-            table = relaxation.tables(factors, p, through=stage == FINE)
+            table = relaxation.tables(factors, p, through=stage != COARSE)
             stalled = max(stalled, table.least)
             if table.least >= NEARLY * cycles:
                 busy.append(p)
@@ -79,7 +81,7 @@ class Relaxations:
         if stage == COARSE:
             self._busy[number] = busy
             self._often.update(busy)
-        else:
+        elif stage == FINE:
             self._keep(number, found)
         return found
 
