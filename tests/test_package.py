@@ -3,6 +3,7 @@ from __future__ import annotations
 import configparser
 import doctest
 import importlib
+import pickle
 import pkgutil
 import re
 import shlex
@@ -221,3 +222,11 @@ def test_readme_commands_work(
 
 def test_continuous_integration_is_executable() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_the_package_that_is_a_function_too_can_be_pickled() -> None:
+    """Functions of scripts refer to it, and workers get them pickled."""
+
+    assert (
+        pickle.loads(pickle.dumps(sys.modules["toolkit.search"])) is sys.modules["toolkit.search"]
+    )
