@@ -11,10 +11,7 @@ import numpy as np
 from toolkit.compilation import Block
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.exact.chains import Chain
-from toolkit.search.exact.compiled_steps import (
-    Least,
-    Step,
-)
+from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import Rows
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
@@ -34,8 +31,6 @@ class ChoiceNest(Nest):
     labels : function of int, optional
         Makes tables of the family by the number of a port, if labels are wanted, which take the
         words of the first instance at every port.
-    known : (float, float), optional
-        Energy (pJ) of the lanes and of what they are sent, and steps, if they are known.
     """
 
     def __init__(
@@ -44,7 +39,6 @@ class ChoiceNest(Nest):
         chains: Sequence[Chain],
         *,
         labels: Callable[[int], Relaxed] | None = None,
-        known: tuple[float, float] | None = None,
     ) -> None:
         template = family.nest
         self.__dict__.update(
@@ -52,9 +46,7 @@ class ChoiceNest(Nest):
         )
         self.family, self.chains = family, list(chains)
         self.columns = [family.store.column(d, chain) for d, chain in enumerate(chains)]
-        self._known_pj = None if known is None else known[0]
-        steps = known[1] if known else math.prod(float(c.steps()) for c in chains)
-        self.steps_in_time = float(steps)
+        self.steps_in_time = math.prod(float(c.steps()) for c in chains)
         self.spatial = template.spatial.with_steps(self.steps_in_time)
         self.owners, self._tables = 2 if labels else 1, labels
         self.ports = []
@@ -172,8 +164,6 @@ class ChoiceNest(Nest):
     @cached_property
     def constant(self) -> Constant:
         """Words of the lanes, and the energy of the computation itself."""
-        if self._known_pj is not None and not self.ports:
-            return Constant(self._known_pj, np.zeros(0))
         room = self.room(1 + len(self.ports))
         room.arrays.along["coordinate"] = 0
         costs = self.measured(room)

@@ -33,7 +33,7 @@ START, START_SHARE = 150_000, 0.1
 their share of the seconds."""
 
 
-@dataclass(order=True)
+@dataclass(frozen=True, order=True)
 class Piece:
     """A part of the space that is yet to be looked at; ordered by its bound.
 

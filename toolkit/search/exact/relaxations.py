@@ -62,6 +62,7 @@ class Relaxations:
             at if not.
         """
         if stage == FINE and number in self._kept:
+            self._kept.move_to_end(number)
             return self._kept[number]
         relaxation, factors = self._relaxation[stage], self.listing.spatial[number]
         energy = relaxation.tables(factors, through=stage != COARSE)

@@ -29,6 +29,8 @@ AT_ONCE = 4
 """Choices of spatial factors solved at once, whatever the number of threads, so that results do
 not depend on that."""
 MANY_LABELS = 1 << 19
+NOTHING = 1e-9
+"""Share of the best value below which a bound says nothing, such as one of free energy."""
 SHARES = 0.1, 0.2, 0.35, 0.5, 0.65, 0.8
 """Parts of the way from a branch's bound to the best value, in logarithms, settled one by one."""
 DESCENTS = (0.5, 0.1)
@@ -259,7 +261,8 @@ class Prover:
         few = search.run(branch.goal(self._limit), lambda: late() or search.labels > MANY_LABELS)
         if few is not None or late():
             return few
-        bound, limit = branch.bound, self._limit
+        limit = self._limit
+        bound = max(branch.bound, limit * NOTHING)
         for share in SHARES:
             goal = bound * (limit / bound) ** share
             ends = search.run(branch.goal(goal), late)
