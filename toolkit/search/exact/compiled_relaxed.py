@@ -13,15 +13,12 @@ from toolkit.lifted import Table, floor, formula, once
 class ShareRow(NamedTuple):
     """A tensor at a memory.
 
-    ``waits``: whether a transfer of it may be under way. ``closes``: whether the memory is the
-    supplier. ``begins``: whether it is the child of a transfer. ``held``: whether a tile of it
+    ``waits``: whether a transfer of it may be under way. ``held``: whether a tile of it
     needs room there. ``output``, ``unread``: whether values come back, and whether those that are
     seen first are not read. ``values``: of the whole tensor.
     """
 
     waits: int
-    closes: int
-    begins: int
     held: int
     output: int
     unread: int
@@ -35,6 +32,9 @@ class Relaxing(NamedTuple):
     ----------
     shares : `ShareRow` [K, T]
         Tensors.
+    waits, closes, begins : [K]
+        Tensors whose transfer may be under way at a memory, of which it is the supplier, and of
+        which it is the child, as bits.
     indexes : [D]
         Tensors that a dimension indexes, as bits.
     axes : [T, axes, D]
@@ -57,6 +57,9 @@ class Relaxing(NamedTuple):
     """
 
     shares: Annotated[Table, ShareRow, 2]
+    waits: Annotated[Table, int, 1]
+    closes: Annotated[Table, int, 1]
+    begins: Annotated[Table, int, 1]
     indexes: Annotated[Table, int, 1]
     axes: Annotated[Table, int, 3]
     usable: Annotated[Table, float, 1]
@@ -215,21 +218,6 @@ def prefix(problem: Relaxing, values: Table, d: int) -> None:
 
 
 @formula
-def bits(problem: Relaxing, k: int, field: int) -> int:
-    """Tensors that wait at a memory (0), whose stays end at its top (1), or begin there (2)."""
-    found = 0
-    for t in range(problem.shares.shape[1]):
-        share = problem.shares[k, t]
-        if (
-            (field == 0 and share.waits)
-            or (field == 1 and share.closes)
-            or (field == 2 and share.begins)
-        ):
-            found |= 1 << t
-    return found
-
-
-@formula
 def add_charges(problem: Relaxing, ways: Ways, moved: int, values: Table) -> None:
     """Add the costs of the tensors that move."""
     for t in range(problem.shares.shape[1]):
@@ -243,15 +231,15 @@ def add_charges(problem: Relaxing, ways: Ways, moved: int, values: Table) -> Non
 def go_back(problem: Relaxing, ways: Ways, k: int) -> None:
     """Least costs from inside memory number `k` on, from those of the next one outwards."""
     cells, dimensions = ways.room.shape[0], problem.sizes.shape[0]
-    present = bits(problem, k, 0)
+    present = problem.waits[k]
     for waiting in range(ways.to_go.shape[1]):
         best = ways.to_go[k, waiting]
         if waiting & ~present:
             for cell in range(cells):
                 best[cell] = np.inf
             continue
-        closed = waiting & bits(problem, k, 1)
-        outside = waiting & ~closed | bits(problem, k, 2)
+        closed = waiting & problem.closes[k]
+        outside = waiting & ~closed | problem.begins[k]
         for cell in range(cells):
             best[cell] = ways.room[cell]
             if k > 0:
@@ -283,7 +271,7 @@ def go_on(problem: Relaxing, ways: Ways, k: int) -> None:
             whole = ways.here[waiting, cell] + ways.to_go[k, waiting, cell]
             ways.through[k, cell] = min(ways.through[k, cell], whole)
             ways.top[waiting, cell] = np.inf
-    present = bits(problem, k, 0)
+    present = problem.waits[k]
     for i in range(subsets):
         waiting = subsets - 1 - i
         if waiting & ~present:
@@ -302,8 +290,8 @@ def go_on(problem: Relaxing, ways: Ways, k: int) -> None:
                 after = ways.here[waiting & ~moved]
                 for cell in range(cells):
                     after[cell] = min(after[cell], ways.changed[cell])
-        closed = waiting & bits(problem, k, 1)
-        outside = ways.top[waiting & ~closed | bits(problem, k, 2)]
+        closed = waiting & problem.closes[k]
+        outside = ways.top[waiting & ~closed | problem.begins[k]]
         for cell in range(cells):
             ways.changed[cell] = reached[cell] + ways.room[cell]
         add_charges(problem, ways, closed, ways.changed)

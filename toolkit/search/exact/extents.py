@@ -123,6 +123,11 @@ def _linked(
     return kept
 
 
+def is_strict(rule: OrderRule) -> bool:
+    """Whether a rule fixes places of loops, so that idle ones have to be placed, too."""
+    return bool(rule.slots) or len(rule.sequence) > 1
+
+
 def choice_table(rule: OrderRule, strict: bool) -> IntArray:
     """Bits of the dimensions that may come next outside of every set of them."""
     if rule.count > MOST_DIMENSIONS:

@@ -15,7 +15,7 @@ from toolkit.search.exact.compiled_course import LineRow, MemoryRow, OpenRow, Sh
 from toolkit.search.exact.compiled_labels import Goal, GoalRow, Labels
 from toolkit.search.exact.compiled_least import FOUND, LABEL, SOLVE
 from toolkit.search.exact.compiled_steps import Step, WaitingRow
-from toolkit.search.exact.extents import choice_table
+from toolkit.search.exact.extents import choice_table, is_strict
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.listing import Listing
 from toolkit.search.exact.nest import NO_FLOORS, nothing_of
@@ -192,7 +192,7 @@ def share(family: Family, energy: Relaxed) -> Shared:
     memories, choices = [], []
     for k, m in enumerate(nest.memories):
         rule = space.order_rules[k]
-        strict = bool(rule.slots) or len(rule.sequence) > 1
+        strict = is_strict(rule)
         memories.append(MemoryRow(int(radix[k].prod()), strict, m))
         choices.append(choice_table(rule, strict))
     plan = family.problem.plan

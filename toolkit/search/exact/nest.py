@@ -42,6 +42,7 @@ from toolkit.search.exact.extents import (
     Extents,
     choice_table,
     fitting_extents,
+    is_strict,
     reachable,
     splits_kept_windows,
 )
@@ -437,7 +438,7 @@ class Nest:
             count[d, : nb[d]], idle[d, : nb[d]] = own.counts, own.idle
             loops[d, : nb[d], : own.loops.shape[1]] = own.loops
         rule, m = self.problem.space.order_rules[k], self.memories[k]
-        strict = bool(rule.slots) or len(rule.sequence) > 1
+        strict = is_strict(rule)
         radix = np.array(self.radix(k))
         states, above_count = math.prod((na + nb).tolist()), math.prod(na.tolist())
         size = SizeRow(states, above_count, int(radix.prod()), strict, m)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -89,6 +90,12 @@ class Relaxation:
             [[self._share(k, t) for t in range(shape[1])] for k in range(shape[0])],
             dtype=record_type(ShareRow),
         )
+        closes = [[r >= 0 and nest.seen[r][0].row.closes for r in rows] for rows in self._rows]
+        begins = [
+            [any(x.child == m for x in tensor.transfers) for tensor in plan.tensors]
+            for m in nest.memories
+        ]
+        self._tensors_that = _bits(self._rows >= 0), _bits(closes), _bits(begins)
         self._held = np.zeros((*shape, 3, levels), dtype=np.bool_)
         self._counted = np.zeros((*shape, 3, levels), dtype=np.bool_)
         for k, t in np.ndindex(shape):
@@ -118,8 +125,6 @@ class Relaxation:
         tensor, r = plan.tensors[t], int(self._rows[k, t])
         return ShareRow(
             r >= 0,
-            r >= 0 and self.nest.seen[r][0].row.closes,
-            any(x.child == m for x in tensor.transfers),
             self.problem.tables.holds[t, m] == A_TILE,
             tensor.is_output,
             tensor.is_output and not self.problem.bias_read,
@@ -181,6 +186,7 @@ class Relaxation:
         inside = np.array([factors[m + 1 :].prod(axis=0) for m in self.nest.memories])
         problem = Relaxing(
             self._shares,
+            *self._tensors_that,
             self._indexes,
             self._axes,
             np.array([self.problem.tables.levels[m].usable_words for m in self.nest.memories]),
@@ -233,6 +239,12 @@ class Relaxation:
             if tensor.is_output:
                 total += values * float(coef[r, 1] * words[1] + coef[r, 3] * words[2])
         return total
+
+
+def _bits(of_tensors: Any) -> IntArray:
+    """Number of a subset of tensors by memory, from a table of who belongs to it."""
+    members = np.array(of_tensors, dtype=np.int64)
+    return np.asarray((members << np.arange(members.shape[1])).sum(axis=1))
 
 
 def finite_ports(problem: Problem) -> list[tuple[int, Port]]:

@@ -29,6 +29,7 @@ AT_ONCE = 4
 """Choices of spatial factors solved at once, whatever the number of threads, so that results do
 not depend on that."""
 MANY_LABELS = 1 << 19
+"""Labels of a branch after which better values are settled first."""
 NOTHING = 1e-9
 """Share of the best value below which a bound says nothing, such as one of free energy."""
 SHARES = 0.1, 0.2, 0.35, 0.5, 0.65, 0.8
