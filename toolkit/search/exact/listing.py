@@ -251,13 +251,10 @@ class Listing:
         steps = np.ceil(self.problem.space.sizes / factors.prod(axis=1)).prod(axis=1)
         return np.asarray(steps)
 
-    def _least(self, factors: FloatArray, *, lanes: bool = False) -> FloatArray:
-        """Least energy of choices of spatial factors, of all or of the lanes alone."""
+    def _least(self, factors: FloatArray) -> FloatArray:
         energy = np.full(len(factors), self._fixed_energy())
         sizes = self.problem.space.sizes.astype(np.float64)
         for r, line in enumerate(self.lines):
-            if lanes and line.memory is not None:
-                continue
             tensor = self.problem.plan.tensors[line.tensor]
             relevant = np.array(tensor.relevant)
             wide = {d for terms in tensor.sums if len(terms) > 1 for d, _ in terms}
@@ -340,10 +337,8 @@ class Listing:
 
     def floor(self, number: int, relaxed: Relaxed) -> float:
         """Least energy (pJ) of one choice of spatial factors, leakage aside."""
-        factors = self.spatial[number][None].astype(np.float64)
-        lanes = float(self._least(factors, lanes=True)[0])
-        rest = relaxed.least - relaxed.lanes
-        return max(float(self._least(factors)[0]), lanes + rest)
+        compulsory = self._least(self.spatial[number][None].astype(np.float64))
+        return max(float(compulsory[0]), self._fixed_energy() + relaxed.least)
 
     def chain(self, number: int, d: int, pick: int) -> Chain:
         """A chain of one dimension by its number."""

@@ -227,6 +227,10 @@ class Relaxation:
             held, counted = _levels(line, len(factors))
             others = [d for d in range(len(sizes)) if not tensor.relevant[d]]
             values = self._values(line.tensor)
+            if not any(line.absorbed):  # Then every lane gets a value of its own.
+                values = math.prod(
+                    float(sizes[d]) for d, relevant in enumerate(tensor.relevant) if relevant
+                )
             words, first = np.ones(3), np.ones(3)
             for way in range(3):
                 for d in others:
