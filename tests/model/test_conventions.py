@@ -233,6 +233,16 @@ def test_zero_fills() -> None:
     assert [a.reads for a in compared(pair, "dram", "Out")] == [0, 0]
 
 
+def test_seeds_all() -> None:
+    """Two lanes' buffers sum up four k, two at a time: the old sum goes to one, or to both."""
+    steps: tuple[Step, ...] = (DRAM, {"k": 2, "m": 2}), (fanout(2), {"k": 2}), (BUFFER, {})
+    pair = both("seeds_all", True, gemm(2, 4, 1), *steps)
+    assert [a.reads for a in compared(pair, "dram", "Out")] == [2, 2]
+    assert [a.fills for a in compared(pair, "buffer", "Out")] == [2, 4]
+    assert [a.reads for a in compared(pair, "buffer", "Out")] == [2, 4]
+    assert [a.drains for a in compared(pair, "buffer", "Out")] == [8, 8]
+
+
 def test_whole_wordlines() -> None:
     """4 In, 1 W and 4 Out at 1 pJ; in wordlines of four words the W costs 4 pJ.
 
@@ -271,6 +281,7 @@ def test_timeloop_turns_these_switches() -> None:
         "window_footprint",
         "shared_ports",
         "zero_fills",
+        "seeds_all",
         "whole_wordlines",
         "whole_cycles",
         "free_drains",
@@ -289,6 +300,7 @@ def test_factorflow_turns_these_switches() -> None:
         "shares_at_lanes",
         "pairwise_windows",
         "window_footprint",
+        "seeds_all",
         "leakage_until_end",
         "pe_to_pe_warm_up",
         "flops_count_coefficients",

@@ -70,6 +70,7 @@ def exact_cost(
     nest = _Nest(arch, workload, factors, order, bias_read)
     memories = [i for i, level in enumerate(arch.levels) if isinstance(level, Memory)]
     accesses: dict[tuple[str, str, str], int] = {}
+    first: dict[tuple[str, str, str], Fraction] = {}
     words = {arch.levels[m].name: 0 for m in memories}
     for tensor in workload.tensors:
         view = _View(nest, tensor.role == "output", tensor.indices)
@@ -79,12 +80,18 @@ def exact_cost(
             words[name] += view.whole(m) if m == holders[0] else view.tile(m)
             for kind in ("reads", "updates", "fills", "drains"):
                 accesses[name, tensor.name, kind] = 0
+        begun = 0 if bias_read else view.apart(0, holders[0])
         for parent, child in itertools.pairwise([*holders, len(arch.levels)]):
-            for (level, kind), count in view.transfer(parent, child).items():
+            moved = view.transfer(parent, child, begun)
+            begun = moved.begun
+            for (level, kind), count in moved.counts.items():
                 if level < len(arch.levels):
                     accesses[arch.levels[level].name, tensor.name, kind] += count
+            for (level, kind), number in moved.first.items():
+                if level < len(arch.levels):
+                    first[arch.levels[level].name, tensor.name, kind] = number
     instances = {arch.levels[m].name: nest.spatial(0, m) for m in memories}
-    cycles = _latency(nest, accesses, instances)
+    cycles = _latency(nest, first)
     return ExactCost(
         math.prod(workload.sizes.values()),
         accesses,
@@ -136,6 +143,15 @@ class _Nest:
         return math.prod(math.prod(row) for row in rows)
 
 
+@dataclass(frozen=True)
+class _Moved:
+    """Words of all instances, those of the first one, and visits of a value from zero on."""
+
+    counts: dict[tuple[int, str], int]
+    first: dict[tuple[int, str], Fraction]
+    begun: int
+
+
 class _View:
     """One tensor's view of a nest."""
 
@@ -160,8 +176,17 @@ class _View:
             values *= distinct(digits)
         return values
 
-    def transfer(self, parent: int, child: int) -> dict[tuple[int, str], int]:
-        """Count what one pair of holders moves; `child` is past the last level for lanes."""
+    def apart(self, start: int, stop: int) -> int:
+        """Instances of `stop` in one of `start` that work on the same values."""
+        rows = [self.nest.factors[x] for x in range(start, stop) if not self.nest.is_memory(x)]
+        others = [d for d in range(len(self.nest.workload.dimensions)) if d not in self.relevant]
+        return math.prod(row[d] for row in rows for d in others)
+
+    def transfer(self, parent: int, child: int, begun: int) -> _Moved:
+        """Count what one pair of holders moves; `child` is past the last level for lanes.
+
+        The parent's instances work on each value `begun` times after a start from zero.
+        """
         nest, lanes = self.nest, child == len(self.nest.arch.levels)
         loops = nest.loops(parent, child)
         if not lanes:
@@ -186,17 +211,29 @@ class _View:
             others = math.prod(w for i, w in enumerate(whole) if i != slides)
             return copies * others * (turns // f) * (held + (f - 1) * (both - held))
 
-        entering = passing(None) * repeats * nest.spatial(0, child)
-        outside = repeats * nest.spatial(0, parent)
-        reads = passing(lambda x: (x.multicast, _by_value(x, "multicast"))) * outside
-        counts = {(parent, "reads"): reads, (child, "fills"): entering}
-        if self.is_output:
-            if not nest.bias_read:
-                counts = {key: count - count // visits for key, count in counts.items()}
-            counts[child, "drains"] = entering
-            writes = passing(lambda x: (x.reduction, _by_value(x, "reduction")))
-            counts[parent, "updates"] = writes * outside
-        return counts
+        parents, children = nest.spatial(0, parent), nest.spatial(0, child)
+        one = passing(None) * repeats
+        reads = passing(lambda x: (x.multicast, _by_value(x, "multicast"))) * repeats
+        counts = {(parent, "reads"): reads * parents, (child, "fills"): one * children}
+        first = {(parent, "reads"): Fraction(reads), (child, "fills"): Fraction(one)}
+        if not self.is_output:
+            return _Moved(counts, first, 0)
+        # One of the instances that sum up apart goes on where its parent's has not just begun.
+        for x in range(parent, child):
+            level = nest.arch.levels[x]
+            if not isinstance(level, Memory) and not level.multicast:
+                reads //= self.apart(x, x + 1)
+        first[parent, "reads"] = Fraction(reads)
+        continuing = self.apart(0, parent) * visits
+        share = 1 - Fraction(begun, continuing)
+        counts[parent, "reads"] = int(reads * parents * share)
+        counts[child, "fills"] = int(one * children // self.apart(parent, child) * share)
+        own = 1 - Fraction(not nest.bias_read, visits)
+        first = {key: words * own for key, words in first.items()}
+        writes = passing(lambda x: (x.reduction, _by_value(x, "reduction"))) * repeats
+        counts |= {(child, "drains"): one * children, (parent, "updates"): writes * parents}
+        first |= {(child, "drains"): Fraction(one), (parent, "updates"): Fraction(writes)}
+        return _Moved(counts, first, begun + self.apart(0, child) * visits - continuing)
 
     def _digits(
         self, axis: list[tuple[int, int]], level: int, selective: Iterable[int] = ()
@@ -248,9 +285,7 @@ def _by_value(level: Spatial, way: str) -> bool:
     return isinstance(level, Fanout) and bool(getattr(level, f"selective_{way}"))
 
 
-def _latency(
-    nest: _Nest, accesses: dict[tuple[str, str, str], int], instances: dict[str, int]
-) -> Fraction:
+def _latency(nest: _Nest, first: dict[tuple[str, str, str], Fraction]) -> Fraction:
     levels = nest.arch.levels
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
     for memory in nest.arch.memories:
@@ -259,11 +294,9 @@ def _latency(
         if memory.shared_port:
             ports = [((*out, *back), memory.read_bandwidth + memory.write_bandwidth)]
         for kinds, bandwidth in ports:
-            moved = sum(n for (m, _, k), n in accesses.items() if m == memory.name and k in kinds)
+            moved = sum(n for (m, _, k), n in first.items() if m == memory.name and k in kinds)
             if math.isfinite(bandwidth):
-                slowest = max(
-                    slowest, Fraction(moved, instances[memory.name]) / Fraction(bandwidth)
-                )
+                slowest = max(slowest, moved / Fraction(bandwidth))
     hops = sum(
         math.prod(nest.factors[x]) - 1
         for x, level in enumerate(levels)

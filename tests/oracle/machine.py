@@ -30,7 +30,8 @@ class MachineError(RuntimeError):
 class Buffer:
     """What one instance holds of one tensor now, as numbers, and what it has moved so far.
 
-    `served` are the values that its children have worked on, of an outermost holder.
+    `served` are the values that its children have worked on, of an outermost holder. `start`
+    says how often the tile in place has started from zero.
     """
 
     values: dict[Value, int]
@@ -39,6 +40,7 @@ class Buffer:
     updates: int = 0
     drains: int = 0
     occupancy: int = 0
+    start: int = 0
     served: set[Value] = field(default_factory=set)
 
 
@@ -47,8 +49,10 @@ class Port:
     """One instance of the child of a link.
 
     `corner` is what its spatial counters contribute to the corner of its tile. Ports with equal
-    `inward` (`outward`) share what they receive (send). `visited` are the places of the output
-    tiles that the instance has worked on.
+    `inward` (`outward`) share what they receive (send). `continues`: whether it is the first of
+    the instances that sum up the same outputs apart. `visited` are the places of the output tiles
+    that the instance has worked on since the parent's tile started from zero, and `starts` how
+    often those have started.
     """
 
     buffer: Buffer
@@ -56,7 +60,9 @@ class Port:
     corner: Corner
     inward: Coordinates
     outward: Coordinates
-    visited: set[Counters] = field(default_factory=set)
+    continues: bool
+    visited: set[tuple[int, Counters]] = field(default_factory=set)
+    starts: dict[Counters, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -114,7 +120,8 @@ class Link:
             if not tile:
                 continue
             if self._starts_from_zero(port, place):
-                self._check_unsummed(entering, port.source)
+                if port.continues:
+                    self._check_unsummed(entering, port.source)
                 port.buffer.values |= dict.fromkeys(entering, 0)
             else:
                 port.buffer.values |= self._take(entering, port.source)
@@ -128,9 +135,15 @@ class Link:
                 port.source.occupancy = len(port.source.served)
 
     def _starts_from_zero(self, port: Port, place: Counters) -> bool:
-        is_new = place not in port.visited
-        port.visited.add(place)
-        return self.is_output and is_new and not self.nest.bias_read
+        if not self.is_output:
+            return False
+        visit = port.source.start, place
+        starts = visit not in port.visited and (not self.nest.bias_read or port.source.start > 0)
+        starts = starts or not port.continues
+        port.visited.add(visit)
+        port.starts[place] = port.starts.get(place, 0) + starts
+        port.buffer.start = port.starts[place]
+        return starts
 
     def _check_unsummed(self, entering: AbstractSet[Value], source: Buffer) -> None:
         """Refuse a start from zero that would lose a sum of the parent's.
@@ -156,7 +169,7 @@ class Link:
         return tile_at
 
     def _take(self, entering: AbstractSet[Value], source: Buffer) -> dict[Value, int]:
-        """Fetch numbers; the first of the instances that fetch a partial sum continues it."""
+        """Fetch numbers; a partial sum moves, and leaves zero behind."""
         if not entering <= source.values.keys():
             raise MachineError(f"{self.tensor.name}: the parent lacks {entering}")
         taken = {v: source.values[v] for v in entering}
@@ -265,17 +278,18 @@ def _ports(
     outside = sum(loop.level < parent for loop in loops)
     ports: dict[Coordinates, Port] = {}
     for at in nest.instances(child):
-        inward, outward = list(at[:outside]), list(at[:outside])
+        inward, outward, continues = list(at[:outside]), list(at[:outside]), True
         for loop, counter in zip(loops[outside:], at[outside:], strict=True):
             level = nest.arch.levels[loop.level]
             indexes = loop.dimension in tensor.dimensions
+            continues = continues and (indexes or counter == 0)
             if not _serves_together(level, indexes):
                 inward.append(counter)
             if not _sums_together(level, indexes):
                 outward.append(counter)
         corner = offsets(loops, at, nest.workload.dimensions)
         source = sources[at[:outside]]
-        ports[at] = Port(Buffer({}), source, corner, tuple(inward), tuple(outward))
+        ports[at] = Port(Buffer({}), source, corner, tuple(inward), tuple(outward), continues)
     return ports
 
 

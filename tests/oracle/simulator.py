@@ -45,12 +45,13 @@ The machine
    anyone, fills at the child per instance.
 6. An output tile that an instance has not visited before starts from zero, without read or fill,
    unless biases are read. A tile is identified by the temporal counters, outside the child, of
-   the dimensions of the output. A revisited tile is read at the parent and filled at the child.
-   What leaves is drained by each child and updates the parent, shared as in 5 under the flags
-   `reduction` and `selective_reduction`. History lasts for the whole run.
-7. Every value is a number. Inputs are copied as they move. A partial sum moves: the first of the
-   instances that fetch it continues it, leaving zero behind, and the others start from zero
-   although their reads and fills count; what leaves is added to what the parent has. So a sum is
+   the dimensions of the output. A revisited tile is read at the parent and filled at the child by
+   the first of the instances, within one of the parent, that sum up the same outputs apart (their
+   counters of other dimensions are 0); the others start from zero again. What is inside an
+   instance that starts from zero has not visited its tile. What leaves is drained by each child
+   and updates the parent, shared as in 5 under the flags `reduction` and `selective_reduction`.
+7. Every value is a number. Inputs are copied as they move. A partial sum moves, leaving zero
+   behind; what leaves is added to what the parent has. So a sum is
    spread over all copies of its value, and whole when all have left. If the outermost holder has
    several instances, the first has the biases, and where sums of one value end in several of them
    (`Simulation.apart`) somebody has yet to add these up: the check of the numbers does.

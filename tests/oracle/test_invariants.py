@@ -126,20 +126,23 @@ def test_lanes_take_one_value_per_mac(case: Case) -> None:
         assert moved <= result.macs
         assert shares or moved == result.macs
         if tensor.role == "output" and bias_read and not shares:
-            assert traffic.reads == result.macs
+            begun = traffic.drains - traffic.fills  # Instances that do not go on with old sums.
+            others = [d not in tensor.dimensions for d in workload.dimensions]
+            lanes = factors[-1, others].prod()
+            assert traffic.reads == result.macs / lanes - begun
 
 
 @many
 @given(cases())
 def test_every_output_that_enters_leaves(case: Case) -> None:
-    """With biases each drained value was filled; without, some started from zero instead."""
+    """Without biases some values start from zero instead of being filled."""
     arch, workload, factors, order, _ = case
     name = workload.output.name
     read, unread = (simulate(arch, workload, factors, order, bias) for bias in (True, False))
     for level in holders(arch, workload.output)[1:]:
         memory = arch.levels[level].name
         with_bias, without = read.traffic(memory, name), unread.traffic(memory, name)
-        assert with_bias.fills == with_bias.drains == without.drains
+        assert without.fills <= with_bias.fills <= with_bias.drains == without.drains
         from_zero = without.drains - without.fills
         assert len(read.used[name]) <= from_zero <= without.drains
 

@@ -80,9 +80,9 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
 
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
     nest, name = cost.nest, memory.name
-    ragged = nest.ragged[len(cost.plan.workload.dimensions)]
-    table = nest.busiest if ragged else cost.accesses
-    instances = 1 if ragged else nest.levels[m].active
+    alike = cost.tables.switches.sequential
+    table = cost.accesses if alike else nest.busiest
+    instances = nest.levels[m].active if alike else 1
     moved = {
         kind: sum(getattr(table[m, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()

@@ -159,7 +159,8 @@ def nest_room(plan: Plan) -> Nest:
         "terms": terms * (1 + levels),
         "parts": terms,
         "words": 3,
-        "fresh": 3,
+        "runs": 3,
+        "first": 3,
         "marks": widest_enumeration(plan),
     }
     kinds = fields_of(Nest)

@@ -68,6 +68,10 @@ class Conventions:
     zero_fills : bool
         Of transfers that are not sequential: outputs that start from zero are written as zeros
         into the memory that accumulates them, though no outer memory is read for them.
+    seeds_all : bool
+        Of transfers that are not sequential: old partial sums come back into all instances of a
+        spatial reduction, as if none of them counted twice. Otherwise they continue in one
+        instance and the others, with all that is inside of them, start from zero again.
     leakage_until_end : bool
         Instances leak until the last one has finished; otherwise memories leak for
         their own busy time and compute for the cycles of a single step.
@@ -101,6 +105,7 @@ class Conventions:
     window_footprint: Footprint = "distinct"
     shared_ports: bool = False
     zero_fills: bool = False
+    seeds_all: bool = False
     leakage_until_end: bool = True
     pe_to_pe_warm_up: bool = True
     flops_count_coefficients: bool = False
@@ -131,6 +136,7 @@ FACTORFLOW = Conventions(
     shares_at_lanes=False,
     pairwise_windows=False,
     window_footprint="stride_blind",
+    seeds_all=True,
     leakage_until_end=False,
     pe_to_pe_warm_up=False,
     flops_count_coefficients=True,
@@ -143,6 +149,7 @@ TIMELOOP = Conventions(
     window_footprint="bounding",
     shared_ports=True,
     zero_fills=True,
+    seeds_all=True,
     whole_wordlines=True,
     whole_cycles=True,
     free_drains=True,

@@ -200,7 +200,8 @@ def _empty_nest(plan: Plan, one: Any, indexes: Any) -> Nest:
         terms=[Progression() for _ in range(terms * (1 + len(levels)))],
         parts=[Parts() for _ in range(terms)],
         words={},
-        fresh={},
+        runs={},
+        first={},
         marks=(),
     )
 

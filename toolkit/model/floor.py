@@ -84,11 +84,17 @@ def _least_per_mac(
         if own and not holds(memory, tensor):
             continue
         inside = [level for level in arch.levels[place:] if not isinstance(level, Memory)]
-        shared = prod(_most_sharing(level, tensor, workload, conventions) for level in inside)
-        energy = memory.read_energy_pj
+
+        def most_shared(written: bool) -> int:
+            sides = (_most_sharing(x, tensor, workload, conventions, written) for x in inside)
+            return prod(sides)
+
+        energy = memory.read_energy_pj / most_shared(False)
         if tensor.role == "output":
-            energy = memory.write_energy_pj + energy * _least_revisits(arch, workload)
-        costs.append(energy / shared)
+            # What needs no read where a tile began anew has been drained from here.
+            back = 0.0 if conventions.free_drains else _least_revisits(arch, workload)
+            energy = memory.write_energy_pj / most_shared(True) + energy * back
+        costs.append(energy)
         if own:
             break
     return min(costs, default=0.0)
@@ -103,9 +109,10 @@ def _least_revisits(arch: Architecture, workload: Workload) -> float:
 
 
 def _most_sharing(
-    level: Spatial, tensor: Tensor, workload: Workload, conventions: Conventions
+    level: Spatial, tensor: Tensor, workload: Workload, conventions: Conventions, written: bool
 ) -> int:
-    shared, selective = sharing(level, conventions, written=tensor.role == "output")
+    shared, selective = sharing(level, conventions, written=written)
+    shared = shared or (tensor.role == "output" and not written and not conventions.seeds_all)
     dimensions = set(workload.dimensions) - set(tensor.dimensions) if shared else set()
     if selective:
         windows = (index for index in tensor.indices if len(index) > 1)

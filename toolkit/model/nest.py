@@ -136,7 +136,7 @@ class Nest(NamedTuple):
     moved : `Accesses` [L, T]
         Words of the whole run.
     busiest : `Accesses` [L, T]
-        Those of the first instance, which no other exceeds; filled in if any tile is cut off.
+        Those of the first instance, which no other exceeds; not of sequential transfers.
     limited : [P]
         Cycles of the run if the levels inside and this port alone counted.
     terms : `Progression` [terms]
@@ -144,9 +144,9 @@ class Nest(NamedTuple):
     parts : `Parts` [terms]
         Room for how the dimensions of a sum are cut.
     words : [3]
-        Room for the words of a transfer, by way.
-    fresh : [3]
-        Room for those of its first visits.
+        Room for the values of a transfer, by way.
+    runs, first : [3]
+        Room for how often each of them passes, ever and at first.
     marks : [span]
         Compiled: room to mark them.
     """
@@ -166,7 +166,8 @@ class Nest(NamedTuple):
     terms: Annotated[Table, Progression, 1]
     parts: Annotated[Table, Parts, 1]
     words: Annotated[Table, float, 1]
-    fresh: Annotated[Table, float, 1]
+    runs: Annotated[Table, float, 1]
+    first: Annotated[Table, float, 1]
     marks: Annotated[Table, np.uint8, 1]
 
 

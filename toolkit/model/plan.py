@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Memory, Spatial
@@ -36,7 +36,8 @@ class Transfer:
         persistent transfers all memories outside the supplier come before.
     reading, writing : tuple of SpatialFlags
         Spatial levels between supplier and child, outermost first, with their support for
-        multicast (reading) and for reduction (writing).
+        multicast (reading) and for reduction (writing). Old partial sums go to one instance
+        alone, so that nothing is lost where these are not multicast.
     """
 
     supplier: int
@@ -237,7 +238,7 @@ def _tensor_plan(
         ),
         holders,
         None if supplied else holders[0],
-        tuple(_transfer(s, holders, memories, arch, conventions) for s in suppliers),
+        tuple(_transfer(s, holders, memories, arch, conventions, tensor) for s in suppliers),
     )
 
 
@@ -254,23 +255,22 @@ def _transfer(
     memories: tuple[int, ...],
     arch: Architecture,
     conventions: Conventions,
+    tensor: Tensor,
 ) -> Transfer:
     child = next((h for h in holders if h > supplier), None)
     end = len(arch.levels) if child is None else child
     inside = [(i, arch.levels[i]) for i in range(supplier + 1, end)]
     between = [(i, level) for i, level in inside if not isinstance(level, Memory)]
     outermost = memories[0] if conventions.transfers == "persistent" else supplier
+    reading = [SpatialFlags(i, *sharing(x, conventions, written=False)) for i, x in between]
+    if tensor.role == "output" and not conventions.seeds_all:
+        reading = [replace(flags, shared=True) for flags in reading]
     return Transfer(
         supplier,
         child,
         tuple(m for m in memories if outermost <= m < end),
-        *(
-            tuple(
-                SpatialFlags(i, *sharing(level, conventions, written=written))
-                for i, level in between
-            )
-            for written in (False, True)
-        ),
+        tuple(reading),
+        tuple(SpatialFlags(i, *sharing(x, conventions, written=True)) for i, x in between),
     )
 
 

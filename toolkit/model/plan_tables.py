@@ -67,6 +67,7 @@ class SwitchRow(NamedTuple):
     leakage_until_end: int
     free_drains: int
     zero_fills: int
+    seeds_all: int
     whole_cycles: int
     bias_read: int
     clips: int
@@ -291,6 +292,7 @@ def _switches(plan: Plan) -> SwitchRow:
         conventions.leakage_until_end,
         conventions.free_drains,
         conventions.zero_fills,
+        conventions.seeds_all,
         conventions.whole_cycles,
         plan.bias_read,
         conventions.transfers != "sequential",

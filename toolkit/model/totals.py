@@ -80,7 +80,7 @@ def clear_accesses(plan: PlanTables, nest: Nest) -> None:
         for t in range(plan.shape.tensors):
             moved, zero = nest.moved[m, t], 0 * nest.one
             moved.reads, moved.updates, moved.fills, moved.drains = zero, zero, zero, zero
-            if nest.ragged[plan.shape.dimensions]:
+            if not plan.switches.sequential:
                 own = nest.busiest[m, t]
                 own.reads, own.updates, own.fills, own.drains = zero, zero, zero, zero
 
@@ -121,14 +121,14 @@ def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
 def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     """Words that pass one port of the busiest instance in the whole run: of the first one."""
     port, words = plan.ports[p], 0 * nest.one
-    ragged = nest.ragged[plan.shape.dimensions]
+    alike = plan.switches.sequential
     for t in range(plan.shape.tensors):
-        moved = nest.busiest[port.memory, t] if ragged else nest.moved[port.memory, t]
+        moved = nest.moved[port.memory, t] if alike else nest.busiest[port.memory, t]
         if port.sends:
             words = words + moved.reads + moved.drains
         if port.receives:
             words = words + moved.fills + moved.updates
-    return words if ragged else words / nest.levels[port.memory].active
+    return words / nest.levels[port.memory].active if alike else words
 
 
 @formula

@@ -118,10 +118,10 @@ def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int
 def repeat(
     plan: PlanTables, nest: Nest, t: int, x: int, d: int, mover: Mover, own: int, starts: int
 ) -> None:
-    """Multiply ``nest.words`` by the counters of a dimension that does not index the tensor.
+    """Multiply ``nest.runs`` by the counters of a dimension that does not index the tensor.
 
     By the combinations of them that occur: for what leaves the supplier or enters the child, of
-    all instances or (`own`) of the first one there. ``nest.fresh`` is multiplied by those
+    all instances or (`own`) of the first one there. ``nest.first`` is multiplied by those
     without loops in time, if the tensor `starts` from nothing.
     """
     held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
@@ -161,14 +161,14 @@ def repeat(
                 entered = runs_outside(nest, i, d, arrives, entered)
                 if starts:
                     first_entered = runs_outside(nest, i, d, arrives, first_entered)
-    nest.words[READING] = nest.words[READING] * in_all(nest, d, read)
+    nest.runs[READING] = nest.runs[READING] * in_all(nest, d, read)
     if updates:
-        nest.words[WRITING] = nest.words[WRITING] * in_all(nest, d, written)
+        nest.runs[WRITING] = nest.runs[WRITING] * in_all(nest, d, written)
     if enters:
-        nest.words[ENTERING] = nest.words[ENTERING] * in_all(nest, d, entered)
+        nest.runs[ENTERING] = nest.runs[ENTERING] * in_all(nest, d, entered)
     if starts:
-        nest.fresh[READING] = nest.fresh[READING] * in_all(nest, d, first_read)
-        nest.fresh[ENTERING] = nest.fresh[ENTERING] * in_all(nest, d, first_entered)
+        nest.first[READING] = nest.first[READING] * in_all(nest, d, first_read)
+        nest.first[ENTERING] = nest.first[ENTERING] * in_all(nest, d, first_entered)
 
 
 @formula
@@ -398,7 +398,7 @@ def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
 @once
 @formula
 def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
-    """Fill in what all memories move of one tensor, and if tiles are cut off the first instances.
+    """Fill in what all memories move of one tensor, and what their first instances do.
 
     Outputs start from zero at their first visit, unless a bias is read.
     """
@@ -406,6 +406,7 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     if nest.ragged[plan.shape.dimensions]:
         owners = 2
     alone = values_alone(plan, nest, t, 0, 0)
+    begun, own_begun = 0 * nest.one, 0 * nest.one
     for x in range(plan.tensors[t].transfers, plan.tensors[t].transfers_end):
         transfer, mover = plan.transfers[x], find_mover(plan, nest, t, x)
         for own in range(owners):
@@ -417,30 +418,73 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
             for s in range(plan.tensors[t].axes):
                 if plan.axes[t, s].terms > 1:
                     index_words(plan, nest, t, x, s, mover, own)
-            moved = nest.moved
+            count_runs(plan, nest, t, x, mover, own)
             if own:
-                moved = nest.busiest
-            note_words(plan, nest, t, x, mover, own, moved)
+                own_begun = note_words(plan, nest, t, x, nest.busiest, own_begun)
+            else:
+                begun = note_words(plan, nest, t, x, nest.moved, begun)
+                if owners == 1:
+                    note_even_words(plan, nest, t, x)
 
 
 @formula
-def note_words(
-    plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, own: int, moved: Table
-) -> None:
-    """Repeat the values of a transfer as its loops do, and note who moves them."""
-    is_output, child = plan.tensors[t].is_output, plan.transfers[x].child
-    starts = is_output and not plan.switches.bias_read
+def count_runs(plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, own: int) -> None:
+    """Fill in how often every value of a transfer passes, by way: ever, and at first."""
+    starts = plan.tensors[t].is_output and not plan.switches.bias_read
     for way in range(ENTERING + 1):
-        nest.fresh[way] = nest.words[way] if starts else 0 * nest.one
+        nest.runs[way] = nest.one
+        nest.first[way] = nest.one if starts else 0 * nest.one
     for d in range(plan.shape.dimensions):
         if not plan.indexes[t, d]:
             repeat(plan, nest, t, x, d, mover, own, starts)
-    words = nest.words
-    moved[plan.transfers[x].supplier, t].reads = words[READING] - nest.fresh[READING]
-    if is_output:
-        moved[plan.transfers[x].supplier, t].updates = words[WRITING]
+
+
+@formula
+def note_words(plan: PlanTables, nest: Nest, t: int, x: int, moved: Table, begun: Any) -> Any:
+    """Note who moves the words of a transfer.
+
+    The supplier's tiles have `begun` from zero so often, by every value, if it is not the
+    outermost holder; returns how often those of the child have. Old sums are read by one of the
+    instances that sum up a value apart, and all others start from zero, unless all are to get it.
+    """
+    supplier, child = plan.transfers[x].supplier, plan.transfers[x].child
+    words, runs, first = nest.words, nest.runs, nest.first
+    read, entered = runs[READING], runs[ENTERING]
+    if plan.tensors[t].is_output:
+        moved[supplier, t].updates = words[WRITING] * runs[WRITING]
+        if x == plan.tensors[t].transfers:
+            begun = first[READING]
+        if plan.switches.seeds_all:
+            read, filled = read - first[READING], entered - first[ENTERING]
+        else:
+            read, begun = read - begun, begun + (entered - read)
+            filled = read
+        if not plan.switches.zero_fills:
+            entered = filled
+        if child >= 0 and not plan.switches.free_drains:
+            moved[child, t].drains = words[ENTERING] * runs[ENTERING]
+    moved[supplier, t].reads = words[READING] * read
     if child >= 0:
-        fresh = 0 * nest.one if plan.switches.zero_fills else nest.fresh[ENTERING]
-        moved[child, t].fills = words[ENTERING] - fresh
-        if is_output and not plan.switches.free_drains:
-            moved[child, t].drains = words[ENTERING]
+        moved[child, t].fills = words[ENTERING] * entered
+    return begun
+
+
+@formula
+def note_even_words(plan: PlanTables, nest: Nest, t: int, x: int) -> None:
+    """Note the words of first instances where all of them have tiles of the same size.
+
+    Of the instances that sum up a value apart, the first one goes on with old sums.
+    """
+    supplier, child = plan.transfers[x].supplier, plan.transfers[x].child
+    words, runs, first = nest.words, nest.runs, nest.first
+    active = nest.levels[supplier].active
+    nest.busiest[supplier, t].reads = words[READING] * (runs[READING] - first[READING]) / active
+    if plan.tensors[t].is_output:
+        nest.busiest[supplier, t].updates = nest.moved[supplier, t].updates / active
+    if child >= 0:
+        active, entered = nest.levels[child].active, runs[ENTERING] - first[ENTERING]
+        if plan.switches.zero_fills:
+            entered = runs[ENTERING]
+        nest.busiest[child, t].fills = words[ENTERING] * entered / active
+        if plan.tensors[t].is_output:
+            nest.busiest[child, t].drains = nest.moved[child, t].drains / active

@@ -17,6 +17,10 @@ from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
 from toolkit.search.exact.relaxed import ENERGY, Relaxed, finite_ports
+from toolkit.search.exact.transfers import NOTHING
+
+WAY_OF_KIND = (0, 1, 2, 2, 0)
+"""How words of each kind go: out of the supplier, back into it, into or out of the child."""
 
 
 class ChoiceNest(Nest):
@@ -91,7 +95,7 @@ class ChoiceNest(Nest):
             [self.problem.plan.tensors[line.tensor].is_output for line in family.lines]
         )
         fresh = np.where((outputs & (not self.problem.bias_read))[:, None, None], fresh, 0.0)
-        coef = np.zeros((count, 1 + len(self.ports), 4))
+        coef = np.zeros((count, 1 + len(self.ports), len(NOTHING)))
         coef[:, :1] = family.row_arrays.coef
         for r, (_, costs) in enumerate(self.seen):
             for p, (m, port) in enumerate(self.ports):
@@ -112,7 +116,7 @@ class ChoiceNest(Nest):
             for terms in tensor.sums:
                 if len(terms) > 1:  # As if no two tiles overlapped along any of its dimensions.
                     most[r] *= math.prod(float(self.chains[d].size) for d, _ in terms)
-        kinds = np.stack([most[:, 0], most[:, 1], most[:, 2], most[:, 2]], axis=1)
+        kinds = np.stack([most[:, i] for i in WAY_OF_KIND], axis=1)
         first: dict[int, float] = {}
         for r, (_, costs) in enumerate(self.seen):
             value = float(self.rows.coef[r, 1 + p] @ kinds[r])
@@ -155,7 +159,7 @@ class ChoiceNest(Nest):
         """Costs yet to come by the states of the tensors at memory number `k`, [flags, passes]."""
         open_, lines, windows = self.family.floors[k]
         kinds = self._once[lines] * windows[:, None]
-        words = np.stack([kinds[:, 0], kinds[:, 1], kinds[:, 2], kinds[:, 2]], axis=1)
+        words = np.stack([kinds[:, i] for i in WAY_OF_KIND], axis=1)
         least = (self.rows.coef[lines, 0] * self.family.compulsory[lines] * words).sum(axis=1)
         floor = np.zeros((len(open_), passes))
         floor[:, 0] = open_ @ least

@@ -100,6 +100,7 @@ class OpenRow(NamedTuple):
     written: float
     filled: float
     entering: float
+    raw: float
 
 
 class Shared(NamedTuple):
@@ -252,6 +253,7 @@ def load(store: Store, shared: Shared, course: Course, rows: Rows) -> None:
             + rows.fresh[r, 0, 1] * rows.coef[r, 0, 1] * row.written
             + rows.fresh[r, 0, 2] * rows.coef[r, 0, 2] * row.filled
             + rows.fresh[r, 0, 2] * rows.coef[r, 0, 3] * row.entering
+            + rows.fresh[r, 0, 0] * rows.coef[r, 0, 4] * row.raw
         )
         for k in range(count):
             for flags in range(shared.memories[k].flags):

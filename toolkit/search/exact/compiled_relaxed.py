@@ -47,8 +47,9 @@ class Relaxing(NamedTuple):
         How many there are.
     least : [D, B]
         Smallest extents in time of them.
-    coef : [K, T, 4]
-        Cost of a word read, written, filled and entering.
+    coef : [K, T, 5]
+        Cost of a word read, written, filled and entering, and of one read with first visits,
+        which may be below 0.
     apart : [K, T, 3, D]
         By way (`READ` ... of `chains`), iterations that instances see beside the tile without
         that the visits count one by one.
@@ -85,8 +86,8 @@ class Ways(NamedTuple):
         Of the transfers at one memory.
     room : [C]
         0 where tiles fit into it, else infinite.
-    repeats : [3, D, B]
-        Factors of one transfer's words.
+    repeats : [4, D, B]
+        Factors of one transfer's words: the least by way, and the most that are read.
     here, top : [S, C]
         Least costs up to inside a memory, and up to its top.
     changed : [C]
@@ -141,19 +142,34 @@ def fill_costs(problem: Relaxing, ways: Ways, k: int) -> None:
                         most = (problem.least[d, b + 1] - 1.0) * problem.apart[k, t, way, d]
                         times = max(-floor(-problem.sizes[d] / most), 1.0)
                     ways.repeats[way, d, b] = times
+        for d in range(dimensions):
+            for b in range(problem.buckets[d]):
+                extent, most = problem.least[d, b] * problem.inside[k, d], 1.0
+                if not problem.indexes[d] >> t & 1:
+                    most = max(-floor(-problem.sizes[d] / extent), 1.0)
+                ways.repeats[3, d, b] = most
         begin(ways)
         for cell in range(cells):
             read, written, entering = share.values, share.values, share.values
+            most = share.values
             for d in range(dimensions):
                 b = ways.coordinates[d]
                 read *= ways.repeats[0, d, b]
                 written *= ways.repeats[1, d, b]
                 entering *= ways.repeats[2, d, b]
-            filled = entering
+                most *= ways.repeats[3, d, b]
+            filled, raw, back = entering, read, problem.coef[k, t, 4]
             if share.unread:
                 read = max(read - share.values * problem.first[k, t, 0], 0.0)
                 filled = max(filled - share.values * problem.first[k, t, 2], 0.0)
             cost = problem.coef[k, t, 0] * read + problem.coef[k, t, 2] * filled
+            if back < 0.0:
+                # Judged together with what else reads cost, which may outweigh it.
+                back += problem.coef[k, t, 0]
+                cost -= problem.coef[k, t, 0] * read
+                if share.unread:
+                    cost -= problem.coef[k, t, 0] * share.values * problem.first[k, t, 0]
+            cost += back * (raw if back >= 0.0 else most)
             if share.output:
                 cost += problem.coef[k, t, 1] * written + problem.coef[k, t, 3] * entering
             ways.costs[t, cell] = cost

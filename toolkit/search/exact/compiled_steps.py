@@ -165,6 +165,7 @@ def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: in
             + rows.coef[r, p, 1] * moved.written
             + rows.coef[r, p, 2] * moved.filled
             + rows.coef[r, p, 3] * moved.entering
+            + rows.coef[r, p, 4] * moved.raw
         )
 
 

@@ -57,8 +57,8 @@ class Rows(NamedTuple):
         those inside this memory.
     slide : [R, D]
         Index whose window slides along a dimension, -1 if none.
-    coef : [R, P, 4]
-        Costs of a word read, written, filled and entering.
+    coef : [R, P, 5]
+        Costs of a word read, written, filled and entering, and of one read with first visits.
     mult : [R, V]
         Iterations that count beside the loops outside, by state of the tensor.
     table : [R, O, 3, D, C, 2]
@@ -189,12 +189,16 @@ AS_READ, AS_WRITTEN, AS_HELD, ALL_INSIDE = range(4)
 
 
 class Words(NamedTuple):
-    """Words of one transfer in the whole run: what it reads, writes, fills and drains."""
+    """Words of one transfer in the whole run: what it reads, writes, fills and drains.
+
+    ``raw``: what it would read if first visits were no different.
+    """
 
     read: float
     written: float
     filled: float
     entering: float
+    raw: float
 
 
 @apart
@@ -246,12 +250,13 @@ def words(
         written = moved[AS_WRITTEN] * (row.base_write * events)
     entering = moved[AS_HELD] * (row.base_enter * events)
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0)
+        return Words(read, 0.0, entering, 0.0, read)
     return Words(
         without_first_visits(plan, read, visits),
         written,
         without_first_visits(plan, entering, visits),
         entering,
+        read,
     )
 
 
@@ -303,6 +308,6 @@ def table_words(
     first = plan.shape.levels + 4
     read, entering = moved[0], moved[2]
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0)
-    read -= nest.extents[first, 0]
-    return Words(read, moved[1], entering - nest.extents[first + 2, 0], entering)
+        return Words(read, 0.0, entering, 0.0, read)
+    filled = entering - nest.extents[first + 2, 0]
+    return Words(read - nest.extents[first, 0], moved[1], filled, entering, read)

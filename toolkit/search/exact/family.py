@@ -17,9 +17,12 @@ from toolkit.search.exact.columns import Column
 from toolkit.search.exact.compiled_words import RowRow, Rows
 from toolkit.search.exact.nest import Nest, strides
 from toolkit.search.exact.store import ColumnStore, WallKey, wall_key
-from toolkit.search.exact.transfers import Spatial
+from toolkit.search.exact.transfers import NOTHING, Spatial
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
+
+BEYOND = 1e200
+"""Far more words than any mapping moves."""
 
 
 @dataclass
@@ -59,13 +62,15 @@ class Family:
         self.floors = [self._open_lines(k) for k in range(len(self.nest.memories))]
 
     def _compulsory_kinds(self) -> FloatArray:
-        """Which kinds of words no mapping can do without, [lines, 4]: not those that come back."""
-        kinds = np.ones((len(self.lines), 4))
-        for r, line in enumerate(self.lines):
+        """Which kinds of words no mapping can do without, [lines, 5]: not those that come back."""
+        kinds = np.ones((len(self.lines), len(NOTHING)))
+        for r, (line, (_, costs)) in enumerate(zip(self.lines, self.nest.seen, strict=True)):
             if not self.problem.plan.tensors[line.tensor].is_output:
-                kinds[r] = 1, 0, 1, 0
+                kinds[r] = 1, 0, 1, 0, 1
             elif not self.problem.bias_read:
-                kinds[r] = 0, 1, 0, 1
+                kinds[r] = 0, 1, 0, 1, 1
+            if (costs.energy < 0).any():  # The more words, the less energy: no least of them.
+                kinds[r, costs.energy < 0] = BEYOND
         return kinds
 
     def waiting(self, k: int) -> IntArray:
@@ -119,7 +124,7 @@ class Family:
             np.zeros(lines, dtype=record_type(RowRow)),
             np.ones((lines, 4, dimensions)),
             np.full((lines, dimensions), -1, dtype=np.int64),
-            np.zeros((lines, 1, 4)),
+            np.zeros((lines, 1, len(NOTHING))),
             np.ones((lines, states)),
             np.zeros((0, 0, 0, 0, 0, 0)),
             np.zeros((0, 0, 0)),

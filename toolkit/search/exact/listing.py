@@ -209,7 +209,7 @@ class Listing:
                 continue
             done.add(id(costs))
             tensor = plan.tensors[line.tensor]
-            reads, writes, fills, drains = costs.energy
+            reads, writes, fills, drains, raw = costs.least
             windows = 1.0
             for terms in tensor.sums:
                 sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
@@ -222,7 +222,7 @@ class Listing:
             every, first = coef[0, r], coef[1, r]
             target = every if lanes else first
             target += np.array(
-                [0.0 if fresh else reads, writes, (0.0 if fresh else fills) + drains]
+                [raw + (0.0 if fresh else reads), writes, (0.0 if fresh else fills) + drains]
             )
             if lanes and fresh:  # What comes back is all but the first visits.
                 every[0] += reads

@@ -83,10 +83,11 @@ def decomposes(problem: Problem) -> bool:
     They do not where instances share overlapping windows selectively across a memory in
     between whose loops move these windows, or across instances in between that get windows of
     their own: the distances of what is shared then depend on a further tile. Neither does what
-    fits, where fanouts split windows that have to be kept as a whole.
+    fits, where fanouts split windows that have to be kept as a whole, nor do outputs in windows
+    whose sums begin anew somewhere inside.
     """
     plan, space = problem.plan, problem.space
-    if splits_kept_windows(space):
+    if splits_kept_windows(space) or _begins_windows_anew(problem):
         return False
     most = np.minimum(space.upper, space.mesh[:, None])
     for tensor in plan.tensors:
@@ -101,6 +102,24 @@ def decomposes(problem: Problem) -> bool:
             if any(scattered_sums(tensor, x, most) for x in (transfer.reading, transfer.writing)):
                 return False
     return True
+
+
+def _begins_windows_anew(problem: Problem) -> bool:
+    """Whether first visits of outputs in windows depend on two tiles.
+
+    Or whether they save energy that nothing makes up for.
+    """
+    plan, space = problem.plan, problem.space
+    if plan.conventions.seeds_all or plan.conventions.transfers == "sequential":
+        return False
+    output = next(tensor for tensor in plan.tensors if tensor.is_output)
+    others = [d for d, relevant in enumerate(output.relevant) if not relevant]
+    most = np.minimum(space.upper, space.mesh[:, None])[:, others]
+    apart = any(
+        (most[x.level] > 1).any() for transfer in output.transfers[:-1] for x in transfer.writing
+    )
+    wide = any(len(terms) > 1 for terms in output.sums)
+    return apart and (wide or plan.conventions.free_drains)
 
 
 @dataclass(frozen=True)
@@ -219,7 +238,7 @@ class Nest:
             most = row.ext[:, relevant].prod(axis=1) * everything
             entering = row.row.base_enter * most[2]
             words = [row.row.base_read * most[0], row.row.base_write * most[1]]
-            found[id(costs)] = costs, np.array([*words, entering, entering])
+            found[id(costs)] = costs, np.array([*words, entering, entering, words[0]])
         return list(found.values())
 
     def _matters(self, memory: int, port: Port) -> bool:

@@ -25,6 +25,7 @@ from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Way
 from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.transfers import ENTER, NOTHING, RAW
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
 
@@ -149,12 +150,12 @@ class Relaxation:
         return axes
 
     def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
-        """Cost of a word of every transfer, [memories, tensors, 4], and of the lanes', [lines, 4].
+        """Cost of a word of every transfer, [memories, tensors, 5], and of the lanes', [lines, 5].
 
         Cycles of a port are those of all instances.
         """
         seen = self.nest.seen
-        every = np.zeros((len(seen), 4))
+        every = np.zeros((len(seen), len(NOTHING)))
         for r, (_, account) in enumerate(seen):
             every[r] = account.energy
             if port is not None:
@@ -176,6 +177,7 @@ class Relaxation:
             Whether costs through the bottoms of memories are wanted, too.
         """
         coef, by_line = self._coef[port]
+        coef = self._without_credits(coef, factors)
         instances = 1.0
         if port != ENERGY:
             instances = float(factors[: self.ports[port][0]].prod())
@@ -204,6 +206,23 @@ class Relaxation:
             self.grid, ways.to_go, ways.through, self._lanes(factors, by_line) / instances
         )
 
+    def _without_credits(self, coef: FloatArray, factors: IntArray) -> FloatArray:
+        """Charge reads with what entering words save.
+
+        At most as many enter for each as there are instances that sum up a value apart.
+        """
+        saved = np.minimum(coef[..., ENTER], 0.0)
+        if not saved.any():
+            return coef
+        coef, sizes = coef.copy(), factors.shape[1]
+        for k, t in np.argwhere(saved).tolist():
+            line = self.lines[self._rows[k, t]]
+            others = [d for d in range(sizes) if not self.problem.plan.tensors[t].relevant[d]]
+            copies = factors[line.supplier + 1 : line.child, others].prod()
+            coef[k, t, RAW] += copies * saved[k, t]
+        coef[..., ENTER] -= saved
+        return coef
+
     def _ways(self) -> Ways:
         cells, subsets = math.prod(self.grid.shape), 1 << self._tensors
         return Ways(
@@ -211,7 +230,7 @@ class Relaxation:
             np.empty((self._memories, cells)),
             np.zeros((self._tensors, cells)),
             np.empty(cells),
-            np.empty((3, *self._least.shape)),
+            np.empty((4, *self._least.shape)),
             np.empty((subsets, cells)),
             np.empty((subsets, cells)),
             np.empty(cells),
@@ -240,6 +259,7 @@ class Relaxation:
             if tensor.is_output and not self.problem.bias_read:
                 net = np.maximum(words - first, 0.0)
             total += values * float(coef[r, 0] * net[0] + coef[r, 2] * net[2])
+            total += values * float(coef[r, RAW] * words[0])
             if tensor.is_output:
                 total += values * float(coef[r, 1] * words[1] + coef[r, 3] * words[2])
         return total

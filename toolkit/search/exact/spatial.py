@@ -85,7 +85,7 @@ def compulsory_energy_pj(nest: Nest) -> float:
             drain = enter
         if tensor.is_output and not nest.problem.plan.bias_read:
             read = fill = 0.0
-        energy += float(costs.energy @ np.array([read, write, fill, drain]))
+        energy += float(costs.least @ np.array([read, write, fill, drain, 0.0]))
     return energy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,18 +34,29 @@ from toolkit.search.problem import Problem
 
 FloatArray = NDArray[np.float64]
 
-READ, WRITE, FILL, ENTER = range(4)
-"""Kinds of words of a transfer."""
-NOTHING = np.zeros(4)
+READ, WRITE, FILL, ENTER, RAW = range(5)
+"""Kinds of words of a transfer; raw ones are reads with all first visits."""
+NOTHING = np.zeros(5)
 """None of any kind."""
 
 
 @dataclass
 class Account:
-    """Costs of a word of one transfer: energy (pJ) first, then the ports it passes."""
+    """Costs of a word of one transfer, by kinds of words, [5].
+
+    Attributes
+    ----------
+    energy : float64 array
+        In pJ; of outputs also what others save or spend for it (see `_continued`).
+    least : float64 array
+        The same where only sums over all transfers matter and nothing is below 0.
+    words : dict of (int, str) to float64 array
+        What passes the ports of a memory out of and into it.
+    """
 
     transfer: Transfer
     energy: FloatArray
+    least: FloatArray
     words: dict[tuple[int, str], FloatArray]
 
     def add(self, plan: Plan, memory: int, kind: str, word: int, times: float = 1.0) -> None:
@@ -53,10 +64,10 @@ class Account:
         level = plan.memory(memory)
         pj = level.read_energy_pj if kind == "out" else level.write_energy_pj
         self.energy[word] += pj * times
-        self.words.setdefault((memory, kind), np.zeros(4))[word] += times
+        self.words.setdefault((memory, kind), NOTHING.copy())[word] += times
 
     def passing(self, memory: int, port: Port) -> FloatArray:
-        """How often each kind of words passes a port of a memory, [4]."""
+        """How often each kind of words passes a port of a memory, [5]."""
         sent = self.words.get((memory, "out"), NOTHING) if port.sends else NOTHING
         received = self.words.get((memory, "in"), NOTHING) if port.receives else NOTHING
         return sent + received
@@ -121,9 +132,53 @@ class Seen:
 
 def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     """Say which ports the words of a transfer pass, and what they cost."""
+    result = _words_of(spatial, tensor, number)
+    # Outputs in windows come here only if no sum begins anew (see `decomposes`).
+    wide = any(len(terms) > 1 for terms in tensor.sums)
+    if tensor.is_output and not wide and not spatial.plan.conventions.seeds_all:
+        return _continued(spatial.plan, tensor, number, result)
+    return replace(result, least=result.energy)
+
+
+def _continued(plan: Plan, tensor: TensorPlan, number: int, alone: Account) -> Account:
+    """Charge a transfer of outputs with what its visits change further in.
+
+    Of the instances of its child that sum up a value apart, only one goes on with an old sum;
+    further in, nothing is read at the first visit after the others have begun anew. So of each
+    transfer count all reads, each as a fill, too, less those of tiles that began from zero: all
+    that entered one (``ENTER``) but those that came as old sums (``RAW`` of the transfer
+    outside). What begins in the outermost holder was never there.
+    """
+    back = [_back_pj(plan, transfer) for transfer in tensor.transfers]
+    further_in = sum(back[number + 1 :])
+    energy, least = NOTHING.copy(), NOTHING.copy()
+    energy[WRITE] = least[WRITE] = alone.energy[WRITE]
+    energy[RAW if number else READ] = back[number] + further_in
+    entering = alone.energy[ENTER]
+    if plan.conventions.zero_fills:
+        entering += alone.energy[FILL]
+    energy[ENTER] = entering - further_in
+    if alone.transfer.child is None:
+        least = energy
+    else:
+        # Reads for lanes are counted in full, less what has been drained where they come from.
+        is_next_to_lanes = tensor.transfers[number + 1].child is None
+        least[ENTER] = energy[ENTER] if is_next_to_lanes else entering
+    return replace(alone, energy=energy, least=least)
+
+
+def _back_pj(plan: Plan, transfer: Transfer) -> float:
+    """Energy of an old sum on its way inwards, beyond that of zeros."""
+    fill = 0.0
+    if transfer.child is not None and not plan.conventions.zero_fills:
+        fill = plan.memory(transfer.child).write_energy_pj
+    return plan.memory(transfer.supplier).read_energy_pj + fill
+
+
+def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     plan, transfer = spatial.plan, tensor.transfers[number]
     free = plan.conventions.free_drains
-    result = Account(transfer, np.zeros(4), {})
+    result = Account(transfer, NOTHING.copy(), NOTHING, {})
     result.add(plan, transfer.supplier, "out", READ)
     if tensor.is_output:
         result.add(plan, transfer.supplier, "in", WRITE)
@@ -360,7 +415,7 @@ def make_rows(
         np.zeros(count, dtype=record_type(RowRow)),
         np.ones((count, 4, dimensions)),
         np.full((count, dimensions), -1, dtype=np.int64),
-        np.zeros((count, 1 + len(ports), 4)),
+        np.zeros((count, 1 + len(ports), len(NOTHING))),
         np.ones((count, states)),
         np.zeros((0, 0, 0, 0, 0, 0)),
         np.zeros((0, 0, 0)),
