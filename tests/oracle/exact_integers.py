@@ -18,6 +18,8 @@ from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Fanout, Memory, Spatial
 from toolkit.workload.kernel import Term, Workload
 
+from .ports import KINDS, least_cycles
+
 Rows = list[list[int]]
 """Iterations or loop orders, ``rows[level][dimension]``."""
 
@@ -254,16 +256,10 @@ def _latency(
     levels = nest.arch.levels
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
     for memory in nest.arch.memories:
-        out, back = ("reads", "drains"), ("fills", "updates")
-        ports = [(out, memory.read_bandwidth), (back, memory.write_bandwidth)]
-        if memory.shared_port:
-            ports = [((*out, *back), memory.read_bandwidth + memory.write_bandwidth)]
-        for kinds, bandwidth in ports:
-            moved = sum(n for (m, _, k), n in accesses.items() if m == memory.name and k in kinds)
-            if math.isfinite(bandwidth):
-                slowest = max(
-                    slowest, Fraction(moved, instances[memory.name]) / Fraction(bandwidth)
-                )
+        moved = dict.fromkeys(KINDS, 0)
+        for (name, _, kind), count in accesses.items():
+            moved[kind] += count if name == memory.name else 0
+        slowest = max(slowest, least_cycles(memory, moved) / instances[memory.name])
     hops = sum(
         math.prod(nest.factors[x]) - 1
         for x, level in enumerate(levels)
