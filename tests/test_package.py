@@ -187,10 +187,11 @@ def test_readme_example_in_python_runs(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_readme_files_can_be_loaded(tmp_path: Path) -> None:
-    arch, *workloads = readme_blocks("yaml")
+    archs, workloads = readme_blocks("yaml")[:2], readme_blocks("yaml")[2:]
     path = tmp_path / "file.yaml"
-    path.write_text(arch)
-    assert toolkit.load_arch(path).name == "mine"
+    for text, name in zip(archs, ("mine", "ported"), strict=True):
+        path.write_text(text)
+        assert toolkit.load_arch(path).name == name
     kernels = []
     for text in workloads:
         path.write_text(text)

@@ -13,9 +13,11 @@ from toolkit.arch import (
     FactorConstraint,
     Fanout,
     Memory,
+    MemoryPort,
     arch_to_yaml,
     load_arch,
 )
+from toolkit.arch.ports import TRAFFIC
 from toolkit.errors import ArchitectureError
 
 AMOUNTS = st.floats(0, 1e12)
@@ -49,7 +51,7 @@ def constraints(draw: st.DrawFn, dimensions: list[str]) -> tuple[FactorConstrain
 def memories(draw: st.DrawFn, name: str) -> Memory:
     bypasses = () if name == "L0" else tuple(draw(BYPASSES))
     free = () if name == "L0" else tuple(draw(BYPASSES))
-    return Memory(
+    memory = Memory(
         name=name,
         capacity_words=draw(st.none() | st.integers(1, 2**63 - 1)),
         read_energy_pj=draw(AMOUNTS),
@@ -66,6 +68,13 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         values_per_wordline=draw(st.integers(1, 2**31)),
         shared_port=draw(st.booleans()),
         may_bypass=tuple(name for name in free if name not in bypasses),
+    )
+    if draw(st.booleans()):
+        return memory
+    served = [TRAFFIC, *draw(st.lists(st.sampled_from([("reads",), ("reads", "fills")])))]
+    ports = (MemoryPort(f"p: {i}", kinds, draw(BANDWIDTHS)) for i, kinds in enumerate(served))
+    return replace(
+        memory, read_bandwidth=0.0, write_bandwidth=0.0, shared_port=False, ports=tuple(ports)
     )
 
 

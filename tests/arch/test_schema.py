@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.arch import Architecture, Compute, FactorConstraint, Fanout, Memory, load_arch
+from toolkit.arch import (
+    Architecture,
+    Compute,
+    FactorConstraint,
+    Fanout,
+    Memory,
+    MemoryPort,
+    load_arch,
+    load_arch_file,
+)
 from toolkit.errors import ArchitectureError
 from toolkit.workload import workload_names
 
@@ -129,6 +138,27 @@ def test_energies_of_words_are_not_shared_by_their_wordline(tmp_path: Path) -> N
     assert [m.values_per_wordline for m in found] == [4, 4]
 
 
+def test_named_ports(tmp_path: Path) -> None:
+    text = "read: {serves: [reads], bandwidth_words_per_cycle: 3}, any: " + ANY
+    both = ports(text, component="sram", word_bits="8", sram_ports="2")
+    file = tmp_path / "a.yaml"
+    arch = load(tmp_path, levels(DRAM, both, MAC))
+    buffer = arch.memories[1]
+    assert buffer.ports == (
+        MemoryPort("read", ("reads",), 3.0),
+        MemoryPort("any", ("reads", "updates", "fills", "drains"), 2.0),
+    )
+    assert (buffer.read_bandwidth, buffer.write_bandwidth, buffer.bandwidth) == (0, 0, 5)
+    assert load_arch_file(file).components()["B"].ports == 2
+
+
+def ports(text: str, bypasses: str = "[]", **keys: str) -> str:
+    return memory(bandwidth_words_per_cycle="", ports=f"{{{text}}}", bypasses=bypasses, **keys)
+
+
+ANY = "{serves: [reads, updates, fills, drains], bandwidth_words_per_cycle: 2}"
+OUT = "[output]"
+
 BAD_LEVELS = [
     (memory(mesh="4"), r"levels\[1\]\.mesh: unknown key; known keys: .*capacity_words"),
     (memory(bypases="[input]"), r"levels\[1\]\.bypases: unknown key \(did you mean 'bypasses'"),
@@ -166,6 +196,42 @@ BAD_LEVELS = [
     (memory(multiple_buffering="0.5"), "multiple_buffering: expected at least 1"),
     (memory(ports="both"), "ports: 'both' is not shared .one port"),
     (memory(ports="5"), "ports: 5 is not shared .one port"),
+    (
+        memory(ports="{p: {serves: [reads], bandwidth_words_per_cycle: 1}}"),
+        r"levels\[1\]: bandwidth_words_per_cycle: expected none beside ports",
+    ),
+    (ports(""), r"levels\[1\]\.ports: expected at least 1 entries, got"),
+    (ports("p: 3"), r"levels\[1\]\.ports\.p: expected a mapping, got 3"),
+    (ports("p: {serves: [reads]}"), r"ports\.p\.bandwidth_words_per_cycle: this key is required"),
+    (
+        ports("p: {serves: [reads], bandwidth_words_per_cycle: 0}"),
+        r"ports\.p\.bandwidth_words_per_cycle: expected at least 1e-09, got 0",
+    ),
+    (
+        ports("p: {serves: [], bandwidth_words_per_cycle: 1}"),
+        r"levels\[1\]\.ports\.p\.serves: expected at least 1 entries",
+    ),
+    (
+        ports("p: {serves: [reads, reads], bandwidth_words_per_cycle: 1}"),
+        r"ports\.p\.serves: names reads twice",
+    ),
+    (
+        ports("p: {serves: [reads, fill], bandwidth_words_per_cycle: 1}"),
+        r"ports\.p\.serves\[1\]: expected some of reads, .*got 'fill' .did you mean 'fills'",
+    ),
+    (
+        ports("p: {serves: [reads, updates], bandwidth_words_per_cycle: 1}"),
+        r"levels\[1\]\.ports: no port serves drains, fills; expected a port for each of reads",
+    ),
+    (
+        ports(f"p: {ANY}, q: {{serves: [updates, drains], bandwidth_words_per_cycle: 1}}", OUT),
+        r"levels\[1\]\.ports\.q\.serves: updates and drains: never passes this memory",
+    ),
+    (ports(f"p: {ANY}", sram_ports="2"), r"levels\[1\]: sram_ports: expected component with it"),
+    (
+        memory(component="sram", word_bits="8", ports="2", sram_ports="2"),
+        r"levels\[1\]: ports: the number of SRAM ports stands in sram_ports already",
+    ),
     (memory(multiple_reuses="1"), "multiple_reuses: expected true or false, got 1"),
     (memory(bypasses="input"), r"levels\[1\]\.bypasses: expected a list, got 'input'"),
     (memory(bypasses="[input, 1]"), r"levels\[1\]\.bypasses\[1\]: expected text, got 1"),
@@ -235,6 +301,10 @@ def test_bad_levels(entry: str, message: str, tmp_path: Path) -> None:
         ("levels: x\n" + levels(DRAM, MAC), "levels: line 3: this key appears twice"),
         (levels(MAC, DRAM), r"levels\[0\]: the outermost level must be a memory"),
         (levels(fanout(), MAC), r"levels\[0\]: the outermost level must be a memory"),
+        (
+            levels(ports(f"p: {ANY}, q: {{serves: [fills], bandwidth_words_per_cycle: 1}}"), MAC),
+            r"levels\[0\]\.ports\.q\.serves: fills: never passes this memory .nothing lies outs",
+        ),
         (
             levels(memory(may_bypass="[weight]"), MAC),
             r"levels\[0\]\.may_bypass: B is the outermost memory, so nothing could supply weight",

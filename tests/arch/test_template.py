@@ -264,6 +264,21 @@ def test_errors_know_their_place(path: Path) -> None:
     assert caught.value.key == "levels[1].capacity_words"
 
 
+def test_figures_of_ports_follow_parameters(path: Path) -> None:
+    ports = "{read: {serves: [reads, drains], bandwidth_words_per_cycle: = 2 * side}, "
+    ports += "write: {serves: [updates, fills], bandwidth_words_per_cycle: 3}}"
+    text = TEXT.replace("bandwidth_words_per_cycle: = 2 * side", f"ports: {ports}")
+    path.write_text(text)
+    template = load_template(path)
+    found = [template.architecture({"side": side}).memories[1].ports for side in (4, 8)]
+    assert [[port.bandwidth for port in ports] for ports in found] == [[8, 3], [16, 3]]
+    path.write_text(text.replace("2 * side", "2 - side"))
+    with pytest.raises(ArchitectureError) as caught:
+        load_arch(path)
+    assert caught.value.key == "levels[1].ports.read.bandwidth_words_per_cycle"
+    assert "expected at least 1e-09, got -14; '2 - side' is -14" in str(caught.value)
+
+
 def test_templates(path: Path) -> None:
     template = load_template(path)
     assert template.parameters == {"side": 16, "words": 1024, "share": 0.5}

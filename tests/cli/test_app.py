@@ -126,6 +126,7 @@ def test_map_json_fields(run: Any) -> None:
         "notes": list,
         "accesses": list,
         "memories": list,
+        "ports": list,
         "energies": list,
     }
     assert {key: type(record[key]) for key in kinds} == kinds

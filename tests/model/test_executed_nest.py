@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, Traffic, simulate
 from oracle.strategies import Case, cases, ragged_cases
 
@@ -65,8 +66,6 @@ def counts(case: Case) -> bool:
 
 either = st.one_of(cases(), ragged().filter(counts))
 
-KINDS = ("reads", "fills", "updates", "drains")
-
 
 def exact_cost(case: Case) -> BatchCost:
     arch, workload, factors, order, bias_read = case
@@ -85,7 +84,7 @@ def instances(arch: Architecture, factors: np.ndarray, level: int, *, powered: b
 
 
 def words(tensors: Mapping[str, Traffic]) -> tuple[int, int]:
-    """Words that the read and the write port of a memory move."""
+    """Words that a memory sends and receives."""
     traffic = tensors.values()
     return sum(t.reads + t.drains for t in traffic), sum(t.fills + t.updates for t in traffic)
 
@@ -100,11 +99,9 @@ def latency(case: Case, result: Simulation) -> float:
     arch, _, factors, _, _ = case
     slowest = float(result.temporal_steps * arch.compute.cycles)
     for memory in arch.memories:
-        out, into = words(result.memories[memory.name].busiest)
-        ports = [(out, memory.read_bandwidth), (into, memory.write_bandwidth)]
-        if memory.shared_port:
-            ports = [(out + into, memory.read_bandwidth + memory.write_bandwidth)]
-        slowest = max(slowest, *(moved / bandwidth for moved, bandwidth in ports))
+        traffic = result.memories[memory.name].busiest.values()
+        moved = {kind: sum(getattr(t, kind) for t in traffic) for kind in KINDS}
+        slowest = max(slowest, float(least_cycles(memory, moved)))
     return slowest + warm_up(arch, factors)
 
 
@@ -209,7 +206,7 @@ def test_the_slowest_port_decides(case: Case) -> None:
 def test_compute_decides_if_memories_are_fast_enough(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
     fast = tuple(
-        replace(level, read_bandwidth=math.inf, write_bandwidth=math.inf)
+        replace(level, read_bandwidth=math.inf, write_bandwidth=math.inf, ports=())
         if isinstance(level, Memory)
         else level
         for level in arch.levels

@@ -18,6 +18,8 @@ from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Fanout, Memory, Spatial
 from toolkit.workload.kernel import Term, Workload
 
+from .ports import KINDS, least_cycles
+
 Rows = list[list[int]]
 """Iterations or loop orders, ``rows[level][dimension]``."""
 
@@ -289,14 +291,10 @@ def _latency(nest: _Nest, first: dict[tuple[str, str, str], Fraction]) -> Fracti
     levels = nest.arch.levels
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
     for memory in nest.arch.memories:
-        out, back = ("reads", "drains"), ("fills", "updates")
-        ports = [(out, memory.read_bandwidth), (back, memory.write_bandwidth)]
-        if memory.shared_port:
-            ports = [((*out, *back), memory.read_bandwidth + memory.write_bandwidth)]
-        for kinds, bandwidth in ports:
-            moved = sum(n for (m, _, k), n in first.items() if m == memory.name and k in kinds)
-            if math.isfinite(bandwidth):
-                slowest = max(slowest, moved / Fraction(bandwidth))
+        moved = dict.fromkeys(KINDS, Fraction(0))
+        for (name, _, kind), words in first.items():
+            moved[kind] += words if name == memory.name else 0
+        slowest = max(slowest, least_cycles(memory, moved))
     hops = sum(
         math.prod(nest.factors[x]) - 1
         for x, level in enumerate(levels)

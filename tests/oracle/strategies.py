@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 
@@ -160,17 +162,34 @@ def _bypasses(draw: Draw, workload: Workload, memories: int) -> list[tuple[str, 
 
 
 def _memory(draw: Draw, number: int, bypasses: tuple[str, ...]) -> Memory:
-    return Memory(
+    memory = Memory(
         f"memory{number}",
         capacity_words=None,
         read_energy_pj=draw(_figures),
         write_energy_pj=draw(_figures),
-        read_bandwidth=draw(_figures),
-        write_bandwidth=draw(_figures),
         leakage_pj_per_cycle=draw(_figures),
         bypasses=bypasses,
         multiple_reuses=draw(st.booleans()),
+    )
+    if draw(st.integers(0, 3)) == 3:
+        return replace(memory, ports=draw(named_ports()))
+    return replace(
+        memory,
+        read_bandwidth=draw(_figures),
+        write_bandwidth=draw(_figures),
         shared_port=draw(st.booleans()),
+    )
+
+
+@st.composite
+def named_ports(draw: Draw) -> tuple[MemoryPort, ...]:
+    """Draw up to four ports that together serve everything."""
+    kinds = st.lists(st.sampled_from(TRAFFIC), min_size=1, unique=True)
+    served = draw(st.lists(kinds, min_size=1, max_size=4))
+    lacking = [kind for kind in TRAFFIC if not any(kind in serves for serves in served)]
+    served[-1] += lacking
+    return tuple(
+        MemoryPort(f"p{i}", tuple(serves), draw(_figures)) for i, serves in enumerate(served)
     )
 
 

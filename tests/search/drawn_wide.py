@@ -8,6 +8,7 @@ from search.drawn import ROLES, Dice
 
 from toolkit.arch import Architecture, Compute, Fanout, Level, Memory
 from toolkit.arch.levels import FactorConstraint
+from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.errors import ToolkitError
 from toolkit.model import EXACT, FACTORFLOW, Conventions
 from toolkit.search import Problem, make_problem
@@ -29,6 +30,7 @@ def draw_wide(seed: int) -> Problem | None:
     dice = Dice(seed)
     workload = _workload(dice)
     arch = _with_sharing(_architecture(dice, workload), Dice(seed + 10**7))
+    arch = _with_ports(arch, Dice(seed + 2 * 10**7))
     try:
         problem = make_problem(
             arch,
@@ -51,6 +53,29 @@ def _with_sharing(arch: Architecture, dice: Dice) -> Architecture:
             level = replace(level, shared_port=dice.chance(0.2))
         elif isinstance(level, Compute):
             level = replace(level, multicast=dice.chance(0.7), reduction=dice.chance(0.7))
+        levels.append(level)
+    return replace(arch, levels=tuple(levels))
+
+
+def _with_ports(arch: Architecture, dice: Dice) -> Architecture:
+    """Draw named ports for some memories; apart, so that all else stays as it was drawn."""
+    levels: list[Level] = []
+    for level in arch.levels:
+        if isinstance(level, Memory) and dice.chance(0.2):
+            served = [list(dice.subset(TRAFFIC, 0.5)) for _ in range(dice.one_of(1, 2, 3))]
+            served[0] += [kind for kind in TRAFFIC if not any(kind in x for x in served)]
+            ports = (
+                MemoryPort(f"p{i}", tuple(x), dice.figure(0.5, 2) * level.bandwidth / len(served))
+                for i, x in enumerate(served)
+                if x
+            )
+            level = replace(
+                level,
+                shared_port=False,
+                read_bandwidth=0.0,
+                write_bandwidth=0.0,
+                ports=tuple(ports),
+            )
         levels.append(level)
     return replace(arch, levels=tuple(levels))
 

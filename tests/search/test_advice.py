@@ -152,6 +152,21 @@ def test_a_bandwidth_that_stalls_is_doubled() -> None:
     assert (advice.current.latency_cycles, doubling.costs.latency_cycles) == (5, 4)
 
 
+def test_each_named_port_is_doubled() -> None:
+    """Of 4 cycles for 4 MACs, 9 at the second port: of no use is twice the first."""
+    ports = (
+        toolkit.MemoryPort("a", ("reads",), 1.0),
+        toolkit.MemoryPort("b", ("reads", "updates"), 0.5),
+    )
+    dram = toolkit.Memory("DRAM", None, 1.0, 1.0, ports=ports)
+    registers = without_stalls(memory("Reg"))
+    problem = problem_of(arch(dram, registers), 1, 1, 4, "latency")  # type: ignore[arg-type]
+    advice = advise(problem, mapped(problem, {"N": 4}))
+    assert advice.current.latency_cycles == 8  # 4 updates at half a word per cycle.
+    assert [(d.port, d.bandwidth) for d in advice.doublings] == [("b port", 0.5)]
+    assert advice.doublings[0].costs.latency_cycles == 4.5  # 9 words at 2 words per cycle.
+
+
 def test_invalid_mappings_are_refused() -> None:
     problem = problem_of(SPATIAL, 8, 1, 1, "edp")
     with pytest.raises(MappingError, match="only valid mappings.*its mesh is 4"):

@@ -25,6 +25,7 @@ _HOMES = {
         "parse_constraint",
     ),
     "packaged": ("arch_names",),
+    "ports": ("MemoryPort",),
     "schema": ("ArchitectureFile",),
     "template": ("ArchitectureTemplate",),
 }
@@ -38,6 +39,7 @@ __all__ = [
     "Fanout",
     "Level",
     "Memory",
+    "MemoryPort",
     "Relation",
     "Spatial",
     "VectorUnit",
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
         parse_constraint,
     )
     from toolkit.arch.packaged import arch_names
+    from toolkit.arch.ports import MemoryPort
     from toolkit.arch.schema import ArchitectureFile
     from toolkit.arch.template import ArchitectureTemplate
 

@@ -254,7 +254,15 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["write_energy_pj"] = float(level.write_energy_pj)
     if level.values_per_wordline != 1:
         entry["values_per_wordline"] = level.values_per_wordline
-    if level.read_bandwidth == level.write_bandwidth:
+    if level.ports:
+        entry["ports"] = {
+            port.name: {
+                "serves": list(port.serves),
+                "bandwidth_words_per_cycle": float(port.bandwidth),
+            }
+            for port in level.ports
+        }
+    elif level.read_bandwidth == level.write_bandwidth:
         entry["bandwidth_words_per_cycle"] = 2 * float(level.read_bandwidth)
     else:
         entry["read_bandwidth_words_per_cycle"] = float(level.read_bandwidth)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from toolkit.arch.ports import MemoryPort
 from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe
@@ -115,7 +116,7 @@ class Memory:
     read_energy_pj, write_energy_pj : float
         Energy of one access to one word.
     read_bandwidth, write_bandwidth : float
-        Words per cycle.
+        Words per cycle of what it sends and of what it receives; 0 where `ports` say it.
     leakage_pj_per_cycle : float
         Static energy of one powered instance.
     bypasses : tuple of str
@@ -139,14 +140,16 @@ class Memory:
         receives; otherwise each has a port of its own.
     may_bypass : tuple of str
         Tensors (or roles), beyond `bypasses`, that a mapping may choose not to hold here.
+    ports : tuple of MemoryPort
+        Any number of ports instead of one or two, each with its own bandwidth.
     """
 
     name: str
     capacity_words: int | None
     read_energy_pj: float
     write_energy_pj: float
-    read_bandwidth: float
-    write_bandwidth: float
+    read_bandwidth: float = 0.0
+    write_bandwidth: float = 0.0
     leakage_pj_per_cycle: float = 0.0
     bypasses: tuple[str, ...] = ()
     multiple_buffering: float = 1.0
@@ -157,9 +160,15 @@ class Memory:
     values_per_wordline: int = 1
     shared_port: bool = False
     may_bypass: tuple[str, ...] = ()
+    ports: tuple[MemoryPort, ...] = ()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
+
+    @property
+    def bandwidth(self) -> float:
+        """Words per cycle of all ports together."""
+        return self.read_bandwidth + self.write_bandwidth + sum(p.bandwidth for p in self.ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +284,16 @@ def impossible_figures(level: Level) -> Iterator[tuple[str, float, str]]:
         # Negated, so that what is not a number does not pass.
         if value is not None and name in _LEAST and not value >= _LEAST[name]:
             yield name, value, f"{_LEAST[name]} or more"
+        elif name in _ABOVE_ZERO and isinstance(level, Memory) and level.ports:
+            if value:
+                yield name, value, "0 beside ports, which have bandwidths of their own"
         elif name in _ABOVE_ZERO and not value > 0:
             yield name, value, "more than 0"
+    if isinstance(level, Memory) and level.ports and level.shared_port:
+        yield "shared_port", True, "False beside ports"
+    for port in level.ports if isinstance(level, Memory) else ():
+        if not port.bandwidth > 0:
+            yield f"ports.{port.name}.bandwidth", port.bandwidth, "more than 0"
 
 
 def parse_constraint(text: str) -> FactorConstraint:

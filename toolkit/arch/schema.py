@@ -23,6 +23,7 @@ from toolkit.arch.levels import (
     check_loop_order,
     parse_constraint,
 )
+from toolkit.arch.ports import TRAFFIC, MemoryPort, port_mistakes
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import Label, Record
@@ -126,8 +127,38 @@ def _ports(value: object) -> int | str:
         return value
     raise ValueError(
         f"{describe(value)} is not shared (one port for what a memory sends and receives) or "
-        "separate, nor the number of read-write ports of an SRAM component, 1 to 4"
+        "separate, nor a mapping of names to ports, nor the number of read-write ports of an SRAM "
+        "component, 1 to 4"
     )
+
+
+def _traffic(kind: str) -> str:
+    if kind not in TRAFFIC:
+        hint = suggest(kind, TRAFFIC)
+        raise ValueError(f"expected some of {', '.join(TRAFFIC)}, got {describe(kind)}{hint}")
+    return kind
+
+
+class PortEntry(Record):
+    """One of the ports of a memory that names them."""
+
+    serves: Annotated[
+        list[Annotated[str, AfterValidator(_traffic)]],
+        AfterValidator(_distinct),
+        Field(min_length=1),
+    ]
+    bandwidth_words_per_cycle: _Bandwidth
+
+
+def _port_form(value: object) -> str:
+    return "(named)" if isinstance(value, dict) else "(plain)"
+
+
+_Ports = Annotated[
+    Annotated[dict[Label, PortEntry], Field(min_length=1), Tag("(named)")]
+    | Annotated[int | Literal["shared", "separate"], PlainValidator(_ports), Tag("(plain)")],
+    Discriminator(_port_form),
+]
 
 
 def _check_component(entry: MemoryEntry | ComputeEntry, keys: tuple[str, ...]) -> None:
@@ -144,8 +175,8 @@ def _component_of(entry: MemoryEntry | ComputeEntry) -> Component | None:
         return None
     if isinstance(entry, ComputeEntry):
         return Component(entry.component, entry.word_bits, entry.accumulator_bits or 32)
-    ports = entry.ports if isinstance(entry.ports, int) else 1
-    return Component(entry.component, entry.word_bits, ports=ports)
+    ports = entry.ports if isinstance(entry.ports, int) else entry.sram_ports
+    return Component(entry.component, entry.word_bits, ports=ports or 1)
 
 
 class MemoryEntry(_LevelEntry):
@@ -171,20 +202,23 @@ class MemoryEntry(_LevelEntry):
     loop_order: _LoopOrder = []
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
     word_bits: Annotated[int, Field(ge=1, le=4096)] | None = None
-    ports: Annotated[int | Literal["shared", "separate"], PlainValidator(_ports)] | None = None
+    ports: _Ports | None = None
+    sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> MemoryEntry:
         self._check_constraints(None)
-        keys = ("word_bits", "ports") if isinstance(self.ports, int) else ("word_bits",)
-        _check_component(self, keys)
+        if isinstance(self.ports, int) and self.sram_ports is not None:
+            raise ValueError("ports: the number of SRAM ports stands in sram_ports already")
+        keys = ("ports",) if isinstance(self.ports, int) else ()
+        _check_component(self, ("word_bits", "sram_ports", *keys))
         twice = [name for name in self.may_bypass if name in self.bypasses]
         if twice:
             raise ValueError(
                 f"may_bypass: {twice[0]} is in bypasses already; expected one of them"
             )
         self._form("energy", _ENERGY_FORMS)
-        self._form("bandwidth", _BANDWIDTH_FORMS)
+        self._bandwidths()
         return self
 
     def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> tuple[float, ...]:
@@ -205,7 +239,22 @@ class MemoryEntry(_LevelEntry):
         words = 1 if per_word or values is None else values
         return energies[0] / words, energies[-1] / words
 
+    @property
+    def named_ports(self) -> tuple[MemoryPort, ...]:
+        """The ports if these have names."""
+        entries = self.ports if isinstance(self.ports, dict) else {}
+        return tuple(
+            MemoryPort(name, tuple(port.serves), port.bandwidth_words_per_cycle)
+            for name, port in entries.items()
+        )
+
     def _bandwidths(self) -> tuple[float, float]:
+        if self.named_ports:
+            keys = dict.fromkeys(key for form in _BANDWIDTH_FORMS for key in form)
+            for key in keys:
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key}: expected none beside ports, which have their own")
+            return 0.0, 0.0
         figures = self._form("bandwidth", _BANDWIDTH_FORMS)
         # A shared port spends half of its cycles on reads and half on writes.
         return (figures[0] / 2, figures[0] / 2) if len(figures) == 1 else (figures[0], figures[1])
@@ -231,6 +280,7 @@ class MemoryEntry(_LevelEntry):
             values_per_wordline=self.values_per_wordline or 1,
             shared_port=self.ports == "shared",
             may_bypass=tuple(self.may_bypass),
+            ports=self.named_ports,
         )
 
 
@@ -374,6 +424,15 @@ class ArchitectureFile(Record):
         for role in ROLES:
             if memories and all(role in memory.bypasses for memory in memories):
                 raise ValueError(f"levels: every memory bypasses {role}; expected one to hold it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> ArchitectureFile:
+        for i, entry in enumerate(self.levels):
+            ports = entry.named_ports if isinstance(entry, MemoryEntry) else ()
+            bypasses = entry.bypasses if isinstance(entry, MemoryEntry) else ()
+            for key, mistake in port_mistakes(ports, bypasses, outermost=i == 0):
+                raise ValueError(f"levels[{i}].ports{key}: {mistake}")
         return self
 
     @model_validator(mode="after")

@@ -42,7 +42,7 @@ _CONSTRAINT = re.compile(r"(\s*\w+\s*(?:==|<=|>=)\s*)(\S.*?)\s*", re.ASCII | re.
 class _Place:
     """An expression in a file: `levels[level].name`, or the entry `index` of a list there.
 
-    Without a level it is `vector_unit.name`.
+    Without a level it is `vector_unit.name`; `inside` are the keys of mappings in `name`.
     """
 
     expression: Expression
@@ -50,17 +50,24 @@ class _Place:
     name: str
     index: int | None = None
     prefix: str = ""
+    inside: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         if self.level is None:
             return format_key((_UNIT, self.name))
-        path = ("levels", self.level, self.name)
+        path: tuple[str | int, ...] = ("levels", self.level, self.name, *self.inside)
         return format_key(path if self.index is None else (*path, self.index))
 
     def put(self, value: Number, entry: dict[str, Any]) -> None:
         """Put a value in place of the expression."""
-        if self.index is None:
+        if self.inside:
+            name = self.name
+            for key in self.inside:
+                entry[name] = dict(entry[name])
+                entry, name = entry[name], key
+            entry[name] = value
+        elif self.index is None:
             entry[self.name] = value
         else:
             entry[self.name] = list(entry[self.name])
@@ -225,6 +232,22 @@ def _places(levels: object, source: str) -> Iterator[_Place]:
             elif isinstance(value, str) and value.startswith("=") and name not in _NAME_KEYS:
                 key = format_key(("levels", i, name))
                 yield _Place(read_expression(value[1:].strip(), source, key), i, name)
+            elif isinstance(value, dict):
+                yield from _in_mapping(value, i, name, source)
+
+
+def _in_mapping(
+    entry: dict[Any, Any], level: int, name: str, source: str, inside: tuple[str, ...] = ()
+) -> Iterator[_Place]:
+    """Find expressions in what a key maps names to, such as the ports of a memory."""
+    for key, value in entry.items():
+        path = (*inside, str(key))
+        if isinstance(value, dict):
+            yield from _in_mapping(value, level, name, source, path)
+        elif isinstance(value, str) and value.startswith("="):
+            place = format_key(("levels", level, name, *path))
+            expression = read_expression(value[1:].strip(), source, place)
+            yield _Place(expression, level, name, inside=path)
 
 
 def _unit_places(entry: object, source: str) -> Iterator[_Place]:

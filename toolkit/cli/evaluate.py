@@ -26,7 +26,7 @@ from toolkit.cli.output import Record, Report, aligned, heading, print_json, pri
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from toolkit.model.tables import MemoryUse, PortUse
+    from toolkit.model.tables import MemoryUse
 
 
 def evaluate_mapping(
@@ -164,7 +164,7 @@ def _energy_table(evaluation: toolkit.Evaluation) -> RenderableType:
 
 def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
     latency = evaluation.latency_cycles
-    shared = all(len(entry.ports) == 1 for entry in evaluation.memories)
+    headings = _port_headings(evaluation.memories)
     rows = [
         (
             entry.level,
@@ -172,7 +172,7 @@ def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
             f"{entry.words:,}",
             "unlimited" if entry.usable_words is None else f"{entry.usable_words:,.10g}",
             "" if entry.capacity_used is None else f"{100 * entry.capacity_used:.1f}",
-            *(f"{100 * use.busy_cycles / latency:.1f}" for use in _shown_ports(entry, shared)),
+            *_ports_busy(entry, latency, len(headings)),
             f"{entry.stall_cycles:,.6g}",
         )
         for entry in evaluation.memories
@@ -183,15 +183,29 @@ def _time_table(evaluation: toolkit.Evaluation) -> RenderableType:
         "used\nwords",
         "usable\nwords",
         "used %",
-        *(("port\nbusy %",) if shared else ("reads\nbusy %", "writes\nbusy %")),
+        *headings,
         "stall\ncycles",
     )
     return table(columns, rows)
 
 
-def _shown_ports(entry: MemoryUse, shared: bool) -> tuple[PortUse, ...]:
-    """Ports of a memory by column: one that is shared stands in both if others have two."""
-    return entry.ports if shared else (entry.ports[0], entry.ports[-1])
+def _port_headings(memories: Sequence[MemoryUse]) -> tuple[str, ...]:
+    if all(len(entry.ports) == 1 for entry in memories):
+        return ("port\nbusy %",)
+    if any(entry.directions is None for entry in memories):
+        return ("ports\nbusy %",)
+    return ("reads\nbusy %", "writes\nbusy %")
+
+
+def _ports_busy(entry: MemoryUse, latency: float, columns: int) -> tuple[str, ...]:
+    """Busy percent of the ports of a memory by column: all of them in one, or by direction."""
+    busy = [f"{100 * use.busy_cycles / latency:.1f}" for use in entry.ports]
+    if columns > 1:
+        return busy[0], busy[-1]
+    if len(busy) == 1:
+        return (busy[0],)
+    named = zip(entry.ports, busy, strict=True)
+    return ("\n".join(f"{use.port.name.rsplit(' ', 1)[0]} {share}" for use, share in named),)
 
 
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:

@@ -318,5 +318,12 @@ def _sizes(arch: Architecture) -> tuple[int | None, ...]:
 
 
 def _bandwidths(arch: Architecture) -> tuple[float, ...]:
-    memories = arch.memories
-    return tuple(b for m in memories for b in (m.read_bandwidth, m.write_bandwidth))
+    return tuple(
+        bandwidth
+        for memory in arch.memories
+        for bandwidth in (
+            memory.read_bandwidth,
+            memory.write_bandwidth,
+            *(port.bandwidth for port in memory.ports),
+        )
+    )

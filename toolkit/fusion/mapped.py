@@ -293,7 +293,8 @@ class MappedModel:
         return self.arch.memories[0]
 
     def _port_cycles(self, read: float, written: float) -> float:
-        return port_cycles(self._dram, read, written, self.costs.search.conventions)
+        words = {"reads": read, "updates": written}
+        return port_cycles(self._dram, self.costs.search.conventions, words)
 
 
 def _shares(cycles: list[float], mesh: int) -> list[int]:

@@ -22,7 +22,7 @@ from toolkit.workload.kernel import Workload
 EXACT_LIMIT = 2**53
 """Counts up to here are exact in double precision."""
 
-_FIELDS = {"read": "reads", "update": "updates", "fill": "fills", "drain": "drains"}
+_FIELDS = {"read": "reads", "drain": "drains", "update": "updates", "fill": "fills"}
 
 _ROUNDING = 2.0**-44
 """Share of the cycles of a run that divisions may round off."""
@@ -96,10 +96,11 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
     usable = usable_words(memory)
 
     def use(p: int, port: Port) -> PortUse:
-        sides = ("read", "drain") * port.sends + ("update", "fill") * port.receives
+        sides = [kind for kind, field in _FIELDS.items() if field in port.kinds]
         passed = sum(moved[kind] for kind in sides) / port.bandwidth
         what = f"the cycles of the {port.name} of {name}"
         return PortUse(
+            name,
             port,
             sum(ideal[kind] for kind in sides),
             finite_cost(cost, passed, what),

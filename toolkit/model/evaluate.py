@@ -142,6 +142,10 @@ class Evaluation:
         """
         return table(self.memories)
 
+    def port_table(self) -> pd.DataFrame:
+        """Tabulate the ports of all memories: a row per port, and per set that shares a load."""
+        return table([use for memory in self.memories for use in memory.ports])
+
     def energy_table(self) -> pd.DataFrame:
         """Tabulate energy: a row per memory and one for compute.
 
@@ -173,6 +177,7 @@ class Evaluation:
             "notes": list(self.notes),
             "accesses": [plain(record) for record in self.accesses],
             "memories": [plain(record) for record in self.memories],
+            "ports": [plain(use) for memory in self.memories for use in memory.ports],
             "energies": [plain(record) for record in self.energies],
         }
 

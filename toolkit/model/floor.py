@@ -85,15 +85,15 @@ def _least_per_mac(
             continue
         inside = [level for level in arch.levels[place:] if not isinstance(level, Memory)]
 
-        def most_shared(written: bool) -> int:
-            sides = (_most_sharing(x, tensor, workload, conventions, written) for x in inside)
-            return prod(sides)
-
-        energy = memory.read_energy_pj / most_shared(False)
+        read, written = (
+            prod(_most_sharing(x, tensor, workload, conventions, w) for x in inside)
+            for w in (False, True)
+        )
+        energy = memory.read_energy_pj / read
         if tensor.role == "output":
             # What needs no read where a tile began anew has been drained from here.
             back = 0.0 if conventions.free_drains else _least_revisits(arch, workload)
-            energy = memory.write_energy_pj / most_shared(True) + energy * back
+            energy = memory.write_energy_pj / written + energy * back
         costs.append(energy)
         if own:
             break

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Memory, Spatial
+from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
@@ -70,51 +73,83 @@ class TensorPlan:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """What words pass through into or out of a memory.
+    """What words pass through into or out of a memory: a port, or several that share a load.
+
+    Where ports serve the same kinds of traffic, words are divided among them as it suits. The
+    least time in which ports p move words w of kinds k is then the longest, over sets S of kinds,
+    of what the ports that serve any of S need for all of S: the sum of w over S by the sum of
+    their bandwidths (a flow from kinds to ports is as large as its least cut). Each set that may
+    be the longest counts as one `Port`.
 
     Parameters
     ----------
-    sends, receives : bool
-        Whether reads and drains pass, and whether updates and fills do.
+    name : str
+        Which port of its memory it is, or which ones.
+    kinds : tuple of str
+        What passes, in the order of `toolkit.arch.ports.TRAFFIC`.
     bandwidth : float
         Words per cycle and instance.
     """
 
-    sends: bool
-    receives: bool
+    name: str
+    kinds: tuple[str, ...]
     bandwidth: float
-
-    @property
-    def name(self) -> str:
-        """Which port of its memory it is."""
-        if self.sends and self.receives:
-            return "port"
-        return "read port" if self.sends else "write port"
 
     @property
     def traffic(self) -> str:
         """What passes it."""
-        if self.sends and self.receives:
-            return "reads, drains, updates and fills"
-        return "reads and drains" if self.sends else "updates and fills"
+        *first, last = self.kinds
+        return f"{', '.join(first)} and {last}" if first else last
 
-    def cycles(self, sent: float, received: float) -> float:
-        """Cycles in which so many words pass."""
-        words = (sent if self.sends else 0) + (received if self.receives else 0)
-        return words / self.bandwidth
+    def cycles(self, words: Mapping[str, float]) -> float:
+        """Cycles in which so many words pass, by kind."""
+        return sum(words.get(kind, 0) for kind in self.kinds) / self.bandwidth
 
 
 def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
-    """List the ports of a memory: one for everything, or one for each direction."""
+    """List the ports of a memory: one for everything, one for each direction, or those named."""
     read, write = memory.read_bandwidth, memory.write_bandwidth
     if memory.shared_port or conventions.shared_ports:
-        return (Port(True, True, read + write),)
-    return (Port(True, False, read), Port(False, True, write))
+        return (Port("port", TRAFFIC, memory.bandwidth),)
+    if memory.ports:
+        return tuple(_named_ports(memory.ports))
+    return (Port("read port", TRAFFIC[:2], read), Port("write port", TRAFFIC[2:], write))
 
 
-def port_cycles(memory: Memory, sent: float, received: float, conventions: Conventions) -> float:
-    """Cycles in which one instance of a memory sends and receives so many words."""
-    return max(port.cycles(sent, received) for port in ports_of(memory, conventions))
+def _named_ports(ports: tuple[MemoryPort, ...]) -> Iterator[Port]:
+    """List the sets of kinds whose ports may take longest, fewest ports first.
+
+    A set adds nothing if another kind could join it at no more ports, or if it falls into two
+    whose ports are all different: then the other set, or one of the two, takes as long.
+    """
+    serving = {
+        kind: {i for i, port in enumerate(ports) if kind in port.serves} for kind in TRAFFIC
+    }
+    served = [kind for kind in TRAFFIC if serving[kind]]
+    found: list[tuple[list[int], tuple[str, ...]]] = []
+    for count in range(1, 1 + len(served)):
+        for kinds in itertools.combinations(served, count):
+            used = {i for kind in kinds for i in serving[kind]}
+            closed = all(kind in kinds for kind in served if serving[kind] <= used)
+            if closed and _hangs_together([serving[kind] for kind in kinds]):
+                found.append((sorted(used), kinds))
+    for numbers, kinds in sorted(found, key=lambda pair: (len(pair[0]), pair[0])):
+        together = [ports[i] for i in numbers]
+        name = f"{' + '.join(p.name for p in together)} port{'s' * (len(together) > 1)}"
+        yield Port(name, kinds, sum(p.bandwidth for p in together))
+
+
+def _hangs_together(serving: Sequence[set[int]]) -> bool:
+    """Whether ports do not fall into two groups that serve nothing in common."""
+    reached = set(serving[0])
+    for _ in serving:
+        reached |= {i for ports in serving if ports & reached for i in ports}
+    return all(ports & reached for ports in serving)
+
+
+def port_cycles(memory: Memory, conventions: Conventions, words: Mapping[str, float]) -> float:
+    """Cycles in which one instance of a memory moves so many words, by kind of traffic."""
+    return max(port.cycles(words) for port in ports_of(memory, conventions))
 
 
 @dataclass(frozen=True)
@@ -200,9 +235,34 @@ def make_plan(
         for level in arch.levels
     )
     ports = tuple((m, port) for m in memories for port in ports_of(_memory(arch, m), conventions))
+    _check_served(arch, plans, ports)
     return Plan(
         arch, workload, conventions, bias_read, memories, spatial_after, listed, plans, ports
     )
+
+
+def _check_served(
+    arch: Architecture, tensors: Sequence[TensorPlan], ports: Sequence[tuple[int, Port]]
+) -> None:
+    """Refuse memories without a port for what the transfers move through them."""
+    served = {(m, kind) for m, port in ports for kind in port.kinds}
+    for tensor in tensors:
+        for transfer in tensor.transfers:
+            passing = [(transfer.supplier, "reads")]
+            if tensor.is_output:
+                passing.append((transfer.supplier, "updates"))
+            if transfer.child is not None:
+                passing.append((transfer.child, "fills"))
+                if tensor.is_output:
+                    passing.append((transfer.child, "drains"))
+            for m, kind in passing:
+                if (m, kind) not in served:
+                    raise ArchitectureError(
+                        f"{kind} of {tensor.tensor.name} pass {arch.levels[m].name}, and no port "
+                        "serves them; expected one that does",
+                        source=arch.name,
+                        key=f"levels[{m}].ports",
+                    )
 
 
 def _tensor_plan(

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.arch.ports import TRAFFIC
 from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
-from toolkit.model.plan import Plan, TensorPlan, Transfer
+from toolkit.model.plan import Plan, Port, TensorPlan, Transfer
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
     NO_GAPS,
@@ -98,11 +99,13 @@ class LevelRow(NamedTuple):
 
 
 class PortRow(NamedTuple):
-    """What passes one port of a memory: what it sends, what it receives, or both."""
+    """What passes one port of a memory, or several that share a load: whether each kind does."""
 
     memory: int
-    sends: int
-    receives: int
+    reads: int
+    drains: int
+    updates: int
+    fills: int
     bandwidth: float
 
 
@@ -193,7 +196,7 @@ def plan_tables(plan: Plan) -> PlanTables:
         _switches(plan),
         [float(size) for size in plan.workload.sizes.values()],
         [_level(plan, i) for i in range(len(plan.arch.levels))],
-        [PortRow(m, p.sends, p.receives, p.bandwidth) for m, p in plan.ports],
+        [_port(m, port) for m, port in plan.ports],
         list(_tensors(plan)),
         [_transfer(plan, transfer) for transfer in transfers],
         {(t, s): row for t, s, row in _axes(plan)},
@@ -297,6 +300,11 @@ def _switches(plan: Plan) -> SwitchRow:
         plan.bias_read,
         conventions.transfers != "sequential",
     )
+
+
+def _port(memory: int, port: Port) -> PortRow:
+    reads, drains, updates, fills = (kind in port.kinds for kind in TRAFFIC)
+    return PortRow(memory, reads, drains, updates, fills, port.bandwidth)
 
 
 def _level(plan: Plan, i: int) -> LevelRow:

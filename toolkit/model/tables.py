@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from toolkit.arch.ports import TRAFFIC
 from toolkit.model.plan import Port
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ class PortUse:
 
     Parameters
     ----------
+    level : str
+        The memory.
     port : Port
-        Which port: its name, what passes it, and its bandwidth.
+        Which port, or which of them that share a load: name, what passes, and bandwidth.
     needed_bandwidth : float
         Words per cycle and instance needed for no stall.
     busy_cycles : float
@@ -79,10 +82,24 @@ class PortUse:
         what the levels inside take.
     """
 
+    level: str
     port: Port
     needed_bandwidth: float
     busy_cycles: float
     limited_cycles: float
+
+    def row(self) -> dict[str, Any]:
+        """One row of a table, or one object of JSON."""
+        per_cycle = "words_per_cycle_per_instance"
+        return {
+            "level": self.level,
+            "port": self.port.name,
+            "traffic": self.port.traffic,
+            f"available_{per_cycle}": self.port.bandwidth,
+            f"needed_{per_cycle}": self.needed_bandwidth,
+            "busy_cycles_per_instance": self.busy_cycles,
+            "limited_cycles_of_run": self.limited_cycles,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +122,7 @@ class MemoryUse:
         Cycles of the run by which the slowest port exceeds the levels inside.
     ports : tuple of PortUse
         One port for everything, or the one for reads and drains and the one for updates and
-        fills.
+        fills, or those named and what several of these carry together.
     ideal_bandwidth : mapping of str to float
         Words per cycle and instance of ``read``, ``drain``, ``update`` and ``fill`` traffic
         without any stall.
@@ -130,11 +147,27 @@ class MemoryUse:
         """Fraction of the usable words that the tiles take; None if unlimited."""
         return None if self.usable_words is None else self.words / self.usable_words
 
+    @property
+    def directions(self) -> tuple[PortUse, PortUse] | None:
+        """The port of what it sends and that of what it receives, or the only one; else None."""
+        first, *more = self.ports
+        if not more:
+            return first, first
+        sends = set(first.port.kinds) <= set(TRAFFIC[:2])
+        receives = set(self.ports[-1].port.kinds) <= set(TRAFFIC[2:])
+        return (first, more[0]) if len(more) == 1 and sends and receives else None
+
     def row(self) -> dict[str, Any]:
-        """One row of a table, or one object of JSON."""
+        """One row of a table, or one object of JSON; more than two ports are rows of `PortUse`."""
         used = self.capacity_used
-        read, write = self.ports[0], self.ports[-1]
         per_cycle = "words_per_cycle_per_instance"
+        both = [
+            (None, None, None)
+            if use is None
+            else (use.busy_cycles, use.limited_cycles, use.port.bandwidth)
+            for use in self.directions or (None, None)
+        ]
+        (read_busy, read_limited, read), (write_busy, write_limited, write) = both
         return {
             "level": self.level,
             "used_instances": self.instances,
@@ -143,17 +176,17 @@ class MemoryUse:
             "usable_words_per_instance": self.usable_words,
             "capacity_used_percent": None if used is None else 100 * used,
             "shared_port": len(self.ports) == 1,
-            "read_port_busy_cycles_per_instance": read.busy_cycles,
-            "write_port_busy_cycles_per_instance": write.busy_cycles,
-            "read_port_limited_cycles_of_run": read.limited_cycles,
-            "write_port_limited_cycles_of_run": write.limited_cycles,
+            "read_port_busy_cycles_per_instance": read_busy,
+            "write_port_busy_cycles_per_instance": write_busy,
+            "read_port_limited_cycles_of_run": read_limited,
+            "write_port_limited_cycles_of_run": write_limited,
             "stall_cycles_of_run": self.stall_cycles,
             f"ideal_read_{per_cycle}": self.ideal_bandwidth["read"],
             f"ideal_drain_{per_cycle}": self.ideal_bandwidth["drain"],
-            f"available_read_port_{per_cycle}": read.port.bandwidth,
+            f"available_read_port_{per_cycle}": read,
             f"ideal_update_{per_cycle}": self.ideal_bandwidth["update"],
             f"ideal_fill_{per_cycle}": self.ideal_bandwidth["fill"],
-            f"available_write_port_{per_cycle}": write.port.bandwidth,
+            f"available_write_port_{per_cycle}": write,
         }
 
 

@@ -124,10 +124,14 @@ def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     alike = plan.switches.sequential
     for t in range(plan.shape.tensors):
         moved = nest.moved[port.memory, t] if alike else nest.busiest[port.memory, t]
-        if port.sends:
-            words = words + moved.reads + moved.drains
-        if port.receives:
-            words = words + moved.fills + moved.updates
+        if port.reads:
+            words = words + moved.reads
+        if port.drains:
+            words = words + moved.drains
+        if port.fills:
+            words = words + moved.fills
+        if port.updates:
+            words = words + moved.updates
     return words / nest.levels[port.memory].active if alike else words
 
 

@@ -8,6 +8,7 @@ unit and holds tensors of their role; each passage costs what it costs in the mo
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ def vector_cost(
         Words read (``input``, ``weight``) and written (``output``), each once. None at all for
         operations on what passes by, such as rescaling the outputs of an array.
     conventions : Conventions
-        Whether a memory has one port or two.
+        Whether memories have one port for everything.
 
     Examples
     --------
@@ -128,7 +129,7 @@ def movement_cost(
     words : mapping of role to int
         Words read (``input``, ``weight``) and written (``output``).
     conventions : Conventions
-        Whether a memory has one port or two.
+        Whether memories have one port for everything.
     """
     paths = {role: [_outermost(arch, role)] for role, count in words.items() if count}
     return _cost(arch, conventions, 0, 0.0, 0.0, words, _moved(words, paths))
@@ -136,16 +137,15 @@ def movement_cost(
 
 def _moved(
     words: Mapping[Role, int], paths: Mapping[Role, Sequence[Memory]]
-) -> dict[str, tuple[int, int]]:
-    """Words that every memory sends and receives, by name."""
-    moved: dict[str, tuple[int, int]] = {}
+) -> dict[str, Counter[str]]:
+    """Words of every kind of traffic by the name of the memory."""
+    moved: dict[str, Counter[str]] = {}
     for role, memories in paths.items():
-        count = words[role]
+        inside, outside = ("updates", "drains") if role == "output" else ("reads", "fills")
         for place, memory in enumerate(memories):
-            passed = count if place else 0
-            sent, received = (passed, count) if role == "output" else (count, passed)
-            before = moved.get(memory.name, (0, 0))
-            moved[memory.name] = (before[0] + sent, before[1] + received)
+            own = moved.setdefault(memory.name, Counter())
+            own[inside] += words[role]
+            own[outside] += words[role] if place else 0
     return moved
 
 
@@ -156,7 +156,7 @@ def _cost(
     operation_cycles: float,
     operation_pj: float,
     words: Mapping[Role, int],
-    moved: Mapping[str, tuple[int, int]],
+    moved: Mapping[str, Counter[str]],
 ) -> VectorCost:
     access: dict[str, float] = {}
     latency, instances = operation_cycles, 1
@@ -164,9 +164,10 @@ def _cost(
         if isinstance(level, Fanout):
             instances *= level.mesh
         if isinstance(level, Memory) and level.name in moved:
-            sent, received = moved[level.name]
+            own = moved[level.name]
+            sent, received = own["reads"] + own["drains"], own["updates"] + own["fills"]
             access[level.name] = level.read_energy_pj * sent + level.write_energy_pj * received
-            cycles = port_cycles(level, sent, received, conventions)
+            cycles = port_cycles(level, conventions, own)
             latency = max(latency, cycles / instances)
     if operation_pj or operations:
         access[UNIT] = operation_pj

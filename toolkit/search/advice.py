@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from toolkit.mapping.bypasses import with_bypasses_of
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.compiled import BatchTotals, batch_totals
+from toolkit.model.conventions import Conventions
 from toolkit.model.plan import make_plan, ports_of
 from toolkit.search.advice_flips import single_flips
 from toolkit.search.advice_steps import (
@@ -88,7 +89,7 @@ class Doubling:
     Parameters
     ----------
     level, port : str
-        The memory, and ``read port``, ``write port`` or, where they are shared, ``port``.
+        The memory, and ``read port``, ``write port``, ``port`` where they are shared, or its name.
     bandwidth : float
         Words per cycle and instance before doubling.
     costs : Costs
@@ -290,12 +291,7 @@ def _doublings(
     for i, memory in enumerate(problem.arch.levels):
         if not isinstance(memory, Memory):
             continue
-        for port in ports_of(memory, problem.conventions):
-            changed = replace(
-                memory,
-                read_bandwidth=memory.read_bandwidth * (1 + port.sends),
-                write_bandwidth=memory.write_bandwidth * (1 + port.receives),
-            )
+        for name, bandwidth, changed in _doubled_ports(memory, problem.conventions):
             levels = (*problem.arch.levels[:i], changed, *problem.arch.levels[i + 1 :])
             arch = Architecture(problem.arch.name, levels)
             plan = make_plan(
@@ -303,5 +299,24 @@ def _doublings(
             )
             costs = _costs(problem, batch_totals(plan, factors[None], order[None]), 0)
             if _below(costs.latency_cycles, current.latency_cycles):
-                found.append(Doubling(memory.name, port.name, port.bandwidth, costs))
+                found.append(Doubling(memory.name, name, bandwidth, costs))
     return tuple(sorted(found, key=lambda doubling: doubling.costs.latency_cycles))
+
+
+def _doubled_ports(
+    memory: Memory, conventions: Conventions
+) -> Iterator[tuple[str, float, Memory]]:
+    """Name every port of a memory, with its bandwidth and the memory with twice of it."""
+    ports = memory.ports
+    for i, own in enumerate(ports):
+        wider = replace(own, bandwidth=2 * own.bandwidth)
+        changed = replace(memory, ports=(*ports[:i], wider, *ports[i + 1 :]))
+        yield f"{own.name} port", own.bandwidth, changed
+    for port in () if ports else ports_of(memory, conventions):
+        sends, receives = "reads" in port.kinds, "updates" in port.kinds
+        changed = replace(
+            memory,
+            read_bandwidth=memory.read_bandwidth * (1 + sends),
+            write_bandwidth=memory.write_bandwidth * (1 + receives),
+        )
+        yield port.name, port.bandwidth, changed

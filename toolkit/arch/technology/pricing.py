@@ -145,7 +145,7 @@ def peak_power_mw(
             continue
         else:
             dearer = max(level.read_energy_pj, level.write_energy_pj)
-            busy = dearer * (level.read_bandwidth + level.write_bandwidth)
+            busy = dearer * level.bandwidth
         pj_per_cycle += instances * (busy + level.leakage_pj_per_cycle)
     return pj_per_cycle * technology.clock_ghz
 
@@ -194,7 +194,7 @@ def _with_figures(
 
 def _words_per_access(memory: Memory, component: Component) -> int:
     """Words side by side in one port, so that all ports together keep up with the bandwidth."""
-    wanted = math.ceil((memory.read_bandwidth + memory.write_bandwidth) / component.ports)
+    wanted = math.ceil(memory.bandwidth / component.ports)
     most = memory.capacity_words if memory.capacity_words is not None else wanted
     return max(1, min(wanted, most))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ _MEMORY = (
     "write_bandwidth",
     "leakage_pj_per_cycle",
 )
+_PORT = "ports."
+"""What the figure of a named port begins with; its name follows."""
 _COMPUTE = ("mac_energy_pj", "leakage_pj_per_cycle")
 _FANOUT = ("mesh",)
 
@@ -76,12 +79,18 @@ class LocalFigures:
         )
 
     def _level(self, place: int, level: Level, logs: torch.Tensor) -> Level:
-        changed = {
+        changed: dict[str, Any] = {
             name: self.figure((place, name), logs)
             for name in _fields(level)
             if name != "capacity_words" and self._varies(place, name)
         }
-        return replace(level, **changed) if changed else level  # type: ignore[arg-type]
+        if isinstance(level, Memory) and level.ports:
+            ports = (
+                replace(port, bandwidth=changed.pop(_PORT + port.name, port.bandwidth))
+                for port in level.ports
+            )
+            level = replace(level, ports=tuple(ports))
+        return replace(level, **changed) if changed else level
 
     def _varies(self, place: int, name: str) -> bool:
         exponents = self.exponents.get((place, name))
@@ -121,15 +130,22 @@ def local_figures(space: HardwareSpace, parameters: Mapping[str, Number]) -> Loc
 
 def _fields(level: Level) -> tuple[str, ...]:
     if isinstance(level, Memory):
-        return _MEMORY
+        return (*_MEMORY, *(_PORT + port.name for port in level.ports))
     return _FANOUT if isinstance(level, Fanout) else _COMPUTE
+
+
+def _figure(level: Level, name: str) -> float | None:
+    if name.startswith(_PORT) and isinstance(level, Memory):
+        return next(port.bandwidth for port in level.ports if _PORT + port.name == name)
+    value: float | None = getattr(level, name)
+    return value
 
 
 def _figures(point: HardwarePoint) -> dict[tuple[int, str], float]:
     found = {(-1, "area"): point.area_um2, (-1, "power"): point.power_mw}
     for i, level in enumerate(point.arch.levels):
         for name in _fields(level):
-            value = getattr(level, name)
+            value = _figure(level, name)
             if value is not None:
                 found[i, name] = float(value)
         if isinstance(level, Compute) and level.mesh > 1:

@@ -283,7 +283,7 @@ class EdgeSavings:
             for (memory, _), entry in cost.accesses.items()
             if memory == outermost
         )
-        bandwidth: Any = dram.read_bandwidth + dram.write_bandwidth
+        bandwidth: Any = dram.bandwidth
         return torch.maximum(inner, (moved - saved).clamp(min=0) / bandwidth)
 
 

@@ -60,17 +60,18 @@ class Account:
     words: dict[tuple[int, str], FloatArray]
 
     def add(self, plan: Plan, memory: int, kind: str, word: int, times: float = 1.0) -> None:
-        """Charge `times` words of a kind to what a memory sends or receives."""
+        """Charge `times` words to one kind of a memory's traffic."""
         level = plan.memory(memory)
-        pj = level.read_energy_pj if kind == "out" else level.write_energy_pj
+        pj = level.read_energy_pj if kind in ("reads", "drains") else level.write_energy_pj
         self.energy[word] += pj * times
         self.words.setdefault((memory, kind), NOTHING.copy())[word] += times
 
     def passing(self, memory: int, port: Port) -> FloatArray:
         """How often each kind of words passes a port of a memory, [5]."""
-        sent = self.words.get((memory, "out"), NOTHING) if port.sends else NOTHING
-        received = self.words.get((memory, "in"), NOTHING) if port.receives else NOTHING
-        return sent + received
+        found = NOTHING.copy()
+        for kind in port.kinds:
+            found += self.words.get((memory, kind), NOTHING)
+        return found
 
 
 class Spatial:
@@ -179,28 +180,28 @@ def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     plan, transfer = spatial.plan, tensor.transfers[number]
     free = plan.conventions.free_drains
     result = Account(transfer, NOTHING.copy(), NOTHING, {})
-    result.add(plan, transfer.supplier, "out", READ)
+    result.add(plan, transfer.supplier, "reads", READ)
     if tensor.is_output:
-        result.add(plan, transfer.supplier, "in", WRITE)
+        result.add(plan, transfer.supplier, "updates", WRITE)
     child = transfer.child
     if child is None:
         return result
     if plan.conventions.transfers != "sequential":
-        result.add(plan, child, "in", FILL)
+        result.add(plan, child, "fills", FILL)
         if tensor.is_output and not free:
-            result.add(plan, child, "out", ENTER)
+            result.add(plan, child, "drains", ENTER)
         return result
     if transfer.supplier not in tensor.holders:
         return result
     t = _tensor_number(plan, tensor)
     copies = _copies(spatial, t, transfer)
-    result.add(plan, child, "in", READ, copies)
+    result.add(plan, child, "fills", READ, copies)
     if tensor.is_output and not free:
-        result.add(plan, child, "out", WRITE, copies)
+        result.add(plan, child, "drains", WRITE, copies)
         inner = tensor.transfers[number + 1]
         if inner.child is not None:
             copies *= _copies(spatial, t, inner)
-            result.add(plan, inner.child, "out", READ, copies)
+            result.add(plan, inner.child, "drains", READ, copies)
     return result
 
 

@@ -104,7 +104,7 @@ def _bandwidth(result: NetworkResult) -> float:
     """Words per cycle of the memories that some tensor comes from, reads and writes together."""
     names = {t.memory for layer in result.layers if layer.cost for t in layer.cost.dram}
     used = [m for m in result.arch.levels if isinstance(m, Memory) and m.name in names]
-    return sum(m.read_bandwidth + m.write_bandwidth for m in used or result.arch.memories[:1])
+    return sum(m.bandwidth for m in used or result.arch.memories[:1])
 
 
 def draw_roofline(picture: Roofline) -> Canvas:
