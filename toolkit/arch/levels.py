@@ -104,7 +104,7 @@ and half of what a file of ours may say, so that a read and a write port togethe
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory level; figures are per instance, a word holds one value.
+    """A memory level; figures are per instance.
 
     Parameters
     ----------
@@ -139,6 +139,11 @@ class Memory:
         receives; otherwise each has a port of its own.
     may_bypass : tuple of str
         Tensors (or roles), beyond `bypasses`, that a mapping may choose not to hold here.
+    word_bits : int or None
+        Bits of a word; None if a word holds one value of any tensor.
+    packed : bool
+        Whether values fill words without gaps, so that one may take a part of a word or several;
+        otherwise each has a word of its own. Matters to values that have bits.
     """
 
     name: str
@@ -157,6 +162,8 @@ class Memory:
     values_per_wordline: int = 1
     shared_port: bool = False
     may_bypass: tuple[str, ...] = ()
+    word_bits: int | None = None
+    packed: bool = True
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -214,7 +221,7 @@ class Compute:
     name : str
         Unique within the architecture.
     mac_energy_pj : float
-        Energy of one multiply-accumulate.
+        Energy of one multiply-accumulate of operands that have no bits.
     cycles : int
         Cycles of one step, in which all concurrent multiply-accumulates finish.
     mesh : int
@@ -224,6 +231,11 @@ class Compute:
     multicast, reduction : bool
         Whether one read serves all of them that need the same value, and whether partial
         outputs are summed on the way out, as at a `Fanout`.
+    word_bits : int or None
+        Of the widest operand.
+    energies_by_bits : tuple of (int, float)
+        Bits of an operand and energy (pJ) of one multiply-accumulate of operands as wide, in
+        rising order (see `mac_energy_pj`); empty if it is the same for all.
     leakage_pj_per_cycle : float
         Static energy of one powered instance.
     constraints : tuple of FactorConstraint
@@ -242,6 +254,8 @@ class Compute:
     area_um2: float | None = None
     multicast: bool = True
     reduction: bool = True
+    word_bits: int | None = None
+    energies_by_bits: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -260,6 +274,7 @@ _LEAST: dict[str, int] = {
     "area_um2": 0,
     "multiple_buffering": 1,
     "values_per_wordline": 1,
+    "word_bits": 1,
     "mesh": 1,
     "cycles": 1,
 }

@@ -4,7 +4,8 @@ Every multiply-accumulate fetches its operands from, and hands its result to, th
 memory that holds them; spatial levels between can share these words among as many instances as
 they have, or as the dimensions over which sharing is possible have iterations. Partial sums are
 read again but for their first visit, of which there is one per output and instance that sums on
-its own. All lanes that can ever be used are busy all the time.
+its own. An output is complete once, and has fewer bits then. All lanes that can ever be used are
+busy all the time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory, Spatial
+from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import sharing
 from toolkit.workload.kernel import Tensor, Workload
@@ -59,7 +61,7 @@ def least_energy_pj(
     Counts are those of `toolkit.model.traffic.per_instance` for the transfer without a child, with
     every spatial factor at the most that it can be.
     """
-    energy = arch.compute.mac_energy_pj
+    energy = mac_energy_pj(arch, workload)
     if conventions.transfers == "per_instance":
         energy += sum(
             _least_per_mac(arch, workload, tensor, conventions, anywhere)
@@ -85,10 +87,13 @@ def _least_per_mac(
             continue
         inside = [level for level in arch.levels[place:] if not isinstance(level, Memory)]
         shared = prod(_most_sharing(level, tensor, workload, conventions) for level in inside)
-        energy = memory.read_energy_pj
+        words = words_per_value(memory, sum_bits(tensor))
+        energy, saved = memory.read_energy_pj, 0.0
         if tensor.role == "output":
             energy = memory.write_energy_pj + energy * _least_revisits(arch, workload)
-        costs.append(energy / shared)
+            less = float(words - words_per_value(memory, tensor.bits))
+            saved = memory.write_energy_pj * less / _additions(workload)
+        costs.append(max(energy * float(words) / shared - saved, 0.0))
         if own:
             break
     return min(costs, default=0.0)
@@ -96,10 +101,14 @@ def _least_per_mac(
 
 def _least_revisits(arch: Architecture, workload: Workload) -> float:
     """Share of the partial sums that are not the first of their output where they are summed."""
-    summed = set(workload.dimensions) - set(workload.output.dimensions)
+    summed = workload.reduction_dimensions
     apart = prod(_most(level, summed, workload) for level in _spatial(arch))
-    whole = prod(workload.sizes[d] for d in summed)
-    return max(1.0 - apart / whole, 0.0)
+    return max(1.0 - apart / _additions(workload), 0.0)
+
+
+def _additions(workload: Workload) -> int:
+    """Least that are summed up to an output on average: it is complete once."""
+    return prod(workload.sizes[d] for d in workload.reduction_dimensions)
 
 
 def _most_sharing(

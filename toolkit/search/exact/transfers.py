@@ -42,14 +42,14 @@ NOTHING = np.zeros(4)
 
 @dataclass
 class Account:
-    """Costs of a word of one transfer: energy (pJ) first, then the ports it passes."""
+    """Costs of a value of one transfer: energy (pJ) first, then words at the ports it passes."""
 
     transfer: Transfer
     energy: FloatArray
     words: dict[tuple[int, str], FloatArray]
 
-    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float = 1.0) -> None:
-        """Charge `times` words of a kind to what a memory sends or receives."""
+    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float) -> None:
+        """Charge `times` words for each value of a kind to what a memory sends or receives."""
         level = plan.memory(memory)
         pj = level.read_energy_pj if kind == "out" else level.write_energy_pj
         self.energy[word] += pj * times
@@ -120,32 +120,38 @@ class Seen:
 
 
 def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
-    """Say which ports the words of a transfer pass, and what they cost."""
+    """Say which ports the values of a transfer pass, and what they cost.
+
+    Outputs count as partial sums (see `CompleteOutputs`).
+    """
     plan, transfer = spatial.plan, tensor.transfers[number]
-    free = plan.conventions.free_drains
+    free, t = plan.conventions.free_drains, _tensor_number(spatial.plan, tensor)
     result = Account(transfer, np.zeros(4), {})
-    result.add(plan, transfer.supplier, "out", READ)
+
+    def add(memory: int, kind: str, value: int, copies: float = 1.0) -> None:
+        result.add(plan, memory, kind, value, copies * spatial.tables.values[t, memory].words)
+
+    add(transfer.supplier, "out", READ)
     if tensor.is_output:
-        result.add(plan, transfer.supplier, "in", WRITE)
+        add(transfer.supplier, "in", WRITE)
     child = transfer.child
     if child is None:
         return result
     if plan.conventions.transfers != "sequential":
-        result.add(plan, child, "in", FILL)
+        add(child, "in", FILL)
         if tensor.is_output and not free:
-            result.add(plan, child, "out", ENTER)
+            add(child, "out", ENTER)
         return result
     if transfer.supplier not in tensor.holders:
         return result
-    t = _tensor_number(plan, tensor)
     copies = _copies(spatial, t, transfer)
-    result.add(plan, child, "in", READ, copies)
+    add(child, "in", READ, copies)
     if tensor.is_output and not free:
-        result.add(plan, child, "out", WRITE, copies)
+        add(child, "out", WRITE, copies)
         inner = tensor.transfers[number + 1]
         if inner.child is not None:
             copies *= _copies(spatial, t, inner)
-            result.add(plan, inner.child, "out", READ, copies)
+            add(inner.child, "out", READ, copies)
     return result
 
 
