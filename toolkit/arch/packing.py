@@ -64,6 +64,8 @@ def footing(arch: Architecture, workload: Workload, memory: Memory) -> Footing:
     >>> footing(arch, workload, arch.memories[1])
     Footing(units=(1, 1, 8), units_per_word=2)
     """
+    if memory.word_bits is None or all(t.bits is None for t in workload.tensors):
+        return Footing((1,) * len(workload.tensors), 1)
     outermost = memory.name == arch.memories[0].name
     words = [
         words_per_value(memory, t.bits if outermost else sum_bits(t)) for t in workload.tensors
@@ -72,14 +74,15 @@ def footing(arch: Architecture, workload: Workload, memory: Memory) -> Footing:
     return Footing(tuple(int(x * per_word) for x in words), per_word)
 
 
-def check_words(arch: Architecture, workload: Workload) -> None:
-    """Refuse values that are wider than the words in which they have to lie one by one.
+def check_bits(arch: Architecture, workload: Workload) -> None:
+    """Refuse values wider than the words in which they have to lie one by one, or than all MACs.
 
     Raises
     ------
     ArchitectureError
-        Naming the memory, its word and the tensor.
+        Naming the level, its bits and the tensor's.
     """
+    mac_energy_pj(arch, workload)
     for i, memory in enumerate(arch.levels):
         if not isinstance(memory, Memory) or memory.packed or memory.word_bits is None:
             continue

@@ -89,7 +89,7 @@ def evaluation_report(
         "Where space and time go (per instance; busy: % of the latency; stalls: of the whole run)",
         _time_table(evaluation),
         "",
-        "Accesses (words, total of all instances and the whole run)",
+        f"Accesses ({_counted(evaluation)}, total of all instances and the whole run)",
         _access_table(evaluation),
     ]
 
@@ -194,6 +194,12 @@ def _shown_ports(entry: MemoryUse, shared: bool) -> tuple[PortUse, ...]:
     return entry.ports if shared else (entry.ports[0], entry.ports[-1])
 
 
+def _counted(evaluation: toolkit.Evaluation) -> str:
+    """What accesses are counted in."""
+    has_bits = any(entry.words is not None for entry in evaluation.accesses)
+    return "values, and the words that they take" if has_bits else "words"
+
+
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
     rows = [
         (
@@ -203,8 +209,11 @@ def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
             f"{entry.updates:,}",
             f"{entry.fills:,}",
             f"{entry.drains:,}",
+            *(() if entry.words is None else (entry.bits_text, f"{entry.words:,.10g}")),
         )
         for entry in evaluation.accesses
     ]
-    columns = ("level", "tensor", "reads", "updates", "fills", "drains")
+    columns = ["level", "tensor", "reads", "updates", "fills", "drains"]
+    if any(entry.words is not None for entry in evaluation.accesses):
+        columns += ["bits", "words"]
     return table(columns, rows)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Memory, Spatial
-from toolkit.arch.packing import check_words
+from toolkit.arch.packing import check_bits
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
@@ -182,7 +182,7 @@ def make_plan(
         not fit the words of one, or no hardware has one of the figures.
     """
     check_figures(arch)
-    check_words(arch, workload)
+    check_bits(arch, workload)
     memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
     spatial_after = {
         m: tuple(range(m + 1, stop))

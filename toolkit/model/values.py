@@ -1,9 +1,10 @@
 """What one value of a tensor takes in a memory: room, and words that pass its ports.
 
 An output is a partial sum as long as it may be incomplete, and has the bits of one. It is complete
-when a memory receives it from inside for the last time, and when it leaves that memory for good,
-if no instances of it sum up the same output. So of all that a transfer brings outwards as many
-values are complete as there are outputs; the rest, and all that comes back, are partial sums.
+when a memory receives it from inside for the last time, and when it leaves that memory for good
+(unless tiles of outputs overlap), if no instances of it sum up the same output. So of all that a
+memory receives from inside, and of all that it sends outwards, as many values are complete as
+there are outputs; the rest, and all that comes back, are partial sums.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class ValueRow(NamedTuple):
 def value_row(plan: Plan, t: int, i: int) -> ValueRow:
     """Say what values of tensor number `t` take in the memory at level `i`."""
     memory, tensor = plan.arch.levels[i], plan.tensors[t]
-    if not isinstance(memory, Memory):
+    if not isinstance(memory, Memory) or memory.word_bits is None:
         return ValueRow(1, 1, 1, 0, 0)
     words = words_per_value(memory, sum_bits(tensor.tensor))
     less = float(words - words_per_value(memory, tensor.tensor.bits))
@@ -44,6 +45,8 @@ def value_row(plan: Plan, t: int, i: int) -> ValueRow:
     drained = not plan.conventions.free_drains and any(
         x.child == i and (counted or x.supplier in tensor.holders) for x in tensor.transfers
     )
+    # What leaves windows that overlap is added up further out.
+    drained = drained and all(len(terms) == 1 for terms in tensor.sums)
     return ValueRow(
         footing(plan.arch, plan.workload, memory).units[t],
         words == 1 and less == 0,
