@@ -232,10 +232,10 @@ class Compute:
         Whether one read serves all of them that need the same value, and whether partial
         outputs are summed on the way out, as at a `Fanout`.
     word_bits : int or None
-        Of the widest operand.
+        For how many bits `mac_energy_pj` is the energy, where that depends on them.
     energies_by_bits : tuple of (int, float)
         Bits of an operand and energy (pJ) of one multiply-accumulate of operands as wide, in
-        rising order (see `mac_energy_pj`); empty if it is the same for all.
+        rising order (`toolkit.arch.packing.mac_energy_pj`); empty if it is the same for all.
     leakage_pj_per_cycle : float
         Static energy of one powered instance.
     constraints : tuple of FactorConstraint

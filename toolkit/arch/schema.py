@@ -361,7 +361,7 @@ class ComputeEntry(_LevelEntry):
             area_um2=self.area_um2,
             multicast=self.multicast,
             reduction=self.reduction,
-            word_bits=self.word_bits,
+            word_bits=self.word_bits if table else None,
             energies_by_bits=table,
         )
 

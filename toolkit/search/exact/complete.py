@@ -37,17 +37,17 @@ class CompleteOutputs:
         alone = {terms[0][0] for terms in self._tensor.sums if len(terms) == 1}
         self._summed = [d for d in range(len(plan.workload.dimensions)) if d not in alone]
         rows = {m: tables.values[t, m] for m in plan.memories}
-        self._less = {
+        self._less: dict[int, tuple[float, float]] = {
             m: (row.less_drained, row.less_updated)
             for m, row in rows.items()
             if row.less_drained or row.less_updated
         }
-        self.outputs = math.prod(
+        self.outputs: int = math.prod(
             count_window([int(problem.space.sizes[d]) for d, _ in terms], [c for _, c in terms])
             for terms in self._tensor.sums
         )
 
-    def energy_pj(self, factors: IntArray) -> FloatArray:
+    def energy_pj(self, factors: IntArray | FloatArray) -> FloatArray:
         """Energy that complete outputs save, by spatial factors [..., levels, dimensions]."""
         saved = np.zeros(factors.shape[:-2])
         for m, (drained, updated) in self._less.items():
@@ -78,7 +78,7 @@ class CompleteOutputs:
                 outputs *= count_window(sizes, [c for _, c in terms])
         return less * outputs
 
-    def _complete(self, factors: IntArray, memory: int) -> BoolArray:
+    def _complete(self, factors: IntArray | FloatArray, memory: int) -> BoolArray:
         """Whether no instances of a memory sum up the same outputs."""
         outside = factors[..., :memory, :][..., self._summed]
         return np.asarray((outside == 1).all(axis=(-2, -1)))

@@ -187,7 +187,7 @@ class Listing:
         self.nest, self.problem = nest, nest.problem
         self.lines = list_lines(nest)
         self._coef, self._complete = self._costs(), CompleteOutputs(self.problem)
-        self._macs_pj = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
+        self._macs_pj: float = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
         self._options: dict[tuple[int, IntRow], Options] = {}
         self._limits = self.problem.space.extent_limits
         self.spatial: list[IntArray] = []
@@ -276,7 +276,7 @@ class Listing:
                 words += first * (copies if first < 0 else 1.0)
                 energy += whole * np.maximum(words, 0.0)
         # Complete outputs save no more than they take, of which less may be known.
-        return np.maximum(energy, 0.0)
+        return np.asarray(np.maximum(energy, 0.0))
 
     def choices(
         self,
