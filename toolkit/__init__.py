@@ -89,6 +89,7 @@ _HOMES = {
         "grouped_conv2d",
         "load_workload",
         "transposed_conv2d",
+        "with_bits",
         "workload_names",
         "workload_to_yaml",
     ),
@@ -184,6 +185,7 @@ __all__ = [
     "violations",
     "with_bypass_rule",
     "warm_up",
+    "with_bits",
     "workload_names",
     "workload_to_yaml",
     "write_mapping",
@@ -253,6 +255,7 @@ if TYPE_CHECKING:
         grouped_conv2d,
         load_workload,
         transposed_conv2d,
+        with_bits,
         workload_names,
         workload_to_yaml,
     )

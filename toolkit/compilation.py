@@ -47,6 +47,7 @@ SOURCES = (
     "machine_tables.py",
     "lifted.py",
     "model/plan_tables.py",
+    "model/values.py",
 )
 """What else machine code depends on, beside all ``compiled*.py``."""
 

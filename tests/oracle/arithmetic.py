@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping
 
 from toolkit.workload.kernel import Tensor, Workload
@@ -46,6 +47,11 @@ def evaluate(workload: Workload, numbers: Numbers, bias_read: bool) -> dict[Valu
         taken = (numbers[tensor.name][address(tensor, position)] for tensor in operands)
         sums[address(output, position)] += math.prod(taken)
     return sums
+
+
+def additions(workload: Workload) -> Mapping[Value, int]:
+    """Count the products that are summed up to every output."""
+    return Counter(address(workload.output, position) for position in _positions(workload))
 
 
 def _positions(workload: Workload) -> list[dict[str, int]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from toolkit.arch.levels import Fanout, Level, Memory
 from toolkit.errors import MappingError
 from toolkit.workload.kernel import Tensor
 
-from .arithmetic import address
+from .arithmetic import additions, address
 from .nest import Coordinates, Corner, Counters, Nest, Tile, Value, offsets, tiles
 
 NOTHING: Tile = frozenset()
@@ -31,7 +32,9 @@ class Buffer:
     """What one instance holds of one tensor now, as numbers, and what it has moved so far.
 
     `served` are the values that its children have worked on, of an outermost holder. `start`
-    says how often the tile in place has started from zero.
+    says how often the tile in place has started from zero. `added` are
+    the products that an output sums up, as far as the numbers here go; `received` and `sent` are
+    the outputs that have come from inside, and gone outwards, with all of theirs.
     """
 
     values: dict[Value, int]
@@ -42,6 +45,9 @@ class Buffer:
     occupancy: int = 0
     start: int = 0
     served: set[Value] = field(default_factory=set)
+    added: Counter[Value] = field(default_factory=Counter)
+    received: set[Value] = field(default_factory=set)
+    sent: set[Value] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -72,7 +78,7 @@ class Link:
     Of the temporal loops, those before `outer` number the episodes and those from there to
     `inner` are the odometer. The transfer stands just inside the loop before `gate`; `indexing`
     are the loops before `inner` that index the tensor, and `retaining` is the one at whose
-    advance the overlap of tiles stays, if any.
+    advance the overlap of tiles stays, if any. `additions` are the products of every output.
     """
 
     nest: Nest
@@ -84,6 +90,7 @@ class Link:
     owned: bool
     tile: Callable[[Corner], Tile]
     ports: list[Port]
+    additions: Mapping[Value, int]
 
     @property
     def is_output(self) -> bool:
@@ -103,7 +110,7 @@ class Link:
             port.buffer.values = {v: number for v, number in held.items() if v in tile}
             if self.is_output:
                 leaving = {v: number for v, number in held.items() if v not in tile}
-                self._deliver(leaving, port.source)
+                self._deliver(leaving, port)
                 port.buffer.drains += len(leaving)
                 sent = together.setdefault(port.outward, set())
                 port.source.updates += len(leaving.keys() - sent)
@@ -124,7 +131,7 @@ class Link:
                     self._check_unsummed(entering, port.source)
                 port.buffer.values |= dict.fromkeys(entering, 0)
             else:
-                port.buffer.values |= self._take(entering, port.source)
+                port.buffer.values |= self._take(entering, port)
                 port.buffer.fills += len(entering)
                 served = together.setdefault(port.inward, set())
                 port.source.reads += len(entering - served)
@@ -168,20 +175,29 @@ class Link:
 
         return tile_at
 
-    def _take(self, entering: AbstractSet[Value], source: Buffer) -> dict[Value, int]:
+    def _take(self, entering: AbstractSet[Value], port: Port) -> dict[Value, int]:
         """Fetch numbers; a partial sum moves, and leaves zero behind."""
+        source = port.source
         if not entering <= source.values.keys():
             raise MachineError(f"{self.tensor.name}: the parent lacks {entering}")
         taken = {v: source.values[v] for v in entering}
         if self.is_output:
             source.values |= dict.fromkeys(entering, 0)
+            for v in entering:
+                port.buffer.added[v] += source.added.pop(v, 0)
         return taken
 
-    def _deliver(self, leaving: dict[Value, int], source: Buffer) -> None:
+    def _deliver(self, leaving: dict[Value, int], port: Port) -> None:
+        source = port.source
         if not self.owned and not leaving.keys() <= source.values.keys():
             raise MachineError(f"{self.tensor.name}: the parent has no room for {leaving}")
         for v, number in leaving.items():
             source.values[v] = source.values.get(v, 0) + number
+            if port.buffer.added[v] == self.additions[v]:
+                port.buffer.sent.add(v)
+            source.added[v] += port.buffer.added.pop(v, 0)
+            if source.added[v] == self.additions[v]:
+                source.received.add(v)
 
 
 def _nothing(port: Port) -> Tile:
@@ -210,10 +226,13 @@ def build_chain(nest: Nest, tensor: Tensor, numbers: dict[Value, int]) -> Chain:
     }
     everywhere = [list(buffers.values())]
     links: list[Link] = []
+    products = additions(nest.workload) if tensor.role == "output" else {}
     for parent, child in itertools.pairwise([*holders, len(nest.arch.levels)]):
         ports = _ports(nest, tensor, parent, child, buffers)
         owned = parent == holders[0]
-        links.append(_link(nest, tensor, parent, child, owned, list(ports.values())))
+        link = _link(nest, tensor, parent, child, owned, list(ports.values()))
+        link.additions = products
+        links.append(link)
         buffers = {at: port.buffer for at, port in ports.items()}
         everywhere.append(list(buffers.values()))
     return Chain(holders, everywhere[:-1], links)
@@ -248,6 +267,7 @@ def _link(
         owned=owned,
         tile=tiles(nest.workload, tensor, nest.extents[child]),
         ports=ports,
+        additions={},
     )
 
 
@@ -341,6 +361,7 @@ class Lanes:
                 raise MachineError(f"{link.tensor.name}: lane {lane} lacks {value}")
             if link.is_output:
                 output, total = held, value
+                link.ports[lane].buffer.added[value] += 1
             else:
                 operands.append(held[value])
         output[total] += math.prod(operands)

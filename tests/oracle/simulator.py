@@ -95,6 +95,8 @@ class Traffic:
         Distinct values that the tile of one instance spans, at most; of the outermost holder
         those that one instance supplies and takes in the whole run, for they come from nowhere
         else and go nowhere else.
+    received, sent : int
+        Outputs that have come from inside, and gone outwards, with all that is summed up to them.
     """
 
     reads: int = 0
@@ -102,6 +104,8 @@ class Traffic:
     updates: int = 0
     drains: int = 0
     occupancy: int = 0
+    received: int = 0
+    sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,4 +254,6 @@ def _traffic(buffers: list[Buffer], combine: Callable[[Iterable[int]], int]) -> 
         updates=combine(buffer.updates for buffer in buffers),
         drains=combine(buffer.drains for buffer in buffers),
         occupancy=max(buffer.occupancy for buffer in buffers),
+        received=combine(len(buffer.received) for buffer in buffers),
+        sent=combine(len(buffer.sent) for buffer in buffers),
     )

@@ -12,6 +12,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.mapping.mapping import BoolArray, IntArray
+from toolkit.workload.bits import ROLE_BITS, with_bits
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 
 Case = tuple[Architecture, Workload, IntArray, IntArray, bool]
@@ -115,6 +116,10 @@ def _random_tensors(draw: Draw) -> tuple[Tensor, ...]:
         indices = tuple(tuple(axis) for axis in axes if axis)
         tensors.append(Tensor(f"T{number}", role, indices))
     return tuple(tensors)
+
+
+_BITS = (None, 1, 4, 8, 8, 12, 16)
+"""Bits of a value."""
 
 
 @st.composite
@@ -256,6 +261,31 @@ def cases(draw: Draw) -> Case:
     arch = draw(architectures(workload))
     factors, order = draw(mappings(arch, workload))
     return arch, workload, factors, order, draw(st.booleans())
+
+
+@st.composite
+def with_drawn_bits(
+    draw: Draw, arch: Architecture, workload: Workload
+) -> tuple[Architecture, Workload]:
+    """Draw bits of values and of words; words that are too narrow for a value are packed."""
+    given = {key: draw(st.sampled_from(_BITS)) for key in ROLE_BITS}
+    sums = draw(st.sampled_from((0, 0, 3, 8, 24)))
+    output = given["output_bits"]
+    chosen = {key: bits for key, bits in given.items() if bits is not None}
+    if output is not None and sums:
+        chosen["sum_bits"] = output + sums
+    widest = max(chosen.values(), default=0)
+    levels: list[Level] = []
+    for level in arch.levels:
+        if isinstance(level, Memory):
+            word = draw(st.sampled_from((None, 1, 3, 8, 16, 24, 64)))
+            packed = word is None or word < widest or draw(st.booleans())
+            level = replace(level, word_bits=word, packed=packed)
+        elif isinstance(level, Compute) and draw(st.booleans()):
+            table = tuple((bits, draw(_figures)) for bits in (2, 8, 16))
+            level = replace(level, energies_by_bits=table)
+        levels.append(level)
+    return replace(arch, levels=tuple(levels)), with_bits(workload, **chosen)
 
 
 @st.composite

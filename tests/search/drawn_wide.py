@@ -20,6 +20,7 @@ from toolkit.workload import (
     depthwise_conv2d,
     gemm,
     transposed_conv2d,
+    with_bits,
 )
 
 OBJECTIVES = ("edp", "energy", "latency", "edp_per_utilization", "energy*latency^2")
@@ -31,6 +32,7 @@ def draw_wide(seed: int) -> Problem | None:
     workload = _workload(dice)
     arch = _with_sharing(_architecture(dice, workload), Dice(seed + 10**7))
     arch = _with_ports(arch, Dice(seed + 2 * 10**7))
+    arch, workload = _with_bits(arch, workload, Dice(seed + 3 * 10**7))
     try:
         problem = make_problem(
             arch,
@@ -78,6 +80,26 @@ def _with_ports(arch: Architecture, dice: Dice) -> Architecture:
             )
         levels.append(level)
     return replace(arch, levels=tuple(levels))
+
+
+def _with_bits(
+    arch: Architecture, workload: Workload, dice: Dice
+) -> tuple[Architecture, Workload]:
+    """Draw bits of values and words, of half of the problems; apart, as who shares is."""
+    if dice.chance(0.5):
+        return arch, workload
+    bits = {f"{role}_bits": dice.one_of(2, 4, 8, 12) for role in ROLES if dice.chance(0.8)}
+    if "output_bits" in bits and dice.chance(0.7):
+        bits["sum_bits"] = bits["output_bits"] + dice.one_of(1, 4, 16, 24)
+    widest, levels = max(bits.values(), default=0), list[Level]()
+    for level in arch.levels:
+        if isinstance(level, Memory) and dice.chance(0.8):
+            word = dice.one_of(3, 4, 8, 16, 32)
+            level = replace(level, word_bits=word, packed=word < widest or dice.chance(0.7))
+        elif isinstance(level, Compute) and dice.chance(0.5):
+            level = replace(level, energies_by_bits=((4, 0.1), (8, 0.3), (12, 0.9)))
+        levels.append(level)
+    return replace(arch, levels=tuple(levels)), with_bits(workload, **bits)
 
 
 def _conventions(dice: Dice, seed: int) -> Conventions:

@@ -46,6 +46,8 @@ class Architecture:
     vector_unit : VectorUnit, optional
         What computes the layers of a network that are no sums of products; mappings do not
         depend on it. None if the architecture does not say.
+    clock_mhz : float, optional
+        Cycles per microsecond; costs are in cycles, whatever it is.
 
     Raises
     ------
@@ -57,8 +59,16 @@ class Architecture:
     name: str
     levels: tuple[Level, ...]
     vector_unit: VectorUnit | None = None
+    clock_mhz: float | None = None
 
     def __post_init__(self) -> None:
+        store_plain_numbers(self)
+        if self.clock_mhz is not None and not self.clock_mhz > 0:
+            raise ArchitectureError(
+                f"expected more than 0, got {describe(self.clock_mhz)}",
+                source=self.name,
+                key="clock_mhz",
+            )
         if not self.levels or not isinstance(self.levels[0], Memory):
             raise ArchitectureError(
                 "the outermost level must be a memory", source=self.name, key="levels[0]"

@@ -134,7 +134,12 @@ def arch_to_yaml(
         If the architecture holds something that a file may not, such as a negative energy.
     """
     check_kind(arch, Architecture, "arch")
-    head = {"name": arch.name, "description": description, "kernel": kernel}
+    head = {
+        "name": arch.name,
+        "description": description,
+        "clock_mhz": None if arch.clock_mhz is None else float(arch.clock_mhz),
+        "kernel": kernel,
+    }
     data: dict[str, object] = {key: value for key, value in head.items() if value is not None}
     data["levels"] = [_entry(level) for level in arch.levels]
     if arch.vector_unit is not None:
@@ -281,6 +286,10 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["loop_order"] = list(level.loop_order)
     if level.shared_port:
         entry["ports"] = "shared"
+    if level.word_bits is not None:
+        entry["word_bits"] = level.word_bits
+    if not level.packed:
+        entry["packed"] = False
     return entry
 
 
@@ -303,10 +312,13 @@ def _fanout_entry(level: Fanout) -> dict[str, object]:
 
 
 def _compute_entry(level: Compute) -> dict[str, object]:
+    table = {bits: float(energy) for bits, energy in level.energies_by_bits}
     entry: dict[str, object] = {
         "compute": level.name,
-        "mac_energy_pj": float(level.mac_energy_pj),
+        "mac_energy_pj": table or float(level.mac_energy_pj),
     }
+    if table and level.word_bits is not None:
+        entry["word_bits"] = level.word_bits
     if level.cycles != 1:
         entry["cycles"] = level.cycles
     if level.mesh != 1:

@@ -105,7 +105,7 @@ and half of what a file of ours may say, so that a read and a write port togethe
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory level; figures are per instance, a word holds one value.
+    """A memory level; figures are per instance.
 
     Parameters
     ----------
@@ -142,6 +142,11 @@ class Memory:
         Tensors (or roles), beyond `bypasses`, that a mapping may choose not to hold here.
     ports : tuple of MemoryPort
         Any number of ports instead of one or two, each with its own bandwidth.
+    word_bits : int or None
+        Bits of a word; None if a word holds one value of any tensor.
+    packed : bool
+        Whether values fill words without gaps, so that one may take a part of a word or several;
+        otherwise each has a word of its own. Matters to values that have bits.
     """
 
     name: str
@@ -161,6 +166,8 @@ class Memory:
     shared_port: bool = False
     may_bypass: tuple[str, ...] = ()
     ports: tuple[MemoryPort, ...] = ()
+    word_bits: int | None = None
+    packed: bool = True
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -223,7 +230,7 @@ class Compute:
     name : str
         Unique within the architecture.
     mac_energy_pj : float
-        Energy of one multiply-accumulate.
+        Energy of one multiply-accumulate of operands that have no bits.
     cycles : int
         Cycles of one step, in which all concurrent multiply-accumulates finish.
     mesh : int
@@ -233,6 +240,11 @@ class Compute:
     multicast, reduction : bool
         Whether one read serves all of them that need the same value, and whether partial
         outputs are summed on the way out, as at a `Fanout`.
+    word_bits : int or None
+        For how many bits `mac_energy_pj` is the energy, where that depends on them.
+    energies_by_bits : tuple of (int, float)
+        Bits of an operand and energy (pJ) of one multiply-accumulate of operands as wide, in
+        rising order (`toolkit.arch.packing.mac_energy_pj`); empty if it is the same for all.
     leakage_pj_per_cycle : float
         Static energy of one powered instance.
     constraints : tuple of FactorConstraint
@@ -251,6 +263,8 @@ class Compute:
     area_um2: float | None = None
     multicast: bool = True
     reduction: bool = True
+    word_bits: int | None = None
+    energies_by_bits: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -269,6 +283,7 @@ _LEAST: dict[str, int] = {
     "area_um2": 0,
     "multiple_buffering": 1,
     "values_per_wordline": 1,
+    "word_bits": 1,
     "mesh": 1,
     "cycles": 1,
 }

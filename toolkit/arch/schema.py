@@ -6,9 +6,19 @@ import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.bitwise import BANDWIDTH_FORMS, BitwiseMemory
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
@@ -27,7 +37,7 @@ from toolkit.arch.ports import TRAFFIC, MemoryPort, port_mistakes
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import Label, Record
-from toolkit.workload.kernel import ROLES
+from toolkit.workload.kernel import MAX_BITS, ROLES
 from toolkit.workload.kinds import KINDS
 
 # What an int64 holds, and far more than any hardware has.
@@ -104,10 +114,6 @@ _ENERGY_FORMS = (
     ("wordline_energy_pj", "values_per_wordline"),
     ("wordline_read_energy_pj", "wordline_write_energy_pj", "values_per_wordline"),
 )
-_BANDWIDTH_FORMS = (
-    ("bandwidth_words_per_cycle",),
-    ("read_bandwidth_words_per_cycle", "write_bandwidth_words_per_cycle"),
-)
 
 
 class _LevelEntry(Record):
@@ -179,11 +185,11 @@ def _component_of(entry: MemoryEntry | ComputeEntry) -> Component | None:
     return Component(entry.component, entry.word_bits, ports=ports or 1)
 
 
-class MemoryEntry(_LevelEntry):
+class MemoryEntry(BitwiseMemory, _LevelEntry):
     """A memory; energy and bandwidth may each be given in one of several forms."""
 
     memory: Label
-    capacity_words: Annotated[int | None, PlainValidator(_capacity)]
+    capacity_words: Annotated[int | None, PlainValidator(_capacity)] = None
     access_energy_pj: _Amount | None = None
     read_energy_pj: _Amount | None = None
     write_energy_pj: _Amount | None = None
@@ -201,7 +207,6 @@ class MemoryEntry(_LevelEntry):
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
-    word_bits: Annotated[int, Field(ge=1, le=4096)] | None = None
     ports: _Ports | None = None
     sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
 
@@ -211,28 +216,40 @@ class MemoryEntry(_LevelEntry):
         if isinstance(self.ports, int) and self.sram_ports is not None:
             raise ValueError("ports: the number of SRAM ports stands in sram_ports already")
         keys = ("ports",) if isinstance(self.ports, int) else ()
-        _check_component(self, ("word_bits", "sram_ports", *keys))
+        _check_component(self, ("sram_ports", *keys))
         twice = [name for name in self.may_bypass if name in self.bypasses]
         if twice:
             raise ValueError(
                 f"may_bypass: {twice[0]} is in bypasses already; expected one of them"
             )
         self._form("energy", _ENERGY_FORMS)
-        self._bandwidths()
+        self._check_bandwidths()
+        self._check_capacity()
+        self.check_bits()
         return self
 
-    def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> tuple[float, ...]:
-        """Return the figures of the one form in use."""
+    def _check_capacity(self) -> None:
+        keys = ("capacity_words", "capacity_bits", "capacity_bytes")
+        given = [key for key in keys if key in self.model_fields_set]
+        if not given:
+            raise PydanticCustomError(
+                "empty_key", "this key is required and missing", {"key": "capacity_words"}
+            )
+        if len(given) > 1:
+            raise ValueError(f"expected one of {', '.join(keys)}; got {', '.join(given)}")
+
+    def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> dict[str, float]:
+        """Return the figures of the one form in use, by key."""
         keys = dict.fromkeys(key for form in forms for key in form)
         given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
         for form in forms:
             if given.keys() == set(form):
-                return tuple(given[key] for key in form)
+                return {key: given[key] for key in form}
         choices = "; or ".join(" with ".join(form) for form in forms)
         raise ValueError(f"expected {what} as {choices}; got {', '.join(given) or 'none'}")
 
     def _energies(self) -> tuple[float, float]:
-        figures = self._form("energy", _ENERGY_FORMS)
+        figures = tuple(self._form("energy", _ENERGY_FORMS).values())
         values = self.values_per_wordline
         energies = figures if values is None else figures[:-1]
         per_word = self.access_energy_pj is not None or self.read_energy_pj is not None
@@ -248,24 +265,29 @@ class MemoryEntry(_LevelEntry):
             for name, port in entries.items()
         )
 
-    def _bandwidths(self) -> tuple[float, float]:
+    def _check_bandwidths(self) -> None:
+        if not self.named_ports:
+            self._form("bandwidth", BANDWIDTH_FORMS)
+            return
+        for key in dict.fromkeys(key for form in BANDWIDTH_FORMS for key in form):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key}: expected none beside ports, which have their own")
+
+    def _bandwidths(self, clock_mhz: float | None) -> tuple[float, float]:
         if self.named_ports:
-            keys = dict.fromkeys(key for form in _BANDWIDTH_FORMS for key in form)
-            for key in keys:
-                if getattr(self, key) is not None:
-                    raise ValueError(f"{key}: expected none beside ports, which have their own")
             return 0.0, 0.0
-        figures = self._form("bandwidth", _BANDWIDTH_FORMS)
+        given = self._form("bandwidth", BANDWIDTH_FORMS)
+        figures = [self.words_per_cycle(key, x, clock_mhz) for key, x in given.items()]
         # A shared port spends half of its cycles on reads and half on writes.
         return (figures[0] / 2, figures[0] / 2) if len(figures) == 1 else (figures[0], figures[1])
 
-    def level(self) -> Memory:
-        """Build the level."""
+    def level(self, clock_mhz: float | None = None) -> Memory:
+        """Build the level, at the clock of the architecture."""
         read_energy, write_energy = self._energies()
-        read_bandwidth, write_bandwidth = self._bandwidths()
+        read_bandwidth, write_bandwidth = self._bandwidths(clock_mhz)
         return Memory(
             name=self.memory,
-            capacity_words=self.capacity_words,
+            capacity_words=self.whole_words() or self.capacity_words,
             read_energy_pj=read_energy,
             write_energy_pj=write_energy,
             read_bandwidth=read_bandwidth,
@@ -281,6 +303,8 @@ class MemoryEntry(_LevelEntry):
             shared_port=self.ports == "shared",
             may_bypass=tuple(self.may_bypass),
             ports=self.named_ports,
+            word_bits=self.word_bits,
+            packed=self.packed is not False,
         )
 
 
@@ -323,11 +347,33 @@ class FanoutEntry(_LevelEntry):
         )
 
 
+def _figure_or_table(value: object) -> str:
+    return "(table)" if isinstance(value, dict) else "(number)"
+
+
+def _by_bits(table: dict[str, object]) -> dict[int, object]:
+    for key in table:
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", str(key)) or int(key) > MAX_BITS:
+            raise ValueError(
+                f"expected bits of an operand, 1 to {MAX_BITS}, as keys, got {describe(key)}"
+            )
+    return {int(key): value for key, value in table.items()}
+
+
+_MacEnergy = Annotated[
+    Annotated[_Amount, Tag("(number)")]
+    | Annotated[
+        dict[int, _Amount], Field(min_length=1), BeforeValidator(_by_bits), Tag("(table)")
+    ],
+    Discriminator(_figure_or_table),
+]
+
+
 class ComputeEntry(_LevelEntry):
-    """The compute level."""
+    """The compute level; the energy is one figure, or a table by the bits of the operands."""
 
     compute: Label
-    mac_energy_pj: _Amount
+    mac_energy_pj: _MacEnergy
     cycles: _Mesh = 1
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
@@ -341,14 +387,27 @@ class ComputeEntry(_LevelEntry):
     @model_validator(mode="after")
     def _check(self) -> ComputeEntry:
         self._check_constraints(self.dimensions)
-        _check_component(self, ("word_bits", "accumulator_bits"))
+        table = self.mac_energy_pj if isinstance(self.mac_energy_pj, dict) else {}
+        keys = ("accumulator_bits",) if table else ("word_bits", "accumulator_bits")
+        _check_component(self, keys)
+        if table and self.word_bits is not None and self.word_bits not in table:
+            raise ValueError(
+                f"mac_energy_pj: no entry for word_bits {self.word_bits}; "
+                f"got {', '.join(map(str, table))}"
+            )
         return self
 
     def level(self) -> Compute:
         """Build the level."""
+        table: tuple[tuple[int, float], ...] = ()
+        if isinstance(self.mac_energy_pj, dict):
+            table = tuple(sorted(self.mac_energy_pj.items()))
+            energy = dict(table)[self.word_bits or table[-1][0]]
+        else:
+            energy = self.mac_energy_pj
         return Compute(
             name=self.compute,
-            mac_energy_pj=self.mac_energy_pj,
+            mac_energy_pj=energy,
             cycles=self.cycles,
             mesh=self.mesh,
             dimensions=tuple(self.dimensions),
@@ -357,6 +416,8 @@ class ComputeEntry(_LevelEntry):
             area_um2=self.area_um2,
             multicast=self.multicast,
             reduction=self.reduction,
+            word_bits=self.word_bits if table else None,
+            energies_by_bits=table,
         )
 
 
@@ -398,6 +459,8 @@ class ArchitectureFile(Record):
         How results refer to the architecture.
     description : str, optional
         One line on what it is and where its figures come from.
+    clock_mhz : float, optional
+        What bandwidths per second are turned into words per cycle by.
     kernel : str, optional
         The ready-made kernel whose dimensions the file speaks of: it may name no others.
     parameters : dict of str to number
@@ -412,6 +475,7 @@ class ArchitectureFile(Record):
 
     name: Label
     description: Label | None = None
+    clock_mhz: Annotated[float, Field(ge=1e-6, le=1e9)] | None = None
     kernel: Label | None = None
     parameters: dict[str, int | float] = {}
     ranges: dict[str, Any] = {}
@@ -433,6 +497,16 @@ class ArchitectureFile(Record):
             bypasses = entry.bypasses if isinstance(entry, MemoryEntry) else ()
             for key, mistake in port_mistakes(ports, bypasses, outermost=i == 0):
                 raise ValueError(f"levels[{i}].ports{key}: {mistake}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_clock(self) -> ArchitectureFile:
+        for i, entry in enumerate(self.levels):
+            for key in entry.per_second() if isinstance(entry, MemoryEntry) else ():
+                if self.clock_mhz is None:
+                    raise ValueError(
+                        f"levels[{i}].{key}: expected clock_mhz of the architecture with it"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -458,7 +532,7 @@ class ArchitectureFile(Record):
         kind = KINDS[self.kernel]
         known = (*kind.dimensions, "N") if kind.strides else kind.dimensions
         for i, entry in enumerate(self.levels):
-            level = entry.level()
+            level = self._level(entry)
             named = [c.dimension for c in level.constraints]
             named += level.loop_order if isinstance(level, Memory) else level.dimensions
             for dimension in named:
@@ -472,7 +546,7 @@ class ArchitectureFile(Record):
     def components(self) -> dict[str, Component]:
         """Tell by level name what levels are made of, of those that say."""
         entries = [e for e in self.levels if not isinstance(e, FanoutEntry)]
-        found = {entry.level().name: _component_of(entry) for entry in entries}
+        found = {self._level(entry).name: _component_of(entry) for entry in entries}
         return {name: component for name, component in found.items() if component is not None}
 
     def architecture(self) -> Architecture:
@@ -483,6 +557,9 @@ class ArchitectureFile(Record):
         ArchitectureError
             If the order of the levels does not hold or two share a name.
         """
-        levels: tuple[Level, ...] = tuple(entry.level() for entry in self.levels)
+        levels: tuple[Level, ...] = tuple(self._level(entry) for entry in self.levels)
         unit = self.vector_unit.unit() if self.vector_unit is not None else None
-        return Architecture(self.name, levels, unit)
+        return Architecture(self.name, levels, unit, self.clock_mhz)
+
+    def _level(self, entry: MemoryEntry | FanoutEntry | ComputeEntry) -> Level:
+        return entry.level(self.clock_mhz) if isinstance(entry, MemoryEntry) else entry.level()

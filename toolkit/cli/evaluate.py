@@ -89,7 +89,7 @@ def evaluation_report(
         "Where space and time go (per instance; busy: % of the latency; stalls: of the whole run)",
         _time_table(evaluation),
         "",
-        "Accesses (words, total of all instances and the whole run)",
+        f"Accesses ({_counted(evaluation)}, total of all instances and the whole run)",
         _access_table(evaluation),
     ]
 
@@ -208,6 +208,12 @@ def _ports_busy(entry: MemoryUse, latency: float, columns: int) -> tuple[str, ..
     return ("\n".join(f"{use.port.name.rsplit(' ', 1)[0]} {share}" for use, share in named),)
 
 
+def _counted(evaluation: toolkit.Evaluation) -> str:
+    """What accesses are counted in."""
+    has_bits = any(entry.words is not None for entry in evaluation.accesses)
+    return "values, and the words that they take" if has_bits else "words"
+
+
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
     rows = [
         (
@@ -217,8 +223,11 @@ def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
             f"{entry.updates:,}",
             f"{entry.fills:,}",
             f"{entry.drains:,}",
+            *(() if entry.words is None else (entry.bits_text, f"{entry.words:,.10g}")),
         )
         for entry in evaluation.accesses
     ]
-    columns = ("level", "tensor", "reads", "updates", "fills", "drains")
+    columns = ["level", "tensor", "reads", "updates", "fills", "drains"]
+    if any(entry.words is not None for entry in evaluation.accesses):
+        columns += ["bits", "words"]
     return table(columns, rows)

@@ -133,7 +133,7 @@ def _energy_lines(parts: Sequence[EnergyPart]) -> list[str]:
         lines += _item(part.share, short_energy(part.energy_pj), _part_name(part))
         for action in part.actions:
             if action.energy_pj >= _SMALL_SHARE * part.energy_pj:
-                kind, words = action.movement.kind, f"{action.movement.words:,} words"
+                kind, words = action.movement.kind, _moved(action.movement)
                 text = f"{kind}: {words}, {short_energy(action.energy_pj)}: {action.why}"
                 lines += _wrapped(text, 24, 26)
     if small:
@@ -141,6 +141,17 @@ def _energy_lines(parts: Sequence[EnergyPart]) -> list[str]:
         names = "; ".join(_part_name(part) for part in small)
         lines += _item(share, short_energy(energy), f"all else: {names}")
     return lines
+
+
+def _moved(movement: Movement) -> str:
+    """Write how many words move, and of how many bits if values have some."""
+    if movement.bits is None:
+        return f"{movement.words:,} words"
+    sums = "" if movement.sum_bits is None else f" (partial sums {movement.sum_bits})"
+    return (
+        f"{movement.words:,} values of {movement.bits} bits{sums} in "
+        f"{movement.charged_words:,.10g} words"
+    )
 
 
 def _part_name(part: EnergyPart) -> str:

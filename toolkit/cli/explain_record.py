@@ -72,11 +72,18 @@ def _energy(part: EnergyPart) -> Record:
     }
 
 
+def _bits(movement: Movement) -> Record:
+    """Bits of a value, where it has some; counts are of values then."""
+    bits = {"bits": movement.bits, "sum_bits": movement.sum_bits}
+    return {key: value for key, value in bits.items() if value is not None}
+
+
 def _movement(movement: Movement) -> Record:
     return {
         "kind": movement.kind,
         "total_words": movement.words,
         "charged_total_words": movement.charged_words,
+        **_bits(movement),
         "distinct_words": movement.distinct_words,
         "times_each_word": movement.times,
         "repeated_by": [

@@ -191,7 +191,7 @@ def check_footprint(rule: str) -> None:
 def tensor_words(
     tensor: Tensor, extents: FloatArray, dimensions: tuple[str, ...], rule: Footprint
 ) -> FloatArray:
-    """Count the words of a tensor's tile.
+    """Count the values of a tensor's tile: its words, if each takes one.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Level, Memory
+from toolkit.arch.packing import Footing, footing
 from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
 from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.kept import Keeping, Seen
@@ -213,7 +214,8 @@ def render(
                 if keeping.tensors[m, t]
             }
             left_out = [t for t in workload.tensors if holds(usual, t) and not holds(level, t)]
-            heading = _heading(level, workload, extents, kept, footprint)
+            room = footing(chosen, workload, level)
+            heading = _heading(level, workload, room, extents, kept, footprint)
             names = ", ".join(tensor.name for tensor in left_out)
             lines.append(_INDENT * depth + heading + (f"; leaves out {names}" if names else ""))
         elif not isinstance(level, Memory):
@@ -250,24 +252,26 @@ def _cuts(columns: _Rows, whole: list[int]) -> list[list[str]]:
 def _heading(
     memory: Memory,
     workload: Workload,
+    room: Footing,
     extents: list[int],
     kept: dict[str, list[int]],
     footprint: Footprint,
 ) -> str:
     held = []
-    total = 0
-    for tensor in workload.tensors:
+    total, one = 0, room.units_per_word
+    for tensor, units in zip(workload.tensors, room.units, strict=True):
         if holds(memory, tensor):
             own = kept.get(tensor.name, extents)
-            words = exact_tensor_words(tensor, own, workload.dimensions, footprint)
-            total += words
+            taken = exact_tensor_words(tensor, own, workload.dimensions, footprint) * units
+            total += taken
+            words = f"{taken // one:,}" if taken % one == 0 else f"{taken / one:,.10g}"
             stays = " for the whole run" if tensor.name in kept else ""
-            held.append(f"{tensor.name} {words:,}{stays}")
+            held.append(f"{tensor.name} {words}{stays}")
     capacity = "unlimited" if memory.capacity_words is None else f"{memory.capacity_words:,}"
     copies = memory.multiple_buffering
     times = f" x {copies:g} copies" if copies != 1 else ""
     tensors = " + ".join(held) or "nothing"
-    words_text = f" = {total:,}" if len(held) > 1 else ""
+    words_text = f" = {-(-total // one):,}" if len(held) > 1 or total % one else ""
     return f"{memory.name}: {tensors}{words_text}{times} of {capacity} words"
 
 

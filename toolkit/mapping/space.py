@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
+from toolkit.arch.packing import Footing, footing
 from toolkit.arguments import check_kind
 from toolkit.errors import InputError
 from toolkit.mapping.bounds import (
@@ -93,6 +94,8 @@ class MapSpace:
         Which tensors a memory stores.
     coupled : bool array, shape (tensors, dimensions)
         Which dimensions index a tensor.
+    footings : tuple of Footing
+        Per memory, how values of every tensor count against its words.
     keeping : Keeping
         Which tensors have to stay in which memory as a whole.
     order_rules : tuple of OrderRule
@@ -126,6 +129,7 @@ class MapSpace:
     capacity: FloatArray = field(init=False, repr=False, compare=False)
     holds: BoolArray = field(init=False, repr=False, compare=False)
     coupled: BoolArray = field(init=False, repr=False, compare=False)
+    footings: tuple[Footing, ...] = field(init=False, repr=False, compare=False)
     keeping: Keeping = field(init=False, repr=False, compare=False)
     order_rules: tuple[OrderRule, ...] = field(init=False, repr=False, compare=False)
 
@@ -221,7 +225,7 @@ class MapSpace:
     def memory_words(
         self, memory: int, extents: FloatArray, seen: Seen | None = None
     ) -> FloatArray:
-        """Words that a memory has to have room for, float64 [batch].
+        """Whole words that a memory has to have room for, float64 [batch].
 
         Parameters
         ----------
@@ -232,11 +236,13 @@ class MapSpace:
         seen : Seen of such arrays, optional
             What an instance sees in the whole run; by default the least that it can see.
         """
-        words = np.zeros(len(extents))
+        words, units = np.zeros(len(extents)), self.footings[memory].units
         for t in np.flatnonzero(self.holds[memory]).tolist():
-            own = self._own_extents(memory, t, extents, seen)
-            words += tensor_words(self.workload.tensors[t], own, self.dimensions, self.footprint)
-        return words
+            own, tensor = self._own_extents(memory, t, extents, seen), self.workload.tensors[t]
+            values = tensor_words(tensor, own, self.dimensions, self.footprint)
+            words += values if units[t] == 1 else values * units[t]
+        per_word = self.footings[memory].units_per_word
+        return words if per_word == 1 else np.ceil(words / per_word)
 
     def exact_words(
         self,
@@ -249,12 +255,13 @@ class MapSpace:
 
         Of all tensors that the memory holds, or of some `tensors` of them (bool [tensors]).
         """
-        words, tile = 0, np.array(extents, dtype=object)
+        words, tile, footing = 0, np.array(extents, dtype=object), self.footings[memory]
         for t in np.flatnonzero(self.holds[memory] if tensors is None else tensors).tolist():
             own = self._own_extents(memory, t, tile, seen).tolist()
             tensor = self.workload.tensors[t]
-            words += exact_tensor_words(tensor, own, self.dimensions, self.footprint)
-        return words
+            values = exact_tensor_words(tensor, own, self.dimensions, self.footprint)
+            words += values * footing.units[t]
+        return -(-words // footing.units_per_word)
 
     def needed_words(self, memory: int, factors: IntArray) -> int:
         """Words that one tiling [levels, dimensions] asks a memory to have room for, exactly."""
@@ -402,6 +409,7 @@ def _facts(keeping: Keeping, rule: Factors) -> dict[str, object]:
         "capacity": np.array([usable_words(m) for m in memories], dtype=np.float64),
         "holds": np.array([[holds(m, t) for t in workload.tensors] for m in memories]),
         "coupled": np.array([[d in t.dimensions for d in dimensions] for t in workload.tensors]),
+        "footings": tuple(footing(arch, workload, m) for m in memories),
         "keeping": keeping,
         "order_rules": tuple(order_rule(m, dimensions) for m in memories),
     }

@@ -37,7 +37,8 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
         If a count exceeds 2^53.
     """
     plan, rows, exact = cost.plan, [], exact_accesses(cost)
-    for (m, t), entry in sorted(cost.accesses.items()):
+    has_bits = any(t.bits is not None for t in plan.workload.tensors)
+    for m, t in sorted(cost.accesses):
         memory, tensor = plan.arch.levels[m], plan.tensors[t]
         if not isinstance(memory, Memory):
             continue
@@ -47,12 +48,21 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
         }
         if m not in tensor.holders and not any(counts.values()):
             continue
-        words = {kind: cost.charged(m, getattr(entry, kind)) for kind in counts}
+        words = {kind: cost.charged(m, t, kind) for kind in counts}
         energy = memory.read_energy_pj * float((words["reads"] + words["drains"])[0])
         energy += memory.write_energy_pj * float((words["updates"] + words["fills"])[0])
         instances = _count(cost, cost.nest.levels[m].active, "instances", m)
         rows.append(
-            TensorAccesses(memory.name, tensor.tensor.name, instances, **counts, energy_pj=energy)
+            TensorAccesses(
+                memory.name,
+                tensor.tensor.name,
+                instances,
+                **counts,
+                energy_pj=energy,
+                bits=tensor.tensor.bits,
+                sum_bits=tensor.tensor.sum_bits,
+                words=float(sum(words.values())[0]) if has_bits else None,
+            )
         )
     return tuple(rows)
 
@@ -81,10 +91,10 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
     nest, name = cost.nest, memory.name
     alike = cost.tables.switches.sequential
-    table = cost.accesses if alike else nest.busiest
     instances = nest.levels[m].active if alike else 1
+    tensors = [cost.words(m, t, own=not alike) for t in range(len(cost.plan.tensors))]
     moved = {
-        kind: sum(getattr(table[m, t], field) for t in range(len(cost.plan.tensors))) / instances
+        kind: sum(getattr(words, field) for words in tensors) / instances
         for kind, field in _FIELDS.items()
     }
     ideal = {

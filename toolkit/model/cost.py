@@ -16,7 +16,7 @@ from toolkit.mapping.mapping import FloatArray
 from toolkit.model.nest import Accesses, Cut, LevelState, Loop, Nest, Parts, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
-from toolkit.model.totals import Totals, charged, count_accesses, totals
+from toolkit.model.totals import Totals, Words, charged, count_accesses, moved_words, totals
 from toolkit.workload.distinct import Progression
 
 Array = Any
@@ -73,8 +73,13 @@ class BatchCost:
         """Counts by memory and tensor."""
         return accesses(self.plan, self.nest)
 
-    def charged(self, memory: int, words: Array) -> Array:
-        """Words that cost energy if all instances of a memory move `words` of one kind."""
+    def words(self, memory: int, tensor: int, own: int = 0) -> Words:
+        """Words of a tensor that all instances of a memory move, or (`own`) the first one."""
+        return moved_words(self.tables, self.nest, memory, tensor, own)
+
+    def charged(self, memory: int, tensor: int, kind: str) -> Array:
+        """Words of one kind that cost energy: these, or what fills whole wordlines."""
+        words = getattr(self.words(memory, tensor), kind)
         return charged(self.tables, self.nest, memory, words)
 
 

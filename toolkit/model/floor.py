@@ -4,7 +4,8 @@ Every multiply-accumulate fetches its operands from, and hands its result to, th
 memory that holds them; spatial levels between can share these words among as many instances as
 they have, or as the dimensions over which sharing is possible have iterations. Partial sums are
 read again but for their first visit, of which there is one per output and instance that sums on
-its own. All lanes that can ever be used are busy all the time.
+its own. An output is complete once, and has fewer bits then. All lanes that can ever be used are
+busy all the time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from math import prod
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory, Spatial
+from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import sharing
 from toolkit.workload.kernel import Tensor, Workload
@@ -59,7 +61,7 @@ def least_energy_pj(
     Counts are those of `toolkit.model.traffic.per_instance` for the transfer without a child, with
     every spatial factor at the most that it can be.
     """
-    energy = arch.compute.mac_energy_pj
+    energy = mac_energy_pj(arch, workload)
     if conventions.transfers == "per_instance":
         energy += sum(
             _least_per_mac(arch, workload, tensor, conventions, anywhere)
@@ -84,17 +86,19 @@ def _least_per_mac(
         if own and not holds(memory, tensor):
             continue
         inside = [level for level in arch.levels[place:] if not isinstance(level, Memory)]
-
         read, written = (
             prod(_most_sharing(x, tensor, workload, conventions, w) for x in inside)
             for w in (False, True)
         )
-        energy = memory.read_energy_pj / read
+        words = words_per_value(memory, sum_bits(tensor))
+        energy, saved = memory.read_energy_pj / read, 0.0
         if tensor.role == "output":
             # What needs no read where a tile began anew has been drained from here.
             back = 0.0 if conventions.free_drains else _least_revisits(arch, workload)
             energy = memory.write_energy_pj / written + energy * back
-        costs.append(energy)
+            less = float(words - words_per_value(memory, tensor.bits))
+            saved = memory.write_energy_pj * less / _additions(workload)
+        costs.append(max(energy * float(words) - saved, 0.0))
         if own:
             break
     return min(costs, default=0.0)
@@ -102,10 +106,14 @@ def _least_per_mac(
 
 def _least_revisits(arch: Architecture, workload: Workload) -> float:
     """Share of the partial sums that are not the first of their output where they are summed."""
-    summed = set(workload.dimensions) - set(workload.output.dimensions)
+    summed = workload.reduction_dimensions
     apart = prod(_most(level, summed, workload) for level in _spatial(arch))
-    whole = prod(workload.sizes[d] for d in summed)
-    return max(1.0 - apart / whole, 0.0)
+    return max(1.0 - apart / _additions(workload), 0.0)
+
+
+def _additions(workload: Workload) -> int:
+    """Least that are summed up to an output on average: it is complete once."""
+    return prod(workload.sizes[d] for d in workload.reduction_dimensions)
 
 
 def _most_sharing(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Memory, Spatial
+from toolkit.arch.packing import check_bits
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
@@ -213,10 +214,11 @@ def make_plan(
     Raises
     ------
     ArchitectureError
-        If no memory holds one of the tensors, so that nothing could supply or keep it, or no
-        hardware has one of the figures.
+        If no memory holds one of the tensors, so that nothing could supply or keep it, values do
+        not fit the words of one, or no hardware has one of the figures.
     """
     check_figures(arch)
+    check_bits(arch, workload)
     memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
     spatial_after = {
         m: tuple(range(m + 1, stop))

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.arch.packing import footing, mac_energy_pj
 from toolkit.arch.ports import TRAFFIC
 from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
 from toolkit.model.plan import Plan, Port, TensorPlan, Transfer
+from toolkit.model.values import ValueRow, value_row
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
     NO_GAPS,
@@ -79,6 +81,7 @@ class LevelRow(NamedTuple):
 
     ``hops``: whether its instances start one cycle after the other. ``following``: the next
     memory inwards, or the number of levels. ``ports``, ``ports_end``: rows of its ports.
+    ``units_per_word``: see `toolkit.arch.packing.Footing`.
     """
 
     is_memory: int
@@ -91,6 +94,7 @@ class LevelRow(NamedTuple):
     read_pj: float
     write_pj: float
     usable_words: float
+    units_per_word: float
     wordline_words: float
     leakage_pj: float
     mesh: float
@@ -155,6 +159,8 @@ class PlanTables(NamedTuple):
         How a dimension indexes a tensor: 0, `ALONE` or `IN_WINDOW`.
     holds : [T, L]
         Whether a level holds a tensor: 0, `A_TILE` of it at a time, or `ALL_SEEN` of it.
+    values : rows [T, L]
+        How much room values take, and how many words; nothing is said of what is no memory.
     listed : [L, D]
         Whether copies of a tensor along a dimension count, see `Plan.listed`.
     nests : [X, number]
@@ -176,6 +182,7 @@ class PlanTables(NamedTuple):
     terms: Annotated[Table, TermRow, 3]
     indexes: Annotated[Table, int, 2]
     holds: Annotated[Table, int, 2]
+    values: Annotated[Table, ValueRow, 2]
     listed: Annotated[Table, int, 2]
     nests: Annotated[Table, int, 2]
     between: Annotated[Table, int, 2]
@@ -205,6 +212,11 @@ def plan_tables(plan: Plan) -> PlanTables:
         {
             (t, i): ALL_SEEN if i == tensor.keeper else A_TILE * (i in tensor.holders)
             for t, tensor in enumerate(plan.tensors)
+            for i in range(len(plan.arch.levels))
+        },
+        {
+            (t, i): value_row(plan, t, i)
+            for t in range(len(plan.tensors))
             for i in range(len(plan.arch.levels))
         },
         {(i, d): int(x) for i, row in enumerate(plan.listed) for d, x in enumerate(row)},
@@ -314,10 +326,11 @@ def _level(plan: Plan, i: int) -> LevelRow:
     if isinstance(level, Fanout):
         hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
         gated = level.power_gating
-        return LevelRow(0, 0, gated, hops, following, 0, 0, 0, 0, inf, 1, 0, level.mesh, 0, 0)
+        return LevelRow(0, 0, gated, hops, following, 0, 0, 0, 0, inf, 1, 1, 0, level.mesh, 0, 0)
     leakage = level.leakage_pj_per_cycle
     if isinstance(level, Compute):
-        figures = (0, 0, inf, 1, leakage, level.mesh, level.mac_energy_pj, level.cycles)
+        mac_pj = mac_energy_pj(plan.arch, plan.workload)
+        figures = (0, 0, inf, 1, 1, leakage, level.mesh, mac_pj, level.cycles)
         return LevelRow(0, 0, 0, 0, following, 0, 0, *figures)
     return LevelRow(
         1,
@@ -330,6 +343,7 @@ def _level(plan: Plan, i: int) -> LevelRow:
         level.read_energy_pj,
         level.write_energy_pj,
         _usable_words(level),
+        footing(plan.arch, plan.workload, level).units_per_word,
         plan.charged_together(i),
         leakage,
         1,

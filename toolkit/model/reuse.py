@@ -80,11 +80,11 @@ class Movement:
         The next memories outside and inside that hold the tensor; None is the outside world
         and the multiply-accumulate lanes.
     words : int
-        Total of all instances and the whole run.
+        Values, which are words if they have no bits: of all instances in the whole run.
     charged_words : float
-        Words that cost energy: these, or what fills whole wordlines.
+        Words that cost energy: what the values take by their bits, or what fills whole wordlines.
     distinct_words : int
-        Size of the whole tensor.
+        Values of the whole tensor.
     returning : bool
         Whether these are partial sums on their way back in: none at the first visit.
     repetitions : tuple of Repetition
@@ -93,6 +93,8 @@ class Movement:
     rest : float
         ``times`` over the product of the repetitions: windows that overlap, first visits that
         start from zero, and what else the conventions count.
+    bits, sum_bits : int or None
+        Of a value, and of a partial sum if it has others.
     """
 
     level: str
@@ -106,6 +108,8 @@ class Movement:
     returning: bool
     repetitions: tuple[Repetition, ...]
     rest: float
+    bits: int | None = None
+    sum_bits: int | None = None
 
     @property
     def times(self) -> float:
@@ -179,7 +183,8 @@ class _Nest:
 
     def charged(self, level: int, tensor: int, kind: str) -> float:
         """Words that cost energy."""
-        return float(self._cost.charged(level, self.words(level, tensor, kind))[0])
+        charged = self._cost.charged(level, tensor, kind)
+        return float(np.broadcast_to(charged, (len(self.loops) + 1,))[0])
 
     def repetitions(
         self, level: int, tensor: TensorPlan, kind: str, end: int
@@ -232,4 +237,6 @@ def _movement(nest: _Nest, level: str, name: str, kind: str, words: int) -> Move
         returning,
         repetitions,
         words / distinct / math.prod(r.times for r in repetitions),
+        tensor.tensor.bits,
+        tensor.tensor.sum_bits,
     )

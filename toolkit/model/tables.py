@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TensorAccesses:
-    """What all instances of one memory move of one tensor, in words, over the whole run.
+    """What all instances of one memory move of one tensor over the whole run, value by value.
+
+    A value is a word, unless the workload says how many bits it has.
 
     Parameters
     ----------
@@ -29,15 +31,19 @@ class TensorAccesses:
     instances : int
         Instances of the memory that the mapping uses.
     reads : int
-        Words sent inwards (for outputs: partial sums that come back).
+        Sent inwards (for outputs: partial sums that come back).
     updates : int
-        Words of outputs received from inside.
+        Outputs received from inside.
     fills : int
-        Words received from outside (for outputs: partial sums that come back).
+        Received from outside (for outputs: partial sums that come back).
     drains : int
-        Words of outputs sent outwards.
+        Outputs sent outwards.
     energy_pj : float
         Of reads and drains at the read energy, of updates and fills at the write energy.
+    bits, sum_bits : int or None
+        Of a value, and of a partial sum if it has others.
+    words : float or None
+        Words of this memory that all these values take; None if the workload says no bits.
     """
 
     level: str
@@ -48,19 +54,33 @@ class TensorAccesses:
     fills: int
     drains: int
     energy_pj: float
+    bits: int | None = None
+    sum_bits: int | None = None
+    words: float | None = None
+
+    @property
+    def bits_text(self) -> str:
+        """Bits of a value, as people read them; empty if it has none."""
+        if self.bits is None:
+            return ""
+        return f"{self.bits}" if self.sum_bits is None else f"{self.bits}, sums {self.sum_bits}"
 
     def row(self) -> dict[str, Any]:
         """One row of a table, or one object of JSON."""
-        return {
+        unit = "words" if self.words is None else "values"
+        row: dict[str, Any] = {
             "level": self.level,
             "tensor": self.tensor,
             "used_instances": self.instances,
-            "reads_total_words": self.reads,
-            "updates_total_words": self.updates,
-            "fills_total_words": self.fills,
-            "drains_total_words": self.drains,
-            "energy_total_pj": self.energy_pj,
+            f"reads_total_{unit}": self.reads,
+            f"updates_total_{unit}": self.updates,
+            f"fills_total_{unit}": self.fills,
+            f"drains_total_{unit}": self.drains,
         }
+        if self.words is not None:
+            sums = self.bits if self.sum_bits is None else self.sum_bits
+            row |= {"bits": self.bits, "sum_bits": sums, "moved_total_words": self.words}
+        return {**row, "energy_total_pj": self.energy_pj}
 
 
 @dataclass(frozen=True, slots=True)

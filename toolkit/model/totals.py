@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from toolkit.lifted import ceil, formula, maximum, minimum, nearest, once, where
 from toolkit.model.nest import Nest
-from toolkit.model.plan_tables import A_TILE, ALL_SEEN, IN_WINDOW, PlanTables
+from toolkit.model.plan_tables import A_TILE, ALL_SEEN, ALONE, IN_WINDOW, PlanTables
 from toolkit.model.sequential import count_sequential
 from toolkit.model.traffic import count_per_instance, elements
 from toolkit.model.windows import tile_words
+from toolkit.workload.distinct import NO_GAPS, values_of
 
 ROUNDING = 2.0**-40
 """Share of a number of cycles that divisions may round off before cycles are rounded up."""
@@ -26,6 +27,15 @@ class Totals(NamedTuple):
     energy_pj: Any
     latency_cycles: Any
     utilization: Any
+
+
+class Words(NamedTuple):
+    """Words of one tensor that a memory moves; numbers or arrays, as in `Accesses`."""
+
+    reads: Any
+    updates: Any
+    fills: Any
+    drains: Any
 
 
 @once
@@ -44,12 +54,15 @@ def fits(plan: PlanTables, nest: Nest) -> Any:
                 size = plan.sizes[d] * nest.one
                 nest.extents[row, d] = minimum(nest.extents[m, d], size)
         for t in range(plan.shape.tensors):
+            units = plan.values[t, m].units
             if plan.holds[t, m] == A_TILE:
-                words = words + tile_words(plan, nest, t, row)
+                words = words + tile_words(plan, nest, t, row) * units
             elif plan.holds[t, m] == ALL_SEEN:
                 for d in range(plan.shape.dimensions):
                     nest.extents[kept, d] = seen_in_run(plan, nest, t, m, d)
-                words = words + tile_words(plan, nest, t, kept)
+                words = words + tile_words(plan, nest, t, kept) * units
+        if plan.levels[m].units_per_word != 1:
+            words = ceil(words / plan.levels[m].units_per_word)
         room = room & (words <= usable)
     return room
 
@@ -96,6 +109,51 @@ def count_accesses(plan: PlanTables, nest: Nest) -> None:
 
 
 @formula
+def moved_words(plan: PlanTables, nest: Nest, m: int, t: int, own: int) -> Words:
+    """Words of a tensor that all instances of a memory move, or (`own`) the first one there."""
+    value = plan.values[t, m]
+    moved = nest.busiest[m, t] if own else nest.moved[m, t]
+    reads, updates, fills, drains = moved.reads, moved.updates, moved.fills, moved.drains
+    if not value.is_word:
+        reads, updates = reads * value.words, updates * value.words
+        fills, drains = fills * value.words, drains * value.words
+        if value.less_updated > 0 or value.less_drained > 0:
+            complete = complete_outputs(plan, nest, t, m, own)
+            updates = updates - complete * value.less_updated
+            drains = drains - complete * value.less_drained
+    return Words(reads, updates, fills, drains)
+
+
+@once
+@formula
+def complete_outputs(plan: PlanTables, nest: Nest, t: int, m: int, own: int) -> Any:
+    """Outputs that are complete when a memory receives them for the last time, and sends them.
+
+    Of all instances, or (`own`) of the first one: all that it sees, unless instances apart sum up
+    the same outputs, along a dimension that does not index them alone.
+    """
+    values, room = nest.one, plan.shape.levels + 2
+    even = own and not nest.ragged[plan.shape.dimensions]
+    if even:
+        values = values / nest.levels[m].active
+    for s in range(plan.tensors[t].axes):
+        if plan.axes[t, s].terms == 1:
+            d = plan.terms[t, s, 0].dimension
+            values = values * elements(plan, nest, d, m, own and not even)
+        else:
+            for k in range(plan.axes[t, s].terms):
+                d = plan.terms[t, s, k].dimension
+                nest.extents[room, d] = elements(plan, nest, d, m, 0)
+            values = values * values_of(plan, nest, t, s, room, NO_GAPS)
+    for i in range(m):
+        if not plan.levels[i].is_memory:
+            for d in range(plan.shape.dimensions):
+                if plan.indexes[t, d] != ALONE:
+                    values = where(nest.factors[i, d] > 1, 0 * values, values)
+    return values
+
+
+@formula
 def charged(plan: PlanTables, nest: Nest, m: int, words: Any) -> Any:
     """Words that cost energy if all instances of a memory move `words` of one kind."""
     line = plan.levels[m].wordline_words
@@ -110,10 +168,11 @@ def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
     """Energy of all accesses to one memory."""
     sent, received = 0 * nest.one, 0 * nest.one
     for t in range(plan.shape.tensors):
-        sent = sent + charged(plan, nest, m, nest.moved[m, t].reads)
-        sent = sent + charged(plan, nest, m, nest.moved[m, t].drains)
-        received = received + charged(plan, nest, m, nest.moved[m, t].fills)
-        received = received + charged(plan, nest, m, nest.moved[m, t].updates)
+        words = moved_words(plan, nest, m, t, 0)
+        sent = sent + charged(plan, nest, m, words.reads)
+        sent = sent + charged(plan, nest, m, words.drains)
+        received = received + charged(plan, nest, m, words.fills)
+        received = received + charged(plan, nest, m, words.updates)
     return plan.levels[m].read_pj * sent + plan.levels[m].write_pj * received
 
 
@@ -123,7 +182,7 @@ def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     port, words = plan.ports[p], 0 * nest.one
     alike = plan.switches.sequential
     for t in range(plan.shape.tensors):
-        moved = nest.moved[port.memory, t] if alike else nest.busiest[port.memory, t]
+        moved = moved_words(plan, nest, port.memory, t, not alike)
         if port.reads:
             words = words + moved.reads
         if port.drains:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lazy_loader import attach
 
 _HOMES = {
+    "bits": ("with_bits",),
     "files": ("format_tensor", "parse_index", "parse_tensor", "read_workload", "workload_to_yaml"),
     "kernel": ("Index", "Role", "Tensor", "Term", "Workload"),
     "kinds": ("KINDS", "Kind", "build_kernel"),
@@ -48,12 +49,14 @@ __all__ = [
     "parse_tensor",
     "read_workload",
     "transposed_conv2d",
+    "with_bits",
     "workload_groups",
     "workload_names",
     "workload_to_yaml",
 ]
 
 if TYPE_CHECKING:
+    from toolkit.workload.bits import with_bits
     from toolkit.workload.files import (
         format_tensor,
         parse_index,

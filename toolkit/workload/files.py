@@ -5,6 +5,8 @@ A ready-made kernel gives its sizes::
     kernel: conv
     sizes: {M: 64, C: 3, P: 112, Q: 112, R: 7, S: 7}
     stride: 2                 # or [2, 1] for P and Q; dilation likewise
+    bits: 8                   # of all values; or input_bits, weight_bits, output_bits
+    sum_bits: 32              # of partial sums
 
 Any other kernel gives its dimensions and its tensors, each with its role::
 
@@ -12,7 +14,7 @@ Any other kernel gives its dimensions and its tensors, each with its role::
     dimensions: {M: 4, P: 10, R: 3}
     tensors:
       - input: In[2*P + R]
-      - weight: W[M, R]
+      - {weight: "W[M, R]", bits: 4}
       - output: Out[M, P]
 
 Problems of Timeloop and layers of ZigZag are read as well, see `toolkit.workload.peers`.
@@ -23,6 +25,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +35,8 @@ from toolkit.arguments import check_kind
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe, format_key, relocated
 from toolkit.records import Label, Record, validate
-from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
+from toolkit.workload.bits import BITS_KEYS, bits_of, tensor_with_bits
+from toolkit.workload.kernel import MAX_BITS, Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, build_kernel, find_kind
 from toolkit.yaml_files import Inline, dump_yaml, parse_yaml, read_yaml
 
@@ -40,6 +44,7 @@ IDENTIFIER = r"[A-Za-z][A-Za-z0-9_]*"
 """How a dimension or a tensor may be called in a file."""
 
 _Size = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+_Bits = Annotated[int, Field(ge=1, le=MAX_BITS)]
 
 
 def _check_coefficients(value: object) -> object:
@@ -123,7 +128,21 @@ def format_tensor(tensor: Tensor) -> str:
     return f"{tensor.name}[{', '.join(axes)}]"
 
 
-class _NamedKernel(Record):
+class _Bitwise(Record):
+    """What says how many bits the values of a kernel have."""
+
+    bits: _Bits | None = None
+    input_bits: _Bits | None = None
+    weight_bits: _Bits | None = None
+    output_bits: _Bits | None = None
+    sum_bits: _Bits | None = None
+
+    def given(self) -> dict[str, int]:
+        values = {key: getattr(self, key) for key in BITS_KEYS}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+class _NamedKernel(_Bitwise):
     name: Label | None = None
     kernel: str
     sizes: dict[str, _Size]
@@ -132,14 +151,15 @@ class _NamedKernel(Record):
 
     def workload(self, name: str, source: str) -> Workload:
         kind = find_kind(self.kernel, source=source, key="kernel")
-        stray = [key for key in self.sizes if key in kind.keys and len(key) > 1]
+        stray = [key for key in self.sizes if key in (*kind.keys, *BITS_KEYS) and len(key) > 1]
         if stray:
+            what = "bits" if stray[0] in BITS_KEYS else "stride and dilation"
             raise WorkloadError(
-                "is not a size; give stride and dilation next to sizes",
+                f"is not a size; give {what} next to sizes",
                 source=source,
                 key=format_key(("sizes", stray[0])),
             )
-        values = dict(self.sizes)
+        values = {**self.sizes, **self.given()}
         for word, keys, given in (
             ("stride", kind.strides, self.stride),
             ("dilation", kind.dilations, self.dilation),
@@ -160,8 +180,11 @@ class _TensorEntry(Record):
     input: str | None = None
     weight: str | None = None
     output: str | None = None
+    bits: _Bits | None = None
+    sum_bits: _Bits | None = None
 
-    def tensor(self) -> Tensor:
+    def tensor(self, bits: Mapping[str, int]) -> Tensor:
+        """Build the tensor; what it says of its own bits comes before `bits` of the file."""
         given: dict[Role, str | None] = {
             "input": self.input,
             "weight": self.weight,
@@ -171,10 +194,13 @@ class _TensorEntry(Record):
         if len(texts) != 1:
             raise WorkloadError("expected one of input, weight, output with a tensor")
         role, text = texts[0]
-        return parse_tensor(text, role)
+        tensor = tensor_with_bits(parse_tensor(text, role), bits)
+        return replace(
+            tensor, bits=self.bits or tensor.bits, sum_bits=self.sum_bits or tensor.sum_bits
+        )
 
 
-class _GeneralKernel(Record):
+class _GeneralKernel(_Bitwise):
     name: Label | None = None
     kernel: Label = "custom"
     dimensions: dict[str, _Size] = Field(min_length=1)
@@ -195,7 +221,7 @@ class _GeneralKernel(Record):
         tensors = []
         for i, entry in enumerate(self.tensors):
             try:
-                tensors.append(entry.tensor())
+                tensors.append(entry.tensor(self.given()))
             except WorkloadError as cause:
                 raise relocated(cause, source, f"tensors[{i}]") from None
         try:
@@ -261,17 +287,27 @@ def workload_to_yaml(workload: Workload) -> str:
     sizes: {M: 4, K: 2, N: 3}
     """
     check_kind(workload, Workload, "workload")
+    bits = bits_of(workload)
     data = _named_form(workload) or {
         "name": workload.name,
         "kernel": workload.kernel,
         "dimensions": Inline(workload.sizes),
-        "tensors": [{tensor.role: format_tensor(tensor)} for tensor in workload.tensors],
+        **(bits or {}),
+        "tensors": [_tensor_entry(tensor, bits is None) for tensor in workload.tensors],
     }
     text = dump_yaml(data)
     written = parse_yaml(text.encode(), source=workload.name, error=WorkloadError)
     if _workload(written, workload.name, workload.name) != workload:
         raise WorkloadError("a name in it cannot be written to a file", source=workload.name)
     return text
+
+
+def _tensor_entry(tensor: Tensor, own_bits: bool) -> dict[str, str | int]:
+    entry: dict[str, str | int] = {tensor.role: format_tensor(tensor)}
+    if own_bits:
+        both = {"bits": tensor.bits, "sum_bits": tensor.sum_bits}
+        entry.update((key, value) for key, value in both.items() if value is not None)
+    return entry
 
 
 def _named_form(workload: Workload) -> dict[str, object] | None:
@@ -295,6 +331,7 @@ def _named_form(workload: Workload) -> dict[str, object] | None:
         values = [coefficients.get(key[0], 1) for key in keys]
         if any(value != 1 for value in values):
             data[word] = values[0] if len(set(values)) == 1 else values
+    data.update(bits_of(workload) or {})
     try:
         rebuilt = _workload(data, workload.name, workload.name)
     except WorkloadError:

@@ -11,6 +11,9 @@ from typing import Literal, get_args
 from toolkit.arguments import plain_integer, store_plain_numbers
 from toolkit.errors import WorkloadError
 
+MAX_BITS = 4096
+"""Most bits of a value: beyond any number format, vectors included."""
+
 Role = Literal["input", "weight", "output"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -47,11 +50,20 @@ class Tensor:
         What the operand is; a bypass may name either the tensor or its role.
     indices : tuple of Index
         One affine sum per axis. A dimension appears in at most one of them.
+    bits : int or None
+        Of one value, of an output once it is complete; None if a value is a word wherever it is.
+    sum_bits : int or None
+        Of an output that is still being summed up; None if as many as it has in the end.
     """
 
     name: str
     role: Role
     indices: tuple[Index, ...]
+    bits: int | None = None
+    sum_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        store_plain_numbers(self)
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -78,7 +90,8 @@ class Workload:
     ------
     WorkloadError
         If a size is not a positive integer, a tensor names an unknown dimension or repeats one,
-        a coefficient is not a positive integer, or there is not exactly one output.
+        a coefficient or bits are not a positive integer, partial sums have fewer bits than
+        results, or there is not exactly one output.
     """
 
     name: str
@@ -153,6 +166,31 @@ def _check_tensors(workload: Workload) -> None:
         raise WorkloadError(f"tensor names repeat: {names}", source=workload.name, key="tensors")
     for tensor in workload.tensors:
         _check_tensor(workload, tensor)
+        _check_bits(workload, tensor)
+
+
+def _check_bits(workload: Workload, tensor: Tensor) -> None:
+    for key, bits in (("bits", tensor.bits), ("sum_bits", tensor.sum_bits)):
+        whole = isinstance(bits, int) and not isinstance(bits, bool) and 1 <= bits <= MAX_BITS
+        if bits is not None and not whole:
+            raise WorkloadError(
+                f"expected an integer from 1 to {MAX_BITS}, got {bits!r}",
+                source=workload.name,
+                key=f"tensors.{tensor.name}.{key}",
+            )
+    sums = tensor.sum_bits
+    if sums is None or (tensor.role == "output" and (tensor.bits or sums + 1) <= sums):
+        return
+    expected = "expected sum_bits of the output alone"
+    if tensor.role == "output":
+        expected = "expected bits of the output beside sum_bits"
+    if tensor.role == "output" and tensor.bits is not None:
+        expected = f"partial sums need at least the {tensor.bits} bits of the output"
+    raise WorkloadError(
+        f"got sum_bits {sums}; {expected}",
+        source=workload.name,
+        key=f"tensors.{tensor.name}.sum_bits",
+    )
 
 
 def _check_tensor(workload: Workload, tensor: Tensor) -> None:

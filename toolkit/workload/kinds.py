@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.arguments import plain_integer
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe, suggest
 from toolkit.workload import ready_made
-from toolkit.workload.kernel import Tensor, Workload
+from toolkit.workload.bits import BITS_KEYS, given_bits, with_bits
+from toolkit.workload.kernel import MAX_BITS, Tensor, Workload
 
 MAX_SIZE = 2**31
 """Largest size, stride or dilation that a specification or a file may give: beyond any tensor, and
@@ -86,7 +87,8 @@ def build_kernel(
         A key of `KINDS`.
     values : mapping of str to int
         Every dimension of the kernel; for convolutions also ``N``, ``stride``, ``dilation`` or,
-        by axis, ``Pstride``, ``Qstride``, ``Rdilation``, ``Sdilation``.
+        by axis, ``Pstride``, ``Qstride``, ``Rdilation``, ``Sdilation``; and the bits of values
+        (`BITS_KEYS`).
     source : str, optional
         Where the values came from, for messages.
     name : str, optional
@@ -111,20 +113,27 @@ def build_kernel(
         arguments["n"] = values.get("N")
         arguments["stride"] = _per_axis("stride", kind.strides, values, source)
         arguments["dilation"] = _per_axis("dilation", kind.dilations, values, source)
-    return kind.build(**arguments, name=name)
+    workload = kind.build(**arguments, name=name)
+    try:
+        found = with_bits(workload, **given_bits(values))
+        return found if name is None else replace(found, name=name)
+    except WorkloadError as cause:
+        raise WorkloadError(cause.message, source=source, key="sum_bits") from None
 
 
 def _check_values(kernel: str, kind: Kind, values: Mapping[str, int], source: str | None) -> None:
     for key, value in values.items():
-        if key not in kind.keys:
+        known = (*kind.keys, *BITS_KEYS)
+        if key not in known:
             raise WorkloadError(
-                f"unknown key {describe(key)}{suggest(key, kind.keys)}; "
-                f"{kernel} takes {', '.join(kind.keys)}",
+                f"unknown key {describe(key)}{suggest(key, known)}; "
+                f"{kernel} takes {', '.join(known)}",
                 source=source,
             )
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZE:
+        most = MAX_BITS if key in BITS_KEYS else MAX_SIZE
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise WorkloadError(
-                f"expected an integer from 1 to {MAX_SIZE}, got {describe(value)}",
+                f"expected an integer from 1 to {most}, got {describe(value)}",
                 source=source,
                 key=key,
             )

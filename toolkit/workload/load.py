@@ -155,7 +155,8 @@ def parse_spec(text: str, *, name: str | None = None) -> Workload:
     text : str
         A kernel of `toolkit.workload.KINDS` and all its sizes as plain integers; convolutions
         also take ``N``, ``stride``, ``dilation``, ``Pstride``, ``Qstride``, ``Rdilation`` and
-        ``Sdilation``.
+        ``Sdilation``. All take ``bits`` of their values; those of one role alone as
+        ``input_bits``, ``weight_bits``, ``output_bits``, and of partial sums ``sum_bits``.
     name : str, optional
         Name of the workload; the specification in its shortest form if left out.
 

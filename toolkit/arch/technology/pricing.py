@@ -22,6 +22,9 @@ from toolkit.arch.technology.technology import Technology
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 
+_OPERAND_BITS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Of operands that energies are estimated for."""
+
 
 @dataclass(frozen=True, slots=True)
 class LevelArea:
@@ -169,7 +172,12 @@ def _with_figures(
         level = replace(level, area_um2=level.mesh * mac.area_um2)
         leakage = technology.pj_per_cycle(level.mesh * mac.leakage_uw)
         return (
-            replace(level, mac_energy_pj=mac.energy_pj, leakage_pj_per_cycle=leakage)
+            replace(
+                level,
+                mac_energy_pj=mac.energy_pj,
+                leakage_pj_per_cycle=leakage,
+                energies_by_bits=_energies_by_bits(component, technology),
+            )
             if energies
             else level
         )
@@ -192,6 +200,17 @@ def _with_figures(
     )
 
 
+def _energies_by_bits(
+    component: Component, technology: Technology
+) -> tuple[tuple[int, float], ...]:
+    """Energies of operands as wide as the unit's, and of narrower ones that leave bits at rest."""
+    widths = [bits for bits in _OPERAND_BITS if bits < component.word_bits]
+    return tuple(
+        (bits, technology.mac(bits, component.accumulator_bits, component.kind).energy_pj)
+        for bits in (*widths, component.word_bits)
+    )
+
+
 def _words_per_access(memory: Memory, component: Component) -> int:
     """Words side by side in one port, so that all ports together keep up with the bandwidth."""
     wanted = math.ceil(memory.bandwidth / component.ports)
@@ -210,7 +229,9 @@ def _with_estimate(level: Level, estimate: LevelEstimate | None) -> Level:
         level = replace(level, leakage_pj_per_cycle=estimate.leakage_pj_per_cycle)
     if isinstance(level, Compute):
         energy = estimate.read_energy_pj
-        return level if energy is None else replace(level, mac_energy_pj=energy)
+        if energy is None:
+            return level
+        return replace(level, mac_energy_pj=energy, energies_by_bits=())
     words = level.values_per_wordline
     if estimate.read_energy_pj is not None:
         level = replace(level, read_energy_pj=estimate.read_energy_pj / words)

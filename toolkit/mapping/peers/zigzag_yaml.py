@@ -10,6 +10,7 @@ from math import prod
 
 from toolkit.arch.architecture import holds
 from toolkit.arch.levels import Memory
+from toolkit.arch.packing import footing
 from toolkit.errors import MappingError
 from toolkit.mapping.bounds import exact_tensor_words, word_limit
 from toolkit.mapping.peers.loops import (
@@ -329,9 +330,13 @@ def _fits(target: Target, rows: list[list[Loop]], position: int, loop: Loop) -> 
     for row in rows[position:]:
         for other in row:
             extents[other.dimension] *= other.factor
-    words = sum(
-        exact_tensor_words(tensor, list(extents.values()), target.workload.dimensions, "distinct")
-        for tensor in target.workload.tensors
+    room = footing(target.arch, target.workload, memory)
+    taken = sum(
+        units
+        * exact_tensor_words(
+            tensor, list(extents.values()), target.workload.dimensions, "distinct"
+        )
+        for tensor, units in zip(target.workload.tensors, room.units, strict=True)
         if holds(memory, tensor)
     )
-    return words <= limit
+    return taken <= limit * room.units_per_word

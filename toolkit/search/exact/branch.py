@@ -70,7 +70,8 @@ class Branch:
         until_end, own = nest.leakage_pj_per_cycle
         self._until_end = until_end
         self._own = own
-        self.energy_pj = self.compulsory_pj + own + until_end * self.latency_cycles
+        # Complete outputs save no more than they take, of which less may be known.
+        self.energy_pj = max(self.compulsory_pj, 0.0) + own + until_end * self.latency_cycles
 
     @property
     def scale(self) -> float:

@@ -13,6 +13,7 @@ from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.exact.chains import Chain
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import Rows
+from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
@@ -171,9 +172,14 @@ class ChoiceNest(Nest):
         room = self.room(1 + len(self.ports))
         room.arrays.along["coordinate"] = 0
         costs = self.measured(room)
-        compute = self.problem.plan.arch.compute
-        energy = compute.mac_energy_pj * self.problem.workload.macs
-        return Constant(float(energy + costs[0]), costs[1:])
+        complete, factors = CompleteOutputs(self.problem), self.spatial.factors
+        saved = [
+            complete.port_words(factors, *place, self.chains) / place[1].bandwidth
+            for place in self.ports
+        ]
+        energy = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
+        energy += costs[0] - float(complete.energy_pj(factors))
+        return Constant(float(energy), costs[1:] - np.array(saved))
 
     @cached_property
     def steps(self) -> list[Step]:

@@ -127,7 +127,8 @@ def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int, c
 def reaches(goal: Goal, energy: float, latency: float) -> bool:
     """Whether a mapping of some energy and latency, leakage and warm-up aside, is wanted."""
     latency += goal.numbers.warm_up
-    energy += goal.numbers.leakage * latency
+    # What complete outputs save may exceed what is known of the energy so far.
+    energy = max(energy, 0.0) + goal.numbers.leakage * latency
     value = power(energy, goal.numbers.energy_power) * power(latency, goal.numbers.latency_power)
     if value * goal.numbers.scale >= goal.numbers.limit:
         return False

@@ -15,7 +15,8 @@ class ShareRow(NamedTuple):
 
     ``waits``: whether a transfer of it may be under way. ``held``: whether a tile of it
     needs room there. ``output``, ``unread``: whether values come back, and whether those that are
-    seen first are not read. ``values``: of the whole tensor.
+    seen first are not read. ``values``: of the whole tensor. ``units``: what a value takes of
+    the room.
     """
 
     waits: int
@@ -23,6 +24,7 @@ class ShareRow(NamedTuple):
     output: int
     unread: int
     values: float
+    units: float
 
 
 class Relaxing(NamedTuple):
@@ -40,7 +42,7 @@ class Relaxing(NamedTuple):
     axes : [T, axes, D]
         Dimensions of every index of a tensor, -1 from the last one on.
     usable : [K]
-        Room for tiles, in words.
+        Room for tiles, in units of `toolkit.arch.packing.Footing`.
     sizes, inside : [D], [K, D]
         Iterations, and spatial extents inside a memory.
     buckets : [D]
@@ -197,7 +199,7 @@ def fill_room(problem: Relaxing, ways: Ways, k: int) -> None:
                             extent = problem.least[d, ways.coordinates[d]] * problem.inside[k, d]
                             values += min(extent, problem.sizes[d]) - 1.0
                     tile *= values
-                words += tile
+                words += tile * problem.shares[k, t].units
         ways.room[cell] = 0.0 if words <= problem.usable[k] else np.inf
         advance(problem, ways)
 

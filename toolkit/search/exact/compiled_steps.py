@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from toolkit.compilation import Kernel
-from toolkit.lifted import Table, formula, once
+from toolkit.lifted import Table, ceil, formula, once
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
 from toolkit.model.windows import tile_words
 from toolkit.search.exact.compiled_words import (
@@ -307,7 +307,9 @@ def has_room(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room) -> bool
                 nest.extents[row, d] = step.seen[d]
         for t in range(plan.tensors.shape[0]):
             if plan.holds[t, step.sizes.level] == how:
-                words += tile_words(plan, nest, t, row)
+                words += tile_words(plan, nest, t, row) * plan.values[t, step.sizes.level].units
+    if plan.levels[step.sizes.level].units_per_word != 1:
+        words = ceil(words / plan.levels[step.sizes.level].units_per_word)
     return bool(words <= usable)
 
 

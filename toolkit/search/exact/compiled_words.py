@@ -16,6 +16,7 @@ from toolkit.model.nest import Parts
 from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
 from toolkit.model.traffic import window_words
+from toolkit.model.values import ValueRow
 from toolkit.model.windows import swept, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
 
@@ -91,6 +92,7 @@ class WindowPlan(NamedTuple):
     indexes: Annotated[Table, int, 2]
     levels: Annotated[Table, LevelRow, 1]
     holds: Annotated[Table, int, 2]
+    values: Annotated[Table, ValueRow, 2]
 
 
 class WindowRoom(NamedTuple):

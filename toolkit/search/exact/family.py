@@ -15,6 +15,7 @@ from toolkit.model.plan import SpatialFlags
 from toolkit.search.exact.chains import ENTER, Chain, Line
 from toolkit.search.exact.columns import Column
 from toolkit.search.exact.compiled_words import RowRow, Rows
+from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.nest import Nest, strides
 from toolkit.search.exact.store import ColumnStore, WallKey, wall_key
 from toolkit.search.exact.transfers import NOTHING, Spatial
@@ -41,6 +42,11 @@ class Family:
         Of the problem.
     number : int
         Of these factors in the listing.
+
+    Attributes
+    ----------
+    shared_pj : float
+        Energy of the multiply-accumulates, less what complete outputs save.
     """
 
     problem: Problem
@@ -51,6 +57,7 @@ class Family:
     spatial: Spatial = field(init=False)
     nest: Nest = field(init=False)
     lines: list[Line] = field(init=False)
+    shared_pj: float = field(init=False)
     _parts: dict[tuple[int, WallKey], tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     _tables: dict[tuple[int, WallKey, int], list[FloatArray]] = field(default_factory=dict)
 
@@ -58,6 +65,8 @@ class Family:
         self.spatial = Spatial(self.problem, self.factors)
         self.nest = Nest(self.problem, self.windows, self.spatial)
         self.lines = list_lines(self.nest)
+        saved = float(CompleteOutputs(self.problem).energy_pj(self.factors))
+        self.shared_pj = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs - saved
         self.compulsory = self._compulsory_kinds()
         self.floors = [self._open_lines(k) for k in range(len(self.nest.memories))]
 

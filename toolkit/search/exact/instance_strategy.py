@@ -282,5 +282,5 @@ class InstanceProver(Prover):
             cycles,
             family.nest.warm_up,
             leakage,
-            compute.mac_energy_pj * problem.workload.macs + own,
+            family.shared_pj + own,
         )

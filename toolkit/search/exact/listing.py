@@ -20,6 +20,7 @@ from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
 from toolkit.search.exact.chains import ENTER, Chain, EvenChain, Line, Wall, used_levels
+from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
@@ -185,7 +186,8 @@ class Listing:
     def __init__(self, nest: Nest, late: Callable[[], bool]) -> None:
         self.nest, self.problem = nest, nest.problem
         self.lines = list_lines(nest)
-        self._coef = self._costs()
+        self._coef, self._complete = self._costs(), CompleteOutputs(self.problem)
+        self._macs_pj: float = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
         self._options: dict[tuple[int, IntRow], Options] = {}
         self._limits = self.problem.space.extent_limits
         self.spatial: list[IntArray] = []
@@ -252,7 +254,7 @@ class Listing:
         return np.asarray(steps)
 
     def _least(self, factors: FloatArray) -> FloatArray:
-        energy = np.full(len(factors), self._fixed_energy())
+        energy = self._macs_pj - self._complete.energy_pj(factors)
         sizes = self.problem.space.sizes.astype(np.float64)
         for r, line in enumerate(self.lines):
             tensor = self.problem.plan.tensors[line.tensor]
@@ -273,10 +275,8 @@ class Listing:
                 # What lanes do not get back at first is at most a value for each of them.
                 words += first * (copies if first < 0 else 1.0)
                 energy += whole * np.maximum(words, 0.0)
-        return energy
-
-    def _fixed_energy(self) -> float:
-        return self.problem.plan.arch.compute.mac_energy_pj * self.problem.workload.macs
+        # Complete outputs save no more than they take, of which less may be known.
+        return np.asarray(np.maximum(energy, 0.0))
 
     def choices(
         self,
@@ -310,7 +310,8 @@ class Listing:
             steps = product[rows, columns]
         if not len(picks):
             return NO_CHOICES
-        energy, lanes = np.zeros(len(picks)), np.full(len(picks), self._fixed_energy())
+        shared = self._macs_pj - float(self._complete.energy_pj(factors))
+        energy, lanes = np.zeros(len(picks)), np.full(len(picks), shared)
         for visits, r, way in np.argwhere(self._coef).tolist():
             words = np.full(len(picks), self._coef[visits, r, way])
             for option, column in zip(options, picks.T, strict=True):
@@ -331,14 +332,14 @@ class Listing:
             energy = np.maximum(energy, bounds.energy.passing(k, walls)[at])
             for port in bounds.ports:
                 stalled = np.maximum(stalled, port.lanes + port.passing(k, walls)[at])
-        energy += lanes
+        energy = np.maximum(energy + lanes, 0.0)
         kept = worthwhile(energy, steps, stalled)
         return Choices(energy[kept], steps[kept], stalled[kept], picks[kept])
 
     def floor(self, number: int, relaxed: Relaxed) -> float:
         """Least energy (pJ) of one choice of spatial factors, leakage aside."""
         compulsory = self._least(self.spatial[number][None].astype(np.float64))
-        return max(float(compulsory[0]), self._fixed_energy() + relaxed.least)
+        return max(float(compulsory[0]), self._macs_pj + relaxed.least)
 
     def chain(self, number: int, d: int, pick: int) -> Chain:
         """A chain of one dimension by its number."""

@@ -38,6 +38,7 @@ from toolkit.search.exact.compiled_words import (
     WindowPlan,
     WindowRoom,
 )
+from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.extents import (
     Extents,
     choice_table,
@@ -141,7 +142,10 @@ class LoopLists:
 
 @dataclass(frozen=True)
 class Constant:
-    """What does not depend on the temporal loops: the lanes' energy (pJ) and cycles by port."""
+    """What does not depend on the temporal loops: energy (pJ) and cycles by port.
+
+    Those of the lanes, less what complete outputs save.
+    """
 
     energy_pj: float
     cycles: FloatArray
@@ -254,13 +258,16 @@ class Nest:
     @cached_property
     def constant(self) -> Constant:
         """Words of transfers without a choice, and the energy of the computation itself."""
-        plan = self.problem.plan
         room = self.room(1 + len(self.ports))
         costs = self.measured(room)
         compute = len(self.spatial.factors) - 1
         macs = self.spatial.used[compute] * self.spatial.active[compute]
-        energy = plan.arch.compute.mac_energy_pj * macs * math.prod(self.spatial.temporal.tolist())
-        return Constant(float(energy + costs[0]), costs[1:])
+        mac_pj = self.problem.tables.levels[compute].mac_pj
+        energy = mac_pj * macs * math.prod(self.spatial.temporal.tolist())
+        complete, factors = CompleteOutputs(self.problem), self.spatial.factors
+        saved = [complete.port_words(factors, *place) / place[1].bandwidth for place in self.ports]
+        energy += costs[0] - float(complete.energy_pj(factors))
+        return Constant(float(energy), costs[1:] - np.array(saved))
 
     def measured(self, room: Block) -> FloatArray:
         """Costs of all transfers without a choice."""

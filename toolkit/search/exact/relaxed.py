@@ -22,6 +22,7 @@ from toolkit.model.plan import Port
 from toolkit.model.plan_tables import A_TILE
 from toolkit.search.exact.chains import Line
 from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Ways
+from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
@@ -47,7 +48,7 @@ class Relaxed:
     through : float64 array, shape (memories, cells)
         Least costs of all but the lanes on ways through a cell at the bottom of a memory.
     lanes : float
-        Least costs of the lanes.
+        Least costs of the lanes, less what complete outputs save.
     """
 
     grid: Grid
@@ -120,6 +121,10 @@ class Relaxation:
         for d, least in enumerate(grid.least):
             self._least[d, : len(least)] = least
         self._buckets = buckets
+        levels_of = [self.problem.tables.levels[m] for m in nest.memories]
+        whole = np.floor([x.usable_words for x in levels_of])
+        self._room = whole * [x.units_per_word for x in levels_of]
+        self.complete = CompleteOutputs(self.problem)
 
     def _share(self, k: int, t: int) -> ShareRow:
         plan, m = self.problem.plan, self.nest.memories[k]
@@ -130,6 +135,7 @@ class Relaxation:
             tensor.is_output,
             tensor.is_output and not self.problem.bias_read,
             self._values(t),
+            self.problem.tables.values[t, m].units,
         )
 
     def _values(self, t: int) -> float:
@@ -191,7 +197,7 @@ class Relaxation:
             *self._tensors_that,
             self._indexes,
             self._axes,
-            np.array([self.problem.tables.levels[m].usable_words for m in self.nest.memories]),
+            self._room,
             self.problem.space.sizes.astype(np.float64),
             inside.astype(np.float64),
             self._buckets,
@@ -202,9 +208,13 @@ class Relaxation:
         )
         ways = self._ways()
         RELAX(int(through), Block(problem), Block(ways))
-        return Relaxed(
-            self.grid, ways.to_go, ways.through, self._lanes(factors, by_line) / instances
-        )
+        lanes = self._lanes(factors, by_line) / instances
+        if port == ENERGY:
+            lanes -= float(self.complete.energy_pj(factors))
+        else:
+            words = self.complete.port_words(factors, *self.ports[port])
+            lanes -= words / self.ports[port][1].bandwidth
+        return Relaxed(self.grid, ways.to_go, ways.through, lanes)
 
     def _without_credits(self, coef: FloatArray, factors: IntArray) -> FloatArray:
         """Charge reads with what entering words save.

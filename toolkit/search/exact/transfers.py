@@ -42,7 +42,7 @@ NOTHING = np.zeros(5)
 
 @dataclass
 class Account:
-    """Costs of a word of one transfer, by kinds of words, [5].
+    """Costs of a value of one transfer, by kinds of words, [5].
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Account:
     least : float64 array
         The same where only sums over all transfers matter and nothing is below 0.
     words : dict of (int, str) to float64 array
-        What passes the ports of a memory out of and into it.
+        Words at the ports that it passes, by memory and traffic.
     """
 
     transfer: Transfer
@@ -59,8 +59,8 @@ class Account:
     least: FloatArray
     words: dict[tuple[int, str], FloatArray]
 
-    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float = 1.0) -> None:
-        """Charge `times` words to one kind of a memory's traffic."""
+    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float) -> None:
+        """Charge `times` words for each value of a kind to a memory's traffic."""
         level = plan.memory(memory)
         pj = level.read_energy_pj if kind in ("reads", "drains") else level.write_energy_pj
         self.energy[word] += pj * times
@@ -132,16 +132,19 @@ class Seen:
 
 
 def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
-    """Say which ports the words of a transfer pass, and what they cost."""
+    """Say which ports the values of a transfer pass, and what they cost.
+
+    Outputs count as partial sums (see `CompleteOutputs`).
+    """
     result = _words_of(spatial, tensor, number)
     # Outputs in windows come here only if no sum begins anew (see `decomposes`).
     wide = any(len(terms) > 1 for terms in tensor.sums)
     if tensor.is_output and not wide and not spatial.plan.conventions.seeds_all:
-        return _continued(spatial.plan, tensor, number, result)
+        return _continued(spatial, tensor, number, result)
     return replace(result, least=result.energy)
 
 
-def _continued(plan: Plan, tensor: TensorPlan, number: int, alone: Account) -> Account:
+def _continued(spatial: Spatial, tensor: TensorPlan, number: int, alone: Account) -> Account:
     """Charge a transfer of outputs with what its visits change further in.
 
     Of the instances of its child that sum up a value apart, only one goes on with an old sum;
@@ -150,13 +153,13 @@ def _continued(plan: Plan, tensor: TensorPlan, number: int, alone: Account) -> A
     that entered one (``ENTER``) but those that came as old sums (``RAW`` of the transfer
     outside). What begins in the outermost holder was never there.
     """
-    back = [_back_pj(plan, transfer) for transfer in tensor.transfers]
+    back = [_back_pj(spatial, tensor, transfer) for transfer in tensor.transfers]
     further_in = sum(back[number + 1 :])
     energy, least = NOTHING.copy(), NOTHING.copy()
     energy[WRITE] = least[WRITE] = alone.energy[WRITE]
     energy[RAW if number else READ] = back[number] + further_in
     entering = alone.energy[ENTER]
-    if plan.conventions.zero_fills:
+    if spatial.plan.conventions.zero_fills:
         entering += alone.energy[FILL]
     energy[ENTER] = entering - further_in
     if alone.transfer.child is None:
@@ -168,40 +171,45 @@ def _continued(plan: Plan, tensor: TensorPlan, number: int, alone: Account) -> A
     return replace(alone, energy=energy, least=least)
 
 
-def _back_pj(plan: Plan, transfer: Transfer) -> float:
+def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
     """Energy of an old sum on its way inwards, beyond that of zeros."""
-    fill = 0.0
-    if transfer.child is not None and not plan.conventions.zero_fills:
-        fill = plan.memory(transfer.child).write_energy_pj
-    return plan.memory(transfer.supplier).read_energy_pj + fill
+    plan, values = spatial.plan, spatial.tables.values
+    t, supplier, child = _tensor_number(plan, tensor), transfer.supplier, transfer.child
+    energy: float = plan.memory(supplier).read_energy_pj * values[t, supplier].words
+    if child is not None and not plan.conventions.zero_fills:
+        energy += plan.memory(child).write_energy_pj * values[t, child].words
+    return energy
 
 
 def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     plan, transfer = spatial.plan, tensor.transfers[number]
-    free = plan.conventions.free_drains
+    free, t = plan.conventions.free_drains, _tensor_number(spatial.plan, tensor)
     result = Account(transfer, NOTHING.copy(), NOTHING, {})
-    result.add(plan, transfer.supplier, "reads", READ)
+
+    def add(memory: int, kind: str, value: int, copies: float = 1.0) -> None:
+        result.add(plan, memory, kind, value, copies * spatial.tables.values[t, memory].words)
+
+    add(transfer.supplier, "reads", READ)
     if tensor.is_output:
-        result.add(plan, transfer.supplier, "updates", WRITE)
+        add(transfer.supplier, "updates", WRITE)
     child = transfer.child
     if child is None:
         return result
     if plan.conventions.transfers != "sequential":
-        result.add(plan, child, "fills", FILL)
+        add(child, "fills", FILL)
         if tensor.is_output and not free:
-            result.add(plan, child, "drains", ENTER)
+            add(child, "drains", ENTER)
         return result
     if transfer.supplier not in tensor.holders:
         return result
-    t = _tensor_number(plan, tensor)
     copies = _copies(spatial, t, transfer)
-    result.add(plan, child, "fills", READ, copies)
+    add(child, "fills", READ, copies)
     if tensor.is_output and not free:
-        result.add(plan, child, "drains", WRITE, copies)
+        add(child, "drains", WRITE, copies)
         inner = tensor.transfers[number + 1]
         if inner.child is not None:
             copies *= _copies(spatial, t, inner)
-            result.add(plan, inner.child, "drains", READ, copies)
+            add(inner.child, "drains", READ, copies)
     return result
 
 

@@ -103,15 +103,19 @@ def _penalty(ratio: torch.Tensor) -> torch.Tensor:
 
 
 def memory_words(space: MapSpace, memory: int, factors: torch.Tensor) -> torch.Tensor:
-    """Words that a memory has to have room for, as `MapSpace.footprints` counts them."""
+    """Words that a memory has to have room for, as `MapSpace.footprints` counts them.
+
+    But for rounding up to whole words.
+    """
     level = int(space.memory_levels[memory])
     extents = factors[:, level:].prod(dim=1)
-    words = torch.zeros_like(extents[:, 0])
+    words, room = torch.zeros_like(extents[:, 0]), space.footings[memory]
     for t in np.flatnonzero(space.holds[memory]).tolist():
         own = extents
         if space.keeping.tensors[memory, t]:
             own = _seen_in_run(space, level, t, factors)
-        words = words + _tensor_words(space, space.workload.tensors[t], own)
+        share = room.units[t] / room.units_per_word
+        words = words + share * _tensor_values(space, space.workload.tensors[t], own)
     return words
 
 
@@ -125,12 +129,12 @@ def _seen_in_run(space: MapSpace, level: int, t: int, factors: torch.Tensor) -> 
     return torch.where(apart, reach, iterations)
 
 
-def _tensor_words(space: MapSpace, tensor: Tensor, extents: torch.Tensor) -> torch.Tensor:
-    words = torch.ones_like(extents[:, 0])
+def _tensor_values(space: MapSpace, tensor: Tensor, extents: torch.Tensor) -> torch.Tensor:
+    values = torch.ones_like(extents[:, 0])
     for index in tensor.indices:
         columns = [extents[:, space.dimensions.index(term.dimension)] for term in index]
-        words = words * _window(space, index, columns)
-    return words
+        values = values * _window(space, index, columns)
+    return values
 
 
 def _window(space: MapSpace, index: Index, columns: list[torch.Tensor]) -> torch.Tensor:

@@ -1,0 +1,56 @@
+"""What one value of a tensor takes in a memory: room, and words that pass its ports.
+
+An output is a partial sum as long as it may be incomplete, and has the bits of one. It is complete
+when a memory receives it from inside for the last time, and when it leaves that memory for good
+(unless tiles of outputs overlap), if no instances of it sum up the same output. So of all that a
+memory receives from inside, and of all that it sends outwards, as many values are complete as
+there are outputs; the rest, and all that comes back, are partial sums.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from toolkit.arch.levels import Memory
+from toolkit.arch.packing import footing, sum_bits, words_per_value
+from toolkit.model.plan import Plan
+
+
+class ValueRow(NamedTuple):
+    """One value of a tensor in a memory.
+
+    ``units``: what it takes of the capacity, see `toolkit.arch.packing.Footing`. ``is_word``:
+    whether it is one word wherever it passes. ``words``: those of a value, of a partial sum as
+    long as it may be incomplete. ``less_updated``, ``less_drained``: by how much a complete output
+    is less, of those that the memory receives from inside and sends outwards in the end.
+    """
+
+    units: float
+    is_word: int
+    words: float
+    less_updated: float
+    less_drained: float
+
+
+def value_row(plan: Plan, t: int, i: int) -> ValueRow:
+    """Say what values of tensor number `t` take in the memory at level `i`."""
+    memory, tensor = plan.arch.levels[i], plan.tensors[t]
+    if not isinstance(memory, Memory) or memory.word_bits is None:
+        return ValueRow(1, 1, 1, 0, 0)
+    words = words_per_value(memory, sum_bits(tensor.tensor))
+    less = float(words - words_per_value(memory, tensor.tensor.bits))
+    updated = any(x.supplier == i for x in tensor.transfers)
+    # What passes a supplier that does not hold it is not counted where it comes from.
+    counted = plan.conventions.transfers != "sequential"
+    drained = not plan.conventions.free_drains and any(
+        x.child == i and (counted or x.supplier in tensor.holders) for x in tensor.transfers
+    )
+    # What leaves windows that overlap is added up further out.
+    drained = drained and all(len(terms) == 1 for terms in tensor.sums)
+    return ValueRow(
+        footing(plan.arch, plan.workload, memory).units[t],
+        words == 1 and less == 0,
+        float(words),
+        less * updated,
+        less * drained,
+    )
