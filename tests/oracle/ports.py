@@ -13,7 +13,7 @@ KINDS = ("reads", "fills", "updates", "drains")
 SENT = ("reads", "drains")
 
 
-def least_cycles(memory: Memory, words: Mapping[str, int]) -> Fraction:
+def least_cycles(memory: Memory, words: Mapping[str, int | Fraction]) -> Fraction:
     """Least cycles of one instance: no set of kinds may take more than its ports have time for."""
     slowest = Fraction(0)
     for served in itertools.product((False, True), repeat=len(KINDS)):

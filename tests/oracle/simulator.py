@@ -66,7 +66,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toolkit.arch.architecture import Architecture
 from toolkit.mapping.mapping import BoolArray, IntArray
@@ -104,8 +104,8 @@ class Traffic:
     updates: int = 0
     drains: int = 0
     occupancy: int = 0
-    received: int = 0
-    sent: int = 0
+    received: int = field(default=0, compare=False)
+    sent: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

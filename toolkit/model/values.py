@@ -45,8 +45,9 @@ def value_row(plan: Plan, t: int, i: int) -> ValueRow:
     drained = not plan.conventions.free_drains and any(
         x.child == i and (counted or x.supplier in tensor.holders) for x in tensor.transfers
     )
-    # What leaves windows that overlap is added up further out.
-    drained = drained and all(len(terms) == 1 for terms in tensor.sums)
+    if any(len(terms) > 1 for terms in tensor.sums):
+        # What leaves windows that overlap is added up further out, in the end in the first holder.
+        drained, updated = False, i == tensor.transfers[0].supplier
     return ValueRow(
         footing(plan.arch, plan.workload, memory).units[t],
         words == 1 and less == 0,

@@ -64,7 +64,7 @@ class CompleteOutputs:
         Of an average one, or of the first one if `chains` say how the dimensions are split.
         """
         drained, updated = self._less.get(memory, (0.0, 0.0))
-        less = drained * port.drains + updated * port.updates
+        less = drained * ("drains" in port.kinds) + updated * ("updates" in port.kinds)
         if not less or not self._complete(factors, memory):
             return 0.0
         if chains is None:
