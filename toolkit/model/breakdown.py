@@ -91,10 +91,10 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
     nest, name = cost.nest, memory.name
     ragged = nest.ragged[len(cost.plan.workload.dimensions)]
+    table = nest.busiest if ragged else nest.moved
     instances = 1 if ragged else nest.levels[m].active
-    tensors = [cost.words(m, t, own=ragged) for t in range(len(cost.plan.tensors))]
     moved = {
-        kind: sum(getattr(words, field) for words in tensors) / instances
+        kind: sum(getattr(table[m, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()
     }
     ideal = {
