@@ -14,7 +14,7 @@ from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN, ALONE, IN_WINDOW, PlanTables
 from toolkit.model.sequential import count_sequential
 from toolkit.model.traffic import count_per_instance, elements
-from toolkit.model.windows import tile_words
+from toolkit.model.windows import room_taken
 from toolkit.workload.distinct import NO_GAPS, values_of
 
 ROUNDING = 2.0**-40
@@ -55,13 +55,6 @@ def fits(plan: PlanTables, nest: Nest) -> Any:
             words = ceil(words / plan.levels[m].units_per_word)
         room = room & (words <= usable)
     return room
-
-
-@formula
-def room_taken(plan: PlanTables, nest: Nest, t: int, m: int, row: int) -> Any:
-    """Room that a tile with the extents of a row takes: in units of `Footing`, or in words."""
-    values = tile_words(plan, nest, t, row)
-    return values * plan.values[t, m].units if plan.switches.packs else values
 
 
 @formula

@@ -14,7 +14,7 @@ import numpy as np
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, ceil, formula, once
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
-from toolkit.model.totals import room_taken
+from toolkit.model.windows import room_taken
 from toolkit.search.exact.compiled_words import (
     COUNTS,
     MARKS,
