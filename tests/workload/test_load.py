@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,18 @@ def test_bits_are_part_of_a_specification(text: str, name: str) -> None:
     assert workload != load_workload(text.replace("bits=8", "bits=7").replace("bits=4", "bits=3"))
     assert pickle.loads(pickle.dumps(workload)) == workload
     assert len({workload, load_workload(name), with_bits(workload, 9)}) == 2
+
+
+def test_named_workloads_take_bits() -> None:
+    workload = load_workload("bert-base/KQV:bits=8,sum_bits=32")
+    assert workload.name == "bert-base/KQV:bits=8,sum_bits=32"
+    plain = load_workload("bert-base/KQV")
+    assert workload.sizes == plain.sizes
+    assert workload == with_bits(replace(plain, name=workload.name), 8, sum_bits=32)
+    with pytest.raises(WorkloadError, match="M: given twice"):
+        load_workload("bert-base/KQV:M=8")
+    with pytest.raises(WorkloadError, match="no workload 'KQ'; members of bert-base"):
+        load_workload("bert-base/KQ:bits=8")
 
 
 def test_bits_of_roles_and_sums() -> None:
