@@ -49,6 +49,7 @@ def constraints(draw: st.DrawFn, dimensions: list[str]) -> tuple[FactorConstrain
 
 @st.composite
 def memories(draw: st.DrawFn, name: str) -> Memory:
+    word_bits = draw(st.none() | st.integers(1, 4096))
     bypasses = () if name == "L0" else tuple(draw(BYPASSES))
     free = () if name == "L0" else tuple(draw(BYPASSES))
     memory = Memory(
@@ -60,6 +61,8 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         write_bandwidth=draw(BANDWIDTHS),
         leakage_pj_per_cycle=draw(AMOUNTS),
         bypasses=bypasses,
+        word_bits=word_bits,
+        packed=word_bits is None or draw(st.booleans()),
         multiple_buffering=draw(st.floats(1, 8)),
         multiple_reuses=draw(st.booleans()),
         constraints=draw(constraints(["M", "K"])),
@@ -100,9 +103,14 @@ def fanouts(draw: st.DrawFn, name: str) -> Fanout:
 @st.composite
 def computes(draw: st.DrawFn, name: str) -> Compute:
     dimensions = draw(DIMENSIONS)
+    table = tuple(sorted(draw(st.dictionaries(st.integers(1, 128), AMOUNTS)).items()))
+    word_bits = draw(st.sampled_from([None, *(bits for bits, _ in table)])) if table else None
+    energy = dict(table)[word_bits or table[-1][0]] if table else draw(AMOUNTS)
     return Compute(
         name=name,
-        mac_energy_pj=draw(AMOUNTS),
+        mac_energy_pj=energy,
+        word_bits=word_bits,
+        energies_by_bits=table,
         cycles=draw(st.integers(1, 9)),
         mesh=draw(st.integers(1, 9)),
         dimensions=tuple(dimensions),
@@ -120,7 +128,8 @@ def architectures(draw: st.DrawFn) -> Architecture:
         draw(memories(f"L{i}") | fanouts(f"L{i}")) for i in range(1, draw(st.integers(1, 4)))
     ]
     name = draw(st.sampled_from(["tiny", "no", "a: b # c", "1e5", "é"]))
-    return Architecture(name, (draw(memories("L0")), *middle, draw(computes("MAC"))))
+    levels = (draw(memories("L0")), *middle, draw(computes("MAC")))
+    return Architecture(name, levels, clock_mhz=draw(st.none() | st.floats(1e-6, 1e9)))
 
 
 @given(arch=architectures())

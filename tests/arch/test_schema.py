@@ -159,7 +159,93 @@ def ports(text: str, bypasses: str = "[]", **keys: str) -> str:
 ANY = "{serves: [reads, updates, fills, drains], bandwidth_words_per_cycle: 2}"
 OUT = "[output]"
 
+
+def test_bits_bytes_and_seconds_become_words(tmp_path: Path) -> None:
+    outer = memory(
+        memory="D",
+        capacity_words="unlimited",
+        bandwidth_words_per_cycle="",
+        bandwidth_gb_per_s="1.6",
+        word_bits="16",
+    )
+    both = memory(
+        capacity_words="",
+        capacity_bytes="110593",
+        bandwidth_words_per_cycle="",
+        read_bandwidth_bits_per_cycle="64",
+        write_bandwidth_bits_per_cycle="24",
+        word_bits="16",
+        packed="false",
+    )
+    inner = memory(
+        memory="C",
+        capacity_words="",
+        capacity_bits="100",
+        bandwidth_words_per_cycle="",
+        bandwidth_bytes_per_cycle="3",
+        word_bits="12",
+    )
+    arch = load(tmp_path, "clock_mhz: 200\n" + levels(outer, both, inner, MAC))
+    dram, first, second = arch.memories
+    assert arch.clock_mhz == 200
+    assert (dram.read_bandwidth, dram.write_bandwidth) == (2.0, 2.0)
+    assert (first.capacity_words, first.read_bandwidth, first.write_bandwidth) == (55296, 4, 1.5)
+    assert (first.word_bits, first.packed) == (16, False)
+    assert (second.capacity_words, second.read_bandwidth, second.packed) == (8, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "pj", "bits"),
+    [
+        ("mac_energy_pj: {16: 0.7, 8: 0.2}", 0.7, None),
+        ("mac_energy_pj: {16: 0.7, 8: 0.2}, word_bits: 8", 0.2, 8),
+    ],
+)
+def test_energies_by_bits(entry: str, pj: float, bits: int | None, tmp_path: Path) -> None:
+    compute = load(tmp_path, levels(DRAM, f"{{compute: MAC, {entry}}}")).compute
+    assert (compute.mac_energy_pj, compute.word_bits) == (pj, bits)
+    assert compute.energies_by_bits == ((8, 0.2), (16, 0.7))
+
+
 BAD_LEVELS = [
+    (memory(word_bits="0"), r"levels\[1\]\.word_bits: expected at least 1, got 0"),
+    (memory(packed="1", word_bits="8"), r"levels\[1\]\.packed: expected true or false, got 1"),
+    (memory(packed="false"), r"levels\[1\]: packed: expected word_bits with it"),
+    (
+        memory(capacity_words="", capacity_bytes="64"),
+        r"levels\[1\]: capacity_bytes: expected word_bits with it",
+    ),
+    (
+        memory(capacity_words="", capacity_bits="7", word_bits="8"),
+        r"levels\[1\]: capacity_bits: expected room for a word of 8 bits, got 7",
+    ),
+    (
+        memory(capacity_bytes="64", word_bits="8"),
+        r"expected one of capacity_words, capacity_bits, .* got capacity_words, capacity_bytes",
+    ),
+    (
+        memory(bandwidth_words_per_cycle="", bandwidth_bits_per_cycle="8"),
+        r"levels\[1\]: bandwidth_bits_per_cycle: expected word_bits with it",
+    ),
+    (
+        memory(bandwidth_words_per_cycle="", bandwidth_gb_per_s="8", word_bits="8"),
+        r"levels\[1\]\.bandwidth_gb_per_s: expected clock_mhz of the architecture with it",
+    ),
+    (
+        memory(bandwidth_bytes_per_cycle="8", word_bits="8"),
+        "got bandwidth_words_per_cycle, bandwidth_bytes_per_cycle",
+    ),
+    (
+        "{compute: C, mac_energy_pj: {8.5: 1}}",
+        r"levels\[1\]\.mac_energy_pj: expected bits of an operand, 1 to 4096, as keys, got '8.5'",
+    ),
+    ("{compute: C, mac_energy_pj: {8: -1}}", r"mac_energy_pj\[8\]: expected at least 0, got -1"),
+    ("{compute: C, mac_energy_pj: {}}", "mac_energy_pj: expected at least 1 entries"),
+    (
+        "{compute: C, mac_energy_pj: {8: 1}, word_bits: 16}",
+        "mac_energy_pj: no entry for word_bits 16; got 8",
+    ),
+    ("{compute: C, mac_energy_pj: 1, word_bits: 8}", "word_bits: expected component with it"),
     (memory(mesh="4"), r"levels\[1\]\.mesh: unknown key; known keys: .*capacity_words"),
     (memory(bypases="[input]"), r"levels\[1\]\.bypases: unknown key \(did you mean 'bypasses'"),
     (memory(memory="''"), r"levels\[1\]\.memory: expected 1 to 500"),

@@ -114,6 +114,16 @@ def test_area_needs_a_component() -> None:
         area_um2(ARCH)
 
 
+def test_narrow_operands_cost_what_a_narrow_unit_does() -> None:
+    compute = priced(ARCH, {**COMPONENTS, "MAC": Component("integer-mac", 16, 32)}, AT_45).compute
+    energies = dict(compute.energies_by_bits)
+    assert list(energies) == [1, 2, 4, 8, 16]
+    assert energies[8] == AT_45.mac(8, 32).energy_pj < energies[16] == compute.mac_energy_pj
+    own = Technology(45, 2.0, estimates={"mac": LevelEstimate(read_energy_pj=3.0)})
+    compute = priced(ARCH, COMPONENTS, own).compute
+    assert (compute.mac_energy_pj, compute.energies_by_bits) == (3.0, ())
+
+
 def test_component_must_suit_its_level() -> None:
     components = {"MAC": Component("sram", 8)}
     message = r"levels\[3\] \(MAC\): component sram does not suit.*integer-mac, float-mac"

@@ -67,9 +67,7 @@ def is_complete(case: Case, level: int) -> bool:
     arch, workload, factors, _, _ = case
     overlap = any(len(index) > 1 for index in workload.output.indices)
     first = next(
-        i
-        for i, x in enumerate(arch.levels)
-        if isinstance(x, Memory) and holds(x, workload.output)
+        i for i, x in enumerate(arch.levels) if isinstance(x, Memory) and holds(x, workload.output)
     )
     if overlap and level != first:
         return False

@@ -26,13 +26,14 @@ from toolkit.workload import (
 OBJECTIVES = ("edp", "energy", "latency", "edp_per_utilization", "energy*latency^2")
 
 
-def draw_wide(seed: int) -> Problem | None:
-    """Draw a problem; None if constraints and capacities leave nothing."""
+def draw_wide(seed: int, *, bits: bool = True) -> Problem | None:
+    """Draw a problem, of `bits` or not; None if constraints and capacities leave nothing."""
     dice = Dice(seed)
     workload = _workload(dice)
     arch = _with_sharing(_architecture(dice, workload), Dice(seed + 10**7))
     arch = _with_ports(arch, Dice(seed + 2 * 10**7))
-    arch, workload = _with_bits(arch, workload, Dice(seed + 3 * 10**7))
+    if bits:
+        arch, workload = _with_bits(arch, workload, Dice(seed + 3 * 10**7))
     try:
         problem = make_problem(
             arch,

@@ -227,7 +227,7 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
     found = []
     for cores in (1, 16):
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
-        for seed in (1, 6, 16, 36):
+        for seed in (1, 6, 16, 41):
             problem = draw_wide(seed)
             assert problem is not None
             evaluator = Evaluator(problem, Budget(evaluations=3))
@@ -336,7 +336,7 @@ def test_refuses_what_it_cannot_prove() -> None:
 
 @pytest.mark.parametrize("strategy", ["greedy", "anneal", "evolution", "scipy"])
 def test_idle_loops_under_an_order_constraint_are_no_obstacle(strategy: str) -> None:
-    problem = draw_wide(147)
+    problem = draw_wide(147, bits=False)
     assert problem is not None
     result = search(problem, strategy, budget=Budget(evaluations=20_000))
     assert result.objective == pytest.approx(56)

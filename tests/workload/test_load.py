@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from toolkit.workload import (
     load_workload,
     named_workload,
     parse_spec,
+    with_bits,
     workload_groups,
     workload_names,
 )
@@ -125,8 +128,59 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("gemm:M=4,K=2,N=3,bits=8", "gemm:M=4,K=2,N=3,bits=8"),
+        ("gemm:bits=8,sum_bits=32,M=4,K=2,N=3", "gemm:M=4,K=2,N=3,bits=8,sum_bits=32"),
+        ("gemm:M=4,K=2,N=3,bits=8,output_bits=8", "gemm:M=4,K=2,N=3,bits=8"),
+        ("gemm:M=4,K=2,N=3,bits=8,output_bits=16", "gemm:M=4,K=2,N=3,bits=8,output_bits=16"),
+        ("gemm:M=4,K=2,N=3,weight_bits=4", "gemm:M=4,K=2,N=3,weight_bits=4"),
+        (
+            "conv1d:M=1,C=1,P=2,R=3,stride=2,bits=8,weight_bits=4",
+            "conv1d:M=1,P=2,C=1,R=3,Pstride=2,input_bits=8,weight_bits=4,output_bits=8",
+        ),
+    ],
+)
+def test_bits_are_part_of_a_specification(text: str, name: str) -> None:
+    workload = load_workload(text)
+    assert workload.name == name
+    assert load_workload(name) == workload
+    assert workload != load_workload(text.replace("bits=8", "bits=7").replace("bits=4", "bits=3"))
+    assert pickle.loads(pickle.dumps(workload)) == workload
+    assert len({workload, load_workload(name), with_bits(workload, 9)}) == 2
+
+
+def test_named_workloads_take_bits() -> None:
+    workload = load_workload("bert-base/KQV:bits=8,sum_bits=32")
+    assert workload.name == "bert-base/KQV:bits=8,sum_bits=32"
+    plain = load_workload("bert-base/KQV")
+    assert workload.sizes == plain.sizes
+    assert workload == with_bits(replace(plain, name=workload.name), 8, sum_bits=32)
+    with pytest.raises(WorkloadError, match="M: given twice"):
+        load_workload("bert-base/KQV:M=8")
+    with pytest.raises(WorkloadError, match="no workload 'KQ'; members of bert-base"):
+        load_workload("bert-base/KQ:bits=8")
+
+
+def test_bits_of_roles_and_sums() -> None:
+    workload = load_workload("gemm:M=4,K=2,N=3,bits=8,weight_bits=4,sum_bits=24")
+    found = {t.role: (t.bits, t.sum_bits) for t in workload.tensors}
+    assert found == {"input": (8, None), "weight": (4, None), "output": (8, 24)}
+    named = with_bits(gemm(4, 2, 3, name="mine"), 8)
+    assert (named.name, named.output.bits) == ("mine", 8)
+    assert with_bits(with_bits(gemm(4, 2, 3), 8), 16) == with_bits(gemm(4, 2, 3), 16)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("gemm:M=1,K=1,N=1,bits=0", "bits: expected an integer from 1 to 4096, got 0"),
+        ("gemm:M=1,K=1,N=1,bits=4097", "bits: expected an integer from 1 to 4096, got 4097"),
+        ("gemm:M=1,K=1,N=1,bits=-8", "bits: expected a plain integer .*, got '-8'"),
+        ("gemm:M=1,K=1,N=1,bits=8.0", "bits: expected a plain integer .*, got '8.0'"),
+        ("gemm:M=1,K=1,N=1,sum_bits=8", "sum_bits: got sum_bits 8; expected bits of the output"),
+        ("gemm:M=1,K=1,N=1,bits=8,sum_bits=7", "got sum_bits 7; .* at least the 8 bits of the ou"),
+        ("gemm:M=1,K=1,N=1,bit=8", r"unknown key 'bit' \(did you mean 'bits'\?\)"),
         ("gem:M=1,K=1,N=1", "unknown kernel 'gem'.*did you mean 'gemm'.*batched-gemm"),
         (":M=1", "unknown kernel ''"),
         ("gemm", "expected sizes after gemm:, such as gemm:M=1,K=1,N=1"),

@@ -20,11 +20,14 @@ from toolkit.workload import (
     parse_index,
     parse_tensor,
     read_workload,
+    with_bits,
     workload_names,
     workload_to_yaml,
 )
+from toolkit.workload.bits import ROLE_BITS
 
 SIZES = st.integers(1, 2**31)
+BITS = st.integers(1, 64)
 NAMES = st.text("abz/ :#é,1", min_size=1).filter(lambda text: text == text.strip())
 INPUTS: list[Role] = ["input", "weight"]
 DIMENSIONS = ("M", "N", "NO", "y", "on", "X_1")
@@ -44,6 +47,9 @@ def ready_made(draw: st.DrawFn) -> Workload:
     if kind.strides:
         optional = ("N", *kind.strides, *kind.dilations)
         values.update(draw(st.dictionaries(st.sampled_from(optional), SIZES)))
+    values.update(draw(st.dictionaries(st.sampled_from(tuple(ROLE_BITS)), BITS)))
+    if "output_bits" in values and draw(st.booleans()):
+        values["sum_bits"] = values["output_bits"] + draw(BITS)
     return build_kernel(kernel, values, name=draw(NAMES))
 
 
@@ -59,7 +65,9 @@ def general(draw: st.DrawFn) -> Workload:
             for a, b in zip([0, *cuts], cuts, strict=False)
         )
         role: Role = "output" if i == 0 else draw(st.sampled_from(INPUTS))
-        tensors.append(Tensor(f"T{i}", role, indices))
+        bits = draw(st.none() | BITS)
+        sums = bits + draw(BITS) if bits and i == 0 and draw(st.booleans()) else None
+        tensors.append(Tensor(f"T{i}", role, indices, bits, sums))
     return Workload(draw(NAMES), draw(NAMES), sizes, tuple(tensors))
 
 
@@ -109,6 +117,23 @@ tensors:
     assert workload.tensors[0] == Tensor("In", "input", ((Term("P", 2), Term("R")),))
 
 
+def test_bits(tmp_path: Path) -> None:
+    text = "kernel: gemm\nsizes: {M: 4, K: 2, N: 3}\nbits: 8\nweight_bits: 4\nsum_bits: 24\n"
+    workload = read_workload(write(tmp_path, text))
+    assert workload == with_bits(gemm(4, 2, 3, name="layer"), 8, weight_bits=4, sum_bits=24)
+    text = """
+dimensions: {M: 4, K: 2}
+bits: 16
+output_bits: 32
+tensors:
+  - input: A[K]
+  - {input: "B[K]", bits: 3}
+  - {output: "O[M]", sum_bits: 40}
+"""
+    tensors = read_workload(write(tmp_path, text)).tensors
+    assert [(t.bits, t.sum_bits) for t in tensors] == [(16, None), (3, None), (32, 40)]
+
+
 def test_paths_are_accepted_as_text_and_as_paths(tmp_path: Path) -> None:
     path = write(tmp_path, workload_to_yaml(gemm(4, 2, 3)))
     bare = path.rename(tmp_path / "bare")
@@ -137,6 +162,17 @@ GENERAL = "dimensions: {M: 4, K: 2}\ntensors:\n  - output: O[M]\n"
         ("kernel: gemm\nsizes: {M: 1.0, K: 1, N: 1}", r"sizes\.M: expected an integer, got 1.0"),
         ("kernel: gemm\nsizes: {M: 4294967296, K: 1, N: 1}", r"sizes\.M: expected at most"),
         ("kernel: gemm\nsizes: {M: true, K: 1, N: 1}", r"sizes\.M: expected an integer, got true"),
+        (GEMM + "bits: 0", "bits: expected at least 1, got 0"),
+        (GEMM + "bits: 8.0", "bits: expected an integer, got 8.0"),
+        (GEMM + "input_bits: 4097", "input_bits: expected at most 4096, got 4097"),
+        (GEMM + "sum_bits: 8", "sum_bits: got sum_bits 8; expected bits of the output beside"),
+        (GEMM + "bits: 8\nsum_bits: 4", "sum_bits 4; partial sums need at least the 8 bits of"),
+        ("kernel: gemm\nsizes: {M: 1, bits: 8}", r"sizes\.bits: is not a size; give bits next to"),
+        (
+            GENERAL + "  - {input: 'I[K]', sum_bits: 8}",
+            r"tensors\.I\.sum_bits: got sum_bits 8",
+        ),
+        (GENERAL + "  - {input: 'I[K]', bits: -8}", r"tensors\[1\]\.bits: expected at least 1"),
         (GEMM + "strides: 2", r"strides: unknown key \(did you mean 'stride'\?\)"),
         (GEMM + "stride: 2", "unknown key 'stride'"),
         (GEMM + "stride: [2]", "stride: gemm takes none, got 1"),

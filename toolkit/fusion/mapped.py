@@ -89,7 +89,7 @@ class MappedModel:
     ArchitectureError
         If there is no such fusion level.
     InputError
-        If the objective is unknown.
+        If the objective is unknown, or the values of a layer have bits.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class MappedModel:
             raise InputError(
                 f"expected dram, energy, latency or edp, got {objective!r}", key="objective"
             )
+        _check_words(graph)
         memory = fusion_level(arch, level)
         most = sum(t.elements for la in graph.layers for t in (*la.inputs, la.output))
         capacity = capacity_words(memory, most + graph.weight_words)
@@ -316,3 +317,16 @@ def _dominates(a: Option, b: Option, first: bool) -> bool:
     if any(x > y for x, y in zip(a.costs, b.costs, strict=True)):
         return False
     return a.costs != b.costs or first
+
+
+def _check_words(graph: FoldedGraph) -> None:
+    """Refuse layers whose values have bits: what waits on the chip is counted in words."""
+    for folded in graph.layers:
+        workload = folded.layer.workload
+        for tensor in workload.tensors if workload is not None else ():
+            if tensor.bits is not None:
+                raise InputError(
+                    f"its {tensor.name} has {tensor.bits} bits, but fusion counts a word for "
+                    "every value; expected a workload without bits",
+                    key=f"layer {folded.name}",
+                )

@@ -91,10 +91,10 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
     nest, name = cost.nest, memory.name
     alike = cost.tables.switches.sequential
+    table = nest.moved if alike else nest.busiest
     instances = nest.levels[m].active if alike else 1
-    tensors = [cost.words(m, t, own=not alike) for t in range(len(cost.plan.tensors))]
     moved = {
-        kind: sum(getattr(words, field) for words in tensors) / instances
+        kind: sum(getattr(table[m, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()
     }
     ideal = {

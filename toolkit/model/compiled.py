@@ -17,7 +17,7 @@ from toolkit.model.nest import Nest, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
 from toolkit.model.sequential import count_sequential
-from toolkit.model.totals import clear_accesses, fits, totals
+from toolkit.model.totals import clear_accesses, fits, pack_words, totals
 from toolkit.model.traffic import count_per_instance
 
 
@@ -83,6 +83,8 @@ def cost_per_instance(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> 
         clear_accesses(plan, nest)
         for t in range(plan.shape.tensors):
             count_per_instance(plan, nest, t)
+        if plan.switches.packs:
+            pack_words(plan, nest)
         store(plan, nest, batch, b)
 
 
@@ -99,6 +101,8 @@ def cost_sequential(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> No
         clear_accesses(plan, nest)
         for t in range(plan.shape.tensors):
             count_sequential(plan, nest, t)
+        if plan.switches.packs:
+            pack_words(plan, nest)
         store(plan, nest, batch, b)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from toolkit.mapping.mapping import FloatArray
 from toolkit.model.nest import Accesses, Cut, LevelState, Loop, Nest, Parts, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
-from toolkit.model.totals import Totals, Words, charged, count_accesses, moved_words, totals
+from toolkit.model.totals import Totals, charged, count_accesses, pack_words, totals
 from toolkit.workload.distinct import Progression
 
 Array = Any
@@ -41,12 +41,15 @@ class BatchCost:
         Everything on the way: words, cycles and energies by level, port and tensor.
     totals : Totals
         Of the run; utilization is the fraction of instances used, over all spatial levels.
+    accesses : AccessTable
+        Values by memory and tensor, whatever words they take.
     """
 
     plan: Plan
     tables: PlanTables
     nest: Nest
     totals: Totals
+    accesses: AccessTable
 
     @property
     def energy_pj(self) -> Array:
@@ -68,18 +71,9 @@ class BatchCost:
         """Energy-delay product."""
         return self.energy_pj * self.latency_cycles
 
-    @property
-    def accesses(self) -> AccessTable:
-        """Counts by memory and tensor."""
-        return accesses(self.plan, self.nest)
-
-    def words(self, memory: int, tensor: int, own: int = 0) -> Words:
-        """Words of a tensor that all instances of a memory move, or (`own`) the first one."""
-        return moved_words(self.tables, self.nest, memory, tensor, own)
-
     def charged(self, memory: int, tensor: int, kind: str) -> Array:
-        """Words of one kind that cost energy: these, or what fills whole wordlines."""
-        words = getattr(self.words(memory, tensor), kind)
+        """Words of one kind that cost energy: those that move, or what fills whole wordlines."""
+        words = getattr(self.nest.moved[memory, tensor], kind)
         return charged(self.tables, self.nest, memory, words)
 
 
@@ -124,7 +118,11 @@ def batch_cost(
         tables = tables._replace(sizes=list(sizes.T))
     measure_tiles(tables, nest)
     count_accesses(tables, nest)
-    return BatchCost(plan, tables, nest, totals(tables, nest))
+    counted = accesses(plan, nest)
+    if tables.switches.packs:
+        counted = {place: replace(values) for place, values in counted.items()}
+        pack_words(tables, nest)
+    return BatchCost(plan, tables, nest, totals(tables, nest), counted)
 
 
 def access_counts(plan: Plan, nest: Nest) -> AccessTable:

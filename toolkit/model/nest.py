@@ -134,7 +134,7 @@ class Nest(NamedTuple):
     levels : `LevelState` [L]
         What is worked out for every level.
     moved : `Accesses` [L, T]
-        Words of the whole run.
+        Values of the whole run, from `pack_words` on words.
     busiest : `Accesses` [L, T]
         Those of the first instance, which no other exceeds; not of sequential transfers.
     limited : [P]

@@ -21,7 +21,7 @@ from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
 from toolkit.model.plan import Plan, Port, TensorPlan, Transfer
-from toolkit.model.values import ValueRow, value_row
+from toolkit.model.values import WHOLE_WORD, ValueRow, value_row
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
     NO_GAPS,
@@ -59,7 +59,7 @@ class SwitchRow(NamedTuple):
     """The conventions, as far as formulas ask for them; see `toolkit.model.conventions`.
 
     ``clips``: whether last tiles may be cut off at the sizes; otherwise factors are taken to
-    multiply to these.
+    multiply to these. ``packs``: whether some value is not one word in some memory.
     """
 
     sequential: int
@@ -74,6 +74,7 @@ class SwitchRow(NamedTuple):
     whole_cycles: int
     bias_read: int
     clips: int
+    packs: int
 
 
 class LevelRow(NamedTuple):
@@ -311,6 +312,11 @@ def _switches(plan: Plan) -> SwitchRow:
         conventions.whole_cycles,
         plan.bias_read,
         conventions.transfers != "sequential",
+        any(
+            value_row(plan, t, m) != WHOLE_WORD
+            for m in plan.memories
+            for t in range(len(plan.tensors))
+        ),
     )
 
 

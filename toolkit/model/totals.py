@@ -9,12 +9,12 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-from toolkit.lifted import ceil, formula, maximum, minimum, nearest, once, where
+from toolkit.lifted import Table, apart, ceil, formula, maximum, minimum, nearest, once, where
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN, ALONE, IN_WINDOW, PlanTables
 from toolkit.model.sequential import count_sequential
 from toolkit.model.traffic import count_per_instance, elements
-from toolkit.model.windows import tile_words
+from toolkit.model.windows import room_taken
 from toolkit.workload.distinct import NO_GAPS, values_of
 
 ROUNDING = 2.0**-40
@@ -27,15 +27,6 @@ class Totals(NamedTuple):
     energy_pj: Any
     latency_cycles: Any
     utilization: Any
-
-
-class Words(NamedTuple):
-    """Words of one tensor that a memory moves; numbers or arrays, as in `Accesses`."""
-
-    reads: Any
-    updates: Any
-    fills: Any
-    drains: Any
 
 
 @once
@@ -54,14 +45,13 @@ def fits(plan: PlanTables, nest: Nest) -> Any:
                 size = plan.sizes[d] * nest.one
                 nest.extents[row, d] = minimum(nest.extents[m, d], size)
         for t in range(plan.shape.tensors):
-            units = plan.values[t, m].units
             if plan.holds[t, m] == A_TILE:
-                words = words + tile_words(plan, nest, t, row) * units
+                words = words + room_taken(plan, nest, t, m, row)
             elif plan.holds[t, m] == ALL_SEEN:
                 for d in range(plan.shape.dimensions):
                     nest.extents[kept, d] = seen_in_run(plan, nest, t, m, d)
-                words = words + tile_words(plan, nest, t, kept) * units
-        if plan.levels[m].units_per_word != 1:
+                words = words + room_taken(plan, nest, t, m, kept)
+        if plan.switches.packs:
             words = ceil(words / plan.levels[m].units_per_word)
         room = room & (words <= usable)
     return room
@@ -108,20 +98,28 @@ def count_accesses(plan: PlanTables, nest: Nest) -> None:
             count_per_instance(plan, nest, t)
 
 
+@apart
 @formula
-def moved_words(plan: PlanTables, nest: Nest, m: int, t: int, own: int) -> Words:
-    """Words of a tensor that all instances of a memory move, or (`own`) the first one there."""
-    value = plan.values[t, m]
-    moved = nest.busiest[m, t] if own else nest.moved[m, t]
-    reads, updates, fills, drains = moved.reads, moved.updates, moved.fills, moved.drains
-    if not value.is_word:
-        reads, updates = reads * value.words, updates * value.words
-        fills, drains = fills * value.words, drains * value.words
-        if value.less_updated > 0 or value.less_drained > 0:
-            complete = complete_outputs(plan, nest, t, m, own)
-            updates = updates - complete * value.less_updated
-            drains = drains - complete * value.less_drained
-    return Words(reads, updates, fills, drains)
+def pack_words(plan: PlanTables, nest: Nest) -> None:
+    """Turn the values that all memories move into the words that these take there."""
+    for m in range(plan.shape.levels):
+        for t in range(plan.shape.tensors):
+            if plan.levels[m].is_memory:
+                pack_into(plan, nest, m, t, 0, nest.moved)
+                if not plan.switches.sequential:
+                    pack_into(plan, nest, m, t, 1, nest.busiest)
+
+
+@formula
+def pack_into(plan: PlanTables, nest: Nest, m: int, t: int, own: int, table: Table) -> None:
+    """Turn values of a tensor at a memory into words, of all instances or (`own`) the first."""
+    value, moved = plan.values[t, m], table[m, t]
+    moved.reads, moved.updates = moved.reads * value.words, moved.updates * value.words
+    moved.fills, moved.drains = moved.fills * value.words, moved.drains * value.words
+    if value.less_updated > 0 or value.less_drained > 0:
+        complete = complete_outputs(plan, nest, t, m, own)
+        moved.updates = moved.updates - complete * value.less_updated
+        moved.drains = moved.drains - complete * value.less_drained
 
 
 @once
@@ -168,11 +166,10 @@ def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
     """Energy of all accesses to one memory."""
     sent, received = 0 * nest.one, 0 * nest.one
     for t in range(plan.shape.tensors):
-        words = moved_words(plan, nest, m, t, 0)
-        sent = sent + charged(plan, nest, m, words.reads)
-        sent = sent + charged(plan, nest, m, words.drains)
-        received = received + charged(plan, nest, m, words.fills)
-        received = received + charged(plan, nest, m, words.updates)
+        sent = sent + charged(plan, nest, m, nest.moved[m, t].reads)
+        sent = sent + charged(plan, nest, m, nest.moved[m, t].drains)
+        received = received + charged(plan, nest, m, nest.moved[m, t].fills)
+        received = received + charged(plan, nest, m, nest.moved[m, t].updates)
     return plan.levels[m].read_pj * sent + plan.levels[m].write_pj * received
 
 
@@ -182,7 +179,7 @@ def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     port, words = plan.ports[p], 0 * nest.one
     alike = plan.switches.sequential
     for t in range(plan.shape.tensors):
-        moved = moved_words(plan, nest, port.memory, t, not alike)
+        moved = nest.moved[port.memory, t] if alike else nest.busiest[port.memory, t]
         if port.reads:
             words = words + moved.reads
         if port.drains:
@@ -246,7 +243,7 @@ def powered_instances(plan: PlanTables, nest: Nest, i: int) -> Any:
 @once
 @formula
 def totals(plan: PlanTables, nest: Nest) -> Totals:
-    """Energy, latency and utilization; needs `measure_tiles` and `count_accesses`."""
+    """Energy, latency and utilization; needs `measure_tiles`, `count_accesses`, `pack_words`."""
     latency, last = latency_cycles(plan, nest), plan.shape.levels - 1
     energy, leaked, utilization, powered = 0 * nest.one, 0 * nest.one, nest.one, nest.one
     for i in range(last + 1):

@@ -19,24 +19,27 @@ from toolkit.model.plan import Plan
 class ValueRow(NamedTuple):
     """One value of a tensor in a memory.
 
-    ``units``: what it takes of the capacity, see `toolkit.arch.packing.Footing`. ``is_word``:
-    whether it is one word wherever it passes. ``words``: those of a value, of a partial sum as
-    long as it may be incomplete. ``less_updated``, ``less_drained``: by how much a complete output
-    is less, of those that the memory receives from inside and sends outwards in the end.
+    ``units``: what it takes of the capacity, see `toolkit.arch.packing.Footing`. ``words``: those
+    of a value, of a partial sum as long as it may be incomplete. ``less_updated``,
+    ``less_drained``: by how much a complete output is less, of those that the memory receives from
+    inside and sends outwards in the end.
     """
 
     units: float
-    is_word: int
     words: float
     less_updated: float
     less_drained: float
+
+
+WHOLE_WORD = ValueRow(1, 1, 0, 0)
+"""Of a value that nobody knows the bits of."""
 
 
 def value_row(plan: Plan, t: int, i: int) -> ValueRow:
     """Say what values of tensor number `t` take in the memory at level `i`."""
     memory, tensor = plan.arch.levels[i], plan.tensors[t]
     if not isinstance(memory, Memory) or memory.word_bits is None:
-        return ValueRow(1, 1, 1, 0, 0)
+        return WHOLE_WORD
     words = words_per_value(memory, sum_bits(tensor.tensor))
     less = float(words - words_per_value(memory, tensor.tensor.bits))
     updated = any(x.supplier == i for x in tensor.transfers)
@@ -50,7 +53,6 @@ def value_row(plan: Plan, t: int, i: int) -> ValueRow:
         drained, updated = False, i == tensor.transfers[0].supplier
     return ValueRow(
         footing(plan.arch, plan.workload, memory).units[t],
-        words == 1 and less == 0,
         float(words),
         less * updated,
         less * drained,

@@ -19,12 +19,19 @@ def window(plan: Any, nest: Any, t: int, s: int, row: int) -> Any:
 
 
 @formula
-def tile_words(plan: Any, nest: Any, t: int, row: int) -> Any:
-    """Words that a tile takes where it is held."""
-    words = nest.one
+def tile_values(plan: Any, nest: Any, t: int, row: int) -> Any:
+    """Values of a tile where it is held."""
+    values = nest.one
     for s in range(plan.tensors[t].axes):
-        words = words * values_of(plan, nest, t, s, row, plan.switches.footprint_gaps)
-    return words
+        values = values * values_of(plan, nest, t, s, row, plan.switches.footprint_gaps)
+    return values
+
+
+@formula
+def room_taken(plan: Any, nest: Any, t: int, m: int, row: int) -> Any:
+    """Room that a tile takes in a memory: in units of `Footing`, which are words without bits."""
+    values = tile_values(plan, nest, t, row)
+    return values * plan.values[t, m].units if plan.switches.packs else values
 
 
 @formula

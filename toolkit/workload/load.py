@@ -30,7 +30,8 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     Parameters
     ----------
     text_or_path : str or path-like
-        A name that `workload_names` lists, a specification such as ``gemm:M=4,K=2,N=3``, or a
+        A name that `workload_names` lists, alone or with more keys, as in
+        ``bert-base/KQV:bits=8``, a specification such as ``gemm:M=4,K=2,N=3``, or a
         YAML file (a path object, text ending in .yaml or .yml, or an existing file). The file may
         be of our own form, or hold a problem of Timeloop or layers of ZigZag; as text it may go
         on with the name of one layer, such as ``resnet18.yaml:Layer2``.
@@ -53,7 +54,12 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     place, colon, layer = _split_layer(text)
     if colon:
         return _read(place, layer)
-    if ":" in text:
+    name, colon, keys = text.partition(":")
+    group, _, member = name.partition("/")
+    if colon and group in workload_groups():
+        named_workload(name)  # Says so if there is none.
+        return parse_spec(f"{_groups()[group][member]},{keys}", name=text)
+    if colon:
         return parse_spec(text)
     if text not in workload_names() and _is_file(text):
         return _read(text)

@@ -33,6 +33,13 @@ def test_what_the_architecture_speaks_of_runs_directly() -> None:
         assert way.workload == toolkit.load_workload(workload)
 
 
+def test_bits_are_kept() -> None:
+    for arch, workload in (("eyeriss", CONV), ("eyeriss-conv", "gemm:M=4,K=2,N=3")):
+        for way in lowered(arch, workload + ",bits=8,weight_bits=4,sum_bits=24"):
+            found = {t.role: (t.bits, t.sum_bits) for t in way.workload.tensors}
+            assert found == {"input": (8, None), "weight": (4, None), "output": (8, 24)}
+
+
 def test_a_convolution_becomes_one_matrix_product() -> None:
     (way,) = lowered("eyeriss", CONV)
     assert (way.how, dict(way.workload.sizes)) == ("im2col", {"M": 8, "K": 24, "N": 30})

@@ -280,7 +280,7 @@ class EdgeSavings:
             inner = torch.maximum(inner, nest.levels[place].busy_cycles)
         moved: Any = sum(
             entry.reads + entry.updates + entry.fills + entry.drains
-            for (memory, _), entry in cost.accesses.items()
+            for (memory, _), entry in nest.moved.items()
             if memory == outermost
         )
         bandwidth: Any = dram.bandwidth

@@ -14,7 +14,7 @@ import numpy as np
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, ceil, formula, once
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
-from toolkit.model.windows import tile_words
+from toolkit.model.windows import room_taken
 from toolkit.search.exact.compiled_words import (
     COUNTS,
     MARKS,
@@ -307,8 +307,8 @@ def has_room(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room) -> bool
                 nest.extents[row, d] = step.seen[d]
         for t in range(plan.tensors.shape[0]):
             if plan.holds[t, step.sizes.level] == how:
-                words += tile_words(plan, nest, t, row) * plan.values[t, step.sizes.level].units
-    if plan.levels[step.sizes.level].units_per_word != 1:
+                words += room_taken(plan, nest, t, step.sizes.level, row)
+    if plan.switches.packs:
         words = ceil(words / plan.levels[step.sizes.level].units_per_word)
     return bool(words <= usable)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import DoesNotFitError
+from toolkit.workload.bits import with_bits
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 from toolkit.workload.ready_made import batched_gemm, gemm
@@ -149,11 +150,24 @@ def _renamed(workload: Workload, names: Mapping[str, str]) -> Workload:
 
 def _as_product(arch: Architecture, workload: Workload) -> Lowered:
     """One matrix product, or one per group: im2col, or col2im where outputs overlap."""
-    parts = _parts(workload, *_operands(arch, workload))
+    operands = _operands(arch, workload)
+    parts = _parts(workload, *operands)
     b, m, k, n = (parts[part] for part in "BMKN")
-    product = batched_gemm(b, m, k, n) if b > 1 else gemm(m, k, n)
+    product = _with_bits_of(operands, batched_gemm(b, m, k, n) if b > 1 else gemm(m, k, n))
     how, notes = _laid_out(workload, parts)
     return Lowered(product, how or "matrix product", notes, bool(notes))
+
+
+def _with_bits_of(operands: tuple[Tensor, Tensor, Tensor], workload: Workload) -> Workload:
+    """Give a workload the bits of the operands that it was made from."""
+    first, second, output = operands
+    return with_bits(
+        workload,
+        input_bits=first.bits,
+        weight_bits=second.bits,
+        output_bits=output.bits,
+        sum_bits=output.sum_bits,
+    )
 
 
 def _laid_out(workload: Workload, parts: Mapping[str, int]) -> tuple[str, tuple[str, ...]]:
@@ -186,7 +200,8 @@ def _expansion(words: int, workload: Workload, tensor: Tensor) -> str:
 
 def _as_convolution(arch: Architecture, workload: Workload) -> tuple[Lowered, ...]:
     """A convolution with one tap, its positions along either axis; groups in time."""
-    parts = _parts(workload, *_operands(arch, workload))
+    operands = _operands(arch, workload)
+    parts = _parts(workload, *operands)
     sizes = {"G": parts["B"], "M": parts["M"], "C": parts["K"]}
     if parts["B"] == 1:
         del sizes["G"]
@@ -203,7 +218,7 @@ def _as_convolution(arch: Architecture, workload: Workload) -> tuple[Lowered, ..
             for role, letters in roles.items()
         )
         name = "conv:" + ",".join(f"{d}={size}" for d, size in grown.items())
-        convolution = Workload(name, "conv", grown, tensors)
+        convolution = _with_bits_of(operands, Workload(name, "conv", grown, tensors))
         how = f"{kind}, N along {axis}" if either else kind
         extended = _extended(convolution, set(arch.dimensions))
         found.append(Lowered(extended, how, notes, bool(notes)))

@@ -11,6 +11,7 @@ from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
 from toolkit.search.problem import Problem, make_problem
+from toolkit.workload.bits import bits_suffix
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.graph import LayerGraph
 
@@ -123,7 +124,7 @@ def problem_of(
 
 
 def content_name(workload: Workload) -> str:
-    """Name a workload by its sizes, so that equal workloads of any name are told alike.
+    """Name a workload by its sizes and bits, so that equal ones of any name are told alike.
 
     Examples
     --------
@@ -132,7 +133,7 @@ def content_name(workload: Workload) -> str:
     'gemm:M=4,K=2,N=3'
     """
     sizes = ",".join(f"{dimension}={size}" for dimension, size in workload.sizes.items())
-    return f"{workload.kernel}:{sizes}"
+    return f"{workload.kernel}:{sizes}{bits_suffix(workload)}"
 
 
 @dataclass(frozen=True, slots=True)
