@@ -290,6 +290,8 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["word_bits"] = level.word_bits
     if not level.packed:
         entry["packed"] = False
+    if level.overlap != "always":
+        entry["overlap"] = level.overlap
     return entry
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,7 @@ from toolkit.arch.levels import (
     Fanout,
     Level,
     Memory,
+    Overlap,
     check_constraints,
     check_loop_order,
     parse_constraint,
@@ -56,6 +57,14 @@ def _identifier(text: str) -> str:
 
 def _loop(text: str) -> str:
     return text if text == "_" else _identifier(text)
+
+
+def _overlap(value: object) -> object:
+    known = get_args(Overlap)
+    if value not in known:
+        hint = suggest(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"expected one of {', '.join(known)}, got {describe(value)}{hint}")
+    return value
 
 
 def _capacity(value: object) -> int | None:
@@ -206,6 +215,7 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
     multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
+    overlap: Annotated[Overlap, BeforeValidator(_overlap)] = "always"
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
     ports: _Ports | None = None
     sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
@@ -305,6 +315,7 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
             ports=self.named_ports,
             word_bits=self.word_bits,
             packed=self.packed is not False,
+            overlap=self.overlap,
         )
 
 

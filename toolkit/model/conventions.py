@@ -77,6 +77,10 @@ class Conventions:
         their own busy time and compute for the cycles of a single step.
     pe_to_pe_warm_up : bool
         Operands that hop through a fanout of F instances delay its last one by F - 1 cycles.
+    first_and_last : bool
+        The first tiles of every memory come before the levels inside begin, and the last ones
+        leave after they have ended (`toolkit.model.waits`); otherwise a steady state is counted.
+        Not of sequential transfers, which hide everything.
     flops_count_coefficients : bool
         FLOPs multiply in strides and dilations as if they were dimensions.
     whole_wordlines : bool
@@ -108,6 +112,7 @@ class Conventions:
     seeds_all: bool = False
     leakage_until_end: bool = True
     pe_to_pe_warm_up: bool = True
+    first_and_last: bool = False
     flops_count_coefficients: bool = False
     whole_wordlines: bool = False
     whole_cycles: bool = False
