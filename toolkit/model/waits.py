@@ -128,18 +128,27 @@ def note_waits(plan: PlanTables, nest: Nest, m: int) -> Any:
 
 
 @formula
-def array_cycles(plan: PlanTables, nest: Nest) -> Any:
-    """Cycles in which a systolic array begins and ends the tiles that stay in it."""
-    hops, rows, x = 0 * nest.one, nest.one, plan.shape.stationary
+def stay_cycles(plan: PlanTables, nest: Nest) -> Any:
+    """Cycles in which a systolic array begins and ends one tile, or a run where none stays."""
+    hops, rows = 0 * nest.one, nest.one
     for i in range(plan.shape.levels):
         if plan.levels[i].hops:
             hops = hops + (nest.levels[i].iterations - 1)
             rows = nest.levels[i].iterations
-    if x < 0:
+    if plan.shape.stationary < 0:
         return hops
+    return hops + where(rows > 1, rows, 0 * nest.one)
+
+
+@formula
+def array_cycles(plan: PlanTables, nest: Nest) -> Any:
+    """Cycles in which a systolic array begins and ends its tiles in the whole run."""
+    x, cycles = plan.shape.stationary, stay_cycles(plan, nest)
+    if x < 0:
+        return cycles
     t, child = plan.shape.stationary_tensor, plan.transfers[x].child
     moved = nest.busiest[child, t]
     words = moved.drains if plan.tensors[t].is_output else moved.fills
     tile = tile_values(plan, nest, t, clipped_extents(plan, nest, child))
     tiles = words / (tile * plan.values[t, child].words)
-    return tiles * (hops + where(rows > 1, rows, 0 * nest.one))
+    return tiles * cycles

@@ -14,8 +14,9 @@ import numpy as np
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, ceil, formula, once
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
-from toolkit.model.windows import room_taken
+from toolkit.model.windows import room_taken, tile_values
 from toolkit.search.exact.compiled_words import (
+    BY_DRAINS,
     COUNTS,
     MARKS,
     RESOLVES,
@@ -115,6 +116,10 @@ class Step(NamedTuple):
         instance sees in the whole run.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
+    entry : [T]
+        Cycles of a value of the memory's first tiles, and of the last ones.
+    sees : [P]
+        What of these is part of every cost.
     """
 
     sizes: Annotated[Any, SizeRow, 0]
@@ -129,6 +134,8 @@ class Step(NamedTuple):
     inside: Annotated[Table, float, 1]
     seen: Annotated[Table, float, 1]
     inner_fits: Annotated[Table, int, 1]
+    entry: Annotated[Table, float, 1]
+    sees: Annotated[Table, float, 1]
 
 
 class Least(NamedTuple):
@@ -167,6 +174,15 @@ def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: in
             + rows.coef[r, p, 3] * moved.entering
             + rows.coef[r, p, 4] * moved.raw
         )
+        if rows.coef[r, p, 5] > 0.0:
+            row = rows.rows[r]
+            come = max(row.wait_read * moved.read, row.wait_fill * moved.filled)
+            back = row.wait_write * moved.written - rows.less[r, 0]
+            back = max(back, row.wait_drain * moved.entering - rows.less[r, 1])
+            into[p] += rows.coef[r, p, 5] * (come + back)
+        if rows.coef[r, p, 6] > 0.0:
+            passed = moved.entering if rows.rows[r].stays == BY_DRAINS else moved.filled
+            into[p] += rows.coef[r, p, 6] * passed / moved.tile
 
 
 @formula
@@ -255,7 +271,24 @@ def leave(
         if step.waiting[t].begins:
             v = 1
         new += v * step.waiting[t].outer_weight
+    add_entry(plan, nest, step, into, room)
     return new
+
+
+@formula
+def add_entry(plan: WindowPlan, nest: WindowRoom, step: Step, into: Table, room: Room) -> None:
+    """Add the cycles in which a memory gets its first tiles, and the last ones leave."""
+    row, cycles = plan.shape.levels + 7, 0.0
+    for p in range(step.sees.shape[0]):
+        if step.sees[p] == 0.0:
+            continue
+        if cycles == 0.0:
+            for d in range(room.along.shape[0]):
+                nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
+            for t in range(step.entry.shape[0]):
+                if step.entry[t] > 0.0:
+                    cycles += step.entry[t] * tile_values(plan, nest, t, row)
+        into[p] += step.sees[p] * cycles
 
 
 @once

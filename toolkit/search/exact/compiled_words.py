@@ -17,7 +17,7 @@ from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
 from toolkit.model.traffic import window_words
 from toolkit.model.values import ValueRow
-from toolkit.model.windows import swept, window
+from toolkit.model.windows import swept, tile_values, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
 
 
@@ -28,7 +28,9 @@ class RowRow(NamedTuple):
     window that slides is exchanged by a rounded division. ``orthogonal``: what a loop that does
     not index the tensor does (`KEEPS` ...). ``closes``: whether the memory is the supplier.
     ``leaving``: what leaving the memory does (`STAYS` ...). Then factors of reads, writes and
-    entering values, and those of reads and writes inside this memory, and outside of it.
+    entering values, and those of reads and writes inside this memory, and outside of it. Last
+    cycles of a value at the ports that it passes, if it is waited for, and whether its tiles
+    stay in a systolic array: 0, `BY_FILLS` or `BY_DRAINS`.
     """
 
     tensor: int
@@ -44,6 +46,11 @@ class RowRow(NamedTuple):
     pre_write: float
     post_read: float
     post_write: float
+    wait_read: float
+    wait_fill: float
+    wait_write: float
+    wait_drain: float
+    stays: int
 
 
 class Rows(NamedTuple):
@@ -58,8 +65,12 @@ class Rows(NamedTuple):
         those inside this memory.
     slide : [R, D]
         Index whose window slides along a dimension, -1 if none.
-    coef : [R, P, 5]
-        Costs of a word read, written, filled and entering, and of one read with first visits.
+    coef : [R, P, 7]
+        Costs of a word read, written, filled and entering, and of one read with first visits; of
+        a cycle of waiting, and of a tile that the child gets.
+    less : [R, 2]
+        Cycles that complete outputs take less on their way back to the supplier: there, and at
+        the child.
     mult : [R, V]
         Iterations that count beside the loops outside, by state of the tensor.
     table : [R, O, 3, D, C, 2]
@@ -74,6 +85,7 @@ class Rows(NamedTuple):
     ext: Annotated[Table, float, 3]
     slide: Annotated[Table, int, 2]
     coef: Annotated[Table, float, 3]
+    less: Annotated[Table, float, 2]
     mult: Annotated[Table, float, 2]
     table: Annotated[Table, float, 6]
     base: Annotated[Table, float, 3]
@@ -182,6 +194,8 @@ class LabelRow(NamedTuple):
     sequence: int
 
 
+BY_FILLS, BY_DRAINS = 1, 2
+"""How tiles that stay in a systolic array are told from what its memories get or send. 0: none."""
 KEEPS, MARKS, COUNTS, RESOLVES = range(4)
 """A loop that does not index the tensor leaves it in place, does so and marks it, does so but
 counts all the same, or ends its stay."""
@@ -193,7 +207,8 @@ AS_READ, AS_WRITTEN, AS_HELD, ALL_INSIDE = range(4)
 class Words(NamedTuple):
     """Words of one transfer in the whole run: what it reads, writes, fills and drains.
 
-    ``raw``: what it would read if first visits were no different.
+    ``raw``: what it would read if first visits were no different. ``tile``: values that the child
+    holds at a time.
     """
 
     read: float
@@ -201,6 +216,7 @@ class Words(NamedTuple):
     filled: float
     entering: float
     raw: float
+    tile: float
 
 
 @apart
@@ -252,13 +268,14 @@ def words(
         written = moved[AS_WRITTEN] * (row.base_write * events)
     entering = moved[AS_HELD] * (row.base_enter * events)
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0, read)
+        return Words(read, 0.0, entering, 0.0, read, moved[AS_HELD])
     return Words(
         without_first_visits(plan, read, visits),
         written,
         without_first_visits(plan, entering, visits),
         entering,
         read,
+        moved[AS_HELD],
     )
 
 
@@ -308,8 +325,13 @@ def table_words(
         moved[way] = values * windows
         nest.extents[line, 0] = rows.fresh[r, own, way] * windows
     first = plan.shape.levels + 4
-    read, entering = moved[0], moved[2]
+    read, entering, tile = moved[0], moved[2], 1.0
+    if row.stays:
+        for e in range(room.along.shape[0]):
+            extent = rows.ext[r, AS_HELD, e] * room.along[e].tau
+            nest.extents[first + 3, e] = min(extent, plan.sizes[e])
+        tile = tile_values(plan, nest, t, first + 3)
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0, read)
+        return Words(read, 0.0, entering, 0.0, read, tile)
     filled = entering - nest.extents[first + 2, 0]
-    return Words(read - nest.extents[first, 0], moved[1], filled, entering, read)
+    return Words(read - nest.extents[first, 0], moved[1], filled, entering, read, tile)

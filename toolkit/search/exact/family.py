@@ -18,7 +18,7 @@ from toolkit.search.exact.compiled_words import RowRow, Rows
 from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.nest import Nest, strides
 from toolkit.search.exact.store import ColumnStore, WallKey, wall_key
-from toolkit.search.exact.transfers import NOTHING, Spatial
+from toolkit.search.exact.transfers import NOTHING, RAW, Spatial
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
 
@@ -72,14 +72,14 @@ class Family:
 
     def _compulsory_kinds(self) -> FloatArray:
         """Which kinds of words no mapping can do without, [lines, 5]: not those that come back."""
-        kinds = np.ones((len(self.lines), len(NOTHING)))
+        kinds = np.ones((len(self.lines), 1 + RAW))
         for r, (line, (_, costs)) in enumerate(zip(self.lines, self.nest.seen, strict=True)):
             if not self.problem.plan.tensors[line.tensor].is_output:
                 kinds[r] = 1, 0, 1, 0, 1
             elif not self.problem.bias_read:
                 kinds[r] = 0, 1, 0, 1, 1
-            if (costs.energy < 0).any():  # The more words, the less energy: no least of them.
-                kinds[r, costs.energy < 0] = BEYOND
+            # The more of these words, the less energy: there is no least of them.
+            kinds[r, costs.energy[: 1 + RAW] < 0] = BEYOND
         return kinds
 
     def waiting(self, k: int) -> IntArray:
@@ -134,6 +134,7 @@ class Family:
             np.ones((lines, 4, dimensions)),
             np.full((lines, dimensions), -1, dtype=np.int64),
             np.zeros((lines, 1, len(NOTHING))),
+            np.zeros((lines, 2)),
             np.ones((lines, states)),
             np.zeros((0, 0, 0, 0, 0, 0)),
             np.zeros((0, 0, 0)),

@@ -56,6 +56,7 @@ from toolkit.search.exact.transfers import (
     make_rows,
     scattered_sums,
     see,
+    wait_of,
 )
 from toolkit.search.problem import Problem
 
@@ -242,7 +243,7 @@ class Nest:
             most = row.ext[:, relevant].prod(axis=1) * everything
             entering = row.row.base_enter * most[2]
             words = [row.row.base_read * most[0], row.row.base_write * most[1]]
-            found[id(costs)] = costs, np.array([*words, entering, entering, words[0]])
+            found[id(costs)] = costs, np.array([*words, entering, entering, words[0], 0.0, 0.0])
         return list(found.values())
 
     def _matters(self, memory: int, port: Port) -> bool:
@@ -294,7 +295,8 @@ class Nest:
     @property
     def warm_up(self) -> float:
         """Cycles until the last instances get their operands."""
-        if not self.problem.conventions.pe_to_pe_warm_up:
+        tables = self.problem.tables
+        if not self.problem.conventions.pe_to_pe_warm_up or tables.shape.stationary >= 0:
             return 0.0
         levels = self.problem.tables.levels
         used = zip(self.spatial.used, levels, strict=True)
@@ -485,12 +487,24 @@ class Nest:
             inside=np.ones(dimensions),
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
+            entry=self._entry(m),
+            sees=np.array([0.0, *(float(m < level) for level, _ in self.ports)]),
         )
 
+    def _entry(self, memory: int) -> FloatArray:
+        """Cycles of a value of a memory's first and last tiles, by tensor."""
+        entry = np.zeros(len(self.problem.plan.tensors))
+        for t, tensor in enumerate(self.problem.plan.tensors):
+            for number, transfer in enumerate(tensor.transfers):
+                if transfer.child == memory:
+                    entry[t] = wait_of(self.spatial, tensor, number).tile
+        return entry
+
     def is_open(self, memory: int, port: Port, k: int) -> bool:
-        """Whether a port's words may still grow outside of memory number `k`."""
-        return any(
-            costs.transfer.supplier < self.memories[k] and costs.passing(memory, port).any()
+        """Whether a port's cycles may still grow outside of memory number `k`."""
+        outer = [m for m in self.memories[:k] if m < memory]
+        return any(self._entry(m).any() for m in outer) or any(
+            costs.transfer.supplier < self.memories[k] and costs.costs(memory, port).any()
             for costs in self._accounts
         )
 

@@ -14,7 +14,7 @@ from toolkit.model.floor import busy_cycles, least_energy_pj
 from toolkit.model.plan import TensorPlan
 from toolkit.search.exact.compiled_words import AS_HELD, AS_READ, AS_WRITTEN
 from toolkit.search.exact.nest import FloatArray, Nest
-from toolkit.search.exact.transfers import Account, Spatial, leakage
+from toolkit.search.exact.transfers import RAW, Account, Spatial, leakage
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import distinct_values
 
@@ -85,7 +85,7 @@ def compulsory_energy_pj(nest: Nest) -> float:
             drain = enter
         if tensor.is_output and not nest.problem.plan.bias_read:
             read = fill = 0.0
-        energy += float(costs.least @ np.array([read, write, fill, drain, 0.0]))
+        energy += float(costs.least[:RAW] @ np.array([read, write, fill, drain]))
     return energy
 
 

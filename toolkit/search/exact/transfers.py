@@ -15,11 +15,22 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model.cost import number_nest
 from toolkit.model.nest import measure_tiles, orthogonal
 from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer
-from toolkit.model.plan_tables import READING, WRITING
+from toolkit.model.plan_tables import ALWAYS, NEVER, READING, WRITING, PlanTables
 from toolkit.model.sequential import first_inside, split, through_fanout, unshared
 from toolkit.model.totals import powered_instances
 from toolkit.model.traffic import parts, union, widen
+from toolkit.model.waits import (
+    DRAINS,
+    FILLS,
+    READS,
+    UPDATES,
+    comes_in,
+    passing_cycles,
+    stay_cycles,
+)
 from toolkit.search.exact.compiled_words import (
+    BY_DRAINS,
+    BY_FILLS,
     COUNTS,
     KEEPS,
     MARKS,
@@ -34,10 +45,24 @@ from toolkit.search.problem import Problem
 
 FloatArray = NDArray[np.float64]
 
-READ, WRITE, FILL, ENTER, RAW = range(5)
-"""Kinds of words of a transfer; raw ones are reads with all first visits."""
-NOTHING = np.zeros(5)
+READ, WRITE, FILL, ENTER, RAW, WAITED, TILES = range(7)
+"""Kinds of words of a transfer: raw ones are reads with all first visits. Then what is waited for,
+in cycles, and the tiles that a memory gets."""
+NOTHING = np.zeros(7)
 """None of any kind."""
+
+
+LANES = Port("lanes", (), 1.0)
+"""Stands for the lanes, that wait as the levels inside of a memory do, where ports are listed."""
+
+
+def limits_of(problem: Problem) -> list[tuple[int, Port]]:
+    """What limits the latency, with its level: ports that can be busy, and lanes that may wait."""
+    plan, tables = problem.plan, problem.tables
+    found = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
+    if tables.switches.waits or tables.shape.stationary >= 0:
+        found.append((len(plan.arch.levels), LANES))
+    return found
 
 
 @dataclass
@@ -52,12 +77,18 @@ class Account:
         The same where only sums over all transfers matter and nothing is below 0.
     words : dict of (int, str) to float64 array
         Words at the ports that it passes, by memory and traffic.
+    exposed : bool
+        Whether levels inside of the child wait for it.
+    tile_cycles : float
+        Cycles that they wait, and no port outside of the child, for each tile that it gets.
     """
 
     transfer: Transfer
     energy: FloatArray
     least: FloatArray
     words: dict[tuple[int, str], FloatArray]
+    exposed: bool = False
+    tile_cycles: float = 0.0
 
     def add(self, plan: Plan, memory: int, kind: str, word: int, times: float) -> None:
         """Charge `times` words for each value of a kind to a memory's traffic."""
@@ -67,10 +98,22 @@ class Account:
         self.words.setdefault((memory, kind), NOTHING.copy())[word] += times
 
     def passing(self, memory: int, port: Port) -> FloatArray:
-        """How often each kind of words passes a port of a memory, [5]."""
+        """How often each kind of words passes a port of a memory, [7]."""
         found = NOTHING.copy()
         for kind in port.kinds:
             found += self.words.get((memory, kind), NOTHING)
+        return found
+
+    def costs(self, memory: int, port: Port) -> FloatArray:
+        """Cycles of a port of a memory, or of the lanes, for each kind of words, [7].
+
+        Of one instance, with what the levels from there on inwards wait for outside of it.
+        """
+        found, child = self.passing(memory, port) / port.bandwidth, self.transfer.child
+        if child is not None and child < memory:
+            found[WAITED] = float(self.exposed)
+        if port is LANES:
+            found[TILES] = self.tile_cycles
         return found
 
 
@@ -136,7 +179,7 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
 
     Outputs count as partial sums (see `CompleteOutputs`).
     """
-    result = _words_of(spatial, tensor, number)
+    result = _with_waits(spatial, tensor, number, _words_of(spatial, tensor, number))
     # Outputs in windows come here only if no sum begins anew (see `decomposes`).
     wide = any(len(terms) > 1 for terms in tensor.sums)
     if tensor.is_output and not wide and not spatial.plan.conventions.seeds_all:
@@ -169,6 +212,70 @@ def _continued(spatial: Spatial, tensor: TensorPlan, number: int, alone: Account
         is_next_to_lanes = tensor.transfers[number + 1].child is None
         least[ENTER] = energy[ENTER] if is_next_to_lanes else entering
     return replace(alone, energy=energy, least=least)
+
+
+def _with_waits(spatial: Spatial, tensor: TensorPlan, number: int, account: Account) -> Account:
+    tables, transfer = spatial.tables, tensor.transfers[number]
+    if transfer.child is None:
+        return account
+    x = tables.tensors[_tensor_number(spatial.plan, tensor)].transfers + number
+    cycles = stay_cycles(tables, spatial.nest) if x == tables.shape.stationary else 0.0
+    exposed = tables.levels[transfer.child].overlap == NEVER
+    return replace(account, exposed=exposed, tile_cycles=float(cycles))
+
+
+def _stays(tables: PlanTables, x: int) -> int:
+    if x != tables.shape.stationary:
+        return 0
+    return BY_DRAINS if tables.tensors[tables.shape.stationary_tensor].is_output else BY_FILLS
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Cycles per value of a transfer that nothing hides, at the slower end.
+
+    Parameters
+    ----------
+    read, fill, write, drain : float
+        Of a value that leaves the supplier, arrives, returns to it, or leaves the child: the
+        words of the busiest instance alone pass the ports.
+    tile : float
+        Of every value of the first tile, and of the last one.
+    """
+
+    read: float
+    fill: float
+    write: float
+    drain: float
+    tile: float
+
+
+NO_WAIT = Wait(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
+    """Say how long values of a transfer take if nothing hides them."""
+    plan, tables, nest = spatial.plan, spatial.tables, spatial.nest
+    transfer, t = tensor.transfers[number], _tensor_number(plan, tensor)
+    supplier, child = transfer.supplier, transfer.child
+    if child is None or not tables.switches.waits:
+        return NO_WAIT
+    x = tables.tensors[t].transfers + number
+
+    def cycles(memory: int, kind: int) -> float:
+        return float(passing_cycles(tables, nest, memory, kind, tables.values[t, memory].words))
+
+    read, fill = cycles(supplier, READS), cycles(child, FILLS)
+    write, drain = cycles(supplier, UPDATES), cycles(child, DRAINS)
+    if not tensor.is_output:
+        write = drain = 0.0
+    tile = 0.0
+    if tables.switches.first_and_last and tables.levels[child].overlap == ALWAYS:
+        if comes_in(tables, t):
+            tile += max(read * float(parts(tables, nest, t, x, READING)), fill)
+        if tensor.is_output:
+            tile += max(write * float(parts(tables, nest, t, x, WRITING)), drain)
+    return Wait(read, fill, write, drain, tile)
 
 
 def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
@@ -250,6 +357,7 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
     slide = None if lanes else _slides(spatial, tensor, plan.spatial_inside(transfer))
     tracks = not reuse and slide is not None and max(slide) >= 0
     active = float(spatial.active[transfer.supplier])
+    wait = wait_of(spatial, tensor, number)
     return Seen(
         RowRow(
             tensor=t,
@@ -265,6 +373,11 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
             pre_write=1.0,
             post_read=1.0,
             post_write=1.0,
+            wait_read=wait.read,
+            wait_fill=wait.fill,
+            wait_write=wait.write,
+            wait_drain=wait.drain,
+            stays=_stays(tables, x),
         ),
         np.stack([read_ext, write_ext, held, held]),
         slide or (-1,) * len(tensor.relevant),
@@ -390,6 +503,11 @@ def _see_sequential(
             pre_write=pre_write,
             post_read=post_read,
             post_write=post_write,
+            wait_read=0.0,
+            wait_fill=0.0,
+            wait_write=0.0,
+            wait_drain=0.0,
+            stays=0,
         ),
         np.stack([read_ext, write_ext, below, whole]),
         slide,
@@ -425,6 +543,7 @@ def make_rows(
         np.ones((count, 4, dimensions)),
         np.full((count, dimensions), -1, dtype=np.int64),
         np.zeros((count, 1 + len(ports), len(NOTHING))),
+        np.zeros((count, 2)),
         np.ones((count, states)),
         np.zeros((0, 0, 0, 0, 0, 0)),
         np.zeros((0, 0, 0)),
