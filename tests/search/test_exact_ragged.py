@@ -131,7 +131,7 @@ def test_perfect_factors_are_among_the_ragged_ones() -> None:
 
 def no_first_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the proof without descents, which find small optima whatever it overlooks."""
-    monkeypatch.setattr(InstanceProver, "_first_mapping", lambda self: None)
+    monkeypatch.setattr(InstanceProver, "first_mapping", lambda self: None)
 
 
 def test_the_proof_finds_optima_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

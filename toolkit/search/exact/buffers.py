@@ -23,6 +23,7 @@ from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import IntArray
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.evaluator import Costing, Evaluator
+from toolkit.search.exact.instance_strategy import InstanceProver
 from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.strategy import ROUNDING
 from toolkit.search.problem import Problem
@@ -84,24 +85,22 @@ def decided(problem: Problem) -> Iterator[Problem]:
             memory = levels[i]
             assert isinstance(memory, Memory)
             copies = max(2.0, memory.multiple_buffering) if hidden else memory.multiple_buffering
-            overlap = "always" if hidden else "never"
-            levels[i] = replace(memory, overlap=overlap, multiple_buffering=copies)
+            levels[i] = replace(
+                memory, overlap="always" if hidden else "never", multiple_buffering=copies
+            )
         yield replace(problem, arch=replace(problem.arch, levels=tuple(levels)))
 
 
 def prove_buffered(
-    evaluator: Evaluator,
-    start: Callable[[], None],
+    prover: InstanceProver,
     prove: Callable[[Evaluator], tuple[float, Certificate]],
 ) -> tuple[float, Certificate]:
     """Prove the optimum where memories hide what fits twice.
 
     Parameters
     ----------
-    evaluator : Evaluator
+    prover : InstanceProver
         Of a problem with such memories; its front, if asked for, ends complete.
-    start : function
-        Finds a first mapping.
     prove : function of Evaluator
         Proves the optimum where all is decided, as `toolkit.search.exact.prove` does.
 
@@ -110,7 +109,8 @@ def prove_buffered(
     bound, certificate
         As `toolkit.search.exact.prove`; sums over all decisions.
     """
-    start()
+    evaluator = prover.evaluator
+    prover.first_mapping()
     counts, bounds = Counter(dict.fromkeys(Certificate.__dataclass_fields__, 0)), [math.inf]
     listed = []
     for number, problem in enumerate(decided(evaluator.problem)):
@@ -127,4 +127,4 @@ def prove_buffered(
             counts.update(asdict(certificate))
             if certificate.unfinished:
                 bounds.append(max(proved, bound))
-    return min([evaluator.best_objective, *bounds]), Certificate(**counts)
+    return min([prover.best_value(), *bounds]), Certificate(**counts)

@@ -64,7 +64,7 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     by_instance = evaluator.problem.conventions.transfers == "per_instance"
     prover = InstanceProver(evaluator) if by_instance else Prover(evaluator)
     if isinstance(prover, InstanceProver) and undecided(evaluator.problem):
-        return prove_buffered(evaluator, prover.first_mapping, prove)
+        return prove_buffered(prover, prove)
     if decomposes(evaluator.problem):
         return prover.run(), prover.certificate
     finished = _listable(evaluator.problem) and _enumerate(prover)
