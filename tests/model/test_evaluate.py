@@ -100,7 +100,7 @@ def test_compute_decides() -> None:
     )
     result = run(gemm(3, 1, 6), *steps)
     assert result.latency_cycles == 6 * 3 + 2
-    assert result.bottleneck == "mac: no memory stalls; plus warm-up cycles: fanout 2"
+    assert result.bottleneck == "mac: no memory stalls; plus 2 cycles of hops"
     assert result.utilization == 3 / 4
 
 

@@ -17,6 +17,7 @@ from toolkit.messages import shown
 from toolkit.model.cost import AccessTable, BatchCost, access_counts, converted
 from toolkit.model.plan import Port
 from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
+from toolkit.model.waits import array_cycles
 from toolkit.workload.kernel import Workload
 
 EXACT_LIMIT = 2**53
@@ -123,10 +124,24 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
         _count(cost, words, "footprint", m),
         memory.capacity_words,
         usable if math.isfinite(usable) else None,
+        *_waits(cost, m),
         _stall(cost, m),
         tuple(use(p, port) for p, (level, port) in enumerate(cost.plan.ports) if level == m),
         ideal,
     )
+
+
+def _waits(cost: BatchCost, m: int) -> tuple[float, float, float]:
+    """Cycles that the levels inside a memory wait: for first tiles, last ones, and all of it."""
+    state, what = cost.nest.levels[m], f"what waits at {cost.plan.arch.levels[m].name}"
+    waits = (state.fill_cycles, state.drain_cycles, state.exposed_cycles)
+    fill, drain, exposed = (0.0 if x is None else finite_cost(cost, x, what) for x in waits)
+    return fill, drain, exposed
+
+
+def hop_cycles(cost: BatchCost) -> float:
+    """Cycles in which operands hop from instance to instance while nothing else happens."""
+    return finite_cost(cost, array_cycles(cost.tables, cost.nest), "the hops of operands")
 
 
 def _stall(cost: BatchCost, m: int) -> float:
