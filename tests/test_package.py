@@ -187,12 +187,14 @@ def test_readme_example_in_python_runs(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_readme_files_can_be_loaded(tmp_path: Path) -> None:
-    arch, *workloads = readme_blocks("yaml")
-    path = tmp_path / "file.yaml"
-    path.write_text(arch)
-    assert toolkit.load_arch(path).name == "mine"
+    *archs, short, written_out = readme_blocks("yaml")
+    path, names = tmp_path / "file.yaml", []
+    for text in archs:
+        path.write_text(text)
+        names.append(toolkit.load_arch(path).name)
+    assert names == ["mine", "chip"]
     kernels = []
-    for text in workloads:
+    for text in (short, written_out):
         path.write_text(text)
         kernels.append(toolkit.load_workload(path).kernel)
     assert kernels == ["conv", "custom"]
