@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, Traffic, simulate
-from oracle.strategies import Case, cases, ragged_cases, with_drawn_bits
+from oracle.strategies import Case, cases, cases_with_bits, ragged_cases, with_drawn_bits
 
 from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.arch.architecture import holds
@@ -40,12 +40,11 @@ many = settings(max_examples=3 * settings().max_examples)
 def bit_cases(draw: st.DrawFn) -> Case:
     """Draw a case, perfect or ragged, whose values and words have bits."""
     if draw(st.booleans()):
-        arch, workload, factors, order, bias_read = draw(cases())
-    else:
-        arch, workload, factors, order, bias_read, _ = draw(ragged_cases())
-        cut = factors.prod(axis=0) != list(workload.sizes.values())
-        apart = lie_apart(arch, workload)
-        assume(not any(c and d in apart for c, d in zip(cut, workload.dimensions, strict=True)))
+        return draw(cases_with_bits())
+    arch, workload, factors, order, bias_read, _ = draw(ragged_cases())
+    cut = factors.prod(axis=0) != list(workload.sizes.values())
+    apart = lie_apart(arch, workload)
+    assume(not any(c and d in apart for c, d in zip(cut, workload.dimensions, strict=True)))
     return *draw(with_drawn_bits(arch, workload)), factors, order, bias_read
 
 

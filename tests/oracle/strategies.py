@@ -289,6 +289,13 @@ def with_drawn_bits(
 
 
 @st.composite
+def cases_with_bits(draw: Draw) -> Case:
+    """Draw a case as `cases` does, whose values and words have bits."""
+    arch, workload, *rest = draw(cases())
+    return *draw(with_drawn_bits(arch, workload)), *rest
+
+
+@st.composite
 def ragged_mappings(
     draw: Draw, arch: Architecture, workload: Workload
 ) -> tuple[IntArray, IntArray]:
