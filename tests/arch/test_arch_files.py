@@ -12,6 +12,7 @@ from toolkit.arch import (
     Compute,
     FactorConstraint,
     Fanout,
+    Leakage,
     Memory,
     arch_to_yaml,
     load_arch,
@@ -111,7 +112,10 @@ def architectures(draw: st.DrawFn) -> Architecture:
         draw(memories(f"L{i}") | fanouts(f"L{i}")) for i in range(1, draw(st.integers(1, 4)))
     ]
     name = draw(st.sampled_from(["tiny", "no", "a: b # c", "1e5", "é"]))
-    return Architecture(name, (draw(memories("L0")), *middle, draw(computes("MAC"))))
+    levels = (draw(memories("L0")), *middle, draw(computes("MAC")))
+    gated = any(isinstance(level, Fanout) and level.power_gating for level in levels)
+    instances = draw(st.sampled_from([None, "used", None if gated else "all"]))
+    return Architecture(name, levels, leakage=Leakage(instances, draw(st.booleans())))
 
 
 @given(arch=architectures())

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
@@ -136,7 +136,10 @@ def architectures(draw: Draw, workload: Workload) -> Architecture:
             reduction=draw(_mostly),
         )
     )
-    return Architecture("drawn", tuple(levels))
+    gated = any(isinstance(level, Fanout) and level.power_gating for level in levels)
+    instances = draw(st.sampled_from((None, "used", None if gated else "all")))
+    leakage = Leakage(instances, draw(_mostly))
+    return Architecture("drawn", tuple(levels), leakage=leakage)
 
 
 def _bypasses(draw: Draw, workload: Workload, memories: int) -> list[tuple[str, ...]]:

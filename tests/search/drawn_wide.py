@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from search.drawn import ROLES, Dice
 
-from toolkit.arch import Architecture, Compute, Fanout, Level, Memory
+from toolkit.arch import Architecture, Compute, Fanout, Leakage, Level, Memory
 from toolkit.arch.levels import FactorConstraint
 from toolkit.errors import ToolkitError
 from toolkit.model import EXACT, FACTORFLOW, Conventions
@@ -52,7 +52,10 @@ def _with_sharing(arch: Architecture, dice: Dice) -> Architecture:
         elif isinstance(level, Compute):
             level = replace(level, multicast=dice.chance(0.7), reduction=dice.chance(0.7))
         levels.append(level)
-    return replace(arch, levels=tuple(levels))
+    gated = any(level.power_gating for level in arch.fanouts)
+    instances = (None, None if gated else "all", "used")[dice.one_of(0, 0, 1, 2)]
+    leakage = Leakage(instances, macs=dice.chance(0.8))
+    return replace(arch, levels=tuple(levels), leakage=leakage)
 
 
 def _conventions(dice: Dice, seed: int) -> Conventions:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
 
-from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
@@ -339,6 +339,17 @@ class VectorUnitEntry(Record):
         return VectorUnit(self.lanes, self.operation_energy_pj, self.memory)
 
 
+class LeakageEntry(Record):
+    """What leaks."""
+
+    instances: Literal["used", "all"] | None = None
+    macs: bool = True
+
+    def leakage(self) -> Leakage:
+        """Build the rule."""
+        return Leakage(self.instances, self.macs)
+
+
 class ArchitectureFile(Record):
     """A whole file.
 
@@ -358,6 +369,8 @@ class ArchitectureFile(Record):
         Outermost first, as `Architecture` demands.
     vector_unit : mapping, optional
         Lanes, energy per operation and feeding memory of what computes elementwise layers.
+    leakage : mapping, optional
+        Whether idle instances and multiply-accumulates leak.
     """
 
     name: Label
@@ -367,6 +380,7 @@ class ArchitectureFile(Record):
     ranges: dict[str, Any] = {}
     levels: Annotated[list[_Entry], Field(min_length=2, max_length=_MAX_LEVELS)]
     vector_unit: VectorUnitEntry | None = None
+    leakage: LeakageEntry = LeakageEntry()
 
     @model_validator(mode="after")
     def _check_bypasses(self) -> ArchitectureFile:
@@ -426,4 +440,4 @@ class ArchitectureFile(Record):
         """
         levels: tuple[Level, ...] = tuple(entry.level() for entry in self.levels)
         unit = self.vector_unit.unit() if self.vector_unit is not None else None
-        return Architecture(self.name, levels, unit)
+        return Architecture(self.name, levels, unit, self.leakage.leakage())

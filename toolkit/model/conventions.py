@@ -71,6 +71,9 @@ class Conventions:
     leakage_until_end : bool
         Instances leak until the last one has finished; otherwise memories leak for
         their own busy time and compute for the cycles of a single step.
+    only_used_memories_leak : bool
+        Idle instances and multiply-accumulates do not leak, whatever the architecture says
+        (`Leakage`).
     pe_to_pe_warm_up : bool
         Operands that hop through a fanout of F instances delay its last one by F - 1 cycles.
     flops_count_coefficients : bool
@@ -102,6 +105,7 @@ class Conventions:
     shared_ports: bool = False
     zero_fills: bool = False
     leakage_until_end: bool = True
+    only_used_memories_leak: bool = False
     pe_to_pe_warm_up: bool = True
     flops_count_coefficients: bool = False
     whole_wordlines: bool = False

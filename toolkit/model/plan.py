@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
-from toolkit.arch.levels import Compute, Memory, Spatial
+from toolkit.arch.levels import Compute, Fanout, Memory, Spatial
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
@@ -114,6 +114,24 @@ def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
 def port_cycles(memory: Memory, sent: float, received: float, conventions: Conventions) -> float:
     """Cycles in which one instance of a memory sends and receives so many words."""
     return max(port.cycles(sent, received) for port in ports_of(memory, conventions))
+
+
+def gates_idle_instances(arch: Architecture, fanout: Fanout, conventions: Conventions) -> bool:
+    """Whether instances of a fanout leak only while they are used."""
+    if conventions.only_used_memories_leak or arch.leakage.instances == "used":
+        return True
+    return fanout.power_gating
+
+
+def leakage_pj_per_cycle(
+    arch: Architecture, level: Memory | Compute, conventions: Conventions
+) -> float:
+    """Leakage of one powered instance."""
+    if isinstance(level, Compute) and (
+        conventions.only_used_memories_leak or not arch.leakage.macs
+    ):
+        return 0.0
+    return level.leakage_pj_per_cycle
 
 
 @dataclass(frozen=True)

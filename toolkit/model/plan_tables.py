@@ -18,7 +18,13 @@ from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
-from toolkit.model.plan import Plan, TensorPlan, Transfer
+from toolkit.model.plan import (
+    Plan,
+    TensorPlan,
+    Transfer,
+    gates_idle_instances,
+    leakage_pj_per_cycle,
+)
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
     NO_GAPS,
@@ -303,9 +309,9 @@ def _level(plan: Plan, i: int) -> LevelRow:
     ports = [p for p, (m, _) in enumerate(plan.ports) if m == i] or [0]
     if isinstance(level, Fanout):
         hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
-        gated = level.power_gating
+        gated = gates_idle_instances(plan.arch, level, plan.conventions)
         return LevelRow(0, 0, gated, hops, following, 0, 0, 0, 0, inf, 1, 0, level.mesh, 0, 0)
-    leakage = level.leakage_pj_per_cycle
+    leakage = leakage_pj_per_cycle(plan.arch, level, plan.conventions)
     if isinstance(level, Compute):
         figures = (0, 0, inf, 1, leakage, level.mesh, level.mac_energy_pj, level.cycles)
         return LevelRow(0, 0, 0, 0, following, 0, 0, *figures)
