@@ -89,6 +89,14 @@ def test_optimum_with_everything_switched_on(seed: int) -> None:
         check_optimum(problem)
 
 
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_optimum_as_timeloop_counts(seed: int) -> None:
+    problem = draw_wide(seed, TIMELOOP)
+    if problem is not None and is_small(problem):
+        check_optimum(problem)
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.integers(0, 10**6))
 def test_front_of_drawn_problems(seed: int) -> None:
@@ -323,8 +331,9 @@ def test_a_time_limit_holds_while_choices_are_listed(monkeypatch: pytest.MonkeyP
 
 
 def test_refuses_what_it_cannot_prove() -> None:
-    with pytest.raises(InputError, match="timeloop"):
-        solve(make_problem(load_arch("gemmini"), gemm(16, 16, 16), conventions=TIMELOOP))
+    mixed = replace(FACTORFLOW, name="mixed", whole_wordlines=True)
+    with pytest.raises(InputError, match="conventions: mixed has whole_wordlines"):
+        solve(make_problem(load_arch("gemmini"), gemm(16, 16, 16), conventions=mixed))
     function = make_problem(load_arch("gemmini"), gemm(16, 16, 16), objective=lambda e, t, u: e)
     with pytest.raises(InputError, match="Python function"):
         exact(Evaluator(function, Budget()), 0)

@@ -15,6 +15,7 @@ from toolkit.lifted import Table, apart, floor, formula
 from toolkit.model.nest import Parts
 from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
+from toolkit.model.totals import in_wordlines
 from toolkit.model.traffic import window_words
 from toolkit.model.windows import swept, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
@@ -67,6 +68,9 @@ class Rows(NamedTuple):
         its counters, or of a window complete tiles and last ones.
     base, fresh : [R, O, 3]
         What does not depend on the walk, of all visits and of first ones.
+    together : [R, 4]
+        Words of all instances that cost energy together, read, written, filled and entering; 1
+        where every word does on its own.
     """
 
     rows: Annotated[Table, RowRow, 1]
@@ -77,6 +81,7 @@ class Rows(NamedTuple):
     table: Annotated[Table, float, 6]
     base: Annotated[Table, float, 3]
     fresh: Annotated[Table, float, 3]
+    together: Annotated[Table, float, 2]
 
 
 class WindowPlan(NamedTuple):
@@ -247,12 +252,10 @@ def words(
     entering = moved[AS_HELD] * (row.base_enter * events)
     if not plan.tensors[t].is_output:
         return Words(read, 0.0, entering, 0.0)
-    return Words(
-        without_first_visits(plan, read, visits),
-        written,
-        without_first_visits(plan, entering, visits),
-        entering,
-    )
+    filled = entering
+    if not plan.switches.zero_fills:
+        filled = without_first_visits(plan, entering, visits)
+    return Words(without_first_visits(plan, read, visits), written, filled, entering)
 
 
 @apart
@@ -304,5 +307,27 @@ def table_words(
     read, entering = moved[0], moved[2]
     if not plan.tensors[t].is_output:
         return Words(read, 0.0, entering, 0.0)
-    read -= nest.extents[first, 0]
-    return Words(read, moved[1], entering - nest.extents[first + 2, 0], entering)
+    read, filled = read - nest.extents[first, 0], entering
+    if not plan.switches.zero_fills:
+        filled = entering - nest.extents[first + 2, 0]
+    return Words(read, moved[1], filled, entering)
+
+
+@formula
+def charged_together(words: float, together: float) -> float:
+    """Words of one kind that cost energy."""
+    charged = words
+    if together != 1.0:
+        charged = in_wordlines(words, together)
+    return charged
+
+
+@formula
+def charged_words(rows: Rows, r: int, moved: Words) -> Words:
+    """Words of one transfer that cost energy: whole wordlines, rounded up once for the run."""
+    return Words(
+        charged_together(moved.read, rows.together[r, 0]),
+        charged_together(moved.written, rows.together[r, 1]),
+        charged_together(moved.filled, rows.together[r, 2]),
+        charged_together(moved.entering, rows.together[r, 3]),
+    )

@@ -283,4 +283,5 @@ class InstanceProver(Prover):
             family.nest.warm_up,
             leakage,
             compute.mac_energy_pj * problem.workload.macs + own,
+            problem.conventions.whole_cycles,
         )

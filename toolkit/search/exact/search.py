@@ -62,7 +62,8 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     ragged = evaluator.problem.space.ragged.any()
     by_instance = evaluator.problem.conventions.transfers == "per_instance"
     prover = InstanceProver(evaluator) if by_instance else Prover(evaluator)
-    if decomposes(evaluator.problem):
+    # What tiles that are cut off wait for is known within their supplier only.
+    if decomposes(evaluator.problem) and (by_instance or not ragged):
         return prover.run(), prover.certificate
     finished = _listable(evaluator.problem) and _enumerate(prover)
     prover.counts["unfinished"] = int(not finished)

@@ -42,15 +42,21 @@ NOTHING = np.zeros(4)
 
 @dataclass
 class Account:
-    """Costs of a word of one transfer: energy (pJ) first, then the ports it passes."""
+    """Costs of a word of one transfer: energy (pJ) first, then the ports it passes.
+
+    ``together``: words of all instances that cost energy together, by kind.
+    """
 
     transfer: Transfer
     energy: FloatArray
     words: dict[tuple[int, str], FloatArray]
+    together: FloatArray
 
-    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float = 1.0) -> None:
+    def add(self, spatial: Spatial, memory: int, kind: str, word: int, times: float = 1.0) -> None:
         """Charge `times` words of a kind to what a memory sends or receives."""
-        level = plan.memory(memory)
+        level, line = spatial.plan.memory(memory), spatial.plan.charged_together(memory)
+        if line > 1:
+            self.together[word] = spatial.active[memory] * line
         pj = level.read_energy_pj if kind == "out" else level.write_energy_pj
         self.energy[word] += pj * times
         self.words.setdefault((memory, kind), np.zeros(4))[word] += times
@@ -123,29 +129,29 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     """Say which ports the words of a transfer pass, and what they cost."""
     plan, transfer = spatial.plan, tensor.transfers[number]
     free = plan.conventions.free_drains
-    result = Account(transfer, np.zeros(4), {})
-    result.add(plan, transfer.supplier, "out", READ)
+    result = Account(transfer, np.zeros(4), {}, np.ones(4))
+    result.add(spatial, transfer.supplier, "out", READ)
     if tensor.is_output:
-        result.add(plan, transfer.supplier, "in", WRITE)
+        result.add(spatial, transfer.supplier, "in", WRITE)
     child = transfer.child
     if child is None:
         return result
     if plan.conventions.transfers != "sequential":
-        result.add(plan, child, "in", FILL)
+        result.add(spatial, child, "in", FILL)
         if tensor.is_output and not free:
-            result.add(plan, child, "out", ENTER)
+            result.add(spatial, child, "out", ENTER)
         return result
     if transfer.supplier not in tensor.holders:
         return result
     t = _tensor_number(plan, tensor)
     copies = _copies(spatial, t, transfer)
-    result.add(plan, child, "in", READ, copies)
+    result.add(spatial, child, "in", READ, copies)
     if tensor.is_output and not free:
-        result.add(plan, child, "out", WRITE, copies)
+        result.add(spatial, child, "out", WRITE, copies)
         inner = tensor.transfers[number + 1]
         if inner.child is not None:
             copies *= _copies(spatial, t, inner)
-            result.add(plan, inner.child, "out", READ, copies)
+            result.add(spatial, inner.child, "out", READ, copies)
     return result
 
 
@@ -192,7 +198,7 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
             reuse=int(reuse),
             rounded=0,
             orthogonal=MARKS if tracks else KEEPS,
-            closes=int(memory == transfer.supplier),
+            closes=int(memory == transfer.nest[0]),
             leaving=STAYS,
             base_read=read_base * active,
             base_write=write_base * active,
@@ -365,11 +371,12 @@ def make_rows(
         np.zeros((0, 0, 0, 0, 0, 0)),
         np.zeros((0, 0, 0)),
         np.zeros((0, 0, 0)),
+        np.ones((count, 4)),
     )
     for r, (row, cost) in enumerate(zip(seen, accounts, strict=True)):
         rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
         rows.mult[r, : row.states] = row.mult
-        rows.coef[r, 0] = cost.energy
+        rows.coef[r, 0], rows.together[r] = cost.energy, cost.together
         for p, (m, port) in enumerate(ports):
             rows.coef[r, 1 + p] = cost.passing(m, port) / (active[m] * port.bandwidth)
     return rows
