@@ -63,7 +63,14 @@ _HOMES = {
         "with_bypass_rule",
         "write_mapping",
     ),
-    "model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
+    "model.conventions": (
+        "CONVENTIONS",
+        "EXACT",
+        "FACTORFLOW",
+        "TIMELOOP",
+        "TIMELOOP_4",
+        "Conventions",
+    ),
     "model.correction": ("latency_correction",),
     "model.evaluate": ("Evaluation", "evaluate"),
     "search": (
@@ -112,6 +119,7 @@ __all__ = [
     "OBJECTIVES",
     "STRATEGIES",
     "TIMELOOP",
+    "TIMELOOP_4",
     "Architecture",
     "ArchitectureTemplate",
     "Budget",
@@ -233,7 +241,14 @@ if TYPE_CHECKING:
         with_bypass_rule,
         write_mapping,
     )
-    from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions
+    from toolkit.model.conventions import (
+        CONVENTIONS,
+        EXACT,
+        FACTORFLOW,
+        TIMELOOP,
+        TIMELOOP_4,
+        Conventions,
+    )
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
     from toolkit.search.network import LayerCost, LayerResult, NetworkResult, map_network

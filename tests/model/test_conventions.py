@@ -13,6 +13,7 @@ from toolkit.model import (
     EXACT,
     FACTORFLOW,
     TIMELOOP,
+    TIMELOOP_4,
     Conventions,
     Evaluation,
     TensorAccesses,
@@ -287,6 +288,12 @@ def test_timeloop_turns_these_switches() -> None:
     }
 
 
+def test_todays_timeloop_turns_two_more() -> None:
+    turned = differing(TIMELOOP) ^ differing(TIMELOOP_4)
+    assert turned == {"zero_fills", "only_used_memories_leak"}
+    assert TIMELOOP_4.only_used_memories_leak
+
+
 def test_factorflow_turns_these_switches() -> None:
     """Each has a case above, but for the factors; the two settings stay off."""
     assert differing(FACTORFLOW) == {
@@ -305,6 +312,7 @@ def test_factorflow_turns_these_switches() -> None:
 
 
 def test_conventions_by_name() -> None:
-    assert [conventions_named(name) for name in CONVENTIONS] == [EXACT, FACTORFLOW, TIMELOOP]
+    sets = [EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4]
+    assert [conventions_named(name) for name in CONVENTIONS] == sets
     with pytest.raises(InputError, match="unknown conventions 'maestro'; expected one of exact"):
         conventions_named("maestro")

@@ -21,7 +21,7 @@ from toolkit import load_arch, load_workload
 from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.errors import InputError
 from toolkit.mapping import space_size
-from toolkit.model import EXACT, FACTORFLOW, TIMELOOP
+from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4, Conventions
 from toolkit.search import (
     Budget,
     Objective,
@@ -89,10 +89,10 @@ def test_optimum_with_everything_switched_on(seed: int) -> None:
         check_optimum(problem)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
-@given(st.integers(0, 10**6))
-def test_optimum_as_timeloop_counts(seed: int) -> None:
-    problem = draw_wide(seed, TIMELOOP)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6), st.sampled_from((TIMELOOP, TIMELOOP_4)))
+def test_optimum_as_timeloop_counts(seed: int, conventions: Conventions) -> None:
+    problem = draw_wide(seed, conventions)
     if problem is not None and is_small(problem):
         check_optimum(problem)
 

@@ -3,8 +3,10 @@
 `EXACT` (the default) counts what an executed loop nest counts. `FACTORFLOW` reproduces the
 FactorFlow reference model (Ronzani and Silvano, ASP-DAC 2025; branch with convolutions) value
 for value, its peculiarities included. `TIMELOOP` counts as Timeloop (Parashar et al., ISPASS
-2019) does, as far as its published results for Gemmini show. Every difference between the sets
-is one switch here.
+2019) does, as far as its published results for Gemmini show (Hong et al., MICRO 2023), and
+`TIMELOOP_4` as the version of its files 0.4 does, by the reference outputs of its public exercises
+(github.com/Accelergy-Project/timeloop-accelergy-exercises). Every difference between the sets is
+one switch here.
 """
 
 from __future__ import annotations
@@ -153,7 +155,11 @@ TIMELOOP = Conventions(
     overestimate_windows=True,
 )
 
-CONVENTIONS = {conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP)}
+TIMELOOP_4 = replace(TIMELOOP, name="timeloop-4", zero_fills=False, only_used_memories_leak=True)
+
+CONVENTIONS = {
+    conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4)
+}
 
 
 def map_space(
