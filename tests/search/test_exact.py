@@ -113,6 +113,7 @@ def test_front_of_drawn_problems(seed: int) -> None:
 @cache
 def wide_problems() -> tuple[Problem, ...]:
     drawn = [draw_wide(seed) for seed in range(120)]
+    drawn += [draw_wide(seed, TIMELOOP) for seed in range(60)]
     return tuple(p for p in drawn if p is not None and order_count(p) < 10**6)
 
 
@@ -120,7 +121,7 @@ def test_drawn_problems_are_of_every_kind() -> None:
     chosen = [p for p in wide_problems() if is_small(p)]
     assert len(chosen) >= 20
     assert {p.objective.name for p in chosen} >= {"edp", "energy", "latency"}
-    assert {p.conventions.name for p in chosen} == {"exact", "factorflow"}
+    assert {p.conventions.name for p in chosen} == {"exact", "factorflow", "timeloop"}
     assert len({p.workload.kernel for p in chosen}) >= 3
     certificates = [solve(p)[2] for p in chosen]
     assert any(c.by_labels for c in certificates)
