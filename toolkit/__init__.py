@@ -27,6 +27,7 @@ _HOMES = {
         "Compute",
         "FactorConstraint",
         "Fanout",
+        "Leakage",
         "Memory",
         "MemoryPort",
         "VectorUnit",
@@ -63,7 +64,14 @@ _HOMES = {
         "with_bypass_rule",
         "write_mapping",
     ),
-    "model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
+    "model.conventions": (
+        "CONVENTIONS",
+        "EXACT",
+        "FACTORFLOW",
+        "TIMELOOP",
+        "TIMELOOP_4",
+        "Conventions",
+    ),
     "model.correction": ("latency_correction",),
     "model.evaluate": ("Evaluation", "evaluate"),
     "search": (
@@ -113,6 +121,7 @@ __all__ = [
     "OBJECTIVES",
     "STRATEGIES",
     "TIMELOOP",
+    "TIMELOOP_4",
     "Architecture",
     "ArchitectureTemplate",
     "Budget",
@@ -127,6 +136,7 @@ __all__ = [
     "Layer",
     "LayerCost",
     "LayerGraph",
+    "Leakage",
     "LayerResult",
     "LevelMapping",
     "MapSpace",
@@ -199,6 +209,7 @@ if TYPE_CHECKING:
         Compute,
         FactorConstraint,
         Fanout,
+        Leakage,
         Memory,
         MemoryPort,
         VectorUnit,
@@ -235,7 +246,14 @@ if TYPE_CHECKING:
         with_bypass_rule,
         write_mapping,
     )
-    from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions
+    from toolkit.model.conventions import (
+        CONVENTIONS,
+        EXACT,
+        FACTORFLOW,
+        TIMELOOP,
+        TIMELOOP_4,
+        Conventions,
+    )
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
     from toolkit.search.network import LayerCost, LayerResult, NetworkResult, map_network

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.mapping.mapping import BoolArray, IntArray
@@ -143,7 +143,10 @@ def architectures(draw: Draw, workload: Workload) -> Architecture:
             reduction=draw(_mostly),
         )
     )
-    return Architecture("drawn", tuple(levels))
+    gated = any(isinstance(level, Fanout) and level.power_gating for level in levels)
+    instances = draw(st.sampled_from((None, "used", None if gated else "all")))
+    leakage = Leakage(instances, draw(_mostly))
+    return Architecture("drawn", tuple(levels), leakage=leakage)
 
 
 def _bypasses(draw: Draw, workload: Workload, memories: int) -> list[tuple[str, ...]]:

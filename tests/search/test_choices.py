@@ -18,7 +18,7 @@ from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.errors import InputError, MappingError, ToolkitError
 from toolkit.mapping import arch_with_holds, chosen_holds, space_size, with_bypass_rule
 from toolkit.mapping.space import Factors
-from toolkit.model import EXACT, FACTORFLOW, Conventions, evaluate
+from toolkit.model import EXACT, FACTORFLOW, TIMELOOP_4, Conventions, evaluate
 from toolkit.search import STRATEGIES, Budget, Evaluator, Problem, SearchResult, make_problem
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.chosen_mappings import check_mappings, fitted, sample_mappings
@@ -131,8 +131,8 @@ def cost_of(result: SearchResult) -> float:
 
 
 @pytest.mark.parametrize("factors", ["perfect", "ragged"])
-@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW], ids=lambda c: c.name)
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP_4], ids=lambda c: c.name)
+@pytest.mark.parametrize("seed", range(9))
 def test_optimum_of_all_choices(seed: int, conventions: Conventions, factors: Factors) -> None:
     if factors == "ragged" and conventions is FACTORFLOW:
         pytest.skip("FactorFlow counts whole tiles only")

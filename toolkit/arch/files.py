@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
@@ -149,6 +149,8 @@ def arch_to_yaml(
             "operation_energy_pj": float(unit.operation_energy_pj),
             "memory": unit.memory,
         }
+    if arch.leakage != Leakage():
+        data["leakage"] = _leakage_entry(arch.leakage)
     text = dump_yaml(data)
     written = parse_yaml(text.encode(), source=arch.name, error=ArchitectureError)
     file = validate(ArchitectureFile, written, source=arch.name, error=ArchitectureError)
@@ -293,6 +295,11 @@ def _memory_entry(level: Memory) -> dict[str, object]:
     if level.overlap != "always":
         entry["overlap"] = level.overlap
     return entry
+
+
+def _leakage_entry(leakage: Leakage) -> dict[str, object]:
+    entry: dict[str, object] = {"macs": leakage.macs}
+    return entry if leakage.instances is None else {"instances": leakage.instances, **entry}
 
 
 def _fanout_entry(level: Fanout) -> dict[str, object]:

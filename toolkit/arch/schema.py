@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
 from toolkit.arch.bitwise import BANDWIDTH_FORMS, BitwiseMemory
 from toolkit.arch.levels import (
     COMPUTES,
@@ -461,6 +461,17 @@ class VectorUnitEntry(Record):
         return VectorUnit(self.lanes, self.operation_energy_pj, self.memory)
 
 
+class LeakageEntry(Record):
+    """What leaks."""
+
+    instances: Literal["used", "all"] | None = None
+    macs: bool = True
+
+    def leakage(self) -> Leakage:
+        """Build the rule."""
+        return Leakage(self.instances, self.macs)
+
+
 class ArchitectureFile(Record):
     """A whole file.
 
@@ -482,6 +493,8 @@ class ArchitectureFile(Record):
         Outermost first, as `Architecture` demands.
     vector_unit : mapping, optional
         Lanes, energy per operation and feeding memory of what computes elementwise layers.
+    leakage : mapping, optional
+        Whether idle instances and multiply-accumulates leak.
     """
 
     name: Label
@@ -492,6 +505,7 @@ class ArchitectureFile(Record):
     ranges: dict[str, Any] = {}
     levels: Annotated[list[_Entry], Field(min_length=2, max_length=_MAX_LEVELS)]
     vector_unit: VectorUnitEntry | None = None
+    leakage: LeakageEntry = LeakageEntry()
 
     @model_validator(mode="after")
     def _check_bypasses(self) -> ArchitectureFile:
@@ -570,7 +584,8 @@ class ArchitectureFile(Record):
         """
         levels: tuple[Level, ...] = tuple(self._level(entry) for entry in self.levels)
         unit = self.vector_unit.unit() if self.vector_unit is not None else None
-        return Architecture(self.name, levels, unit, self.clock_mhz)
+        leakage = self.leakage.leakage()
+        return Architecture(self.name, levels, unit, self.clock_mhz, leakage)
 
     def _level(self, entry: MemoryEntry | FanoutEntry | ComputeEntry) -> Level:
         return entry.level(self.clock_mhz) if isinstance(entry, MemoryEntry) else entry.level()

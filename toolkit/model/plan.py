@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
-from toolkit.arch.levels import Compute, Memory, Spatial
+from toolkit.arch.levels import Compute, Fanout, Memory, Spatial
 from toolkit.arch.packing import check_bits
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.errors import ArchitectureError
@@ -151,6 +151,24 @@ def _hangs_together(serving: Sequence[set[int]]) -> bool:
 def port_cycles(memory: Memory, conventions: Conventions, words: Mapping[str, float]) -> float:
     """Cycles in which one instance of a memory moves so many words, by kind of traffic."""
     return max(port.cycles(words) for port in ports_of(memory, conventions))
+
+
+def gates_idle_instances(arch: Architecture, fanout: Fanout, conventions: Conventions) -> bool:
+    """Whether instances of a fanout leak only while they are used."""
+    if conventions.only_used_memories_leak or arch.leakage.instances == "used":
+        return True
+    return fanout.power_gating
+
+
+def leakage_pj_per_cycle(
+    arch: Architecture, level: Memory | Compute, conventions: Conventions
+) -> float:
+    """Leakage of one powered instance."""
+    if isinstance(level, Compute) and (
+        conventions.only_used_memories_leak or not arch.leakage.macs
+    ):
+        return 0.0
+    return level.leakage_pj_per_cycle
 
 
 @dataclass(frozen=True)

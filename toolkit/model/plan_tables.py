@@ -22,7 +22,14 @@ from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
-from toolkit.model.plan import Plan, Port, TensorPlan, Transfer
+from toolkit.model.plan import (
+    Plan,
+    Port,
+    TensorPlan,
+    Transfer,
+    gates_idle_instances,
+    leakage_pj_per_cycle,
+)
 from toolkit.model.values import WHOLE_WORD, ValueRow, value_row
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
@@ -391,10 +398,10 @@ def _level(plan: Plan, i: int) -> LevelRow:
     ports = [p for p, (m, _) in enumerate(plan.ports) if m == i] or [0]
     if isinstance(level, Fanout):
         hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
-        gated = level.power_gating
+        gated = gates_idle_instances(plan.arch, level, plan.conventions)
         nothing = (0, 0, 0, 0, inf, ALWAYS, inf, 1, 1, 0)
         return LevelRow(0, 0, gated, hops, following, *nothing, level.mesh, 0, 0)
-    leakage = level.leakage_pj_per_cycle
+    leakage = leakage_pj_per_cycle(plan.arch, level, plan.conventions)
     if isinstance(level, Compute):
         mac_pj = mac_energy_pj(plan.arch, plan.workload)
         figures = (0, 0, inf, ALWAYS, inf, 1, 1, leakage, level.mesh, mac_pj, level.cycles)

@@ -106,12 +106,18 @@ def complete_outputs(plan: PlanTables, nest: Nest, t: int, m: int, own: int) -> 
 
 
 @formula
+def in_wordlines(words: Any, together: Any) -> Any:
+    """Words rounded up to multiples of those that cost energy `together`."""
+    return ceil(words / together) * together
+
+
+@formula
 def charged(plan: PlanTables, nest: Nest, m: int, words: Any) -> Any:
     """Words that cost energy if all instances of a memory move `words` of one kind."""
     line = plan.levels[m].wordline_words
     if line == 1:
         return words
-    return ceil(words / (nest.levels[m].active * line)) * nest.levels[m].active * line
+    return in_wordlines(words, nest.levels[m].active * line)
 
 
 @once
@@ -157,6 +163,17 @@ def steps(plan: PlanTables, nest: Nest) -> Any:
     return count
 
 
+@formula
+def in_whole_cycles(latency: Any) -> Any:
+    """Latency rounded up.
+
+    A whole number of cycles stays as it is where only divisions have rounded it.
+    """
+    whole = nearest(latency)
+    off = maximum(latency - whole, whole - latency)
+    return where(off <= latency * ROUNDING, whole, ceil(latency))
+
+
 @once
 @formula
 def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
@@ -182,10 +199,7 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
         cycles = slowest
     latency = cycles if passes else cycles + array_cycles(plan, nest)
     if plan.switches.whole_cycles:
-        # A whole number of cycles stays as it is where only divisions have rounded it.
-        whole = nearest(latency)
-        off = maximum(latency - whole, whole - latency)
-        latency = where(off <= latency * ROUNDING, whole, ceil(latency))
+        latency = in_whole_cycles(latency)
     return latency
 
 

@@ -27,6 +27,7 @@ from toolkit.search.exact.compiled_words import (
     WindowPlan,
     WindowRoom,
     Words,
+    charged_words,
     table_words,
     words,
 )
@@ -64,18 +65,23 @@ class DimensionRow(NamedTuple):
 
 
 class WaitingRow(NamedTuple):
-    """One tensor at a memory.
+    """One tensor at a memory, or one of its transfers where several can be under way at once.
 
-    ``row``: of the transfer under way, -1 if none. ``radix``, ``weight``: number of its states,
-    and its weight in the number of them all; ``outer_weight``: at the next memory outwards.
-    ``begins``: whether the memory is a child, so that a new stay begins outside of it.
+    ``tensor``: its number. ``row``: of the transfer under way, -1 if none. ``radix``, ``weight``:
+    number of its states, and its weight in the number of them all; ``outer_weight``: at the next
+    memory outwards. ``begins``: whether the memory is a child, so that a new stay begins outside
+    of it. ``with_outer``: whether the row before is the next outer transfer of the same tensor,
+    also under way, which waits for as long as this one does.
     """
+
+    tensor: int
 
     row: int
     radix: int
     weight: int
     outer_weight: int
     begins: int
+    with_outer: int
 
 
 class LoopRow(NamedTuple):
@@ -98,7 +104,7 @@ class Step(NamedTuple):
     dimensions : `DimensionRow` [D]
         Extents.
     waiting : `WaitingRow` [T]
-        Tensors.
+        Tensors, or their transfers.
     tau : [D, C]
         Temporal extent by coordinate.
     idle : [D, below]
@@ -165,14 +171,17 @@ class Least(NamedTuple):
 
 @formula
 def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: int) -> None:
-    """Add what the words of a transfer cost: costs `first` to before `end`."""
+    """Add what the words of a transfer cost: costs `first` to before `end`, energy being 0."""
     for p in range(first, end):
+        paid = moved
+        if p == 0:
+            paid = charged_words(rows, r, moved)
         into[p] += (
-            rows.coef[r, p, 0] * moved.read
-            + rows.coef[r, p, 1] * moved.written
-            + rows.coef[r, p, 2] * moved.filled
-            + rows.coef[r, p, 3] * moved.entering
-            + rows.coef[r, p, 4] * moved.raw
+            rows.coef[r, p, 0] * paid.read
+            + rows.coef[r, p, 1] * paid.written
+            + rows.coef[r, p, 2] * paid.filled
+            + rows.coef[r, p, 3] * paid.entering
+            + rows.coef[r, p, 4] * paid.raw
         )
         if rows.coef[r, p, 5] > 0.0:
             row = rows.rows[r]
@@ -232,7 +241,7 @@ def place(
         r = step.waiting[t].row
         rule = rows.rows[r].orthogonal
         new = v
-        if plan.indexes[t, d] or rule == RESOLVES:
+        if plan.indexes[step.waiting[t].tensor, d] or rule == RESOLVES:
             charge(plan, nest, rows, r, room, d, f, target, v, into)
             new = 0
         elif rule == MARKS:
@@ -370,13 +379,21 @@ def stop_extent(step: Step, along: Table) -> int:
 
 @formula
 def misplaced(plan: WindowPlan, step: Step, flags: int, along: Table) -> bool:
-    """Whether some tensor waits although a loop that indexes it is placed."""
+    """Whether some tensor waits although a loop that indexes it is placed.
+
+    Or its inner transfer waits although the outer one does not: the same loop moves both.
+    """
+    outer_waits = False
     for t in range(step.waiting.shape[0]):
         if flags // step.waiting[t].weight % step.waiting[t].radix == 0:
+            outer_waits = False
             continue
+        if step.waiting[t].with_outer and not outer_waits:
+            return True
+        outer_waits = True
         for d in range(along.shape[0]):
-            c = along[d].coordinate
-            if c < step.dimensions[d].above and plan.indexes[t, d] and not step.sizes.strict:
+            c, indexed = along[d].coordinate, plan.indexes[step.waiting[t].tensor, d]
+            if c < step.dimensions[d].above and indexed and not step.sizes.strict:
                 return True
     return False
 

@@ -15,6 +15,7 @@ from toolkit.lifted import Table, apart, floor, formula
 from toolkit.model.nest import Parts
 from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
+from toolkit.model.totals import in_wordlines
 from toolkit.model.traffic import window_words
 from toolkit.model.values import ValueRow
 from toolkit.model.windows import swept, tile_values, window
@@ -79,6 +80,9 @@ class Rows(NamedTuple):
         its counters, or of a window complete tiles and last ones.
     base, fresh : [R, O, 3]
         What does not depend on the walk, of all visits and of first ones.
+    together : [R, 4]
+        Words of all instances that cost energy together, read, written, filled and entering; 1
+        where every word does on its own.
     """
 
     rows: Annotated[Table, RowRow, 1]
@@ -90,6 +94,7 @@ class Rows(NamedTuple):
     table: Annotated[Table, float, 6]
     base: Annotated[Table, float, 3]
     fresh: Annotated[Table, float, 3]
+    together: Annotated[Table, float, 2]
 
 
 class WindowPlan(NamedTuple):
@@ -269,14 +274,11 @@ def words(
     entering = moved[AS_HELD] * (row.base_enter * events)
     if not plan.tensors[t].is_output:
         return Words(read, 0.0, entering, 0.0, read, moved[AS_HELD])
-    return Words(
-        without_first_visits(plan, read, visits),
-        written,
-        without_first_visits(plan, entering, visits),
-        entering,
-        read,
-        moved[AS_HELD],
-    )
+    filled = entering
+    if not plan.switches.zero_fills:
+        filled = without_first_visits(plan, entering, visits)
+    first = without_first_visits(plan, read, visits)
+    return Words(first, written, filled, entering, read, moved[AS_HELD])
 
 
 @apart
@@ -333,5 +335,29 @@ def table_words(
         tile = tile_values(plan, nest, t, first + 3)
     if not plan.tensors[t].is_output:
         return Words(read, 0.0, entering, 0.0, read, tile)
-    filled = entering - nest.extents[first + 2, 0]
+    filled = entering
+    if not plan.switches.zero_fills:
+        filled = entering - nest.extents[first + 2, 0]
     return Words(read - nest.extents[first, 0], moved[1], filled, entering, read, tile)
+
+
+@formula
+def charged_together(words: float, together: float) -> float:
+    """Words of one kind that cost energy."""
+    charged = words
+    if together != 1.0:
+        charged = in_wordlines(words, together)
+    return charged
+
+
+@formula
+def charged_words(rows: Rows, r: int, moved: Words) -> Words:
+    """Words of one transfer that cost energy: whole wordlines, rounded up once for the run."""
+    return Words(
+        charged_together(moved.read, rows.together[r, 0]),
+        charged_together(moved.written, rows.together[r, 1]),
+        charged_together(moved.filled, rows.together[r, 2]),
+        charged_together(moved.entering, rows.together[r, 3]),
+        moved.raw,
+        moved.tile,
+    )

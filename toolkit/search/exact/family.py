@@ -139,10 +139,11 @@ class Family:
             np.zeros((0, 0, 0, 0, 0, 0)),
             np.zeros((0, 0, 0)),
             np.zeros((0, 0, 0)),
+            np.ones((lines, 4)),
         )
         for r, (row, costs) in enumerate(nest.seen):
             rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
-            rows.coef[r, 0] = costs.energy
+            rows.coef[r, 0], rows.together[r] = costs.energy, costs.together
         return rows
 
     def parts(self, d: int, chain: Chain) -> tuple[FloatArray, FloatArray]:

@@ -280,4 +280,5 @@ class InstanceProver(Prover):
             family.nest.warm_up,
             leakage,
             family.shared_pj + own,
+            problem.conventions.whole_cycles,
         )

@@ -17,6 +17,7 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model.compiled import nest_room
 from toolkit.model.plan import Port, TensorPlan
 from toolkit.model.plan_tables import compiled_tables
+from toolkit.model.totals import in_whole_cycles
 from toolkit.search.exact.compiled_steps import (
     CLOSE,
     EXPLORE,
@@ -47,6 +48,7 @@ from toolkit.search.exact.extents import (
     reachable,
     splits_kept_windows,
 )
+from toolkit.search.exact.slots import Slot, list_slots
 from toolkit.search.exact.transfers import (
     Account,
     Seen,
@@ -89,7 +91,7 @@ def decomposes(problem: Problem) -> bool:
     whose sums begin anew somewhere inside.
     """
     plan, space = problem.plan, problem.space
-    if splits_kept_windows(space) or _begins_windows_anew(problem):
+    if splits_kept_windows(space) or _begins_windows_anew(problem) or _is_unknown(problem):
         return False
     most = np.minimum(space.upper, space.mesh[:, None])
     for tensor in plan.tensors:
@@ -104,6 +106,20 @@ def decomposes(problem: Problem) -> bool:
             if any(scattered_sums(tensor, x, most) for x in (transfer.reading, transfer.writing)):
                 return False
     return True
+
+
+def _is_unknown(problem: Problem) -> bool:
+    """Whether costs have parts that only some of the searches follow.
+
+    Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
+    wide as partial sums.
+    """
+    tables, conventions = problem.tables, problem.conventions
+    waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
+    narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
+    return (waits and conventions.transfers != "per_instance") or (
+        narrows and conventions.whole_wordlines
+    )
 
 
 def _begins_windows_anew(problem: Problem) -> bool:
@@ -174,6 +190,7 @@ class Nest:
         self._seen: list[Seen] = []
         self._accounts: list[Account] = []
         self._fixed: list[int] = []
+        self._slots = list_slots(problem.plan)
         self._row_of = self._list_rows()
         self.ports = [place for place in problem.plan.ports if self._matters(*place)]
         self.rows: Rows = make_rows(
@@ -183,19 +200,20 @@ class Nest:
         self.window_room = Block(_window_room(problem))
 
     def _list_rows(self) -> IntArray:
-        """Row of the transfer of each tensor that is under way at each memory, -1 if none."""
+        """Row of the transfer of each slot that is under way at each memory, -1 if none."""
         plan = self.problem.plan
-        row_of = np.full((len(self.memories), len(plan.tensors)), -1, dtype=np.int64)
-        for t, tensor in enumerate(plan.tensors):
-            for number, transfer in enumerate(tensor.transfers):
-                costs = account(self.spatial, tensor, number)
-                if self._is_fixed(t, number):
+        row_of = np.full((len(self.memories), len(self._slots)), -1, dtype=np.int64)
+        for s, slot in enumerate(self._slots):
+            for number in slot.numbers:
+                tensor = plan.tensors[slot.tensor]
+                costs, transfer = account(self.spatial, tensor, number), tensor.transfers[number]
+                if self._is_fixed(slot.tensor, number):
                     self._fixed.append(len(self._seen))
                     self._seen.append(self._see(tensor, number, transfer.nest[-1]))
                     self._accounts.append(costs)
                     continue
                 for m in transfer.nest:
-                    row_of[self.memories.index(m), t] = len(self._seen)
+                    row_of[self.memories.index(m), s] = len(self._seen)
                     self._seen.append(self._see(tensor, number, m))
                     self._accounts.append(costs)
         return row_of
@@ -281,7 +299,10 @@ class Nest:
 
     @property
     def row_of(self) -> IntArray:
-        """Row of the transfer of each tensor that is under way at each memory, -1 if none."""
+        """Row of the transfer of each slot that is under way at each memory, -1 if none.
+
+        Slots are tensors unless transfers are persistent (see `list_slots`).
+        """
         return self._row_of
 
     @property
@@ -301,6 +322,10 @@ class Nest:
         levels = self.problem.tables.levels
         used = zip(self.spatial.used, levels, strict=True)
         return float(sum(instances - 1 for instances, level in used if level.hops))
+
+    def whole_cycles(self, latency: Any) -> Any:
+        """Latency (cycles), rounded up where the conventions do."""
+        return in_whole_cycles(latency) if self.problem.conventions.whole_cycles else latency
 
     @cached_property
     def leakage_pj_per_cycle(self) -> tuple[float, float]:
@@ -375,7 +400,7 @@ class Nest:
         ]
 
     def radix(self, k: int) -> list[int]:
-        """Number of states of every tensor at memory number `k`."""
+        """Number of states of every slot at memory number `k`."""
         return [self._seen[r].states if r >= 0 else 1 for r in self._row_of[k]]
 
     @property
@@ -383,10 +408,9 @@ class Nest:
         """States of the tensors inside the innermost memory."""
         step = self.steps[-1]
         waiting = [
-            t
-            for t, tensor in enumerate(self.problem.plan.tensors)
-            for number, transfer in enumerate(tensor.transfers)
-            if transfer.child is None and not self._is_fixed(t, number)
+            s
+            for s, slot in enumerate(self._slots)
+            if None in self._children(slot) and not self._is_fixed(slot.tensor, slot.numbers[-1])
         ]
         return int(sum(step.waiting["weight"][t] for t in waiting))
 
@@ -404,18 +428,23 @@ class Nest:
         return np.array([a[i] // b[j] for a, b, i, j in pairs], dtype=np.int64)
 
     def waiting(self, k: int, radix: IntArray, kind: np.dtype[Any]) -> NDArray[Any]:
-        """Describe the tensors at memory number `k`, whose states `radix` numbers."""
+        """Describe the slots at memory number `k`, whose states `radix` numbers."""
         waiting = np.zeros(len(radix), dtype=kind)
         waiting["row"], waiting["radix"], waiting["weight"] = (
             self._row_of[k],
             radix,
             strides(radix),
         )
-        waiting["begins"] = [
-            any(transfer.child == self.memories[k] for transfer in tensor.transfers)
-            for tensor in self.problem.plan.tensors
-        ]
+        waiting["tensor"] = [slot.tensor for slot in self._slots]
+        waiting["begins"] = [self.memories[k] in self._children(slot) for slot in self._slots]
+        alike = waiting["tensor"][1:] == waiting["tensor"][:-1]
+        waiting["with_outer"][1:] = alike & (waiting["row"][1:] >= 0) & (waiting["row"][:-1] >= 0)
         return waiting
+
+    def _children(self, slot: Slot) -> list[int | None]:
+        """Who holds the tensor inside of the transfers of a slot."""
+        transfers = self.problem.plan.tensors[slot.tensor].transfers
+        return [transfers[number].child for number in slot.numbers]
 
     def _step(self, k: int) -> Step:
         assert self.reach is not None  # Only then are there steps.
@@ -504,7 +533,7 @@ class Nest:
         """Whether a port's cycles may still grow outside of memory number `k`."""
         outer = [m for m in self.memories[:k] if m < memory]
         return any(self._entry(m).any() for m in outer) or any(
-            costs.transfer.supplier < self.memories[k] and costs.costs(memory, port).any()
+            costs.transfer.nest[0] < self.memories[k] and costs.costs(memory, port).any()
             for costs in self._accounts
         )
 

@@ -65,7 +65,8 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     prover = InstanceProver(evaluator) if by_instance else Prover(evaluator)
     if isinstance(prover, InstanceProver) and undecided(evaluator.problem):
         return prove_buffered(prover, prove)
-    if decomposes(evaluator.problem):
+    # What tiles that are cut off wait for is known within their supplier only.
+    if decomposes(evaluator.problem) and (by_instance or not ragged):
         return prover.run(), prover.certificate
     finished = _listable(evaluator.problem) and _enumerate(prover)
     prover.counts["unfinished"] = int(not finished)

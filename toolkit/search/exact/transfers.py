@@ -77,6 +77,8 @@ class Account:
         The same where only sums over all transfers matter and nothing is below 0.
     words : dict of (int, str) to float64 array
         Words at the ports that it passes, by memory and traffic.
+    together : float64 array
+        Values of all instances that cost energy together, by kind.
     exposed : bool
         Whether levels inside of the child wait for it.
     tile_cycles : float
@@ -87,12 +89,15 @@ class Account:
     energy: FloatArray
     least: FloatArray
     words: dict[tuple[int, str], FloatArray]
+    together: FloatArray
     exposed: bool = False
     tile_cycles: float = 0.0
 
-    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float) -> None:
+    def add(self, spatial: Spatial, memory: int, kind: str, word: int, times: float) -> None:
         """Charge `times` words for each value of a kind to a memory's traffic."""
-        level = plan.memory(memory)
+        level, line = spatial.plan.memory(memory), spatial.plan.charged_together(memory)
+        if line > 1:
+            self.together[word] = spatial.active[memory] * line / times
         pj = level.read_energy_pj if kind in ("reads", "drains") else level.write_energy_pj
         self.energy[word] += pj * times
         self.words.setdefault((memory, kind), NOTHING.copy())[word] += times
@@ -291,10 +296,11 @@ def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
 def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     plan, transfer = spatial.plan, tensor.transfers[number]
     free, t = plan.conventions.free_drains, _tensor_number(spatial.plan, tensor)
-    result = Account(transfer, NOTHING.copy(), NOTHING, {})
+    result = Account(transfer, NOTHING.copy(), NOTHING, {}, np.ones(len(NOTHING)))
 
     def add(memory: int, kind: str, value: int, copies: float = 1.0) -> None:
-        result.add(plan, memory, kind, value, copies * spatial.tables.values[t, memory].words)
+        words = spatial.tables.values[t, memory].words
+        result.add(spatial, memory, kind, value, copies * words)
 
     add(transfer.supplier, "reads", READ)
     if tensor.is_output:
@@ -364,7 +370,7 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
             reuse=int(reuse),
             rounded=0,
             orthogonal=MARKS if tracks else KEEPS,
-            closes=int(memory == transfer.supplier),
+            closes=int(memory == transfer.nest[0]),
             leaving=STAYS,
             base_read=read_base * active,
             base_write=write_base * active,
@@ -548,11 +554,12 @@ def make_rows(
         np.zeros((0, 0, 0, 0, 0, 0)),
         np.zeros((0, 0, 0)),
         np.zeros((0, 0, 0)),
+        np.ones((count, 4)),
     )
     for r, (row, cost) in enumerate(zip(seen, accounts, strict=True)):
         rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
         rows.mult[r, : row.states] = row.mult
-        rows.coef[r, 0] = cost.energy
+        rows.coef[r, 0], rows.together[r] = cost.energy, cost.together
         for p, (m, port) in enumerate(ports):
             rows.coef[r, 1 + p] = cost.passing(m, port) / (active[m] * port.bandwidth)
     return rows
