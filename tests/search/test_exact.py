@@ -237,7 +237,7 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
     for cores in (1, 16):
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
         for seed in (1, 6, 16, 41):
-            problem = draw_wide(seed)
+            problem = draw_wide(seed, bits=False)
             assert problem is not None
             evaluator = Evaluator(problem, Budget(evaluations=3))
             found.append((*prove(evaluator), evaluator.best_objective))

@@ -296,7 +296,7 @@ def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
 def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     plan, transfer = spatial.plan, tensor.transfers[number]
     free, t = plan.conventions.free_drains, _tensor_number(spatial.plan, tensor)
-    result = Account(transfer, NOTHING.copy(), NOTHING, {}, np.ones(len(NOTHING)))
+    result = Account(transfer, NOTHING.copy(), NOTHING, {}, np.ones(RAW))
 
     def add(memory: int, kind: str, value: int, copies: float = 1.0) -> None:
         words = spatial.tables.values[t, memory].words
