@@ -137,7 +137,7 @@ def stay_cycles(plan: PlanTables, nest: Nest) -> Any:
             rows = nest.levels[i].iterations
     if plan.shape.stationary < 0:
         return hops
-    return hops + where(rows > 1, rows, 0 * nest.one)
+    return hops + rows
 
 
 @formula

@@ -131,5 +131,4 @@ class RelaxedWaits:
 
     def _stay_cycles(self, factors: IntArray) -> float:
         used = [f.prod() for f, x in zip(factors, self._tables.levels, strict=True) if x.hops]
-        rows = float(used[-1])
-        return float(sum(used)) - len(used) + (rows if rows > 1 else 0.0)
+        return float(sum(used) - len(used) + used[-1])
