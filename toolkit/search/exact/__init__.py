@@ -91,6 +91,19 @@ of a search that is cut short. A choice is solved for its least energy by labels
 each future, judged by rules 1 and 6; with every port if that mapping stalls (rule 4). Perfect
 factors go the same way, with nothing but the spatial factors fixed.
 
+**Sums that begin anew.** Where instances sum up a value apart, one of them goes on with the old
+sum and the others start from zero, and inside of these nothing is read at first. So reads of a
+transfer are all its visits, less those that entered its supplier from zero; that is a sum over
+the transfers outside, and each is charged with what its own visits change further in
+(`transfers`). Such credits may exceed its costs: then more words are better, bounds count the
+most there can be (`relaxed`), and compulsory traffic says nothing of it (`family`).
+
+**Waits.** First and last tiles of a memory cost what its extents say, at its top; a memory that
+hides nothing adds the cycles of its transfers; tiles of a systolic array are counted by the
+transfer that brings them. All of it adds to every limit inside, lanes included, which so become
+one more port. A memory that hides what fits twice is one that hides everything and has half the
+room, or one that hides nothing: a problem each (`buffers`).
+
 **Bypasses to be chosen.** Each choice of them is an architecture of its own; these are proved in
 the order of a quick bound, all against the same best mapping (`choices`).
 
