@@ -105,8 +105,10 @@ def test_as_many_outputs_are_complete_as_there_are(case: Case) -> None:
     for level, memory in enumerate(arch.levels):
         if isinstance(memory, Memory) and holds(memory, output) and is_complete(case, level):
             traffic = result.traffic(memory.name, output.name)
-            assert traffic.received == outputs
-            if traffic.drains and all(len(index) == 1 for index in output.indices):
+            overlap = any(len(index) > 1 for index in output.indices)
+            if not overlap or traffic.drains == 0:
+                assert traffic.received == outputs
+            if traffic.drains and not overlap:
                 assert traffic.sent == outputs
 
 
