@@ -46,6 +46,15 @@ def test_validation_prints_tables_and_draws(
     assert {file.name for file in tmp_path.iterdir()} == names
 
 
+def test_facts_of_the_machine_order_mappings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "rtl_ordering.py", FIRESIM) == 0
+    lines = capsys.readouterr().out.splitlines()
+    right = {line[:34].strip(): float(line[34:].split()[1]) for line in lines[1:]}
+    assert right["+ nor do accumulator and registers"] > right["one port (gemmini-ws)"] + 0.03
+
+
 def test_validation_of_a_wrong_row_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
