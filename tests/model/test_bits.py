@@ -11,11 +11,12 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from oracle.arrays import array_of
 from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, Traffic, simulate
 from oracle.strategies import Case, cases, cases_with_bits, ragged_cases, with_drawn_bits
 
-from toolkit.arch import Architecture, Compute, Fanout, Memory
+from toolkit.arch import Architecture, Compute, Memory
 from toolkit.arch.architecture import holds
 from toolkit.arch.packing import mac_energy_pj
 from toolkit.errors import ArchitectureError
@@ -32,6 +33,8 @@ from toolkit.model import (
 )
 from toolkit.model.compiled import batch_totals
 from toolkit.workload import Tensor, gemm, with_bits
+
+from .test_executed_nest import hops_of_tiles
 
 many = settings(max_examples=3 * settings().max_examples)
 
@@ -144,7 +147,8 @@ def test_energy_is_of_words(case: Case) -> None:
 def test_the_slowest_port_moves_words(case: Case) -> None:
     arch, workload, factors, _, _ = case
     result = simulate(*case)
-    slowest = float(result.temporal_steps * arch.compute.cycles)
+    array = array_of(arch, workload, factors.tolist())
+    slowest = result.temporal_steps * arch.compute.cycles + hops_of_tiles(array, result)
     for i, level in enumerate(arch.levels):
         if not isinstance(level, Memory):
             continue
@@ -155,8 +159,7 @@ def test_the_slowest_port_moves_words(case: Case) -> None:
             for kind, count in moved(case, i, tensor, first, complete).items():
                 passed[kind] += count
         slowest = max(slowest, float(least_cycles(level, passed)))
-    hops = zip(arch.levels, factors, strict=True)
-    slowest += sum(int(f.prod()) - 1 for x, f in hops if isinstance(x, Fanout) and x.pe_to_pe)
+    slowest += 0 if array.stays else array.cycles
     assert cost_of(case).latency_cycles.item() == pytest.approx(slowest, rel=1e-9)
 
 

@@ -18,6 +18,7 @@ from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Fanout, Memory, Spatial
 from toolkit.workload.kernel import Term, Workload
 
+from .arrays import array_of
 from .ports import KINDS, least_cycles
 
 Rows = list[list[int]]
@@ -290,17 +291,18 @@ def _by_value(level: Spatial, way: str) -> bool:
 def _latency(nest: _Nest, first: dict[tuple[str, str, str], Fraction]) -> Fraction:
     levels = nest.arch.levels
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
+    array = array_of(nest.arch, nest.workload, nest.factors)
+    if array.stays:
+        memory, tensor = array.stays
+        m, kind = levels.index(memory), "drains" if tensor.role == "output" else "fills"
+        tile = _View(nest, tensor.role == "output", tensor.indices).tile(m)
+        slowest += first[memory.name, tensor.name, kind] / tile * array.cycles
     for memory in nest.arch.memories:
         moved = dict.fromkeys(KINDS, Fraction(0))
         for (name, _, kind), words in first.items():
             moved[kind] += words if name == memory.name else 0
         slowest = max(slowest, least_cycles(memory, moved))
-    hops = sum(
-        math.prod(nest.factors[x]) - 1
-        for x, level in enumerate(levels)
-        if isinstance(level, Fanout) and level.pe_to_pe
-    )
-    return slowest + hops
+    return slowest + (0 if array.stays else array.cycles)
 
 
 def _energy(nest: _Nest, accesses: dict[tuple[str, str, str], int], cycles: Fraction) -> Fraction:

@@ -419,6 +419,11 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
                 if plan.axes[t, s].terms > 1:
                     index_words(plan, nest, t, x, s, mover, own)
             count_runs(plan, nest, t, x, mover, own)
+            if x == plan.shape.stationary and own == owners - 1:
+                entering = nest.words[ENTERING] * nest.runs[ENTERING]
+                if not own:
+                    entering = entering / nest.levels[transfer.held].active
+                nest.levels[transfer.held].entering = entering
             if own:
                 own_begun = note_words(plan, nest, t, x, nest.busiest, own_begun)
             else:
