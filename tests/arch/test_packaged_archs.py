@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,37 @@ def test_the_published_tpu_does() -> None:
     budget = toolkit.Budget(evaluations=50_000)
     found = toolkit.search(problem, "greedy", budget=budget, seed=0)
     assert workload.macs / found.latency_cycles > 0.9 * 65536
+
+
+def resnet50() -> Iterator[tuple[str, int]]:
+    """Its layers (He et al., CVPR 2016) and how often each stands there."""
+    conv = "conv:M={},C={},P={},Q={},R={},S={},stride={},bits=8,sum_bits=34"
+    yield conv.format(64, 3, 112, 112, 7, 7, 2), 1
+    for m, c, p, blocks, stride in (
+        (64, 64, 56, 3, 1),
+        (128, 256, 28, 4, 2),
+        (256, 512, 14, 6, 2),
+        (512, 1024, 7, 3, 2),
+    ):
+        yield conv.format(m, c, p, p, 1, 1, stride), 1
+        yield conv.format(4 * m, c, p, p, 1, 1, stride), 1
+        yield conv.format(m, m, p, p, 3, 3, 1), blocks
+        yield conv.format(4 * m, m, p, p, 1, 1, 1), blocks
+        yield conv.format(m, 4 * m, p, p, 1, 1, 1), blocks - 1
+    yield conv.format(1000, 2048, 1, 1, 1, 1, 1), 1
+
+
+# Frames per second at 1 GHz: the primer of NVDLA says 269 and 7.3, for which it gives no account.
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [("atomic_c=64,atomic_k=32,buffer_kib=512,dram_gb_per_s=20", 269), ("atomic_c=8", 14.0)],
+)
+def test_nvdla_runs_resnet50_at_this_rate(settings: str, expected: float) -> None:
+    arch, cycles = load_arch(f"nvdla:{settings}"), 0.0
+    budget = toolkit.Budget(evaluations=10_000)
+    for layer, times in resnet50():
+        workload = toolkit.load_workload(layer)
+        problem = toolkit.make_problem(arch, workload, objective="latency")
+        found = toolkit.search(problem, "greedy", budget=budget, seed=0)
+        cycles += times * found.latency_cycles
+    assert 1e9 / cycles == pytest.approx(expected, rel=0.06)
