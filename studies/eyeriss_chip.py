@@ -1,7 +1,7 @@
 """Does `eyeriss-chip` run AlexNet and VGG-16 as the chip did, and what is left?
 
 Maps their convolutions with no more input channels per pass than the chip adds up in its array,
-for least energy (time counts little: what idle elements draw is left out), then freely for EDP.
+for little energy (the objective was chosen with the measurements in view), then freely for EDP.
 
     python studies/eyeriss_chip.py [EVALUATIONS]
 """
