@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from toolkit.arch import (
     arch_to_yaml,
     load_arch,
 )
+from toolkit.arch.levels import Overlap
 from toolkit.arch.ports import TRAFFIC
 from toolkit.errors import ArchitectureError
 
@@ -72,6 +74,7 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         values_per_wordline=draw(st.integers(1, 2**31)),
         shared_port=draw(st.booleans()),
         may_bypass=tuple(name for name in free if name not in bypasses),
+        overlap=draw(st.sampled_from(get_args(Overlap))),
     )
     if draw(st.booleans()):
         return memory

@@ -208,6 +208,10 @@ def test_energies_by_bits(entry: str, pj: float, bits: int | None, tmp_path: Pat
 
 
 BAD_LEVELS = [
+    (
+        memory(overlap="double"),
+        r"levels\[1\]\.overlap: expected one of always, double-buffered, never, got 'double'",
+    ),
     (memory(word_bits="0"), r"levels\[1\]\.word_bits: expected at least 1, got 0"),
     (memory(packed="1", word_bits="8"), r"levels\[1\]\.packed: expected true or false, got 1"),
     (memory(packed="false"), r"levels\[1\]: packed: expected word_bits with it"),

@@ -55,6 +55,16 @@ def test_optimum_where_levels_wait(seed: int) -> None:
         check_optimum(problem)
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.integers(0, 10**6))
+def test_wordlines_where_sums_begin_anew(seed: int) -> None:
+    """No named set rounds up what one instance alone goes on with; anybody's may."""
+    drawn = draw_wide(seed, EXACT)
+    if drawn is not None and is_small(drawn, 1000):
+        conventions = replace(EXACT, whole_wordlines=True)
+        check_optimum(replace(drawn, conventions=conventions))
+
+
 def test_mappings_cost_no_more_than_where_all_is_decided() -> None:
     """Of the whole search, whatever part of it asks; in batches that are cut short, too."""
     problems = [p for p in map(waiting, range(150)) if p is not None and is_small(p, 3000)]

@@ -9,11 +9,10 @@ other against the same best mapping.
 from __future__ import annotations
 
 import itertools
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,8 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.evaluator import Costing, Evaluator
 from toolkit.search.exact.instance_strategy import InstanceProver
+from toolkit.search.exact.parts import Prove, prove_parts
 from toolkit.search.exact.spatial import lanes_bound
-from toolkit.search.exact.strategy import ROUNDING
 from toolkit.search.problem import Problem
 from toolkit.search.result import Certificate
 
@@ -93,18 +92,15 @@ def decided(problem: Problem) -> Iterator[Problem]:
         yield replace(problem, arch=replace(problem.arch, levels=tuple(levels)))
 
 
-def prove_buffered(
-    prover: InstanceProver,
-    prove: Callable[[Evaluator], tuple[float, Certificate]],
-) -> tuple[float, Certificate]:
+def prove_buffered(prover: InstanceProver, prove: Prove) -> tuple[float, Certificate]:
     """Prove the optimum where memories hide what fits twice.
 
     Parameters
     ----------
     prover : InstanceProver
         Of a problem with such memories; its front, if asked for, ends complete.
-    prove : function of Evaluator
-        Proves the optimum where all is decided, as `toolkit.search.exact.prove` does.
+    prove : Prove
+        Proves the optimum where all is decided.
 
     Returns
     -------
@@ -113,20 +109,11 @@ def prove_buffered(
     """
     evaluator = prover.evaluator
     prover.first_mapping()
-    counts, bounds = Counter(dict.fromkeys(Certificate.__dataclass_fields__, 0)), [math.inf]
     listed = []
     for number, problem in enumerate(decided(evaluator.problem)):
         with suppress(DoesNotFitError):
-            listed.append((lanes_bound(problem), number, problem))
-    for bound, _, problem in sorted(listed, key=lambda entry: entry[:2]):
-        if evaluator.front is None and bound >= evaluator.best_objective * (1 - ROUNDING):
-            counts.update(spatial_choices=1, by_compulsory_traffic=1)
-        elif evaluator.exhausted:
-            counts.update(spatial_choices=1, unfinished=1)
-            bounds.append(bound)
-        else:
-            proved, certificate = prove(BufferedEvaluator(evaluator, problem))
-            counts.update(asdict(certificate))
-            if certificate.unfinished:
-                bounds.append(max(proved, bound))
-    return min([prover.best_value(), *bounds]), Certificate(**counts)
+            part = partial(BufferedEvaluator, evaluator, problem)
+            listed.append((lanes_bound(problem), number, part))
+    parts = ((bound, part) for bound, _, part in sorted(listed, key=lambda x: x[:2]))
+    left, counts = prove_parts(evaluator, parts, prove)
+    return min(prover.best_value(), left), Certificate(**counts)

@@ -8,18 +8,17 @@ another choice, the less of it is looked at. The bound is the least of all choic
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from functools import partial
 
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError
 from toolkit.model.floor import busy_cycles, least_energy_pj
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.evaluator import Evaluator, checked_cost
+from toolkit.search.exact.parts import Prove, prove_parts
 from toolkit.search.exact.spatial import lanes_bound
-from toolkit.search.exact.strategy import ROUNDING, Prover
+from toolkit.search.exact.strategy import Prover
 from toolkit.search.greedy import flipping_descents
 from toolkit.search.problem import Problem
 from toolkit.search.result import Certificate
@@ -28,9 +27,6 @@ START = 400_000
 """Most evaluations of the descents over all choices that find a first mapping."""
 START_SHARE = 0.1
 """Most of the seconds that they take, where these are limited."""
-
-Prove = Callable[[Evaluator], tuple[float, Certificate]]
-"""Proves the optimum where nothing is optional, as `toolkit.search.exact.prove` does."""
 
 
 def prove_choices(evaluator: Evaluator, prove: Prove) -> tuple[float, Certificate]:
@@ -60,23 +56,13 @@ def prove_choices(evaluator: Evaluator, prove: Prove) -> tuple[float, Certificat
     Prover(evaluator)  # Refuses what cannot be proved before anything is searched.
     problem = evaluator.problem
     _first_mapping(evaluator)
-    counts, bounds = Counter(dict.fromkeys(Certificate.__dataclass_fields__, 0)), [math.inf]
     listed, complete = _by_bound(evaluator)
+    parts = ((bound, partial(ChosenEvaluator, evaluator, choice)) for bound, choice in listed)
+    left, counts = prove_parts(evaluator, parts, prove)
     if not complete:
         counts.update(spatial_choices=1, unfinished=1)
-        bounds.append(_least_bound(problem))
-    for bound, choice in listed:
-        if evaluator.front is None and bound >= evaluator.best_objective * (1 - ROUNDING):
-            counts.update(spatial_choices=1, by_compulsory_traffic=1)
-        elif evaluator.exhausted:
-            counts.update(spatial_choices=1, unfinished=1)
-            bounds.append(bound)
-        else:
-            proved, certificate = prove(ChosenEvaluator(evaluator, choice))
-            counts.update(asdict(certificate))
-            if certificate.unfinished:
-                bounds.append(max(proved, bound))
-    return min([_best_value(evaluator), *bounds]), Certificate(**counts)
+        left = min(left, _least_bound(problem))
+    return min(_best_value(evaluator), left), Certificate(**counts)
 
 
 def _first_mapping(evaluator: Evaluator) -> None:

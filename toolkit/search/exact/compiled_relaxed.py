@@ -49,9 +49,9 @@ class Relaxing(NamedTuple):
         How many there are.
     least : [D, B]
         Smallest extents in time of them.
-    coef : [K, T, 5]
+    coef : [K, T, 7]
         Cost of a word read, written, filled and entering, and of one read with first visits,
-        which may be below 0.
+        which may be below 0; what waits is told by `exposed` and `stays`.
     apart : [K, T, 3, D]
         By way (`READ` ... of `chains`), iterations that instances see beside the tile without
         that the visits count one by one.

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.model.plan import Port, SpatialFlags, TensorPlan
-from toolkit.model.plan_tables import ALONE, ALWAYS, NEVER
-from toolkit.model.waits import comes_in
+from toolkit.mapping.mapping import FloatArray, IntArray
+from toolkit.model.plan import Port, Transfer
+from toolkit.model.plan_tables import NEVER
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.transfers import LANES, NO_WAIT, Wait, wait_of
+from toolkit.search.exact.transfers import LANES, Spatial, Wait, account, wait_of
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,13 @@ class WaitTables:
 
 @dataclass(frozen=True)
 class _Arrival:
-    """A transfer: its ends, what its values take, and who gets a tile of its own (by way)."""
+    """A transfer to a memory at some spatial factors: tensor, what values and tiles take."""
 
-    supplier: int
-    child: int
+    tensor: int
+    transfer: Transfer
     wait: Wait
-    apart: tuple[BoolArray, BoolArray]
-    stationary: bool
+    stay_cycles: float
+    as_wide: bool
 
 
 class RelaxedWaits:
@@ -58,77 +57,52 @@ class RelaxedWaits:
     """
 
     def __init__(self, nest: Nest) -> None:
-        self.nest, plan = nest, nest.problem.plan
-        self._tables = nest.problem.tables
-        shape = len(nest.memories), len(plan.tensors)
-        self._coming: dict[tuple[int, int], _Arrival] = {}
-        self._under_way: dict[tuple[int, int], _Arrival] = {}
-        for t, tensor in enumerate(plan.tensors):
-            for number, transfer in enumerate(tensor.transfers):
-                if transfer.child is None:
-                    continue
-                arrival = self._arrival(tensor, t, number)
-                self._coming[nest.memories.index(transfer.child), t] = arrival
-                for m in transfer.nest:
-                    self._under_way[nest.memories.index(m), t] = arrival
-        self._shape = shape
-
-    def _arrival(self, tensor: TensorPlan, t: int, number: int) -> _Arrival:
-        transfer = tensor.transfers[number]
-        x = self._tables.tensors[t].transfers + number
-        return _Arrival(
-            transfer.supplier,
-            -1 if transfer.child is None else transfer.child,
-            wait_of(self.nest.spatial, tensor, number) if self._tables.switches.waits else NO_WAIT,
-            (self._apart(t, transfer.reading), self._apart(t, transfer.writing)),
-            x == self._tables.shape.stationary,
-        )
-
-    def _apart(self, t: int, side: tuple[SpatialFlags, ...]) -> BoolArray:
-        """Factors by which tiles leave at once, as `toolkit.model.traffic.parts` counts them."""
-        apart = np.zeros(self.nest.problem.space.shape, dtype=np.bool_)
-        for flags in side:
-            for d in range(apart.shape[1]):
-                how = self._tables.indexes[t, d]
-                copied = how == 0 and not flags.shared
-                apart[flags.level, d] = copied or how == ALONE or (how and not flags.selective)
-        return apart
+        self._problem, self._memories = nest.problem, nest.memories
+        self._shape = len(nest.memories), len(nest.problem.plan.tensors)
+        # One choice is asked about port by port.
+        self._last: tuple[bytes, list[_Arrival]] = (b"", [])
 
     def tables(self, factors: IntArray, level: int, port: Port) -> WaitTables:
         """Write what a limit at a level waits for at some spatial factors."""
-        entry, exposed = np.zeros(self._shape), np.zeros((*self._shape, 4))
-        stays = np.zeros(self._shape)
-        for place, arrival in self._coming.items():
-            if arrival.child < level:
-                entry[place] = self._tile_cycles(factors, place[1], arrival)
-        for place, arrival in self._under_way.items():
-            outside = [float(factors[:i].prod()) for i in (arrival.supplier, arrival.child)]
-            wait, overlap = arrival.wait, self._tables.levels[arrival.child].overlap
-            if arrival.child < level and overlap == NEVER:
-                # Complete outputs take less than this says (see `CompleteOutputs`).
-                sent = self._as_wide(place[1], arrival)
-                exposed[place] = wait.read, wait.write * sent, wait.fill, wait.drain * sent
-                exposed[place] /= outside[0], outside[0], outside[1], outside[1]
-            if port is LANES and arrival.child < level and arrival.stationary:
-                stays[place] = self._stay_cycles(factors) / outside[1]
-        return WaitTables(entry, exposed, stays)
+        found = WaitTables(
+            np.zeros(self._shape), np.zeros((*self._shape, 4)), np.zeros(self._shape)
+        )
+        for arrival in self._arrivals(factors):
+            t, child, wait = arrival.tensor, arrival.transfer.child, arrival.wait
+            if child is None or child >= level:
+                continue
+            found.entry[self._memories.index(child), t] = wait.tile
+            supplied, held = (
+                float(factors[:i].prod()) for i in (arrival.transfer.supplier, child)
+            )
+            for k in map(self._memories.index, arrival.transfer.nest):
+                if self._problem.tables.levels[child].overlap == NEVER:
+                    # Complete outputs take less than that (see `CompleteOutputs`).
+                    write, drain = wait.write * arrival.as_wide, wait.drain * arrival.as_wide
+                    found.exposed[k, t] = wait.read, write, wait.fill, drain
+                    found.exposed[k, t] /= supplied, supplied, held, held
+                if port is LANES:
+                    found.stays[k, t] = arrival.stay_cycles / held
+        return found
 
-    def _as_wide(self, t: int, arrival: _Arrival) -> bool:
-        """Whether complete outputs are as wide as partial sums at both ends of a transfer."""
-        values = self._tables.values
-        less = values[t, arrival.supplier].less_updated, values[t, arrival.child].less_drained
-        return not any(less)
+    def _arrivals(self, factors: IntArray) -> list[_Arrival]:
+        tables = self._problem.tables
+        if not tables.switches.waits and tables.shape.stationary < 0:
+            return []
+        if self._last[0] != factors.tobytes():
+            spatial = Spatial(self._problem, factors)
+            found = [
+                self._arrival(spatial, t, number)
+                for t, tensor in enumerate(self._problem.plan.tensors)
+                for number, transfer in enumerate(tensor.transfers)
+                if transfer.child is not None
+            ]
+            self._last = factors.tobytes(), found
+        return self._last[1]
 
-    def _tile_cycles(self, factors: IntArray, t: int, arrival: _Arrival) -> float:
-        switches, wait = self._tables.switches, arrival.wait
-        if not switches.first_and_last or self._tables.levels[arrival.child].overlap != ALWAYS:
-            return 0.0
-        reading, writing = (float(factors[apart].prod()) for apart in arrival.apart)
-        cycles = max(wait.write * writing, wait.drain)
-        if comes_in(self._tables, t):
-            cycles += max(wait.read * reading, wait.fill)
-        return cycles
-
-    def _stay_cycles(self, factors: IntArray) -> float:
-        used = [f.prod() for f, x in zip(factors, self._tables.levels, strict=True) if x.hops]
-        return float(sum(used) - len(used) + used[-1])
+    def _arrival(self, spatial: Spatial, t: int, number: int) -> _Arrival:
+        tensor, values = self._problem.plan.tensors[t], self._problem.tables.values
+        transfer, costs = tensor.transfers[number], account(spatial, tensor, number)
+        less = values[t, transfer.supplier].less_updated, values[t, transfer.child].less_drained
+        wait = wait_of(spatial, tensor, number)
+        return _Arrival(t, transfer, wait, costs.tile_cycles, not any(less))
