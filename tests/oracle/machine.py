@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -42,13 +43,24 @@ class Buffer:
     served: set[Value] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """Who an instance shares with inside of some level, and from whom it all comes."""
+
+    inward: Coordinates
+    outward: Coordinates
+    owner: Coordinates
+
+
 @dataclass(slots=True)
 class Port:
     """One instance of the child of a link.
 
     `corner` is what its spatial counters contribute to the corner of its tile. Ports with equal
     `inward` (`outward`) share what they receive (send). `visited` are the places of the output
-    tiles that the instance has worked on.
+    tiles that the instance has worked on. `crossed` are, for every level up to the child right
+    outside of which words can be counted, what the instance shares with others from there on, and
+    the instance of what lies outside of it.
     """
 
     buffer: Buffer
@@ -56,6 +68,7 @@ class Port:
     corner: Corner
     inward: Coordinates
     outward: Coordinates
+    crossed: dict[int, Crossed]
     visited: set[Counters] = field(default_factory=set)
 
 
@@ -66,7 +79,8 @@ class Link:
     Of the temporal loops, those before `outer` number the episodes and those from there to
     `inner` are the odometer. The transfer stands just inside the loop before `gate`; `indexing`
     are the loops before `inner` that index the tensor, and `retaining` is the one at whose
-    advance the overlap of tiles stays, if any.
+    advance the overlap of tiles stays, if any. `inwards` and `outwards` are the values that pass
+    a level on their way, by the instance of what lies outside of it.
     """
 
     nest: Nest
@@ -78,6 +92,8 @@ class Link:
     owned: bool
     tile: Callable[[Corner], Tile]
     ports: list[Port]
+    inwards: Counter[tuple[int, Coordinates]] = field(default_factory=Counter)
+    outwards: Counter[tuple[int, Coordinates]] = field(default_factory=Counter)
 
     @property
     def is_output(self) -> bool:
@@ -90,7 +106,7 @@ class Link:
 
     def leave(self, counters: Counters, *, retained: bool) -> None:
         """Empty the child, except for the overlap with its next tile if that is `retained`."""
-        together: dict[Coordinates, set[Value]] = {}
+        together: dict[object, set[Value]] = {}
         tile_at = self._tiles_at(counters) if retained else _nothing
         for port in self.ports:
             held, tile = port.buffer.values, tile_at(port)
@@ -102,11 +118,15 @@ class Link:
                 sent = together.setdefault(port.outward, set())
                 port.source.updates += len(leaving.keys() - sent)
                 sent.update(leaving)
+                for place, at in port.crossed.items():
+                    sent = together.setdefault((place, at.outward), set())
+                    self.outwards[place, at.owner] += len(leaving.keys() - sent)
+                    sent.update(leaving)
 
     def enter(self, counters: Counters) -> None:
         """Complete the child's next tile, in the instances that have work."""
         place = tuple([counters[i] for i in self.indexing])
-        together: dict[Coordinates, set[Value]] = {}
+        together: dict[object, set[Value]] = {}
         tile_at = self._tiles_at(counters)
         for port in self.ports:
             tile = tile_at(port)
@@ -122,6 +142,10 @@ class Link:
                 served = together.setdefault(port.inward, set())
                 port.source.reads += len(entering - served)
                 served |= entering
+                for level, at in port.crossed.items():
+                    served = together.setdefault((level, at.inward), set())
+                    self.inwards[level, at.owner] += len(entering - served)
+                    served |= entering
             port.buffer.occupancy = max(port.buffer.occupancy, len(tile))
             if self.owned:
                 port.source.served |= tile
@@ -265,18 +289,30 @@ def _ports(
     outside = sum(loop.level < parent for loop in loops)
     ports: dict[Coordinates, Port] = {}
     for at in nest.instances(child):
-        inward, outward = list(at[:outside]), list(at[:outside])
-        for loop, counter in zip(loops[outside:], at[outside:], strict=True):
-            level = nest.arch.levels[loop.level]
-            indexes = loop.dimension in tensor.dimensions
-            if not _serves_together(level, indexes):
-                inward.append(counter)
-            if not _sums_together(level, indexes):
-                outward.append(counter)
+        own = _crossed(nest, tensor, at, parent, child)
+        crossed = {
+            place: _crossed(nest, tensor, at, place, child)
+            for place in range(parent + 1, child + 1)
+        }
         corner = offsets(loops, at, nest.workload.dimensions)
         source = sources[at[:outside]]
-        ports[at] = Port(Buffer({}), source, corner, tuple(inward), tuple(outward))
+        ports[at] = Port(Buffer({}), source, corner, own.inward, own.outward, crossed)
     return ports
+
+
+def _crossed(nest: Nest, tensor: Tensor, at: Coordinates, place: int, child: int) -> Crossed:
+    """Tell who an instance shares with, of those that have the same instances outside a level."""
+    loops = [loop for loop in nest.spatial if loop.level < child]
+    outside = sum(loop.level < place for loop in loops)
+    inward, outward = list(at[:outside]), list(at[:outside])
+    for loop, counter in zip(loops[outside:], at[outside:], strict=True):
+        level = nest.arch.levels[loop.level]
+        indexes = loop.dimension in tensor.dimensions
+        if not _serves_together(level, indexes):
+            inward.append(counter)
+        if not _sums_together(level, indexes):
+            outward.append(counter)
+    return Crossed(tuple(inward), tuple(outward), at[:outside])
 
 
 def _serves_together(level: Level, indexes: bool) -> bool:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
 
 from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.forms import (
+    BANDWIDTH_FORMS,
+    Amount,
+    Bandwidth,
+    Ports,
+    WireKeys,
+    distinct,
+    given_form,
+)
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
-    UNLIMITED_BANDWIDTH,
     Component,
     Compute,
     FactorConstraint,
@@ -23,7 +31,8 @@ from toolkit.arch.levels import (
     check_loop_order,
     parse_constraint,
 )
-from toolkit.arch.ports import TRAFFIC, MemoryPort, port_mistakes
+from toolkit.arch.ports import MemoryPort, port_mistakes
+from toolkit.arch.wires import Wires
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import Label, Record
@@ -65,13 +74,6 @@ def _constraint(value: object) -> FactorConstraint:
         raise ValueError(str(cause)) from None
 
 
-def _distinct(values: list[str]) -> list[str]:
-    repeated = sorted({value for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"names {', '.join(repeated)} twice; expected each once")
-    return values
-
-
 def _order(values: list[str]) -> list[str]:
     try:
         check_loop_order(values)
@@ -88,12 +90,9 @@ def _component(text: str, known: tuple[str, ...]) -> str:
 
 
 _Identifier = Annotated[str, AfterValidator(_identifier)]
-_Dimensions = Annotated[list[_Identifier], AfterValidator(_distinct)]
+_Dimensions = Annotated[list[_Identifier], AfterValidator(distinct)]
 _LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidator(_order)]
 _Constraints = list[Annotated[FactorConstraint, PlainValidator(_constraint)]]
-# Far beyond any hardware, and small enough that no cost overflows.
-_Amount = Annotated[float, Field(ge=0, le=1e15)]
-_Bandwidth = Annotated[float, Field(ge=1e-9, le=2 * UNLIMITED_BANDWIDTH)]
 _Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
 
 _ENERGY_FORMS = (
@@ -104,61 +103,17 @@ _ENERGY_FORMS = (
     ("wordline_energy_pj", "values_per_wordline"),
     ("wordline_read_energy_pj", "wordline_write_energy_pj", "values_per_wordline"),
 )
-_BANDWIDTH_FORMS = (
-    ("bandwidth_words_per_cycle",),
-    ("read_bandwidth_words_per_cycle", "write_bandwidth_words_per_cycle"),
-)
 
 
 class _LevelEntry(Record):
     constraints: _Constraints = []
-    area_um2: _Amount | None = None
+    area_um2: Amount | None = None
 
     def _check_constraints(self, dimensions: list[str] | None) -> None:
         try:
             check_constraints(self.constraints, dimensions)
         except ArchitectureError as cause:
             raise ValueError(f"constraints: {cause}") from None
-
-
-def _ports(value: object) -> int | str:
-    """Read who shares a port, or how many read-write ports the SRAM of a component has."""
-    if value in ("shared", "separate") or (type(value) is int and 1 <= value <= 4):
-        return value
-    raise ValueError(
-        f"{describe(value)} is not shared (one port for what a memory sends and receives) or "
-        "separate, nor a mapping of names to ports, nor the number of read-write ports of an SRAM "
-        "component, 1 to 4"
-    )
-
-
-def _traffic(kind: str) -> str:
-    if kind not in TRAFFIC:
-        hint = suggest(kind, TRAFFIC)
-        raise ValueError(f"expected some of {', '.join(TRAFFIC)}, got {describe(kind)}{hint}")
-    return kind
-
-
-class PortEntry(Record):
-    """One of the ports of a memory that names them."""
-
-    serves: Annotated[
-        list[Annotated[str, AfterValidator(_traffic)]],
-        AfterValidator(_distinct),
-        Field(min_length=1),
-    ]
-    bandwidth_words_per_cycle: _Bandwidth
-
-
-def _port_form(value: object) -> str:
-    return "(named)" if isinstance(value, dict) else "(plain)"
-
-
-_Ports = Annotated[
-    Annotated[dict[Label, PortEntry], Field(min_length=1), Tag("(named)")]
-    | Annotated[int | Literal["shared", "separate"], PlainValidator(_ports), Tag("(plain)")],
-    Discriminator(_port_form),
-]
 
 
 def _check_component(entry: MemoryEntry | ComputeEntry, keys: tuple[str, ...]) -> None:
@@ -184,25 +139,25 @@ class MemoryEntry(_LevelEntry):
 
     memory: Label
     capacity_words: Annotated[int | None, PlainValidator(_capacity)]
-    access_energy_pj: _Amount | None = None
-    read_energy_pj: _Amount | None = None
-    write_energy_pj: _Amount | None = None
-    wordline_energy_pj: _Amount | None = None
-    wordline_read_energy_pj: _Amount | None = None
-    wordline_write_energy_pj: _Amount | None = None
+    access_energy_pj: Amount | None = None
+    read_energy_pj: Amount | None = None
+    write_energy_pj: Amount | None = None
+    wordline_energy_pj: Amount | None = None
+    wordline_read_energy_pj: Amount | None = None
+    wordline_write_energy_pj: Amount | None = None
     values_per_wordline: _Mesh | None = None
-    bandwidth_words_per_cycle: _Bandwidth | None = None
-    read_bandwidth_words_per_cycle: _Bandwidth | None = None
-    write_bandwidth_words_per_cycle: _Bandwidth | None = None
-    leakage_pj_per_cycle: _Amount = 0.0
-    bypasses: Annotated[list[Label], AfterValidator(_distinct)] = []
-    may_bypass: Annotated[list[Label], AfterValidator(_distinct)] = []
+    bandwidth_words_per_cycle: Bandwidth | None = None
+    read_bandwidth_words_per_cycle: Bandwidth | None = None
+    write_bandwidth_words_per_cycle: Bandwidth | None = None
+    leakage_pj_per_cycle: Amount = 0.0
+    bypasses: Annotated[list[Label], AfterValidator(distinct)] = []
+    may_bypass: Annotated[list[Label], AfterValidator(distinct)] = []
     multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
     word_bits: Annotated[int, Field(ge=1, le=4096)] | None = None
-    ports: _Ports | None = None
+    ports: Ports | None = None
     sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
 
     @model_validator(mode="after")
@@ -223,13 +178,7 @@ class MemoryEntry(_LevelEntry):
 
     def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> tuple[float, ...]:
         """Return the figures of the one form in use."""
-        keys = dict.fromkeys(key for form in forms for key in form)
-        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
-        for form in forms:
-            if given.keys() == set(form):
-                return tuple(given[key] for key in form)
-        choices = "; or ".join(" with ".join(form) for form in forms)
-        raise ValueError(f"expected {what} as {choices}; got {', '.join(given) or 'none'}")
+        return tuple(given_form(self, what, forms).values())
 
     def _energies(self) -> tuple[float, float]:
         figures = self._form("energy", _ENERGY_FORMS)
@@ -250,12 +199,12 @@ class MemoryEntry(_LevelEntry):
 
     def _bandwidths(self) -> tuple[float, float]:
         if self.named_ports:
-            keys = dict.fromkeys(key for form in _BANDWIDTH_FORMS for key in form)
+            keys = dict.fromkeys(key for form in BANDWIDTH_FORMS for key in form)
             for key in keys:
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key}: expected none beside ports, which have their own")
             return 0.0, 0.0
-        figures = self._form("bandwidth", _BANDWIDTH_FORMS)
+        figures = self._form("bandwidth", BANDWIDTH_FORMS)
         # A shared port spends half of its cycles on reads and half on writes.
         return (figures[0] / 2, figures[0] / 2) if len(figures) == 1 else (figures[0], figures[1])
 
@@ -284,7 +233,7 @@ class MemoryEntry(_LevelEntry):
         )
 
 
-class FanoutEntry(_LevelEntry):
+class FanoutEntry(WireKeys, _LevelEntry):
     """A spatial fanout."""
 
     fanout: Label
@@ -300,11 +249,19 @@ class FanoutEntry(_LevelEntry):
     @model_validator(mode="after")
     def _check(self) -> FanoutEntry:
         self._check_constraints(self.dimensions)
+        self._network()
         if self.selective_multicast and not self.multicast:
             raise ValueError("selective_multicast: true needs multicast: true")
         if self.selective_reduction and not self.reduction:
             raise ValueError("selective_reduction: true needs reduction: true")
+        for way in ("multicast", "reduction"):
+            if getattr(self, f"{way}_energy_pj") is not None and not getattr(self, way):
+                raise ValueError(f"{way}_energy_pj: needs {way}: true")
         return self
+
+    def _network(self) -> Wires | None:
+        alone = [way for way in ("multicast", "reduction") if not getattr(self, way)]
+        return self.wires_of(self.mesh, alone)
 
     def level(self) -> Fanout:
         """Build the level."""
@@ -320,6 +277,7 @@ class FanoutEntry(_LevelEntry):
             power_gating=self.power_gating,
             constraints=tuple(self.constraints),
             area_um2=self.area_um2,
+            wires=self._network(),
         )
 
 
@@ -327,11 +285,11 @@ class ComputeEntry(_LevelEntry):
     """The compute level."""
 
     compute: Label
-    mac_energy_pj: _Amount
+    mac_energy_pj: Amount
     cycles: _Mesh = 1
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
-    leakage_pj_per_cycle: _Amount = 0.0
+    leakage_pj_per_cycle: Amount = 0.0
     multicast: bool = True
     reduction: bool = True
     component: Annotated[str, AfterValidator(partial(_component, known=COMPUTES))] | None = None
@@ -381,7 +339,7 @@ class VectorUnitEntry(Record):
     """The vector unit."""
 
     lanes: _Mesh
-    operation_energy_pj: _Amount
+    operation_energy_pj: Amount
     memory: Label
 
     def unit(self) -> VectorUnit:

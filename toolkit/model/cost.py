@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.arch.levels import Memory
 from toolkit.errors import InputError
 from toolkit.lifted import namespace
 from toolkit.mapping.mapping import FloatArray
@@ -24,7 +25,7 @@ Array = Any
 
 
 AccessTable = Mapping[tuple[int, int], Accesses]
-"""Accesses by (level number of the memory, position of the tensor)."""
+"""Accesses by (level number of a memory or of a fanout with wires, position of the tensor)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class BatchCost:
 
     @property
     def accesses(self) -> AccessTable:
-        """Counts by memory and tensor."""
+        """Counts by memory, or fanout with wires, and tensor."""
         return accesses(self.plan, self.nest)
 
     def charged(self, memory: int, words: Array) -> Array:
@@ -131,8 +132,12 @@ def access_counts(plan: Plan, nest: Nest) -> AccessTable:
 
 
 def accesses(plan: Plan, nest: Nest) -> AccessTable:
-    """Leave out the levels that are no memories."""
-    return {place: moved for place, moved in nest.moved.items() if place[0] in plan.memories}
+    """Leave out the levels that move nothing: all but memories and fanouts with wires."""
+    levels = plan.arch.levels
+    moving = {
+        i for i, x in enumerate(levels) if isinstance(x, Memory) or getattr(x, "wires", None)
+    }
+    return {place: moved for place, moved in nest.moved.items() if place[0] in moving}
 
 
 def make_nest(plan: Plan, factors: Any, order: Any) -> Nest:

@@ -19,7 +19,7 @@ from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
-from toolkit.model.plan import Plan, Port, TensorPlan, Transfer
+from toolkit.model.plan import Plan, Port, TensorPlan, Transfer, wire_energies
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
     NO_GAPS,
@@ -76,7 +76,8 @@ class SwitchRow(NamedTuple):
 class LevelRow(NamedTuple):
     """One level: what it is, and its figures; 0, 1 or inf where they do not apply.
 
-    ``hops``: whether its instances start one cycle after the other. ``following``: the next
+    ``hops``: whether its instances start one cycle after the other. ``wired``: whether it is a
+    fanout whose network costs something. ``following``: the next
     memory inwards, or the number of levels. ``ports``, ``ports_end``: rows of its ports.
     """
 
@@ -84,6 +85,7 @@ class LevelRow(NamedTuple):
     multiple_reuses: int
     power_gating: int
     hops: int
+    wired: int
     following: int
     ports: int
     ports_end: int
@@ -95,6 +97,9 @@ class LevelRow(NamedTuple):
     mesh: float
     mac_pj: float
     step_cycles: float
+    unicast_pj: float
+    multicast_pj: float
+    reduction_pj: float
 
 
 class PortRow(NamedTuple):
@@ -122,7 +127,7 @@ class TransferRow(NamedTuple):
 
     ``held``: row of the extents that the child holds. ``nested``: memories whose loops move it,
     ``spatial``: levels between; ``selective``: whether any of these shares windows value by
-    value.
+    value. ``places``: where words are counted, the supplier first.
     """
 
     supplier: int
@@ -131,6 +136,7 @@ class TransferRow(NamedTuple):
     nested: int
     spatial: int
     selective: int
+    places: int
 
 
 class SharingRow(NamedTuple):
@@ -162,6 +168,9 @@ class PlanTables(NamedTuple):
         Spatial levels of a transfer, outermost first.
     sharing : rows [X, number, way]
         How these share it, by `READING` and `WRITING`.
+    places : [X, number]
+        Where the words of a transfer are counted: at its supplier, then at fanouts with wires
+        and right inside of them.
     """
 
     shape: Annotated[Any, ShapeRow, 0]
@@ -179,6 +188,7 @@ class PlanTables(NamedTuple):
     nests: Annotated[Table, int, 2]
     between: Annotated[Table, int, 2]
     sharing: Annotated[Table, SharingRow, 3]
+    places: Annotated[Table, int, 2]
 
 
 def plan_tables(plan: Plan) -> PlanTables:
@@ -215,6 +225,7 @@ def plan_tables(plan: Plan) -> PlanTables:
             for way, sides in enumerate((transfer.reading, transfer.writing))
             for i, flags in enumerate(sides)
         },
+        {(x, i): p for x, transfer in numbered for i, p in enumerate(transfer.places)},
     )
 
 
@@ -308,29 +319,34 @@ def _port(memory: int, port: Port) -> PortRow:
 def _level(plan: Plan, i: int) -> LevelRow:
     level, inf = plan.arch.levels[i], math.inf
     following = next((m for m in plan.memories if m > i), len(plan.arch.levels))
-    ports = [p for p, (m, _) in enumerate(plan.ports) if m == i] or [0]
+    numbers = [p for p, (m, _) in enumerate(plan.ports) if m == i]
+    ports = (numbers[0], numbers[-1] + 1) if numbers else (0, 0)
     if isinstance(level, Fanout):
         hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
-        gated = level.power_gating
-        return LevelRow(0, 0, gated, hops, following, 0, 0, 0, 0, inf, 1, 0, level.mesh, 0, 0)
+        wired, gated, energies = level.wires is not None, level.power_gating, wire_energies(level)
+        nothing = (0, 0, inf, 1, 0, level.mesh, 0, 0)
+        return LevelRow(0, 0, gated, hops, wired, following, *ports, *nothing, *energies)
     leakage = level.leakage_pj_per_cycle
     if isinstance(level, Compute):
         figures = (0, 0, inf, 1, leakage, level.mesh, level.mac_energy_pj, level.cycles)
-        return LevelRow(0, 0, 0, 0, following, 0, 0, *figures)
+        return LevelRow(0, 0, 0, 0, 0, following, *ports, *figures, 0, 0, 0)
     return LevelRow(
         1,
         plan.multiple_reuses(i),
         0,
         0,
+        0,
         following,
-        ports[0],
-        ports[-1] + 1,
+        *ports,
         level.read_energy_pj,
         level.write_energy_pj,
         _usable_words(level),
         plan.charged_together(i),
         leakage,
         1,
+        0,
+        0,
+        0,
         0,
         0,
     )
@@ -380,4 +396,5 @@ def _transfer(plan: Plan, transfer: Transfer) -> TransferRow:
         len(transfer.nest),
         len(transfer.reading),
         any(x.selective for x in flags),
+        len(transfer.places),
     )

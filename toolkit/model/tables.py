@@ -70,7 +70,7 @@ class PortUse:
     Parameters
     ----------
     level : str
-        The memory.
+        The memory, or the fanout of a network.
     port : Port
         Which port, or which of them that share a load: name, what passes, and bandwidth.
     needed_bandwidth : float
@@ -191,15 +191,80 @@ class MemoryUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """Words of one tensor that cross a fanout, of all its networks, over the whole run.
+
+    Parameters
+    ----------
+    level, tensor : str
+        The fanout and what crosses it.
+    sent, delivered : int
+        Words that its networks take in, and that its instances get: one that several get at once
+        counts for each of them.
+    collected, returned : int
+        Words of outputs that its instances send back, and that its networks hand on.
+    energy_pj : float
+        Of what is delivered and collected.
+    """
+
+    level: str
+    tensor: str
+    sent: int
+    delivered: int
+    collected: int
+    returned: int
+    energy_pj: float
+
+    def row(self) -> dict[str, Any]:
+        """One row of a table, or one object of JSON."""
+        return {
+            "level": self.level,
+            "tensor": self.tensor,
+            "sent_total_words": self.sent,
+            "delivered_total_words": self.delivered,
+            "collected_total_words": self.collected,
+            "returned_total_words": self.returned,
+            "energy_total_pj": self.energy_pj,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUse:
+    """How the networks of one fanout with wires are used.
+
+    Parameters
+    ----------
+    level : str
+        The fanout.
+    stall_cycles : float
+        Cycles of the run by which the slower way exceeds the levels inside.
+    ports : tuple of PortUse
+        The ways inwards and outwards, if their bandwidth is limited.
+    crossings : tuple of Crossing
+        By tensor.
+    """
+
+    level: str
+    stall_cycles: float
+    ports: tuple[PortUse, ...]
+    crossings: tuple[Crossing, ...]
+
+    @property
+    def slowest_port(self) -> PortUse:
+        """The way that the levels inside wait for most."""
+        return max(self.ports, key=lambda use: use.limited_cycles)
+
+
+@dataclass(frozen=True, slots=True)
 class LevelEnergy:
     """Energy of one level over all instances and the whole run.
 
     Parameters
     ----------
     level : str
-        A memory or the compute level.
+        A memory, a fanout with wires or the compute level.
     access_pj : float
-        Of all accesses, or of all multiply-accumulates.
+        Of all accesses, of all words on wires, or of all multiply-accumulates.
     leakage_pj : float
         Of all powered instances.
     share : float
@@ -244,7 +309,7 @@ def table(records: Sequence[Row]) -> pd.DataFrame:
 
     rows = [record.row() for record in records]
     columns = {}
-    for name in rows[0]:
+    for name in rows[0] if rows else ():
         values = [row[name] for row in rows]
         if None not in values:
             columns[name] = pd.Series(values)

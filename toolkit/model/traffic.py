@@ -36,7 +36,13 @@ from toolkit.model.windows import slides, swept, swept_last, window
 from toolkit.workload.distinct import distinct_sums
 
 ENTERING = 2
-"""A third way, beside `READING` and `WRITING`: into the child, where no two instances share."""
+"""A third way, beside `READING` and `WRITING`: into the child, where no two instances share.
+
+The words of the other two are counted at a *place*: instances of spatial levels outside of it
+count apart, those from there inwards share what they can. At the supplier these are the words it
+moves, at a fanout those that its networks take in and hand back, and right inside of it those of
+all its instances.
+"""
 
 
 class Mover(NamedTuple):
@@ -107,20 +113,30 @@ def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
 
 
 @formula
-def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int) -> bool:
+def counts_apart(
+    plan: PlanTables, x: int, i: int, side: int, way: int, place: int, own: int
+) -> bool:
     """Whether instances of a spatial level, number `side` of the transfer's, count one by one."""
-    if i > plan.transfers[x].supplier and way < ENTERING:
+    if i >= place and way < ENTERING:
         return bool(plan.sharing[x, side, way].shared == 0)
     return own == 0
 
 
 @formula
 def repeat(
-    plan: PlanTables, nest: Nest, t: int, x: int, d: int, mover: Mover, own: int, starts: int
+    plan: PlanTables,
+    nest: Nest,
+    t: int,
+    x: int,
+    d: int,
+    mover: Mover,
+    place: int,
+    own: int,
+    starts: int,
 ) -> None:
     """Multiply ``nest.words`` by the counters of a dimension that does not index the tensor.
 
-    By the combinations of them that occur: for what leaves the supplier or enters the child, of
+    By the combinations of them that occur: for what passes a place or enters the child, of
     all instances or (`own`) of the first one there. ``nest.fresh`` is multiplied by those
     without loops in time, if the tensor `starts` from nothing.
     """
@@ -149,15 +165,15 @@ def repeat(
             side -= 1
             if is_idle(nest.factors[i, d]):
                 continue
-            leaves = counts_apart(plan, x, i, side, READING, own)
+            leaves = counts_apart(plan, x, i, side, READING, place, own)
             read = runs_outside(nest, i, d, leaves, read)
             if starts:
                 first_read = runs_outside(nest, i, d, leaves, first_read)
             if updates:
-                returns = counts_apart(plan, x, i, side, WRITING, own)
+                returns = counts_apart(plan, x, i, side, WRITING, place, own)
                 written = runs_outside(nest, i, d, returns, written)
             if enters:
-                arrives = counts_apart(plan, x, i, side, ENTERING, own)
+                arrives = counts_apart(plan, x, i, side, ENTERING, place, own)
                 entered = runs_outside(nest, i, d, arrives, entered)
                 if starts:
                     first_entered = runs_outside(nest, i, d, arrives, first_entered)
@@ -313,7 +329,7 @@ def values_alone(plan: PlanTables, nest: Nest, t: int, level: int, own: int) -> 
 @once
 @formula
 def index_words(
-    plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, own: int
+    plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, place: int, own: int
 ) -> None:
     """Multiply the values of an index of several dimensions into ``nest.words``, by way."""
     transfer, values, first = plan.transfers[x], nest.one, plan.nests[x, 0] + 1
@@ -322,10 +338,10 @@ def index_words(
         if way == WRITING and not plan.tensors[t].is_output:
             continue
         if way == READING or own or transfer.selective:
-            level = transfer.held if way == ENTERING else transfer.supplier
+            level = transfer.held if way == ENTERING else place
             row, scattered = transfer.held, nest.one < 0
             if way < ENTERING and transfer.selective:
-                scattered = widen(plan, nest, t, s, x, way)
+                scattered = widen(plan, nest, t, s, x, way, place)
                 row = plan.shape.levels + 2
             cut_index(plan, nest, t, s, row, mover, sliding, transfer.supplier, level, own)
             inner, factor = mover.dimension, mover.factor
@@ -334,28 +350,34 @@ def index_words(
                 times = nest.one
                 for k in range(plan.axes[t, s].terms):
                     times = times * nest.parts[k].complete
-                values = where(scattered, times * union(plan, nest, t, s, x, way), values)
+                values = where(scattered, times * union(plan, nest, t, s, x, way, place), values)
         nest.words[way] = nest.words[way] * values
 
 
 @formula
-def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
-    """How many tiles leave at once: those of instances that differ, and copies not shared."""
+def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int, place: int) -> Any:
+    """How many tiles pass a place at once: those of instances that differ, and copies not shared.
+
+    Of all instances between the supplier and the place.
+    """
     count = nest.one
     for i in range(plan.transfers[x].spatial):
         level, sharing = plan.between[x, i], plan.sharing[x, i, way]
         if is_single(nest.levels[level].iterations):
             continue
+        shared, selective = sharing.shared, sharing.selective
+        if level < place:
+            shared, selective = 0, 0
         for d in range(plan.shape.dimensions):
             how = plan.indexes[t, d]
-            copied = how == 0 and plan.listed[level, d] and not sharing.shared
-            if copied or how == ALONE or (how and not sharing.selective):
+            copied = how == 0 and plan.listed[level, d] and not shared
+            if copied or how == ALONE or (how and not selective):
                 count = count * nest.factors[level, d]
     return count
 
 
 @formula
-def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
+def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int, place: int) -> Any:
     """Widen the extents of an index by the instances that share them, into a row of the nest.
 
     Returns whether their windows are not adjacent, so that the row does not say how many values
@@ -367,8 +389,8 @@ def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
         d = plan.terms[t, s, k].dimension
         wide = nest.extents[held, d]
         for i in range(spatial - 1, -1, -1):
-            if plan.sharing[x, i, way].selective:
-                level = plan.between[x, i]
+            level = plan.between[x, i]
+            if plan.sharing[x, i, way].selective and level >= place:
                 apart = nest.extents[level + 1, d] != wide
                 scattered = scattered | (apart & (nest.factors[level, d] > 1))
                 wide = wide * nest.factors[level, d]
@@ -378,7 +400,7 @@ def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
 
 @once
 @formula
-def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
+def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int, place: int) -> Any:
     """Values of windows that are not adjacent."""
     count = 0
     for k in range(plan.axes[t, s].terms):
@@ -387,8 +409,8 @@ def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
         nest.terms[count].length = nest.extents[plan.transfers[x].held, d]
         count += 1
         for i in range(plan.transfers[x].spatial):
-            if plan.sharing[x, i, way].selective:
-                level = plan.between[x, i]
+            level = plan.between[x, i]
+            if plan.sharing[x, i, way].selective and level >= place:
                 nest.terms[count].stride = c * nest.extents[level + 1, d]
                 nest.terms[count].length = nest.factors[level, d]
                 count += 1
@@ -400,7 +422,8 @@ def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
 def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     """Fill in what all memories move of one tensor, and if tiles are cut off the first instances.
 
-    Outputs start from zero at their first visit, unless a bias is read.
+    Then what crosses fanouts whose wires matter. Outputs start from zero at their first visit,
+    unless a bias is read.
     """
     owners = 1
     if nest.ragged[plan.shape.dimensions]:
@@ -408,34 +431,36 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     alone = values_alone(plan, nest, t, 0, 0)
     for x in range(plan.tensors[t].transfers, plan.tensors[t].transfers_end):
         transfer, mover = plan.transfers[x], find_mover(plan, nest, t, x)
-        for own in range(owners):
-            for way in range(ENTERING + 1):
-                nest.words[way] = alone
+        for number in range(transfer.places):
+            place = plan.places[x, number]
+            for own in range(owners):
+                for way in range(ENTERING + 1):
+                    nest.words[way] = alone
+                    if own:
+                        level = transfer.held if way == ENTERING else place
+                        nest.words[way] = values_alone(plan, nest, t, level, own)
+                for s in range(plan.tensors[t].axes):
+                    if plan.axes[t, s].terms > 1:
+                        index_words(plan, nest, t, x, s, mover, place, own)
+                moved = nest.moved
                 if own:
-                    level = transfer.held if way == ENTERING else transfer.supplier
-                    nest.words[way] = values_alone(plan, nest, t, level, own)
-            for s in range(plan.tensors[t].axes):
-                if plan.axes[t, s].terms > 1:
-                    index_words(plan, nest, t, x, s, mover, own)
-            moved = nest.moved
-            if own:
-                moved = nest.busiest
-            note_words(plan, nest, t, x, mover, own, moved)
+                    moved = nest.busiest
+                starts = plan.tensors[t].is_output and not plan.switches.bias_read
+                for way in range(ENTERING + 1):
+                    nest.fresh[way] = nest.words[way] if starts else 0 * nest.one
+                for d in range(plan.shape.dimensions):
+                    if not plan.indexes[t, d]:
+                        repeat(plan, nest, t, x, d, mover, place, own, starts)
+                if number == 0:
+                    note_words(plan, nest, t, x, moved)
+                else:
+                    note_crossing(plan, nest, t, place, moved)
 
 
 @formula
-def note_words(
-    plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, own: int, moved: Table
-) -> None:
-    """Repeat the values of a transfer as its loops do, and note who moves them."""
-    is_output, child = plan.tensors[t].is_output, plan.transfers[x].child
-    starts = is_output and not plan.switches.bias_read
-    for way in range(ENTERING + 1):
-        nest.fresh[way] = nest.words[way] if starts else 0 * nest.one
-    for d in range(plan.shape.dimensions):
-        if not plan.indexes[t, d]:
-            repeat(plan, nest, t, x, d, mover, own, starts)
-    words = nest.words
+def note_words(plan: PlanTables, nest: Nest, t: int, x: int, moved: Table) -> None:
+    """Note who moves the words of a transfer."""
+    is_output, child, words = plan.tensors[t].is_output, plan.transfers[x].child, nest.words
     moved[plan.transfers[x].supplier, t].reads = words[READING] - nest.fresh[READING]
     if is_output:
         moved[plan.transfers[x].supplier, t].updates = words[WRITING]
@@ -444,3 +469,15 @@ def note_words(
         moved[child, t].fills = words[ENTERING] - fresh
         if is_output and not plan.switches.free_drains:
             moved[child, t].drains = words[ENTERING]
+
+
+@formula
+def note_crossing(plan: PlanTables, nest: Nest, t: int, place: int, moved: Table) -> None:
+    """Note what crosses a fanout: what its networks take in and hand back, or its instances."""
+    inwards, outwards = nest.words[READING] - nest.fresh[READING], 0 * nest.one
+    if plan.tensors[t].is_output:
+        outwards = nest.words[WRITING]
+    if plan.levels[place].wired:
+        moved[place, t].reads, moved[place, t].updates = inwards, outwards
+    if plan.levels[place - 1].wired:
+        moved[place - 1, t].fills, moved[place - 1, t].drains = inwards, outwards

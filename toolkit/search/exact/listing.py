@@ -209,7 +209,7 @@ class Listing:
                 continue
             done.add(id(costs))
             tensor = plan.tensors[line.tensor]
-            reads, writes, fills, drains = costs.energy
+            reads, writes, fills, drains = costs.least_energy
             windows = 1.0
             for terms in tensor.sums:
                 sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]

@@ -151,16 +151,21 @@ class Relaxation:
     def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
         """Cost of a word of every transfer, [memories, tensors, 4], and of the lanes', [lines, 4].
 
-        Cycles of a port are those of all instances.
+        Cycles of a port are those of all instances. Words that are counted further in, too, are
+        no fewer there.
         """
         seen = self.nest.seen
         every = np.zeros((len(seen), 4))
         for r, (_, account) in enumerate(seen):
-            every[r] = account.energy
+            every[r] = account.least_energy
             if port is not None:
                 memory, of_port = self.ports[port]
                 every[r] = account.passing(memory, of_port) / of_port.bandwidth
-        coef = np.where((self._rows >= 0)[..., None], every[self._rows], 0.0)
+        together = every.copy()
+        for r in reversed(range(len(seen))):
+            if seen[r][0].row.beside >= 0:
+                together[r] += together[seen[r][0].row.beside]
+        coef = np.where((self._rows >= 0)[..., None], together[self._rows], 0.0)
         return coef, every
 
     def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.arch.levels import Fanout
 from toolkit.compilation import record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.cost import number_nest
 from toolkit.model.nest import measure_tiles, orthogonal
-from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer
+from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer, wire_energies
 from toolkit.model.plan_tables import READING, WRITING
 from toolkit.model.sequential import first_inside, split, through_fanout, unshared
 from toolkit.model.totals import powered_instances
@@ -42,10 +43,25 @@ NOTHING = np.zeros(4)
 
 @dataclass
 class Account:
-    """Costs of a word of one transfer: energy (pJ) first, then the ports it passes."""
+    """Costs of a word of one transfer: energy (pJ) first, then the ports it passes.
+
+    Parameters
+    ----------
+    transfer : Transfer
+        What moves.
+    place : int
+        Where its words are counted: at the supplier, or at a fanout further in or right inside
+        of one, whose words have an account of their own.
+    energy, least_energy : float64 arrays, shape (4,)
+        By kind, and the least for any choice of spatial factors.
+    words : dict
+        How often each kind passes, by memory or fanout and kind of traffic.
+    """
 
     transfer: Transfer
+    place: int
     energy: FloatArray
+    least_energy: FloatArray
     words: dict[tuple[int, str], FloatArray]
 
     def add(self, plan: Plan, memory: int, kind: str, word: int, times: float = 1.0) -> None:
@@ -53,6 +69,7 @@ class Account:
         level = plan.memory(memory)
         pj = level.read_energy_pj if kind in ("reads", "drains") else level.write_energy_pj
         self.energy[word] += pj * times
+        self.least_energy[word] += pj * times
         self.words.setdefault((memory, kind), np.zeros(4))[word] += times
 
     def passing(self, memory: int, port: Port) -> FloatArray:
@@ -124,10 +141,13 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     """Say which ports the words of a transfer pass, and what they cost."""
     plan, transfer = spatial.plan, tensor.transfers[number]
     free = plan.conventions.free_drains
-    result = Account(transfer, np.zeros(4), {})
+    result = _empty_account(transfer, transfer.supplier)
     result.add(plan, transfer.supplier, "reads", READ)
     if tensor.is_output:
         result.add(plan, transfer.supplier, "updates", WRITE)
+    for place in transfer.places[1:]:
+        if place not in crossings(transfer):
+            _cross(result, spatial, tensor, place)
     child = transfer.child
     if child is None:
         return result
@@ -150,39 +170,89 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     return result
 
 
+def crossings(transfer: Transfer) -> list[int]:
+    """Places of a transfer with instances on either side, whose words are counted there alone."""
+    between = [flags.level for flags in transfer.reading]
+    return [p for p in transfer.places[1:] if between[0] < p <= between[-1]]
+
+
+def crossing(spatial: Spatial, tensor: TensorPlan, number: int, place: int) -> Account:
+    """Say what the words of a transfer cost at one of its `crossings`: read and written there."""
+    result = _empty_account(tensor.transfers[number], place)
+    _cross(result, spatial, tensor, place)
+    return result
+
+
+def _empty_account(transfer: Transfer, place: int) -> Account:
+    return Account(transfer, place, np.zeros(4), np.zeros(4), {})
+
+
+def _cross(result: Account, spatial: Spatial, tensor: TensorPlan, place: int) -> None:
+    """Charge what passes a place to the fanouts on either side of it."""
+    levels, transfer = spatial.plan.arch.levels, result.transfer
+    inside = any(flags.level >= place for flags in transfer.reading)
+    # All instances are served on their own where none lies further in: their words enter.
+    inwards, outwards = (READ, WRITE) if inside else (FILL, ENTER)
+    for i, kinds in ((place, ("reads", "updates")), (place - 1, ("fills", "drains"))):
+        level = levels[i]
+        if not isinstance(level, Fanout) or level.wires is None:
+            continue
+        words = (inwards, outwards) if tensor.is_output else (inwards,)
+        for word, kind in zip(words, kinds, strict=False):
+            result.words.setdefault((i, kind), np.zeros(4))[word] += 1
+        if i == place:
+            continue
+        alone, *together = wire_energies(level)
+        t = _tensor_number(spatial.plan, tensor)
+        shares = orthogonal(spatial.tables, spatial.nest, t, i) > 1
+        for word, each in zip(words, together, strict=False):
+            result.energy[word] += each if shares else alone
+            result.least_energy[word] += min(each, alone)
+
+
 def _copies(spatial: Spatial, t: int, transfer: Transfer) -> float:
     levels = (x.level for x in transfer.reading)
     return float(math.prod(orthogonal(spatial.tables, spatial.nest, t, level) for level in levels))
 
 
 def see(
-    spatial: Spatial, tensor: TensorPlan, number: int, memory: int, products: Sequence[int]
+    spatial: Spatial,
+    tensor: TensorPlan,
+    number: int,
+    memory: int,
+    place: int,
+    products: Sequence[int],
 ) -> Seen:
-    """Describe a transfer whose stay may end at a memory of its nest.
+    """Describe a transfer whose stay may end at a memory of its nest, as counted at a place.
 
     `products` are all products of iterations that the last memory of the nest may have in loops
     that do not index the tensor.
     """
     if spatial.plan.conventions.transfers == "sequential":
         return _see_sequential(spatial, tensor, number, memory, products)
-    return _see_per_instance(spatial, tensor, number, memory)
+    return _see_per_instance(spatial, tensor, number, memory, place)
 
 
 def _tensor_number(plan: Plan, tensor: TensorPlan) -> int:
     return next(i for i, t in enumerate(plan.tensors) if t is tensor)
 
 
-def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory: int) -> Seen:
+def _see_per_instance(
+    spatial: Spatial, tensor: TensorPlan, number: int, memory: int, place: int
+) -> Seen:
     plan, tables, nest = spatial.plan, spatial.tables, spatial.nest
     t = _tensor_number(plan, tensor)
     x, transfer = tables.tensors[t].transfers + number, tensor.transfers[number]
     lanes = transfer.child is None
-    child = len(spatial.factors) - 1 if transfer.child is None else transfer.child
+    compute = len(spatial.factors) - 1
+    entered = spatial.active[compute] * spatial.used[compute]
+    if transfer.child is not None:
+        entered = spatial.active[transfer.child]
     held = np.array(
         [nest.extents[tables.transfers[x].held, d] for d in range(len(tensor.relevant))]
     )
-    read_ext, read_base = _served(spatial, t, x, READING, held)
-    write_ext, write_base = _served(spatial, t, x, WRITING, held)
+    read_ext, read_base = _served(spatial, t, x, READING, place, held)
+    write_ext, write_base = _served(spatial, t, x, WRITING, place, held)
     reuse = plan.multiple_reuses(transfer.supplier)
     slide = None if lanes else _slides(spatial, tensor, plan.spatial_inside(transfer))
     tracks = not reuse and slide is not None and max(slide) >= 0
@@ -194,10 +264,11 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
             rounded=0,
             orthogonal=MARKS if tracks else KEEPS,
             closes=int(memory == transfer.supplier),
+            beside=-1,
             leaving=STAYS,
             base_read=read_base * active,
             base_write=write_base * active,
-            base_enter=1.0 if lanes else float(spatial.active[child]),
+            base_enter=float(entered),
             pre_read=1.0,
             pre_write=1.0,
             post_read=1.0,
@@ -210,18 +281,18 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
 
 
 def _served(
-    spatial: Spatial, t: int, x: int, way: int, held: FloatArray
+    spatial: Spatial, t: int, x: int, way: int, place: int, held: FloatArray
 ) -> tuple[FloatArray, float]:
     """Extents of what is sent at once, and how often it is sent."""
     tables, nest = spatial.tables, spatial.nest
-    wide, times = held.copy(), parts(tables, nest, t, x, way)
+    wide, times = held.copy(), parts(tables, nest, t, x, way, place)
     for s in range(tables.tensors[t].axes):
         if tables.axes[t, s].terms == 1 or not tables.transfers[x].selective:
             continue
         dims = [tables.terms[t, s, k].dimension for k in range(tables.axes[t, s].terms)]
-        if widen(tables, nest, t, s, x, way):
+        if widen(tables, nest, t, s, x, way, place):
             # Only at lanes, which hold a single value (see `decomposes`): a constant.
-            times *= union(tables, nest, t, s, x, way)
+            times *= union(tables, nest, t, s, x, way, place)
         else:
             wide[dims] = [nest.extents[tables.shape.levels + 2, d] for d in dims]
     return wide, times
@@ -319,6 +390,7 @@ def _see_sequential(
             rounded=int(not at_last),
             orthogonal=rule,
             closes=int(memory == transfer.supplier),
+            beside=-1,
             leaving=leaving,
             base_read=pre_read * post_read,
             base_write=pre_write * post_write,
