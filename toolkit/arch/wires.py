@@ -37,11 +37,6 @@ class Wires:
         store_plain_numbers(self)
 
     @property
-    def costs_energy(self) -> bool:
-        """Whether any word costs energy."""
-        return self.energies != (0, 0, 0)
-
-    @property
     def energies(self) -> tuple[float, float, float]:
         """Of a word by unicast, multicast and reduction."""
         return self.unicast_energy_pj, self.multicast_energy_pj, self.reduction_energy_pj

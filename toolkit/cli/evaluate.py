@@ -91,6 +91,7 @@ def evaluation_report(
         "",
         "Accesses (words, total of all instances and the whole run)",
         _access_table(evaluation),
+        *_network_tables(evaluation),
     ]
 
 
@@ -206,6 +207,43 @@ def _ports_busy(entry: MemoryUse, latency: float, columns: int) -> tuple[str, ..
         return (busy[0],)
     named = zip(entry.ports, busy, strict=True)
     return ("\n".join(f"{use.port.name.rsplit(' ', 1)[0]} {share}" for use, share in named),)
+
+
+def _network_tables(evaluation: toolkit.Evaluation) -> Report:
+    """Lay out what crosses fanouts with wires, and how those of limited bandwidth keep up."""
+    if not evaluation.networks:
+        return []
+    rows = [
+        (
+            row.level,
+            row.tensor,
+            f"{row.sent:,}",
+            f"{row.delivered:,}",
+            f"{row.collected:,}",
+            f"{row.returned:,}",
+            f"{row.energy_pj:,.4g}",
+        )
+        for network in evaluation.networks
+        for row in network.crossings
+    ]
+    columns = ("level", "tensor", "sent", "delivered", "collected", "returned", "pJ")
+    title = "Networks (words, total of all instances and the whole run)"
+    laid: Report = ["", title, table(columns, rows)]
+    ways = [
+        (
+            f"{use.level} {use.port.name}",
+            f"{use.needed_bandwidth:,.4g}",
+            f"{use.port.bandwidth:,.4g}",
+            f"{100 * use.busy_cycles / evaluation.latency_cycles:.1f}",
+            f"{network.stall_cycles * (use is network.slowest_port):,.6g}",
+        )
+        for network in evaluation.networks
+        for use in network.ports
+    ]
+    if ways:
+        headings = ("level", "needed words\nper cycle", "available", "busy %", "stall\ncycles")
+        laid += ["", table(headings, ways)]
+    return laid
 
 
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
