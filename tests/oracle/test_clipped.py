@@ -16,7 +16,7 @@ from toolkit.errors import MappingError
 from toolkit.workload.kernel import Tensor
 
 from .by_hand import BUFFER, DRAM, LANES, Step, conv, fanout, gemm, memory, run, workload
-from .machine import Buffer, Link, MachineError
+from .machine import Link, MachineError, Port
 from .nest import Loop, Nest, Value, build_nest
 from .simulator import Traffic, simulate
 from .strategies import RaggedCase, ragged_cases
@@ -201,17 +201,17 @@ def test_chosen_holders_that_are_none(holds: list[str]) -> None:
         run(gemm(2, 1, 2), (DRAM, {"m": 2, "n": 2}), (BUFFER, {}), holds=holds)
 
 
-def overwrite(link: Link, leaving: dict[Value, int], source: Buffer) -> None:
-    source.values |= leaving
+def overwrite(link: Link, leaving: dict[Value, int], port: Port) -> None:
+    port.source.values |= leaving
 
 
-def copy(link: Link, entering: frozenset[Value], source: Buffer) -> dict[Value, int]:
-    return {value: source.values[value] for value in entering}
+def copy(link: Link, entering: frozenset[Value], port: Port) -> dict[Value, int]:
+    return {value: port.source.values[value] for value in entering}
 
 
 @pytest.mark.parametrize(("part", "broken"), [("_deliver", overwrite), ("_take", copy)])
 def test_wrong_sums_are_found(monkeypatch: pytest.MonkeyPatch, part: str, broken: object) -> None:
-    """A sum that the last of two lanes overwrites, or that both of them continue."""
+    """A sum that the last of two lanes overwrites, or that stays where one of them goes on."""
     steps: list[Step] = [(DRAM, {"k": 3}), (LANES, {"k": 2})]
     run(gemm(1, 5, 1), *steps)
     monkeypatch.setattr(Link, part, broken)

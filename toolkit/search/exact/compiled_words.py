@@ -27,8 +27,9 @@ class RowRow(NamedTuple):
     ``reuse``: whether stationarity and sliding windows go together. ``rounded``: whether a
     window that slides is exchanged by a rounded division. ``orthogonal``: what a loop that does
     not index the tensor does (`KEEPS` ...). ``closes``: whether the memory is the supplier.
-    ``leaving``: what leaving the memory does (`STAYS` ...). Then factors of reads, writes and
-    entering values, and those of reads and writes inside this memory, and outside of it.
+    ``beside``: row of what the same words cost further in, -1 if nothing more. ``leaving``: what
+    leaving the memory does (`STAYS` ...). Then factors of reads, writes and entering values, and
+    those of reads and writes inside this memory, and outside of it.
     """
 
     tensor: int
@@ -36,6 +37,7 @@ class RowRow(NamedTuple):
     rounded: int
     orthogonal: int
     closes: int
+    beside: int
     leaving: int
     base_read: float
     base_write: float

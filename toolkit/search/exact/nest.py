@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -52,6 +52,8 @@ from toolkit.search.exact.transfers import (
     Seen,
     Spatial,
     account,
+    crossing,
+    crossings,
     leakage,
     make_rows,
     scattered_sums,
@@ -187,16 +189,23 @@ class Nest:
         row_of = np.full((len(self.memories), len(plan.tensors)), -1, dtype=np.int64)
         for t, tensor in enumerate(plan.tensors):
             for number, transfer in enumerate(tensor.transfers):
-                costs = account(self.spatial, tensor, number)
-                if self._is_fixed(t, number):
-                    self._fixed.append(len(self._seen))
-                    self._seen.append(self._see(tensor, number, transfer.nest[-1]))
-                    self._accounts.append(costs)
-                    continue
-                for m in transfer.nest:
-                    row_of[self.memories.index(m), t] = len(self._seen)
-                    self._seen.append(self._see(tensor, number, m))
-                    self._accounts.append(costs)
+                accounts = [account(self.spatial, tensor, number)]
+                for at in crossings(transfer):
+                    accounts.append(crossing(self.spatial, tensor, number, at))
+                fixed = self._is_fixed(t, number)
+                for m in transfer.nest[-1:] if fixed else transfer.nest:
+                    first, last = len(self._seen), len(self._seen) + len(accounts) - 1
+                    for costs in accounts:
+                        seen, beside = self._see(tensor, number, m, costs.place), -1
+                        if fixed:
+                            self._fixed.append(len(self._seen))
+                        elif len(self._seen) < last:
+                            beside = len(self._seen) + 1
+                        row = seen.row._replace(beside=beside)
+                        self._seen.append(replace(seen, row=row))
+                        self._accounts.append(costs)
+                    if not fixed:
+                        row_of[self.memories.index(m), t] = first
         return row_of
 
     @property
@@ -209,7 +218,7 @@ class Nest:
         """All rows with what their words cost."""
         return list(zip(self._seen, self._accounts, strict=True))
 
-    def _see(self, tensor: TensorPlan, number: int, memory: int) -> Seen:
+    def _see(self, tensor: TensorPlan, number: int, memory: int, place: int) -> Seen:
         """Describe a transfer; the last memory of its nest may count loops that do not move it."""
         last = self.memories.index(tensor.transfers[number].nest[-1])
         products = {1}
@@ -220,7 +229,7 @@ class Nest:
                 exact = self.reach[last][d][:, None] % self.reach[last + 1][d][None, :] == 0
                 # A loop that is not placed yet counts once.
                 products = {p * f for p in products for f in {1, *ratios[exact].tolist()}}
-        return see(self.spatial, tensor, number, memory, sorted(products))
+        return see(self.spatial, tensor, number, memory, place, sorted(products))
 
     def _is_fixed(self, t: int, number: int) -> bool:
         """Whether a transfer's words are the same for all temporal loops."""
@@ -251,7 +260,7 @@ class Nest:
             return False
         if self.problem.conventions.overestimate_windows:
             return True
-        words = sum(float(costs.passing(memory, port) @ most) for costs, most in self._most_words)
+        words = sum(float(x.per_instance(memory, port) @ most) for x, most in self._most_words)
         cycles = words / (self.spatial.active[memory] * port.bandwidth)
         return bool(cycles * (1 - 1e-12) > self.spatial.cycles)
 
