@@ -13,15 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, simulate
-from oracle.strategies import Case, cases, ragged_cases, wired
+from oracle.strategies import Case, cases, ragged_cases, wired, with_drawn_bits
 
 from toolkit.arch import Fanout, Wires
 from toolkit.arch.wires import energies_over_hops
 from toolkit.errors import ArchitectureError
 from toolkit.mapping.ragged import lie_apart
-from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Evaluation, batch_cost, make_plan
+from toolkit.model import (
+    EXACT,
+    FACTORFLOW,
+    TIMELOOP,
+    Conventions,
+    Evaluation,
+    batch_cost,
+    make_plan,
+)
 from toolkit.model.compiled import batch_totals
 from toolkit.model.cost import BatchCost
+from toolkit.model.totals import wire_energy_pj
 from toolkit.model.words import cycle_parts, energy_parts
 from toolkit.workload.kernel import Workload
 
@@ -158,6 +167,29 @@ def test_the_slowest_network_or_port_decides(case: Case) -> None:
 
 
 @many
+@given(either, st.data())
+def test_words_on_wires_follow_bits(case: Case, data: st.DataObject) -> None:
+    """What crosses is the same; of a value of so many bits as many words as these fill."""
+    arch, workload, *rest = case
+    bits_case = *data.draw(with_drawn_bits(arch, workload)), *rest
+    plain, cost = costed(case), costed(bits_case)
+    for i, _, wires in wires_of(case):
+        expected = 0.0
+        for t, tensor in enumerate(bits_case[1].tensors):
+            bits = tensor.sum_bits or tensor.bits
+            words = 1.0 if None in (bits, wires.word_bits) else bits / wires.word_bits
+            for table in ("moved", "busiest"):
+                moved, values = getattr(cost.nest, table)[i, t], getattr(plain.nest, table)[i, t]
+                for kind in ("reads", "updates", "fills", "drains"):
+                    assert getattr(moved, kind) == pytest.approx(getattr(values, kind) * words)
+            expected += words * float(wire_energy_pj(plain.tables, plain.nest, i, t)[0])
+        assert cost.nest.levels[i].energy_pj.item() == pytest.approx(expected, rel=1e-9)
+    totals = batch_totals(cost.plan, rest[0][None], rest[1][None])
+    assert totals.energy_pj.item() == pytest.approx(cost.energy_pj.item(), rel=1e-12)
+    assert totals.latency_cycles.item() == pytest.approx(cost.latency_cycles.item(), rel=1e-12)
+
+
+@many
 @given(either)
 def test_kernels_count_the_same(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
@@ -219,6 +251,20 @@ def test_a_reduction_counts_for_each_column() -> None:
     assert (rows["In"].sent, rows["In"].delivered, rows["In"].energy_pj) == (2, 2, 10)
     out = rows["Out"]
     assert (out.collected, out.returned, out.energy_pj) == (4, 2, 12)
+
+
+@pytest.mark.parametrize(
+    ("conventions", "old"), [(EXACT, (2, 2, 10)), (replace(EXACT, seeds_all=True), (2, 4, 8))]
+)
+def test_an_old_sum_goes_to_one_column(
+    conventions: Conventions, old: tuple[int, int, float]
+) -> None:
+    """K over two columns and over two turns outside of m: 2 sums are read again, for 1 or 2."""
+    steps: tuple[Step, ...] = ((DRAM, {"k": 2, "m": 2}), (columns(), {"k": 2}), (REGISTER, {}))
+    result = run(gemm(2, 4, 1), *steps, conventions=conventions)
+    out = {c.tensor: c for c in result.networks[0].crossings}["Out"]
+    assert (out.collected, out.returned) == (8, 4)
+    assert (out.sent, out.delivered, out.energy_pj - 8 * 3) == old
 
 
 def test_without_multicast_and_reduction_all_words_go_alone() -> None:

@@ -225,6 +225,7 @@ def wired(draw: Draw, arch: Architecture) -> Architecture:
                 draw(_figures),
                 draw(_figures | st.just(math.inf)),
                 draw(_figures | st.just(math.inf)),
+                draw(st.sampled_from((None, 3, 8, 16))),
             ),
         )
         if isinstance(level, Fanout) and draw(_mostly)
