@@ -1,6 +1,6 @@
 """One GEMM, one mapping, four tools: who counts what, and which habit makes the difference?
 
-Counts gemm 3072x1024x4096 on Gemmini under every set of conventions, next to what ZigZag itself
+Counts gemm 3072x1024x4096 on Gemmini under three sets of conventions, next to what ZigZag itself
 reported (zigzag_gemmini/recorded.json), and attributes the differences from exact counts.
 
     python studies/reconcile_gemm.py
@@ -17,6 +17,8 @@ import toolkit
 FILES = Path(__file__).parent / "zigzag_gemmini"
 ARCH, GEMM = toolkit.load_arch("gemmini"), toolkit.gemm(3072, 1024, 4096)
 MAPPING = toolkit.read_mapping(FILES / "toolkit_mapping.yaml", ARCH, GEMM)
+# `timeloop-4` differs from `timeloop` in zero_fills alone where nothing leaks.
+SETS = {name: x for name, x in toolkit.CONVENTIONS.items() if name != "timeloop-4"}
 KINDS = {"reads": "rd_out_to_low", "updates": "wr_in_by_low"}
 KINDS |= {"fills": "wr_in_by_high", "drains": "rd_out_to_high"}
 ENERGY, LATENCY = "energy, pJ", "latency, cycles"
@@ -55,13 +57,13 @@ def changes(before: Costs, after: Costs) -> list[str]:
 
 def report() -> str:
     """Write the table of all counts, then how they differ from the exact ones."""
-    columns = {name: ours(conventions) for name, conventions in toolkit.CONVENTIONS.items()}
+    columns = {name: ours(conventions) for name, conventions in SETS.items()}
     columns["zigzag moves"] = zigzags("data_elem_move_count")
     columns["zigzag pays for"] = zigzags("memory_word_access")
     lines = [" " * 28 + "".join(f"{name:>16}" for name in columns)]
     for key in (k for k in columns["exact"] if any(costs[k] for costs in columns.values())):
         lines.append(f"{key:28}" + "".join(f"{costs[key]:16,.0f}" for costs in columns.values()))
-    for name, target in list(toolkit.CONVENTIONS.items())[1:]:
+    for name, target in list(SETS.items())[1:]:
         lines += ["", f"exact to {name} (switches that are not listed change nothing)"]
         step = toolkit.EXACT
         for switch in (field.name for field in fields(target)[1:]):

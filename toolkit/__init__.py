@@ -27,6 +27,7 @@ _HOMES = {
         "Compute",
         "FactorConstraint",
         "Fanout",
+        "Leakage",
         "Memory",
         "MemoryPort",
         "VectorUnit",
@@ -64,7 +65,14 @@ _HOMES = {
         "with_bypass_rule",
         "write_mapping",
     ),
-    "model.conventions": ("CONVENTIONS", "EXACT", "FACTORFLOW", "TIMELOOP", "Conventions"),
+    "model.conventions": (
+        "CONVENTIONS",
+        "EXACT",
+        "FACTORFLOW",
+        "TIMELOOP",
+        "TIMELOOP_4",
+        "Conventions",
+    ),
     "model.correction": ("latency_correction",),
     "model.evaluate": ("Evaluation", "evaluate"),
     "search": (
@@ -114,6 +122,7 @@ __all__ = [
     "OBJECTIVES",
     "STRATEGIES",
     "TIMELOOP",
+    "TIMELOOP_4",
     "Architecture",
     "ArchitectureTemplate",
     "Budget",
@@ -128,6 +137,7 @@ __all__ = [
     "Layer",
     "LayerCost",
     "LayerGraph",
+    "Leakage",
     "LayerResult",
     "LevelMapping",
     "MapSpace",
@@ -201,6 +211,7 @@ if TYPE_CHECKING:
         Compute,
         FactorConstraint,
         Fanout,
+        Leakage,
         Memory,
         MemoryPort,
         VectorUnit,
@@ -238,7 +249,14 @@ if TYPE_CHECKING:
         with_bypass_rule,
         write_mapping,
     )
-    from toolkit.model.conventions import CONVENTIONS, EXACT, FACTORFLOW, TIMELOOP, Conventions
+    from toolkit.model.conventions import (
+        CONVENTIONS,
+        EXACT,
+        FACTORFLOW,
+        TIMELOOP,
+        TIMELOOP_4,
+        Conventions,
+    )
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
     from toolkit.search.network import LayerCost, LayerResult, NetworkResult, map_network

@@ -36,6 +36,8 @@ FORMULA_MODULES = (
     "toolkit.model.windows",
     "toolkit.model.traffic",
     "toolkit.model.sequential",
+    "toolkit.model.room",
+    "toolkit.model.waits",
     "toolkit.model.totals",
 )
 """Modules with functions marked by `toolkit.lifted.formula`."""

@@ -13,6 +13,7 @@ from toolkit.arch import (
     Compute,
     FactorConstraint,
     Fanout,
+    Leakage,
     Memory,
     MemoryPort,
     Wires,
@@ -146,7 +147,11 @@ def architectures(draw: st.DrawFn) -> Architecture:
     ]
     name = draw(st.sampled_from(["tiny", "no", "a: b # c", "1e5", "é"]))
     levels = (draw(memories("L0")), *middle, draw(computes("MAC")))
-    return Architecture(name, levels, clock_mhz=draw(st.none() | st.floats(1e-6, 1e9)))
+    gated = any(isinstance(level, Fanout) and level.power_gating for level in levels)
+    instances = draw(st.sampled_from([None, "used", None if gated else "all"]))
+    leakage = Leakage(instances, draw(st.booleans()))
+    clock = draw(st.none() | st.floats(1e-6, 1e9))
+    return Architecture(name, levels, clock_mhz=clock, leakage=leakage)
 
 
 @given(arch=architectures())

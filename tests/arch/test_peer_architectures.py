@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -274,9 +273,7 @@ def test_published_results_come_out(tmp_path: Path) -> None:
     arch, workload = load_arch(path), toolkit.load_workload(path)
     assert workload == toolkit.conv1d(32, 32, 16, 3, name="arch")
     mapping = toolkit.mapping_from_text(WHOLE, arch, workload)
-    # Today's Timeloop writes no zeros before the first partial sum.
-    conventions = replace(toolkit.TIMELOOP, name="today", zero_fills=False)
-    evaluation = toolkit.evaluate(mapping, arch, workload, conventions=conventions)
+    evaluation = toolkit.evaluate(mapping, arch, workload, conventions=toolkit.TIMELOOP_4)
     assert evaluation.latency_cycles == 3072
     table = evaluation.energy_table().set_index("level")["energy_total_pj"]
     # From timeloop-model.stats.txt of exercise 04 (cp) of timeloop-accelergy-exercises, in pJ.

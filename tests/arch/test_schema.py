@@ -486,6 +486,15 @@ def test_bad_levels(entry: str, message: str, tmp_path: Path) -> None:
             "levels: every memory bypasses weight; expected one to hold it",
         ),
         (levels("{compute: MAC, mac_energy_pj: 1, cycles: 0}", DRAM), "cycles: expected at least"),
+        (
+            "leakage: {instances: some}\n" + levels(DRAM, MAC),
+            "leakage.instances: expected 'used' or 'all', got .some.",
+        ),
+        ("leakage: {mac: no}\n" + levels(DRAM, MAC), "leakage.mac: unknown key"),
+        (
+            "leakage: {instances: all}\n" + levels(DRAM, fanout(power_gating="true"), MAC),
+            "leakage.instances: 'all' although F has power_gating: true; expected one of them",
+        ),
         (levels(DRAM, "{compute: MAC}"), r"levels\[1\]\.mac_energy_pj: this key is required"),
     ],
 )

@@ -327,6 +327,22 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join(8 * [f'*{before}'])}]\n"
     for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
+CHIP = """\
+name: narrow
+kernel: gemm
+levels:
+  - memory: DRAM
+    capacity_words: unlimited
+    access_energy_pj: 64
+    bandwidth_words_per_cycle: 8
+    word_bits: 16
+  - memory: Buffer
+    capacity_words: 64
+    access_energy_pj: 2
+    bandwidth_words_per_cycle: 8
+    word_bits: 16
+  - {compute: MAC, mac_energy_pj: {8: 0.2}}
+"""
 FILES = {
     "bomb.yaml": BOMB,
     "deep.yaml": "[" * 5000,
@@ -340,6 +356,13 @@ FILES = {
     "misspelt.yaml": eyeriss_with("bypasses: [weight]", "bypasses: [weigth]"),
     "unknown_key.yaml": eyeriss_with("mesh: 14", "mehs: 14"),
     "tight.yaml": eyeriss_with("capacity_words: 24", "capacity_words: 0"),
+    "bytes.yaml": CHIP.replace("    word_bits: 16\n", "").replace(
+        "capacity_words: 64", "capacity_bytes: 64"
+    ),
+    "seconds.yaml": CHIP.replace("bandwidth_words_per_cycle: 8", "bandwidth_gb_per_s: 8"),
+    "narrow.yaml": CHIP.replace(
+        "    word_bits: 16\n  - {comp", "    word_bits: 16\n    packed: false\n  - {comp"
+    ),
     "levels.yaml": "levels: []\n",
     "factors.yaml": "levels: [{level: DRAM, factors: {M: 1.5}}]\n",
 }
@@ -358,6 +381,36 @@ WRONG = {
     "absurd product": ("map", "eyeriss", *3 * ("2147483648",), *RANDOM, "2^53"),
     "missing dimension": ("map", "eyeriss", "gemm:M=8,K=8", "missing N"),
     "nan size": ("map", "eyeriss", "gemm:M=8,K=8,N=nan", "N: expected a plain integer"),
+    "no bits": ("map", "eyeriss", "gemm:M=8,K=8,N=8,bits=0", "bits: expected an integer from 1"),
+    "half a bit": ("map", "eyeriss", "gemm:M=8,K=8,N=8,bits=.5", "bits: expected a plain integer"),
+    "bytes of what": (
+        "map",
+        "bytes.yaml",
+        "8",
+        "8",
+        "8",
+        "bytes.yaml: levels[1]: capacity_bytes: expected word_bits with it",
+    ),
+    "seconds of what": (
+        "map",
+        "seconds.yaml",
+        "8",
+        "8",
+        "8",
+        "seconds.yaml: levels[0].bandwidth_gb_per_s: expected clock_mhz of the architecture",
+    ),
+    "narrow words": (
+        "map",
+        "narrow.yaml",
+        "gemm:M=8,K=8,N=8,bits=8,sum_bits=32",
+        "narrow: levels[1].word_bits: Buffer has words of 16 bits that are not packed",
+    ),
+    "wide operands": (
+        "map",
+        "narrow.yaml",
+        "gemm:M=8,K=8,N=8,bits=16",
+        "narrow: levels[2].mac_energy_pj: MAC has energies for operands of 8 bits",
+    ),
     "wrong kernel": ("map", "eyeriss", "resnet18/L1", "is eyeriss-conv meant"),
     "does not fit": (
         "map",

@@ -17,6 +17,7 @@ import toolkit
 from toolkit.cli.app import main
 from toolkit.cli.arguments import read_problem
 from toolkit.cli.compare import default_strategies
+from toolkit.errors import InputError
 from toolkit.search import STRATEGIES, Entry, Evaluator
 
 ROOT = Path(toolkit.__file__).parent.parent
@@ -129,13 +130,19 @@ def test_without_plotly_and_matplotlib_there_are_tables(
 
 
 @pytest.mark.parametrize(("strategies", "status"), [("exact", 1), ("exact,random", 0)])
-def test_a_comparison_that_found_nothing_fails(run: Any, strategies: str, status: int) -> None:
+def test_a_comparison_that_found_nothing_fails(
+    run: Any, strategies: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(evaluator: object, seed: int) -> float:
+        raise InputError("nothing is proved today", key="conventions")
+
+    monkeypatch.setattr("toolkit.search.exact.exact", refuse)
     words = ("eyeriss", "64", "8", "4", "--evaluations", "50", "--seeds", "2")
-    words += ("--conventions", "timeloop", "--strategies", strategies)
+    words += ("--strategies", strategies)
     for _ in ("fresh", "read back"):
         outcome = run(*words)
         assert outcome.status == status
-        assert "exact: conventions: exact proves optima under the conventions" in outcome.out
+        assert "exact: conventions: nothing is proved today" in outcome.out
     outcome = run(*words, "--json")
     assert outcome.status == status
     assert [bool(row["error"]) for row in outcome.record["runs"]][:2] == [True, True]

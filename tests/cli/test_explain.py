@@ -57,6 +57,60 @@ def test_report_matches_golden_file(
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
+BITS = """\
+name: narrow
+kernel: gemm
+levels:
+  - memory: DRAM
+    capacity_words: unlimited
+    access_energy_pj: 64
+    bandwidth_words_per_cycle: 8
+    word_bits: 16
+  - memory: Buffer
+    capacity_bytes: 160
+    access_energy_pj: 2
+    bandwidth_words_per_cycle: 8
+    word_bits: 16
+  - {compute: MAC, mac_energy_pj: {8: 0.2, 16: 0.7}}
+"""
+
+
+def test_bits_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """8 x 8 outputs in two halves of K, whose sums of 32 bits visit the DRAM in between."""
+    arch, mapping = tmp_path / "narrow.yaml", tmp_path / "mapping.yaml"
+    arch.write_text(BITS)
+    levels = [
+        {"level": "DRAM", "factors": {"K": 2, "M": 2}, "order": ["K", "M", "N"]},
+        {"level": "Buffer", "factors": {"M": 4, "K": 2, "N": 4}},
+        {"level": "MAC"},
+    ]
+    mapping.write_text(dump_yaml({"levels": levels}))
+    given = (str(arch), "gemm:M=8,K=4,N=4,bits=8,sum_bits=32", str(mapping))
+    text = output(capsys, "evaluate", *given)
+    assert "M = 8, K = 4, N = 4, bits = 8, sum_bits = 32" in text
+    # Tiles of 8 operands in half a word each, twice, and of 16 partial sums in two words each.
+    assert "Buffer: input 4 + weight 4 + output 32 = 40 of 80 words" in text
+    record = json.loads(output(capsys, "evaluate", *given, "--json"))
+    rows = {(row["level"], row["tensor"]): row for row in record["accesses"]}
+    row = rows["DRAM", "output"]
+    assert (row["reads_total_values"], row["updates_total_values"]) == (32, 64)
+    assert (row["bits"], row["sum_bits"]) == (8, 32)
+    # 32 partial sums come and go in two words each; then 32 results leave in half a word each.
+    assert row["moved_total_words"] == 32 * 2 + 32 * 2 + 32 / 2
+    assert row["energy_total_pj"] == 64 * row["moved_total_words"]
+    assert record["bits"] == {"bits": 8, "sum_bits": 32}
+    mac = next(x for x in record["energies"] if x["level"] == "MAC")
+    assert mac["access_energy_total_pj"] == pytest.approx(128 * 0.2)
+    text = output(capsys, "explain", *given)
+    words = " ".join(text.split())
+    assert "updates: 64 values of 8 bits (partial sums 32) in 80 words" in words
+    assert "reads: 32 values of 8 bits in 16 words" in words
+    explained = json.loads(output(capsys, "explain", *given, "--json"))
+    part = next(p for p in explained["energy"] if (p["level"], p["tensor"]) == ("DRAM", "output"))
+    action = next(a for a in part["actions"] if a["kind"] == "updates")
+    assert (action["bits"], action["sum_bits"], action["charged_total_words"]) == (8, 32, 80)
+
+
 def test_json_has_every_number_with_its_unit(
     capsys: pytest.CaptureFixture[str], mapping_file: str
 ) -> None:

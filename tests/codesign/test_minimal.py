@@ -16,7 +16,7 @@ from toolkit.codesign import HardwareSpace, hardware_space, minimal_hardware, re
 from toolkit.codesign.minimal import Use
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import LevelMapping, Mapping, MapSpace, sample, violations
-from toolkit.mapping.mapping import from_arrays
+from toolkit.mapping.mapping import from_arrays, to_arrays
 
 TEXT = """\
 name: grid
@@ -51,6 +51,30 @@ levels:
     word_bits: = bits
   - {compute: MAC, mac_energy_pj: 1, component: integer-mac, word_bits: = bits}
 """
+
+
+IN_BYTES = TEXT.replace("capacity_words: = buffer_words", "capacity_bytes: = buffer_words")
+
+
+def test_words_of_values_that_have_bits(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(IN_BYTES)
+    space = hardware_space(path)
+    problem = toolkit.make_problem(
+        space.build(space.default).arch,
+        toolkit.with_bits(toolkit.gemm(16, 8, 8), 4, sum_bits=20),
+        factors="perfect",
+    )
+    mapping = toolkit.search(problem, "greedy").mapping
+    found = minimal_hardware(space, [(mapping, problem.workload)])
+    needs = {need.level: need.amount for need in found.requirements}
+    tiles = problem.space.needed_words(1, to_arrays(mapping, problem.arch, problem.workload)[0])
+    assert needs["Buffer"] == 2 * tiles  # Two copies, of bytes.
+    words = found.point.parameters["buffer_words"]
+    assert needs["Buffer"] <= words < needs["Buffer"] + 16
+    assert found.point.parameters["bits"] == 8
+    evaluated = toolkit.evaluate(mapping, found.point.arch, problem.workload)
+    assert evaluated.memories[1].capacity_used <= 1
 
 
 @pytest.fixture(scope="module")

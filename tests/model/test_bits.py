@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, Traffic, simulate
-from oracle.strategies import Case, cases, ragged_cases, with_drawn_bits
+from oracle.strategies import Case, cases, cases_with_bits, ragged_cases, with_drawn_bits
 
 from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.arch.architecture import holds
@@ -40,12 +40,11 @@ many = settings(max_examples=3 * settings().max_examples)
 def bit_cases(draw: st.DrawFn) -> Case:
     """Draw a case, perfect or ragged, whose values and words have bits."""
     if draw(st.booleans()):
-        arch, workload, factors, order, bias_read = draw(cases())
-    else:
-        arch, workload, factors, order, bias_read, _ = draw(ragged_cases())
-        cut = factors.prod(axis=0) != list(workload.sizes.values())
-        apart = lie_apart(arch, workload)
-        assume(not any(c and d in apart for c, d in zip(cut, workload.dimensions, strict=True)))
+        return draw(cases_with_bits())
+    arch, workload, factors, order, bias_read, _ = draw(ragged_cases())
+    cut = factors.prod(axis=0) != list(workload.sizes.values())
+    apart = lie_apart(arch, workload)
+    assume(not any(c and d in apart for c, d in zip(cut, workload.dimensions, strict=True)))
     return *draw(with_drawn_bits(arch, workload)), factors, order, bias_read
 
 
@@ -106,8 +105,10 @@ def test_as_many_outputs_are_complete_as_there_are(case: Case) -> None:
     for level, memory in enumerate(arch.levels):
         if isinstance(memory, Memory) and holds(memory, output) and is_complete(case, level):
             traffic = result.traffic(memory.name, output.name)
-            assert traffic.received == outputs
-            if traffic.drains and all(len(index) == 1 for index in output.indices):
+            overlap = any(len(index) > 1 for index in output.indices)
+            if not overlap or traffic.drains == 0:
+                assert traffic.received == outputs
+            if traffic.drains and not overlap:
                 assert traffic.sent == outputs
 
 

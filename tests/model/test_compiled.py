@@ -14,7 +14,15 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
-from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions, batch_cost, make_plan
+from toolkit.model import (
+    EXACT,
+    FACTORFLOW,
+    TIMELOOP,
+    TIMELOOP_4,
+    Conventions,
+    batch_cost,
+    make_plan,
+)
 from toolkit.model.compiled import CompiledModel
 from toolkit.model.conventions import map_space
 from toolkit.workload.kernel import Workload
@@ -57,7 +65,7 @@ def compiled_costs(batch: Batch, conventions: Conventions) -> np.ndarray:
     return results
 
 
-@pytest.mark.parametrize("base", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
+@pytest.mark.parametrize("base", [EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4], ids=lambda c: c.name)
 @many
 @given(batch=batches(), setting=switches)
 def test_same_costs(base: Conventions, batch: Batch, setting: dict[str, bool]) -> None:

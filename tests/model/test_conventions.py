@@ -13,6 +13,7 @@ from toolkit.model import (
     EXACT,
     FACTORFLOW,
     TIMELOOP,
+    TIMELOOP_4,
     Conventions,
     Evaluation,
     TensorAccesses,
@@ -257,6 +258,15 @@ def test_whole_wordlines() -> None:
     assert (exact.energy_pj, turned.energy_pj) == (1, 4)
 
 
+def test_only_used_memories_leak() -> None:
+    """One of four buffers works, and no multiply-accumulate leaks."""
+    mac = Compute("mac", mac_energy_pj=1.0, leakage_pj_per_cycle=1.0)
+    steps = (DRAM, {"n": 4}), (fanout(4), {}), (memory("buffer", leakage=1.0), {}), (mac, {})
+    exact, turned = both("only_used_memories_leak", True, gemm(1, 1, 4), *steps)
+    assert [e.leakage_pj for e in exact.energies] == [0, 16, 16]
+    assert [e.leakage_pj for e in turned.energies] == [0, 4, 0]
+
+
 def test_whole_cycles() -> None:
     """5 words at 0.9 per cycle take 5.6 cycles, and 4 at 1 per cycle 4 and no more."""
     slow = memory("dram", read_bandwidth=0.9)
@@ -289,6 +299,12 @@ def test_timeloop_turns_these_switches() -> None:
     }
 
 
+def test_todays_timeloop_turns_two_more() -> None:
+    turned = differing(TIMELOOP) ^ differing(TIMELOOP_4)
+    assert turned == {"zero_fills", "only_used_memories_leak"}
+    assert TIMELOOP_4.only_used_memories_leak
+
+
 def test_factorflow_turns_these_switches() -> None:
     """Each has a case above, but for the factors; the two settings stay off."""
     assert differing(FACTORFLOW) == {
@@ -308,6 +324,7 @@ def test_factorflow_turns_these_switches() -> None:
 
 
 def test_conventions_by_name() -> None:
-    assert [conventions_named(name) for name in CONVENTIONS] == [EXACT, FACTORFLOW, TIMELOOP]
+    sets = [EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4]
+    assert [conventions_named(name) for name in CONVENTIONS] == sets
     with pytest.raises(InputError, match="unknown conventions 'maestro'; expected one of exact"):
         conventions_named("maestro")

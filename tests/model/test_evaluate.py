@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from oracle.strategies import Case, cases
 
+from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.levels import Compute, FactorConstraint
 from toolkit.errors import ArchitectureError, MappingError, PrecisionError
-from toolkit.mapping import from_arrays
+from toolkit.mapping import LevelMapping, Mapping, from_arrays
 from toolkit.model import (
     EXACT,
     FACTORFLOW,
@@ -100,7 +101,7 @@ def test_compute_decides() -> None:
     )
     result = run(gemm(3, 1, 6), *steps)
     assert result.latency_cycles == 6 * 3 + 2
-    assert result.bottleneck == "mac: no memory stalls; plus warm-up cycles: fanout 2"
+    assert result.bottleneck == "mac: no memory stalls; plus 2 cycles of hops"
     assert result.utilization == 3 / 4
 
 
@@ -117,6 +118,30 @@ def test_leakage_of_idle_instances(gating: bool, powered: int) -> None:
     )
     leaked = [entry.leakage_pj for entry in result.energies]
     assert leaked == [11 * 3, 5 * 3 * powered, 7 * 3 * powered]
+
+
+@pytest.mark.parametrize(
+    ("leakage", "powered", "macs"),
+    [
+        (Leakage("used"), 2, 2),
+        (Leakage("all", macs=False), 4, 0),
+        (Leakage("used", macs=False), 2, 0),
+    ],
+)
+def test_leakage_as_the_architecture_says(leakage: Leakage, powered: int, macs: int) -> None:
+    """The case above, with a rule for the whole architecture."""
+    mac = Compute("mac", 1.0, leakage_pj_per_cycle=7.0)
+    dram, rows = memory("dram", leakage=11.0), fanout(4)
+    arch = Architecture("a", (dram, rows, memory("buffer", leakage=5.0), mac), leakage=leakage)
+    mapping = Mapping(
+        tuple(
+            LevelMapping(level.name, tuple(factors.items()))
+            for level, factors in zip(arch.levels, ({"n": 3}, {"m": 2}, {}, {}), strict=True)
+        )
+    )
+    result = evaluate(mapping, arch, gemm(2, 1, 3))
+    leaked = [entry.leakage_pj for entry in result.energies]
+    assert leaked == [11 * 3, 5 * 3 * powered, 7 * 3 * macs]
 
 
 def test_energy_of_a_few_words() -> None:

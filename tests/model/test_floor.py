@@ -53,9 +53,10 @@ def test_memories_that_may_hold_anything() -> None:
     assert least_energy_pj(machine, gemm(2, 2, 2), EXACT) == free + 8 * 99
 
 
-@pytest.mark.parametrize("conventions", [FACTORFLOW, TIMELOOP])
-def test_lanes_that_keep_operands_promise_nothing(conventions: toolkit.Conventions) -> None:
-    assert least_energy_pj(arch(), gemm(8, 6, 5), conventions) == 240 * 0.5
+def test_lanes_that_keep_operands_promise_nothing() -> None:
+    assert least_energy_pj(arch(), gemm(8, 6, 5), FACTORFLOW) == 240 * 0.5
+    kept_outside = least_energy_pj(arch(), gemm(8, 6, 5), TIMELOOP)
+    assert kept_outside == least_energy_pj(arch(), gemm(8, 6, 5), EXACT)
 
 
 def test_an_axis_may_lie_along_another() -> None:
@@ -65,7 +66,8 @@ def test_an_axis_may_lie_along_another() -> None:
 
 def test_no_mapping_is_below() -> None:
     closest = np.inf
-    for problem in filter(None, map(draw_wide, range(400))):
+    timeloop = (draw_wide(seed, TIMELOOP) for seed in range(100))
+    for problem in filter(None, (*map(draw_wide, range(400)), *timeloop)):
         factors, order = sample(problem.space, 40, np.random.default_rng(0))
         cost = batch_cost(problem.plan, factors.astype(float), order)
         energy = least_energy_pj(problem.arch, problem.workload, problem.conventions)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import toolkit
-from toolkit.arch import Architecture, Compute, Fanout, Memory, VectorUnit, arch_names
+from toolkit.arch import Architecture, Compute, Fanout, Leakage, Memory, VectorUnit, arch_names
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import TIMELOOP
 from toolkit.model.vector_unit import movement_cost, vector_cost, vector_unit_of
@@ -82,6 +82,9 @@ def test_all_instances_leak_unless_they_are_gated() -> None:
     gated = replace(ARCH.levels[3], power_gating=True)
     levels = (*ARCH.levels[:3], gated, ARCH.levels[4], compute)
     assert vector_cost(replace(ARCH, levels=levels), UNIT, 80, {}).energy_pj == 80 * 3.0
+    for leakage in (Leakage("used"), Leakage(macs=False)):
+        quiet = replace(leaking, leakage=leakage)
+        assert vector_cost(quiet, UNIT, 80, {}).energy_pj == 80 * 3.0
 
 
 def test_the_default_is_told_from_a_description() -> None:

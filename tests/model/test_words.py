@@ -6,7 +6,7 @@ import math
 
 import pytest
 from hypothesis import given, settings
-from oracle.strategies import Case, cases
+from oracle.strategies import Case, cases, cases_with_bits
 
 from toolkit.arch.levels import Compute
 from toolkit.mapping import from_arrays
@@ -187,8 +187,8 @@ def test_warm_up_is_apart() -> None:
 
 
 @pytest.mark.parametrize("conventions", CONVENTIONS.values(), ids=lambda c: c.name)
-@given(case=cases())
-@settings(max_examples=40)
+@given(case=cases() | cases_with_bits())
+@settings(max_examples=60)
 def test_parts_add_up(conventions: Conventions, case: Case) -> None:
     arch, workload, factors, order, bias_read = case
     mapping = from_arrays(factors, order, arch, workload)

@@ -314,8 +314,9 @@ def _energy(nest: _Nest, accesses: dict[tuple[str, str, str], int], cycles: Frac
     powered = 1
     for x, level in enumerate(nest.arch.levels):
         if isinstance(level, Fanout):
-            powered *= math.prod(nest.factors[x]) if level.power_gating else level.mesh
-        else:
+            gated = level.power_gating or nest.arch.leakage.instances == "used"
+            powered *= math.prod(nest.factors[x]) if gated else level.mesh
+        elif isinstance(level, Memory) or nest.arch.leakage.macs:
             energy += Fraction(level.leakage_pj_per_cycle) * powered * cycles
     return energy
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.arch.wires import Wires
@@ -144,7 +144,10 @@ def architectures(draw: Draw, workload: Workload) -> Architecture:
             reduction=draw(_mostly),
         )
     )
-    return Architecture("drawn", tuple(levels))
+    gated = any(isinstance(level, Fanout) and level.power_gating for level in levels)
+    instances = draw(st.sampled_from((None, "used", None if gated else "all")))
+    leakage = Leakage(instances, draw(_mostly))
+    return Architecture("drawn", tuple(levels), leakage=leakage)
 
 
 def _bypasses(draw: Draw, workload: Workload, memories: int) -> list[tuple[str, ...]]:
@@ -309,6 +312,13 @@ def with_drawn_bits(
             level = replace(level, energies_by_bits=table)
         levels.append(level)
     return replace(arch, levels=tuple(levels)), with_bits(workload, **chosen)
+
+
+@st.composite
+def cases_with_bits(draw: Draw) -> Case:
+    """Draw a case as `cases` does, whose values and words have bits."""
+    arch, workload, *rest = draw(cases())
+    return *draw(with_drawn_bits(arch, workload)), *rest
 
 
 @st.composite

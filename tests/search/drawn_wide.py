@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from search.drawn import ROLES, Dice
 
-from toolkit.arch import Architecture, Compute, Fanout, Level, Memory
+from toolkit.arch import Architecture, Compute, Fanout, Leakage, Level, Memory
 from toolkit.arch.levels import FactorConstraint
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.arch.wires import Wires
@@ -28,17 +28,21 @@ from toolkit.workload import (
 OBJECTIVES = ("edp", "energy", "latency", "edp_per_utilization", "energy*latency^2")
 
 
-def draw_wide(seed: int, *, bits: bool = True) -> Problem | None:
-    """Draw a problem, of `bits` or not; None if constraints and capacities leave nothing."""
+def draw_wide(seed: int, base: Conventions | None = None, *, bits: bool = True) -> Problem | None:
+    """Draw a problem, of `bits` or not; None if constraints and capacities leave nothing.
+
+    Conventions are `base` with some switches turned, or else go round with the seed.
+    """
     dice = Dice(seed)
     workload = _workload(dice)
     arch = _with_sharing(_architecture(dice, workload), Dice(seed + 10**7))
     arch = _with_ports(arch, Dice(seed + 2 * 10**7))
     if bits:
         arch, workload = _with_bits(arch, workload, Dice(seed + 3 * 10**7))
-    conventions = _conventions(dice, seed)
+    conventions = _conventions(dice, base or (EXACT, FACTORFLOW)[seed // 5 % 2])
     if conventions.transfers != "sequential":
         arch = _with_wires(arch, Dice(seed + 4 * 10**7), bits=bits)
+    arch = _with_wordlines(arch, Dice(seed + 5 * 10**7))
     try:
         problem = make_problem(
             arch,
@@ -62,6 +66,20 @@ def _with_sharing(arch: Architecture, dice: Dice) -> Architecture:
         elif isinstance(level, Compute):
             level = replace(level, multicast=dice.chance(0.7), reduction=dice.chance(0.7))
         levels.append(level)
+    gated = any(level.power_gating for level in arch.fanouts)
+    instances = (None, None if gated else "all", "used")[dice.one_of(0, 0, 1, 2)]
+    leakage = Leakage(instances, macs=dice.chance(0.8))
+    return replace(arch, levels=tuple(levels), leakage=leakage)
+
+
+def _with_wordlines(arch: Architecture, dice: Dice) -> Architecture:
+    """Draw how many words an access takes, which matters under some conventions."""
+    levels = [
+        replace(level, values_per_wordline=dice.one_of(1, 2, 3, 8))
+        if isinstance(level, Memory)
+        else level
+        for level in arch.levels
+    ]
     return replace(arch, levels=tuple(levels))
 
 
@@ -121,8 +139,10 @@ def _with_wires(arch: Architecture, dice: Dice, *, bits: bool) -> Architecture:
     return replace(arch, levels=tuple(levels))
 
 
-def _conventions(dice: Dice, seed: int) -> Conventions:
-    base = (EXACT, FACTORFLOW)[seed // 5 % 2]
+def _conventions(dice: Dice, base: Conventions) -> Conventions:
+    if base.transfers == "persistent" and dice.chance(0.5):
+        names = ("whole_wordlines", "whole_cycles", "zero_fills", "single_reuse", "shared_ports")
+        base = replace(base, **dict.fromkeys(dice.subset(names, 0.3), False))  # type: ignore[arg-type]
     if dice.chance(0.2):
         base = base.with_settings(
             free_drains=dice.chance(0.5), overestimate_windows=dice.chance(0.5)

@@ -18,14 +18,14 @@ from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.errors import InputError, MappingError, ToolkitError
 from toolkit.mapping import arch_with_holds, chosen_holds, space_size, with_bypass_rule
 from toolkit.mapping.space import Factors
-from toolkit.model import EXACT, FACTORFLOW, Conventions, evaluate
+from toolkit.model import EXACT, FACTORFLOW, TIMELOOP_4, Conventions, evaluate
 from toolkit.search import STRATEGIES, Budget, Evaluator, Problem, SearchResult, make_problem
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.chosen_mappings import check_mappings, fitted, sample_mappings
 from toolkit.search.moves import move_space
 from toolkit.search.registry import search
 from toolkit.search.space_size import problem_size
-from toolkit.workload import conv1d, gemm
+from toolkit.workload import conv1d, gemm, with_bits
 from toolkit.workload.kernel import Workload
 
 ROLES = ("input", "weight", "output")
@@ -79,6 +79,18 @@ def random_machine(rng: np.random.Generator) -> Architecture:
     return Architecture("random", (*levels, Compute("MAC", mac_energy_pj=0.3)))
 
 
+def with_random_bits(
+    rng: np.random.Generator, arch: Architecture, workload: Workload
+) -> tuple[Architecture, Workload]:
+    levels = [
+        replace(x, word_bits=int(rng.choice([4, 8, 16]))) if isinstance(x, Memory) else x
+        for x in arch.levels
+    ]
+    bits = int(rng.choice([2, 4, 8]))
+    sums = bits + int(rng.choice([2, 8, 16]))
+    return replace(arch, levels=tuple(levels)), with_bits(workload, bits, sum_bits=sums)
+
+
 def every_choice(arch: Architecture) -> Iterator[Architecture]:
     """The architecture with everything that its memories may leave out left out, or not."""
     memories = [(i, x) for i, x in enumerate(arch.levels) if isinstance(x, Memory)]
@@ -119,21 +131,23 @@ def cost_of(result: SearchResult) -> float:
 
 
 @pytest.mark.parametrize("factors", ["perfect", "ragged"])
-@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW], ids=lambda c: c.name)
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP_4], ids=lambda c: c.name)
 @pytest.mark.parametrize("seed", range(9))
 def test_optimum_of_all_choices(seed: int, conventions: Conventions, factors: Factors) -> None:
     if factors == "ragged" and conventions is FACTORFLOW:
         pytest.skip("FactorFlow counts whole tiles only")
     rng = np.random.default_rng(seed)
-    arch, sizes = random_machine(rng), rng.integers(1, 4, 3).tolist()
+    arch, workload = random_machine(rng), gemm(*rng.integers(1, 4, 3).tolist())
+    if seed >= 9:
+        arch, workload = with_random_bits(rng, arch, workload)
     objective = ("edp", "energy", "latency")[seed % 3]
     try:
         problem = make_problem(
-            arch, gemm(*sizes), objective=objective, conventions=conventions, factors=factors
+            arch, workload, objective=objective, conventions=conventions, factors=factors
         )
     except ToolkitError:
         assert all(
-            not _possible(one, gemm(*sizes), conventions, factors) for one in every_choice(arch)
+            not _possible(one, workload, conventions, factors) for one in every_choice(arch)
         )
         return
     truth = brute_optimum(problem, arch, problem.workload)

@@ -19,7 +19,7 @@ from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.arch.levels import FactorConstraint, Level
 from toolkit.errors import ToolkitError
 from toolkit.mapping import sample
-from toolkit.model import EXACT
+from toolkit.model import EXACT, TIMELOOP
 from toolkit.search import Budget, Problem, make_problem, objective_named, search
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
@@ -131,7 +131,7 @@ def test_perfect_factors_are_among_the_ragged_ones() -> None:
 
 def no_first_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the proof without descents, which find small optima whatever it overlooks."""
-    monkeypatch.setattr(InstanceProver, "_first_mapping", lambda self: None)
+    monkeypatch.setattr(InstanceProver, "first_mapping", lambda self: None)
 
 
 def test_the_proof_finds_optima_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,3 +217,20 @@ def test_odd_machines(name: str, objective: str, monkeypatch: pytest.MonkeyPatch
     no_first_mapping(monkeypatch)
     arch, sizes = ODD[name]
     check_optimum(make_problem(arch, gemm(*sizes), factors="ragged", objective=objective))
+
+
+def test_persistent_transfers_are_enumerated() -> None:
+    """Where tiles are cut off and stays go on outside of their supplier; a limit says so."""
+    dram = Memory("DRAM", None, 64.0, 64.0, 4.0, 4.0, values_per_wordline=4)
+    buffer = Memory("Buffer", 24, 2.0, 2.0, 8.0, 8.0)
+    arch = Architecture("a", (dram, buffer, Fanout("Rows", 2, ("M",)), Compute("MAC", 0.2)))
+    small = make_problem(arch, gemm(5, 3, 4), conventions=TIMELOOP, factors="ragged")
+    result = search(small, "exact")
+    assert result.proved
+    assert result.certificate is not None and result.certificate.enumerated > 0
+    assert result.objective == pytest.approx(optimum(small), rel=TOLERANCE)
+    roomy = replace(arch, levels=(dram, replace(buffer, capacity_words=4096), *arch.levels[2:]))
+    large = make_problem(roomy, gemm(97, 89, 101), conventions=TIMELOOP, factors="ragged")
+    limited = search(large, "exact", budget=Budget(seconds=1))
+    assert not limited.proved
+    assert limited.bound is not None and 0 < limited.bound < limited.objective

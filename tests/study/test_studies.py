@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -45,6 +46,15 @@ def test_validation_prints_tables_and_draws(
     assert {file.name for file in tmp_path.iterdir()} == names
 
 
+def test_facts_of_the_machine_order_mappings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "rtl_ordering.py", FIRESIM) == 0
+    lines = capsys.readouterr().out.splitlines()
+    right = {line[:34].strip(): float(line[34:].split()[1]) for line in lines[1:]}
+    assert right["+ nor do accumulator and registers"] > right["one port (gemmini-ws)"] + 0.03
+
+
 def test_validation_of_a_wrong_row_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -67,6 +77,7 @@ def test_validation_of_a_wrong_row_exits_with_2(
         ("compare_strategies.py", ("--seeds", "x"), "argument --seeds: invalid int value: 'x'"),
         ("compare_strategies.py", ("--strategies", "gredy"), "strategies: unknown strategy"),
         ("fit_latency_correction.py", ("none.csv",), "none.csv: cannot be read"),
+        ("timeloop_exercises.py", ("--conventions", "x"), "unknown conventions 'x'"),
         ("benchmarks/codesign.py", ("--templates", "none"), "unknown architecture 'none'"),
         ("benchmarks/exact_mapper.py", ("--only", "none"), "--only: no pair contains 'none'"),
         ("benchmarks/exact_mapper.py", ("--conventions", "x"), "unknown conventions 'x'"),
@@ -116,3 +127,28 @@ def test_the_correction_can_be_fitted_anew(
     assert found.cycles_per["tile"] == pytest.approx(shipped.cycles_per["tile"], rel=0.3)
     assert run(monkeypatch, script, TIMELOOP) == 2
     assert "target.gemmini_cycle: this column is missing" in capsys.readouterr().err
+
+
+DIFFERENT = {"simba-like": ("27 of 27", "13 of 14"), "interface-2024": ("17 of 18", "5 of 6")}
+"""Words and energies: registers in clusters, and inputs that lanes keep (see the page)."""
+
+
+def test_todays_timeloop_is_met_and_its_mappings_are_held_against_the_optimum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "timeloop_exercises.py") == 0
+    counted, distances, _ = capsys.readouterr().out.split("\n\n")
+    rows = counted.splitlines()[1:]
+    assert len(rows) == len(distances.splitlines()[1:]) == 20
+    for row in rows:
+        name, words, of_words, cycles, theirs, energies, of_energies = re.fullmatch(
+            r"(\S+) +(\d+) of (\d+) +(\d+) +(\d+) +(\d+) of (\d+) .*", row
+        ).groups()  # type: ignore[union-attr]
+        assert cycles == theirs
+        equal = (f"{words} of {of_words}", f"{energies} of {of_energies}")
+        expected = (f"{of_words} of {of_words}", f"{of_energies} of {of_energies}")
+        assert equal == DIFFERENT.get(name, expected)
+    assert distances.count("proved optimal") == 20
+    times = dict(re.findall(r"^(\S+) .*kept +(\S+) ", distances, flags=re.MULTILINE))
+    assert all(float(value) >= 1 for value in times.values())
+    assert (times["01-ws"], times["04-kp"], times["simba-like"]) == ("1.000", "1.848", "2.638")

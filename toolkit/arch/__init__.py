@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from lazy_loader import attach
 
 _HOMES = {
-    "architecture": ("Architecture", "VectorUnit", "check_bypasses", "holds", "may_bypass"),
+    "architecture": (
+        "Architecture",
+        "Leakage",
+        "VectorUnit",
+        "check_bypasses",
+        "holds",
+        "may_bypass",
+    ),
     "files": ("arch_definition", "arch_to_yaml", "load_arch", "load_arch_file", "load_template"),
     "levels": (
         "Compute",
@@ -38,6 +45,7 @@ __all__ = [
     "Compute",
     "FactorConstraint",
     "Fanout",
+    "Leakage",
     "Level",
     "Memory",
     "MemoryPort",
@@ -62,6 +70,7 @@ __all__ = [
 if TYPE_CHECKING:
     from toolkit.arch.architecture import (
         Architecture,
+        Leakage,
         VectorUnit,
         check_bypasses,
         holds,

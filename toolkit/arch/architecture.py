@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from toolkit.arch.levels import Compute, Fanout, Level, Memory, impossible_figures
 from toolkit.arguments import store_plain_numbers
@@ -34,6 +35,22 @@ class VectorUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class Leakage:
+    """What leaks of an accelerator.
+
+    Parameters
+    ----------
+    instances : {"used", "all"}, optional
+        Whether idle instances leak; None leaves it to every fanout's `power_gating`.
+    macs : bool
+        Whether the compute level leaks.
+    """
+
+    instances: Literal["used", "all"] | None = None
+    macs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
     """An accelerator.
 
@@ -48,18 +65,22 @@ class Architecture:
         depend on it. None if the architecture does not say.
     clock_mhz : float, optional
         Cycles per microsecond; costs are in cycles, whatever it is.
+    leakage : Leakage
+        Whose instances leak.
 
     Raises
     ------
     ArchitectureError
         If that order does not hold, two levels share a name, the outermost memory may bypass
-        something, or no memory has the name of the one that feeds the vector unit.
+        something, no memory has the name of the one that feeds the vector unit, or all instances
+        shall leak although a fanout gates their power.
     """
 
     name: str
     levels: tuple[Level, ...]
     vector_unit: VectorUnit | None = None
     clock_mhz: float | None = None
+    leakage: Leakage = Leakage()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -100,6 +121,13 @@ class Architecture:
                 f"expected one of {', '.join(memories)}",
                 source=self.name,
                 key="vector_unit.memory",
+            )
+        gated = [fanout.name for fanout in self.fanouts if fanout.power_gating]
+        if self.leakage.instances == "all" and gated:
+            raise ArchitectureError(
+                f"'all' although {gated[0]} has power_gating: true; expected one of them",
+                source=self.name,
+                key="leakage.instances",
             )
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
@@ -151,6 +151,8 @@ def arch_to_yaml(
             "operation_energy_pj": float(unit.operation_energy_pj),
             "memory": unit.memory,
         }
+    if arch.leakage != Leakage():
+        data["leakage"] = _leakage_entry(arch.leakage)
     text = dump_yaml(data)
     written = parse_yaml(text.encode(), source=arch.name, error=ArchitectureError)
     file = validate(ArchitectureFile, written, source=arch.name, error=ArchitectureError)
@@ -292,7 +294,14 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["word_bits"] = level.word_bits
     if not level.packed:
         entry["packed"] = False
+    if level.overlap != "always":
+        entry["overlap"] = level.overlap
     return entry
+
+
+def _leakage_entry(leakage: Leakage) -> dict[str, object]:
+    entry: dict[str, object] = {"macs": leakage.macs}
+    return entry if leakage.instances is None else {"instances": leakage.instances, **entry}
 
 
 def _fanout_entry(level: Fanout) -> dict[str, object]:

@@ -104,6 +104,10 @@ UNLIMITED_BANDWIDTH = 5e14
 and half of what a file of ours may say, so that a read and a write port together stay below it."""
 
 
+Overlap = Literal["always", "double-buffered", "never"]
+"""When transfers from and to the outside take place while the levels inside work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """A memory level; figures are per instance.
@@ -148,6 +152,9 @@ class Memory:
     packed : bool
         Whether values fill words without gaps, so that one may take a part of a word or several;
         otherwise each has a word of its own. Matters to values that have bits.
+    overlap : {"always", "double-buffered", "never"}
+        What it gets from outside and sends there takes place while the levels inside work: always,
+        where its tiles fit twice, or never.
     """
 
     name: str
@@ -169,6 +176,7 @@ class Memory:
     ports: tuple[MemoryPort, ...] = ()
     word_bits: int | None = None
     packed: bool = True
+    overlap: Overlap = "always"
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

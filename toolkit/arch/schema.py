@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
 from toolkit.arch.bitwise import BANDWIDTH_FORMS, BitwiseMemory, need_word_bits, words_per_cycle
 from toolkit.arch.forms import Amount, PortEntry, Ports, WireKeys, distinct, given_form
 from toolkit.arch.levels import (
@@ -30,6 +30,7 @@ from toolkit.arch.levels import (
     Fanout,
     Level,
     Memory,
+    Overlap,
     check_constraints,
     check_loop_order,
     parse_constraint,
@@ -57,6 +58,14 @@ def _identifier(text: str) -> str:
 
 def _loop(text: str) -> str:
     return text if text == "_" else _identifier(text)
+
+
+def _overlap(value: object) -> object:
+    known = get_args(Overlap)
+    if value not in known:
+        hint = suggest(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"expected one of {', '.join(known)}, got {describe(value)}{hint}")
+    return value
 
 
 def _capacity(value: object) -> int | None:
@@ -159,6 +168,7 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
     multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
+    overlap: Annotated[Overlap, BeforeValidator(_overlap)] = "always"
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
     ports: Ports | None = None
     sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
@@ -257,6 +267,7 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
             ),
             word_bits=self.word_bits,
             packed=self.packed is not False,
+            overlap=self.overlap,
         )
 
 
@@ -406,6 +417,17 @@ class VectorUnitEntry(Record):
         return VectorUnit(self.lanes, self.operation_energy_pj, self.memory)
 
 
+class LeakageEntry(Record):
+    """What leaks."""
+
+    instances: Literal["used", "all"] | None = None
+    macs: bool = True
+
+    def leakage(self) -> Leakage:
+        """Build the rule."""
+        return Leakage(self.instances, self.macs)
+
+
 class ArchitectureFile(Record):
     """A whole file.
 
@@ -427,6 +449,8 @@ class ArchitectureFile(Record):
         Outermost first, as `Architecture` demands.
     vector_unit : mapping, optional
         Lanes, energy per operation and feeding memory of what computes elementwise layers.
+    leakage : mapping, optional
+        Whether idle instances and multiply-accumulates leak.
     """
 
     name: Label
@@ -437,6 +461,7 @@ class ArchitectureFile(Record):
     ranges: dict[str, Any] = {}
     levels: Annotated[list[_Entry], Field(min_length=2, max_length=_MAX_LEVELS)]
     vector_unit: VectorUnitEntry | None = None
+    leakage: LeakageEntry = LeakageEntry()
 
     @model_validator(mode="after")
     def _check_bypasses(self) -> ArchitectureFile:
@@ -516,7 +541,8 @@ class ArchitectureFile(Record):
         """
         levels: tuple[Level, ...] = tuple(self._level(entry) for entry in self.levels)
         unit = self.vector_unit.unit() if self.vector_unit is not None else None
-        return Architecture(self.name, levels, unit, self.clock_mhz)
+        leakage = self.leakage.leakage()
+        return Architecture(self.name, levels, unit, self.clock_mhz, leakage)
 
     def _level(self, entry: MemoryEntry | FanoutEntry | ComputeEntry) -> Level:
         return entry.level() if isinstance(entry, ComputeEntry) else entry.level(self.clock_mhz)

@@ -33,6 +33,7 @@ _NAME_KEYS = (
     "may_bypass",
     "dimensions",
     "loop_order",
+    "overlap",
 )
 _UNIT = "vector_unit"
 _CONSTRAINT = re.compile(r"(\s*\w+\s*(?:==|<=|>=)\s*)(\S.*?)\s*", re.ASCII | re.DOTALL)

@@ -42,7 +42,7 @@ ConventionsName = Annotated[
     typer.Option(
         "--conventions",
         metavar="NAME",
-        help="How costs are counted: exact, factorflow or timeloop.",
+        help="How costs are counted: exact, factorflow, timeloop or timeloop-4.",
     ),
 ]
 LatencyCorrection = Annotated[

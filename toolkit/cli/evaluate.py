@@ -22,6 +22,7 @@ from toolkit.cli.arguments import (
     read_mapped,
 )
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
+from toolkit.workload.bits import bits_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -64,10 +65,12 @@ def evaluate_mapping(
 def evaluation_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Record:
     """Describe what a mapping costs."""
     workload = problem.workload
+    bits = bits_of(workload)
     return {
         **evaluation.to_dict(),
         "kernel": workload.kernel,
         "sizes": dict(workload.sizes),
+        **({"bits": bits} if bits else {}),
         "notes": [*problem.notes, *evaluation.notes],
     }
 

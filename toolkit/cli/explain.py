@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from toolkit.mapping.space import Factors
     from toolkit.model.headroom import CapacityUse, Growth, MeshUse
     from toolkit.model.reuse import Movement
-    from toolkit.model.words import CycleParts, EnergyPart
+    from toolkit.model.words import CycleParts, EnergyPart, Wait
     from toolkit.search.advice import Advice, Costs, Move
 
 WIDTH = 100
@@ -212,6 +212,7 @@ def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]
         if lost.cycles
     ]
     rows += [(cut.cycles, f"last tiles: {describe_cut_off(cut)}") for cut in parts.cut_off]
+    rows += [(wait.cycles, f"waits: {_wait_text(wait)}") for wait in parts.waits]
     rows += [
         (
             stall.cycles,
@@ -224,7 +225,7 @@ def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]
     if not parts.stalls:
         rows.append((0.0, "stalls: every port keeps up with the levels inside"))
     if parts.warm_up_cycles:
-        rows.append((parts.warm_up_cycles, "warm-up: operands hop to the last instance"))
+        rows.append((parts.warm_up_cycles, "hops: operands go from instance to instance"))
     if parts.rounding_cycles > 1e-6:
         rows.append((parts.rounding_cycles, "rounded up to whole cycles"))
     lines = [f"Where the cycles go: {total:,.0f} cycles of the run"]
@@ -232,6 +233,14 @@ def _cycle_lines(evaluation: toolkit.Evaluation, parts: CycleParts) -> list[str]
     for cycles, text in rows:
         lines += _item(cycles / total, f"{cycles:>{width},.0f}", text)
     return lines
+
+
+def _wait_text(wait: Wait) -> str:
+    if wait.what == "first fill":
+        return f"the first tiles come to {wait.level} before the levels inside begin"
+    if wait.what == "last drain":
+        return f"the last tiles leave {wait.level} after the levels inside have ended"
+    return f"what {wait.level} gets and sends outwards is not hidden behind the levels inside"
 
 
 def _bandwidth_lines(evaluation: toolkit.Evaluation) -> list[str]:

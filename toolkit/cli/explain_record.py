@@ -136,6 +136,10 @@ def _cycles(evaluation: toolkit.Evaluation) -> Record:
             }
             for cut in parts.cut_off
         ],
+        "waits": [
+            {"level": wait.level, "what": wait.what, "lost_cycles_of_run": wait.cycles}
+            for wait in parts.waits
+        ],
         "stalls": [
             {
                 "level": stall.level,

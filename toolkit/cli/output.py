@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import toolkit
 from toolkit.errors import InputError
+from toolkit.workload.bits import bits_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -88,7 +89,9 @@ def format_count(count: int) -> str:
 def heading(problem: toolkit.Problem) -> str:
     """Say what runs on what."""
     workload = problem.workload
-    sizes = ", ".join(f"{d} = {size:,}" for d, size in workload.sizes.items())
+    facts = {d: f"{size:,}" for d, size in workload.sizes.items()}
+    facts.update((key, str(bits)) for key, bits in (bits_of(workload) or {}).items())
+    sizes = ", ".join(f"{key} = {value}" for key, value in facts.items())
     name = f"{workload.name} ({workload.kernel}: {sizes})"
     return f"{name} on {problem.arch.name}, {format_count(workload.macs)} MACs"
 

@@ -237,13 +237,18 @@ def _start(space: HardwareSpace) -> Parameters:
 
 
 def _roles(space: HardwareSpace, values: Parameters) -> tuple[list[str], list[str]]:
-    """Name the parameters that change capacities or meshes, and those that pace memories only."""
+    """Name the parameters that change capacities or meshes, and those that pace memories only.
+
+    What changes how long words are is neither: needs are in words.
+    """
     sized, paced = [], []
     for name, found in space.ranges.items():
         ends = [
             space.build({**values, name: value}).arch
             for value in (found.values[0], found.values[-1])
         ]
+        if _word_bits(ends[0]) != _word_bits(ends[1]):
+            continue
         if _sizes(ends[0]) != _sizes(ends[1]):
             sized.append(name)
         elif _bandwidths(ends[0]) != _bandwidths(ends[1]):
@@ -315,6 +320,10 @@ def _sizes(arch: Architecture) -> tuple[int | None, ...]:
     return tuple(
         level.capacity_words if isinstance(level, Memory) else level.mesh for level in arch.levels
     )
+
+
+def _word_bits(arch: Architecture) -> tuple[int | None, ...]:
+    return tuple(memory.word_bits for memory in arch.memories)
 
 
 def _bandwidths(arch: Architecture) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ from toolkit.model.conventions import (
     EXACT,
     FACTORFLOW,
     TIMELOOP,
+    TIMELOOP_4,
     Conventions,
     conventions_named,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "EXACT",
     "FACTORFLOW",
     "TIMELOOP",
+    "TIMELOOP_4",
     "Accesses",
     "BatchCost",
     "Conventions",

@@ -26,6 +26,7 @@ from toolkit.model.tables import (
     TensorAccesses,
 )
 from toolkit.model.totals import wire_energy_pj
+from toolkit.model.waits import array_cycles
 from toolkit.workload.kernel import Workload
 
 EXACT_LIMIT = 2**53
@@ -126,6 +127,7 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
         _count(cost, words, "footprint", m),
         memory.capacity_words,
         usable if math.isfinite(usable) else None,
+        *_waits(cost, m),
         _stall(cost, m),
         _port_uses(cost, m, moved, ideal),
         ideal,
@@ -193,6 +195,19 @@ def _network_use(cost: BatchCost, i: int, exact: AccessTable) -> NetworkUse:
         moved, ideal = _moved(cost, i)
         ports, stall = _port_uses(cost, i, moved, ideal), _stall(cost, i)
     return NetworkUse(level.name, stall, ports, tuple(rows))
+
+
+def _waits(cost: BatchCost, m: int) -> tuple[float, float, float]:
+    """Cycles that the levels inside a memory wait: for first tiles, last ones, and all of it."""
+    state, what = cost.nest.levels[m], f"what waits at {cost.plan.arch.levels[m].name}"
+    waits = (state.fill_cycles, state.drain_cycles, state.exposed_cycles)
+    fill, drain, exposed = (0.0 if x is None else finite_cost(cost, x, what) for x in waits)
+    return fill, drain, exposed
+
+
+def hop_cycles(cost: BatchCost) -> float:
+    """Cycles in which operands hop from instance to instance while nothing else happens."""
+    return finite_cost(cost, array_cycles(cost.tables, cost.nest), "the hops of operands")
 
 
 def _stall(cost: BatchCost, m: int) -> float:

@@ -16,8 +16,9 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model.nest import Nest, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
+from toolkit.model.room import fits
 from toolkit.model.sequential import count_sequential
-from toolkit.model.totals import clear_accesses, fits, pack_words, totals
+from toolkit.model.totals import clear_accesses, pack_words, totals
 from toolkit.model.traffic import count_per_instance
 
 

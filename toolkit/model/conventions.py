@@ -3,8 +3,10 @@
 `EXACT` (the default) counts what an executed loop nest counts. `FACTORFLOW` reproduces the
 FactorFlow reference model (Ronzani and Silvano, ASP-DAC 2025; branch with convolutions) value
 for value, its peculiarities included. `TIMELOOP` counts as Timeloop (Parashar et al., ISPASS
-2019) does, as far as its published results for Gemmini show. Every difference between the sets
-is one switch here.
+2019) does, as far as its published results for Gemmini show (Hong et al., MICRO 2023), and
+`TIMELOOP_4` as the version of its files 0.4 does, by the reference outputs of its public exercises
+(github.com/Accelergy-Project/timeloop-accelergy-exercises). Every difference between the sets is
+one switch here.
 """
 
 from __future__ import annotations
@@ -75,8 +77,15 @@ class Conventions:
     leakage_until_end : bool
         Instances leak until the last one has finished; otherwise memories leak for
         their own busy time and compute for the cycles of a single step.
+    only_used_memories_leak : bool
+        Idle instances and multiply-accumulates do not leak, whatever the architecture says
+        (`Leakage`).
     pe_to_pe_warm_up : bool
         Operands that hop through a fanout of F instances delay its last one by F - 1 cycles.
+    first_and_last : bool
+        The first tiles of every memory come before the levels inside begin, and the last ones
+        leave after they have ended (`toolkit.model.waits`); otherwise a steady state is counted.
+        Not of sequential transfers, which hide everything.
     flops_count_coefficients : bool
         FLOPs multiply in strides and dilations as if they were dimensions.
     whole_wordlines : bool
@@ -107,7 +116,9 @@ class Conventions:
     zero_fills: bool = False
     seeds_all: bool = False
     leakage_until_end: bool = True
+    only_used_memories_leak: bool = False
     pe_to_pe_warm_up: bool = True
+    first_and_last: bool = False
     flops_count_coefficients: bool = False
     whole_wordlines: bool = False
     whole_cycles: bool = False
@@ -156,7 +167,11 @@ TIMELOOP = Conventions(
     overestimate_windows=True,
 )
 
-CONVENTIONS = {conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP)}
+TIMELOOP_4 = replace(TIMELOOP, name="timeloop-4", zero_fills=False, only_used_memories_leak=True)
+
+CONVENTIONS = {
+    conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4)
+}
 
 
 def map_space(

@@ -22,6 +22,7 @@ from toolkit.model.breakdown import (
     energy_sum,
     finite,
     finite_cost,
+    hop_cycles,
     level_energies,
     memory_uses,
     network_uses,
@@ -306,11 +307,5 @@ def _bottleneck(
             f"{use.needed_bandwidth:.4g} words per cycle and instance, "
             f"{use.port.bandwidth:.4g} available"
         )
-    hops = [
-        f"{level.name} {int(cost.nest.levels[i].iterations[0]) - 1}"
-        for i, level in enumerate(arch.levels)
-        if isinstance(level, Fanout) and level.pe_to_pe and cost.nest.levels[i].iterations[0] > 1
-    ]
-    if hops and cost.plan.conventions.pe_to_pe_warm_up:
-        text += f"; plus warm-up cycles: {', '.join(hops)}"
-    return text
+    hops = hop_cycles(cost)
+    return f"{text}; plus {hops:,.10g} cycles of hops" if hops else text

@@ -52,7 +52,7 @@ def least_energy_pj(
     workload : Workload
         What is run; padding it only adds to its cost.
     conventions : Conventions
-        Words are known where transfers are per instance; otherwise lanes may keep some.
+        Words are known unless transfers are sequential: then lanes may keep some.
     anywhere : collection of str
         Memories that may hold any tensor, or none, whatever the architecture says.
 
@@ -62,7 +62,7 @@ def least_energy_pj(
     every spatial factor at the most that it can be.
     """
     energy = mac_energy_pj(arch, workload)
-    if conventions.transfers == "per_instance":
+    if conventions.transfers != "sequential":
         energy += sum(
             _least_per_mac(arch, workload, tensor, conventions, anywhere)
             for tensor in workload.tensors

@@ -53,6 +53,9 @@ class LevelState:
         Product of the iterations of all memories, and of all spatial levels, outside of it.
     inside_cycles : number or array
         Of a memory or network: cycles of the run that the levels inside it need.
+    fill_cycles, drain_cycles, exposed_cycles : number or array
+        Of a memory: cycles of the run that the levels inside wait for its first tiles, for its
+        last ones to leave, and for all that it cannot hide; part of `inside_cycles`.
     stall_cycles : number or array
         Of these: cycles of the run by which the slowest port exceeds the levels inside.
     busy_cycles : number or array
@@ -65,6 +68,9 @@ class LevelState:
     temporal: Any = None
     active: Any = None
     inside_cycles: Any = None
+    fill_cycles: Any = None
+    drain_cycles: Any = None
+    exposed_cycles: Any = None
     stall_cycles: Any = None
     busy_cycles: Any = None
     energy_pj: Any = None

@@ -168,6 +168,24 @@ def port_cycles(memory: Memory, conventions: Conventions, words: Mapping[str, fl
     return max(port.cycles(words) for port in ports_of(memory, conventions))
 
 
+def gates_idle_instances(arch: Architecture, fanout: Fanout, conventions: Conventions) -> bool:
+    """Whether instances of a fanout leak only while they are used."""
+    if conventions.only_used_memories_leak or arch.leakage.instances == "used":
+        return True
+    return fanout.power_gating
+
+
+def leakage_pj_per_cycle(
+    arch: Architecture, level: Memory | Compute, conventions: Conventions
+) -> float:
+    """Leakage of one powered instance."""
+    if isinstance(level, Compute) and (
+        conventions.only_used_memories_leak or not arch.leakage.macs
+    ):
+        return 0.0
+    return level.leakage_pj_per_cycle
+
+
 @dataclass(frozen=True)
 class Plan:
     """An architecture and a workload, ready to be costed under a set of conventions.

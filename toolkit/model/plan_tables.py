@@ -6,8 +6,10 @@ From Python the tables are lists and dictionaries of records, whose figures may 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +22,15 @@ from toolkit.compilation import Field, fields_of, record_type
 from toolkit.errors import PrecisionError
 from toolkit.lifted import Table
 from toolkit.mapping.bounds import FOOTPRINT_GAPS, usable_words
-from toolkit.model.plan import Plan, Port, TensorPlan, Transfer, wire_energies
+from toolkit.model.plan import (
+    Plan,
+    Port,
+    TensorPlan,
+    Transfer,
+    gates_idle_instances,
+    leakage_pj_per_cycle,
+    wire_energies,
+)
 from toolkit.model.values import WHOLE_WORD, ValueRow, value_row
 from toolkit.workload.distinct import (
     GAPS_OF_PAIRS,
@@ -41,18 +51,27 @@ ALONE, IN_WINDOW = 1, 2
 """How a dimension indexes a tensor: alone along an axis, or as one term of several. 0: not."""
 
 
+ALWAYS, DOUBLE_BUFFERED, NEVER = range(3)
+OVERLAPS = {"always": ALWAYS, "double-buffered": DOUBLE_BUFFERED, "never": NEVER}
+"""What of a memory's transfers hides behind the work inside of it."""
+
 A_TILE, ALL_SEEN = 1, 2
 """What a memory holds of a tensor: a tile at a time, or for the whole run all that an instance
 sees (`toolkit.mapping.kept`)."""
 
 
 class ShapeRow(NamedTuple):
-    """Numbers of levels, dimensions, tensors and ports."""
+    """Numbers of levels, dimensions, tensors and ports.
+
+    Then the transfer that brings the tiles that stay in a systolic array, and its tensor, or -1.
+    """
 
     levels: int
     dimensions: int
     tensors: int
     ports: int
+    stationary: int
+    stationary_tensor: int
 
 
 class SwitchRow(NamedTuple):
@@ -60,6 +79,7 @@ class SwitchRow(NamedTuple):
 
     ``clips``: whether last tiles may be cut off at the sizes; otherwise factors are taken to
     multiply to these. ``packs``: whether some value is not one word in some memory or network.
+    ``waits``: whether lanes may wait for transfers that nothing hides.
     """
 
     sequential: int
@@ -75,6 +95,8 @@ class SwitchRow(NamedTuple):
     bias_read: int
     clips: int
     packs: int
+    waits: int
+    first_and_last: int
 
 
 class LevelRow(NamedTuple):
@@ -83,7 +105,9 @@ class LevelRow(NamedTuple):
     ``hops``: whether its instances start one cycle after the other. ``wired``: whether it is a
     fanout whose network costs something. ``following``: the next
     memory inwards, or the number of levels. ``ports``, ``ports_end``: rows of its ports.
-    ``units_per_word``: see `toolkit.arch.packing.Footing`.
+    ``overlap``: what hides behind the work inside of a memory, and ``twice_words``, how large
+    tiles may be where a second one has to fit. ``units_per_word``: see
+    `toolkit.arch.packing.Footing`.
     """
 
     is_memory: int
@@ -97,6 +121,8 @@ class LevelRow(NamedTuple):
     read_pj: float
     write_pj: float
     usable_words: float
+    overlap: int
+    twice_words: float
     units_per_word: float
     wordline_words: float
     leakage_pj: float
@@ -170,6 +196,8 @@ class PlanTables(NamedTuple):
         How much room values take, and how many words there, or on the wires of a fanout.
     listed : [L, D]
         Whether copies of a tensor along a dimension count, see `Plan.listed`.
+    arrives : [T, L]
+        Transfer of a tensor to a memory, -1 if none comes there.
     nests : [X, number]
         Memories of a transfer's nest, outermost first.
     between : [X, number]
@@ -194,6 +222,7 @@ class PlanTables(NamedTuple):
     holds: Annotated[Table, int, 2]
     values: Annotated[Table, ValueRow, 2]
     listed: Annotated[Table, int, 2]
+    arrives: Annotated[Table, int, 2]
     nests: Annotated[Table, int, 2]
     between: Annotated[Table, int, 2]
     sharing: Annotated[Table, SharingRow, 3]
@@ -210,6 +239,7 @@ def plan_tables(plan: Plan) -> PlanTables:
             len(plan.workload.dimensions),
             len(plan.tensors),
             len(plan.ports),
+            *_stationary(plan),
         ),
         _switches(plan),
         [float(size) for size in plan.workload.sizes.values()],
@@ -231,6 +261,7 @@ def plan_tables(plan: Plan) -> PlanTables:
             for i in range(len(plan.arch.levels))
         },
         {(i, d): int(x) for i, row in enumerate(plan.listed) for d, x in enumerate(row)},
+        _arrivals(plan),
         {(x, i): m for x, transfer in numbered for i, m in enumerate(transfer.nest)},
         {(x, i): f.level for x, transfer in numbered for i, f in enumerate(transfer.reading)},
         {
@@ -241,6 +272,17 @@ def plan_tables(plan: Plan) -> PlanTables:
         },
         {(x, i): p for x, transfer in numbered for i, p in enumerate(transfer.places)},
     )
+
+
+def _arrivals(plan: Plan) -> dict[tuple[int, int], int]:
+    places = itertools.product(range(len(plan.tensors)), range(len(plan.arch.levels)))
+    arrives, x = dict.fromkeys(places, -1), 0
+    for t, tensor in enumerate(plan.tensors):
+        for transfer in tensor.transfers:
+            if transfer.child is not None:
+                arrives[t, transfer.child] = x
+            x += 1
+    return arrives
 
 
 def compiled_tables(plan: Plan) -> PlanTables:
@@ -328,7 +370,33 @@ def _switches(plan: Plan) -> SwitchRow:
             for m in range(len(plan.arch.levels))
             for t in range(len(plan.tensors))
         ),
+        conventions.first_and_last or _exposes(plan),
+        conventions.first_and_last,
     )
+
+
+def _exposes(plan: Plan) -> bool:
+    """Whether some memory may not hide all that it gets and sends."""
+    if plan.conventions.transfers == "sequential":
+        return False
+    return any(plan.memory(m).overlap != "always" for m in plan.memories)
+
+
+def _stationary(plan: Plan) -> tuple[int, int]:
+    """Transfer that brings the tiles that stay in a systolic array, and its tensor; -1 if none.
+
+    The only one to a memory inside of all fanouts through which operands hop.
+    """
+    hops = [i for i, x in enumerate(plan.arch.levels) if isinstance(x, Fanout) and x.pe_to_pe]
+    if not hops or not plan.conventions.pe_to_pe_warm_up:
+        return -1, -1
+    found, x = [], 0
+    for t, tensor in enumerate(plan.tensors):
+        for transfer in tensor.transfers:
+            if transfer.child is not None and transfer.supplier < hops[-1] < transfer.child:
+                found.append((x, t))
+            x += 1
+    return found[0] if len(found) == 1 else (-1, -1)
 
 
 def _port(memory: int, port: Port) -> PortRow:
@@ -343,13 +411,14 @@ def _level(plan: Plan, i: int) -> LevelRow:
     ports = (numbers[0], numbers[-1] + 1) if numbers else (0, 0)
     if isinstance(level, Fanout):
         hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
-        wired, gated, energies = level.wires is not None, level.power_gating, wire_energies(level)
-        nothing = (0, 0, inf, 1, 1, 0, level.mesh, 0, 0)
+        gated = gates_idle_instances(plan.arch, level, plan.conventions)
+        wired, energies = level.wires is not None, wire_energies(level)
+        nothing = (0, 0, inf, ALWAYS, inf, 1, 1, 0, level.mesh, 0, 0)
         return LevelRow(0, 0, gated, hops, wired, following, *ports, *nothing, *energies)
-    leakage = level.leakage_pj_per_cycle
+    leakage = leakage_pj_per_cycle(plan.arch, level, plan.conventions)
     if isinstance(level, Compute):
         mac_pj = mac_energy_pj(plan.arch, plan.workload)
-        figures = (0, 0, inf, 1, 1, leakage, level.mesh, mac_pj, level.cycles)
+        figures = (0, 0, inf, ALWAYS, inf, 1, 1, leakage, level.mesh, mac_pj, level.cycles)
         return LevelRow(0, 0, 0, 0, 0, following, *ports, *figures, 0, 0, 0)
     return LevelRow(
         1,
@@ -362,6 +431,8 @@ def _level(plan: Plan, i: int) -> LevelRow:
         level.read_energy_pj,
         level.write_energy_pj,
         _usable_words(level),
+        ALWAYS if plan.conventions.transfers == "sequential" else OVERLAPS[level.overlap],
+        _usable_words(replace(level, multiple_buffering=max(2.0, level.multiple_buffering))),
         footing(plan.arch, plan.workload, level).units_per_word,
         plan.charged_together(i),
         leakage,

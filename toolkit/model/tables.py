@@ -138,8 +138,11 @@ class MemoryUse:
         Words of one instance; None is unlimited.
     usable_words : float or None
         Capacity over the copies that multiple buffering keeps; None is unlimited.
+    fill_cycles, drain_cycles, exposed_cycles : float
+        Cycles of the run that the levels inside wait for its first tiles, for the last ones to
+        leave, and for all that it gets and sends, where nothing hides that.
     stall_cycles : float
-        Cycles of the run by which the slowest port exceeds the levels inside.
+        Cycles of the run by which the slowest port exceeds the levels inside and these waits.
     ports : tuple of PortUse
         One port for everything, or the one for reads and drains and the one for updates and
         fills, or those named and what several of these carry together.
@@ -153,6 +156,9 @@ class MemoryUse:
     words: int
     capacity_words: int | None
     usable_words: float | None
+    fill_cycles: float
+    drain_cycles: float
+    exposed_cycles: float
     stall_cycles: float
     ports: tuple[PortUse, ...]
     ideal_bandwidth: Mapping[str, float]
@@ -200,6 +206,9 @@ class MemoryUse:
             "write_port_busy_cycles_per_instance": write_busy,
             "read_port_limited_cycles_of_run": read_limited,
             "write_port_limited_cycles_of_run": write_limited,
+            "first_fill_cycles_of_run": self.fill_cycles,
+            "last_drain_cycles_of_run": self.drain_cycles,
+            "exposed_cycles_of_run": self.exposed_cycles,
             "stall_cycles_of_run": self.stall_cycles,
             f"ideal_read_{per_cycle}": self.ideal_bandwidth["read"],
             f"ideal_drain_{per_cycle}": self.ideal_bandwidth["drain"],

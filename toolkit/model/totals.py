@@ -1,21 +1,20 @@
 """From the words that move to energy, latency and utilization.
 
 Energy is a sum over accesses and over words on wires, latency a maximum over memories and networks
-whose ports overlap perfectly with the levels inside, as in FactorFlow (Ronzani and Silvano,
-ASP-DAC 2025).
+whose ports overlap with the levels inside, as in FactorFlow (Ronzani and Silvano, ASP-DAC 2025),
+but for what these wait for (`toolkit.model.waits`).
 """
 
 from __future__ import annotations
 
-from math import inf
 from typing import Any, NamedTuple
 
-from toolkit.lifted import Table, apart, ceil, formula, maximum, minimum, nearest, once, where
+from toolkit.lifted import Table, apart, ceil, formula, maximum, nearest, once, where
 from toolkit.model.nest import Nest, orthogonal
-from toolkit.model.plan_tables import A_TILE, ALL_SEEN, ALONE, IN_WINDOW, PlanTables
+from toolkit.model.plan_tables import ALONE, PlanTables
 from toolkit.model.sequential import count_sequential
 from toolkit.model.traffic import count_per_instance, elements, sums_go_on
-from toolkit.model.windows import room_taken
+from toolkit.model.waits import array_cycles, note_waits
 from toolkit.workload.distinct import NO_GAPS, values_of
 
 ROUNDING = 2.0**-40
@@ -28,52 +27,6 @@ class Totals(NamedTuple):
     energy_pj: Any
     latency_cycles: Any
     utilization: Any
-
-
-@once
-@formula
-def fits(plan: PlanTables, nest: Nest) -> Any:
-    """Whether all memories have room for what they hold; needs `measure_tiles`."""
-    room, kept = nest.one > 0, plan.shape.levels + 2
-    for m in range(plan.shape.levels):
-        usable = plan.levels[m].usable_words
-        if not plan.levels[m].is_memory or usable == inf:
-            continue
-        words, row = 0 * nest.one, m
-        if nest.ragged[plan.shape.dimensions]:
-            row = plan.shape.levels + 3
-            for d in range(plan.shape.dimensions):
-                size = plan.sizes[d] * nest.one
-                nest.extents[row, d] = minimum(nest.extents[m, d], size)
-        for t in range(plan.shape.tensors):
-            if plan.holds[t, m] == A_TILE:
-                words = words + room_taken(plan, nest, t, m, row)
-            elif plan.holds[t, m] == ALL_SEEN:
-                for d in range(plan.shape.dimensions):
-                    nest.extents[kept, d] = seen_in_run(plan, nest, t, m, d)
-                words = words + room_taken(plan, nest, t, m, kept)
-        if plan.switches.packs:
-            words = ceil(words / plan.levels[m].units_per_word)
-        room = room & (words <= usable)
-    return room
-
-
-@formula
-def seen_in_run(plan: PlanTables, nest: Nest, t: int, m: int, d: int) -> Any:
-    """Iterations of a dimension that the first instance of a memory sees in the whole run.
-
-    In a window of the tensor those from the first to the last one (`toolkit.mapping.kept`).
-    """
-    if nest.ragged[plan.shape.dimensions] and plan.indexes[t, d] != IN_WINDOW:
-        return elements(plan, nest, d, m, 1)
-    extent, apart = nest.extents[m, d], plan.indexes[t, d] == IN_WINDOW
-    for i in range(m - 1, -1, -1):
-        if plan.levels[i].is_memory:
-            if apart:
-                extent = extent + (nest.factors[i, d] - 1) * nest.extents[i + 1, d]
-            else:
-                extent = extent * nest.factors[i, d]
-    return minimum(extent, plan.sizes[d] * nest.one)
 
 
 @once
@@ -153,12 +106,18 @@ def complete_outputs(plan: PlanTables, nest: Nest, t: int, m: int, own: int) -> 
 
 
 @formula
+def in_wordlines(words: Any, together: Any) -> Any:
+    """Words rounded up to multiples of those that cost energy `together`."""
+    return ceil(words / together) * together
+
+
+@formula
 def charged(plan: PlanTables, nest: Nest, m: int, words: Any) -> Any:
     """Words that cost energy if all instances of a memory move `words` of one kind."""
     line = plan.levels[m].wordline_words
     if line == 1:
         return words
-    return ceil(words / (nest.levels[m].active * line)) * nest.levels[m].active * line
+    return in_wordlines(words, nest.levels[m].active * line)
 
 
 @once
@@ -218,16 +177,31 @@ def steps(plan: PlanTables, nest: Nest) -> Any:
     return count
 
 
+@formula
+def in_whole_cycles(latency: Any) -> Any:
+    """Latency rounded up.
+
+    A whole number of cycles stays as it is where only divisions have rounded it.
+    """
+    whole = nearest(latency)
+    off = maximum(latency - whole, whole - latency)
+    return where(off <= latency * ROUNDING, whole, ceil(latency))
+
+
 @once
 @formula
 def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
     """Latency of the run; fills in how every memory and port keeps up."""
-    last = plan.shape.levels - 1
+    last, passes = plan.shape.levels - 1, plan.shape.stationary >= 0
     cycles = plan.levels[last].step_cycles * steps(plan, nest)
+    if passes:
+        cycles = cycles + array_cycles(plan, nest)
     for m in range(last, -1, -1):
         level = plan.levels[m]
-        if level.ports == level.ports_end:
+        if not level.is_memory and level.ports == level.ports_end:
             continue
+        if level.is_memory and plan.switches.waits:
+            cycles = cycles + note_waits(plan, nest, m)
         slowest = cycles
         for p in range(level.ports, level.ports_end):
             words, bandwidth = port_words(plan, nest, p), plan.ports[p].bandwidth
@@ -237,15 +211,9 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
         nest.levels[m].stall_cycles = slowest - cycles
         nest.levels[m].busy_cycles = slowest
         cycles = slowest
-    latency = cycles
-    for i in range(last):
-        if plan.levels[i].hops:
-            latency = latency + (nest.levels[i].iterations - 1)
+    latency = cycles if passes else cycles + array_cycles(plan, nest)
     if plan.switches.whole_cycles:
-        # A whole number of cycles stays as it is where only divisions have rounded it.
-        whole = nearest(latency)
-        off = maximum(latency - whole, whole - latency)
-        latency = where(off <= latency * ROUNDING, whole, ceil(latency))
+        latency = in_whole_cycles(latency)
     return latency
 
 

@@ -1,8 +1,9 @@
 """What one value of a tensor takes in a memory or on wires: room, and words that pass.
 
 An output is a partial sum as long as it may be incomplete, and has the bits of one. It is complete
-when a memory receives it from inside for the last time, and when it leaves that memory for good
-(unless tiles of outputs overlap), if no instances of it sum up the same output. So of all that a
+when a memory receives it from inside for the last time, and when it leaves that memory for good,
+if no instances of it sum up the same output (where tiles of outputs overlap, in the outermost
+memory that holds it alone). So of all that a
 memory receives from inside, and of all that it sends outwards, as many values are complete as
 there are outputs; the rest, and all that comes back, are partial sums. On the wires of a fanout
 all of them count as partial sums: the adders on the way out are as wide as these.
@@ -57,8 +58,8 @@ def value_row(plan: Plan, t: int, i: int) -> ValueRow:
         x.child == i and (counted or x.supplier in tensor.holders) for x in tensor.transfers
     )
     if any(len(terms) > 1 for terms in tensor.sums):
-        # What leaves windows that overlap is added up further out, in the end in the first holder.
-        drained, updated = False, i == tensor.transfers[0].supplier
+        # Sums of overlapping tiles start apart, and are added up where all of the output is.
+        updated, drained = updated and i == tensor.transfers[0].supplier, False
     return ValueRow(
         footing(plan.arch, plan.workload, memory).units[t],
         float(words),

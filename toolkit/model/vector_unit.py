@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.arch.architecture import Architecture, VectorUnit
-from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import EXACT, Conventions
-from toolkit.model.plan import port_cycles
+from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle, port_cycles
 from toolkit.model.tables import LevelEnergy
 from toolkit.workload.kernel import Role
 
@@ -173,7 +173,7 @@ def _cost(
         access[UNIT] = operation_pj
     if conventions.whole_cycles:
         latency = float(math.ceil(latency))
-    levels = _levels(access, _leakage(arch, latency))
+    levels = _levels(access, _leakage(arch, latency, conventions))
     return VectorCost(
         operations,
         math.fsum(level.energy_pj for level in levels),
@@ -185,14 +185,14 @@ def _cost(
     )
 
 
-def _leakage(arch: Architecture, cycles: float) -> dict[str, float]:
+def _leakage(arch: Architecture, cycles: float, conventions: Conventions) -> dict[str, float]:
     """Leakage in pJ by level: the array idles, so that what can be gated is."""
     leaked, instances = {}, 1
     for level in arch.levels:
         if isinstance(level, Fanout):
-            instances *= 0 if level.power_gating else level.mesh
-        elif isinstance(level, Memory | Compute) and level.leakage_pj_per_cycle and instances:
-            leaked[level.name] = cycles * instances * level.leakage_pj_per_cycle
+            instances *= 0 if gates_idle_instances(arch, level, conventions) else level.mesh
+        elif (pj := leakage_pj_per_cycle(arch, level, conventions)) and instances:
+            leaked[level.name] = cycles * instances * pj
     return leaked
 
 

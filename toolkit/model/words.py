@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from toolkit.arch.levels import Fanout, Memory, Spatial
+from toolkit.arch.levels import Memory, Spatial
+from toolkit.model.breakdown import hop_cycles
 from toolkit.model.evaluate import Evaluation
 from toolkit.model.lanes import CutOff, costed, cut_offs
 from toolkit.model.reasons import feeds_lanes, why
@@ -105,6 +106,25 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Cycles of the run that the levels inside a memory wait for its transfers.
+
+    Parameters
+    ----------
+    level : str
+        The memory.
+    what : {"first fill", "last drain", "fills and drains"}
+        Which ones: what comes first, leaves last, or all of it, as it is not hidden.
+    cycles : float
+        All of them together.
+    """
+
+    level: str
+    what: str
+    cycles: float
+
+
+@dataclass(frozen=True, slots=True)
 class CycleParts:
     """The latency taken apart: all cycles below it add up to it.
 
@@ -122,10 +142,13 @@ class CycleParts:
         Per spatial level, outermost first: instances that are not used at all.
     cut_off : tuple of CutOff
         Per dimension whose last tiles leave instances without work that are used.
+    waits : tuple of Wait
+        Per memory whose transfers nothing hides, innermost first.
     stalls : tuple of Stall
         Per memory or network that stalls, innermost first.
     warm_up_cycles : float
-        Hops from instance to instance before the last one starts.
+        Hops from instance to instance, before the last one starts or for every tile that stays
+        in a systolic array.
     rounding_cycles : float
         Up to the next whole cycle, where the conventions count whole cycles.
     """
@@ -136,6 +159,7 @@ class CycleParts:
     cycles_per_step: int
     idle: tuple[IdleInstances, ...]
     cut_off: tuple[CutOff, ...]
+    waits: tuple[Wait, ...]
     stalls: tuple[Stall, ...]
     warm_up_cycles: float
     rounding_cycles: float
@@ -184,7 +208,9 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
         longer = cycles * level.mesh / used[level.name]
         idle.append(IdleInstances(level.name, used[level.name], level.mesh, longer - cycles))
         cycles = longer
-    cut_off = _cut_offs(evaluation, cycles)
+    given = evaluation.mapping, arch, evaluation.workload, evaluation.conventions
+    cost, factors = costed(*given)
+    cut_off = cut_offs(cost, factors, cycles)
     cycles = math.fsum((cycles, *(cut.cycles for cut in cut_off)))
     stalls = []
     for use in reversed(evaluation.movers):
@@ -201,12 +227,10 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
                     port.bandwidth,
                 )
             )
-    warm_up = 0.0
-    if evaluation.conventions.pe_to_pe_warm_up:
-        hops = [used[x.name] - 1 for x in spatial if isinstance(x, Fanout) and x.pe_to_pe]
-        warm_up = float(sum(hops))
+    waits, warm_up = _waits(evaluation), hop_cycles(cost)
     # `cycles` has become what the instances need that are used.
-    rounding = evaluation.latency_cycles - cycles - sum(s.cycles for s in stalls) - warm_up
+    lost = math.fsum((*(w.cycles for w in waits), *(s.cycles for s in stalls), warm_up))
+    rounding = evaluation.latency_cycles - cycles - lost
     return CycleParts(
         evaluation.latency_cycles,
         ideal,
@@ -214,16 +238,24 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
         arch.compute.cycles,
         tuple(idle),
         cut_off,
+        waits,
         tuple(stalls),
         warm_up,
         rounding if evaluation.conventions.whole_cycles else 0.0,
     )
 
 
-def _cut_offs(evaluation: Evaluation, cycles: float) -> tuple[CutOff, ...]:
-    given = evaluation.mapping, evaluation.arch, evaluation.workload, evaluation.conventions
-    cost, factors = costed(*given)
-    return cut_offs(cost, factors, cycles)
+def _waits(evaluation: Evaluation) -> tuple[Wait, ...]:
+    parts = [
+        Wait(use.level, what, cycles)
+        for use in reversed(evaluation.memories)
+        for what, cycles in (
+            ("first fill", use.fill_cycles),
+            ("last drain", use.drain_cycles),
+            ("fills and drains", use.exposed_cycles),
+        )
+    ]
+    return tuple(part for part in parts if part.cycles > 0)
 
 
 def _used(evaluation: Evaluation, level: Spatial) -> int:

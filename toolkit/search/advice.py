@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Level, Memory
 from toolkit.errors import MappingError
 from toolkit.mapping.bypasses import with_bypasses_of
@@ -292,7 +291,7 @@ def _doublings(
     for i, level in enumerate(problem.arch.levels):
         for name, bandwidth, changed in _doubled_ports(level, problem.conventions):
             levels = (*problem.arch.levels[:i], changed, *problem.arch.levels[i + 1 :])
-            arch = Architecture(problem.arch.name, levels)
+            arch = replace(problem.arch, levels=levels)
             plan = make_plan(
                 arch, problem.workload, problem.conventions, bias_read=problem.bias_read
             )

@@ -199,7 +199,7 @@ def _without_loop_order(arch: Architecture, m: int) -> Architecture:
     if not isinstance(memory, Memory) or not memory.loop_order:
         return arch
     levels = (*arch.levels[:m], replace(memory, loop_order=()), *arch.levels[m + 1 :])
-    return Architecture(arch.name, levels)
+    return replace(arch, levels=levels)
 
 
 def describe_step(space: MapSpace, step: Step, factors: IntArray, order: IntArray) -> str:

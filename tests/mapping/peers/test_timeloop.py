@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import toolkit
+from toolkit.arch import Architecture, Fanout, Memory
 from toolkit.errors import MappingError
 from toolkit.mapping.peers.timeloop import mapping_from_timeloop, mapping_to_timeloop
 
@@ -109,6 +110,24 @@ def test_axes_are_the_outer_and_the_inner_of_two_fanouts():
     wrong = text.replace("Q7X", "Q7Y")
     with pytest.raises(MappingError, match="Q7Y unrolls Q over SARows, which may unroll S, C, M"):
         mapping_from_timeloop(wrong, ARCHS["eyeriss-conv"], workload)
+
+
+def test_two_axes_may_be_named_together():
+    """As in what Timeloop's front end writes of a container: a storage that holds nothing."""
+    axes = (Fanout("PEs_X", 4, ("M", "C")), Fanout("PEs_Y", 4, ("M", "C")))
+    levels = [level for level in GEMMINI.levels if isinstance(level, Memory)]
+    arch = Architecture("a", (*levels[:2], *axes, *levels[2:], GEMMINI.compute))
+    text = """\
+mapping:
+  - {target: pes, type: datatype, keep: [], bypass: [Weights, Inputs, Outputs]}
+  - {target: pes, type: temporal, factors: C1 K1 P1 Q1, permutation: CKPQ}
+  - {target: pes, type: spatial, factors: C3 K4, permutation: CK, split: 1}
+  - {target: DRAM, type: temporal, factors: P4 K2 Q4 C2 R3, permutation: RCQKP}
+"""
+    found = dict(loops(read(text, arch)))
+    assert (found["PEs_X"], found["PEs_Y"]) == ([("C", 3)], [("M", 4)])
+    with pytest.raises(MappingError, match="unknown level 'pes'"):
+        read(text.replace("K1 P1", "K2 P1").replace("P4 K2", "P4 K1"), arch)
 
 
 def test_without_axes_spatial_loops_go_where_they_can():

@@ -109,6 +109,8 @@ def test_another_search_is_not_this_one(kept: LayerCache, other: dict[str, Any])
 def test_another_architecture_or_workload_is_not_this_one(kept: LayerCache) -> None:
     dram = replace(ARCH.levels[0], read_energy_pj=63.0)
     assert kept.read(replace(ARCH, levels=(dram, *ARCH.levels[1:])), WORKLOAD, SEARCH) is None
+    quiet = replace(ARCH, leakage=toolkit.Leakage("used"))
+    assert kept.read(quiet, WORKLOAD, SEARCH) is None
     assert kept.read(ARCH, toolkit.gemm(8, 4, 7), SEARCH) is None
     batched = toolkit.batched_gemm(1, 8, 4, 6)
     assert kept.read(ARCH, batched, SEARCH) is None

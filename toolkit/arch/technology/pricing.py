@@ -149,7 +149,8 @@ def peak_power_mw(
         else:
             dearer = max(level.read_energy_pj, level.write_energy_pj)
             busy = dearer * level.bandwidth
-        pj_per_cycle += instances * (busy + level.leakage_pj_per_cycle)
+        leaks = arch.leakage.macs or not isinstance(level, Compute)
+        pj_per_cycle += instances * (busy + (level.leakage_pj_per_cycle if leaks else 0.0))
     return pj_per_cycle * technology.clock_ghz
 
 

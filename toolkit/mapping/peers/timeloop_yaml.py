@@ -6,7 +6,8 @@ innermost loop first; ``bypass``, ``datatype`` or ``dataspace`` give the tensors
 ``bypass``. ``mapping:`` holds the list, or ``{version, nodes}``; a bare list will do.
 
 Targets are names of our memories, upper or lower case, in any order; a spatial directive may also
-name the fanout itself. Other names are taken to list all memories, one way or the other (see
+name the fanout itself, or what its two axes are called after (``PEs`` for ``PEs_X`` and
+``PEs_Y``). Other names are taken to list all memories, one way or the other (see
 `toolkit.mapping.peers.timeloop_order`). The ``split`` of a spatial directive tells how many
 entries of its permutation unroll along X.
 
@@ -26,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from toolkit.arch.architecture import holds
+from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Memory
 from toolkit.errors import MappingError
 from toolkit.mapping.mapping import Mapping as ToolkitMapping
@@ -104,11 +105,7 @@ def yaml_mapping(text: str, target: Target, names: Names) -> ToolkitMapping:
     """
     document = parse_marked(text, source=target.source or "mapping", error=MappingError)
     entries = [e for e in read_entries(document, target) if not _only_shapes(e, names)]
-    fanouts = {
-        level.name.casefold(): i
-        for i, level in enumerate(target.arch.levels)
-        if not isinstance(level, Memory)
-    }
+    fanouts = _fanouts_called(target.arch)
     memories: dict[str, int] = {}
     for entry in entries:
         if entry.kind != "spatial" or entry.name.casefold() not in fanouts:
@@ -130,6 +127,18 @@ def yaml_mapping(text: str, target: Target, names: Names) -> ToolkitMapping:
         return assemble(target, _rows(directives, target), chosen)
 
     return read_in_order(target, list(memories.items()), read)
+
+
+def _fanouts_called(arch: Architecture) -> dict[str, int]:
+    """Positions of spatial levels by name; of two axes together that of the memory outside."""
+    names = [level.name.casefold() for level in arch.levels]
+    found = {name: i for i, name in enumerate(names) if not isinstance(arch.levels[i], Memory)}
+    for i in memory_positions(arch):
+        inside = names[i + 1 : i + 3]
+        stem = inside[0].removesuffix("_x") if inside else ""
+        if inside == [f"{stem}_x", f"{stem}_y"] and found.keys() >= set(inside):
+            found.setdefault(stem, i)
+    return found
 
 
 def _place(entry: Entry, memories: Positions, fanouts: Positions) -> int:
@@ -265,9 +274,9 @@ def _only_shapes(entry: Entry, names: Names) -> bool:
 
     Timeloop's front end has a storage without tensors for every fanout of its own.
     """
-    target = entry.target
-    of_name = [x for x in target.arch.levels if x.name.casefold() == entry.name.casefold()]
-    if entry.kind == "spatial" or not of_name or any(isinstance(x, Memory) for x in of_name):
+    arch, name = entry.target.arch, entry.name.casefold()
+    of_memory = any(memory.name.casefold() == name for memory in arch.memories)
+    if entry.kind == "spatial" or of_memory or name not in _fanouts_called(arch):
         return False
     if entry.kind == "temporal":
         return all(factor == 1 for factor in read_factors(entry, names).factors.values())

@@ -17,6 +17,10 @@ the top of `c`, the first such loop stands:
 - First visits of outputs, which are not read, are the words over the orthogonal part of
   ``prod n_d / tau_d``: known at the same point.
 - Lanes keep nothing (``per_instance``): their words are constants of the branch. Under
+  ``persistent`` transfers a stay that no loop ends does not end at the top of the supplier either:
+  it goes on through the memories outside, up to the outermost one. So stays of one tensor overlap,
+  and every transfer waits on its own; an inner one only while the outer one does, for the first
+  loop that indexes the tensor moves both. All else is the same, at that point. Under
   ``sequential`` transfers they wait outside of the innermost memory like any child, with the
   iterations of that memory counted all the same: these are part of the tensor's state. Floors
   apply to what is inside of the point, ceilings to totals: both known there. Fills and drains
@@ -30,6 +34,11 @@ loops is free, and they are placed in one fixed order. Energy is one such sum, t
 through each port of each memory are others, and latency is the maximum of the lanes' cycles and
 of every port's ``words / (instances x bandwidth)``, plus a constant for warm-up; leakage until
 the end is a multiple of latency.
+
+What is rounded up stays exact. Whole wordlines are charged once for the run by memory, tensor
+and kind of words, all of which come from one transfer (unless these are sequential): rounded
+where its words become known. Whole cycles are a monotone function of the latency, bounds of it
+included.
 
 Where instances share overlapping windows *selectively* across a memory in between whose
 loops move these windows, or across other instances that do not share, words depend on two
@@ -82,17 +91,31 @@ of a search that is cut short. A choice is solved for its least energy by labels
 each future, judged by rules 1 and 6; with every port if that mapping stalls (rule 4). Perfect
 factors go the same way, with nothing but the spatial factors fixed.
 
+**Sums that begin anew.** Where instances sum up a value apart, one of them goes on with the old
+sum and the others start from zero, and inside of these nothing is read at first. So reads of a
+transfer are all its visits, less those that entered its supplier from zero; that is a sum over
+the transfers outside, and each is charged with what its own visits change further in
+(`transfers`). Such credits may exceed its costs: then more words are better, bounds count the
+most there can be (`relaxed`), and compulsory traffic says nothing of it (`family`).
+
+**Waits.** First and last tiles of a memory cost what its extents say, at its top; a memory that
+hides nothing adds the cycles of its transfers; tiles of a systolic array are counted by the
+transfer that brings them. All of it adds to every limit inside, lanes included, which so become
+one more port. A memory that hides what fits twice is one that hides everything and has half the
+room, or one that hides nothing: a problem each (`buffers`).
+
 **Bypasses to be chosen.** Each choice of them is an architecture of its own; these are proved in
 the order of a quick bound, all against the same best mapping (`choices`).
 
 **Where it stands.** `search` begins; `strategy` takes the branches in the order of their bounds;
 `spatial` lists these and bounds each without any search. A `branch` is searched in a `nest`: its
-`extents`, and its `transfers` as rows that the kernels read. What a row moves is said by
-`compiled_words`, with the cost model's own formulas for windows and first visits; walks, shortest
-paths first, are in `compiled_steps`, and labels in `compiled_labels`. Of transfers per instance,
-`instance_strategy` takes what `listing` lists and `relaxations` bounds; `least` solves a choice in
-one call (`compiled_least`), whose columns of extents (`columns`) lie in a `store`; a `family` has
-what choices with the same spatial factors share, and a `choice_nest` the tables of one for labels.
+`extents`, and its `transfers` as rows that the kernels read, in `slots` that wait on their own.
+What a row moves is said by `compiled_words`, with the cost model's own formulas for windows and
+first visits; walks, shortest paths first, are in `compiled_steps`, and labels in
+`compiled_labels`. Of transfers per instance, `instance_strategy` takes what `listing` lists and
+`relaxations` bounds; `least` solves a choice in one call (`compiled_least`), whose columns of
+extents (`columns`) lie in a `store`; a `family` has what choices with the same spatial factors
+share, and a `choice_nest` the tables of one for labels.
 """
 
 from toolkit.search.exact.search import covered_tilings, exact, exact_front, prove

@@ -66,7 +66,7 @@ class Branch:
 
     def __post_init__(self) -> None:
         nest = self.nest
-        self.latency_cycles = nest.spatial.cycles + nest.warm_up
+        self.latency_cycles = nest.whole_cycles(nest.spatial.cycles + nest.warm_up)
         until_end, own = nest.leakage_pj_per_cycle
         self._until_end = until_end
         self._own = own
@@ -137,7 +137,7 @@ class Branch:
         latency = np.full(len(costs), nest.spatial.cycles)
         if costs.shape[1] > 1:
             latency = np.maximum(latency, costs[:, 1:].max(axis=1))
-        latency = latency + nest.warm_up
+        latency = nest.whole_cycles(latency + nest.warm_up)
         energy = nest.constant.energy_pj + self._own + costs[:, 0] + self._until_end * latency
         value = energy ** self.powers[0] * latency ** self.powers[1] * self.scale
         return np.asarray(value, dtype=np.float64)
@@ -154,6 +154,7 @@ class Branch:
             nest.warm_up,
             self._until_end,
             nest.constant.energy_pj + self._own,
+            nest.problem.conventions.whole_cycles,
         )
         front = np.ascontiguousarray(front, dtype=np.float64)
         return Goal(np.array([numbers], dtype=record_type(GoalRow)), front, *NO_FLOORS)
@@ -229,7 +230,7 @@ class LabelSearch:
         else:
             least = self.ways[-1].arrays.least[:, nest.start_state, nest.start]
         latency = max(nest.spatial.cycles, *(self.first + least)[1:], 0.0)
-        self.least_latency = float(latency + nest.warm_up)
+        self.least_latency = float(nest.whole_cycles(latency + nest.warm_up))
         self.not_worthwhile = 0
         self.labels = 0
         self.undercut = 0

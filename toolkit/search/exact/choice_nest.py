@@ -8,8 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from toolkit.arch.ports import TRAFFIC
 from toolkit.compilation import Block
 from toolkit.mapping.mapping import FloatArray, IntArray
+from toolkit.model.waits import DRAINS, UPDATES, passing_cycles
 from toolkit.search.exact.chains import Chain
 from toolkit.search.exact.compiled_steps import Least, Step
 from toolkit.search.exact.compiled_words import Rows
@@ -17,8 +19,8 @@ from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
-from toolkit.search.exact.relaxed import ENERGY, Relaxed, finite_ports
-from toolkit.search.exact.transfers import NOTHING
+from toolkit.search.exact.relaxed import ENERGY, Relaxed
+from toolkit.search.exact.transfers import LANES, NOTHING, Account, limits_of
 
 WAY_OF_KIND = (0, 1, 2, 2, 0)
 """How words of each kind go: out of the supplier, back into it, into or out of the child."""
@@ -56,7 +58,7 @@ class ChoiceNest(Nest):
         self.owners, self._tables = 2 if labels else 1, labels
         self.ports = []
         if None not in self.columns:
-            self.ports = finite_ports(self.problem) if labels else []
+            self.ports = limits_of(self.problem) if labels else []
             self.rows = self._ragged_rows()
             if labels:
                 self.ports = [p for i, p in enumerate(self.ports) if self._may_stall(i)]
@@ -100,16 +102,34 @@ class ChoiceNest(Nest):
         coef[:, :1] = family.row_arrays.coef
         for r, (_, costs) in enumerate(self.seen):
             for p, (m, port) in enumerate(self.ports):
-                coef[r, 1 + p] = costs.passing(m, port) / port.bandwidth
+                coef[r, 1 + p] = costs.costs(m, port)
         return family.row_arrays._replace(
             coef=coef,
+            less=np.array([self._saved_cycles(costs) for _, costs in self.seen]),
             table=np.ascontiguousarray(table),
             base=np.ascontiguousarray(base),
             fresh=np.ascontiguousarray(fresh),
         )
 
+    def _saved_cycles(self, costs: Account) -> tuple[float, float]:
+        """Cycles that complete outputs take less, at a transfer's supplier and at its child."""
+        if not costs.exposed or costs.transfer.child is None:
+            return 0.0, 0.0
+        complete, tables = CompleteOutputs(self.problem), self.problem.tables
+
+        def saved(m: int, kind: int) -> float:
+            words = complete.words(self.spatial.factors, m, TRAFFIC[kind], self.chains)
+            return float(passing_cycles(tables, self.spatial.nest, m, kind, words))
+
+        return saved(costs.transfer.supplier, UPDATES), saved(costs.transfer.child, DRAINS)
+
     def _may_stall(self, p: int) -> bool:
-        """Whether a port may take longer than the lanes: at the most words of every transfer."""
+        """Whether a port may take longer than the lanes: at the most words of every transfer.
+
+        What it waits for lanes wait for, too.
+        """
+        if self.ports[p][1] is LANES:
+            return True
         # A window may have no complete tile but a last one, so that both count.
         most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
         for r, line in enumerate(self.family.lines):
@@ -120,7 +140,7 @@ class ChoiceNest(Nest):
         kinds = np.stack([most[:, i] for i in WAY_OF_KIND], axis=1)
         first: dict[int, float] = {}
         for r, (_, costs) in enumerate(self.seen):
-            value = float(self.rows.coef[r, 1 + p] @ kinds[r])
+            value = float(self.rows.coef[r, 1 + p, : len(WAY_OF_KIND)] @ kinds[r])
             first[id(costs)] = max(first.get(id(costs), 0.0), value)
         return sum(first.values()) * (1 - 1e-12) > self.spatial.cycles
 
@@ -132,7 +152,7 @@ class ChoiceNest(Nest):
         """
         none = Block(no_least(passes))
         assert self._tables is not None  # Only labels ask.
-        numbers = {place: i for i, place in enumerate(finite_ports(self.problem))}
+        numbers = {place: i for i, place in enumerate(limits_of(self.problem))}
         tables = [self._tables(ENERGY), *(self._tables(numbers[place]) for place in self.ports)]
         to_go = np.stack([table.to_go for table in tables])
         floors = [
@@ -161,7 +181,8 @@ class ChoiceNest(Nest):
         open_, lines, windows = self.family.floors[k]
         kinds = self._once[lines] * windows[:, None]
         words = np.stack([kinds[:, i] for i in WAY_OF_KIND], axis=1)
-        least = (self.rows.coef[lines, 0] * self.family.compulsory[lines] * words).sum(axis=1)
+        coef = self.rows.coef[lines, 0, : len(WAY_OF_KIND)]
+        least = (coef * self.family.compulsory[lines] * words).sum(axis=1)
         floor = np.zeros((len(open_), passes))
         floor[:, 0] = open_ @ least
         return floor
@@ -179,7 +200,9 @@ class ChoiceNest(Nest):
         ]
         energy = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
         energy += costs[0] - float(complete.energy_pj(factors))
-        return Constant(float(energy), costs[1:] - np.array(saved))
+        cycles = costs[1:] - np.array(saved)
+        cycles += [self.spatial.cycles * (port is LANES) for _, port in self.ports]
+        return Constant(float(energy), cycles)
 
     @cached_property
     def steps(self) -> list[Step]:

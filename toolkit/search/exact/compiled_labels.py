@@ -8,6 +8,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, apart, formula, once
+from toolkit.model.totals import in_whole_cycles
 from toolkit.search.compiled_moves import power
 from toolkit.search.exact.compiled_steps import (
     Least,
@@ -60,7 +61,8 @@ class Sieve(NamedTuple):
 class GoalRow(NamedTuple):
     """Powers of energy and latency, factor of the value and its limit; what all mappings share.
 
-    Cycles of the lanes and of warm-up, leakage of energy per cycle, energy of all mappings.
+    Cycles of the lanes and of warm-up, leakage of energy per cycle, energy of all mappings, and
+    whether cycles are rounded up.
     """
 
     energy_power: float
@@ -71,6 +73,7 @@ class GoalRow(NamedTuple):
     warm_up: float
     leakage: float
     fixed: float
+    whole_cycles: int
 
 
 class Goal(NamedTuple):
@@ -127,6 +130,8 @@ def worthwhile(goal: Goal, costs: Table, least: Table, state: int, flags: int, c
 def reaches(goal: Goal, energy: float, latency: float) -> bool:
     """Whether a mapping of some energy and latency, leakage and warm-up aside, is wanted."""
     latency += goal.numbers.warm_up
+    if goal.numbers.whole_cycles:
+        latency = in_whole_cycles(latency)
     # What complete outputs save may exceed what is known of the energy so far.
     energy = max(energy, 0.0) + goal.numbers.leakage * latency
     value = power(energy, goal.numbers.energy_power) * power(latency, goal.numbers.latency_power)

@@ -253,6 +253,8 @@ def solve(
             course.inside[k],
             course.seen[k],
             course.nothing,
+            course.unseen,
+            course.unseen,
         )
         size = 0
         for i in range(begin, end):

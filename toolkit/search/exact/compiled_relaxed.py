@@ -57,6 +57,8 @@ class Relaxing(NamedTuple):
         that the visits count one by one.
     first : [K, T, 3]
         Most visits that are first ones, of one value.
+    entry, exposed, stays : [K, T], [K, T, 4], [K, T]
+        See `toolkit.search.exact.relaxed_waits.WaitTables`.
     """
 
     shares: Annotated[Table, ShareRow, 2]
@@ -73,6 +75,9 @@ class Relaxing(NamedTuple):
     coef: Annotated[Table, float, 3]
     apart: Annotated[Table, float, 4]
     first: Annotated[Table, float, 3]
+    entry: Annotated[Table, float, 2]
+    exposed: Annotated[Table, float, 3]
+    stays: Annotated[Table, float, 2]
 
 
 class Ways(NamedTuple):
@@ -87,7 +92,7 @@ class Ways(NamedTuple):
     costs : [T, C]
         Of the transfers at one memory.
     room : [C]
-        0 where tiles fit into it, else infinite.
+        Where tiles fit into it the cycles in which the first ones come, else infinite.
     repeats : [4, D, B]
         Factors of one transfer's words: the least by way, and the most that are read.
     here, top : [S, C]
@@ -174,6 +179,21 @@ def fill_costs(problem: Relaxing, ways: Ways, k: int) -> None:
             cost += back * (raw if back >= 0.0 else most)
             if share.output:
                 cost += problem.coef[k, t, 1] * written + problem.coef[k, t, 3] * entering
+            exposed = problem.exposed[k, t]
+            cost += max(exposed[0] * read, exposed[2] * filled)
+            cost += max(exposed[1] * written, exposed[3] * entering)
+            if problem.stays[k, t] > 0.0:
+                tile = 1.0
+                for d in range(dimensions):
+                    b = ways.coordinates[d]
+                    if problem.indexes[d] >> t & 1:
+                        extent = problem.sizes[d]
+                        if b + 1 < problem.buckets[d]:
+                            largest = (problem.least[d, b + 1] - 1.0) * problem.inside[k, d]
+                            extent = min(extent, largest)
+                        tile *= max(extent, 1.0)
+                passed = entering if share.output else filled
+                cost += problem.stays[k, t] * passed / tile
             ways.costs[t, cell] = cost
             advance(problem, ways)
 
@@ -181,27 +201,35 @@ def fill_costs(problem: Relaxing, ways: Ways, k: int) -> None:
 @once
 @formula
 def fill_room(problem: Relaxing, ways: Ways, k: int) -> None:
-    """Where the smallest tiles of a cell fit into memory number `k`."""
+    """Where the smallest tiles of a cell fit into memory number `k`, and how long they take."""
     begin(ways)
     for cell in range(ways.room.shape[0]):
-        words = 0.0
-        if problem.usable[k] < np.inf:
-            for t in range(problem.shares.shape[1]):
-                if not problem.shares[k, t].held:
-                    continue
-                tile = 1.0
-                for s in range(problem.axes.shape[1]):
-                    # There are at least as many different sums of values as that.
-                    values = 1.0
-                    for i in range(problem.axes.shape[2]):
-                        d = problem.axes[t, s, i]
-                        if d >= 0:
-                            extent = problem.least[d, ways.coordinates[d]] * problem.inside[k, d]
-                            values += min(extent, problem.sizes[d]) - 1.0
-                    tile *= values
-                words += tile * problem.shares[k, t].units
-        ways.room[cell] = 0.0 if words <= problem.usable[k] else np.inf
+        words, cycles = 0.0, 0.0
+        for t in range(problem.shares.shape[1]):
+            needs = problem.shares[k, t].held and problem.usable[k] < np.inf
+            if needs or problem.entry[k, t] > 0.0:
+                tile = least_tile(problem, ways, k, t)
+                cycles += tile * problem.entry[k, t]
+                if needs:
+                    words += tile * problem.shares[k, t].units
+        ways.room[cell] = cycles if words <= problem.usable[k] else np.inf
         advance(problem, ways)
+
+
+@formula
+def least_tile(problem: Relaxing, ways: Ways, k: int, t: int) -> float:
+    """Least values of a tile of a tensor with the extents of a cell."""
+    tile = 1.0
+    for s in range(problem.axes.shape[1]):
+        # There are at least as many different sums of values as that.
+        values = 1.0
+        for i in range(problem.axes.shape[2]):
+            d = problem.axes[t, s, i]
+            if d >= 0:
+                extent = problem.least[d, ways.coordinates[d]] * problem.inside[k, d]
+                values += min(extent, problem.sizes[d]) - 1.0
+        tile *= values
+    return tile
 
 
 @formula

@@ -14,8 +14,9 @@ import numpy as np
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, ceil, formula, once
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
-from toolkit.model.windows import room_taken
+from toolkit.model.windows import room_taken, tile_values
 from toolkit.search.exact.compiled_words import (
+    BY_DRAINS,
     COUNTS,
     MARKS,
     RESOLVES,
@@ -26,6 +27,7 @@ from toolkit.search.exact.compiled_words import (
     WindowPlan,
     WindowRoom,
     Words,
+    charged_words,
     table_words,
     words,
 )
@@ -63,18 +65,23 @@ class DimensionRow(NamedTuple):
 
 
 class WaitingRow(NamedTuple):
-    """One tensor at a memory.
+    """One tensor at a memory, or one of its transfers where several can be under way at once.
 
-    ``row``: of the transfer under way, -1 if none. ``radix``, ``weight``: number of its states,
-    and its weight in the number of them all; ``outer_weight``: at the next memory outwards.
-    ``begins``: whether the memory is a child, so that a new stay begins outside of it.
+    ``tensor``: its number. ``row``: of the transfer under way, -1 if none. ``radix``, ``weight``:
+    number of its states, and its weight in the number of them all; ``outer_weight``: at the next
+    memory outwards. ``begins``: whether the memory is a child, so that a new stay begins outside
+    of it. ``with_outer``: whether the row before is the next outer transfer of the same tensor,
+    also under way, which waits for as long as this one does.
     """
+
+    tensor: int
 
     row: int
     radix: int
     weight: int
     outer_weight: int
     begins: int
+    with_outer: int
 
 
 class LoopRow(NamedTuple):
@@ -97,7 +104,7 @@ class Step(NamedTuple):
     dimensions : `DimensionRow` [D]
         Extents.
     waiting : `WaitingRow` [T]
-        Tensors.
+        Tensors, or their transfers.
     tau : [D, C]
         Temporal extent by coordinate.
     idle : [D, below]
@@ -115,6 +122,10 @@ class Step(NamedTuple):
         instance sees in the whole run.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
+    entry : [T]
+        Cycles of a value of the memory's first tiles, and of the last ones.
+    sees : [P]
+        What of these is part of every cost.
     """
 
     sizes: Annotated[Any, SizeRow, 0]
@@ -129,6 +140,8 @@ class Step(NamedTuple):
     inside: Annotated[Table, float, 1]
     seen: Annotated[Table, float, 1]
     inner_fits: Annotated[Table, int, 1]
+    entry: Annotated[Table, float, 1]
+    sees: Annotated[Table, float, 1]
 
 
 class Least(NamedTuple):
@@ -158,15 +171,27 @@ class Least(NamedTuple):
 
 @formula
 def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: int) -> None:
-    """Add what the words of a transfer cost: costs `first` to before `end`."""
+    """Add what the words of a transfer cost: costs `first` to before `end`, energy being 0."""
     for p in range(first, end):
+        paid = moved
+        if p == 0:
+            paid = charged_words(rows, r, moved)
         into[p] += (
-            rows.coef[r, p, 0] * moved.read
-            + rows.coef[r, p, 1] * moved.written
-            + rows.coef[r, p, 2] * moved.filled
-            + rows.coef[r, p, 3] * moved.entering
-            + rows.coef[r, p, 4] * moved.raw
+            rows.coef[r, p, 0] * paid.read
+            + rows.coef[r, p, 1] * paid.written
+            + rows.coef[r, p, 2] * paid.filled
+            + rows.coef[r, p, 3] * paid.entering
+            + rows.coef[r, p, 4] * paid.raw
         )
+        if rows.coef[r, p, 5] > 0.0:
+            row = rows.rows[r]
+            come = max(row.wait_read * moved.read, row.wait_fill * moved.filled)
+            back = row.wait_write * moved.written - rows.less[r, 0]
+            back = max(back, row.wait_drain * moved.entering - rows.less[r, 1])
+            into[p] += rows.coef[r, p, 5] * (come + back)
+        if rows.coef[r, p, 6] > 0.0:
+            passed = moved.entering if rows.rows[r].stays == BY_DRAINS else moved.filled
+            into[p] += rows.coef[r, p, 6] * passed / moved.tile
 
 
 @formula
@@ -219,7 +244,7 @@ def place(
         r = step.waiting[t].row
         rule = rows.rows[r].orthogonal
         new = v
-        if plan.indexes[t, d] or rule == RESOLVES:
+        if plan.indexes[step.waiting[t].tensor, d] or rule == RESOLVES:
             charge(plan, nest, rows, r, room, d, f, target, v, into)
             new = 0
         elif rule == MARKS:
@@ -258,7 +283,24 @@ def leave(
         if step.waiting[t].begins:
             v = 1
         new += v * step.waiting[t].outer_weight
+    add_entry(plan, nest, step, into, room)
     return new
+
+
+@formula
+def add_entry(plan: WindowPlan, nest: WindowRoom, step: Step, into: Table, room: Room) -> None:
+    """Add the cycles in which a memory gets its first tiles, and the last ones leave."""
+    row, cycles = plan.shape.levels + 7, 0.0
+    for p in range(step.sees.shape[0]):
+        if step.sees[p] == 0.0:
+            continue
+        if cycles == 0.0:
+            for d in range(room.along.shape[0]):
+                nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
+            for t in range(step.entry.shape[0]):
+                if step.entry[t] > 0.0:
+                    cycles += step.entry[t] * tile_values(plan, nest, t, row)
+        into[p] += step.sees[p] * cycles
 
 
 @once
@@ -340,13 +382,21 @@ def stop_extent(step: Step, along: Table) -> int:
 
 @formula
 def misplaced(plan: WindowPlan, step: Step, flags: int, along: Table) -> bool:
-    """Whether some tensor waits although a loop that indexes it is placed."""
+    """Whether some tensor waits although a loop that indexes it is placed.
+
+    Or its inner transfer waits although the outer one does not: the same loop moves both.
+    """
+    outer_waits = False
     for t in range(step.waiting.shape[0]):
         if flags // step.waiting[t].weight % step.waiting[t].radix == 0:
+            outer_waits = False
             continue
+        if step.waiting[t].with_outer and not outer_waits:
+            return True
+        outer_waits = True
         for d in range(along.shape[0]):
-            c = along[d].coordinate
-            if c < step.dimensions[d].above and plan.indexes[t, d] and not step.sizes.strict:
+            c, indexed = along[d].coordinate, plan.indexes[step.waiting[t].tensor, d]
+            if c < step.dimensions[d].above and indexed and not step.sizes.strict:
                 return True
     return False
 

@@ -15,9 +15,10 @@ from toolkit.lifted import Table, apart, floor, formula
 from toolkit.model.nest import Parts
 from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
+from toolkit.model.totals import in_wordlines
 from toolkit.model.traffic import window_words
 from toolkit.model.values import ValueRow
-from toolkit.model.windows import swept, window
+from toolkit.model.windows import swept, tile_values, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
 
 
@@ -29,7 +30,9 @@ class RowRow(NamedTuple):
     not index the tensor does (`KEEPS` ...). ``closes``: whether the memory is the supplier.
     ``beside``: row of what the same words cost further in, -1 if nothing more. ``leaving``: what
     leaving the memory does (`STAYS` ...). Then factors of reads, writes and entering values, and
-    those of reads and writes inside this memory, and outside of it.
+    those of reads and writes inside this memory, and outside of it. Last cycles of a value at the
+    ports that it passes, if it is waited for, and whether its tiles stay in a systolic array: 0,
+    `BY_FILLS` or `BY_DRAINS`.
     """
 
     tensor: int
@@ -46,6 +49,11 @@ class RowRow(NamedTuple):
     pre_write: float
     post_read: float
     post_write: float
+    wait_read: float
+    wait_fill: float
+    wait_write: float
+    wait_drain: float
+    stays: int
 
 
 class Rows(NamedTuple):
@@ -60,8 +68,12 @@ class Rows(NamedTuple):
         those inside this memory.
     slide : [R, D]
         Index whose window slides along a dimension, -1 if none.
-    coef : [R, P, 5]
-        Costs of a word read, written, filled and entering, and of one read with first visits.
+    coef : [R, P, 7]
+        Costs of a word read, written, filled and entering, and of one read with first visits; of
+        a cycle of waiting, and of a tile that the child gets.
+    less : [R, 2]
+        Cycles that complete outputs take less on their way back to the supplier: there, and at
+        the child.
     mult : [R, V]
         Iterations that count beside the loops outside, by state of the tensor.
     table : [R, O, 3, D, C, 2]
@@ -70,16 +82,21 @@ class Rows(NamedTuple):
         its counters, or of a window complete tiles and last ones.
     base, fresh : [R, O, 3]
         What does not depend on the walk, of all visits and of first ones.
+    together : [R, 4]
+        Words of all instances that cost energy together, read, written, filled and entering; 1
+        where every word does on its own.
     """
 
     rows: Annotated[Table, RowRow, 1]
     ext: Annotated[Table, float, 3]
     slide: Annotated[Table, int, 2]
     coef: Annotated[Table, float, 3]
+    less: Annotated[Table, float, 2]
     mult: Annotated[Table, float, 2]
     table: Annotated[Table, float, 6]
     base: Annotated[Table, float, 3]
     fresh: Annotated[Table, float, 3]
+    together: Annotated[Table, float, 2]
 
 
 class WindowPlan(NamedTuple):
@@ -184,6 +201,8 @@ class LabelRow(NamedTuple):
     sequence: int
 
 
+BY_FILLS, BY_DRAINS = 1, 2
+"""How tiles that stay in a systolic array are told from what its memories get or send. 0: none."""
 KEEPS, MARKS, COUNTS, RESOLVES = range(4)
 """A loop that does not index the tensor leaves it in place, does so and marks it, does so but
 counts all the same, or ends its stay."""
@@ -195,7 +214,8 @@ AS_READ, AS_WRITTEN, AS_HELD, ALL_INSIDE = range(4)
 class Words(NamedTuple):
     """Words of one transfer in the whole run: what it reads, writes, fills and drains.
 
-    ``raw``: what it would read if first visits were no different.
+    ``raw``: what it would read if first visits were no different. ``tile``: values that the child
+    holds at a time.
     """
 
     read: float
@@ -203,6 +223,7 @@ class Words(NamedTuple):
     filled: float
     entering: float
     raw: float
+    tile: float
 
 
 @apart
@@ -254,14 +275,12 @@ def words(
         written = moved[AS_WRITTEN] * (row.base_write * events)
     entering = moved[AS_HELD] * (row.base_enter * events)
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0, read)
-    return Words(
-        without_first_visits(plan, read, visits),
-        written,
-        without_first_visits(plan, entering, visits),
-        entering,
-        read,
-    )
+        return Words(read, 0.0, entering, 0.0, read, moved[AS_HELD])
+    filled = entering
+    if not plan.switches.zero_fills:
+        filled = without_first_visits(plan, entering, visits)
+    first = without_first_visits(plan, read, visits)
+    return Words(first, written, filled, entering, read, moved[AS_HELD])
 
 
 @apart
@@ -310,8 +329,37 @@ def table_words(
         moved[way] = values * windows
         nest.extents[line, 0] = rows.fresh[r, own, way] * windows
     first = plan.shape.levels + 4
-    read, entering = moved[0], moved[2]
+    read, entering, tile = moved[0], moved[2], 1.0
+    if row.stays:
+        for e in range(room.along.shape[0]):
+            extent = rows.ext[r, AS_HELD, e] * room.along[e].tau
+            nest.extents[first + 3, e] = min(extent, plan.sizes[e])
+        tile = tile_values(plan, nest, t, first + 3)
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0, read)
-    filled = entering - nest.extents[first + 2, 0]
-    return Words(read - nest.extents[first, 0], moved[1], filled, entering, read)
+        return Words(read, 0.0, entering, 0.0, read, tile)
+    filled = entering
+    if not plan.switches.zero_fills:
+        filled = entering - nest.extents[first + 2, 0]
+    return Words(read - nest.extents[first, 0], moved[1], filled, entering, read, tile)
+
+
+@formula
+def charged_together(words: float, together: float) -> float:
+    """Words of one kind that cost energy."""
+    charged = words
+    if together != 1.0:
+        charged = in_wordlines(words, together)
+    return charged
+
+
+@formula
+def charged_words(rows: Rows, r: int, moved: Words) -> Words:
+    """Words of one transfer that cost energy: whole wordlines, rounded up once for the run."""
+    return Words(
+        charged_together(moved.read, rows.together[r, 0]),
+        charged_together(moved.written, rows.together[r, 1]),
+        charged_together(moved.filled, rows.together[r, 2]),
+        charged_together(moved.entering, rows.together[r, 3]),
+        moved.raw,
+        moved.tile,
+    )

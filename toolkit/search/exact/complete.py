@@ -63,8 +63,14 @@ class CompleteOutputs:
 
         Of an average one, or of the first one if `chains` say how the dimensions are split.
         """
+        return sum(self.words(factors, memory, kind, chains) for kind in port.kinds)
+
+    def words(
+        self, factors: IntArray, memory: int, kind: str, chains: Sequence[Chain] | None = None
+    ) -> float:
+        """Words of one kind of traffic that they save there, like `port_words`."""
         drained, updated = self._less.get(memory, (0.0, 0.0))
-        less = drained * ("drains" in port.kinds) + updated * ("updates" in port.kinds)
+        less = drained * (kind == "drains") + updated * (kind == "updates")
         if not less or not self._complete(factors, memory):
             return 0.0
         if chains is None:

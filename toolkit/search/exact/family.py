@@ -19,7 +19,7 @@ from toolkit.search.exact.compiled_words import RowRow, Rows
 from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.nest import Nest, strides
 from toolkit.search.exact.store import ColumnStore, WallKey, wall_key
-from toolkit.search.exact.transfers import NOTHING, Spatial
+from toolkit.search.exact.transfers import NOTHING, RAW, Spatial
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
 
@@ -73,14 +73,14 @@ class Family:
 
     def _compulsory_kinds(self) -> FloatArray:
         """Which kinds of words no mapping can do without, [lines, 5]: not those that come back."""
-        kinds = np.ones((len(self.lines), len(NOTHING)))
+        kinds = np.ones((len(self.lines), 1 + RAW))
         for r, (line, (_, costs)) in enumerate(zip(self.lines, self.nest.seen, strict=True)):
             if not self.problem.plan.tensors[line.tensor].is_output:
                 kinds[r] = 1, 0, 1, 0, 1
             elif not self.problem.bias_read:
                 kinds[r] = 0, 1, 0, 1, 1
-            if (costs.energy < 0).any():  # The more words, the less energy: no least of them.
-                kinds[r, costs.energy < 0] = BEYOND
+            # The more of these words, the less energy: there is no least of them.
+            kinds[r, costs.energy[: 1 + RAW] < 0] = BEYOND
         return kinds
 
     def waiting(self, k: int) -> IntArray:
@@ -135,14 +135,16 @@ class Family:
             np.ones((lines, 4, dimensions)),
             np.full((lines, dimensions), -1, dtype=np.int64),
             np.zeros((lines, 1, len(NOTHING))),
+            np.zeros((lines, 2)),
             np.ones((lines, states)),
             np.zeros((0, 0, 0, 0, 0, 0)),
             np.zeros((0, 0, 0)),
             np.zeros((0, 0, 0)),
+            np.ones((lines, 4)),
         )
         for r, (row, costs) in enumerate(nest.seen):
             rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
-            rows.coef[r, 0] = costs.energy
+            rows.coef[r, 0], rows.together[r] = costs.energy, costs.together
         return rows
 
     def parts(self, d: int, chain: Chain) -> tuple[FloatArray, FloatArray]:

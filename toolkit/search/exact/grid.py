@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,7 +47,12 @@ class Grid:
 
 def make_grid(space: MapSpace, most: int = MOST_CELLS) -> Grid:
     """Choose buckets, all as fine as the number of cells allows."""
-    every = [_extents(space, d) for d in range(space.shape[1])]
+    return _grid(tuple(zip(space.sizes.tolist(), space.ragged.tolist(), strict=True)), most)
+
+
+@lru_cache(maxsize=16)
+def _grid(dimensions: tuple[tuple[int, bool], ...], most: int) -> Grid:
+    every = [_extents(size, ragged=ragged) for size, ragged in dimensions]
     if math.prod(len(x) for x in every) <= most:
         return Grid(tuple(every))
     coarse, fine = 1.0, 64.0
@@ -60,9 +66,8 @@ def make_grid(space: MapSpace, most: int = MOST_CELLS) -> Grid:
     return Grid(tuple(_thinned(extents, fine) for extents in every))
 
 
-def _extents(space: MapSpace, d: int) -> IntArray:
-    size = int(space.sizes[d])
-    if space.ragged[d]:
+def _extents(size: int, *, ragged: bool) -> IntArray:
+    if ragged:
         return ragged_extents(size)
     return np.array(divisors(size), dtype=np.int64)
 

@@ -79,8 +79,7 @@ class InstanceProver(Prover):
 
     def run(self) -> float:
         """Search; returns a bound of the objective, the optimum itself when all is done."""
-        self._warm_up()
-        self._first_mapping()
+        self.first_mapping()
         problem = self.evaluator.problem
         windows = window_plan(problem)
         ones = np.ones(problem.space.shape, dtype=np.int64)
@@ -110,14 +109,12 @@ class InstanceProver(Prover):
         best = self.best_value()
         return min([best, left, *(b.bound for b in unfinished)])
 
-    def _warm_up(self) -> None:
-        if self.evaluator.warm_starts:
-            pairs = zip(*self.evaluator.warm_starts, strict=True)
-            self.evaluator.evaluate(*(np.stack(arrays) for arrays in pairs))
-
-    def _first_mapping(self) -> None:
+    def first_mapping(self) -> None:
         """Descend a while, for the better the first mapping, the less is looked at."""
         evaluator = self.evaluator
+        if evaluator.warm_starts:
+            pairs = zip(*evaluator.warm_starts, strict=True)
+            evaluator.evaluate(*(np.stack(arrays) for arrays in pairs))
         if evaluator.is_part:
             return  # There was one for all choices.
         descents(evaluator, 0, min(START, evaluator.remaining_evaluations // 2), START_SHARE)
@@ -283,4 +280,5 @@ class InstanceProver(Prover):
             family.nest.warm_up,
             leakage,
             family.shared_pj + own,
+            problem.conventions.whole_cycles,
         )

@@ -215,7 +215,7 @@ class Listing:
                 continue
             done.add(id(costs))
             tensor = plan.tensors[line.tensor]
-            reads, writes, fills, drains, raw = costs.least
+            reads, writes, fills, drains, raw = costs.least[: 1 + RAW]
             windows = 1.0
             for terms in tensor.sums:
                 sizes = [int(self.problem.space.sizes[d]) for d, _ in terms]
@@ -331,6 +331,7 @@ class Listing:
                 words *= option.base[r, READ][column]
             reads += words
         stalled = np.full(len(picks), bounds.stalled_cycles)
+        working = steps * self.problem.plan.arch.compute.cycles
         memories = [*self.nest.memories, len(factors)]
         for k, (outer, inner) in enumerate(itertools.pairwise(memories)):
             unrolled = (factors[outer + 1 : inner] > 1).any(axis=0) & self.problem.space.ragged
@@ -341,7 +342,8 @@ class Listing:
             at = tuple(place)
             energy = np.maximum(energy, bounds.energy.passing(k, walls)[at] + reads)
             for port in bounds.ports:
-                stalled = np.maximum(stalled, port.lanes + port.passing(k, walls)[at])
+                own = port.lanes + working * port.waits
+                stalled = np.maximum(stalled, own + port.passing(k, walls)[at])
         energy = np.maximum(energy + lanes, 0.0)
         kept = worthwhile(energy, steps, stalled)
         return Choices(energy[kept], steps[kept], stalled[kept], picks[kept])

@@ -17,6 +17,7 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model.compiled import nest_room
 from toolkit.model.plan import Port, TensorPlan
 from toolkit.model.plan_tables import compiled_tables
+from toolkit.model.totals import in_whole_cycles
 from toolkit.search.exact.compiled_steps import (
     CLOSE,
     EXPLORE,
@@ -47,6 +48,7 @@ from toolkit.search.exact.extents import (
     reachable,
     splits_kept_windows,
 )
+from toolkit.search.exact.slots import Slot, list_slots
 from toolkit.search.exact.transfers import (
     Account,
     Seen,
@@ -58,6 +60,7 @@ from toolkit.search.exact.transfers import (
     make_rows,
     scattered_sums,
     see,
+    wait_of,
 )
 from toolkit.search.problem import Problem
 
@@ -90,7 +93,7 @@ def decomposes(problem: Problem) -> bool:
     whose sums begin anew somewhere inside.
     """
     plan, space = problem.plan, problem.space
-    if splits_kept_windows(space) or _begins_windows_anew(problem):
+    if splits_kept_windows(space) or _begins_windows_anew(problem) or _is_unknown(problem):
         return False
     most = np.minimum(space.upper, space.mesh[:, None])
     for tensor in plan.tensors:
@@ -105,6 +108,20 @@ def decomposes(problem: Problem) -> bool:
             if any(scattered_sums(tensor, x, most) for x in (transfer.reading, transfer.writing)):
                 return False
     return True
+
+
+def _is_unknown(problem: Problem) -> bool:
+    """Whether costs have parts that only some of the searches follow.
+
+    Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
+    wide as partial sums.
+    """
+    tables, conventions = problem.tables, problem.conventions
+    waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
+    narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
+    return (waits and conventions.transfers != "per_instance") or (
+        narrows and conventions.whole_wordlines
+    )
 
 
 def _begins_windows_anew(problem: Problem) -> bool:
@@ -175,6 +192,7 @@ class Nest:
         self._seen: list[Seen] = []
         self._accounts: list[Account] = []
         self._fixed: list[int] = []
+        self._slots = list_slots(problem.plan)
         self._row_of = self._list_rows()
         self.ports = [place for place in problem.plan.ports if self._matters(*place)]
         self.rows: Rows = make_rows(
@@ -184,29 +202,39 @@ class Nest:
         self.window_room = Block(_window_room(problem))
 
     def _list_rows(self) -> IntArray:
-        """Row of the transfer of each tensor that is under way at each memory, -1 if none."""
+        """Row of the transfer of each slot that is under way at each memory, -1 if none."""
         plan = self.problem.plan
-        row_of = np.full((len(self.memories), len(plan.tensors)), -1, dtype=np.int64)
-        for t, tensor in enumerate(plan.tensors):
-            for number, transfer in enumerate(tensor.transfers):
-                accounts = [account(self.spatial, tensor, number)]
-                for at in crossings(transfer):
+        row_of = np.full((len(self.memories), len(self._slots)), -1, dtype=np.int64)
+        for s, slot in enumerate(self._slots):
+            for number in slot.numbers:
+                tensor = plan.tensors[slot.tensor]
+                accounts, transfer = (
+                    [account(self.spatial, tensor, number)],
+                    tensor.transfers[number],
+                )
+                for at in crossings(plan, transfer):
                     accounts.append(crossing(self.spatial, tensor, number, at))
-                fixed = self._is_fixed(t, number)
+                fixed = self._is_fixed(slot.tensor, number)
                 for m in transfer.nest[-1:] if fixed else transfer.nest:
-                    first, last = len(self._seen), len(self._seen) + len(accounts) - 1
-                    for costs in accounts:
-                        seen, beside = self._see(tensor, number, m, costs.place), -1
-                        if fixed:
-                            self._fixed.append(len(self._seen))
-                        elif len(self._seen) < last:
-                            beside = len(self._seen) + 1
-                        row = seen.row._replace(beside=beside)
-                        self._seen.append(replace(seen, row=row))
-                        self._accounts.append(costs)
+                    first = self._add_rows(tensor, number, m, accounts, fixed=fixed)
                     if not fixed:
-                        row_of[self.memories.index(m), t] = first
+                        row_of[self.memories.index(m), s] = first
         return row_of
+
+    def _add_rows(
+        self, tensor: TensorPlan, number: int, m: int, accounts: list[Account], *, fixed: bool
+    ) -> int:
+        """Add a row of a transfer for every account, each beside the one before; its first."""
+        first, last = len(self._seen), len(self._seen) + len(accounts) - 1
+        for costs in accounts:
+            seen, beside = self._see(tensor, number, m, costs.place), -1
+            if fixed:
+                self._fixed.append(len(self._seen))
+            elif len(self._seen) < last:
+                beside = len(self._seen) + 1
+            self._seen.append(replace(seen, row=seen.row._replace(beside=beside)))
+            self._accounts.append(costs)
+        return first
 
     @property
     def fixed_rows(self) -> list[int]:
@@ -251,7 +279,7 @@ class Nest:
             most = row.ext[:, relevant].prod(axis=1) * everything
             entering = row.row.base_enter * most[2]
             words = [row.row.base_read * most[0], row.row.base_write * most[1]]
-            found[id(costs)] = costs, np.array([*words, entering, entering, words[0]])
+            found[id(costs)] = costs, np.array([*words, entering, entering, words[0], 0.0, 0.0])
         return list(found.values())
 
     def _matters(self, memory: int, port: Port) -> bool:
@@ -289,7 +317,10 @@ class Nest:
 
     @property
     def row_of(self) -> IntArray:
-        """Row of the transfer of each tensor that is under way at each memory, -1 if none."""
+        """Row of the transfer of each slot that is under way at each memory, -1 if none.
+
+        Slots are tensors unless transfers are persistent (see `list_slots`).
+        """
         return self._row_of
 
     @property
@@ -303,11 +334,16 @@ class Nest:
     @property
     def warm_up(self) -> float:
         """Cycles until the last instances get their operands."""
-        if not self.problem.conventions.pe_to_pe_warm_up:
+        tables = self.problem.tables
+        if not self.problem.conventions.pe_to_pe_warm_up or tables.shape.stationary >= 0:
             return 0.0
         levels = self.problem.tables.levels
         used = zip(self.spatial.used, levels, strict=True)
         return float(sum(instances - 1 for instances, level in used if level.hops))
+
+    def whole_cycles(self, latency: Any) -> Any:
+        """Latency (cycles), rounded up where the conventions do."""
+        return in_whole_cycles(latency) if self.problem.conventions.whole_cycles else latency
 
     @cached_property
     def leakage_pj_per_cycle(self) -> tuple[float, float]:
@@ -382,7 +418,7 @@ class Nest:
         ]
 
     def radix(self, k: int) -> list[int]:
-        """Number of states of every tensor at memory number `k`."""
+        """Number of states of every slot at memory number `k`."""
         return [self._seen[r].states if r >= 0 else 1 for r in self._row_of[k]]
 
     @property
@@ -390,10 +426,9 @@ class Nest:
         """States of the tensors inside the innermost memory."""
         step = self.steps[-1]
         waiting = [
-            t
-            for t, tensor in enumerate(self.problem.plan.tensors)
-            for number, transfer in enumerate(tensor.transfers)
-            if transfer.child is None and not self._is_fixed(t, number)
+            s
+            for s, slot in enumerate(self._slots)
+            if None in self._children(slot) and not self._is_fixed(slot.tensor, slot.numbers[-1])
         ]
         return int(sum(step.waiting["weight"][t] for t in waiting))
 
@@ -411,18 +446,23 @@ class Nest:
         return np.array([a[i] // b[j] for a, b, i, j in pairs], dtype=np.int64)
 
     def waiting(self, k: int, radix: IntArray, kind: np.dtype[Any]) -> NDArray[Any]:
-        """Describe the tensors at memory number `k`, whose states `radix` numbers."""
+        """Describe the slots at memory number `k`, whose states `radix` numbers."""
         waiting = np.zeros(len(radix), dtype=kind)
         waiting["row"], waiting["radix"], waiting["weight"] = (
             self._row_of[k],
             radix,
             strides(radix),
         )
-        waiting["begins"] = [
-            any(transfer.child == self.memories[k] for transfer in tensor.transfers)
-            for tensor in self.problem.plan.tensors
-        ]
+        waiting["tensor"] = [slot.tensor for slot in self._slots]
+        waiting["begins"] = [self.memories[k] in self._children(slot) for slot in self._slots]
+        alike = waiting["tensor"][1:] == waiting["tensor"][:-1]
+        waiting["with_outer"][1:] = alike & (waiting["row"][1:] >= 0) & (waiting["row"][:-1] >= 0)
         return waiting
+
+    def _children(self, slot: Slot) -> list[int | None]:
+        """Who holds the tensor inside of the transfers of a slot."""
+        transfers = self.problem.plan.tensors[slot.tensor].transfers
+        return [transfers[number].child for number in slot.numbers]
 
     def _step(self, k: int) -> Step:
         assert self.reach is not None  # Only then are there steps.
@@ -494,12 +534,24 @@ class Nest:
             inside=np.ones(dimensions),
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
+            entry=self._entry(m),
+            sees=np.array([0.0, *(float(m < level) for level, _ in self.ports)]),
         )
 
+    def _entry(self, memory: int) -> FloatArray:
+        """Cycles of a value of a memory's first and last tiles, by tensor."""
+        entry = np.zeros(len(self.problem.plan.tensors))
+        for t, tensor in enumerate(self.problem.plan.tensors):
+            for number, transfer in enumerate(tensor.transfers):
+                if transfer.child == memory:
+                    entry[t] = wait_of(self.spatial, tensor, number).tile
+        return entry
+
     def is_open(self, memory: int, port: Port, k: int) -> bool:
-        """Whether a port's words may still grow outside of memory number `k`."""
-        return any(
-            costs.transfer.supplier < self.memories[k] and costs.passing(memory, port).any()
+        """Whether a port's cycles may still grow outside of memory number `k`."""
+        outer = [m for m in self.memories[:k] if m < memory]
+        return any(self._entry(m).any() for m in outer) or any(
+            costs.transfer.nest[0] < self.memories[k] and costs.costs(memory, port).any()
             for costs in self._accounts
         )
 

@@ -74,8 +74,9 @@ class Relaxations:
             if not wanted(energy_pj, stalled):
                 break
             table = relaxation.tables(factors, p, through=stage != COARSE)
-            stalled = max(stalled, table.least)
-            if table.least >= NEARLY * cycles:
+            slowest = table.least + cycles * table.waits
+            stalled = max(stalled, slowest)
+            if slowest >= NEARLY * cycles:
                 busy.append(p)
                 ports.append(table)
         found = FamilyBounds(energy_pj, stalled, energy, tuple(ports))

@@ -18,7 +18,6 @@ import numpy as np
 
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.model.plan import Port
 from toolkit.model.plan_tables import A_TILE
 from toolkit.search.exact.chains import Line
 from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Ways
@@ -26,8 +25,8 @@ from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.transfers import ENTER, NOTHING, RAW, READ, WRITE
-from toolkit.search.problem import Problem
+from toolkit.search.exact.relaxed_waits import RelaxedWaits
+from toolkit.search.exact.transfers import ENTER, LANES, NOTHING, RAW, READ, WRITE, limits_of
 from toolkit.workload.distinct import count_window
 
 ENERGY = -1
@@ -49,12 +48,15 @@ class Relaxed:
         Least costs of all but the lanes on ways through a cell at the bottom of a memory.
     lanes : float
         Least costs of the lanes, less what complete outputs save.
+    waits : bool
+        Whether costs are cycles that lanes wait, beyond those of their steps.
     """
 
     grid: Grid
     to_go: FloatArray
     through: FloatArray
     lanes: float
+    waits: bool = False
 
     @property
     def least(self) -> float:
@@ -83,7 +85,8 @@ class Relaxation:
         self.nest, self.grid, self.problem = nest, grid, nest.problem
         self.lines = list_lines(nest)
         plan, space = self.problem.plan, self.problem.space
-        self.ports = finite_ports(self.problem)
+        self.ports = limits_of(self.problem)
+        self._waits = RelaxedWaits(nest)
         levels, self._tensors = space.shape[0], len(plan.tensors)
         self._memories = len(nest.memories)
         shape = self._memories, self._tensors
@@ -156,7 +159,7 @@ class Relaxation:
         return axes
 
     def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
-        """Cost of a word of every transfer, [memories, tensors, 5], and of the lanes', [lines, 5].
+        """Cost of a word of every transfer, [memories, tensors, 7], and of the lanes', [lines, 7].
 
         Cycles of a port are those of all instances. Words that are counted further in, too, are
         no fewer there.
@@ -197,6 +200,8 @@ class Relaxation:
         relevant = (self._indexes >> np.arange(self._tensors)[:, None] & 1).astype(np.bool_)
         first = np.where(relevant[None, :, None, :], 1.0, first).prod(axis=3)
         inside = np.array([factors[m + 1 :].prod(axis=0) for m in self.nest.memories])
+        limit = (-1, LANES) if port == ENERGY else self.ports[port]
+        waits = self._waits.tables(factors, *limit)
         problem = Relaxing(
             self._shares,
             *self._tensors_that,
@@ -210,6 +215,9 @@ class Relaxation:
             np.ascontiguousarray(coef / instances),
             np.ascontiguousarray(apart),
             np.ascontiguousarray(first),
+            waits.entry,
+            waits.exposed,
+            waits.stays,
         )
         ways = self._ways()
         RELAX(int(through), Block(problem), Block(ways))
@@ -219,7 +227,8 @@ class Relaxation:
         else:
             words = self.complete.port_words(factors, *self.ports[port])
             lanes -= words / self.ports[port][1].bandwidth
-        return Relaxed(self.grid, ways.to_go, ways.through, lanes)
+        waiting = port != ENERGY and self.ports[port][1] is LANES
+        return Relaxed(self.grid, ways.to_go, ways.through, lanes, waiting)
 
     def _without_credits(self, coef: FloatArray, factors: IntArray) -> FloatArray:
         """Charge reads and writes with what entering words save.
@@ -289,11 +298,6 @@ def _bits(of_tensors: Any) -> IntArray:
     """Number of a subset of tensors by memory, from a table of who belongs to it."""
     members = np.array(of_tensors, dtype=np.int64)
     return np.asarray((members << np.arange(members.shape[1])).sum(axis=1))
-
-
-def finite_ports(problem: Problem) -> list[tuple[int, Port]]:
-    """Ports that can be busy, with the level of their memory."""
-    return [(m, port) for m, port in problem.plan.ports if math.isfinite(port.bandwidth)]
 
 
 def _levels(line: Line, levels: int) -> tuple[BoolArray, BoolArray]:

@@ -12,6 +12,7 @@ from toolkit.mapping.orders import order_classes
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import SPLIT_LIMIT, enumerate_tilings
 from toolkit.search.evaluator import Evaluator
+from toolkit.search.exact.buffers import prove_buffered, undecided
 from toolkit.search.exact.choices import prove_choices
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.instance_strategy import InstanceProver
@@ -62,7 +63,10 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     ragged = evaluator.problem.space.ragged.any()
     by_instance = evaluator.problem.conventions.transfers == "per_instance"
     prover = InstanceProver(evaluator) if by_instance else Prover(evaluator)
-    if decomposes(evaluator.problem):
+    if isinstance(prover, InstanceProver) and undecided(evaluator.problem):
+        return prove_buffered(prover, prove)
+    # What tiles that are cut off wait for is known within their supplier only.
+    if decomposes(evaluator.problem) and (by_instance or not ragged):
         return prover.run(), prover.certificate
     finished = _listable(evaluator.problem) and _enumerate(prover)
     prover.counts["unfinished"] = int(not finished)

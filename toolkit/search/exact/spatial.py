@@ -14,7 +14,7 @@ from toolkit.model.floor import busy_cycles, least_energy_pj
 from toolkit.model.plan import TensorPlan
 from toolkit.search.exact.compiled_words import AS_HELD, AS_READ, AS_WRITTEN
 from toolkit.search.exact.nest import FloatArray, Nest
-from toolkit.search.exact.transfers import ENTER, FILL, READ, WRITE, Account, Spatial, leakage
+from toolkit.search.exact.transfers import ENTER, FILL, RAW, READ, WRITE, Account, Spatial, leakage
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import distinct_values
 
@@ -78,13 +78,13 @@ def compulsory_energy_pj(nest: Nest) -> float:
         read = row.row.base_read * _distinct(tensor, row.ext[AS_READ] * nest.n)
         enter = row.row.base_enter * _distinct(tensor, row.ext[AS_HELD] * nest.n)
         write = row.row.base_write * _distinct(tensor, row.ext[AS_WRITTEN] * nest.n)
-        words = np.array([read, write, enter, enter, read])
+        words, energy_of = np.array([read, write, enter, enter, read]), costs.energy[: 1 + RAW]
         if not tensor.is_output:
             words[[WRITE, ENTER]] = 0.0
         elif not nest.problem.plan.bias_read:
-            energy -= float(costs.energy[[READ, FILL]] @ words[[READ, FILL]])
+            energy -= float(energy_of[[READ, FILL]] @ words[[READ, FILL]])
         number = id(costs.transfer)
-        visits[number] = visits.get(number, 0.0) + float(costs.energy @ words)
+        visits[number] = visits.get(number, 0.0) + float(energy_of @ words)
         others = [not relevant for relevant in tensor.relevant]
         most[number] = math.prod(nest.n[others].tolist())
     # Visits of outputs may save energy further in; there are no more than loops beside theirs.

@@ -70,14 +70,10 @@ class Prover:
                 key="objective",
             )
         conventions = problem.conventions
-        if (
-            conventions.transfers == "persistent"
-            or conventions.whole_wordlines
-            or conventions.zero_fills
-        ):
+        if conventions.transfers == "sequential" and conventions.whole_wordlines:
             raise InputError(
-                "exact proves optima under the conventions exact and factorflow, "
-                f"not {conventions.name}",
+                f"{conventions.name} has whole_wordlines with sequential transfers, whose words "
+                "add up before they are rounded; expected one of them off",
                 key="conventions",
             )
         self.counts = dict.fromkeys(Certificate.__dataclass_fields__, 0)
@@ -280,8 +276,7 @@ class Prover:
     def _cost_ends(self, branch: Branch, ends: Ends) -> bool:
         """Cost complete mappings, those with the lowest bounds first."""
         values = branch.values(ends.costs)
-        rounds = self.evaluator.problem.conventions.whole_cycles
-        derived = not branch.nest.stalls_leak and not rounds
+        derived = not branch.nest.stalls_leak
         for i in np.argsort(values, kind="stable"):
             if values[i] >= self._limit and not self.wants_front:
                 break

@@ -16,11 +16,22 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model.cost import number_nest
 from toolkit.model.nest import measure_tiles, orthogonal
 from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer, wire_energies
-from toolkit.model.plan_tables import READING, WRITING
+from toolkit.model.plan_tables import ALWAYS, NEVER, READING, WRITING, PlanTables
 from toolkit.model.sequential import first_inside, split, through_fanout, unshared
 from toolkit.model.totals import powered_instances
 from toolkit.model.traffic import parts, sums_go_on, union, widen
+from toolkit.model.waits import (
+    DRAINS,
+    FILLS,
+    READS,
+    UPDATES,
+    comes_in,
+    passing_cycles,
+    stay_cycles,
+)
 from toolkit.search.exact.compiled_words import (
+    BY_DRAINS,
+    BY_FILLS,
     COUNTS,
     KEEPS,
     MARKS,
@@ -35,15 +46,29 @@ from toolkit.search.problem import Problem
 
 FloatArray = NDArray[np.float64]
 
-READ, WRITE, FILL, ENTER, RAW = range(5)
-"""Kinds of words of a transfer; raw ones are reads with all first visits."""
-NOTHING = np.zeros(5)
+READ, WRITE, FILL, ENTER, RAW, WAITED, TILES = range(7)
+"""Kinds of words of a transfer: raw ones are reads with all first visits. Then what is waited for,
+in cycles, and the tiles that a memory gets."""
+NOTHING = np.zeros(7)
 """None of any kind."""
+
+
+LANES = Port("lanes", (), 1.0)
+"""Stands for the lanes, that wait as the levels inside of a memory do, where ports are listed."""
+
+
+def limits_of(problem: Problem) -> list[tuple[int, Port]]:
+    """What limits the latency, with its level: ports that can be busy, and lanes that may wait."""
+    plan, tables = problem.plan, problem.tables
+    found = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
+    if tables.switches.waits or tables.shape.stationary >= 0:
+        found.append((len(plan.arch.levels), LANES))
+    return found
 
 
 @dataclass
 class Account:
-    """Costs of a value of one transfer, by kinds of words, [5].
+    """Costs of a value of one transfer, by kinds of words, [7].
 
     Attributes
     ----------
@@ -58,8 +83,14 @@ class Account:
         The cheapest where only sums over all transfers matter and nothing is below 0.
     words : dict of (int, str) to float64 array
         Words at the ports that it passes, by memory or fanout and traffic.
+    together : float64 array
+        Values of all instances that cost energy together, by kind.
     copies : float
         Instances between the supplier and the place among which the first gets all old sums.
+    exposed : bool
+        Whether levels inside of the child wait for it.
+    tile_cycles : float
+        Cycles that they wait, and no port outside of the child, for each tile that it gets.
     """
 
     transfer: Transfer
@@ -68,17 +99,22 @@ class Account:
     cheapest: FloatArray
     least: FloatArray
     words: dict[tuple[int, str], FloatArray]
+    together: FloatArray
     copies: float = 1.0
+    exposed: bool = False
+    tile_cycles: float = 0.0
 
-    def add(self, plan: Plan, memory: int, kind: str, word: int, times: float) -> None:
+    def add(self, spatial: Spatial, memory: int, kind: str, word: int, times: float) -> None:
         """Charge `times` words for each value of a kind to a memory's traffic."""
-        level = plan.memory(memory)
+        level, line = spatial.plan.memory(memory), spatial.plan.charged_together(memory)
+        if line > 1:
+            self.together[word] = spatial.active[memory] * line / times
         pj = level.read_energy_pj if kind in ("reads", "drains") else level.write_energy_pj
         self.energy[word] += pj * times
         self.words.setdefault((memory, kind), NOTHING.copy())[word] += times
 
     def passing(self, memory: int, port: Port) -> FloatArray:
-        """How often each kind of words passes a port of a memory, [5]."""
+        """How often each kind of words passes a port of a memory, [7]."""
         found = NOTHING.copy()
         for kind in port.kinds:
             found += self.words.get((memory, kind), NOTHING)
@@ -88,6 +124,18 @@ class Account:
         """The same over all instances if all tiles are of one size, as the first one sees it."""
         found = self.passing(memory, port)
         found[READ] *= self.copies
+        return found
+
+    def costs(self, memory: int, port: Port) -> FloatArray:
+        """Cycles of a port of a level, or of the lanes, for each kind of words, [7].
+
+        Of one instance, with what the levels from there on inwards wait for outside of it.
+        """
+        found, child = self.passing(memory, port) / port.bandwidth, self.transfer.child
+        if child is not None and child < memory:
+            found[WAITED] = float(self.exposed)
+        if port is LANES:
+            found[TILES] = self.tile_cycles
         return found
 
 
@@ -162,6 +210,7 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
 
 def _account(spatial: Spatial, tensor: TensorPlan, number: int, *, cheapest: bool) -> Account:
     result = _words_of(spatial, tensor, number, cheapest=cheapest)
+    result = _with_waits(spatial, tensor, number, result)
     if _begins_anew(spatial, tensor):
         return _continued(spatial, tensor, number, result)
     return replace(result, cheapest=result.energy, least=result.energy)
@@ -214,6 +263,70 @@ def _drained_pj(spatial: Spatial, tensor: TensorPlan) -> float:
     return float(plan.memory(supplier).read_energy_pj * spatial.tables.values[t, supplier].words)
 
 
+def _with_waits(spatial: Spatial, tensor: TensorPlan, number: int, account: Account) -> Account:
+    tables, transfer = spatial.tables, tensor.transfers[number]
+    if transfer.child is None:
+        return account
+    x = tables.tensors[_tensor_number(spatial.plan, tensor)].transfers + number
+    cycles = stay_cycles(tables, spatial.nest) if x == tables.shape.stationary else 0.0
+    exposed = tables.levels[transfer.child].overlap == NEVER
+    return replace(account, exposed=exposed, tile_cycles=float(cycles))
+
+
+def _stays(tables: PlanTables, x: int) -> int:
+    if x != tables.shape.stationary:
+        return 0
+    return BY_DRAINS if tables.tensors[tables.shape.stationary_tensor].is_output else BY_FILLS
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Cycles per value of a transfer that nothing hides, at the slower end.
+
+    Parameters
+    ----------
+    read, fill, write, drain : float
+        Of a value that leaves the supplier, arrives, returns to it, or leaves the child: the
+        words of the busiest instance alone pass the ports.
+    tile : float
+        Of every value of the first tile, and of the last one.
+    """
+
+    read: float
+    fill: float
+    write: float
+    drain: float
+    tile: float
+
+
+NO_WAIT = Wait(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
+    """Say how long values of a transfer take if nothing hides them."""
+    plan, tables, nest = spatial.plan, spatial.tables, spatial.nest
+    transfer, t = tensor.transfers[number], _tensor_number(plan, tensor)
+    supplier, child = transfer.supplier, transfer.child
+    if child is None or not tables.switches.waits:
+        return NO_WAIT
+    x = tables.tensors[t].transfers + number
+
+    def cycles(memory: int, kind: int) -> float:
+        return float(passing_cycles(tables, nest, memory, kind, tables.values[t, memory].words))
+
+    read, fill = cycles(supplier, READS), cycles(child, FILLS)
+    write, drain = cycles(supplier, UPDATES), cycles(child, DRAINS)
+    if not tensor.is_output:
+        write = drain = 0.0
+    tile = 0.0
+    if tables.switches.first_and_last and tables.levels[child].overlap == ALWAYS:
+        if comes_in(tables, t):
+            tile += max(read * float(parts(tables, nest, t, x, READING, supplier)), fill)
+        if tensor.is_output:
+            tile += max(write * float(parts(tables, nest, t, x, WRITING, supplier)), drain)
+    return Wait(read, fill, write, drain, tile)
+
+
 def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
     """Energy of an old sum on its way inwards, beyond that of zeros."""
     plan, values = spatial.plan, spatial.tables.values
@@ -234,14 +347,18 @@ def _words_of(spatial: Spatial, tensor: TensorPlan, number: int, *, cheapest: bo
     result = _empty_account(transfer, transfer.supplier)
 
     def add(memory: int, kind: str, value: int, copies: float = 1.0) -> None:
-        result.add(plan, memory, kind, value, copies * spatial.tables.values[t, memory].words)
+        words = spatial.tables.values[t, memory].words
+        result.add(spatial, memory, kind, value, copies * words)
 
     add(transfer.supplier, "reads", READ)
     if tensor.is_output:
         add(transfer.supplier, "updates", WRITE)
+    between, apart = [flags.level for flags in transfer.reading], crossings(plan, transfer)
     for place in transfer.places[1:]:
-        if place not in crossings(transfer):
-            _cross(result, spatial, tensor, place, cheapest=cheapest)
+        if place not in apart:
+            # All instances are served on their own where none lies further in: their words enter.
+            ways = (READ, WRITE) if place <= between[-1] else (FILL, ENTER)
+            _cross(result, spatial, tensor, place, ways, cheapest=cheapest)
     child = transfer.child
     if child is None:
         return result
@@ -263,9 +380,15 @@ def _words_of(spatial: Spatial, tensor: TensorPlan, number: int, *, cheapest: bo
     return result
 
 
-def crossings(transfer: Transfer) -> list[int]:
-    """Places of a transfer with instances on either side, whose words are counted there alone."""
+def crossings(plan: Plan, transfer: Transfer) -> list[int]:
+    """Places of a transfer whose words are counted there alone.
+
+    Those with instances on either side. Others pass as many words as the supplier or the child
+    moves, which is of use where wires cost what memories do: word by word, and nothing for zeros.
+    """
     between = [flags.level for flags in transfer.reading]
+    if plan.conventions.whole_wordlines or plan.conventions.zero_fills:
+        return list(transfer.places[1:])
     return [p for p in transfer.places[1:] if between[0] < p <= between[-1]]
 
 
@@ -273,8 +396,8 @@ def crossing(spatial: Spatial, tensor: TensorPlan, number: int, place: int) -> A
     """Say what the words of a transfer cost at one of its `crossings`: read and written there."""
     transfer = tensor.transfers[number]
     actual, bound = _empty_account(transfer, place), _empty_account(transfer, place)
-    _cross(actual, spatial, tensor, place, cheapest=False)
-    _cross(bound, spatial, tensor, place, cheapest=True)
+    _cross(actual, spatial, tensor, place, (READ, WRITE), cheapest=False)
+    _cross(bound, spatial, tensor, place, (READ, WRITE), cheapest=True)
     copies, t = 1.0, _tensor_number(spatial.plan, tensor)
     if sums_go_on(spatial.tables, t):
         between = (flags.level for flags in transfer.reading if flags.level < place)
@@ -283,17 +406,20 @@ def crossing(spatial: Spatial, tensor: TensorPlan, number: int, place: int) -> A
 
 
 def _empty_account(transfer: Transfer, place: int) -> Account:
-    return Account(transfer, place, NOTHING.copy(), NOTHING, NOTHING, {})
+    return Account(transfer, place, NOTHING.copy(), NOTHING, NOTHING, {}, np.ones(RAW))
 
 
 def _cross(
-    result: Account, spatial: Spatial, tensor: TensorPlan, place: int, *, cheapest: bool
+    result: Account,
+    spatial: Spatial,
+    tensor: TensorPlan,
+    place: int,
+    ways: tuple[int, int],
+    *,
+    cheapest: bool,
 ) -> None:
-    """Charge what passes a place to the fanouts on either side of it."""
-    levels, transfer = spatial.plan.arch.levels, result.transfer
-    inside = any(flags.level >= place for flags in transfer.reading)
-    # All instances are served on their own where none lies further in: their words enter.
-    ways = (READ, WRITE) if inside else (FILL, ENTER)
+    """Charge what passes a place, inwards and outwards, to the fanouts on either side of it."""
+    levels = spatial.plan.arch.levels
     for i, kinds in ((place, ("reads", "updates")), (place - 1, ("fills", "drains"))):
         level = levels[i]
         if not isinstance(level, Fanout) or level.wires is None:
@@ -371,13 +497,16 @@ def _see_per_instance(
     slide = None if lanes else _slides(spatial, tensor, plan.spatial_inside(transfer))
     tracks = not reuse and slide is not None and max(slide) >= 0
     active = float(spatial.active[transfer.supplier])
+    # What waits, and which tiles stay, is said once: where the supplier's words are counted.
+    first = place == transfer.supplier
+    wait = wait_of(spatial, tensor, number) if first else NO_WAIT
     return Seen(
         RowRow(
             tensor=t,
             reuse=int(reuse),
             rounded=0,
             orthogonal=MARKS if tracks else KEEPS,
-            closes=int(memory == transfer.supplier),
+            closes=int(memory == transfer.nest[0]),
             beside=-1,
             leaving=STAYS,
             base_read=read_base * active,
@@ -387,6 +516,11 @@ def _see_per_instance(
             pre_write=1.0,
             post_read=1.0,
             post_write=1.0,
+            wait_read=wait.read,
+            wait_fill=wait.fill,
+            wait_write=wait.write,
+            wait_drain=wait.drain,
+            stays=_stays(tables, x) if first else 0,
         ),
         np.stack([read_ext, write_ext, held, held]),
         slide or (-1,) * len(tensor.relevant),
@@ -513,6 +647,11 @@ def _see_sequential(
             pre_write=pre_write,
             post_read=post_read,
             post_write=post_write,
+            wait_read=0.0,
+            wait_fill=0.0,
+            wait_write=0.0,
+            wait_drain=0.0,
+            stays=0,
         ),
         np.stack([read_ext, write_ext, below, whole]),
         slide,
@@ -548,15 +687,17 @@ def make_rows(
         np.ones((count, 4, dimensions)),
         np.full((count, dimensions), -1, dtype=np.int64),
         np.zeros((count, 1 + len(ports), len(NOTHING))),
+        np.zeros((count, 2)),
         np.ones((count, states)),
         np.zeros((0, 0, 0, 0, 0, 0)),
         np.zeros((0, 0, 0)),
         np.zeros((0, 0, 0)),
+        np.ones((count, 4)),
     )
     for r, (row, cost) in enumerate(zip(seen, accounts, strict=True)):
         rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
         rows.mult[r, : row.states] = row.mult
-        rows.coef[r, 0] = cost.energy
+        rows.coef[r, 0], rows.together[r] = cost.energy, cost.together
         for p, (m, port) in enumerate(ports):
             rows.coef[r, 1 + p] = cost.per_instance(m, port) / (active[m] * port.bandwidth)
     return rows

@@ -105,7 +105,7 @@ def _key(arch: Architecture, workload: Workload, search: LayerSearch) -> dict[st
     return {
         "version": __version__,
         "sources": _sources_digest(),
-        "arch": [arch.name, *(repr(level) for level in arch.levels)],
+        "arch": [arch.name, *(repr(level) for level in arch.levels), repr(arch.leakage)],
         "kernel": workload.kernel,
         "sizes": list(workload.sizes.items()),
         "tensors": [repr(tensor) for tensor in workload.tensors],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -91,7 +92,9 @@ class Traffic:
     role : {"input", "weight", "output"}
         What the operand is.
     reads, writes : int
-        Words that leave the memory inwards, and that arrive from inside.
+        Values that leave the memory inwards, and that arrive from inside.
+    packed_words : float or None
+        Words that they take by their bits; None if each is a word.
     """
 
     memory: str
@@ -99,10 +102,13 @@ class Traffic:
     role: str
     reads: int
     writes: int
+    packed_words: float | None = None
 
     @property
     def words(self) -> int:
-        """Reads and writes together."""
+        """Reads and writes together, in whole words."""
+        if self.packed_words is not None:
+            return math.ceil(self.packed_words)
         return self.reads + self.writes
 
 
@@ -176,7 +182,8 @@ class LayerCost:
             row = next((a for a in self.accesses if a.tensor == tensor.name), None)
             if row is not None:
                 reads, writes = row.reads, row.updates
-                rows.append(Traffic(row.level, tensor.name, tensor.role, reads, writes))
+                traffic = Traffic(row.level, tensor.name, tensor.role, reads, writes, row.words)
+                rows.append(traffic)
         return tuple(rows)
 
     @property
