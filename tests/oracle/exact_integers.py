@@ -18,6 +18,7 @@ from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Fanout, Memory, Spatial
 from toolkit.workload.kernel import Term, Workload
 
+from .arrays import array_of
 from .ports import KINDS, least_cycles
 
 Rows = list[list[int]]
@@ -289,17 +290,20 @@ def _by_value(level: Spatial, way: str) -> bool:
 
 def _latency(nest: _Nest, first: dict[tuple[str, str, str], Fraction]) -> Fraction:
     levels = nest.arch.levels
+    array, hops = array_of(nest.arch, nest.workload, nest.factors), Fraction(0)
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
+    if array.tensor is None:
+        hops += array.cycles
+    else:
+        view = _View(nest, array.tensor.role == "output", array.tensor.indices)
+        kind = "drains" if array.tensor.role == "output" else "fills"
+        passed = first.get((levels[array.level].name, array.tensor.name, kind), Fraction(0))
+        slowest += passed / view.tile(array.level) * array.cycles
     for memory in nest.arch.memories:
         moved = dict.fromkeys(KINDS, Fraction(0))
         for (name, _, kind), words in first.items():
             moved[kind] += words if name == memory.name else 0
         slowest = max(slowest, least_cycles(memory, moved))
-    hops = sum(
-        math.prod(nest.factors[x]) - 1
-        for x, level in enumerate(levels)
-        if isinstance(level, Fanout) and level.pe_to_pe
-    )
     return slowest + hops
 
 
