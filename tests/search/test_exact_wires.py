@@ -8,15 +8,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from search import test_exact, test_exact_ragged
+from search import test_exact, test_exact_ragged, test_exact_relaxed
 from search.drawn import Dice
 from search.drawn_wide import draw_wide
 
 from toolkit import load_arch
-from toolkit.arch import Architecture, Fanout, Level, Wires
+from toolkit.arch import Architecture, Fanout, Level, Memory, Wires
 from toolkit.errors import ToolkitError
-from toolkit.model import EXACT
+from toolkit.model import EXACT, Conventions
 from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
 
 few = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
@@ -35,17 +36,34 @@ def wired(arch: Architecture, seed: int) -> Architecture:
     return replace(arch, levels=tuple(levels))
 
 
-def draw_wired(seed: int) -> Problem | None:
+def waiting(arch: Architecture, dice: Dice) -> Architecture:
+    """Draw what memories hide of what they get and send."""
+    levels = [
+        replace(level, overlap=("always", "double-buffered", "never")[dice.one_of(0, 1, 2)])
+        if isinstance(level, Memory)
+        else level
+        for level in arch.levels
+    ]
+    return replace(arch, levels=tuple(levels))
+
+
+def draw_wired(
+    seed: int, conventions: Conventions = EXACT, *, waits: bool = False
+) -> Problem | None:
     """Draw a problem with at least one fanout, all of which have wires."""
     drawn = draw_wide(seed)
     if drawn is None or not drawn.arch.fanouts:
         return None
+    arch, dice = wired(drawn.arch, seed), Dice(seed + 6 * 10**7)
+    if waits:
+        arch = waiting(arch, dice)
+        conventions = replace(conventions, first_and_last=dice.chance(0.6))
     try:
         return make_problem(
-            wired(drawn.arch, seed),
+            arch,
             drawn.workload,
             objective=drawn.objective,
-            conventions=EXACT,
+            conventions=conventions,
             bias_read=drawn.bias_read,
             factors="perfect",
         )
@@ -67,6 +85,35 @@ def test_optimum_of_drawn_ragged_problems(seed: int) -> None:
     problem = test_exact_ragged.ragged(draw_wired(seed), 20_000)
     if problem is not None:
         test_exact_ragged.check_optimum(problem)
+
+
+COUNTED = (replace(EXACT, zero_fills=True), replace(EXACT, whole_wordlines=True))
+"""Memories count what wires do not: zeros, and words beside those that are wanted."""
+
+
+@few
+@given(st.integers(0, 10**6), st.sampled_from(COUNTED))
+def test_optimum_where_wires_pass_less_than_memories_move(
+    seed: int, conventions: Conventions
+) -> None:
+    problem = draw_wired(seed, conventions)
+    if problem is not None and test_exact.is_small(problem):
+        test_exact.check_optimum(problem)
+
+
+@few
+@given(st.integers(0, 10**6))
+def test_optimum_where_lanes_wait(seed: int) -> None:
+    problem = draw_wired(seed, waits=True)
+    if problem is None:
+        return
+    if test_exact.is_small(problem):
+        test_exact.check_optimum(problem)
+    if decomposes(problem):
+        test_exact_relaxed.check_bounds(problem, 30, 3, seed)
+    ragged = test_exact_ragged.ragged(problem, 6000, problem.conventions)
+    if ragged is not None:
+        test_exact_ragged.check_optimum(ragged)
 
 
 def test_words_between_two_fanouts_have_accounts_of_their_own() -> None:

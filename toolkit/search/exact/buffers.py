@@ -56,7 +56,9 @@ class BufferedEvaluator(ChosenEvaluator):
     ) -> NDArray[np.float64]:
         """Cost a batch of mappings, as `Evaluator.evaluate`."""
         count = len(self._whole.evaluate(factors, order))
-        costs, valid = self._own.costs(factors[:count], order[:count])
+        costs, valid = self._own.costs(
+            np.ascontiguousarray(factors[:count]), np.ascontiguousarray(order[:count])
+        )
         values = np.full(count, np.inf)
         values[valid] = self.problem.objective.value(*costs[valid, :3].T)
         if count and values.min() < self._own_objective:

@@ -20,7 +20,7 @@ from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
 from toolkit.search.exact.relaxed import ENERGY, Relaxed
-from toolkit.search.exact.transfers import LANES, NOTHING, Account, limits_of
+from toolkit.search.exact.transfers import LANES, NOTHING, Account, Seen, limits_of
 
 WAY_OF_KIND = (0, 1, 2, 2, 0)
 """How words of each kind go: out of the supplier, back into it, into or out of the child."""
@@ -105,15 +105,16 @@ class ChoiceNest(Nest):
                 coef[r, 1 + p] = costs.costs(m, port)
         return family.row_arrays._replace(
             coef=coef,
-            less=np.array([self._saved_cycles(costs) for _, costs in self.seen]),
+            less=np.array([self._saved_cycles(*seen) for seen in self.seen]),
             table=np.ascontiguousarray(table),
             base=np.ascontiguousarray(base),
             fresh=np.ascontiguousarray(fresh),
         )
 
-    def _saved_cycles(self, costs: Account) -> tuple[float, float]:
+    def _saved_cycles(self, seen: Seen, costs: Account) -> tuple[float, float]:
         """Cycles that complete outputs take less, at a transfer's supplier and at its child."""
-        if not costs.exposed or costs.transfer.child is None:
+        is_output = self.problem.plan.tensors[seen.row.tensor].is_output
+        if not is_output or not costs.exposed or costs.transfer.child is None:
             return 0.0, 0.0
         complete, tables = CompleteOutputs(self.problem), self.problem.tables
 

@@ -114,13 +114,13 @@ def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
     Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums.
+    wide as partial sums, and no transfer is charged with what its visits change further in.
     """
     tables, conventions = problem.tables, problem.conventions
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
     narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
     return (waits and conventions.transfers != "per_instance") or (
-        narrows and conventions.whole_wordlines
+        conventions.whole_wordlines and (narrows or not conventions.seeds_all)
     )
 
 
