@@ -206,7 +206,7 @@ def test_files_need_no_suffix(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "zzz", "../archs/eyeriss", "/dev/zero", "\0", "x" * 9999])
 def test_unknown_names_list_the_known(name: str) -> None:
     with pytest.raises(
-        ArchitectureError, match="unknown .*one of eyeriss, eyeriss-conv"
+        ArchitectureError, match="unknown .*one of eyeriss, eyeriss-chip, eyeriss-conv"
     ) as caught:
         load_arch(name)
     assert len(str(caught.value)) < 300

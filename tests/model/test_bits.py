@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracle.arrays import array_cycles
+from oracle.arrays import array_of
 from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, Traffic, simulate
 from oracle.strategies import Case, cases, cases_with_bits, ragged_cases, with_drawn_bits
@@ -33,6 +33,8 @@ from toolkit.model import (
 )
 from toolkit.model.compiled import batch_totals
 from toolkit.workload import Tensor, gemm, with_bits
+
+from .test_executed_nest import hops_of_tiles
 
 many = settings(max_examples=3 * settings().max_examples)
 
@@ -143,30 +145,22 @@ def test_energy_is_of_words(case: Case) -> None:
 @many
 @given(bit_cases())
 def test_the_slowest_port_moves_words(case: Case) -> None:
-    arch, workload, _, _, _ = case
+    arch, workload, factors, _, _ = case
     result = simulate(*case)
-
-    def first(tensor: Tensor, level: int) -> dict[str, Fraction]:
-        found = result.memories[arch.levels[level].name].first.get(tensor.name, Traffic())
-        return moved(case, level, tensor, found, max(found.received, found.sent))
-
-    def passed_outside(tensor: Tensor, level: int) -> Fraction:
-        memory = arch.levels[level]
-        assert isinstance(memory, Memory)
-        found = first(tensor, level)["drains" if tensor.role == "output" else "fills"]
-        return found / words(memory, tensor.sum_bits or tensor.bits)
-
-    meanwhile, before = array_cycles(case, passed_outside)
-    slowest = float(result.temporal_steps * arch.compute.cycles + meanwhile)
+    array = array_of(arch, workload, factors.tolist())
+    slowest = result.temporal_steps * arch.compute.cycles + hops_of_tiles(array, result)
     for i, level in enumerate(arch.levels):
         if not isinstance(level, Memory):
             continue
         passed = dict.fromkeys(KINDS, Fraction(0))
         for tensor in workload.tensors:
-            for kind, count in first(tensor, i).items():
+            first = result.memories[level.name].first.get(tensor.name, Traffic())
+            complete = max(first.received, first.sent)
+            for kind, count in moved(case, i, tensor, first, complete).items():
                 passed[kind] += count
         slowest = max(slowest, float(least_cycles(level, passed)))
-    assert cost_of(case).latency_cycles.item() == pytest.approx(slowest + before, rel=1e-9)
+    slowest += 0 if array.stays else array.cycles
+    assert cost_of(case).latency_cycles.item() == pytest.approx(slowest, rel=1e-9)
 
 
 @many

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from oracle.arrays import array_cycles
+from oracle.arrays import Array, array_of
 from oracle.ports import KINDS, least_cycles
 from oracle.simulator import Simulation, Traffic, simulate
 from oracle.strategies import Case, cases, ragged_cases
@@ -92,25 +91,26 @@ def words(tensors: Mapping[str, Traffic]) -> tuple[int, int]:
     return sum(t.reads + t.drains for t in traffic), sum(t.fills + t.updates for t in traffic)
 
 
-def hops(case: Case, result: Simulation) -> tuple[Fraction, int]:
-    """Cycles of hops while memories move words, and before they do."""
-
-    def passed(tensor: Tensor, level: int) -> int:
-        traffic = result.memories[case[0].levels[level].name].first.get(tensor.name, Traffic())
-        return traffic.drains if tensor.role == "output" else traffic.fills
-
-    return array_cycles(case, passed)
-
-
 def latency(case: Case, result: Simulation) -> float:
     """Cycles if all memories and the lanes work at the same time and the slowest decides."""
-    arch, (meanwhile, before) = case[0], hops(case, result)
-    slowest = result.temporal_steps * arch.compute.cycles + meanwhile
+    arch, workload, factors, _, _ = case
+    array = array_of(arch, workload, factors.tolist())
+    slowest = result.temporal_steps * arch.compute.cycles + hops_of_tiles(array, result)
     for memory in arch.memories:
         traffic = result.memories[memory.name].busiest.values()
         moved = {kind: sum(getattr(t, kind) for t in traffic) for kind in KINDS}
-        slowest = max(slowest, least_cycles(memory, moved))
-    return float(slowest + before)
+        slowest = max(slowest, float(least_cycles(memory, moved)))
+    return slowest + (0 if array.stays else array.cycles)
+
+
+def hops_of_tiles(array: Array, result: Simulation) -> float:
+    """Cycles in which a systolic array begins and ends the tiles of its first instance."""
+    if not array.stays:
+        return 0.0
+    memory, tensor = array.stays
+    first = result.memories[memory.name].first[tensor.name]
+    words = first.drains if tensor.role == "output" else first.fills
+    return words / first.occupancy * array.cycles
 
 
 @many
@@ -219,10 +219,10 @@ def test_compute_decides_if_memories_are_fast_enough(case: Case) -> None:
         else level
         for level in arch.levels
     )
-    cost = exact_cost((replace(arch, levels=fast), workload, factors, order, bias_read))
-    result = simulate(*case)
-    expected = result.temporal_steps * arch.compute.cycles + sum(hops(case, result))
-    assert cost.latency_cycles.item() == pytest.approx(float(expected), rel=1e-12)
+    fast_case = replace(arch, levels=fast), workload, factors, order, bias_read
+    cost = exact_cost(fast_case)
+    expected = latency(fast_case, simulate(*case))
+    assert cost.latency_cycles.item() == pytest.approx(expected, rel=1e-12)
     assert all(cost.nest.levels[m].stall_cycles.item() == 0 for m in cost.plan.memories)
 
 

@@ -290,21 +290,19 @@ def _by_value(level: Spatial, way: str) -> bool:
 
 def _latency(nest: _Nest, first: dict[tuple[str, str, str], Fraction]) -> Fraction:
     levels = nest.arch.levels
-    array, hops = array_of(nest.arch, nest.workload, nest.factors), Fraction(0)
     slowest = Fraction(nest.steps(0, len(levels)) * nest.arch.compute.cycles)
-    if array.tensor is None:
-        hops += array.cycles
-    else:
-        view = _View(nest, array.tensor.role == "output", array.tensor.indices)
-        kind = "drains" if array.tensor.role == "output" else "fills"
-        passed = first.get((levels[array.level].name, array.tensor.name, kind), Fraction(0))
-        slowest += passed / view.tile(array.level) * array.cycles
+    array = array_of(nest.arch, nest.workload, nest.factors)
+    if array.stays:
+        memory, tensor = array.stays
+        m, kind = levels.index(memory), "drains" if tensor.role == "output" else "fills"
+        tile = _View(nest, tensor.role == "output", tensor.indices).tile(m)
+        slowest += first[memory.name, tensor.name, kind] / tile * array.cycles
     for memory in nest.arch.memories:
         moved = dict.fromkeys(KINDS, Fraction(0))
         for (name, _, kind), words in first.items():
             moved[kind] += words if name == memory.name else 0
         slowest = max(slowest, least_cycles(memory, moved))
-    return slowest + hops
+    return slowest + (0 if array.stays else array.cycles)
 
 
 def _energy(nest: _Nest, accesses: dict[tuple[str, str, str], int], cycles: Fraction) -> Fraction:

@@ -211,7 +211,7 @@ def copy(link: Link, entering: frozenset[Value], port: Port) -> dict[Value, int]
 
 @pytest.mark.parametrize(("part", "broken"), [("_deliver", overwrite), ("_take", copy)])
 def test_wrong_sums_are_found(monkeypatch: pytest.MonkeyPatch, part: str, broken: object) -> None:
-    """A sum that the last of two lanes overwrites, or that stays where one of them goes on."""
+    """A sum that the last of two lanes overwrites, or that stays where it is continued from."""
     steps: list[Step] = [(DRAM, {"k": 3}), (LANES, {"k": 2})]
     run(gemm(1, 5, 1), *steps)
     monkeypatch.setattr(Link, part, broken)

@@ -77,6 +77,7 @@ def test_validation_of_a_wrong_row_exits_with_2(
         ("compare_strategies.py", ("--seeds", "x"), "argument --seeds: invalid int value: 'x'"),
         ("compare_strategies.py", ("--strategies", "gredy"), "strategies: unknown strategy"),
         ("fit_latency_correction.py", ("none.csv",), "none.csv: cannot be read"),
+        ("eyeriss_chip.py", ("0",), "argument evaluations: '0' is not an integer from 1"),
         ("timeloop_exercises.py", ("--conventions", "x"), "unknown conventions 'x'"),
         ("benchmarks/codesign.py", ("--templates", "none"), "unknown architecture 'none'"),
         ("benchmarks/exact_mapper.py", ("--only", "none"), "--only: no pair contains 'none'"),
@@ -152,3 +153,22 @@ def test_todays_timeloop_is_met_and_its_mappings_are_held_against_the_optimum(
     times = dict(re.findall(r"^(\S+) .*kept +(\S+) ", distances, flags=re.MULTILINE))
     assert all(float(value) >= 1 for value in times.values())
     assert (times["01-ws"], times["04-kp"], times["simba-like"]) == ("1.000", "1.848", "2.638")
+
+
+def test_the_eyeriss_chip_is_met(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "eyeriss_chip.py", 20_000) == 0
+    printed = capsys.readouterr().out
+    rates: list[dict[str, list[float]]] = []
+    for network in printed.split("\n\n")[:2]:
+        rows = re.findall(r"^(measured|as the chip|freely) +(.*)$", network, flags=re.MULTILINE)
+        rates.append({way: [float(x) for x in row.split()] for way, row in rows})
+    for found in rates:
+        for column in (0, 3):  # Frames per second, DRAM accesses in run-length code.
+            assert found["as the chip"][column] == pytest.approx(found["measured"][column], 0.25)
+        assert found["freely"][0] > found["as the chip"][0]
+    assert [found["measured"][1] for found in rates] == [278.3, 235.8]
+    # What is left of the power is the same per cycle, whatever the chip runs.
+    left = [float(x) for x in re.findall(r"(\S+) pJ per element and cycle", printed)]
+    assert left == pytest.approx([4.7, 4.7], rel=0.1)

@@ -1,16 +1,11 @@
-"""The architectures that come with the package: their names, and what their files say first."""
+"""The architectures that come with the package: their names and files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import NamedTuple
 
-from toolkit.arch.expressions import Number
-from toolkit.arch.parameters import read_parameters
-from toolkit.arch.ranges import Range, read_ranges
 from toolkit.errors import ArchitectureError
 from toolkit.yaml_files import parse_yaml
 
@@ -37,31 +32,6 @@ def packaged_data(name: str) -> tuple[object, str]:
     source = f"archs/{name}.yaml"
     data = packaged_file(name).read_bytes()
     return parse_yaml(data, source=source, error=ArchitectureError), source
-
-
-class Head(NamedTuple):
-    """What an architecture file says of itself, before its levels."""
-
-    name: str
-    kernel: str | None
-    description: str | None
-    parameters: Mapping[str, Number]
-    ranges: Mapping[str, Range]
-
-
-def heads() -> Iterator[Head]:
-    """Read what the files say of themselves; `toolkit list` need not wait for their levels."""
-    for name in arch_names():
-        data, source = packaged_data(name)
-        said = data if isinstance(data, dict) else {}
-        parameters = read_parameters(said.get("parameters"), source)
-        yield Head(
-            name,
-            said.get("kernel"),
-            said.get("description"),
-            parameters.resolve({})[0],
-            read_ranges(said.get("ranges"), parameters),
-        )
 
 
 def _folder() -> Traversable:

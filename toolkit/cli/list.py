@@ -37,18 +37,27 @@ def list_names(
 
 
 def _archs() -> list[Entry]:
-    from toolkit.arch.packaged import heads
+    from toolkit.arch.files import load_template
+    from toolkit.arch.summary import summarize
 
-    return [
-        {
-            "name": head.name,
-            "kernel": head.kernel,
-            "description": head.description,
-            "parameters": head.parameters,
-            "ranges": {key: str(found) for key, found in head.ranges.items()},
-        }
-        for head in heads()
-    ]
+    entries = []
+    for name in toolkit.arch_names():
+        template = load_template(name)
+        file = template.file()
+        sums = summarize(file)
+        entries.append(
+            {
+                "name": name,
+                "kernel": file.kernel,
+                "word_bits": list(sums.word_bits) or None,
+                "lanes": sums.lanes,
+                "on_chip_bytes": sums.on_chip_bytes,
+                "description": file.description,
+                "parameters": template.parameters,
+                "ranges": {key: str(found) for key, found in template.ranges.items()},
+            }
+        )
+    return entries
 
 
 def _workloads() -> list[Entry]:
@@ -106,7 +115,10 @@ def listing_text(kind: str, entries: Sequence[Entry]) -> str:
     name  a  bcd
     size  1  20
     """
-    rows = [[_cell(value) for value in entry.values()] for entry in entries]
+    rows = [
+        [_with_unit(key, value) if key in _UNITS else _cell(value) for key, value in entry.items()]
+        for entry in entries
+    ]
     if kind == "conventions":
         rows = [list(row) for row in zip(entries[0], *rows, strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -115,6 +127,15 @@ def listing_text(kind: str, entries: Sequence[Entry]) -> str:
         for row in rows
     )
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+_UNITS = {"word_bits": "bits", "lanes": "lanes", "on_chip_bytes": "bytes on chip"}
+"""Figures of architectures, which text says what they are of."""
+
+
+def _with_unit(key: str, value: object) -> str:
+    values = value if isinstance(value, list) else [value]
+    return f"{'/'.join('-' if x is None else f'{x:,.0f}' for x in values)} {_UNITS[key]}"
 
 
 def _cell(value: object) -> str:

@@ -94,7 +94,8 @@ def _least_per_mac(
         energy, saved = memory.read_energy_pj / read, 0.0
         if tensor.role == "output":
             # What needs no read where a tile began anew has been drained from here.
-            back = 0.0 if conventions.free_drains else _least_revisits(arch, workload)
+            free = conventions.free_drains and not conventions.seeds_all
+            back = 0.0 if free else _least_revisits(arch, workload)
             energy = memory.write_energy_pj / written + energy * back
             less = float(words - words_per_value(memory, tensor.bits))
             saved = memory.write_energy_pj * less / _additions(workload)

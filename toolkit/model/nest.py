@@ -53,6 +53,8 @@ class LevelState:
         Product of the iterations of all memories, and of all spatial levels, outside of it.
     inside_cycles : number or array
         Of a memory or network: cycles of the run that the levels inside it need.
+    entering : number or array
+        Of a memory inside of a systolic array: values that come to stay, of the first instance.
     fill_cycles, drain_cycles, exposed_cycles : number or array
         Of a memory: cycles of the run that the levels inside wait for its first tiles, for its
         last ones to leave, and for all that it cannot hide; part of `inside_cycles`.
@@ -68,6 +70,7 @@ class LevelState:
     temporal: Any = None
     active: Any = None
     inside_cycles: Any = None
+    entering: Any = None
     fill_cycles: Any = None
     drain_cycles: Any = None
     exposed_cycles: Any = None

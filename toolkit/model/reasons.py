@@ -68,7 +68,11 @@ def _per_word(evaluation: Evaluation, movement: Movement, again: bool) -> str:
     subject = f"each of {size} outputs" if output else f"each of {size} distinct words"
     if movement.times == 1 and not movement.repetitions:
         return f"{subject} once"
-    reasons = ["the same loops"] if again and movement.repetitions else _reasons(movement)
+    reasons = (
+        ["the same loops"]
+        if again and movement.repetitions
+        else _reasons(movement, seeds_all=evaluation.conventions.seeds_all)
+    )
     rest = "" if movement.returning else _rest(evaluation, movement)
     if rest:
         reasons.append(rest)
@@ -90,23 +94,26 @@ def _rest(evaluation: Evaluation, movement: Movement) -> str:
     return f"x {_ratio(movement.rest)} as the {evaluation.conventions.name} conventions count"
 
 
-def _reasons(movement: Movement) -> list[str]:
-    """Group loops that repeat words for the same reason."""
+def _reasons(movement: Movement, *, seeds_all: bool) -> list[str]:
+    """Group loops that repeat words for the same reason; old sums may go to one instance alone."""
     groups: dict[tuple[str, Loop | None], list[Repetition]] = {}
     for repetition in movement.repetitions:
         spatial = repetition.loop.spatial
         key = ("spatial" if spatial else "temporal", repetition.outside_of)
         groups.setdefault(key, []).append(repetition)
     return [
-        _spatial_reason(movement, group) if kind == "spatial" else _reason(movement, group, inner)
+        _spatial_reason(movement, group, seeds_all=seeds_all)
+        if kind == "spatial"
+        else _reason(movement, group, inner)
         for (kind, inner), group in groups.items()
     ]
 
 
-def _spatial_reason(movement: Movement, group: list[Repetition]) -> str:
+def _spatial_reason(movement: Movement, group: list[Repetition], *, seeds_all: bool) -> str:
     loops = _list(_spatial(r.loop) for r in group)
     if movement.kind in ("updates", "drains") or movement.returning:
-        return f"{loops} accumulate{_s(group)} partial sums of the same outputs side by side"
+        text = f"{loops} accumulate{_s(group)} partial sums of the same outputs side by side"
+        return text if seeds_all or not movement.returning else f"{text}, of which one goes on"
     copies = "hold copies" if movement.kind == "fills" else "are sent their own copies"
     return f"instances along {loops} {copies}"
 

@@ -453,6 +453,8 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
                     if plan.axes[t, s].terms > 1:
                         index_words(plan, nest, t, x, s, mover, place, own)
                 count_runs(plan, nest, t, x, mover, place, own)
+                if number == 0 and x == plan.shape.stationary and own == owners - 1:
+                    note_stays(plan, nest, x, own)
                 if number > 0:
                     if own:
                         note_crossing(plan, nest, t, x, place, nest.busiest, own_begun)
@@ -466,6 +468,15 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
                     begun = note_words(plan, nest, t, x, nest.moved, begun)
                     if owners == 1:
                         note_even_words(plan, nest, t, x)
+
+
+@formula
+def note_stays(plan: PlanTables, nest: Nest, x: int, own: int) -> None:
+    """Note the values that come to stay in a systolic array, of the first instance."""
+    held, entering = plan.transfers[x].held, nest.words[ENTERING] * nest.runs[ENTERING]
+    if not own:
+        entering = entering / nest.levels[held].active
+    nest.levels[held].entering = entering
 
 
 @formula

@@ -147,8 +147,5 @@ def array_cycles(plan: PlanTables, nest: Nest) -> Any:
     if x < 0:
         return cycles
     t, child = plan.shape.stationary_tensor, plan.transfers[x].child
-    moved = nest.busiest[child, t]
-    words = moved.drains if plan.tensors[t].is_output else moved.fills
     tile = tile_values(plan, nest, t, clipped_extents(plan, nest, child))
-    tiles = words / (tile * plan.values[t, child].words)
-    return tiles * cycles
+    return nest.levels[child].entering / tile * cycles
