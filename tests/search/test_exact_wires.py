@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from search import test_exact, test_exact_ragged, test_exact_relaxed
 from search.drawn import Dice
@@ -15,7 +15,7 @@ from search.drawn_wide import draw_wide
 from toolkit import load_arch
 from toolkit.arch import Architecture, Fanout, Level, Memory, Wires
 from toolkit.errors import ToolkitError
-from toolkit.model import EXACT, Conventions
+from toolkit.model import EXACT, TIMELOOP, Conventions
 from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
@@ -87,11 +87,18 @@ def test_optimum_of_drawn_ragged_problems(seed: int) -> None:
         test_exact_ragged.check_optimum(problem)
 
 
-COUNTED = (replace(EXACT, zero_fills=True), replace(EXACT, whole_wordlines=True))
+COUNTED = (
+    TIMELOOP,
+    replace(EXACT, zero_fills=True, seeds_all=True),
+    replace(EXACT, whole_wordlines=True, seeds_all=True),
+    replace(EXACT, whole_wordlines=True),
+)
 """Memories count what wires do not: zeros, and words beside those that are wanted."""
 
 
 @few
+@example(1115, COUNTED[1])
+@example(1309, COUNTED[2])
 @given(st.integers(0, 10**6), st.sampled_from(COUNTED))
 def test_optimum_where_wires_pass_less_than_memories_move(
     seed: int, conventions: Conventions
@@ -102,6 +109,7 @@ def test_optimum_where_wires_pass_less_than_memories_move(
 
 
 @few
+@example(1815)
 @given(st.integers(0, 10**6))
 def test_optimum_where_lanes_wait(seed: int) -> None:
     problem = draw_wired(seed, waits=True)
