@@ -54,7 +54,7 @@ def draw_wired(
     drawn = draw_wide(seed)
     if drawn is None or not drawn.arch.fanouts:
         return None
-    arch, dice = wired(drawn.arch, seed), Dice(seed + 6 * 10**7)
+    arch, dice = wired(drawn.arch, seed), Dice(seed + 7 * 10**7)
     if waits:
         arch = waiting(arch, dice)
         conventions = replace(conventions, first_and_last=dice.chance(0.6))
