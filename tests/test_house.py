@@ -82,6 +82,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "rule of validity",
         "memory key",
         "compute key",
+        "fanout key",
         "ONNX operator",
         "fusion pattern",
         "fusion strategy",

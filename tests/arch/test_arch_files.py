@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -16,6 +17,7 @@ from toolkit.arch import (
     Leakage,
     Memory,
     MemoryPort,
+    Wires,
     arch_to_yaml,
     load_arch,
 )
@@ -101,6 +103,21 @@ def fanouts(draw: st.DrawFn, name: str) -> Fanout:
         power_gating=draw(st.booleans()),
         constraints=draw(constraints(dimensions)),
         area_um2=draw(AREAS),
+        wires=draw(st.none() | wires(multicast, reduction)),
+    )
+
+
+@st.composite
+def wires(draw: st.DrawFn, multicast: bool, reduction: bool) -> Wires:
+    """Draw figures; where each instance is served on its own, that is unicast."""
+    alone, unlimited = draw(AMOUNTS), st.just(math.inf)
+    return Wires(
+        alone,
+        draw(AMOUNTS) if multicast else alone,
+        draw(AMOUNTS) if reduction else alone,
+        draw(BANDWIDTHS | unlimited),
+        draw(BANDWIDTHS | unlimited),
+        draw(st.none() | st.integers(1, 64)),
     )
 
 

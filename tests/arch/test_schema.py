@@ -11,6 +11,7 @@ from toolkit.arch import (
     Fanout,
     Memory,
     MemoryPort,
+    Wires,
     load_arch,
     load_arch_file,
 )
@@ -150,6 +151,45 @@ def test_named_ports(tmp_path: Path) -> None:
     )
     assert (buffer.read_bandwidth, buffer.write_bandwidth, buffer.bandwidth) == (0, 0, 5)
     assert load_arch_file(file).components()["B"].ports == 2
+
+
+def test_named_ports_in_bits_and_per_second(tmp_path: Path) -> None:
+    text = (
+        "read: {serves: [reads], bandwidth_bits_per_cycle: 96}, "
+        "drain: {serves: [drains], bandwidth_gb_per_s: 1.6}, "
+        "any: {serves: [updates, fills], bandwidth_bytes_per_cycle: 4}"
+    )
+    arch = load(tmp_path, "clock_mhz: 200\n" + levels(DRAM, ports(text, word_bits="16"), MAC))
+    assert [port.bandwidth for port in arch.memories[1].ports] == [6, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("keys", "wires"),
+    [
+        ({"unicast_energy_pj": "3"}, Wires(3.0, 3.0, 3.0)),
+        ({"unicast_energy_pj": "3", "reduction_energy_pj": "1"}, Wires(3.0, 3.0, 1.0)),
+        (
+            {"wire_energy_pj_per_bit_mm": "0.125", "hop_mm": "0.5", "word_bits": "16"},
+            Wires(2.5, 1.0, 1.0, word_bits=16),
+        ),
+        (
+            {"wire_energy_pj_per_bit_hop": "0.25", "word_bits": "8"},
+            Wires(5.0, 2.0, 2.0, word_bits=8),
+        ),
+        (
+            {"unicast_energy_pj": "3", "bandwidth_bytes_per_cycle": "6", "word_bits": "12"},
+            Wires(3.0, 3.0, 3.0, 2.0, 2.0, word_bits=12),
+        ),
+        (
+            {"wire_energy_pj_per_bit_hop": "0.25", "word_bits": "8", "multicast": "false"},
+            Wires(5.0, 5.0, 2.0, word_bits=8),
+        ),
+        ({"bandwidth_words_per_cycle": "6"}, Wires(read_bandwidth=3.0, write_bandwidth=3.0)),
+        ({"read_bandwidth_words_per_cycle": "6"}, Wires(read_bandwidth=6.0)),
+    ],
+)
+def test_wires_of_a_fanout_of_four(keys: dict[str, str], wires: Wires, tmp_path: Path) -> None:
+    assert load(tmp_path, levels(DRAM, fanout(**keys), MAC)).fanouts[0].wires == wires
 
 
 def ports(text: str, bypasses: str = "[]", **keys: str) -> str:
@@ -317,6 +357,20 @@ BAD_LEVELS = [
         ports(f"p: {ANY}, q: {{serves: [updates, drains], bandwidth_words_per_cycle: 1}}", OUT),
         r"levels\[1\]\.ports\.q\.serves: updates and drains: never passes this memory",
     ),
+    (
+        ports("p: {serves: [reads], bandwidth_bits_per_cycle: 8, bandwidth_words_per_cycle: 1}"),
+        r"levels\[1\]\.ports\.p: expected bandwidth as .*; got bandwidth_words_per_cycle, bandw",
+    ),
+    (
+        ports("p: {serves: [reads], bandwidth_bits_per_cycle: 8}"),
+        r"levels\[1\]: ports\.p\.bandwidth_bits_per_cycle: expected word_bits with it",
+    ),
+    (
+        ports(
+            "p: {serves: [reads, updates, fills, drains], bandwidth_gb_per_s: 8}", word_bits="8"
+        ),
+        r"levels\[1\]\.ports\.p\.bandwidth_gb_per_s: expected clock_mhz of the architecture",
+    ),
     (ports(f"p: {ANY}", sram_ports="2"), r"levels\[1\]: sram_ports: expected component with it"),
     (
         memory(component="sram", word_bits="8", ports="2", sram_ports="2"),
@@ -353,6 +407,36 @@ BAD_LEVELS = [
     (fanout(dimensions="M"), "dimensions: expected a list, got 'M'"),
     (fanout(dimensions="['_']"), r"dimensions\[0\]: expected a name of letters"),
     (fanout(constraints="[N == 2]"), "N == 2 cannot hold: N is not among the dimensions here"),
+    (fanout(unicast_energy_pj="-1"), r"levels\[1\]\.unicast_energy_pj: expected at least 0"),
+    (fanout(multicast_energy_pj="1"), "expected energy of wires as unicast_energy_pj; or"),
+    (fanout(hop_mm="1"), "wire_energy_pj_per_bit_mm with hop_mm; .* got hop_mm"),
+    (
+        fanout(unicast_energy_pj="1", multicast_energy_pj="1", multicast="false"),
+        "multicast_energy_pj: needs multicast: true",
+    ),
+    (
+        fanout(unicast_energy_pj="1", reduction_energy_pj="1", reduction="false"),
+        "reduction_energy_pj: needs reduction: true",
+    ),
+    (fanout(bandwidth_words_per_cycle="0"), "bandwidth_words_per_cycle: expected at least 1e-09"),
+    (
+        fanout(bandwidth_words_per_cycle="2", read_bandwidth_words_per_cycle="2"),
+        "got bandwidth_words_per_cycle, read_bandwidth_words_per_cycle",
+    ),
+    (
+        fanout(wire_energy_pj_per_bit_hop="1"),
+        "wire_energy_pj_per_bit_hop: expected word_bits with it",
+    ),
+    (
+        fanout(read_bandwidth_bits_per_cycle="8"),
+        "read_bandwidth_bits_per_cycle: expected word_bits with it",
+    ),
+    (fanout(word_bits="8"), "word_bits: expected an energy or a bandwidth of wires with it"),
+    (
+        fanout(bandwidth_gb_per_s="8", word_bits="8"),
+        r"levels\[1\]\.bandwidth_gb_per_s: expected clock_mhz of the architecture with it",
+    ),
+    (fanout(word_bits="0"), "word_bits: expected at least 1, got 0"),
     (fanout(selective_multicast="true", multicast="false"), "needs multicast: true"),
     (fanout(selective_reduction="true", reduction="false"), "needs reduction: true"),
     ("{compute: C, mac_energy_pj: 1}", "exactly one compute level must come last"),

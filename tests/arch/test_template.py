@@ -145,7 +145,7 @@ def test_names_may_begin_with_an_equals_sign(path: Path) -> None:
             "and an integer from 1 to 2147483648, such as M == 16, got 'K <= 3.5'; "
             "'side / 2' is 3.5 with side = 7",
         ),
-        ("side=0", "levels[1].capacity_words: expected a positive integer below 2^63 or"),
+        ("side=0", "levels[1].bandwidth_words_per_cycle: expected at least 1e-09, got 0"),
         ("words=0.5", "got 0.5; 'words' is 0.5 with words = 0.5"),
         (
             "words=-1",

@@ -50,12 +50,23 @@ class Buffer:
     sent: set[Value] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """Who an instance shares with inside of some level, and from whom it all comes."""
+
+    inward: Coordinates
+    outward: Coordinates
+    owner: Coordinates
+
+
 @dataclass(slots=True)
 class Port:
     """One instance of the child of a link.
 
     `corner` is what its spatial counters contribute to the corner of its tile. Ports with equal
-    `inward` (`outward`) share what they receive (send). `continues`: whether it is the first of
+    `inward` (`outward`) share what they receive (send). `crossed` are, for every level up to the
+    child right outside of which words can be counted, what the instance shares with others from
+    there on, and the instance of what lies outside of it. `continues`: whether it is the first of
     the instances that sum up the same outputs apart. `visited` are the places of the output tiles
     that the instance has worked on since the parent's tile started from zero, and `starts` how
     often those have started.
@@ -67,6 +78,7 @@ class Port:
     inward: Coordinates
     outward: Coordinates
     continues: bool
+    crossed: dict[int, Crossed]
     visited: set[tuple[int, Counters]] = field(default_factory=set)
     starts: dict[Counters, int] = field(default_factory=dict)
 
@@ -79,6 +91,8 @@ class Link:
     `inner` are the odometer. The transfer stands just inside the loop before `gate`; `indexing`
     are the loops before `inner` that index the tensor, and `retaining` is the one at whose
     advance the overlap of tiles stays, if any. `additions` are the products of every output.
+    `inwards` and `outwards` are the values that pass a level on their way, by the instance of
+    what lies outside of it.
     """
 
     nest: Nest
@@ -91,6 +105,8 @@ class Link:
     tile: Callable[[Corner], Tile]
     ports: list[Port]
     additions: Mapping[Value, int]
+    inwards: Counter[tuple[int, Coordinates]] = field(default_factory=Counter)
+    outwards: Counter[tuple[int, Coordinates]] = field(default_factory=Counter)
 
     @property
     def is_output(self) -> bool:
@@ -103,7 +119,7 @@ class Link:
 
     def leave(self, counters: Counters, *, retained: bool) -> None:
         """Empty the child, except for the overlap with its next tile if that is `retained`."""
-        together: dict[Coordinates, set[Value]] = {}
+        together: dict[object, set[Value]] = {}
         tile_at = self._tiles_at(counters) if retained else _nothing
         for port in self.ports:
             held, tile = port.buffer.values, tile_at(port)
@@ -115,11 +131,15 @@ class Link:
                 sent = together.setdefault(port.outward, set())
                 port.source.updates += len(leaving.keys() - sent)
                 sent.update(leaving)
+                for place, at in port.crossed.items():
+                    sent = together.setdefault((place, at.outward), set())
+                    self.outwards[place, at.owner] += len(leaving.keys() - sent)
+                    sent.update(leaving)
 
     def enter(self, counters: Counters) -> None:
         """Complete the child's next tile, in the instances that have work."""
         place = tuple([counters[i] for i in self.indexing])
-        together: dict[Coordinates, set[Value]] = {}
+        together: dict[object, set[Value]] = {}
         tile_at = self._tiles_at(counters)
         for port in self.ports:
             tile = tile_at(port)
@@ -136,6 +156,10 @@ class Link:
                 served = together.setdefault(port.inward, set())
                 port.source.reads += len(entering - served)
                 served |= entering
+                for level, at in port.crossed.items():
+                    served = together.setdefault((level, at.inward), set())
+                    self.inwards[level, at.owner] += len(entering - served)
+                    served |= entering
             port.buffer.occupancy = max(port.buffer.occupancy, len(tile))
             if self.owned:
                 port.source.served |= tile
@@ -298,19 +322,32 @@ def _ports(
     outside = sum(loop.level < parent for loop in loops)
     ports: dict[Coordinates, Port] = {}
     for at in nest.instances(child):
-        inward, outward, continues = list(at[:outside]), list(at[:outside]), True
-        for loop, counter in zip(loops[outside:], at[outside:], strict=True):
-            level = nest.arch.levels[loop.level]
-            indexes = loop.dimension in tensor.dimensions
-            continues = continues and (indexes or counter == 0)
-            if not _serves_together(level, indexes):
-                inward.append(counter)
-            if not _sums_together(level, indexes):
-                outward.append(counter)
+        own = _crossed(nest, tensor, at, parent, child)
+        crossed = {
+            place: _crossed(nest, tensor, at, place, child)
+            for place in range(parent + 1, child + 1)
+        }
+        inside = zip(loops[outside:], at[outside:], strict=True)
+        continues = all(x.dimension in tensor.dimensions or counter == 0 for x, counter in inside)
         corner = offsets(loops, at, nest.workload.dimensions)
         source = sources[at[:outside]]
-        ports[at] = Port(Buffer({}), source, corner, tuple(inward), tuple(outward), continues)
+        ports[at] = Port(Buffer({}), source, corner, own.inward, own.outward, continues, crossed)
     return ports
+
+
+def _crossed(nest: Nest, tensor: Tensor, at: Coordinates, place: int, child: int) -> Crossed:
+    """Tell who an instance shares with, of those that have the same instances outside a level."""
+    loops = [loop for loop in nest.spatial if loop.level < child]
+    outside = sum(loop.level < place for loop in loops)
+    inward, outward = list(at[:outside]), list(at[:outside])
+    for loop, counter in zip(loops[outside:], at[outside:], strict=True):
+        level = nest.arch.levels[loop.level]
+        indexes = loop.dimension in tensor.dimensions
+        if not _serves_together(level, indexes):
+            inward.append(counter)
+        if not _sums_together(level, indexes):
+            outward.append(counter)
+    return Crossed(tuple(inward), tuple(outward), at[:outside])
 
 
 def _serves_together(level: Level, indexes: bool) -> bool:

@@ -74,7 +74,7 @@ from toolkit.workload.kernel import Workload
 
 from .arithmetic import draw_numbers, evaluate
 from .machine import Buffer, Chain, Lanes, MachineError, build_chain
-from .nest import Nest, Value, build_nest, odometer
+from .nest import Coordinates, Nest, Value, build_nest, odometer
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,9 @@ class Simulation:
         By tensor, the distinct values that the lanes took.
     apart : frozenset
         Outputs of which more than one instance of the outermost holder ends with a sum.
+    inwards, outwards : mapping of (tensor, level) to mapping of coordinates to int
+        Values that pass right outside of a level on their way between two holders of the tensor,
+        by the instance of what lies outside of it, shared further in as in 5.
     """
 
     memories: Mapping[str, MemoryReport]
@@ -153,6 +156,8 @@ class Simulation:
     temporal_steps: int
     used: Mapping[str, frozenset[Value]]
     apart: frozenset[Value]
+    inwards: Mapping[tuple[str, int], Counter[Coordinates]]
+    outwards: Mapping[tuple[str, int], Counter[Coordinates]]
 
     def traffic(self, memory: str, tensor: str) -> Traffic:
         """Traffic of `tensor` at `memory`; all zero where it is bypassed."""
@@ -216,7 +221,26 @@ def simulate(
     _check_output(chains[workload.output.name], evaluate(workload, numbers, bias_read))
     memories = {m.name: _report(nest, arch.levels.index(m), chains) for m in arch.memories}
     used = {name: frozenset(values) for name, values in lanes.used.items()}
-    return Simulation(memories, len(lanes.done), steps, used, _apart(chains[workload.output.name]))
+    return Simulation(
+        memories,
+        len(lanes.done),
+        steps,
+        used,
+        _apart(chains[workload.output.name]),
+        _crossings((link.tensor.name, link.inwards) for link in links),
+        _crossings((link.tensor.name, link.outwards) for link in links),
+    )
+
+
+def _crossings(
+    moved: Iterable[tuple[str, Counter[tuple[int, Coordinates]]]],
+) -> dict[tuple[str, int], Counter[Coordinates]]:
+    """Sort what passes by tensor and level; each level is passed on one link of a tensor."""
+    found: dict[tuple[str, int], Counter[Coordinates]] = {}
+    for name, counts in moved:
+        for (level, owner), count in counts.items():
+            found.setdefault((name, level), Counter())[owner] += count
+    return found
 
 
 def _apart(chain: Chain) -> frozenset[Value]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.ports import TRAFFIC, MemoryPort
+from toolkit.arch.wires import Wires
 from toolkit.mapping.mapping import BoolArray, IntArray
 from toolkit.workload.bits import ROLE_BITS, with_bits
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
@@ -213,6 +214,28 @@ def _fanout(draw: Draw, number: int, workload: Workload) -> Fanout:
         pe_to_pe=draw(st.booleans()),
         power_gating=draw(st.booleans()),
     )
+
+
+@st.composite
+def wired(draw: Draw, arch: Architecture) -> Architecture:
+    """Draw wires for all fanouts but some; what they may take in and hand back is scarce."""
+    levels = tuple(
+        replace(
+            level,
+            wires=Wires(
+                draw(_figures),
+                draw(_figures),
+                draw(_figures),
+                draw(_figures | st.just(math.inf)),
+                draw(_figures | st.just(math.inf)),
+                draw(st.sampled_from((None, 3, 8, 16))),
+            ),
+        )
+        if isinstance(level, Fanout) and draw(_mostly)
+        else level
+        for level in arch.levels
+    )
+    return replace(arch, levels=levels)
 
 
 def _some_dimensions(draw: Draw, workload: Workload) -> tuple[str, ...]:

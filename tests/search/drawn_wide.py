@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from search.drawn import ROLES, Dice
@@ -9,6 +10,7 @@ from search.drawn import ROLES, Dice
 from toolkit.arch import Architecture, Compute, Fanout, Leakage, Level, Memory
 from toolkit.arch.levels import FactorConstraint
 from toolkit.arch.ports import TRAFFIC, MemoryPort
+from toolkit.arch.wires import Wires
 from toolkit.errors import ToolkitError
 from toolkit.model import EXACT, FACTORFLOW, Conventions
 from toolkit.search import Problem, make_problem
@@ -37,13 +39,16 @@ def draw_wide(seed: int, base: Conventions | None = None, *, bits: bool = True) 
     arch = _with_ports(arch, Dice(seed + 2 * 10**7))
     if bits:
         arch, workload = _with_bits(arch, workload, Dice(seed + 3 * 10**7))
+    conventions = _conventions(dice, base or (EXACT, FACTORFLOW)[seed // 5 % 2])
+    if conventions.transfers != "sequential":
+        arch = _with_wires(arch, Dice(seed + 4 * 10**7), bits=bits)
     arch = _with_wordlines(arch, Dice(seed + 5 * 10**7))
     try:
         problem = make_problem(
             arch,
             workload,
             objective=OBJECTIVES[seed % 5],
-            conventions=_conventions(dice, base or (EXACT, FACTORFLOW)[seed // 5 % 2]),
+            conventions=conventions,
             bias_read=dice.chance(0.3),
             factors="perfect",
         )
@@ -119,6 +124,19 @@ def _with_bits(
             level = replace(level, energies_by_bits=((4, 0.1), (8, 0.3), (12, 0.9)))
         levels.append(level)
     return replace(arch, levels=tuple(levels)), with_bits(workload, **bits)
+
+
+def _with_wires(arch: Architecture, dice: Dice, *, bits: bool) -> Architecture:
+    """Draw wires for half of the fanouts; apart, so that all else stays as it was drawn."""
+    levels: list[Level] = []
+    for level in arch.levels:
+        if isinstance(level, Fanout) and dice.chance(0.5):
+            limited = [dice.figure(0.5, 16) if dice.chance(0.6) else math.inf for _ in range(2)]
+            energies = [dice.figure(0.1, 20) for _ in range(3)]
+            word = dice.one_of(3, 8, 32) if bits and dice.chance(0.5) else None
+            level = replace(level, wires=Wires(*energies, *limited, word_bits=word))
+        levels.append(level)
+    return replace(arch, levels=tuple(levels))
 
 
 def _conventions(dice: Dice, base: Conventions) -> Conventions:

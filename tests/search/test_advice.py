@@ -167,6 +167,19 @@ def test_each_named_port_is_doubled() -> None:
     assert advice.doublings[0].costs.latency_cycles == 4.5  # 9 words at 2 words per cycle.
 
 
+def test_a_network_in_the_way_is_doubled() -> None:
+    """In comes for both columns at once, W for each: 6 words for 2 steps, at half a word."""
+    wires = toolkit.Wires(read_bandwidth=0.5)
+    columns = toolkit.Fanout("Columns", 4, ("M",), wires=wires)
+    fast = without_stalls(memory("DRAM"))
+    levels = (fast, columns, without_stalls(memory("Reg")))
+    problem = problem_of(arch(*levels), 2, 2, 1, "latency")  # type: ignore[arg-type]
+    advice = advise(problem, mapped(problem, {"K": 2}, {"M": 2}))
+    (doubling,) = advice.doublings
+    assert (doubling.level, doubling.port) == ("Columns", "network inwards")
+    assert (advice.current.latency_cycles, doubling.costs.latency_cycles) == (12, 6)
+
+
 def test_invalid_mappings_are_refused() -> None:
     problem = problem_of(SPATIAL, 8, 1, 1, "edp")
     with pytest.raises(MappingError, match="only valid mappings.*its mesh is 4"):

@@ -180,7 +180,7 @@ def test_costs_along_paths_are_those_of_the_model(monkeypatch: pytest.MonkeyPatc
                 energy, latency, _ = checked_cost(problem, *branch.mapping(path))
                 assert value == pytest.approx(energy * latency, rel=TOLERANCE)
                 compared += 1
-    assert compared > 1000
+    assert compared > 900
 
 
 LEFT_OUT = ("simba", "grouped")

@@ -19,7 +19,7 @@ from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.arch.levels import FactorConstraint, Level
 from toolkit.errors import ToolkitError
 from toolkit.mapping import sample
-from toolkit.model import EXACT, TIMELOOP
+from toolkit.model import EXACT, TIMELOOP, Conventions
 from toolkit.search import Budget, Problem, make_problem, objective_named, search
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
@@ -32,7 +32,9 @@ TOLERANCE = 1e-9
 J_CYCLES = 1e12
 
 
-def ragged(drawn: Problem | None, largest: int = LARGEST) -> Problem | None:
+def ragged(
+    drawn: Problem | None, largest: int = LARGEST, conventions: Conventions = EXACT
+) -> Problem | None:
     """The same question with all factors that reach; None if it is too large or has no answer."""
     if drawn is None:
         return None
@@ -41,7 +43,7 @@ def ragged(drawn: Problem | None, largest: int = LARGEST) -> Problem | None:
             drawn.arch,
             drawn.workload,
             objective=drawn.objective,
-            conventions=EXACT,
+            conventions=conventions,
             bias_read=drawn.bias_read,
             factors="ragged",
         )

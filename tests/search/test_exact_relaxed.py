@@ -42,8 +42,9 @@ def check_bounds(problem: Problem, cells: int, count: int, seed: int) -> None:
         tables = relaxed.tables(spatial, through=True)
         assert macs + tables.least <= pj * (1 + TOLERANCE)
         # At the bottom of the innermost memory nothing is done yet, further out something is.
-        assert tables.through[-1].min() == pytest.approx(tables.to_go[-1, 0, 0])
-        assert (tables.through.min(axis=1) >= tables.to_go[-1, 0, 0] * (1 - TOLERANCE)).all()
+        least = tables.to_go[-1, 0, 0]  # Below 0 where visits save more than they cost.
+        assert tables.through[-1].min() == pytest.approx(least)
+        assert (tables.through.min(axis=1) >= least - abs(least) * TOLERANCE).all()
         for port in range(len(relaxed.ports)):
             assert relaxed.tables(spatial, port).least <= cycles * (1 + TOLERANCE)
 

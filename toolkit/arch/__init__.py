@@ -35,6 +35,7 @@ _HOMES = {
     "ports": ("MemoryPort",),
     "schema": ("ArchitectureFile",),
     "template": ("ArchitectureTemplate",),
+    "wires": ("Wires",),
 }
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Relation",
     "Spatial",
     "VectorUnit",
+    "Wires",
     "arch_definition",
     "arch_names",
     "arch_to_yaml",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from toolkit.arch.ports import MemoryPort
     from toolkit.arch.schema import ArchitectureFile
     from toolkit.arch.template import ArchitectureTemplate
+    from toolkit.arch.wires import Wires
 
 
 __getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

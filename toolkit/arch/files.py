@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
@@ -15,6 +16,7 @@ from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate, make_template
+from toolkit.arch.wires import Wires
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
@@ -317,7 +319,23 @@ def _fanout_entry(level: Fanout) -> dict[str, object]:
         "mesh": level.mesh,
         "dimensions": list(level.dimensions),
         **{s: getattr(level, s) for s in switches if getattr(level, s) != getattr(defaults, s)},
+        **(_wire_figures(level) if level.wires is not None else {}),
     }
+
+
+def _wire_figures(level: Fanout) -> dict[str, object]:
+    wires, figures = level.wires or Wires(), dict[str, object]()
+    figures["unicast_energy_pj"] = float(wires.unicast_energy_pj)
+    for way in ("multicast", "reduction"):
+        if getattr(level, way):
+            figures[f"{way}_energy_pj"] = float(getattr(wires, f"{way}_energy_pj"))
+    for way in ("read", "write"):
+        bandwidth = float(getattr(wires, f"{way}_bandwidth"))
+        if bandwidth < math.inf:
+            figures[f"{way}_bandwidth_words_per_cycle"] = bandwidth
+    if wires.word_bits is not None:
+        figures["word_bits"] = wires.word_bits
+    return figures
 
 
 def _compute_entry(level: Compute) -> dict[str, object]:

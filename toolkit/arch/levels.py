@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from toolkit.arch.ports import MemoryPort
+from toolkit.arch.wires import Wires, impossible_wires
 from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe
@@ -211,6 +212,8 @@ class Fanout:
         Bounds on the spatial iterations here.
     area_um2 : float or None
         Area of the fanout's network, once.
+    wires : Wires or None
+        What its network costs; None costs nothing and is never in the way.
     """
 
     name: str
@@ -224,6 +227,7 @@ class Fanout:
     power_gating: bool = False
     constraints: tuple[FactorConstraint, ...] = ()
     area_um2: float | None = None
+    wires: Wires | None = None
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -312,6 +316,8 @@ def impossible_figures(level: Level) -> Iterator[tuple[str, float, str]]:
                 yield name, value, "0 beside ports, which have bandwidths of their own"
         elif name in _ABOVE_ZERO and not value > 0:
             yield name, value, "more than 0"
+    if isinstance(level, Fanout) and level.wires is not None:
+        yield from impossible_wires(level.wires)
     if isinstance(level, Memory) and level.ports and level.shared_port:
         yield "shared_port", True, "False beside ports"
     for port in level.ports if isinstance(level, Memory) else ():

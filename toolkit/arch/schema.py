@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
@@ -18,11 +19,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
-from toolkit.arch.bitwise import BANDWIDTH_FORMS, BitwiseMemory
+from toolkit.arch.bitwise import BANDWIDTH_FORMS, BitwiseMemory, need_word_bits, words_per_cycle
+from toolkit.arch.forms import Amount, PortEntry, Ports, WireKeys, distinct, given_form
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
-    UNLIMITED_BANDWIDTH,
     Component,
     Compute,
     FactorConstraint,
@@ -34,7 +35,7 @@ from toolkit.arch.levels import (
     check_loop_order,
     parse_constraint,
 )
-from toolkit.arch.ports import TRAFFIC, MemoryPort, port_mistakes
+from toolkit.arch.ports import MemoryPort, port_mistakes
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import Label, Record
@@ -84,13 +85,6 @@ def _constraint(value: object) -> FactorConstraint:
         raise ValueError(str(cause)) from None
 
 
-def _distinct(values: list[str]) -> list[str]:
-    repeated = sorted({value for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"names {', '.join(repeated)} twice; expected each once")
-    return values
-
-
 def _order(values: list[str]) -> list[str]:
     try:
         check_loop_order(values)
@@ -107,12 +101,9 @@ def _component(text: str, known: tuple[str, ...]) -> str:
 
 
 _Identifier = Annotated[str, AfterValidator(_identifier)]
-_Dimensions = Annotated[list[_Identifier], AfterValidator(_distinct)]
+_Dimensions = Annotated[list[_Identifier], AfterValidator(distinct)]
 _LoopOrder = Annotated[list[Annotated[str, AfterValidator(_loop)]], AfterValidator(_order)]
 _Constraints = list[Annotated[FactorConstraint, PlainValidator(_constraint)]]
-# Far beyond any hardware, and small enough that no cost overflows.
-_Amount = Annotated[float, Field(ge=0, le=1e15)]
-_Bandwidth = Annotated[float, Field(ge=1e-9, le=2 * UNLIMITED_BANDWIDTH)]
 _Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
 
 _ENERGY_FORMS = (
@@ -127,53 +118,13 @@ _ENERGY_FORMS = (
 
 class _LevelEntry(Record):
     constraints: _Constraints = []
-    area_um2: _Amount | None = None
+    area_um2: Amount | None = None
 
     def _check_constraints(self, dimensions: list[str] | None) -> None:
         try:
             check_constraints(self.constraints, dimensions)
         except ArchitectureError as cause:
             raise ValueError(f"constraints: {cause}") from None
-
-
-def _ports(value: object) -> int | str:
-    """Read who shares a port, or how many read-write ports the SRAM of a component has."""
-    if value in ("shared", "separate") or (type(value) is int and 1 <= value <= 4):
-        return value
-    raise ValueError(
-        f"{describe(value)} is not shared (one port for what a memory sends and receives) or "
-        "separate, nor a mapping of names to ports, nor the number of read-write ports of an SRAM "
-        "component, 1 to 4"
-    )
-
-
-def _traffic(kind: str) -> str:
-    if kind not in TRAFFIC:
-        hint = suggest(kind, TRAFFIC)
-        raise ValueError(f"expected some of {', '.join(TRAFFIC)}, got {describe(kind)}{hint}")
-    return kind
-
-
-class PortEntry(Record):
-    """One of the ports of a memory that names them."""
-
-    serves: Annotated[
-        list[Annotated[str, AfterValidator(_traffic)]],
-        AfterValidator(_distinct),
-        Field(min_length=1),
-    ]
-    bandwidth_words_per_cycle: _Bandwidth
-
-
-def _port_form(value: object) -> str:
-    return "(named)" if isinstance(value, dict) else "(plain)"
-
-
-_Ports = Annotated[
-    Annotated[dict[Label, PortEntry], Field(min_length=1), Tag("(named)")]
-    | Annotated[int | Literal["shared", "separate"], PlainValidator(_ports), Tag("(plain)")],
-    Discriminator(_port_form),
-]
 
 
 def _check_component(entry: MemoryEntry | ComputeEntry, keys: tuple[str, ...]) -> None:
@@ -183,6 +134,11 @@ def _check_component(entry: MemoryEntry | ComputeEntry, keys: tuple[str, ...]) -
     for key in keys:
         if entry.component is None and getattr(entry, key) is not None:
             raise ValueError(f"{key}: expected component with it")
+
+
+def _of(port: str, key: str) -> str:
+    """Key of a port of a memory that names them."""
+    return f"ports.{port}.{key}"
 
 
 def _component_of(entry: MemoryEntry | ComputeEntry) -> Component | None:
@@ -199,25 +155,22 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
 
     memory: Label
     capacity_words: Annotated[int | None, PlainValidator(_capacity)] = None
-    access_energy_pj: _Amount | None = None
-    read_energy_pj: _Amount | None = None
-    write_energy_pj: _Amount | None = None
-    wordline_energy_pj: _Amount | None = None
-    wordline_read_energy_pj: _Amount | None = None
-    wordline_write_energy_pj: _Amount | None = None
+    access_energy_pj: Amount | None = None
+    read_energy_pj: Amount | None = None
+    write_energy_pj: Amount | None = None
+    wordline_energy_pj: Amount | None = None
+    wordline_read_energy_pj: Amount | None = None
+    wordline_write_energy_pj: Amount | None = None
     values_per_wordline: _Mesh | None = None
-    bandwidth_words_per_cycle: _Bandwidth | None = None
-    read_bandwidth_words_per_cycle: _Bandwidth | None = None
-    write_bandwidth_words_per_cycle: _Bandwidth | None = None
-    leakage_pj_per_cycle: _Amount = 0.0
-    bypasses: Annotated[list[Label], AfterValidator(_distinct)] = []
-    may_bypass: Annotated[list[Label], AfterValidator(_distinct)] = []
+    leakage_pj_per_cycle: Amount = 0.0
+    bypasses: Annotated[list[Label], AfterValidator(distinct)] = []
+    may_bypass: Annotated[list[Label], AfterValidator(distinct)] = []
     multiple_buffering: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
     overlap: Annotated[Overlap, BeforeValidator(_overlap)] = "always"
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
-    ports: _Ports | None = None
+    ports: Ports | None = None
     sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
 
     @model_validator(mode="after")
@@ -232,7 +185,7 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
             raise ValueError(
                 f"may_bypass: {twice[0]} is in bypasses already; expected one of them"
             )
-        self._form("energy", _ENERGY_FORMS)
+        given_form(self, "energy", _ENERGY_FORMS)
         self._check_bandwidths()
         self._check_capacity()
         self.check_bits()
@@ -248,18 +201,8 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
         if len(given) > 1:
             raise ValueError(f"expected one of {', '.join(keys)}; got {', '.join(given)}")
 
-    def _form(self, what: str, forms: tuple[tuple[str, ...], ...]) -> dict[str, float]:
-        """Return the figures of the one form in use, by key."""
-        keys = dict.fromkeys(key for form in forms for key in form)
-        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
-        for form in forms:
-            if given.keys() == set(form):
-                return {key: given[key] for key in form}
-        choices = "; or ".join(" with ".join(form) for form in forms)
-        raise ValueError(f"expected {what} as {choices}; got {', '.join(given) or 'none'}")
-
     def _energies(self) -> tuple[float, float]:
-        figures = tuple(self._form("energy", _ENERGY_FORMS).values())
+        figures = tuple(given_form(self, "energy", _ENERGY_FORMS).values())
         values = self.values_per_wordline
         energies = figures if values is None else figures[:-1]
         per_word = self.access_energy_pj is not None or self.read_energy_pj is not None
@@ -267,27 +210,33 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
         return energies[0] / words, energies[-1] / words
 
     @property
-    def named_ports(self) -> tuple[MemoryPort, ...]:
+    def port_entries(self) -> Mapping[str, PortEntry]:
         """The ports if these have names."""
-        entries = self.ports if isinstance(self.ports, dict) else {}
-        return tuple(
-            MemoryPort(name, tuple(port.serves), port.bandwidth_words_per_cycle)
-            for name, port in entries.items()
-        )
+        return self.ports if isinstance(self.ports, dict) else {}
+
+    def per_second(self) -> list[str]:
+        """List the keys in use that need a clock, those of ports, too."""
+        ports = self.port_entries.items()
+        return [
+            *super().per_second(),
+            *(_of(name, k) for name, p in ports for k in p.per_second()),
+        ]
 
     def _check_bandwidths(self) -> None:
-        if not self.named_ports:
-            self._form("bandwidth", BANDWIDTH_FORMS)
+        for name, port in self.port_entries.items():
+            need_word_bits([_of(name, key) for key in port.in_bits()], self.word_bits)
+        if not self.port_entries:
+            given_form(self, "bandwidth", BANDWIDTH_FORMS)
             return
         for key in dict.fromkeys(key for form in BANDWIDTH_FORMS for key in form):
             if getattr(self, key) is not None:
                 raise ValueError(f"{key}: expected none beside ports, which have their own")
 
     def _bandwidths(self, clock_mhz: float | None) -> tuple[float, float]:
-        if self.named_ports:
+        if self.port_entries:
             return 0.0, 0.0
-        given = self._form("bandwidth", BANDWIDTH_FORMS)
-        figures = [self.words_per_cycle(key, x, clock_mhz) for key, x in given.items()]
+        given = given_form(self, "bandwidth", BANDWIDTH_FORMS)
+        figures = [words_per_cycle(key, x, self.word_bits, clock_mhz) for key, x in given.items()]
         # A shared port spends half of its cycles on reads and half on writes.
         return (figures[0] / 2, figures[0] / 2) if len(figures) == 1 else (figures[0], figures[1])
 
@@ -312,14 +261,17 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
             values_per_wordline=self.values_per_wordline or 1,
             shared_port=self.ports == "shared",
             may_bypass=tuple(self.may_bypass),
-            ports=self.named_ports,
+            ports=tuple(
+                port.port(name, self.word_bits, clock_mhz)
+                for name, port in self.port_entries.items()
+            ),
             word_bits=self.word_bits,
             packed=self.packed is not False,
             overlap=self.overlap,
         )
 
 
-class FanoutEntry(_LevelEntry):
+class FanoutEntry(WireKeys, _LevelEntry):
     """A spatial fanout."""
 
     fanout: Label
@@ -335,14 +287,19 @@ class FanoutEntry(_LevelEntry):
     @model_validator(mode="after")
     def _check(self) -> FanoutEntry:
         self._check_constraints(self.dimensions)
+        self.check_wires()
         if self.selective_multicast and not self.multicast:
             raise ValueError("selective_multicast: true needs multicast: true")
         if self.selective_reduction and not self.reduction:
             raise ValueError("selective_reduction: true needs reduction: true")
+        for way in ("multicast", "reduction"):
+            if getattr(self, f"{way}_energy_pj") is not None and not getattr(self, way):
+                raise ValueError(f"{way}_energy_pj: needs {way}: true")
         return self
 
-    def level(self) -> Fanout:
-        """Build the level."""
+    def level(self, clock_mhz: float | None = None) -> Fanout:
+        """Build the level, at the clock of the architecture."""
+        alone = [way for way in ("multicast", "reduction") if not getattr(self, way)]
         return Fanout(
             name=self.fanout,
             mesh=self.mesh,
@@ -355,6 +312,7 @@ class FanoutEntry(_LevelEntry):
             power_gating=self.power_gating,
             constraints=tuple(self.constraints),
             area_um2=self.area_um2,
+            wires=self.wires_of(self.mesh, alone, clock_mhz),
         )
 
 
@@ -372,10 +330,8 @@ def _by_bits(table: dict[str, object]) -> dict[int, object]:
 
 
 _MacEnergy = Annotated[
-    Annotated[_Amount, Tag("(number)")]
-    | Annotated[
-        dict[int, _Amount], Field(min_length=1), BeforeValidator(_by_bits), Tag("(table)")
-    ],
+    Annotated[Amount, Tag("(number)")]
+    | Annotated[dict[int, Amount], Field(min_length=1), BeforeValidator(_by_bits), Tag("(table)")],
     Discriminator(_figure_or_table),
 ]
 
@@ -388,7 +344,7 @@ class ComputeEntry(_LevelEntry):
     cycles: _Mesh = 1
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
-    leakage_pj_per_cycle: _Amount = 0.0
+    leakage_pj_per_cycle: Amount = 0.0
     multicast: bool = True
     reduction: bool = True
     component: Annotated[str, AfterValidator(partial(_component, known=COMPUTES))] | None = None
@@ -453,7 +409,7 @@ class VectorUnitEntry(Record):
     """The vector unit."""
 
     lanes: _Mesh
-    operation_energy_pj: _Amount
+    operation_energy_pj: Amount
     memory: Label
 
     def unit(self) -> VectorUnit:
@@ -518,16 +474,17 @@ class ArchitectureFile(Record):
     @model_validator(mode="after")
     def _check_ports(self) -> ArchitectureFile:
         for i, entry in enumerate(self.levels):
-            ports = entry.named_ports if isinstance(entry, MemoryEntry) else ()
-            bypasses = entry.bypasses if isinstance(entry, MemoryEntry) else ()
-            for key, mistake in port_mistakes(ports, bypasses, outermost=i == 0):
+            if not isinstance(entry, MemoryEntry):
+                continue
+            ports = [MemoryPort(k, tuple(p.serves), 1) for k, p in entry.port_entries.items()]
+            for key, mistake in port_mistakes(ports, entry.bypasses, outermost=i == 0):
                 raise ValueError(f"levels[{i}].ports{key}: {mistake}")
         return self
 
     @model_validator(mode="after")
     def _check_clock(self) -> ArchitectureFile:
         for i, entry in enumerate(self.levels):
-            for key in entry.per_second() if isinstance(entry, MemoryEntry) else ():
+            for key in () if isinstance(entry, ComputeEntry) else entry.per_second():
                 if self.clock_mhz is None:
                     raise ValueError(
                         f"levels[{i}].{key}: expected clock_mhz of the architecture with it"
@@ -588,4 +545,4 @@ class ArchitectureFile(Record):
         return Architecture(self.name, levels, unit, self.clock_mhz, leakage)
 
     def _level(self, entry: MemoryEntry | FanoutEntry | ComputeEntry) -> Level:
-        return entry.level(self.clock_mhz) if isinstance(entry, MemoryEntry) else entry.level()
+        return entry.level() if isinstance(entry, ComputeEntry) else entry.level(self.clock_mhz)

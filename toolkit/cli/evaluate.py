@@ -94,6 +94,7 @@ def evaluation_report(
         "",
         f"Accesses ({_counted(evaluation)}, total of all instances and the whole run)",
         _access_table(evaluation),
+        *_network_tables(evaluation),
     ]
 
 
@@ -215,6 +216,46 @@ def _counted(evaluation: toolkit.Evaluation) -> str:
     """What accesses are counted in."""
     has_bits = any(entry.words is not None for entry in evaluation.accesses)
     return "values, and the words that they take" if has_bits else "words"
+
+
+def _network_tables(evaluation: toolkit.Evaluation) -> Report:
+    """Lay out what crosses fanouts with wires, and how those of limited bandwidth keep up."""
+    if not evaluation.networks:
+        return []
+    rows = [
+        (
+            row.level,
+            row.tensor,
+            f"{row.sent:,}",
+            f"{row.delivered:,}",
+            f"{row.collected:,}",
+            f"{row.returned:,}",
+            *(() if row.words is None else (f"{row.words:,.6g}",)),
+            f"{row.energy_pj:,.4g}",
+        )
+        for network in evaluation.networks
+        for row in network.crossings
+    ]
+    crossings = [row for network in evaluation.networks for row in network.crossings]
+    words = ("words",) if any(row.words is not None for row in crossings) else ()
+    columns = ("level", "tensor", "sent", "delivered", "collected", "returned", *words, "pJ")
+    title = f"Networks ({_counted(evaluation)}, total of all instances and the whole run)"
+    laid: Report = ["", title, table(columns, rows)]
+    ways = [
+        (
+            f"{use.level} {use.port.name}",
+            f"{use.needed_bandwidth:,.4g}",
+            f"{use.port.bandwidth:,.4g}",
+            f"{100 * use.busy_cycles / evaluation.latency_cycles:.1f}",
+            f"{network.stall_cycles * (use is network.slowest_port):,.6g}",
+        )
+        for network in evaluation.networks
+        for use in network.ports
+    ]
+    if ways:
+        headings = ("level", "needed words\nper cycle", "available", "busy %", "stall\ncycles")
+        laid += ["", table(headings, ways)]
+    return laid
 
 
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:

@@ -156,7 +156,7 @@ def _moved(movement: Movement) -> str:
 
 def _part_name(part: EnergyPart) -> str:
     if part.tensor is not None:
-        return f"{part.level}, {part.tensor}"
+        return f"{part.level}{' network' * (part.what == 'network')}, {part.tensor}"
     return f"{part.level}, {part.what}"
 
 
@@ -247,11 +247,11 @@ def _bandwidth_lines(evaluation: toolkit.Evaluation) -> list[str]:
     latency = evaluation.latency_cycles
     loads = [
         (port.busy_cycles / latency, f"{use.level} {port.port.name}", port)
-        for use in evaluation.memories
+        for use in evaluation.movers
         for port in use.ports
     ]
     share, name, port = max(loads, key=lambda load: load[0])
-    stalls = any(use.stall_cycles for use in evaluation.memories)
+    stalls = any(use.stall_cycles for use in evaluation.movers)
     text = evaluation.bottleneck if stalls else "none: all instances compute without a stall"
     busiest = (
         f"busiest: {name}, transferring {100 * share:.4g} % of the run "

@@ -167,7 +167,7 @@ def _limits(evaluation: toolkit.Evaluation, factors: Factors) -> Record:
                 "busy_percent_of_run": 100 * port.busy_cycles / latency,
                 "stall_cycles_of_run": use.stall_cycles,
             }
-            for use in evaluation.memories
+            for use in evaluation.movers
             for port in use.ports
         ],
         "capacity": [

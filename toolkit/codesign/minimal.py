@@ -11,7 +11,7 @@ from typing import Literal
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
-from toolkit.arch.levels import Memory
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import word_limit
@@ -327,12 +327,11 @@ def _word_bits(arch: Architecture) -> tuple[int | None, ...]:
 
 
 def _bandwidths(arch: Architecture) -> tuple[float, ...]:
-    return tuple(
-        bandwidth
-        for memory in arch.memories
-        for bandwidth in (
-            memory.read_bandwidth,
-            memory.write_bandwidth,
-            *(port.bandwidth for port in memory.ports),
-        )
-    )
+    found: list[float] = []
+    for level in arch.levels:
+        if isinstance(level, Memory):
+            found += [level.read_bandwidth, level.write_bandwidth]
+            found += [port.bandwidth for port in level.ports]
+        elif isinstance(level, Fanout) and level.wires is not None:
+            found += [level.wires.read_bandwidth, level.wires.write_bandwidth]
+    return tuple(found)

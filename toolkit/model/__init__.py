@@ -25,7 +25,14 @@ from toolkit.model.cost import BatchCost, batch_cost
 from toolkit.model.evaluate import Evaluation, evaluate
 from toolkit.model.nest import Accesses
 from toolkit.model.plan import Plan, make_plan
-from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
+from toolkit.model.tables import (
+    Crossing,
+    LevelEnergy,
+    MemoryUse,
+    NetworkUse,
+    PortUse,
+    TensorAccesses,
+)
 
 __all__ = [
     "CONVENTIONS",
@@ -36,9 +43,11 @@ __all__ = [
     "Accesses",
     "BatchCost",
     "Conventions",
+    "Crossing",
     "Evaluation",
     "LevelEnergy",
     "MemoryUse",
+    "NetworkUse",
     "Plan",
     "PortUse",
     "TensorAccesses",

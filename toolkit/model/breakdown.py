@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,15 @@ from toolkit.mapping.space import MapSpace
 from toolkit.messages import shown
 from toolkit.model.cost import AccessTable, BatchCost, access_counts, converted
 from toolkit.model.plan import Port
-from toolkit.model.tables import LevelEnergy, MemoryUse, PortUse, TensorAccesses
+from toolkit.model.tables import (
+    Crossing,
+    LevelEnergy,
+    MemoryUse,
+    NetworkUse,
+    PortUse,
+    TensorAccesses,
+)
+from toolkit.model.totals import wire_energy_pj
 from toolkit.model.waits import array_cycles
 from toolkit.workload.kernel import Workload
 
@@ -89,22 +98,47 @@ def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[Me
     )
 
 
-def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
-    nest, name = cost.nest, memory.name
+def _moved(cost: BatchCost, i: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Words that one instance of a level moves by kind, and words per cycle without any stall."""
+    nest, name = cost.nest, cost.plan.arch.levels[i].name
     alike = cost.tables.switches.sequential
     table = nest.moved if alike else nest.busiest
-    instances = nest.levels[m].active if alike else 1
+    instances = nest.levels[i].active if alike else 1
     moved = {
-        kind: sum(getattr(table[m, t], field) for t in range(len(cost.plan.tensors))) / instances
+        kind: sum(getattr(table[i, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()
     }
     ideal = {
         kind: finite_cost(
-            cost, values / nest.levels[m].inside_cycles, f"the ideal bandwidth of {name}"
+            cost, values / nest.levels[i].inside_cycles, f"the ideal bandwidth of {name}"
         )
         for kind, values in moved.items()
     }
+    return moved, ideal
+
+
+def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
+    nest, name = cost.nest, memory.name
+    moved, ideal = _moved(cost, m)
     usable = usable_words(memory)
+    return MemoryUse(
+        name,
+        _count(cost, nest.levels[m].active, "instances", m),
+        _count(cost, words, "footprint", m),
+        memory.capacity_words,
+        usable if math.isfinite(usable) else None,
+        *_waits(cost, m),
+        _stall(cost, m),
+        _port_uses(cost, m, moved, ideal),
+        ideal,
+    )
+
+
+def _port_uses(
+    cost: BatchCost, i: int, moved: Mapping[str, float], ideal: Mapping[str, float]
+) -> tuple[PortUse, ...]:
+    """Tell how the ports of a level are used, from what one instance moves and ideally would."""
+    nest, name = cost.nest, cost.plan.arch.levels[i].name
 
     def use(p: int, port: Port) -> PortUse:
         sides = [kind for kind, field in _FIELDS.items() if field in port.kinds]
@@ -118,17 +152,49 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
             finite_cost(cost, nest.limited[p], what),
         )
 
-    return MemoryUse(
-        name,
-        _count(cost, nest.levels[m].active, "instances", m),
-        _count(cost, words, "footprint", m),
-        memory.capacity_words,
-        usable if math.isfinite(usable) else None,
-        *_waits(cost, m),
-        _stall(cost, m),
-        tuple(use(p, port) for p, (level, port) in enumerate(cost.plan.ports) if level == m),
-        ideal,
+    return tuple(use(p, port) for p, (level, port) in enumerate(cost.plan.ports) if level == i)
+
+
+def network_uses(cost: BatchCost) -> tuple[NetworkUse, ...]:
+    """Tell what crosses every fanout with wires, and how its networks keep up.
+
+    Raises
+    ------
+    PrecisionError
+        If a count exceeds 2^53, or a number of cycles or an energy is not finite.
+    """
+    exact = exact_accesses(cost)
+    return tuple(
+        _network_use(cost, i, exact)
+        for i, level in enumerate(cost.plan.arch.levels)
+        if isinstance(level, Fanout) and level.wires is not None
     )
+
+
+def _network_use(cost: BatchCost, i: int, exact: AccessTable) -> NetworkUse:
+    level, rows = cost.plan.arch.levels[i], []
+    has_bits = any(t.bits is not None for t in cost.plan.workload.tensors)
+    for t, plan in enumerate(cost.plan.tensors):
+        name, entry = plan.tensor.name, exact[i, t]
+        kinds = {
+            "sent": entry.reads,
+            "delivered": entry.fills,
+            "collected": entry.drains,
+            "returned": entry.updates,
+        }
+        counts = {k: _count(cost, x, f"{name} {k}", i) for k, x in kinds.items()}
+        if any(counts.values()):
+            energy = wire_energy_pj(cost.tables, cost.nest, i, t)
+            energy = finite_cost(cost, energy, f"the energy of {name} on {level.name}")
+            moved = cost.nest.moved[i, t]
+            words = float((moved.fills + moved.drains)[0]) if has_bits else None
+            rows.append(Crossing(level.name, name, **counts, energy_pj=energy, words=words))
+    ports: tuple[PortUse, ...] = ()
+    stall = 0.0
+    if any(place == i for place, _ in cost.plan.ports):
+        moved, ideal = _moved(cost, i)
+        ports, stall = _port_uses(cost, i, moved, ideal), _stall(cost, i)
+    return NetworkUse(level.name, stall, ports, tuple(rows))
 
 
 def _waits(cost: BatchCost, m: int) -> tuple[float, float, float]:
@@ -145,7 +211,7 @@ def hop_cycles(cost: BatchCost) -> float:
 
 
 def _stall(cost: BatchCost, m: int) -> float:
-    """Stall cycles of a memory; none if they are no more than what divisions round off."""
+    """Stall cycles of a level; none if they are no more than what divisions round off."""
     what = f"the stall cycles of {cost.plan.arch.levels[m].name}"
     stall = finite_cost(cost, cost.nest.levels[m].stall_cycles, what)
     return (
@@ -156,7 +222,7 @@ def _stall(cost: BatchCost, m: int) -> float:
 
 
 def level_energies(cost: BatchCost) -> tuple[LevelEnergy, ...]:
-    """Divide the energy among the memories and the compute level.
+    """Divide the energy among the memories, the fanouts with wires and the compute level.
 
     Raises
     ------

@@ -64,9 +64,9 @@ class Conventions:
         Words of a strided tile: its distinct values, those of the same tile with unit strides,
         or all from its first to its last value, gaps included.
     shared_ports : bool
-        One port serves what a memory sends and receives, at the sum of both bandwidths;
+        One port serves what a memory sends and receives, at the sum of all bandwidths;
         otherwise reads and drains use one port, updates and fills another, unless the memory
-        says that it has one (`Memory.shared_port`).
+        says that it has one (`Memory.shared_port`) or which ones (`Memory.ports`).
     zero_fills : bool
         Of transfers that are not sequential: outputs that start from zero are written as zeros
         into the memory that accumulates them, though no outer memory is read for them.

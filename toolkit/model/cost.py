@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.arch.levels import Memory
 from toolkit.errors import InputError
 from toolkit.lifted import namespace
 from toolkit.mapping.mapping import FloatArray
@@ -24,7 +25,7 @@ Array = Any
 
 
 AccessTable = Mapping[tuple[int, int], Accesses]
-"""Accesses by (level number of the memory, position of the tensor)."""
+"""Accesses by (level number of a memory or of a fanout with wires, position of the tensor)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class BatchCost:
     totals : Totals
         Of the run; utilization is the fraction of instances used, over all spatial levels.
     accesses : AccessTable
-        Values by memory and tensor, whatever words they take.
+        Values by memory, or fanout with wires, and tensor, whatever words they take.
     """
 
     plan: Plan
@@ -134,8 +135,12 @@ def access_counts(plan: Plan, nest: Nest) -> AccessTable:
 
 
 def accesses(plan: Plan, nest: Nest) -> AccessTable:
-    """Leave out the levels that are no memories."""
-    return {place: moved for place, moved in nest.moved.items() if place[0] in plan.memories}
+    """Leave out the levels that move nothing: all but memories and fanouts with wires."""
+    levels = plan.arch.levels
+    moving = {
+        i for i, x in enumerate(levels) if isinstance(x, Memory) or getattr(x, "wires", None)
+    }
+    return {place: moved for place, moved in nest.moved.items() if place[0] in moving}
 
 
 def make_nest(plan: Plan, factors: Any, order: Any) -> Nest:

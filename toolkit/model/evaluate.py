@@ -25,6 +25,7 @@ from toolkit.model.breakdown import (
     hop_cycles,
     level_energies,
     memory_uses,
+    network_uses,
     tensor_accesses,
 )
 from toolkit.model.conventions import EXACT, Conventions, map_space
@@ -34,6 +35,7 @@ from toolkit.model.plan import make_plan
 from toolkit.model.tables import (
     LevelEnergy,
     MemoryUse,
+    NetworkUse,
     TensorAccesses,
     plain,
     table,
@@ -80,7 +82,9 @@ class Evaluation:
     memories : tuple of MemoryUse
         Per memory, outermost first.
     energies : tuple of LevelEnergy
-        Per memory and for the compute level; fanouts cost no energy.
+        Per memory, per fanout with wires, and for the compute level.
+    networks : tuple of NetworkUse
+        Per fanout with wires, outermost first.
     """
 
     arch: Architecture
@@ -99,6 +103,14 @@ class Evaluation:
     accesses: tuple[TensorAccesses, ...]
     memories: tuple[MemoryUse, ...]
     energies: tuple[LevelEnergy, ...]
+    networks: tuple[NetworkUse, ...] = ()
+
+    @property
+    def movers(self) -> tuple[MemoryUse | NetworkUse, ...]:
+        """Memories and networks of limited bandwidth, which may stall, outermost first."""
+        places = {level.name: i for i, level in enumerate(self.arch.levels)}
+        networks = [network for network in self.networks if network.ports]
+        return tuple(sorted((*self.memories, *networks), key=lambda use: places[use.level]))
 
     @property
     def valid(self) -> bool:
@@ -144,8 +156,12 @@ class Evaluation:
         return table(self.memories)
 
     def port_table(self) -> pd.DataFrame:
-        """Tabulate the ports of all memories: a row per port, and per set that shares a load."""
-        return table([use for memory in self.memories for use in memory.ports])
+        """Tabulate ports of memories and networks: a row per port, or set that shares a load."""
+        return table([port for use in self.movers for port in use.ports])
+
+    def network_table(self) -> pd.DataFrame:
+        """Tabulate what crosses fanouts with wires: a row per fanout and tensor."""
+        return table([crossing for network in self.networks for crossing in network.crossings])
 
     def energy_table(self) -> pd.DataFrame:
         """Tabulate energy: a row per memory and one for compute.
@@ -178,7 +194,8 @@ class Evaluation:
             "notes": list(self.notes),
             "accesses": [plain(record) for record in self.accesses],
             "memories": [plain(record) for record in self.memories],
-            "ports": [plain(use) for memory in self.memories for use in memory.ports],
+            "ports": [plain(port) for use in self.movers for port in use.ports],
+            "networks": [plain(row) for network in self.networks for row in network.crossings],
             "energies": [plain(record) for record in self.energies],
         }
 
@@ -232,6 +249,7 @@ def evaluate(
         accesses = tensor_accesses(cost)
         memories = memory_uses(cost, space, factors)
         energies = level_energies(cost)
+        networks = network_uses(cost)
     return Evaluation(
         arch,
         workload,
@@ -244,11 +262,12 @@ def evaluate(
         area if area is None else finite(area, "the area", workload),
         workload.macs,
         violations(space, mapping),
-        _bottleneck(arch, memories, cost),
+        _bottleneck(arch, (*memories, *networks), cost),
         (*notes, *shape_notes(cost, factors)),
         accesses,
         memories,
         energies,
+        networks,
     )
 
 
@@ -272,9 +291,13 @@ def _area(arch: Architecture) -> tuple[float | None, tuple[str, ...]]:
     return sum(areas), notes
 
 
-def _bottleneck(arch: Architecture, memories: tuple[MemoryUse, ...], cost: BatchCost) -> str:
-    """Name the outermost memory that stalls: its port replaces all delays inside it."""
-    stalling = next((memory for memory in memories if memory.stall_cycles > 0), None)
+def _bottleneck(
+    arch: Architecture, uses: tuple[MemoryUse | NetworkUse, ...], cost: BatchCost
+) -> str:
+    """Name the outermost memory or network that stalls: it replaces all delays inside it."""
+    places = {level.name: i for i, level in enumerate(arch.levels)}
+    slow = [use for use in uses if use.stall_cycles > 0]
+    stalling = min(slow, key=lambda use: places[use.level], default=None)
     if stalling is None:
         text = f"{arch.compute.name}: no memory stalls"
     else:

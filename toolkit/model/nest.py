@@ -20,6 +20,9 @@ from toolkit.workload.distinct import Progression
 class Accesses:
     """Values that one memory moves for one tensor, all instances, in the Buffets view.
 
+    Of a fanout with wires: `reads` enter its networks, `fills` reach its instances, `drains`
+    leave these, and `updates` leave the networks.
+
     Parameters
     ----------
     reads : number or array
@@ -49,18 +52,18 @@ class LevelState:
     temporal, active : number or array
         Product of the iterations of all memories, and of all spatial levels, outside of it.
     inside_cycles : number or array
-        Of a memory: cycles of the run that the levels inside it need.
+        Of a memory or network: cycles of the run that the levels inside it need.
     entering : number or array
         Of a memory inside of a systolic array: values that come to stay, of the first instance.
     fill_cycles, drain_cycles, exposed_cycles : number or array
         Of a memory: cycles of the run that the levels inside wait for its first tiles, for its
         last ones to leave, and for all that it cannot hide; part of `inside_cycles`.
     stall_cycles : number or array
-        Of a memory: cycles of the run by which its slowest port exceeds the levels inside.
+        Of these: cycles of the run by which the slowest port exceeds the levels inside.
     busy_cycles : number or array
-        Of a memory: cycles of the run that it moves words or waits for the levels inside.
+        Of these: cycles of the run that it moves words or waits for the levels inside.
     energy_pj, leakage_pj : number or array
-        Of all accesses or multiply-accumulates, and of all powered instances.
+        Of all accesses, multiply-accumulates or words on wires, and of all powered instances.
     """
 
     iterations: Any = None

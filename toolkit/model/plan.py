@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Fanout, Memory, Spatial
 from toolkit.arch.packing import check_bits
 from toolkit.arch.ports import TRAFFIC, MemoryPort
+from toolkit.arch.wires import Wires
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Tensor, Workload
@@ -42,6 +44,9 @@ class Transfer:
         Spatial levels between supplier and child, outermost first, with their support for
         multicast (reading) and for reduction (writing). Old partial sums go to one instance
         alone, so that nothing is lost where these are not multicast.
+    places : tuple of int
+        Levels at which its words are counted (`toolkit.model.traffic`): the supplier, then every
+        fanout with wires, and the level right inside of it.
     """
 
     supplier: int
@@ -49,6 +54,7 @@ class Transfer:
     nest: tuple[int, ...]
     reading: tuple[SpatialFlags, ...]
     writing: tuple[SpatialFlags, ...]
+    places: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,15 @@ def _hangs_together(serving: Sequence[set[int]]) -> bool:
     return all(ports & reached for ports in serving)
 
 
+def _network_ports(level: Fanout) -> Iterator[Port]:
+    """List the ways through the network of a fanout that can be in the way."""
+    wires = level.wires or Wires()
+    if math.isfinite(wires.read_bandwidth):
+        yield Port("network inwards", ("reads",), wires.read_bandwidth)
+    if math.isfinite(wires.write_bandwidth):
+        yield Port("network outwards", ("updates",), wires.write_bandwidth)
+
+
 def port_cycles(memory: Memory, conventions: Conventions, words: Mapping[str, float]) -> float:
     """Cycles in which one instance of a memory moves so many words, by kind of traffic."""
     return max(port.cycles(words) for port in ports_of(memory, conventions))
@@ -187,7 +202,8 @@ class Plan:
         Per level and dimension, whether copies over it count: under sequential transfers
         spatial levels overlook dimensions they do not list (such mappings are not valid).
     ports : tuple of (int, Port)
-        Level number and port, of all memories, the outermost first.
+        Level number and port, of all memories, and of networks that words may have to wait for,
+        the outermost first.
     """
 
     arch: Architecture
@@ -237,6 +253,7 @@ def make_plan(
     """
     check_figures(arch)
     check_bits(arch, workload)
+    _check_wires(arch, conventions)
     memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
     spatial_after = {
         m: tuple(range(m + 1, stop))
@@ -254,11 +271,30 @@ def make_plan(
         )
         for level in arch.levels
     )
-    ports = tuple((m, port) for m in memories for port in ports_of(_memory(arch, m), conventions))
+    ports = tuple(
+        (i, port)
+        for i, level in enumerate(arch.levels)
+        if not isinstance(level, Compute)
+        for port in (
+            ports_of(level, conventions) if isinstance(level, Memory) else _network_ports(level)
+        )
+    )
     _check_served(arch, plans, ports)
     return Plan(
         arch, workload, conventions, bias_read, memories, spatial_after, listed, plans, ports
     )
+
+
+def _check_wires(arch: Architecture, conventions: Conventions) -> None:
+    """Refuse to cost wires where nothing says how many words cross them."""
+    for i, level in enumerate(arch.levels):
+        if isinstance(level, Fanout) and level.wires and conventions.transfers == "sequential":
+            raise ArchitectureError(
+                f"{level.name} has wires, and the conventions {conventions.name} do not say what "
+                "crosses a fanout; expected conventions exact or timeloop, or no keys of wires",
+                source=arch.name,
+                key=f"levels[{i}]",
+            )
 
 
 def _check_served(
@@ -342,7 +378,10 @@ def _transfer(
     inside = [(i, arch.levels[i]) for i in range(supplier + 1, end)]
     between = [(i, level) for i, level in inside if not isinstance(level, Memory)]
     outermost = memories[0] if conventions.transfers == "persistent" else supplier
+    wired = [i for i, level in between if isinstance(level, Fanout) and level.wires is not None]
+    places = sorted({place for i in wired for place in (i, i + 1)})
     reading = [SpatialFlags(i, *sharing(x, conventions, written=False)) for i, x in between]
+    writing = [SpatialFlags(i, *sharing(x, conventions, written=True)) for i, x in between]
     if tensor.role == "output" and not conventions.seeds_all:
         reading = [replace(flags, shared=True) for flags in reading]
     return Transfer(
@@ -350,8 +389,16 @@ def _transfer(
         child,
         tuple(m for m in memories if outermost <= m < end),
         tuple(reading),
-        tuple(SpatialFlags(i, *sharing(x, conventions, written=True)) for i, x in between),
+        tuple(writing),
+        (supplier, *places),
     )
+
+
+def wire_energies(level: Fanout) -> tuple[float, float, float]:
+    """Energies of a word (pJ) that crosses a fanout by unicast, multicast and reduction."""
+    wires = level.wires or Wires()
+    alone, together, summed = wires.energies
+    return alone, together if level.multicast else alone, summed if level.reduction else alone
 
 
 def sharing(level: Spatial, conventions: Conventions, *, written: bool) -> tuple[bool, bool]:

@@ -29,6 +29,7 @@ from toolkit.model.plan import (
     Transfer,
     gates_idle_instances,
     leakage_pj_per_cycle,
+    wire_energies,
 )
 from toolkit.model.values import WHOLE_WORD, ValueRow, value_row
 from toolkit.workload.distinct import (
@@ -77,8 +78,8 @@ class SwitchRow(NamedTuple):
     """The conventions, as far as formulas ask for them; see `toolkit.model.conventions`.
 
     ``clips``: whether last tiles may be cut off at the sizes; otherwise factors are taken to
-    multiply to these. ``packs``: whether some value is not one word in some memory. ``waits``:
-    whether lanes may wait for transfers that nothing hides.
+    multiply to these. ``packs``: whether some value is not one word in some memory or network.
+    ``waits``: whether lanes may wait for transfers that nothing hides.
     """
 
     sequential: int
@@ -101,7 +102,8 @@ class SwitchRow(NamedTuple):
 class LevelRow(NamedTuple):
     """One level: what it is, and its figures; 0, 1 or inf where they do not apply.
 
-    ``hops``: whether its instances start one cycle after the other. ``following``: the next
+    ``hops``: whether its instances start one cycle after the other. ``wired``: whether it is a
+    fanout whose network costs something. ``following``: the next
     memory inwards, or the number of levels. ``ports``, ``ports_end``: rows of its ports.
     ``overlap``: what hides behind the work inside of a memory, and ``twice_words``, how large
     tiles may be where a second one has to fit. ``units_per_word``: see
@@ -112,6 +114,7 @@ class LevelRow(NamedTuple):
     multiple_reuses: int
     power_gating: int
     hops: int
+    wired: int
     following: int
     ports: int
     ports_end: int
@@ -126,6 +129,9 @@ class LevelRow(NamedTuple):
     mesh: float
     mac_pj: float
     step_cycles: float
+    unicast_pj: float
+    multicast_pj: float
+    reduction_pj: float
 
 
 class PortRow(NamedTuple):
@@ -153,7 +159,7 @@ class TransferRow(NamedTuple):
 
     ``held``: row of the extents that the child holds. ``nested``: memories whose loops move it,
     ``spatial``: levels between; ``selective``: whether any of these shares windows value by
-    value.
+    value. ``places``: where words are counted, the supplier first.
     """
 
     supplier: int
@@ -162,6 +168,7 @@ class TransferRow(NamedTuple):
     nested: int
     spatial: int
     selective: int
+    places: int
 
 
 class SharingRow(NamedTuple):
@@ -186,7 +193,7 @@ class PlanTables(NamedTuple):
     holds : [T, L]
         Whether a level holds a tensor: 0, `A_TILE` of it at a time, or `ALL_SEEN` of it.
     values : rows [T, L]
-        How much room values take, and how many words; nothing is said of what is no memory.
+        How much room values take, and how many words there, or on the wires of a fanout.
     listed : [L, D]
         Whether copies of a tensor along a dimension count, see `Plan.listed`.
     arrives : [T, L]
@@ -197,6 +204,9 @@ class PlanTables(NamedTuple):
         Spatial levels of a transfer, outermost first.
     sharing : rows [X, number, way]
         How these share it, by `READING` and `WRITING`.
+    places : [X, number]
+        Where the words of a transfer are counted: at its supplier, then at fanouts with wires
+        and right inside of them.
     """
 
     shape: Annotated[Any, ShapeRow, 0]
@@ -216,6 +226,7 @@ class PlanTables(NamedTuple):
     nests: Annotated[Table, int, 2]
     between: Annotated[Table, int, 2]
     sharing: Annotated[Table, SharingRow, 3]
+    places: Annotated[Table, int, 2]
 
 
 def plan_tables(plan: Plan) -> PlanTables:
@@ -259,6 +270,7 @@ def plan_tables(plan: Plan) -> PlanTables:
             for way, sides in enumerate((transfer.reading, transfer.writing))
             for i, flags in enumerate(sides)
         },
+        {(x, i): p for x, transfer in numbered for i, p in enumerate(transfer.places)},
     )
 
 
@@ -355,7 +367,7 @@ def _switches(plan: Plan) -> SwitchRow:
         conventions.transfers != "sequential",
         any(
             value_row(plan, t, m) != WHOLE_WORD
-            for m in plan.memories
+            for m in range(len(plan.arch.levels))
             for t in range(len(plan.tensors))
         ),
         conventions.first_and_last or _exposes(plan),
@@ -395,25 +407,27 @@ def _port(memory: int, port: Port) -> PortRow:
 def _level(plan: Plan, i: int) -> LevelRow:
     level, inf = plan.arch.levels[i], math.inf
     following = next((m for m in plan.memories if m > i), len(plan.arch.levels))
-    ports = [p for p, (m, _) in enumerate(plan.ports) if m == i] or [0]
+    numbers = [p for p, (m, _) in enumerate(plan.ports) if m == i]
+    ports = (numbers[0], numbers[-1] + 1) if numbers else (0, 0)
     if isinstance(level, Fanout):
         hops = level.pe_to_pe and plan.conventions.pe_to_pe_warm_up
         gated = gates_idle_instances(plan.arch, level, plan.conventions)
-        nothing = (0, 0, 0, 0, inf, ALWAYS, inf, 1, 1, 0)
-        return LevelRow(0, 0, gated, hops, following, *nothing, level.mesh, 0, 0)
+        wired, energies = level.wires is not None, wire_energies(level)
+        nothing = (0, 0, inf, ALWAYS, inf, 1, 1, 0, level.mesh, 0, 0)
+        return LevelRow(0, 0, gated, hops, wired, following, *ports, *nothing, *energies)
     leakage = leakage_pj_per_cycle(plan.arch, level, plan.conventions)
     if isinstance(level, Compute):
         mac_pj = mac_energy_pj(plan.arch, plan.workload)
         figures = (0, 0, inf, ALWAYS, inf, 1, 1, leakage, level.mesh, mac_pj, level.cycles)
-        return LevelRow(0, 0, 0, 0, following, 0, 0, *figures)
+        return LevelRow(0, 0, 0, 0, 0, following, *ports, *figures, 0, 0, 0)
     return LevelRow(
         1,
         plan.multiple_reuses(i),
         0,
         0,
+        0,
         following,
-        ports[0],
-        ports[-1] + 1,
+        *ports,
         level.read_energy_pj,
         level.write_energy_pj,
         _usable_words(level),
@@ -423,6 +437,9 @@ def _level(plan: Plan, i: int) -> LevelRow:
         plan.charged_together(i),
         leakage,
         1,
+        0,
+        0,
+        0,
         0,
         0,
     )
@@ -472,4 +489,5 @@ def _transfer(plan: Plan, transfer: Transfer) -> TransferRow:
         len(transfer.nest),
         len(transfer.reading),
         any(x.selective for x in flags),
+        len(transfer.places),
     )

@@ -90,7 +90,7 @@ class PortUse:
     Parameters
     ----------
     level : str
-        The memory.
+        The memory, or the fanout of a network.
     port : Port
         Which port, or which of them that share a load: name, what passes, and bandwidth.
     needed_bandwidth : float
@@ -220,15 +220,88 @@ class MemoryUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """Values of one tensor that cross a fanout, of all its networks, over the whole run.
+
+    A value is a word, unless the workload says how many bits it has.
+
+    Parameters
+    ----------
+    level, tensor : str
+        The fanout and what crosses it.
+    sent, delivered : int
+        What its networks take in, and what its instances get: a value that several get at once
+        counts for each of them.
+    collected, returned : int
+        Outputs that its instances send back, and that its networks hand on.
+    energy_pj : float
+        Of what is delivered and collected.
+    words : float or None
+        Words on the wires that this takes; None if the workload says no bits.
+    """
+
+    level: str
+    tensor: str
+    sent: int
+    delivered: int
+    collected: int
+    returned: int
+    energy_pj: float
+    words: float | None = None
+
+    def row(self) -> dict[str, Any]:
+        """One row of a table, or one object of JSON."""
+        unit = "words" if self.words is None else "values"
+        row: dict[str, Any] = {
+            "level": self.level,
+            "tensor": self.tensor,
+            f"sent_total_{unit}": self.sent,
+            f"delivered_total_{unit}": self.delivered,
+            f"collected_total_{unit}": self.collected,
+            f"returned_total_{unit}": self.returned,
+        }
+        if self.words is not None:
+            row["crossing_total_words"] = self.words
+        return {**row, "energy_total_pj": self.energy_pj}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUse:
+    """How the networks of one fanout with wires are used.
+
+    Parameters
+    ----------
+    level : str
+        The fanout.
+    stall_cycles : float
+        Cycles of the run by which the slower way exceeds the levels inside.
+    ports : tuple of PortUse
+        The ways inwards and outwards, if their bandwidth is limited.
+    crossings : tuple of Crossing
+        By tensor.
+    """
+
+    level: str
+    stall_cycles: float
+    ports: tuple[PortUse, ...]
+    crossings: tuple[Crossing, ...]
+
+    @property
+    def slowest_port(self) -> PortUse:
+        """The way that the levels inside wait for most."""
+        return max(self.ports, key=lambda use: use.limited_cycles)
+
+
+@dataclass(frozen=True, slots=True)
 class LevelEnergy:
     """Energy of one level over all instances and the whole run.
 
     Parameters
     ----------
     level : str
-        A memory or the compute level.
+        A memory, a fanout with wires or the compute level.
     access_pj : float
-        Of all accesses, or of all multiply-accumulates.
+        Of all accesses, of all words on wires, or of all multiply-accumulates.
     leakage_pj : float
         Of all powered instances.
     share : float
@@ -273,7 +346,7 @@ def table(records: Sequence[Row]) -> pd.DataFrame:
 
     rows = [record.row() for record in records]
     columns = {}
-    for name in rows[0]:
+    for name in rows[0] if rows else ():
         values = [row[name] for row in rows]
         if None not in values:
             columns[name] = pd.Series(values)

@@ -1,8 +1,8 @@
 """From the words that move to energy, latency and utilization.
 
-Energy is a sum over accesses, latency a maximum over memories whose ports overlap with the levels
-inside, as in FactorFlow (Ronzani and Silvano, ASP-DAC 2025), but for what these wait for
-(`toolkit.model.waits`).
+Energy is a sum over accesses and over words on wires, latency a maximum over memories and networks
+whose ports overlap with the levels inside, as in FactorFlow (Ronzani and Silvano, ASP-DAC 2025),
+but for what these wait for (`toolkit.model.waits`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from toolkit.lifted import Table, apart, ceil, formula, maximum, nearest, once, where
-from toolkit.model.nest import Nest
+from toolkit.model.nest import Nest, orthogonal
 from toolkit.model.plan_tables import ALONE, PlanTables
 from toolkit.model.sequential import count_sequential
-from toolkit.model.traffic import count_per_instance, elements
+from toolkit.model.traffic import count_per_instance, elements, sums_go_on
 from toolkit.model.waits import array_cycles, note_waits
 from toolkit.workload.distinct import NO_GAPS, values_of
 
@@ -55,10 +55,10 @@ def count_accesses(plan: PlanTables, nest: Nest) -> None:
 @apart
 @formula
 def pack_words(plan: PlanTables, nest: Nest) -> None:
-    """Turn the values that all memories move into the words that these take there."""
+    """Turn the values that memories and wires move into the words that these take there."""
     for m in range(plan.shape.levels):
         for t in range(plan.shape.tensors):
-            if plan.levels[m].is_memory:
+            if plan.levels[m].is_memory or plan.levels[m].wired:
                 pack_into(plan, nest, m, t, 0, nest.moved)
                 if not plan.switches.sequential:
                     pack_into(plan, nest, m, t, 1, nest.busiest)
@@ -134,6 +134,20 @@ def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
 
 
 @formula
+def wire_energy_pj(plan: PlanTables, nest: Nest, i: int, t: int) -> Any:
+    """Energy of a tensor's words on the networks of a fanout, each as it reaches an instance.
+
+    An old sum goes to one instance alone, others to all that share it at once.
+    """
+    level, together = plan.levels[i], orthogonal(plan, nest, t, i) > 1
+    inwards = level.unicast_pj * nest.one
+    if not sums_go_on(plan, t):
+        inwards = where(together, level.multicast_pj * nest.one, inwards)
+    outwards = where(together, level.reduction_pj * nest.one, level.unicast_pj * nest.one)
+    return inwards * nest.moved[i, t].fills + outwards * nest.moved[i, t].drains
+
+
+@formula
 def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     """Words that pass one port of the busiest instance in the whole run: of the first one."""
     port, words = plan.ports[p], 0 * nest.one
@@ -184,9 +198,9 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
         cycles = cycles + array_cycles(plan, nest)
     for m in range(last, -1, -1):
         level = plan.levels[m]
-        if not level.is_memory:
+        if not level.is_memory and level.ports == level.ports_end:
             continue
-        if plan.switches.waits:
+        if level.is_memory and plan.switches.waits:
             cycles = cycles + note_waits(plan, nest, m)
         slowest = cycles
         for p in range(level.ports, level.ports_end):
@@ -223,6 +237,13 @@ def totals(plan: PlanTables, nest: Nest) -> Totals:
             utilization = utilization * (nest.levels[i].iterations / level.mesh)
             if i < last:
                 powered = powered * powered_instances(plan, nest, i)
+                if level.wired:
+                    nest.levels[i].energy_pj = 0 * nest.one
+                    nest.levels[i].leakage_pj = 0 * nest.one
+                    for t in range(plan.shape.tensors):
+                        crossed = wire_energy_pj(plan, nest, i, t)
+                        nest.levels[i].energy_pj = nest.levels[i].energy_pj + crossed
+                    energy = energy + nest.levels[i].energy_pj
                 continue
             macs = nest.levels[i].iterations * nest.levels[i].temporal * nest.levels[i].active
             if nest.ragged[plan.shape.dimensions]:

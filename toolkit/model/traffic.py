@@ -30,13 +30,19 @@ from toolkit.lifted import (
     once,
     where,
 )
-from toolkit.model.nest import Nest
+from toolkit.model.nest import Nest, orthogonal
 from toolkit.model.plan_tables import ALONE, READING, WRITING, PlanTables
 from toolkit.model.windows import slides, swept, swept_last, window
 from toolkit.workload.distinct import distinct_sums
 
 ENTERING = 2
-"""A third way, beside `READING` and `WRITING`: into the child, where no two instances share."""
+"""A third way, beside `READING` and `WRITING`: into the child, where no two instances share.
+
+The words of the other two are counted at a *place*: instances of spatial levels outside of it
+count apart, those from there inwards share what they can. At the supplier these are the words it
+moves, at a fanout those that its networks take in and hand back, and right inside of it those of
+all its instances.
+"""
 
 
 class Mover(NamedTuple):
@@ -107,24 +113,41 @@ def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
 
 
 @formula
-def counts_apart(plan: PlanTables, x: int, i: int, side: int, way: int, own: int) -> bool:
+def sums_go_on(plan: PlanTables, t: int) -> bool:
+    """Whether old values go to one of the instances that sum them up apart, wherever it stands."""
+    return bool(plan.tensors[t].is_output != 0 and plan.switches.seeds_all == 0)
+
+
+@formula
+def counts_apart(
+    plan: PlanTables, x: int, i: int, side: int, way: int, place: int, own: int
+) -> bool:
     """Whether instances of a spatial level, number `side` of the transfer's, count one by one."""
-    if i > plan.transfers[x].supplier and way < ENTERING:
+    if i >= place and way < ENTERING:
         return bool(plan.sharing[x, side, way].shared == 0)
     return own == 0
 
 
 @formula
 def repeat(
-    plan: PlanTables, nest: Nest, t: int, x: int, d: int, mover: Mover, own: int, starts: int
+    plan: PlanTables,
+    nest: Nest,
+    t: int,
+    x: int,
+    d: int,
+    mover: Mover,
+    place: int,
+    own: int,
+    starts: int,
 ) -> None:
     """Multiply ``nest.runs`` by the counters of a dimension that does not index the tensor.
 
-    By the combinations of them that occur: for what leaves the supplier or enters the child, of
+    By the combinations of them that occur: for what passes a place or enters the child, of
     all instances or (`own`) of the first one there. ``nest.first`` is multiplied by those
     without loops in time, if the tensor `starts` from nothing.
     """
     held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
+    inward = plan.transfers[x].supplier if sums_go_on(plan, t) else place
     updates, enters = plan.tensors[t].is_output, plan.transfers[x].child >= 0
     inside = Runs(nest.one, 0 * nest.one)
     if nest.ragged[d]:
@@ -149,15 +172,15 @@ def repeat(
             side -= 1
             if is_idle(nest.factors[i, d]):
                 continue
-            leaves = counts_apart(plan, x, i, side, READING, own)
+            leaves = counts_apart(plan, x, i, side, READING, inward, own)
             read = runs_outside(nest, i, d, leaves, read)
             if starts:
                 first_read = runs_outside(nest, i, d, leaves, first_read)
             if updates:
-                returns = counts_apart(plan, x, i, side, WRITING, own)
+                returns = counts_apart(plan, x, i, side, WRITING, place, own)
                 written = runs_outside(nest, i, d, returns, written)
             if enters:
-                arrives = counts_apart(plan, x, i, side, ENTERING, own)
+                arrives = counts_apart(plan, x, i, side, ENTERING, place, own)
                 entered = runs_outside(nest, i, d, arrives, entered)
                 if starts:
                     first_entered = runs_outside(nest, i, d, arrives, first_entered)
@@ -313,7 +336,7 @@ def values_alone(plan: PlanTables, nest: Nest, t: int, level: int, own: int) -> 
 @once
 @formula
 def index_words(
-    plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, own: int
+    plan: PlanTables, nest: Nest, t: int, x: int, s: int, mover: Mover, place: int, own: int
 ) -> None:
     """Multiply the values of an index of several dimensions into ``nest.words``, by way."""
     transfer, values, first = plan.transfers[x], nest.one, plan.nests[x, 0] + 1
@@ -322,10 +345,10 @@ def index_words(
         if way == WRITING and not plan.tensors[t].is_output:
             continue
         if way == READING or own or transfer.selective:
-            level = transfer.held if way == ENTERING else transfer.supplier
+            level = transfer.held if way == ENTERING else place
             row, scattered = transfer.held, nest.one < 0
             if way < ENTERING and transfer.selective:
-                scattered = widen(plan, nest, t, s, x, way)
+                scattered = widen(plan, nest, t, s, x, way, place)
                 row = plan.shape.levels + 2
             cut_index(plan, nest, t, s, row, mover, sliding, transfer.supplier, level, own)
             inner, factor = mover.dimension, mover.factor
@@ -334,28 +357,35 @@ def index_words(
                 times = nest.one
                 for k in range(plan.axes[t, s].terms):
                     times = times * nest.parts[k].complete
-                values = where(scattered, times * union(plan, nest, t, s, x, way), values)
+                values = where(scattered, times * union(plan, nest, t, s, x, way, place), values)
         nest.words[way] = nest.words[way] * values
 
 
 @formula
-def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int) -> Any:
-    """How many tiles leave at once: those of instances that differ, and copies not shared."""
+def parts(plan: PlanTables, nest: Nest, t: int, x: int, way: int, place: int) -> Any:
+    """How many tiles pass a place at once: those of instances that differ, and copies not shared.
+
+    Of all instances between the supplier and the place.
+    """
     count = nest.one
     for i in range(plan.transfers[x].spatial):
         level, sharing = plan.between[x, i], plan.sharing[x, i, way]
         if is_single(nest.levels[level].iterations):
             continue
+        shared, selective = sharing.shared, sharing.selective
+        if level < place:
+            selective = 0
+            shared = way == READING and sums_go_on(plan, t)
         for d in range(plan.shape.dimensions):
             how = plan.indexes[t, d]
-            copied = how == 0 and plan.listed[level, d] and not sharing.shared
-            if copied or how == ALONE or (how and not sharing.selective):
+            copied = how == 0 and plan.listed[level, d] and not shared
+            if copied or how == ALONE or (how and not selective):
                 count = count * nest.factors[level, d]
     return count
 
 
 @formula
-def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
+def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int, place: int) -> Any:
     """Widen the extents of an index by the instances that share them, into a row of the nest.
 
     Returns whether their windows are not adjacent, so that the row does not say how many values
@@ -367,8 +397,8 @@ def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
         d = plan.terms[t, s, k].dimension
         wide = nest.extents[held, d]
         for i in range(spatial - 1, -1, -1):
-            if plan.sharing[x, i, way].selective:
-                level = plan.between[x, i]
+            level = plan.between[x, i]
+            if plan.sharing[x, i, way].selective and level >= place:
                 apart = nest.extents[level + 1, d] != wide
                 scattered = scattered | (apart & (nest.factors[level, d] > 1))
                 wide = wide * nest.factors[level, d]
@@ -378,7 +408,7 @@ def widen(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
 
 @once
 @formula
-def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any:
+def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int, place: int) -> Any:
     """Values of windows that are not adjacent."""
     count = 0
     for k in range(plan.axes[t, s].terms):
@@ -387,8 +417,8 @@ def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
         nest.terms[count].length = nest.extents[plan.transfers[x].held, d]
         count += 1
         for i in range(plan.transfers[x].spatial):
-            if plan.sharing[x, i, way].selective:
-                level = plan.between[x, i]
+            level = plan.between[x, i]
+            if plan.sharing[x, i, way].selective and level >= place:
                 nest.terms[count].stride = c * nest.extents[level + 1, d]
                 nest.terms[count].length = nest.factors[level, d]
                 count += 1
@@ -400,7 +430,8 @@ def union(plan: PlanTables, nest: Nest, t: int, s: int, x: int, way: int) -> Any
 def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     """Fill in what all memories move of one tensor, and what their first instances do.
 
-    Outputs start from zero at their first visit, unless a bias is read.
+    Then what crosses fanouts whose wires matter. Outputs start from zero at their first visit,
+    unless a bias is read.
     """
     owners = 1
     if nest.ragged[plan.shape.dimensions]:
@@ -409,31 +440,49 @@ def count_per_instance(plan: PlanTables, nest: Nest, t: int) -> None:
     begun, own_begun = 0 * nest.one, 0 * nest.one
     for x in range(plan.tensors[t].transfers, plan.tensors[t].transfers_end):
         transfer, mover = plan.transfers[x], find_mover(plan, nest, t, x)
-        for own in range(owners):
-            for way in range(ENTERING + 1):
-                nest.words[way] = alone
-                if own:
-                    level = transfer.held if way == ENTERING else transfer.supplier
-                    nest.words[way] = values_alone(plan, nest, t, level, own)
-            for s in range(plan.tensors[t].axes):
-                if plan.axes[t, s].terms > 1:
-                    index_words(plan, nest, t, x, s, mover, own)
-            count_runs(plan, nest, t, x, mover, own)
-            if x == plan.shape.stationary and own == owners - 1:
-                entering = nest.words[ENTERING] * nest.runs[ENTERING]
-                if not own:
-                    entering = entering / nest.levels[transfer.held].active
-                nest.levels[transfer.held].entering = entering
-            if own:
-                own_begun = note_words(plan, nest, t, x, nest.busiest, own_begun)
-            else:
-                begun = note_words(plan, nest, t, x, nest.moved, begun)
-                if owners == 1:
-                    note_even_words(plan, nest, t, x)
+        # The supplier last: it says how often what lies further in has begun.
+        for number in range(transfer.places - 1, -1, -1):
+            place = plan.places[x, number]
+            for own in range(owners):
+                for way in range(ENTERING + 1):
+                    nest.words[way] = alone
+                    if own:
+                        level = transfer.held if way == ENTERING else place
+                        nest.words[way] = values_alone(plan, nest, t, level, own)
+                for s in range(plan.tensors[t].axes):
+                    if plan.axes[t, s].terms > 1:
+                        index_words(plan, nest, t, x, s, mover, place, own)
+                count_runs(plan, nest, t, x, mover, place, own)
+                if number == 0 and x == plan.shape.stationary and own == owners - 1:
+                    note_stays(plan, nest, x, own)
+                if number > 0:
+                    if own:
+                        note_crossing(plan, nest, t, x, place, nest.busiest, own_begun)
+                    else:
+                        note_crossing(plan, nest, t, x, place, nest.moved, begun)
+                        if owners == 1:
+                            note_even_crossing(plan, nest, t, x, place)
+                elif own:
+                    own_begun = note_words(plan, nest, t, x, nest.busiest, own_begun)
+                else:
+                    begun = note_words(plan, nest, t, x, nest.moved, begun)
+                    if owners == 1:
+                        note_even_words(plan, nest, t, x)
 
 
 @formula
-def count_runs(plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, own: int) -> None:
+def note_stays(plan: PlanTables, nest: Nest, x: int, own: int) -> None:
+    """Note the values that come to stay in a systolic array, of the first instance."""
+    held, entering = plan.transfers[x].held, nest.words[ENTERING] * nest.runs[ENTERING]
+    if not own:
+        entering = entering / nest.levels[held].active
+    nest.levels[held].entering = entering
+
+
+@formula
+def count_runs(
+    plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, place: int, own: int
+) -> None:
     """Fill in how often every value of a transfer passes, by way: ever, and at first."""
     starts = plan.tensors[t].is_output and not plan.switches.bias_read
     for way in range(ENTERING + 1):
@@ -441,29 +490,39 @@ def count_runs(plan: PlanTables, nest: Nest, t: int, x: int, mover: Mover, own: 
         nest.first[way] = nest.one if starts else 0 * nest.one
     for d in range(plan.shape.dimensions):
         if not plan.indexes[t, d]:
-            repeat(plan, nest, t, x, d, mover, own, starts)
+            repeat(plan, nest, t, x, d, mover, place, own, starts)
+
+
+@formula
+def from_zero(plan: PlanTables, nest: Nest, t: int, x: int, begun: Any) -> Any:
+    """How often a value starts from zero where it might come from the supplier, by `count_runs`.
+
+    The supplier's tiles have `begun` from zero so often, by every value, if it is not the
+    outermost holder.
+    """
+    if sums_go_on(plan, t) and x > plan.tensors[t].transfers:
+        return begun
+    return nest.first[READING]
 
 
 @formula
 def note_words(plan: PlanTables, nest: Nest, t: int, x: int, moved: Table, begun: Any) -> Any:
     """Note who moves the words of a transfer.
 
-    The supplier's tiles have `begun` from zero so often, by every value, if it is not the
-    outermost holder; returns how often those of the child have. Old sums are read by one of the
-    instances that sum up a value apart, and all others start from zero, unless all are to get it.
+    The supplier's tiles have `begun` from zero so often (see `from_zero`); returns how often
+    those of the child have. Old sums are read by one of the instances that sum up a value apart,
+    and all others start from zero, unless all are to get it.
     """
     supplier, child = plan.transfers[x].supplier, plan.transfers[x].child
     words, runs, first = nest.words, nest.runs, nest.first
-    read, entered = runs[READING], runs[ENTERING]
+    entered, begun = runs[ENTERING], from_zero(plan, nest, t, x, begun)
+    read = runs[READING] - begun
     if plan.tensors[t].is_output:
         moved[supplier, t].updates = words[WRITING] * runs[WRITING]
-        if x == plan.tensors[t].transfers:
-            begun = first[READING]
-        if plan.switches.seeds_all:
-            read, filled = read - first[READING], entered - first[ENTERING]
-        else:
-            read, begun = read - begun, begun + (entered - read)
+        filled = entered - first[ENTERING]
+        if sums_go_on(plan, t):
             filled = read
+            begun = begun + (entered - runs[READING])
         if not plan.switches.zero_fills:
             entered = filled
         if child >= 0 and not plan.switches.free_drains:
@@ -493,3 +552,46 @@ def note_even_words(plan: PlanTables, nest: Nest, t: int, x: int) -> None:
         nest.busiest[child, t].fills = words[ENTERING] * entered / active
         if plan.tensors[t].is_output:
             nest.busiest[child, t].drains = nest.moved[child, t].drains / active
+
+
+@formula
+def note_crossing(
+    plan: PlanTables, nest: Nest, t: int, x: int, place: int, moved: Table, begun: Any
+) -> None:
+    """Note what crosses a fanout: what its networks take in and hand back, or its instances.
+
+    Nothing comes in where a value starts from zero (see `from_zero`).
+    """
+    outwards = 0 * nest.one
+    inwards = nest.words[READING] * (nest.runs[READING] - from_zero(plan, nest, t, x, begun))
+    if plan.tensors[t].is_output:
+        outwards = nest.words[WRITING] * nest.runs[WRITING]
+    note_at(plan, moved, t, place, inwards, outwards)
+
+
+@formula
+def note_even_crossing(plan: PlanTables, nest: Nest, t: int, x: int, place: int) -> None:
+    """Note what crosses the first network where all tiles have the same size.
+
+    Old sums on their way inwards all pass the first of the networks that sum up a value apart.
+    """
+    active, outwards = nest.levels[place].active, 0 * nest.one
+    inwards = nest.words[READING] * (nest.runs[READING] - nest.first[READING])
+    if plan.tensors[t].is_output:
+        outwards = nest.words[WRITING] * nest.runs[WRITING] / active
+    if sums_go_on(plan, t):
+        for i in range(plan.transfers[x].spatial):
+            if plan.between[x, i] < place:
+                inwards = inwards * orthogonal(plan, nest, t, plan.between[x, i])
+    note_at(plan, nest.busiest, t, place, inwards / active, outwards)
+
+
+@formula
+def note_at(
+    plan: PlanTables, moved: Table, t: int, place: int, inwards: Any, outwards: Any
+) -> None:
+    """Note values that pass a place with the fanouts on either side of it."""
+    if plan.levels[place].wired:
+        moved[place, t].reads, moved[place, t].updates = inwards, outwards
+    if plan.levels[place - 1].wired:
+        moved[place - 1, t].fills, moved[place - 1, t].drains = inwards, outwards

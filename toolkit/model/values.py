@@ -1,18 +1,20 @@
-"""What one value of a tensor takes in a memory: room, and words that pass its ports.
+"""What one value of a tensor takes in a memory or on wires: room, and words that pass.
 
 An output is a partial sum as long as it may be incomplete, and has the bits of one. It is complete
 when a memory receives it from inside for the last time, and when it leaves that memory for good,
 if no instances of it sum up the same output (where tiles of outputs overlap, in the outermost
 memory that holds it alone). So of all that a
 memory receives from inside, and of all that it sends outwards, as many values are complete as
-there are outputs; the rest, and all that comes back, are partial sums.
+there are outputs; the rest, and all that comes back, are partial sums. On the wires of a fanout
+all of them count as partial sums: the adders on the way out are as wide as these.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
-from toolkit.arch.levels import Memory
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.arch.packing import footing, sum_bits, words_per_value
 from toolkit.model.plan import Plan
 
@@ -37,8 +39,14 @@ WHOLE_WORD = ValueRow(1, 1, 0, 0)
 
 
 def value_row(plan: Plan, t: int, i: int) -> ValueRow:
-    """Say what values of tensor number `t` take in the memory at level `i`."""
+    """Say what values of tensor number `t` take in the memory or on the wires of level `i`."""
     memory, tensor = plan.arch.levels[i], plan.tensors[t]
+    if isinstance(memory, Fanout):
+        bits = sum_bits(tensor.tensor)
+        word_bits = None if memory.wires is None else memory.wires.word_bits
+        if bits is None or word_bits is None:
+            return WHOLE_WORD
+        return ValueRow(1, float(Fraction(bits, word_bits)), 0, 0)
     if not isinstance(memory, Memory) or memory.word_bits is None:
         return WHOLE_WORD
     words = words_per_value(memory, sum_bits(tensor.tensor))

@@ -73,7 +73,7 @@ def tile_cycles(plan: PlanTables, nest: Nest, m: int, leaving: int) -> Any:
             continue
         supplier, way = plan.transfers[x].supplier, WRITING if leaving else READING
         tile = tile_values(plan, nest, t, row)
-        outside = tile * parts(plan, nest, t, x, way) * plan.values[t, supplier].words
+        outside = tile * parts(plan, nest, t, x, way, supplier) * plan.values[t, supplier].words
         tile = tile * plan.values[t, m].words
         if leaving:
             far = passing_cycles(plan, nest, supplier, UPDATES, outside)

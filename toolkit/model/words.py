@@ -39,11 +39,11 @@ class EnergyPart:
     Parameters
     ----------
     level : str
-        A memory or the compute level.
-    what : {"accesses", "multiply-accumulates", "leakage"}
+        A memory, a fanout with wires or the compute level.
+    what : {"accesses", "network", "multiply-accumulates", "leakage"}
         What costs the energy.
     tensor : str or None
-        What is accessed.
+        What is accessed, or crosses the network.
     energy_pj : float
         Total of all instances and the whole run.
     share : float
@@ -83,12 +83,12 @@ class IdleInstances:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Cycles of the run by which a memory delays the levels inside it.
+    """Cycles of the run by which a memory or a network delays the levels inside it.
 
     Parameters
     ----------
     level, port : str
-        The memory, and the slower one of its ports.
+        The memory or fanout, and its slowest port.
     traffic : str
         What passes the port.
     cycles : float
@@ -145,7 +145,7 @@ class CycleParts:
     waits : tuple of Wait
         Per memory whose transfers nothing hides, innermost first.
     stalls : tuple of Stall
-        Per memory that stalls, innermost first.
+        Per memory or network that stalls, innermost first.
     warm_up_cycles : float
         Hops from instance to instance, before the last one starts or for every tile that stays
         in a systolic array.
@@ -185,8 +185,11 @@ def energy_parts(evaluation: Evaluation) -> tuple[EnergyPart, ...]:
         return EnergyPart(level, what, tensor, pj, share, actions)
 
     parts = [part(a.level, "accesses", a.energy_pj, a.tensor) for a in evaluation.accesses]
+    networks = {network.level: network.crossings for network in evaluation.networks}
     for entry in evaluation.energies:
-        if entry.level not in memories:
+        for crossing in networks.get(entry.level, ()):
+            parts.append(part(entry.level, "network", crossing.energy_pj, crossing.tensor))
+        if entry.level not in memories and entry.level not in networks:
             parts.append(part(entry.level, "multiply-accumulates", entry.access_pj))
         if entry.leakage_pj:
             parts.append(part(entry.level, "leakage", entry.leakage_pj))
@@ -210,7 +213,7 @@ def cycle_parts(evaluation: Evaluation) -> CycleParts:
     cut_off = cut_offs(cost, factors, cycles)
     cycles = math.fsum((cycles, *(cut.cycles for cut in cut_off)))
     stalls = []
-    for use in reversed(evaluation.memories):
+    for use in reversed(evaluation.movers):
         if use.stall_cycles > 0:
             slowest = use.slowest_port
             port = slowest.port

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.arch.levels import Memory
+from toolkit.arch.levels import Fanout, Level, Memory
 from toolkit.errors import MappingError
 from toolkit.mapping.bypasses import with_bypasses_of
 from toolkit.mapping.explain import violations
@@ -88,7 +88,8 @@ class Doubling:
     Parameters
     ----------
     level, port : str
-        The memory, and ``read port``, ``write port``, ``port`` where they are shared, or its name.
+        The memory, and ``read port``, ``write port``, ``port`` where they are shared, or its
+        name; or the fanout, and ``network inwards`` or ``network outwards``.
     bandwidth : float
         Words per cycle and instance before doubling.
     costs : Costs
@@ -287,10 +288,8 @@ def _doublings(
     problem: Problem, factors: IntArray, order: IntArray, current: Costs
 ) -> tuple[Doubling, ...]:
     found = []
-    for i, memory in enumerate(problem.arch.levels):
-        if not isinstance(memory, Memory):
-            continue
-        for name, bandwidth, changed in _doubled_ports(memory, problem.conventions):
+    for i, level in enumerate(problem.arch.levels):
+        for name, bandwidth, changed in _doubled_ports(level, problem.conventions):
             levels = (*problem.arch.levels[:i], changed, *problem.arch.levels[i + 1 :])
             arch = replace(problem.arch, levels=levels)
             plan = make_plan(
@@ -298,24 +297,28 @@ def _doublings(
             )
             costs = _costs(problem, batch_totals(plan, factors[None], order[None]), 0)
             if _below(costs.latency_cycles, current.latency_cycles):
-                found.append(Doubling(memory.name, name, bandwidth, costs))
+                found.append(Doubling(level.name, name, bandwidth, costs))
     return tuple(sorted(found, key=lambda doubling: doubling.costs.latency_cycles))
 
 
-def _doubled_ports(
-    memory: Memory, conventions: Conventions
-) -> Iterator[tuple[str, float, Memory]]:
-    """Name every port of a memory, with its bandwidth and the memory with twice of it."""
-    ports = memory.ports
-    for i, own in enumerate(ports):
-        wider = replace(own, bandwidth=2 * own.bandwidth)
-        changed = replace(memory, ports=(*ports[:i], wider, *ports[i + 1 :]))
-        yield f"{own.name} port", own.bandwidth, changed
-    for port in () if ports else ports_of(memory, conventions):
+def _doubled_ports(level: Level, conventions: Conventions) -> Iterator[tuple[str, float, Level]]:
+    """Name every port of a level, with its bandwidth and the level with twice of it."""
+    if isinstance(level, Fanout) and level.wires is not None:
+        for way, figure in (("inwards", "read_bandwidth"), ("outwards", "write_bandwidth")):
+            bandwidth = getattr(level.wires, figure)
+            wider = replace(level.wires, **{figure: 2 * bandwidth})
+            yield f"network {way}", bandwidth, replace(level, wires=wider)
+    if not isinstance(level, Memory):
+        return
+    for i, own in enumerate(level.ports):
+        ports = list(level.ports)
+        ports[i] = replace(own, bandwidth=2 * own.bandwidth)
+        yield f"{own.name} port", own.bandwidth, replace(level, ports=tuple(ports))
+    for port in () if level.ports else ports_of(level, conventions):
         sends, receives = "reads" in port.kinds, "updates" in port.kinds
         changed = replace(
-            memory,
-            read_bandwidth=memory.read_bandwidth * (1 + sends),
-            write_bandwidth=memory.write_bandwidth * (1 + receives),
+            level,
+            read_bandwidth=level.read_bandwidth * (1 + sends),
+            write_bandwidth=level.write_bandwidth * (1 + receives),
         )
         yield port.name, port.bandwidth, changed

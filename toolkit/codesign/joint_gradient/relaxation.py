@@ -276,7 +276,7 @@ class EdgeSavings:
         plan, nest = cost.plan, cost.nest
         inner = nest.levels[-1].temporal * plan.arch.compute.cycles
         outermost = plan.memories[0]
-        for place in plan.memories[1:]:
+        for place in {place for place, _ in plan.ports} - {outermost}:
             inner = torch.maximum(inner, nest.levels[place].busy_cycles)
         moved: Any = sum(
             entry.reads + entry.updates + entry.fills + entry.drains

@@ -35,8 +35,11 @@ class Line:
         Level of that memory.
     supplier, child : int
         Levels; of lanes, the number of levels.
+    place : int
+        Level where what is read and written is counted: the supplier, or further in.
     shared : tuple of 2 frozensets of int
-        Spatial levels between whose instances share what is read, and what is written.
+        Spatial levels from there on whose instances share what is read, and what is written; of
+        old sums, that one instance alone gets, all inside the supplier.
     absorbed : tuple of 2 frozensets of int
         Those that share windows value by value.
     """
@@ -46,6 +49,7 @@ class Line:
     memory: int | None
     supplier: int
     child: int
+    place: int
     shared: tuple[frozenset[int], frozenset[int]]
     absorbed: tuple[frozenset[int], frozenset[int]]
 
@@ -53,9 +57,9 @@ class Line:
         """Whether instances of a spatial level inside the child's outside count one by one."""
 
         def counts(level: int) -> bool:
-            if level < self.supplier or way == ENTER:
-                return not own
-            return level not in self.shared[way]
+            if way != ENTER and level in self.shared[way]:
+                return False
+            return not own or (way != ENTER and level >= self.place)
 
         return counts
 
@@ -143,10 +147,13 @@ class Chain:
         return self.combinations(lambda _: False, 1 << 30, timed=True)
 
     def elements(self, level: int, own: int) -> Any:
-        """Iterations that all instances of a level see, or the first one."""
+        """Iterations that all instances of a level see, or the first one.
+
+        Of a spatial level those that all its instances see inside the first of what lies outside.
+        """
         if not own:
             return float(self.size)
-        return self.combinations(lambda i: i > level, 1 << 30, timed=True)
+        return self.combinations(lambda i: i >= level, 1 << 30, timed=True)
 
     def repeats(self, line: Line, way: int, own: int, extent: Any | None, *, timed: bool) -> Any:
         """Combinations for a transfer that the dimension does not index.
@@ -161,12 +168,12 @@ class Chain:
         if not own:
             complete = np.floor(self.size / extent)
             return complete, (complete * extent < self.size) * 1.0
-        level = line.child if way == ENTER else line.supplier
+        level = line.child if way == ENTER else line.place
         absorbed = frozenset() if way == ENTER else line.absorbed[way]
         outside = Chain(self.size, tuple(w for w in self.walls if w.level not in absorbed))
         return tuple(
             outside.combinations(
-                lambda i: i > level, line.child, timed=True, begin=(*start, extent)
+                lambda i: i >= level, line.child, timed=True, begin=(*start, extent)
             )
             for start in ((1.0, 0.0), (0.0, 1.0))
         )

@@ -208,14 +208,17 @@ def charge(
     into: Table,
 ) -> None:
     """Add the costs of a transfer whose stay a loop of `d` ends, -1 if none does."""
-    if rows.table.shape[0] == 0:
-        add_costs(rows, r, words(plan, nest, rows, r, room, d, f, v), into, 0, into.shape[0])
-        return
-    moved = table_words(plan, nest, rows, r, room, d, f, target, v, 0)
-    add_costs(rows, r, moved, into, 0, 1)
-    if into.shape[0] > 1:
-        moved = table_words(plan, nest, rows, r, room, d, f, target, v, 1)
-        add_costs(rows, r, moved, into, 1, into.shape[0])
+    while r >= 0:
+        if rows.table.shape[0] == 0:
+            moved = words(plan, nest, rows, r, room, d, f, v)
+            add_costs(rows, r, moved, into, 0, into.shape[0])
+        else:
+            moved = table_words(plan, nest, rows, r, room, d, f, target, v, 0)
+            add_costs(rows, r, moved, into, 0, 1)
+            if into.shape[0] > 1:
+                moved = table_words(plan, nest, rows, r, room, d, f, target, v, 1)
+                add_costs(rows, r, moved, into, 1, into.shape[0])
+        r = rows.rows[r].beside
 
 
 @formula

@@ -28,10 +28,11 @@ class RowRow(NamedTuple):
     ``reuse``: whether stationarity and sliding windows go together. ``rounded``: whether a
     window that slides is exchanged by a rounded division. ``orthogonal``: what a loop that does
     not index the tensor does (`KEEPS` ...). ``closes``: whether the memory is the supplier.
-    ``leaving``: what leaving the memory does (`STAYS` ...). Then factors of reads, writes and
-    entering values, and those of reads and writes inside this memory, and outside of it. Last
-    cycles of a value at the ports that it passes, if it is waited for, and whether its tiles
-    stay in a systolic array: 0, `BY_FILLS` or `BY_DRAINS`.
+    ``beside``: row of what the same words cost further in, -1 if nothing more. ``leaving``: what
+    leaving the memory does (`STAYS` ...). Then factors of reads, writes and entering values, and
+    those of reads and writes inside this memory, and outside of it. Last cycles of a value at the
+    ports that it passes, if it is waited for, and whether its tiles stay in a systolic array: 0,
+    `BY_FILLS` or `BY_DRAINS`.
     """
 
     tensor: int
@@ -39,6 +40,7 @@ class RowRow(NamedTuple):
     rounded: int
     orthogonal: int
     closes: int
+    beside: int
     leaving: int
     base_read: float
     base_write: float

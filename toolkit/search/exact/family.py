@@ -12,6 +12,7 @@ import numpy as np
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.plan import SpatialFlags
+from toolkit.model.traffic import sums_go_on
 from toolkit.search.exact.chains import ENTER, Chain, Line
 from toolkit.search.exact.columns import Column
 from toolkit.search.exact.compiled_words import RowRow, Rows
@@ -174,25 +175,37 @@ def list_lines(nest: Nest) -> list[Line]:
     for t, tensor in enumerate(plan.tensors):
         for number, transfer in enumerate(tensor.transfers):
             numbers[id(transfer)] = t, tables.tensors[t].transfers + number
-    place = {r: m for k, m in enumerate(nest.memories) for r in nest.row_of[k].tolist() if r >= 0}
+    place: dict[int, int] = {}
+    for k, m in enumerate(nest.memories):
+        for r in nest.row_of[k].tolist():
+            while r >= 0:
+                place[r], r = m, nest.seen[r][0].row.beside
     for r, (_, costs) in enumerate(nest.seen):
-        transfer = costs.transfer
+        transfer, supplier = costs.transfer, costs.transfer.supplier
         t, x = numbers[id(transfer)]
         sides = (transfer.reading, transfer.writing)
         lines[r] = Line(
             t,
             x,
             place.get(r),
-            transfer.supplier,
+            supplier,
             len(plan.arch.levels) if transfer.child is None else transfer.child,
-            (_levels(sides[0], "shared"), _levels(sides[1], "shared")),
-            (_levels(sides[0], "selective"), _levels(sides[1], "selective")),
+            costs.place,
+            (
+                _levels(sides[0], "shared", supplier if sums_go_on(tables, t) else costs.place),
+                _levels(sides[1], "shared", costs.place),
+            ),
+            (
+                _levels(sides[0], "selective", costs.place),
+                _levels(sides[1], "selective", costs.place),
+            ),
         )
     return [line for line in lines if line is not None]
 
 
-def _levels(side: Sequence[SpatialFlags], what: str) -> frozenset[int]:
-    return frozenset(flags.level for flags in side if getattr(flags, what))
+def _levels(side: Sequence[SpatialFlags], what: str, place: int) -> frozenset[int]:
+    """Spatial levels that share words counted at a place: those outside of it do not matter."""
+    return frozenset(x.level for x in side if getattr(x, what) and x.level >= place)
 
 
 def fixed_parts(
@@ -215,7 +228,7 @@ def fixed_parts(
         for own in range(2):
             for way in range(3):
                 if tensor.relevant[d]:
-                    level = line.child if way == ENTER else line.supplier
+                    level = line.child if way == ENTER else line.place
                     base[r, own, way] = fresh[r, own, way] = chain.elements(level, own)
                     continue
                 fresh[r, own, way] = chain.repeats(line, way, own, None, timed=False)

@@ -19,7 +19,7 @@ from toolkit.mapping.factors import ALL_EXTENTS, ragged_extents
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
-from toolkit.search.exact.chains import ENTER, Chain, EvenChain, Line, Wall, used_levels
+from toolkit.search.exact.chains import ENTER, READ, Chain, EvenChain, Line, Wall, used_levels
 from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.grid import Grid
@@ -188,6 +188,9 @@ class Listing:
         self.nest, self.problem = nest, nest.problem
         self.lines = list_lines(nest)
         self._coef, self._complete = self._costs(), CompleteOutputs(self.problem)
+        # What lanes read beyond what is certain without a look at what else moves.
+        self._reads = np.array([x.cheapest[RAW] - x.least[RAW] for _, x in nest.seen])
+        self._reads[[line.memory is not None for line in self.lines]] = 0.0
         self._macs_pj: float = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
         self._options: dict[tuple[int, IntRow], Options] = {}
         self._limits = self.problem.space.extent_limits
@@ -321,6 +324,12 @@ class Listing:
                 lanes += words
             else:
                 energy += words
+        reads = np.zeros(len(picks))
+        for r in np.flatnonzero(self._reads).tolist():
+            words = np.full(len(picks), self._reads[r])
+            for option, column in zip(options, picks.T, strict=True):
+                words *= option.base[r, READ][column]
+            reads += words
         stalled = np.full(len(picks), bounds.stalled_cycles)
         working = steps * self.problem.plan.arch.compute.cycles
         memories = [*self.nest.memories, len(factors)]
@@ -331,7 +340,7 @@ class Listing:
             for d in walls:
                 place[d] = options[d].buckets(bounds.energy.grid, d, outer, inner)[picks[:, d]]
             at = tuple(place)
-            energy = np.maximum(energy, bounds.energy.passing(k, walls)[at])
+            energy = np.maximum(energy, bounds.energy.passing(k, walls)[at] + reads)
             for port in bounds.ports:
                 own = port.lanes + working * port.waits
                 stalled = np.maximum(stalled, own + port.passing(k, walls)[at])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -54,6 +54,8 @@ from toolkit.search.exact.transfers import (
     Seen,
     Spatial,
     account,
+    crossing,
+    crossings,
     leakage,
     make_rows,
     scattered_sums,
@@ -112,7 +114,8 @@ def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
     Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums, and none of these begins anew.
+    wide as partial sums, none of these begins anew, and no transfer is charged with what its visits
+    change further in.
     """
     tables, conventions = problem.tables, problem.conventions
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
@@ -205,17 +208,33 @@ class Nest:
         for s, slot in enumerate(self._slots):
             for number in slot.numbers:
                 tensor = plan.tensors[slot.tensor]
-                costs, transfer = account(self.spatial, tensor, number), tensor.transfers[number]
-                if self._is_fixed(slot.tensor, number):
-                    self._fixed.append(len(self._seen))
-                    self._seen.append(self._see(tensor, number, transfer.nest[-1]))
-                    self._accounts.append(costs)
-                    continue
-                for m in transfer.nest:
-                    row_of[self.memories.index(m), s] = len(self._seen)
-                    self._seen.append(self._see(tensor, number, m))
-                    self._accounts.append(costs)
+                accounts, transfer = (
+                    [account(self.spatial, tensor, number)],
+                    tensor.transfers[number],
+                )
+                for at in crossings(plan, transfer):
+                    accounts.append(crossing(self.spatial, tensor, number, at))
+                fixed = self._is_fixed(slot.tensor, number)
+                for m in transfer.nest[-1:] if fixed else transfer.nest:
+                    first = self._add_rows(tensor, number, m, accounts, fixed=fixed)
+                    if not fixed:
+                        row_of[self.memories.index(m), s] = first
         return row_of
+
+    def _add_rows(
+        self, tensor: TensorPlan, number: int, m: int, accounts: list[Account], *, fixed: bool
+    ) -> int:
+        """Add a row of a transfer for every account, each beside the one before; its first."""
+        first, last = len(self._seen), len(self._seen) + len(accounts) - 1
+        for costs in accounts:
+            seen, beside = self._see(tensor, number, m, costs.place), -1
+            if fixed:
+                self._fixed.append(len(self._seen))
+            elif len(self._seen) < last:
+                beside = len(self._seen) + 1
+            self._seen.append(replace(seen, row=seen.row._replace(beside=beside)))
+            self._accounts.append(costs)
+        return first
 
     @property
     def fixed_rows(self) -> list[int]:
@@ -227,7 +246,7 @@ class Nest:
         """All rows with what their words cost."""
         return list(zip(self._seen, self._accounts, strict=True))
 
-    def _see(self, tensor: TensorPlan, number: int, memory: int) -> Seen:
+    def _see(self, tensor: TensorPlan, number: int, memory: int, place: int) -> Seen:
         """Describe a transfer; the last memory of its nest may count loops that do not move it."""
         last = self.memories.index(tensor.transfers[number].nest[-1])
         products = {1}
@@ -238,7 +257,7 @@ class Nest:
                 exact = self.reach[last][d][:, None] % self.reach[last + 1][d][None, :] == 0
                 # A loop that is not placed yet counts once.
                 products = {p * f for p in products for f in {1, *ratios[exact].tolist()}}
-        return see(self.spatial, tensor, number, memory, sorted(products))
+        return see(self.spatial, tensor, number, memory, place, sorted(products))
 
     def _is_fixed(self, t: int, number: int) -> bool:
         """Whether a transfer's words are the same for all temporal loops."""
@@ -269,7 +288,7 @@ class Nest:
             return False
         if self.problem.conventions.overestimate_windows:
             return True
-        words = sum(float(costs.passing(memory, port) @ most) for costs, most in self._most_words)
+        words = sum(float(x.per_instance(memory, port) @ most) for x, most in self._most_words)
         cycles = words / (self.spatial.active[memory] * port.bandwidth)
         return bool(cycles * (1 - 1e-12) > self.spatial.cycles)
 

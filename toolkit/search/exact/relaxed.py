@@ -26,7 +26,7 @@ from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
 from toolkit.search.exact.relaxed_waits import RelaxedWaits
-from toolkit.search.exact.transfers import ENTER, LANES, NOTHING, RAW, limits_of
+from toolkit.search.exact.transfers import ENTER, LANES, NOTHING, RAW, READ, WRITE, limits_of
 from toolkit.workload.distinct import count_window
 
 ENERGY = -1
@@ -161,16 +161,21 @@ class Relaxation:
     def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
         """Cost of a word of every transfer, [memories, tensors, 7], and of the lanes', [lines, 7].
 
-        Cycles of a port are those of all instances.
+        Cycles of a port are those of all instances. Words that are counted further in, too, are
+        no fewer there.
         """
         seen = self.nest.seen
         every = np.zeros((len(seen), len(NOTHING)))
         for r, (_, account) in enumerate(seen):
-            every[r] = account.energy
+            every[r] = account.cheapest
             if port is not None:
                 memory, of_port = self.ports[port]
                 every[r] = account.passing(memory, of_port) / of_port.bandwidth
-        coef = np.where((self._rows >= 0)[..., None], every[self._rows], 0.0)
+        together = every.copy()
+        for r in reversed(range(len(seen))):
+            if seen[r][0].row.beside >= 0:
+                together[r] += together[seen[r][0].row.beside]
+        coef = np.where((self._rows >= 0)[..., None], together[self._rows], 0.0)
         return coef, every
 
     def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:
@@ -226,9 +231,10 @@ class Relaxation:
         return Relaxed(self.grid, ways.to_go, ways.through, lanes, waiting)
 
     def _without_credits(self, coef: FloatArray, factors: IntArray) -> FloatArray:
-        """Charge reads with what entering words save.
+        """Charge reads and writes with what entering words save.
 
-        At most as many enter for each as there are instances that sum up a value apart.
+        At most as many enter for each as there are instances that sum up a value apart. What
+        neither makes up for is charged to reads.
         """
         saved = np.minimum(coef[..., ENTER], 0.0)
         if not saved.any():
@@ -237,8 +243,12 @@ class Relaxation:
         for k, t in np.argwhere(saved).tolist():
             line = self.lines[self._rows[k, t]]
             others = [d for d in range(sizes) if not self.problem.plan.tensors[t].relevant[d]]
-            copies = factors[line.supplier + 1 : line.child, others].prod()
-            coef[k, t, RAW] += copies * saved[k, t]
+            copies = float(factors[line.supplier + 1 : line.child, others].prod())
+            left, one = -float(saved[k, t]) * copies, coef[k, t]
+            by_reads = min(left, max(float(one[READ] + one[RAW]), 0.0))
+            by_writes = min(left - by_reads, float(one[WRITE]))
+            one[RAW] -= left - by_writes
+            one[WRITE] -= by_writes
         coef[..., ENTER] -= saved
         return coef
 

@@ -14,7 +14,7 @@ from toolkit.model.floor import busy_cycles, least_energy_pj
 from toolkit.model.plan import TensorPlan
 from toolkit.search.exact.compiled_words import AS_HELD, AS_READ, AS_WRITTEN
 from toolkit.search.exact.nest import FloatArray, Nest
-from toolkit.search.exact.transfers import RAW, Account, Spatial, leakage
+from toolkit.search.exact.transfers import ENTER, FILL, RAW, READ, WRITE, Account, Spatial, leakage
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import distinct_values
 
@@ -67,26 +67,28 @@ def compulsory_energy_pj(nest: Nest) -> float:
     which that sum does not hold: windows counted with their gaps, or exchanged by divisions
     that are rounded because fanouts split them.
     """
-    energy = nest.constant.energy_pj
-    counted: set[int] = set()
-    fixed = set(nest.fixed_rows)
+    visits: dict[int, float] = {}
+    most: dict[int, float] = {}
+    energy, counted = float(nest.constant.energy_pj), set(nest.fixed_rows)
     for r, (row, costs) in enumerate(nest.seen):
-        if r in fixed or id(costs) in counted:
-            continue
-        counted.add(id(costs))
         tensor = nest.problem.plan.tensors[row.row.tensor]
-        if not _adds_up(nest, tensor, costs):
+        if r in counted or not _adds_up(nest, tensor, costs):
             continue
+        counted.update(i for i, (_, other) in enumerate(nest.seen) if other is costs)
         read = row.row.base_read * _distinct(tensor, row.ext[AS_READ] * nest.n)
         enter = row.row.base_enter * _distinct(tensor, row.ext[AS_HELD] * nest.n)
-        fill, write, drain = enter, 0.0, 0.0
-        if tensor.is_output:
-            write = row.row.base_write * _distinct(tensor, row.ext[AS_WRITTEN] * nest.n)
-            drain = enter
-        if tensor.is_output and not nest.problem.plan.bias_read:
-            read = fill = 0.0
-        energy += float(costs.least[:RAW] @ np.array([read, write, fill, drain]))
-    return energy
+        write = row.row.base_write * _distinct(tensor, row.ext[AS_WRITTEN] * nest.n)
+        words, energy_of = np.array([read, write, enter, enter, read]), costs.energy[: 1 + RAW]
+        if not tensor.is_output:
+            words[[WRITE, ENTER]] = 0.0
+        elif not nest.problem.plan.bias_read:
+            energy -= float(energy_of[[READ, FILL]] @ words[[READ, FILL]])
+        number = id(costs.transfer)
+        visits[number] = visits.get(number, 0.0) + float(energy_of @ words)
+        others = [not relevant for relevant in tensor.relevant]
+        most[number] = math.prod(nest.n[others].tolist())
+    # Visits of outputs may save energy further in; there are no more than loops beside theirs.
+    return energy + sum(x if x >= 0.0 else x * most[n] for n, x in visits.items())
 
 
 def _adds_up(nest: Nest, tensor: TensorPlan, costs: Account) -> bool:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.arch.levels import Fanout
 from toolkit.compilation import record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.cost import number_nest
 from toolkit.model.nest import measure_tiles, orthogonal
-from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer
+from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer, wire_energies
 from toolkit.model.plan_tables import ALWAYS, NEVER, READING, WRITING, PlanTables
 from toolkit.model.sequential import first_inside, split, through_fanout, unshared
 from toolkit.model.totals import powered_instances
-from toolkit.model.traffic import parts, union, widen
+from toolkit.model.traffic import parts, sums_go_on, union, widen
 from toolkit.model.waits import (
     DRAINS,
     FILLS,
@@ -67,18 +68,25 @@ def limits_of(problem: Problem) -> list[tuple[int, Port]]:
 
 @dataclass
 class Account:
-    """Costs of a value of one transfer, by kinds of words, [5].
+    """Costs of a value of one transfer, by kinds of words, [7].
 
     Attributes
     ----------
+    place : int
+        Where its words are counted: at the supplier, or at a fanout further in or right inside
+        of one, whose words have an account of their own.
     energy : float64 array
         In pJ; of outputs also what others save or spend for it (see `_continued`).
+    cheapest : float64 array
+        The same at the cheapest way over wires, whichever the spatial factors are.
     least : float64 array
-        The same where only sums over all transfers matter and nothing is below 0.
+        The cheapest where only sums over all transfers matter and nothing is below 0.
     words : dict of (int, str) to float64 array
-        Words at the ports that it passes, by memory and traffic.
+        Words at the ports that it passes, by memory or fanout and traffic.
     together : float64 array
         Values of all instances that cost energy together, by kind.
+    copies : float
+        Instances between the supplier and the place among which the first gets all old sums.
     exposed : bool
         Whether levels inside of the child wait for it.
     tile_cycles : float
@@ -86,10 +94,13 @@ class Account:
     """
 
     transfer: Transfer
+    place: int
     energy: FloatArray
+    cheapest: FloatArray
     least: FloatArray
     words: dict[tuple[int, str], FloatArray]
     together: FloatArray
+    copies: float = 1.0
     exposed: bool = False
     tile_cycles: float = 0.0
 
@@ -109,8 +120,14 @@ class Account:
             found += self.words.get((memory, kind), NOTHING)
         return found
 
+    def per_instance(self, memory: int, port: Port) -> FloatArray:
+        """The same over all instances if all tiles are of one size, as the first one sees it."""
+        found = self.passing(memory, port)
+        found[READ] *= self.copies
+        return found
+
     def costs(self, memory: int, port: Port) -> FloatArray:
-        """Cycles of a port of a memory, or of the lanes, for each kind of words, [7].
+        """Cycles of a port of a level, or of the lanes, for each kind of words, [7].
 
         Of one instance, with what the levels from there on inwards wait for outside of it.
         """
@@ -184,12 +201,28 @@ def account(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
 
     Outputs count as partial sums (see `CompleteOutputs`).
     """
-    result = _with_waits(spatial, tensor, number, _words_of(spatial, tensor, number))
-    # Outputs in windows come here only if no sum begins anew (see `decomposes`).
-    wide = any(len(terms) > 1 for terms in tensor.sums)
-    if tensor.is_output and not wide and not spatial.plan.conventions.seeds_all:
+    actual = _account(spatial, tensor, number, cheapest=False)
+    if len(tensor.transfers[number].places) == 1:
+        return actual
+    bound = _account(spatial, tensor, number, cheapest=True)
+    return replace(actual, cheapest=bound.energy, least=bound.least)
+
+
+def _account(spatial: Spatial, tensor: TensorPlan, number: int, *, cheapest: bool) -> Account:
+    result = _words_of(spatial, tensor, number, cheapest=cheapest)
+    result = _with_waits(spatial, tensor, number, result)
+    if _begins_anew(spatial, tensor):
         return _continued(spatial, tensor, number, result)
-    return replace(result, least=result.energy)
+    return replace(result, cheapest=result.energy, least=result.energy)
+
+
+def _begins_anew(spatial: Spatial, tensor: TensorPlan) -> bool:
+    """Whether first visits of a transfer depend on those of the transfers outside of it.
+
+    Outputs in windows come here only if no sum begins anew (see `decomposes`).
+    """
+    wide = any(len(terms) > 1 for terms in tensor.sums)
+    return sums_go_on(spatial.tables, _tensor_number(spatial.plan, tensor)) and not wide
 
 
 def _continued(spatial: Spatial, tensor: TensorPlan, number: int, alone: Account) -> Account:
@@ -199,10 +232,11 @@ def _continued(spatial: Spatial, tensor: TensorPlan, number: int, alone: Account
     further in, nothing is read at the first visit after the others have begun anew. So of each
     transfer count all reads, each as a fill, too, less those of tiles that began from zero: all
     that entered one (``ENTER``) but those that came as old sums (``RAW`` of the transfer
-    outside). What begins in the outermost holder was never there.
+    outside). What begins in the outermost holder was never there. All this is the same at every
+    place that an old sum passes, so that what it costs on wires belongs here, too.
     """
     back = [_back_pj(spatial, tensor, transfer) for transfer in tensor.transfers]
-    further_in = sum(back[number + 1 :])
+    further_in, is_for_lanes = sum(back[number + 1 :]), number + 1 == len(back)
     energy, least = NOTHING.copy(), NOTHING.copy()
     energy[WRITE] = least[WRITE] = alone.energy[WRITE]
     energy[RAW if number else READ] = back[number] + further_in
@@ -210,13 +244,23 @@ def _continued(spatial: Spatial, tensor: TensorPlan, number: int, alone: Account
     if spatial.plan.conventions.zero_fills:
         entering += alone.energy[FILL]
     energy[ENTER] = entering - further_in
-    if alone.transfer.child is None:
-        least = energy
+    # All reads for lanes count, less what has been drained where they come from: at no more than
+    # draining costs, for there may be as much of that as of reads.
+    read = min(back[-1], _drained_pj(spatial, tensor)) if len(back) > 1 else back[-1]
+    if is_for_lanes:
+        least[RAW if number else READ] = read
     else:
-        # Reads for lanes are counted in full, less what has been drained where they come from.
-        is_next_to_lanes = tensor.transfers[number + 1].child is None
-        least[ENTER] = energy[ENTER] if is_next_to_lanes else entering
-    return replace(alone, energy=energy, least=least)
+        least[ENTER] = entering - read * (number + 2 == len(back))
+    return replace(alone, energy=energy, cheapest=energy, least=least)
+
+
+def _drained_pj(spatial: Spatial, tensor: TensorPlan) -> float:
+    """Energy of a partial sum that leaves the innermost holder."""
+    plan, supplier = spatial.plan, tensor.transfers[-1].supplier
+    if plan.conventions.free_drains:
+        return 0.0
+    t = _tensor_number(plan, tensor)
+    return float(plan.memory(supplier).read_energy_pj * spatial.tables.values[t, supplier].words)
 
 
 def _with_waits(spatial: Spatial, tensor: TensorPlan, number: int, account: Account) -> Account:
@@ -277,9 +321,9 @@ def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
     tile = 0.0
     if tables.switches.first_and_last and tables.levels[child].overlap == ALWAYS:
         if comes_in(tables, t):
-            tile += max(read * float(parts(tables, nest, t, x, READING)), fill)
+            tile += max(read * float(parts(tables, nest, t, x, READING, supplier)), fill)
         if tensor.is_output:
-            tile += max(write * float(parts(tables, nest, t, x, WRITING)), drain)
+            tile += max(write * float(parts(tables, nest, t, x, WRITING, supplier)), drain)
     return Wait(read, fill, write, drain, tile)
 
 
@@ -290,13 +334,17 @@ def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
     energy: float = plan.memory(supplier).read_energy_pj * values[t, supplier].words
     if child is not None and not plan.conventions.zero_fills:
         energy += plan.memory(child).write_energy_pj * values[t, child].words
+    for flags in transfer.reading:
+        level = plan.arch.levels[flags.level]
+        if isinstance(level, Fanout) and level.wires is not None:
+            energy += wire_energies(level)[0] * values[t, flags.level].words
     return energy
 
 
-def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
+def _words_of(spatial: Spatial, tensor: TensorPlan, number: int, *, cheapest: bool) -> Account:
     plan, transfer = spatial.plan, tensor.transfers[number]
     free, t = plan.conventions.free_drains, _tensor_number(spatial.plan, tensor)
-    result = Account(transfer, NOTHING.copy(), NOTHING, {}, np.ones(RAW))
+    result = _empty_account(transfer, transfer.supplier)
 
     def add(memory: int, kind: str, value: int, copies: float = 1.0) -> None:
         words = spatial.tables.values[t, memory].words
@@ -305,6 +353,12 @@ def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     add(transfer.supplier, "reads", READ)
     if tensor.is_output:
         add(transfer.supplier, "updates", WRITE)
+    between, apart = [flags.level for flags in transfer.reading], crossings(plan, transfer)
+    for place in transfer.places[1:]:
+        if place not in apart:
+            # All instances are served on their own where none lies further in: their words enter.
+            ways = (READ, WRITE) if place <= between[-1] else (FILL, ENTER)
+            _cross(result, spatial, tensor, place, ways, cheapest=cheapest)
     child = transfer.child
     if child is None:
         return result
@@ -326,44 +380,126 @@ def _words_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Account:
     return result
 
 
+def crossings(plan: Plan, transfer: Transfer) -> list[int]:
+    """Places of a transfer whose words are counted there alone.
+
+    Those with instances on either side. Others pass as many words as the supplier or the child
+    moves, which is of use where wires cost what memories do: word by word, and nothing for zeros.
+    """
+    between = [flags.level for flags in transfer.reading]
+    if plan.conventions.whole_wordlines or plan.conventions.zero_fills:
+        return list(transfer.places[1:])
+    return [p for p in transfer.places[1:] if between[0] < p <= between[-1]]
+
+
+def crossing(spatial: Spatial, tensor: TensorPlan, number: int, place: int) -> Account:
+    """Say what the words of a transfer cost at one of its `crossings`: read and written there."""
+    transfer = tensor.transfers[number]
+    actual, bound = _empty_account(transfer, place), _empty_account(transfer, place)
+    _cross(actual, spatial, tensor, place, (READ, WRITE), cheapest=False)
+    _cross(bound, spatial, tensor, place, (READ, WRITE), cheapest=True)
+    copies, t = 1.0, _tensor_number(spatial.plan, tensor)
+    if sums_go_on(spatial.tables, t):
+        between = (flags.level for flags in transfer.reading if flags.level < place)
+        copies = math.prod(float(orthogonal(spatial.tables, spatial.nest, t, i)) for i in between)
+    return replace(actual, cheapest=bound.energy, least=bound.energy, copies=copies)
+
+
+def _empty_account(transfer: Transfer, place: int) -> Account:
+    return Account(transfer, place, NOTHING.copy(), NOTHING, NOTHING, {}, np.ones(RAW))
+
+
+def _cross(
+    result: Account,
+    spatial: Spatial,
+    tensor: TensorPlan,
+    place: int,
+    ways: tuple[int, int],
+    *,
+    cheapest: bool,
+) -> None:
+    """Charge what passes a place, inwards and outwards, to the fanouts on either side of it."""
+    levels = spatial.plan.arch.levels
+    for i, kinds in ((place, ("reads", "updates")), (place - 1, ("fills", "drains"))):
+        level = levels[i]
+        if not isinstance(level, Fanout) or level.wires is None:
+            continue
+        t = _tensor_number(spatial.plan, tensor)
+        words, energies = spatial.tables.values[t, i].words, (0.0, 0.0)
+        if i < place:
+            energies = _wire_energies(spatial, tensor, i, cheapest=cheapest)
+        for way, kind, pj in zip(ways[: 1 + tensor.is_output], kinds, energies, strict=False):
+            result.words.setdefault((i, kind), NOTHING.copy())[way] += words
+            result.energy[way] += pj * words
+
+
+def _wire_energies(
+    spatial: Spatial, tensor: TensorPlan, i: int, *, cheapest: bool
+) -> tuple[float, float]:
+    """Energies (pJ) of a word inwards and outwards; old sums inwards count in `_continued`."""
+    level, t = spatial.plan.arch.levels[i], _tensor_number(spatial.plan, tensor)
+    assert isinstance(level, Fanout)
+    alone, together, summed = wire_energies(level)
+    ways = (alone if sums_go_on(spatial.tables, t) else together), summed
+    if cheapest:
+        inwards, outwards = (min(each, alone) for each in ways)
+    elif orthogonal(spatial.tables, spatial.nest, t, i) > 1:
+        inwards, outwards = ways
+    else:
+        inwards = outwards = alone
+    return (0.0 if _begins_anew(spatial, tensor) else inwards), outwards
+
+
 def _copies(spatial: Spatial, t: int, transfer: Transfer) -> float:
     levels = (x.level for x in transfer.reading)
     return float(math.prod(orthogonal(spatial.tables, spatial.nest, t, level) for level in levels))
 
 
 def see(
-    spatial: Spatial, tensor: TensorPlan, number: int, memory: int, products: Sequence[int]
+    spatial: Spatial,
+    tensor: TensorPlan,
+    number: int,
+    memory: int,
+    place: int,
+    products: Sequence[int],
 ) -> Seen:
-    """Describe a transfer whose stay may end at a memory of its nest.
+    """Describe a transfer whose stay may end at a memory of its nest, as counted at a place.
 
     `products` are all products of iterations that the last memory of the nest may have in loops
     that do not index the tensor.
     """
     if spatial.plan.conventions.transfers == "sequential":
         return _see_sequential(spatial, tensor, number, memory, products)
-    return _see_per_instance(spatial, tensor, number, memory)
+    return _see_per_instance(spatial, tensor, number, memory, place)
 
 
 def _tensor_number(plan: Plan, tensor: TensorPlan) -> int:
     return next(i for i, t in enumerate(plan.tensors) if t is tensor)
 
 
-def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory: int) -> Seen:
+def _see_per_instance(
+    spatial: Spatial, tensor: TensorPlan, number: int, memory: int, place: int
+) -> Seen:
     plan, tables, nest = spatial.plan, spatial.tables, spatial.nest
     t = _tensor_number(plan, tensor)
     x, transfer = tables.tensors[t].transfers + number, tensor.transfers[number]
     lanes = transfer.child is None
-    child = len(spatial.factors) - 1 if transfer.child is None else transfer.child
+    compute = len(spatial.factors) - 1
+    entered = spatial.active[compute] * spatial.used[compute]
+    if transfer.child is not None:
+        entered = spatial.active[transfer.child]
     held = np.array(
         [nest.extents[tables.transfers[x].held, d] for d in range(len(tensor.relevant))]
     )
-    read_ext, read_base = _served(spatial, t, x, READING, held)
-    write_ext, write_base = _served(spatial, t, x, WRITING, held)
+    read_ext, read_base = _served(spatial, t, x, READING, place, held)
+    write_ext, write_base = _served(spatial, t, x, WRITING, place, held)
     reuse = plan.multiple_reuses(transfer.supplier)
     slide = None if lanes else _slides(spatial, tensor, plan.spatial_inside(transfer))
     tracks = not reuse and slide is not None and max(slide) >= 0
     active = float(spatial.active[transfer.supplier])
-    wait = wait_of(spatial, tensor, number)
+    # What waits, and which tiles stay, is said once: where the supplier's words are counted.
+    first = place == transfer.supplier
+    wait = wait_of(spatial, tensor, number) if first else NO_WAIT
     return Seen(
         RowRow(
             tensor=t,
@@ -371,10 +507,11 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
             rounded=0,
             orthogonal=MARKS if tracks else KEEPS,
             closes=int(memory == transfer.nest[0]),
+            beside=-1,
             leaving=STAYS,
             base_read=read_base * active,
             base_write=write_base * active,
-            base_enter=1.0 if lanes else float(spatial.active[child]),
+            base_enter=float(entered),
             pre_read=1.0,
             pre_write=1.0,
             post_read=1.0,
@@ -383,7 +520,7 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
             wait_fill=wait.fill,
             wait_write=wait.write,
             wait_drain=wait.drain,
-            stays=_stays(tables, x),
+            stays=_stays(tables, x) if first else 0,
         ),
         np.stack([read_ext, write_ext, held, held]),
         slide or (-1,) * len(tensor.relevant),
@@ -392,18 +529,18 @@ def _see_per_instance(spatial: Spatial, tensor: TensorPlan, number: int, memory:
 
 
 def _served(
-    spatial: Spatial, t: int, x: int, way: int, held: FloatArray
+    spatial: Spatial, t: int, x: int, way: int, place: int, held: FloatArray
 ) -> tuple[FloatArray, float]:
     """Extents of what is sent at once, and how often it is sent."""
     tables, nest = spatial.tables, spatial.nest
-    wide, times = held.copy(), parts(tables, nest, t, x, way)
+    wide, times = held.copy(), parts(tables, nest, t, x, way, place)
     for s in range(tables.tensors[t].axes):
         if tables.axes[t, s].terms == 1 or not tables.transfers[x].selective:
             continue
         dims = [tables.terms[t, s, k].dimension for k in range(tables.axes[t, s].terms)]
-        if widen(tables, nest, t, s, x, way):
+        if widen(tables, nest, t, s, x, way, place):
             # Only at lanes, which hold a single value (see `decomposes`): a constant.
-            times *= union(tables, nest, t, s, x, way)
+            times *= union(tables, nest, t, s, x, way, place)
         else:
             wide[dims] = [nest.extents[tables.shape.levels + 2, d] for d in dims]
     return wide, times
@@ -501,6 +638,7 @@ def _see_sequential(
             rounded=int(not at_last),
             orthogonal=rule,
             closes=int(memory == transfer.supplier),
+            beside=-1,
             leaving=leaving,
             base_read=pre_read * post_read,
             base_write=pre_write * post_write,
@@ -561,7 +699,7 @@ def make_rows(
         rows.mult[r, : row.states] = row.mult
         rows.coef[r, 0], rows.together[r] = cost.energy, cost.together
         for p, (m, port) in enumerate(ports):
-            rows.coef[r, 1 + p] = cost.passing(m, port) / (active[m] * port.bandwidth)
+            rows.coef[r, 1 + p] = cost.per_instance(m, port) / (active[m] * port.bandwidth)
     return rows
 
 
