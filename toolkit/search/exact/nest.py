@@ -114,8 +114,8 @@ def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
     Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums, none of these begins anew, and no transfer is charged with what its visits
-    change further in.
+    wide as partial sums, none of these begins anew, and no transfer is charged with what its
+    visits change further in.
     """
     tables, conventions = problem.tables, problem.conventions
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
