@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import toolkit
+from toolkit.errors import InputError
 
 Arch = Annotated[
     str,
@@ -42,7 +43,14 @@ ConventionsName = Annotated[
     typer.Option(
         "--conventions",
         metavar="NAME",
-        help="How costs are counted: exact, factorflow, timeloop or timeloop-4.",
+        help="How costs are counted: exact, steady, factorflow, timeloop or timeloop-4.",
+    ),
+]
+Steady = Annotated[
+    bool,
+    typer.Option(
+        "--steady",
+        help="Count no first fills and last drains: short for --conventions steady.",
     ),
 ]
 LatencyCorrection = Annotated[
@@ -158,6 +166,27 @@ def read_problem(
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
     )
+
+
+def conventions_name(conventions: str, *, steady: bool) -> str:
+    """Name the set of conventions that two options ask for.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other.
+
+    Examples
+    --------
+    >>> conventions_name("exact", steady=True)
+    'steady'
+    """
+    if steady and conventions not in ("exact", "steady"):
+        raise InputError(
+            f"given with --conventions {conventions}; expected it with exact ones alone",
+            source="--steady",
+        )
+    return "steady" if steady else conventions
 
 
 def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:
@@ -353,7 +382,6 @@ def check_writable(path: str) -> None:
     InputError
         If the path is a folder, lies in no folder, or may not be written.
     """
-    from toolkit.errors import InputError
     from toolkit.messages import describe
 
     target = Path(path)

@@ -21,6 +21,8 @@ from toolkit.cli.arguments import (
     FactorsName,
     ObjectiveName,
     Pad,
+    Steady,
+    conventions_name,
 )
 from toolkit.cli.output import Record, Report, empty_table
 
@@ -115,6 +117,7 @@ def compare_strategies(
     strategies: Strategies = None,
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
+    steady: Steady = False,
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seeds: Seeds = 3,
@@ -135,8 +138,9 @@ def compare_strategies(
     from toolkit.study.pictures.report import comparison_tables, write_results
     from toolkit.study.storage.files import Results, make_folder
 
+    counting = conventions_name(conventions, steady=steady)
     problems = [
-        read_problem(arch, words, objective, conventions, pad, bias_read, factors, bypass)
+        read_problem(arch, words, objective, counting, pad, bias_read, factors, bypass)
         for words in split_workloads(workloads)
     ]
     names = strategies.split(",") if strategies is not None else default_strategies(problems[0])

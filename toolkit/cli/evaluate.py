@@ -17,7 +17,9 @@ from toolkit.cli.arguments import (
     MappingFile,
     MappingFormat,
     PadToMapping,
+    Steady,
     WorkloadWords,
+    conventions_name,
     evaluated,
     read_mapped,
 )
@@ -36,6 +38,7 @@ def evaluate_mapping(
     mapping: MappingFile,
     format: MappingFormat = "auto",
     conventions: ConventionsName = "exact",
+    steady: Steady = False,
     latency_correction: LatencyCorrection = None,
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bypass: BypassName = "permitted",
@@ -48,7 +51,7 @@ def evaluate_mapping(
         workload,
         mapping,
         format,
-        conventions=conventions,
+        conventions=conventions_name(conventions, steady=steady),
         pad=pad,
         bias_read=bias_read,
         bypass=bypass,

@@ -20,7 +20,9 @@ from toolkit.cli.arguments import (
     MappingFormat,
     ObjectiveName,
     PadToMapping,
+    Steady,
     WorkloadWords,
+    conventions_name,
     evaluated,
     read_mapped,
 )
@@ -51,6 +53,7 @@ def explain_mapping(
     format: MappingFormat = "auto",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
+    steady: Steady = False,
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
@@ -66,7 +69,7 @@ def explain_mapping(
         mapping,
         format,
         objective=objective,
-        conventions=conventions,
+        conventions=conventions_name(conventions, steady=steady),
         pad=pad,
         bias_read=bias_read,
         factors=factors,

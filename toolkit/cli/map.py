@@ -18,8 +18,10 @@ from toolkit.cli.arguments import (
     FactorsName,
     ObjectiveName,
     Pad,
+    Steady,
     WorkloadWords,
     check_writable,
+    conventions_name,
     evaluated,
     read_problem,
 )
@@ -50,6 +52,7 @@ def map_workload(
     ] = "greedy",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
+    steady: Steady = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
     evaluations: Annotated[
         int | None,
@@ -74,7 +77,8 @@ def map_workload(
     if save is not None:
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    problem = read_problem(arch, workload, objective, conventions, pad, bias_read, factors, bypass)
+    counting = conventions_name(conventions, steady=steady)
+    problem = read_problem(arch, workload, objective, counting, pad, bias_read, factors, bypass)
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement

@@ -18,6 +18,8 @@ from toolkit.cli.arguments import (
     FactorsName,
     ObjectiveName,
     Pad,
+    Steady,
+    conventions_name,
     read_pad,
 )
 from toolkit.cli.fusion import (
@@ -122,6 +124,7 @@ def map_whole_network(
     strategy: Strategy = "greedy",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
+    steady: Steady = False,
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seed: Seed = 0,
@@ -156,7 +159,8 @@ def map_whole_network(
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
     fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
-    counting, budget = conventions_named(conventions), Budget(evaluations, seconds)
+    counting = conventions_named(conventions_name(conventions, steady=steady))
+    budget = Budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
         toolkit.load_arch(arch),
         bypass,  # type: ignore[arg-type]  # It is checked there.

@@ -1,6 +1,7 @@
 """Conventions: named sets of switches of the one cost model.
 
-`EXACT` (the default) counts what an executed loop nest counts. `FACTORFLOW` reproduces the
+`EXACT` (the default) counts what an executed loop nest counts, first fills and last drains
+included; `STEADY` is the same without these. `FACTORFLOW` reproduces the
 FactorFlow reference model (Ronzani and Silvano, ASP-DAC 2025; branch with convolutions) value
 for value, its peculiarities included. `TIMELOOP` counts as Timeloop (Parashar et al., ISPASS
 2019) does, as far as its published results for Gemmini show (Hong et al., MICRO 2023), and
@@ -136,7 +137,9 @@ class Conventions:
         return replace(self, free_drains=free_drains, overestimate_windows=overestimate_windows)
 
 
-EXACT = Conventions("exact", factors="ragged")
+EXACT = Conventions("exact", first_and_last=True, factors="ragged")
+
+STEADY = replace(EXACT, name="steady", first_and_last=False)
 
 FACTORFLOW = Conventions(
     "factorflow",
@@ -170,7 +173,8 @@ TIMELOOP = Conventions(
 TIMELOOP_4 = replace(TIMELOOP, name="timeloop-4", zero_fills=False, only_used_memories_leak=True)
 
 CONVENTIONS = {
-    conventions.name: conventions for conventions in (EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4)
+    conventions.name: conventions
+    for conventions in (EXACT, STEADY, FACTORFLOW, TIMELOOP, TIMELOOP_4)
 }
 
 
