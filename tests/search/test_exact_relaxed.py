@@ -45,7 +45,7 @@ def check_bounds(problem: Problem, cells: int, count: int, seed: int) -> None:
         least = tables.to_go[-1, 0, 0]  # Below 0 where visits save more than they cost.
         assert tables.through[-1].min() == pytest.approx(least)
         assert (tables.through.min(axis=1) >= least - abs(least) * TOLERANCE).all()
-        for port in range(len(relaxed.ports)):
+        for port in range(len(relaxed.limits)):
             assert relaxed.tables(spatial, port).least <= cycles * (1 + TOLERANCE)
 
 

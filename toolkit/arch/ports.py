@@ -10,6 +10,8 @@ from toolkit.arguments import store_plain_numbers
 TRAFFIC = ("reads", "drains", "updates", "fills")
 """Kinds of traffic: reads and drains leave a memory, updates and fills enter it; reads and updates
 are exchanged with what lies inside, fills and drains with what lies outside."""
+EXCHANGED = frozenset({"reads", "updates"})
+"""Those that a memory exchanges with the levels inside."""
 
 
 @dataclass(frozen=True, slots=True)

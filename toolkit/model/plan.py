@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.levels import Compute, Fanout, Memory, Spatial
 from toolkit.arch.packing import check_bits
-from toolkit.arch.ports import TRAFFIC, MemoryPort
+from toolkit.arch.ports import TRAFFIC, MemoryPort, passing_traffic
 from toolkit.arch.wires import Wires
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
@@ -234,6 +234,14 @@ class Plan:
     def memory(self, level: int) -> Memory:
         """Return the memory at a level number."""
         return _memory(self.arch, level)
+
+    def passing(self, level: int, port: Port) -> frozenset[str]:
+        """Which kinds of traffic a port of a level serves and may pass that level at all."""
+        kinds, place = frozenset(port.kinds), self.arch.levels[level]
+        if not isinstance(place, Memory) or self.conventions.transfers == "sequential":
+            return kinds
+        outermost = level == self.memories[0]
+        return kinds & set(passing_traffic(place.bypasses, outermost=outermost))
 
     def multiple_reuses(self, level: int) -> bool:
         """Whether what a memory sends may enjoy stationarity and a sliding window at once."""

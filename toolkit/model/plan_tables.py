@@ -135,7 +135,7 @@ class LevelRow(NamedTuple):
 
 
 class PortRow(NamedTuple):
-    """What passes one port of a memory, or several that share a load: whether each kind does."""
+    """What passes one port of a memory, or several that share a load: whether each kind may."""
 
     memory: int
     reads: int
@@ -244,7 +244,7 @@ def plan_tables(plan: Plan) -> PlanTables:
         _switches(plan),
         [float(size) for size in plan.workload.sizes.values()],
         [_level(plan, i) for i in range(len(plan.arch.levels))],
-        [_port(m, port) for m, port in plan.ports],
+        [_port(plan, m, port) for m, port in plan.ports],
         list(_tensors(plan)),
         [_transfer(plan, transfer) for transfer in transfers],
         {(t, s): row for t, s, row in _axes(plan)},
@@ -399,8 +399,9 @@ def _stationary(plan: Plan) -> tuple[int, int]:
     return found[0] if len(found) == 1 else (-1, -1)
 
 
-def _port(memory: int, port: Port) -> PortRow:
-    reads, drains, updates, fills = (kind in port.kinds for kind in TRAFFIC)
+def _port(plan: Plan, memory: int, port: Port) -> PortRow:
+    kinds = plan.passing(memory, port)
+    reads, drains, updates, fills = (kind in kinds for kind in TRAFFIC)
     return PortRow(memory, reads, drains, updates, fills, port.bandwidth)
 
 

@@ -29,6 +29,25 @@ class Totals(NamedTuple):
     utilization: Any
 
 
+class Ends(NamedTuple):
+    """Cycles that levels inside wait for a memory, and those of first and last tiles.
+
+    Attributes
+    ----------
+    own : number or array
+        Of this memory; nothing at another level.
+    first_inside, first, last_inside, last : number or array
+        Of the first tiles of the memories inside of it, and of all from there on inwards; and of
+        the last ones.
+    """
+
+    own: Any
+    first_inside: Any
+    first: Any
+    last_inside: Any
+    last: Any
+
+
 @once
 @formula
 def clear_accesses(plan: PlanTables, nest: Nest) -> None:
@@ -148,17 +167,20 @@ def wire_energy_pj(plan: PlanTables, nest: Nest, i: int, t: int) -> Any:
 
 
 @formula
-def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
-    """Words that pass one port of the busiest instance in the whole run: of the first one."""
+def port_words(plan: PlanTables, nest: Nest, p: int, exchanged: int) -> Any:
+    """Words that pass one port of the busiest instance in the whole run: of the first one.
+
+    All of them, or those that it exchanges (`exchanged`) with the levels inside.
+    """
     port, words = plan.ports[p], 0 * nest.one
     alike = plan.switches.sequential
     for t in range(plan.shape.tensors):
         moved = nest.moved[port.memory, t] if alike else nest.busiest[port.memory, t]
         if port.reads:
             words = words + moved.reads
-        if port.drains:
+        if port.drains and not exchanged:
             words = words + moved.drains
-        if port.fills:
+        if port.fills and not exchanged:
             words = words + moved.fills
         if port.updates:
             words = words + moved.updates
@@ -188,27 +210,58 @@ def in_whole_cycles(latency: Any) -> Any:
     return where(off <= latency * ROUNDING, whole, ceil(latency))
 
 
+@formula
+def note_ports(plan: PlanTables, nest: Nest, i: int, inside: Any, waits: Ends) -> Any:
+    """Cycles of a level: those inside and what they wait for, or its slowest port's, filled in.
+
+    What a memory exchanges with the levels inside passes while these do not wait for it: after
+    its first tiles have come, and before its last ones leave. What goes inwards has passed before
+    any last tile leaves, and nothing comes back outwards before all first tiles have come.
+    """
+    slowest = inside + waits.own
+    for p in range(plan.levels[i].ports, plan.levels[i].ports_end):
+        port, cycles = plan.ports[p], inside + waits.own
+        words = port_words(plan, nest, p, 0)
+        cycles = where(words / cycles <= port.bandwidth, cycles, words / port.bandwidth)
+        if plan.switches.waits:
+            inwards, outwards = port.reads or port.fills, port.updates or port.drains
+            if not outwards:
+                cycles = maximum(cycles, words / port.bandwidth + waits.last)
+            elif not inwards:
+                cycles = maximum(cycles, words / port.bandwidth + waits.first)
+            if plan.levels[i].is_memory and (port.reads or port.updates):
+                passing = port_words(plan, nest, p, 1) / port.bandwidth + waits.own
+                if not port.updates:
+                    passing = passing + waits.last_inside
+                elif not port.reads:
+                    passing = passing + waits.first_inside
+                cycles = maximum(cycles, passing)
+        nest.limited[p] = cycles
+        slowest = maximum(slowest, cycles)
+    return slowest
+
+
 @once
 @formula
 def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
     """Latency of the run; fills in how every memory and port keeps up."""
-    last, passes = plan.shape.levels - 1, plan.shape.stationary >= 0
-    cycles = plan.levels[last].step_cycles * steps(plan, nest)
+    innermost, passes = plan.shape.levels - 1, plan.shape.stationary >= 0
+    cycles = plan.levels[innermost].step_cycles * steps(plan, nest)
+    first, last = 0 * nest.one, 0 * nest.one
     if passes:
         cycles = cycles + array_cycles(plan, nest)
-    for m in range(last, -1, -1):
+    for m in range(innermost, -1, -1):
         level = plan.levels[m]
         if not level.is_memory and level.ports == level.ports_end:
             continue
+        waits = Ends(0 * nest.one, first, first, last, last)
         if level.is_memory and plan.switches.waits:
-            cycles = cycles + note_waits(plan, nest, m)
-        slowest = cycles
-        for p in range(level.ports, level.ports_end):
-            words, bandwidth = port_words(plan, nest, p), plan.ports[p].bandwidth
-            nest.limited[p] = where(words / cycles <= bandwidth, cycles, words / bandwidth)
-            slowest = maximum(slowest, nest.limited[p])
-        nest.levels[m].inside_cycles = cycles
-        nest.levels[m].stall_cycles = slowest - cycles
+            own, inside = note_waits(plan, nest, m), nest.levels[m]
+            waits = Ends(own, first, first + inside.fill_cycles, last, last + inside.drain_cycles)
+            first, last = waits.first, waits.last
+        slowest = note_ports(plan, nest, m, cycles, waits)
+        nest.levels[m].inside_cycles = cycles + waits.own
+        nest.levels[m].stall_cycles = slowest - (cycles + waits.own)
         nest.levels[m].busy_cycles = slowest
         cycles = slowest
     latency = cycles if passes else cycles + array_cycles(plan, nest)

@@ -222,7 +222,7 @@ class LabelSearch:
     def __init__(self, branch: Branch) -> None:
         self.branch = branch
         nest = branch.nest
-        self.passes = 1 + len(nest.ports)
+        self.passes = 1 + len(nest.limits)
         self.ways, self.floors = nest.costs_to_come(self.passes)
         self.first = np.concatenate([[0.0], nest.constant.cycles])
         if self.floors:
@@ -327,7 +327,7 @@ class LabelSearch:
         costs = costs.copy()
         if self.branch.powers[0] == 0:
             costs[:, 0] = 0.0
-        settled = [1 + p for p, place in enumerate(nest.ports) if not nest.is_open(*place, k)]
+        settled = [1 + p for p, limit in enumerate(nest.limits) if not nest.is_open(limit, k)]
         if settled and not nest.stalls_leak:
             most = np.maximum(costs[:, settled].max(axis=1), nest.spatial.cycles)
             costs[:, settled] = most[:, None]

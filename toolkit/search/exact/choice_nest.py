@@ -18,9 +18,10 @@ from toolkit.search.exact.compiled_words import Rows
 from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
+from toolkit.search.exact.limits import LANES, limits_of
 from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
 from toolkit.search.exact.relaxed import ENERGY, Relaxed
-from toolkit.search.exact.transfers import LANES, NOTHING, Account, Seen, limits_of
+from toolkit.search.exact.transfers import NOTHING, Account, Seen
 
 WAY_OF_KIND = (0, 1, 2, 2, 0)
 """How words of each kind go: out of the supplier, back into it, into or out of the child."""
@@ -56,12 +57,12 @@ class ChoiceNest(Nest):
         self.steps_in_time = math.prod(float(c.steps()) for c in chains)
         self.spatial = template.spatial.with_steps(self.steps_in_time)
         self.owners, self._tables = 2 if labels else 1, labels
-        self.ports = []
+        self.limits = []
         if None not in self.columns:
-            self.ports = limits_of(self.problem) if labels else []
+            self.limits = limits_of(self.problem) if labels else []
             self.rows = self._ragged_rows()
             if labels:
-                self.ports = [p for i, p in enumerate(self.ports) if self._may_stall(i)]
+                self.limits = [x for i, x in enumerate(self.limits) if self._may_stall(i)]
                 self.rows = self._ragged_rows()
             self.row_block = Block(self.rows)
 
@@ -98,11 +99,11 @@ class ChoiceNest(Nest):
             [self.problem.plan.tensors[line.tensor].is_output for line in family.lines]
         )
         fresh = np.where((outputs & (not self.problem.bias_read))[:, None, None], fresh, 0.0)
-        coef = np.zeros((count, 1 + len(self.ports), len(NOTHING)))
+        coef = np.zeros((count, 1 + len(self.limits), len(NOTHING)))
         coef[:, :1] = family.row_arrays.coef
         for r, (_, costs) in enumerate(self.seen):
-            for p, (m, port) in enumerate(self.ports):
-                coef[r, 1 + p] = costs.costs(m, port)
+            for p, limit in enumerate(self.limits):
+                coef[r, 1 + p] = costs.costs(limit)
         return family.row_arrays._replace(
             coef=coef,
             less=np.array([self._saved_cycles(*seen) for seen in self.seen]),
@@ -129,7 +130,7 @@ class ChoiceNest(Nest):
 
         What it waits for lanes wait for, too.
         """
-        if self.ports[p][1] is LANES:
+        if self.limits[p].port is LANES:
             return True
         # A window may have no complete tile but a last one, so that both count.
         most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
@@ -153,8 +154,8 @@ class ChoiceNest(Nest):
         """
         none = Block(no_least(passes))
         assert self._tables is not None  # Only labels ask.
-        numbers = {place: i for i, place in enumerate(limits_of(self.problem))}
-        tables = [self._tables(ENERGY), *(self._tables(numbers[place]) for place in self.ports)]
+        numbers = {limit: i for i, limit in enumerate(limits_of(self.problem))}
+        tables = [self._tables(ENERGY), *(self._tables(numbers[limit]) for limit in self.limits)]
         to_go = np.stack([table.to_go for table in tables])
         floors = [
             Floors(
@@ -191,18 +192,15 @@ class ChoiceNest(Nest):
     @cached_property
     def constant(self) -> Constant:
         """Words of the lanes, and the energy of the computation itself."""
-        room = self.room(1 + len(self.ports))
+        room = self.room(1 + len(self.limits))
         room.arrays.along["coordinate"] = 0
         costs = self.measured(room)
         complete, factors = CompleteOutputs(self.problem), self.spatial.factors
-        saved = [
-            complete.port_words(factors, *place, self.chains) / place[1].bandwidth
-            for place in self.ports
-        ]
+        saved = [complete.port_cycles(factors, limit, self.chains) for limit in self.limits]
         energy = self.problem.tables.levels[-1].mac_pj * self.problem.workload.macs
         energy += costs[0] - float(complete.energy_pj(factors))
         cycles = costs[1:] - np.array(saved)
-        cycles += [self.spatial.cycles * (port is LANES) for _, port in self.ports]
+        cycles += [self.spatial.cycles * (limit.port is LANES) for limit in self.limits]
         return Constant(float(energy), cycles)
 
     @cached_property

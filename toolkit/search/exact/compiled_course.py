@@ -161,7 +161,7 @@ class Course(NamedTuple):
         Energy of what is yet to be moved at least once.
     path : `PathRow` [K]
         Of the cheapest label.
-    nothing, unseen : [0]
+    nothing, unseen : [0], [0, 0]
         What is worked out when it is asked, and what is no part of the energy.
     """
 
@@ -179,7 +179,7 @@ class Course(NamedTuple):
     floor: Annotated[Table, float, 2]
     path: Annotated[Table, PathRow, 1]
     nothing: Annotated[Table, int, 1]
-    unseen: Annotated[Table, float, 1]
+    unseen: Annotated[Table, float, 2]
 
 
 @once

@@ -254,7 +254,6 @@ def solve(
             course.seen[k],
             course.nothing,
             course.unseen,
-            course.unseen,
         )
         size = 0
         for i in range(begin, end):

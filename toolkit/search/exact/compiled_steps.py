@@ -122,10 +122,8 @@ class Step(NamedTuple):
         instance sees in the whole run.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
-    entry : [T]
-        Cycles of a value of the memory's first tiles, and of the last ones.
-    sees : [P]
-        What of these is part of every cost.
+    entry : [P, T]
+        Part of every cost that a value of the memory's first tiles takes, and of the last ones.
     """
 
     sizes: Annotated[Any, SizeRow, 0]
@@ -140,8 +138,7 @@ class Step(NamedTuple):
     inside: Annotated[Table, float, 1]
     seen: Annotated[Table, float, 1]
     inner_fits: Annotated[Table, int, 1]
-    entry: Annotated[Table, float, 1]
-    sees: Annotated[Table, float, 1]
+    entry: Annotated[Table, float, 2]
 
 
 class Least(NamedTuple):
@@ -290,17 +287,18 @@ def leave(
 @formula
 def add_entry(plan: WindowPlan, nest: WindowRoom, step: Step, into: Table, room: Room) -> None:
     """Add the cycles in which a memory gets its first tiles, and the last ones leave."""
-    row, cycles = plan.shape.levels + 7, 0.0
-    for p in range(step.sees.shape[0]):
-        if step.sees[p] == 0.0:
-            continue
-        if cycles == 0.0:
-            for d in range(room.along.shape[0]):
-                nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
-            for t in range(step.entry.shape[0]):
-                if step.entry[t] > 0.0:
-                    cycles += step.entry[t] * tile_values(plan, nest, t, row)
-        into[p] += step.sees[p] * cycles
+    row, costs = plan.shape.levels + 7, min(into.shape[0], step.entry.shape[0])
+    if costs <= 1:
+        return
+    for d in range(room.along.shape[0]):
+        nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
+    for t in range(step.entry.shape[1]):
+        tile = 0.0
+        for p in range(1, costs):
+            if step.entry[p, t] > 0.0:
+                if tile == 0.0:
+                    tile = tile_values(plan, nest, t, row)
+                into[p] += step.entry[p, t] * tile
 
 
 @once

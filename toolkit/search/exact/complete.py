@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.model.plan import Port
 from toolkit.search.exact.chains import Chain
+from toolkit.search.exact.limits import Limit
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
 
@@ -56,19 +56,20 @@ class CompleteOutputs:
             saved += np.where(self._complete(factors, m), pj * self.outputs, 0.0)
         return saved
 
-    def port_words(
-        self, factors: IntArray, memory: int, port: Port, chains: Sequence[Chain] | None = None
+    def port_cycles(
+        self, factors: IntArray, limit: Limit, chains: Sequence[Chain] | None = None
     ) -> float:
-        """Words that complete outputs save at a port of one instance of a memory.
+        """Cycles that complete outputs save at a port of one instance of a memory.
 
         Of an average one, or of the first one if `chains` say how the dimensions are split.
         """
-        return sum(self.words(factors, memory, kind, chains) for kind in port.kinds)
+        words = sum(self.words(factors, limit.level, x, chains) for x in limit.port.kinds)
+        return words / limit.port.bandwidth
 
     def words(
         self, factors: IntArray, memory: int, kind: str, chains: Sequence[Chain] | None = None
     ) -> float:
-        """Words of one kind of traffic that they save there, like `port_words`."""
+        """Words of one kind of traffic that they save there, like `port_cycles`."""
         drained, updated = self._less.get(memory, (0.0, 0.0))
         less = drained * (kind == "drains") + updated * (kind == "updates")
         if not less or not self._complete(factors, memory):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from toolkit.compilation import Block, fields_of, record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.compiled import nest_room
-from toolkit.model.plan import Port, TensorPlan
+from toolkit.model.plan import TensorPlan
 from toolkit.model.plan_tables import compiled_tables
 from toolkit.model.totals import in_whole_cycles
 from toolkit.search.exact.compiled_steps import (
@@ -48,6 +48,7 @@ from toolkit.search.exact.extents import (
     reachable,
     splits_kept_windows,
 )
+from toolkit.search.exact.limits import Limit
 from toolkit.search.exact.slots import Slot, list_slots
 from toolkit.search.exact.transfers import (
     Account,
@@ -179,8 +180,8 @@ class Nest:
         Memories, outermost first.
     rows : Rows
         Transfers; costs are energy and the ports that may matter.
-    ports : list of (int, Port)
-        Those ports, with the level of their memory.
+    limits : list of Limit
+        Those ports, in a proof of choices also what lanes wait for.
     """
 
     def __init__(self, problem: Problem, windows: Block, spatial: Spatial) -> None:
@@ -194,9 +195,10 @@ class Nest:
         self._fixed: list[int] = []
         self._slots = list_slots(problem.plan)
         self._row_of = self._list_rows()
-        self.ports = [place for place in problem.plan.ports if self._matters(*place)]
+        self.limits = [Limit(m, port, m, m, m) for m, port in problem.plan.ports]
+        self.limits = [limit for limit in self.limits if self._matters(limit)]
         self.rows: Rows = make_rows(
-            problem.plan, self._seen, self._accounts, self.ports, spatial.active
+            problem.plan, self._seen, self._accounts, self.limits, spatial.active
         )
         self.row_block = Block(self.rows)
         self.window_room = Block(_window_room(problem))
@@ -282,8 +284,9 @@ class Nest:
             found[id(costs)] = costs, np.array([*words, entering, entering, words[0], 0.0, 0.0])
         return list(found.values())
 
-    def _matters(self, memory: int, port: Port) -> bool:
+    def _matters(self, limit: Limit) -> bool:
         """Whether a port might ever take longer than the lanes."""
+        memory, port = limit.level, limit.port
         if math.isinf(port.bandwidth):
             return False
         if self.problem.conventions.overestimate_windows:
@@ -295,14 +298,14 @@ class Nest:
     @cached_property
     def constant(self) -> Constant:
         """Words of transfers without a choice, and the energy of the computation itself."""
-        room = self.room(1 + len(self.ports))
+        room = self.room(1 + len(self.limits))
         costs = self.measured(room)
         compute = len(self.spatial.factors) - 1
         macs = self.spatial.used[compute] * self.spatial.active[compute]
         mac_pj = self.problem.tables.levels[compute].mac_pj
         energy = mac_pj * macs * math.prod(self.spatial.temporal.tolist())
         complete, factors = CompleteOutputs(self.problem), self.spatial.factors
-        saved = [complete.port_words(factors, *place) / place[1].bandwidth for place in self.ports]
+        saved = [complete.port_cycles(factors, limit) for limit in self.limits]
         energy += costs[0] - float(complete.energy_pj(factors))
         return Constant(float(energy), costs[1:] - np.array(saved))
 
@@ -535,23 +538,26 @@ class Nest:
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
             entry=self._entry(m),
-            sees=np.array([0.0, *(float(m < level) for level, _ in self.ports)]),
         )
 
     def _entry(self, memory: int) -> FloatArray:
-        """Cycles of a value of a memory's first and last tiles, by tensor."""
-        entry = np.zeros(len(self.problem.plan.tensors))
+        """Part of each cost that a value of first and last tiles takes, [1 + limits, tensors]."""
+        entry = np.zeros((1 + len(self.limits), len(self.problem.plan.tensors)))
         for t, tensor in enumerate(self.problem.plan.tensors):
             for number, transfer in enumerate(tensor.transfers):
-                if transfer.child == memory:
-                    entry[t] = wait_of(self.spatial, tensor, number).tile
+                if transfer.child != memory:
+                    continue
+                wait = wait_of(self.spatial, tensor, number)
+                for p, limit in enumerate(self.limits):
+                    entry[1 + p, t] += wait.first * (memory < limit.first)
+                    entry[1 + p, t] += wait.last * (memory < limit.last)
         return entry
 
-    def is_open(self, memory: int, port: Port, k: int) -> bool:
-        """Whether a port's cycles may still grow outside of memory number `k`."""
-        outer = [m for m in self.memories[:k] if m < memory]
-        return any(self._entry(m).any() for m in outer) or any(
-            costs.transfer.nest[0] < self.memories[k] and costs.costs(memory, port).any()
+    def is_open(self, limit: Limit, k: int) -> bool:
+        """Whether the cycles of a limit may still grow outside of memory number `k`."""
+        p = 1 + self.limits.index(limit)
+        return any(self._entry(m)[p].any() for m in self.memories[:k]) or any(
+            costs.transfer.nest[0] < self.memories[k] and costs.costs(limit).any()
             for costs in self._accounts
         )
 

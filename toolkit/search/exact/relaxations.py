@@ -70,7 +70,7 @@ class Relaxations:
         cycles = float(self.listing.least_steps(number)[0])
         cycles *= self.listing.problem.plan.arch.compute.cycles
         ports, busy = [], []
-        for p in self._busy.get(number, self._likely(len(relaxation.ports))):
+        for p in self._busy.get(number, self._likely(len(relaxation.limits))):
             if not wanted(energy_pj, stalled):
                 break
             table = relaxation.tables(factors, p, through=stage != COARSE)

@@ -24,9 +24,10 @@ from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Way
 from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
+from toolkit.search.exact.limits import LANES, limits_of
 from toolkit.search.exact.nest import Nest
 from toolkit.search.exact.relaxed_waits import RelaxedWaits
-from toolkit.search.exact.transfers import ENTER, LANES, NOTHING, RAW, READ, WRITE, limits_of
+from toolkit.search.exact.transfers import ENTER, NOTHING, RAW, READ, WRITE
 from toolkit.workload.distinct import count_window
 
 ENERGY = -1
@@ -85,7 +86,7 @@ class Relaxation:
         self.nest, self.grid, self.problem = nest, grid, nest.problem
         self.lines = list_lines(nest)
         plan, space = self.problem.plan, self.problem.space
-        self.ports = limits_of(self.problem)
+        self.limits = limits_of(self.problem)
         self._waits = RelaxedWaits(nest)
         levels, self._tensors = space.shape[0], len(plan.tensors)
         self._memories = len(nest.memories)
@@ -117,7 +118,7 @@ class Relaxation:
         )
         self._axes = self._list_axes()
         self._coef = {ENERGY: self._costs(None)} | {
-            p: self._costs(p) for p in range(len(self.ports))
+            p: self._costs(p) for p in range(len(self.limits))
         }
         buckets = np.array(grid.shape, dtype=np.int64)
         self._least = np.zeros((len(buckets), int(buckets.max())))
@@ -169,8 +170,8 @@ class Relaxation:
         for r, (_, account) in enumerate(seen):
             every[r] = account.cheapest
             if port is not None:
-                memory, of_port = self.ports[port]
-                every[r] = account.passing(memory, of_port) / of_port.bandwidth
+                limit = self.limits[port]
+                every[r] = account.passing(limit.level, limit.port) / limit.port.bandwidth
         together = every.copy()
         for r in reversed(range(len(seen))):
             if seen[r][0].row.beside >= 0:
@@ -194,14 +195,14 @@ class Relaxation:
         coef = self._without_credits(coef, factors)
         instances = 1.0
         if port != ENERGY:
-            instances = float(factors[: self.ports[port][0]].prod())
+            instances = float(factors[: self.limits[port].level].prod())
         apart = _products(factors, self._held)
         first = _products(factors, self._counted)
         relevant = (self._indexes >> np.arange(self._tensors)[:, None] & 1).astype(np.bool_)
         first = np.where(relevant[None, :, None, :], 1.0, first).prod(axis=3)
         inside = np.array([factors[m + 1 :].prod(axis=0) for m in self.nest.memories])
-        limit = (-1, LANES) if port == ENERGY else self.ports[port]
-        waits = self._waits.tables(factors, *limit)
+        limit = None if port == ENERGY else self.limits[port]
+        waits = self._waits.tables(factors, limit)
         problem = Relaxing(
             self._shares,
             *self._tensors_that,
@@ -222,12 +223,11 @@ class Relaxation:
         ways = self._ways()
         RELAX(int(through), Block(problem), Block(ways))
         lanes = self._lanes(factors, by_line) / instances
-        if port == ENERGY:
+        if limit is None:
             lanes -= float(self.complete.energy_pj(factors))
         else:
-            words = self.complete.port_words(factors, *self.ports[port])
-            lanes -= words / self.ports[port][1].bandwidth
-        waiting = port != ENERGY and self.ports[port][1] is LANES
+            lanes -= self.complete.port_cycles(factors, limit)
+        waiting = limit is not None and limit.port is LANES
         return Relaxed(self.grid, ways.to_go, ways.through, lanes, waiting)
 
     def _without_credits(self, coef: FloatArray, factors: IntArray) -> FloatArray:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.mapping.mapping import FloatArray, IntArray
-from toolkit.model.plan import Port, Transfer
+from toolkit.model.plan import Transfer
 from toolkit.model.plan_tables import NEVER
+from toolkit.search.exact.limits import LANES, Limit
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.transfers import LANES, Spatial, Wait, account, wait_of
+from toolkit.search.exact.transfers import Spatial, Wait, account, wait_of
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,19 @@ class RelaxedWaits:
         # One choice is asked about port by port.
         self._last: tuple[bytes, list[_Arrival]] = (b"", [])
 
-    def tables(self, factors: IntArray, level: int, port: Port) -> WaitTables:
-        """Write what a limit at a level waits for at some spatial factors."""
+    def tables(self, factors: IntArray, limit: Limit | None) -> WaitTables:
+        """Write what a limit waits for at some spatial factors; nothing if there is none."""
         found = WaitTables(
             np.zeros(self._shape), np.zeros((*self._shape, 4)), np.zeros(self._shape)
         )
-        for arrival in self._arrivals(factors):
+        for arrival in self._arrivals(factors) if limit is not None else []:
             t, child, wait = arrival.tensor, arrival.transfer.child, arrival.wait
-            if child is None or child >= level:
+            if child is None or limit is None:
                 continue
-            found.entry[self._memories.index(child), t] = wait.tile
+            entry = wait.first * (child < limit.first) + wait.last * (child < limit.last)
+            found.entry[self._memories.index(child), t] = entry
+            if child >= limit.outside:
+                continue
             supplied, held = (
                 float(factors[:i].prod()) for i in (arrival.transfer.supplier, child)
             )
@@ -81,7 +85,7 @@ class RelaxedWaits:
                     write, drain = wait.write * arrival.as_wide, wait.drain * arrival.as_wide
                     found.exposed[k, t] = wait.read, write, wait.fill, drain
                     found.exposed[k, t] /= supplied, supplied, held, held
-                if port is LANES:
+                if limit.port is LANES:
                     found.stays[k, t] = arrival.stay_cycles / held
         return found
 

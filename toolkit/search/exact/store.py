@@ -186,5 +186,5 @@ def make_course(problem: Problem, sides: tuple[int, int, int], flags: int) -> Co
         floor=np.zeros((count, flags)),
         path=np.zeros(count, dtype=record_type(PathRow)),
         nothing=np.zeros(0, dtype=whole),
-        unseen=np.zeros(0),
+        unseen=np.zeros((0, 0)),
     )

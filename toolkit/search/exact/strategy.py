@@ -227,7 +227,7 @@ class Prover:
         if self._is_beaten(branch):
             self.counts["by_least_energy"] += 1
             return True
-        if branch.entries(1 + len(branch.nest.ports)) > 2 * MOST_STATES:
+        if branch.entries(1 + len(branch.nest.limits)) > 2 * MOST_STATES:
             return False
         search = LabelSearch(branch)
         branch.latency_cycles = max(branch.latency_cycles, search.least_latency)

@@ -42,6 +42,7 @@ from toolkit.search.exact.compiled_words import (
     RowRow,
     Rows,
 )
+from toolkit.search.exact.limits import LANES, Limit
 from toolkit.search.problem import Problem
 
 FloatArray = NDArray[np.float64]
@@ -51,19 +52,6 @@ READ, WRITE, FILL, ENTER, RAW, WAITED, TILES = range(7)
 in cycles, and the tiles that a memory gets."""
 NOTHING = np.zeros(7)
 """None of any kind."""
-
-
-LANES = Port("lanes", (), 1.0)
-"""Stands for the lanes, that wait as the levels inside of a memory do, where ports are listed."""
-
-
-def limits_of(problem: Problem) -> list[tuple[int, Port]]:
-    """What limits the latency, with its level: ports that can be busy, and lanes that may wait."""
-    plan, tables = problem.plan, problem.tables
-    found = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
-    if tables.switches.waits or tables.shape.stationary >= 0:
-        found.append((len(plan.arch.levels), LANES))
-    return found
 
 
 @dataclass
@@ -126,15 +114,13 @@ class Account:
         found[READ] *= self.copies
         return found
 
-    def costs(self, memory: int, port: Port) -> FloatArray:
-        """Cycles of a port of a level, or of the lanes, for each kind of words, [7].
-
-        Of one instance, with what the levels from there on inwards wait for outside of it.
-        """
-        found, child = self.passing(memory, port) / port.bandwidth, self.transfer.child
-        if child is not None and child < memory:
+    def costs(self, limit: Limit) -> FloatArray:
+        """Cycles of a limit for each kind of words, [7]: of one instance, with its waits."""
+        found = self.passing(limit.level, limit.port) / limit.port.bandwidth
+        child = self.transfer.child
+        if child is not None and child < limit.outside:
             found[WAITED] = float(self.exposed)
-        if port is LANES:
+        if limit.port is LANES:
             found[TILES] = self.tile_cycles
         return found
 
@@ -288,7 +274,7 @@ class Wait:
     read, fill, write, drain : float
         Of a value that leaves the supplier, arrives, returns to it, or leaves the child: the
         words of the busiest instance alone pass the ports.
-    tile : float
+    first, last : float
         Of every value of the first tile, and of the last one.
     """
 
@@ -296,10 +282,11 @@ class Wait:
     fill: float
     write: float
     drain: float
-    tile: float
+    first: float
+    last: float
 
 
-NO_WAIT = Wait(0.0, 0.0, 0.0, 0.0, 0.0)
+NO_WAIT = Wait(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
@@ -318,13 +305,13 @@ def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
     write, drain = cycles(supplier, UPDATES), cycles(child, DRAINS)
     if not tensor.is_output:
         write = drain = 0.0
-    tile = 0.0
+    first = last = 0.0
     if tables.switches.first_and_last and tables.levels[child].overlap == ALWAYS:
         if comes_in(tables, t):
-            tile += max(read * float(parts(tables, nest, t, x, READING, supplier)), fill)
+            first = max(read * float(parts(tables, nest, t, x, READING, supplier)), fill)
         if tensor.is_output:
-            tile += max(write * float(parts(tables, nest, t, x, WRITING, supplier)), drain)
-    return Wait(read, fill, write, drain, tile)
+            last = max(write * float(parts(tables, nest, t, x, WRITING, supplier)), drain)
+    return Wait(read, fill, write, drain, first, last)
 
 
 def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
@@ -675,7 +662,7 @@ def make_rows(
     plan: Plan,
     seen: list[Seen],
     accounts: list[Account],
-    ports: list[tuple[int, Port]],
+    limits: list[Limit],
     active: list[int],
 ) -> Rows:
     """Write rows as arrays; costs are energy (pJ), then cycles per port."""
@@ -686,7 +673,7 @@ def make_rows(
         np.zeros(count, dtype=record_type(RowRow)),
         np.ones((count, 4, dimensions)),
         np.full((count, dimensions), -1, dtype=np.int64),
-        np.zeros((count, 1 + len(ports), len(NOTHING))),
+        np.zeros((count, 1 + len(limits), len(NOTHING))),
         np.zeros((count, 2)),
         np.ones((count, states)),
         np.zeros((0, 0, 0, 0, 0, 0)),
@@ -698,8 +685,9 @@ def make_rows(
         rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
         rows.mult[r, : row.states] = row.mult
         rows.coef[r, 0], rows.together[r] = cost.energy, cost.together
-        for p, (m, port) in enumerate(ports):
-            rows.coef[r, 1 + p] = cost.per_instance(m, port) / (active[m] * port.bandwidth)
+        for p, limit in enumerate(limits):
+            words, width = cost.per_instance(limit.level, limit.port), limit.port.bandwidth
+            rows.coef[r, 1 + p] = words / (active[limit.level] * width)
     return rows
 
 
