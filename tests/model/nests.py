@@ -7,7 +7,7 @@ from oracle.strategies import tensor
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.mapping import LevelMapping, Mapping
-from toolkit.model import EXACT, Conventions, Evaluation, TensorAccesses, evaluate
+from toolkit.model import STEADY, Conventions, Evaluation, TensorAccesses, evaluate
 from toolkit.workload.kernel import Workload
 
 Step = tuple[Level, dict[str, int]]
@@ -92,7 +92,7 @@ def mapped(work: Workload, *steps: Step) -> tuple[Mapping, Architecture, Workloa
 
 
 def run(
-    work: Workload, *steps: Step, conventions: Conventions = EXACT, bias_read: bool = False
+    work: Workload, *steps: Step, conventions: Conventions = STEADY, bias_read: bool = False
 ) -> Evaluation:
     """Evaluate a loop nest."""
     return evaluate(*mapped(work, *steps), conventions=conventions, bias_read=bias_read)

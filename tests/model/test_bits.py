@@ -23,8 +23,8 @@ from toolkit.errors import ArchitectureError
 from toolkit.mapping.ragged import lie_apart
 from toolkit.mapping.space import MapSpace
 from toolkit.model import (
-    EXACT,
     FACTORFLOW,
+    STEADY,
     TIMELOOP,
     BatchCost,
     Conventions,
@@ -51,7 +51,7 @@ def bit_cases(draw: st.DrawFn) -> Case:
     return *draw(with_drawn_bits(arch, workload)), factors, order, bias_read
 
 
-def cost_of(case: Case, conventions: Conventions = EXACT) -> BatchCost:
+def cost_of(case: Case, conventions: Conventions = STEADY) -> BatchCost:
     arch, workload, factors, order, bias_read = case
     plan = make_plan(arch, workload, conventions, bias_read=bias_read)
     return batch_cost(plan, factors[None].astype(np.float64), order[None])
@@ -181,17 +181,17 @@ def test_the_last_bit_needs_room(case: Case, number: int, spare: int) -> None:
         return
     levels = [replace(x, capacity_words=capacity) if x is memory else x for x in arch.levels]
     tight = replace(arch, levels=tuple(levels))
-    space = MapSpace(tight, workload, EXACT.window_footprint, "ragged")
+    space = MapSpace(tight, workload, STEADY.window_footprint, "ragged")
     keeps_window = (space.keeping.in_windows[space.keeping.tensors[m]]).any()
     found = space.needed_words(m, factors)
     assert found == needed or (found > needed and keeps_window)
     assert space.footprints(factors[None])[0, m] == found
-    plan = make_plan(tight, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(tight, workload, STEADY, bias_read=bias_read)
     fits = batch_totals(plan, factors[None], order[None], threads=1).fits[0]
     assert fits == (found <= capacity)
 
 
-@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
+@pytest.mark.parametrize("conventions", [STEADY, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
 @many
 @given(bit_cases())
 def test_all_forms_cost_the_same(conventions: Conventions, case: Case) -> None:
@@ -214,7 +214,7 @@ def test_all_forms_cost_the_same(conventions: Conventions, case: Case) -> None:
     assert cost.energy_pj.item() > 0
 
 
-@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
+@pytest.mark.parametrize("conventions", [STEADY, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
 @given(cases(), st.integers(1, 64))
 def test_words_of_as_many_bits_change_nothing(
     conventions: Conventions, case: Case, bits: int
@@ -238,13 +238,13 @@ def chip(buffer: Memory, compute: Compute) -> Architecture:
 def test_narrow_words_that_are_not_packed_are_refused() -> None:
     buffer = Memory("Buffer", 64, 1, 1, 1, 1, word_bits=16, packed=False)
     arch = chip(buffer, Compute("MAC", 1.0))
-    make_plan(arch, with_bits(gemm(2, 2, 2), 16), EXACT)
+    make_plan(arch, with_bits(gemm(2, 2, 2), 16), STEADY)
     message = (
         r"chip: levels\[1\]\.word_bits: Buffer has words of 16 bits that are not packed, too "
         r"narrow for partial sums of output \(32 bits\); expected at least as many, or packed"
     )
     with pytest.raises(ArchitectureError, match=message):
-        make_plan(arch, with_bits(gemm(2, 2, 2), 16, sum_bits=32), EXACT)
+        make_plan(arch, with_bits(gemm(2, 2, 2), 16, sum_bits=32), STEADY)
 
 
 @pytest.mark.parametrize(
@@ -261,4 +261,4 @@ def test_operands_that_are_too_wide_for_all_energies() -> None:
     arch = chip(Memory("Buffer", 64, 1, 1, 1, 1), compute)
     message = r"chip: levels\[2\]\.mac_energy_pj: MAC has energies .* 8, 16 bits, .* have 32;"
     with pytest.raises(ArchitectureError, match=message):
-        make_plan(arch, with_bits(gemm(2, 2, 2), 8, weight_bits=32), EXACT)
+        make_plan(arch, with_bits(gemm(2, 2, 2), 8, weight_bits=32), STEADY)

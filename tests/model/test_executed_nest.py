@@ -23,7 +23,7 @@ from toolkit.mapping.explain import violations
 from toolkit.mapping.kept import Seen
 from toolkit.mapping.ragged import lie_apart
 from toolkit.mapping.space import MapSpace
-from toolkit.model import EXACT, BatchCost, batch_cost, make_plan
+from toolkit.model import STEADY, BatchCost, batch_cost, make_plan
 from toolkit.model.compiled import CompiledModel, batch_totals
 from toolkit.workload.kernel import Tensor, Term, Workload
 
@@ -70,7 +70,7 @@ either = st.one_of(cases(), ragged().filter(counts))
 
 def exact_cost(case: Case) -> BatchCost:
     arch, workload, factors, order, bias_read = case
-    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, workload, STEADY, bias_read=bias_read)
     return batch_cost(plan, factors[None].astype(np.float64), order[None])
 
 
@@ -150,7 +150,7 @@ def keeps_split_windows(space: MapSpace, m: int, factors: np.ndarray) -> bool:
 def test_footprints_are_the_values_held(case: Case) -> None:
     arch, workload, factors, _, _ = case
     result = simulate(*case)
-    space = MapSpace(arch, workload, EXACT.window_footprint, "ragged")
+    space = MapSpace(arch, workload, STEADY.window_footprint, "ragged")
     columns = [space.keeping.features(d, factors[None, :, d]) for d in range(factors.shape[1])]
     features = np.stack(columns, axis=3)  # One dimension at a time, as searches combine them.
     for m, words in enumerate(space.footprints(factors[None])[0].tolist()):
@@ -178,7 +178,7 @@ def test_what_is_valid_has_room_and_adds_up(case: Case, number: int, spare: int)
     if words < 1:
         return
     tight = with_capacity(arch, arch.memories[m], words)
-    space = MapSpace(tight, workload, EXACT.window_footprint, "ragged")
+    space = MapSpace(tight, workload, STEADY.window_footprint, "ragged")
     valid = bool(space.check_factors(factors[None])[0])
     split = bool((factors > 1)[space.keeping.unsummed].any())
     if valid:
@@ -188,7 +188,7 @@ def test_what_is_valid_has_room_and_adds_up(case: Case, number: int, spare: int)
         assert spare < 0 or split or keeps_split_windows(space, m, factors)
     found = violations(space, from_arrays(factors, order, tight, workload))
     assert (found == ()) == valid
-    plan = make_plan(tight, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(tight, workload, STEADY, bias_read=bias_read)
     fits = batch_totals(plan, factors[None], order[None], threads=1).fits[0]
     assert fits == (valid or (split and not any("footprint" in text for text in found)))
 
@@ -196,7 +196,7 @@ def test_what_is_valid_has_room_and_adds_up(case: Case, number: int, spare: int)
 @given(either)
 def test_sums_end_apart_where_fanouts_split_what_nobody_adds(case: Case) -> None:
     arch, workload, factors, _, _ = case
-    space = MapSpace(arch, workload, EXACT.window_footprint, "ragged")
+    space = MapSpace(arch, workload, STEADY.window_footprint, "ragged")
     split = bool((factors > 1)[space.keeping.unsummed].any())
     apart = bool(simulate(*case).apart)
     assert apart <= split
@@ -249,7 +249,7 @@ def test_energy_is_what_moves_computes_and_leaks(case: Case) -> None:
 def test_kernels_count_the_same(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
     cost = exact_cost(case)
-    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, workload, STEADY, bias_read=bias_read)
     totals = batch_totals(plan, factors[None], order[None])
     assert totals.energy_pj.tolist() == cost.energy_pj.tolist()
     assert totals.latency_cycles.tolist() == cost.latency_cycles.tolist()
@@ -280,7 +280,7 @@ def beyond_the_sizes() -> Case:
 @given(either)
 def test_kernels_stay_within_their_room(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
-    model = CompiledModel(make_plan(arch, workload, EXACT, bias_read=bias_read))
+    model = CompiledModel(make_plan(arch, workload, STEADY, bias_read=bias_read))
     rooms = {
         name: (np.full(2 * array.nbytes, 165, dtype=np.uint8), array)
         for name, array in model.nest.arrays._asdict().items()

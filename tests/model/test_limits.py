@@ -19,8 +19,8 @@ from toolkit.errors import InputError, PrecisionError
 from toolkit.mapping import from_arrays, to_arrays
 from toolkit.mapping.bounds import word_limit
 from toolkit.model import (
-    EXACT,
     FACTORFLOW,
+    STEADY,
     TIMELOOP,
     Conventions,
     Evaluation,
@@ -41,7 +41,7 @@ KINDS = ("reads", "updates", "fills", "drains")
 many = settings(max_examples=2 * settings().max_examples)
 
 
-def evaluated(case: Case, conventions: Conventions = EXACT) -> Evaluation:
+def evaluated(case: Case, conventions: Conventions = STEADY) -> Evaluation:
     arch, work, factors, order, bias_read = case
     mapping = from_arrays(factors, order, arch, work)
     return evaluate(mapping, arch, work, conventions=conventions, bias_read=bias_read)
@@ -116,7 +116,7 @@ def test_totals_of_batches_are_never_nonsense(case: Case) -> None:
     """Rounded beyond 2^53, but never by more, and capacities are compared exactly."""
     assume(not enumerates(case))
     arch, work, factors, order, bias_read = case
-    plan = make_plan(arch, work, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, work, STEADY, bias_read=bias_read)
     expected = oracle(case)
     totals = batch_totals(plan, factors[None], order[None], threads=1)
     assert close(totals.energy_pj[0], expected.energy_pj)
@@ -226,7 +226,7 @@ def test_machine_integers_are_refused() -> None:
     mapping, arch, work = mapped(gemm(4, 4, 4), (memory("dram"), {"m": 4, "k": 4, "n": 4}))
     factors, order = to_arrays(mapping, arch, work)
     with pytest.raises(InputError, match="factors of type int64; expected floating point"):
-        batch_cost(make_plan(arch, work, EXACT), factors[None], order[None])
+        batch_cost(make_plan(arch, work, STEADY), factors[None], order[None])
 
 
 def test_whole_cycles_beyond_two_to_the_40() -> None:
@@ -244,7 +244,7 @@ def test_a_window_without_strides_is_never_enumerated() -> None:
         workload(sizes, "p", "r", "p+r+s,q"), (memory("dram"), {"p": 2**31, "r": 4, "s": 3})
     )
     factors, order = to_arrays(mapping, arch, work)
-    totals = batch_totals(make_plan(arch, work, EXACT), factors[None], order[None])
+    totals = batch_totals(make_plan(arch, work, STEADY), factors[None], order[None])
     assert totals.energy_pj == evaluate(mapping, arch, work).energy_pj
 
 
@@ -255,5 +255,5 @@ def test_capacities_beyond_the_limit_are_compared_safely() -> None:
         workload(sizes, "", "", "m,k"), (memory("dram"), {}), (memory("l1", words=LIMIT), sizes)
     )
     factors, order = to_arrays(mapping, arch, work)
-    totals = batch_totals(make_plan(arch, work, EXACT), factors[None], order[None])
+    totals = batch_totals(make_plan(arch, work, STEADY), factors[None], order[None])
     assert totals.fits.tolist() == [False]

@@ -21,8 +21,8 @@ from toolkit.arch.wires import energies_over_hops
 from toolkit.errors import ArchitectureError
 from toolkit.mapping.ragged import lie_apart
 from toolkit.model import (
-    EXACT,
     FACTORFLOW,
+    STEADY,
     TIMELOOP,
     Conventions,
     Evaluation,
@@ -69,7 +69,7 @@ either = st.one_of(wired_cases(), ragged_wired_cases().filter(counts))
 
 def costed(case: Case) -> BatchCost:
     arch, workload, factors, order, bias_read = case
-    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, workload, STEADY, bias_read=bias_read)
     return batch_cost(plan, factors[None].astype(np.float64), order[None])
 
 
@@ -195,7 +195,7 @@ def test_words_on_wires_follow_bits(case: Case, data: st.DataObject) -> None:
 def test_kernels_count_the_same(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
     cost = costed(case)
-    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, workload, STEADY, bias_read=bias_read)
     totals = batch_totals(plan, factors[None], order[None])
     assert totals.energy_pj.tolist() == cost.energy_pj.tolist()
     assert totals.latency_cycles.tolist() == cost.latency_cycles.tolist()
@@ -204,7 +204,7 @@ def test_kernels_count_the_same(case: Case) -> None:
 @given(wired_cases())
 def test_torch_counts_the_same(case: Case) -> None:
     arch, workload, factors, order, bias_read = case
-    cost, plan = costed(case), make_plan(arch, workload, EXACT, bias_read=bias_read)
+    cost, plan = costed(case), make_plan(arch, workload, STEADY, bias_read=bias_read)
     on_torch = batch_cost(
         plan, torch.tensor(factors[None], dtype=torch.float64), torch.tensor(order[None])
     )
@@ -255,7 +255,7 @@ def test_a_reduction_counts_for_each_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conventions", "old"), [(EXACT, (2, 2, 10)), (replace(EXACT, seeds_all=True), (2, 4, 8))]
+    ("conventions", "old"), [(STEADY, (2, 2, 10)), (replace(STEADY, seeds_all=True), (2, 4, 8))]
 )
 def test_an_old_sum_goes_to_one_column(
     conventions: Conventions, old: tuple[int, int, float]

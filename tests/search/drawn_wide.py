@@ -143,6 +143,8 @@ def _conventions(dice: Dice, base: Conventions) -> Conventions:
     if base.transfers == "persistent" and dice.chance(0.5):
         names = ("whole_wordlines", "whole_cycles", "zero_fills", "single_reuse", "shared_ports")
         base = replace(base, **dict.fromkeys(dice.subset(names, 0.3), False))  # type: ignore[arg-type]
+    if base.first_and_last and dice.chance(0.5):
+        base = replace(base, first_and_last=False)
     if dice.chance(0.2):
         base = base.with_settings(
             free_drains=dice.chance(0.5), overestimate_windows=dice.chance(0.5)

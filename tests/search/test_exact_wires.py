@@ -141,7 +141,7 @@ def test_words_between_two_fanouts_have_accounts_of_their_own() -> None:
     ("arch", "workload"),
     [
         ("eyeriss", gemm(60, 64, 50)),
-        ("simba", gemm(24, 15, 32)),
+        ("simba", gemm(12, 15, 16)),
         ("gemmini-conv", conv2d(16, 16, 14, 14, 3, 3)),
     ],
 )
