@@ -50,7 +50,11 @@ class ChoiceNest(Nest):
     ) -> None:
         template = family.nest
         self.__dict__.update(
-            {k: v for k, v in template.__dict__.items() if k not in ("constant", "steps", "reach")}
+            {
+                k: v
+                for k, v in template.__dict__.items()
+                if k not in ("constant", "entries", "steps", "reach")
+            }
         )
         self.family, self.chains = family, list(chains)
         self.columns = [family.store.column(d, chain) for d, chain in enumerate(chains)]

@@ -537,8 +537,13 @@ class Nest:
             inside=np.ones(dimensions),
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
-            entry=self._entry(m),
+            entry=self.entries[m],
         )
+
+    @cached_property
+    def entries(self) -> dict[int, FloatArray]:
+        """What first and last tiles take, by memory: see `Step.entry`."""
+        return {m: self._entry(m) for m in self.memories}
 
     def _entry(self, memory: int) -> FloatArray:
         """Part of each cost that a value of first and last tiles takes, [1 + limits, tensors]."""
@@ -556,7 +561,7 @@ class Nest:
     def is_open(self, limit: Limit, k: int) -> bool:
         """Whether the cycles of a limit may still grow outside of memory number `k`."""
         p = 1 + self.limits.index(limit)
-        return any(self._entry(m)[p].any() for m in self.memories[:k]) or any(
+        return any(self.entries[m][p].any() for m in self.memories[:k]) or any(
             costs.transfer.nest[0] < self.memories[k] and costs.costs(limit).any()
             for costs in self._accounts
         )
