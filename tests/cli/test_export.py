@@ -50,7 +50,7 @@ def test_exported_mappings_cost_the_same(run: Any, name: str) -> None:
 
 def test_published_map_is_evaluated(run: Any) -> None:
     Path("a.map").write_text(COMPACT)
-    record = json.loads(run("evaluate", "gemmini-ws", CONV, "a.map", "--json")[1])
+    record = json.loads(run("evaluate", "gemmini-ws", CONV, "a.map", "--steady", "--json")[1])
     assert record["latency_cycles"] == 9834496
     levels = {level["level"]: level["factors"] for level in record["mapping"]["levels"]}
     assert levels["Columns"] == {"M": 4}

@@ -93,7 +93,7 @@ def test_a_ragged_mapping_is_evaluated_and_explained(run: Any) -> None:
     assert (cut["dimension"], cut["levels"], cut["size"]) == ("N", ["Columns"], 23)
     assert 24 in cut["whole_sizes"]
     parts = [cycles["ideal_cycles_of_run"], cycles["warm_up_cycles_of_run"]]
-    for key in ("idle_instances", "cut_off_tiles", "stalls"):
+    for key in ("idle_instances", "cut_off_tiles", "waits", "stalls"):
         parts += [part["lost_cycles_of_run"] for part in cycles[key]]
     assert sum(parts) == pytest.approx(explained["latency_cycles"])
     text = " ".join(run("explain", *words).out.split())
