@@ -20,6 +20,7 @@ from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
 from toolkit.search.exact.listing import NO_CHOICES, Choices, Listing
 from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.relaxations import COARSE, FINE, FINEST, Relaxations
+from toolkit.search.exact.relaxed import Mix
 from toolkit.search.exact.spatial import lanes_bound
 from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.strategy import ROUNDING, Prover
@@ -149,6 +150,44 @@ class InstanceProver(Prover):
             kept &= ~beaten
         return kept
 
+    def _chord(self, energy_pj: float, steps: float, stalled_cycles: float) -> Mix | None:
+        """Weigh energy and latency so that two points with the best objective so far weigh alike.
+
+        One has the least energy, one the least latency. Above the straight line between them
+        nothing is better, for mappings that are worse than some value make a convex set.
+        """
+        energy_power, latency_power, utilization_power = self.evaluator.problem.objective.powers
+        if self.wants_front or not (energy_power > 0 and latency_power > 0 and energy_pj > 0):
+            return None
+        cycles = max(steps * self.evaluator.problem.plan.arch.compute.cycles, stalled_cycles)
+        lower = np.array([energy_pj]), np.array([steps]), np.array([stalled_cycles])
+        room = self._limit / float(self._values(*lower)[0])
+        if utilization_power != 0 or not 1 < room < math.inf:
+            return None
+        return Mix(
+            1 / (energy_pj * (room ** (1 / energy_power) - 1)),
+            1 / (cycles * (room ** (1 / latency_power) - 1)),
+        )
+
+    def _beaten(
+        self,
+        energy: FloatArray,
+        steps: FloatArray,
+        stalled: FloatArray,
+        mix: Mix,
+        sums: FloatArray,
+    ) -> BoolArray:
+        """Which are no better than the best so far, by weighted sums of energy and latency.
+
+        The objective is least at one of the ends of the line of that sum.
+        """
+        cycles = np.maximum(steps * self.evaluator.problem.plan.arch.compute.cycles, stalled)
+        with np.errstate(invalid="ignore"):  # What is impossible takes an endless amount of all.
+            slower = np.maximum((sums - mix.energy * energy) / mix.cycles, cycles)
+            dearer = np.maximum((sums - mix.cycles * cycles) / mix.energy, energy)
+        ends = self._values(energy, steps, slower), self._values(dearer, steps, cycles)
+        return np.asarray(np.minimum(*ends) * (1 - ROUNDING) >= self._limit)
+
     def _solve(self, tools: Tools, hard: list[Branch]) -> float:
         """Look at all pieces in the order of their bounds; returns the least one left open."""
         listing = tools.listing
@@ -201,18 +240,23 @@ class InstanceProver(Prover):
             lower = np.array([energy_pj]), least, np.array([stalled_cycles])
             return bool(self._worthwhile(*lower)[0])
 
-        known = tools.relaxations.bounds(number, piece.stage, wanted)
-        if not wanted(known.energy_pj, known.stalled_cycles):
+        def chord(energy_pj: float, stalled_cycles: float) -> Mix | None:
+            return self._chord(energy_pj, float(least[0]), stalled_cycles)
+
+        known = tools.relaxations.bounds(number, piece.stage, wanted, chord)
+        lower = np.array([known.energy_pj]), least, np.array([known.stalled_cycles])
+        floors = [(mix, tools.listing.mixed_floor(number, mix, x)) for mix, x in known.mixed]
+        beaten = any(self._beaten(*lower, mix, np.array([floor]))[0] for mix, floor in floors)
+        if beaten or not self._worthwhile(*lower)[0]:
             self.counts["by_compulsory_traffic"] += 1
             return replace(piece, choices=NO_CHOICES)
         if piece.stage < FINE:
-            lower = np.array([known.energy_pj]), least, np.array([known.stalled_cycles])
             bound = max(float(self._values(*lower)[0]), piece.bound)
             return replace(piece, bound=bound, stage=piece.stage + 1)
-        choices = tools.listing.choices(number, known, self._worthwhile)
+        choices = tools.listing.choices(number, known, self._worthwhile, self._beaten)
         if choices is not None and len(choices.picks) > MANY_CHOICES:
-            known = tools.relaxations.bounds(number, FINEST, wanted)
-            choices = tools.listing.choices(number, known, self._worthwhile)
+            known = tools.relaxations.bounds(number, FINEST, wanted, chord)
+            choices = tools.listing.choices(number, known, self._worthwhile, self._beaten)
         if choices is None:
             return None
         self.counts["spatial_choices"] += max(len(choices.picks) - 1, 0)

@@ -24,7 +24,7 @@ from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import fixed_parts, list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.relaxed import Relaxed
+from toolkit.search.exact.relaxed import Mix, Relaxed
 from toolkit.search.exact.transfers import RAW
 from toolkit.workload.distinct import count_window
 
@@ -158,12 +158,16 @@ class FamilyBounds:
         Tables of the energy.
     ports : tuple of Relaxed
         Tables of ports that may be busier than the lanes.
+    mixed : tuple of (Mix, Relaxed)
+        Sums of energy and of cycles that lanes wait, with their tables; none if they wait for
+        nothing.
     """
 
     energy_pj: float
     stalled_cycles: float
     energy: Relaxed
     ports: tuple[Relaxed, ...]
+    mixed: tuple[tuple[Mix, Relaxed], ...] = ()
 
 
 class Listing:
@@ -287,6 +291,7 @@ class Listing:
         number: int,
         bounds: FamilyBounds,
         worthwhile: Callable[[FloatArray, FloatArray, FloatArray], BoolArray],
+        beaten: Callable[[FloatArray, FloatArray, FloatArray, Mix, FloatArray], BoolArray],
     ) -> Choices | None:
         """Chains for one choice of spatial factors that may be better than the best known.
 
@@ -331,6 +336,7 @@ class Listing:
                 words *= option.base[r, READ][column]
             reads += words
         stalled = np.full(len(picks), bounds.stalled_cycles)
+        sums = [np.zeros(len(picks)) for _ in bounds.mixed]
         working = steps * self.problem.plan.arch.compute.cycles
         memories = [*self.nest.memories, len(factors)]
         for k, (outer, inner) in enumerate(itertools.pairwise(memories)):
@@ -341,12 +347,22 @@ class Listing:
                 place[d] = options[d].buckets(bounds.energy.grid, d, outer, inner)[picks[:, d]]
             at = tuple(place)
             energy = np.maximum(energy, bounds.energy.passing(k, walls)[at] + reads)
+            for (mix, table), mixed in zip(bounds.mixed, sums, strict=True):
+                np.maximum(mixed, table.passing(k, walls)[at] + mix.energy * reads, out=mixed)
             for port in bounds.ports:
                 own = port.lanes + working * port.waits
                 stalled = np.maximum(stalled, own + port.passing(k, walls)[at])
         energy = np.maximum(energy + lanes, 0.0)
         kept = worthwhile(energy, steps, stalled)
+        for (mix, _), mixed in zip(bounds.mixed, sums, strict=True):
+            mixed += mix.energy * lanes + mix.cycles * working
+            kept &= ~beaten(energy, steps, stalled, mix, mixed)
         return Choices(energy[kept], steps[kept], stalled[kept], picks[kept])
+
+    def mixed_floor(self, number: int, mix: Mix, table: Relaxed) -> float:
+        """Least sum of weighted energy, leakage aside, and latency of some spatial factors."""
+        cycles = float(self.least_steps(number)[0]) * self.problem.plan.arch.compute.cycles
+        return table.least + mix.energy * self._macs_pj + mix.cycles * cycles
 
     def floor(self, number: int, relaxed: Relaxed) -> float:
         """Least energy (pJ) of one choice of spatial factors, leakage aside."""

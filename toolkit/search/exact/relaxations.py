@@ -6,8 +6,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from toolkit.search.exact.grid import Grid, make_grid
+from toolkit.search.exact.limits import LANES
 from toolkit.search.exact.listing import FamilyBounds, Listing
-from toolkit.search.exact.relaxed import ENERGY, Relaxation, Relaxed
+from toolkit.search.exact.relaxed import ENERGY, Mix, Relaxation, Relaxed
 
 COARSE, FINE, FINEST = range(3)
 """Which grid: the one that is cheap, the one that tables for the search are made of, and one for
@@ -47,7 +48,11 @@ class Relaxations:
         self._last: tuple[int, dict[int, Relaxed]] = (-1, {})
 
     def bounds(
-        self, number: int, stage: int, wanted: Callable[[float, float], bool]
+        self,
+        number: int,
+        stage: int,
+        wanted: Callable[[float, float], bool],
+        chord: Callable[[float, float], Mix | None] = lambda _, __: None,
     ) -> FamilyBounds:
         """Bound the choices of a family.
 
@@ -60,6 +65,8 @@ class Relaxations:
         wanted : function of energy (pJ) and cycles of the busiest port
             Whether such a mapping would be better than the best so far; no more ports are looked
             at if not.
+        chord : function of the same
+            Weights of energy and cycles whose least sum is worth a look, if any.
         """
         if stage == FINE and number in self._kept:
             self._kept.move_to_end(number)
@@ -79,7 +86,11 @@ class Relaxations:
             if slowest >= NEARLY * cycles:
                 busy.append(p)
                 ports.append(table)
-        found = FamilyBounds(energy_pj, stalled, energy, tuple(ports))
+        mixed: tuple[tuple[Mix, Relaxed], ...] = ()
+        mix = chord(energy_pj, stalled) if stage != COARSE else None
+        if mix is not None and relaxation.limits[-1:] and relaxation.limits[-1].port is LANES:
+            mixed = ((mix, relaxation.mixed(factors, mix)),)
+        found = FamilyBounds(energy_pj, stalled, energy, tuple(ports), mixed)
         if stage == COARSE:
             self._busy[number] = busy
             self._often.update(busy)

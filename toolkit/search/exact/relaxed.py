@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,12 +26,19 @@ from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.limits import LANES, limits_of
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.relaxed_waits import RelaxedWaits
+from toolkit.search.exact.relaxed_waits import RelaxedWaits, WaitTables
 from toolkit.search.exact.transfers import ENTER, NOTHING, RAW, READ, WRITE
 from toolkit.workload.distinct import count_window
 
 ENERGY = -1
 """The cost that is no port's."""
+
+
+class Mix(NamedTuple):
+    """Weights of energy (per pJ) and of what lanes wait (per cycle) in one sum of both."""
+
+    energy: float
+    cycles: float
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,23 @@ class Relaxation:
         coef = np.where((self._rows >= 0)[..., None], together[self._rows], 0.0)
         return coef, every
 
+    def mixed(self, factors: IntArray, mix: Mix) -> Relaxed:
+        """Make the tables of a weighted sum of energy and of what lanes wait for.
+
+        Least sums are more than what is least of both, where one is to be had for the other.
+        """
+        coef, by_line = self._coef[ENERGY]
+        waits = self._waits.tables(factors, self.limits[-1])
+        coef = self._without_credits(coef, factors) * mix.energy
+        ways = self._relax(
+            factors,
+            coef,
+            WaitTables(*(mix.cycles * x for x in (waits.entry, waits.exposed, waits.stays))),
+            through=True,
+        )
+        lanes = self._lanes(factors, by_line) - float(self.complete.energy_pj(factors))
+        return Relaxed(self.grid, ways.to_go, ways.through, mix.energy * lanes)
+
     def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:
         """Make the tables of one choice of spatial factors.
 
@@ -196,13 +220,25 @@ class Relaxation:
         instances = 1.0
         if port != ENERGY:
             instances = float(factors[: self.limits[port].level].prod())
+        limit = None if port == ENERGY else self.limits[port]
+        waits = self._waits.tables(factors, limit)
+        ways = self._relax(factors, coef / instances, waits, through=through)
+        lanes = self._lanes(factors, by_line) / instances
+        if limit is None:
+            lanes -= float(self.complete.energy_pj(factors))
+        else:
+            lanes -= self.complete.port_cycles(factors, limit)
+        waiting = limit is not None and limit.port is LANES
+        return Relaxed(self.grid, ways.to_go, ways.through, lanes, waiting)
+
+    def _relax(
+        self, factors: IntArray, coef: FloatArray, waits: WaitTables, *, through: bool
+    ) -> Ways:
         apart = _products(factors, self._held)
         first = _products(factors, self._counted)
         relevant = (self._indexes >> np.arange(self._tensors)[:, None] & 1).astype(np.bool_)
         first = np.where(relevant[None, :, None, :], 1.0, first).prod(axis=3)
         inside = np.array([factors[m + 1 :].prod(axis=0) for m in self.nest.memories])
-        limit = None if port == ENERGY else self.limits[port]
-        waits = self._waits.tables(factors, limit)
         problem = Relaxing(
             self._shares,
             *self._tensors_that,
@@ -213,7 +249,7 @@ class Relaxation:
             inside.astype(np.float64),
             self._buckets,
             self._least,
-            np.ascontiguousarray(coef / instances),
+            np.ascontiguousarray(coef),
             np.ascontiguousarray(apart),
             np.ascontiguousarray(first),
             waits.entry,
@@ -222,13 +258,7 @@ class Relaxation:
         )
         ways = self._ways()
         RELAX(int(through), Block(problem), Block(ways))
-        lanes = self._lanes(factors, by_line) / instances
-        if limit is None:
-            lanes -= float(self.complete.energy_pj(factors))
-        else:
-            lanes -= self.complete.port_cycles(factors, limit)
-        waiting = limit is not None and limit.port is LANES
-        return Relaxed(self.grid, ways.to_go, ways.through, lanes, waiting)
+        return ways
 
     def _without_credits(self, coef: FloatArray, factors: IntArray) -> FloatArray:
         """Charge reads and writes with what entering words save.
