@@ -141,7 +141,7 @@ def wrapped_rows(workload: Workload, factors: IntArray) -> FloatArray:
         step, size = stride(workload, output), tiles.sizes[tap]
         count, taps = tiles.tiles(output), tiles.tiles(tap)
         beyond[output] = _tiles_beyond(workload, tiles, output, tap)
-        along[output] = taps * step * (tiles.sizes[output] - count) + count * size
+        along[output] = 1.0 * taps * step * (tiles.sizes[output] - count) + count * size
     rows = beyond["Q"] * along["P"] + beyond["P"] * along["Q"]
     per_pixel = tiles.tiles("M") * tiles.tiles("C") * -(-tiles.extents["C"] // tiles.width)
     wrapped: FloatArray = 2.0**_ITERATOR_BITS * rows * per_pixel
