@@ -206,7 +206,7 @@ class LatencyCorrection:
             f"latency corrected by {self.file.name}: {self.file.description}",
             f"fitted on {fit.date} to {fit.rows} rows of {fit.layers} layers in {fit.file} "
             f"(sha256 {fit.sha256[:12]}), {self.file.hardware}",
-            f"on {scores.grouped_by} left out of the fit: {_right(ours)} of the pairs of a layer's "
+            f"on {scores.grouped_by} left out of the fit: {_right(ours)} of a layer's pairs of "
             f"mappings are ordered as measured, half of the estimates are within "
             f"{ours.median_error_percent:.0f} %; uncorrected ({scores.uncorrected_latency}): "
             f"{_right(theirs)}, {theirs.median_error_percent:.0f} %",

@@ -42,11 +42,11 @@ beat
     16 bytes, the width of the bus, of inputs or weights; each row of a tile (the channels of a
     pixel, the filters of a channel) begins anew.
 cache_line
-    64 bytes that a cache of 512 KiB in front of DRAM does not have.
+    64 bytes that the cache in front of DRAM, 512 KiB as is Chipyard's default, does not have.
 output_row
     Output channels of a pixel, as many as the array is wide.
 weight_page, output_page
-    Another page of 4 KiB of addresses.
+    Another page of 4 KiB of addresses, of which the DMA remembers four (``tlb_size``).
 """
 
 ACTIVITIES = ("run", *SETUPS, *TRANSFERS)
