@@ -3,7 +3,7 @@
 Costs the mappings of DOSA's published file (Hong et al., MICRO 2023; FireSim) with nothing fitted,
 while one fact of the machine after the other is told; at last with the latency fitted to it.
 
-    python studies/rtl_ordering.py [FIRESIM.csv.gz] [--by-kind]
+    python studies/rtl_ordering.py [FIRESIM.csv.gz] [--by-kind] [--same-array]
 
 Without a file it takes the sample in tests/data.
 """
@@ -22,10 +22,9 @@ from toolkit.study.fidelity import PublishedResults, latency_fit, read_published
 from toolkit.study.fidelity.validation import corrected_cycles, published_totals
 from toolkit.study.script import Arguments, run_script
 
-DATA = Path(__file__).parents[1] / "tests" / "data"
+SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "firesim_sample.csv.gz"
 RTL = "target.gemmini_cycle"
-STEADY = replace(toolkit.EXACT, first_and_last=False)
-FILLED = replace(toolkit.EXACT, first_and_last=True)
+STEADY, FILLED = (replace(toolkit.EXACT, first_and_last=counted) for counted in (False, True))
 NEVER = {"overlap": "never"}
 TWO_PORTS = {name: {"shared_port": False} for name in ("DRAM", "Scratchpad", "Accumulator")}
 HOPS: dict[str, dict[str, Any]] = {name: {"pe_to_pe": True} for name in ("Columns", "Rows")}
@@ -50,14 +49,14 @@ def told(results: PublishedResults, facts: dict[str, dict[str, Any]]) -> Publish
         levels = (replace(x, **facts.get(x.name, {})) for x in arch.levels)
         return replace(arch, levels=tuple(levels))
 
-    groups = tuple(replace(group, arch=edited(group.arch)) for group in results.groups)
-    return replace(results, groups=groups)
+    return replace(results, groups=tuple(replace(g, arch=edited(g.arch)) for g in results.groups))
 
 
 def main() -> None:
     parser = Arguments(__doc__)
-    parser.add_argument("firesim", nargs="?", type=Path, default=DATA / "firesim_sample.csv.gz")
+    parser.add_argument("firesim", nargs="?", type=Path, default=SAMPLE)
     parser.add_argument("--by-kind", action="store_true", help="one table per kind of layer")
+    parser.add_argument("--same-array", action="store_true", help="pairs on arrays of one width")
     given = parser.parse_args()
     results = read_published(given.firesim, [RTL])
     ways = {name: (results, *told_what) for name, told_what in ON_WS.items()}
@@ -69,7 +68,8 @@ def main() -> None:
         for name, (rows, facts, conventions) in ways.items()
     }
     cycles["fitted"] = corrected_cycles(results, toolkit.latency_correction("gemmini-rtl"))
-    rated = {name: latency_fit.rows_of(results, RTL).ordered(c) for name, c in cycles.items()}
+    judged = simulated(results, by_library=False) if given.same_array else results
+    rated = {name: latency_fit.rows_of(judged, RTL).ordered(c) for name, c in cycles.items()}
     for kind in next(iter(rated.values())) if given.by_kind else [latency_fit.ALL]:
         table = pd.DataFrame({name: asdict(found[kind]) for name, found in rated.items()}).T
         print(f"{kind}\n{table.astype({'pairs': int}).round(3).to_string()}\n")

@@ -80,6 +80,17 @@ def test_facts_of_the_machine_are_told_by_kind_of_layer(
     assert sum(pairs.values()) == 2 * pairs["all"]
 
 
+def test_pairs_may_be_of_one_array(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = []
+    for options in ([], ["--same-array"]):
+        assert run(monkeypatch, "rtl_ordering.py", FIRESIM, *options) == 0
+        rated.append(figures(capsys.readouterr().out)["all"]["fitted"])
+    assert 0 < rated[1][0] < rated[0][0]
+    assert rated[1][4:] == rated[0][4:]
+
+
 def test_validation_of_a_wrong_row_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
