@@ -1,7 +1,7 @@
 """How many cycles does real Gemmini spend on a mapping? Fits the latency correction gemmini-rtl.
 
-Fits cycles per tile, instruction and word to the RTL simulations that DOSA's authors published
-(Hong et al., MICRO 2023), judges the fit on layers left out of it, and writes the data file.
+Fits cycles per tile, beat and page to the RTL simulations that DOSA's authors published (Hong et
+al., MICRO 2023), judges the fit on layers and arrays left out of it, and writes the data file.
 
     python studies/fit_latency_correction.py FIRESIM.csv.gz [--out FILE.yaml]
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 from pathlib import Path
+
+import pandas as pd
 
 from toolkit.study.fidelity import latency_fit, read_published
 from toolkit.study.script import Arguments, run_script
@@ -25,19 +27,30 @@ def correction(path: Path) -> str:
     about = {
         "name": "gemmini-rtl",
         "description": "cycles of Gemmini's RTL in FireSim, as published with DOSA",
-        "hardware": "1 MiB scratchpad, 2048 accumulator words per column, DRAM 8 words per cycle",
+        "hardware": "arrays of 4 x 4 to 64 x 64, scratchpad of 1 MiB, 2048 sums per column",
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "date": datetime.date.today().isoformat(),
         "script": "studies/fit_latency_correction.py",
     }
-    file, scores = latency_fit.fit_correction(results, CYCLES, about, folds=5, repeats=10)
-    print("Rank correlation with the RTL within folds of layers left out of the fit")
-    print(f"{'latency':12} {'rank':9} {'mean':>7} {'std':>7} {'min':>7} {'max':>7}")
-    for name, found in scores.items():
-        for rank in ("spearman", "kendall"):
-            values = latency_fit.summary(getattr(found, rank)).values()
-            print(f"{name:12} {rank:9}", *(f"{value:7.4f}" for value in values))
+    file = latency_fit.fit_correction(results, CYCLES, about, folds=5, repeats=10)
+    scores = file.cross_validation
+    print(f"On {scores.grouped_by} left out of the fit; uncorrected: {scores.uncorrected_latency}")
+    columns = {"corrected": scores.corrected, "uncorrected": scores.uncorrected}
+    shown = {
+        name: pd.DataFrame({kind: found.model_dump() for kind, found in figures.items()}).T
+        for name, figures in columns.items()
+    }
+    print(pd.concat(shown, axis=1).drop(columns=[("uncorrected", "rows")]).to_string())
+    rows = latency_fit.rows_of(results, CYCLES)
+    predict = latency_fit.fitted(latency_fit.counts_of(results), rows.measured, rows.regular)
+    kinds = len(set(rows.kinds))
+    (unseen,) = latency_fit.hold_out(predict, rows.kinds, rows.width, folds=kinds, repeats=1)
+    found = rows.ordered(unseen)[latency_fit.ALL]
+    print("On kinds of layers and array widths left out of the fit:")
+    print(
+        f"{found.right:.4f} of the pairs are right, the median error is {found.median_error:.1%}"
+    )
     return dump_yaml(file.model_dump())
 
 

@@ -151,6 +151,7 @@ def test_peaks_are_the_published_ones(name: str) -> None:
 BUILT = {
     "eyeriss-chip": "conv:N=2,M=32,C=6,P=13,Q=13,R=3,S=3,bits=16",
     "gemmini-chip": "gemm:M=64,K=64,N=64,bits=8,sum_bits=32",
+    "gemmini-rtl": "conv:M=32,C=16,P=14,Q=14,R=3,S=3,bits=8,sum_bits=32",
     "nvdla": "conv:M=32,C=16,P=14,Q=14,R=3,S=3,bits=8,sum_bits=34",
     "tensor-core-sm": "gemm:M=128,K=64,N=128,bits=16,sum_bits=32",
     "tpu-v1": "gemm:M=512,K=512,N=512,bits=8,sum_bits=32",

@@ -50,9 +50,45 @@ def test_facts_of_the_machine_order_mappings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "rtl_ordering.py", FIRESIM) == 0
-    lines = capsys.readouterr().out.splitlines()
-    right = {line[:34].strip(): float(line[34:].split()[1]) for line in lines[1:]}
-    assert right["+ nor do accumulator and registers"] > right["one port (gemmini-ws)"] + 0.03
+    found = figures(capsys.readouterr().out)
+    assert list(found) == ["all"]
+    rated = found["all"]
+    assert (
+        rated["+ nor do accumulator and registers"][1] > rated["one port (gemmini-ws)"][1] + 0.03
+    )
+    assert rated["as its library runs"][1:3] > rated["gemmini-rtl"][1:3]
+    assert rated["as its library runs, all is hidden"][4] == 0
+
+
+def figures(printed: str) -> dict[str, dict[str, list[float]]]:
+    """By kind of layer and way of rating: pairs, right, regret, worst regret, faster, error."""
+    tables = [table.splitlines() for table in printed.strip().split("\n\n")]
+    return {
+        kind: {row[:35].strip(): [float(x) for x in row[35:].split()] for row in rows}
+        for kind, _, *rows in tables
+    }
+
+
+def test_facts_of_the_machine_are_told_by_kind_of_layer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "rtl_ordering.py", FIRESIM, "--by-kind") == 0
+    found = figures(capsys.readouterr().out)
+    assert {"all", "convolution, 2x2", "matrix-vector product"} < set(found)
+    assert {"matrix product", "one channel, as in depthwise"} < set(found)
+    pairs = {kind: rated["gemmini-rtl"][0] for kind, rated in found.items()}
+    assert sum(pairs.values()) == 2 * pairs["all"]
+
+
+def test_pairs_may_be_of_one_array(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = []
+    for options in ([], ["--same-array"]):
+        assert run(monkeypatch, "rtl_ordering.py", FIRESIM, *options) == 0
+        rated.append(figures(capsys.readouterr().out)["all"]["fitted"])
+    assert 0 < rated[1][0] < rated[0][0]
+    assert rated[1][4:] == rated[0][4:]
 
 
 def test_validation_of_a_wrong_row_exits_with_2(
@@ -121,11 +157,12 @@ def test_the_correction_can_be_fitted_anew(
     written = tmp_path / "fit.yaml"
     script = "fit_latency_correction.py"
     assert run(monkeypatch, script, FIRESIM, "--out", written) == 0
-    assert "corrected    spearman" in capsys.readouterr().out
+    assert "On layers and array widths left out of the fit" in capsys.readouterr().out
     found = read_correction(written.read_bytes(), "fit.yaml").file
     shipped = latency_correction("gemmini-rtl").file
     assert found.fitted_to.rows == 264
-    assert found.cycles_per["tile"] == pytest.approx(shipped.cycles_per["tile"], rel=0.3)
+    for name in ("product_tile", "convolution_tile", "beat"):
+        assert found.cycles_per[name] == pytest.approx(shipped.cycles_per[name], rel=0.3)
     assert run(monkeypatch, script, TIMELOOP) == 2
     assert "target.gemmini_cycle: this column is missing" in capsys.readouterr().err
 

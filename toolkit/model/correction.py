@@ -22,13 +22,14 @@ from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.messages import describe, suggest
 from toolkit.model.compiled import BatchTotals
 from toolkit.model.evaluate import Evaluation
-from toolkit.model.gemmini_program import (
-    ACTIVITIES,
+from toolkit.model.gemmini_library import (
+    DIMENSIONS,
     FloatArray,
     array_width,
-    program_counts,
     stride,
+    wrapped_rows,
 )
+from toolkit.model.gemmini_program import ACTIVITIES, program_counts
 from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import parse_yaml
@@ -42,9 +43,9 @@ _LEVELS = (
     "memory without input, output",
     "compute",
 )
-_DIMENSIONS = ("M", "P", "Q", "C", "R", "S")
 
 _Fraction = Annotated[float, Field(ge=-1, le=1)]
+_Factor = Annotated[float, Field(ge=1)]
 _Cycles = Annotated[float, Field(ge=0)]
 
 
@@ -60,7 +61,7 @@ class Fit(Record):
 
 
 class Score(Record):
-    """A rank correlation over held-out folds."""
+    """A rank correlation over all rows, in the repeats of a cross-validation."""
 
     mean: _Fraction
     std: _Fraction
@@ -68,17 +69,26 @@ class Score(Record):
     max: _Fraction
 
 
-class BestScore(Score):
-    """The best of several latencies, and which one that is."""
+class Figures(Record):
+    """How well latencies agree with what was measured, of all layers or of one kind.
 
-    latency: Label
+    ``pairs`` are mappings of one layer that differ by more than 2 %, ``pairs_right`` the fraction
+    of them whose order is as measured, ``regret`` the measured cycles of the mapping rated best
+    over those of the fastest one (geometric mean over layers).
+    """
+
+    rows: int
+    pairs: int
+    pairs_right: _Fraction | None
+    regret: _Factor
+    median_error_percent: float
 
 
 class CrossValidation(Record):
-    """How well layers are ranked that were left out of the fit.
+    """How well rows are estimated whose layer and whose array width were left out of the fit.
 
-    ``uncorrected_*`` are the best of the cost model's own latencies and of DOSA's roofline on the
-    same folds, ``folds_improved`` those in which the correction has the higher Spearman.
+    ``corrected`` and ``uncorrected`` are by kind of layer, and ``all``; the latter are those of
+    ``uncorrected_latency``, the best of the cost model's own.
     """
 
     folds: int
@@ -86,10 +96,9 @@ class CrossValidation(Record):
     grouped_by: Label
     spearman: Score
     kendall: Score
-    uncorrected_spearman: BestScore
-    uncorrected_kendall: BestScore
-    folds_improved: int
-    median_error_percent: float
+    uncorrected_latency: Label
+    corrected: dict[Label, Figures]
+    uncorrected: dict[Label, Figures]
 
 
 class FittedRange(Record):
@@ -124,7 +133,7 @@ class LatencyCorrection:
     Examples
     --------
     >>> import toolkit
-    >>> latency_correction("gemmini-rtl").file.cycles_per["tile"] > 0
+    >>> latency_correction("gemmini-rtl").file.cycles_per["convolution_tile"] > 0
     True
     """
 
@@ -153,8 +162,7 @@ class LatencyCorrection:
         """
         check_scope(self.file.name, arch, workload)
         cycles = np.array([self.file.cycles_per[activity] for activity in ACTIVITIES])
-        estimate: FloatArray = program_counts(workload, factors) @ cycles
-        return estimate
+        return program_counts(workload, factors).latency_cycles(cycles)
 
     def corrected(self, evaluation: Evaluation) -> Evaluation:
         """Put the estimate in place of an evaluation's latency, and its provenance in the notes.
@@ -193,14 +201,15 @@ class LatencyCorrection:
     def provenance(self) -> tuple[str, ...]:
         """Where the estimate comes from and how good it is, one sentence each."""
         fit, scores = self.file.fitted_to, self.file.cross_validation
+        ours, theirs = scores.corrected["all"], scores.uncorrected["all"]
         return (
             f"latency corrected by {self.file.name}: {self.file.description}",
             f"fitted on {fit.date} to {fit.rows} rows of {fit.layers} layers in {fit.file} "
             f"(sha256 {fit.sha256[:12]}), {self.file.hardware}",
-            f"on layers left out of the fit ({scores.repeats} x {scores.folds} folds): "
-            f"{_shown('Spearman', scores.spearman, scores.uncorrected_spearman)}, "
-            f"{_shown('Kendall', scores.kendall, scores.uncorrected_kendall)}; half of the "
-            f"estimates are within {scores.median_error_percent:.0f} % of the measured cycles",
+            f"on {scores.grouped_by} left out of the fit: {_right(ours)} of a layer's pairs of "
+            f"mappings are ordered as measured, half of the estimates are within "
+            f"{ours.median_error_percent:.0f} %; uncorrected ({scores.uncorrected_latency}): "
+            f"{_right(theirs)}, {theirs.median_error_percent:.0f} %",
             "what is counted was chosen with all these rows in view; the folds judge the "
             "coefficients only",
         )
@@ -211,18 +220,22 @@ class LatencyCorrection:
             "an array width of": (array_width(workload, factors)[0], fitted.array_width),
             "a layer of (MACs)": (workload.macs, fitted.macs),
         }
-        return tuple(
+        outside = [
             f"extrapolated: {what} {value:.10g} is outside of the fit's {low} to {high}"
             for what, (value, (low, high)) in found.items()
             if not low <= value <= high
-        )
+        ]
+        if wrapped_rows(workload, factors).any():
+            outside.append(
+                "estimated to within a factor of 3: some tiles lie beyond the padded input, and "
+                "Gemmini's library wraps around when it counts their rows; no fit has learnt from "
+                "such runs"
+            )
+        return tuple(outside)
 
 
-def _shown(rank: str, ours: Score, best: BestScore) -> str:
-    return (
-        f"{rank} {ours.mean:.3f} ± {ours.std:.3f} against {best.mean:.3f} ± {best.std:.3f} "
-        f"uncorrected ({best.latency})"
-    )
+def _right(figures: Figures) -> str:
+    return "none" if figures.pairs_right is None else f"{figures.pairs_right:.1%}"
 
 
 def check_scope(name: str, arch: Architecture, workload: Workload) -> None:
@@ -238,23 +251,23 @@ def check_scope(name: str, arch: Architecture, workload: Workload) -> None:
     Raises
     ------
     InputError
-        Unless the levels are those of ``gemmini-ws`` and the workload is an undilated
-        convolution of batch size 1.
+        Unless the levels are those of ``gemmini-ws`` and ``gemmini-rtl``, and the workload is an
+        undilated convolution of batch size 1.
     """
     levels = tuple(_kind(level) for level in arch.levels)
     if levels != _LEVELS:
         raise InputError(
-            f"the latency correction {name} was fitted to the levels of gemmini-ws "
+            f"the latency correction {name} was fitted to the levels of gemmini-rtl "
             f"({'; '.join(_LEVELS)}), {arch.name} has {'; '.join(levels)}",
             source=arch.name,
             key="levels",
         )
     sizes = workload.sizes
-    known = set(_DIMENSIONS) <= set(sizes) <= {*_DIMENSIONS, "N"} and sizes.get("N", 1) == 1
+    known = set(DIMENSIONS) <= set(sizes) <= {*DIMENSIONS, "N"} and sizes.get("N", 1) == 1
     if workload.kernel != "conv" or not known:
         raise InputError(
             f"the latency correction {name} was fitted to convolutions over "
-            f"{', '.join(_DIMENSIONS)} of batch size 1, got {workload.kernel} over "
+            f"{', '.join(DIMENSIONS)} of batch size 1, got {workload.kernel} over "
             f"{', '.join(f'{d} = {size}' for d, size in sizes.items())}",
             source=workload.name,
             key="kernel",

@@ -1,173 +1,226 @@
-"""What Gemmini's runtime executes for a mapping, counted from the mapping alone.
+"""What Gemmini executes for a mapping, counted from the mapping alone.
 
 The cost model counts words that move; a real Gemmini also spends cycles on every tile, every
-instruction and every short row of memory. These are counted here, as features of a fitted
-latency (see `toolkit.model.correction`). What the runtime does was worked out from the published
-RTL runs: none takes fewer cycles than its blocks of weights meet output pixels, and the fastest
-takes 0.06 % more. Why it does so is a conjecture.
+request to memory and every short row. These are counted here, tile by tile as Gemmini's library
+runs them (`toolkit.model.gemmini_library`), for a fitted latency (`toolkit.model.correction`):
 
-- The array is as wide as the mapping unrolls M and C, rounded up to a power of two. Tiles are cut
-  into blocks of that width, and partly filled blocks cost as much as full ones.
-- Every DRAM tile loads its inputs and weights anew, whatever the loop order.
-- Convolutions run with square outputs, of the longer side.
-- Matrix products (filters of one value and a single output column) take tiles in whole blocks of
-  the array: one for every 16 elements of the mapping's tile, at least one.
+    run + sum over tiles of the longest of: setting it up, its array cycles, its transfers
+        + a cycle for every row that is loaded because a count wraps around
+
+because one tile is set up while others are loaded and worked on (``LoopConv.scala`` and
+``ReservationStation.scala`` of github.com/ucb-bar/gemmini). Array cycles are known from its
+sources and not fitted: no published RTL run takes fewer, and the fastest takes 0.004 % more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.mapping.mapping import IntArray
+from toolkit.model.gemmini_library import (
+    SLIDING,
+    TILE_ORDER,
+    FloatArray,
+    LibraryTiles,
+    library_tiles,
+    stride,
+    wrapped_rows,
+)
 from toolkit.workload.kernel import Workload
 
-FloatArray = NDArray[np.float64]
+SETUPS = ("product_tile", "convolution_tile")
+"""Tiles that are set up, of matrix products and of convolutions."""
 
-ACTIVITIES = (
-    "run",
-    "tile",
-    "array_cycle",
-    "instruction",
-    "input_word",
-    "input_row",
-    "weight_word",
-)
-"""What costs cycles, in the order of `program_counts`:
+TRANSFERS = ("beat", "cache_line", "output_row", "weight_page", "output_page")
+"""What passes between the scratchpad, the accumulator and memory:
 
-run
-    One per layer.
-tile
-    A DRAM tile: one pass of the loops inside the outermost memory.
-array_cycle
-    Per block of weights one for each output pixel of the tile, at least as many as the array is
-    wide (which is how long the next block of weights takes to load).
-instruction
-    Per block of weights and output column, one for each array width of output rows.
-input_word, input_row, weight_word
-    Loaded from DRAM, tile by tile; a row is what lies together, up to four array widths.
+beat
+    16 bytes, the width of the bus, of inputs or weights; each row of a tile (the channels of a
+    pixel, the filters of a channel) begins anew.
+cache_line
+    64 bytes that the cache in front of DRAM, 512 KiB as is Chipyard's default, does not have.
+output_row
+    Output channels of a pixel, as many as the array is wide.
+weight_page, output_page
+    Another page of 4 KiB of addresses, of which the DMA remembers four (``tlb_size``).
 """
 
-_RUNTIME_BLOCK = 16
-_BLOCKS_PER_ROW = 4
+ACTIVITIES = ("run", *SETUPS, *TRANSFERS)
+"""What costs cycles in a fit; ``run`` is once per layer."""
+
+_BEAT_BYTES = 16
+_LINE_BYTES = 64
+_CACHE_BYTES = 2**19
+_PAGE_BYTES = 4096
+_SHORTEST_ROWS = 4
+"""Rows that an instruction of the array takes at least (``total_rows`` of ExecuteController)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Tiles:
-    """DRAM tiles of a batch, arrays of shape [batch]: how many, and what one holds."""
+class ProgramCounts:
+    """Activities of a batch of mappings, over all tiles of the same shape: up to four of a layer.
 
-    count: FloatArray
-    blocks: FloatArray
-    """Blocks of weights."""
-    rows: FloatArray
-    columns: FloatArray
-    pixels: FloatArray
-    """Input pixels of one channel."""
-    channels: FloatArray
-    filters: FloatArray
-    taps: FloatArray
+    Outputs may leave smaller tiles at the end of either side.
+
+    Parameters
+    ----------
+    setups : float array, shape (batch, shapes, len(SETUPS))
+    array_cycles : float array, shape (batch, shapes)
+        Per block of weights a cycle for each output pixel; an instruction takes at most as many of
+        an output row as the array is wide, and at least four cycles. The first takes as many as
+        the array is wide: so long the next block takes to move in.
+    transfers : float array, shape (batch, shapes, len(TRANSFERS))
+    wrapped_rows : float array, shape (batch,)
+        See `toolkit.model.gemmini_library.wrapped_rows`.
+    """
+
+    setups: FloatArray
+    array_cycles: FloatArray
+    transfers: FloatArray
+    wrapped_rows: FloatArray
+
+    def latency_cycles(self, cycles_per: FloatArray) -> FloatArray:
+        """Work out the latencies, shape (batch,), from cycles per activity, in their order."""
+        run, setup, transfer = np.split(cycles_per, [1, 1 + len(SETUPS)])
+        parts = (self.setups @ setup, self.array_cycles, self.transfers @ transfer)
+        latency: FloatArray = run + np.maximum.reduce(parts).sum(axis=1) + self.wrapped_rows
+        return latency
+
+    def rows(self, chosen: NDArray[np.bool_] | IntArray) -> ProgramCounts:
+        """Take some mappings of the batch."""
+        return ProgramCounts(
+            self.setups[chosen],
+            self.array_cycles[chosen],
+            self.transfers[chosen],
+            self.wrapped_rows[chosen],
+        )
 
 
-def array_width(workload: Workload, factors: IntArray) -> FloatArray:
-    """Width of the array that a mapping on Gemmini needs: a power of two, shape [batch].
+def program_counts(workload: Workload, factors: IntArray) -> ProgramCounts:
+    """Count the activities of a batch of mappings over the whole run.
 
     Parameters
     ----------
     workload : Workload
         A convolution with the dimensions M, P, Q, C, R and S.
     factors : int array, shape (batch, 7, dimensions)
-        Factors on the seven levels of ``gemmini-ws``.
+        Factors on the seven levels of ``gemmini-ws`` or ``gemmini-rtl``.
     """
-    position = {d: i for i, d in enumerate(workload.dimensions)}
-    columns, rows = factors[:, 2, position["M"]], factors[:, 4, position["C"]]
-    width: FloatArray = 2.0 ** np.ceil(np.log2(np.maximum(columns, rows)))
-    return width
-
-
-def program_counts(workload: Workload, factors: IntArray) -> FloatArray:
-    """Count the activities of a batch of mappings over the whole run.
-
-    Parameters
-    ----------
-    workload, factors
-        As for `array_width`.
-
-    Returns
-    -------
-    float64 array, shape (batch, activities)
-        In the order of `ACTIVITIES`.
-    """
-    width = array_width(workload, factors)
-    sizes = workload.sizes
-    if sizes["Q"] == sizes["R"] == sizes["S"] == 1:
-        tiles = _product_tiles(workload, factors, width)
-    else:
-        tiles = _convolution_tiles(workload, factors, width)
-    blocks = tiles.count * tiles.blocks
-    counts = {
-        "run": np.ones(len(factors)),
-        "tile": tiles.count,
-        "array_cycle": blocks * np.maximum(tiles.rows * tiles.columns, width),
-        "instruction": blocks * tiles.columns * np.ceil(tiles.rows / width),
-        "input_word": tiles.count * tiles.pixels * tiles.channels,
-        "input_row": tiles.count
-        * tiles.pixels
-        * np.ceil(tiles.channels / (_BLOCKS_PER_ROW * width)),
-        "weight_word": tiles.count * tiles.taps * tiles.channels * tiles.filters,
+    tiles = library_tiles(workload, factors)
+    shape, outputs = _shapes(tiles)
+    sums = _product({d: tiles.tiles(d) for d in "CRS"})[:, None]
+    count = outputs * sums
+    steps = {"P": stride(workload, "P"), "Q": stride(workload, "Q")}
+    blocks = shape["R"] * shape["S"] * _per(shape["M"], tiles.width[:, None])
+    blocks = blocks * _per(shape["C"], tiles.width[:, None])
+    rows, columns = (_inputs(tiles, shape, pair, steps) for pair in SLIDING)
+    taps, pixels = shape["R"] * shape["S"], shape["P"] * shape["Q"]
+    filters = tiles.sizes["M"] / _PAGE_BYTES
+    beats = rows * columns * _per(shape["C"], _BEAT_BYTES)
+    beats = beats + taps * shape["C"] * _per(shape["M"], _BEAT_BYTES)
+    share = count * pixels / (count * pixels).sum(axis=1, keepdims=True)
+    transfers = {
+        "beat": count * beats,
+        "cache_line": share * _lines_missed(tiles, steps)[:, None],
+        "output_row": outputs * pixels * _per(shape["M"], tiles.width[:, None]),
+        "weight_page": count * taps * np.clip(shape["C"] * filters, 1, shape["C"]),
+        "output_page": outputs * shape["Q"] * np.clip(shape["P"] * filters, 1, shape["P"]),
     }
-    return np.stack([counts[activity] for activity in ACTIVITIES], axis=1)
-
-
-def _below_dram(workload: Workload, factors: IntArray) -> dict[str, FloatArray]:
-    tile = factors[:, 1:].astype(np.float64).prod(axis=1)
-    return {d: tile[:, i] for i, d in enumerate(workload.dimensions)}
-
-
-def _convolution_tiles(workload: Workload, factors: IntArray, width: FloatArray) -> _Tiles:
-    tile, sizes = _below_dram(workload, factors), dict(workload.sizes)
-    sizes["P"] = sizes["Q"] = max(sizes["P"], sizes["Q"])
-    count = np.ones(len(factors))
-    for d, extent in tile.items():
-        count = count * np.ceil(sizes[d] / extent)
-    pixels = np.ones(len(factors))
-    for output, tap in (("P", "R"), ("Q", "S")):
-        pixels = pixels * (stride(workload, output) * (tile[output] - 1) + tile[tap])
-    taps = tile["R"] * tile["S"]
-    blocks = taps * np.ceil(tile["M"] / width) * np.ceil(tile["C"] / width)
-    return _Tiles(count, blocks, tile["P"], tile["Q"], pixels, tile["C"], tile["M"], taps)
-
-
-def _product_tiles(workload: Workload, factors: IntArray, width: FloatArray) -> _Tiles:
-    tile, sizes = _below_dram(workload, factors), workload.sizes
-    count = np.ones(len(factors))
-    blocks, extent = {}, {}
-    for d in ("M", "P", "C"):
-        of_layer = np.ceil(sizes[d] / width)
-        of_tile = np.clip(np.floor(tile[d] / _RUNTIME_BLOCK), 1, of_layer)
-        blocks[d] = of_tile
-        extent[d] = np.minimum(of_tile * width, sizes[d])
-        count = count * np.ceil(of_layer / of_tile)
-    one = np.ones(len(factors))
-    return _Tiles(
-        count,
-        blocks["M"] * blocks["C"],
-        extent["P"],
-        one,
-        extent["P"],
-        extent["C"],
-        extent["M"],
-        one,
+    nothing = np.zeros_like(count)
+    return ProgramCounts(
+        np.stack([count, nothing] if tiles.product else [nothing, count], axis=2),
+        count * blocks * _array_cycles(shape, tiles.width[:, None]),
+        np.stack([transfers[name] for name in TRANSFERS], axis=2),
+        wrapped_rows(workload, factors),
     )
 
 
-def stride(workload: Workload, dimension: str) -> int:
-    """Coefficient of a dimension in the tensor that it slides over; 1 if it does not."""
-    return max(
-        term.coefficient
-        for tensor in workload.tensors
-        for index in tensor.indices
-        for term in index
-        if term.dimension == dimension
+def _shapes(tiles: LibraryTiles) -> tuple[dict[str, FloatArray], FloatArray]:
+    """Extents of the up to four shapes of tiles, [batch, 4], and how many have other outputs."""
+    shape = {d: extent.astype(np.float64)[:, None] for d, extent in tiles.extents.items()}
+    ends = {}
+    for d in "PQ":
+        complete = np.floor(tiles.sizes[d] / shape[d])
+        rest = tiles.sizes[d] - complete * shape[d]
+        extents = np.concatenate([shape[d], np.maximum(rest, 1)], axis=1)
+        ends[d] = extents, np.concatenate([complete, rest > 0], axis=1)
+    shape["P"], shape["Q"] = np.tile(ends["P"][0], 2), np.repeat(ends["Q"][0], 2, axis=1)
+    count = np.tile(ends["P"][1], 2) * np.repeat(ends["Q"][1], 2, axis=1)
+    return shape, count * tiles.tiles("M")[:, None]
+
+
+def _array_cycles(shape: Mapping[str, FloatArray], width: IntArray) -> FloatArray:
+    """Cycles of a block of weights: those of its instructions."""
+    whole = _per(shape["P"], width) - 1
+    last = np.maximum(shape["P"] - whole * width, _SHORTEST_ROWS)
+    full = np.maximum(width, _SHORTEST_ROWS)
+    first = np.where(whole > 0, full, last)
+    cycles: FloatArray = shape["Q"] * (whole * full + last) - first + width
+    return cycles
+
+
+def _inputs(
+    tiles: LibraryTiles,
+    shape: Mapping[str, FloatArray],
+    pair: tuple[str, str],
+    steps: Mapping[str, int],
+) -> FloatArray:
+    """Input rows or columns that a tile loads; filters of one value skip those in between."""
+    output, tap = pair
+    if tiles.sizes[tap] == 1:
+        return shape[output]
+    return steps[output] * (shape[output] - 1) + shape[tap]
+
+
+def _lines_missed(tiles: LibraryTiles, steps: Mapping[str, int]) -> FloatArray:
+    """Cache lines that come from DRAM in the whole run, [batch].
+
+    Those of the outermost loop over tiles inside of which all that is touched fits the cache are
+    fetched once in each of its iterations; none, if the whole layer fits.
+    """
+    extents = {d: extent.astype(np.float64) for d, extent in tiles.extents.items()}
+    times = _product({d: tiles.tiles(d) for d in tiles.sizes})
+    lines = _lines_touched(extents, tiles.sizes, steps)
+    missed, fits = lines * times, lines * _LINE_BYTES <= _CACHE_BYTES
+    for d in reversed(TILE_ORDER):
+        count = tiles.tiles(d)
+        extents[d], times = np.minimum(extents[d] * count, tiles.sizes[d]), times / count
+        lines = _lines_touched(extents, tiles.sizes, steps)
+        fits = fits & (lines * _LINE_BYTES <= _CACHE_BYTES)
+        missed = np.where(fits, lines * times, missed)
+    return np.where(fits, 0.0, missed)
+
+
+def _lines_touched(
+    extents: Mapping[str, FloatArray], sizes: Mapping[str, int], steps: Mapping[str, int]
+) -> FloatArray:
+    """Lines that hold a tile of inputs, weights and outputs; channels lie together."""
+
+    def lines(d: str) -> FloatArray:
+        if sizes[d] < _LINE_BYTES:
+            return np.full_like(extents[d], sizes[d] / _LINE_BYTES)
+        return _per(extents[d], _LINE_BYTES)
+
+    rows, columns = (
+        steps[output] * (extents[output] - 1) + extents[tap] for output, tap in SLIDING
     )
+    weights = extents["R"] * extents["S"] * extents["C"] * lines("M")
+    total: FloatArray = (
+        rows * columns * lines("C") + weights + extents["P"] * extents["Q"] * lines("M")
+    )
+    return total
+
+
+def _per(extent: FloatArray, together: IntArray | int) -> FloatArray:
+    """Pieces of a size that an extent takes."""
+    pieces: FloatArray = np.ceil(extent / together)
+    return pieces
+
+
+def _product(counts: Mapping[str, IntArray]) -> FloatArray:
+    product: FloatArray = np.prod(np.stack([*counts.values()]).astype(np.float64), axis=0)
+    return product

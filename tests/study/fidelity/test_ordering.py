@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toolkit.errors import InputError
-from toolkit.study.fidelity import ordering
+from toolkit.study.fidelity import ordering, ordering_by_kind
 
 MEASURED = np.array([100.0, 101.0, 200.0, 400.0, 50.0, 80.0])
 LAYERS = [np.arange(4), np.arange(4, 6)]
@@ -31,6 +31,22 @@ def test_rows_that_are_faster_than_the_model_says() -> None:
     found = ordering(LAYERS, computed, MEASURED)
     assert found.faster == 2 / 6
     assert found.median_error == pytest.approx(0.0125)
+
+
+def test_layers_of_a_kind_are_ordered_on_their_own() -> None:
+    computed = np.array([1.0, 1.0, 3.0, 3.0, 9.0, 8.0])
+    kinds = ["a"] * 4 + ["b"] * 2
+    found = ordering_by_kind(kinds, LAYERS, computed, MEASURED)
+    assert list(found) == ["a", "b"]
+    assert (found["a"].pairs, found["a"].right) == (5, 4.5 / 5)
+    assert found["a"] == ordering(LAYERS[:1], computed[:4], MEASURED[:4])
+    assert (found["b"].pairs, found["b"].right, found["b"].regret) == (1, 0.0, 80 / 50)
+
+
+def test_a_kind_without_pairs_has_no_order() -> None:
+    found = ordering_by_kind(["a", "b"], [np.array([0]), np.array([1])], MEASURED, MEASURED)
+    assert np.isnan(found["a"].right)
+    assert found["b"].median_error == 0
 
 
 def test_nothing_to_order_is_refused() -> None:

@@ -131,4 +131,6 @@ def test_dosas_roofline_is_the_longest_bound(tmp_path: Path) -> None:
 def test_kinds_of_layers() -> None:
     assert layer_kind(conv2d(8, 8, 1, 1, 1, 1)) == "matrix-vector product"
     assert layer_kind(conv2d(8, 8, 4, 1, 1, 1)) == "matrix product"
+    assert layer_kind(conv2d(8, 1, 4, 4, 3, 3)) == "one channel, as in depthwise"
+    assert layer_kind(conv2d(1, 8, 1, 1, 1, 1)) == "one channel, as in depthwise"
     assert layer_kind(conv2d(8, 8, 4, 2, 3, 3)) == "convolution, 3x3, output not square"

@@ -1,12 +1,14 @@
 """Our numbers beside published ones: rows, agreement, a fitted latency."""
 
-from toolkit.study.fidelity.ordering import Ordering, ordering
+from toolkit.study.fidelity.gemmini_runs import simulated
+from toolkit.study.fidelity.ordering import Ordering, ordering, ordering_by_kind
 from toolkit.study.fidelity.published import PublishedGroup, PublishedResults, read_published
 from toolkit.study.fidelity.validation import (
     Agreement,
     agreement,
     agreement_by_kind,
     agreement_table,
+    layer_kind,
 )
 
 __all__ = [
@@ -17,6 +19,9 @@ __all__ = [
     "agreement",
     "agreement_by_kind",
     "agreement_table",
+    "layer_kind",
     "ordering",
+    "ordering_by_kind",
     "read_published",
+    "simulated",
 ]

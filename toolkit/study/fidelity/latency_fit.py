@@ -1,105 +1,122 @@
-"""Fitting cycles per activity to measured latencies, and judging the fit on layers left out.
+"""Fitting cycles per activity to measured latencies, and judging the fit on rows left out.
 
 `fit_correction` makes the data file of a latency correction (`toolkit.model.correction`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import InputError
-from toolkit.model.conventions import CONVENTIONS
+from toolkit.mapping.mapping import IntArray
+from toolkit.model.conventions import EXACT
 from toolkit.model.correction import CorrectionFile
-from toolkit.model.gemmini_program import ACTIVITIES, array_width, program_counts
-from toolkit.study.fidelity.published import PublishedResults
-from toolkit.study.fidelity.validation import (
-    dosa_roofline_cycles,
-    published_totals,
-    rank_correlations,
+from toolkit.model.gemmini_library import array_width, wrapped_rows
+from toolkit.model.gemmini_program import (
+    ACTIVITIES,
+    SETUPS,
+    TRANSFERS,
+    ProgramCounts,
+    program_counts,
 )
+from toolkit.study.fidelity.gemmini_runs import simulated
+from toolkit.study.fidelity.ordering import Ordering, ordering, ordering_by_kind
+from toolkit.study.fidelity.published import PublishedResults
+from toolkit.study.fidelity.validation import layer_kind, published_totals, rank_correlations
 
 FloatArray = NDArray[np.float64]
 Predict = Callable[[NDArray[np.bool_]], FloatArray]
 """Given the rows to learn from, shape (rows,), estimates every row."""
 
+ALL = "all"
+"""Stands for the layers of all kinds."""
+
 # Residuals are logarithms; beyond a factor of e^0.5 they count less than by their square, as a
-# few published runs took 25 to 250 times as long as any other of their kind.
+# few published runs take several times as long as any other of their kind.
 _OUTLIER = 0.5
+
+# Where fits begin: orders of magnitude, so that each activity is the longest somewhere.
+_START = np.array([500.0, *[100.0] * len(SETUPS), *[1.0] * len(TRANSFERS)])
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Estimates of rows that the estimator had not seen.
+class Rows:
+    """Published rows as a fit sees them.
 
     Parameters
     ----------
-    spearman, kendall : float array, shape (repeats * folds,)
-        Rank correlations within each held-out fold.
-    log_ratios : float array, shape (repeats * rows,)
-        Natural logarithm of estimated over measured.
+    measured : float array, shape (rows,)
+        Cycles.
+    layers : sequence of int arrays
+        Rows of each layer.
+    layer, width : array, shape (rows,)
+        Labels of the layer and the width of the array.
+    kinds : sequence of str
+        Kind of layer of each row.
+    regular : bool array, shape (rows,)
+        Whether a fit may learn from it: no count wraps around
+        (`toolkit.model.gemmini_library.wrapped_rows`).
     """
 
-    spearman: FloatArray
-    kendall: FloatArray
-    log_ratios: FloatArray
+    measured: FloatArray
+    layers: Sequence[IntArray]
+    layer: NDArray[np.int64]
+    width: NDArray[np.int64]
+    kinds: Sequence[str]
+    regular: NDArray[np.bool_]
 
-    @property
-    def median_error(self) -> float:
-        """Relative error that half of the estimates do not exceed."""
-        return float(np.expm1(np.median(np.abs(self.log_ratios))))
+    def ordered(self, computed: FloatArray) -> dict[str, Ordering]:
+        """Hold estimates against the measurements, by kind of layer and of `ALL`."""
+        of_all = ordering(self.layers, computed, self.measured)
+        of_kinds = ordering_by_kind(self.kinds, self.layers, computed, self.measured)
+        return {ALL: of_all, **of_kinds}
 
 
-def fit_cycles(counts: FloatArray, cycles: FloatArray) -> FloatArray:
+def fit_cycles(counts: ProgramCounts, cycles: FloatArray) -> FloatArray:
     """Fit non-negative cycles per activity, to logarithms of latencies.
 
     Parameters
     ----------
-    counts : array, shape (rows, activities)
-        Not negative; every activity happens in some row.
+    counts : ProgramCounts
+        Of as many mappings; every activity happens in some of them.
     cycles : array, shape (rows,)
         Measured latencies, positive.
 
     Returns
     -------
-    array, shape (activities,)
-        Such that ``counts @ result`` is near `cycles`, by the soft-L1 loss of the log ratios.
+    array, shape (len(ACTIVITIES),)
+        Such that ``counts.latency_cycles(result)`` is near `cycles`, by the soft-L1 loss of the
+        log ratios.
 
     Raises
     ------
     InputError
-        If an activity never happens, or a row has none.
+        If an activity never happens.
     """
-    from scipy.optimize import least_squares, nnls
+    from scipy.optimize import least_squares
 
-    relative = counts / cycles[:, None]
-    largest = relative.max(axis=0)
-    if np.any(largest <= 0) or np.any(relative.max(axis=1) <= 0):
-        raise InputError("every activity must happen in some row, and every row have one")
-    scaled = relative / largest
-    start = nnls(scaled, np.ones(len(scaled)))[0] + 1e-3
+    happen = np.concatenate([counts.setups, counts.transfers], axis=2).max(axis=(0, 1)) > 0
+    if not happen.all():
+        idle = [name for name, some in zip(ACTIVITIES[1:], happen, strict=True) if not some]
+        raise InputError(f"no row has any {' or '.join(idle)}; expected some of every activity")
 
     def residuals(weights: FloatArray) -> FloatArray:
-        logs: FloatArray = np.log(scaled @ weights)
+        logs: FloatArray = np.log(counts.latency_cycles(weights * _START) / cycles)
         return logs
-
-    def jacobian(weights: FloatArray) -> FloatArray:
-        rows: FloatArray = scaled / (scaled @ weights)[:, None]
-        return rows
 
     fitted = least_squares(
         residuals,
-        start,
-        jacobian,
+        np.ones(len(_START)),
         bounds=(0, np.inf),
         x_scale="jac",
         loss="soft_l1",
         f_scale=_OUTLIER,
     )
-    result: FloatArray = fitted.x / largest
+    result: FloatArray = fitted.x * _START
     return result
 
 
@@ -134,53 +151,89 @@ def grouped_folds(groups: ArrayLike, folds: int, seed: int) -> NDArray[np.int64]
 
 
 def hold_out(
-    predict: Predict, measured: FloatArray, groups: ArrayLike, *, folds: int, repeats: int
-) -> HeldOut:
-    """Judge estimates on groups of rows that were left out of the fit.
+    predict: Predict, layer: ArrayLike, width: ArrayLike, *, folds: int, repeats: int
+) -> FloatArray:
+    """Estimate rows from others: of other layers, on arrays of other widths.
 
     Parameters
     ----------
     predict : callable
         Learns from the rows it is told and estimates all of them.
-    measured : array, shape (rows,)
-        What it is compared with.
-    groups : array, shape (rows,)
-        Labels; see `grouped_folds`.
+    layer, width : array, shape (rows,)
+        Labels. A row is learnt from only if its layer is in another fold (`grouped_folds`), and
+        its width another one.
     folds, repeats : int
-        Every repeat deals the groups anew, with the seeds 0, 1, ...
+        Every repeat deals the layers anew, with the seeds 0, 1, ...
+
+    Returns
+    -------
+    float array, shape (repeats, rows)
     """
-    ranks: list[tuple[float, float]] = []
-    ratios: list[FloatArray] = []
+    widths = np.asarray(width)
+    estimates = np.empty((repeats, len(widths)))
     for seed in range(repeats):
-        fold_of = grouped_folds(groups, folds, seed)
+        fold_of = grouped_folds(layer, folds, seed)
         for fold in range(folds):
-            held = fold_of == fold
-            estimate = predict(~held)[held]
-            ranks.append(rank_correlations(estimate, measured[held]))
-            ratios.append(np.log(estimate / measured[held]))
-    spearman, kendall = np.array(ranks).T
-    return HeldOut(spearman, kendall, np.concatenate(ratios))
+            for value in np.unique(widths[fold_of == fold]):
+                held = (fold_of == fold) & (widths == value)
+                learn = (fold_of != fold) & (widths != value)
+                estimates[seed, held] = predict(learn)[held]
+    return estimates
 
 
-def fitted(counts: FloatArray, measured: FloatArray) -> Predict:
-    """Make the estimator that `fit_cycles` fits."""
+def fitted(counts: ProgramCounts, measured: FloatArray, regular: NDArray[np.bool_]) -> Predict:
+    """Make the estimator that `fit_cycles` fits, to rows that are `regular`."""
 
     def predict(learn: NDArray[np.bool_]) -> FloatArray:
-        estimate: FloatArray = counts @ fit_cycles(counts[learn], measured[learn])
-        return estimate
+        known = learn & regular
+        return counts.latency_cycles(fit_cycles(counts.rows(known), measured[known]))
 
     return predict
 
 
-def unfitted(values: FloatArray) -> Predict:
-    """Make the estimator that learns nothing: `values`, whatever the rows."""
-    return lambda _: values
+def rows_of(results: PublishedResults, column: str) -> Rows:
+    """Label published rows with what a fit leaves out together."""
+    layer, width = np.empty((2, len(results)), np.int64)
+    regular = np.empty(len(results), np.bool_)
+    layers: dict[str, int] = {}
+    for group in results.groups:
+        layer[group.rows] = layers.setdefault(group.workload.name, len(layers))
+        width[group.rows] = array_width(group.workload, group.factors)
+        regular[group.rows] = wrapped_rows(group.workload, group.factors) == 0
+    kinds = [layer_kind(workload) for workload in results.workloads]
+    of_groups = [group.rows for group in results.groups]
+    return Rows(results.measured[column], of_groups, layer, width, kinds, regular)
+
+
+def counts_of(results: PublishedResults) -> ProgramCounts:
+    """Count the activities of all rows."""
+    parts = [program_counts(group.workload, group.factors) for group in results.groups]
+    back = np.argsort(np.concatenate([group.rows for group in results.groups]))
+    return ProgramCounts(
+        np.concatenate([part.setups for part in parts]),
+        np.concatenate([part.array_cycles for part in parts]),
+        np.concatenate([part.transfers for part in parts]),
+        np.concatenate([part.wrapped_rows for part in parts]),
+    ).rows(back)
+
+
+def uncorrected_latencies(results: PublishedResults) -> dict[str, FloatArray]:
+    """Cost the rows with nothing fitted, as published and as Gemmini's library runs them."""
+    conventions = replace(EXACT, first_and_last=True)
+    ways = {
+        "exact": results,
+        "exact on gemmini-rtl": simulated(results, by_library=False),
+        "exact on gemmini-rtl, as its library runs": simulated(results, by_library=True),
+    }
+    return {
+        name: published_totals(rows, conventions).latency_cycles for name, rows in ways.items()
+    }
 
 
 def fit_correction(
     results: PublishedResults, column: str, about: Mapping[str, str], *, folds: int, repeats: int
-) -> tuple[CorrectionFile, dict[str, HeldOut]]:
-    """Fit a latency correction to RTL simulations, and judge it on layers left out.
+) -> CorrectionFile:
+    """Fit a latency correction to RTL simulations, and judge it on layers and arrays left out.
 
     Parameters
     ----------
@@ -198,63 +251,66 @@ def fit_correction(
     -------
     CorrectionFile
         What the data file holds.
-    dict of str to HeldOut
-        Scores of the latency under every set of conventions, of DOSA's roofline (``roofline``)
-        and of the fit (``corrected``), on the same folds.
     """
-    measured = results.measured[column]
-    layers = [workload.name for workload in results.workloads]
-    counts = results.by_row(lambda group: program_counts(group.workload, group.factors))
-    widths = results.by_row(lambda group: array_width(group.workload, group.factors))
+    rows, counts = rows_of(results, column), counts_of(results)
     macs = [workload.macs for workload in results.workloads]
-    predictions = {
-        name: unfitted(published_totals(results, conventions).latency_cycles)
-        for name, conventions in CONVENTIONS.items()
-    }
-    predictions["roofline"] = unfitted(dosa_roofline_cycles(results))
-    predictions["corrected"] = fitted(counts, measured)
-    scores = {
-        name: hold_out(predict, measured, layers, folds=folds, repeats=repeats)
-        for name, predict in predictions.items()
-    }
-    cycles = [float(f"{value:.5g}") for value in fit_cycles(counts, measured)]
+    estimates = hold_out(
+        fitted(counts, rows.measured, rows.regular),
+        rows.layer,
+        rows.width,
+        folds=folds,
+        repeats=repeats,
+    )
+    plain = {name: rows.ordered(c) for name, c in uncorrected_latencies(results).items()}
+    best = max(plain, key=lambda name: plain[name][ALL].right)
+    spearman, kendall = np.array([rank_correlations(e, rows.measured) for e in estimates]).T
+    cycles = [
+        float(f"{value:.5g}")
+        for value in fit_cycles(counts.rows(rows.regular), rows.measured[rows.regular])
+    ]
     record = {
         **{key: about[key] for key in ("name", "description", "hardware")},
         "fitted_to": {
             **{key: about[key] for key in ("file", "sha256")},
             "rows": len(results),
-            "layers": len(set(layers)),
+            "layers": int(rows.layer.max()) + 1,
             **{key: about[key] for key in ("date", "script")},
         },
         "cross_validation": {
             "folds": folds,
             "repeats": repeats,
-            "grouped_by": "layer",
-            **_scores_record(scores),
+            "grouped_by": "layers and array widths",
+            "spearman": summary(spearman),
+            "kendall": summary(kendall),
+            "uncorrected_latency": best,
+            "corrected": _figures(rows, [rows.ordered(e) for e in estimates]),
+            "uncorrected": _figures(rows, [plain[best]]),
         },
         "fitted_range": {
-            "array_width": [int(widths.min()), int(widths.max())],
+            "array_width": [int(rows.width.min()), int(rows.width.max())],
             "macs": [min(macs), max(macs)],
         },
         "cycles_per": dict(zip(ACTIVITIES, cycles, strict=True)),
     }
-    return CorrectionFile.model_validate(record), scores
+    return CorrectionFile.model_validate(record)
 
 
-def _scores_record(scores: Mapping[str, HeldOut]) -> dict[str, object]:
-    ours = scores["corrected"]
-    record: dict[str, object] = {
-        "spearman": summary(ours.spearman),
-        "kendall": summary(ours.kendall),
+def _figures(rows: Rows, found: Sequence[Mapping[str, Ordering]]) -> dict[str, dict[str, object]]:
+    """Average over repeats, by kind of layer."""
+
+    def mean(kind: str, figure: str) -> float:
+        return float(np.mean([getattr(each[kind], figure) for each in found]))
+
+    return {
+        kind: {
+            "rows": len(rows.kinds) if kind == ALL else list(rows.kinds).count(kind),
+            "pairs": of_kind.pairs,
+            "pairs_right": round(mean(kind, "right"), 4) if of_kind.pairs else None,
+            "regret": round(mean(kind, "regret"), 4),
+            "median_error_percent": round(100 * mean(kind, "median_error"), 1),
+        }
+        for kind, of_kind in found[0].items()
     }
-    others = {name: found for name, found in scores.items() if name != "corrected"}
-    best = max(others, key=lambda name: float(others[name].spearman.mean()))
-    record["uncorrected_spearman"] = {"latency": best, **summary(others[best].spearman)}
-    record["folds_improved"] = int(np.sum(ours.spearman > others[best].spearman))
-    best = max(others, key=lambda name: float(others[name].kendall.mean()))
-    record["uncorrected_kendall"] = {"latency": best, **summary(others[best].kendall)}
-    record["median_error_percent"] = round(100 * ours.median_error, 1)
-    return record
 
 
 def summary(values: FloatArray) -> dict[str, float]:

@@ -6,7 +6,7 @@ of the same layer on the same hardware, which is faster, and how good is the one
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +70,39 @@ def ordering(layers: Iterable[IntArray], computed: FloatArray, measured: FloatAr
     >>> (found.pairs, round(found.right, 3), found.regret)
     (3, 0.667, 1.0)
     """
+    found = _ordered(layers, computed, measured)
+    if not found.pairs:
+        raise InputError("no two mappings of one layer differ in what was measured")
+    return found
+
+
+def ordering_by_kind(
+    kinds: Sequence[str], layers: Iterable[IntArray], computed: FloatArray, measured: FloatArray
+) -> dict[str, Ordering]:
+    """Compare how two columns order the mappings of the layers of each kind.
+
+    Parameters
+    ----------
+    kinds : sequence of str, one per row
+        What kind of layer each row is of, such as `toolkit.study.fidelity.layer_kind` names it.
+    layers, computed, measured
+        As for `ordering`.
+
+    Returns
+    -------
+    dict of str to Ordering
+        By kind, sorted; ``right`` is NaN where no two mappings of one layer differ.
+    """
+    of_row, of_layer = np.asarray(kinds), list(layers)
+    found = {}
+    for kind in sorted(set(kinds)):
+        chosen = np.flatnonzero(of_row == kind)
+        inside = [np.searchsorted(chosen, rows) for rows in of_layer if of_row[rows[0]] == kind]
+        found[kind] = _ordered(inside, computed[chosen], measured[chosen])
+    return found
+
+
+def _ordered(layers: Iterable[IntArray], computed: FloatArray, measured: FloatArray) -> Ordering:
     pairs, right, regrets = 0, 0.0, []
     for rows in layers:
         theirs, ours = measured[rows], computed[rows]
@@ -80,11 +113,9 @@ def ordering(layers: Iterable[IntArray], computed: FloatArray, measured: FloatAr
         pairs += len(i)
         right += float((slower == rated).sum() + 0.5 * (rated == 0).sum())
         regrets.append(float(theirs[ours == ours.min()].mean() / theirs.min()))
-    if not pairs:
-        raise InputError("no two mappings of one layer differ in what was measured")
     return Ordering(
         pairs,
-        right / pairs,
+        right / pairs if pairs else float("nan"),
         float(np.exp(np.mean(np.log(regrets)))),
         max(regrets),
         float((measured < 0.99 * computed).mean()),

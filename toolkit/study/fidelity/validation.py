@@ -266,7 +266,7 @@ def corrected_cycles(results: PublishedResults, correction: LatencyCorrection) -
 
 
 def layer_kind(workload: Workload) -> str:
-    """Name the kind of a convolution, by its filters and the shape of its output.
+    """Name the kind of a convolution, by its channels, filters and the shape of its output.
 
     Examples
     --------
@@ -275,6 +275,8 @@ def layer_kind(workload: Workload) -> str:
     'convolution, 7x7'
     """
     p, q, r, s = (workload.sizes[d] for d in "PQRS")
+    if min(workload.sizes["M"], workload.sizes["C"]) == 1:
+        return "one channel, as in depthwise"
     if q == r == s == 1:
         return "matrix-vector product" if p == 1 else "matrix product"
     return f"convolution, {r}x{s}" + (", output not square" if p != q else "")
