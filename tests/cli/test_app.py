@@ -425,7 +425,7 @@ WRONG = {
     ),
     "unknown strategy": (*MAP, "--strategy", "greddy", "did you mean 'greedy'"),
     "unknown objective": (*MAP, "--objective", "speed", "expected one of edp"),
-    "unknown conventions": (*MAP, "--conventions", "x", "expected one of exact, steady, factorflow"),
+    "unknown conventions": (*MAP, "--conventions", "x", "expected one of exact, steady,"),
     "unknown pad": (*MAP, "--pad", "Q", "unknown dimension 'Q'"),
     "no limit": (*MAP, "--strategy", "random", "needs a limit"),
     "no evaluations": (*MAP, "--evaluations", "0", "--evaluations"),

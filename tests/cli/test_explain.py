@@ -129,7 +129,8 @@ def test_json_has_every_number_with_its_unit(
     assert [(r["dimension"], r["times"]) for r in fills["repeated_by"]] == [("N", 16)]
     assert fills["repeated_by"][0]["outside_of"]["dimension"] == "K"
     cycles = record["cycles"]
-    lost = [x["lost_cycles_of_run"] for x in (*cycles["idle_instances"], *cycles["waits"], *cycles["stalls"])]
+    parts = (*cycles["idle_instances"], *cycles["waits"], *cycles["stalls"])
+    lost = [x["lost_cycles_of_run"] for x in parts]
     whole = cycles["ideal_cycles_of_run"] + math.fsum(lost) + cycles["warm_up_cycles_of_run"]
     assert whole + cycles["rounding_cycles_of_run"] == pytest.approx(record["latency_cycles"])
     room = {use["level"]: use for use in record["limits"]["capacity"]}
