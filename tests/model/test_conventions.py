@@ -12,6 +12,7 @@ from toolkit.model import (
     CONVENTIONS,
     EXACT,
     FACTORFLOW,
+    STEADY,
     TIMELOOP,
     TIMELOOP_4,
     Conventions,
@@ -31,7 +32,7 @@ SCATTER = workload({"p": 2, "r": 3}, "p+r", "r", "p")
 
 
 def both(
-    switch: str, value: object, work: Workload, *steps: Step, base: Conventions = EXACT
+    switch: str, value: object, work: Workload, *steps: Step, base: Conventions = STEADY
 ) -> tuple[Evaluation, Evaluation]:
     """Evaluate under `base` and under the same set with one switch turned."""
     turned = replace(base, **{switch: value})  # type: ignore[arg-type]
@@ -283,7 +284,7 @@ def differing(conventions: Conventions) -> set[str]:
 
 
 def test_timeloop_turns_these_switches() -> None:
-    """Each has a case above, but for the factors: they are what searches try."""
+    """Each has a case above or beside the waits, but for the factors: they are what searches try."""
     assert differing(TIMELOOP) == {
         "factors",
         "transfers",
@@ -292,11 +293,16 @@ def test_timeloop_turns_these_switches() -> None:
         "shared_ports",
         "zero_fills",
         "seeds_all",
+        "first_and_last",
         "whole_wordlines",
         "whole_cycles",
         "free_drains",
         "overestimate_windows",
     }
+
+
+def test_steady_turns_one() -> None:
+    assert differing(STEADY) == {"first_and_last"}
 
 
 def test_todays_timeloop_turns_two_more() -> None:
@@ -306,7 +312,7 @@ def test_todays_timeloop_turns_two_more() -> None:
 
 
 def test_factorflow_turns_these_switches() -> None:
-    """Each has a case above, but for the factors; the two settings stay off."""
+    """Each has a case above or beside the waits, but for the factors; two settings stay off."""
     assert differing(FACTORFLOW) == {
         "factors",
         "transfers",
@@ -317,6 +323,7 @@ def test_factorflow_turns_these_switches() -> None:
         "pairwise_windows",
         "window_footprint",
         "seeds_all",
+        "first_and_last",
         "leakage_until_end",
         "pe_to_pe_warm_up",
         "flops_count_coefficients",
@@ -324,7 +331,7 @@ def test_factorflow_turns_these_switches() -> None:
 
 
 def test_conventions_by_name() -> None:
-    sets = [EXACT, FACTORFLOW, TIMELOOP, TIMELOOP_4]
+    sets = [EXACT, STEADY, FACTORFLOW, TIMELOOP, TIMELOOP_4]
     assert [conventions_named(name) for name in CONVENTIONS] == sets
     with pytest.raises(InputError, match="unknown conventions 'maestro'; expected one of exact"):
         conventions_named("maestro")
