@@ -284,7 +284,7 @@ def differing(conventions: Conventions) -> set[str]:
 
 
 def test_timeloop_turns_these_switches() -> None:
-    """Each has a case above or beside the waits, but for the factors: they are what searches try."""
+    """Each has a case above or with the waits, but for the factors: they are what searches try."""
     assert differing(TIMELOOP) == {
         "factors",
         "transfers",
