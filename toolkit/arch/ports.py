@@ -11,6 +11,9 @@ TRAFFIC = ("reads", "drains", "updates", "fills")
 """Kinds of traffic: reads and drains leave a memory, updates and fills enter it; reads and updates
 are exchanged with what lies inside, fills and drains with what lies outside."""
 
+EXCHANGED = ("reads", "updates")
+"""Those that are exchanged with what lies inside."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryPort:

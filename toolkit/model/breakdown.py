@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.ports import EXCHANGED
 from toolkit.errors import PrecisionError
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
@@ -108,13 +109,23 @@ def _moved(cost: BatchCost, i: int) -> tuple[dict[str, float], dict[str, float]]
         kind: sum(getattr(table[i, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()
     }
+    inside, at_work = nest.levels[i].inside_cycles, _working_cycles(cost, i)
     ideal = {
         kind: finite_cost(
-            cost, values / nest.levels[i].inside_cycles, f"the ideal bandwidth of {name}"
+            cost,
+            values / (at_work if _FIELDS[kind] in EXCHANGED else inside),
+            f"the ideal bandwidth of {name}",
         )
         for kind, values in moved.items()
     }
     return moved, ideal
+
+
+def _working_cycles(cost: BatchCost, i: int) -> Any:
+    """Cycles in which the levels inside do not wait for what a memory gets and sends."""
+    state = cost.nest.levels[i]
+    waits = (state.fill_cycles, state.drain_cycles, state.exposed_cycles)
+    return state.inside_cycles - sum(cycles for cycles in waits if cycles is not None)
 
 
 def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUse:
@@ -144,10 +155,13 @@ def _port_uses(
         sides = [kind for kind, field in _FIELDS.items() if field in port.kinds]
         passed = sum(moved[kind] for kind in sides) / port.bandwidth
         what = f"the cycles of the {port.name} of {name}"
+        # All of it passes in the whole run, what is exchanged while the levels inside work.
+        needed = sum(moved[kind] / nest.levels[i].inside_cycles for kind in sides)
+        exchanged = sum(ideal[kind] for kind in sides if _FIELDS[kind] in EXCHANGED)
         return PortUse(
             name,
             port,
-            sum(ideal[kind] for kind in sides),
+            max(finite_cost(cost, needed, f"the bandwidth of the {port.name}"), exchanged),
             finite_cost(cost, passed, what),
             finite_cost(cost, nest.limited[p], what),
         )

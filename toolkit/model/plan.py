@@ -96,11 +96,14 @@ class Port:
         What passes, in the order of `toolkit.arch.ports.TRAFFIC`.
     bandwidth : float
         Words per cycle and instance.
+    while_working : bool
+        Whether these words pass only while the memory does not wait for what it gets and sends.
     """
 
     name: str
     kinds: tuple[str, ...]
     bandwidth: float
+    while_working: bool = False
 
     @property
     def traffic(self) -> str:

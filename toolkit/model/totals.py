@@ -14,7 +14,7 @@ from toolkit.model.nest import Nest, orthogonal
 from toolkit.model.plan_tables import ALONE, PlanTables
 from toolkit.model.sequential import count_sequential
 from toolkit.model.traffic import count_per_instance, elements, sums_go_on
-from toolkit.model.waits import array_cycles, note_waits
+from toolkit.model.waits import array_cycles, exchanged_words, note_waits
 from toolkit.workload.distinct import NO_GAPS, values_of
 
 ROUNDING = 2.0**-40
@@ -165,6 +165,25 @@ def port_words(plan: PlanTables, nest: Nest, p: int) -> Any:
     return words / nest.levels[port.memory].active if alike else words
 
 
+@once
+@formula
+def limited_cycles(
+    plan: PlanTables, nest: Nest, p: int, inside: Any, waits: Any, cycles: Any
+) -> Any:
+    """Cycles of the run if the levels inside of a memory or network and one port alone counted.
+
+    The levels take `inside` by themselves, and `cycles` with what they wait for at the memory,
+    with which they exchange nothing while it `waits`.
+    """
+    port, words = plan.ports[p], port_words(plan, nest, p)
+    limited = where(words / cycles <= port.bandwidth, cycles, words / port.bandwidth)
+    if plan.levels[port.memory].is_memory and plan.switches.waits:
+        exchanged = exchanged_words(plan, nest, p)
+        longer = maximum(limited, waits + exchanged / port.bandwidth)
+        limited = where(exchanged / inside <= port.bandwidth, limited, longer)
+    return limited
+
+
 @formula
 def steps(plan: PlanTables, nest: Nest) -> Any:
     """Steps in which lanes work, one after the other: those of the first lane."""
@@ -200,12 +219,13 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
         level = plan.levels[m]
         if not level.is_memory and level.ports == level.ports_end:
             continue
+        inside, waits = cycles, 0 * nest.one
         if level.is_memory and plan.switches.waits:
-            cycles = cycles + note_waits(plan, nest, m)
+            waits = note_waits(plan, nest, m)
+            cycles = inside + waits
         slowest = cycles
         for p in range(level.ports, level.ports_end):
-            words, bandwidth = port_words(plan, nest, p), plan.ports[p].bandwidth
-            nest.limited[p] = where(words / cycles <= bandwidth, cycles, words / bandwidth)
+            nest.limited[p] = limited_cycles(plan, nest, p, inside, waits, cycles)
             slowest = maximum(slowest, nest.limited[p])
         nest.levels[m].inside_cycles = cycles
         nest.levels[m].stall_cycles = slowest - cycles

@@ -61,6 +61,7 @@ from toolkit.search.exact.transfers import (
     scattered_sums,
     see,
     wait_of,
+    waits_at,
 )
 from toolkit.search.problem import Problem
 
@@ -114,8 +115,8 @@ def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
     Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums, none of these begins anew, and no transfer is charged with what its visits
-    change further in.
+    wide as partial sums, none of these begins anew, and no transfer is charged with what its
+    visits change further in.
     """
     tables, conventions = problem.tables, problem.conventions
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
@@ -535,7 +536,7 @@ class Nest:
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
             entry=self._entry(m),
-            sees=np.array([0.0, *(float(m < level) for level, _ in self.ports)]),
+            sees=np.array([0.0, *(float(waits_at(m, *place)) for place in self.ports)]),
         )
 
     def _entry(self, memory: int) -> FloatArray:
@@ -549,7 +550,7 @@ class Nest:
 
     def is_open(self, memory: int, port: Port, k: int) -> bool:
         """Whether a port's cycles may still grow outside of memory number `k`."""
-        outer = [m for m in self.memories[:k] if m < memory]
+        outer = [m for m in self.memories[:k] if waits_at(m, memory, port)]
         return any(self._entry(m).any() for m in outer) or any(
             costs.transfer.nest[0] < self.memories[k] and costs.costs(memory, port).any()
             for costs in self._accounts

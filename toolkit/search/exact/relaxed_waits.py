@@ -14,7 +14,14 @@ from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.plan import Port, Transfer
 from toolkit.model.plan_tables import NEVER
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.transfers import LANES, Spatial, Wait, account, wait_of
+from toolkit.search.exact.transfers import (
+    LANES,
+    Spatial,
+    Wait,
+    account,
+    wait_of,
+    waits_at,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class RelaxedWaits:
         )
         for arrival in self._arrivals(factors):
             t, child, wait = arrival.tensor, arrival.transfer.child, arrival.wait
-            if child is None or child >= level:
+            if child is None or not waits_at(child, level, port):
                 continue
             found.entry[self._memories.index(child), t] = wait.tile
             supplied, held = (

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.levels import Fanout
+from toolkit.arch.ports import EXCHANGED
 from toolkit.compilation import record_type
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.cost import number_nest
@@ -58,12 +59,31 @@ LANES = Port("lanes", (), 1.0)
 
 
 def limits_of(problem: Problem) -> list[tuple[int, Port]]:
-    """What limits the latency, with its level: ports that can be busy, and lanes that may wait."""
+    """What limits the latency, with its level: ports that can be busy, and lanes that may wait.
+
+    Where levels wait for a memory, its ports limit twice: by all words that pass them, and by
+    those that pass while these levels work.
+    """
     plan, tables = problem.plan, problem.tables
     found = [(m, port) for m, port in plan.ports if math.isfinite(port.bandwidth)]
+    for m, port in tuple(found):
+        kinds = tuple(kind for kind in port.kinds if kind in EXCHANGED)
+        if kinds and _is_waited_for(tables, m):
+            found.append((m, replace(port, kinds=kinds, while_working=True)))
     if tables.switches.waits or tables.shape.stationary >= 0:
         found.append((len(plan.arch.levels), LANES))
     return found
+
+
+def _is_waited_for(tables: PlanTables, m: int) -> bool:
+    """Whether levels inside of one may wait for what it gets and sends."""
+    gets = any(x.child == m for x in tables.transfers)
+    return gets and (tables.levels[m].overlap == NEVER or bool(tables.switches.first_and_last))
+
+
+def waits_at(child: int, level: int, port: Port) -> bool:
+    """Whether a limit at a level takes the longer, the longer a memory waits for its transfers."""
+    return child < level or (child == level and port.while_working)
 
 
 @dataclass
@@ -132,7 +152,7 @@ class Account:
         Of one instance, with what the levels from there on inwards wait for outside of it.
         """
         found, child = self.passing(memory, port) / port.bandwidth, self.transfer.child
-        if child is not None and child < memory:
+        if child is not None and waits_at(child, memory, port):
             found[WAITED] = float(self.exposed)
         if port is LANES:
             found[TILES] = self.tile_cycles
