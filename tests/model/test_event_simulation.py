@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import statistics
 import sys
 import textwrap
@@ -37,6 +38,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
+import torch
 from oracle.events import Played, play
 from oracle.movements import Move
 from oracle.ports import KINDS, least_cycles
@@ -44,7 +46,10 @@ from oracle.strategies import Case
 from oracle.timed_cases import OVERLAPS, draw_case
 
 from toolkit.arch.levels import Memory
-from toolkit.model import EXACT, BatchCost, batch_cost, make_plan, totals, waits
+from toolkit.mapping import from_arrays
+from toolkit.model import EXACT, BatchCost, batch_cost, evaluate, make_plan, totals, waits
+from toolkit.model.compiled import batch_totals
+from toolkit.model.words import cycle_parts
 
 FAMILIES = {"always": ("always",), "never": ("never",), "mixed": OVERLAPS}
 """What the memories of a case may hide."""
@@ -273,6 +278,28 @@ def test_cases_have_everything() -> None:
             not x.played.hides[m] and x.memories[m].overlap == "double-buffered" for m in x.inner
         )
     assert min(counts.values()) >= 40, counts
+
+
+@pytest.mark.parametrize("first_and_last", [False, True])
+def test_every_form_waits_as_long(first_and_last: bool) -> None:
+    """Kernels, torch, and the parts that the latency is taken apart into."""
+    conventions = FILLED if first_and_last else STEADY
+    for x in timed("mixed")[:60]:
+        arch, workload, factors, order, bias_read = x.case
+        expected = latency(x.case, first_and_last)
+        plan = make_plan(arch, workload, conventions, bias_read=bias_read)
+        assert batch_totals(plan, factors[None], order[None]).latency_cycles.tolist() == [expected]
+        given = torch.tensor(factors[None], dtype=torch.float64), torch.tensor(order[None])
+        on_torch = batch_cost(plan, *given, clips=True).latency_cycles.item()
+        assert on_torch == pytest.approx(expected, rel=1e-12)
+        mapping = from_arrays(factors, order, arch, workload)
+        found = evaluate(mapping, arch, workload, conventions=conventions, bias_read=bias_read)
+        parts = cycle_parts(found)
+        lost = (*parts.waits, *parts.stalls, *parts.idle, *parts.cut_off)
+        total = math.fsum((parts.ideal_cycles, *(part.cycles for part in lost)))
+        assert total == pytest.approx(expected, rel=1e-12)
+        for stall in parts.stalls:
+            assert stall.needed_bandwidth > stall.available_bandwidth
 
 
 BROKEN: tuple[tuple[Callable[..., object], str, str], ...] = (
