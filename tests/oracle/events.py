@@ -65,7 +65,7 @@ class Job:
         What it needs of every set of ports.
     cycles : float
         That it takes at least.
-    stops : bool
+    halts : bool
         Whether everything inside of the level stands still meanwhile.
     due : int
         The step that waits for it.
@@ -76,7 +76,7 @@ class Job:
     level: int
     words: dict[tuple[int, frozenset[str]], float]
     cycles: float
-    stops: bool
+    halts: bool
     due: int
     needs: list[tuple[Queue, int]] = field(default_factory=list)
 
@@ -185,8 +185,8 @@ class _Schedule:
     def _arrival(self, i: int, v: int) -> Job:
         stop = self._moved.stops[i]
         move = stop.arriving[v]
-        stops = not self._hides[stop.level] or v == 0
-        return Job(stop.level, self._through(move.words), 0.0, stops, move.step)
+        halts = not self._hides[stop.level] or v == 0
+        return Job(stop.level, self._through(move.words), 0.0, halts, move.step)
 
     def _departure(self, i: int, v: int) -> Job:
         stop = self._moved.stops[i]
@@ -253,7 +253,7 @@ class _Schedule:
 
 
 def _sets(memory: Memory) -> list[tuple[frozenset[str], float]]:
-    """List the sets of kinds that may be the first to fill their ports, with these's bandwidth.
+    """List the sets of kinds that may be the first to fill their ports, with their bandwidth.
 
     None that another could join at no more ports, and none that falls into two that share none.
     """
@@ -284,8 +284,8 @@ def _run(
         heads = _heads(queues)
         if not heads:
             break
-        halts = min((job.level for _, job in heads if job.stops), default=math.inf)
-        running = [(queue, job) for queue, job in heads if job.level <= halts]
+        last = min((job.level for _, job in heads if job.halts), default=math.inf)
+        running = [(queue, job) for queue, job in heads if job.level <= last]
         running.sort(key=lambda x: (tiles_first and x[1].cycles > 0, x[1].due, -x[1].level))
         free, rates = dict(bandwidths), []
         for _, job in running:
