@@ -71,6 +71,22 @@ def test_nothing_is_hidden() -> None:
     assert latency("never", EXACT) == 48 + exposed
 
 
+@pytest.mark.parametrize(("overlap", "waits"), [("never", 6 + 4 * (6 + 8)), ("always", 12 + 8)])
+def test_a_memory_exchanges_nothing_while_levels_wait_for_it(
+    overlap: Overlap, waits: float
+) -> None:
+    """48 steps take 128 words, one per cycle: a W, an In and all but the first of the old sums."""
+    slow = replace(buffer(overlap), read_bandwidth=1.0)
+    result = run(gemm(8, 3, 2), (DRAM, {"m": 4}), (slow, TILES), conventions=EXACT)
+    assert result.latency_cycles == pytest.approx(128 + waits)
+    parts = cycle_parts(result)
+    assert math.fsum(wait.cycles for wait in parts.waits) == pytest.approx(waits)
+    (stall,) = parts.stalls
+    assert (stall.level, stall.cycles) == ("buffer", pytest.approx(128 - 48))
+    assert stall.needed_bandwidth == pytest.approx(128 / 48)
+    assert result.memories[1].ideal_bandwidth["read"] == pytest.approx(128 / 48)
+
+
 def test_old_sums_that_come_back_are_waited_for() -> None:
     """Two turns of k around two of m: inputs come twice, outputs go four times, half return."""
     exposed = 4 * 6 + 2 * 6 + 2 * 4 + 4 * 4 / 0.5

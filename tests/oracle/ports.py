@@ -19,10 +19,16 @@ def least_cycles(memory: Memory, words: Mapping[str, int | Fraction]) -> Fractio
     for served in itertools.product((False, True), repeat=len(KINDS)):
         kinds = [kind for kind, chosen in zip(KINDS, served, strict=True) if chosen]
         moved = sum(words[kind] for kind in kinds)
-        bandwidths = _bandwidths(memory, kinds)
-        if moved and math.inf not in bandwidths:
-            slowest = max(slowest, moved / sum(map(Fraction, bandwidths)))
+        bandwidth = bandwidth_of(memory, kinds)
+        if moved and bandwidth != math.inf:
+            slowest = max(slowest, moved / bandwidth)
     return slowest
+
+
+def bandwidth_of(memory: Memory, kinds: list[str]) -> Fraction | float:
+    """Words per cycle of all ports together that serve any of some kinds."""
+    bandwidths = _bandwidths(memory, kinds)
+    return math.inf if math.inf in bandwidths else sum(map(Fraction, bandwidths), Fraction(0))
 
 
 def _bandwidths(memory: Memory, kinds: list[str]) -> list[float]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.ports import EXCHANGED
 from toolkit.errors import PrecisionError
 from toolkit.mapping.bounds import usable_words
 from toolkit.mapping.mapping import IntArray
@@ -129,30 +130,52 @@ def _memory_use(cost: BatchCost, m: int, memory: Memory, words: int) -> MemoryUs
         usable if math.isfinite(usable) else None,
         *_waits(cost, m),
         _stall(cost, m),
-        _port_uses(cost, m, moved, ideal),
+        _port_uses(cost, m, moved),
         ideal,
     )
 
 
-def _port_uses(
-    cost: BatchCost, i: int, moved: Mapping[str, float], ideal: Mapping[str, float]
-) -> tuple[PortUse, ...]:
-    """Tell how the ports of a level are used, from what one instance moves and ideally would."""
+def _port_uses(cost: BatchCost, i: int, moved: Mapping[str, float]) -> tuple[PortUse, ...]:
+    """Tell how the ports of a level are used, from what one instance moves."""
     nest, name = cost.nest, cost.plan.arch.levels[i].name
 
     def use(p: int, port: Port) -> PortUse:
-        sides = [kind for kind, field in _FIELDS.items() if field in port.kinds]
-        passed = sum(moved[kind] for kind in sides) / port.bandwidth
-        what = f"the cycles of the {port.name} of {name}"
+        words = {field: moved[kind] for kind, field in _FIELDS.items() if field in port.kinds}
+        what = f"of the {port.name} of {name}"
         return PortUse(
             name,
             port,
-            sum(ideal[kind] for kind in sides),
-            finite_cost(cost, passed, what),
-            finite_cost(cost, nest.limited[p], what),
+            finite_cost(cost, _needed_bandwidth(cost, p, words), f"the ideal bandwidth {what}"),
+            finite_cost(cost, sum(words.values()) / port.bandwidth, f"the cycles {what}"),
+            finite_cost(cost, nest.limited[p], f"the cycles {what}"),
         )
 
     return tuple(use(p, port) for p, (level, port) in enumerate(cost.plan.ports) if level == i)
+
+
+def _needed_bandwidth(cost: BatchCost, p: int, words: Mapping[str, float]) -> Any:
+    """Words per cycle with which a port would not be in the way (`totals.note_ports`)."""
+    port = cost.tables.ports[p]
+    inside = cost.nest.levels[port.memory].inside_cycles
+    needed = sum(words.values()) / inside
+    if not cost.tables.switches.waits:
+        return needed
+    waits = {m: _waits(cost, m) for m in cost.plan.memories if m >= port.memory}
+    fill, drain, exposed = waits.pop(port.memory, (0.0, 0.0, 0.0))
+    first, last = (sum(cycles[end] for cycles in waits.values()) for end in (0, 1))
+    if not (port.updates or port.drains):
+        needed = sum(words.values()) / (inside - last - drain)
+    elif not (port.reads or port.fills):
+        needed = sum(words.values()) / (inside - first - fill)
+    if cost.tables.levels[port.memory].is_memory:
+        working = inside - fill - drain - exposed
+        if not port.updates:
+            working = working - last
+        elif not port.reads:
+            working = working - first
+        exchanged = sum(x for kind, x in words.items() if kind in EXCHANGED)
+        needed = np.maximum(needed, exchanged / working)
+    return needed
 
 
 def network_uses(cost: BatchCost) -> tuple[NetworkUse, ...]:
@@ -192,8 +215,7 @@ def _network_use(cost: BatchCost, i: int, exact: AccessTable) -> NetworkUse:
     ports: tuple[PortUse, ...] = ()
     stall = 0.0
     if any(place == i for place, _ in cost.plan.ports):
-        moved, ideal = _moved(cost, i)
-        ports, stall = _port_uses(cost, i, moved, ideal), _stall(cost, i)
+        ports, stall = _port_uses(cost, i, _moved(cost, i)[0]), _stall(cost, i)
     return NetworkUse(level.name, stall, ports, tuple(rows))
 
 

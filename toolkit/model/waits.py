@@ -4,7 +4,8 @@ What a memory gets from outside and sends there is hidden behind the work inside
 has room for the next tile beside the present one (`Memory.overlap`); then only the first tiles
 that come and the last ones that leave are waited for. Otherwise all of it is. Such transfers take
 place one after the other, each at the slower one of the ports that it passes; memory by memory,
-for a memory inside begins when the one outside has its tile.
+for a memory inside begins when the one outside has its tile. Meanwhile the memory exchanges
+nothing with the levels inside: those words pass its ports in the rest of the run.
 
 An array through whose fanouts operands hop begins and ends a tile that stays in it hop by hop:
 2 R + C - 2 cycles for R rows and C columns beyond those of its steps, as in SCALE-Sim's formula

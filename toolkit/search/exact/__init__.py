@@ -33,7 +33,9 @@ that the rest of the walk depends on. Once no tensor waits, the order of a memor
 loops is free, and they are placed in one fixed order. Energy is one such sum, the words
 through each port of each memory are others, and latency is the maximum of the lanes' cycles and
 of every port's ``words / (instances x bandwidth)``, plus a constant for warm-up; leakage until
-the end is a multiple of latency.
+the end is a multiple of latency. What levels wait for at a memory is one more sum, in the
+limits of all that lies inside of it, and in one more limit for each port of the memory, with the
+words that pass it meanwhile left out (`transfers.limits_of`).
 
 What is rounded up stays exact. Whole wordlines are charged once for the run by memory, tensor
 and kind of words, all of which come from one transfer (unless these are sequential): rounded
