@@ -53,7 +53,7 @@ def test_all_parts_add_up_to_the_latency(seed: int) -> None:
     factors, orders = sample(problem.space, 1, rng)
     mapping = from_arrays(factors[0], orders[0], problem.arch, problem.workload)
     parts = cycle_parts(evaluate(mapping, problem.arch, problem.workload))
-    lost = (*parts.idle, *parts.cut_off, *parts.stalls)
+    lost = (*parts.idle, *parts.cut_off, *parts.waits, *parts.stalls)
     total = math.fsum((parts.ideal_cycles, parts.warm_up_cycles, *(p.cycles for p in lost)))
     assert total == pytest.approx(parts.latency_cycles, rel=1e-12)
     assert all(part.cycles >= 0 for part in lost)
@@ -62,7 +62,7 @@ def test_all_parts_add_up_to_the_latency(seed: int) -> None:
 def test_last_tiles_and_meshes_are_told_apart() -> None:
     # Rows take 3 of M = 7 at a time, in 3 turns of which the last one has 1 of them.
     mapping = mapping_of(array(), {"DRAM": {"M": 3}, "Rows": {"M": 3}, "Registers": {"N": 2}})
-    evaluation = evaluate(mapping, array(), gemm(7, 1, 2))
+    evaluation = evaluate(mapping, array(), gemm(7, 1, 2), conventions=toolkit.STEADY)
     parts = cycle_parts(evaluation)
     assert evaluation.latency_cycles == 6
     assert [(lost.level, lost.used) for lost in parts.idle] == [
