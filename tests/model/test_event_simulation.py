@@ -322,7 +322,6 @@ BROKEN: tuple[tuple[Callable[..., object], str, str], ...] = (
     (totals.note_ports, "passing + waits.last_inside", "passing"),
     (totals.note_ports, "passing + waits.first_inside", "passing"),
     (totals.note_ports, "/ port.bandwidth + waits.last", "/ port.bandwidth"),
-    (totals.note_ports, "/ port.bandwidth + waits.first", "/ port.bandwidth"),
     (totals.note_ports, "range(plan.levels[i].ports,", "range(plan.levels[i].ports + 1,"),
     (totals.note_ports, "maximum(slowest, cycles)", "slowest + cycles"),
     (totals.note_ports, "inside + waits.own", "maximum(inside, waits.own)"),

@@ -206,7 +206,7 @@ def test_parts_add_up(conventions: Conventions, case: Case) -> None:
             assert movement.times == pytest.approx(repeated * movement.rest, rel=1e-9)
             assert action.why
     cycles = cycle_parts(result)
-    lost = math.fsum(x.cycles for x in (*cycles.idle, *cycles.stalls))
+    lost = math.fsum(x.cycles for x in (*cycles.idle, *cycles.waits, *cycles.stalls))
     total = cycles.ideal_cycles + lost + cycles.warm_up_cycles + cycles.rounding_cycles
     assert total == pytest.approx(result.latency_cycles, rel=1e-9)
     assert 0 <= cycles.rounding_cycles < 1 + 1e-6 * result.latency_cycles
