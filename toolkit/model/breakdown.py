@@ -109,9 +109,13 @@ def _moved(cost: BatchCost, i: int) -> tuple[dict[str, float], dict[str, float]]
         kind: sum(getattr(table[i, t], field) for t in range(len(cost.plan.tensors))) / instances
         for kind, field in _FIELDS.items()
     }
+    inside = nest.levels[i].inside_cycles
+    working = inside - sum(_waits(cost, i))
     ideal = {
         kind: finite_cost(
-            cost, values / nest.levels[i].inside_cycles, f"the ideal bandwidth of {name}"
+            cost,
+            values / (working if _FIELDS[kind] in EXCHANGED else inside),
+            f"the ideal bandwidth of {name}",
         )
         for kind, values in moved.items()
     }
@@ -160,15 +164,16 @@ def _needed_bandwidth(cost: BatchCost, p: int, words: Mapping[str, float]) -> An
     needed = sum(words.values()) / inside
     if not cost.tables.switches.waits:
         return needed
-    waits = {m: _waits(cost, m) for m in cost.plan.memories if m >= port.memory}
-    fill, drain, exposed = waits.pop(port.memory, (0.0, 0.0, 0.0))
-    first, last = (sum(cycles[end] for cycles in waits.values()) for end in (0, 1))
+    states = {m: cost.nest.levels[m] for m in cost.plan.memories if m >= port.memory}
+    own = states.pop(port.memory, None)
+    first = sum(state.first_cycles for state in states.values())
+    last = sum(state.last_cycles for state in states.values())
     if not (port.updates or port.drains):
-        needed = sum(words.values()) / (inside - last - drain)
+        needed = sum(words.values()) / (inside - last - (own.last_cycles if own else 0))
     elif not (port.reads or port.fills):
-        needed = sum(words.values()) / (inside - first - fill)
-    if cost.tables.levels[port.memory].is_memory:
-        working = inside - fill - drain - exposed
+        needed = sum(words.values()) / (inside - first - (own.first_cycles if own else 0))
+    if own:
+        working = inside - sum(_waits(cost, port.memory))
         if not port.updates:
             working = working - last
         elif not port.reads:

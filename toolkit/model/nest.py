@@ -58,6 +58,8 @@ class LevelState:
     fill_cycles, drain_cycles, exposed_cycles : number or array
         Of a memory: cycles of the run that the levels inside wait for its first tiles, for its
         last ones to leave, and for all that it cannot hide; part of `inside_cycles`.
+    first_cycles, last_cycles : number or array
+        Of a memory: cycles in which its first tiles come and its last ones leave, hidden or not.
     stall_cycles : number or array
         Of these: cycles of the run by which the slowest port exceeds the levels inside.
     busy_cycles : number or array
@@ -74,6 +76,8 @@ class LevelState:
     fill_cycles: Any = None
     drain_cycles: Any = None
     exposed_cycles: Any = None
+    first_cycles: Any = None
+    last_cycles: Any = None
     stall_cycles: Any = None
     busy_cycles: Any = None
     energy_pj: Any = None

@@ -257,7 +257,7 @@ def latency_cycles(plan: PlanTables, nest: Nest) -> Any:
         waits = Ends(0 * nest.one, first, first, last, last)
         if level.is_memory and plan.switches.waits:
             own, inside = note_waits(plan, nest, m), nest.levels[m]
-            waits = Ends(own, first, first + inside.fill_cycles, last, last + inside.drain_cycles)
+            waits = Ends(own, first, first + inside.first_cycles, last, last + inside.last_cycles)
             first, last = waits.first, waits.last
         slowest = note_ports(plan, nest, m, cycles, waits)
         nest.levels[m].inside_cycles = cycles + waits.own

@@ -116,6 +116,7 @@ def note_waits(plan: PlanTables, nest: Nest, m: int) -> Any:
     fill, drain, exposed = nothing, nothing, nothing
     if plan.switches.first_and_last:
         fill, drain = tile_cycles(plan, nest, m, 0), tile_cycles(plan, nest, m, 1)
+    state.first_cycles, state.last_cycles = fill, drain
     if level.overlap >= DOUBLE_BUFFERED:
         exposed = run_cycles(plan, nest, m)
         if level.overlap < NEVER:

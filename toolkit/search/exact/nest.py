@@ -57,6 +57,7 @@ from toolkit.search.exact.transfers import (
     account,
     crossing,
     crossings,
+    ends_of,
     leakage,
     make_rows,
     scattered_sums,
@@ -554,8 +555,7 @@ class Nest:
                     continue
                 wait = wait_of(self.spatial, tensor, number)
                 for p, limit in enumerate(self.limits):
-                    entry[1 + p, t] += wait.first * (memory < limit.first)
-                    entry[1 + p, t] += wait.last * (memory < limit.last)
+                    entry[1 + p, t] += ends_of(limit, self.problem, memory, wait)
         return entry
 
     def is_open(self, limit: Limit, k: int) -> bool:

@@ -16,7 +16,7 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.model.cost import number_nest
 from toolkit.model.nest import measure_tiles, orthogonal
 from toolkit.model.plan import Plan, Port, SpatialFlags, TensorPlan, Transfer, wire_energies
-from toolkit.model.plan_tables import ALWAYS, NEVER, READING, WRITING, PlanTables
+from toolkit.model.plan_tables import NEVER, READING, WRITING, PlanTables
 from toolkit.model.sequential import first_inside, split, through_fanout, unshared
 from toolkit.model.totals import powered_instances
 from toolkit.model.traffic import parts, sums_go_on, union, widen
@@ -306,12 +306,22 @@ def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
     if not tensor.is_output:
         write = drain = 0.0
     first = last = 0.0
-    if tables.switches.first_and_last and tables.levels[child].overlap == ALWAYS:
+    if tables.switches.first_and_last:
         if comes_in(tables, t):
             first = max(read * float(parts(tables, nest, t, x, READING, supplier)), fill)
         if tensor.is_output:
             last = max(write * float(parts(tables, nest, t, x, WRITING, supplier)), drain)
     return Wait(read, fill, write, drain, first, last)
+
+
+def ends_of(limit: Limit, problem: Problem, memory: int, wait: Wait) -> float:
+    """Cycles of a value of a memory's first and last tiles in a limit of the latency.
+
+    Of a memory that hides nothing, they are among all that levels outside of the limit wait for.
+    """
+    if memory < limit.outside and problem.tables.levels[memory].overlap == NEVER:
+        return 0.0
+    return wait.first * (memory < limit.first) + wait.last * (memory < limit.last)
 
 
 def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
