@@ -14,8 +14,9 @@ never faster, and slower where
 
 Of the 600 cases here 65 % take exactly as long as the model says with `first_and_last`. A run
 takes 0 % longer in the median, 2.5 % on average, 11 % at the 90th percentile and 35 % at worst;
-3.0 % on average where all memories hide, at most 31 %. Compared with a steady state, which such short runs hardly reach, it is 3.6 %
-in the median, 15 % on average, 47 % at the 90th percentile and 310 % at worst.
+3.0 % on average where all memories hide, at most 31 %. Compared with a steady state, which such
+short runs hardly reach, it is 3.6 % in the median, 15 % on average, 47 % at the 90th percentile
+and 310 % at worst.
 
 Where nothing is hidden, nothing bypassed and all tiles are alike, a run takes exactly as long as
 the model says; where all is hidden and no sum comes back, at most as much longer as the first
