@@ -129,7 +129,7 @@ class ChoiceNest(Nest):
 
         What it waits for lanes wait for, too.
         """
-        if self.ports[p][1] is LANES:
+        if self.ports[p][1] is LANES or self.may_add_words(self.ports[p][0]):
             return True
         # A window may have no complete tile but a last one, so that both count.
         most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
@@ -229,6 +229,7 @@ class ChoiceNest(Nest):
         lists = [LoopLists(c.loops[k], c.counts[k], c.idle[k]) for c in columns]
         return self.assembled(k, above, below, lists)._replace(
             inside=np.array([chain.spatial(m) for chain in self.chains], dtype=np.float64),
+            spread=np.array([float(c.spatial(self.memories[0])) for c in self.chains]),
             seen=np.array([float(chain.elements(m, 1)) for chain in self.chains]),
         )
 

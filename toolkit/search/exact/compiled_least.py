@@ -254,6 +254,7 @@ def solve(
             course.seen[k],
             course.nothing,
             course.unseen,
+            course.first,
             course.unseen,
         )
         size = 0

@@ -24,6 +24,7 @@ from toolkit.search.exact.compiled_steps import (
     MEASURE,
     SWEEP,
     DimensionRow,
+    FirstRow,
     Least,
     LoopRow,
     SizeRow,
@@ -114,13 +115,13 @@ def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
     Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums, none of these begins anew, and no transfer is charged with what its visits
-    change further in.
+    wide as partial sums, none of these begins anew, and no transfer is charged with what its
+    visits change further in.
     """
     tables, conventions = problem.tables, problem.conventions
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
     narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
-    rounds = conventions.whole_wordlines and (narrows or not conventions.seeds_all)
+    rounds = problem.plan.rounds_wordlines and (narrows or not conventions.seeds_all)
     return (waits and conventions.transfers != "per_instance") or rounds
 
 
@@ -279,18 +280,22 @@ class Nest:
             most = row.ext[:, relevant].prod(axis=1) * everything
             entering = row.row.base_enter * most[2]
             words = [row.row.base_read * most[0], row.row.base_write * most[1]]
-            found[id(costs)] = costs, np.array([*words, entering, entering, words[0], 0.0, 0.0])
+            found[id(costs)] = costs, np.array([*words, entering, entering, words[0], *4 * (0.0,)])
         return list(found.values())
 
     def _matters(self, memory: int, port: Port) -> bool:
         """Whether a port might ever take longer than the lanes."""
         if math.isinf(port.bandwidth):
             return False
-        if self.problem.conventions.overestimate_windows:
+        if self.problem.conventions.overestimate_windows or self.may_add_words(memory):
             return True
         words = sum(float(x.per_instance(memory, port) @ most) for x, most in self._most_words)
         cycles = words / (self.spatial.active[memory] * port.bandwidth)
         return bool(cycles * (1 - 1e-12) > self.spatial.cycles)
+
+    def may_add_words(self, memory: int) -> bool:
+        """Whether bursts may move more through the ports of a memory than is wanted."""
+        return memory == self.memories[0] and bool(self.problem.tables.switches.bursts)
 
     @cached_property
     def constant(self) -> Constant:
@@ -486,6 +491,7 @@ class Nest:
         return self.assembled(k, above, below, lists)._replace(
             fits=fitting_extents(space, k, above, self.spatial),
             inside=self.spatial.inside[m].astype(np.float64),
+            spread=self.spatial.inside[self.memories[0]].astype(np.float64),
         )
 
     def assembled(
@@ -534,23 +540,24 @@ class Nest:
             inside=np.ones(dimensions),
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
+            spread=np.ones(dimensions),
             entry=self._entry(m),
             sees=np.array([0.0, *(float(m < level) for level, _ in self.ports)]),
         )
 
-    def _entry(self, memory: int) -> FloatArray:
-        """Cycles of a value of a memory's first and last tiles, by tensor."""
-        entry = np.zeros(len(self.problem.plan.tensors))
+    def _entry(self, memory: int) -> NDArray[Any]:
+        """Cycles of a value of a memory's first and last tiles, `FirstRow` by tensor."""
+        entry = np.zeros(len(self.problem.plan.tensors), dtype=record_type(FirstRow))
         for t, tensor in enumerate(self.problem.plan.tensors):
             for number, transfer in enumerate(tensor.transfers):
                 if transfer.child == memory:
-                    entry[t] = wait_of(self.spatial, tensor, number).tile
+                    entry[t] = wait_of(self.spatial, tensor, number).first
         return entry
 
     def is_open(self, memory: int, port: Port, k: int) -> bool:
         """Whether a port's cycles may still grow outside of memory number `k`."""
         outer = [m for m in self.memories[:k] if m < memory]
-        return any(self._entry(m).any() for m in outer) or any(
+        return any(takes_time(self._entry(m)) for m in outer) or any(
             costs.transfer.nest[0] < self.memories[k] and costs.costs(memory, port).any()
             for costs in self._accounts
         )
@@ -607,6 +614,11 @@ class Nest:
     def _explore(self, task: int, room: Block, step: Block, own: Block, number: int = 0) -> None:
         windows, rows = self.windows, self.row_block
         EXPLORE(task, number, windows, self.window_room, rows, room, step, own)
+
+
+def takes_time(entry: NDArray[Any]) -> bool:
+    """Whether first or last tiles do, `FirstRow` by tensor."""
+    return any(entry[name].any() for name in FirstRow._fields[:-1])
 
 
 def window_plan(problem: Problem) -> Block:
