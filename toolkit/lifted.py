@@ -109,7 +109,8 @@ def gcd(a: Any, b: Any) -> Any:
     if isinstance(a, int | float):
         return float(math.gcd(round(a), round(b)))
     xp = namespace(a)
-    whole = (xp.asarray(xp.round(x), dtype=xp.int64) for x in (a, b))
+    plain = (x.detach() if hasattr(x, "detach") else x for x in (a, b))
+    whole = (xp.asarray(xp.round(x), dtype=xp.int64) for x in plain)
     return xp.asarray(xp.gcd(*whole), dtype=a.dtype)
 
 

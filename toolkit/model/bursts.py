@@ -11,8 +11,7 @@ Tiles start at multiples of their steps, so that runs start at multiples of some
 a burst of b words. Where all of these occur equally often, a run of L words touches
 ``b + (L - 1) - (L - 1) mod g`` words on average: ``L + b - g`` if g divides L. That is exact for
 many rows, and less than a burst off for each run otherwise. A window that slides moves what is
-new at each step, which touches bursts of its own; last tiles of windows that are cut off, and
-sweeps, count like complete ones.
+new at each step, which touches bursts of its own. Last tiles of windows count like complete ones.
 """
 
 from __future__ import annotations
@@ -61,10 +60,54 @@ class Sent(NamedTuple):
     factor: Any
 
 
+class Run(NamedTuple):
+    """Adjacent values, or nearly so: of a tile as far as its axes are looked at.
+
+    Attributes
+    ----------
+    length : number or array
+        From its first value to its last one, in units.
+    values : number or array
+        Units that are moved.
+    count : number or array
+        How many there are in the tile.
+    apart : number or array
+        At multiples of how many units they begin; 0 if there is one.
+    """
+
+    length: Any
+    values: Any
+    count: Any
+    apart: Any
+
+
 @formula
 def remainder(x: Any, divisor: Any) -> Any:
     """What division leaves over."""
     return x - floor(x / divisor) * divisor
+
+
+@formula
+def extended(run: Run, positions: Any, values: Any, stride: Any, burst: Any) -> Run:
+    """Go on to the next axis outwards, whose `positions` lie a stride apart.
+
+    Runs become one if no more is touched then than by themselves.
+    """
+    joins = (run.count == 1) & ((positions - 1) * stride < (values - 1) * (run.length + burst))
+    apart = where(negated(joins) & (positions > 1) & (run.apart == 0), stride, run.apart)
+    return Run(
+        where(joins, (positions - 1) * stride + run.length, run.length),
+        where(joins, run.values * values, run.values),
+        where(joins, run.count, run.count * values),
+        apart,
+    )
+
+
+@formula
+def touched_by(run: Run, start: Any, common: Any, burst: Any) -> Any:
+    """Units of all bursts that a run touches which begins at `start` beyond what is common."""
+    g = gcd(common, run.apart)
+    return burst + run.length - 1 + remainder(start, g) - remainder(start + run.length - 1, g)
 
 
 @apart
@@ -74,25 +117,29 @@ def fetched(
 ) -> Fetched:
     """Words that a tile touches, or (`fresh`) a step of a window that slides along `inner`.
 
-    The extents of the tile stand in a row, and a value takes `value` units.
+    The extents of the tile stand in a row, and a value takes `value` units. Of tiles that the
+    innermost of all axes cuts off, one is shorter than the others; axes further out cut all.
     """
     burst, whole_row = plan.bursts[t].burst * nest.one, plan.shape.levels + 2
-    stride, length, mean = value * nest.one, value * nest.one, value * nest.one
-    count, moved, common, start = nest.one, value * nest.one, burst, 0 * nest.one
+    one, nothing = value * nest.one, 0 * nest.one
+    full = last = Run(one, one, nest.one, nothing)
+    stride, common, start, share = one, burst, nothing, nothing
     for d in range(plan.shape.dimensions):
         nest.extents[whole_row, d] = plan.sizes[d] * nest.one
     for k in range(plan.tensors[t].axes):
         s = plan.layouts[t, k]
         held = values_of(plan, nest, t, s, row, ALL_GAPS)
         whole = values_of(plan, nest, t, s, whole_row, ALL_GAPS)
-        step = 0 * nest.one
+        step = nothing
         for i in range(plan.axes[t, s].terms):
             d, c = plan.terms[t, s, i].dimension, plan.terms[t, s, i].coefficient
             extent = nest.extents[row, d]
+            step = where(inner == d, c * extent, step)
+            # Sweeps lie further apart than their steps.
+            extent = where(inner == d, extent * factor, extent)
             apart = where(extent < plan.sizes[d] * nest.one, c * extent, 0 * extent)
             common = gcd(common, stride * apart)
-            step = where(inner == d, c * extent, step)
-        values, usual = held, held
+        rest, values, shorter = held, held, held
         if plan.axes[t, s].terms > 1:
             values = window(plan, nest, t, s, row)
             if fresh:
@@ -101,23 +148,25 @@ def fetched(
                 # Beyond the window, unless it leaves gaps that are filled all over it.
                 beyond = (step > 0) & (more <= step)
                 start = start + where(beyond, held * stride, 0 * held)
+                common = gcd(common, where(factor > 2, step * stride, 0 * step))
                 held = where(beyond, minimum(step, held), held)
                 values = where(step > 0, more, values)
-                usual = held
+            rest, shorter = held, values
         elif plan.switches.clips:
-            # The last one of all tiles may be shorter.
-            usual = whole / ceil(whole / held)
-        joins = (count == 1) & ((held - 1) * stride < (values - 1) * (length + burst))
-        separate = negated(joins) & (held > 1)
-        common = where(separate, gcd(common, stride), common)
-        if plan.axes[t, s].terms == 1:
-            values = usual
-        count = where(joins, count, count * values)
-        length = where(joins, (held - 1) * stride + length, length)
-        mean = where(joins, (usual - 1) * stride + mean, mean)
-        moved, stride = moved * values, stride * whole
-    ends = remainder(start, common) - remainder(start + length - 1, common)
-    return Fetched(count * (burst + mean - 1 + ends), moved)
+            tiles = ceil(whole / held)
+            first = (share == 0) & (tiles * held > whole)
+            rest = where(first, whole - (tiles - 1) * held, whole / tiles)
+            held = where(first, held, whole / tiles)
+            share = where(first, 1 / tiles, share)
+            values, shorter = held, rest
+        full = extended(full, held, values, stride, burst)
+        last = extended(last, rest, shorter, stride, burst)
+        stride = stride * whole
+    usual = 1 - share
+    touched = usual * full.count * touched_by(full, start, common, burst)
+    touched = touched + share * last.count * touched_by(last, start, common, burst)
+    moved = usual * full.count * full.values + share * last.count * last.values
+    return Fetched(touched, moved)
 
 
 @formula

@@ -87,6 +87,12 @@ class BatchCost:
         words = getattr(self.nest.moved[memory, tensor], kind)
         return charged(self.tables, self.nest, memory, words)
 
+    def wanted(self, memory: int, tensor: int, kind: str) -> Array | None:
+        """The same as if bursts moved no others with them; None where there are no bursts."""
+        if memory or self.used is None or not self.tables.bursts[tensor].burst:
+            return None
+        return charged(self.tables, self.nest, memory, getattr(self.used[memory, tensor], kind))
+
 
 def batch_cost(
     plan: Plan,
