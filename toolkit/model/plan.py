@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
@@ -223,10 +223,9 @@ class Plan:
         whole = memory.whole_wordlines or self.conventions.whole_wordlines
         return memory.values_per_wordline if whole else 1
 
-    @property
-    def rounds_wordlines(self) -> bool:
-        """Whether some memory is charged for whole wordlines of several words."""
-        return any(self.charged_together(m) > 1 for m in self.memories)
+    def rounds_wordlines(self, memories: Iterable[int]) -> bool:
+        """Whether some of these memories are charged for whole wordlines of several words."""
+        return any(self.charged_together(m) > 1 for m in memories)
 
     def has_bursts(self, tensor: TensorPlan) -> bool:
         """Whether a tensor leaves the outermost memory in bursts of several words."""

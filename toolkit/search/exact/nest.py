@@ -114,14 +114,16 @@ def decomposes(problem: Problem) -> bool:
 def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
-    Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums, none of these begins anew, and no transfer is charged with what its
-    visits change further in.
+    Waits are known of transfers per instance; wordlines of outputs are rounded up where all of
+    these are as wide as partial sums, none of which begins anew, and no transfer is charged with
+    what its visits change further in.
     """
-    tables, conventions = problem.tables, problem.conventions
+    tables, conventions, plan = problem.tables, problem.conventions, problem.plan
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
     narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
-    rounds = problem.plan.rounds_wordlines and (narrows or not conventions.seeds_all)
+    rounds = (narrows or not conventions.seeds_all) and plan.rounds_wordlines(
+        m for tensor in plan.tensors if tensor.is_output for m in tensor.holders
+    )
     return (waits and conventions.transfers != "per_instance") or rounds
 
 

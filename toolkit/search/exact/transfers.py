@@ -408,7 +408,8 @@ def crossings(plan: Plan, transfer: Transfer) -> list[int]:
     moves, which is of use where wires cost what memories do: word by word, and nothing for zeros.
     """
     between = [flags.level for flags in transfer.reading]
-    if plan.rounds_wordlines or plan.conventions.zero_fills:
+    ends = [m for m in (transfer.supplier, transfer.child) if m is not None]
+    if plan.rounds_wordlines(ends) or plan.conventions.zero_fills:
         return list(transfer.places[1:])
     return [p for p in transfer.places[1:] if between[0] < p <= between[-1]]
 
