@@ -133,11 +133,11 @@ class LayoutEntry(Record):
 
 
 def _layout_form(value: object) -> str:
-    return "(by role)" if isinstance(value, dict) else "(of all)"
+    return "(roles)" if isinstance(value, dict) else "(all)"
 
 
 Orders = Annotated[
-    Annotated[LayoutEntry, Tag("(by role)")] | Annotated[_Order, Tag("(of all)")],
+    Annotated[LayoutEntry, Tag("(roles)")] | Annotated[_Order, Tag("(all)")],
     Discriminator(_layout_form),
 ]
 """Dimensions, outermost first: one order for the tensors of all roles, or one each."""

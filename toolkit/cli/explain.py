@@ -147,7 +147,7 @@ def _moved(movement: Movement) -> str:
     """Write how many words move, of how many bits if values have some, and in which bursts."""
     bursts, words = "", movement.charged_words
     if movement.wanted_words is not None:
-        bursts, words = f" in bursts of {words:,.10g} words", movement.wanted_words
+        bursts, words = f", {words:,.10g} in whole bursts", movement.wanted_words
     if movement.bits is None:
         return f"{movement.words:,} words{bursts}"
     sums = "" if movement.sum_bits is None else f" (partial sums {movement.sum_bits})"
