@@ -277,6 +277,37 @@ def test_an_axis_stands_where_its_first_dimension_is_named() -> None:
     assert by_name == [{"P", "R"}, {"C"}, {"Q", "S"}]
 
 
+@given(burst_cases(), st.data())
+def test_wordlines_by_key_are_those_of_the_convention(case: Case, data: st.DataObject) -> None:
+    arch, work, factors, order, bias_read = case
+    lines = tuple(
+        replace(x, values_per_wordline=data.draw(st.integers(1, 5)))
+        if isinstance(x, Memory)
+        else x
+        for x in arch.levels
+    )
+    keyed = tuple(replace(x, whole_wordlines=True) if isinstance(x, Memory) else x for x in lines)
+    batch = factors[None].astype(np.float64), order[None]
+    for levels, conventions in ((lines, replace(EXACT, whole_wordlines=True)), (keyed, EXACT)):
+        plan = make_plan(replace(arch, levels=levels), work, conventions, bias_read=bias_read)
+        energy = batch_cost(plan, *batch).energy_pj
+        assert batch_totals(plan, factors[None], order[None]).energy_pj == pytest.approx(energy)
+        if levels is lines:
+            wanted = energy
+    assert energy == wanted
+
+
+def test_wordlines_of_one_memory_leave_the_others_alone() -> None:
+    steps = (memory("dram"), {"k": 2}), (memory("buffer"), {"m": 3, "k": 5})
+    mapping, arch, work = mapped(gemm_named(3, 10), *steps)
+    line = replace(arch.memories[1], values_per_wordline=7, whole_wordlines=True)
+    arch = replace(arch, levels=(arch.levels[0], line, *arch.levels[2:]))
+    found = {(x.level, x.tensor): x for x in evaluate(mapping, arch, work).accesses}
+    weights = found["buffer", "W"]
+    assert (weights.fills, weights.reads, weights.energy_pj) == (30, 30, 35 + 35)
+    assert found["dram", "W"].energy_pj == 30
+
+
 def machine(**keys: object) -> Architecture:
     outermost = replace(memory("DRAM"), **keys)  # type: ignore[arg-type]
     return Architecture("machine", (outermost, memory("Buffer"), MAC))

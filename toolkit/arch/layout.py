@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
@@ -47,8 +47,8 @@ def bursts_of(arch: Architecture, tensor: Tensor) -> Bursts:
     memory = arch.memories[0]
     value = words_per_value(memory, sum_bits(tensor))
     complete = words_per_value(memory, tensor.bits)
-    unit = Fraction(1, value.denominator * complete.denominator)
-    return Bursts(int(memory.burst_words / unit), int(value / unit), int(complete / unit))
+    units = math.lcm(value.denominator, complete.denominator)
+    return Bursts(memory.burst_words * units, int(value * units), int(complete * units))
 
 
 def inside_out(memory: Memory, tensor: Tensor) -> tuple[int, ...]:
