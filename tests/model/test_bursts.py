@@ -70,8 +70,9 @@ def costed(case: Case) -> BatchCost:
 def shares(case: Case) -> list[tuple[Tensor, float, Touched, int]]:
     """Words touched by words used of every tensor, what addresses say, and units of a burst."""
     arch, work, factors, order, _ = case
-    cost, found = costed(case), []
-    assert cost.used is not None
+    cost, found = costed(case), list[tuple[Tensor, float, Touched, int]]()
+    if cost.used is None:
+        return []  # It supplies nothing.
     for t, tensor in enumerate(work.tensors):
         nest = Nest(arch, work, tensor, factors, order)
         if not nest.is_supplied:

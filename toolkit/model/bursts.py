@@ -106,8 +106,68 @@ def extended(run: Run, positions: Any, values: Any, stride: Any, burst: Any) -> 
 @formula
 def touched_by(run: Run, start: Any, common: Any, burst: Any) -> Any:
     """Units of all bursts that a run touches which begins at `start` beyond what is common."""
-    g = gcd(common, run.apart)
+    g = gcd(run.apart, common)
     return burst + run.length - 1 + remainder(start, g) - remainder(start + run.length - 1, g)
+
+
+class Part(NamedTuple):
+    """What a tile has of an axis: positions from its first to its last, and values.
+
+    Of a step of a window that slides, what is new: `start` positions further on.
+    """
+
+    positions: Any
+    values: Any
+    start: Any
+
+
+@formula
+def spaced(
+    plan: Any,
+    nest: Any,
+    t: int,
+    s: int,
+    row: int,
+    inner: Any,
+    factor: Any,
+    stride: Any,
+    common: Any,
+) -> Any:
+    """Go on to an axis: what the distances between places where tiles begin have in common."""
+    for i in range(plan.axes[t, s].terms):
+        d, c = plan.terms[t, s, i].dimension, plan.terms[t, s, i].coefficient
+        # Sweeps lie further apart than their steps.
+        extent = nest.extents[row, d]
+        extent = where(inner == d, extent * factor, extent)
+        apart = where(extent < plan.sizes[d] * nest.one, c * extent, 0 * extent)
+        common = gcd(stride * apart, common)
+    return common
+
+
+@formula
+def step_along(plan: Any, nest: Any, t: int, s: int, row: int, inner: Any) -> Any:
+    """Positions of an axis from one step to the next of a window that slides, 0 if none does."""
+    step = 0 * nest.one
+    for i in range(plan.axes[t, s].terms):
+        d, c = plan.terms[t, s, i].dimension, plan.terms[t, s, i].coefficient
+        step = where(inner == d, c * nest.extents[row, d], step)
+    return step
+
+
+@formula
+def new_part(
+    plan: Any, nest: Any, t: int, s: int, row: int, inner: Any, factor: Any, held: Part
+) -> Part:
+    """What a step brings: beyond the window, unless it leaves gaps that are filled all over it."""
+    step = step_along(plan, nest, t, s, row, inner)
+    values = swept(plan, nest, t, s, row, inner, factor, held.values) - held.values
+    values = values / maximum(factor - 1, nest.one)
+    beyond = (step > 0) & (values <= step)
+    return Part(
+        where(beyond, minimum(step, held.positions), held.positions),
+        where(step > 0, values, held.values),
+        where(beyond, held.positions, 0 * step),
+    )
 
 
 @apart
@@ -117,8 +177,9 @@ def fetched(
 ) -> Fetched:
     """Words that a tile touches, or (`fresh`) a step of a window that slides along `inner`.
 
-    The extents of the tile stand in a row, and a value takes `value` units. Of tiles that the
-    innermost of all axes cuts off, one is shorter than the others; axes further out cut all.
+    The extents of the tile stand in a row, and a value takes `value` units. Averaged over all
+    tiles: where the innermost axis that is cut off leaves one that is shorter, over that one,
+    too; axes further out count as if they were cut into equal tiles.
     """
     burst, whole_row = plan.bursts[t].burst * nest.one, plan.shape.levels + 2
     one, nothing = value * nest.one, 0 * nest.one
@@ -128,44 +189,33 @@ def fetched(
         nest.extents[whole_row, d] = plan.sizes[d] * nest.one
     for k in range(plan.tensors[t].axes):
         s = plan.layouts[t, k]
-        held = values_of(plan, nest, t, s, row, ALL_GAPS)
+        positions = values_of(plan, nest, t, s, row, ALL_GAPS)
         whole = values_of(plan, nest, t, s, whole_row, ALL_GAPS)
-        step = nothing
-        for i in range(plan.axes[t, s].terms):
-            d, c = plan.terms[t, s, i].dimension, plan.terms[t, s, i].coefficient
-            extent = nest.extents[row, d]
-            step = where(inner == d, c * extent, step)
-            # Sweeps lie further apart than their steps.
-            extent = where(inner == d, extent * factor, extent)
-            apart = where(extent < plan.sizes[d] * nest.one, c * extent, 0 * extent)
-            common = gcd(common, stride * apart)
-        rest, values, shorter = held, held, held
+        common = spaced(plan, nest, t, s, row, inner, factor, stride, common)
+        part = rest = Part(positions, positions, nothing)
         if plan.axes[t, s].terms > 1:
-            values = window(plan, nest, t, s, row)
+            part = rest = Part(positions, window(plan, nest, t, s, row), nothing)
             if fresh:
-                more = swept(plan, nest, t, s, row, inner, factor, values) - values
-                more = more / maximum(factor - 1, nest.one)
-                # Beyond the window, unless it leaves gaps that are filled all over it.
-                beyond = (step > 0) & (more <= step)
-                start = start + where(beyond, held * stride, 0 * held)
-                common = gcd(common, where(factor > 2, step * stride, 0 * step))
-                held = where(beyond, minimum(step, held), held)
-                values = where(step > 0, more, values)
-            rest, shorter = held, values
+                part = rest = new_part(plan, nest, t, s, row, inner, factor, part)
+                start = start + part.start * stride
+                step = step_along(plan, nest, t, s, row, inner)
+                common = gcd(where(factor > 2, step * stride, nothing), common)
         elif plan.switches.clips:
-            tiles = ceil(whole / held)
-            first = (share == 0) & (tiles * held > whole)
-            rest = where(first, whole - (tiles - 1) * held, whole / tiles)
-            held = where(first, held, whole / tiles)
-            share = where(first, 1 / tiles, share)
-            values, shorter = held, rest
-        full = extended(full, held, values, stride, burst)
-        last = extended(last, rest, shorter, stride, burst)
+            tiles = ceil(whole / positions)
+            cut_off = (share == 0) & (tiles * positions > whole)
+            positions = where(cut_off, positions, whole / tiles)
+            shorter = where(cut_off, whole - (tiles - 1) * positions, positions)
+            share = where(cut_off, 1 / tiles, share)
+            part, rest = Part(positions, positions, nothing), Part(shorter, shorter, nothing)
+        full = extended(full, part.positions, part.values, stride, burst)
+        last = extended(last, rest.positions, rest.values, stride, burst)
         stride = stride * whole
-    usual = 1 - share
-    touched = usual * full.count * touched_by(full, start, common, burst)
-    touched = touched + share * last.count * touched_by(last, start, common, burst)
-    moved = usual * full.count * full.values + share * last.count * last.values
+    touched = full.count * touched_by(full, start, common, burst)
+    moved = full.count * full.values
+    if not is_never(share > 0):
+        less = last.count * touched_by(last, start, common, burst)
+        touched = (1 - share) * touched + share * less
+        moved = (1 - share) * moved + share * last.count * last.values
     return Fetched(touched, moved)
 
 
@@ -190,11 +240,13 @@ def burst_share(
 def lies_inside(plan: PlanTables, x: int, level: int, mover: Mover) -> Any:
     """Whether a spatial level lies inside of the loop that moves a transfer's tensor.
 
-    Lanes are served anew whatever turns: with those inside of the last memory.
+    Every loop moves what lanes get, so that of these it is the innermost one of the last memory.
     """
+    place = mover.place
     if plan.transfers[x].child < 0:
-        return (mover.place >= 0) & (level > plan.nests[x, plan.transfers[x].nested - 1])
-    return mover.place < level * plan.shape.dimensions
+        last = plan.nests[x, plan.transfers[x].nested - 1]
+        place = (last * plan.shape.dimensions) * (0 * mover.factor + 1)
+    return place < level * plan.shape.dimensions
 
 
 @formula
