@@ -18,8 +18,10 @@ from toolkit.arch.layout import bursts_of, inside_out
 from toolkit.arch.levels import Layout
 from toolkit.arch.packing import sum_bits
 from toolkit.errors import ArchitectureError
+from toolkit.mapping.mapping import from_arrays
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, BatchCost, batch_cost, evaluate, make_plan
 from toolkit.model.compiled import batch_totals
+from toolkit.model.words import energy_parts
 from toolkit.workload import Tensor, Workload, conv2d, gemm, with_bits
 
 from .nests import MAC, fanout, mapped, memory, workload
@@ -251,6 +253,24 @@ def test_energy_and_ports_pay_for_every_word_touched(case: Case) -> None:
     energy = extra["reads"] * Fraction(outermost.read_energy_pj)
     energy += extra["updates"] * Fraction(outermost.write_energy_pj)
     assert own == pytest.approx(float(energy), rel=1e-9, abs=1e-9)
+
+
+@given(burst_cases(bits=True))
+def test_what_explains_the_energy_adds_up(case: Case) -> None:
+    arch, work, factors, order, bias_read = case
+    mapping = from_arrays(factors, order, arch, work)
+    found = evaluate(mapping, arch, work, bias_read=bias_read)
+    assert found.energy_pj == pytest.approx(costed(case).energy_pj.item(), rel=1e-12)
+    parts = energy_parts(found)
+    assert sum(part.energy_pj for part in parts) == pytest.approx(found.energy_pj, rel=1e-9)
+    for part in parts:
+        own = sum(action.energy_pj for action in part.actions)
+        assert not part.actions or own == pytest.approx(part.energy_pj, rel=1e-9)
+        for action in part.actions:
+            wanted = action.movement.wanted_words
+            has_bursts = part.level == arch.memories[0].name
+            assert (wanted is not None) == has_bursts
+            assert wanted is None or wanted <= action.movement.charged_words * (1 + 1e-9)
 
 
 def test_relaxed_factors_have_gradients() -> None:
