@@ -63,9 +63,12 @@ def ragged_burst_cases(draw: st.DrawFn) -> Case:
     return arch, work, factors, order, bias_read
 
 
+STEADY = replace(EXACT, first_and_last=False)
+
+
 def costed(case: Case) -> BatchCost:
     arch, work, factors, order, bias_read = case
-    plan = make_plan(arch, work, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, work, STEADY, bias_read=bias_read)
     return batch_cost(plan, factors[None].astype(np.float64), order[None])
 
 
@@ -259,7 +262,7 @@ def test_energy_and_ports_pay_for_every_word_touched(case: Case) -> None:
 def test_what_explains_the_energy_adds_up(case: Case) -> None:
     arch, work, factors, order, bias_read = case
     mapping = from_arrays(factors, order, arch, work)
-    found = evaluate(mapping, arch, work, bias_read=bias_read)
+    found = evaluate(mapping, arch, work, conventions=STEADY, bias_read=bias_read)
     assert found.energy_pj == pytest.approx(costed(case).energy_pj.item(), rel=1e-12)
     parts = energy_parts(found)
     assert sum(part.energy_pj for part in parts) == pytest.approx(found.energy_pj, rel=1e-9)
@@ -271,6 +274,22 @@ def test_what_explains_the_energy_adds_up(case: Case) -> None:
             has_bursts = part.level == arch.memories[0].name
             assert (wanted is not None) == has_bursts
             assert wanted is None or wanted <= action.movement.charged_words * (1 + 1e-9)
+
+
+def test_first_and_last_tiles_wait_for_whole_bursts() -> None:
+    """A run of four starts or ends a burst of eight; one output takes a burst of its own."""
+    dram = memory("dram", read_bandwidth=2.0, write_bandwidth=4.0)
+    steps = (dram, {"m": 64, "k": 3}), (memory("buffer"), {"k": 4})
+    mapping, arch, work = mapped(gemm_named(64, 12), *steps)
+    conventions = replace(EXACT, first_and_last=True)
+
+    def waits(burst_words: int) -> tuple[float, float]:
+        machine = in_bursts(arch, burst_words, Layout())
+        _, buffer = evaluate(mapping, machine, work, conventions=conventions).memories
+        return buffer.fill_cycles, buffer.drain_cycles
+
+    assert waits(1) == ((4 + 4) / 2, 1 / 4)
+    assert waits(8) == ((8 + 8) / 2, 8 / 4)
 
 
 def test_relaxed_factors_have_gradients() -> None:

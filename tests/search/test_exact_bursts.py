@@ -14,8 +14,8 @@ from search.drawn_wide import draw_wide
 from toolkit import load_arch
 from toolkit.arch import Architecture, Level, Memory
 from toolkit.arch.levels import Layout
-from toolkit.errors import ToolkitError
-from toolkit.model import EXACT, TIMELOOP, Conventions
+from toolkit.errors import InputError, ToolkitError
+from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions
 from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
@@ -114,6 +114,15 @@ def test_optimum_where_some_memories_have_whole_wordlines(seed: int) -> None:
     ragged = test_exact_ragged.ragged(problem, 4000)
     if ragged is not None:
         test_exact_ragged.check_optimum(ragged)
+
+
+def test_wordlines_are_not_proved_where_words_add_up_first() -> None:
+    arch = load_arch("eyeriss")
+    buffer = replace(arch.memories[1], whole_wordlines=True, values_per_wordline=4)
+    arch = replace(arch, levels=(arch.levels[0], buffer, *arch.levels[2:]))
+    problem = make_problem(arch, gemm(60, 64, 48), conventions=FACTORFLOW)
+    with pytest.raises(InputError, match=f"{buffer.name} has whole_wordlines with sequential"):
+        search(problem, "exact", budget=Budget(seconds=1))
 
 
 def test_problems_with_bursts_are_not_listed() -> None:
