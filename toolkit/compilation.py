@@ -37,6 +37,7 @@ FORMULA_MODULES = (
     "toolkit.model.traffic",
     "toolkit.model.sequential",
     "toolkit.model.room",
+    "toolkit.model.bursts",
     "toolkit.model.waits",
     "toolkit.model.totals",
 )

@@ -9,6 +9,7 @@ functions work on single numbers, and the operations below become single instruc
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -89,6 +90,28 @@ def ceil(x: Any) -> Any:
 def nearest(x: Any) -> Any:
     """Round to the nearest integer, halves to even ones."""
     return namespace(x).round(x)
+
+
+@formula
+def euclid(a: Any, b: Any) -> Any:
+    """Greatest common divisor of two whole numbers, not both 0; what is compiled for `gcd`."""
+    while b > 0:
+        a, b = b, a - floor(a / b) * b
+    return a
+
+
+@compiled_as(euclid)
+def gcd(a: Any, b: Any) -> Any:
+    """Greatest common divisor, elementwise; of what is not whole, of the nearest numbers.
+
+    Both must be arrays if either is. It has no gradient.
+    """
+    if isinstance(a, int | float):
+        return float(math.gcd(round(a), round(b)))
+    xp = namespace(a)
+    plain = (x.detach() if hasattr(x, "detach") else x for x in (a, b))
+    whole = (xp.asarray(xp.round(x), dtype=xp.int64) for x in plain)
+    return xp.asarray(xp.gcd(*whole), dtype=a.dtype)
 
 
 def negated(condition: Any) -> Any:

@@ -21,7 +21,7 @@ from toolkit.arch import (
     arch_to_yaml,
     load_arch,
 )
-from toolkit.arch.levels import Overlap
+from toolkit.arch.levels import Layout, Overlap
 from toolkit.arch.ports import TRAFFIC
 from toolkit.errors import ArchitectureError
 
@@ -53,6 +53,17 @@ def constraints(draw: st.DrawFn, dimensions: list[str]) -> tuple[FactorConstrain
 
 
 @st.composite
+def layouts(draw: st.DrawFn) -> Layout:
+    orders = st.sampled_from([(), ("M", "K"), ("N", "K", "M")])
+    same = draw(orders)
+    return (
+        Layout(same, same, same)
+        if draw(st.booleans())
+        else Layout(*draw(st.tuples(*3 * [orders])))
+    )
+
+
+@st.composite
 def memories(draw: st.DrawFn, name: str) -> Memory:
     word_bits = draw(st.none() | st.integers(1, 4096))
     bypasses = () if name == "L0" else tuple(draw(BYPASSES))
@@ -77,7 +88,12 @@ def memories(draw: st.DrawFn, name: str) -> Memory:
         shared_port=draw(st.booleans()),
         may_bypass=tuple(name for name in free if name not in bypasses),
         overlap=draw(st.sampled_from(get_args(Overlap))),
+        whole_wordlines=draw(st.booleans()),
     )
+    if name == "L0":
+        memory = replace(
+            memory, burst_words=draw(st.sampled_from((1, 2, 33))), layout=draw(layouts())
+        )
     if draw(st.booleans()):
         return memory
     served = [TRAFFIC, *draw(st.lists(st.sampled_from([("reads",), ("reads", "fills")])))]

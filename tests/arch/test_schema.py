@@ -15,6 +15,7 @@ from toolkit.arch import (
     load_arch,
     load_arch_file,
 )
+from toolkit.arch.levels import Layout
 from toolkit.errors import ArchitectureError
 from toolkit.workload import workload_names
 
@@ -253,6 +254,23 @@ BAD_LEVELS = [
         r"levels\[1\]\.overlap: expected one of always, double-buffered, never, got 'double'",
     ),
     (memory(word_bits="0"), r"levels\[1\]\.word_bits: expected at least 1, got 0"),
+    (memory(burst_words="0"), r"levels\[1\]\.burst_words: expected at least 1, got 0"),
+    (memory(burst_words="1.5"), r"levels\[1\]\.burst_words: expected an integer, got 1.5"),
+    (memory(burst_bytes="64"), r"levels\[1\]: burst_bytes: expected word_bits with it"),
+    (
+        memory(burst_words="4", burst_bytes="64", word_bits="8"),
+        "expected one of burst_words, burst_bits, burst_bytes; got burst_words, burst_bytes",
+    ),
+    (
+        memory(burst_bits="20", word_bits="8"),
+        "burst_bits: expected whole words of 8 bits, got 20 bits",
+    ),
+    (memory(burst_bytes="1", word_bits="16"), "burst_bytes: expected whole words of 16 bits"),
+    (memory(burst_words="8"), r"levels\[1\]\.burst_words: only the outermost memory has a lay"),
+    (memory(layout="[M]"), "layout: expected burst_words, burst_bits or burst_bytes with it"),
+    (memory(burst_words="8", layout="[M, K, M]"), r"layout: names M twice; expected each once"),
+    (memory(burst_words="8", layout="{weigth: [M]}"), r"layout\.weigth: unknown key"),
+    (memory(whole_wordlines="true"), "whole_wordlines: expected values_per_wordline with it"),
     (memory(packed="1", word_bits="8"), r"levels\[1\]\.packed: expected true or false, got 1"),
     (memory(packed="false"), r"levels\[1\]: packed: expected word_bits with it"),
     (
@@ -448,6 +466,38 @@ BAD_LEVELS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"burst_words": "4"}, 4),
+        ({"burst_bits": "96", "word_bits": "12"}, 8),
+        ({"burst_bytes": "64", "word_bits": "16"}, 32),
+        ({}, 1),
+    ],
+)
+def test_bursts_in_words(keys: dict[str, str], words: int, tmp_path: Path) -> None:
+    arch = load(tmp_path, levels(memory(**keys), MAC))
+    assert arch.memories[0].burst_words == words
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("[M, N, K]", Layout(*3 * [("M", "N", "K")])),
+        ("{weight: [K, M], output: [N, M]}", Layout((), ("K", "M"), ("N", "M"))),
+    ],
+)
+def test_layouts_of_all_tensors_or_by_role(text: str, layout: Layout, tmp_path: Path) -> None:
+    arch = load(tmp_path, levels(memory(burst_words="4", layout=text), MAC))
+    assert arch.memories[0].layout == layout
+
+
+def test_wordlines_of_one_memory(tmp_path: Path) -> None:
+    entry = memory(whole_wordlines="true", values_per_wordline="4")
+    lines = load(tmp_path, levels(DRAM, entry, MAC)).memories[1]
+    assert (lines.whole_wordlines, lines.values_per_wordline) == (True, 4)
+
+
 @pytest.mark.parametrize(("entry", "message"), BAD_LEVELS)
 def test_bad_levels(entry: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match=message) as caught:
@@ -471,6 +521,10 @@ def test_bad_levels(entry: str, message: str, tmp_path: Path) -> None:
         (
             "kernel: gemm\n" + levels(DRAM, "{fanout: F, mesh: 4, dimensions: [m]}", MAC),
             "levels.1. .F.: unknown dimension .m. .did you mean .M.",
+        ),
+        (
+            "kernel: gemm\n" + levels(memory(burst_words="8", layout="{weight: [M, C]}"), MAC),
+            "levels.0. .B.: unknown dimension 'C'; gemm has M, K, N",
         ),
         ("levels: x\n" + levels(DRAM, MAC), "levels: line 3: this key appears twice"),
         (levels(MAC, DRAM), r"levels\[0\]: the outermost level must be a memory"),

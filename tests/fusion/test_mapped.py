@@ -122,6 +122,13 @@ def test_unknown_objectives() -> None:
         model(residual(), objective="power")
 
 
+def test_bursts_are_refused() -> None:
+    arch = eyeriss()
+    arch = replace(arch, levels=(replace(arch.memories[0], burst_words=8), *arch.levels[1:]))
+    with pytest.raises(InputError, match=r"levels\[0\].burst_words: DRAM of eyeriss-conv has bur"):
+        MappedModel(residual(), arch, search=QUICK, cache=False)
+
+
 def test_pictures_show_every_layer(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     from toolkit.fusion import Assumptions, TrafficModel

@@ -8,7 +8,7 @@ from dataclasses import replace
 from search.drawn import ROLES, Dice
 
 from toolkit.arch import Architecture, Compute, Fanout, Leakage, Level, Memory
-from toolkit.arch.levels import FactorConstraint
+from toolkit.arch.levels import FactorConstraint, Layout
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.arch.wires import Wires
 from toolkit.errors import ToolkitError
@@ -42,6 +42,7 @@ def draw_wide(seed: int, base: Conventions | None = None, *, bits: bool = True) 
     conventions = _conventions(dice, base or (EXACT, FACTORFLOW)[seed // 5 % 2])
     if conventions.transfers != "sequential":
         arch = _with_wires(arch, Dice(seed + 4 * 10**7), bits=bits)
+        arch = _with_bursts(arch, workload, Dice(seed + 6 * 10**7))
     arch = _with_wordlines(arch, Dice(seed + 5 * 10**7))
     try:
         problem = make_problem(
@@ -81,6 +82,22 @@ def _with_wordlines(arch: Architecture, dice: Dice) -> Architecture:
         for level in arch.levels
     ]
     return replace(arch, levels=tuple(levels))
+
+
+def _with_bursts(arch: Architecture, workload: Workload, dice: Dice) -> Architecture:
+    """Draw bursts of a third of the outermost memories, some with a layout of their own."""
+    if dice.chance(0.67):
+        return arch
+    names, layout = list(workload.dimensions), Layout()
+    if dice.chance(0.6):
+        orders = []
+        for _ in ROLES:
+            dice.rng.shuffle(names)
+            orders.append(tuple(names))
+        layout = Layout(*orders)
+    burst = dice.one_of(2, 3, 4, 8, 16, 32)
+    outermost = replace(arch.memories[0], burst_words=burst, layout=layout)
+    return replace(arch, levels=(outermost, *arch.levels[1:]))
 
 
 def _with_ports(arch: Architecture, dice: Dice) -> Architecture:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from toolkit.arch.levels import Compute, Fanout, Level, Memory, impossible_figures
+from toolkit.arch.levels import Compute, Fanout, Layout, Level, Memory, impossible_figures
 from toolkit.arguments import store_plain_numbers
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import ROLES, Tensor, Workload
+
+ONE_LAYOUT = "only the outermost memory has a layout"
+"""Why no other one may speak of bursts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class Architecture:
     ------
     ArchitectureError
         If that order does not hold, two levels share a name, the outermost memory may bypass
-        something, no memory has the name of the one that feeds the vector unit, or all instances
-        shall leak although a fanout gates their power.
+        something, another one has bursts or a layout, no memory has the name of the one that feeds
+        the vector unit, or all instances shall leak although a fanout gates their power.
     """
 
     name: str
@@ -101,6 +104,13 @@ class Architecture:
                 source=self.name,
                 key="levels[0].may_bypass",
             )
+        for i, level in enumerate(self.levels[1:], 1):
+            if isinstance(level, Memory) and (level.burst_words != 1 or level.layout != Layout()):
+                raise ArchitectureError(
+                    f"{level.name} lies inside of {self.levels[0].name}, and {ONE_LAYOUT}",
+                    source=self.name,
+                    key=f"levels[{i}].{'layout' if level.burst_words == 1 else 'burst_words'}",
+                )
         computes = [i for i, level in enumerate(self.levels) if isinstance(level, Compute)]
         if computes != [len(self.levels) - 1]:
             raise ArchitectureError(

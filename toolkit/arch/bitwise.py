@@ -18,6 +18,10 @@ _Capacity = Annotated[int, Field(ge=1, le=2**63 - 1)]
 _Words = Annotated[float, Field(ge=1e-9, le=2 * UNLIMITED_BANDWIDTH)]
 _Bandwidth = Annotated[float, Field(ge=1e-9, le=1e15)]
 
+_Burst = Annotated[int, Field(ge=1, le=2**31)]
+_BURSTS = {"burst_words": 0, "burst_bits": 1, "burst_bytes": 8}
+"""Keys for the length of a burst, and bits of their units; of words the file says it itself."""
+
 _UNITS = ("words_per_cycle", "bits_per_cycle", "bytes_per_cycle", "gb_per_s")
 
 BANDWIDTH_FORMS = tuple(
@@ -70,6 +74,9 @@ class BitwiseMemory(Bandwidths):
     capacity_bits: _Capacity | None = None
     capacity_bytes: _Capacity | None = None
     packed: bool | None = None
+    burst_words: _Burst | None = None
+    burst_bits: _Burst | None = None
+    burst_bytes: _Burst | None = None
 
     def check_bits(self) -> None:
         """Refuse what would have to be turned into words if nobody says how long these are.
@@ -81,7 +88,7 @@ class BitwiseMemory(Bandwidths):
         """
         keys = [
             key
-            for key in ("capacity_bits", "capacity_bytes", "packed")
+            for key in ("capacity_bits", "capacity_bytes", "packed", "burst_bits", "burst_bytes")
             if getattr(self, key) is not None
         ]
         need_word_bits([*keys, *self.in_bits()], self.word_bits)
@@ -91,6 +98,29 @@ class BitwiseMemory(Bandwidths):
                 raise ValueError(
                     f"{key}: expected room for a word of {self.word_bits} bits, got {given}"
                 )
+        self._check_burst()
+
+    def _check_burst(self) -> None:
+        given = self.burst_keys()
+        if len(given) > 1:
+            raise ValueError(f"expected one of {', '.join(_BURSTS)}; got {', '.join(given)}")
+        for key in given:
+            bits = getattr(self, key) * _BURSTS[key]
+            if _BURSTS[key] and bits % (self.word_bits or 1):
+                raise ValueError(
+                    f"{key}: expected whole words of {self.word_bits} bits, got {bits} bits"
+                )
+
+    def burst_keys(self) -> list[str]:
+        """List the keys in use that give the length of a burst."""
+        return [key for key in _BURSTS if getattr(self, key) is not None]
+
+    def words_per_burst(self) -> int:
+        """Words of a burst; 1 if no key says it."""
+        for key in self.burst_keys():
+            given: int = getattr(self, key)
+            return given * _BURSTS[key] // (self.word_bits or 1) if _BURSTS[key] else given
+        return 1
 
     def whole_words(self) -> int | None:
         """Capacity that is given in bits or bytes, in whole words; None if neither is."""

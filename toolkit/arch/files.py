@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolkit.arch.architecture import Architecture, Leakage
 from toolkit.arch.expressions import Number
-from toolkit.arch.levels import Compute, Fanout, Level, Memory
+from toolkit.arch.levels import Compute, Fanout, Layout, Level, Memory
 from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
 from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
@@ -21,6 +21,7 @@ from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.records import validate
+from toolkit.workload.kernel import ROLES
 from toolkit.yaml_files import dump_yaml, parse_yaml
 
 
@@ -296,7 +297,20 @@ def _memory_entry(level: Memory) -> dict[str, object]:
         entry["packed"] = False
     if level.overlap != "always":
         entry["overlap"] = level.overlap
+    if level.whole_wordlines:
+        entry["whole_wordlines"] = True
+        entry["values_per_wordline"] = level.values_per_wordline
+    if level.burst_words != 1 or level.layout != Layout():
+        entry["burst_words"] = level.burst_words
+    if level.layout != Layout():
+        entry["layout"] = _orders(level.layout)
     return entry
+
+
+def _orders(layout: Layout) -> object:
+    by_role = {role: list(layout.of(role)) for role in ROLES if layout.of(role)}
+    alike = len(by_role) == len(ROLES) and len({layout.of(role) for role in ROLES}) == 1
+    return list(layout.input) if alike else by_role
 
 
 def _leakage_entry(leakage: Leakage) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Forms in which a file may give bandwidths, ports of memories and wires of fanouts."""
+"""Forms in which a file may give bandwidths, ports, layouts of memories and wires of fanouts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from toolkit.arch.bitwise import (
     need_word_bits,
     words_per_cycle,
 )
+from toolkit.arch.levels import Layout
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.arch.wires import Wires, energies_over_hops
 from toolkit.messages import describe, suggest
@@ -62,6 +63,9 @@ def distinct(values: list[str]) -> list[str]:
     if repeated:
         raise ValueError(f"names {', '.join(repeated)} twice; expected each once")
     return values
+
+
+_Order = Annotated[list[Label], AfterValidator(distinct), Field(min_length=1)]
 
 
 def _ports(value: object) -> int | str:
@@ -118,6 +122,35 @@ Ports = Annotated[
     | Annotated[int | Literal["shared", "separate"], PlainValidator(_ports), Tag("(plain)")],
     Discriminator(_port_form),
 ]
+
+
+class LayoutEntry(Record):
+    """A layout that says the order of each role's tensors; others lie as the workload writes."""
+
+    input: _Order = []
+    weight: _Order = []
+    output: _Order = []
+
+
+def _layout_form(value: object) -> str:
+    return "(roles)" if isinstance(value, dict) else "(all)"
+
+
+Orders = Annotated[
+    Annotated[LayoutEntry, Tag("(roles)")] | Annotated[_Order, Tag("(all)")],
+    Discriminator(_layout_form),
+]
+"""Dimensions, outermost first: one order for the tensors of all roles, or one each."""
+
+
+def layout_of(entry: Orders | None) -> Layout:
+    """Build a layout from either form."""
+    if entry is None:
+        return Layout()
+    if isinstance(entry, LayoutEntry):
+        return Layout(tuple(entry.input), tuple(entry.weight), tuple(entry.output))
+    order = tuple(entry)
+    return Layout(order, order, order)
 
 
 class WireKeys(Bandwidths):

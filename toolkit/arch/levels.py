@@ -104,6 +104,25 @@ UNLIMITED_BANDWIDTH = 5e14
 and half of what a file of ours may say, so that a read and a write port together stay below it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Order of the dimensions in which tensors lie in a memory, by role, outermost first.
+
+    Parameters
+    ----------
+    input, weight, output : tuple of str
+        Empty: in the order in which the workload writes a tensor's indices.
+    """
+
+    input: tuple[str, ...] = ()
+    weight: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+
+    def of(self, role: str) -> tuple[str, ...]:
+        """Order of the tensors of one role."""
+        return {"input": self.input, "weight": self.weight, "output": self.output}[role]
+
+
 Overlap = Literal["always", "double-buffered", "never"]
 """When transfers from and to the outside take place while the levels inside work."""
 
@@ -138,8 +157,8 @@ class Memory:
     area_um2 : float or None
         Area of one instance.
     values_per_wordline : int
-        Words that the memory can only access together; matters under conventions with
-        ``whole_wordlines`` alone. Energies and bandwidths are per word all the same.
+        Words that the memory can only access together; matters with `whole_wordlines`, or under
+        conventions of that name. Energies and bandwidths are per word all the same.
     shared_port : bool
         Whether one port, of both bandwidths together, serves what the memory sends and what it
         receives; otherwise each has a port of its own.
@@ -155,6 +174,13 @@ class Memory:
     overlap : {"always", "double-buffered", "never"}
         What it gets from outside and sends there takes place while the levels inside work: always,
         where its tiles fit twice, or never.
+    whole_wordlines : bool
+        Whether what an instance moves of a tensor costs energy in whole wordlines, whatever the
+        conventions say.
+    burst_words : int
+        Words that the outermost memory moves at once, from multiples of as many on; 1: any word.
+    layout : Layout
+        How tensors lie in the outermost memory, densely and each from a burst's first word on.
     """
 
     name: str
@@ -177,6 +203,9 @@ class Memory:
     word_bits: int | None = None
     packed: bool = True
     overlap: Overlap = "always"
+    whole_wordlines: bool = False
+    burst_words: int = 1
+    layout: Layout = Layout()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -295,6 +324,7 @@ _LEAST: dict[str, int] = {
     "area_um2": 0,
     "multiple_buffering": 1,
     "values_per_wordline": 1,
+    "burst_words": 1,
     "word_bits": 1,
     "mesh": 1,
     "cycles": 1,

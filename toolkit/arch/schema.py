@@ -18,9 +18,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
+from toolkit.arch.architecture import ONE_LAYOUT, Architecture, Leakage, VectorUnit
 from toolkit.arch.bitwise import BANDWIDTH_FORMS, BitwiseMemory, need_word_bits, words_per_cycle
-from toolkit.arch.forms import Amount, PortEntry, Ports, WireKeys, distinct, given_form
+from toolkit.arch.forms import (
+    Amount,
+    Orders,
+    PortEntry,
+    Ports,
+    WireKeys,
+    distinct,
+    given_form,
+    layout_of,
+)
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
@@ -169,6 +178,8 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
     multiple_reuses: bool = True
     loop_order: _LoopOrder = []
     overlap: Annotated[Overlap, BeforeValidator(_overlap)] = "always"
+    whole_wordlines: bool = False
+    layout: Orders | None = None
     component: Annotated[str, AfterValidator(partial(_component, known=MEMORIES))] | None = None
     ports: Ports | None = None
     sram_ports: Annotated[int, Field(ge=1, le=4)] | None = None
@@ -189,6 +200,10 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
         self._check_bandwidths()
         self._check_capacity()
         self.check_bits()
+        if self.whole_wordlines and self.values_per_wordline is None:
+            raise ValueError("whole_wordlines: expected values_per_wordline with it")
+        if self.layout is not None and not self.burst_keys():
+            raise ValueError("layout: expected burst_words, burst_bits or burst_bytes with it")
         return self
 
     def _check_capacity(self) -> None:
@@ -268,6 +283,9 @@ class MemoryEntry(BitwiseMemory, _LevelEntry):
             word_bits=self.word_bits,
             packed=self.packed is not False,
             overlap=self.overlap,
+            whole_wordlines=self.whole_wordlines,
+            burst_words=self.words_per_burst(),
+            layout=layout_of(self.layout),
         )
 
 
@@ -482,6 +500,15 @@ class ArchitectureFile(Record):
         return self
 
     @model_validator(mode="after")
+    def _check_bursts(self) -> ArchitectureFile:
+        for i, entry in enumerate(self.levels):
+            if i == 0 or not isinstance(entry, MemoryEntry):
+                continue
+            for key in (*entry.burst_keys(), *(["layout"] if entry.layout is not None else [])):
+                raise ValueError(f"levels[{i}].{key}: {ONE_LAYOUT}")
+        return self
+
+    @model_validator(mode="after")
     def _check_clock(self) -> ArchitectureFile:
         for i, entry in enumerate(self.levels):
             for key in () if isinstance(entry, ComputeEntry) else entry.per_second():
@@ -516,7 +543,11 @@ class ArchitectureFile(Record):
         for i, entry in enumerate(self.levels):
             level = self._level(entry)
             named = [c.dimension for c in level.constraints]
-            named += level.loop_order if isinstance(level, Memory) else level.dimensions
+            if isinstance(level, Memory):
+                named += level.loop_order + level.layout.input + level.layout.weight
+                named += level.layout.output
+            else:
+                named += level.dimensions
             for dimension in named:
                 if dimension not in known and dimension != "_":
                     raise ValueError(

@@ -34,6 +34,7 @@ _NAME_KEYS = (
     "dimensions",
     "loop_order",
     "overlap",
+    "layout",
 )
 _UNIT = "vector_unit"
 _CONSTRAINT = re.compile(r"(\s*\w+\s*(?:==|<=|>=)\s*)(\S.*?)\s*", re.ASCII | re.DOTALL)

@@ -29,7 +29,7 @@ from toolkit.workload.bits import bits_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from toolkit.model.tables import MemoryUse
+    from toolkit.model.tables import MemoryUse, TensorAccesses
 
 
 def evaluate_mapping(
@@ -262,6 +262,7 @@ def _network_tables(evaluation: toolkit.Evaluation) -> Report:
 
 
 def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
+    has_bursts = any(entry.fetched_words is not None for entry in evaluation.accesses)
     rows = [
         (
             entry.level,
@@ -271,10 +272,16 @@ def _access_table(evaluation: toolkit.Evaluation) -> RenderableType:
             f"{entry.fills:,}",
             f"{entry.drains:,}",
             *(() if entry.words is None else (entry.bits_text, f"{entry.words:,.10g}")),
+            *((_fetched(entry),) if has_bursts else ()),
         )
         for entry in evaluation.accesses
     ]
     columns = ["level", "tensor", "reads", "updates", "fills", "drains"]
     if any(entry.words is not None for entry in evaluation.accesses):
         columns += ["bits", "words"]
-    return table(columns, rows)
+    return table([*columns, "in bursts"] if has_bursts else columns, rows)
+
+
+def _fetched(entry: TensorAccesses) -> str:
+    """Words of whole bursts; empty where single words are moved."""
+    return "" if entry.fetched_words is None else f"{entry.fetched_words:,.10g}"

@@ -147,13 +147,15 @@ def _energy_lines(parts: Sequence[EnergyPart]) -> list[str]:
 
 
 def _moved(movement: Movement) -> str:
-    """Write how many words move, and of how many bits if values have some."""
+    """Write how many words move, of how many bits if values have some, and in which bursts."""
+    bursts, words = "", movement.charged_words
+    if movement.wanted_words is not None:
+        bursts, words = f", {words:,.10g} in whole bursts", movement.wanted_words
     if movement.bits is None:
-        return f"{movement.words:,} words"
+        return f"{movement.words:,} words{bursts}"
     sums = "" if movement.sum_bits is None else f" (partial sums {movement.sum_bits})"
     return (
-        f"{movement.words:,} values of {movement.bits} bits{sums} in "
-        f"{movement.charged_words:,.10g} words"
+        f"{movement.words:,} values of {movement.bits} bits{sums} in {words:,.10g} words{bursts}"
     )
 
 

@@ -83,6 +83,7 @@ def _movement(movement: Movement) -> Record:
         "kind": movement.kind,
         "total_words": movement.words,
         "charged_total_words": movement.charged_words,
+        **({} if movement.wanted_words is None else {"wanted_total_words": movement.wanted_words}),
         **_bits(movement),
         "distinct_words": movement.distinct_words,
         "times_each_word": movement.times,

@@ -89,7 +89,8 @@ class MappedModel:
     ArchitectureError
         If there is no such fusion level.
     InputError
-        If the objective is unknown, or the values of a layer have bits.
+        If the objective is unknown, the values of a layer have bits, or the outermost memory
+        moves bursts.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class MappedModel:
             raise InputError(
                 f"expected dram, energy, latency or edp, got {objective!r}", key="objective"
             )
-        _check_words(graph)
+        _check_words(graph, arch)
         memory = fusion_level(arch, level)
         most = sum(t.elements for la in graph.layers for t in (*la.inputs, la.output))
         capacity = capacity_words(memory, most + graph.weight_words)
@@ -319,8 +320,15 @@ def _dominates(a: Option, b: Option, first: bool) -> bool:
     return a.costs != b.costs or first
 
 
-def _check_words(graph: FoldedGraph) -> None:
-    """Refuse layers whose values have bits: what waits on the chip is counted in words."""
+def _check_words(graph: FoldedGraph, arch: Architecture) -> None:
+    """Refuse layers whose values have bits, and bursts: what fused layers move counts in words."""
+    dram = arch.memories[0]
+    if dram.burst_words > 1:
+        raise InputError(
+            f"{dram.name} of {arch.name} has bursts of {dram.burst_words} words, but fusion "
+            "counts the words of a tile alone; expected no bursts",
+            key="levels[0].burst_words",
+        )
     for folded in graph.layers:
         workload = folded.layer.workload
         for tensor in workload.tensors if workload is not None else ():

@@ -60,6 +60,8 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
         if m not in tensor.holders and not any(counts.values()):
             continue
         words = {kind: cost.charged(m, t, kind) for kind in counts}
+        wanted = {kind: cost.wanted(m, t, kind) for kind in counts}
+        fetched = _sum(words) if wanted["reads"] is not None else None
         energy = memory.read_energy_pj * float((words["reads"] + words["drains"])[0])
         energy += memory.write_energy_pj * float((words["updates"] + words["fills"])[0])
         instances = _count(cost, cost.nest.levels[m].active, "instances", m)
@@ -72,10 +74,15 @@ def tensor_accesses(cost: BatchCost) -> tuple[TensorAccesses, ...]:
                 energy_pj=energy,
                 bits=tensor.tensor.bits,
                 sum_bits=tensor.tensor.sum_bits,
-                words=float(sum(words.values())[0]) if has_bits else None,
+                words=_sum(words if fetched is None else wanted) if has_bits else None,
+                fetched_words=fetched,
             )
         )
     return tuple(rows)
+
+
+def _sum(words: Mapping[str, Any]) -> float:
+    return float(sum(words.values())[0])
 
 
 def memory_uses(cost: BatchCost, space: MapSpace, factors: IntArray) -> tuple[MemoryUse, ...]:

@@ -18,7 +18,7 @@ from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
 from toolkit.model.room import fits
 from toolkit.model.sequential import count_sequential
-from toolkit.model.totals import clear_accesses, pack_words, totals
+from toolkit.model.totals import clear_accesses, fill_bursts, pack_words, totals
 from toolkit.model.traffic import count_per_instance
 
 
@@ -86,6 +86,8 @@ def cost_per_instance(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> 
             count_per_instance(plan, nest, t)
         if plan.switches.packs:
             pack_words(plan, nest)
+        if plan.switches.bursts:
+            fill_bursts(plan, nest)
         store(plan, nest, batch, b)
 
 
@@ -153,7 +155,7 @@ def nest_room(plan: Plan) -> Nest:
         "factors": (levels, dimensions),
         "loops": (levels, dimensions),
         "places": (levels, dimensions),
-        "extents": (levels + 4, dimensions),
+        "extents": (levels + 5, dimensions),
         "cuts": (levels + 1, dimensions),
         "ragged": dimensions + 1,
         "levels": levels,

@@ -17,7 +17,14 @@ from toolkit.mapping.mapping import FloatArray
 from toolkit.model.nest import Accesses, Cut, LevelState, Loop, Nest, Parts, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, plan_tables
-from toolkit.model.totals import Totals, charged, count_accesses, pack_words, totals
+from toolkit.model.totals import (
+    Totals,
+    charged,
+    count_accesses,
+    fill_bursts,
+    pack_words,
+    totals,
+)
 from toolkit.workload.distinct import Progression
 
 Array = Any
@@ -44,6 +51,8 @@ class BatchCost:
         Of the run; utilization is the fraction of instances used, over all spatial levels.
     accesses : AccessTable
         Values by memory, or fanout with wires, and tensor, whatever words they take.
+    used : AccessTable, optional
+        Words that these take, where bursts move others with them.
     """
 
     plan: Plan
@@ -51,6 +60,7 @@ class BatchCost:
     nest: Nest
     totals: Totals
     accesses: AccessTable
+    used: AccessTable | None = None
 
     @property
     def energy_pj(self) -> Array:
@@ -76,6 +86,12 @@ class BatchCost:
         """Words of one kind that cost energy: those that move, or what fills whole wordlines."""
         words = getattr(self.nest.moved[memory, tensor], kind)
         return charged(self.tables, self.nest, memory, words)
+
+    def wanted(self, memory: int, tensor: int, kind: str) -> Array | None:
+        """The same as if bursts moved no others with them; None where there are no bursts."""
+        if memory or self.used is None or not self.tables.bursts[tensor].burst:
+            return None
+        return charged(self.tables, self.nest, memory, getattr(self.used[memory, tensor], kind))
 
 
 def batch_cost(
@@ -120,10 +136,15 @@ def batch_cost(
     measure_tiles(tables, nest)
     count_accesses(tables, nest)
     counted = accesses(plan, nest)
-    if tables.switches.packs:
+    used = None
+    if tables.switches.packs or tables.switches.bursts:
         counted = {place: replace(values) for place, values in counted.items()}
+    if tables.switches.packs:
         pack_words(tables, nest)
-    return BatchCost(plan, tables, nest, totals(tables, nest), counted)
+    if tables.switches.bursts:
+        used = {place: replace(words) for place, words in accesses(plan, nest).items()}
+        fill_bursts(tables, nest)
+    return BatchCost(plan, tables, nest, totals(tables, nest), counted, used)
 
 
 def access_counts(plan: Plan, nest: Nest) -> AccessTable:

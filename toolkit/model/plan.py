@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
+from toolkit.arch.layout import check_layout
 from toolkit.arch.levels import Compute, Fanout, Memory, Spatial
 from toolkit.arch.packing import check_bits
 from toolkit.arch.ports import TRAFFIC, MemoryPort, passing_traffic
@@ -218,7 +219,18 @@ class Plan:
 
     def charged_together(self, level: int) -> int:
         """Words of a memory that cost energy together."""
-        return self.memory(level).values_per_wordline if self.conventions.whole_wordlines else 1
+        memory = self.memory(level)
+        whole = memory.whole_wordlines or self.conventions.whole_wordlines
+        return memory.values_per_wordline if whole else 1
+
+    def rounds_wordlines(self, memories: Iterable[int]) -> bool:
+        """Whether some of these memories are charged for whole wordlines of several words."""
+        return any(self.charged_together(m) > 1 for m in memories)
+
+    def has_bursts(self, tensor: TensorPlan) -> bool:
+        """Whether a tensor leaves the outermost memory in bursts of several words."""
+        outermost = self.memories[0]
+        return self.memory(outermost).burst_words > 1 and outermost in tensor.holders
 
     def spatial_inside(self, transfer: Transfer) -> list[int]:
         """Spatial levels that the loops of a transfer's nest may be split by, up to its child."""
@@ -257,11 +269,14 @@ def make_plan(
     ------
     ArchitectureError
         If no memory holds one of the tensors, so that nothing could supply or keep it, values do
-        not fit the words of one, or no hardware has one of the figures.
+        not fit the words of one, the layout of the outermost one is none of the tensors', or no
+        hardware has one of the figures.
     """
     check_figures(arch)
     check_bits(arch, workload)
+    check_layout(arch, workload)
     _check_wires(arch, conventions)
+    _check_bursts(arch, conventions)
     memories = tuple(i for i, level in enumerate(arch.levels) if isinstance(level, Memory))
     spatial_after = {
         m: tuple(range(m + 1, stop))
@@ -303,6 +318,18 @@ def _check_wires(arch: Architecture, conventions: Conventions) -> None:
                 source=arch.name,
                 key=f"levels[{i}]",
             )
+
+
+def _check_bursts(arch: Architecture, conventions: Conventions) -> None:
+    """Refuse bursts where nothing says which tile is sent at once."""
+    if arch.memories[0].burst_words > 1 and conventions.transfers == "sequential":
+        raise ArchitectureError(
+            f"{arch.memories[0].name} has bursts, and the conventions {conventions.name} do not "
+            "say which words leave it at once; expected conventions exact or timeloop, or no "
+            "bursts",
+            source=arch.name,
+            key="levels[0].burst_words",
+        )
 
 
 def _check_served(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.arch.layout import bursts_of, inside_out
 from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.arch.packing import footing, mac_energy_pj
 from toolkit.arch.ports import TRAFFIC
@@ -79,7 +80,8 @@ class SwitchRow(NamedTuple):
 
     ``clips``: whether last tiles may be cut off at the sizes; otherwise factors are taken to
     multiply to these. ``packs``: whether some value is not one word in some memory or network.
-    ``waits``: whether lanes may wait for transfers that nothing hides.
+    ``waits``: whether lanes may wait for transfers that nothing hides. ``bursts``: whether some
+    tensor leaves the outermost memory in bursts.
     """
 
     sequential: int
@@ -97,6 +99,7 @@ class SwitchRow(NamedTuple):
     packs: int
     waits: int
     first_and_last: int
+    bursts: int
 
 
 class LevelRow(NamedTuple):
@@ -178,6 +181,17 @@ class SharingRow(NamedTuple):
     selective: int
 
 
+class BurstRow(NamedTuple):
+    """Units of a burst, 0 where single words are moved, of a value and of a complete output.
+
+    See `toolkit.arch.layout.Bursts`.
+    """
+
+    burst: int
+    value: int
+    complete: int
+
+
 class PlanTables(NamedTuple):
     """L levels, D dimensions, T tensors, X transfers, P ports; indexed as in brackets.
 
@@ -207,6 +221,10 @@ class PlanTables(NamedTuple):
     places : [X, number]
         Where the words of a transfer are counted: at its supplier, then at fanouts with wires
         and right inside of them.
+    bursts : rows [T]
+        How the outermost memory moves a tensor.
+    layouts : [T, number]
+        Axes of a tensor as they lie there, the innermost first.
     """
 
     shape: Annotated[Any, ShapeRow, 0]
@@ -227,6 +245,8 @@ class PlanTables(NamedTuple):
     between: Annotated[Table, int, 2]
     sharing: Annotated[Table, SharingRow, 3]
     places: Annotated[Table, int, 2]
+    bursts: Annotated[Table, BurstRow, 1]
+    layouts: Annotated[Table, int, 2]
 
 
 def plan_tables(plan: Plan) -> PlanTables:
@@ -271,7 +291,20 @@ def plan_tables(plan: Plan) -> PlanTables:
             for i, flags in enumerate(sides)
         },
         {(x, i): p for x, transfer in numbered for i, p in enumerate(transfer.places)},
+        [_bursts(plan, tensor) for tensor in plan.tensors],
+        {
+            (t, k): s
+            for t, tensor in enumerate(plan.tensors)
+            for k, s in enumerate(inside_out(plan.arch.memories[0], tensor.tensor))
+        },
     )
+
+
+def _bursts(plan: Plan, tensor: TensorPlan) -> BurstRow:
+    if not plan.has_bursts(tensor):
+        return BurstRow(0, 1, 1)
+    found = bursts_of(plan.arch, tensor.tensor)
+    return BurstRow(found.burst_units, found.value_units, found.complete_units)
 
 
 def _arrivals(plan: Plan) -> dict[tuple[int, int], int]:
@@ -372,6 +405,7 @@ def _switches(plan: Plan) -> SwitchRow:
         ),
         conventions.first_and_last or _exposes(plan),
         conventions.first_and_last,
+        any(plan.has_bursts(tensor) for tensor in plan.tensors),
     )
 
 

@@ -82,7 +82,8 @@ class Movement:
     words : int
         Values, which are words if they have no bits: of all instances in the whole run.
     charged_words : float
-        Words that cost energy: what the values take by their bits, or what fills whole wordlines.
+        Words that cost energy: what the values take by their bits, or what fills whole wordlines
+        and bursts.
     distinct_words : int
         Values of the whole tensor.
     returning : bool
@@ -95,6 +96,9 @@ class Movement:
         start from zero, and what else the conventions count.
     bits, sum_bits : int or None
         Of a value, and of a partial sum if it has others.
+    wanted_words : float or None
+        Those of the charged words that bursts do not only move with others; None where there are
+        no bursts.
     """
 
     level: str
@@ -110,6 +114,7 @@ class Movement:
     rest: float
     bits: int | None = None
     sum_bits: int | None = None
+    wanted_words: float | None = None
 
     @property
     def times(self) -> float:
@@ -183,8 +188,15 @@ class _Nest:
 
     def charged(self, level: int, tensor: int, kind: str) -> float:
         """Words that cost energy."""
-        charged = self._cost.charged(level, tensor, kind)
-        return float(np.broadcast_to(charged, (len(self.loops) + 1,))[0])
+        return self._whole(self._cost.charged(level, tensor, kind))
+
+    def wanted(self, level: int, tensor: int, kind: str) -> float | None:
+        """Those that bursts do not only move with others; None where there are no bursts."""
+        wanted = self._cost.wanted(level, tensor, kind)
+        return None if wanted is None else self._whole(wanted)
+
+    def _whole(self, words: Any) -> float:
+        return float(np.broadcast_to(words, (len(self.loops) + 1,))[0])
 
     def repetitions(
         self, level: int, tensor: TensorPlan, kind: str, end: int
@@ -239,4 +251,5 @@ def _movement(nest: _Nest, level: str, name: str, kind: str, words: int) -> Move
         words / distinct / math.prod(r.times for r in repetitions),
         tensor.tensor.bits,
         tensor.tensor.sum_bits,
+        nest.wanted(m, nest.tensors[name], kind),
     )

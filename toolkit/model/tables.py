@@ -44,6 +44,8 @@ class TensorAccesses:
         Of a value, and of a partial sum if it has others.
     words : float or None
         Words of this memory that all these values take; None if the workload says no bits.
+    fetched_words : float or None
+        Words of all bursts that these lie in; None if the memory moves single words.
     """
 
     level: str
@@ -57,6 +59,7 @@ class TensorAccesses:
     bits: int | None = None
     sum_bits: int | None = None
     words: float | None = None
+    fetched_words: float | None = None
 
     @property
     def bits_text(self) -> str:
@@ -80,6 +83,8 @@ class TensorAccesses:
         if self.words is not None:
             sums = self.bits if self.sum_bits is None else self.sum_bits
             row |= {"bits": self.bits, "sum_bits": sums, "moved_total_words": self.words}
+        if self.fetched_words is not None:
+            row["fetched_total_words"] = self.fetched_words
         return {**row, "energy_total_pj": self.energy_pj}
 
 

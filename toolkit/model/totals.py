@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from toolkit.lifted import Table, apart, ceil, formula, maximum, nearest, once, where
+from toolkit.model.bursts import burst_share, sent_at_once
 from toolkit.model.nest import Nest, orthogonal
 from toolkit.model.plan_tables import ALONE, PlanTables
 from toolkit.model.sequential import count_sequential
-from toolkit.model.traffic import count_per_instance, elements, sums_go_on
+from toolkit.model.traffic import count_per_instance, elements, find_mover, sums_go_on
 from toolkit.model.waits import array_cycles, note_waits
 from toolkit.workload.distinct import NO_GAPS, values_of
 
@@ -122,6 +123,37 @@ def complete_outputs(plan: PlanTables, nest: Nest, t: int, m: int, own: int) -> 
                 if plan.indexes[t, d] != ALONE:
                     values = where(nest.factors[i, d] > 1, 0 * values, values)
     return values
+
+
+@apart
+@formula
+def fill_bursts(plan: PlanTables, nest: Nest) -> None:
+    """Turn the words that the outermost memory sends and takes back into those of whole bursts."""
+    for t in range(plan.shape.tensors):
+        if plan.bursts[t].burst:
+            x = plan.tensors[t].transfers
+            sent = sent_at_once(plan, nest, t, x, find_mover(plan, nest, t, x))
+            row, inner, factor, value = sent.row, sent.inner, sent.factor, plan.bursts[t].value
+            share = burst_share(plan, nest, t, row, inner, factor, value)
+            done, complete_share = 0 * nest.one, share
+            if plan.bursts[t].complete != value:
+                m = plan.transfers[x].supplier
+                less = plan.values[t, m].words - plan.values[t, m].less_updated
+                complete = plan.bursts[t].complete
+                complete_share = burst_share(plan, nest, t, row, inner, factor, complete)
+                done = complete_outputs(plan, nest, t, m, 0) * less
+            widen_to_bursts(plan, nest, t, nest.moved, share, done, complete_share)
+            widen_to_bursts(plan, nest, t, nest.busiest, share, done, complete_share)
+
+
+@formula
+def widen_to_bursts(
+    plan: PlanTables, nest: Nest, t: int, table: Table, share: Any, done: Any, other: Any
+) -> None:
+    """Multiply what the outermost memory moves of a tensor, complete outputs by `other`."""
+    moved = table[plan.transfers[plan.tensors[t].transfers].supplier, t]
+    moved.reads = moved.reads * share
+    moved.updates = (moved.updates - done) * share + done * other
 
 
 @formula

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from toolkit.lifted import formula, maximum, once, where
+from toolkit.model.bursts import first_share
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import (
     DOUBLE_BUFFERED,
@@ -75,6 +76,8 @@ def tile_cycles(plan: PlanTables, nest: Nest, m: int, leaving: int) -> Any:
         supplier, way = plan.transfers[x].supplier, WRITING if leaving else READING
         tile = tile_values(plan, nest, t, row)
         outside = tile * parts(plan, nest, t, x, way, supplier) * plan.values[t, supplier].words
+        if plan.bursts[t].burst and x == plan.tensors[t].transfers:
+            outside = outside * first_share(plan, nest, t, x)
         tile = tile * plan.values[t, m].words
         if leaving:
             far = passing_cycles(plan, nest, supplier, UPDATES, outside)

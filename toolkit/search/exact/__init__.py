@@ -106,6 +106,11 @@ transfer that brings them. All of it adds to every limit inside, lanes included,
 one more port. A memory that hides what fits twice is one that hides everything and has half the
 room, or one that hides nothing: a problem each (`buffers`).
 
+**Bursts.** What the tiles of the outermost memory touch beside their own words depends on their
+extents and, where a window slides, on the loop that ends their stay: known at the same point, so
+that it is charged there, by the model's own formula. Relaxed ways leave it out, which is less.
+Tiles of every size differ then, so that no ragged extent stands for another (`columns`).
+
 **Bypasses to be chosen.** Each choice of them is an architecture of its own; these are proved in
 the order of a quick bound, all against the same best mapping (`choices`).
 

@@ -53,7 +53,7 @@ class ChoiceNest(Nest):
             {
                 k: v
                 for k, v in template.__dict__.items()
-                if k not in ("constant", "entries", "steps", "reach")
+                if k not in ("constant", "ends", "entries", "steps", "reach")
             }
         )
         self.family, self.chains = family, list(chains)
@@ -134,7 +134,7 @@ class ChoiceNest(Nest):
 
         What it waits for lanes wait for, too.
         """
-        if self.limits[p].port is LANES:
+        if self.limits[p].port is LANES or self.may_add_words(self.limits[p].level):
             return True
         # A window may have no complete tile but a last one, so that both count.
         most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
@@ -231,6 +231,7 @@ class ChoiceNest(Nest):
         lists = [LoopLists(c.loops[k], c.counts[k], c.idle[k]) for c in columns]
         return self.assembled(k, above, below, lists)._replace(
             inside=np.array([chain.spatial(m) for chain in self.chains], dtype=np.float64),
+            spread=np.array([float(c.spatial(self.memories[0])) for c in self.chains]),
             seen=np.array([float(chain.elements(m, 1)) for chain in self.chains]),
         )
 

@@ -40,14 +40,17 @@ class Column:
     idle: list[IntArray]
 
 
-def make_column(space: MapSpace, memories: list[int], d: int, chain: Chain) -> Column | None:
+def make_column(
+    space: MapSpace, memories: list[int], d: int, chain: Chain, *, every: bool = False
+) -> Column | None:
     """List the extents of a dimension that may be needed, memory by memory.
 
     Inside a wall they divide the extent there. Outside all walls only numbers of tiles matter,
     and whether the last block of tiles is a single one, which may keep fewer instances busy. So
     of each number the smallest extent is enough, which leaves the same number further out, and
-    more room, and the one that leaves a single tile over. (Where windows leave gaps, all extents
-    are listed.) What reaches the size counts as the size.
+    more room, and the one that leaves a single tile over. (Where windows leave gaps, or `every`
+    size of a tile costs something else, all extents are listed.) What reaches the size counts as
+    the size.
     """
     count, size = len(memories), chain.size
     fixed: dict[int, int] = {}
@@ -65,7 +68,7 @@ def make_column(space: MapSpace, memories: list[int], d: int, chain: Chain) -> C
         whole = -(-size // inside)
         for b in taus[k + 1].tolist():
             least, most = int(space.lower[m, d]), int(space.upper[m, d])
-            for f in _turns(space, d, chain, k, b, target, exact=k in fixed):
+            for f in _turns(space, d, chain, k, b, target, exact=k in fixed, every=every):
                 if not least <= f <= most:
                     continue
                 above = b * f
@@ -112,7 +115,15 @@ def _as_lists(turns: IntArray) -> tuple[NDArray[Any], IntArray, IntArray]:
 
 
 def _turns(
-    space: MapSpace, d: int, chain: Chain, k: int, b: int, target: int | None, *, exact: bool
+    space: MapSpace,
+    d: int,
+    chain: Chain,
+    k: int,
+    b: int,
+    target: int | None,
+    *,
+    exact: bool,
+    every: bool,
 ) -> list[int]:
     """Iterations that a loop of memory number `k` over tiles of temporal extent `b` may need.
 
@@ -130,7 +141,7 @@ def _turns(
     tiles = -(-chain.size // (b * chain.spatial(memory)))
     if k == 0:
         return [tiles]
-    if has_gaps(space, d):
+    if every or has_gaps(space, d):
         return list(range(1, tiles + 1))
     root = math.isqrt(tiles)
     few = {-(-tiles // q) for q in range(1, root + 1)} | set(range(1, -(-tiles // (root + 1)) + 1))

@@ -10,7 +10,13 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from toolkit.lifted import Table, formula, once
-from toolkit.search.exact.compiled_steps import DimensionRow, LoopRow, SizeRow, WaitingRow
+from toolkit.search.exact.compiled_steps import (
+    DimensionRow,
+    FirstRow,
+    LoopRow,
+    SizeRow,
+    WaitingRow,
+)
 from toolkit.search.exact.compiled_words import Rows
 
 
@@ -161,7 +167,7 @@ class Course(NamedTuple):
         Energy of what is yet to be moved at least once.
     path : `PathRow` [K]
         Of the cheapest label.
-    nothing, unseen : [0], [0, 0]
+    nothing, unseen, first, ends : [0], [0], [0], [0, 0]
         What is worked out when it is asked, and what is no part of the energy.
     """
 
@@ -179,7 +185,9 @@ class Course(NamedTuple):
     floor: Annotated[Table, float, 2]
     path: Annotated[Table, PathRow, 1]
     nothing: Annotated[Table, int, 1]
-    unseen: Annotated[Table, float, 2]
+    unseen: Annotated[Table, float, 1]
+    first: Annotated[Table, FirstRow, 1]
+    ends: Annotated[Table, float, 2]
 
 
 @once

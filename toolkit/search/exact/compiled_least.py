@@ -254,6 +254,9 @@ def solve(
             course.seen[k],
             course.nothing,
             course.unseen,
+            course.first,
+            course.ends,
+            course.ends,
         )
         size = 0
         for i in range(begin, end):

@@ -49,7 +49,7 @@ class Relaxing(NamedTuple):
         How many there are.
     least : [D, B]
         Smallest extents in time of them.
-    coef : [K, T, 7]
+    coef : [K, T, 9]
         Cost of a word read, written, filled and entering, and of one read with first visits,
         which may be below 0; what waits is told by `exposed` and `stays`.
     apart : [K, T, 3, D]

@@ -13,6 +13,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, ceil, formula, once
+from toolkit.model.bursts import burst_share
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
 from toolkit.model.windows import room_taken, tile_values
 from toolkit.search.exact.compiled_words import (
@@ -84,6 +85,20 @@ class WaitingRow(NamedTuple):
     with_outer: int
 
 
+class FirstRow(NamedTuple):
+    """First and last tiles of a tensor in a memory: cycles of a value at either end of its way.
+
+    Of the first one at its supplier and here, of the last one there and here; then whether words
+    of the supplier are counted in whole bursts.
+    """
+
+    come_far: float
+    come_near: float
+    back_far: float
+    back_near: float
+    bursts: int
+
+
 class LoopRow(NamedTuple):
     """A possible loop: the number of the extent above it, and its iterations."""
 
@@ -122,8 +137,12 @@ class Step(NamedTuple):
         instance sees in the whole run.
     inner_fits : [extents below]
         Whether those of the next memory inwards fit.
-    entry : [P, T]
-        Part of every cost that a value of the memory's first tiles takes, and of the last ones.
+    spread : [D]
+        Spatial extents inside the outermost memory.
+    entry : `FirstRow` [T]
+        The memory's first tiles, and its last ones.
+    comes, leaves : [P, T]
+        What of their cycles is part of every cost.
     """
 
     sizes: Annotated[Any, SizeRow, 0]
@@ -138,7 +157,10 @@ class Step(NamedTuple):
     inside: Annotated[Table, float, 1]
     seen: Annotated[Table, float, 1]
     inner_fits: Annotated[Table, int, 1]
-    entry: Annotated[Table, float, 2]
+    spread: Annotated[Table, float, 1]
+    entry: Annotated[Table, FirstRow, 1]
+    comes: Annotated[Table, float, 2]
+    leaves: Annotated[Table, float, 2]
 
 
 class Least(NamedTuple):
@@ -180,10 +202,14 @@ def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: in
             + rows.coef[r, p, 3] * paid.entering
             + rows.coef[r, p, 4] * paid.raw
         )
+        if rows.rows[r].bursts:
+            into[p] += rows.coef[r, p, 7] * paid.more_read
+            into[p] += rows.coef[r, p, 8] * paid.more_written
         if rows.coef[r, p, 5] > 0.0:
             row = rows.rows[r]
-            come = max(row.wait_read * moved.read, row.wait_fill * moved.filled)
-            back = row.wait_write * moved.written - rows.less[r, 0]
+            read, written = moved.read + moved.more_read, moved.written + moved.more_written
+            come = max(row.wait_read * read, row.wait_fill * moved.filled)
+            back = row.wait_write * written - rows.less[r, 0]
             back = max(back, row.wait_drain * moved.entering - rows.less[r, 1])
             into[p] += rows.coef[r, p, 5] * (come + back)
         if rows.coef[r, p, 6] > 0.0:
@@ -287,18 +313,31 @@ def leave(
 @formula
 def add_entry(plan: WindowPlan, nest: WindowRoom, step: Step, into: Table, room: Room) -> None:
     """Add the cycles in which a memory gets its first tiles, and the last ones leave."""
-    row, costs = plan.shape.levels + 7, min(into.shape[0], step.entry.shape[0])
+    row, costs = plan.shape.levels + 7, min(into.shape[0], step.comes.shape[0])
     if costs <= 1:
         return
     for d in range(room.along.shape[0]):
         nest.extents[row, d] = min(room.along[d].tau * step.inside[d], plan.sizes[d])
-    for t in range(step.entry.shape[1]):
-        tile = 0.0
-        for p in range(1, costs):
-            if step.entry[p, t] > 0.0:
-                if tile == 0.0:
-                    tile = tile_values(plan, nest, t, row)
-                into[p] += step.entry[p, t] * tile
+    for t in range(step.entry.shape[0]):
+        first, more = step.entry[t], 1.0
+        if first.come_far + first.come_near + first.back_far + first.back_near > 0.0:
+            tile = tile_values(plan, nest, t, row)
+            if first.bursts:
+                more = first_bursts(plan, nest, step, room, t)
+            come = tile * max(first.come_far * more, first.come_near)
+            back = tile * max(first.back_far * more, first.back_near)
+            for p in range(1, costs):
+                into[p] += step.comes[p, t] * come + step.leaves[p, t] * back
+
+
+@formula
+def first_bursts(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, t: int) -> float:
+    """Words of all bursts of the first tiles of all instances by words that come."""
+    line = plan.shape.levels + 8
+    for d in range(room.along.shape[0]):
+        nest.extents[line, d] = min(room.along[d].tau * step.spread[d], plan.sizes[d])
+    share: float = burst_share(plan, nest, t, line, -1.0, 1.0, plan.bursts[t].value)
+    return share
 
 
 @once

@@ -12,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from toolkit.lifted import Table, apart, floor, formula
+from toolkit.model.bursts import burst_share
 from toolkit.model.nest import Parts
-from toolkit.model.plan_tables import LevelRow, ShapeRow, SwitchRow, TensorRow
+from toolkit.model.plan_tables import BurstRow, LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
 from toolkit.model.totals import in_wordlines
 from toolkit.model.traffic import window_words
@@ -30,9 +31,10 @@ class RowRow(NamedTuple):
     not index the tensor does (`KEEPS` ...). ``closes``: whether the memory is the supplier.
     ``beside``: row of what the same words cost further in, -1 if nothing more. ``leaving``: what
     leaving the memory does (`STAYS` ...). Then factors of reads, writes and entering values, and
-    those of reads and writes inside this memory, and outside of it. Last cycles of a value at the
+    those of reads and writes inside this memory, and outside of it. Then cycles of a value at the
     ports that it passes, if it is waited for, and whether its tiles stay in a systolic array: 0,
-    `BY_FILLS` or `BY_DRAINS`.
+    `BY_FILLS` or `BY_DRAINS`. Last whether words are counted in whole bursts, and outputs that are
+    complete in the end and then touch others than partial sums do.
     """
 
     tensor: int
@@ -54,6 +56,8 @@ class RowRow(NamedTuple):
     wait_write: float
     wait_drain: float
     stays: int
+    bursts: int
+    complete: float
 
 
 class Rows(NamedTuple):
@@ -63,14 +67,15 @@ class Rows(NamedTuple):
     ----------
     rows : `RowRow` [R]
         What they are.
-    ext : [R, 4, D]
-        Spatial extents inside the tile: as read, as written, as held by the child, and all
-        those inside this memory.
+    ext : [R, 5, D]
+        Spatial extents inside the tile: as read, as written, as held by the child, all those
+        inside this memory, and of the child with what lies between.
     slide : [R, D]
         Index whose window slides along a dimension, -1 if none.
-    coef : [R, P, 7]
+    coef : [R, P, 9]
         Costs of a word read, written, filled and entering, and of one read with first visits; of
-        a cycle of waiting, and of a tile that the child gets.
+        a cycle of waiting, and of a tile that the child gets; of a word that bursts read and write
+        beside those.
     less : [R, 2]
         Cycles that complete outputs take less on their way back to the supplier: there, and at
         the child.
@@ -112,10 +117,12 @@ class WindowPlan(NamedTuple):
     levels: Annotated[Table, LevelRow, 1]
     holds: Annotated[Table, int, 2]
     values: Annotated[Table, ValueRow, 2]
+    bursts: Annotated[Table, BurstRow, 1]
+    layouts: Annotated[Table, int, 2]
 
 
 class WindowRoom(NamedTuple):
-    """What windows need of a nest: fields of `Nest`, of which `extents` has four rows more."""
+    """What windows need of a nest: fields of `Nest`, of which `extents` has more rows."""
 
     one: Annotated[Any, 1, 0]
     extents: Annotated[Table, float, 2]
@@ -208,14 +215,14 @@ KEEPS, MARKS, COUNTS, RESOLVES = range(4)
 counts all the same, or ends its stay."""
 STAYS, UNMARKS, SETTLES = range(3)
 """Outside of a memory the tensor still waits, waits without its mark, or no more if marked."""
-AS_READ, AS_WRITTEN, AS_HELD, ALL_INSIDE = range(4)
+AS_READ, AS_WRITTEN, AS_HELD, ALL_INSIDE, AS_SENT = range(5)
 
 
 class Words(NamedTuple):
     """Words of one transfer in the whole run: what it reads, writes, fills and drains.
 
     ``raw``: what it would read if first visits were no different. ``tile``: values that the child
-    holds at a time.
+    holds at a time. ``more_read``, ``more_written``: what bursts move beside these.
     """
 
     read: float
@@ -224,6 +231,40 @@ class Words(NamedTuple):
     entering: float
     raw: float
     tile: float
+    more_read: float
+    more_written: float
+
+
+@formula
+def with_bursts(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    r: int,
+    room: Room,
+    d: int,
+    f: float,
+    own: Words,
+) -> Words:
+    """Add what bursts move beside the words of a transfer.
+
+    `d` is the dimension along which a window slides through `f` iterations, or -1.
+    """
+    row, line = rows.rows[r], plan.shape.levels + 8
+    if not row.bursts:
+        return own
+    t = row.tensor
+    for e in range(room.along.shape[0]):
+        extent = rows.ext[r, AS_SENT, e] * room.along[e].tau
+        nest.extents[line, e] = min(extent, plan.sizes[e])
+    value, inner = plan.bursts[t].value, float(d)
+    more = burst_share(plan, nest, t, line, inner, f, value) - 1.0
+    read, written = own.read * more, (own.written - row.complete) * more
+    if row.complete > 0.0:
+        complete = plan.bursts[t].complete
+        more = burst_share(plan, nest, t, line, inner, f, complete) - 1.0
+        written += row.complete * more * complete / value
+    return Words(own.read, own.written, own.filled, own.entering, own.raw, own.tile, read, written)
 
 
 @apart
@@ -274,13 +315,18 @@ def words(
         read = moved[AS_READ] * (row.base_read * events)
         written = moved[AS_WRITTEN] * (row.base_write * events)
     entering = moved[AS_HELD] * (row.base_enter * events)
+    if slides < 0:
+        d = -1
+    tile = moved[AS_HELD]
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0, read, moved[AS_HELD])
+        own = Words(read, 0.0, entering, 0.0, read, tile, 0.0, 0.0)
+        return with_bursts(plan, nest, rows, r, room, d, f, own)
     filled = entering
     if not plan.switches.zero_fills:
         filled = without_first_visits(plan, entering, visits)
     first = without_first_visits(plan, read, visits)
-    return Words(first, written, filled, entering, read, moved[AS_HELD])
+    own = Words(first, written, filled, entering, read, tile, 0.0, 0.0)
+    return with_bursts(plan, nest, rows, r, room, d, f, own)
 
 
 @apart
@@ -335,12 +381,17 @@ def table_words(
             extent = rows.ext[r, AS_HELD, e] * room.along[e].tau
             nest.extents[first + 3, e] = min(extent, plan.sizes[e])
         tile = tile_values(plan, nest, t, first + 3)
+    if slides < 0:
+        d = -1
     if not plan.tensors[t].is_output:
-        return Words(read, 0.0, entering, 0.0, read, tile)
+        whole = Words(read, 0.0, entering, 0.0, read, tile, 0.0, 0.0)
+        return with_bursts(plan, nest, rows, r, room, d, f, whole)
     filled = entering
     if not plan.switches.zero_fills:
         filled = entering - nest.extents[first + 2, 0]
-    return Words(read - nest.extents[first, 0], moved[1], filled, entering, read, tile)
+    net = read - nest.extents[first, 0]
+    whole = Words(net, moved[1], filled, entering, read, tile, 0.0, 0.0)
+    return with_bursts(plan, nest, rows, r, room, d, f, whole)
 
 
 @formula
@@ -355,11 +406,19 @@ def charged_together(words: float, together: float) -> float:
 @formula
 def charged_words(rows: Rows, r: int, moved: Words) -> Words:
     """Words of one transfer that cost energy: whole wordlines, rounded up once for the run."""
+    read, written = moved.read, moved.written
+    more_read, more_written = moved.more_read, moved.more_written
+    if rows.together[r, 0] != 1.0:
+        read, more_read = read + more_read, 0.0
+    if rows.together[r, 1] != 1.0:
+        written, more_written = written + more_written, 0.0
     return Words(
-        charged_together(moved.read, rows.together[r, 0]),
-        charged_together(moved.written, rows.together[r, 1]),
+        charged_together(read, rows.together[r, 0]),
+        charged_together(written, rows.together[r, 1]),
         charged_together(moved.filled, rows.together[r, 2]),
         charged_together(moved.entering, rows.together[r, 3]),
         moved.raw,
         moved.tile,
+        more_read,
+        more_written,
     )

@@ -132,7 +132,7 @@ class Family:
         dimensions = len(nest.n)
         rows = Rows(
             np.zeros(lines, dtype=record_type(RowRow)),
-            np.ones((lines, 4, dimensions)),
+            np.ones((lines, 5, dimensions)),
             np.full((lines, dimensions), -1, dtype=np.int64),
             np.zeros((lines, 1, len(NOTHING))),
             np.zeros((lines, 2)),

@@ -24,6 +24,7 @@ from toolkit.search.exact.compiled_steps import (
     MEASURE,
     SWEEP,
     DimensionRow,
+    FirstRow,
     Least,
     LoopRow,
     SizeRow,
@@ -57,7 +58,7 @@ from toolkit.search.exact.transfers import (
     account,
     crossing,
     crossings,
-    ends_of,
+    ends_in,
     leakage,
     make_rows,
     scattered_sums,
@@ -115,14 +116,16 @@ def decomposes(problem: Problem) -> bool:
 def _is_unknown(problem: Problem) -> bool:
     """Whether costs have parts that only some of the searches follow.
 
-    Waits are known of transfers per instance; wordlines are rounded up where all outputs are as
-    wide as partial sums, none of these begins anew, and no transfer is charged with what its
-    visits change further in.
+    Waits are known of transfers per instance; wordlines of outputs are rounded up where all of
+    these are as wide as partial sums, none of which begins anew, and no transfer is charged with
+    what its visits change further in.
     """
-    tables, conventions = problem.tables, problem.conventions
+    tables, conventions, plan = problem.tables, problem.conventions, problem.plan
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
     narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
-    rounds = conventions.whole_wordlines and (narrows or not conventions.seeds_all)
+    rounds = (narrows or not conventions.seeds_all) and plan.rounds_wordlines(
+        m for tensor in plan.tensors if tensor.is_output for m in tensor.holders
+    )
     return (waits and conventions.transfers != "per_instance") or rounds
 
 
@@ -282,7 +285,7 @@ class Nest:
             most = row.ext[:, relevant].prod(axis=1) * everything
             entering = row.row.base_enter * most[2]
             words = [row.row.base_read * most[0], row.row.base_write * most[1]]
-            found[id(costs)] = costs, np.array([*words, entering, entering, words[0], 0.0, 0.0])
+            found[id(costs)] = costs, np.array([*words, entering, entering, words[0], *4 * (0.0,)])
         return list(found.values())
 
     def _matters(self, limit: Limit) -> bool:
@@ -290,11 +293,15 @@ class Nest:
         memory, port = limit.level, limit.port
         if math.isinf(port.bandwidth):
             return False
-        if self.problem.conventions.overestimate_windows:
+        if self.problem.conventions.overestimate_windows or self.may_add_words(memory):
             return True
         words = sum(float(x.per_instance(memory, port) @ most) for x, most in self._most_words)
         cycles = words / (self.spatial.active[memory] * port.bandwidth)
         return bool(cycles * (1 - 1e-12) > self.spatial.cycles)
+
+    def may_add_words(self, memory: int) -> bool:
+        """Whether bursts may move more through the ports of a memory than is wanted."""
+        return memory == self.memories[0] and bool(self.problem.tables.switches.bursts)
 
     @cached_property
     def constant(self) -> Constant:
@@ -490,6 +497,7 @@ class Nest:
         return self.assembled(k, above, below, lists)._replace(
             fits=fitting_extents(space, k, above, self.spatial),
             inside=self.spatial.inside[m].astype(np.float64),
+            spread=self.spatial.inside[self.memories[0]].astype(np.float64),
         )
 
     def assembled(
@@ -538,30 +546,40 @@ class Nest:
             inside=np.ones(dimensions),
             seen=np.ones(dimensions),
             inner_fits=np.ones(0, dtype=np.int64),
+            spread=np.ones(dimensions),
             entry=self.entries[m],
+            comes=self.ends[m][0],
+            leaves=self.ends[m][1],
         )
 
     @cached_property
-    def entries(self) -> dict[int, FloatArray]:
-        """What first and last tiles take, by memory: see `Step.entry`."""
+    def entries(self) -> dict[int, NDArray[Any]]:
+        """Cycles of a value of first and last tiles, `FirstRow` by tensor, by memory."""
         return {m: self._entry(m) for m in self.memories}
 
-    def _entry(self, memory: int) -> FloatArray:
-        """Part of each cost that a value of first and last tiles takes, [1 + limits, tensors]."""
-        entry = np.zeros((1 + len(self.limits), len(self.problem.plan.tensors)))
+    @cached_property
+    def ends(self) -> dict[int, FloatArray]:
+        """What of these is part of every cost, [first or last, 1 + limits, tensors], by memory."""
+        tensors = len(self.problem.plan.tensors)
+        parts = {
+            m: [(0.0, 0.0), *(ends_in(limit, self.problem, m) for limit in self.limits)]
+            for m in self.memories
+        }
+        return {m: np.tile(np.array(part).T[..., None], tensors) for m, part in parts.items()}
+
+    def _entry(self, memory: int) -> NDArray[Any]:
+        entry = np.zeros(len(self.problem.plan.tensors), dtype=record_type(FirstRow))
         for t, tensor in enumerate(self.problem.plan.tensors):
             for number, transfer in enumerate(tensor.transfers):
-                if transfer.child != memory:
-                    continue
-                wait = wait_of(self.spatial, tensor, number)
-                for p, limit in enumerate(self.limits):
-                    entry[1 + p, t] += ends_of(limit, self.problem, memory, wait)
+                if transfer.child == memory:
+                    entry[t] = wait_of(self.spatial, tensor, number).first
         return entry
 
     def is_open(self, limit: Limit, k: int) -> bool:
         """Whether the cycles of a limit may still grow outside of memory number `k`."""
         p = 1 + self.limits.index(limit)
-        return any(self.entries[m][p].any() for m in self.memories[:k]) or any(
+        outer = [m for m in self.memories[:k] if self.ends[m][:, p].any()]
+        return any(takes_time(self.entries[m]) for m in outer) or any(
             costs.transfer.nest[0] < self.memories[k] and costs.costs(limit).any()
             for costs in self._accounts
         )
@@ -618,6 +636,11 @@ class Nest:
     def _explore(self, task: int, room: Block, step: Block, own: Block, number: int = 0) -> None:
         windows, rows = self.windows, self.row_block
         EXPLORE(task, number, windows, self.window_room, rows, room, step, own)
+
+
+def takes_time(entry: NDArray[Any]) -> bool:
+    """Whether first or last tiles do, `FirstRow` by tensor."""
+    return any(entry[name].any() for name in FirstRow._fields[:-1])
 
 
 def window_plan(problem: Problem) -> Block:

@@ -3,9 +3,10 @@
 Extents in time are put into buckets, a few per dimension. A mapping becomes a way through them,
 memory by memory from the innermost: loops lead from a bucket to any further one. A transfer
 costs what it takes at the largest extents of a bucket, whose tiles need the room of the
-smallest; what overlapping windows share counts once; the busiest instance of a memory is as busy
-as the average one. So no way costs more than a mapping that it stands for, in energy or cycles of
-any port, and tables of all ways take few operations (`compiled_relaxed`).
+smallest, and nothing that bursts move beside what is wanted; what overlapping windows share counts
+once; the busiest instance of a memory is as busy as the average one. So no way costs more than a
+mapping that it stands for, in energy or cycles of any port, and tables of all ways take few
+operations (`compiled_relaxed`).
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ class Relaxation:
         return axes
 
     def _costs(self, port: int | None) -> tuple[FloatArray, FloatArray]:
-        """Cost of a word of every transfer, [memories, tensors, 7], and of the lanes', [lines, 7].
+        """Cost of a word of every transfer, [memories, tensors, 9], and of the lanes', [lines, 9].
 
         Cycles of a port are those of all instances. Words that are counted further in, too, are
         no fewer there.

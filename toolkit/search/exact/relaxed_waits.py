@@ -15,7 +15,7 @@ from toolkit.model.plan import Transfer
 from toolkit.model.plan_tables import NEVER
 from toolkit.search.exact.limits import LANES, Limit
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.transfers import Spatial, Wait, account, ends_of, wait_of
+from toolkit.search.exact.transfers import Spatial, Wait, account, ends_in, wait_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class RelaxedWaits:
             t, child, wait = arrival.tensor, arrival.transfer.child, arrival.wait
             if child is None or limit is None:
                 continue
-            entry = ends_of(limit, self._problem, child, wait)
+            comes, leaves = ends_in(limit, self._problem, child)
+            entry = comes * wait.come + leaves * wait.back
             found.entry[self._memories.index(child), t] = entry
             if child >= limit.outside:
                 continue

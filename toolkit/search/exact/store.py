@@ -12,7 +12,7 @@ from toolkit.search.exact.chains import Chain
 from toolkit.search.exact.columns import Column, make_column
 from toolkit.search.exact.compiled_course import ColumnRow, Course, EntryRow, PathRow, Store
 from toolkit.search.exact.compiled_least import LabelSet
-from toolkit.search.exact.compiled_steps import DimensionRow, LoopRow, SizeRow
+from toolkit.search.exact.compiled_steps import DimensionRow, FirstRow, LoopRow, SizeRow
 from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.grid import Grid
 from toolkit.search.problem import Problem
@@ -77,8 +77,15 @@ class ColumnStore:
         """Extents of a dimension; None if its loops cannot be split so."""
         key = d, wall_key(chain)
         if key not in self._columns:
-            self._columns[key] = make_column(self.problem.space, self.memories, d, chain)
+            self._columns[key] = make_column(
+                self.problem.space, self.memories, d, chain, every=self._all_matter(d)
+            )
         return self._columns[key]
+
+    def _all_matter(self, d: int) -> bool:
+        """Whether tiles of all sizes along a dimension differ, for bursts that they touch."""
+        tensors, bursts = self.problem.plan.tensors, self.problem.tables.bursts
+        return any(x.relevant[d] and row.burst for x, row in zip(tensors, bursts, strict=True))
 
     def add(self, d: int, chain: Chain, table: NDArray[Any], parts: NDArray[Any]) -> int:
         """Keep what a dimension contributes; returns the number of the entry.
@@ -186,5 +193,7 @@ def make_course(problem: Problem, sides: tuple[int, int, int], flags: int) -> Co
         floor=np.zeros((count, flags)),
         path=np.zeros(count, dtype=record_type(PathRow)),
         nothing=np.zeros(0, dtype=whole),
-        unseen=np.zeros((0, 0)),
+        unseen=np.zeros(0),
+        first=np.zeros(0, dtype=record_type(FirstRow)),
+        ends=np.zeros((0, 0)),
     )

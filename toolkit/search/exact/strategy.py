@@ -70,9 +70,11 @@ class Prover:
                 key="objective",
             )
         conventions = problem.conventions
-        if conventions.transfers == "sequential" and conventions.whole_wordlines:
+        lines = [x.name for x in problem.arch.memories if x.whole_wordlines]
+        lines = [conventions.name] if conventions.whole_wordlines else lines
+        if conventions.transfers == "sequential" and lines:
             raise InputError(
-                f"{conventions.name} has whole_wordlines with sequential transfers, whose words "
+                f"{lines[0]} has whole_wordlines with sequential transfers, whose words "
                 "add up before they are rounded; expected one of them off",
                 key="conventions",
             )

@@ -29,6 +29,7 @@ from toolkit.model.waits import (
     passing_cycles,
     stay_cycles,
 )
+from toolkit.search.exact.compiled_steps import FirstRow
 from toolkit.search.exact.compiled_words import (
     BY_DRAINS,
     BY_FILLS,
@@ -44,19 +45,20 @@ from toolkit.search.exact.compiled_words import (
 )
 from toolkit.search.exact.limits import LANES, Limit
 from toolkit.search.problem import Problem
+from toolkit.workload.distinct import count_window
 
 FloatArray = NDArray[np.float64]
 
-READ, WRITE, FILL, ENTER, RAW, WAITED, TILES = range(7)
+READ, WRITE, FILL, ENTER, RAW, WAITED, TILES, MORE_READ, MORE_WRITTEN = range(9)
 """Kinds of words of a transfer: raw ones are reads with all first visits. Then what is waited for,
-in cycles, and the tiles that a memory gets."""
-NOTHING = np.zeros(7)
+in cycles, the tiles that a memory gets, and words that bursts move beside those wanted."""
+NOTHING = np.zeros(9)
 """None of any kind."""
 
 
 @dataclass
 class Account:
-    """Costs of a value of one transfer, by kinds of words, [7].
+    """Costs of a value of one transfer, by kinds of words, [9].
 
     Attributes
     ----------
@@ -95,14 +97,14 @@ class Account:
     def add(self, spatial: Spatial, memory: int, kind: str, word: int, times: float) -> None:
         """Charge `times` words for each value of a kind to a memory's traffic."""
         level, line = spatial.plan.memory(memory), spatial.plan.charged_together(memory)
-        if line > 1:
+        if line > 1 and word < RAW:
             self.together[word] = spatial.active[memory] * line / times
         pj = level.read_energy_pj if kind in ("reads", "drains") else level.write_energy_pj
         self.energy[word] += pj * times
         self.words.setdefault((memory, kind), NOTHING.copy())[word] += times
 
     def passing(self, memory: int, port: Port) -> FloatArray:
-        """How often each kind of words passes a port of a memory, [7]."""
+        """How often each kind of words passes a port of a memory, [9]."""
         found = NOTHING.copy()
         for kind in port.kinds:
             found += self.words.get((memory, kind), NOTHING)
@@ -115,7 +117,7 @@ class Account:
         return found
 
     def costs(self, limit: Limit) -> FloatArray:
-        """Cycles of a limit for each kind of words, [7]: of one instance, with its waits."""
+        """Cycles of a limit for each kind of words, [9]: of one instance, with its waits."""
         found = self.passing(limit.level, limit.port) / limit.port.bandwidth
         child = self.transfer.child
         if child is not None and child < limit.outside:
@@ -225,6 +227,7 @@ def _continued(spatial: Spatial, tensor: TensorPlan, number: int, alone: Account
     further_in, is_for_lanes = sum(back[number + 1 :]), number + 1 == len(back)
     energy, least = NOTHING.copy(), NOTHING.copy()
     energy[WRITE] = least[WRITE] = alone.energy[WRITE]
+    energy[MORE_READ:] = alone.energy[MORE_READ:]
     energy[RAW if number else READ] = back[number] + further_in
     entering = alone.energy[ENTER]
     if spatial.plan.conventions.zero_fills:
@@ -274,7 +277,7 @@ class Wait:
     read, fill, write, drain : float
         Of a value that leaves the supplier, arrives, returns to it, or leaves the child: the
         words of the busiest instance alone pass the ports.
-    first, last : float
+    first : FirstRow
         Of every value of the first tile, and of the last one.
     """
 
@@ -282,11 +285,21 @@ class Wait:
     fill: float
     write: float
     drain: float
-    first: float
-    last: float
+    first: FirstRow
+
+    @property
+    def come(self) -> float:
+        """Of every value of the first tile, if bursts move no others."""
+        return max(self.first.come_far, self.first.come_near)
+
+    @property
+    def back(self) -> float:
+        """Of every value of the last tile, if bursts move no others."""
+        return max(self.first.back_far, self.first.back_near)
 
 
-NO_WAIT = Wait(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_FIRST = FirstRow(0.0, 0.0, 0.0, 0.0, 0)
+NO_WAIT = Wait(0.0, 0.0, 0.0, 0.0, NO_FIRST)
 
 
 def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
@@ -305,23 +318,29 @@ def wait_of(spatial: Spatial, tensor: TensorPlan, number: int) -> Wait:
     write, drain = cycles(supplier, UPDATES), cycles(child, DRAINS)
     if not tensor.is_output:
         write = drain = 0.0
-    first = last = 0.0
+    first = NO_FIRST
     if tables.switches.first_and_last:
+        far = near = 0.0
         if comes_in(tables, t):
-            first = max(read * float(parts(tables, nest, t, x, READING, supplier)), fill)
-        if tensor.is_output:
-            last = max(write * float(parts(tables, nest, t, x, WRITING, supplier)), drain)
-    return Wait(read, fill, write, drain, first, last)
+            far, near = read * float(parts(tables, nest, t, x, READING, supplier)), fill
+        back = write * float(parts(tables, nest, t, x, WRITING, supplier))
+        first = FirstRow(far, near, back, drain, int(_in_bursts(plan, tensor, number)))
+    return Wait(read, fill, write, drain, first)
 
 
-def ends_of(limit: Limit, problem: Problem, memory: int, wait: Wait) -> float:
-    """Cycles of a value of a memory's first and last tiles in a limit of the latency.
+def ends_in(limit: Limit, problem: Problem, memory: int) -> tuple[float, float]:
+    """Whether a memory's first tiles are a part of their own of a limit, and its last ones.
 
-    Of a memory that hides nothing, they are among all that levels outside of the limit wait for.
+    Those of a memory that hides nothing are among all that levels inside wait for.
     """
     if memory < limit.outside and problem.tables.levels[memory].overlap == NEVER:
-        return 0.0
-    return wait.first * (memory < limit.first) + wait.last * (memory < limit.last)
+        return 0.0, 0.0
+    return float(memory < limit.first), float(memory < limit.last)
+
+
+def _in_bursts(plan: Plan, tensor: TensorPlan, number: int) -> bool:
+    """Whether a transfer leaves the outermost memory, and in bursts of several words."""
+    return number == 0 and plan.has_bursts(tensor)
 
 
 def _back_pj(spatial: Spatial, tensor: TensorPlan, transfer: Transfer) -> float:
@@ -347,9 +366,14 @@ def _words_of(spatial: Spatial, tensor: TensorPlan, number: int, *, cheapest: bo
         words = spatial.tables.values[t, memory].words
         result.add(spatial, memory, kind, value, copies * words)
 
+    bursts = _in_bursts(plan, tensor, number)
     add(transfer.supplier, "reads", READ)
+    if bursts:
+        add(transfer.supplier, "reads", MORE_READ)
     if tensor.is_output:
         add(transfer.supplier, "updates", WRITE)
+    if tensor.is_output and bursts:
+        add(transfer.supplier, "updates", MORE_WRITTEN)
     between, apart = [flags.level for flags in transfer.reading], crossings(plan, transfer)
     for place in transfer.places[1:]:
         if place not in apart:
@@ -384,7 +408,8 @@ def crossings(plan: Plan, transfer: Transfer) -> list[int]:
     moves, which is of use where wires cost what memories do: word by word, and nothing for zeros.
     """
     between = [flags.level for flags in transfer.reading]
-    if plan.conventions.whole_wordlines or plan.conventions.zero_fills:
+    ends = [m for m in (transfer.supplier, transfer.child) if m is not None]
+    if plan.rounds_wordlines(ends) or plan.conventions.zero_fills:
         return list(transfer.places[1:])
     return [p for p in transfer.places[1:] if between[0] < p <= between[-1]]
 
@@ -518,11 +543,30 @@ def _see_per_instance(
             wait_write=wait.write,
             wait_drain=wait.drain,
             stays=_stays(tables, x) if first else 0,
+            bursts=int(first and _in_bursts(plan, tensor, number)),
+            complete=_complete(plan, tables, t) if first and not number else 0.0,
         ),
-        np.stack([read_ext, write_ext, held, held]),
+        np.stack([read_ext, write_ext, held, held, _sent(spatial, transfer, memory, held)]),
         slide or (-1,) * len(tensor.relevant),
         (1.0,) * (3 if tracks else 2),
     )
+
+
+def _sent(spatial: Spatial, transfer: Transfer, memory: int, held: FloatArray) -> FloatArray:
+    """Extents of what leaves for all instances at once if a loop of a memory moves the tensor."""
+    inside = [flags.level for flags in transfer.reading if flags.level > memory]
+    return np.asarray(held * spatial.factors[inside].prod(axis=0))
+
+
+def _complete(plan: Plan, tables: PlanTables, t: int) -> float:
+    """Outputs that touch other bursts once they are complete."""
+    tensor, bursts = plan.tensors[t], tables.bursts[t]
+    if not tensor.is_output or bursts.complete == bursts.value:
+        return 0.0
+    sizes, outputs = list(plan.workload.sizes.values()), 1
+    for terms in tensor.sums:
+        outputs *= count_window([sizes[d] for d, _ in terms], [c for _, c in terms])
+    return float(outputs)
 
 
 def _served(
@@ -649,8 +693,10 @@ def _see_sequential(
             wait_write=0.0,
             wait_drain=0.0,
             stays=0,
+            bursts=0,
+            complete=0.0,
         ),
-        np.stack([read_ext, write_ext, below, whole]),
+        np.stack([read_ext, write_ext, below, whole, below]),
         slide,
         mult,
     )
@@ -681,7 +727,7 @@ def make_rows(
     states = max((s.states for s in seen), default=1)
     rows = Rows(
         np.zeros(count, dtype=record_type(RowRow)),
-        np.ones((count, 4, dimensions)),
+        np.ones((count, 5, dimensions)),
         np.full((count, dimensions), -1, dtype=np.int64),
         np.zeros((count, 1 + len(limits), len(NOTHING))),
         np.zeros((count, 2)),
