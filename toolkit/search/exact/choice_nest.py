@@ -20,7 +20,7 @@ from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.limits import LANES, limits_of
 from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
-from toolkit.search.exact.relaxed import ENERGY, Relaxed
+from toolkit.search.exact.relaxed import ToGo
 from toolkit.search.exact.transfers import NOTHING, Account, Seen
 
 WAY_OF_KIND = (0, 1, 2, 2, 0)
@@ -36,8 +36,8 @@ class ChoiceNest(Nest):
         Of the same spatial factors.
     chains : sequence of Chain
         Of every dimension.
-    labels : function of int, optional
-        Makes tables of the family by the number of a port, if labels are wanted, which take the
+    labels : function of tuple of int, optional
+        Makes tables of the family by the numbers of limits, if labels are wanted, which take the
         words of the first instance at every port.
     """
 
@@ -46,7 +46,7 @@ class ChoiceNest(Nest):
         family: Family,
         chains: Sequence[Chain],
         *,
-        labels: Callable[[int], Relaxed] | None = None,
+        labels: Callable[[tuple[int, ...]], ToGo] | None = None,
     ) -> None:
         template = family.nest
         self.__dict__.update(
@@ -60,7 +60,7 @@ class ChoiceNest(Nest):
         self.columns = [family.store.column(d, chain) for d, chain in enumerate(chains)]
         self.steps_in_time = math.prod(float(c.steps()) for c in chains)
         self.spatial = template.spatial.with_steps(self.steps_in_time)
-        self.owners, self._tables = 2 if labels else 1, labels
+        self.owners, self._to_go = 2 if labels else 1, labels
         self.limits = []
         if None not in self.columns:
             self.limits = limits_of(self.problem) if labels else []
@@ -157,16 +157,15 @@ class ChoiceNest(Nest):
         far longer than they.
         """
         none = Block(no_least(passes))
-        assert self._tables is not None  # Only labels ask.
+        assert self._to_go is not None  # Only labels ask.
         numbers = {limit: i for i, limit in enumerate(limits_of(self.problem))}
-        tables = [self._tables(ENERGY), *(self._tables(numbers[limit]) for limit in self.limits)]
-        to_go = np.stack([table.to_go for table in tables])
+        to_go = self._to_go(tuple(numbers[limit] for limit in self.limits))
         floors = [
             Floors(
                 self._floor(k, passes),
-                np.ascontiguousarray(to_go[:, k]),
+                to_go.costs[k],
                 self.family.waiting(k),
-                self._cells(k, tables[0].grid),
+                self._cells(k, to_go.grid),
             )
             for k in range(len(self.memories))
         ]

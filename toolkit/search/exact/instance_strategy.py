@@ -96,9 +96,9 @@ class InstanceProver(Prover):
             self.find_incumbent()
             nest = branch.nest
             assert isinstance(nest, ChoiceNest)
-            tables = partial(tools.relaxations.table, nest.family.number)
+            to_go = partial(tools.relaxations.to_go, nest.family.number)
             labelled = Branch(
-                ChoiceNest(nest.family, nest.chains, labels=tables),
+                ChoiceNest(nest.family, nest.chains, labels=to_go),
                 branch.powers,
                 branch.compulsory_pj,
             )

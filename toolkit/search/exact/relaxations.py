@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
+import numpy as np
+
 from toolkit.search.exact.grid import Grid, make_grid
 from toolkit.search.exact.limits import LANES
 from toolkit.search.exact.listing import FamilyBounds, Listing
-from toolkit.search.exact.relaxed import ENERGY, Mix, Relaxation, Relaxed
+from toolkit.search.exact.relaxed import Mix, Relaxation, Relaxed, ToGo
 
 COARSE, FINE, FINEST = range(3)
 """Which grid: the one that is cheap, the one that tables for the search are made of, and one for
@@ -45,7 +47,7 @@ class Relaxations:
         self._often: Counter[int] = Counter()
         self._kept: OrderedDict[int, FamilyBounds] = OrderedDict()
         self._bytes = 0
-        self._last: tuple[int, dict[int, Relaxed]] = (-1, {})
+        self._to_go: OrderedDict[tuple[int, tuple[int, ...]], ToGo] = OrderedDict()
 
     def bounds(
         self,
@@ -98,17 +100,24 @@ class Relaxations:
             self._keep(number, found)
         return found
 
-    def table(self, number: int, port: int) -> Relaxed:
-        """Fine tables of a family: of the energy, or of the cycles of a port."""
-        if port == ENERGY:
-            return self.kept(number).energy
-        if self._last[0] != number:
-            self._last = number, {}
-        tables = self._last[1]
-        if port not in tables:
-            relaxation = self._relaxation[FINE]
-            tables[port] = relaxation.tables(self.listing.spatial[number], port)
-        return tables[port]
+    def to_go(self, number: int, ports: tuple[int, ...]) -> ToGo:
+        """Least costs to come of a family, on the fine grid: of the energy and of some ports.
+
+        Choices of a few families take turns where many of each are looked at.
+        """
+        key = number, ports
+        if key not in self._to_go:
+            relaxation, factors = self._relaxation[FINE], self.listing.spatial[number]
+            tables = [self.kept(number).energy, *(relaxation.tables(factors, p) for p in ports)]
+            stacked = np.stack([table.to_go for table in tables], axis=1)
+            self._to_go[key] = ToGo(relaxation.grid, stacked)
+            while len(self._to_go) > 1 and self._stacked_bytes() > MOST_BYTES:
+                self._to_go.popitem(last=False)
+        self._to_go.move_to_end(key)
+        return self._to_go[key]
+
+    def _stacked_bytes(self) -> int:
+        return sum(x.costs.nbytes for x in self._to_go.values())
 
     def _likely(self, ports: int) -> list[int]:
         """Ports to look at: after a few families those that some of these kept busy, first."""

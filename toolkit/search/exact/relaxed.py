@@ -79,6 +79,13 @@ class Relaxed:
         return np.asarray(through.min(axis=rest, keepdims=True))
 
 
+class ToGo(NamedTuple):
+    """`Relaxed.to_go` of several costs: [memories, costs, subsets of tensors, cells]."""
+
+    grid: Grid
+    costs: FloatArray
+
+
 class Relaxation:
     """Makes the tables of a problem's choices of spatial factors.
 
