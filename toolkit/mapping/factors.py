@@ -285,13 +285,19 @@ def build_lattice(
 ) -> DimensionLattice:
     """Build a lattice from bounds per level; without `extent_limit` extents are free."""
     limit = [size] * len(lower) if extent_limit is None else extent_limit
-    return DimensionLattice(
-        int(size),
-        tuple(int(v) for v in lower),
-        tuple(int(v) for v in upper),
-        tuple(int(v) for v in limit),
-        ragged,
-    )
+    bounds = (tuple(int(v) for v in values) for values in (lower, upper, limit))
+    return _lattice(int(size), *bounds, ragged)
+
+
+@lru_cache(maxsize=64)  # Proofs that fall into parts ask for the same ones in each.
+def _lattice(
+    size: int,
+    lower: tuple[int, ...],
+    upper: tuple[int, ...],
+    extent_limit: tuple[int, ...],
+    ragged: bool,
+) -> DimensionLattice:
+    return DimensionLattice(size, lower, upper, extent_limit, ragged)
 
 
 class _Steps(NamedTuple):

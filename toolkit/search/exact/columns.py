@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from toolkit.compilation import record_type
 from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.search.exact.chains import Chain
+from toolkit.search.exact.chains import Chain, Wall
 from toolkit.search.exact.compiled_steps import LoopRow
 
 
@@ -40,6 +41,27 @@ class Column:
     idle: list[IntArray]
 
 
+@dataclass(frozen=True)
+class Loops:
+    """Which loops a dimension may have.
+
+    Parameters
+    ----------
+    memories, lower, upper : tuple of int
+        Levels of all memories, and the bounds of their factors.
+    ragged : bool
+        Whether last tiles may be cut off.
+    every : bool
+        Whether tiles of all sizes differ, not only in number.
+    """
+
+    memories: tuple[int, ...]
+    lower: tuple[int, ...]
+    upper: tuple[int, ...]
+    ragged: bool
+    every: bool
+
+
 def make_column(
     space: MapSpace, memories: list[int], d: int, chain: Chain, *, every: bool = False
 ) -> Column | None:
@@ -52,9 +74,18 @@ def make_column(
     size of a tile costs something else, all extents are listed.) What reaches the size counts as
     the size.
     """
-    count, size = len(memories), chain.size
+    lower, upper = (tuple(x[memories, d].tolist()) for x in (space.lower, space.upper))
+    every = every or has_gaps(space, d)
+    walls = tuple(Wall(wall.level, int(wall.inner), wall.factor) for wall in chain.walls)
+    loops = Loops(tuple(memories), lower, upper, bool(space.ragged[d]), every)
+    return _column(loops, Chain(chain.size, walls))
+
+
+@lru_cache(maxsize=128)  # Proofs that fall into parts ask for the same ones in each.
+def _column(loops: Loops, chain: Chain) -> Column | None:
+    memories, count, size = loops.memories, len(loops.memories), chain.size
     fixed: dict[int, int] = {}
-    for wall in chain.walls if space.ragged[d] else ():
+    for wall in chain.walls if loops.ragged else ():
         k = sum(m < wall.level for m in memories)
         fixed.setdefault(k, int(wall.inner) // chain.spatial(wall.level))
     taus: list[IntArray] = [np.ones(1, dtype=np.int64)] * (count + 1)
@@ -67,9 +98,8 @@ def make_column(
         target = next((fixed[j] for j in range(k, 0, -1) if j in fixed), None)
         whole = -(-size // inside)
         for b in taus[k + 1].tolist():
-            least, most = int(space.lower[m, d]), int(space.upper[m, d])
-            for f in _turns(space, d, chain, k, b, target, exact=k in fixed, every=every):
-                if not least <= f <= most:
+            for f in _turns(loops, chain, k, b, target, exact=k in fixed):
+                if not loops.lower[k] <= f <= loops.upper[k]:
                     continue
                 above = b * f
                 if target is None and above * inside >= size:
@@ -115,37 +145,28 @@ def _as_lists(turns: IntArray) -> tuple[NDArray[Any], IntArray, IntArray]:
 
 
 def _turns(
-    space: MapSpace,
-    d: int,
-    chain: Chain,
-    k: int,
-    b: int,
-    target: int | None,
-    *,
-    exact: bool,
-    every: bool,
+    loops: Loops, chain: Chain, k: int, b: int, target: int | None, *, exact: bool
 ) -> list[int]:
     """Iterations that a loop of memory number `k` over tiles of temporal extent `b` may need.
 
     Of every number of tiles that it leaves, the fewest, and the fewest that its bound admits. If
     instances lie inside also those that leave a single tile over: it may keep fewer of them busy.
     """
-    memory = int(space.memory_levels[k])
     if target is not None:
         if target % b:
             return []
         return [target // b] if exact else [int(f) for f in divisors(target // b)]
-    if not space.ragged[d]:
+    if not loops.ragged:
         left = chain.size // (b * chain.spatial(-1))
         return [left] if k == 0 else [int(f) for f in divisors(left)]
-    tiles = -(-chain.size // (b * chain.spatial(memory)))
+    tiles = -(-chain.size // (b * chain.spatial(loops.memories[k])))
     if k == 0:
         return [tiles]
-    if every or has_gaps(space, d):
+    if loops.every:
         return list(range(1, tiles + 1))
     root = math.isqrt(tiles)
     few = {-(-tiles // q) for q in range(1, root + 1)} | set(range(1, -(-tiles // (root + 1)) + 1))
-    turns = {-(-tiles // -(-tiles // f)) for f in few} | {int(space.lower[memory, d])}
+    turns = {-(-tiles // -(-tiles // f)) for f in few} | {loops.lower[k]}
     if chain.walls and tiles > 1:
         turns |= {int(f) for f in divisors(tiles - 1)}
     return sorted(f for f in turns if f <= tiles)
