@@ -66,7 +66,8 @@ class ChoiceNest(Nest):
             self.limits = limits_of(self.problem) if labels else []
             self.rows = self._ragged_rows()
             if labels:
-                self.limits = [x for i, x in enumerate(self.limits) if self._may_stall(i)]
+                kinds = self._most_words()
+                self.limits = [x for i, x in enumerate(self.limits) if self._may_stall(i, kinds)]
                 self.rows = self._ragged_rows()
             self.row_block = Block(self.rows)
 
@@ -129,13 +130,8 @@ class ChoiceNest(Nest):
 
         return saved(costs.transfer.supplier, UPDATES), saved(costs.transfer.child, DRAINS)
 
-    def _may_stall(self, p: int) -> bool:
-        """Whether a port may take longer than the lanes: at the most words of every transfer.
-
-        What it waits for lanes wait for, too.
-        """
-        if self.limits[p].port is LANES or self.may_add_words(self.limits[p].level):
-            return True
+    def _most_words(self) -> FloatArray:
+        """Words of every transfer at most, [rows, kinds]."""
         # A window may have no complete tile but a last one, so that both count.
         most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
         for r, line in enumerate(self.family.lines):
@@ -143,7 +139,15 @@ class ChoiceNest(Nest):
             for terms in tensor.sums:
                 if len(terms) > 1:  # As if no two tiles overlapped along any of its dimensions.
                     most[r] *= math.prod(float(self.chains[d].size) for d, _ in terms)
-        kinds = np.stack([most[:, i] for i in WAY_OF_KIND], axis=1)
+        return np.asarray(np.stack([most[:, i] for i in WAY_OF_KIND], axis=1))
+
+    def _may_stall(self, p: int, kinds: FloatArray) -> bool:
+        """Whether a port may take longer than the lanes: at the most words of every transfer.
+
+        What it waits for lanes wait for, too.
+        """
+        if self.limits[p].port is LANES or self.may_add_words(self.limits[p].level):
+            return True
         first: dict[int, float] = {}
         for r, (_, costs) in enumerate(self.seen):
             value = float(self.rows.coef[r, 1 + p, : len(WAY_OF_KIND)] @ kinds[r])
