@@ -66,7 +66,7 @@ class ChoiceNest(Nest):
             self.limits = limits_of(self.problem) if labels else []
             self.rows = self._ragged_rows()
             if labels:
-                kinds = self._most_words()
+                kinds = self._words_at_most()
                 self.limits = [x for i, x in enumerate(self.limits) if self._may_stall(i, kinds)]
                 self.rows = self._ragged_rows()
             self.row_block = Block(self.rows)
@@ -130,7 +130,7 @@ class ChoiceNest(Nest):
 
         return saved(costs.transfer.supplier, UPDATES), saved(costs.transfer.child, DRAINS)
 
-    def _most_words(self) -> FloatArray:
+    def _words_at_most(self) -> FloatArray:
         """Words of every transfer at most, [rows, kinds]."""
         # A window may have no complete tile but a last one, so that both count.
         most = self.rows.base[:, 1] * self.rows.table[:, 1].sum(axis=4).max(axis=3).prod(axis=2)
