@@ -120,9 +120,12 @@ class Relaxations:
         return sum(x.costs.nbytes for x in self._to_go.values())
 
     def _likely(self, ports: int) -> list[int]:
-        """Ports to look at: after a few families those that some of these kept busy, first."""
+        """Ports to look at: after a few families those that some of these kept busy, first.
+
+        The last one may be the lanes, which wait for what any port does.
+        """
         if len(self._busy) < TRIALS:
-            return list(range(ports))
+            return list(reversed(range(ports)))
         return [p for p, _ in self._often.most_common()]
 
     def kept(self, number: int) -> FamilyBounds:
