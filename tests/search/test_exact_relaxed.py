@@ -16,8 +16,9 @@ from toolkit.model import EXACT
 from toolkit.search import Problem, make_problem
 from toolkit.search.evaluator import checked_cost
 from toolkit.search.exact.grid import make_grid
+from toolkit.search.exact.limits import LANES
 from toolkit.search.exact.nest import Nest, decomposes, window_plan
-from toolkit.search.exact.relaxed import Relaxation
+from toolkit.search.exact.relaxed import Mix, Relaxation
 from toolkit.search.exact.transfers import Spatial
 from toolkit.workload import conv2d, gemm
 
@@ -47,6 +48,13 @@ def check_bounds(problem: Problem, cells: int, count: int, seed: int) -> None:
         assert (tables.through.min(axis=1) >= least - abs(least) * TOLERANCE).all()
         for port in range(len(relaxed.limits)):
             assert relaxed.tables(spatial, port).least <= cycles * (1 + TOLERANCE)
+        if not relaxed.limits or relaxed.limits[-1].port is not LANES:
+            continue
+        # Of each a part that changes with the case; waits are what the lanes' steps leave.
+        mix = Mix(1 / pj, (1 + seed % 5) / cycles)
+        steps = Spatial(problem, spatial).cycles if not problem.space.ragged.any() else 0.0
+        waits = mix.energy * (pj - macs) + mix.cycles * (cycles - steps)
+        assert relaxed.mixed(spatial, mix).least <= waits + TOLERANCE
 
 
 @settings(max_examples=60)

@@ -105,6 +105,10 @@ hides nothing adds the cycles of its transfers; tiles of a systolic array are co
 transfer that brings them. All of it adds to every limit inside, lanes included, which so become
 one more port. A memory that hides what fits twice is one that hides everything and has half the
 room, or one that hides nothing: a problem each (`buffers`).
+What is best for waits costs energy and the other way round, so that both are relaxed together,
+too: of a weighted sum of energy and of what lanes wait for the least is known like that of any
+other cost, and the objective is least at an end of the line on which the sum is that (`_beaten`
+in `instance_strategy`).
 
 **Bursts.** What the tiles of the outermost memory touch beside their own words depends on their
 extents and, where a window slides, on the loop that ends their stay: known at the same point, so
