@@ -12,7 +12,7 @@ import pytest
 import toolkit
 from toolkit.errors import InputError
 from toolkit.mapping import to_arrays
-from toolkit.model import EXACT
+from toolkit.model import STEADY
 from toolkit.search.network import LayerCache, LayerSearch, default_cache_folder, map_workload
 from toolkit.search.network import cache as cache_module
 
@@ -50,10 +50,10 @@ def test_padded_sizes_and_notes_come_back(tmp_path: Path) -> None:
 
 
 def test_ragged_mappings_come_back(tmp_path: Path) -> None:
-    cache, conventions = LayerCache(tmp_path), replace(EXACT, factors="perfect")
-    cost = map_workload(ARCH, toolkit.gemm(13, 7, 11), SEARCH, cache=cache)
-    assert cache.read(ARCH, toolkit.gemm(13, 7, 11), SEARCH) == cost
-    perfect = replace(SEARCH, conventions=conventions)
+    cache, search = LayerCache(tmp_path), replace(SEARCH, conventions=STEADY)
+    cost = map_workload(ARCH, toolkit.gemm(13, 7, 11), search, cache=cache)
+    assert cache.read(ARCH, toolkit.gemm(13, 7, 11), search) == cost
+    perfect = replace(search, conventions=replace(STEADY, factors="perfect"))
     assert cache.read(ARCH, toolkit.gemm(13, 7, 11), perfect) is None
     factors, _ = to_arrays(cost.mapping, ARCH, cost.workload)
     assert (factors.prod(axis=0) > [13, 7, 11]).any()
