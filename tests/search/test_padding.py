@@ -144,6 +144,6 @@ def test_a_size_of_one_is_not_padded() -> None:
 def test_padding_is_as_good_as_by_hand(
     load: Callable[[], Architecture], sizes: tuple[int, int, int], most: float
 ) -> None:
-    problem = make_problem(load(), gemm(*sizes), pad="all")
+    problem = make_problem(load(), gemm(*sizes), pad="all", conventions=toolkit.STEADY)
     found = search(problem, "greedy", budget=toolkit.Budget(200_000))
     assert found.edp_pj_cycles * 1e-12 < most
