@@ -14,6 +14,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Compute, FactorConstraint, Memory
 from toolkit.errors import DoesNotFitError, PrecisionError
 from toolkit.mapping import to_arrays, violations
+from toolkit.model import STEADY
 from toolkit.search import Budget, make_problem, search
 from toolkit.workload import gemm
 
@@ -32,7 +33,9 @@ def test_the_cost_found_is_exact(strategy: str, case: Case) -> None:
     )
     try:
         arch = replace(arch, levels=levels)
-        problem = make_problem(arch, work, bias_read=bias_read, factors="perfect")
+        problem = make_problem(
+            arch, work, bias_read=bias_read, factors="perfect", conventions=STEADY
+        )
         result = search(problem, strategy, budget=Budget(evaluations=100))
     except (DoesNotFitError, PrecisionError):
         return
