@@ -21,7 +21,7 @@ from toolkit.mapping import (
     to_arrays,
     violations,
 )
-from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, evaluate
+from toolkit.model import EXACT, FACTORFLOW, STEADY, TIMELOOP, evaluate
 from toolkit.search import Problem, make_problem
 from toolkit.search.advice import Advice, advise
 
@@ -31,8 +31,14 @@ from .problems import PROBLEMS
 
 
 def problem_of(architecture: Architecture, m: int, k: int, n: int, objective: str) -> Problem:
-    """Factors are perfect: what moves is a prime of a size."""
-    return make_problem(architecture, gemm(m, k, n), objective=objective, factors="perfect")
+    """Factors are perfect: what moves is a prime of a size. A steady state, for round numbers."""
+    return make_problem(
+        architecture,
+        gemm(m, k, n),
+        objective=objective,
+        factors="perfect",
+        conventions=STEADY,
+    )
 
 
 def mapped(problem: Problem, *levels: dict[str, int]) -> Mapping:
@@ -87,7 +93,9 @@ def test_a_full_fanout_forbids_and_says_what_it_would_take() -> None:
 def test_ragged_changes_are_tried() -> None:
     """Seven on four instances: in two steps, where primes offer all seven or none."""
     fast = replace(SPATIAL, levels=tuple(map(without_stalls, SPATIAL.levels)))
-    problem = make_problem(fast, gemm(7, 1, 1), objective="latency", factors="ragged")
+    problem = make_problem(
+        fast, gemm(7, 1, 1), objective="latency", factors="ragged", conventions=STEADY
+    )
     advice = advise(problem, mapped(problem, {"M": 7}))
     best = advice.best[0]
     assert best.text == "iterate M 4 times at PEs and 2 times at DRAM"
