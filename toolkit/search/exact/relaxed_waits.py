@@ -43,6 +43,7 @@ class _Arrival:
 
     tensor: int
     transfer: Transfer
+    child: int
     wait: Wait
     stay_cycles: float
     as_wide: bool
@@ -68,10 +69,10 @@ class RelaxedWaits:
         found = WaitTables(
             np.zeros(self._shape), np.zeros((*self._shape, 4)), np.zeros(self._shape)
         )
-        for arrival in self._arrivals(factors) if limit is not None else []:
-            t, child, wait = arrival.tensor, arrival.transfer.child, arrival.wait
-            if child is None or limit is None:
-                continue
+        if limit is None:
+            return found
+        for arrival in self._arrivals(factors):
+            t, child, wait = arrival.tensor, arrival.child, arrival.wait
             comes, leaves = ends_in(limit, self._problem, child)
             entry = comes * wait.come + leaves * wait.back
             found.entry[self._memories.index(child), t] = entry
@@ -97,7 +98,7 @@ class RelaxedWaits:
         if self._last[0] != factors.tobytes():
             spatial = Spatial(self._problem, factors)
             found = [
-                self._arrival(spatial, t, number)
+                self._arrival(spatial, t, number, transfer.child)
                 for t, tensor in enumerate(self._problem.plan.tensors)
                 for number, transfer in enumerate(tensor.transfers)
                 if transfer.child is not None
@@ -105,9 +106,9 @@ class RelaxedWaits:
             self._last = factors.tobytes(), found
         return self._last[1]
 
-    def _arrival(self, spatial: Spatial, t: int, number: int) -> _Arrival:
+    def _arrival(self, spatial: Spatial, t: int, number: int, child: int) -> _Arrival:
         tensor, values = self._problem.plan.tensors[t], self._problem.tables.values
         transfer, costs = tensor.transfers[number], account(spatial, tensor, number)
-        less = values[t, transfer.supplier].less_updated, values[t, transfer.child].less_drained
+        less = values[t, transfer.supplier].less_updated, values[t, child].less_drained
         wait = wait_of(spatial, tensor, number)
-        return _Arrival(t, transfer, wait, costs.tile_cycles, not any(less))
+        return _Arrival(t, transfer, child, wait, costs.tile_cycles, not any(less))
