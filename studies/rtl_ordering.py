@@ -24,25 +24,22 @@ from toolkit.study.script import Arguments, run_script
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "firesim_sample.csv.gz"
 RTL = "target.gemmini_cycle"
+STEADY, FILLED = toolkit.STEADY, toolkit.EXACT
 NEVER = {"overlap": "never"}
 TWO_PORTS = {name: {"shared_port": False} for name in ("DRAM", "Scratchpad", "Accumulator")}
 HOPS: dict[str, dict[str, Any]] = {name: {"pe_to_pe": True} for name in ("Columns", "Rows")}
 NOTHING = HOPS | {name: NEVER for name in ("Scratchpad", "Accumulator", "Register")}
 HIDDEN = {name: {"overlap": "always"} for name in ("Scratchpad", "Accumulator")}
 ON_WS = {
-    "a read and a write port": (TWO_PORTS, toolkit.STEADY),
-    "one port (gemmini-ws)": ({}, toolkit.STEADY),
-    "+ first and last tiles": ({}, toolkit.EXACT),
-    "+ hops per stationary tile": (HOPS, toolkit.EXACT),
-    "+ the scratchpad hides nothing": (HOPS | {"Scratchpad": NEVER}, toolkit.EXACT),
-    "+ nor do accumulator and registers": (NOTHING, toolkit.EXACT),
+    "a read and a write port": (TWO_PORTS, STEADY),
+    "one port (gemmini-ws)": ({}, STEADY),
+    "+ first and last tiles": ({}, FILLED),
+    "+ hops per stationary tile": (HOPS, FILLED),
+    "+ the scratchpad hides nothing": (HOPS | {"Scratchpad": NEVER}, FILLED),
+    "+ nor do accumulator and registers": (NOTHING, FILLED),
     "timeloop": ({}, toolkit.TIMELOOP),
 }
-ON_RTL = {
-    ", all is hidden": (HIDDEN, toolkit.STEADY),
-    "": ({}, toolkit.EXACT),
-    ", hops": (HOPS, toolkit.EXACT),
-}
+ON_RTL = {", all is hidden": (HIDDEN, STEADY), "": ({}, FILLED), ", hops": (HOPS, FILLED)}
 
 
 def told(results: PublishedResults, facts: dict[str, dict[str, Any]]) -> PublishedResults:
