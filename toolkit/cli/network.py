@@ -78,6 +78,15 @@ FoldBatchNorm = Annotated[
         "--fold-batch-norm", help="Fold batch normalizations into the layers before them."
     ),
 ]
+Bits = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BITS",
+        help="Bits of values instead of those in the file: of all, such as 8, or "
+        "weight=4,activation=8,sum=32.",
+        show_default=False,
+    ),
+]
 NoPad = Annotated[
     bool,
     typer.Option(
@@ -131,6 +140,7 @@ def map_whole_network(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
+    bits: Bits = None,
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -174,6 +184,7 @@ def map_whole_network(
         read_dims(dim),
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
+        bits=read_bits(bits),
     )
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
@@ -253,6 +264,41 @@ def read_dims(words: Sequence[str]) -> dict[str, int]:
             raise InputError(f"{describe(name)} is given twice", source="--dim")
         sizes[name] = int(size)
     return sizes
+
+
+def read_bits(text: str | None) -> dict[str, int] | None:
+    """Read bits of values, such as ``8`` or ``weight=4,activation=8,sum=32``.
+
+    Raises
+    ------
+    InputError
+        If the text is not of one of these forms, or a key is given twice.
+
+    Examples
+    --------
+    >>> read_bits("8,sum=32")
+    {'weight': 8, 'activation': 8, 'sum': 32}
+    """
+    from toolkit.errors import InputError
+    from toolkit.messages import describe
+
+    if text is None:
+        return None
+    found: dict[str, int] = {}
+    for word in text.split(","):
+        key, equals, size = word.rpartition("=")
+        keys = (key.strip(),) if equals else ("weight", "activation")
+        size = size.strip()
+        if not (size.isascii() and size.isdigit() and len(size) < 6 and all(keys)):
+            raise InputError(
+                f"expected a number, or some of weight=N,activation=N,sum=N, got {describe(text)}",
+                source="--bits",
+            )
+        for name in keys:
+            if name in found:
+                raise InputError(f"{describe(name)} is given twice", source="--bits")
+            found[name] = int(size)
+    return found
 
 
 @contextmanager
@@ -344,7 +390,7 @@ def _layer_table(result: NetworkResult, shown: Sequence[LayerResult]) -> Rendera
         used = "" if layer.cost is None else f"{100 * layer.cost.utilization:.1f}"
         table.add_row(
             layer.name,
-            layer.layer.operator,
+            layer.layer.operators,
             layer.lowering,
             f"{layer.repetitions:,}",
             f"{layer.layer.macs or layer.layer.operations:,}",

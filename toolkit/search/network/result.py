@@ -78,13 +78,13 @@ class LayerResult:
     @property
     def dram_reads(self) -> int:
         """Words read from the outermost memories, all repetitions together."""
-        array = sum(t.reads for t in self.cost.dram) if self.cost else 0
+        array = sum(t.read_words for t in self.cost.dram) if self.cost else 0
         return self.repetitions * (array + (self.vector.dram_reads if self.vector else 0))
 
     @property
     def dram_writes(self) -> int:
         """Words written to the outermost memories, all repetitions together."""
-        array = sum(t.writes for t in self.cost.dram) if self.cost else 0
+        array = sum(t.written_words for t in self.cost.dram) if self.cost else 0
         return self.repetitions * (array + (self.vector.dram_writes if self.vector else 0))
 
     @property
@@ -106,14 +106,14 @@ class LayerResult:
         layer, cost = self.layer, self.cost
         return {
             "layer": layer.name,
-            "operator": layer.operator,
+            "operator": layer.operators,
             "class": layer.cost_class,
             "lowering": self.lowering,
             "workload": cost.workload.name if cost else "",
             "repetitions": self.repetitions,
             "macs": layer.macs,
             "vector_operations": layer.operations,
-            "weights": layer.weight_elements,
+            "weights": sum(part.weight_elements for part in (layer, *layer.folded)),
             "energy_total_pj": self.energy_pj,
             "latency_cycles": self.latency_cycles,
             "edp_pj_cycles": self.edp_pj_cycles,

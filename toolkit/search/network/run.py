@@ -17,9 +17,10 @@ from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
 from toolkit.search.network.cache import LayerCache, cache_at
-from toolkit.search.network.cost import LayerCost, LayerSearch, layer_vector_cost
+from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered
 from toolkit.search.network.result import LayerResult, NetworkResult
+from toolkit.search.network.vector_layers import layer_vector_cost
 from toolkit.search.network.workloads import (
     Found,
     LayerProgress,
@@ -32,6 +33,7 @@ from toolkit.search.network.workloads import (
 from toolkit.search.objective import Function, Objective, objective_named
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
+from toolkit.workload.network.elementwise import fold_elementwise
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer
 
@@ -56,7 +58,9 @@ def map_network(
 
     Layers with a workload are searched, identical workloads once, whatever their names. They are
     lowered to the dimensions that the architecture speaks of (`lowerings`), and where there are
-    several ways the best by the objective is taken. All other layers run on the vector unit, or
+    several ways the best by the objective is taken. Elementwise layers of one activation are
+    applied on the way out of the layer before them (`toolkit.workload.network.elementwise`);
+    all other layers run on the vector unit, or
     move elements, or are free (`toolkit.model.vector_unit`).
 
     Parameters
@@ -115,6 +119,7 @@ def map_network(
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
     arch = with_bypass_rule(arch, bypass)
+    graph = fold_elementwise(graph)
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
