@@ -79,12 +79,11 @@ FoldBatchNorm = Annotated[
     ),
 ]
 Bits = Annotated[
-    str | None,
+    str,
     typer.Option(
         metavar="BITS",
-        help="Bits of values instead of those in the file: of all, such as 8, or "
-        "weight=4,activation=8,sum=32.",
-        show_default=False,
+        help="Bits of values: as the types in the file say (file), of all, such as 8, "
+        "weight=4,activation=8,sum=32, or none, so that each takes a word (word).",
     ),
 ]
 NoPad = Annotated[
@@ -140,7 +139,7 @@ def map_whole_network(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
-    bits: Bits = None,
+    bits: Bits = "file",
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -266,8 +265,8 @@ def read_dims(words: Sequence[str]) -> dict[str, int]:
     return sizes
 
 
-def read_bits(text: str | None) -> dict[str, int] | None:
-    """Read bits of values, such as ``8`` or ``weight=4,activation=8,sum=32``.
+def read_bits(text: str) -> str | dict[str, int]:
+    """Read bits of values, such as ``file``, ``8`` or ``weight=4,activation=8,sum=32``.
 
     Raises
     ------
@@ -282,8 +281,8 @@ def read_bits(text: str | None) -> dict[str, int] | None:
     from toolkit.errors import InputError
     from toolkit.messages import describe
 
-    if text is None:
-        return None
+    if text in ("file", "word"):
+        return text
     found: dict[str, int] = {}
     for word in text.split(","):
         key, equals, size = word.rpartition("=")
@@ -291,7 +290,8 @@ def read_bits(text: str | None) -> dict[str, int] | None:
         size = size.strip()
         if not (size.isascii() and size.isdigit() and len(size) < 6 and all(keys)):
             raise InputError(
-                f"expected a number, or some of weight=N,activation=N,sum=N, got {describe(text)}",
+                f"expected file, word, a number, or some of weight=N,activation=N,sum=N, "
+                f"got {describe(text)}",
                 source="--bits",
             )
         for name in keys:

@@ -19,7 +19,6 @@ from toolkit.fusion.tile.residency import Homes
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import (
     Moved,
-    Values,
     VectorCost,
     movement_cost,
     vector_cost,
@@ -28,7 +27,7 @@ from toolkit.model.vector_unit import (
 from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
 from toolkit.search.network.cost import LayerCost
-from toolkit.search.network.vector_layers import folded_constants, layer_parts
+from toolkit.search.network.vector_layers import folded_constants, in_words, layer_parts
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import ROLES, Role, Workload
 from toolkit.workload.network.layer import Layer
@@ -257,8 +256,7 @@ class LayerCosts:
         if parts.operations is None:
             return None
         # Fusion counts a word for every value.
-        counts = {role: round(share * sum(v.count for v in vs)) for role, vs in moved.items()}
-        words: Moved = {role: (Values(count),) for role, count in counts.items() if count}
+        words = in_words(moved, share)
         if parts.only_moves and not folded:
             return movement_cost(arch, words, conventions=self.search.conventions)
         operations = round(layer.elements * share) * layer.operations_per_element

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.packing import operand_bits
 from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
@@ -119,7 +120,7 @@ def map_network(
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
     arch = with_bypass_rule(arch, bypass)
-    graph = fold_elementwise(graph)
+    graph = fold_elementwise(graph, operand_bits(arch))
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
@@ -139,8 +140,9 @@ def map_network(
     if not _search(plan, arch, wanted, pending, store, jobs, found):
         warnings.append(f"results cannot be kept in {store.folder if store else ''}")
     unit, assumed = vector_unit_of(arch)
+    typed = graph.sum_bits is not None
     layers = [
-        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
+        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted, typed=typed)
         for layer in graph.layers
     ]
     return NetworkResult(
@@ -164,6 +166,7 @@ def map_layer(
     arch: Architecture,
     search: LayerSearch | None = None,
     *,
+    typed: bool = False,
     cache: bool | str | os.PathLike[str] = True,
 ) -> LayerResult:
     """Map one layer in this process, as `map_network` does.
@@ -176,6 +179,9 @@ def map_layer(
         The accelerator.
     search : LayerSearch, optional
         How to search; greedily for the least energy-delay product by default.
+    typed : bool
+        Whether what the vector unit computes and moves has the bits of its types; otherwise each
+        value takes a word. The workload has bits of its own.
     cache : bool or path-like
         As for `map_network`.
 
@@ -196,7 +202,8 @@ def map_layer(
         found.add(workload, name, outcome, cached=cost is not None)
         plan.check(found)
     unit, _ = vector_unit_of(arch)
-    return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
+    ways = plan.ways.get(layer.name, ())
+    return _result(layer, ways, found, arch, unit, wanted, typed=typed)
 
 
 def _check_padding(plan: Work, search: LayerSearch) -> None:
@@ -265,8 +272,10 @@ def _result(
     arch: Architecture,
     unit: VectorUnit,
     search: LayerSearch,
+    *,
+    typed: bool,
 ) -> LayerResult:
-    vector = layer_vector_cost(arch, unit, layer, search.conventions)
+    vector = layer_vector_cost(arch, unit, layer, search.conventions, typed=typed)
     best: tuple[float, Lowered, LayerCost] | None = None
     for way in ways:
         cost = found.outcomes[nameless(way.workload)]

@@ -10,12 +10,13 @@ from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.precision import typed
 
 
-def fold_elementwise(graph: LayerGraph) -> LayerGraph:
+def fold_elementwise(graph: LayerGraph, operand_bits: int | None = None) -> LayerGraph:
     """Fold elementwise layers of one activation into the layer that makes it.
 
     Only where nobody else reads what that layer makes, and shapes are equal: then results need
     not go to memory and back between the two. A layer keeps its name and its workload, whose
-    output has the bits of what is made in the end.
+    output has the bits of what is made in the end, on a machine with operands of so many bits
+    (`toolkit.workload.network.precision.value_bits`).
 
     Examples
     --------
@@ -42,11 +43,14 @@ def fold_elementwise(graph: LayerGraph) -> LayerGraph:
             before = found.get(makers.get(source.name, ""))
             if before is not None and _takes(before, source.shape, layer, readers):
                 name = before.name
-                layer = _folded(before, layer, graph.sum_bits)
+                layer = replace(before, outputs=layer.outputs, folded=(*before.folded, layer))
         found[name] = layer
         makers.update((tensor.name, name) for tensor in layer.outputs)
+    layers = list(found.values())
+    if graph.sum_bits is not None:
+        layers = [typed(layer, graph.sum_bits, operand_bits) for layer in layers]
     return LayerGraph.from_layers(
-        found.values(),
+        layers,
         name=graph.graph.get("name", ""),
         inputs=graph.inputs,
         outputs=graph.outputs,
@@ -61,8 +65,3 @@ def _takes(before: Layer, shape: tuple[int, ...], layer: Layer, readers: Counter
         return False
     alone = all(not readers[tensor.name] for tensor in before.outputs[1:])
     return alone and layer.outputs[0].shape == shape
-
-
-def _folded(before: Layer, layer: Layer, sum_bits: int | None) -> Layer:
-    made = replace(before, outputs=layer.outputs, folded=(*before.folded, layer))
-    return made if sum_bits is None else typed(made, sum_bits)

@@ -17,7 +17,7 @@ from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.precision import (
     FROM_FILE,
     SUM_BITS,
-    Precision,
+    Bits,
     precision_of,
     with_precision,
 )
@@ -36,7 +36,7 @@ def load_network(
     *,
     unknown: Unknown = "error",
     fold_batch_norm: bool = False,
-    bits: int | Mapping[str, int] | Precision | None = None,
+    bits: Bits = "file",
 ) -> LayerGraph:
     """Read an ONNX model as a graph of layers.
 
@@ -60,9 +60,9 @@ def load_network(
         such with a warning in the result.
     fold_batch_norm : bool
         Fold batch normalizations into the convolution or fully connected layer before them.
-    bits : int, mapping of str to int or Precision, optional
-        Bits of all weights and activations, or of ``weight``, ``activation`` and ``sum``,
-        instead of those that the types in the file say.
+    bits : "file", "word", int, mapping of str to int or Precision
+        Bits of values: as the types in the file say; none at all, so that each takes a word; of
+        all weights and activations; or of ``weight``, ``activation`` and ``sum``.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def load_network(
         inputs=[value.info for value in inputs],
         outputs=outputs,
         warnings=walk.warnings,
-        sum_bits=precision.sum or SUM_BITS,
+        sum_bits=(precision.sum or SUM_BITS) if precision.typed else None,
     )
 
 

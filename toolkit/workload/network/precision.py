@@ -1,7 +1,8 @@
 """How many bits the values of a network have: as its file says, or as the user does.
 
-Types of tensors say it, but float32 and float64, which exporters write whatever a network will be
-run in: these say nothing, and their values take the words of the memories that they lie in.
+float32 and float64 say nothing: exporters write them whatever a network will be run in. Nor does a
+wider float than the operands of a machine, which computes in its own. Such values take a word
+wherever they lie, as those of workloads without bits do.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from toolkit.errors import InputError
 from toolkit.workload.bits import bits_suffix
 from toolkit.workload.kernel import Role, Workload
 from toolkit.workload.network.layer import BITS, Layer, TensorInfo, may_be_learned
-
-UNSTATED = frozenset(("float32", "float64"))
-"""Types that say nothing about precision."""
 
 SUM_BITS = 32
 """Bits of partial sums of typed operands: what integer and half-precision units add up in."""
@@ -35,6 +33,8 @@ class Precision:
         values, biases, scales and zero points keep theirs.
     sum : int, optional
         Of partial sums; 32 by default, or those of results where these have more.
+    typed : bool
+        Whether values have bits at all; otherwise each takes a word, whatever the memory.
 
     Raises
     ------
@@ -45,6 +45,7 @@ class Precision:
     weight: int | None = None
     activation: int | None = None
     sum: int | None = None
+    typed: bool = True
 
     def __post_init__(self) -> None:
         for key in PRECISION_KEYS:
@@ -58,32 +59,46 @@ class Precision:
                 object.__setattr__(self, key, checked)
 
 
+UNSTATED = frozenset(("float32", "float64"))
+"""Types that say nothing about precision."""
+
 PRECISION_KEYS = ("weight", "activation", "sum")
 """What bits can be given for."""
 
 FROM_FILE = Precision()
 """All bits as the file says."""
 
+IN_WORDS = Precision(typed=False)
+"""No bits: every value takes a word."""
 
-def precision_of(bits: int | Mapping[str, int] | Precision | None) -> Precision:
-    """Take bits as people write them: of all weights and activations, or by what has them.
+Bits = int | str | Mapping[str, int] | Precision
+"""What people write: bits of all weights and activations, bits by what has them, or ``file`` or
+``word`` for `FROM_FILE` and `IN_WORDS`."""
+
+
+def precision_of(bits: Bits) -> Precision:
+    """Take bits as people write them.
 
     Raises
     ------
     InputError
-        If a key is not one of `PRECISION_KEYS`, or bits are not as expected.
+        If a word or a key is not known, or bits are not as expected.
 
     Examples
     --------
     >>> precision_of({"weight": 4, "activation": 8})
-    Precision(weight=4, activation=8, sum=None)
-    >>> precision_of(16)
-    Precision(weight=16, activation=16, sum=None)
+    Precision(weight=4, activation=8, sum=None, typed=True)
+    >>> precision_of(16) == Precision(16, 16), precision_of("file") == FROM_FILE
+    (True, True)
     """
-    if bits is None:
-        return FROM_FILE
     if isinstance(bits, Precision):
         return bits
+    if isinstance(bits, str):
+        if bits not in _WORDS:
+            raise InputError(
+                f"expected a number, or one of {', '.join(_WORDS)}, got {bits!r}", key="bits"
+            )
+        return _WORDS[bits]
     if not isinstance(bits, Mapping):
         return Precision(bits, bits)
     for key in bits:
@@ -91,30 +106,56 @@ def precision_of(bits: int | Mapping[str, int] | Precision | None) -> Precision:
             raise InputError(
                 f"unknown key {key!r}; expected some of {', '.join(PRECISION_KEYS)}", key="bits"
             )
-    return Precision(**dict(bits))
+    return Precision(bits.get("weight"), bits.get("activation"), bits.get("sum"))
 
 
-def value_bits(tensor: TensorInfo) -> int | None:
-    """Bits of the values of a tensor; None if its type says nothing.
-
-    Examples
-    --------
-    >>> value_bits(TensorInfo("x", (1, 8), "float16"))
-    16
-    """
-    return None if tensor.dtype in UNSTATED else BITS[tensor.dtype]
+_WORDS = {"file": FROM_FILE, "word": IN_WORDS}
 
 
 def with_precision(layers: Iterable[Layer], precision: Precision = FROM_FILE) -> list[Layer]:
     """Give tensors the bits that the user says, and workloads those of the layer's tensors."""
+    if not precision.typed:
+        return list(layers)
     return [typed(_overridden(layer, precision), precision.sum or SUM_BITS) for layer in layers]
 
 
-def typed(layer: Layer, sum_bits: int = SUM_BITS) -> Layer:
+def value_bits(dtype: str, operand_bits: int | None = None) -> int | None:
+    """Bits of the values of a type; None if each takes a word.
+
+    Parameters
+    ----------
+    dtype : str
+        A key of `BITS`.
+    operand_bits : int, optional
+        Of the operands of a machine, if it is known: floats of as many bits, or of more, are what
+        it computes in.
+
+    Examples
+    --------
+    >>> [value_bits(dtype, 16) for dtype in ("float32", "float16", "float8e5m2", "int8")]
+    [None, None, 8, 8]
+    """
+    if dtype in UNSTATED:
+        return None
+    bits = BITS[dtype]
+    is_float = dtype.startswith(("float", "bfloat"))
+    return None if is_float and operand_bits is not None and bits >= operand_bits else bits
+
+
+def typed(layer: Layer, sum_bits: int = SUM_BITS, operand_bits: int | None = None) -> Layer:
     """Give the workload of a layer the bits of the tensors that it reads and makes.
 
     The operand of the role ``weight`` is the first constant, or the second activation where there
     is none.
+
+    Parameters
+    ----------
+    layer : Layer
+        Its other properties stay.
+    sum_bits : int
+        Of partial sums, where results have bits, and fewer.
+    operand_bits : int, optional
+        Of the operands of a machine, see `value_bits`.
 
     Examples
     --------
@@ -129,23 +170,23 @@ def typed(layer: Layer, sum_bits: int = SUM_BITS) -> Layer:
     activations = layer.inputs or layer.outputs
     weight = layer.weights[0] if layer.weights else activations[-1 if len(activations) < 2 else 1]
     output = layer.outputs[0] if layer.outputs else activations[0]
-    tensors: dict[Role, TensorInfo] = {
+    by_role: dict[Role, TensorInfo] = {
         "input": activations[0],
         "weight": weight,
         "output": output,
     }
-    return replace(layer, workload=_with_bits(layer.workload, tensors, sum_bits))
+    bits = {role: value_bits(tensor.dtype, operand_bits) for role, tensor in by_role.items()}
+    return replace(layer, workload=_with_bits(layer.workload, bits, sum_bits))
 
 
-def _with_bits(workload: Workload, tensors: Mapping[Role, TensorInfo], sum_bits: int) -> Workload:
-    bits = {role: value_bits(tensor) for role, tensor in tensors.items()}
-    made = bits["output"]
+def _with_bits(workload: Workload, bits: Mapping[Role, int | None], sum_bits: int) -> Workload:
+    made = bits.get("output")
     # Wider sums than results are said apart.
     sums = sum_bits if made is not None and sum_bits > made else None
     found = replace(
         workload,
         tensors=tuple(
-            replace(t, bits=bits[t.role], sum_bits=sums if t.role == "output" else None)
+            replace(t, bits=bits.get(t.role), sum_bits=sums if t.role == "output" else None)
             for t in workload.tensors
         ),
     )
@@ -159,9 +200,7 @@ def without_bits(layer: Layer) -> Layer:
     """Let every value of a layer's workload be a word."""
     if layer.workload is None:
         return layer
-    plain = dict.fromkeys(("input", "weight", "output"), TensorInfo("", (), "float32"))
-    tensors: dict[Role, TensorInfo] = {**plain}  # type: ignore[dict-item]
-    return replace(layer, workload=_with_bits(layer.workload, tensors, SUM_BITS))
+    return replace(layer, workload=_with_bits(layer.workload, {}, SUM_BITS))
 
 
 def _overridden(layer: Layer, precision: Precision) -> Layer:
