@@ -120,3 +120,25 @@ def test_packaged_architectures_are_fed_by_a_memory_outside_of_the_array(name: s
 def test_unknown_memories_are_refused() -> None:
     with pytest.raises(ArchitectureError, match="three: vector_unit.memory: unknown memory 'X'"):
         replace(ARCH, vector_unit=VectorUnit(8, 3.0, "X"))
+
+
+def test_narrow_values_pack_and_share_lanes() -> None:
+    memories = [replace(m, word_bits=16) if isinstance(m, Memory) else m for m in ARCH.levels]
+    arch = replace(ARCH, levels=tuple(memories))
+    unit = replace(UNIT, lane_bits=32, energies_by_bits=((8, 0.5), (32, 3.0)))
+    moved = {"input": [Values(10, 8)], "output": [Values(20, 8)]}
+    narrow = vector_cost(arch, unit, 800, moved)
+    words = {"input": [Values(10)], "output": [Values(20)]}
+    plain = vector_cost(arch, unit, 800, words)
+    assert (narrow.dram_reads, narrow.dram_writes) == (5, 10)
+    assert (plain.dram_reads, plain.dram_writes) == (10, 20)
+    assert narrow.operation_cycles == plain.operation_cycles / 4
+    by_level = {e.level: e.energy_pj for e in narrow.levels}
+    assert by_level["VectorUnit"] == 800 * 0.5
+    assert by_level["DRAM"] == {e.level: e.energy_pj for e in plain.levels}["DRAM"] / 2
+
+
+def test_values_that_pass_by_have_bits() -> None:
+    unit = replace(UNIT, energies_by_bits=((8, 0.5), (32, 3.0)))
+    energies = [vector_cost(ARCH, unit, 8, {}, bits=bits).energy_pj for bits in (8, 16, 64, None)]
+    assert energies == [4.0, 24.0, 24.0, 24.0]

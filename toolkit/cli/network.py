@@ -86,6 +86,13 @@ Bits = Annotated[
         "weight=4,activation=8,sum=32, or none, so that each takes a word (word).",
     ),
 ]
+OverlapVector = Annotated[
+    bool,
+    typer.Option(
+        "--overlap-vector",
+        help="Run layers of the vector unit beside those of the array, where both are free.",
+    ),
+]
 NoPad = Annotated[
     bool,
     typer.Option(
@@ -144,6 +151,7 @@ def map_whole_network(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     no_pad: NoPad = False,
+    overlap_vector: OverlapVector = False,
     jobs: Jobs = None,
     out: Folder = None,
     cache: CacheFolder = None,
@@ -185,6 +193,8 @@ def map_whole_network(
         fold_batch_norm=fold_batch_norm,
         bits=read_bits(bits),
     )
+    if fused_layers and overlap_vector:
+        raise InputError("given with --fusion; expected one of them", source="--overlap-vector")
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
         from toolkit.search.network import LayerSearch
@@ -227,6 +237,7 @@ def map_whole_network(
             seed=seed,
             pad=padding,
             factors=factors,  # type: ignore[arg-type]  # It is checked there.
+            overlap_vector=overlap_vector,
             jobs=jobs,
             cache=not no_cache if cache is None else cache,
             on_layer=on_layer,
@@ -420,12 +431,19 @@ def _facts(result: NetworkResult) -> list[tuple[str, str]]:
     assumed = " (assumed: the architecture describes none)" if result.vector_unit_assumed else ""
     return [
         ("energy", f"{short_energy(result.energy_pj)} in total"),
-        ("latency", f"{result.latency_cycles:,.0f} cycles, layer after layer"),
+        ("latency", f"{result.latency_cycles:,.0f} cycles, {_order(result)}"),
         ("EDP", f"{result.edp_pj_cycles * 1e-12:.6g} J·cycle"),
-        ("DRAM", f"{result.dram_reads:,} words read, {result.dram_writes:,} written"),
+        (
+            "DRAM",
+            f"{result.dram_reads:,} words read, {result.dram_writes:,} written"
+            f"{_in_bytes(result.dram_bytes)}",
+        ),
         ("MACs", f"{result.macs:,} in {len(mapped)} layers"),
         ("operations", f"{operations:,} on the vector unit"),
-        ("parameters", f"{result.graph.parameters:,}"),
+        (
+            "parameters",
+            f"{result.graph.parameters:,}{_in_bytes(result.graph.parameter_bytes)}",
+        ),
         *([("mappings", f"{result.status}, each layer on its own")] if result.status else []),
         ("utilization", f"{100 * result.utilization:.2f} % of the peak, over all cycles"),
         (
@@ -441,6 +459,24 @@ def _facts(result: NetworkResult) -> list[tuple[str, str]]:
             f"{result.seconds:.2f} s",
         ),
     ]
+
+
+def _order(result: NetworkResult) -> str:
+    if result.overlapped_cycles is None:
+        return "layer after layer"
+    apart = math.fsum(layer.latency_cycles for layer in result.layers)
+    return f"the vector unit beside the array ({apart:,.0f} one after the other)"
+
+
+def _in_bytes(count: float | None) -> str:
+    """A number of bytes in brackets, of three digits and a unit; nothing if it is not known."""
+    if count is None:
+        return ""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f" ({count:.4g} {unit})"
 
 
 def _level_lines(result: NetworkResult) -> list[str]:

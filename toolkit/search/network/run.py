@@ -20,6 +20,7 @@ from toolkit.processes import available_cores, in_processes
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered
+from toolkit.search.network.overlap import overlapped_cycles, task_of
 from toolkit.search.network.result import LayerResult, NetworkResult
 from toolkit.search.network.vector_layers import layer_vector_cost
 from toolkit.search.network.workloads import (
@@ -51,11 +52,12 @@ def map_network(
     pad: bool | Collection[str] | str = True,
     factors: Factors | None = None,
     bypass: Bypass = "permitted",
+    overlap_vector: bool = False,
     jobs: int | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
 ) -> NetworkResult:
-    """Map every layer of a network, one layer after the other on the whole accelerator.
+    """Map every layer of a network, each on the whole accelerator.
 
     Layers with a workload are searched, identical workloads once, whatever their names. They are
     lowered to the dimensions that the architecture speaks of (`lowerings`), and where there are
@@ -91,6 +93,9 @@ def map_network(
     bypass : {"permitted", "free", "fixed"}
         Which tensors mappings may leave out of memories (see `toolkit.make_problem`); the result
         is on the architecture with that written in.
+    overlap_vector : bool
+        Whether layers of the vector unit run beside those of the array
+        (`toolkit.search.network.overlap`); otherwise layers run one after the other.
     jobs : int, optional
         Processes; as many as there are cores by default. Results do not depend on it, unless a
         budget of seconds binds.
@@ -145,6 +150,10 @@ def map_network(
         _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted, typed=typed)
         for layer in graph.layers
     ]
+    cycles = None
+    if overlap_vector:
+        tasks = {layer.name: task_of(layer, arch, conventions) for layer in layers}
+        cycles = overlapped_cycles(graph, tasks)
     return NetworkResult(
         graph,
         arch,
@@ -157,6 +166,7 @@ def map_network(
         reads,
         found.read_evaluations,
         clock() - start,
+        cycles,
         tuple(warnings),
     )
 
