@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,18 @@ def test_unknown_names_are_refused() -> None:
         "Buffer bypasses 'lefft' (did you mean 'left'?), which is neither a role nor a tensor of "
         "sum; known: input, weight, output, left, right, total"
     )
+
+
+def test_a_vector_unit_may_have_lanes_of_bits_energies_by_bits_and_an_area(tmp_path: Path) -> None:
+    section = (
+        "vector_unit: {lanes: 8, operation_energy_pj: {32: 2.0, 8: 0.5}, memory: Buffer, "
+        "lane_bits: 32, area_um2: 900}\n"
+    )
+    arch = load(tmp_path, section)
+    unit = toolkit.VectorUnit(8, 2.0, "Buffer", 32, ((8, 0.5), (32, 2.0)), 900.0)
+    assert arch.vector_unit == unit
+    path = tmp_path / "again.yaml"
+    path.write_text(toolkit.arch_to_yaml(arch))
+    assert toolkit.load_arch(path) == arch
+    whole = replace(arch, levels=tuple(replace(level, area_um2=1.0) for level in arch.levels))
+    assert toolkit.area_um2(whole) - toolkit.area_um2(replace(whole, vector_unit=None)) == 900.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def test_layers_totals_and_what_was_assumed(run: Any) -> None:
     outcome = run(*BERT, *FEW, "--no-cache")
     assert outcome.status == 0
     for words in (
-        "bert_layer on eyeriss, 33 layers",
+        "bert_layer on eyeriss, 24 layers",
         "views cost nothing",
         "MatMul",
         "Softmax",
@@ -162,3 +163,42 @@ def test_reading_back_loads_no_search(tmp_path: Path) -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
         )
     assert not set(process.stderr.split()) & {"numba", "pandas", "torch", "optuna", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        ("weight=4,weight=8", "--bits: 'weight' is given twice"),
+        ("four", "--bits: expected file, word, a number, or some of weight=N,activation=N,sum=N"),
+        ("weights=4", "bits: unknown key 'weights'; expected some of weight, activation, sum"),
+        ("0", "bits['weight']: 0 is not an integer from 1"),
+    ],
+)
+def test_bits_that_are_none_are_refused(run: Any, bits: str, message: str) -> None:
+    outcome = run(*BERT, "--bits", bits)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+def test_bits_of_the_user_halve_the_words(run: Any) -> None:
+    words = {}
+    for bits in ("word", "16", "8"):
+        outcome = run(
+            *BERT,
+            *FEW,
+            "--no-cache",
+            "--bits",
+            f"{bits},sum=16".replace("word,sum=16", "word"),
+            "--json",
+        )
+        words[bits] = json.loads(outcome.out)["totals"]
+    assert words["16,sum=16"]["dram_read_words"] == words["word"]["dram_read_words"]
+    assert words["8,sum=16"]["dram_bytes"] < 0.6 * words["16,sum=16"]["dram_bytes"]
+
+
+def test_the_vector_unit_beside_the_array_is_not_for_fused_layers(run: Any) -> None:
+    outcome = run(*BERT, "--fusion", "none", "--overlap-vector")
+    assert outcome.status == 2
+    assert "--overlap-vector: given with --fusion" in outcome.err
+    beside = run(*BERT, *FEW, "--no-cache", "--overlap-vector")
+    assert "the vector unit beside the array (" in beside.out

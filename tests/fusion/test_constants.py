@@ -62,10 +62,8 @@ def test_constants_next_to_what_is_fused_are_read() -> None:
     assert fused.dram_words >= 4 * 8 + 64 + 12 * 8 + 16 * 8
 
 
-@pytest.mark.parametrize(("shape", "words"), [((16, 8), 128), ((8,), 0), ((1, 8), 0)])
-def test_a_folded_operator_reads_its_constants_but_no_bias(
-    shape: tuple[int, ...], words: int
-) -> None:
+@pytest.mark.parametrize(("shape", "words"), [((16, 8), 128), ((8,), 8), ((1, 8), 8)])
+def test_a_folded_operator_reads_its_constants(shape: tuple[int, ...], words: int) -> None:
     first = product("mm", matrix("x", 16, 8))
     add = vector("add", "Add", first.outputs[0], TensorInfo("c", shape, "int8"))
     plain, more = (model(network(layers)) for layers in ([first], [first, add]))

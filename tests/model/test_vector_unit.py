@@ -10,7 +10,7 @@ import toolkit
 from toolkit.arch import Architecture, Compute, Fanout, Leakage, Memory, VectorUnit, arch_names
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import TIMELOOP
-from toolkit.model.vector_unit import movement_cost, vector_cost, vector_unit_of
+from toolkit.model.vector_unit import Values, movement_cost, vector_cost, vector_unit_of
 
 
 def memory(name: str, read: float, write: float, **options: object) -> Memory:
@@ -32,7 +32,9 @@ UNIT = VectorUnit(8, 3.0, "Buffer")
 
 
 def test_operands_pass_every_memory_that_holds_their_role() -> None:
-    cost = vector_cost(ARCH, UNIT, 60, {"input": 10, "weight": 4, "output": 20})
+    cost = vector_cost(
+        ARCH, UNIT, 60, {"input": [Values(10)], "weight": [Values(4)], "output": [Values(20)]}
+    )
     energies = {level.level: level.energy_pj for level in cost.levels}
     assert energies == {
         "DRAM": 10 * 100 + 4 * 100 + 20 * 200,
@@ -47,11 +49,18 @@ def test_operands_pass_every_memory_that_holds_their_role() -> None:
 
 
 def test_lanes_limit_long_operations() -> None:
-    assert vector_cost(ARCH, UNIT, 800, {"input": 10, "output": 10}).latency_cycles == 100.0
+    assert (
+        vector_cost(
+            ARCH, UNIT, 800, {"input": [Values(10)], "output": [Values(10)]}
+        ).latency_cycles
+        == 100.0
+    )
 
 
 def test_one_port_serves_both_ways_where_conventions_say_so() -> None:
-    cost = vector_cost(ARCH, UNIT, 0, {"input": 10, "output": 21}, conventions=TIMELOOP)
+    cost = vector_cost(
+        ARCH, UNIT, 0, {"input": [Values(10)], "output": [Values(21)]}, conventions=TIMELOOP
+    )
     # 31 words in and 31 out of the buffer at six per cycle, in whole cycles.
     assert cost.latency_cycles == 11.0
 
@@ -62,14 +71,14 @@ def test_operations_on_what_passes_by_move_nothing() -> None:
 
 
 def test_instances_share_what_a_memory_inside_moves() -> None:
-    inner = vector_cost(ARCH, replace(UNIT, memory="Register"), 0, {"input": 64})
-    outer = vector_cost(ARCH, replace(UNIT, memory="DRAM"), 0, {"input": 64})
+    inner = vector_cost(ARCH, replace(UNIT, memory="Register"), 0, {"input": [Values(64)]})
+    outer = vector_cost(ARCH, replace(UNIT, memory="DRAM"), 0, {"input": [Values(64)]})
     assert inner.latency_cycles == 64 / 2  # The buffer is filled at two words per cycle.
     assert outer.latency_cycles == 64 / 4
 
 
 def test_movement_reads_and_writes_the_outermost_memory() -> None:
-    cost = movement_cost(ARCH, {"input": 8, "output": 8})
+    cost = movement_cost(ARCH, {"input": [Values(8)], "output": [Values(8)]})
     assert [(level.level, level.energy_pj) for level in cost.levels] == [("DRAM", 2400.0)]
     assert (cost.operations, cost.latency_cycles) == (0, 4.0)
 
@@ -95,7 +104,7 @@ def test_the_default_is_told_from_a_description() -> None:
 def test_a_unit_on_weights_alone_reads_inputs_from_where_they_are() -> None:
     first = memory("Weights", 7, 8, bypasses=("input", "output"))
     arch = Architecture("two", (first, memory("DRAM", 100, 200), Compute("MAC", 0.5)))
-    cost = vector_cost(arch, VectorUnit(1, 0.0, "Weights"), 0, {"input": 3})
+    cost = vector_cost(arch, VectorUnit(1, 0.0, "Weights"), 0, {"input": [Values(3)]})
     assert [(level.level, level.energy_pj) for level in cost.levels] == [("DRAM", 300.0)]
 
 
@@ -111,3 +120,25 @@ def test_packaged_architectures_are_fed_by_a_memory_outside_of_the_array(name: s
 def test_unknown_memories_are_refused() -> None:
     with pytest.raises(ArchitectureError, match="three: vector_unit.memory: unknown memory 'X'"):
         replace(ARCH, vector_unit=VectorUnit(8, 3.0, "X"))
+
+
+def test_narrow_values_pack_and_share_lanes() -> None:
+    memories = [replace(m, word_bits=16) if isinstance(m, Memory) else m for m in ARCH.levels]
+    arch = replace(ARCH, levels=tuple(memories))
+    unit = replace(UNIT, lane_bits=32, energies_by_bits=((8, 0.5), (32, 3.0)))
+    moved = {"input": [Values(10, 8)], "output": [Values(20, 8)]}
+    narrow = vector_cost(arch, unit, 800, moved)
+    words = {"input": [Values(10)], "output": [Values(20)]}
+    plain = vector_cost(arch, unit, 800, words)
+    assert (narrow.dram_reads, narrow.dram_writes) == (5, 10)
+    assert (plain.dram_reads, plain.dram_writes) == (10, 20)
+    assert narrow.operation_cycles == plain.operation_cycles / 4
+    by_level = {e.level: e.energy_pj for e in narrow.levels}
+    assert by_level["VectorUnit"] == 800 * 0.5
+    assert by_level["DRAM"] == {e.level: e.energy_pj for e in plain.levels}["DRAM"] / 2
+
+
+def test_values_that_pass_by_have_bits() -> None:
+    unit = replace(UNIT, energies_by_bits=((8, 0.5), (32, 3.0)))
+    energies = [vector_cost(ARCH, unit, 8, {}, bits=bits).energy_pj for bits in (8, 16, 64, None)]
+    assert energies == [4.0, 24.0, 24.0, 24.0]

@@ -235,7 +235,7 @@ def test_prepared_weights_are_weights(tmp_path: Path) -> None:
     ]
     tensors = [weight("w", 16, 8, dtype="int8"), constant("s", 0.5, "float")]
     (layer,) = load(tmp_path, model(nodes, [X], tensors)).layers
-    assert layer.workload == toolkit.gemm(16, 8, 1)
+    assert layer.workload == toolkit.with_bits(toolkit.gemm(16, 8, 1), weight_bits=8)
     assert (layer.weights[0].shape, layer.weight_bytes) == ((8, 16), 128)
     assert [tensor.name for tensor in layer.parameters] == ["w"]
 

@@ -131,7 +131,8 @@ def test_quantized_convolution(tmp_path: Path) -> None:
     zeros = [constant("xz", 0, "uint8"), constant("wz", 0, "int8"), constant("yz", 0, "uint8")]
     weights = [weight("w", 16, 8, 3, 3, dtype="int8"), weight("b", 16, dtype="int32")]
     layer = load_one(tmp_path, q, [value("x", [1, 8, 14, 10], "uint8")], scales + zeros + weights)
-    assert layer.workload == toolkit.conv2d(16, 8, 12, 8, 3, 3)
+    plain = toolkit.conv2d(16, 8, 12, 8, 3, 3)
+    assert layer.workload == toolkit.with_bits(plain, 8, sum_bits=32)
     assert [tensor.bytes for tensor in layer.weights] == [16 * 8 * 9, 16 * 4]
     assert sum(tensor.elements for tensor in layer.parameters) == 16 * 8 * 9 + 16
     assert (layer.operations, layer.dtype) == (3 * 16 * 12 * 8, "uint8")
@@ -209,12 +210,14 @@ def test_integer_products(tmp_path: Path) -> None:
     x = value("x", [6, 4], "uint8")
     w = weight("w", 4, 3, dtype="int8")
     layer = load_one(tmp_path, node("MatMulInteger", "x w"), [x], [w])
-    assert (layer.workload, layer.dtype) == (toolkit.gemm(3, 4, 6), "int32")
+    plain = toolkit.with_bits(toolkit.gemm(3, 4, 6), 8, output_bits=32)
+    assert (layer.workload, layer.dtype) == (plain, "int32")
     q = node("QLinearMatMul", "x xs xz w ws wz ys yz")
     scales = [constant(name, 1.0, "float") for name in ("xs", "ws", "ys")]
     zeros = [constant("xz", 0, "uint8"), constant("wz", 0, "int8"), constant("yz", 0, "uint8")]
     layer = load_one(tmp_path, q, [x], [w, *scales, *zeros])
-    assert (layer.workload, layer.operations) == (toolkit.gemm(3, 4, 6), 3 * 18)
+    plain = toolkit.with_bits(toolkit.gemm(3, 4, 6), 8, sum_bits=32)
+    assert (layer.workload, layer.operations) == (plain, 3 * 18)
     assert layer.weight_bytes == 12
 
 
@@ -526,7 +529,8 @@ def test_operators_of_onnx_runtime(tmp_path: Path) -> None:
     bits = node("com.microsoft.MatMulNBits", "x w s", K=64, N=32, bits=4, block_size=32)
     tensors = [weight("w", 32, 2, 16, dtype="uint8"), weight("s", 64)]
     layer = load_one(tmp_path, bits, [x], tensors)
-    assert (layer.workload, layer.weight_bytes) == (toolkit.gemm(32, 64, 4), 1024)
+    assert layer.workload == toolkit.with_bits(toolkit.gemm(32, 64, 4), weight_bits=8)
+    assert layer.weight_bytes == 1024
 
 
 U8 = value("x", [1, 8, 6, 6], "uint8")

@@ -27,11 +27,22 @@ class VectorUnit:
         Energy of one operation on one element.
     memory : str
         The memory level that feeds it: operands come from there, results go there.
+    lane_bits : int, optional
+        Width of a lane: narrower values share one, wider ones take several. None: a lane takes a
+        value of any width.
+    energies_by_bits : tuple of (int, float)
+        Energies of one operation by the bits of its widest value, in rising order; empty if it
+        is the same for all.
+    area_um2 : float, optional
+        Of the whole unit.
     """
 
     lanes: int
     operation_energy_pj: float
     memory: str
+    lane_bits: int | None = None
+    energies_by_bits: tuple[tuple[int, float], ...] = ()
+    area_um2: float | None = None
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

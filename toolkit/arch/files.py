@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from toolkit.arch.architecture import Architecture, Leakage
+from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Layout, Level, Memory
 from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
@@ -146,12 +146,7 @@ def arch_to_yaml(
     data: dict[str, object] = {key: value for key, value in head.items() if value is not None}
     data["levels"] = [_entry(level) for level in arch.levels]
     if arch.vector_unit is not None:
-        unit = arch.vector_unit
-        data["vector_unit"] = {
-            "lanes": unit.lanes,
-            "operation_energy_pj": float(unit.operation_energy_pj),
-            "memory": unit.memory,
-        }
+        data["vector_unit"] = _unit_entry(arch.vector_unit)
     if arch.leakage != Leakage():
         data["leakage"] = _leakage_entry(arch.leakage)
     text = dump_yaml(data)
@@ -235,6 +230,20 @@ def _is_file(name: str) -> bool:
         return Path(name).is_file()
     except (OSError, ValueError):
         return False
+
+
+def _unit_entry(unit: VectorUnit) -> dict[str, object]:
+    table = {bits: float(energy) for bits, energy in unit.energies_by_bits}
+    entry: dict[str, object] = {
+        "lanes": unit.lanes,
+        "operation_energy_pj": table or float(unit.operation_energy_pj),
+        "memory": unit.memory,
+    }
+    if unit.lane_bits is not None:
+        entry["lane_bits"] = unit.lane_bits
+    if unit.area_um2 is not None:
+        entry["area_um2"] = float(unit.area_um2)
+    return entry
 
 
 def _entry(level: Level) -> dict[str, object]:

@@ -7,7 +7,7 @@ partial sums wherever they may still be incomplete (`Tensor.sum_bits`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from toolkit.arch.architecture import Architecture, holds
@@ -130,3 +130,60 @@ def mac_energy_pj(arch: Architecture, workload: Workload) -> float:
         source=arch.name,
         key=f"levels[{len(arch.levels) - 1}].mac_energy_pj",
     )
+
+
+def operand_bits(arch: Architecture) -> int | None:
+    """Bits of the operands that an architecture computes with; None if it does not say.
+
+    Those of its widest multipliers, or of the narrowest words in which operands lie.
+
+    Examples
+    --------
+    >>> from toolkit.arch import load_arch
+    >>> operand_bits(load_arch("gemmini-ws"))
+    8
+    """
+    if arch.compute.energies_by_bits:
+        return arch.compute.energies_by_bits[-1][0]
+    words = [
+        memory.word_bits
+        for memory in arch.memories
+        if memory.word_bits is not None and not {"input", "weight"} <= set(memory.bypasses)
+    ]
+    return min(words, default=None)
+
+
+def multiplier_passes(arch: Architecture, workload: Workload) -> int:
+    """Products of its widest multipliers that make one of a workload's operands.
+
+    Of operands cut into as many parts as a multiplier takes, every part of the one meets every
+    part of the other. 1 where the compute level says nothing of widths, or the workload of bits.
+
+    Examples
+    --------
+    >>> from toolkit.workload import gemm, with_bits
+    >>> mac = Compute("MAC", 0.7, energies_by_bits=((8, 0.2), (16, 0.7)))
+    >>> arch = Architecture("chip", (Memory("DRAM", None, 1, 1, 1, 1), mac))
+    >>> multiplier_passes(arch, with_bits(gemm(4, 2, 3), input_bits=32, weight_bits=16))
+    2
+    """
+    table = arch.compute.energies_by_bits
+    if not table:
+        return 1
+    operands = [t.bits for t in workload.tensors if t.role != "output" and t.bits is not None]
+    return math.prod(-(-bits // table[-1][0]) for bits in operands)
+
+
+def in_passes(arch: Architecture, workload: Workload) -> Architecture:
+    """The architecture as operands wider than its multipliers see it: slower and dearer."""
+    passes, compute = multiplier_passes(arch, workload), arch.compute
+    if passes == 1:
+        return arch
+    slow = replace(
+        compute,
+        cycles=compute.cycles * passes,
+        mac_energy_pj=passes * compute.energies_by_bits[-1][1],
+        word_bits=None,
+        energies_by_bits=(),
+    )
+    return replace(arch, levels=(*arch.levels[:-1], slow))

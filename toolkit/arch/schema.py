@@ -347,7 +347,7 @@ def _by_bits(table: dict[str, object]) -> dict[int, object]:
     return {int(key): value for key, value in table.items()}
 
 
-_MacEnergy = Annotated[
+_ByBits = Annotated[
     Annotated[Amount, Tag("(number)")]
     | Annotated[dict[int, Amount], Field(min_length=1), BeforeValidator(_by_bits), Tag("(table)")],
     Discriminator(_figure_or_table),
@@ -358,7 +358,7 @@ class ComputeEntry(_LevelEntry):
     """The compute level; the energy is one figure, or a table by the bits of the operands."""
 
     compute: Label
-    mac_energy_pj: _MacEnergy
+    mac_energy_pj: _ByBits
     cycles: _Mesh = 1
     mesh: _Mesh = 1
     dimensions: _Dimensions = []
@@ -424,15 +424,20 @@ _Entry = Annotated[
 
 
 class VectorUnitEntry(Record):
-    """The vector unit."""
+    """The vector unit; the energy is one figure, or a table by the bits of the widest value."""
 
     lanes: _Mesh
-    operation_energy_pj: Amount
+    operation_energy_pj: _ByBits
     memory: Label
+    lane_bits: Annotated[int, Field(ge=1, le=128)] | None = None
+    area_um2: Amount | None = None
 
     def unit(self) -> VectorUnit:
-        """Build the unit."""
-        return VectorUnit(self.lanes, self.operation_energy_pj, self.memory)
+        """Build the unit; without bits, the widest entry of a table counts."""
+        table = self.operation_energy_pj
+        by_bits = tuple(sorted(table.items())) if isinstance(table, dict) else ()
+        energy = by_bits[-1][1] if isinstance(table, dict) else table
+        return VectorUnit(self.lanes, energy, self.memory, self.lane_bits, by_bits, self.area_um2)
 
 
 class LeakageEntry(Record):

@@ -217,7 +217,11 @@ def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
         if not weight > 0:
             raise InputError(f"{word}: expected a positive weight", source="MODEL")
         graph: LayerGraph = toolkit.load_network(
-            path if weighted else word, dims, fold_batch_norm=True
+            path if weighted else word,
+            dims,
+            fold_batch_norm=True,
+            # What a word is follows from the hardware that is looked for.
+            bits="word",
         )
         uses.append(NetworkWeight(graph, weight))
     return uses

@@ -78,6 +78,21 @@ FoldBatchNorm = Annotated[
         "--fold-batch-norm", help="Fold batch normalizations into the layers before them."
     ),
 ]
+Bits = Annotated[
+    str,
+    typer.Option(
+        metavar="BITS",
+        help="Bits of values: as the types in the file say (file), of all, such as 8, "
+        "weight=4,activation=8,sum=32, or none, so that each takes a word (word).",
+    ),
+]
+OverlapVector = Annotated[
+    bool,
+    typer.Option(
+        "--overlap-vector",
+        help="Run layers of the vector unit beside those of the array, where both are free.",
+    ),
+]
 NoPad = Annotated[
     bool,
     typer.Option(
@@ -131,10 +146,12 @@ def map_whole_network(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
+    bits: Bits = "file",
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     no_pad: NoPad = False,
+    overlap_vector: OverlapVector = False,
     jobs: Jobs = None,
     out: Folder = None,
     cache: CacheFolder = None,
@@ -174,7 +191,10 @@ def map_whole_network(
         read_dims(dim),
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
+        bits=read_bits(bits),
     )
+    if fused_layers and overlap_vector:
+        raise InputError("given with --fusion; expected one of them", source="--overlap-vector")
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
         from toolkit.search.network import LayerSearch
@@ -217,6 +237,7 @@ def map_whole_network(
             seed=seed,
             pad=padding,
             factors=factors,  # type: ignore[arg-type]  # It is checked there.
+            overlap_vector=overlap_vector,
             jobs=jobs,
             cache=not no_cache if cache is None else cache,
             on_layer=on_layer,
@@ -253,6 +274,42 @@ def read_dims(words: Sequence[str]) -> dict[str, int]:
             raise InputError(f"{describe(name)} is given twice", source="--dim")
         sizes[name] = int(size)
     return sizes
+
+
+def read_bits(text: str) -> str | dict[str, int]:
+    """Read bits of values, such as ``file``, ``8`` or ``weight=4,activation=8,sum=32``.
+
+    Raises
+    ------
+    InputError
+        If the text is not of one of these forms, or a key is given twice.
+
+    Examples
+    --------
+    >>> read_bits("8,sum=32")
+    {'weight': 8, 'activation': 8, 'sum': 32}
+    """
+    from toolkit.errors import InputError
+    from toolkit.messages import describe
+
+    if text in ("file", "word"):
+        return text
+    found: dict[str, int] = {}
+    for word in text.split(","):
+        key, equals, size = word.rpartition("=")
+        keys = (key.strip(),) if equals else ("weight", "activation")
+        size = size.strip()
+        if not (size.isascii() and size.isdigit() and len(size) < 6 and all(keys)):
+            raise InputError(
+                f"expected file, word, a number, or some of weight=N,activation=N,sum=N, "
+                f"got {describe(text)}",
+                source="--bits",
+            )
+        for name in keys:
+            if name in found:
+                raise InputError(f"{describe(name)} is given twice", source="--bits")
+            found[name] = int(size)
+    return found
 
 
 @contextmanager
@@ -344,7 +401,7 @@ def _layer_table(result: NetworkResult, shown: Sequence[LayerResult]) -> Rendera
         used = "" if layer.cost is None else f"{100 * layer.cost.utilization:.1f}"
         table.add_row(
             layer.name,
-            layer.layer.operator,
+            layer.layer.operators,
             layer.lowering,
             f"{layer.repetitions:,}",
             f"{layer.layer.macs or layer.layer.operations:,}",
@@ -374,12 +431,19 @@ def _facts(result: NetworkResult) -> list[tuple[str, str]]:
     assumed = " (assumed: the architecture describes none)" if result.vector_unit_assumed else ""
     return [
         ("energy", f"{short_energy(result.energy_pj)} in total"),
-        ("latency", f"{result.latency_cycles:,.0f} cycles, layer after layer"),
+        ("latency", f"{result.latency_cycles:,.0f} cycles, {_order(result)}"),
         ("EDP", f"{result.edp_pj_cycles * 1e-12:.6g} J·cycle"),
-        ("DRAM", f"{result.dram_reads:,} words read, {result.dram_writes:,} written"),
+        (
+            "DRAM",
+            f"{result.dram_reads:,} words read, {result.dram_writes:,} written"
+            f"{_in_bytes(result.dram_bytes)}",
+        ),
         ("MACs", f"{result.macs:,} in {len(mapped)} layers"),
         ("operations", f"{operations:,} on the vector unit"),
-        ("parameters", f"{result.graph.parameters:,}"),
+        (
+            "parameters",
+            f"{result.graph.parameters:,}{_in_bytes(result.graph.parameter_bytes)}",
+        ),
         *([("mappings", f"{result.status}, each layer on its own")] if result.status else []),
         ("utilization", f"{100 * result.utilization:.2f} % of the peak, over all cycles"),
         (
@@ -395,6 +459,24 @@ def _facts(result: NetworkResult) -> list[tuple[str, str]]:
             f"{result.seconds:.2f} s",
         ),
     ]
+
+
+def _order(result: NetworkResult) -> str:
+    if result.overlapped_cycles is None:
+        return "layer after layer"
+    apart = math.fsum(layer.latency_cycles for layer in result.layers)
+    return f"the vector unit beside the array ({apart:,.0f} one after the other)"
+
+
+def _in_bytes(count: float | None) -> str:
+    """A number of bytes in brackets, of three digits and a unit; nothing if it is not known."""
+    if count is None:
+        return ""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f" ({count:.4g} {unit})"
 
 
 def _level_lines(result: NetworkResult) -> list[str]:

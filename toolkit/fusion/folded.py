@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import networkx as nx
 
 from toolkit.errors import WorkloadError
 from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule, reshape_links
-from toolkit.search.network.cost import moved_words, only_moves, operand_words
-from toolkit.workload.distinct import count_window
-from toolkit.workload.kernel import Tensor, Workload
+from toolkit.mapping.bounds import whole_tensor_values
+from toolkit.search.network.vector_layers import (
+    folded_constants,
+    moved_values,
+    only_moves,
+    operand_values,
+)
+from toolkit.workload.network.elementwise import fold_elementwise
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.precision import without_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +42,7 @@ class FoldedLayer:
     open_axes : frozenset of int
         Output axes that it can be tiled along.
     weight_words : int
-        Weights of the workload; biases and scales are not counted, as in the cost of a layer.
+        Weights of the workload; biases and scales are among `constant_words`.
     """
 
     name: str
@@ -62,11 +67,11 @@ class FoldedLayer:
     def constant_words(self) -> int:
         """Constants that operations without a workload read, repetitions included."""
         first, *folded = self.layers
-        words = sum(folded_constants(layer) * layer.repetitions for layer in folded)
+        words = sum(constant_words(layer) * layer.repetitions for layer in folded)
         if first.workload is not None:
-            return words
-        read = moved_words(first) if only_moves(first) else operand_words(first)
-        return words + read.get("weight", 0) * first.repetitions
+            return words + sum(tensor.elements for tensor in first.weights[1:])
+        read = moved_values(first) if only_moves(first) else operand_values(first)
+        return words + sum(v.count for v in read.get("weight", ())) * first.repetitions
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -154,9 +159,9 @@ class FoldedGraph(nx.DiGraph):  # type: ignore[misc]
 def fold(graph: LayerGraph) -> FoldedGraph:
     """Fold elementwise operators with one activation into the layer that makes it.
 
-    Views (reshapes, casts) vanish: their readers read what they show. An operator is folded only
-    where nobody else reads what it reads. Layers without a workload that depend on constants alone
-    are left out.
+    See `fold_elementwise`. Views (reshapes, casts) vanish: their readers read what they show.
+    Layers without a workload that depend on constants alone are left out. Where bits come from the
+    types of tensors, they are left out, too: fusion counts a word for every value.
 
     Raises
     ------
@@ -171,7 +176,7 @@ def fold(graph: LayerGraph) -> FoldedGraph:
     >>> fold(LayerGraph.from_layers(chain, inputs=(x,), outputs=(z,))).layer_of("a").operators
     ('Clip', 'Relu')
     """
-    return _Folding(graph).run()
+    return _Folding(fold_elementwise(graph), typed=graph.sum_bits is not None).run()
 
 
 @dataclass(frozen=True)
@@ -183,8 +188,9 @@ class _View:
 
 
 class _Folding:
-    def __init__(self, graph: LayerGraph) -> None:
+    def __init__(self, graph: LayerGraph, *, typed: bool) -> None:
         self.graph = graph
+        self.typed = typed
         self.views: dict[str, _View] = {}
         self.made: dict[str, FoldedLayer] = {}
         self.readers = _readers(graph)
@@ -204,7 +210,7 @@ class _Folding:
             self.constants |= {tensor.name for tensor in layer.outputs}
         elif layer.cost_class == "view":
             self._view(layer, inputs[0])
-        elif not self._fold(layer, inputs):
+        else:
             self._add(layer, inputs)
 
     def _seen(self, name: str, tensor: TensorInfo) -> _View:
@@ -215,28 +221,6 @@ class _Folding:
         for tensor in layer.outputs:
             links = _composed(reshape_links(source.shape, tensor.shape), shown.links)
             self.views[tensor.name] = _View(shown.tensor, links)
-
-    def _fold(self, layer: Layer, inputs: Sequence[TensorInfo]) -> bool:
-        names = {tensor.name for tensor in inputs}
-        if layer.cost_class != "elementwise" or len(names) != 1 or len(layer.outputs) != 1:
-            return False
-        source = inputs[0]
-        if self.readers[source.name] != 1 or source.shape != layer.outputs[0].shape:
-            return False
-        before = self.made.get(self._seen(source.name, source).tensor.name)
-        if before is None or before.output.name != source.name:
-            return False
-        del self.made[before.output.name]
-        self.made[layer.outputs[0].name] = FoldedLayer(
-            before.name,
-            (*before.layers, layer),
-            before.inputs,
-            before.links,
-            layer.outputs[0],
-            before.open_axes,
-            before.weight_words,
-        )
-        return True
 
     def _add(self, layer: Layer, inputs: Sequence[TensorInfo]) -> None:
         outputs = [t for t in layer.outputs if self.readers[t.name]] or list(layer.outputs)
@@ -252,9 +236,10 @@ class _Folding:
             tensors[view.tensor.name] = view.tensor
             merged[view.tensor.name] = _merged(merged.get(view.tensor.name), entry)
         output = _joined(outputs)
+        first = replace(without_bits(layer) if self.typed else layer, folded=())
         self.made[output.name] = FoldedLayer(
             layer.name,
-            (layer,),
+            (first, *layer.folded),
             tuple(tensors.values()),
             tuple(merged.values()),
             output,
@@ -303,35 +288,19 @@ def _merged(first: Links | None, second: Links) -> Links:
     return {a: r for a, r in first.items() if second.get(a) == r} or NO_LINKS
 
 
-def folded_constants(layer: Layer) -> int:
-    """Constants that an operator reads where it is folded; scales and biases are not counted.
-
-    Examples
-    --------
-    >>> x, y = TensorInfo("x", (1, 4, 8), "int8"), TensorInfo("y", (1, 4, 8), "int8")
-    >>> bias, places = TensorInfo("b", (8,), "int8"), TensorInfo("p", (4, 8), "int8")
-    >>> add = Layer("a", "Add", "elementwise", (x,), (bias, places), (y,))
-    >>> folded_constants(add)
-    32
-    """
-    return sum(t.elements for t in layer.weights if sum(size > 1 for size in t.shape) > 1)
-
-
-def tensor_words(workload: Workload, tensor: Tensor) -> int:
-    """Values of a tensor that a workload touches."""
-    return math.prod(
-        count_window(
-            [workload.sizes[term.dimension] for term in index],
-            [term.coefficient for term in index],
-        )
-        for index in tensor.indices
-    )
+def constant_words(layer: Layer) -> int:
+    """Words of the constants that an operator reads where it is folded."""
+    return sum(values.count for values in folded_constants(layer))
 
 
 def _weight_words(layer: Layer) -> int:
     if layer.workload is None or not layer.weights:
         return 0
-    sizes = [tensor_words(layer.workload, t) for t in layer.workload.tensors if t.role == "weight"]
+    sizes = [
+        whole_tensor_values(layer.workload, t)
+        for t in layer.workload.tensors
+        if t.role == "weight"
+    ]
     # Repetitions share the weights, except those over the groups of a convolution.
     return min(sum(sizes) * layer.repetitions, layer.weight_elements)
 

@@ -14,13 +14,20 @@ from math import fsum, prod
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.fusion.folded import FoldedLayer, folded_constants
+from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.floor import least_cycles, least_energy_pj
-from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost, vector_unit_of
+from toolkit.model.vector_unit import (
+    Moved,
+    VectorCost,
+    movement_cost,
+    vector_cost,
+    vector_unit_of,
+)
 from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
-from toolkit.search.network.cost import LayerCost, moved_words, only_moves, operand_words
+from toolkit.search.network.cost import LayerCost
+from toolkit.search.network.vector_layers import folded_constants, in_words, layer_parts
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import ROLES, Role, Workload
 from toolkit.workload.network.layer import Layer
@@ -244,21 +251,15 @@ class LayerCosts:
         self, layer: Layer, arch: Architecture, share: float, *, folded: bool
     ) -> VectorCost | None:
         """Operations on the vector unit; folded ones take what passes by, and their constants."""
-        operations = round(layer.elements * share) * layer.operations_per_element
-        if folded or layer.workload is not None:
-            if not operations:
-                return None
-            read = round(folded_constants(layer) * share) if folded else 0
-            return vector_cost(
-                arch, self.unit, operations, {"input": read}, conventions=self.search.conventions
-            )
-        if layer.cost_class == "view":
+        parts = layer_parts(layer)
+        moved: Moved = {"weight": folded_constants(layer)} if folded else parts.moved
+        if parts.operations is None:
             return None
-        moving = only_moves(layer)
-        whole = moved_words(layer) if moving else operand_words(layer)
-        words: dict[Role, int] = {role: round(count * share) for role, count in whole.items()}
-        if moving:
+        # Fusion counts a word for every value.
+        words = in_words(moved, share)
+        if parts.only_moves and not folded:
             return movement_cost(arch, words, conventions=self.search.conventions)
+        operations = round(layer.elements * share) * layer.operations_per_element
         return vector_cost(arch, self.unit, operations, words, conventions=self.search.conventions)
 
     def _map(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:

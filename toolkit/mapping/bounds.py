@@ -242,6 +242,12 @@ def exact_tensor_words(
     return words
 
 
+def whole_tensor_values(workload: Workload, tensor: Tensor) -> int:
+    """Distinct values of a tensor that a workload touches."""
+    sizes = tuple(workload.sizes.values())
+    return exact_tensor_words(tensor, sizes, workload.dimensions, "distinct")
+
+
 def _window(index: Index, columns: list[FloatArray], rule: Footprint) -> FloatArray:
     gaps, coefficients = FOOTPRINT_GAPS[rule], [term.coefficient for term in index]
     if len(columns) < 3 or gaps != NO_GAPS or len(set(coefficients)) == 1:

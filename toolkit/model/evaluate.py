@@ -287,6 +287,8 @@ def _area(arch: Architecture) -> tuple[float | None, tuple[str, ...]]:
             instances *= level.mesh
     if not areas:
         return None, ()
+    if arch.vector_unit is not None and arch.vector_unit.area_um2 is not None:
+        areas.append(arch.vector_unit.area_um2)
     notes = (f"the area lacks {', '.join(missing)}: no area given",) if missing else ()
     return sum(areas), notes
 

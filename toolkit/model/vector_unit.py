@@ -8,12 +8,12 @@ unit and holds tensors of their role; each passage costs what it costs in the mo
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.levels import Fanout, Memory
+from toolkit.arch.packing import words_per_value
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle, port_cycles
@@ -25,6 +25,18 @@ DEFAULT_LANES = 16
 
 UNIT = "VectorUnit"
 """What tables call the unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of one kind: how many, and of how many bits (None: each takes a word)."""
+
+    count: int
+    bits: int | None = None
+
+
+Moved = Mapping[Role, Sequence[Values]]
+"""What is read (``input``, ``weight``) and written (``output``), each value once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +88,28 @@ def vector_unit_of(arch: Architecture) -> tuple[VectorUnit, bool]:
         if not isinstance(level, Memory):
             break
         memory = level if _holds(level, "input") else memory
-    return VectorUnit(DEFAULT_LANES, arch.compute.mac_energy_pj, memory.name), True
+    compute = arch.compute
+    unit = VectorUnit(
+        DEFAULT_LANES,
+        compute.mac_energy_pj,
+        memory.name,
+        energies_by_bits=compute.energies_by_bits,
+    )
+    return unit, True
 
 
 def vector_cost(
     arch: Architecture,
     unit: VectorUnit,
     operations: int,
-    words: Mapping[Role, int],
+    moved: Moved,
     *,
+    bits: int | None = None,
     conventions: Conventions = EXACT,
 ) -> VectorCost:
     """Cost operations of the vector unit, with their operands and results.
+
+    Its figures are for the widest value (`operation_energy_pj`, `lanes_of`).
 
     Parameters
     ----------
@@ -97,9 +119,11 @@ def vector_cost(
         What computes; see `vector_unit_of`.
     operations : int
         On single elements.
-    words : mapping of role to int
-        Words read (``input``, ``weight``) and written (``output``), each once. None at all for
+    moved : mapping of role to values
+        What is read (``input``, ``weight``) and written (``output``), each once. None at all for
         operations on what passes by, such as rescaling the outputs of an array.
+    bits : int, optional
+        Of the values that pass by, if any.
     conventions : Conventions
         Whether memories have one port for everything.
 
@@ -108,17 +132,54 @@ def vector_cost(
     >>> from toolkit.arch import load_arch
     >>> arch = load_arch("eyeriss")
     >>> unit, _ = vector_unit_of(arch)
-    >>> vector_cost(arch, unit, 100, {"input": 100, "output": 100}).latency_cycles
+    >>> values = (Values(100),)
+    >>> vector_cost(arch, unit, 100, {"input": values, "output": values}).latency_cycles
     25.0
     """
-    paths = {role: _path(arch, role, unit.memory) for role, count in words.items() if count}
-    moved = _moved(words, paths)
-    energy = operations * unit.operation_energy_pj
-    return _cost(arch, conventions, operations, operations / unit.lanes, energy, words, moved)
+    widths = [bits, *(v.bits for values in moved.values() for v in values)]
+    widest = max((width for width in widths if width is not None), default=None)
+    paths = {role: _path(arch, role, unit.memory) for role, values in moved.items() if values}
+    energy = operations * operation_energy_pj(unit, widest)
+    cycles = operations / lanes_of(unit, widest)
+    return _cost(arch, conventions, operations, cycles, energy, moved, paths)
+
+
+def operation_energy_pj(unit: VectorUnit, bits: int | None) -> float:
+    """Energy of one operation on values of so many bits.
+
+    Where the unit has no figure for so many, that of the next wider ones counts, or the widest.
+
+    Examples
+    --------
+    >>> unit = VectorUnit(16, 0.8, "Buffer", energies_by_bits=((8, 0.1), (32, 0.8)))
+    >>> [operation_energy_pj(unit, bits) for bits in (8, 16, None)]
+    [0.1, 0.8, 0.8]
+    """
+    if bits is None or not unit.energies_by_bits:
+        return unit.operation_energy_pj
+    fitting = [energy for width, energy in unit.energies_by_bits if width >= bits]
+    return fitting[0] if fitting else unit.energies_by_bits[-1][1]
+
+
+def lanes_of(unit: VectorUnit, bits: int | None) -> float:
+    """Operations per cycle on values of so many bits.
+
+    Where lanes have a width, narrower values share one, and wider ones take several.
+
+    Examples
+    --------
+    >>> lanes_of(VectorUnit(16, 0.8, "Buffer", lane_bits=32), 8)
+    64.0
+    """
+    if bits is None or unit.lane_bits is None:
+        return float(unit.lanes)
+    if bits > unit.lane_bits:
+        return unit.lanes / -(-bits // unit.lane_bits)
+    return float(unit.lanes * (unit.lane_bits // bits))
 
 
 def movement_cost(
-    arch: Architecture, words: Mapping[Role, int], *, conventions: Conventions = EXACT
+    arch: Architecture, moved: Moved, *, conventions: Conventions = EXACT
 ) -> VectorCost:
     """Cost elements that are only moved: read and written where the outermost memory holds them.
 
@@ -126,27 +187,34 @@ def movement_cost(
     ----------
     arch : Architecture
         Where the words are.
-    words : mapping of role to int
-        Words read (``input``, ``weight``) and written (``output``).
+    moved : mapping of role to values
+        What is read (``input``, ``weight``) and written (``output``).
     conventions : Conventions
         Whether memories have one port for everything.
     """
-    paths = {role: [_outermost(arch, role)] for role, count in words.items() if count}
-    return _cost(arch, conventions, 0, 0.0, 0.0, words, _moved(words, paths))
+    paths = {role: [_outermost(arch, role)] for role, values in moved.items() if values}
+    return _cost(arch, conventions, 0, 0.0, 0.0, moved, paths)
 
 
-def _moved(
-    words: Mapping[Role, int], paths: Mapping[Role, Sequence[Memory]]
-) -> dict[str, Counter[str]]:
+def words_in(memory: Memory, values: Sequence[Values]) -> float:
+    """Words that values take in a memory, packed where its words are."""
+    packed = (v.count * words_per_value(memory, v.bits) for v in values)
+    return float(sum(packed))
+
+
+def _traffic(moved: Moved, paths: Mapping[Role, Sequence[Memory]]) -> dict[str, dict[str, float]]:
     """Words of every kind of traffic by the name of the memory."""
-    moved: dict[str, Counter[str]] = {}
+    traffic: dict[str, dict[str, float]] = {}
     for role, memories in paths.items():
         inside, outside = ("updates", "drains") if role == "output" else ("reads", "fills")
         for place, memory in enumerate(memories):
-            own = moved.setdefault(memory.name, Counter())
-            own[inside] += words[role]
-            own[outside] += words[role] if place else 0
-    return moved
+            own = traffic.setdefault(
+                memory.name, dict.fromkeys(("reads", "fills", "updates", "drains"), 0.0)
+            )
+            words = words_in(memory, moved[role])
+            own[inside] += words
+            own[outside] += words if place else 0.0
+    return traffic
 
 
 def _cost(
@@ -155,16 +223,17 @@ def _cost(
     operations: int,
     operation_cycles: float,
     operation_pj: float,
-    words: Mapping[Role, int],
-    moved: Mapping[str, Counter[str]],
+    moved: Moved,
+    paths: Mapping[Role, Sequence[Memory]],
 ) -> VectorCost:
+    traffic = _traffic(moved, paths)
     access: dict[str, float] = {}
     latency, instances = operation_cycles, 1
     for level in arch.levels:
         if isinstance(level, Fanout):
             instances *= level.mesh
-        if isinstance(level, Memory) and level.name in moved:
-            own = moved[level.name]
+        if isinstance(level, Memory) and level.name in traffic:
+            own = traffic[level.name]
             sent, received = own["reads"] + own["drains"], own["updates"] + own["fills"]
             access[level.name] = level.read_energy_pj * sent + level.write_energy_pj * received
             cycles = port_cycles(level, conventions, own)
@@ -179,10 +248,14 @@ def _cost(
         math.fsum(level.energy_pj for level in levels),
         latency,
         operation_cycles,
-        words.get("input", 0) + words.get("weight", 0),
-        words.get("output", 0),
+        _outermost_words(moved, paths, "input") + _outermost_words(moved, paths, "weight"),
+        _outermost_words(moved, paths, "output"),
         levels,
     )
+
+
+def _outermost_words(moved: Moved, paths: Mapping[Role, Sequence[Memory]], role: Role) -> int:
+    return math.ceil(words_in(paths[role][0], moved[role])) if role in paths else 0
 
 
 def _leakage(arch: Architecture, cycles: float, conventions: Conventions) -> dict[str, float]:

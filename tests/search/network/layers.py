@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import toolkit
 from toolkit.workload.network import Layer, TensorInfo
 
@@ -20,6 +22,11 @@ def relu(name: str, reads: str, elements: int, **options: int) -> Layer:
     tensors = {"inputs": (tensor(reads, elements),), "outputs": (tensor(name, elements),)}
     options = {"elements": elements, "operations_per_element": 1, **options}
     return Layer(name, "Relu", "elementwise", **tensors, **options)
+
+
+def total(name: str, reads: str, elements: int) -> Layer:
+    """A layer of the vector unit that no other can take over."""
+    return replace(relu(name, reads, elements), operator="CumSum", cost_class="reduction")
 
 
 def network(*layers: Layer, name: str = "tiny") -> toolkit.LayerGraph:

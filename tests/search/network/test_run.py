@@ -20,7 +20,7 @@ from toolkit.search.network import (
 )
 from toolkit.workload.network import Layer
 
-from .layers import network, product, relu, tensor
+from .layers import network, product, relu, tensor, total
 
 ARCH = toolkit.load_arch("eyeriss")
 FEW = toolkit.Budget(evaluations=300)
@@ -68,7 +68,7 @@ def test_identical_workloads_are_searched_once_whatever_their_names() -> None:
 
 def test_repetitions_multiply_and_totals_add_up() -> None:
     once = mapped(product("a", toolkit.gemm(8, 4, 6)))
-    layers = (product("a", toolkit.gemm(8, 4, 6), repetitions=5), relu("r", "a", 8))
+    layers = (product("a", toolkit.gemm(8, 4, 6), repetitions=5), total("r", "a", 8))
     result = mapped(*layers)
     a, r = result.layers
     assert (a.energy_pj, a.latency_cycles) == (5 * once.energy_pj, 5 * once.latency_cycles)
@@ -87,7 +87,7 @@ def test_repetitions_multiply_and_totals_add_up() -> None:
 def test_layers_without_a_workload() -> None:
     view = Layer("v", "Reshape", "view", (tensor("x", 8),), (), (tensor("v", 8),))
     moved = Layer("t", "Transpose", "movement", view.outputs, (), (tensor("t", 8),), elements=8)
-    result = mapped(view, moved, relu("r", "t", 8))
+    result = mapped(view, moved, total("r", "t", 8))
     v, t, r = result.layers
     assert (v.energy_pj, v.latency_cycles, v.lowering) == (0.0, 0.0, "view")
     assert (t.energy_pj, t.dram_reads, t.dram_writes) == (16 * 64, 8, 8)
@@ -208,11 +208,11 @@ def test_wrong_options_are_refused(options: dict[str, object], key: str) -> None
 
 
 def test_tables_have_a_row_per_layer() -> None:
-    result = mapped(product("a", toolkit.gemm(8, 4, 6)), relu("r", "a", 8))
+    result = mapped(product("a", toolkit.gemm(8, 4, 6)), total("r", "a", 8))
     table = result.table()
     assert list(table["layer"]) == ["a", "r"]
     assert table["energy_total_pj"].sum() == pytest.approx(result.energy_pj)
-    assert list(table["class"]) == ["einsum", "elementwise"]
+    assert list(table["class"]) == ["einsum", "reduction"]
     assert result.total_table()["latency_cycles"][0] == result.latency_cycles
     levels = result.level_table()
     assert levels["share"].sum() == pytest.approx(1)
@@ -235,7 +235,11 @@ def test_resnet18_whole(arch: str) -> None:
         graph, toolkit.load_arch(arch), budget=budget, cache=False, jobs=1
     )
     assert (result.macs, result.searches) == (1_814_073_344, 12)
-    assert len(result.layers) == len(graph)
+    # Batch normalizations and activations go with what they are applied to.
+    assert len(result.layers) == 32
+    assert result["Conv_t6"].layer.operators == "Conv + BatchNormalization + Relu"
+    assert sum(r.layer.operations for r in result.layers) == graph.operations
+    assert result.totals()["parameters"] == graph.parameters
     ways = {layer.lowering for layer in result.layers if layer.cost}
     expected = {"eyeriss-conv": {"direct", "1x1 convolution"}, "gemmini": {"im2col", "direct"}}
     assert ways == expected[arch]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from search.network.layers import network, product, relu, tensor
+from search.network.layers import network, product, relu, tensor, total
 
 import toolkit
 from toolkit.errors import InputError
@@ -70,7 +70,7 @@ def test_layers_of_a_row_do_not_overlap() -> None:
 
 
 def test_long_networks_go_on_in_further_columns() -> None:
-    layers = [relu("r0", "x", 8), *(relu(f"r{i}", f"r{i - 1}", 8) for i in range(1, 100))]
+    layers = [total("r0", "x", 8), *(total(f"r{i}", f"r{i - 1}", 8) for i in range(1, 100))]
     layout = energy_graph(mapped(*layers)).layout
     columns, rows = layout.extent
     assert rows < 60

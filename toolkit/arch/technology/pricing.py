@@ -101,6 +101,8 @@ def priced(
 def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
     """Break the area of an architecture down by levels, outermost first.
 
+    A vector unit comes last, where its area is given.
+
     Raises
     ------
     ArchitectureError
@@ -121,6 +123,9 @@ def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
         rows.append(LevelArea(level.name, instances, area or 0.0, instances * (area or 0.0)))
         if isinstance(level, Fanout):
             instances *= level.mesh
+    unit = arch.vector_unit
+    if unit is not None and unit.area_um2 is not None:
+        rows.append(LevelArea("vector_unit", 1, unit.area_um2, unit.area_um2))
     return tuple(rows)
 
 

@@ -1,4 +1,4 @@
-"""What layers cost: records of searched workloads for a cache, and the rest on the vector unit."""
+"""How layers are searched, and what a searched workload costs: the record that caches keep."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arguments import check_integer
+from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.tables import LevelEnergy, TensorAccesses
-from toolkit.model.vector_unit import VectorCost, movement_cost, vector_cost
 from toolkit.search.objective import OBJECTIVES, Objective
 from toolkit.search.problem import factors_rule
 from toolkit.search.result import Budget
 from toolkit.search.status import describe_status, within_best
-from toolkit.workload.kernel import Role, Workload
-from toolkit.workload.network.layer import Layer
+from toolkit.workload.kernel import Tensor, Workload
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class LayerSearch:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Words of one tensor that the outermost memory holding it moves, in one repetition.
+    """What one tensor moves at the outermost memory that holds it, in one repetition.
 
     Parameters
     ----------
@@ -93,8 +91,8 @@ class Traffic:
         What the operand is.
     reads, writes : int
         Values that leave the memory inwards, and that arrive from inside.
-    packed_words : float or None
-        Words that they take by their bits; None if each is a word.
+    read_words, written_words : int
+        Whole words that they take: as many as values, if nobody knows their bits.
     """
 
     memory: str
@@ -102,14 +100,29 @@ class Traffic:
     role: str
     reads: int
     writes: int
-    packed_words: float | None = None
+    read_words: int
+    written_words: int
 
     @property
     def words(self) -> int:
-        """Reads and writes together, in whole words."""
-        if self.packed_words is not None:
-            return math.ceil(self.packed_words)
-        return self.reads + self.writes
+        """Words read and written."""
+        return self.read_words + self.written_words
+
+
+def _traffic(row: TensorAccesses, tensor: Tensor, results: int) -> Traffic:
+    """Traffic of a tensor, its words told apart by the bits of what is read and written."""
+    reads, writes = row.reads, row.updates
+    if row.words is None:
+        return Traffic(row.level, tensor.name, tensor.role, reads, writes, reads, writes)
+    # Partial sums come back; of what arrives as many are complete as there are results.
+    bits, sums = row.bits or 1, row.sum_bits or row.bits or 1
+    read_bits = reads * (sums if tensor.role == "output" else bits)
+    complete = min(results, writes)
+    written_bits = complete * bits + (writes - complete) * sums
+    total = read_bits + written_bits
+    read_words = math.ceil(row.words * read_bits / total) if total else 0
+    written = math.ceil(row.words * written_bits / total) if total else 0
+    return Traffic(row.level, tensor.name, tensor.role, reads, writes, read_words, written)
 
 
 @dataclass(frozen=True)
@@ -181,72 +194,10 @@ class LayerCost:
         for tensor in self.workload.tensors:
             row = next((a for a in self.accesses if a.tensor == tensor.name), None)
             if row is not None:
-                reads, writes = row.reads, row.updates
-                traffic = Traffic(row.level, tensor.name, tensor.role, reads, writes, row.words)
-                rows.append(traffic)
+                rows.append(_traffic(row, tensor, whole_tensor_values(self.workload, tensor)))
         return tuple(rows)
 
     @property
     def dram_words(self) -> int:
         """Words that the outermost memories move, all tensors together."""
         return sum(traffic.words for traffic in self.dram)
-
-
-def layer_vector_cost(
-    arch: Architecture, unit: VectorUnit, layer: Layer, conventions: Conventions
-) -> VectorCost | None:
-    """Cost one repetition of what a layer computes on the vector unit, or moves.
-
-    Activations and constants are read once each and results written once, also where an
-    operator goes over them several times: the unit keeps what it needs. Layers that only move
-    elements read and write as many as they move. Operations of a layer that has a workload, such
-    as rescaling its outputs, take what passes by. Views are free: the result is None.
-    """
-    operations = layer.elements * layer.operations_per_element
-    if layer.workload is not None:
-        if not operations:
-            return None
-        return vector_cost(arch, unit, operations, {}, conventions=conventions)
-    if layer.cost_class == "view":
-        return None
-    if only_moves(layer):
-        return movement_cost(arch, moved_words(layer), conventions=conventions)
-    return vector_cost(arch, unit, operations, operand_words(layer), conventions=conventions)
-
-
-def only_moves(layer: Layer) -> bool:
-    """Whether a layer moves elements and does nothing to them."""
-    return layer.cost_class == "movement" and not layer.elements * layer.operations_per_element
-
-
-def operand_words(layer: Layer) -> dict[Role, int]:
-    """Words that one repetition of an operation reads and writes."""
-    gates = _gates(layer)
-    if gates:
-        # The tensors are those of all time steps; a step takes its own part of both products.
-        return {"input": 2 * gates * layer.elements, "output": layer.elements}
-    return {
-        "input": sum(t.elements for t in {t.name: t for t in layer.inputs}.values()),
-        "weight": layer.weight_elements,
-        "output": sum(tensor.elements for tensor in layer.outputs),
-    }
-
-
-def moved_words(layer: Layer) -> dict[Role, int]:
-    """Words that one repetition of a movement reads and writes."""
-    data = sum(tensor.elements for tensor in layer.inputs)
-    constant = layer.weight_elements
-    if not constant:
-        return {"input": layer.elements, "output": layer.elements}
-    return {
-        "input": min(data, layer.elements),
-        "weight": min(constant, layer.elements),
-        "output": layer.elements,
-    }
-
-
-def _gates(layer: Layer) -> int:
-    """Gates per state of a recurrent cell; 0 for any other layer."""
-    from toolkit.workload.network.operators.products import GATES
-
-    return GATES.get(layer.operator, 0) if layer.cost_class == "elementwise" else 0

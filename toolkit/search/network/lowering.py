@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.workload.bits import with_bits
-from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 from toolkit.workload.ready_made import batched_gemm, gemm
 
@@ -183,10 +183,7 @@ def _laid_out(workload: Workload, parts: Mapping[str, int]) -> tuple[str, tuple[
 
 
 def _expansion(words: int, workload: Workload, tensor: Tensor) -> str:
-    distinct = math.prod(
-        count_window([workload.sizes[t.dimension] for t in i], [t.coefficient for t in i])
-        for i in tensor.indices
-    )
+    distinct = whole_tensor_values(workload, tensor)
     if words <= distinct:
         return ""
     charged = "writes of the copies are charged, adding them up is not"

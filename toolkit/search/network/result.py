@@ -78,13 +78,13 @@ class LayerResult:
     @property
     def dram_reads(self) -> int:
         """Words read from the outermost memories, all repetitions together."""
-        array = sum(t.reads for t in self.cost.dram) if self.cost else 0
+        array = sum(t.read_words for t in self.cost.dram) if self.cost else 0
         return self.repetitions * (array + (self.vector.dram_reads if self.vector else 0))
 
     @property
     def dram_writes(self) -> int:
         """Words written to the outermost memories, all repetitions together."""
-        array = sum(t.writes for t in self.cost.dram) if self.cost else 0
+        array = sum(t.written_words for t in self.cost.dram) if self.cost else 0
         return self.repetitions * (array + (self.vector.dram_writes if self.vector else 0))
 
     @property
@@ -106,14 +106,14 @@ class LayerResult:
         layer, cost = self.layer, self.cost
         return {
             "layer": layer.name,
-            "operator": layer.operator,
+            "operator": layer.operators,
             "class": layer.cost_class,
             "lowering": self.lowering,
             "workload": cost.workload.name if cost else "",
             "repetitions": self.repetitions,
             "macs": layer.macs,
             "vector_operations": layer.operations,
-            "weights": layer.weight_elements,
+            "weights": sum(part.weight_elements for part in (layer, *layer.folded)),
             "energy_total_pj": self.energy_pj,
             "latency_cycles": self.latency_cycles,
             "edp_pj_cycles": self.edp_pj_cycles,
@@ -130,7 +130,7 @@ class LayerResult:
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """What a network costs on an architecture, its layers one after the other.
+    """What a network costs on an architecture.
 
     Parameters
     ----------
@@ -156,6 +156,9 @@ class NetworkResult:
         Mappings that the searches of those results had costed.
     seconds : float
         Wall-clock time.
+    overlapped_cycles : float or None
+        Cycles of the network where the vector unit works beside the array; None if layers run one
+        after the other.
     warnings : tuple of str
         What had to be assumed, one sentence each, those of the network among them.
     """
@@ -171,6 +174,7 @@ class NetworkResult:
     reads: int = 0
     read_evaluations: int = 0
     seconds: float = 0.0
+    overlapped_cycles: float | None = None
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> LayerResult:
@@ -187,7 +191,9 @@ class NetworkResult:
 
     @property
     def latency_cycles(self) -> float:
-        """Cycles of all layers, one after the other."""
+        """Cycles of all layers: one after the other, or as the vector unit overlaps."""
+        if self.overlapped_cycles is not None:
+            return self.overlapped_cycles
         return math.fsum(layer.latency_cycles for layer in self.layers)
 
     @property
@@ -209,6 +215,18 @@ class NetworkResult:
     def dram_writes(self) -> int:
         """Words written to the outermost memories."""
         return sum(layer.dram_writes for layer in self.layers)
+
+    @property
+    def dram_bytes(self) -> float | None:
+        """Bytes that the outermost memories move; None if they do not say how long words are."""
+        return self._bytes(self.dram_reads + self.dram_writes)
+
+    def _bytes(self, words: int) -> float | None:
+        outer = {t.memory for layer in self.layers if layer.cost for t in layer.cost.dram}
+        outer.add(self.arch.memories[0].name)
+        bits = {memory.word_bits for memory in self.arch.memories if memory.name in outer}
+        word_bits = bits.pop() if len(bits) == 1 else None
+        return None if word_bits is None else words * word_bits / 8
 
     @property
     def peak_macs_per_cycle(self) -> float:
@@ -245,7 +263,11 @@ class NetworkResult:
     def rows(self) -> list[dict[str, Any]]:
         """One row per layer, as in `table`; None where something does not apply."""
         return [
-            {**layer.row(), "peak_fraction": self._of_peak(layer.layer.macs, layer.latency_cycles)}
+            {
+                **layer.row(),
+                "dram_bytes": self._bytes(layer.dram_words),
+                "peak_fraction": self._of_peak(layer.layer.macs, layer.latency_cycles),
+            }
             for layer in self.layers
         ]
 
@@ -263,6 +285,7 @@ class NetworkResult:
             "peak_fraction": self.utilization,
             "dram_read_words": self.dram_reads,
             "dram_write_words": self.dram_writes,
+            "dram_bytes": self.dram_bytes,
         }
 
     def table(self) -> pd.DataFrame:
@@ -277,9 +300,9 @@ class NetworkResult:
             ``latency_cycles``, ``edp_pj_cycles``, ``utilization_fraction`` (instances used),
             ``compute_cycles`` (without stalls), ``dram_read_words``, ``dram_write_words``,
             ``status`` and ``within_fraction`` (what is known of the mapping, and by which
-            fraction of the optimum it exceeds that at most), ``cached``, ``notes`` and
-            ``peak_fraction`` (multiply-accumulates per cycle over the array's peak). Figures
-            are of all repetitions.
+            fraction of the optimum it exceeds that at most), ``cached``, ``notes``, ``dram_bytes``
+            (where the architecture says how long words are) and ``peak_fraction``
+            (multiply-accumulates per cycle over the array's peak). Figures are of all repetitions.
         """
         import pandas as pd
 
@@ -321,6 +344,7 @@ class NetworkResult:
             "cached_searches": self.reads,
             "seconds": self.seconds,
             "warnings": list(self.warnings),
+            "overlap_vector": self.overlapped_cycles is not None,
             "status": self.status,
             "totals": self.totals(),
             "levels": self.level_energies(),

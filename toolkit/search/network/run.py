@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.arch.packing import operand_bits
 from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
@@ -17,9 +18,11 @@ from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.processes import available_cores, in_processes
 from toolkit.search.network.cache import LayerCache, cache_at
-from toolkit.search.network.cost import LayerCost, LayerSearch, layer_vector_cost
+from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered
+from toolkit.search.network.overlap import overlapped_cycles, task_of
 from toolkit.search.network.result import LayerResult, NetworkResult
+from toolkit.search.network.vector_layers import layer_vector_cost
 from toolkit.search.network.workloads import (
     Found,
     LayerProgress,
@@ -32,6 +35,7 @@ from toolkit.search.network.workloads import (
 from toolkit.search.objective import Function, Objective, objective_named
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
+from toolkit.workload.network.elementwise import fold_elementwise
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer
 
@@ -48,15 +52,18 @@ def map_network(
     pad: bool | Collection[str] | str = True,
     factors: Factors | None = None,
     bypass: Bypass = "permitted",
+    overlap_vector: bool = False,
     jobs: int | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
 ) -> NetworkResult:
-    """Map every layer of a network, one layer after the other on the whole accelerator.
+    """Map every layer of a network, each on the whole accelerator.
 
     Layers with a workload are searched, identical workloads once, whatever their names. They are
     lowered to the dimensions that the architecture speaks of (`lowerings`), and where there are
-    several ways the best by the objective is taken. All other layers run on the vector unit, or
+    several ways the best by the objective is taken. Elementwise layers of one activation are
+    applied on the way out of the layer before them (`toolkit.workload.network.elementwise`);
+    all other layers run on the vector unit, or
     move elements, or are free (`toolkit.model.vector_unit`).
 
     Parameters
@@ -86,6 +93,9 @@ def map_network(
     bypass : {"permitted", "free", "fixed"}
         Which tensors mappings may leave out of memories (see `toolkit.make_problem`); the result
         is on the architecture with that written in.
+    overlap_vector : bool
+        Whether layers of the vector unit run beside those of the array
+        (`toolkit.search.network.overlap`); otherwise layers run one after the other.
     jobs : int, optional
         Processes; as many as there are cores by default. Results do not depend on it, unless a
         budget of seconds binds.
@@ -115,6 +125,7 @@ def map_network(
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
     arch = with_bypass_rule(arch, bypass)
+    graph = fold_elementwise(graph, operand_bits(arch))
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
@@ -134,10 +145,15 @@ def map_network(
     if not _search(plan, arch, wanted, pending, store, jobs, found):
         warnings.append(f"results cannot be kept in {store.folder if store else ''}")
     unit, assumed = vector_unit_of(arch)
+    typed = graph.sum_bits is not None
     layers = [
-        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
+        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted, typed=typed)
         for layer in graph.layers
     ]
+    cycles = None
+    if overlap_vector:
+        tasks = {layer.name: task_of(layer, arch, conventions) for layer in layers}
+        cycles = overlapped_cycles(graph, tasks)
     return NetworkResult(
         graph,
         arch,
@@ -150,6 +166,7 @@ def map_network(
         reads,
         found.read_evaluations,
         clock() - start,
+        cycles,
         tuple(warnings),
     )
 
@@ -159,6 +176,7 @@ def map_layer(
     arch: Architecture,
     search: LayerSearch | None = None,
     *,
+    typed: bool = False,
     cache: bool | str | os.PathLike[str] = True,
 ) -> LayerResult:
     """Map one layer in this process, as `map_network` does.
@@ -171,6 +189,9 @@ def map_layer(
         The accelerator.
     search : LayerSearch, optional
         How to search; greedily for the least energy-delay product by default.
+    typed : bool
+        Whether what the vector unit computes and moves has the bits of its types; otherwise each
+        value takes a word. The workload has bits of its own.
     cache : bool or path-like
         As for `map_network`.
 
@@ -191,7 +212,8 @@ def map_layer(
         found.add(workload, name, outcome, cached=cost is not None)
         plan.check(found)
     unit, _ = vector_unit_of(arch)
-    return _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted)
+    ways = plan.ways.get(layer.name, ())
+    return _result(layer, ways, found, arch, unit, wanted, typed=typed)
 
 
 def _check_padding(plan: Work, search: LayerSearch) -> None:
@@ -260,8 +282,10 @@ def _result(
     arch: Architecture,
     unit: VectorUnit,
     search: LayerSearch,
+    *,
+    typed: bool,
 ) -> LayerResult:
-    vector = layer_vector_cost(arch, unit, layer, search.conventions)
+    vector = layer_vector_cost(arch, unit, layer, search.conventions, typed=typed)
     best: tuple[float, Lowered, LayerCost] | None = None
     for way in ways:
         cost = found.outcomes[nameless(way.workload)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.packing import in_passes, multiplier_passes
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
@@ -90,16 +91,30 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         evaluation.accesses,
         result.evaluations,
         result.bound,
-        (*problem.notes, *(shape_notes(*lanes) if problem.factors == "perfect" else ())),
+        (
+            *_passes_note(arch, workload),
+            *problem.notes,
+            *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
+        ),
         result.objective,
         result.stopped,
     )
+
+
+def _passes_note(arch: Architecture, workload: Workload) -> tuple[str, ...]:
+    passes = multiplier_passes(arch, workload)
+    if passes == 1:
+        return ()
+    widest = arch.compute.energies_by_bits[-1][0]
+    return (f"wide operands take {passes} passes of multipliers of {widest} bits",)
 
 
 def problem_of(
     arch: Architecture, workload: Workload, search: LayerSearch, *, choose: bool = True
 ) -> Problem:
     """State the problem of a search; the workload is called by its sizes.
+
+    Operands wider than the multipliers are multiplied in passes (`in_passes`).
 
     Parameters
     ----------
@@ -113,7 +128,7 @@ def problem_of(
         As `toolkit.make_problem` does.
     """
     return make_problem(
-        arch,
+        in_passes(arch, workload),
         replace(workload, name=content_name(workload)),
         objective=search.objective,
         conventions=search.conventions,

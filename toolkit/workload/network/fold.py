@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from toolkit.workload.network.layer import TensorInfo
+from toolkit.workload.network.layer import BITS, TensorInfo
 from toolkit.workload.network.operators import Call
 from toolkit.workload.network.read import small_contents
 from toolkit.workload.network.values import (
@@ -125,9 +125,10 @@ def fold(
         Gives its outputs; not called where they must be computed to be known.
     """
     given = [value for value in call.inputs if value is not None]
-    # The first operand of DequantizeLinear is a weight, or a bias of 32-bit integers.
-    whole = call.operator.endswith("DequantizeLinear")
+    # The first operand of these is a weight, or a bias of 32-bit integers.
+    whole = call.operator.rpartition(".")[2] in ("DequantizeLinear", "QuantizeLinear")
     stored = given[0].stored if whole else merge_stored(given)
+    scales = _scales(call, given)
     known = call.operator not in _NEVER_COMPUTED and all(v.data is not None for v in given)
     if known and call.operator in _DATA_DEPENDENT:
         arrays = _evaluate(node, call)
@@ -137,8 +138,11 @@ def fold(
                 TensorInfo(name, array.shape, str(array.dtype))
                 for name, array in zip(names, arrays, strict=True)
             ]
-            return _computed(infos, arrays, stored)
+            return _computed(infos, arrays, stored, scales)
     infos = list(infer())
+    if call.operator.rpartition(".")[2] == "QuantizeLinear":
+        # What is quantized once need not be kept as it was before.
+        stored = tuple(replace(tensor, dtype=infos[0].dtype) for tensor in stored)
     if call.operator == "ConstantOfShape":
         stored = tuple(infos) if _is_learned(node) else ()
     elif all(t.elements == 1 for t in stored) and any(i.elements > 1 for i in infos):
@@ -147,15 +151,35 @@ def fold(
     small = all(info.elements <= MAX_KNOWN_ELEMENTS for info in infos)
     arrays = _evaluate(node, call) if small and known else None
     if arrays is None:
-        return [Value(info, constant=True, stored=stored) for info in infos]
-    return _computed(infos, arrays, stored)
+        return [Value(info, constant=True, stored=stored, scales=scales) for info in infos]
+    return _computed(infos, arrays, stored, scales)
+
+
+def _scales(call: Call, given: Sequence[Value]) -> tuple[TensorInfo, ...]:
+    """Scales and zero points that a weight made of `given` is read with.
+
+    Those of a bias are known from the scales of what it is added to.
+    """
+    found = {scale.name: scale for value in given for scale in value.scales}
+    if call.operator.endswith("DequantizeLinear") and BITS[given[0].info.dtype] <= 16:
+        found |= {v.info.name: v.info for v in given[1:] if v.info.elements > 1}
+    return tuple(found.values())
 
 
 def _computed(
-    infos: Sequence[TensorInfo], arrays: Sequence[NDArray[Any]], stored: tuple[TensorInfo, ...]
+    infos: Sequence[TensorInfo],
+    arrays: Sequence[NDArray[Any]],
+    stored: tuple[TensorInfo, ...],
+    scales: tuple[TensorInfo, ...],
 ) -> list[Value]:
     return [
-        Value(replace(info, shape=array.shape), constant=True, data=array, stored=stored)
+        Value(
+            replace(info, shape=array.shape),
+            constant=True,
+            data=array,
+            stored=stored,
+            scales=scales,
+        )
         for info, array in zip(infos, arrays, strict=True)
     ]
 

@@ -55,6 +55,7 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         inputs: Sequence[TensorInfo] = (),
         outputs: Sequence[TensorInfo] = (),
         warnings: Sequence[str] = (),
+        sum_bits: int | None = None,
     ) -> LayerGraph:
         """Connect layers by the names of their tensors.
 
@@ -68,6 +69,9 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
             What the network reads and makes.
         warnings : sequence of str
             What had to be assumed.
+        sum_bits : int, optional
+            Bits of partial sums, where workloads have the bits of their layers' tensors; None
+            where they have bits of their own, or none.
 
         Raises
         ------
@@ -76,7 +80,11 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         """
         graph = cls()
         graph.graph.update(
-            name=name, inputs=tuple(inputs), outputs=tuple(outputs), warnings=tuple(warnings)
+            name=name,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            warnings=tuple(warnings),
+            sum_bits=sum_bits,
         )
         makers: dict[str, str] = {}
         for layer in layers:
@@ -119,6 +127,12 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         return tuple(self.graph.get("warnings", ()))
 
     @property
+    def sum_bits(self) -> int | None:
+        """Bits of partial sums, where bits of workloads follow from the types of tensors."""
+        bits: int | None = self.graph.get("sum_bits")
+        return bits
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one run."""
         return sum(layer.macs for layer in self.layers)
@@ -139,7 +153,8 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         return sum(tensor.bytes for tensor in self._parameter_tensors())
 
     def _parameter_tensors(self) -> Iterable[TensorInfo]:
-        return {t.name: t for layer in self.layers for t in layer.parameters}.values()
+        parts = (part for layer in self.layers for part in (layer, *layer.folded))
+        return {t.name: t for part in parts for t in part.parameters}.values()
 
     def workloads(self) -> tuple[WorkloadUse, ...]:
         """The distinct workloads, in the order of their first layers."""

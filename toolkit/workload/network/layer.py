@@ -25,18 +25,8 @@ BITS = {
     "float6e2m3": 6,
     "float6e3m2": 6,
     "float4e2m1": 4,
-    "int64": 64,
-    "int32": 32,
-    "int16": 16,
-    "int8": 8,
-    "int4": 4,
-    "int2": 2,
-    "uint64": 64,
-    "uint32": 32,
-    "uint16": 16,
-    "uint8": 8,
-    "uint4": 4,
-    "uint2": 2,
+    # ONNX has integers of a few widths; quantizers and users have others.
+    **{f"{kind}{bits}": bits for kind in ("int", "uint") for bits in range(1, 65)},
     "bool": 8,
     "complex64": 64,
     "complex128": 128,
@@ -136,6 +126,9 @@ class Layer:
     attributes : tuple of (str, object)
         The node's attributes by name, such as strides and pads, lists as tuples; without those
         that hold tensors or graphs.
+    folded : tuple of Layer
+        Elementwise layers that are applied to the output on its way out, in order; `outputs` are
+        what the last of them makes (`toolkit.workload.network.elementwise`).
     """
 
     name: str
@@ -150,6 +143,7 @@ class Layer:
     elements: int = 0
     operations_per_element: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
+    folded: tuple[Layer, ...] = ()
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -161,8 +155,14 @@ class Layer:
 
     @property
     def operations(self) -> int:
-        """Operations of the vector unit, of all repetitions together."""
-        return self.elements * self.operations_per_element * self.repetitions
+        """Operations of the vector unit, of all repetitions together, folded ones included."""
+        own = self.elements * self.operations_per_element * self.repetitions
+        return own + sum(layer.operations for layer in self.folded)
+
+    @property
+    def operators(self) -> str:
+        """Its operator and those folded into it, such as ``Conv + Relu``."""
+        return " + ".join(layer.operator for layer in (self, *self.folded))
 
     @property
     def on_vector_unit(self) -> bool:

@@ -14,6 +14,14 @@ import onnx
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.precision import (
+    FROM_FILE,
+    SUM_BITS,
+    Bits,
+    precision_of,
+    with_precision,
+)
+from toolkit.workload.network.quantization import fold_quantization
 from toolkit.workload.network.read import opsets_of, read_model
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, empty
@@ -28,12 +36,15 @@ def load_network(
     *,
     unknown: Unknown = "error",
     fold_batch_norm: bool = False,
+    bits: Bits = "file",
 ) -> LayerGraph:
     """Read an ONNX model as a graph of layers.
 
     Shapes are inferred here; computations on shapes and constants are done, and layers that
-    nothing depends on are left out. Contents of weights are not read, so that the size of a model
-    does not matter, nor whether its external data are there.
+    nothing depends on are left out. Workloads have the bits of the types of their tensors
+    (`toolkit.workload.network.precision`), and layers read and write what is quantized
+    (`toolkit.workload.network.quantization`). Contents of weights are not read, so that the size
+    of a model does not matter, nor whether its external data are there.
 
     Parameters
     ----------
@@ -49,6 +60,9 @@ def load_network(
         such with a warning in the result.
     fold_batch_norm : bool
         Fold batch normalizations into the convolution or fully connected layer before them.
+    bits : "file", "word", int, mapping of str to int or Precision
+        Bits of values: as the types in the file say; none at all, so that each takes a word; of
+        all weights and activations; or of ``weight``, ``activation`` and ``sum``.
 
     Returns
     -------
@@ -65,11 +79,12 @@ def load_network(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
     source = os.fspath(path)
+    precision = precision_of(bits)
     if Path(source).suffix.lower() in (".yaml", ".yml"):
-        if dims or fold_batch_norm:
+        if dims or fold_batch_norm or precision != FROM_FILE:
             raise WorkloadError(
-                "layers in YAML have neither dynamic dimensions nor batch normalizations; "
-                "leave dims and fold_batch_norm out",
+                "layers in YAML have neither dynamic dimensions nor batch normalizations, and "
+                "bits of their own; leave dims, fold_batch_norm and bits out",
                 source=source,
             )
         # That module builds on this package.
@@ -87,12 +102,14 @@ def load_network(
     layers = _remove_dead(walk.layers, outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
+    layers = with_precision(fold_quantization(layers, outputs), precision)
     return LayerGraph.from_layers(
         layers,
         name=Path(source).stem,
         inputs=[value.info for value in inputs],
         outputs=outputs,
         warnings=walk.warnings,
+        sum_bits=(precision.sum or SUM_BITS) if precision.typed else None,
     )
 
 

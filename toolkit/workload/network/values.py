@@ -46,6 +46,8 @@ class Value:
         The warning about a size that was assumed, and on which this one may depend.
     items : tuple of Value, optional
         The tensors, if this is a list of tensors rather than one.
+    scales : tuple of TensorInfo
+        Scales and zero points, of more than one number, that a quantized weight is read with.
     """
 
     info: TensorInfo
@@ -54,6 +56,7 @@ class Value:
     stored: tuple[TensorInfo, ...] = ()
     assumed: str = ""
     items: tuple[Value, ...] | None = None
+    scales: tuple[TensorInfo, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -92,7 +95,11 @@ def dtype_name(number: int) -> str | None:
 
 
 def dtype_number(name: str) -> int:
-    """Number of a data type in ONNX."""
+    """Number of a data type in ONNX; of integers that it has not, of the next wider ones."""
+    kind, bits = name.rstrip("0123456789"), BITS[name]
+    while name not in _NUMBERS:
+        bits += 1
+        name = f"{kind}{bits}"
     return int(_NUMBERS[name])
 
 

@@ -171,7 +171,7 @@ def make_layer(
         operator=call.operator,
         cost_class=cost_class or rule.cost_class,
         inputs=tuple(v.info for _, v in given if not v.constant) + tuple(extra_inputs),
-        weights=tuple(v.as_weight() for _, v in constants),
+        weights=_weights([value for _, value in constants]),
         outputs=tuple(call.outputs if outputs is None else outputs),
         parameters=_parameters(constants, rule),
         workload=workload,
@@ -180,6 +180,12 @@ def make_layer(
         operations_per_element=operations_per_element,
         attributes=_plain_attributes(call.attributes),
     )
+
+
+def _weights(constants: Sequence[Value]) -> tuple[TensorInfo, ...]:
+    """Constants as the file stores them, then the scales of those that are quantized."""
+    scales = {scale.name: scale for value in constants for scale in value.scales}
+    return (*(value.as_weight() for value in constants), *scales.values())
 
 
 def _plain_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, Attribute], ...]:
