@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,16 @@ def test_the_packaged_architectures_are_the_references() -> None:
     assert set(arch_names()) >= set(REFERENCE)
 
 
+def without_word_bits(arch: Architecture) -> Architecture:
+    levels = (replace(x, word_bits=None) if isinstance(x, Memory) else x for x in arch.levels)
+    return replace(arch, levels=tuple(levels))
+
+
 @pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_every_figure_is_the_references(name: str) -> None:
     reference = Architecture(name, tuple(level(entry) for entry in REFERENCE[name]["levels"]))
-    assert load_arch(name) == reference
+    # What its words are is no figure of FactorFlow's.
+    assert without_word_bits(load_arch(name)) == reference
 
 
 @pytest.mark.parametrize("name", arch_names())

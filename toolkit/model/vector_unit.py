@@ -23,6 +23,8 @@ from toolkit.workload.kernel import Role
 DEFAULT_LANES = 16
 """Operations per cycle of a vector unit that the architecture does not describe."""
 
+_ACTIVATIONS: tuple[Role, ...] = ("input", "output")
+
 UNIT = "VectorUnit"
 """What tables call the unit."""
 
@@ -109,7 +111,7 @@ def vector_cost(
 ) -> VectorCost:
     """Cost operations of the vector unit, with their operands and results.
 
-    Its figures are for the widest value (`operation_energy_pj`, `lanes_of`).
+    Its figures are for the widest input or output (`operation_energy_pj`, `lanes_of`).
 
     Parameters
     ----------
@@ -136,7 +138,8 @@ def vector_cost(
     >>> vector_cost(arch, unit, 100, {"input": values, "output": values}).latency_cycles
     25.0
     """
-    widths = [bits, *(v.bits for values in moved.values() for v in values)]
+    # Constants such as biases may be wider than what is computed.
+    widths = [bits, *(v.bits for role in _ACTIVATIONS for v in moved.get(role, ()))]
     widest = max((width for width in widths if width is not None), default=None)
     paths = {role: _path(arch, role, unit.memory) for role, values in moved.items() if values}
     energy = operations * operation_energy_pj(unit, widest)

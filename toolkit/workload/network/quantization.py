@@ -19,6 +19,9 @@ QUANTIZE_OPERATIONS, DEQUANTIZE_OPERATIONS = 3, 2
 _TABLE_BITS = 8
 """A function of one value of so few bits is looked up: one operation."""
 
+_BOUNDS = ("Clip", "Relu")
+"""What the clip of a QuantizeLinear does on its own, its range chosen for that."""
+
 _COMPUTING = ("einsum", "elementwise", "window", "reduction")
 
 
@@ -28,8 +31,8 @@ def fold_quantization(layers: Iterable[Layer], outputs: Sequence[TensorInfo]) ->
     A DequantizeLinear disappears into those that read it, a QuantizeLinear into the one that makes
     what it alone reads; at inputs and outputs of the network they stay. Products rescale their
     results once (3 operations); elementwise operations and reductions convert operands (2 each)
-    and results (3), those of one operand of 8 bits are looked up; pooling takes integers as they
-    are; movements and views move them.
+    and results (3, with the bounds of Relu and Clip), those of one operand of 8 bits are looked
+    up; pooling takes integers as they are; movements and views move them.
 
     Examples
     --------
@@ -121,6 +124,8 @@ class _Folding:
         count = maker.operations_per_element
         if maker.cost_class == "elementwise" and _looked_up(maker):
             count = 1
+        elif maker.operator in _BOUNDS:
+            count = QUANTIZE_OPERATIONS
         elif maker.cost_class in ("einsum", "elementwise"):
             count += QUANTIZE_OPERATIONS
         elif maker.cost_class == "reduction":
