@@ -109,6 +109,8 @@ _HOMES = {
         "TensorInfo",
         "WorkloadUse",
         "load_network",
+        "network_model",
+        "network_names",
         "operator_table",
     ),
 }
@@ -188,6 +190,8 @@ __all__ = [
     "mapping_from_text",
     "mapping_to_text",
     "minimal_hardware",
+    "network_model",
+    "network_names",
     "operator_table",
     "read_accelergy",
     "read_mapping",
@@ -289,6 +293,8 @@ if TYPE_CHECKING:
         TensorInfo,
         WorkloadUse,
         load_network,
+        network_model,
+        network_names,
         operator_table,
     )
 

@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, LayerResult, NetworkResult
     from toolkit.study.storage.files import Results
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An ONNX file, or a network that toolkit list networks names, with a precision "
+        "behind it if wanted: llama3-8b:int4.",
+    ),
+]
 Strategy = Annotated[
     str,
     typer.Option(metavar="NAME", help="How to search; see: toolkit list strategies."),

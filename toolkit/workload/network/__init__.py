@@ -1,5 +1,6 @@
 """Networks: ONNX models as graphs of layers, each with its cost class."""
 
+from toolkit.workload.network.built_in import network_model, network_names
 from toolkit.workload.network.graph import LayerGraph, WorkloadUse
 from toolkit.workload.network.layer import CostClass, Layer, TensorInfo
 from toolkit.workload.network.load import load_network
@@ -12,5 +13,7 @@ __all__ = [
     "TensorInfo",
     "WorkloadUse",
     "load_network",
+    "network_model",
+    "network_names",
     "operator_table",
 ]

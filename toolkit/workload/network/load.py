@@ -12,9 +12,10 @@ from typing import get_args
 import onnx
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.built_in import find_network, is_built_in
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.read import opsets_of, read_model
+from toolkit.workload.network.read import copy_model, opsets_of, read_model
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
@@ -23,13 +24,13 @@ _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
 
 def load_network(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | onnx.ModelProto,
     dims: Mapping[str, int] | None = None,
     *,
     unknown: Unknown = "error",
     fold_batch_norm: bool = False,
 ) -> LayerGraph:
-    """Read an ONNX model as a graph of layers.
+    """Read an ONNX model, or build one by its name, as a graph of layers.
 
     Shapes are inferred here; computations on shapes and constants are done, and layers that
     nothing depends on are left out. Contents of weights are not read, so that the size of a model
@@ -37,9 +38,12 @@ def load_network(
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or ModelProto
         The model; opsets 7 to the newest that the installed onnx knows. A name that ends in
-        .yaml or .yml means layers in ZigZag's form, to which no option applies.
+        .yaml or .yml means layers in ZigZag's form, to which no option applies. Where there is
+        no such file, one of `toolkit.network_names`, or with a precision behind it, such as
+        ``llama3-8b:int4``; sizes that `dims` leaves out are then those of
+        ``toolkit list networks``.
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
         (``{"images:0": 1}``: axis 0 of the tensor ``images``), 0 for a cache that is still empty;
@@ -64,6 +68,10 @@ def load_network(
         raise WorkloadError(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
+    if isinstance(path, onnx.ModelProto):
+        name = path.graph.name or "model"
+        model = copy_model(path, name)
+        return _graph(model, name, name, dims or {}, unknown, fold_batch_norm=fold_batch_norm)
     source = os.fspath(path)
     if Path(source).suffix.lower() in (".yaml", ".yml"):
         if dims or fold_batch_norm:
@@ -76,8 +84,26 @@ def load_network(
         from toolkit.workload.peers.zigzag_network import read_zigzag_network
 
         return read_zigzag_network(source)
-    model = read_model(source)
-    sizes = Dimensions(dims or {}, source)
+    if is_built_in(source):
+        network, precision = find_network(source)
+        model, name = copy_model(network.make(precision), source), source
+        dims = {**network.dims, **(dims or {})}
+    else:
+        model, name = read_model(source), Path(source).stem
+    return _graph(model, source, name, dims or {}, unknown, fold_batch_norm=fold_batch_norm)
+
+
+def _graph(
+    model: onnx.ModelProto,
+    source: str,
+    name: str,
+    dims: Mapping[str, int],
+    unknown: Unknown,
+    *,
+    fold_batch_norm: bool,
+) -> LayerGraph:
+    """Walk a model that was read, and join its layers."""
+    sizes = Dimensions(dims, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
     inputs = _inputs(model.graph, sizes, source)
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})
@@ -89,7 +115,7 @@ def load_network(
         layers = _fold_batch_norm(layers, outputs)
     return LayerGraph.from_layers(
         layers,
-        name=Path(source).stem,
+        name=name,
         inputs=[value.info for value in inputs],
         outputs=outputs,
         warnings=walk.warnings,
