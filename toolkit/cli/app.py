@@ -107,6 +107,14 @@ COMMANDS = {
         "toolkit network llama3-8b:int4 simba --dim past=4095\n\n"
         "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
     ),
+    "networks": LateCommand(
+        "toolkit.cli.networks:compare_whole_networks",
+        help="Map several models on several architectures: one table, a row for each pair.",
+        epilog="Examples:\n\n"
+        "toolkit networks resnet18 mobilenet-v2 --arch eyeriss-conv --arch simba-conv\n\n"
+        "toolkit networks llama3-8b llama3-8b:int4 --arch tensor-core-sm --dim past=8191 "
+        "--out results",
+    ),
     "codesign": LateCommand(
         "toolkit.cli.codesign:search_hardware",
         help="Search for hardware: sizes of an architecture for networks, within budgets.",

@@ -213,7 +213,7 @@ def map_whole_network(
         else:
             print_report(fusion_report(priced, fused, written))
         return
-    with _watched() as on_layer:
+    with watched() as on_layer:
         result = toolkit.map_network(
             graph,
             accelerator,
@@ -263,7 +263,7 @@ def read_dims(words: Sequence[str]) -> dict[str, int]:
 
 
 @contextmanager
-def _watched() -> Iterator[Callable[[LayerProgress], None]]:
+def watched() -> Iterator[Callable[[LayerProgress], None]]:
     """Show progress on standard error: a bar on a terminal, else a line per search."""
     from toolkit.cli.progress import counted
 
@@ -311,12 +311,14 @@ def write_results(result: NetworkResult, folder: str) -> Results:
     InputError
         If a file cannot be written.
     """
+    from toolkit.search.network.cycles import layer_parts
     from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {
         "layers": result.table(),
         "totals": result.total_table(),
         "levels": result.level_table(),
+        **layer_parts(result),
     }
 
     def draw() -> tuple[Path, ...]:

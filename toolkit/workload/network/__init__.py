@@ -3,7 +3,7 @@
 from toolkit.workload.network.built_in import network_model, network_names
 from toolkit.workload.network.graph import LayerGraph, WorkloadUse
 from toolkit.workload.network.layer import CostClass, Layer, TensorInfo
-from toolkit.workload.network.load import load_network
+from toolkit.workload.network.load import load_network, load_networks
 from toolkit.workload.network.operators import operator_table
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "TensorInfo",
     "WorkloadUse",
     "load_network",
+    "load_networks",
     "network_model",
     "network_names",
     "operator_table",

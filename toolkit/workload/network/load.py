@@ -16,7 +16,7 @@ from toolkit.workload.network.built_in import find_network, is_built_in
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.read import copy_model, opsets_of, read_model
-from toolkit.workload.network.shapes import Dimensions
+from toolkit.workload.network.shapes import Dimensions, UnknownDimensionError
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
@@ -73,7 +73,7 @@ def load_network(
         model = copy_model(path, name)
         return _graph(model, name, name, dims or {}, unknown, fold_batch_norm=fold_batch_norm)
     source = os.fspath(path)
-    if Path(source).suffix.lower() in (".yaml", ".yml"):
+    if _is_yaml(source):
         if dims or fold_batch_norm:
             raise WorkloadError(
                 "layers in YAML have neither dynamic dimensions nor batch normalizations; "
@@ -91,6 +91,56 @@ def load_network(
     else:
         model, name = read_model(source), Path(source).stem
     return _graph(model, source, name, dims or {}, unknown, fold_batch_norm=fold_batch_norm)
+
+
+def load_networks(
+    paths: Sequence[str | os.PathLike[str] | onnx.ModelProto],
+    dims: Mapping[str, int] | None = None,
+    *,
+    unknown: Unknown = "error",
+    fold_batch_norm: bool = False,
+) -> tuple[LayerGraph, ...]:
+    """Read several models, each as `load_network` does.
+
+    Parameters
+    ----------
+    paths : sequence of path-like or ModelProto
+        The models.
+    dims : mapping of str to int, optional
+        Sizes of dynamic dimensions, each for all models that have it: at least one must.
+    unknown, fold_batch_norm
+        As for `load_network`.
+
+    Raises
+    ------
+    WorkloadError
+        As `load_network`.
+    """
+    used: set[str] = set()
+    refused: dict[str, UnknownDimensionError] = {}
+    graphs = []
+    for path in paths:
+        yaml = not isinstance(path, onnx.ModelProto) and _is_yaml(os.fspath(path))
+        own, graph = {} if yaml else dict(dims or {}), None
+        while graph is None:
+            try:
+                graph = load_network(
+                    path, own, unknown=unknown, fold_batch_norm=fold_batch_norm and not yaml
+                )
+            except UnknownDimensionError as cause:
+                refused[cause.name] = cause
+                del own[cause.name]
+        graphs.append(graph)
+        used.update(own)
+    for name, refusal in refused.items():
+        if name not in used:
+            raise refusal
+    return tuple(graphs)
+
+
+def _is_yaml(source: str) -> bool:
+    """Whether a file is named as one of ZigZag's."""
+    return Path(source).suffix.lower() in (".yaml", ".yml")
 
 
 def _graph(
