@@ -238,7 +238,7 @@ def test_models_in_memory_are_read_and_left_as_they_are() -> None:
     assert (graph.macs, graph.parameters, graph.graph["name"]) == (64, 32, "tiny")
     assert graph.outputs[0].shape == (8,)
     assert proto.SerializeToString() == before
-    with pytest.raises(WorkloadError, match="^tiny: dims: sizes of dynamic dimensions"):
+    with pytest.raises(WorkloadError, match="^model 'tiny': dims: sizes of dynamic dimensions"):
         toolkit.load_network(proto)
 
 

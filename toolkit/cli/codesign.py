@@ -209,19 +209,19 @@ def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
     from toolkit.codesign.evaluation import NetworkWeight
     from toolkit.errors import InputError
 
-    paths, weights = [], []
+    dims = read_dims(dim)
+    uses = []
     for word in models:
         path, colon, text = word.rpartition(":")
         weighted = bool(colon) and text.replace(".", "", 1).isdigit()
         weight = float(text) if weighted else 1.0
         if not weight > 0:
             raise InputError(f"{word}: expected a positive weight", source="MODEL")
-        paths.append(path if weighted else word)
-        weights.append(weight)
-    graphs: tuple[LayerGraph, ...] = toolkit.load_networks(
-        paths, read_dims(dim), fold_batch_norm=True
-    )
-    return [NetworkWeight(*use) for use in zip(graphs, weights, strict=True)]
+        graph: LayerGraph = toolkit.load_network(
+            path if weighted else word, dims, fold_batch_norm=True
+        )
+        uses.append(NetworkWeight(graph, weight))
+    return uses
 
 
 def write_codesign(found: HardwareComparison, folder: Path) -> Results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -116,8 +117,11 @@ def compare_whole_networks(
     graphs = toolkit.load_networks(
         models,
         read_dims(dim),
-        unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
-        fold_batch_norm=fold_batch_norm,
+        partial(
+            toolkit.load_network,
+            unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
+            fold_batch_norm=fold_batch_norm,
+        ),
     )
     with watched() as on_layer:
         found = toolkit.compare_networks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +11,11 @@ from typing import get_args
 import onnx
 
 from toolkit.errors import WorkloadError
-from toolkit.workload.network.built_in import find_network, is_built_in
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.read import copy_model, opsets_of, read_model
-from toolkit.workload.network.shapes import Dimensions, UnknownDimensionError
+from toolkit.workload.network.read import opsets_of
+from toolkit.workload.network.shapes import Dimensions
+from toolkit.workload.network.sources import ModelSource, model_of, source_of
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
@@ -24,7 +23,7 @@ _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
 
 def load_network(
-    path: str | os.PathLike[str] | onnx.ModelProto,
+    path: ModelSource,
     dims: Mapping[str, int] | None = None,
     *,
     unknown: Unknown = "error",
@@ -68,12 +67,8 @@ def load_network(
         raise WorkloadError(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
-    if isinstance(path, onnx.ModelProto):
-        name = path.graph.name or "model"
-        model = copy_model(path, name)
-        return _graph(model, name, name, dims or {}, unknown, fold_batch_norm=fold_batch_norm)
-    source = os.fspath(path)
-    if _is_yaml(source):
+    source = source_of(path)
+    if Path(source).suffix.lower() in (".yaml", ".yml"):
         if dims or fold_batch_norm:
             raise WorkloadError(
                 "layers in YAML have neither dynamic dimensions nor batch normalizations; "
@@ -84,76 +79,8 @@ def load_network(
         from toolkit.workload.peers.zigzag_network import read_zigzag_network
 
         return read_zigzag_network(source)
-    if is_built_in(source):
-        network, precision = find_network(source)
-        model, name = copy_model(network.make(precision), source), source
-        dims = {**network.dims, **(dims or {})}
-    else:
-        model, name = read_model(source), Path(source).stem
-    return _graph(model, source, name, dims or {}, unknown, fold_batch_norm=fold_batch_norm)
-
-
-def load_networks(
-    paths: Sequence[str | os.PathLike[str] | onnx.ModelProto],
-    dims: Mapping[str, int] | None = None,
-    *,
-    unknown: Unknown = "error",
-    fold_batch_norm: bool = False,
-) -> tuple[LayerGraph, ...]:
-    """Read several models, each as `load_network` does.
-
-    Parameters
-    ----------
-    paths : sequence of path-like or ModelProto
-        The models.
-    dims : mapping of str to int, optional
-        Sizes of dynamic dimensions, each for all models that have it: at least one must.
-    unknown, fold_batch_norm
-        As for `load_network`.
-
-    Raises
-    ------
-    WorkloadError
-        As `load_network`.
-    """
-    used: set[str] = set()
-    refused: dict[str, UnknownDimensionError] = {}
-    graphs = []
-    for path in paths:
-        yaml = not isinstance(path, onnx.ModelProto) and _is_yaml(os.fspath(path))
-        own, graph = {} if yaml else dict(dims or {}), None
-        while graph is None:
-            try:
-                graph = load_network(
-                    path, own, unknown=unknown, fold_batch_norm=fold_batch_norm and not yaml
-                )
-            except UnknownDimensionError as cause:
-                refused[cause.name] = cause
-                del own[cause.name]
-        graphs.append(graph)
-        used.update(own)
-    for name, refusal in refused.items():
-        if name not in used:
-            raise refusal
-    return tuple(graphs)
-
-
-def _is_yaml(source: str) -> bool:
-    """Whether a file is named as one of ZigZag's."""
-    return Path(source).suffix.lower() in (".yaml", ".yml")
-
-
-def _graph(
-    model: onnx.ModelProto,
-    source: str,
-    name: str,
-    dims: Mapping[str, int],
-    unknown: Unknown,
-    *,
-    fold_batch_norm: bool,
-) -> LayerGraph:
-    """Walk a model that was read, and join its layers."""
-    sizes = Dimensions(dims, source)
+    model, name, dims = model_of(path, dims)
+    sizes = Dimensions(dims or {}, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
     inputs = _inputs(model.graph, sizes, source)
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})

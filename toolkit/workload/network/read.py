@@ -12,12 +12,12 @@ from pathlib import Path
 
 import networkx as nx
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import DecodeError
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.layer import BITS
 from toolkit.workload.network.values import MAX_KNOWN_ELEMENTS, dtype_name
-from toolkit.workload.network.wire import LEFT_OUT, read_without_weights, without_weights
+from toolkit.workload.network.wire import LEFT_OUT, read_without_weights
 
 OLDEST_OPSET = 7
 """Before it, broadcasting and shapes were attributes."""
@@ -26,11 +26,19 @@ DOMAINS = {"ai.onnx": "", "": "", "com.microsoft": "com.microsoft"}
 
 # Bytes of one entry of the typed fields whose entries are all of one length.
 _TYPED_BYTES = {4: 4, 10: 8}
-_RAW = 9
+RAW = 9
+"""Field of a tensor that holds its contents as bytes."""
 
 
-def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
+def read_model(path: str | os.PathLike[str], content: bytes | None = None) -> onnx.ModelProto:
     """Read and check a model; large weights keep their shapes only.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    content : bytes, optional
+        The serialized model, where there is no file; `path` is what messages call it.
 
     Raises
     ------
@@ -41,39 +49,10 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     source = os.fspath(path)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(read_without_weights(source))
+        model.ParseFromString(read_without_weights(source) if content is None else content)
     except DecodeError as cause:
         message = f"is not an ONNX model, or is truncated: {cause}"
         raise WorkloadError(message, source=source) from None
-    return _checked(model, source)
-
-
-def copy_model(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
-    """Copy and check a model in memory; large weights keep their shapes only.
-
-    There is no folder in which external data could be: they are not looked for.
-
-    Raises
-    ------
-    WorkloadError
-        As `read_model`, or if the model is too large to be copied.
-    """
-    try:
-        copied = onnx.ModelProto.FromString(without_weights(model.SerializeToString()))
-    except (EncodeError, DecodeError, ValueError) as cause:
-        # Protobuf writes no message of more than 2 GiB.
-        message = f"cannot be copied ({cause}); expected a model of at most 2 GiB, or a file"
-        raise WorkloadError(message, source=source) from None
-    for tensor in tensors_of(copied.graph):
-        dtype = dtype_name(tensor.data_type)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL and left_out(tensor) is None:
-            size = -(-math.prod(tensor.dims) * BITS[dtype] // 8) if dtype else 0
-            del tensor.external_data[:]
-            tensor.external_data.add(key=LEFT_OUT, value=f"{_RAW}:{size}")
-    return _checked(copied, source)
-
-
-def _checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     if not model.HasField("graph") or not model.graph.output:
         raise WorkloadError("is not an ONNX model: it has no graph with outputs", source=source)
     _check_opsets(model, source)
@@ -182,7 +161,7 @@ def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
 def _held(tensor: onnx.TensorProto, elements: int, claimed: int, dtype: str) -> tuple[int, int]:
     """Bytes held, and bytes that must be held for the shape that is claimed."""
     note = left_out(tensor)
-    if note and note[0] == _RAW:
+    if note and note[0] == RAW:
         return note[1], claimed
     if note:
         width = _TYPED_BYTES.get(note[0])
