@@ -26,8 +26,7 @@ DOMAINS = {"ai.onnx": "", "": "", "com.microsoft": "com.microsoft"}
 
 # Bytes of one entry of the typed fields whose entries are all of one length.
 _TYPED_BYTES = {4: 4, 10: 8}
-RAW = 9
-"""Field of a tensor that holds its contents as bytes."""
+_RAW = 9
 
 
 def read_model(path: str | os.PathLike[str], content: bytes | None = None) -> onnx.ModelProto:
@@ -161,7 +160,7 @@ def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
 def _held(tensor: onnx.TensorProto, elements: int, claimed: int, dtype: str) -> tuple[int, int]:
     """Bytes held, and bytes that must be held for the shape that is claimed."""
     note = left_out(tensor)
-    if note and note[0] == RAW:
+    if note and note[0] == _RAW:
         return note[1], claimed
     if note:
         width = _TYPED_BYTES.get(note[0])

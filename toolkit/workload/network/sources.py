@@ -13,9 +13,11 @@ from google.protobuf.message import EncodeError
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.built_in import find_network, is_built_in
 from toolkit.workload.network.layer import BITS
-from toolkit.workload.network.read import RAW, left_out, read_model, tensors_of
+from toolkit.workload.network.read import left_out, read_model, tensors_of
 from toolkit.workload.network.values import dtype_name
 from toolkit.workload.network.wire import LEFT_OUT, without_weights
+
+_RAW = onnx.TensorProto.RAW_DATA_FIELD_NUMBER
 
 ModelSource = str | os.PathLike[str] | onnx.ModelProto
 """A file or a name, or the model itself."""
@@ -81,5 +83,5 @@ def _copied(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
         if external and dtype is not None and left_out(tensor) is None:
             size = -(-math.prod(tensor.dims) * BITS[dtype] // 8)
             del tensor.external_data[:]
-            tensor.external_data.add(key=LEFT_OUT, value=f"{RAW}:{size}")
+            tensor.external_data.add(key=LEFT_OUT, value=f"{_RAW}:{size}")
     return read_model(source, copy.SerializeToString())
