@@ -182,8 +182,8 @@ def test_eight_bits_are_quantized_before_every_product() -> None:
     made = {name: node.op_type for node in nodes for name in node.output}
     products = [node for node in nodes if node.op_type in ("Conv", "Gemm")]
     assert len(products) == 21
-    for node in products:
-        assert [made[name] for name in node.input] == ["DequantizeLinear"] * 3
+    for product in products:
+        assert [made[name] for name in product.input] == ["DequantizeLinear"] * 3
     # Batch normalizations are in the weights.
     assert "BatchNormalization" not in made.values()
     weights = [x for x in toolkit.load_network("resnet18:int8").layers if x.macs]
