@@ -118,7 +118,9 @@ def draw_graph(picture: EnergyGraph) -> Canvas:
     across = max((len(line) for lines in labels.values() for line in lines), default=0)
     down = max(map(len, labels.values()), default=1)
     width, height = max(1.45, 0.3 + _INCH_ACROSS * across), 0.2 + _INCH_DOWN * down
-    figure = canvas(min(width * right + 2, _MOST_INCHES), min(height * bottom + 1.5, _MOST_INCHES))
+    # A narrow graph must leave room for the title.
+    wide = max(width * right + 2, 0.11 * len(picture.title))
+    figure = canvas(min(wide, _MOST_INCHES), min(height * bottom + 1.5, _MOST_INCHES))
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
 
