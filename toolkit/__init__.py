@@ -86,7 +86,15 @@ _HOMES = {
         "TracePoint",
         "make_problem",
     ),
-    "search.network": ("LayerCost", "LayerResult", "NetworkResult", "map_network"),
+    "search.network": (
+        "LayerCost",
+        "LayerResult",
+        "LayerSearch",
+        "NetworkComparison",
+        "NetworkResult",
+        "compare_networks",
+        "map_network",
+    ),
     "workload": (
         "Tensor",
         "Term",
@@ -109,6 +117,9 @@ _HOMES = {
         "TensorInfo",
         "WorkloadUse",
         "load_network",
+        "load_networks",
+        "network_model",
+        "network_names",
         "operator_table",
     ),
 }
@@ -141,11 +152,13 @@ __all__ = [
     "LayerGraph",
     "Leakage",
     "LayerResult",
+    "LayerSearch",
     "LevelMapping",
     "MapSpace",
     "Mapping",
     "Memory",
     "MemoryPort",
+    "NetworkComparison",
     "NetworkResult",
     "NetworkWeight",
     "Objective",
@@ -169,6 +182,7 @@ __all__ = [
     "batched_gemm",
     "check_bypasses",
     "chosen_arch",
+    "compare_networks",
     "conv1d",
     "conv2d",
     "depthwise_conv2d",
@@ -181,6 +195,7 @@ __all__ = [
     "latency_correction",
     "load_arch",
     "load_network",
+    "load_networks",
     "load_template",
     "load_workload",
     "make_problem",
@@ -188,6 +203,8 @@ __all__ = [
     "mapping_from_text",
     "mapping_to_text",
     "minimal_hardware",
+    "network_model",
+    "network_names",
     "operator_table",
     "read_accelergy",
     "read_mapping",
@@ -262,7 +279,15 @@ if TYPE_CHECKING:
     )
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
-    from toolkit.search.network import LayerCost, LayerResult, NetworkResult, map_network
+    from toolkit.search.network import (
+        LayerCost,
+        LayerResult,
+        LayerSearch,
+        NetworkComparison,
+        NetworkResult,
+        compare_networks,
+        map_network,
+    )
     from toolkit.search.objective import OBJECTIVES, Objective
     from toolkit.search.problem import Problem, make_problem
     from toolkit.search.registry import STRATEGIES, search
@@ -289,6 +314,9 @@ if TYPE_CHECKING:
         TensorInfo,
         WorkloadUse,
         load_network,
+        load_networks,
+        network_model,
+        network_names,
         operator_table,
     )
 

@@ -17,7 +17,6 @@ import torch
 from weightless import shortened, without_weights
 
 MODELS = ("resnet18", "mobilenet_v2", "vit_b16", "bert_layer", "bert_base", "gpt2_block")
-KNOWN = (*MODELS, "llama")
 
 
 def export(
@@ -56,9 +55,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("models", nargs="*", metavar="model", default=MODELS)
     given = parser.parse_args()
-    folder, unknown = given.folder, [name for name in given.models if name not in KNOWN]
+    folder, unknown = given.folder, [name for name in given.models if name not in MODELS]
     if unknown:
-        parser.error(f"argument model: expected some of {', '.join(KNOWN)}, got {unknown[0]!r}")
+        parser.error(f"argument model: expected some of {', '.join(MODELS)}, got {unknown[0]!r}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -280,7 +280,17 @@ def test_list_workloads(run: Any) -> None:
     assert tuple(line.split()[0] for line in lines) == toolkit.workload_names()
 
 
-@pytest.mark.parametrize("kind", ["archs", "workloads", "strategies", "conventions"])
+def test_list_networks_says_how_large_they_are(run: Any) -> None:
+    lines = run("list", "networks").out.splitlines()
+    assert tuple(line.split()[0] for line in lines) == toolkit.network_names()
+    row = re.sub(r" +", " ", next(line for line in lines if line.startswith("resnet50 ")))
+    assert row == (
+        "resnet50 25,557,032 parameters 4,089,184,256 MACs batch=1 height=224 width=224 "
+        "fp32, fp16, bf16, int8"
+    )
+
+
+@pytest.mark.parametrize("kind", ["archs", "workloads", "networks", "strategies", "conventions"])
 def test_list_json_is_one_object(run: Any, kind: str) -> None:
     record = run("list", kind, "--json").record
     names = [line.split()[0] for line in run("list", kind).out.splitlines()]

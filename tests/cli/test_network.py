@@ -69,6 +69,16 @@ def test_the_same_command_reads_back(run: Any, tmp_path: Path) -> None:
     assert layer["mapping"]["levels"][0]["level"] == "DRAM"
 
 
+def test_a_network_by_name_needs_no_file(run: Any) -> None:
+    record = run("resnet18", "gemmini-ws", *FEW, "--no-cache", "--json").record
+    assert (record["network"], record["totals"]["macs"]) == ("resnet18", 1_814_073_344)
+    words = ("gpt2:int4", "eyeriss", *FEW, "--no-cache", "--json", "--dim", "past=15")
+    assert run(*words).record["network"] == "gpt2:int4"
+    wrong = run("resnet19", "eyeriss")
+    assert (wrong.status, wrong.out, wrong.err.count("\n")) == (2, "", 1)
+    assert "did you mean 'resnet18'?" in wrong.err
+
+
 def test_tables_and_pictures_go_to_a_folder(run: Any, tmp_path: Path) -> None:
     out = tmp_path / "new"
     record = run(*BERT, *FEW, "--no-cache", "--out", str(out), "--json").record

@@ -143,7 +143,15 @@ def test_wrong_input_is_one_line(
     assert (printed.out, printed.err.count("\n")) == ("", 1)
 
 
-@pytest.mark.parametrize("words", [("export.py", "o", "none"), ("llama.py", "o.onnx", "0")])
+WRONG_SIZES = [
+    ("export.py", "o", "none"),
+    ("llama.py", "o.onnx", "--layers", "0"),
+    ("resnet.py", "o.onnx", "--width", "x"),
+    ("vit.py", "o.onnx", "--precision", "int3"),
+]
+
+
+@pytest.mark.parametrize("words", WRONG_SIZES)
 def test_networks_are_not_exported_on_wrong_input(tmp_path: Path, words: tuple[str, ...]) -> None:
     command = [sys.executable, STUDIES / "networks" / words[0], *words[1:]]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

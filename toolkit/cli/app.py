@@ -103,13 +103,22 @@ COMMANDS = {
         "toolkit.cli.network:map_whole_network",
         help="Map a whole ONNX model: every distinct layer once, then totals of the network.",
         epilog="Examples:\n\n"
-        "toolkit network resnet18.onnx eyeriss-conv\n\n"
+        "toolkit network resnet18 eyeriss-conv\n\n"
+        "toolkit network llama3-8b:int4 simba --dim past=4095\n\n"
         "toolkit network vit.onnx simba --dim batch=1 --evaluations 20000 --jobs 2 --out results",
+    ),
+    "networks": LateCommand(
+        "toolkit.cli.networks:compare_whole_networks",
+        help="Map several models on several architectures: one table, a row for each pair.",
+        epilog="Examples:\n\n"
+        "toolkit networks resnet18 mobilenet-v2 --arch eyeriss-conv --arch simba-conv\n\n"
+        "toolkit networks llama3-8b llama3-8b:int4 --arch tensor-core-sm --dim past=8191 "
+        "--out results",
     ),
     "codesign": LateCommand(
         "toolkit.cli.codesign:search_hardware",
         help="Search for hardware: sizes of an architecture for networks, within budgets.",
-        epilog="Example:\n\ntoolkit codesign resnet18.onnx --template gemmini-ws --area-budget 2",
+        epilog="Example:\n\ntoolkit codesign resnet18 --template gemmini-ws --area-budget 2",
     ),
     "worker": LateCommand(
         "toolkit.cli.worker:join_studies",
@@ -126,7 +135,8 @@ COMMANDS = {
     "list": LateCommand(
         "toolkit.cli.list:list_names",
         help="List what has a name.",
-        epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list workloads --json",
+        epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list networks\n\n"
+        "toolkit list workloads --json",
     ),
     "show": LateCommand(
         "toolkit.cli.show:show_definition",

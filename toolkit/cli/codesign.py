@@ -23,7 +23,8 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="ONNX files; of several, each may have a weight: resnet18.onnx:0.5.",
+        help="ONNX files, or names that toolkit list networks knows; of several, each may have "
+        "a weight: resnet18.onnx:0.5.",
     ),
 ]
 Template = Annotated[

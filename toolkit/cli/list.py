@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import toolkit
 from toolkit.cli.arguments import AsJson
 from toolkit.cli.output import print_json, print_text
+
+if TYPE_CHECKING:
+    from toolkit.workload.network.built_in import BuiltIn
 
 Entry = dict[str, Any]
 
@@ -21,6 +24,7 @@ class ListKind(StrEnum):
 
     archs = "archs"
     workloads = "workloads"
+    networks = "networks"
     strategies = "strategies"
     conventions = "conventions"
 
@@ -68,6 +72,28 @@ def _workloads() -> list[Entry]:
     ]
 
 
+def _networks() -> list[Entry]:
+    from toolkit.workload.network.built_in import NETWORKS
+
+    entries = []
+    for name, network in NETWORKS.items():
+        graph = toolkit.load_network(name)
+        entries.append(
+            {
+                "name": name,
+                "parameters": graph.parameters,
+                "macs": graph.macs,
+                "dims": dict(network.dims),
+                "precisions": [network.precision, *_others(network)],
+            }
+        )
+    return entries
+
+
+def _others(network: BuiltIn) -> list[str]:
+    return [name for name in network.precisions if name != network.precision]
+
+
 def _strategies() -> list[Entry]:
     return [
         {"name": name, "fronts": entry.fronts, "description": entry.summary}
@@ -86,6 +112,7 @@ def _conventions() -> list[Entry]:
 _LISTINGS: dict[str, Callable[[], list[Entry]]] = {
     "archs": _archs,
     "workloads": _workloads,
+    "networks": _networks,
     "strategies": _strategies,
     "conventions": _conventions,
 }
@@ -96,7 +123,7 @@ def listing(kind: str) -> list[Entry]:
 
     Parameters
     ----------
-    kind : {"archs", "workloads", "strategies", "conventions"}
+    kind : {"archs", "workloads", "networks", "strategies", "conventions"}
         What to list.
     """
     return _LISTINGS[kind]()
@@ -115,8 +142,12 @@ def listing_text(kind: str, entries: Sequence[Entry]) -> str:
     name  a  bcd
     size  1  20
     """
+    units = _UNITS.get(kind, {})
     rows = [
-        [_with_unit(key, value) if key in _UNITS else _cell(value) for key, value in entry.items()]
+        [
+            _with_unit(value, units[key]) if key in units else _cell(value)
+            for key, value in entry.items()
+        ]
         for entry in entries
     ]
     if kind == "conventions":
@@ -129,13 +160,16 @@ def listing_text(kind: str, entries: Sequence[Entry]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-_UNITS = {"word_bits": "bits", "lanes": "lanes", "on_chip_bytes": "bytes on chip"}
-"""Figures of architectures, which text says what they are of."""
+_UNITS = {
+    "archs": {"word_bits": "bits", "lanes": "lanes", "on_chip_bytes": "bytes on chip"},
+    "networks": {"parameters": "parameters", "macs": "MACs"},
+}
+"""Figures of each kind, which text says what they are of."""
 
 
-def _with_unit(key: str, value: object) -> str:
+def _with_unit(value: object, unit: str) -> str:
     values = value if isinstance(value, list) else [value]
-    return f"{'/'.join('-' if x is None else f'{x:,.0f}' for x in values)} {_UNITS[key]}"
+    return f"{'/'.join('-' if x is None else f'{x:,.0f}' for x in values)} {unit}"
 
 
 def _cell(value: object) -> str:
@@ -143,6 +177,8 @@ def _cell(value: object) -> str:
         return "; ".join(f"{name} {text}" for name, text in value.items())
     if isinstance(value, dict):
         return " ".join(f"{name}={number}" for name, number in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)

@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, LayerResult, NetworkResult
     from toolkit.study.storage.files import Results
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An ONNX file, or a network that toolkit list networks names, with a precision "
+        "behind it if wanted: llama3-8b:int4.",
+    ),
+]
 Strategy = Annotated[
     str,
     typer.Option(metavar="NAME", help="How to search; see: toolkit list strategies."),
@@ -226,7 +233,7 @@ def map_whole_network(
         else:
             print_report(fusion_report(priced, fused, written))
         return
-    with _watched() as on_layer:
+    with watched() as on_layer:
         result = toolkit.map_network(
             graph,
             accelerator,
@@ -313,7 +320,7 @@ def read_bits(text: str) -> str | dict[str, int]:
 
 
 @contextmanager
-def _watched() -> Iterator[Callable[[LayerProgress], None]]:
+def watched() -> Iterator[Callable[[LayerProgress], None]]:
     """Show progress on standard error: a bar on a terminal, else a line per search."""
     from toolkit.cli.progress import counted
 
@@ -361,12 +368,14 @@ def write_results(result: NetworkResult, folder: str) -> Results:
     InputError
         If a file cannot be written.
     """
+    from toolkit.search.network.cycles import layer_parts
     from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {
         "layers": result.table(),
         "totals": result.total_table(),
         "levels": result.level_table(),
+        **layer_parts(result),
     }
 
     def draw() -> tuple[Path, ...]:

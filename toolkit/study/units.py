@@ -21,8 +21,19 @@ def short_energy(energy_pj: float, digits: int = 4) -> str:
     >>> short_energy(80838500000.0)
     '80.84 mJ'
     """
-    unit, scale = next((u for u in _ENERGY_UNITS if energy_pj >= u[1]), _ENERGY_UNITS[-1])
+    unit, scale = energy_unit(energy_pj)
     return f"{energy_pj / scale:.{digits}g} {unit}"
+
+
+def energy_unit(energy_pj: float) -> tuple[str, float]:
+    """Choose the unit that suits an energy, and how many pJ it has.
+
+    Examples
+    --------
+    >>> energy_unit(2e6)
+    ('µJ', 1000000.0)
+    """
+    return next((u for u in _ENERGY_UNITS if energy_pj >= u[1]), _ENERGY_UNITS[-1])
 
 
 def format_value(value: float, objective: Objective) -> str:

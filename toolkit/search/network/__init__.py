@@ -11,6 +11,7 @@ from lazy_loader import attach
 
 _HOMES = {
     "cache": ("LayerCache", "default_cache_folder"),
+    "comparison": ("NetworkComparison", "compare_networks"),
     "cost": ("LayerCost", "LayerSearch", "Traffic"),
     "lowering": ("Lowered", "lowerings"),
     "run": ("map_layer", "map_network"),
@@ -25,8 +26,10 @@ __all__ = [
     "LayerResult",
     "LayerSearch",
     "Lowered",
+    "NetworkComparison",
     "NetworkResult",
     "Traffic",
+    "compare_networks",
     "default_cache_folder",
     "lowerings",
     "map_layer",
@@ -36,6 +39,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toolkit.search.network.cache import LayerCache, default_cache_folder
+    from toolkit.search.network.comparison import NetworkComparison, compare_networks
     from toolkit.search.network.cost import LayerCost, LayerSearch, Traffic
     from toolkit.search.network.lowering import Lowered, lowerings
     from toolkit.search.network.result import LayerResult, NetworkResult

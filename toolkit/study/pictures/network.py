@@ -1,4 +1,4 @@
-"""Pictures of a mapped network: its roofline, and the graph of layers coloured by energy.
+"""Pictures of a mapped network: roofline, bars of layers, their graph coloured by energy.
 
 The graph is a record first (`energy_graph`), which is what tests look at, and is then drawn by
 Matplotlib as a PNG and by plotly as a page.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from toolkit.search.network import LayerResult, NetworkResult
+from toolkit.study.pictures.bars import bars_page, draw_bars, layer_bars
 from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
 from toolkit.study.pictures.layers import Layout, draw_edge, lay_out, lines
 from toolkit.study.pictures.roofline import draw_roofline, roofline, roofline_page, title
@@ -31,12 +33,16 @@ _MAP = "YlOrRd"
 _ROWS = 24
 # Edges that leave rows out pass half a column and a little more beside boxes of half a column.
 _ASIDE = 0.55
+# Columns beyond which an edge crosses others.
+_FAR = 2.5
+# Inches of a letter and of a line of so many points, and letters of a line if a name has breaks.
+_POINTS, _INCH_ACROSS, _INCH_DOWN, _LINE = 6, 0.055, 0.1, 26
 # Larger than any screen or page; Matplotlib cannot draw pictures of any size.
 _MOST_INCHES = 120
 
 
 def write_pictures(folder: str | os.PathLike[str], result: NetworkResult) -> tuple[Path, ...]:
-    """Draw ``roofline`` and ``graph``, each as ``.png`` and ``.html``, in a folder.
+    """Draw ``roofline``, ``layers`` and ``graph``, each as ``.png`` and ``.html``, in a folder.
 
     Raises
     ------
@@ -45,10 +51,11 @@ def write_pictures(folder: str | os.PathLike[str], result: NetworkResult) -> tup
     InputError
         If a file cannot be written.
     """
-    roofs, graph = roofline(result), energy_graph(result)
+    roofs, bars, graph = roofline(result), layer_bars(result), energy_graph(result)
     written = []
     for name, figure, web in (
         ("roofline", draw_roofline(roofs), roofline_page(roofs)),
+        ("layers", draw_bars(bars), bars_page(bars)),
         ("graph", draw_graph(graph), graph_page(graph)),
     ):
         png, html = Path(folder, f"{name}.png"), Path(folder, f"{name}.html")
@@ -107,7 +114,13 @@ def draw_graph(picture: EnergyGraph) -> Canvas:
     """
     layout = picture.layout
     right, bottom = layout.extent
-    figure = canvas(min(1.45 * right + 2, _MOST_INCHES), min(0.36 * bottom + 1.5, _MOST_INCHES))
+    labels = {layer.name: box_lines(layer) for layer in picture.nodes}
+    across = max((len(line) for lines in labels.values() for line in lines), default=0)
+    down = max(map(len, labels.values()), default=1)
+    width, height = max(1.45, 0.3 + _INCH_ACROSS * across), 0.2 + _INCH_DOWN * down
+    # A narrow graph must leave room for the title.
+    wide = max(width * right + 2, 0.11 * len(picture.title))
+    figure = canvas(min(wide, _MOST_INCHES), min(height * bottom + 1.5, _MOST_INCHES))
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
 
@@ -121,10 +134,11 @@ def draw_graph(picture: EnergyGraph) -> Canvas:
         axes.text(
             x,
             y,
-            f"{layer.layer.operator[:18]} {short_energy(layer.energy_pj, 3)}",
+            "\n".join(labels[layer.name]),
             ha="center",
             va="center",
-            fontsize=6,
+            fontsize=_POINTS,
+            linespacing=1.1,
             color="white" if share > 0.7 else "black",
             bbox={
                 "boxstyle": "round,pad=0.3",
@@ -141,9 +155,24 @@ def draw_graph(picture: EnergyGraph) -> Canvas:
     return figure
 
 
+def box_lines(layer: LayerResult) -> list[str]:
+    """What stands in the box of a layer: its name, broken where it is long, and its energy.
+
+    Names are those of tables, whole.
+    """
+    lines = [""]
+    for piece in re.findall(r"[^/.]*[/.]?", layer.name):
+        if lines[-1] and len(lines[-1]) + len(piece) > _LINE:
+            lines.append("")
+        lines[-1] += piece
+    return [*lines, short_energy(layer.energy_pj, 3)]
+
+
 def _draw_edge(axes: Axes, layout: Layout, before: str, after: str) -> None:
-    # Only hinted at where it runs from the end of one column to the start of the next.
-    hinted = layout.goes_on(before, after)
+    # Only hinted at where it runs from the end of one column to the start of the next, or past
+    # other columns.
+    across = abs(layout.places[before][0] - layout.places[after][0])
+    hinted = layout.goes_on(before, after) or across > _FAR
     draw_edge(
         axes,
         layout.way(before, after, _ASIDE),
@@ -185,7 +214,7 @@ def graph_page(picture: EnergyGraph) -> Figure:
                 "ticktext": [short_energy(10.0**tick, 3) for tick in ticks],
             },
         },
-        text=[layer.layer.operator for layer in picture.nodes],
+        text=[layer.name for layer in picture.nodes],
         textposition="middle right",
         textfont={"size": 9},
         customdata=[_hover(layer) for layer in picture.nodes],
@@ -199,9 +228,14 @@ def graph_page(picture: EnergyGraph) -> Figure:
         title=picture.title,
         template="plotly_white",
         height=max(500, int(30 * bottom) + 120),
-        width=max(800, int(170 * right) + 200),
+        width=max(800, int(_pixels(picture) * right) + 200),
     )
     return figure
+
+
+def _pixels(picture: EnergyGraph) -> int:
+    """Width of a column: the longest name stands beside its square."""
+    return 60 + 5 * max((len(layer.name) for layer in picture.nodes), default=0)
 
 
 def _hover(layer: LayerResult) -> str:

@@ -1,14 +1,20 @@
-"""The roofline of a mapped network: a record first, drawn by Matplotlib and by plotly."""
+"""The roofline of a mapped network: a record first, drawn by Matplotlib and by plotly.
+
+Every memory has a roof: what its ports let the array do at so many MACs per word of it. A layer
+is a point for the outermost memories, and one for every memory on chip.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.arch.levels import Memory
-from toolkit.search.network import NetworkResult
-from toolkit.study.pictures.canvas import canvas, color, page
+from toolkit.arch.levels import Fanout, Memory
+from toolkit.model.vector_unit import UNIT
+from toolkit.search.network import LayerCost, LayerResult, NetworkResult
+from toolkit.study.pictures.canvas import canvas, color, page, style
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
@@ -16,8 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
 
-_INTENSITY = "MACs per DRAM word"
-_PERFORMANCE = "MACs per cycle"
+_INTENSITY = "MACs, or operations of the vector unit, per word of a memory"
+_PERFORMANCE = "MACs or operations per cycle"
+_OFF_CHIP = "DRAM"
 
 # More names than this hide the points, and each other.
 _LABELLED = 12
@@ -27,19 +34,54 @@ _NEAR = 0.1
 
 @dataclass(frozen=True)
 class RooflinePoint:
-    """A layer with a workload: MACs per DRAM word, MACs per cycle, and its cycles."""
+    """A layer and what it moves through one memory.
+
+    Parameters
+    ----------
+    layer, operator : str
+        Its name, as in tables, and what it is.
+    memory : str
+        The `Roof` that it lies under.
+    vector : bool
+        Whether it runs on the vector unit, so that operations count instead of MACs.
+    intensity, performance : float
+        MACs per word of the memory, and per cycle.
+    latency_cycles, energy_pj : float
+        Of the layer.
+    """
 
     layer: str
     operator: str
+    memory: str
+    vector: bool
     intensity: float
     performance: float
     latency_cycles: float
     energy_pj: float
 
+    @property
+    def label(self) -> str:
+        """The operator, and where it runs if that is said."""
+        return f"{self.operator}, {UNIT}" if self.vector else self.operator
+
+
+@dataclass(frozen=True)
+class Roof:
+    """Words per cycle that all instances of a memory read and write together."""
+
+    memory: str
+    bandwidth: float
+
+    @property
+    def label(self) -> str:
+        """The memory and its bandwidth."""
+        digits = ",.0f" if self.bandwidth >= 1000 else ".4g"
+        return f"{self.memory}, {self.bandwidth:{digits}} words per cycle"
+
 
 @dataclass(frozen=True)
 class Roofline:
-    """What layers reach of what the array and the outermost memories allow.
+    """What layers reach of what the array and the memories allow.
 
     Parameters
     ----------
@@ -47,50 +89,75 @@ class Roofline:
         Network and architecture.
     peak : float
         MACs per cycle of the whole array.
-    bandwidth : float
-        Words per cycle that all outermost memories read and write together.
+    lanes : float
+        Operations per cycle of the vector unit.
+    roofs : tuple of Roof
+        The outermost memories together, called DRAM, and then every memory on chip of limited
+        bandwidth.
     points : tuple of RooflinePoint
-        Layers with a workload.
+        Layers with MACs or operations that move words.
     """
 
     title: str
     peak: float
-    bandwidth: float
+    lanes: float
+    roofs: tuple[Roof, ...]
     points: tuple[RooflinePoint, ...]
 
-    def roof(self, intensity: float) -> float:
-        """Most MACs per cycle at so many MACs per DRAM word."""
-        return min(self.peak, intensity * self.bandwidth)
+    @property
+    def bandwidth(self) -> float:
+        """Words per cycle of the outermost memories."""
+        return self.roofs[0].bandwidth
+
+    @property
+    def layers(self) -> tuple[RooflinePoint, ...]:
+        """The points of the outermost memories: one per layer."""
+        return tuple(point for point in self.points if point.memory == self.roofs[0].memory)
+
+    @property
+    def on_chip(self) -> tuple[RooflinePoint, ...]:
+        """All other points."""
+        return tuple(point for point in self.points if point.memory != self.roofs[0].memory)
+
+    def roof(self, intensity: float, memory: str | None = None) -> float:
+        """Most MACs per cycle at so many per word of a memory, the outermost one by default."""
+        roof = next((r for r in self.roofs if r.memory == memory), self.roofs[0])
+        return min(self.peak, intensity * roof.bandwidth)
 
     @property
     def span(self) -> tuple[float, float]:
-        """Smallest and largest MACs per DRAM word to show, with some room."""
+        """Smallest and largest intensity to show: points, and the corner of the outermost roof."""
         every = [self.peak / self.bandwidth, *(point.intensity for point in self.points)]
         return min(every) / 3, max(every) * 3
 
+    @property
+    def height(self) -> tuple[float, float]:
+        """Least and most MACs per cycle to show."""
+        return min((p.performance for p in self.points), default=self.peak) / 4, 2 * self.peak
+
     def by_operator(self) -> dict[str, list[RooflinePoint]]:
-        """The points of each operator."""
+        """The points of the outermost memories by operator, those of the array first."""
         groups: dict[str, list[RooflinePoint]] = {}
-        for point in self.points:
-            groups.setdefault(point.operator, []).append(point)
+        for point in sorted(self.layers, key=lambda point: point.vector):
+            groups.setdefault(point.label, []).append(point)
         return groups
 
 
 def roofline(result: NetworkResult) -> Roofline:
     """Work out the roofline of a mapped network."""
-    points = tuple(
-        RooflinePoint(
-            layer.name,
-            layer.layer.operator,
-            layer.layer.macs / layer.dram_words,
-            layer.layer.macs / layer.latency_cycles,
-            layer.latency_cycles,
-            layer.energy_pj,
-        )
-        for layer in result.layers
-        if layer.cost is not None and layer.dram_words and layer.latency_cycles
+    outermost = _outermost(result)
+    on_chip = _bandwidths(result, without=outermost)
+    total = sum(_bandwidths(result).get(name, 0.0) for name in outermost)
+    name = outermost[0] if len(outermost) == 1 else _OFF_CHIP
+    roofs = (Roof(name, total), *(Roof(*entry) for entry in on_chip.items()))
+    points = [point for layer in result.layers for point in _points(layer, name, on_chip)]
+    return Roofline(
+        title(result),
+        result.peak_macs_per_cycle,
+        float(result.vector_unit.lanes),
+        roofs,
+        tuple(points),
     )
-    return Roofline(title(result), result.peak_macs_per_cycle, _bandwidth(result), points)
 
 
 def title(result: NetworkResult) -> str:
@@ -100,11 +167,57 @@ def title(result: NetworkResult) -> str:
     return f"{name} on {result.arch.name}: {energy}, {cycles}"
 
 
-def _bandwidth(result: NetworkResult) -> float:
-    """Words per cycle of the memories that some tensor comes from, reads and writes together."""
+def _outermost(result: NetworkResult) -> list[str]:
+    """Memories that some tensor comes from."""
     names = {t.memory for layer in result.layers if layer.cost for t in layer.cost.dram}
-    used = [m for m in result.arch.levels if isinstance(m, Memory) and m.name in names]
-    return sum(m.bandwidth for m in used or result.arch.memories[:1])
+    used = [memory.name for memory in result.arch.memories if memory.name in names]
+    return used or [result.arch.memories[0].name]
+
+
+def _bandwidths(result: NetworkResult, without: Sequence[str] = ()) -> dict[str, float]:
+    """Words per cycle of all instances of each memory, where that is limited."""
+    found, instances = {}, 1
+    for level in result.arch.levels:
+        if isinstance(level, Fanout):
+            instances *= level.mesh
+        elif isinstance(level, Memory) and level.name not in without:
+            found[level.name] = instances * level.bandwidth
+    return {name: words for name, words in found.items() if math.isfinite(words)}
+
+
+def _points(layer: LayerResult, outermost: str, on_chip: dict[str, float]) -> list[RooflinePoint]:
+    vector = layer.cost is None
+    work = layer.layer.operations if vector else layer.layer.macs
+    if not work or not layer.latency_cycles:
+        return []
+    words = {outermost: float(layer.dram_words)}
+    if layer.cost is not None:
+        inside = _moved(layer.cost)
+        words |= {m: layer.repetitions * inside[m] for m in on_chip if inside.get(m)}
+    return [
+        RooflinePoint(
+            layer.name,
+            layer.layer.operator,
+            memory,
+            vector,
+            work / count,
+            work / layer.latency_cycles,
+            layer.latency_cycles,
+            layer.energy_pj,
+        )
+        for memory, count in words.items()
+        if count
+    ]
+
+
+def _moved(cost: LayerCost) -> dict[str, float]:
+    """Words that each memory moves in one repetition, all tensors and instances together."""
+    moved: dict[str, float] = {}
+    for entry in cost.accesses:
+        values = entry.reads + entry.updates + entry.fills + entry.drains
+        words = values if entry.words is None else entry.words
+        moved[entry.level] = moved.get(entry.level, 0.0) + words
+    return moved
 
 
 def draw_roofline(picture: Roofline) -> Canvas:
@@ -115,42 +228,86 @@ def draw_roofline(picture: Roofline) -> Canvas:
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(9, 6)
+    figure = canvas(12, 7)
     axes: Axes = figure.subplots()
-    low, high = picture.span
-    xs = _geometric(low, high)
-    axes.plot(xs, [picture.roof(x) for x in xs], color="black", linewidth=1.2)
-    largest = max((point.latency_cycles for point in picture.points), default=1.0)
+    _draw_roofs(axes, picture)
+    largest = max((point.latency_cycles for point in picture.layers), default=1.0)
     for shade, operator, points in _colored(picture):
         axes.scatter(
             [point.intensity for point in points],
             [point.performance for point in points],
             s=[20 + 200 * point.latency_cycles / largest for point in points],
             color=shade,
+            marker="^" if points[0].vector else "o",
             alpha=0.6,
             linewidths=0,
             label=operator,
+            zorder=3,
         )
     _label(axes, picture)
     axes.set(xscale="log", yscale="log", xlabel=_INTENSITY, ylabel=_PERFORMANCE)
+    axes.set(xlim=picture.span, ylim=picture.height)
     axes.grid(alpha=0.3, which="both")
-    axes.set_title(f"{picture.title}\narea of a point: its cycles")
+    axes.set_title(
+        f"{picture.title}\nfilled: per word of {picture.roofs[0].memory}, area by cycles "
+        "(triangles: on the vector unit); crosses: per word of a memory on chip",
+        fontsize=10,
+    )
     if picture.points:
-        axes.legend(frameon=False)
+        axes.legend(
+            frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=1
+        )
     return figure
+
+
+def _draw_roofs(axes: Axes, picture: Roofline) -> None:
+    """A line for every memory, and small crosses for what layers move through those on chip."""
+    xs = _geometric(*picture.span)
+    for place, roof in enumerate(picture.roofs):
+        shade = _roof_color(place)
+        ys = [picture.roof(x, roof.memory) for x in xs]
+        line = "-" if place == 0 else "--"
+        axes.plot(xs, ys, color=shade, linewidth=1.2, linestyle=line, label=roof.label, zorder=1)
+        if place:
+            points = [point for point in picture.on_chip if point.memory == roof.memory]
+            axes.scatter(
+                [point.intensity for point in points],
+                [point.performance for point in points],
+                s=14,
+                color=shade,
+                marker="x",
+                linewidths=0.7,
+                alpha=0.7,
+                zorder=2,
+            )
+    axes.axhline(
+        picture.lanes,
+        color="0.5",
+        linewidth=1,
+        linestyle=":",
+        label=f"{UNIT}, {picture.lanes:,.0f} operations per cycle",
+        zorder=1,
+    )
+
+
+def _roof_color(place: int) -> str:
+    return "#000000" if place == 0 else style(place - 1).color
 
 
 def _label(axes: Axes, picture: Roofline) -> None:
     """Name the slowest layers, once where several lie at the same place."""
     groups: list[list[RooflinePoint]] = []
-    for point in sorted(picture.points, key=lambda point: -point.latency_cycles):
+    for point in sorted(picture.layers, key=lambda point: -point.latency_cycles):
         near = (group for group in groups if _near(group[0], point))
         group = next(near, None)
         if group is None:
             groups.append([point])
         else:
             group.append(point)
+    low, high = picture.span
     for points in groups[:_LABELLED]:
+        # Names run inwards, so that none leaves the picture.
+        right = math.log(points[0].intensity / low) > 0.5 * math.log(high / low)
         more = f" ({len(points)} layers)" if len(points) > 1 else ""
         axes.annotate(
             points[0].layer + more,
@@ -158,20 +315,24 @@ def _label(axes: Axes, picture: Roofline) -> None:
             xytext=(0, -9),
             textcoords="offset points",
             fontsize=7,
-            rotation=-35,
+            rotation=35 if right else -35,
             rotation_mode="anchor",
+            ha="right" if right else "left",
             va="top",
+            zorder=4,
         )
 
 
 def _near(one: RooflinePoint, other: RooflinePoint) -> bool:
+    if one.label != other.label:
+        return False
     apart = math.log10(one.intensity / other.intensity)
     above = math.log10(one.performance / other.performance)
     return abs(apart) < _NEAR and abs(above) < _NEAR
 
 
 def roofline_page(picture: Roofline) -> Figure:
-    """Draw a roofline with plotly.
+    """Draw a roofline with plotly; what is clicked in the legend disappears.
 
     Raises
     ------
@@ -180,30 +341,60 @@ def roofline_page(picture: Roofline) -> Figure:
     """
     figure = page()
     xs = _geometric(*picture.span)
-    roof = [picture.roof(x) for x in xs]
-    figure.add_scatter(x=xs, y=roof, mode="lines", line={"color": "black"}, name="roof")
-    largest = max((point.latency_cycles for point in picture.points), default=1.0)
-    for shade, operator, points in _colored(picture):
+    for place, roof in enumerate(picture.roofs):
+        shade = _roof_color(place)
         figure.add_scatter(
-            x=[point.intensity for point in points],
-            y=[point.performance for point in points],
-            mode="markers",
-            marker={
-                "color": shade,
-                "opacity": 0.6,
-                "size": [6 + 18 * math.sqrt(p.latency_cycles / largest) for p in points],
-            },
-            name=operator,
-            text=[
-                f"{p.layer}<br>{p.latency_cycles:,.0f} cycles<br>{short_energy(p.energy_pj, 3)}"
-                for p in points
-            ],
-            hovertemplate="%{text}<br>%{x:.4g} MACs per word<br>%{y:.4g} MACs per cycle",
+            x=xs,
+            y=[picture.roof(x, roof.memory) for x in xs],
+            mode="lines",
+            line={"color": shade, "dash": "dash" if place else "solid"},
+            name=roof.label,
+            legendgroup=roof.memory,
         )
+        points = [point for point in picture.on_chip if point.memory == roof.memory]
+        if points:
+            marker = {"color": shade, "symbol": "x-thin-open", "size": 5}
+            _add_points(figure, points, roof.memory, marker, legendgroup=roof.memory)
+    lanes = [picture.lanes, picture.lanes]
+    dots = {"color": "#888888", "dash": "dot"}
+    figure.add_scatter(x=[xs[0], xs[-1]], y=lanes, mode="lines", line=dots, name=UNIT)
+    largest = max((point.latency_cycles for point in picture.layers), default=1.0)
+    for shade, operator, points in _colored(picture):
+        marker = {
+            "color": shade,
+            "opacity": 0.6,
+            "symbol": "triangle-up" if points[0].vector else "circle",
+            "size": [6 + 18 * math.sqrt(p.latency_cycles / largest) for p in points],
+        }
+        _add_points(figure, points, operator, marker)
     figure.update_xaxes(type="log", title=_INTENSITY)
     figure.update_yaxes(type="log", title=_PERFORMANCE)
-    figure.update_layout(title=picture.title, template="plotly_white")
+    figure.update_layout(title=picture.title, template="plotly_white", height=700)
     return figure
+
+
+def _add_points(
+    figure: Figure,
+    points: Sequence[RooflinePoint],
+    name: str,
+    marker: dict[str, object],
+    legendgroup: str | None = None,
+) -> None:
+    figure.add_scatter(
+        x=[point.intensity for point in points],
+        y=[point.performance for point in points],
+        mode="markers",
+        marker=marker,
+        name=name,
+        legendgroup=legendgroup,
+        showlegend=legendgroup is None,
+        text=[
+            f"{p.layer}<br>{p.memory}<br>{p.latency_cycles:,.0f} cycles"
+            f"<br>{short_energy(p.energy_pj, 3)}"
+            for p in points
+        ],
+        hovertemplate="%{text}<br>%{x:.4g} per word<br>%{y:.4g} per cycle<extra></extra>",
+    )
 
 
 def _geometric(low: float, high: float, count: int = 200) -> list[float]:

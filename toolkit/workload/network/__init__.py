@@ -1,9 +1,11 @@
 """Networks: ONNX models as graphs of layers, each with its cost class."""
 
+from toolkit.workload.network.built_in import network_model, network_names
 from toolkit.workload.network.graph import LayerGraph, WorkloadUse
 from toolkit.workload.network.layer import CostClass, Layer, TensorInfo
 from toolkit.workload.network.load import load_network
 from toolkit.workload.network.operators import operator_table
+from toolkit.workload.network.several import load_networks
 
 __all__ = [
     "CostClass",
@@ -12,5 +14,8 @@ __all__ = [
     "TensorInfo",
     "WorkloadUse",
     "load_network",
+    "load_networks",
+    "network_model",
+    "network_names",
     "operator_table",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,8 +21,9 @@ from toolkit.workload.network.precision import (
     with_precision,
 )
 from toolkit.workload.network.quantization import fold_quantization
-from toolkit.workload.network.read import opsets_of, read_model
+from toolkit.workload.network.read import opsets_of
 from toolkit.workload.network.shapes import Dimensions
+from toolkit.workload.network.sources import ModelSource, model_of, source_of
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
@@ -31,14 +31,14 @@ _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
 
 def load_network(
-    path: str | os.PathLike[str],
+    path: ModelSource,
     dims: Mapping[str, int] | None = None,
     *,
     unknown: Unknown = "error",
     fold_batch_norm: bool = False,
     bits: Bits = "file",
 ) -> LayerGraph:
-    """Read an ONNX model as a graph of layers.
+    """Read an ONNX model, or build one by its name, as a graph of layers.
 
     Shapes are inferred here; computations on shapes and constants are done, and layers that
     nothing depends on are left out. Workloads have the bits of the types of their tensors
@@ -48,9 +48,12 @@ def load_network(
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or ModelProto
         The model; opsets 7 to the newest that the installed onnx knows. A name that ends in
-        .yaml or .yml means layers in ZigZag's form, to which no option applies.
+        .yaml or .yml means layers in ZigZag's form, to which no option applies. Where there is
+        no such file, one of `toolkit.network_names`, or with a precision behind it, such as
+        ``llama3-8b:int4``; sizes that `dims` leaves out are then those of
+        ``toolkit list networks``.
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
         (``{"images:0": 1}``: axis 0 of the tensor ``images``), 0 for a cache that is still empty;
@@ -78,7 +81,7 @@ def load_network(
         raise WorkloadError(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
-    source = os.fspath(path)
+    source = source_of(path)
     precision = precision_of(bits)
     if Path(source).suffix.lower() in (".yaml", ".yml"):
         if dims or fold_batch_norm or precision != FROM_FILE:
@@ -91,7 +94,7 @@ def load_network(
         from toolkit.workload.peers.zigzag_network import read_zigzag_network
 
         return read_zigzag_network(source)
-    model = read_model(source)
+    model, name, dims = model_of(path, dims)
     sizes = Dimensions(dims or {}, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
     inputs = _inputs(model.graph, sizes, source)
@@ -105,7 +108,7 @@ def load_network(
     layers = with_precision(fold_quantization(layers, outputs), precision)
     return LayerGraph.from_layers(
         layers,
-        name=Path(source).stem,
+        name=name,
         inputs=[value.info for value in inputs],
         outputs=outputs,
         warnings=walk.warnings,

@@ -29,8 +29,15 @@ _TYPED_BYTES = {4: 4, 10: 8}
 _RAW = 9
 
 
-def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
+def read_model(path: str | os.PathLike[str], content: bytes | None = None) -> onnx.ModelProto:
     """Read and check a model; large weights keep their shapes only.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    content : bytes, optional
+        The serialized model, where there is no file; `path` is what messages call it.
 
     Raises
     ------
@@ -41,7 +48,7 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     source = os.fspath(path)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(read_without_weights(source))
+        model.ParseFromString(read_without_weights(source) if content is None else content)
     except DecodeError as cause:
         message = f"is not an ONNX model, or is truncated: {cause}"
         raise WorkloadError(message, source=source) from None

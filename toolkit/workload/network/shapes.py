@@ -48,6 +48,18 @@ Declared = Mapping[str, onnx.TypeProto]
 """What the file itself says about its tensors."""
 
 
+class UnknownDimensionError(WorkloadError):
+    """A size was given for a dimension that a model does not have; `name` is its name."""
+
+    def __init__(self, name: str, known: str, source: str) -> None:
+        super().__init__(
+            f"the model has no such dynamic dimension; it has: {known}",
+            source=source,
+            key=f"dims[{name!r}]",
+        )
+        self.name = name
+
+
 class Dimensions:
     """The option ``dims``: sizes by a dimension's name or by ``tensor:axis``.
 
@@ -110,17 +122,13 @@ class Dimensions:
 
         Raises
         ------
-        WorkloadError
+        UnknownDimensionError
             Naming the first such dimension, and those that the model has.
         """
         for name in self._sizes:
             if name not in self._used:
                 known = ", ".join(sorted(filter(None, self._known))) or "none by name"
-                raise WorkloadError(
-                    f"the model has no such dynamic dimension; it has: {known}",
-                    source=self._source,
-                    key=f"dims[{name!r}]",
-                )
+                raise UnknownDimensionError(name, known, self._source)
 
     def _take(self, name: str) -> int | None:
         if name in self._sizes:

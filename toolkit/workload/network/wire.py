@@ -61,7 +61,7 @@ def read_without_weights(path: str) -> bytes:
             open(path, "rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            return _model(data)
+            return without_weights(data)
     except FileNotFoundError:
         raise WorkloadError("no such file", source=path) from None
     except _DamagedError as cause:
@@ -72,7 +72,8 @@ def read_without_weights(path: str) -> bytes:
         raise WorkloadError(f"cannot be read: {reason}", source=path) from None
 
 
-def _model(data: Buffer) -> bytes:
+def without_weights(data: Buffer) -> bytes:
+    """Copy a serialized model, contents of large tensors replaced by a note of their size."""
     parts = bytearray()
     _copy(data, 0, len(data), _MODEL, parts)
     return bytes(parts)

@@ -1,0 +1,246 @@
+"""The command `toolkit networks`: several models on several architectures, in one table."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli.arguments import (
+    AsJson,
+    BypassName,
+    ConventionsName,
+    FactorsName,
+    ObjectiveName,
+    Pad,
+    Steady,
+    conventions_name,
+    read_pad,
+)
+from toolkit.cli.network import (
+    CacheFolder,
+    Dims,
+    Evaluations,
+    FoldBatchNorm,
+    Folder,
+    Jobs,
+    NoCache,
+    NoPad,
+    Seconds,
+    Seed,
+    Strategy,
+    Unknown,
+    read_dims,
+    watched,
+)
+from toolkit.cli.output import NOTHING_FOUND, Report, aligned, empty_table
+from toolkit.study.units import short_energy
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from toolkit.search.network import NetworkComparison
+    from toolkit.search.network.comparison import Pair
+    from toolkit.study.storage.files import Results
+
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL", help="ONNX files, or networks that toolkit list networks names."
+    ),
+]
+Archs = Annotated[
+    list[str],
+    typer.Option(
+        "--arch",
+        metavar="ARCH",
+        help="An architecture, as the other commands take it; repeat for several.",
+    ),
+]
+
+
+def compare_whole_networks(
+    models: Models,
+    arch: Archs,
+    strategy: Strategy = "greedy",
+    objective: ObjectiveName = "edp",
+    conventions: ConventionsName = "exact",
+    steady: Steady = False,
+    evaluations: Evaluations = None,
+    seconds: Seconds = None,
+    seed: Seed = 0,
+    dim: Dims = [],  # noqa: B006 - typer copies it
+    unknown: Unknown = "error",
+    fold_batch_norm: FoldBatchNorm = False,
+    factors: FactorsName = None,
+    bypass: BypassName = "permitted",
+    pad: Pad = [],  # noqa: B006 - typer copies it
+    no_pad: NoPad = False,
+    jobs: Jobs = None,
+    out: Folder = None,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    json: AsJson = False,
+) -> None:
+    """Load, map every model on every architecture, write tables and a picture, print."""
+    import toolkit
+    from toolkit.cli.output import print_json, print_report
+    from toolkit.errors import InputError
+    from toolkit.model.conventions import conventions_named
+    from toolkit.search.objective import objective_named
+    from toolkit.study.storage.files import Results, make_folder
+
+    if cache is not None and no_cache:
+        raise InputError("given with --no-cache; expected one of them", source="--cache")
+    if pad and no_pad:
+        raise InputError("given with --no-pad; expected one of them", source="--pad")
+    search = toolkit.LayerSearch(
+        strategy,
+        toolkit.Budget(evaluations, seconds),
+        seed,
+        objective_named(objective),
+        conventions_named(conventions_name(conventions, steady=steady)),
+        read_pad(pad) or not no_pad,
+        factors,  # type: ignore[arg-type]  # It is checked there.
+    )
+    accelerators = [
+        toolkit.with_bypass_rule(
+            toolkit.load_arch(name),
+            bypass,  # type: ignore[arg-type]  # It is checked there.
+        )
+        for name in arch
+    ]
+    if out is not None:
+        make_folder(out)
+    graphs = toolkit.load_networks(
+        models,
+        read_dims(dim),
+        partial(
+            toolkit.load_network,
+            unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
+            fold_batch_norm=fold_batch_norm,
+        ),
+    )
+    with watched() as on_layer:
+        found = toolkit.compare_networks(
+            graphs,
+            accelerators,
+            search,
+            jobs=jobs,
+            cache=not no_cache if cache is None else cache,
+            on_layer=on_layer,
+        )
+    written = write_comparison(found, out) if out is not None else Results()
+    if json:
+        print_json({**found.to_dict(), **written.record()})
+    else:
+        print_report(comparison_report(found, written))
+    if not found.results:
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def comparison_report(found: NetworkComparison, written: Results) -> Report:
+    """Lay out a comparison: a row per network and architecture, and what has no mapping."""
+    search = found.search
+    evaluations = sum(result.evaluations for result in found.results)
+    reads = sum(result.reads for result in found.results)
+    how = (
+        f"{search.strategy}, objective {search.objective}, {search.conventions.name} "
+        f"conventions: {evaluations:,} evaluations, {reads:,} workloads from the cache"
+    )
+    refused = [f"  {pair.network} on {pair.arch}: {pair.why}" for pair in found.pairs if pair.why]
+    warnings = {
+        f"  {result.graph.graph.get('name', '')}: {warning}"
+        for result in found.results
+        for warning in result.graph.warnings
+    }
+    report: Report = [
+        _table(found.pairs),
+        "",
+        *aligned([("search", how)]),
+    ]
+    if refused:
+        report += ["", "No mapping", *refused]
+    if warnings:
+        report += ["", "Notes", *sorted(warnings)]
+    return [*report, "", *written.lines()] if written.files else report
+
+
+def _table(pairs: tuple[Pair, ...]) -> RenderableType:
+    table = empty_table()
+    rows = [pair.row() for pair in pairs]
+    optional = {
+        "ms": any(row["seconds"] is not None for row in rows),
+        "area\nmm²": any(row["area_mm2"] is not None for row in rows),
+        "mappings": any(row["status"] for row in rows),
+    }
+    heads = (
+        "network",
+        "arch",
+        "MACs",
+        "energy",
+        "cycles",
+        "ms",
+        "EDP\nJ·cycle",
+        "% of\npeak",
+        "DRAM\nwords",
+        "TOPS/W",
+        "area\nmm²",
+        "mappings",
+    )
+    shown = [head for head in heads if optional.get(head, True)]
+    for head in shown:
+        left = head in ("network", "arch")
+        table.add_column(head, justify="left" if left else "right", overflow="fold")
+    for row in rows:
+        cells = _cells(row)
+        table.add_row(*(cells.get(head, "") for head in shown))
+    return table
+
+
+def _cells(row: dict[str, object]) -> dict[str, str]:
+    """Figures as people read them, by heading; without any where there is no mapping."""
+    named = {"network": str(row["network"]), "arch": str(row["arch"])}
+    if row["energy_total_pj"] is None:
+        return {**named, "energy": "no mapping"}
+
+    def number(key: str, scale: float = 1.0, digits: str = ".4g") -> str:
+        value = row[key]
+        return f"{scale * value:{digits}}" if isinstance(value, int | float) else ""
+
+    words = sum(int(str(row[f"dram_{word}_words"])) for word in ("read", "write"))
+    return {
+        **named,
+        "MACs": number("macs", digits=",.0f"),
+        "energy": short_energy(float(str(row["energy_total_pj"]))),
+        "cycles": number("latency_cycles", digits=",.0f"),
+        "ms": number("seconds", 1e3),
+        "EDP\nJ·cycle": number("edp_pj_cycles", 1e-12, ".5g"),
+        "% of\npeak": number("peak_fraction", 100, ".2f"),
+        "DRAM\nwords": f"{words:,}",
+        "TOPS/W": number("tops_per_watt"),
+        "area\nmm²": number("area_mm2"),
+        "mappings": str(row["status"]),
+    }
+
+
+def write_comparison(found: NetworkComparison, folder: str) -> Results:
+    """Write tables of a comparison, and a picture where its libraries are installed.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    from toolkit.study.storage.files import with_pictures, write_tables
+
+    tables = {"networks": found.table(), "layers": found.layer_table()}
+
+    def draw() -> tuple[Path, ...]:
+        from toolkit.study.pictures.networks import write_pictures
+
+        return write_pictures(folder, found)
+
+    return with_pictures(write_tables(tables, folder), draw)

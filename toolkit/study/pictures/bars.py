@@ -1,0 +1,281 @@
+"""Bars of what every layer of a network costs: energy by level, cycles by what they are spent on.
+
+A record first (`layer_bars`), which is what tests look at; drawn by Matplotlib and by plotly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toolkit.arch.levels import Fanout
+from toolkit.model.vector_unit import UNIT
+from toolkit.search.network import NetworkResult
+from toolkit.search.network.cycles import HOPS, IDLE, layer_cycles
+from toolkit.study.pictures.canvas import canvas, page, style
+from toolkit.study.pictures.roofline import title
+from toolkit.study.units import energy_unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+    from plotly.graph_objects import Figure
+
+# What makes less than this of all bars together is drawn as one.
+_LEAST_SHARE = 0.0005
+_REST = "the rest"
+_GREY, _LIGHT_GREY = "#c4c4c4", "#e6e6e6"
+
+# A row for a name of 6 points, and the height at which rows become thinner instead of more.
+_ROW_INCHES, _MOST_INCHES = 0.13, 14.0
+_POINTS = 6
+_HALF = 0.42
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of every bar.
+
+    Parameters
+    ----------
+    name : str
+        A level, or what cycles are spent on.
+    color : str
+        As ``#rrggbb``.
+    values : tuple of float
+        Per layer.
+    """
+
+    name: str
+    color: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LayerBars:
+    """Bars of every layer that costs something.
+
+    Parameters
+    ----------
+    title : str
+        Network and architecture.
+    layers : tuple of str
+        Their names, as in tables.
+    operators : tuple of str
+        What each is.
+    energy_pj, cycles : tuple of Part
+        Parts of the bars, which add up to what the layer costs.
+    """
+
+    title: str
+    layers: tuple[str, ...]
+    operators: tuple[str, ...]
+    energy_pj: tuple[Part, ...]
+    cycles: tuple[Part, ...]
+
+    @property
+    def panels(self) -> tuple[tuple[str, float, tuple[Part, ...]], ...]:
+        """Label, divisor and parts of both plots."""
+        unit, scale = energy_unit(max(_totals(self.energy_pj), default=0.0))
+        most = max(_totals(self.cycles), default=0.0)
+        power = next((p for p in (9, 6, 3) if most >= 10**p), 0)
+        words = {9: "billions of cycles", 6: "millions of cycles", 3: "thousands of cycles"}
+        return (
+            (f"energy ({unit})", scale, self.energy_pj),
+            (words.get(power, "cycles"), 10.0**power, self.cycles),
+        )
+
+
+def layer_bars(result: NetworkResult) -> LayerBars:
+    """Work out the bars of a mapped network."""
+    shown = [i for i, layer in enumerate(result.layers) if layer.cost or layer.vector]
+    layers = [result.layers[i] for i in shown]
+    cycles = layer_cycles(result)
+    colors = level_colors(result)
+    return LayerBars(
+        title(result),
+        tuple(layer.name for layer in layers),
+        tuple(layer.layer.operator for layer in layers),
+        _parts([layer.level_energies() for layer in layers], list(colors), colors),
+        _parts([cycles[i] for i in shown], _causes(result), _cause_colors(colors)),
+    )
+
+
+def level_colors(result: NetworkResult) -> dict[str, str]:
+    """A colour for every level that takes energy or has the array's cycles, and for the unit."""
+    taking = result.level_energies()
+    named = [level for level in result.arch.levels if not isinstance(level, Fanout)]
+    names = dict.fromkeys([*(level.name for level in named), *taking, UNIT])
+    return {name: style(place).color for place, name in enumerate(names)}
+
+
+def _causes(result: NetworkResult) -> list[str]:
+    """What cycles are spent on, in the order of the bars: work first, then what is lost."""
+    levels = [level.name for level in result.arch.levels]
+    waits = [f"{name} {word}" for name in levels for word in ("stalls", "waits")]
+    return [result.arch.compute.name, UNIT, IDLE, *waits, f"{UNIT} waits", HOPS]
+
+
+def _cause_colors(colors: dict[str, str]) -> dict[str, str]:
+    """Those of the levels; waits are lighter than stalls."""
+    return {
+        **colors,
+        **{f"{name} stalls": shade for name, shade in colors.items()},
+        **{f"{name} waits": _lighter(shade) for name, shade in colors.items()},
+        IDLE: _GREY,
+    }
+
+
+def _lighter(shade: str) -> str:
+    channels = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{(channel + 255) // 2:02x}" for channel in channels)
+
+
+def _parts(
+    rows: Sequence[dict[str, float]], order: Sequence[str], colors: dict[str, str]
+) -> tuple[Part, ...]:
+    """A part for each name that matters, and one for all others together."""
+    total = sum(sum(row.values()) for row in rows)
+    sums = {name: sum(row.get(name, 0.0) for row in rows) for name in order}
+    large = [name for name in order if sums[name] > _LEAST_SHARE * total]
+    parts = [
+        Part(name, colors.get(name, _LIGHT_GREY), tuple(row.get(name, 0.0) for row in rows))
+        for name in large
+    ]
+    rest = tuple(sum(value for name, value in row.items() if name not in large) for row in rows)
+    return (*parts, Part(_REST, _LIGHT_GREY, rest)) if any(rest) else tuple(parts)
+
+
+def _totals(parts: Sequence[Part]) -> list[float]:
+    return [sum(values) for values in zip(*(part.values for part in parts), strict=True)]
+
+
+def named_layers(picture: LayerBars, most: int) -> list[int]:
+    """Choose layers whose names have room: the costliest, so far apart that none overlap.
+
+    Parameters
+    ----------
+    picture : LayerBars
+        All layers.
+    most : int
+        How many names have room below each other.
+
+    Returns
+    -------
+    list of int
+        Places in the picture, in order.
+    """
+    count = len(picture.layers)
+    if count <= most:
+        return list(range(count))
+    costs = []
+    for parts in (picture.energy_pj, picture.cycles):
+        totals = _totals(parts) or [0.0] * count
+        costs.append([total / (sum(totals) or 1.0) for total in totals])
+    order = sorted(range(count), key=lambda i: -max(cost[i] for cost in costs))
+    apart, chosen = count / most, list[int]()
+    for i in order:
+        if all(abs(i - other) >= apart for other in chosen):
+            chosen.append(i)
+    return sorted(chosen)
+
+
+def draw_bars(picture: LayerBars) -> Canvas:
+    """Draw bars with Matplotlib, the first layer on top.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    count = len(picture.layers)
+    height = min(_ROW_INCHES * max(count, 8), _MOST_INCHES)
+    figure = canvas(13, height + 1.4)
+    plots = figure.subplots(1, 2, sharey=True)
+    for axes, (label, scale, parts) in zip(plots, picture.panels, strict=True):
+        _stack(axes, parts, scale)
+        axes.set_xlabel(label)
+        axes.grid(axis="x", alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if parts:
+            _legend(axes)
+    named = named_layers(picture, int(_MOST_INCHES / _ROW_INCHES))
+    plots[0].set_yticks(named, [picture.layers[i] for i in named], fontsize=_POINTS)
+    plots[0].set_ylim(max(count, 1) - 0.5, -0.5)
+    figure.suptitle(_heading(picture, len(named)))
+    return figure
+
+
+def _stack(axes: Axes, parts: Sequence[Part], scale: float) -> None:
+    """Draw bars part by part: one collection of rectangles each, as networks have hundreds."""
+    from matplotlib.collections import PolyCollection
+
+    before = [0.0] * (len(parts[0].values) if parts else 0)
+    for part in parts:
+        after = [a + value / scale for a, value in zip(before, part.values, strict=True)]
+        boxes = [
+            [(left, row - _HALF), (right, row - _HALF), (right, row + _HALF), (left, row + _HALF)]
+            for row, (left, right) in enumerate(zip(before, after, strict=True))
+            if right > left
+        ]
+        axes.add_collection(
+            PolyCollection(boxes, facecolors=part.color, linewidths=0, label=part.name)
+        )
+        before = after
+    axes.set_xlim(0, 1.02 * max(before, default=0.0) or 1.0)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=_POINTS + 1
+    )
+
+
+def _heading(picture: LayerBars, named: int) -> str:
+    count = len(picture.layers)
+    hint = "" if named == count else f"\n{count} layers, the costliest {named} with their names"
+    return picture.title + hint
+
+
+def bars_page(picture: LayerBars) -> Figure:
+    """Draw bars with plotly; every bar shows its name when it is pointed at.
+
+    Raises
+    ------
+    MissingPackageError
+        If plotly is not installed.
+    """
+    figure = page(2, shared_yaxes=True, horizontal_spacing=0.03)
+    rows = list(range(len(picture.layers)))
+    hints = [f"{n} ({o})" for n, o in zip(picture.layers, picture.operators, strict=True)]
+    for column, (label, scale, parts) in enumerate(picture.panels, start=1):
+        for part in parts:
+            figure.add_bar(
+                x=[value / scale for value in part.values],
+                y=rows,
+                orientation="h",
+                name=part.name,
+                marker={"color": part.color, "line": {"width": 0}},
+                text=hints,
+                textposition="none",
+                hovertemplate="%{text}<br>%{fullData.name}: %{x:.4g}<extra></extra>",
+                legend="legend" if column == 1 else "legend2",
+                row=1,
+                col=column,
+            )
+        figure.update_xaxes(title=label, row=1, col=column)
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 9})
+    figure.update_yaxes(tickvals=rows, ticktext=list(picture.layers), row=1, col=1)
+    legend: dict[str, Any] = {"yanchor": "bottom", "y": 1.0, "orientation": "h"}
+    figure.update_layout(
+        title=picture.title,
+        template="plotly_white",
+        barmode="stack",
+        bargap=0.1,
+        height=max(500, 14 * len(rows) + 260),
+        margin={"t": 160},
+        legend={**legend, "x": 0.0, "entrywidth": 130},
+        legend2={**legend, "x": 0.52, "entrywidth": 130},
+    )
+    return figure
