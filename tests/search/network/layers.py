@@ -24,9 +24,10 @@ def relu(name: str, reads: str, elements: int, **options: int) -> Layer:
     return Layer(name, "Relu", "elementwise", **tensors, **options)
 
 
-def total(name: str, reads: str, elements: int) -> Layer:
+def total(name: str, reads: str, elements: int, **options: int) -> Layer:
     """A layer of the vector unit that no other can take over."""
-    return replace(relu(name, reads, elements), operator="CumSum", cost_class="reduction")
+    plain = relu(name, reads, elements, **options)
+    return replace(plain, operator="CumSum", cost_class="reduction")
 
 
 def network(*layers: Layer, name: str = "tiny") -> toolkit.LayerGraph:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from search.network.layers import network, product, relu
+from search.network.layers import network, product, total
 
 import toolkit
 from toolkit.errors import InputError
 
 SEARCH = toolkit.LayerSearch(budget=toolkit.Budget(evaluations=200))
-SMALL = network(product("a", toolkit.gemm(16, 8, 4)), relu("r", "a", 64), name="small")
+SMALL = network(product("a", toolkit.gemm(16, 8, 4)), total("r", "a", 64), name="small")
 LARGE = network(product("a", toolkit.gemm(64, 32, 16)), name="large")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from search.network.layers import network, product, relu
+from search.network.layers import network, product, total
 
 import toolkit
 from toolkit.search.network.cycles import HOPS, IDLE, layer_cycles, layer_parts
@@ -26,7 +26,7 @@ def test_cycles_add_up_to_the_latency(arch: str, conventions: str) -> None:
     layers = (
         product("a", toolkit.gemm(37, 64, 20), repetitions=3),
         product("b", toolkit.gemm(128, 96, 1), "a", elements=128, operations_per_element=2000),
-        relu("c", "b", 400),
+        total("c", "b", 400),
         toolkit.Layer("v", "Reshape", "view"),
     )
     result = mapped(arch, *layers, conventions=getattr(toolkit, conventions))
@@ -39,7 +39,7 @@ def test_cycles_add_up_to_the_latency(arch: str, conventions: str) -> None:
 
 def test_work_waits_and_idle_lanes() -> None:
     # One row and one column: all but the lanes that share the sum are idle.
-    result = mapped("eyeriss", product("a", toolkit.gemm(1, 4096, 1)), relu("r", "a", 64))
+    result = mapped("eyeriss", product("a", toolkit.gemm(1, 4096, 1)), total("r", "a", 64))
     array, unit = layer_cycles(result)
     names = {level.name for level in result.arch.levels}
     assert array["Compute"] == pytest.approx(4096 / 168)
@@ -51,7 +51,7 @@ def test_work_waits_and_idle_lanes() -> None:
 
 
 def test_tables_hold_what_layers_cost() -> None:
-    result = mapped("eyeriss", product("a", toolkit.gemm(37, 64, 20)), relu("c", "a", 400))
+    result = mapped("eyeriss", product("a", toolkit.gemm(37, 64, 20)), total("c", "a", 400))
     tables = layer_parts(result)
     energy, cycles = tables["layer_energy"], tables["layer_cycles"]
     assert list(energy["layer"]) == list(cycles["layer"]) == ["a", "c"]
