@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,9 +32,19 @@ from toolkit.cli.fusion import (
     check_options,
 )
 from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.cli.serving import (
+    DEFAULT_DECODE,
+    Batch,
+    Decode,
+    Prefill,
+    check_serving,
+    read_roles,
+    serving_report,
+    write_serving,
+)
 from toolkit.search.registry import STRATEGIES
 from toolkit.search.status import COSTED_IN_FULL, describe_status
-from toolkit.study.units import short_energy
+from toolkit.study.units import short_bytes, short_energy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -153,6 +164,9 @@ def map_whole_network(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
+    prefill: Prefill = None,
+    decode: Decode = None,
+    batch: Batch = None,
     bits: Bits = "file",
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
@@ -193,15 +207,17 @@ def map_whole_network(
         from toolkit.study.storage.files import make_folder
 
         make_folder(out)
-    graph = toolkit.load_network(
-        model,
-        read_dims(dim),
+    load = partial(
+        toolkit.load_network,
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
         bits=read_bits(bits),
     )
-    if fused_layers and overlap_vector:
-        raise InputError("given with --fusion; expected one of them", source="--overlap-vector")
+    serves = check_serving(prefill, decode, batch)
+    for option, chosen in (("--overlap-vector", overlap_vector), ("--prefill", serves)):
+        if fused_layers and chosen:
+            raise InputError("given with --fusion; expected one of them", source=option)
+    place = not no_cache if cache is None else cache
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
         from toolkit.search.network import LayerSearch
@@ -216,9 +232,8 @@ def map_whole_network(
             padding,
             factors,  # type: ignore[arg-type]  # It is checked there.
         )
-        place = not no_cache if cache is None else cache
         priced, fused = fuse_network(
-            graph,
+            load(model, read_dims(dim)),
             accelerator,
             fusion or "exact",
             search=given,
@@ -234,10 +249,10 @@ def map_whole_network(
             print_report(fusion_report(priced, fused, written))
         return
     with watched() as on_layer:
-        result = toolkit.map_network(
-            graph,
-            accelerator,
-            strategy,
+        run = partial(
+            toolkit.map_network,
+            arch=accelerator,
+            strategy=strategy,
             budget=budget,
             objective=objective,
             conventions=counting,
@@ -246,9 +261,30 @@ def map_whole_network(
             factors=factors,  # type: ignore[arg-type]  # It is checked there.
             overlap_vector=overlap_vector,
             jobs=jobs,
-            cache=not no_cache if cache is None else cache,
+            cache=place,
             on_layer=on_layer,
         )
+        if serves:
+            from toolkit.search.network.serving import serve
+            from toolkit.workload.network.decoding import find_decoder
+
+            served = serve(
+                find_decoder(model, read_roles(dim)),
+                partial(load, model),
+                run,
+                prompt=prefill or 1,
+                decode=decode or DEFAULT_DECODE,
+                batch=batch or 1,
+            )
+        else:
+            result = run(load(model, read_dims(dim)))
+    if serves:
+        written = write_serving(served, out) if out is not None else Results()
+        if json:
+            print_json({**served.to_dict(), **written.record()})
+        else:
+            print_report(serving_report(served, written))
+        return
     written = write_results(result, out) if out is not None else Results()
     if json:
         print_json({**result.to_dict(), **written.record()})
@@ -478,14 +514,7 @@ def _order(result: NetworkResult) -> str:
 
 
 def _in_bytes(count: float | None) -> str:
-    """A number of bytes in brackets, of three digits and a unit; nothing if it is not known."""
-    if count is None:
-        return ""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f" ({count:.4g} {unit})"
+    return "" if count is None else f" ({short_bytes(count)})"
 
 
 def _level_lines(result: NetworkResult) -> list[str]:

@@ -36,6 +36,21 @@ def energy_unit(energy_pj: float) -> tuple[str, float]:
     return next((u for u in _ENERGY_UNITS if energy_pj >= u[1]), _ENERGY_UNITS[-1])
 
 
+def short_bytes(count: float) -> str:
+    """Write a number of bytes in the unit that suits it.
+
+    Examples
+    --------
+    >>> short_bytes(1_048_576), short_bytes(12)
+    ('1.049 MB', '12 bytes')
+    """
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.4g} {unit}"
+        count /= 1000
+    return f"{count:.4g} GB"
+
+
 def format_value(value: float, objective: Objective) -> str:
     """Write a value of an objective with its unit.
 
