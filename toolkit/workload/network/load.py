@@ -12,9 +12,10 @@ from typing import get_args
 import onnx
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.blocked import without_padded_channels
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.read import opsets_of, read_model
+from toolkit.workload.network.read import is_absent, opsets_of, read_model, tensors_of
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
@@ -77,6 +78,8 @@ def load_network(
 
         return read_zigzag_network(source)
     model = read_model(source)
+    absent = _absent_contents(model.graph, source)
+    without_padded_channels(model.graph, source)
     sizes = Dimensions(dims or {}, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
     inputs = _inputs(model.graph, sizes, source)
@@ -92,8 +95,22 @@ def load_network(
         name=Path(source).stem,
         inputs=[value.info for value in inputs],
         outputs=outputs,
-        warnings=walk.warnings,
+        warnings=[*absent, *walk.warnings],
     )
+
+
+def _absent_contents(graph: onnx.GraphProto, source: str) -> list[str]:
+    """The note that weights are read by shape, where their contents are not there."""
+    absent = [tensor for tensor in tensors_of(graph) if is_absent(tensor, source)]
+    if not absent:
+        return []
+    total = sum(
+        TensorInfo(tensor.name, tuple(tensor.dims), dtype).bytes
+        for tensor in absent
+        if (dtype := dtype_name(tensor.data_type)) is not None
+    )
+    tensors = f"{len(absent)} tensors" if len(absent) > 1 else "1 tensor"
+    return [f"contents of {tensors} ({total:,} bytes) are not there; read by shape"]
 
 
 def _check_empty(walk: Walk, outputs: list[TensorInfo]) -> None:

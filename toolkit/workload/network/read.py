@@ -27,6 +27,10 @@ DOMAINS = {"ai.onnx": "", "": "", "com.microsoft": "com.microsoft"}
 # Bytes of one entry of the typed fields whose entries are all of one length.
 _TYPED_BYTES = {4: 4, 10: 8}
 _RAW = 9
+_CONTENT_FIELDS = (
+    *("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"),
+    "string_data",
+)
 
 
 def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
@@ -109,6 +113,26 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                 yield from tensors_of(body)
 
 
+def mark_absent(tensor: onnx.TensorProto) -> None:
+    """Note that a tensor has its shape and no contents."""
+    for field in _CONTENT_FIELDS:
+        tensor.ClearField(field)
+    del tensor.external_data[:]
+    tensor.external_data.add(key=LEFT_OUT, value="0:0")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+
+
+def is_absent(tensor: onnx.TensorProto, source: str) -> bool:
+    """Whether the contents of a checked tensor are nowhere: stripped, or in a file not there."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return False
+    note = left_out(tensor)
+    if note is not None:
+        return note == (0, 0)
+    location = next((e.value for e in tensor.external_data if e.key == "location"), "")
+    return not external_path(location, source, f"tensor {tensor.name!r}").is_file()
+
+
 def left_out(tensor: onnx.TensorProto) -> tuple[int, int] | None:
     """Field number and bytes of contents that were not read."""
     for entry in tensor.external_data:
@@ -120,6 +144,9 @@ def left_out(tensor: onnx.TensorProto) -> tuple[int, int] | None:
 
 def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
     """Check the shape of a stored tensor and that its contents fill it, without reading them.
+
+    A tensor without any contents is marked as absent: its shape is enough, as long as nobody
+    asks for its values.
 
     Raises
     ------
@@ -142,6 +169,9 @@ def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
         _check_external(tensor, claimed, source, key)
         return
     held, needed = _held(tensor, elements, claimed, dtype)
+    if not held and needed and left_out(tensor) is None:
+        mark_absent(tensor)
+        return
     if held != needed:
         raise WorkloadError(
             f"shape {list(tensor.dims)} of {dtype} takes {needed} bytes; the file holds {held}",

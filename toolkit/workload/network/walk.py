@@ -20,7 +20,14 @@ from toolkit.workload.network.fold import (
     stored_value,
 )
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.operators import CONSTANT, CONTROL, LISTS, OPERATORS, Call
+from toolkit.workload.network.operators import (
+    CONSTANT,
+    CONTROL,
+    LISTS,
+    OPERATORS,
+    REFUSED,
+    Call,
+)
 from toolkit.workload.network.operators.call import make_layer
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
@@ -40,6 +47,9 @@ _UNKNOWN_RULES = {
     "free": view("taken as free"),
     "elementwise": elementwise(1, "taken as elementwise"),
 }
+
+# What ONNX has under the same name, to the letter.
+_STANDARD_ELSEWHERE = frozenset((("com.microsoft", "Range"),))
 
 # Masks and statistics, whose shapes ONNX does not always infer and nobody reads in inference.
 _OPTIONAL_OUTPUTS = frozenset(("BatchNormalization", "Dropout", "MaxPool"))
@@ -155,7 +165,7 @@ class Walk:
                     source=self.source,
                     key=describe_node(node),
                 )
-        if DOMAINS.get(node.domain) == "":
+        if DOMAINS.get(node.domain) == "" or (node.domain, node.op_type) in _STANDARD_ELSEWHERE:
             node.domain = ""
         call = self._call(node, scope, prefix)
         self._assumed = next((v.assumed for v in call.inputs if v is not None and v.assumed), "")
@@ -282,8 +292,10 @@ class Walk:
         constant = schema is not None and all(v is None or v.constant for v in call.inputs)
         known = rule is not None or call.operator in CONSTANT or constant
         if not known and self.unknown == "error":
+            reason = REFUSED.get(call.operator)
             raise call.error(
-                "operator is not known; --unknown=free or --unknown=elementwise takes it as such"
+                ("operator is not known" if reason is None else f"is refused: it {reason}")
+                + "; --unknown=free or --unknown=elementwise takes it as such"
             )
         try:
             infos = self.shapes.outputs(node, asked, rule, declared)
