@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.read import is_absent, opsets_of, read_model, tensors_of
 from toolkit.workload.network.shapes import Dimensions
-from toolkit.workload.network.values import Value, dtype_name, empty
+from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
 _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
@@ -162,6 +163,10 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
                 named = dim.dim_param.strip("?")
                 missing.append(dim.dim_param if named else f"{entry.name}:{axis}")
             shape.append(1 if size is None else size)
+        if math.prod(shape) > MAX_ELEMENTS:
+            raise WorkloadError(
+                f"shape {shape} has more than 2^53 elements", source=source, key=key
+            )
         info = TensorInfo(entry.name, tuple(shape), dtype)
         values.append(empty(info) if 0 in shape else Value(info))
     if missing:

@@ -12,17 +12,20 @@ from pathlib import Path
 
 import networkx as nx
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.layer import BITS
-from toolkit.workload.network.values import MAX_KNOWN_ELEMENTS, dtype_name
+from toolkit.workload.network.values import MAX_ELEMENTS, MAX_KNOWN_ELEMENTS, dtype_name
 from toolkit.workload.network.wire import LEFT_OUT, read_without_weights
 
 OLDEST_OPSET = 7
 """Before it, broadcasting and shapes were attributes."""
 
 DOMAINS = {"ai.onnx": "", "": "", "com.microsoft": "com.microsoft"}
+
+_NOTES = frozenset(("doc_string", "metadata_props", "producer_name", "producer_version"))
+"""Fields that nobody reads here."""
 
 # Bytes of one entry of the typed fields whose entries are all of one length.
 _TYPED_BYTES = {4: 4, 10: 8}
@@ -49,6 +52,7 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     except DecodeError as cause:
         message = f"is not an ONNX model, or is truncated: {cause}"
         raise WorkloadError(message, source=source) from None
+    _check_names(model, source, "graph")
     if not model.HasField("graph") or not model.graph.output:
         raise WorkloadError("is not an ONNX model: it has no graph with outputs", source=source)
     _check_opsets(model, source)
@@ -57,6 +61,36 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     for tensor in tensors_of(model.graph):
         check_tensor(tensor, source)
     return model
+
+
+def _check_names(message: Message, source: str, key: str) -> None:
+    """Refuse names that are not UTF-8, which protobuf hands out as bytes.
+
+    Raises
+    ------
+    WorkloadError
+        Naming the node or tensor.
+    """
+    if isinstance(message, onnx.NodeProto):
+        name = _shown(message.name or next(iter(message.output), ""))
+        key = f"node '{name}' ({_shown(message.op_type)})"
+    for field, value in message.ListFields():
+        if field.name in _NOTES:
+            continue
+        entries = value if field.is_repeated else (value,)
+        if field.type == field.TYPE_STRING:
+            wrong = next((entry for entry in entries if isinstance(entry, bytes)), None)
+            if wrong is not None:
+                raise WorkloadError(
+                    f"its {field.name} '{_shown(wrong)}' is not UTF-8", source=source, key=key
+                )
+        elif field.type == field.TYPE_MESSAGE:
+            for entry in entries:
+                _check_names(entry, source, key)
+
+
+def _shown(name: str | bytes) -> str:
+    return repr(name)[2:-1] if isinstance(name, bytes) else repr(name)[1:-1]
 
 
 def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
@@ -157,6 +191,10 @@ def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
     if any(size < 0 for size in tensor.dims):
         raise WorkloadError(
             f"negative size in its shape {list(tensor.dims)}", source=source, key=key
+        )
+    if math.prod(tensor.dims) > MAX_ELEMENTS:
+        raise WorkloadError(
+            f"shape {list(tensor.dims)} has more than 2^53 elements", source=source, key=key
         )
     if tensor.data_type == onnx.TensorProto.STRING:
         return
@@ -329,4 +367,4 @@ def used_names(node: onnx.NodeProto) -> list[str]:
 def describe_node(node: onnx.NodeProto) -> str:
     """How messages call a node; one without a name goes by its first output."""
     name = node.name or next(filter(None, node.output), "")
-    return f"node {name!r} ({node.op_type})"
+    return f"node {name!r} ({_shown(node.op_type)})"

@@ -8,6 +8,7 @@ the latter two with a warning.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from toolkit.errors import WorkloadError
 from toolkit.workload.network.layer import TensorInfo
 from toolkit.workload.network.operators import Call, Operator
 from toolkit.workload.network.operators.call import Shapes
-from toolkit.workload.network.values import Value, dtype_name, dtype_number
+from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, dtype_number
 
 MAX_SIZE = 1 << 40
 """Largest size of one dimension: a typing error beyond it, for the sake of a clear message."""
@@ -235,7 +236,7 @@ class ShapeInference:
             raise call.error(f"opset {call.opset} does not allow it: {_reason(cause)}") from None
         except shape_inference.InferenceError as cause:
             raise call.mismatch(_reason(cause)) from None
-        except (RuntimeError, ValueError) as cause:
+        except (MemoryError, RuntimeError, ValueError) as cause:
             raise call.error(_reason(cause)) from None
         return {name: _from_type(proto) for name, proto in inferred.items()}
 
@@ -273,6 +274,8 @@ class ShapeInference:
         ]
         if any(not 0 <= size <= MAX_SIZE for size in sizes):
             raise call.error(f"output {name!r} has the shape {sizes}; no size may be negative")
+        if math.prod(sizes) > MAX_ELEMENTS:
+            raise call.error(f"output {name!r} has the shape {sizes}: more than 2^53 elements")
         return TensorInfo(name, tuple(sizes), dtype)
 
     def _size(

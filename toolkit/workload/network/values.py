@@ -17,6 +17,9 @@ MAX_KNOWN_ELEMENTS = 65_536
 """Constants up to this size are computed; of larger ones only the shape is known. Shapes and
 indices are far smaller, weights far larger, whose contents nobody asks for."""
 
+MAX_ELEMENTS = 1 << 53
+"""Most elements of a tensor: up to there, floats count exactly, and no machine holds more."""
+
 _NAMES = {
     "FLOAT": "float32",
     "DOUBLE": "float64",

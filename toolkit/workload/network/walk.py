@@ -10,6 +10,7 @@ import onnx
 from onnx import checker, helper
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.attributes import check_attributes
 from toolkit.workload.network.expand import expand, take_apart
 from toolkit.workload.network.fold import (
     NEVER_CONSTANT,
@@ -167,7 +168,14 @@ class Walk:
                 )
         if DOMAINS.get(node.domain) == "" or (node.domain, node.op_type) in _STANDARD_ELSEWHERE:
             node.domain = ""
-        call = self._call(node, scope, prefix)
+        try:
+            call = self._call(node, scope, prefix)
+        except (TypeError, ValueError) as cause:
+            raise WorkloadError(
+                f"has an attribute that cannot be read: {cause}",
+                source=self.source,
+                key=describe_node(node),
+            ) from None
         self._assumed = next((v.assumed for v in call.inputs if v is not None and v.assumed), "")
         try:
             if call.operator in CONTROL:
@@ -267,7 +275,9 @@ class Walk:
         ]
 
     def _check(self, node: onnx.NodeProto, call: Call) -> None:
-        """Let ONNX check attributes and the number of operands."""
+        """Let ONNX check attributes and the number of operands, once they cannot harm it."""
+        if node.domain in DOMAINS or call.operator in OPERATORS:
+            check_attributes(call)
         schema = find_schema(node.op_type, call.opset, node.domain)
         # The contents of a large Constant are not there to be checked; its shape was, on reading.
         if schema is None or call.operator == "Constant":

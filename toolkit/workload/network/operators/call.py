@@ -90,7 +90,7 @@ class Call:
 
 def node_key(name: str, operator: str) -> str:
     """How messages call a node."""
-    return f"node {name!r} ({operator})"
+    return f"node {name!r} ({operator if operator.isprintable() else ascii(operator)})"
 
 
 Handler = Callable[[Call, "Operator"], tuple[Layer, ...]]

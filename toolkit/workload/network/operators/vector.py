@@ -242,7 +242,10 @@ def sliced(call: Call) -> list[tuple[int | None, ...]]:
     if named is not None:
         axes = {int(axis) % len(shape) for axis in named.reshape(-1)}
     elif call.has(1) and not call.has(3):
-        axes = set(range(call.input(1).info.elements))
+        count = call.input(1).info.elements
+        if count > len(shape):
+            raise call.error(f"has {count} starts for an operand of {len(shape)} axes")
+        axes = set(range(count))
     else:
         axes = set(range(len(shape)))
     return [tuple(None if axis in axes else size for axis, size in enumerate(shape))]
