@@ -7,7 +7,7 @@ Here filters and biases get their true shapes back, so that a network costs what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import networkx as nx
 import numpy as np
@@ -15,6 +15,9 @@ import onnx
 from onnx import numpy_helper
 
 from toolkit.workload.network.read import left_out, mark_absent, small_contents
+
+_Stored = onnx.TensorProto | onnx.ValueInfoProto
+"""A weight: with its contents, or as an input."""
 
 BLOCKED_DOMAIN = "com.microsoft.nchwc"
 
@@ -28,40 +31,51 @@ _KEEPS_CHANNELS = frozenset(
 """Operators whose operands and results have the same channels."""
 
 
-def without_padded_channels(graph: onnx.GraphProto, source: str) -> None:
+def without_padded_channels(graph: onnx.GraphProto, source: str) -> list[str]:
     """Cut filters and biases of blocked convolutions to the channels that exist, in place.
 
     How many there are is said where blocks end (``ReorderOutput``), or seen at a bias: it ends in
     zeros there. Where neither is known, all channels of the blocks are taken.
+
+    Returns
+    -------
+    list of str
+        The warning that this had to be assumed, if it had.
     """
     convolutions = [n for n in graph.node if n.domain == BLOCKED_DOMAIN and n.op_type == "Conv"]
     if not convolutions:
-        return
-    stored = {tensor.name: tensor for tensor in graph.initializer}
-    same = _tensors_of_equal_channels(graph, stored)
+        return []
+    stored: dict[str, _Stored] = {tensor.name: tensor for tensor in graph.initializer}
+    # Weights of a graph that was saved without them.
+    stored |= {e.name: e for e in graph.input if e.name not in stored and _sizes(e)}
+    kept = set(stored) & {name for node in convolutions for name in node.input[1:3]}
+    same = _tensors_of_equal_channels(graph, kept)
     channels = _true_channels(graph, convolutions, stored, same, source)
     for node in convolutions:
         weight = stored.get(node.input[1])
-        made = channels.get(node.output[0])
-        if weight is None or len(weight.dims) < 3:
+        shape = _sizes(weight) if weight is not None else []
+        if weight is None or len(shape) < 3:
             continue
-        depthwise = _group(node) > 1 and weight.dims[1] == 1
-        before = weight.dims[0]
-        out = before if made is None or made > before else made
-        taken = channels.get(node.input[0])
-        inner = weight.dims[1]
-        if _group(node) == 1 and taken is not None and taken < inner:
-            inner = taken
-        _resize(weight, [out, inner, *weight.dims[2:]])
+        depthwise = _group(node) > 1 and shape[1] == 1
+        out = min(channels.get(node.output[0], shape[0]), shape[0])
+        inner = shape[1]
+        if _group(node) == 1:
+            inner = min(channels.get(node.input[0], inner), inner)
+        _resize(weight, [out, inner, *shape[2:]])
         if len(node.input) > 2 and node.input[2] in stored:
             _resize(stored[node.input[2]], [out])
-        if depthwise and out != before:
+        if depthwise:
             _set_group(node, out)
+    open_ended = sum(node.output[0] not in channels for node in convolutions)
+    if not open_ended:
+        return []
+    return [
+        f"{open_ended} blocked convolutions have no bias to be read: channels of whole blocks are "
+        "taken, of which the last may not exist"
+    ]
 
 
-def _tensors_of_equal_channels(
-    graph: onnx.GraphProto, stored: dict[str, onnx.TensorProto]
-) -> dict[str, int]:
+def _tensors_of_equal_channels(graph: onnx.GraphProto, weights: Collection[str]) -> dict[str, int]:
     """Number of the set of tensors with the same channels, by tensor."""
     links = nx.Graph()
     for node in graph.node:
@@ -73,7 +87,7 @@ def _tensors_of_equal_channels(
         elif node.op_type in _KEEPS_CHANNELS:
             names = [*node.output[:1], *node.input]
         links.add_nodes_from((*node.input, *node.output))
-        kept = [name for name in names if name and name not in stored]
+        kept = [name for name in names if name and name not in weights]
         links.add_edges_from(zip(kept, kept[1:], strict=False))
     return {name: i for i, part in enumerate(nx.connected_components(links)) for name in part}
 
@@ -81,7 +95,7 @@ def _tensors_of_equal_channels(
 def _true_channels(
     graph: onnx.GraphProto,
     convolutions: Iterable[onnx.NodeProto],
-    stored: dict[str, onnx.TensorProto],
+    stored: Mapping[str, _Stored],
     same: dict[str, int],
     source: str,
 ) -> dict[str, int]:
@@ -89,7 +103,8 @@ def _true_channels(
     by_set: dict[int, int] = {}
     for node in convolutions:
         bias = stored.get(node.input[2]) if len(node.input) > 2 else None
-        seen = _channels_of_bias(bias, source) if bias is not None else None
+        tensor = bias if isinstance(bias, onnx.TensorProto) else None
+        seen = _channels_of_bias(tensor, source) if tensor is not None else None
         if seen is not None:
             place = same[node.output[0]]
             # One convolution may end in zeros by chance; all of a set end where blocks are padded.
@@ -126,9 +141,21 @@ def _set_group(node: onnx.NodeProto, group: int) -> None:
             attribute.i = group
 
 
-def _resize(tensor: onnx.TensorProto, dims: list[int]) -> None:
-    """Give a stored tensor another shape; its contents are no longer asked for."""
-    if list(tensor.dims) != dims:
-        del tensor.dims[:]
-        tensor.dims.extend(dims)
+def _sizes(tensor: _Stored) -> list[int]:
+    """The shape of a weight; of an input only if it is fixed."""
+    if isinstance(tensor, onnx.TensorProto):
+        return list(tensor.dims)
+    dims = tensor.type.tensor_type.shape.dim
+    return [dim.dim_value for dim in dims] if all(dim.dim_value > 0 for dim in dims) else []
+
+
+def _resize(tensor: _Stored, sizes: list[int]) -> None:
+    """Give a weight another shape; its contents are no longer asked for."""
+    if _sizes(tensor) == sizes:
+        return
+    if isinstance(tensor, onnx.TensorProto):
+        tensor.dims[:] = sizes
         mark_absent(tensor)
+        return
+    for dim, size in zip(tensor.type.tensor_type.shape.dim, sizes, strict=True):
+        dim.dim_value = size

@@ -16,10 +16,15 @@ from toolkit.errors import WorkloadError
 from toolkit.workload.network.blocked import without_padded_channels
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.read import is_absent, opsets_of, read_model, tensors_of
+from toolkit.workload.network.read import opsets_of, read_model
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, empty
 from toolkit.workload.network.walk import Unknown, Walk
+from toolkit.workload.network.weights import (
+    absent_contents,
+    inputs_that_are_weights,
+    weight_note,
+)
 
 _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
@@ -79,11 +84,15 @@ def load_network(
 
         return read_zigzag_network(source)
     model = read_model(source)
-    absent = _absent_contents(model.graph, source)
-    without_padded_channels(model.graph, source)
+    notes = absent_contents(model.graph, source)
+    notes += without_padded_channels(model.graph, source)
     sizes = Dimensions(dims or {}, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
     inputs = _inputs(model.graph, sizes, source)
+    weights = set(inputs_that_are_weights(model.graph)) - sizes.replaced()
+    if weights:
+        inputs = [_as_weight(v) if v.info.name in weights else v for v in inputs]
+        notes.append(weight_note([v.info.name for v in inputs if v.constant and v.stored]))
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})
     sizes.check_all_used()
     outputs = [item.info for value in made for item in value.items or (value,)]
@@ -94,24 +103,10 @@ def load_network(
     return LayerGraph.from_layers(
         layers,
         name=Path(source).stem,
-        inputs=[value.info for value in inputs],
+        inputs=[value.info for value in inputs if value.info.name not in weights],
         outputs=outputs,
-        warnings=[*absent, *walk.warnings],
+        warnings=[*notes, *walk.warnings],
     )
-
-
-def _absent_contents(graph: onnx.GraphProto, source: str) -> list[str]:
-    """The note that weights are read by shape, where their contents are not there."""
-    absent = [tensor for tensor in tensors_of(graph) if is_absent(tensor, source)]
-    if not absent:
-        return []
-    total = sum(
-        TensorInfo(tensor.name, tuple(tensor.dims), dtype).bytes
-        for tensor in absent
-        if (dtype := dtype_name(tensor.data_type)) is not None
-    )
-    tensors = f"{len(absent)} tensors" if len(absent) > 1 else "1 tensor"
-    return [f"contents of {tensors} ({total:,} bytes) are not there; read by shape"]
 
 
 def _check_empty(walk: Walk, outputs: list[TensorInfo]) -> None:
@@ -179,6 +174,11 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
             key="dims",
         )
     return values
+
+
+def _as_weight(value: Value) -> Value:
+    """An input as a constant of the file, of which the shape is known."""
+    return Value(value.info, constant=True, stored=(value.info,))
 
 
 def _remove_dead(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:

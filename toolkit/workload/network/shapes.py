@@ -82,6 +82,10 @@ class Dimensions:
         """The size given for one axis of one tensor."""
         return self._take(f"{tensor}:{axis}")
 
+    def replaced(self) -> set[str]:
+        """Tensors of which the size of an axis is given by place."""
+        return {name.rpartition(":")[0] for name in self._sizes if ":" in name}
+
     def iterations(self, loop: str) -> int | None:
         """How often a Loop that depends on data runs, given as ``loop:iterations``."""
         count = self._take(f"{loop}:iterations")
@@ -303,9 +307,17 @@ class ShapeInference:
             self._warn(f"{place} cannot be inferred; taken from the file, {size} ({option})")
             return size
         raise call.error(
-            f"axis {axis} of output {tensor!r} cannot be inferred; give its size with "
-            f"dims={{'{tensor}:{axis}': N}} ({option})"
+            f"axis {axis} of output {tensor!r} cannot be inferred{_unread(call)}; give its size "
+            f"with dims={{'{tensor}:{axis}': N}} ({option})"
         )
+
+
+def _unread(call: Call) -> str:
+    """The operand whose contents would tell, if they were there."""
+    for value in call.inputs[1:]:
+        if value is not None and value.stored and value.data is None:
+            return f", since the contents of {value.info.name!r} are not there"
+    return ""
 
 
 def _by_name(node: onnx.NodeProto, call: Call, shapes: Shapes) -> list[tuple[str, Shape]]:

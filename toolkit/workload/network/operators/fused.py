@@ -306,10 +306,18 @@ def _dynamic_pads(call: Call, rule: Operator) -> tuple[Layer, ...]:
 
 _RULES: dict[str, Operator] = {
     "FusedConv": Operator(
-        "einsum", "Conv, Add, activation", _fused_convolution, shapes=shapes.convolved(1)
+        "einsum",
+        "Conv, Add, activation",
+        _fused_convolution,
+        learned=(1, 2),
+        shapes=shapes.convolved(1),
     ),
     "FusedGemm": Operator(
-        "einsum", "Gemm, activation", _fused_gemm, shapes=shapes.product_shapes(0, 1)
+        "einsum",
+        "Gemm, activation",
+        _fused_gemm,
+        learned=(1, 2),
+        shapes=shapes.product_shapes(0, 1),
     ),
     **dict.fromkeys(
         ("FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", "GemmFastGelu"),
@@ -317,22 +325,32 @@ _RULES: dict[str, Operator] = {
             "einsum",
             "MatMul; its factor, bias and activation",
             _fused_product,
+            learned=(1, 2),
             shapes=shapes.product_shapes(0, 1),
         ),
     ),
     "SkipLayerNormalization": Operator(
-        "reduction", "Add, Add, LayerNormalization", _skip_normalization, shapes=shapes.normalized
+        "reduction",
+        "Add, Add, LayerNormalization",
+        _skip_normalization,
+        learned=(2, 3, 4),
+        shapes=shapes.normalized,
     ),
     "SkipSimplifiedLayerNormalization": Operator(
-        "reduction", "Add, Add, RMSNormalization", _skip_normalization, shapes=shapes.normalized
+        "reduction",
+        "Add, Add, RMSNormalization",
+        _skip_normalization,
+        learned=(2, 3),
+        shapes=shapes.normalized,
     ),
     "SimplifiedLayerNormalization": Operator(
-        "reduction", "RMSNormalization", _normalization, shapes=shapes.normalized
+        "reduction", "RMSNormalization", _normalization, learned=(1,), shapes=shapes.normalized
     ),
     "EmbedLayerNormalization": Operator(
         "reduction",
         "Gather per table, Add, LayerNormalization",
         _embedding,
+        learned=(2, 3, 4, 5, 6),
         shapes=shapes.embedded,
         dtype_of=2,
     ),
@@ -387,6 +405,7 @@ _BLOCKED: dict[str, Operator] = {
         "einsum",
         "Conv, or BatchNormalization where it has one tap per channel; Add, activation",
         _fused_convolution,
+        learned=(1, 2),
         shapes=shapes.convolved(1),
     ),
     "MaxPool": Operator("window", "MaxPool", as_operator("MaxPool", 1), shapes=shapes.pooled),
