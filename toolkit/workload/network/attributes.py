@@ -14,9 +14,6 @@ from toolkit.workload.network.operators import Call
 LARGEST_INTEGER = 1 << 40
 """Largest magnitude of an integer that says how much or where; beyond it ONNX may overflow."""
 
-MOST_PARTS = 1 << 16
-"""More outputs of one node than that are a mistake."""
-
 _UNBOUNDED = {
     "Constant": ("value_int", "value_ints"),
     "Shape": ("start", "end"),
@@ -51,8 +48,35 @@ _PER_TENSOR = frozenset(("DequantizeLinear", "QuantizeLinear"))
 """Operators whose axis says nothing where their scale is a single number."""
 
 
-def check_attributes(call: Call) -> None:
+_LEAST_AXES = {
+    "Attention": 3,
+    "Concat": 1,
+    "DepthToSpace": 4,
+    "Gather": 1,
+    "GatherElements": 1,
+    "GatherND": 1,
+    "LayerNormalization": 1,
+    "RMSNormalization": 1,
+    "ScatterElements": 1,
+    "ScatterND": 1,
+    "SpaceToDepth": 4,
+    "Split": 1,
+    "SplitToSequence": 1,
+    "TopK": 1,
+    "Trilu": 2,
+}
+"""Axes that the first operand has at least; ONNX does not check these."""
+
+
+def check_attributes(call: Call, outputs: int) -> None:
     """Check integers, counts, axes and permutations of a node of a known domain.
+
+    Parameters
+    ----------
+    call : Call
+        The node.
+    outputs : int
+        How many outputs it lists.
 
     Raises
     ------
@@ -68,15 +92,22 @@ def check_attributes(call: Call) -> None:
                 raise call.error(f"{name} {value} is outside of ±2^40")
         elif name in _POSITIVE and any(type(n) is int and n < 1 for n in numbers):
             raise call.error(f"{name} {value} must be positive")
-        elif name == "num_outputs" and any(n > MOST_PARTS for n in numbers):
-            raise call.error(f"{name} {value} is more than {MOST_PARTS}")
+        elif name == "num_outputs" and value != outputs:
+            raise call.error(f"{name} {value} does not fit {outputs} outputs")
         elif name == "batch_dims":
             _check_batch(call, value)
         elif name == "scales" and any(not _is_scale(n) for n in numbers):
             raise call.error(f"{name} {value} must be positive numbers")
     if any(value is not None and value.items is not None for value in call.inputs[:1]):
         return
+    least = _LEAST_AXES.get(operator, 0)
+    if call.has(0) and len(call.shape(0)) < least:
+        raise call.error(
+            f"operand 0 has shape {list(call.shape(0))}; expected {least} axes or more"
+        )
     _check_axes(call, operator)
+    if operator == "Split":
+        _check_parts(call, outputs)
     if operator == "Transpose" and call.has(0) and "perm" in call.attributes:
         _check_order(call, call.attributes["perm"])
 
@@ -86,6 +117,16 @@ def _check_batch(call: Call, count: Any) -> None:
     most = min((len(call.shape(i)) for i in range(2) if call.has(i)), default=0)
     if not isinstance(count, int) or not 0 <= count < max(most, 1):
         raise call.error(f"batch_dims {count} is outside of 0 to {max(most, 1) - 1}")
+
+
+def _check_parts(call: Call, outputs: int) -> None:
+    """As many sizes as there are parts."""
+    given = call.attributes.get("split")
+    sizes = len(given) if isinstance(given, list) else outputs
+    if call.has(1):
+        (sizes,) = call.shape(1, 1)
+    if sizes != outputs:
+        raise call.error(f"gives {sizes} sizes for {outputs} outputs")
 
 
 def _is_scale(number: Any) -> bool:

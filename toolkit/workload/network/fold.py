@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from toolkit.workload.network.layer import TensorInfo
-from toolkit.workload.network.operators import Call
+from toolkit.workload.network.operators import OPERATORS, Call
 from toolkit.workload.network.read import small_contents
 from toolkit.workload.network.values import (
     MAX_KNOWN_ELEMENTS,
@@ -38,20 +38,10 @@ NEVER_CONSTANT = frozenset(
 
 # Small operands do not make these cheap to compute.
 _NEVER_COMPUTED = frozenset(
-    (
-        "Conv",
-        "ConvTranspose",
-        "DFT",
-        "DeformConv",
-        "Det",
-        "Einsum",
-        "GRU",
-        "LSTM",
-        "NonMaxSuppression",
-        "RNN",
-        "STFT",
-    )
+    ("AffineGrid", "Col2Im", "DFT", "Det", "GridSample", "LRN", "MaxUnpool", "NonMaxSuppression")
+    + ("Resize", "STFT", "Upsample")
 )
+_COSTLY_CLASSES = ("einsum", "window")
 _DATA_DEPENDENT = frozenset(("Compress", "NonZero", "Unique"))
 
 
@@ -128,7 +118,7 @@ def fold(
     # The first operand of DequantizeLinear is a weight, or a bias of 32-bit integers.
     whole = call.operator.endswith("DequantizeLinear")
     stored = given[0].stored if whole else merge_stored(given)
-    known = call.operator not in _NEVER_COMPUTED and all(v.data is not None for v in given)
+    known = _is_cheap(call) and all(v.data is not None for v in given)
     if known and call.operator in _DATA_DEPENDENT:
         arrays = _evaluate(node, call)
         if arrays is not None:
@@ -149,6 +139,20 @@ def fold(
     if arrays is None:
         return [Value(info, constant=True, stored=stored) for info in infos]
     return _computed(infos, arrays, stored)
+
+
+def _is_cheap(call: Call) -> bool:
+    """Whether constants are computed at all: shapes, indices and masks come in other ways."""
+    rule = OPERATORS.get(call.operator)
+    costly = rule is not None and rule.cost_class in _COSTLY_CLASSES
+    if costly or call.operator in _NEVER_COMPUTED:
+        return False
+    if call.operator != "GatherElements":
+        return True
+    # NumPy wraps indices around one length at a time.
+    indices = call.input(1).data
+    most = max(call.shape(0), default=1)
+    return indices is not None and bool((np.abs(indices.astype(float)) <= most).all())
 
 
 def _computed(

@@ -14,6 +14,7 @@ import onnx
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.blocked import without_padded_channels
+from toolkit.workload.network.forms import fold_forms
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.read import opsets_of, read_model
@@ -97,7 +98,7 @@ def load_network(
     sizes.check_all_used()
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
-    layers = _remove_dead(walk.layers, outputs)
+    layers = fold_forms(_remove_dead(walk.layers, outputs), outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
     return LayerGraph.from_layers(

@@ -277,7 +277,7 @@ class Walk:
     def _check(self, node: onnx.NodeProto, call: Call) -> None:
         """Let ONNX check attributes and the number of operands, once they cannot harm it."""
         if node.domain in DOMAINS or call.operator in OPERATORS:
-            check_attributes(call)
+            check_attributes(call, len(node.output))
         schema = find_schema(node.op_type, call.opset, node.domain)
         # The contents of a large Constant are not there to be checked; its shape was, on reading.
         if schema is None or call.operator == "Constant":

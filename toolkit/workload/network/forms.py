@@ -1,0 +1,366 @@
+"""Activations and normalizations that exporters wrote as several operators, as one layer each.
+
+SiLU is a sigmoid and a product, GELU five or eight operators in any order, LayerNormalization up
+to ten. Here layers between one tensor and one other are taken together where what they do is
+one of the forms below, and nobody else reads what is inside: the layer that results is called
+after the operator, and counts its operations as the table of operators does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from toolkit.workload.network.layer import Attribute, Layer, TensorInfo
+
+Bounds = tuple[int, int]
+
+MOST_LAYERS = 24
+"""Layers that a form has at most, views included."""
+
+OPERATIONS = {
+    "Clip": 2,
+    "Elu": 4,
+    "Gelu": 5,
+    "Gelu:tanh": 8,
+    "HardSigmoid": 4,
+    "HardSwish": 5,
+    "LayerNormalization": 7,
+    "LeakyRelu": 2,
+    "Mish": 4,
+    "PRelu": 2,
+    "RMSNormalization": 4,
+    "Sigmoid": 4,
+    "Softcap": 3,
+    "Softplus": 3,
+    "Softsign": 3,
+    "Swish": 5,
+}
+"""Operations per element, as in the table of operators; ``Softcap`` is ``c * tanh(x / c)``."""
+
+_CHAINS: dict[tuple[str, ...], str] = {
+    ("scale", "Tanh", "scale"): "Softcap",
+    ("Exp", "shift", "Log"): "Softplus",
+    ("scale", "Exp", "shift", "scale"): "Sigmoid",
+    ("shift", "Clip", "scale"): "HardSigmoid",
+    ("scale", "shift", "Clip"): "HardSigmoid",
+    ("Max", "Min"): "Clip",
+    ("Min", "Max"): "Clip",
+    ("Relu", "Min"): "Clip",
+}
+"""Forms without a join, in order."""
+
+_ONE: Bounds = (1, 1)
+_UP_TO_ONE: Bounds = (0, 1)
+_JOINED: tuple[tuple[str, dict[str, Bounds]], ...] = (
+    ("Swish", {"Sigmoid": _ONE, "times": _ONE, "scale": _UP_TO_ONE}),
+    ("HardSwish", {"HardSigmoid": _ONE, "times": _ONE}),
+    ("HardSwish", {"Clip": _ONE, "shift": _ONE, "times": _ONE, "scale": _UP_TO_ONE}),
+    ("Mish", {"Softplus": _ONE, "Tanh": _ONE, "times": _ONE}),
+    ("Gelu", {"Erf": _ONE, "times": _ONE, "shift": _ONE, "scale": (1, 2)}),
+    # The cubic polynomial is a sum with a power, or a product with a square.
+    (
+        "Gelu:tanh",
+        {"Tanh": _ONE, "Pow": _ONE, "plus": _ONE, "shift": _ONE, "times": _ONE, "scale": (2, 3)},
+    ),
+    (
+        "Gelu:tanh",
+        {"Tanh": _ONE, "plus": _ONE, "shift": _ONE, "times": (2, 3), "scale": (2, 3)},
+    ),
+    ("Gelu:tanh", {"Tanh": _ONE, "shift": (2, 2), "times": (2, 3), "scale": (2, 3)}),
+    (
+        "Gelu:tanh",
+        {"Tanh": _ONE, "Pow": _ONE, "shift": (2, 2), "times": (1, 2), "scale": (2, 3)},
+    ),
+    # Beyond a threshold, the argument itself.
+    ("Softplus", {"Softplus": _ONE, "compare": _ONE, "Where": _ONE}),
+    ("Softsign", {"Abs": _ONE, "shift": _ONE, "over": _ONE}),
+    ("LeakyRelu", {"larger": _ONE, "scale": _ONE}),
+    ("LeakyRelu", {"compare": _ONE, "Where": _ONE, "scale": _ONE}),
+    ("LeakyRelu", {"Max": _ONE, "Min": _ONE, "scale": _ONE, "plus": _ONE}),
+    ("LeakyRelu", {"Relu": _ONE, "Min": _ONE, "scale": _ONE, "plus": _ONE}),
+    ("LeakyRelu", {"Relu": (2, 2), "scale": (2, 3), "plus": _ONE}),
+    ("Elu", {"Exp": _ONE, "shift": _ONE, "compare": _ONE, "Where": _ONE, "scale": _UP_TO_ONE}),
+    (
+        "Elu",
+        {
+            "Exp": _ONE,
+            "shift": _ONE,
+            "Relu": _UP_TO_ONE,
+            "Max": _UP_TO_ONE,
+            "Min": _UP_TO_ONE,
+            "plus": _ONE,
+            "scale": _UP_TO_ONE,
+        },
+    ),
+)
+"""Forms in which paths join: how often each kind of layer occurs."""
+
+_LAYER_NORMALIZATION: dict[str, Bounds] = {
+    "mean": (2, 2),
+    "plus": (1, 3),
+    "Pow": (0, 2),
+    "times": (0, 3),
+    "over": _UP_TO_ONE,
+    "scale": _UP_TO_ONE,
+    "shift": _UP_TO_ONE,
+    "Sqrt": _UP_TO_ONE,
+    "gain": _UP_TO_ONE,
+    "bias": _UP_TO_ONE,
+}
+_ROOT_MEAN_SQUARE: dict[str, Bounds] = {
+    "mean": _ONE,
+    "Pow": (0, 2),
+    "times": (0, 2),
+    "over": _UP_TO_ONE,
+    "scale": _UP_TO_ONE,
+    "shift": _UP_TO_ONE,
+    "Sqrt": _UP_TO_ONE,
+    "gain": _UP_TO_ONE,
+}
+
+_ALONE = {
+    "Add": "shift",
+    "Div": "scale",
+    "Greater": "compare",
+    "GreaterOrEqual": "compare",
+    "Less": "compare",
+    "LessOrEqual": "compare",
+    "Mul": "scale",
+    "Neg": "scale",
+    "Reciprocal": "scale",
+    "ReduceMean": "mean",
+    "Sub": "shift",
+}
+"""Kinds of layers that read one activation, beside a single number at most."""
+
+_PAIRED = {"Add": "plus", "Sub": "plus", "Mul": "times", "Div": "over", "Max": "larger"}
+"""Kinds of layers that join two paths."""
+
+_WEIGHTED = {"Add": "bias", "Sub": "bias", "Mul": "gain"}
+"""Kinds of layers with a constant that is more than a number."""
+
+_PLAIN = frozenset(
+    ("Abs", "Clip", "Erf", "Exp", "HardSigmoid", "Log", "Max", "Min", "Pow", "Relu", "Sigmoid")
+    + ("Softplus", "Sqrt", "Tanh")
+)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Layers between one tensor and one other, which nobody outside reads from.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        In an order in which they run.
+    source : TensorInfo
+        The one activation that they read.
+    """
+
+    layers: tuple[Layer, ...]
+    source: TensorInfo
+
+    @property
+    def last(self) -> Layer:
+        """The layer that makes the result."""
+        return self.layers[-1]
+
+    @property
+    def working(self) -> tuple[Layer, ...]:
+        """The layers that are no views."""
+        return tuple(layer for layer in self.layers if layer.cost_class != "view")
+
+
+def fold_forms(layers: Sequence[Layer], outputs: Iterable[TensorInfo]) -> list[Layer]:
+    """Take activations and normalizations that are several layers together.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of a network, in an order in which they can run.
+    outputs : iterable of TensorInfo
+        What the network makes: no form hides them.
+
+    Returns
+    -------
+    list of Layer
+        In an order in which they can run, each form as one layer called as its last.
+
+    Examples
+    --------
+    >>> x, s, y = (TensorInfo(name, (4,), "float32") for name in "xsy")
+    >>> sigmoid = Layer("s", "Sigmoid", "elementwise", (x,), (), (s,), elements=4)
+    >>> product = Layer("m", "Mul", "elementwise", (x, s), (), (y,), elements=4)
+    >>> [layer.operator for layer in fold_forms([sigmoid, product], [y])]
+    ['Swish']
+    """
+    kept, found = list(layers), True
+    public = {tensor.name for tensor in outputs}
+    while found:
+        kept, found = _folded_once(kept, public)
+    return kept
+
+
+def _folded_once(layers: list[Layer], public: set[str]) -> tuple[list[Layer], bool]:
+    places = {tensor.name: i for i, layer in enumerate(layers) for tensor in layer.outputs}
+    readers: dict[str, set[int]] = {}
+    for i, layer in enumerate(layers):
+        for tensor in layer.inputs:
+            readers.setdefault(tensor.name, set()).add(i)
+    gone: set[int] = set()
+    made: dict[int, Layer] = {}
+    # The last layer of a form comes before others that would take a part of it.
+    for end in range(len(layers) - 1, -1, -1):
+        if end in gone or kind_of(layers[end]) is None:
+            continue
+        for places_inside, source in _regions(layers, places, end):
+            if places_inside & gone:
+                break
+            region = Region(tuple(layers[i] for i in sorted(places_inside)), source)
+            if not _is_private(region, places_inside, readers, public):
+                continue
+            form = _recognised(region)
+            if form is not None:
+                gone |= places_inside
+                made[end] = form
+                break
+    kept = [made.get(i, layer) for i, layer in enumerate(layers) if i in made or i not in gone]
+    return kept, bool(made)
+
+
+def _regions(
+    layers: Sequence[Layer], places: Mapping[str, int], end: int
+) -> Iterator[tuple[set[int], TensorInfo]]:
+    """Sets of layers that end at one and read a single activation, growing."""
+    inside = {end}
+    open_tensors = {tensor.name: tensor for tensor in layers[end].inputs}
+    while len(inside) < MOST_LAYERS:
+        if len(open_tensors) == 1:
+            yield set(inside), next(iter(open_tensors.values()))
+        # What is made last cannot be read by others that are still to come in.
+        latest = max(open_tensors, key=lambda name: places.get(name, -1), default="")
+        place = places.get(latest, -1)
+        if place < 0 or not _may_be_inside(layers[place], layers[end]):
+            return
+        inside.add(place)
+        for tensor in layers[place].outputs:
+            open_tensors.pop(tensor.name, None)
+        open_tensors |= {tensor.name: tensor for tensor in layers[place].inputs}
+
+
+def _may_be_inside(layer: Layer, last: Layer) -> bool:
+    known = layer.cost_class == "view" or kind_of(layer) is not None
+    return known and layer.repetitions == last.repetitions and len(layer.outputs) == 1
+
+
+def _is_private(
+    region: Region, inside: set[int], readers: Mapping[str, set[int]], public: set[str]
+) -> bool:
+    """Whether nobody else reads what is inside."""
+    hidden = {tensor.name for layer in region.layers[:-1] for tensor in layer.outputs}
+    return not hidden & public and all(readers.get(name, set()) <= inside for name in hidden)
+
+
+def kind_of(layer: Layer) -> str | None:
+    """What a layer does in a form; None if it occurs in none."""
+    operator = layer.operator
+    if layer.cost_class not in ("elementwise", "reduction") or len(layer.outputs) != 1:
+        return None
+    if layer.weights:
+        return _WEIGHTED.get(operator) if len(layer.inputs) == 1 else None
+    if operator == "Where":
+        return operator
+    if len(layer.inputs) > 1:
+        return _PAIRED.get(operator)
+    return _ALONE.get(operator, operator if operator in _PLAIN else None)
+
+
+def _recognised(region: Region) -> Layer | None:
+    """The one layer that a region is, if it is a form."""
+    kinds = [kind_of(layer) for layer in region.working]
+    if len(kinds) < 2 or None in kinds:
+        return None
+    counts = Counter(kind for kind in kinds if kind is not None)
+    if counts["mean"]:
+        return _normalization(region, counts)
+    size = region.source.elements
+    if any(layer.outputs[0].elements != size for layer in region.working):
+        return None
+    slopes = [layer for layer in region.working if layer.weights]
+    if len(slopes) == 1 and kind_of(slopes[0]) == "gain":
+        # A slope per channel: LeakyRelu with weights.
+        counts = counts - Counter({"gain": 1}) + Counter({"scale": 1})
+        return _layer(region, "PRelu") if _joined_form(counts) == "LeakyRelu" else None
+    if slopes:
+        return None
+    form = _CHAINS.get(tuple(kind for kind in kinds if kind is not None))
+    if form is not None and not any(len(layer.inputs) > 1 for layer in region.working):
+        return _layer(region, form)
+    form = _joined_form(counts)
+    return None if form is None else _layer(region, form)
+
+
+def _joined_form(counts: Mapping[str, int]) -> str | None:
+    return next((name for name, bounds in _JOINED if _fits(counts, bounds)), None)
+
+
+def _fits(counts: Mapping[str, int], bounds: Mapping[str, Bounds]) -> bool:
+    present = {kind for kind, count in counts.items() if count}
+    return present <= set(bounds) and all(
+        least <= counts.get(kind, 0) <= most for kind, (least, most) in bounds.items()
+    )
+
+
+def _normalization(region: Region, counts: Mapping[str, int]) -> Layer | None:
+    """LayerNormalization or RMSNormalization over the axes that its means are taken of."""
+    means = [layer for layer in region.working if layer.operator == "ReduceMean"]
+    axes = {_averaged_axes(layer) for layer in means}
+    (first, *others) = axes
+    if others or not first or region.last.outputs[0].shape != region.source.shape:
+        return None
+    shape = region.source.shape
+    width = math.prod(shape[axis] for axis in first)
+    scales = [tensor for layer in region.working for tensor in layer.weights]
+    if any(tensor.elements > width for tensor in scales):
+        return None
+    attributes: tuple[tuple[str, Attribute], ...] = (("axis", first[0]),)
+    if _fits(counts, _LAYER_NORMALIZATION):
+        return _layer(region, "LayerNormalization", attributes)
+    squared = counts.get("Pow", 0) + counts.get("times", 0) > 0
+    rooted = counts.get("Sqrt", 0) or counts.get("Pow", 0) == 2
+    divided = counts.get("over", 0) or counts.get("times", 0)
+    if squared and rooted and divided and _fits(counts, _ROOT_MEAN_SQUARE):
+        return _layer(region, "RMSNormalization", attributes)
+    return None
+
+
+def _averaged_axes(mean: Layer) -> tuple[int, ...]:
+    """Axes that a mean is taken along, from its shapes."""
+    before, after = mean.inputs[0].shape, mean.outputs[0].shape
+    if len(after) == len(before):
+        return tuple(axis for axis, (a, b) in enumerate(zip(before, after, strict=True)) if a != b)
+    kept = len(after)
+    return tuple(range(kept, len(before))) if after == before[:kept] else ()
+
+
+def _layer(region: Region, form: str, attributes: tuple[tuple[str, Attribute], ...] = ()) -> Layer:
+    operator, _, variant = form.partition(":")
+    if variant:
+        attributes = (("approximate", variant),)
+    reduces = form.endswith("Normalization")
+    weights = [tensor for layer in region.working for tensor in layer.weights]
+    parameters = {t.name: t for layer in region.working for t in layer.parameters}
+    return replace(
+        region.last,
+        operator=operator,
+        cost_class="reduction" if reduces else "elementwise",
+        inputs=(region.source,),
+        weights=tuple(weights),
+        parameters=tuple(parameters.values()),
+        elements=region.source.elements,
+        operations_per_element=OPERATIONS[form],
+        attributes=attributes,
+    )
