@@ -15,6 +15,7 @@ from onnx.reference import ReferenceEvaluator
 
 from toolkit.workload.network.layer import TensorInfo
 from toolkit.workload.network.operators import OPERATORS, Call
+from toolkit.workload.network.operators.qonnx import narrow_dtype
 from toolkit.workload.network.read import small_contents
 from toolkit.workload.network.values import (
     MAX_KNOWN_ELEMENTS,
@@ -95,7 +96,7 @@ def constant_node(node: onnx.NodeProto, call: Call, name: str) -> Value:
 
 def cast_of(node: onnx.NodeProto, call: Call) -> tuple[onnx.NodeProto, Call]:
     """CastLike as Cast: of its second operand only the data type matters."""
-    to = dtype_number(call.input(1).info.dtype)
+    to = dtype_number(call.input(1).onnx_dtype)
     cast = helper.make_node("Cast", node.input[:1], node.output, name=node.name, to=to)
     return cast, replace(call, operator="Cast", attributes={"to": to}, inputs=call.inputs[:1])
 
@@ -129,6 +130,9 @@ def fold(
             ]
             return _computed(infos, arrays, stored)
     infos = list(infer())
+    narrow = narrow_dtype(call)
+    if narrow is not None:
+        stored = tuple(replace(tensor, dtype=narrow) for tensor in given[0].stored)
     if call.operator == "ConstantOfShape":
         stored = tuple(infos) if _is_learned(node) else ()
     elif all(t.elements == 1 for t in stored) and any(i.elements > 1 for i in infos):

@@ -22,7 +22,17 @@ from toolkit.workload.network.wire import LEFT_OUT, read_without_weights
 OLDEST_OPSET = 7
 """Before it, broadcasting and shapes were attributes."""
 
-DOMAINS = {"ai.onnx": "", "": "", "com.microsoft": "com.microsoft"}
+DOMAINS = {
+    "": "",
+    "ai.onnx": "",
+    "com.microsoft": "com.microsoft",
+    # Brevitas and FINN have written QONNX's quantizers under these.
+    **dict.fromkeys(
+        ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "qonnx.custom_op.general"),
+        "qonnx",
+    ),
+}
+"""Domains by the names that files have for them."""
 
 _NOTES = frozenset(("doc_string", "metadata_props", "producer_name", "producer_version"))
 """Fields that nobody reads here."""

@@ -203,7 +203,7 @@ class ShapeInference:
             shape is not None and None not in shape for _, shape in known.values()
         )
         if rule is not None and rule.shapes is not None and not complete:
-            dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).info.dtype
+            dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).onnx_dtype
             for name, shape in _by_name(node, call, rule.shapes):
                 inferred = known.get(name, (None, None))
                 known[name] = inferred[0] or dtype, _filled(inferred[1], shape)
@@ -227,7 +227,7 @@ class ShapeInference:
         for name, value in operands.items():
             if value is None:
                 continue
-            number = dtype_number(value.info.dtype)
+            number = dtype_number(value.onnx_dtype)
             types[name] = helper.make_tensor_type_proto(number, value.shape)
             if value.data is not None and value.data.size <= _MAX_DATA:
                 data[name] = numpy_helper.from_array(value.data, name)
@@ -361,4 +361,4 @@ def same_shape(call: Call, name: str) -> TensorInfo:
     if not values:
         raise call.error("its output cannot be guessed without operands")
     largest = max((v for v in values), key=lambda v: (not v.constant, v.info.elements))
-    return TensorInfo(name, largest.shape, largest.info.dtype)
+    return TensorInfo(name, largest.shape, largest.onnx_dtype)

@@ -49,6 +49,8 @@ class Value:
         The warning about a size that was assumed, and on which this one may depend.
     items : tuple of Value, optional
         The tensors, if this is a list of tensors rather than one.
+    carrier : str
+        The data type in which ONNX has it, where its values have fewer bits (`operators.qonnx`).
     """
 
     info: TensorInfo
@@ -57,6 +59,12 @@ class Value:
     stored: tuple[TensorInfo, ...] = ()
     assumed: str = ""
     items: tuple[Value, ...] | None = None
+    carrier: str = ""
+
+    @property
+    def onnx_dtype(self) -> str:
+        """The data type that ONNX knows."""
+        return self.carrier or self.info.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

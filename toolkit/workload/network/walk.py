@@ -30,6 +30,7 @@ from toolkit.workload.network.operators import (
     Call,
 )
 from toolkit.workload.network.operators.call import make_layer
+from toolkit.workload.network.operators.qonnx import QONNX, kept_dtype, narrow_dtype
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
 from toolkit.workload.network.shapes import (
@@ -232,6 +233,8 @@ class Walk:
             return [constant_node(node, call, name)]
         if call.operator == "CastLike" and call.input(0).constant:
             node, call = cast_of(node, call)
+        if call.operator in QONNX and narrow_dtype(call) is None:
+            self.warn(f"{call.operator} {call.name!r} does not say how many bits its values have")
         constant = all(value is None or value.constant for value in call.inputs)
         if call.operator in CONSTANT or (constant and call.operator not in NEVER_CONSTANT):
             return fold(node, call, lambda: self._infer(node, call, prefix, declared))
@@ -239,9 +242,17 @@ class Walk:
         if all(0 in info.shape for info in infos):
             return self._empty(call, infos)
         infos = [replace(info, name=_unique(info.name, self.tensors)) for info in infos]
-        made = replace(call, outputs=tuple(infos))
+        values = [self._narrowed(call, info) for info in infos]
+        made = replace(call, outputs=tuple(value.info for value in values))
         self.layers += self._distinct(self._layers(made), made)
-        return [Value(info) for info in infos]
+        return values
+
+    def _narrowed(self, call: Call, info: TensorInfo) -> Value:
+        """What a node makes, with the bits that a quantizer gave it."""
+        narrow = narrow_dtype(call) or kept_dtype(call, OPERATORS.get(call.operator), info)
+        if narrow is None:
+            return Value(info)
+        return Value(replace(info, dtype=narrow), carrier=info.dtype)
 
     def _empty(self, call: Call, infos: Sequence[TensorInfo]) -> list[Value]:
         """Nothing, such as the part of a head that rotary embeddings leave alone."""

@@ -13,6 +13,7 @@ from toolkit.workload.network.operators.call import Operator
 from toolkit.workload.network.operators.fused import FUSED
 from toolkit.workload.network.operators.microsoft import MICROSOFT
 from toolkit.workload.network.operators.output_shapes import same
+from toolkit.workload.network.operators.qonnx import QONNX
 from toolkit.workload.network.operators.quantized import QUANTIZED
 from toolkit.workload.network.operators.refused import REFUSED
 from toolkit.workload.network.operators.runtime import RUNTIME
@@ -309,6 +310,7 @@ OPERATORS: dict[str, Operator] = (
     | FUSED
     | QUANTIZED
     | RUNTIME
+    | QONNX
 )
 """Rules by operator."""
 
