@@ -166,8 +166,9 @@ def make_layer(
         wanted = {id(value) for value in operands if value is not None}
         indexed = [(i, value) for i, value in indexed if id(value) in wanted]
     elif rule.data is not None:
+        data = [(i, value) for i, value in indexed if i in rule.data]
         scales = [(i, v) for i, v in indexed if i in rule.scales and v is not None and v.constant]
-        indexed = [(i, value) for i, value in indexed if i in rule.data] + scales
+        indexed = [*data, *scales]
     given = [(i, value) for i, value in indexed if value is not None]
     constants = [(i, v) for i, v in given if v.constant and _is_weight(i, v, rule)]
     return Layer(

@@ -71,12 +71,17 @@ def convolved(filter_operand: int) -> Shapes:
     """The output has the shape of a convolution with explicit padding."""
 
     def shapes(call: Call) -> list[Shape]:
-        data, weight = call.shape(0), call.shape(filter_operand)
-        if len(data) != len(weight) or len(data) < 3:
-            raise call.error(f"input {list(data)} and filter {list(weight)} do not fit")
-        return [(data[0], weight[0], *window_positions(call, data[2:], weight[2:]))]
+        return [convolved_shape(call, filter_operand)]
 
     return shapes
+
+
+def convolved_shape(call: Call, filter_operand: int) -> Shape:
+    """Batch, filters and positions of a convolution."""
+    data, weight = call.shape(0), call.shape(filter_operand)
+    if len(data) != len(weight) or len(data) < 3:
+        raise call.error(f"input {list(data)} and filter {list(weight)} do not fit")
+    return (data[0], weight[0], *window_positions(call, data[2:], weight[2:]))
 
 
 def transposed_convolved(call: Call) -> list[Shape]:

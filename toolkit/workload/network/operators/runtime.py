@@ -11,7 +11,7 @@ from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import convolution, products
 from toolkit.workload.network.operators import output_shapes as shapes
 from toolkit.workload.network.operators import vector as v
-from toolkit.workload.network.operators.call import Call, Handler, Operator, make_layer
+from toolkit.workload.network.operators.call import Call, Handler, Operator, Shapes, make_layer
 from toolkit.workload.network.operators.composition import Composition
 from toolkit.workload.network.operators.fused import as_operator
 from toolkit.workload.network.operators.output_shapes import Shape
@@ -44,13 +44,11 @@ def channels_first(shape: Shape) -> Shape:
     return (shape[0], shape[-1], *shape[1:-1])
 
 
-def _convolved(filter_operand: int) -> shapes.Shapes:
-    plain = shapes.convolved(filter_operand)
-
+def _convolved(filter_operand: int) -> Shapes:
     def found(call: Call) -> list[Shape]:
         if not _is_last(call):
-            return list(plain(call))
-        (shape,) = plain(_channels_last(call, filter_operand))
+            return [shapes.convolved_shape(call, filter_operand)]
+        shape = shapes.convolved_shape(_channels_last(call, filter_operand), filter_operand)
         return [(shape[0], *shape[2:], shape[1])]
 
     return found
@@ -122,7 +120,8 @@ def _causal_shapes(call: Call) -> list[Shape]:
     if call.integer("channels_last", 0) or call.integer("ndim", 1) != 1:
         raise call.error("is read with one axis of positions, behind the channels")
     state = (call.shape(1, 3)[2] - 1) * call.integer("dilation", 1)
-    return [(batch, channels, length), (batch, channels, state)][: len(call.outputs)]
+    made: list[Shape] = [(batch, channels, length), (batch, channels, state)]
+    return made[: len(call.outputs)]
 
 
 def _pooled_last(call: Call) -> list[Shape]:
