@@ -20,6 +20,7 @@ from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.read import opsets_of, read_model
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, empty
+from toolkit.workload.network.views import views_last
 from toolkit.workload.network.walk import Unknown, Walk
 from toolkit.workload.network.weights import (
     absent_contents,
@@ -99,6 +100,7 @@ def load_network(
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
     layers = fold_forms(_remove_dead(walk.layers, outputs), outputs)
+    layers = views_last(layers, outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
     return LayerGraph.from_layers(
