@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from toolkit.workload.network.layer import Layer, TensorInfo
 
-_SHAPES_ALONE = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
+_SHAPES_ALONE = frozenset(("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 """Views that leave elements in their order and of their type."""
 
 
