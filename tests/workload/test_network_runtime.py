@@ -118,6 +118,10 @@ FUSED = {
         [node(BLOCKED + "Conv", "x one eight", group=8)],
         [node("BatchNormalization", "x other eight eight eight")],
     ),
+    "blocked factors": (
+        [node(BLOCKED + "Conv", "x one", group=8)],
+        [node("Mul", "x three")],
+    ),
     "channels last": (
         [node(BLOCKED + "ReorderOutput", "x", channels=8, channels_last=1)],
         [node("Transpose", "x", perm=[0, 2, 3, 1])],
@@ -202,6 +206,7 @@ TENSORS = [
     weight("one", 8, 1, 1, 1),
     weight("eight", 8),
     weight("other", 8),
+    weight("three", 8, 1, 1),
     constant("low", 0.0, "float"),
     constant("high", 6.0, "float"),
     constant("twice", [1.0, 1.0, 2.0, 2.0], "float"),
@@ -275,6 +280,18 @@ def test_channels_of_blocks_that_do_not_exist(tmp_path: Path) -> None:
     assert graph.parameters == 24 * 27 + 24 + 24 * 9 + 24 + 10 * 24
     assert graph.outputs[0].shape == (1, 10, 8, 8)
     assert assumptions(graph) == ()
+
+
+def test_groups_of_blocks(tmp_path: Path) -> None:
+    nodes = [
+        node(BLOCKED + "Conv", "x w b", "c", name="one"),
+        node(BLOCKED + "Conv", "c d e", "f", name="two", group=2, kernel_shape=[1, 1]),
+        node(BLOCKED + "ReorderOutput", "f", channels=32),
+    ]
+    biases = [constant("b", [0.5] * 64, "float"), constant("e", [0.5] * 32, "float")]
+    filters = [weight("w", 64, 3, 3, 3), weight("d", 32, 32, 1, 1)]
+    graph = load(tmp_path, model(nodes, [value("x", [1, 3, 12, 12])], [*filters, *biases]))
+    assert graph.layers[1].workload == toolkit.grouped_conv2d(2, 16, 32, 10, 10, 1, 1)
 
 
 def test_blocks_without_biases_are_taken_whole(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ Here filters and biases get their true shapes back, so that a network costs what
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -48,15 +48,14 @@ def without_padded_channels(graph: onnx.GraphProto, source: str) -> list[str]:
     stored: dict[str, _Stored] = {tensor.name: tensor for tensor in graph.initializer}
     # Weights of a graph that was saved without them.
     stored |= {e.name: e for e in graph.input if e.name not in stored and _sizes(e)}
-    kept = set(stored) & {name for node in convolutions for name in node.input[1:3]}
-    same = _tensors_of_equal_channels(graph, kept)
+    same = _tensors_of_equal_channels(graph, stored)
     channels = _true_channels(graph, convolutions, stored, same, source)
     for node in convolutions:
         weight = stored.get(node.input[1])
         shape = _sizes(weight) if weight is not None else []
         if weight is None or len(shape) < 3:
             continue
-        depthwise = _group(node) > 1 and shape[1] == 1
+        depthwise = _is_depthwise(node, shape)
         out = min(channels.get(node.output[0], shape[0]), shape[0])
         inner = shape[1]
         if _group(node) == 1:
@@ -66,7 +65,12 @@ def without_padded_channels(graph: onnx.GraphProto, source: str) -> list[str]:
             _resize(stored[node.input[2]], [out])
         if depthwise:
             _set_group(node, out)
-    open_ended = sum(node.output[0] not in channels for node in convolutions)
+    # Only whole blocks are joined.
+    joined = {same[name] for node in graph.node if node.op_type == "Concat" for name in node.input}
+    open_ended = sum(
+        node.output[0] not in channels and same[node.output[0]] not in joined
+        for node in convolutions
+    )
     if not open_ended:
         return []
     return [
@@ -75,14 +79,23 @@ def without_padded_channels(graph: onnx.GraphProto, source: str) -> list[str]:
     ]
 
 
-def _tensors_of_equal_channels(graph: onnx.GraphProto, weights: Collection[str]) -> dict[str, int]:
+def _tensors_of_equal_channels(
+    graph: onnx.GraphProto, stored: Mapping[str, _Stored]
+) -> dict[str, int]:
     """Number of the set of tensors with the same channels, by tensor."""
+    weights = {
+        name
+        for node in graph.node
+        if node.domain == BLOCKED_DOMAIN and node.op_type == "Conv"
+        for name in node.input[1:3]
+    }
     links = nx.Graph()
     for node in graph.node:
         names: list[str] = []
         if node.domain == BLOCKED_DOMAIN and node.op_type == "Conv":
             names = [node.output[0], *node.input[3:4]]
-            if _group(node) > 1:
+            weight = stored.get(node.input[1])
+            if weight is not None and _is_depthwise(node, _sizes(weight)):
                 names.append(node.input[0])
         elif node.op_type in _KEEPS_CHANNELS:
             names = [*node.output[:1], *node.input]
@@ -129,6 +142,10 @@ def _channels_of_bias(bias: onnx.TensorProto, source: str) -> int | None:
     used = np.flatnonzero(values)
     count = int(used[-1]) + 1 if used.size else len(values)
     return count if len(values) - count < LARGEST_BLOCK else len(values)
+
+
+def _is_depthwise(node: onnx.NodeProto, filters: Sequence[int]) -> bool:
+    return len(filters) > 2 and filters[1] == 1 and _group(node) == filters[0] > 1
 
 
 def _group(node: onnx.NodeProto) -> int:

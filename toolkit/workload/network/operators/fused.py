@@ -35,8 +35,8 @@ def _fused_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
     data, weight, bias, addend = _operands(call, 4)
     steps = Composition(call)
     shape = call.outputs[0].shape
-    if call.operator.startswith("com.microsoft.nchwc.") and _is_normalization(call):
-        made = steps.step("BatchNormalization", [data, weight, bias], shape, main=True)
+    if call.operator.startswith("com.microsoft.nchwc.") and _is_scale(call):
+        made = _scaled(call, steps)
     else:
         made = steps.step(
             "Conv", [data, weight, bias], shape, attributes=call.attributes, main=True
@@ -46,13 +46,24 @@ def _fused_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
     return steps.layers(_activated(call, steps, made))
 
 
-def _is_normalization(call: Call) -> bool:
-    """A factor and a shift per channel, as which blocked networks write BatchNormalization."""
+def _is_scale(call: Call) -> bool:
+    """A factor per channel, as which blocked networks write Mul and BatchNormalization.
+
+    They have one tap, and unlike convolutions do not say so.
+    """
     channels, weight = call.shape(0)[1], call.shape(1)
-    plain = all(int(s) == 1 for s in call.attributes.get("strides") or ())
-    plain = plain and not any(call.attributes.get("pads") or ())
     depthwise = call.integer("group", 1) == channels == weight[0] > 1
-    return depthwise and plain and set(weight[1:]) == {1} and call.has(2)
+    return depthwise and set(weight[1:]) == {1} and "kernel_shape" not in call.attributes
+
+
+def _scaled(call: Call, steps: Composition) -> Value:
+    data, factor = call.input(0), call.input(1)
+    if call.has(2):
+        operands = [data, factor, call.input(2)]
+        return steps.step("BatchNormalization", operands, data.shape, main=True)
+    ones = (1,) * (len(data.shape) - 2)
+    info = replace(factor.info, shape=(factor.shape[0], *ones))
+    return steps.step("Mul", [data, replace(factor, info=info)], data.shape, main=True)
 
 
 def _fused_gemm(call: Call, rule: Operator) -> tuple[Layer, ...]:
@@ -403,7 +414,7 @@ _RULES: dict[str, Operator] = {
 _BLOCKED: dict[str, Operator] = {
     "Conv": Operator(
         "einsum",
-        "Conv, or BatchNormalization where it has one tap per channel; Add, activation",
+        "Conv, BatchNormalization or Mul; Add, activation",
         _fused_convolution,
         learned=(1, 2),
         shapes=shapes.convolved(1),
