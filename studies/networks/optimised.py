@@ -19,7 +19,7 @@ import onnx
 from onnx import helper, numpy_helper
 from weightless import shortened, without_weights
 
-LEVELS = ("basic", "extended", "all")
+LEVELS = ("none", "basic", "extended", "all")
 KEPT_ELEMENTS = 128
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         model = filled(onnx.load(given.model, load_external_data=False))
-        result = optimised(model, given.level)
+        result = model if given.level == "none" else optimised(model, given.level)
     except ImportError:
         sys.exit("onnxruntime is not installed; pip install onnxruntime")
     except Exception as cause:  # ONNX Runtime has exceptions of its own.

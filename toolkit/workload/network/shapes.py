@@ -277,7 +277,7 @@ class ShapeInference:
             for axis, size in enumerate(shape)
         ]
         if any(not 0 <= size <= MAX_SIZE for size in sizes):
-            raise call.error(f"output {name!r} has the shape {sizes}; no size may be negative")
+            raise call.error(f"output {name!r} has the shape {sizes}; sizes are 0 to 2^40")
         if math.prod(sizes) > MAX_ELEMENTS:
             raise call.error(f"output {name!r} has the shape {sizes}: more than 2^53 elements")
         return TensorInfo(name, tuple(sizes), dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _DECODER = "runs a decoder an unknown number of steps; read its decoder as a network of its own"
 _TEXT = "works on text, which is no part of what an accelerator runs"
-_STATE = "carries the state of a recurrence that has no rule here yet"
+_STATE = "carries the state of a recurrence; there is no rule for it"
 _PAGES = "reads a cache in pages or by chosen positions, whose number depends on data"
 _HASH = "looks up tokens by hashes, which depends on data"
 _BINARY = "is the program of one device, not a description of what is computed"
@@ -12,14 +12,14 @@ _OPTIONAL = "works on optional values, whose presence depends on data"
 _LOSS = "is a loss, which training computes"
 _BLOCK_FLOAT = "has numbers that share an exponent, in a layout of one device"
 _PACKED = "has weights packed in a format that is not described with the operator"
-_ATTENTION = "is a form of attention without a rule"
+_ATTENTION = "is a form of attention that has no rule"
 _STREAMS = "mixes parallel residual streams; there is no rule for it"
 
 _MICROSOFT = {
     _ATTENTION: "DecoderAttention DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention "
     "LongformerAttention QOrderedLongformerAttention PackedAttention PackedMultiHeadAttention "
     "SparseAttention",
-    "is a mixture of experts without a rule": "MoE QMoE MoEPacked MoEGroupRouter",
+    "is a mixture of experts that has no rule": "MoE QMoE MoEPacked MoEGroupRouter",
     _PAGES: "DynamicSparseAttention PagedAttention SparsePagedAttention SparseAttentionIndexer "
     "PackedSparseAttentionIndexer PackedSparseAttentionIndexerMerge",
     _STATE: "AttnLSTM ConvStateReplay GatedDeltaNet GatedDeltaNetStateReplay LinearAttention "
