@@ -72,7 +72,12 @@ RANGES = [
     ("com.microsoft.QLinearReduceMean", "u s u8 s u8", {"axes": [5]}, "axes 5 is outside"),
     ("com.microsoft.FusedConv", "i f", {"group": -1}, "group -1 must be positive"),
     ("com.microsoft.MatMulNBits", "x b s", {"K": 5, "N": 0}, "N 0 must be positive"),
-    ("com.microsoft.MatMulNBits", "x b s", {"K": 5, "N": 4, "bits": 9}, "bits 9 is outside"),
+    (
+        "com.microsoft.MatMulNBits",
+        "x b s",
+        {"K": 5, "N": 4, "bits": 9, "block_size": 16},
+        "weights of shape|bits 9 is outside",
+    ),
     ("com.microsoft.UnfoldTensor", "x", {"dim": 1, "size": 9}, "size 9 and step 1 do not fit"),
 ]
 
@@ -95,6 +100,52 @@ def test_attributes_out_of_range(
     ]
     inputs = [X, IMAGE, value("u", [2, 3], "uint8")]
     named = [entry for entry in inputs if entry.name in operands.split()]
+    single = node(operator, operands, name="wrong", **attributes)
+    message = refused(tmp_path, model([single], named, tensors))
+    assert re.match(rf"node 'wrong' \({re.escape(operator)}\): {expected}", message), message
+
+
+UNFIT = [
+    ("Reshape", "x seven", {}, r"shape \[2, 3, 5\] cannot become \[7, 6\]"),
+    ("Conv", "i f", {"kernel_shape": [5, 5]}, r"kernel_shape \[5, 5\] is not that of its filters"),
+    ("Conv", "i f w3", {}, r"a bias of shape \[3\] does not fit 4 filters"),
+    (
+        "MaxPool",
+        "i",
+        {"kernel_shape": [2, 2], "pads": [2, 0, 0, 0]},
+        "pads .* as large as the win",
+    ),
+    ("DepthToSpace", "i", {"blocksize": 3}, "blocks of 3 by 3 do not divide 8 channels"),
+    ("SpaceToDepth", "i", {"blocksize": 4}, "blocks of 4 do not divide positions"),
+    ("Gather", "x far", {"axis": 1}, "index 9 is outside of axis 1, which has 3"),
+    ("LayerNormalization", "x w3", {}, r"operand 1 of shape \[3\] does not fit into"),
+    ("PRelu", "x w3", {}, r"operand 1 of shape \[3\] does not fit into"),
+    ("GroupNormalization", "i w8 w8", {"num_groups": 3}, "num_groups 3 do not divide 8 channels"),
+    ("com.microsoft.SkipLayerNormalization", "x i w", {}, "operand 1 of shape"),
+    (
+        "com.microsoft.MatMulNBits",
+        "x b s",
+        {"K": 5, "N": 400, "bits": 4, "block_size": 32},
+        "weights of shape .* are 64 bytes; K, N, bits and block_size take 6400",
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "operands", "attributes", "expected"), UNFIT)
+def test_operands_that_do_not_fit(
+    tmp_path: Path, operator: str, operands: str, attributes: dict[str, object], expected: str
+) -> None:
+    tensors = [
+        weight("w", 5),
+        weight("w3", 3),
+        weight("w8", 8),
+        weight("f", 4, 8, 3, 3),
+        weight("b", 4, 1, 16, dtype="uint8"),
+        constant("s", 0.5, "float"),
+        constant("seven", [7, 6]),
+        constant("far", [9]),
+    ]
+    named = [entry for entry in (X, IMAGE) if entry.name in operands.split()]
     single = node(operator, operands, name="wrong", **attributes)
     message = refused(tmp_path, model([single], named, tensors))
     assert re.match(rf"node 'wrong' \({re.escape(operator)}\): {expected}", message), message

@@ -21,6 +21,7 @@ from toolkit.workload.network.fold import (
     stored_value,
 )
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.operands import check_operands
 from toolkit.workload.network.operators import (
     CONSTANT,
     CONTROL,
@@ -328,6 +329,8 @@ class Walk:
                 f"{call.operator} {call.name!r}: shape of the output taken from its largest "
                 f"operand, {list(infos[0].shape)}"
             )
+        if known:
+            check_operands(replace(asked, outputs=tuple(infos)))
         return [replace(info, name=prefix + info.name) for info in infos]
 
     def _layers(self, call: Call) -> tuple[Layer, ...]:
