@@ -10,7 +10,8 @@ import pytest
 from tiny_networks import constant, load, model, node, value, weight
 
 import toolkit
-from toolkit.workload.network.forms import MOST_LAYERS, OPERATIONS
+from toolkit.workload.network.form_tables import OPERATIONS
+from toolkit.workload.network.forms import MOST_LAYERS
 from toolkit.workload.network.operators import OPERATORS
 
 NUMBERS = [constant(name, 0.5, "float") for name in ("c", "d", "e", "f", "g")]
@@ -62,6 +63,25 @@ FORMS = {
     "PRelu of Keras": ("PRelu", "a=Relu(x) n=Neg(x) b=Relu(n) h=Mul(b,W8) i=Neg(h) y=Add(a,i)"),
     "Elu by Where": ("Elu", "a=Exp(x) b=Sub(a,c) h=Mul(b,d) g1=Greater(x,e) y=Where(g1,x,h)"),
     "Elu by two": ("Elu", "p=Relu(x) l=Min(x,c) a=Exp(l) b=Sub(a,d) y=Add(p,b)"),
+    "Celu": ("Celu", "a=Div(x,c) b=Elu(a) y=Mul(d,b)"),
+    "Selu": (
+        "Selu",
+        "a=Exp(x) q=Mul(a,c) b=Sub(q,d) p=Mul(b,e) l=Mul(x,f) g1=Less(x,g) y=Where(g1,p,l)",
+    ),
+    "bounds by Where": (
+        "Clip",
+        "g1=Less(x,c) a=Where(g1,c,x) h1=Less(d,a) y=Where(h1,d,a)",
+    ),
+    "sums by Sum": ("Gelu", "a=Div(x,c) b=Erf(a) h=Sum(b,d) m=Mul(x,h) y=Mul(m,e)"),
+    "Softmax": (
+        "Softmax",
+        "l=ReduceMax(x) d1=Sub(x,l) a=Exp(d1) t=ReduceSum(a) y=Div(a,t)",
+    ),
+    "Softmax without a maximum": ("Softmax", "a=Exp(x) t=ReduceSum(a) y=Div(a,t)"),
+    "LogSoftmax": (
+        "LogSoftmax",
+        "l=ReduceMax(x) d1=Sub(x,l) a=Exp(d1) t=ReduceSum(a) g1=Log(t) y=Sub(d1,g1)",
+    ),
     "Softsign": ("Softsign", "a=Abs(x) b=Add(a,c) y=Div(x,b)"),
     "casts between": ("Swish", "k=Cast(x) s=Sigmoid(k) i=Identity(s) y=Mul(x,i)"),
     "LayerNormalization of torch": (
@@ -103,13 +123,14 @@ def nodes_of(text: str) -> list[onnx.NodeProto]:
         attributes: dict[str, object] = (
             {"to": onnx.TensorProto.FLOAT} if operator == "Cast" else {}
         )
-        if operator == "ReduceMean":
+        if operator in ("ReduceMax", "ReduceMean"):
             attributes = {"axes": [-1]}
+        operands += ",last" if operator == "ReduceSum" else ""
         nodes.append(node(operator, operands.replace(",", " "), made, name=made, **attributes))
     return nodes
 
 
-TENSORS = [*NUMBERS, weight("W", 16), weight("B", 16), weight("W8", 8, 1)]
+TENSORS = [*NUMBERS, constant("last", [-1]), weight("W", 16), weight("B", 16), weight("W8", 8, 1)]
 
 
 def layers(

@@ -13,139 +13,25 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from toolkit.workload.network.form_tables import (
+    ALONE,
+    CHAINS,
+    JOINED,
+    LAYER_NORMALIZATION,
+    LOG_SOFTMAX,
+    OPERATIONS,
+    PAIRED,
+    PLAIN,
+    ROOT_MEAN_SQUARE,
+    SHIFTED_SOFTMAX,
+    SOFTMAX,
+    WEIGHTED,
+    Bounds,
+)
 from toolkit.workload.network.layer import Attribute, Layer, TensorInfo
-
-Bounds = tuple[int, int]
 
 MOST_LAYERS = 24
 """Layers that a form has at most, views included."""
-
-OPERATIONS = {
-    "Clip": 2,
-    "Elu": 4,
-    "Gelu": 5,
-    "Gelu:tanh": 8,
-    "HardSigmoid": 4,
-    "HardSwish": 5,
-    "LayerNormalization": 7,
-    "LeakyRelu": 2,
-    "Mish": 4,
-    "PRelu": 2,
-    "RMSNormalization": 4,
-    "Sigmoid": 4,
-    "Softcap": 3,
-    "Softplus": 3,
-    "Softsign": 3,
-    "Swish": 5,
-}
-"""Operations per element, as in the table of operators; ``Softcap`` is ``c * tanh(x / c)``."""
-
-_CHAINS: dict[tuple[str, ...], str] = {
-    ("scale", "Tanh", "scale"): "Softcap",
-    ("Exp", "shift", "Log"): "Softplus",
-    ("scale", "Exp", "shift", "scale"): "Sigmoid",
-    ("shift", "Clip", "scale"): "HardSigmoid",
-    ("scale", "shift", "Clip"): "HardSigmoid",
-    ("Max", "Min"): "Clip",
-    ("Min", "Max"): "Clip",
-    ("Relu", "Min"): "Clip",
-}
-"""Forms without a join, in order."""
-
-_ONE: Bounds = (1, 1)
-_UP_TO_ONE: Bounds = (0, 1)
-_JOINED: tuple[tuple[str, dict[str, Bounds]], ...] = (
-    ("Swish", {"Sigmoid": _ONE, "times": _ONE, "scale": _UP_TO_ONE}),
-    ("HardSwish", {"HardSigmoid": _ONE, "times": _ONE}),
-    ("HardSwish", {"Clip": _ONE, "shift": _ONE, "times": _ONE, "scale": _UP_TO_ONE}),
-    ("Mish", {"Softplus": _ONE, "Tanh": _ONE, "times": _ONE}),
-    ("Gelu", {"Erf": _ONE, "times": _ONE, "shift": _ONE, "scale": (1, 2)}),
-    # The cubic polynomial is a sum with a power, or a product with a square.
-    (
-        "Gelu:tanh",
-        {"Tanh": _ONE, "Pow": _ONE, "plus": _ONE, "shift": _ONE, "times": _ONE, "scale": (2, 3)},
-    ),
-    (
-        "Gelu:tanh",
-        {"Tanh": _ONE, "plus": _ONE, "shift": _ONE, "times": (2, 3), "scale": (2, 3)},
-    ),
-    ("Gelu:tanh", {"Tanh": _ONE, "shift": (2, 2), "times": (2, 3), "scale": (2, 3)}),
-    (
-        "Gelu:tanh",
-        {"Tanh": _ONE, "Pow": _ONE, "shift": (2, 2), "times": (1, 2), "scale": (2, 3)},
-    ),
-    # Beyond a threshold, the argument itself.
-    ("Softplus", {"Softplus": _ONE, "compare": _ONE, "Where": _ONE}),
-    ("Softsign", {"Abs": _ONE, "shift": _ONE, "over": _ONE}),
-    ("LeakyRelu", {"larger": _ONE, "scale": _ONE}),
-    ("LeakyRelu", {"compare": _ONE, "Where": _ONE, "scale": _ONE}),
-    ("LeakyRelu", {"Max": _ONE, "Min": _ONE, "scale": _ONE, "plus": _ONE}),
-    ("LeakyRelu", {"Relu": _ONE, "Min": _ONE, "scale": _ONE, "plus": _ONE}),
-    ("LeakyRelu", {"Relu": (2, 2), "scale": (2, 3), "plus": _ONE}),
-    ("Elu", {"Exp": _ONE, "shift": _ONE, "compare": _ONE, "Where": _ONE, "scale": _UP_TO_ONE}),
-    (
-        "Elu",
-        {
-            "Exp": _ONE,
-            "shift": _ONE,
-            "Relu": _UP_TO_ONE,
-            "Max": _UP_TO_ONE,
-            "Min": _UP_TO_ONE,
-            "plus": _ONE,
-            "scale": _UP_TO_ONE,
-        },
-    ),
-)
-"""Forms in which paths join: how often each kind of layer occurs."""
-
-_LAYER_NORMALIZATION: dict[str, Bounds] = {
-    "mean": (2, 2),
-    "plus": (1, 3),
-    "Pow": (0, 2),
-    "times": (0, 3),
-    "over": _UP_TO_ONE,
-    "scale": _UP_TO_ONE,
-    "shift": _UP_TO_ONE,
-    "Sqrt": _UP_TO_ONE,
-    "gain": _UP_TO_ONE,
-    "bias": _UP_TO_ONE,
-}
-_ROOT_MEAN_SQUARE: dict[str, Bounds] = {
-    "mean": _ONE,
-    "Pow": (0, 2),
-    "times": (0, 2),
-    "over": _UP_TO_ONE,
-    "scale": _UP_TO_ONE,
-    "shift": _UP_TO_ONE,
-    "Sqrt": _UP_TO_ONE,
-    "gain": _UP_TO_ONE,
-}
-
-_ALONE = {
-    "Add": "shift",
-    "Div": "scale",
-    "Greater": "compare",
-    "GreaterOrEqual": "compare",
-    "Less": "compare",
-    "LessOrEqual": "compare",
-    "Mul": "scale",
-    "Neg": "scale",
-    "Reciprocal": "scale",
-    "ReduceMean": "mean",
-    "Sub": "shift",
-}
-"""Kinds of layers that read one activation, beside a single number at most."""
-
-_PAIRED = {"Add": "plus", "Sub": "plus", "Mul": "times", "Div": "over", "Max": "larger"}
-"""Kinds of layers that join two paths."""
-
-_WEIGHTED = {"Add": "bias", "Sub": "bias", "Mul": "gain"}
-"""Kinds of layers with a constant that is more than a number."""
-
-_PLAIN = frozenset(
-    ("Abs", "Clip", "Erf", "Exp", "HardSigmoid", "Log", "Max", "Min", "Pow", "Relu", "Sigmoid")
-    + ("Softplus", "Sqrt", "Tanh")
-)
 
 
 @dataclass(frozen=True)
@@ -270,12 +156,12 @@ def kind_of(layer: Layer) -> str | None:
     if layer.cost_class not in ("elementwise", "reduction") or len(layer.outputs) != 1:
         return None
     if layer.weights:
-        return _WEIGHTED.get(operator) if len(layer.inputs) == 1 else None
+        return WEIGHTED.get(operator) if len(layer.inputs) == 1 else None
     if operator == "Where":
         return operator
     if len(layer.inputs) > 1:
-        return _PAIRED.get(operator)
-    return _ALONE.get(operator, operator if operator in _PLAIN else None)
+        return PAIRED.get(operator)
+    return ALONE.get(operator, operator if operator in PLAIN else None)
 
 
 def _recognised(region: Region) -> Layer | None:
@@ -284,7 +170,7 @@ def _recognised(region: Region) -> Layer | None:
     if len(kinds) < 2 or None in kinds:
         return None
     counts = Counter(kind for kind in kinds if kind is not None)
-    if counts["mean"]:
+    if counts["mean"] or counts["total"] or counts["largest"]:
         return _normalization(region, counts)
     size = region.source.elements
     if any(layer.outputs[0].elements != size for layer in region.working):
@@ -296,7 +182,7 @@ def _recognised(region: Region) -> Layer | None:
         return _layer(region, "PRelu") if _joined_form(counts) == "LeakyRelu" else None
     if slopes:
         return None
-    form = _CHAINS.get(tuple(kind for kind in kinds if kind is not None))
+    form = CHAINS.get(tuple(kind for kind in kinds if kind is not None))
     if form is not None and not any(len(layer.inputs) > 1 for layer in region.working):
         return _layer(region, form)
     form = _joined_form(counts)
@@ -304,7 +190,7 @@ def _recognised(region: Region) -> Layer | None:
 
 
 def _joined_form(counts: Mapping[str, int]) -> str | None:
-    return next((name for name, bounds in _JOINED if _fits(counts, bounds)), None)
+    return next((name for name, bounds in JOINED if _fits(counts, bounds)), None)
 
 
 def _fits(counts: Mapping[str, int], bounds: Mapping[str, Bounds]) -> bool:
@@ -315,31 +201,39 @@ def _fits(counts: Mapping[str, int], bounds: Mapping[str, Bounds]) -> bool:
 
 
 def _normalization(region: Region, counts: Mapping[str, int]) -> Layer | None:
-    """LayerNormalization or RMSNormalization over the axes that its means are taken of."""
-    means = [layer for layer in region.working if layer.operator == "ReduceMean"]
-    axes = {_averaged_axes(layer) for layer in means}
+    """A normalization or softmax along the axes that its means and sums are taken of."""
+    reductions = [layer for layer in region.working if layer.operator.startswith("Reduce")]
+    axes = {_reduced_axes(layer) for layer in reductions}
     (first, *others) = axes
     if others or not first or region.last.outputs[0].shape != region.source.shape:
         return None
     shape = region.source.shape
     width = math.prod(shape[axis] for axis in first)
     scales = [tensor for layer in region.working for tensor in layer.weights]
-    if any(tensor.elements > width for tensor in scales):
+    form = _normalizing_form(counts)
+    if form is None or any(tensor.elements > width for tensor in scales):
         return None
-    attributes: tuple[tuple[str, Attribute], ...] = (("axis", first[0]),)
-    if _fits(counts, _LAYER_NORMALIZATION):
-        return _layer(region, "LayerNormalization", attributes)
+    return _layer(region, form, (("axis", first[0]),))
+
+
+def _normalizing_form(counts: Mapping[str, int]) -> str | None:
+    if _fits(counts, LAYER_NORMALIZATION):
+        return "LayerNormalization"
+    if _fits(counts, SOFTMAX) or _fits(counts, SHIFTED_SOFTMAX):
+        return "Softmax"
+    if _fits(counts, LOG_SOFTMAX):
+        return "LogSoftmax"
     squared = counts.get("Pow", 0) + counts.get("times", 0) > 0
     rooted = counts.get("Sqrt", 0) or counts.get("Pow", 0) == 2
     divided = counts.get("over", 0) or counts.get("times", 0)
-    if squared and rooted and divided and _fits(counts, _ROOT_MEAN_SQUARE):
-        return _layer(region, "RMSNormalization", attributes)
+    if squared and rooted and divided and _fits(counts, ROOT_MEAN_SQUARE):
+        return "RMSNormalization"
     return None
 
 
-def _averaged_axes(mean: Layer) -> tuple[int, ...]:
-    """Axes that a mean is taken along, from its shapes."""
-    before, after = mean.inputs[0].shape, mean.outputs[0].shape
+def _reduced_axes(reduction: Layer) -> tuple[int, ...]:
+    """Axes that a mean or a sum is taken along, from its shapes."""
+    before, after = reduction.inputs[0].shape, reduction.outputs[0].shape
     if len(after) == len(before):
         return tuple(axis for axis, (a, b) in enumerate(zip(before, after, strict=True)) if a != b)
     kept = len(after)
@@ -348,9 +242,9 @@ def _averaged_axes(mean: Layer) -> tuple[int, ...]:
 
 def _layer(region: Region, form: str, attributes: tuple[tuple[str, Attribute], ...] = ()) -> Layer:
     operator, _, variant = form.partition(":")
-    if variant:
+    if variant == "tanh":
         attributes = (("approximate", variant),)
-    reduces = form.endswith("Normalization")
+    reduces = form.endswith(("Normalization", "oftmax"))
     weights = [tensor for layer in region.working for tensor in layer.weights]
     parameters = {t.name: t for layer in region.working for t in layer.parameters}
     return replace(

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.operators.call import Call
+from toolkit.workload.network.operators.call import Call, Handler, Operator
 from toolkit.workload.network.operators.output_shapes import Shape
 from toolkit.workload.network.values import Value
 
@@ -167,3 +167,30 @@ def retyped(value: Value, shape: Shape, dtype: str) -> Value:
     info = TensorInfo(value.info.name, tuple(shape), dtype)
     stored = (info,) if value.stored else ()
     return Value(info, constant=value.constant, stored=stored, assumed=value.assumed)
+
+
+def operands_of(call: Call, count: int) -> list[Value | None]:
+    """The first operands, those left out as None."""
+    return [*call.inputs, *[None] * count][:count]
+
+
+def as_operator(operator: str, operands: int) -> Handler:
+    """The same under another name."""
+
+    def handler(call: Call, rule: Operator) -> tuple[Layer, ...]:
+        steps = Composition(call)
+        made = steps.step(
+            operator,
+            call.inputs[:operands],
+            call.outputs[0].shape,
+            attributes=call.attributes,
+            main=True,
+        )
+        return steps.layers(made)
+
+    return handler
+
+
+def optional_operands(call: Call, *operands: int) -> list[Value | None]:
+    """Operands by their places, those left out as None."""
+    return [call.inputs[i] if call.has(i) else None for i in operands]

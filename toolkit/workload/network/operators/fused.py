@@ -1,29 +1,24 @@
 """Operators that ONNX Runtime fuses from others: the layers of those others.
 
-Convolutions and products with what follows them, normalizations with what comes before them,
-activations with their bias. Those of ``com.microsoft.nchwc`` work on channels in blocks, a layout
-of processors; `toolkit.workload.network.blocked` has given their tensors back their true sizes.
+Convolutions and products with what follows them, activations with their bias. Those of
+``com.microsoft.nchwc`` work on channels in blocks, a layout of processors;
+`toolkit.workload.network.blocked` has given their tensors back their true sizes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import output_shapes as shapes
 from toolkit.workload.network.operators.call import Call, Handler, Operator
-from toolkit.workload.network.operators.composition import Composition
+from toolkit.workload.network.operators.composition import Composition, as_operator, operands_of
 from toolkit.workload.network.operators.output_shapes import Shape
 from toolkit.workload.network.values import Value
 
 _TANH = {"approximate": "tanh"}
-
-
-def _operands(call: Call, count: int) -> list[Value | None]:
-    """The first operands, those left out as None."""
-    return [*call.inputs, *[None] * count][:count]
 
 
 def _activated(call: Call, steps: Composition, made: Value) -> Value:
@@ -32,7 +27,7 @@ def _activated(call: Call, steps: Composition, made: Value) -> Value:
 
 
 def _fused_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    data, weight, bias, addend = _operands(call, 4)
+    data, weight, bias, addend = operands_of(call, 4)
     steps = Composition(call)
     shape = call.outputs[0].shape
     if call.operator.startswith("com.microsoft.nchwc.") and _is_scale(call):
@@ -68,7 +63,7 @@ def _scaled(call: Call, steps: Composition) -> Value:
 
 def _fused_gemm(call: Call, rule: Operator) -> tuple[Layer, ...]:
     steps = Composition(call)
-    operands, shape = _operands(call, 3), call.outputs[0].shape
+    operands, shape = operands_of(call, 3), call.outputs[0].shape
     made = steps.step("Gemm", operands, shape, attributes=call.attributes, main=True)
     return steps.layers(_activated(call, steps, made))
 
@@ -90,120 +85,6 @@ def _fused_product(call: Call, rule: Operator) -> tuple[Layer, ...]:
 def _orientation(call: Call) -> dict[str, int]:
     names = ("transA", "transB", "transBatchA", "transBatchB")
     return {name: 1 for name in names if call.integer(name, 0)}
-
-
-def _normalization(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """SimplifiedLayerNormalization, which is RMSNormalization by its older name."""
-    steps = Composition(call)
-    attributes = {key: call.attributes[key] for key in ("axis",) if key in call.attributes}
-    made = steps.step(
-        "RMSNormalization",
-        call.inputs[:2],
-        call.outputs[0].shape,
-        attributes=attributes,
-        main=True,
-    )
-    return steps.layers(made)
-
-
-def _skip_normalization(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """A sum with what skips a block, and with a bias, then the normalization."""
-    data, skip, scale, *rest = _operands(call, 5)
-    shape = call.outputs[0].shape
-    steps = Composition(call)
-    total = steps.step("Add", [data, skip], shape)
-    if call.operator.endswith("SkipSimplifiedLayerNormalization"):
-        if rest[0] is not None:
-            total = steps.step("Add", [total, rest[0]], shape)
-        made = steps.step("RMSNormalization", [total, scale], shape, main=True)
-    else:
-        shift, bias = rest
-        if bias is not None:
-            total = steps.step("Add", [total, bias], shape)
-        made = steps.step("LayerNormalization", [total, scale, shift], shape, main=True)
-    return _with_sum(call, steps, made, total)
-
-
-def _with_sum(call: Call, steps: Composition, made: Value, total: Value) -> tuple[Layer, ...]:
-    """Outputs of a normalization that may hand on the sum, as its last."""
-    outputs = call.outputs
-    # Outputs that nobody asked for are not listed; the sum alone is as large as the result.
-    summed = len(outputs) > 1 and outputs[-1].shape == outputs[0].shape
-    return steps.layers(made, handed_on=total if summed else None)
-
-
-def _embedding(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """EmbedLayerNormalization: rows of two or three tables added, then LayerNormalization."""
-    ids, segments, words, places, kinds, scale, shift, _, positions = _operands(call, 9)
-    steps = Composition(call)
-    rows = [(words, ids), (places, positions), (kinds, segments)]
-    return embedded_rows(call, steps, rows, [scale, shift])
-
-
-def embedded_rows(
-    call: Call,
-    steps: Composition,
-    rows: Sequence[tuple[Value | None, Value | None]],
-    norm: Sequence[Value | None],
-) -> tuple[Layer, ...]:
-    """Rows of tables by their indices; a table without indices is read in order."""
-    shape, dtype = call.outputs[0].shape, call.outputs[0].dtype
-    parts: list[Value] = []
-    for table, indices in rows:
-        if table is None:
-            continue
-        if indices is not None:
-            row = steps.step("Gather", [table, indices], shape, dtype=table.info.dtype)
-        else:
-            # The first rows: a view of the table, of which the others are not read.
-            row = replace(table, info=replace(table.info, shape=shape[1:]), data=None)
-        if row.info.dtype != dtype:
-            row = steps.step("DequantizeLinear", [row], row.shape, dtype=dtype)
-        parts.append(row)
-    total = parts[0]
-    for part in parts[1:]:
-        total = steps.step("Add", [total, part], shape)
-    made = steps.step("LayerNormalization", [total, *norm], shape, main=True)
-    return _with_sum(call, steps, made, total)
-
-
-def _quantized_embedding(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    ids, segments, words, places, kinds, scale, shift = _operands(call, 7)
-    rows = [(words, ids), (places, None), (kinds, segments)]
-    return embedded_rows(call, Composition(call), rows, [scale, shift])
-
-
-def _group_normalization(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """GroupNorm and SkipGroupNorm: a sum, GroupNormalization, and SiLU if that is asked."""
-    data, scale, shift, skip, bias = _operands(call, 5)
-    shape = call.outputs[0].shape
-    steps = Composition(call)
-    total = data
-    if call.operator.endswith("SkipGroupNorm"):
-        for addend in (skip, bias):
-            if addend is not None:
-                total = steps.step("Add", [total, addend], shape)
-    made = steps.step(
-        "GroupNormalization",
-        [total, scale, shift],
-        shape,
-        attributes={"num_groups": call.integer("groups", 1)},
-        main=True,
-    )
-    if call.integer("activation", 0):
-        made = steps.activation(made, "silu")
-    summed = len(call.outputs) > 1 and total is not data
-    return steps.layers(made, handed_on=total if summed else None)
-
-
-def _gated_normalization(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """GatedRMSNorm: the normalization times an activated gate."""
-    data, scale, gate = call.inputs[0], call.inputs[1], call.input(2)
-    shape = call.outputs[0].shape
-    steps = Composition(call)
-    made = steps.step("RMSNormalization", [data, scale], shape, main=True)
-    gate = steps.activation(gate, call.text("activation", "silu"))
-    return steps.layers(steps.step("Mul", [made, gate], shape))
 
 
 def _biased(operator: str, attributes: Mapping[str, Any] | None = None) -> Handler:
@@ -285,25 +166,8 @@ def _enlarged_shape(call: Call) -> list[Shape]:
     return [tuple(size * scale for size, scale in zip(shape, scales, strict=True))]
 
 
-def as_operator(operator: str, operands: int) -> Handler:
-    """The same under another name."""
-
-    def handler(call: Call, rule: Operator) -> tuple[Layer, ...]:
-        steps = Composition(call)
-        made = steps.step(
-            operator,
-            call.inputs[:operands],
-            call.outputs[0].shape,
-            attributes=call.attributes,
-            main=True,
-        )
-        return steps.layers(made)
-
-    return handler
-
-
 def _dynamic_pads(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    data, weight, _, bias = _operands(call, 4)
+    data, weight, _, bias = operands_of(call, 4)
     steps = Composition(call)
     made = steps.step(
         "ConvTranspose",
@@ -339,53 +203,6 @@ _RULES: dict[str, Operator] = {
             learned=(1, 2),
             shapes=shapes.product_shapes(0, 1),
         ),
-    ),
-    "SkipLayerNormalization": Operator(
-        "reduction",
-        "Add, Add, LayerNormalization",
-        _skip_normalization,
-        learned=(2, 3, 4),
-        shapes=shapes.normalized,
-    ),
-    "SkipSimplifiedLayerNormalization": Operator(
-        "reduction",
-        "Add, Add, RMSNormalization",
-        _skip_normalization,
-        learned=(2, 3),
-        shapes=shapes.normalized,
-    ),
-    "SimplifiedLayerNormalization": Operator(
-        "reduction", "RMSNormalization", _normalization, learned=(1,), shapes=shapes.normalized
-    ),
-    "EmbedLayerNormalization": Operator(
-        "reduction",
-        "Gather per table, Add, LayerNormalization",
-        _embedding,
-        learned=(2, 3, 4, 5, 6),
-        shapes=shapes.embedded,
-        dtype_of=2,
-    ),
-    "QEmbedLayerNormalization": Operator(
-        "reduction",
-        "Gather and DequantizeLinear per table, Add, LayerNormalization",
-        _quantized_embedding,
-        shapes=shapes.embedded,
-        dtype_of=8,
-    ),
-    "GroupNorm": Operator(
-        "reduction", "GroupNormalization, Swish", _group_normalization, shapes=shapes.same
-    ),
-    "SkipGroupNorm": Operator(
-        "reduction",
-        "Add, Add, GroupNormalization, Swish",
-        _group_normalization,
-        shapes=shapes.same,
-    ),
-    "GatedRMSNorm": Operator(
-        "reduction", "RMSNormalization, Swish, Mul", _gated_normalization, shapes=shapes.same
-    ),
-    "BranchwiseRMSNorm": Operator(
-        "reduction", "RMSNormalization", as_operator("RMSNormalization", 2), shapes=shapes.same
     ),
     "BiasGelu": Operator("elementwise", "Add, Gelu", _biased("Gelu"), shapes=shapes.same),
     "FastGelu": Operator(
@@ -447,10 +264,7 @@ _BLOCKED: dict[str, Operator] = {
     ),
 }
 
-FUSED = (
-    {f"com.microsoft.{name}": rule for name, rule in _RULES.items()}
-    | {f"com.microsoft.nchwc.{name}": rule for name, rule in _BLOCKED.items()}
-    # ONNX Runtime's optimizer leaves this one in the standard domain, where ONNX has it not.
-    | {"SimplifiedLayerNormalization": _RULES["SimplifiedLayerNormalization"]}
-)
+FUSED = {f"com.microsoft.{name}": rule for name, rule in _RULES.items()} | {
+    f"com.microsoft.nchwc.{name}": rule for name, rule in _BLOCKED.items()
+}
 """Rules of fused operators."""

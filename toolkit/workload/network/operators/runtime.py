@@ -12,8 +12,11 @@ from toolkit.workload.network.operators import convolution, products
 from toolkit.workload.network.operators import output_shapes as shapes
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Call, Handler, Operator, Shapes, make_layer
-from toolkit.workload.network.operators.composition import Composition
-from toolkit.workload.network.operators.fused import as_operator
+from toolkit.workload.network.operators.composition import (
+    Composition,
+    as_operator,
+    optional_operands,
+)
 from toolkit.workload.network.operators.output_shapes import Shape
 from toolkit.workload.network.operators.vector import (
     elementwise,
@@ -22,7 +25,6 @@ from toolkit.workload.network.operators.vector import (
     view,
     window,
 )
-from toolkit.workload.network.values import Value
 
 
 def _channels_last(call: Call, filter_operand: int) -> Call:
@@ -91,7 +93,7 @@ def _fused_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
 def _causal_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
     """CausalConvWithState: a convolution per channel over what was before, which is kept."""
     steps = Composition(call)
-    data, weight, bias, past = call.inputs[0], call.inputs[1], *_further(call, 2, 3)
+    data, weight, bias, past = call.inputs[0], call.inputs[1], *optional_operands(call, 2, 3)
     channels, taps = call.shape(1, 3)[0], call.shape(1, 3)[2]
     shape, dilation = call.outputs[0].shape, call.integer("dilation", 1)
     state = (taps - 1) * dilation
@@ -109,10 +111,6 @@ def _causal_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
     made = steps.activation(made, call.text("activation", "none"))
     kept = steps.step("Slice", [known], (*shape[:-1], state))
     return steps.layers(made, kept)
-
-
-def _further(call: Call, *operands: int) -> list[Value | None]:
-    return [call.inputs[i] if call.has(i) else None for i in operands]
 
 
 def _causal_shapes(call: Call) -> list[Shape]:

@@ -12,7 +12,9 @@ from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Operator
 from toolkit.workload.network.operators.fused import FUSED
 from toolkit.workload.network.operators.microsoft import MICROSOFT
+from toolkit.workload.network.operators.normalizations import NORMALIZATIONS
 from toolkit.workload.network.operators.output_shapes import same
+from toolkit.workload.network.operators.packed import PACKED
 from toolkit.workload.network.operators.qonnx import QONNX
 from toolkit.workload.network.operators.quantized import QUANTIZED
 from toolkit.workload.network.operators.refused import REFUSED
@@ -308,6 +310,8 @@ OPERATORS: dict[str, Operator] = (
     | _VIEW
     | MICROSOFT
     | FUSED
+    | NORMALIZATIONS
+    | PACKED
     | QUANTIZED
     | RUNTIME
     | QONNX
