@@ -223,6 +223,30 @@ def test_the_order_of_nodes_does_not_matter(tmp_path: Path) -> None:
         assert layer.operator == operator
 
 
+def test_conversions_around_a_form_belong_to_it(tmp_path: Path) -> None:
+    text = FORMS["RMSNormalization by Pow"][1].replace("(x", "(wide").replace(",x", ",wide")
+    narrow = {"to": onnx.TensorProto.FLOAT16}
+    nodes = [
+        node("Cast", "h", "wide", name="in", to=onnx.TensorProto.FLOAT),
+        *nodes_of(text),
+        node("Cast", "y", "z", name="out", **narrow),
+    ]
+    given = [value("h", [2, 8, 16], "half")]
+    graph = load(tmp_path, model(nodes, given, TENSORS, ["z"], opset=17))
+    (layer,) = graph.layers
+    assert (layer.inputs[0].dtype, layer.outputs[0].dtype) == ("float16", "float16")
+    assert [tensor.name for tensor in (*layer.inputs, *layer.outputs)] == ["h", "z"]
+    # Somebody else reads what is converted, on either side.
+    more = [node("Add", "wide y", "other")]
+    graph = load(tmp_path, model([*nodes, *more], given, TENSORS, ["z", "other"], opset=17))
+    assert [layer.operator for layer in graph.layers] == [
+        "Cast",
+        "RMSNormalization",
+        "Cast",
+        "Add",
+    ]
+
+
 def test_normalization_over_channels(tmp_path: Path) -> None:
     nodes = nodes_of(FORMS["RMSNormalization by Pow"][1])
     for entry in nodes:

@@ -102,19 +102,61 @@ def _folded_once(layers: list[Layer], public: set[str]) -> tuple[list[Layer], bo
     for end in range(len(layers) - 1, -1, -1):
         if end in gone or kind_of(layers[end]) is None:
             continue
-        for places_inside, source in _regions(layers, places, end):
-            if places_inside & gone:
+        for inside, source in _regions(layers, places, end):
+            if inside & gone:
                 break
-            region = Region(tuple(layers[i] for i in sorted(places_inside)), source)
-            if not _is_private(region, places_inside, readers, public):
+            region = Region(tuple(layers[i] for i in sorted(inside)), source)
+            if not _is_private(region, inside, readers, public):
                 continue
             form = _recognised(region)
             if form is not None:
-                gone |= places_inside
+                casts = _casts_around(layers, places, readers, public, inside, source, end)
+                before = [place for place in casts if place < end]
+                after = [place for place in casts if place > end]
+                if before:
+                    form = replace(form, inputs=layers[before[-1]].inputs)
+                if after:
+                    form = replace(form, outputs=layers[after[-1]].outputs)
+                gone |= inside | set(casts)
                 made[end] = form
                 break
     kept = [made.get(i, layer) for i, layer in enumerate(layers) if i in made or i not in gone]
     return kept, bool(made)
+
+
+def _casts_around(
+    layers: Sequence[Layer],
+    places: Mapping[str, int],
+    readers: Mapping[str, set[int]],
+    public: set[str],
+    inside: set[int],
+    source: TensorInfo,
+    end: int,
+) -> list[int]:
+    """Conversions that a form alone needs: from what it reads outwards, then behind it.
+
+    Normalizations are computed in wide floats between two of them, and read and write narrow ones.
+    """
+    found: list[int] = []
+    within = set(inside)
+    place = places.get(source.name, -1)
+    while place >= 0 and layers[place].operator == "Cast":
+        name = layers[place].outputs[0].name
+        if name in public or not readers[name] <= within:
+            break
+        found.append(place)
+        within.add(place)
+        place = places.get(layers[place].inputs[0].name, -1)
+    place = end
+    while True:
+        name = layers[place].outputs[0].name
+        after = readers.get(name, set())
+        if name in public or len(after) != 1:
+            return found
+        (place,) = after
+        if layers[place].operator != "Cast":
+            return found
+        found.append(place)
 
 
 def _regions(
