@@ -84,6 +84,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "compute key",
         "fanout key",
         "ONNX operator",
+        "activation in several operators",
         "built-in network",
         "fusion pattern",
         "fusion strategy",

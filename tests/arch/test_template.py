@@ -361,3 +361,15 @@ def test_gemmini_ws_takes_a_mapping_of_its_source() -> None:
         order = tuple(dict.fromkeys([d for d, _ in factors] + list(workload.dimensions)))
         levels.append(LevelMapping(level.name, factors, order if level in arch.memories else ()))
     assert violations(MapSpace(arch, workload), Mapping(tuple(levels))) == ()
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [("", "levels: this key is required and missing"), ("levels: 3", "levels: expected a list")],
+)
+def test_templates_without_levels(tmp_path: Path, levels: str, message: str) -> None:
+    path = tmp_path / "few.yaml"
+    text = f"name: x\nparameters: {{side: 4}}\nvector_unit: {{lanes: = side}}\n{levels}\n"
+    path.write_text(text)
+    with pytest.raises(ArchitectureError, match=message):
+        load_template(path).architecture()

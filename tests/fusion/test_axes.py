@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fusion.networks import conv, tensor
 
@@ -87,3 +89,40 @@ def test_transposition_moves_axes() -> None:
 def test_reshapes_keep_axes_with_as_much_before_them() -> None:
     assert {a: r.axis for a, r in reshape_links((2, 6, 5), (2, 3, 2, 5)).items()} == {0: 0, 3: 2}
     assert reshape_links((4, 6), (6, 4)) == {}
+
+
+def test_products_of_transposed_operands() -> None:
+    both = layer("MatMul", [(2, 6, 3), (2, 5, 6)], (2, 3, 5), "einsum", transA=1, transB=1)
+    first, second = axis_rule(both).links
+    assert (first, second) == (
+        {0: Reach(0), 1: Reach(2)},
+        {0: Reach(0), 2: Reach(1)},
+    )
+    moved = layer("MatMul", [(4, 2, 3), (2, 3, 5)], (2, 4, 5), "einsum", transBatchA=1)
+    assert axis_rule(moved).open_axes == frozenset()
+
+
+@pytest.mark.parametrize("operator", ["com.microsoft.MatMulNBits", "MatMulInteger"])
+def test_products_with_codes_are_cut_along_rows(operator: str) -> None:
+    codes = TensorInfo("w", (6, 5), "uint4")
+    given = layer(operator, [(2, 3, 6)], (2, 3, 5), "einsum")
+    rule = axis_rule(replace(given, weights=(codes,)))
+    assert rule.links == ({0: Reach(0), 1: Reach(1)},)
+
+
+def test_channels_may_be_last() -> None:
+    pool = layer(
+        "com.microsoft.NhwcMaxPool",
+        [(1, 8, 10, 3)],
+        (1, 4, 5, 3),
+        "window",
+        kernel_shape=(2, 2),
+        strides=(2, 2),
+    )
+    rule = axis_rule(pool)
+    assert rule.links[0] == {
+        0: Reach(0),
+        1: Reach(1, stride=2, extent=2),
+        2: Reach(2, stride=2, extent=2),
+        3: Reach(3),
+    }

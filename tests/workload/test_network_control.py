@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tiny_networks import constant, load, model, node, value, weight, write
+from tiny_networks import assumptions, constant, load, model, node, value, weight, write
 
 import toolkit
 
@@ -35,7 +35,7 @@ def test_if_with_a_known_condition_is_its_branch(
     given = constant("c", condition, "bool")
     graph = load(tmp_path, model([CHOICE], [X], [W, given]))
     assert [layer.name for layer in graph.layers] == [f"choice/{name}"]
-    assert graph.warnings == ()
+    assert assumptions(graph) == ()
 
 
 def test_if_that_depends_on_data_is_its_larger_branch(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_if_that_depends_on_data_is_its_larger_branch(tmp_path: Path) -> None:
     graph = load(tmp_path, model(nodes, [X, value("c", [], "bool")], [W], outputs=["z"]))
     assert [layer.operator for layer in graph.layers] == ["MatMul", "Exp"]
     assert graph.number_of_edges() == 1
-    (warning,) = graph.warnings
+    (warning,) = assumptions(graph)
     assert "If 'choice' depends on data; its then_branch is taken, with 64 MACs" in warning
 
 
@@ -52,7 +52,7 @@ def test_a_branch_for_other_sizes_is_not_taken(tmp_path: Path) -> None:
     narrow = model([choice], [value("x", [1, 7]), value("c", [], "bool")], [W])
     graph = load(tmp_path, narrow)
     assert [layer.operator for layer in graph.layers] == ["Relu"]
-    (warning,) = graph.warnings
+    (warning,) = assumptions(graph)
     assert "its else_branch is taken, with 0 MACs (the then_branch cannot be: " in warning
     assert "'choice/then/large' (MatMul): Incompatible dimensions" in warning
     neither = node("If", "c", then_branch=LARGE, else_branch=LARGE, name="choice")
@@ -180,7 +180,7 @@ def test_a_state_that_settles_after_one_iteration(tmp_path: Path) -> None:
     graph = load(tmp_path, model([loop], [value("x", [])], tensors))
     assert [layer.name for layer in graph.layers] == ["loop/reshape", "loop/exp"]
     assert graph.outputs[0].shape == (1,)
-    assert graph.warnings == (
+    assert assumptions(graph) == (
         "Loop 'loop': the shape of its state 'x' changes from [] to [1]; taken as the latter "
         "all along",
     )
@@ -272,7 +272,7 @@ def test_constants_follow_the_reference_implementation(tmp_path: Path) -> None:
     tensors = [constant("m", np.eye(3), "float"), constant("r", [8, 1, 1])]
     graph = load(tmp_path, model(nodes, [X], tensors))
     assert graph.outputs[0].shape == (8, 2, 3)
-    assert graph.warnings == ()
+    assert assumptions(graph) == ()
 
 
 def test_constants_of_old_opsets_are_computed(tmp_path: Path) -> None:
@@ -327,7 +327,7 @@ def test_a_slice_that_depends_on_data_is_taken_as_its_largest(tmp_path: Path) ->
     middle = model([node("Slice", "x start end axes")], inputs, [constant("axes", [-2])])
     graph = load(tmp_path, middle)
     assert graph.outputs[0].shape == (4, 9, 5)
-    assert graph.warnings == (
+    assert assumptions(graph) == (
         "axis 1 of 'y' (Slice 'slice') depends on data; taken as its largest, 9 (--dim 'y:1=N')",
     )
     assert load(tmp_path, middle, dims={"y:1": 2}).outputs[0].shape == (4, 2, 5)

@@ -92,3 +92,8 @@ def load_one(
     graph = load(folder, model([single], inputs, tensors, outputs=single.output[:1], **options))
     (layer,) = graph.layers
     return layer
+
+
+def assumptions(graph: toolkit.LayerGraph) -> tuple[str, ...]:
+    """Warnings, but for the note that weights of tests are nowhere."""
+    return tuple(w for w in graph.warnings if not w.endswith("are not there; read by shape"))

@@ -163,9 +163,12 @@ class ArchitectureTemplate:
         if suffix and isinstance(data.get("name"), str):
             data["name"] += suffix
         if self._places:
-            levels = data["levels"] = [
-                dict(entry) if isinstance(entry, dict) else entry for entry in data["levels"]
-            ]
+            # Whatever else stands there holds no expressions, and is refused by the schema.
+            entries = data.get("levels")
+            levels: list[Any] = list(entries) if isinstance(entries, list) else []
+            levels = [dict(entry) if isinstance(entry, dict) else entry for entry in levels]
+            if levels:
+                data["levels"] = levels
             if isinstance(data.get(_UNIT), dict):
                 data[_UNIT] = dict(data[_UNIT])
             for place in self._places:

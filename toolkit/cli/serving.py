@@ -144,8 +144,8 @@ def _facts(result: ServingResult) -> list[tuple[str, str]]:
         ("weights", short_bytes(result.weight_bytes)),
         (
             "parts",
-            f"{WEIGHTS}: layers that multiply by weights; {ATTENTION}: products of activations and "
-            f"what is between them; {OTHER}: the rest",
+            f"{WEIGHTS}: layers that multiply by weights; {ATTENTION}: products of activations, "
+            f"and what is between them; {OTHER}: the rest",
         ),
     ]
 

@@ -140,22 +140,29 @@ def _reshaped(layer: Layer) -> AxisRule:
     return _rule(tuple(reshape_links(tensor.shape, out) for tensor in layer.inputs))
 
 
+def _channels_last(layer: Layer) -> bool:
+    name = layer.operator.rpartition(".")[2]
+    return name.startswith("Nhwc") or bool(_integer(layer, "channels_last", 0))
+
+
 def _along(layer: Layer, kernel: Shape, channels: bool) -> AxisRule:
-    """Sliding windows over all axes after batch and channels."""
+    """Sliding windows over all axes but batch and channels."""
     data, out = layer.inputs[0].shape, layer.outputs[0].shape
     count = len(data) - 2
+    first = 1 if _channels_last(layer) else 2
     strides = _integers(layer, "strides", (1,) * count)
     dilations = _integers(layer, "dilations", (1,) * count)
     pads = _integers(layer, "pads", (0,) * (2 * count))
     auto = str(_attribute(layer, "auto_pad") or "NOTSET")
-    links = {0: Reach(0)} | ({1: Reach(1)} if channels else {})
+    place = len(data) - 1 if first == 1 else 1
+    links = {0: Reach(0)} | ({place: Reach(place)} if channels else {})
     for i in range(count):
         extent = dilations[i] * (kernel[i] - 1) + 1
         pad = pads[i]
         if auto.startswith("SAME"):
-            total = max((out[i + 2] - 1) * strides[i] + extent - data[i + 2], 0)
+            total = max((out[i + first] - 1) * strides[i] + extent - data[i + first], 0)
             pad = total // 2 if auto == "SAME_UPPER" else -(-total // 2)
-        links[i + 2] = Reach(i + 2, strides[i], extent, pad)
+        links[i + first] = Reach(i + first, strides[i], extent, pad)
     others = (NO_LINKS,) * (len(layer.inputs) - 1)
     return _rule((links, *others))
 
@@ -235,23 +242,28 @@ def _transposed(layer: Layer) -> AxisRule:
 def _matrix_product(layer: Layer) -> AxisRule:
     out = layer.outputs[0].shape
     rank = len(out)
+    if any(_integer(layer, f"transBatch{side}", 0) for side in "AB"):
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    # Rows of the first operand and columns of the second, counted from the back.
+    row = -1 if _integer(layer, "transA", 0) else -2
+    column = -2 if _integer(layer, "transB", 0) else -1
     if len(layer.inputs) == 2:
         left, right = layer.inputs[0].shape, layer.inputs[1].shape
         if min(len(left), len(right)) < 2:
             return AxisRule((NO_LINKS,) * 2)
         batch_left = {a: r for a, r in _broadcast(left, out).items() if a < rank - 2}
         batch_right = {a: r for a, r in _broadcast(right, out).items() if a < rank - 2}
-        rows = {rank - 2: Reach(len(left) - 2)}
-        columns = {rank - 1: Reach(len(right) - 1)}
+        rows = {rank - 2: Reach(len(left) + row)}
+        columns = {rank - 1: Reach(len(right) + column)}
         return _rule((batch_left | rows, batch_right | columns))
     data = layer.inputs[0].shape
-    if not layer.weights or len(data) < 2 or len(layer.weights[0].shape) > 2:
+    if not layer.weights or min(len(data), rank) < 2 or len(layer.weights[0].shape) != 2:
         return AxisRule((NO_LINKS,) * len(layer.inputs))
     weight = layer.weights[0].shape
-    first = data[:-1] == out[:-1] and weight[-1] == out[-1]
-    if first:
-        return _rule(({axis: Reach(axis) for axis in range(rank - 1)},))
-    return _rule(({rank - 1: Reach(len(data) - 1)},))
+    kept = {axis: Reach(axis) for axis in range(rank - 2)}
+    if data[:-2] == out[:-2] and data[row] == out[-2] and weight[column] == out[-1]:
+        return _rule((kept | {rank - 2: Reach(len(data) + row)},))
+    return _rule(({rank - 1: Reach(len(data) + column)},))
 
 
 def _general_product(layer: Layer) -> AxisRule:
@@ -285,10 +297,16 @@ def _attention(layer: Layer) -> AxisRule:
 # only the batch is certain.
 
 _RULES: dict[str, Callable[[Layer], AxisRule]] = {
-    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), _convolution),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pooling),
+    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv", "NhwcConv"), _convolution),
+    **dict.fromkeys(
+        ("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool", "NhwcMaxPool"), _pooling
+    ),
     **dict.fromkeys(("ConvTranspose", "DeformConv", "DepthToSpace", "SpaceToDepth"), _batch_only),
-    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matrix_product),
+    **dict.fromkeys(
+        ("MatMul", "MatMulInteger", "MatMulInteger16", "MatMulIntegerToFloat", "QLinearMatMul")
+        + ("DynamicQuantizeMatMul", "MatMulNBits", "MatMulBnb4", "QOrderedMatMul"),
+        _matrix_product,
+    ),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _without(None, following=True)),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _without(-1, following=True)),
     **dict.fromkeys(("LpNormalization", "ArgMax", "ArgMin"), _without(-1)),
@@ -308,12 +326,15 @@ _RULES: dict[str, Callable[[Layer], AxisRule]] = {
             "GlobalAveragePool",
             "GlobalMaxPool",
             "GlobalLpPool",
+            "QLinearGlobalAveragePool",
+            "QLinearReduceMean",
+            "ReduceSumInteger",
         ),
         _kept_axes,
     ),
-    "Gemm": _general_product,
+    **dict.fromkeys(("Gemm", "QGemm", "GemmFloat8"), _general_product),
     "Attention": _attention,
-    "Concat": _concatenated,
+    **dict.fromkeys(("Concat", "QLinearConcat"), _concatenated),
     "Split": _concatenated,
     "Transpose": _transposed,
     "LRN": _across_channels,

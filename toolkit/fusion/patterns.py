@@ -57,7 +57,8 @@ def chain(name: str, *operators: str) -> Pattern:
 
 
 _ACTIVATION = "Relu|Clip|LeakyRelu|PRelu|HardSwish|Sigmoid|Swish|Gelu|Mish|Elu|Tanh"
-_RESIDUAL = "Add|Sum"
+_PRODUCT = "*MatMul*|*Gemm*"
+_RESIDUAL = "Add|Sum|QLinearAdd"
 
 PATTERNS: dict[str, Pattern] = {
     pattern.name: pattern
@@ -76,8 +77,8 @@ PATTERNS: dict[str, Pattern] = {
             (("reduce", "conv"), ("conv", "expand"), ("expand", "add")),
         ),
         chain("inverted-bottleneck", "Conv", "Conv:depthwise-conv", "Conv"),
-        chain("matmul-add-gelu", "MatMul|Gemm", "Add", "Gelu|FastGelu|Erf"),
-        chain("mlp", "MatMul|Gemm", "MatMul|Gemm"),
+        chain("matmul-add-gelu", _PRODUCT, "Add", "Gelu|Erf"),
+        chain("mlp", _PRODUCT, _PRODUCT),
         Pattern(
             "attention",
             {

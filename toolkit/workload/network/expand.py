@@ -42,6 +42,9 @@ class Walk(Protocol):
         """Walk a graph and return its outputs."""
 
 
+MAX_PARTS = 1 << 16
+"""More tensors than that in a list are a mistake."""
+
 MAX_TRIPS = 1 << 31
 """More iterations than that mean `while` rather than a count."""
 
@@ -293,15 +296,18 @@ def _split(walk: Walk, call: Call) -> list[Value]:
     # Without lengths every slice is a tensor of its own, its axis dropped if so asked.
     single = not call.has(1) and not call.integer("keepdims", 1)
     if not call.has(1):
-        lengths = [1] * size
+        lengths = [1] * _count(call, size)
     else:
         given = call.input(1)
         if given.data is None:
             raise call.error("the lengths to split into are not constants")
         whole = int(given.data.reshape(-1)[0]) if not given.shape else 0
         lengths = [int(n) for n in given.data.reshape(-1)]
+        if not given.shape and whole < 1:
+            raise call.error(f"splits into parts of {whole}; expected at least 1")
         if whole:
-            lengths = [min(whole, size - start) for start in range(0, size, whole)]
+            starts = range(0, _count(call, size // whole) * whole + size % whole, whole)
+            lengths = [min(whole, size - start) for start in starts]
     names = [str(i) for i in range(len(lengths))]
     parts = [f"{name}/part" for name in names] if single else names
     nodes = [_node(call, "Split", ["x"], parts, "split", lengths, axis=axis)]
@@ -310,6 +316,13 @@ def _split(walk: Walk, call: Call) -> list[Value]:
             nodes.append(_node(call, "Squeeze", [part], [name], "axes", [axis]))
     scope = {"x": value, "split": _numbers(lengths), "axes": _numbers([axis])}
     return _walked(walk, call, nodes, names, scope)
+
+
+def _count(call: Call, parts: int) -> int:
+    """A number of tensors that is none too large."""
+    if not 0 <= parts <= MAX_PARTS:
+        raise call.error(f"splits into {parts} tensors; expected at most {MAX_PARTS}")
+    return parts
 
 
 def _join(walk: Walk, call: Call, items: Sequence[Value]) -> list[Value]:

@@ -14,7 +14,8 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from toolkit.workload.network.layer import BITS, TensorInfo
-from toolkit.workload.network.operators import Call
+from toolkit.workload.network.operators import OPERATORS, Call
+from toolkit.workload.network.operators.qonnx import narrow_dtype
 from toolkit.workload.network.read import small_contents
 from toolkit.workload.network.values import (
     MAX_KNOWN_ELEMENTS,
@@ -38,20 +39,10 @@ NEVER_CONSTANT = frozenset(
 
 # Small operands do not make these cheap to compute.
 _NEVER_COMPUTED = frozenset(
-    (
-        "Conv",
-        "ConvTranspose",
-        "DFT",
-        "DeformConv",
-        "Det",
-        "Einsum",
-        "GRU",
-        "LSTM",
-        "NonMaxSuppression",
-        "RNN",
-        "STFT",
-    )
+    ("AffineGrid", "Col2Im", "DFT", "Det", "GridSample", "LRN", "MaxUnpool", "NonMaxSuppression")
+    + ("Resize", "STFT", "Upsample")
 )
+_COSTLY_CLASSES = ("einsum", "window")
 _DATA_DEPENDENT = frozenset(("Compress", "NonZero", "Unique"))
 
 
@@ -105,7 +96,7 @@ def constant_node(node: onnx.NodeProto, call: Call, name: str) -> Value:
 
 def cast_of(node: onnx.NodeProto, call: Call) -> tuple[onnx.NodeProto, Call]:
     """CastLike as Cast: of its second operand only the data type matters."""
-    to = dtype_number(call.input(1).info.dtype)
+    to = dtype_number(call.input(1).onnx_dtype)
     cast = helper.make_node("Cast", node.input[:1], node.output, name=node.name, to=to)
     return cast, replace(call, operator="Cast", attributes={"to": to}, inputs=call.inputs[:1])
 
@@ -129,7 +120,7 @@ def fold(
     whole = call.operator.rpartition(".")[2] in ("DequantizeLinear", "QuantizeLinear")
     stored = given[0].stored if whole else merge_stored(given)
     scales = _scales(call, given)
-    known = call.operator not in _NEVER_COMPUTED and all(v.data is not None for v in given)
+    known = _is_cheap(call) and all(v.data is not None for v in given)
     if known and call.operator in _DATA_DEPENDENT:
         arrays = _evaluate(node, call)
         if arrays is not None:
@@ -143,6 +134,9 @@ def fold(
     if call.operator.rpartition(".")[2] == "QuantizeLinear":
         # What is quantized once need not be kept as it was before.
         stored = tuple(replace(tensor, dtype=infos[0].dtype) for tensor in stored)
+    narrow = narrow_dtype(call)
+    if narrow is not None:
+        stored = tuple(replace(tensor, dtype=narrow) for tensor in given[0].stored)
     if call.operator == "ConstantOfShape":
         stored = tuple(infos) if _is_learned(node) else ()
     elif all(t.elements == 1 for t in stored) and any(i.elements > 1 for i in infos):
@@ -164,6 +158,20 @@ def _scales(call: Call, given: Sequence[Value]) -> tuple[TensorInfo, ...]:
     if call.operator.endswith("DequantizeLinear") and BITS[given[0].info.dtype] <= 16:
         found |= {v.info.name: v.info for v in given[1:] if v.info.elements > 1}
     return tuple(found.values())
+
+
+def _is_cheap(call: Call) -> bool:
+    """Whether constants are computed at all: shapes, indices and masks come in other ways."""
+    rule = OPERATORS.get(call.operator)
+    costly = rule is not None and rule.cost_class in _COSTLY_CLASSES
+    if costly or call.operator in _NEVER_COMPUTED:
+        return False
+    if call.operator != "GatherElements":
+        return True
+    # NumPy wraps indices around one length at a time.
+    indices = call.input(1).data
+    most = max(call.shape(0), default=1)
+    return indices is not None and bool((np.abs(indices.astype(float)) <= most).all())
 
 
 def _computed(

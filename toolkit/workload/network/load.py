@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import get_args
 import onnx
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.blocked import without_padded_channels
+from toolkit.workload.network.forms import fold_forms
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.precision import (
@@ -24,8 +27,14 @@ from toolkit.workload.network.quantization import fold_quantization
 from toolkit.workload.network.read import opsets_of
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.sources import ModelSource, model_of, source_of
-from toolkit.workload.network.values import Value, dtype_name, empty
+from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, empty
+from toolkit.workload.network.views import views_last
 from toolkit.workload.network.walk import Unknown, Walk
+from toolkit.workload.network.weights import (
+    absent_contents,
+    inputs_that_are_weights,
+    weight_note,
+)
 
 _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
@@ -95,23 +104,30 @@ def load_network(
 
         return read_zigzag_network(source)
     model, name, dims = model_of(path, dims)
+    notes = absent_contents(model.graph, source)
+    notes += without_padded_channels(model.graph, source)
     sizes = Dimensions(dims or {}, source)
     walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
     inputs = _inputs(model.graph, sizes, source)
+    weights = set(inputs_that_are_weights(model.graph)) - sizes.replaced()
+    if weights:
+        inputs = [_as_weight(v) if v.info.name in weights else v for v in inputs]
+        notes.append(weight_note([v.info.name for v in inputs if v.constant and v.stored]))
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})
     sizes.check_all_used()
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
-    layers = _remove_dead(walk.layers, outputs)
+    layers = fold_quantization(_remove_dead(walk.layers, outputs), outputs)
+    layers = views_last(fold_forms(layers, outputs), outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
-    layers = with_precision(fold_quantization(layers, outputs), precision)
+    layers = with_precision(layers, precision)
     return LayerGraph.from_layers(
         layers,
         name=name,
-        inputs=[value.info for value in inputs],
+        inputs=[value.info for value in inputs if value.info.name not in weights],
         outputs=outputs,
-        warnings=walk.warnings,
+        warnings=[*notes, *walk.warnings],
         sum_bits=(precision.sum or SUM_BITS) if precision.typed else None,
     )
 
@@ -165,6 +181,10 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
                 named = dim.dim_param.strip("?")
                 missing.append(dim.dim_param if named else f"{entry.name}:{axis}")
             shape.append(1 if size is None else size)
+        if math.prod(shape) > MAX_ELEMENTS:
+            raise WorkloadError(
+                f"shape {shape} has more than 2^53 elements", source=source, key=key
+            )
         info = TensorInfo(entry.name, tuple(shape), dtype)
         values.append(empty(info) if 0 in shape else Value(info))
     if missing:
@@ -177,6 +197,11 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
             key="dims",
         )
     return values
+
+
+def _as_weight(value: Value) -> Value:
+    """An input as a constant of the file, of which the shape is known."""
+    return Value(value.info, constant=True, stored=(value.info,))
 
 
 def _remove_dead(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:

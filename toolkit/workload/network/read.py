@@ -12,21 +12,38 @@ from pathlib import Path
 
 import networkx as nx
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.layer import BITS
-from toolkit.workload.network.values import MAX_KNOWN_ELEMENTS, dtype_name
+from toolkit.workload.network.values import MAX_ELEMENTS, MAX_KNOWN_ELEMENTS, dtype_name
 from toolkit.workload.network.wire import LEFT_OUT, read_without_weights
 
 OLDEST_OPSET = 7
 """Before it, broadcasting and shapes were attributes."""
 
-DOMAINS = {"ai.onnx": "", "": "", "com.microsoft": "com.microsoft"}
+DOMAINS = {
+    "": "",
+    "ai.onnx": "",
+    "com.microsoft": "com.microsoft",
+    # Brevitas and FINN have written QONNX's quantizers under these.
+    **dict.fromkeys(
+        ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "qonnx.custom_op.general"),
+        "qonnx",
+    ),
+}
+"""Domains by the names that files have for them."""
+
+_NOTES = frozenset(("doc_string", "metadata_props", "producer_name", "producer_version"))
+"""Fields that nobody reads here."""
 
 # Bytes of one entry of the typed fields whose entries are all of one length.
 _TYPED_BYTES = {4: 4, 10: 8}
 _RAW = 9
+_CONTENT_FIELDS = (
+    *("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"),
+    "string_data",
+)
 
 
 def read_model(path: str | os.PathLike[str], content: bytes | None = None) -> onnx.ModelProto:
@@ -52,6 +69,7 @@ def read_model(path: str | os.PathLike[str], content: bytes | None = None) -> on
     except DecodeError as cause:
         message = f"is not an ONNX model, or is truncated: {cause}"
         raise WorkloadError(message, source=source) from None
+    _check_names(model, source, "graph")
     if not model.HasField("graph") or not model.graph.output:
         raise WorkloadError("is not an ONNX model: it has no graph with outputs", source=source)
     _check_opsets(model, source)
@@ -60,6 +78,36 @@ def read_model(path: str | os.PathLike[str], content: bytes | None = None) -> on
     for tensor in tensors_of(model.graph):
         check_tensor(tensor, source)
     return model
+
+
+def _check_names(message: Message, source: str, key: str) -> None:
+    """Refuse names that are not UTF-8, which protobuf hands out as bytes.
+
+    Raises
+    ------
+    WorkloadError
+        Naming the node or tensor.
+    """
+    if isinstance(message, onnx.NodeProto):
+        name = _shown(message.name or next(iter(message.output), ""))
+        key = f"node '{name}' ({_shown(message.op_type)})"
+    for field, value in message.ListFields():
+        if field.name in _NOTES:
+            continue
+        entries = value if field.is_repeated else (value,)
+        if field.type == field.TYPE_STRING:
+            wrong = next((entry for entry in entries if isinstance(entry, bytes)), None)
+            if wrong is not None:
+                raise WorkloadError(
+                    f"its {field.name} '{_shown(wrong)}' is not UTF-8", source=source, key=key
+                )
+        elif field.type == field.TYPE_MESSAGE:
+            for entry in entries:
+                _check_names(entry, source, key)
+
+
+def _shown(name: str | bytes) -> str:
+    return repr(name)[2:-1] if isinstance(name, bytes) else repr(name)[1:-1]
 
 
 def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
@@ -116,6 +164,26 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                 yield from tensors_of(body)
 
 
+def mark_absent(tensor: onnx.TensorProto) -> None:
+    """Note that a tensor has its shape and no contents."""
+    for field in _CONTENT_FIELDS:
+        tensor.ClearField(field)
+    del tensor.external_data[:]
+    tensor.external_data.add(key=LEFT_OUT, value="0:0")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+
+
+def is_absent(tensor: onnx.TensorProto, source: str) -> bool:
+    """Whether the contents of a checked tensor are nowhere: stripped, or in a file not there."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return False
+    note = left_out(tensor)
+    if note is not None:
+        return note == (0, 0)
+    location = next((e.value for e in tensor.external_data if e.key == "location"), "")
+    return not external_path(location, source, f"tensor {tensor.name!r}").is_file()
+
+
 def left_out(tensor: onnx.TensorProto) -> tuple[int, int] | None:
     """Field number and bytes of contents that were not read."""
     for entry in tensor.external_data:
@@ -128,6 +196,9 @@ def left_out(tensor: onnx.TensorProto) -> tuple[int, int] | None:
 def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
     """Check the shape of a stored tensor and that its contents fill it, without reading them.
 
+    A tensor without any contents is marked as absent: its shape is enough, as long as nobody
+    asks for its values.
+
     Raises
     ------
     WorkloadError
@@ -137,6 +208,10 @@ def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
     if any(size < 0 for size in tensor.dims):
         raise WorkloadError(
             f"negative size in its shape {list(tensor.dims)}", source=source, key=key
+        )
+    if math.prod(tensor.dims) > MAX_ELEMENTS:
+        raise WorkloadError(
+            f"shape {list(tensor.dims)} has more than 2^53 elements", source=source, key=key
         )
     if tensor.data_type == onnx.TensorProto.STRING:
         return
@@ -149,6 +224,9 @@ def check_tensor(tensor: onnx.TensorProto, source: str) -> None:
         _check_external(tensor, claimed, source, key)
         return
     held, needed = _held(tensor, elements, claimed, dtype)
+    if not held and needed and left_out(tensor) is None:
+        mark_absent(tensor)
+        return
     if held != needed:
         raise WorkloadError(
             f"shape {list(tensor.dims)} of {dtype} takes {needed} bytes; the file holds {held}",
@@ -306,4 +384,4 @@ def used_names(node: onnx.NodeProto) -> list[str]:
 def describe_node(node: onnx.NodeProto) -> str:
     """How messages call a node; one without a name goes by its first output."""
     name = node.name or next(filter(None, node.output), "")
-    return f"node {name!r} ({node.op_type})"
+    return f"node {name!r} ({_shown(node.op_type)})"

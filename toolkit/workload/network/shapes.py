@@ -8,6 +8,7 @@ the latter two with a warning.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from toolkit.errors import WorkloadError
 from toolkit.workload.network.layer import TensorInfo
 from toolkit.workload.network.operators import Call, Operator
 from toolkit.workload.network.operators.call import Shapes
-from toolkit.workload.network.values import Value, dtype_name, dtype_number
+from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, dtype_number
 
 MAX_SIZE = 1 << 40
 """Largest size of one dimension: a typing error beyond it, for the sake of a clear message."""
@@ -92,6 +93,10 @@ class Dimensions:
     def at(self, tensor: str, axis: int) -> int | None:
         """The size given for one axis of one tensor."""
         return self._take(f"{tensor}:{axis}")
+
+    def replaced(self) -> set[str]:
+        """Tensors of which the size of an axis is given by place."""
+        return {name.rpartition(":")[0] for name in self._sizes if ":" in name}
 
     def iterations(self, loop: str) -> int | None:
         """How often a Loop that depends on data runs, given as ``loop:iterations``."""
@@ -206,7 +211,7 @@ class ShapeInference:
             shape is not None and None not in shape for _, shape in known.values()
         )
         if rule is not None and rule.shapes is not None and not complete:
-            dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).info.dtype
+            dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).onnx_dtype
             for name, shape in _by_name(node, call, rule.shapes):
                 inferred = known.get(name, (None, None))
                 known[name] = inferred[0] or dtype, _filled(inferred[1], shape)
@@ -230,7 +235,7 @@ class ShapeInference:
         for name, value in operands.items():
             if value is None:
                 continue
-            number = dtype_number(value.info.dtype)
+            number = dtype_number(value.onnx_dtype)
             types[name] = helper.make_tensor_type_proto(number, value.shape)
             if value.data is not None and value.data.size <= _MAX_DATA:
                 data[name] = numpy_helper.from_array(value.data, name)
@@ -243,7 +248,7 @@ class ShapeInference:
             raise call.error(f"opset {call.opset} does not allow it: {_reason(cause)}") from None
         except shape_inference.InferenceError as cause:
             raise call.mismatch(_reason(cause)) from None
-        except (RuntimeError, ValueError) as cause:
+        except (MemoryError, RuntimeError, ValueError) as cause:
             raise call.error(_reason(cause)) from None
         return {name: _from_type(proto) for name, proto in inferred.items()}
 
@@ -280,7 +285,9 @@ class ShapeInference:
             for axis, size in enumerate(shape)
         ]
         if any(not 0 <= size <= MAX_SIZE for size in sizes):
-            raise call.error(f"output {name!r} has the shape {sizes}; no size may be negative")
+            raise call.error(f"output {name!r} has the shape {sizes}; sizes are 0 to 2^40")
+        if math.prod(sizes) > MAX_ELEMENTS:
+            raise call.error(f"output {name!r} has the shape {sizes}: more than 2^53 elements")
         return TensorInfo(name, tuple(sizes), dtype)
 
     def _size(
@@ -308,9 +315,17 @@ class ShapeInference:
             self._warn(f"{place} cannot be inferred; taken from the file, {size} ({option})")
             return size
         raise call.error(
-            f"axis {axis} of output {tensor!r} cannot be inferred; give its size with "
-            f"dims={{'{tensor}:{axis}': N}} ({option})"
+            f"axis {axis} of output {tensor!r} cannot be inferred{_unread(call)}; give its size "
+            f"with dims={{'{tensor}:{axis}': N}} ({option})"
         )
+
+
+def _unread(call: Call) -> str:
+    """The operand whose contents would tell, if they were there."""
+    for value in call.inputs[1:]:
+        if value is not None and value.stored and value.data is None:
+            return f", since the contents of {value.info.name!r} are not there"
+    return ""
 
 
 def _by_name(node: onnx.NodeProto, call: Call, shapes: Shapes) -> list[tuple[str, Shape]]:
@@ -354,4 +369,4 @@ def same_shape(call: Call, name: str) -> TensorInfo:
     if not values:
         raise call.error("its output cannot be guessed without operands")
     largest = max((v for v in values), key=lambda v: (not v.constant, v.info.elements))
-    return TensorInfo(name, largest.shape, largest.info.dtype)
+    return TensorInfo(name, largest.shape, largest.onnx_dtype)

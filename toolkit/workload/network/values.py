@@ -17,6 +17,9 @@ MAX_KNOWN_ELEMENTS = 65_536
 """Constants up to this size are computed; of larger ones only the shape is known. Shapes and
 indices are far smaller, weights far larger, whose contents nobody asks for."""
 
+MAX_ELEMENTS = 1 << 53
+"""Most elements of a tensor: up to there, floats count exactly, and no machine holds more."""
+
 _NAMES = {
     "FLOAT": "float32",
     "DOUBLE": "float64",
@@ -48,6 +51,8 @@ class Value:
         The tensors, if this is a list of tensors rather than one.
     scales : tuple of TensorInfo
         Scales and zero points, of more than one number, that a quantized weight is read with.
+    carrier : str
+        The data type in which ONNX has it, where its values have fewer bits (`operators.qonnx`).
     """
 
     info: TensorInfo
@@ -57,6 +62,12 @@ class Value:
     assumed: str = ""
     items: tuple[Value, ...] | None = None
     scales: tuple[TensorInfo, ...] = ()
+    carrier: str = ""
+
+    @property
+    def onnx_dtype(self) -> str:
+        """The data type that ONNX knows."""
+        return self.carrier or self.info.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,11 +106,7 @@ def dtype_name(number: int) -> str | None:
 
 
 def dtype_number(name: str) -> int:
-    """Number of a data type in ONNX; of integers that it has not, of the next wider ones."""
-    kind, bits = name.rstrip("0123456789"), BITS[name]
-    while name not in _NUMBERS:
-        bits += 1
-        name = f"{kind}{bits}"
+    """Number of a data type in ONNX."""
     return int(_NUMBERS[name])
 
 

@@ -10,6 +10,7 @@ import onnx
 from onnx import checker, helper
 
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.attributes import check_attributes
 from toolkit.workload.network.expand import expand, take_apart
 from toolkit.workload.network.fold import (
     NEVER_CONSTANT,
@@ -20,8 +21,17 @@ from toolkit.workload.network.fold import (
     stored_value,
 )
 from toolkit.workload.network.layer import Layer, TensorInfo
-from toolkit.workload.network.operators import CONSTANT, CONTROL, LISTS, OPERATORS, Call
+from toolkit.workload.network.operands import check_operands
+from toolkit.workload.network.operators import (
+    CONSTANT,
+    CONTROL,
+    LISTS,
+    OPERATORS,
+    REFUSED,
+    Call,
+)
 from toolkit.workload.network.operators.call import make_layer
+from toolkit.workload.network.operators.qonnx import QONNX, kept_dtype, narrow_dtype
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
 from toolkit.workload.network.shapes import (
@@ -40,6 +50,9 @@ _UNKNOWN_RULES = {
     "free": view("taken as free"),
     "elementwise": elementwise(1, "taken as elementwise"),
 }
+
+# What ONNX has under the same name, to the letter.
+_STANDARD_ELSEWHERE = frozenset((("com.microsoft", "Range"),))
 
 # Masks and statistics, whose shapes ONNX does not always infer and nobody reads in inference.
 _OPTIONAL_OUTPUTS = frozenset(("BatchNormalization", "Dropout", "MaxPool"))
@@ -155,9 +168,16 @@ class Walk:
                     source=self.source,
                     key=describe_node(node),
                 )
-        if DOMAINS.get(node.domain) == "":
+        if DOMAINS.get(node.domain) == "" or (node.domain, node.op_type) in _STANDARD_ELSEWHERE:
             node.domain = ""
-        call = self._call(node, scope, prefix)
+        try:
+            call = self._call(node, scope, prefix)
+        except (TypeError, ValueError) as cause:
+            raise WorkloadError(
+                f"has an attribute that cannot be read: {cause}",
+                source=self.source,
+                key=describe_node(node),
+            ) from None
         self._assumed = next((v.assumed for v in call.inputs if v is not None and v.assumed), "")
         try:
             if call.operator in CONTROL:
@@ -214,6 +234,8 @@ class Walk:
             return [constant_node(node, call, name)]
         if call.operator == "CastLike" and call.input(0).constant:
             node, call = cast_of(node, call)
+        if call.operator in QONNX and narrow_dtype(call) is None:
+            self.warn(f"{call.operator} {call.name!r} does not say how many bits its values have")
         constant = all(value is None or value.constant for value in call.inputs)
         if call.operator in CONSTANT or (constant and call.operator not in NEVER_CONSTANT):
             return fold(node, call, lambda: self._infer(node, call, prefix, declared))
@@ -221,9 +243,17 @@ class Walk:
         if all(0 in info.shape for info in infos):
             return self._empty(call, infos)
         infos = [replace(info, name=_unique(info.name, self.tensors)) for info in infos]
-        made = replace(call, outputs=tuple(infos))
+        values = [self._narrowed(call, info) for info in infos]
+        made = replace(call, outputs=tuple(value.info for value in values))
         self.layers += self._distinct(self._layers(made), made)
-        return [Value(info) for info in infos]
+        return values
+
+    def _narrowed(self, call: Call, info: TensorInfo) -> Value:
+        """What a node makes, with the bits that a quantizer gave it."""
+        narrow = narrow_dtype(call) or kept_dtype(call, OPERATORS.get(call.operator), info)
+        if narrow is None:
+            return Value(info)
+        return Value(replace(info, dtype=narrow), carrier=info.dtype)
 
     def _empty(self, call: Call, infos: Sequence[TensorInfo]) -> list[Value]:
         """Nothing, such as the part of a head that rotary embeddings leave alone."""
@@ -257,7 +287,9 @@ class Walk:
         ]
 
     def _check(self, node: onnx.NodeProto, call: Call) -> None:
-        """Let ONNX check attributes and the number of operands."""
+        """Let ONNX check attributes and the number of operands, once they cannot harm it."""
+        if node.domain in DOMAINS or call.operator in OPERATORS:
+            check_attributes(call, len(node.output))
         schema = find_schema(node.op_type, call.opset, node.domain)
         # The contents of a large Constant are not there to be checked; its shape was, on reading.
         if schema is None or call.operator == "Constant":
@@ -282,8 +314,10 @@ class Walk:
         constant = schema is not None and all(v is None or v.constant for v in call.inputs)
         known = rule is not None or call.operator in CONSTANT or constant
         if not known and self.unknown == "error":
+            reason = REFUSED.get(call.operator)
             raise call.error(
-                "operator is not known; --unknown=free or --unknown=elementwise takes it as such"
+                ("operator is not known" if reason is None else f"is refused: it {reason}")
+                + "; --unknown=free or --unknown=elementwise takes it as such"
             )
         try:
             infos = self.shapes.outputs(node, asked, rule, declared)
@@ -295,6 +329,8 @@ class Walk:
                 f"{call.operator} {call.name!r}: shape of the output taken from its largest "
                 f"operand, {list(infos[0].shape)}"
             )
+        if known:
+            check_operands(replace(asked, outputs=tuple(infos)))
         return [replace(info, name=prefix + info.name) for info in infos]
 
     def _layers(self, call: Call) -> tuple[Layer, ...]:

@@ -90,7 +90,7 @@ class Call:
 
 def node_key(name: str, operator: str) -> str:
     """How messages call a node."""
-    return f"node {name!r} ({operator})"
+    return f"node {name!r} ({operator if operator.isprintable() else ascii(operator)})"
 
 
 Handler = Callable[[Call, "Operator"], tuple[Layer, ...]]
@@ -116,6 +116,8 @@ class Operator:
     learned : tuple of int, optional
         Operands that are parameters where they are constant. By default those of `data` that
         hold more than one number.
+    scales : tuple of int
+        Operands that hold scales and zero points: weights behind the others, no parameters.
     shapes : callable, optional
         Shapes of the outputs, for operators that ONNX itself cannot infer; None where a size
         depends on data.
@@ -131,6 +133,7 @@ class Operator:
     operations: int | Callable[[Call], int] = 0
     data: tuple[int, ...] | None = None
     learned: tuple[int, ...] | None = None
+    scales: tuple[int, ...] = ()
     shapes: Shapes | None = None
     bound: Shapes | None = None
     dtype_of: int = 0
@@ -163,7 +166,9 @@ def make_layer(
         wanted = {id(value) for value in operands if value is not None}
         indexed = [(i, value) for i, value in indexed if id(value) in wanted]
     elif rule.data is not None:
-        indexed = [(i, value) for i, value in indexed if i in rule.data]
+        data = [(i, value) for i, value in indexed if i in rule.data]
+        scales = [(i, v) for i, v in indexed if i in rule.scales and v is not None and v.constant]
+        indexed = [*data, *scales]
     given = [(i, value) for i, value in indexed if value is not None]
     constants = [(i, v) for i, v in given if v.constant and _is_weight(i, v, rule)]
     return Layer(
@@ -207,7 +212,7 @@ def _parameters(constants: Sequence[tuple[int, Value]], rule: Operator) -> tuple
     tensors = {
         tensor.name: tensor
         for i, value in constants
-        if rule.learned is not None or not is_mask(value)
+        if i not in rule.scales and (rule.learned is not None or not is_mask(value))
         for tensor in value.stored
         if (may_be_learned(tensor.dtype) if rule.learned is None else i in rule.learned)
     }

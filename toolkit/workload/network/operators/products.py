@@ -16,6 +16,7 @@ import numpy as np
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import Call, Operator, make_layer
+from toolkit.workload.network.operators.output_shapes import oriented
 from toolkit.workload.ready_made import batched_gemm, gemm
 
 Labels = tuple[str, ...]
@@ -85,11 +86,7 @@ def qlinear_matmul(call: Call, rule: Operator) -> tuple[Layer, ...]:
 
 def matmul_of(call: Call, rule: Operator, a: int, b: int) -> tuple[Layer, ...]:
     """A matrix product of two operands of a call."""
-    left, right = call.shape(a), call.shape(b)
-    if call.integer("transA", 0):
-        left = (*left[:-2], left[-1], left[-2])
-    if call.integer("transB", 0):
-        right = (*right[:-2], right[-1], right[-2])
+    left, right = oriented(call, call.shape(a), "A"), oriented(call, call.shape(b), "B")
     workload = matmul_workload(call, left, right, weight_first=_weight_first(call, a, b))
     return (_product(call, rule, workload),)
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 from toolkit.workload.network.operators import attention, convolution, products
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Operator
+from toolkit.workload.network.operators.fused import FUSED
 from toolkit.workload.network.operators.microsoft import MICROSOFT
+from toolkit.workload.network.operators.normalizations import NORMALIZATIONS
+from toolkit.workload.network.operators.output_shapes import same
+from toolkit.workload.network.operators.packed import PACKED
+from toolkit.workload.network.operators.qonnx import QONNX
+from toolkit.workload.network.operators.quantized import QUANTIZED
+from toolkit.workload.network.operators.refused import REFUSED
+from toolkit.workload.network.operators.runtime import RUNTIME
 from toolkit.workload.network.operators.vector import (
     elementwise,
     movement,
@@ -146,7 +154,9 @@ _ELEMENTWISE = {name: elementwise(1, "") for name in _ONE_OPERATION.split()} | {
     "Swish": elementwise(5, "x / (1 + exp(-a * x))"),
     "SwiGLU": elementwise(6, "x / (1 + exp(-a * x)) * y"),
     "Mish": elementwise(4, "x * tanh(log(1 + exp(x)))"),
-    "Gelu": elementwise(5, "x / 2 * (1 + erf(x / sqrt(2)))"),
+    "Gelu": elementwise(
+        v.gelu_steps, "x / 2 * (1 + erf(x / sqrt(2))), 5; by tanh of a cubic polynomial 8"
+    ),
     "Elu": elementwise(4, "compare; a * (exp(x) - 1)"),
     "Celu": elementwise(5, "compare; a * (exp(x / a) - 1)"),
     "Selu": elementwise(5, "compare; c * a * (exp(x) - 1)"),
@@ -189,10 +199,10 @@ _REDUCTION = {
         "mean 1, variance 3, normalize 1, scale and shift 2",
         data=(0, 1, 2),
         learned=(1, 2),
-        shapes=v.same,
+        shapes=same,
     ),
     "RMSNormalization": reduction(4, "square, sum, normalize, scale", data=(0, 1), learned=(1,)),
-    "MeanVarianceNormalization": reduction(5, "mean 1, variance 3, normalize 1", shapes=v.same),
+    "MeanVarianceNormalization": reduction(5, "mean 1, variance 3, normalize 1", shapes=same),
     "LpNormalization": reduction(3, "power, sum, divide"),
     "LRN": reduction(v.neighbourhood, "squares summed over `size` channels, and 5 more"),
     "ReduceMax": reduction(1, "compare"),
@@ -244,10 +254,11 @@ _MOVEMENT = {
     "Split": movement("every element"),
     "Slice": movement("elements kept", shapes=v.sliced, bound=v.operand_shape),
     "Pad": movement("elements of the output"),
-    "Gather": movement("elements of the output", data=(0, 1)),
+    # Tables of codes bring the scales of their blocks along (GatherBlockQuantized).
+    "Gather": movement("elements of the output", data=(0, 1), scales=(2, 3)),
     "GatherElements": movement("elements of the output", data=(0, 1)),
     "GatherND": movement("elements of the output", data=(0, 1)),
-    "Scatter": movement("elements of the output", data=None, shapes=v.same),
+    "Scatter": movement("elements of the output", data=None, shapes=same),
     "ScatterElements": movement("elements of the output", data=None),
     "ScatterND": movement("elements of the output", data=None),
     "TensorScatter": movement("elements of the output", data=None),
@@ -291,17 +302,29 @@ _VIEW = {
 }
 
 OPERATORS: dict[str, Operator] = (
-    _EINSUM | _ELEMENTWISE | _REDUCTION | _WINDOW | _MOVEMENT | _VIEW | MICROSOFT
+    _EINSUM
+    | _ELEMENTWISE
+    | _REDUCTION
+    | _WINDOW
+    | _MOVEMENT
+    | _VIEW
+    | MICROSOFT
+    | FUSED
+    | NORMALIZATIONS
+    | PACKED
+    | QUANTIZED
+    | RUNTIME
+    | QONNX
 )
 """Rules by operator."""
 
 
 def operator_table() -> str:
-    """The table of operators for the documentation, in Markdown.
+    """The table of operators for the documentation, in Markdown, and those that are refused.
 
     Examples
     --------
-    >>> print(operator_table().splitlines()[2])
+    >>> print(operator_table().splitlines()[4])
     | Abs | elementwise | 1 | |
     """
     rows = ["| operator | cost class | operations per element | counted |", "|---|---|---|---|"]
@@ -310,4 +333,8 @@ def operator_table() -> str:
         rows.append(f"| {name} | {rule.cost_class} | {operations} | {rule.cost} |")
     for kind, names in (("constant", CONSTANT), ("control", CONTROL), ("list", LISTS)):
         rows += [f"| {name} | {kind} | 0 | {cost} |" for name, cost in names.items()]
-    return "\n".join(rows).replace("|  |", "| |")
+    known = [f"{len(rows) - 2} operators are known.", ""]
+    refused = ["", f"{len(REFUSED)} operators are refused by name:", ""]
+    refused += ["| operator | why: it … |", "|---|---|"]
+    refused += [f"| {name} | {reason} |" for name, reason in sorted(REFUSED.items())]
+    return "\n".join(known + rows + refused).replace("|  |", "| |")

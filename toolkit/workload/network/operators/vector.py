@@ -65,6 +65,7 @@ def movement(
     operations: Count = 0,
     shapes: Shapes | None = None,
     bound: Shapes | None = None,
+    scales: tuple[int, ...] = (),
     dtype_of: int = 0,
 ) -> Operator:
     """A rule that reads and writes elements in another place."""
@@ -74,6 +75,7 @@ def movement(
         per_output,
         operations,
         data=data,
+        scales=scales,
         shapes=shapes,
         bound=bound,
         dtype_of=dtype_of,
@@ -108,11 +110,6 @@ def _per_input(call: Call, rule: Operator) -> tuple[Layer, ...]:
 
 def _free(call: Call, rule: Operator) -> tuple[Layer, ...]:
     return (make_layer(call, rule),)
-
-
-def same(call: Call) -> list[tuple[int, ...]]:
-    """Every output has the shape of the first operand."""
-    return [call.shape(0)] * len(call.outputs)
 
 
 def window_size(call: Call) -> list[tuple[int, ...]]:
@@ -245,7 +242,10 @@ def sliced(call: Call) -> list[tuple[int | None, ...]]:
     if named is not None:
         axes = {int(axis) % len(shape) for axis in named.reshape(-1)}
     elif call.has(1) and not call.has(3):
-        axes = set(range(call.input(1).info.elements))
+        count = call.input(1).info.elements
+        if count > len(shape):
+            raise call.error(f"has {count} starts for an operand of {len(shape)} axes")
+        axes = set(range(count))
     else:
         axes = set(range(len(shape)))
     return [tuple(None if axis in axes else size for axis, size in enumerate(shape))]
@@ -259,3 +259,8 @@ def operand_shape(call: Call) -> list[tuple[int, ...]]:
 def largest_kept(call: Call) -> list[tuple[int, ...]]:
     """All elements along the axis, where TopK's k depends on data."""
     return [call.shape(0)] * len(call.outputs)
+
+
+def gelu_steps(call: Call) -> int:
+    """Operations per element of Gelu, by the error function or by its approximation."""
+    return 8 if call.text("approximate", "none") == "tanh" else 5
