@@ -167,7 +167,7 @@ _RULES: dict[str, Operator] = {
             "elementwise",
             "both operands dequantized, added or multiplied, quantized",
             v.per_output,
-            7,
+            8,
             data=(0, 3),
             scales=(1, 2, 4, 5, 6, 7),
             shapes=shapes.broadcast(0, 3),
@@ -237,7 +237,7 @@ _RULES: dict[str, Operator] = {
     "QLinearAveragePool": window(
         v.taps, "an addition per element of the window", shapes=shapes.pooled
     ),
-    "QLinearGlobalAveragePool": reduction(1, "add", shapes=shapes.globally_pooled),
+    "QLinearGlobalAveragePool": reduction(3, "dequantized, added", shapes=shapes.globally_pooled),
     "QLinearConcat": movement(
         "every element; 3 operations to rescale it",
         data=None,

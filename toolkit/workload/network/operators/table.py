@@ -56,6 +56,9 @@ LISTS = {
 }
 """Operators on lists of tensors, which are taken apart, and what becomes of them."""
 
+_PAIRS_OF_SCALES = (1, 2, 4, 5, 6, 7)
+"""Scales and zero points behind two quantized operands, and of the result."""
+
 _EINSUM = {
     "Conv": Operator(
         "einsum",
@@ -99,6 +102,7 @@ _EINSUM = {
         3,
         data=(0, 3, 8),
         learned=(3, 8),
+        scales=_PAIRS_OF_SCALES,
     ),
     "QLinearMatMul": Operator(
         "einsum",
@@ -107,6 +111,7 @@ _EINSUM = {
         3,
         data=(0, 3),
         learned=(0, 3),
+        scales=_PAIRS_OF_SCALES,
     ),
     "LSTM": Operator(
         "einsum",
