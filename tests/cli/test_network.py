@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from cli.test_app import Outcome
+from workload.tiny_networks import model, node, value, write
 
 import toolkit
 from toolkit.cli.app import main
@@ -162,3 +163,21 @@ def test_reading_back_loads_no_search(tmp_path: Path) -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
         )
     assert not set(process.stderr.split()) & {"numba", "pandas", "torch", "optuna", "matplotlib"}
+
+
+def test_caches_of_keys_grow_in_place_or_are_copied(run: Any, tmp_path: Path) -> None:
+    single = node("Attention", "q k v - pk pv", "y pk2 pv2")
+    inputs = [value(name, [1, 4, 1, 16]) for name in "qkv"]
+    inputs += [value(name, [1, 4, "past", 16]) for name in ("pk", "pv")]
+    proto = model([single], inputs, outputs=["y", "pk2", "pv2"], opset=23)
+    words = (str(write(tmp_path, proto)), "eyeriss", "--dim", "past=99", *FEW, "--json")
+    written = {}
+    for option in ((), ("--kv-cache", "copied"), ("--cache", "copied"), ("--cache", "in-place")):
+        layers = run(*words, *option).record["layers"]
+        (cache,) = [layer for layer in layers if layer["layer"].endswith("/cache")]
+        written[option] = cache["dram_write_words"]
+    token = 2 * 4 * 16
+    assert list(written.values()) == [token, 100 * token, 100 * token, token]
+    assert not (tmp_path / "copied").exists()
+    refused = run(*words, "--kv-cache", "moved")
+    assert (refused.status, "expected one of in-place, copied" in refused.err) == (2, True)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.arguments import AsJson, BypassName, FactorsName, Pad, read_pad
+from toolkit.cli.arguments import (
+    AsJson,
+    BypassName,
+    Experts,
+    FactorsName,
+    KvCache,
+    Pad,
+    read_pad,
+)
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -145,6 +153,8 @@ def search_hardware(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     dim: Dims = [],  # noqa: B006 - typer copies it
+    kv_cache: KvCache = "in-place",
+    experts: Experts = None,
     storage: Storage = None,
     name: Name = "",
     jobs: Jobs = None,
@@ -177,7 +187,7 @@ def search_hardware(
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
     )
-    job = make_job(template, _networks(models, dim), settings)
+    job = make_job(template, _networks(models, dim, kv_cache, experts), settings)
     folder = make_folder(out)
     with terminable():
         found = compare_hardware(
@@ -202,7 +212,9 @@ def search_hardware(
         raise typer.Exit(NOTHING_FOUND)
 
 
-def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
+def _networks(
+    models: Sequence[str], dim: Sequence[str], kv_cache: str, experts: int | None
+) -> list[Any]:
     import toolkit
     from toolkit.cli.network import read_dims
     from toolkit.codesign.evaluation import NetworkWeight
@@ -217,7 +229,11 @@ def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
         if not weight > 0:
             raise InputError(f"{word}: expected a positive weight", source="MODEL")
         graph: LayerGraph = toolkit.load_network(
-            path if weighted else word, dims, fold_batch_norm=True
+            path if weighted else word,
+            dims,
+            fold_batch_norm=True,
+            kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
+            experts=experts,
         )
         uses.append(NetworkWeight(graph, weight))
     return uses

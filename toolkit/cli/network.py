@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -15,7 +15,9 @@ from toolkit.cli.arguments import (
     AsJson,
     BypassName,
     ConventionsName,
+    Experts,
     FactorsName,
+    KvCache,
     ObjectiveName,
     Pad,
     Steady,
@@ -63,7 +65,8 @@ Dims = Annotated[
         "--dim",
         metavar="NAME=SIZE",
         help="Size of a dynamic dimension, such as batch=1, of an axis of a tensor, such as "
-        "images:0=1, or how often a Loop runs, such as LOOP:iterations=20; repeat for several.",
+        "images:0=1, or how often a Loop runs, such as LOOP:iterations=20; total=4096 says how "
+        "much of a longer cache is in use; repeat for several.",
     ),
 ]
 Unknown = Annotated[
@@ -107,7 +110,8 @@ CacheFolder = Annotated[
         "--cache",
         metavar="FOLDER",
         help="Keep results of searches here; by default in the user's cache folder "
-        "(~/.cache/accel-search-toolkit/layers on Linux).",
+        "(~/.cache/accel-search-toolkit/layers on Linux). The words in-place and copied mean "
+        "--kv-cache instead.",
         show_default=False,
     ),
 ]
@@ -131,6 +135,8 @@ def map_whole_network(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
+    kv_cache: KvCache = "in-place",
+    experts: Experts = None,
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -152,7 +158,10 @@ def map_whole_network(
     from toolkit.model.conventions import conventions_named
     from toolkit.search.result import Budget
     from toolkit.study.storage.files import Results
+    from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
+    if cache in get_args(WaysToGrow):
+        kv_cache, cache = str(cache), None
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
     if pad and no_pad:
@@ -174,6 +183,8 @@ def map_whole_network(
         read_dims(dim),
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
+        kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
+        experts=experts,
     )
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion

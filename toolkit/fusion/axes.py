@@ -28,12 +28,16 @@ class Reach:
         Positions that one of the output needs: taps, spread by the dilation.
     pad : int
         Positions before the first.
+    share : int
+        Positions of the output in a row that read the same: heads of the query that share a key.
+        Position `i` then stands for ``i // share`` above, and tiles hold whole shares.
     """
 
     axis: int
     stride: int = 1
     extent: int = 1
     pad: int = 0
+    share: int = 1
 
 
 Links = Mapping[int, Reach]
@@ -72,6 +76,8 @@ def axis_rule(layer: Layer) -> AxisRule:
     """
     name = layer.operator.rpartition(".")[2]
     rule = _RULES.get(name)
+    if layer.cost_class == "view" and name.endswith("Attention"):
+        rule = _heads
     if rule is None and layer.cost_class in ("elementwise", "view"):
         rule = _elementwise if layer.cost_class == "elementwise" else _reshaped
     if rule is None or not layer.outputs or not layer.inputs:
@@ -239,11 +245,10 @@ def _matrix_product(layer: Layer) -> AxisRule:
         left, right = layer.inputs[0].shape, layer.inputs[1].shape
         if min(len(left), len(right)) < 2:
             return AxisRule((NO_LINKS,) * 2)
-        batch_left = {a: r for a, r in _broadcast(left, out).items() if a < rank - 2}
-        batch_right = {a: r for a, r in _broadcast(right, out).items() if a < rank - 2}
         rows = {rank - 2: Reach(len(left) - 2)}
-        columns = {rank - 1: Reach(len(right) - 1)}
-        return _rule((batch_left | rows, batch_right | columns))
+        column = len(right) - (2 if _integer(layer, "transB", 0) else 1)
+        columns = {rank - 1: Reach(column)}
+        return _rule((_batch(left, out) | rows, _batch(right, out) | columns))
     data = layer.inputs[0].shape
     if not layer.weights or len(data) < 2 or len(layer.weights[0].shape) > 2:
         return AxisRule((NO_LINKS,) * len(layer.inputs))
@@ -252,6 +257,17 @@ def _matrix_product(layer: Layer) -> AxisRule:
     if first:
         return _rule(({axis: Reach(axis) for axis in range(rank - 1)},))
     return _rule(({rank - 1: Reach(len(data) - 1)},))
+
+
+def _batch(source: Shape, target: Shape) -> dict[int, Reach]:
+    """Axes before the matrices; heads of an operand may be shared by several of the product."""
+    rank, shift = len(target), len(target) - len(source)
+    links = {a: r for a, r in _broadcast(source, target).items() if a < rank - 2}
+    for axis in range(max(shift, 0), rank - 2):
+        own, all_heads = source[axis - shift], target[axis]
+        if 1 < own < all_heads and all_heads % own == 0:
+            links[axis] = Reach(axis - shift, share=all_heads // own)
+    return links
 
 
 def _general_product(layer: Layer) -> AxisRule:
@@ -265,18 +281,26 @@ def _general_product(layer: Layer) -> AxisRule:
     return _rule(({0: Reach(row_axis)},))
 
 
-def _attention(layer: Layer) -> AxisRule:
-    out = layer.outputs[0].shape
-    shapes = [tensor.shape for tensor in layer.inputs]
-    if len(out) != 4 or any(len(shape) != 4 for shape in shapes):
-        return AxisRule((NO_LINKS,) * len(shapes))
-    if layer.workload is None:
-        return _without(-1)(layer)
-    links = [
-        {a: Reach(a) for a in (range(3) if i == 0 else range(2)) if shape[a] == out[a]}
-        for i, shape in enumerate(shapes)
-    ]
-    return _rule(tuple(links))
+def _heads(layer: Layer) -> AxisRule:
+    """Heads split where they are read, or joined where they are written.
+
+    Apart they are (batch, head, position, element); together the elements of all heads are the
+    last axis, or, packed with others, there are five axes or the tokens of all sequences in one.
+    """
+    data, out = layer.inputs[0].shape, layer.outputs[0].shape
+    first = 1 if len(data) in (3, 5) else 0
+    if len(data) == 4 and len(out) < 4:
+        tokens = {len(out) - 2: Reach(2)}
+        return _rule((({0: Reach(0)} if len(out) == 3 else {}) | tokens,))
+    if len(out) != 4 or (not first and out[0] > 1):
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    links = ({0: Reach(0)} if first else {}) | {2: Reach(first)}
+    heads, size = out[1], out[3]
+    if len(data) > first + 2:
+        links[1] = Reach(first + 1)
+    elif data[-1] == heads * size:
+        links[1] = Reach(first + 1, stride=size, extent=size)
+    return _rule((links,))
 
 
 # The axis of a cumulated sum is an operand, which rules do not see.
@@ -312,7 +336,6 @@ _RULES: dict[str, Callable[[Layer], AxisRule]] = {
         _kept_axes,
     ),
     "Gemm": _general_product,
-    "Attention": _attention,
     "Concat": _concatenated,
     "Split": _concatenated,
     "Transpose": _transposed,

@@ -66,7 +66,14 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
     for axis, size in part:
         dimension = _dimension(layer, workload, axis)
         # Rows of several sequences are one dimension of the workload.
-        sizes[dimension] = -(-sizes[dimension] * size // layer.output.shape[axis])
+        whole = layer.output.shape[axis]
+        if dimension == "B" and sizes["B"] * size % whole:
+            # Blocks of masked attention are no heads: what these leave over is in their rows.
+            blocks = max(sizes["B"] * size // whole, 1)
+            sizes["N"] = -(-sizes["N"] * sizes["B"] * size // (whole * blocks))
+            sizes["B"] = blocks
+        else:
+            sizes[dimension] = -(-sizes[dimension] * size // whole)
     name = workload.name
     for dimension, size in sizes.items():
         name = name.replace(f"{dimension}={workload.sizes[dimension]}", f"{dimension}={size}", 1)

@@ -136,6 +136,9 @@ class Layer:
     attributes : tuple of (str, object)
         The node's attributes by name, such as strides and pads, lists as tuples; without those
         that hold tensors or graphs.
+    in_place : bool
+        Whether the outputs are the first inputs' own memory, of which `elements` are written:
+        a cache that grows by a token.
     """
 
     name: str
@@ -150,6 +153,7 @@ class Layer:
     elements: int = 0
     operations_per_element: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
+    in_place: bool = False
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

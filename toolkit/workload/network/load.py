@@ -9,14 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import onnx
+from onnx import helper
 
+from toolkit.arguments import check_integer
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.read import opsets_of, read_model
 from toolkit.workload.network.shapes import Dimensions
-from toolkit.workload.network.values import Value, dtype_name, empty
+from toolkit.workload.network.values import Value, dtype_name, dtype_number, empty
 from toolkit.workload.network.walk import Unknown, Walk
 
 _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
@@ -28,6 +32,8 @@ def load_network(
     *,
     unknown: Unknown = "error",
     fold_batch_norm: bool = False,
+    kv_cache: KvCache = "in-place",
+    experts: int | None = None,
 ) -> LayerGraph:
     """Read an ONNX model as a graph of layers.
 
@@ -43,12 +49,18 @@ def load_network(
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
         (``{"images:0": 1}``: axis 0 of the tensor ``images``), 0 for a cache that is still empty;
+        the value of an input that is a single integer, such as ``total_sequence_length``;
+        ``total`` or ``past`` positions in use of caches that are longer;
         how often a Loop runs that ends when data say so (``{"LOOP:iterations": 20}``).
     unknown : {"error", "free", "elementwise"}
         What becomes of operators that `operator_table` does not list: refused, or taken as
         such with a warning in the result.
     fold_batch_norm : bool
         Fold batch normalizations into the convolution or fully connected layer before them.
+    kv_cache : {"in-place", "copied"}
+        How caches of keys and values grow: by writing what is new, or by copying all of them.
+    experts : int, optional
+        Experts that each token goes to in a mixture of experts, whatever the file says.
 
     Returns
     -------
@@ -64,6 +76,12 @@ def load_network(
         raise WorkloadError(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
+    if kv_cache not in get_args(KvCache):
+        raise WorkloadError(
+            f"expected one of {', '.join(get_args(KvCache))}, got {kv_cache!r}", key="kv_cache"
+        )
+    if experts is not None:
+        experts = check_integer(experts, 1, "experts")
     source = os.fspath(path)
     if Path(source).suffix.lower() in (".yaml", ".yml"):
         if dims or fold_batch_norm:
@@ -78,7 +96,7 @@ def load_network(
         return read_zigzag_network(source)
     model = read_model(source)
     sizes = Dimensions(dims or {}, source)
-    walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
+    walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown, kv_cache, experts)
     inputs = _inputs(model.graph, sizes, source)
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})
     sizes.check_all_used()
@@ -146,7 +164,7 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
                 missing.append(dim.dim_param if named else f"{entry.name}:{axis}")
             shape.append(1 if size is None else size)
         info = TensorInfo(entry.name, tuple(shape), dtype)
-        values.append(empty(info) if 0 in shape else Value(info))
+        values.append(_counted(info, sizes) or (empty(info) if 0 in shape else Value(info)))
     if missing:
         names = list(dict.fromkeys(missing))
         example = " ".join(f"--dim '{name}=N'" for name in names)
@@ -157,6 +175,17 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
             key="dims",
         )
     return values
+
+
+def _counted(info: TensorInfo, sizes: Dimensions) -> Value | None:
+    """An input that is a single integer, such as a length, if the user says which."""
+    if info.elements != 1 or not info.dtype.startswith(("int", "uint")):
+        return None
+    number = sizes.value(info.name)
+    if number is None:
+        return None
+    kind = helper.tensor_dtype_to_np_dtype(dtype_number(info.dtype))
+    return Value(info, constant=True, data=np.full(info.shape, number, kind))
 
 
 def _remove_dead(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:

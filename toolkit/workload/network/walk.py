@@ -21,13 +21,14 @@ from toolkit.workload.network.fold import (
 )
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators import CONSTANT, CONTROL, LISTS, OPERATORS, Call
-from toolkit.workload.network.operators.call import make_layer
+from toolkit.workload.network.operators.call import Given, KvCache, make_layer
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
 from toolkit.workload.network.shapes import (
     Declared,
     Dimensions,
     ShapeInference,
+    declared_shape,
     find_schema,
     same_shape,
 )
@@ -63,6 +64,10 @@ class Walk:
         Sizes that the user gave.
     unknown : {"error", "free", "elementwise"}
         What becomes of operators that the table does not have.
+    kv_cache : {"in-place", "copied"}
+        How caches inside of operators grow.
+    experts : int or None
+        Experts per token, whatever the file says.
     """
 
     source: str
@@ -70,6 +75,8 @@ class Walk:
     ir_version: int
     dims: Dimensions
     unknown: Unknown
+    kv_cache: KvCache = "in-place"
+    experts: int | None = None
     layers: list[Layer] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -197,12 +204,18 @@ class Walk:
             outputs=(),
             opset=self.opsets.get(domain, 1),
             source=self.source,
+            places=tuple(place for place, output in enumerate(node.output) if output),
         )
+
+    def _given(self, node: onnx.NodeProto, declared: Declared) -> Given:
+        shapes = tuple(declared_shape(declared.get(name)) for name in node.output)
+        return Given(self.dims.value, shapes, self.kv_cache, self.experts, self.warn)
 
     def _values(
         self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
     ) -> list[Value]:
         self._check(node, call)
+        call = replace(call, given=self._given(node, declared))
         if any(value is not None and value.items is not None for value in call.inputs):
             if call.operator == "Identity":
                 return [call.input(0)]

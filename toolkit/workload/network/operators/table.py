@@ -123,7 +123,7 @@ _EINSUM = {
     ),
     "Attention": Operator(
         "einsum",
-        "two products per head, and the softmax between them",
+        "two products per head, the softmax between them, without pairs masked as causal",
         attention.attention,
     ),
 }
