@@ -71,8 +71,9 @@ def axis_rule(layer: Layer) -> AxisRule:
     >>> x, y = TensorInfo("x", (1, 3, 9), "int8"), TensorInfo("y", (1, 3, 4), "int8")
     >>> kernel = (("kernel_shape", (3,)), ("strides", (2,)))
     >>> axis_rule(Layer("pool", "MaxPool", "window", (x,), (), (y,), attributes=kernel)).links
-    ({0: Reach(axis=0, stride=1, extent=1, pad=0), 1: Reach(axis=1, stride=1, extent=1, pad=0), \
-2: Reach(axis=2, stride=2, extent=3, pad=0)},)
+    ({0: Reach(axis=0, stride=1, extent=1, pad=0, share=1), \
+1: Reach(axis=1, stride=1, extent=1, pad=0, share=1), \
+2: Reach(axis=2, stride=2, extent=3, pad=0, share=1)},)
     """
     name = layer.operator.rpartition(".")[2]
     rule = _RULES.get(name)
@@ -93,15 +94,41 @@ def reshape_links(source: Shape, target: Shape) -> Links:
     >>> sorted(reshape_links((1, 128, 768), (1, 128, 12, 64)))
     [0, 1]
     """
-    before: dict[tuple[int, int], int] = {}
-    for axis, size in enumerate(source):
-        before.setdefault((math.prod(source[:axis]), size), axis)
+    before = _places(source)
     links = {}
     for axis, size in enumerate(target):
         key = (math.prod(target[:axis]), size)
         if key in before:
             links[axis] = Reach(before[key])
     return links
+
+
+def split_links(source: Shape, target: Shape) -> Links:
+    """Axes that a reshape splits: the first part is cut as whole runs of the others.
+
+    Examples
+    --------
+    >>> split_links((1, 128, 768), (1, 128, 12, 64))
+    {2: Reach(axis=2, stride=64, extent=64, pad=0, share=1)}
+    """
+    before = _places(source)
+    links: dict[int, Reach] = {}
+    for axis, size in enumerate(target):
+        run = 1
+        for following in target[axis + 1 :] if size > 1 else ():
+            run *= following
+            split = before.get((math.prod(target[:axis]), size * run))
+            if run > 1 and split is not None:
+                links.setdefault(axis, Reach(split, run, run))
+    return links
+
+
+def _places(shape: Shape) -> dict[tuple[int, int], int]:
+    """Axes by the number of positions before them and their length."""
+    places: dict[tuple[int, int], int] = {}
+    for axis, size in enumerate(shape):
+        places.setdefault((math.prod(shape[:axis]), size), axis)
+    return places
 
 
 def _attribute(layer: Layer, name: str) -> object:
@@ -143,7 +170,11 @@ def _elementwise(layer: Layer) -> AxisRule:
 
 def _reshaped(layer: Layer) -> AxisRule:
     out = layer.outputs[0].shape
-    return _rule(tuple(reshape_links(tensor.shape, out) for tensor in layer.inputs))
+    links = (
+        {**split_links(tensor.shape, out), **reshape_links(tensor.shape, out)}
+        for tensor in layer.inputs
+    )
+    return _rule(tuple(links))
 
 
 def _along(layer: Layer, kernel: Shape, channels: bool) -> AxisRule:

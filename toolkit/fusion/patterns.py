@@ -77,7 +77,7 @@ PATTERNS: dict[str, Pattern] = {
         ),
         chain("inverted-bottleneck", "Conv", "Conv:depthwise-conv", "Conv"),
         chain("matmul-add-gelu", "MatMul|Gemm", "Add", "Gelu|FastGelu|Erf"),
-        chain("mlp", "MatMul|Gemm", "MatMul|Gemm"),
+        chain("mlp", "MatMul:gemm|Gemm", "MatMul:gemm|Gemm"),
         Pattern(
             "attention",
             {

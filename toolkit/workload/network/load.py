@@ -15,6 +15,7 @@ from onnx import helper
 
 from toolkit.arguments import check_integer
 from toolkit.errors import WorkloadError
+from toolkit.workload.network.copies import without_copies
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import KvCache
@@ -103,6 +104,7 @@ def load_network(
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
     layers = _remove_dead(walk.layers, outputs)
+    layers = without_copies(layers, [value.info for value in inputs], outputs, kv_cache)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
     return LayerGraph.from_layers(
