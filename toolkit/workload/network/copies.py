@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from toolkit.workload.network.caches import grow_in_place, scale_results, scatter_in_place
+from toolkit.workload.network.experts import run_chosen_experts
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.shared_heads import share_heads
@@ -17,13 +18,15 @@ def without_copies(
     inputs: Iterable[TensorInfo],
     outputs: Iterable[TensorInfo],
     kv_cache: KvCache,
+    experts: int | None = None,
 ) -> list[Layer]:
     """Rewrite layers that copy what could be read, or kept, where it is.
 
-    Heads that are shared are not repeated, caches grow in place unless they are to be copied, and
-    products read transposed operands.
+    Weights are read of the experts that run, heads that are shared are not repeated, caches grow
+    in place unless they are to be copied, and products read transposed operands.
     """
     wiring = Wiring(layers, inputs, outputs)
+    run_chosen_experts(wiring, experts)
     share_heads(wiring)
     if kv_cache == "in-place":
         grow_in_place(wiring)

@@ -20,6 +20,7 @@ from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.read import opsets_of, read_model
+from toolkit.workload.network.routing import Routers
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value, dtype_name, dtype_number, empty
 from toolkit.workload.network.walk import Unknown, Walk
@@ -97,14 +98,16 @@ def load_network(
         return read_zigzag_network(source)
     model = read_model(source)
     sizes = Dimensions(dims or {}, source)
-    walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown, kv_cache, experts)
+    walk = Walk(
+        source, opsets_of(model), model.ir_version, sizes, unknown, kv_cache, Routers(experts)
+    )
     inputs = _inputs(model.graph, sizes, source)
     made = walk.graph(model.graph, {value.info.name: value for value in inputs})
     sizes.check_all_used()
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
-    layers = _remove_dead(walk.layers, outputs)
-    layers = without_copies(layers, [value.info for value in inputs], outputs, kv_cache)
+    layers = walk.routers.with_idle_weights(_remove_dead(walk.layers, outputs))
+    layers = without_copies(layers, [value.info for value in inputs], outputs, kv_cache, experts)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
     return LayerGraph.from_layers(

@@ -29,6 +29,35 @@ _NUMBERS = {dtype: number for number, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
+class Routing:
+    """Which experts a router chooses, as far as it is followed.
+
+    Parameters
+    ----------
+    router : str
+        The TopK that chooses.
+    tokens, chosen, experts : int
+        Tokens, experts of each, and how many there are.
+    is_mask : bool
+        Whether the tensor says for every expert whether a token goes there.
+    is_idle : bool
+        Whether it belongs to an expert that gets no token.
+    """
+
+    router: str
+    tokens: int
+    chosen: int
+    experts: int
+    is_mask: bool = False
+    is_idle: bool = False
+
+    @property
+    def assignments(self) -> int:
+        """Tokens that all experts get together."""
+        return self.tokens * self.chosen
+
+
+@dataclass(frozen=True)
 class Value:
     """A tensor as the walk knows it.
 
@@ -46,6 +75,8 @@ class Value:
         The warning about a size that was assumed, and on which this one may depend.
     items : tuple of Value, optional
         The tensors, if this is a list of tensors rather than one.
+    routing : Routing, optional
+        The router that this depends on, as long as it says which experts are chosen.
     """
 
     info: TensorInfo
@@ -54,6 +85,7 @@ class Value:
     stored: tuple[TensorInfo, ...] = ()
     assumed: str = ""
     items: tuple[Value, ...] | None = None
+    routing: Routing | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

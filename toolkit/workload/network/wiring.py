@@ -43,7 +43,44 @@ class Wiring:
 
     def put(self, layer: Layer) -> None:
         """Replace the layer of this name."""
+        before = self._layers[layer.name]
         self._layers[layer.name] = layer
+        for name in {t.name for t in before.inputs} - {t.name for t in layer.inputs}:
+            self._readers[name].remove(layer.name)
+        for name in {t.name for t in layer.inputs} - {t.name for t in before.inputs}:
+            self._readers.setdefault(name, []).append(layer.name)
+
+    def add_after(self, name: str, layer: Layer) -> None:
+        """Add a layer behind another."""
+        entries = []
+        for entry in self.layers:
+            entries.append(entry)
+            if entry.name == name:
+                entries.append(layer)
+        self._layers = {entry.name: entry for entry in entries}
+        self._makers.update((tensor.name, layer.name) for tensor in layer.outputs)
+        for tensor in dict.fromkeys(tensor.name for tensor in layer.inputs):
+            self._readers.setdefault(tensor, []).append(layer.name)
+
+    def drop(self, layer: Layer) -> None:
+        """Remove a layer that nobody needs."""
+        del self._layers[layer.name]
+        for tensor in layer.inputs:
+            names = self._readers.get(tensor.name, [])
+            if layer.name in names:
+                names.remove(layer.name)
+
+    def drop_unread(self, layer: Layer) -> None:
+        """Remove a layer if nobody reads what it makes, and then those before it."""
+        if layer.name not in self._layers:
+            return
+        if any(made.name in self.outputs or self.readers(made.name) for made in layer.outputs):
+            return
+        self.drop(layer)
+        for tensor in layer.inputs:
+            maker = self.maker(tensor.name)
+            if maker is not None:
+                self.drop_unread(maker)
 
     def maker(self, tensor: str) -> Layer | None:
         """The layer that makes a tensor."""

@@ -11,6 +11,7 @@ from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import convolution, products
 from toolkit.workload.network.operators.attention import part
 from toolkit.workload.network.operators.call import Call, Operator, Shapes
+from toolkit.workload.network.operators.experts import EXPERTS
 from toolkit.workload.network.operators.microsoft_attention import ATTENTION
 from toolkit.workload.network.operators.vector import (
     elementwise,
@@ -259,7 +260,9 @@ _RULES: dict[str, Operator] = {
     ),
 }
 
-MICROSOFT = {f"com.microsoft.{name}": rule for name, rule in (_RULES | ATTENTION).items()} | {
+MICROSOFT = {
+    f"com.microsoft.{name}": rule for name, rule in (_RULES | ATTENTION | EXPERTS).items()
+} | {
     # ONNX Runtime's optimizer leaves this one in the standard domain, where ONNX has it not.
     "SimplifiedLayerNormalization": _RULES["SimplifiedLayerNormalization"],
 }

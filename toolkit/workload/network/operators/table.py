@@ -239,6 +239,8 @@ _WINDOW = {
     "RoiAlign": window(v.roi_samples, "eight per sample"),
 }
 
+_UPDATED = "elements of the output; of the updates alone where nobody else reads the old tensor"
+
 _MOVEMENT = {
     "Concat": movement("every element", data=None, shapes=v.joined),
     "Split": movement("every element"),
@@ -247,10 +249,15 @@ _MOVEMENT = {
     "Gather": movement("elements of the output", data=(0, 1)),
     "GatherElements": movement("elements of the output", data=(0, 1)),
     "GatherND": movement("elements of the output", data=(0, 1)),
-    "Scatter": movement("elements of the output", data=None, shapes=v.same),
-    "ScatterElements": movement("elements of the output", data=None),
-    "ScatterND": movement("elements of the output", data=None),
-    "TensorScatter": movement("elements of the output", data=None),
+    "Scatter": movement(
+        _UPDATED,
+        data=None,
+        learned=(),
+        shapes=v.same,
+    ),
+    "ScatterElements": movement(_UPDATED, data=None, learned=()),
+    "ScatterND": movement(_UPDATED, data=None, learned=()),
+    "TensorScatter": movement(_UPDATED, data=None, learned=()),
     "Transpose": movement("every element"),
     "Resize": movement(
         "elements of the output; 2 operations per neighbour that is interpolated",
