@@ -367,3 +367,18 @@ def test_heads_that_cannot_be(tmp_path: Path, single: onnx.NodeProto, message: s
     inputs = [value("q", [1, 4, 24])] + (LENGTHS if "l" in single.input else [])
     with pytest.raises(WorkloadError, match=message):
         load(tmp_path, model([single], inputs, opset=23))
+
+
+@pytest.mark.parametrize(
+    ("operator", "operands"),
+    [("RotaryEmbedding", "x c s p"), ("com.microsoft.RotaryEmbedding", "x p c s")],
+)
+def test_rotary_embeddings_on_their_own(tmp_path: Path, operator: str, operands: str) -> None:
+    inputs = [value("x", [1, 4, 5, 32]), value("p", [1, 5], "int64")]
+    tensors = [weight("c", 9000, 16), weight("s", 9000, 16)]
+    graph = load(tmp_path, model([node(operator, operands)], inputs, tensors, opset=23))
+    (layer,) = graph.layers
+    assert (layer.operator, layer.operations) == (operator, 3 * 4 * 5 * 32)
+    assert (layer.weight_elements, graph.parameters) == (2 * 5 * 16, 0)
+    partly = node(operator, operands, rotary_embedding_dim=8, num_heads=4)
+    assert load(tmp_path, model([partly], inputs, tensors, opset=23)).operations == 3 * 4 * 5 * 8

@@ -247,3 +247,21 @@ def test_products_read_transposed_operands(
     if "q" in operands:
         inputs.append(value("q", [2, 3, 5, 4]))
     assert moved(load(tmp_path, model(nodes, inputs, [weight("w", 4, 6)]))) == found
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_buffer_turned_for_its_update(tmp_path: Path, back: bool) -> None:
+    nodes = [
+        node("Transpose", "pk", "turned", perm=[2, 0, 1, 3], name="turn"),
+        node("MatMul", "x w", "k", name="project"),
+        node("ScatterND", "turned at k", "nt", name="update"),
+        node("Transpose", "nt", "nk", perm=[1, 2, 0, 3], name="turn_back"),
+        node("Relu", "nk", "y", name="reader"),
+    ]
+    inputs = [value("x", [1, BATCH, GROUPS, 8]), CACHES[0], value("at", [1, 1], "int64")]
+    proto = model(nodes, inputs, [weight("w", 8, SIZE)], outputs=["y", "nk" if back else "nt"])
+    found = moved(load(tmp_path, proto))
+    if back:
+        assert found == {"update": TOKEN}
+    else:
+        assert found["turn_back"] == TOKEN * PAST

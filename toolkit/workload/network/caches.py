@@ -15,24 +15,25 @@ from toolkit.workload.network.wiring import Wiring
 _UPDATES = {"ScatterND": -1, "ScatterElements": -1, "Scatter": -1, "TensorScatter": 1}
 """Operators that write into their first activation, and which one of them they write."""
 
-_SELECTIONS = ("Slice", "Split", "Gather")
+_SELECTIONS = ("Slice", "Split", "Gather", "Transpose")
 
 
 def grow_in_place(wiring: Wiring) -> None:
     """Write only what is new into caches that come in, grow, and go out."""
     for layer in wiring.layers:
         written = _written(layer)
-        if not written or layer.in_place or not _leaves(wiring, layer.outputs[0]):
-            continue
         # What comes from outside like the first input is joined with it, not appended.
-        if any(wiring.source(tensor.name) in wiring.inputs for tensor in written):
+        if layer.in_place or any(wiring.source(t.name) in wiring.inputs for t in written):
             continue
-        selections = _back_to_input(wiring, layer.inputs[0])
+        selections = _back_to_input(wiring, layer.inputs[0]) if written else None
         if selections is None:
             continue
-        wiring.put(_updated(layer, written))
-        for moved in (*selections, *_stacks(wiring, layer.outputs[0])):
-            wiring.put(replace(moved, cost_class="view", elements=0))
+        # One that is turned for the update is turned back.
+        turned = any(entry.operator == "Transpose" for entry in selections)
+        if _leaves(wiring, layer.outputs[0], turned=turned):
+            wiring.put(_updated(layer, written))
+            for moved in (*selections, *_stacks(wiring, layer.outputs[0], turned=turned)):
+                wiring.put(replace(moved, cost_class="view", elements=0))
 
 
 def scatter_in_place(wiring: Wiring) -> None:
@@ -82,31 +83,34 @@ def _written(layer: Layer) -> list[TensorInfo]:
     return [inputs[place]]
 
 
-def _leaves(wiring: Wiring, tensor: TensorInfo) -> bool:
+def _leaves(wiring: Wiring, tensor: TensorInfo, *, turned: bool) -> bool:
     """Whether a tensor is handed out, alone, cut to a window, or stacked with others."""
-    if tensor.name in wiring.outputs:
+    if tensor.name in wiring.outputs and not turned:
         return True
     return any(
-        _leaves(wiring, made)
+        _leaves(wiring, made, turned=turned and reader.operator != "Transpose")
         for reader in wiring.readers(tensor.name)
-        if reader.cost_class == "view" or _is_stack(reader) or reader.operator == "Slice"
+        if reader.cost_class == "view" or _hands_on(reader, turned=turned)
         for made in reader.outputs
     )
 
 
-def _is_stack(layer: Layer) -> bool:
-    return layer.operator == "Concat" and len({t.shape for t in layer.inputs}) == 1
+def _hands_on(layer: Layer, *, turned: bool) -> bool:
+    """Whether a layer only stacks caches, drops what is oldest, or turns them back."""
+    stacks = layer.operator == "Concat" and len({t.shape for t in layer.inputs}) == 1
+    return stacks or layer.operator == "Slice" or (turned and layer.operator == "Transpose")
 
 
-def _stacks(wiring: Wiring, tensor: TensorInfo) -> Iterator[Layer]:
-    """Layers between a cache and an output that only stack caches, or drop what is oldest."""
+def _stacks(wiring: Wiring, tensor: TensorInfo, *, turned: bool) -> Iterator[Layer]:
+    """Layers between a cache and an output that move it on without need."""
     for reader in wiring.readers(tensor.name):
         made = reader.outputs[0]
+        still = turned and reader.operator != "Transpose"
         if reader.cost_class == "view":
-            yield from _stacks(wiring, made)
-        elif (_is_stack(reader) or reader.operator == "Slice") and _leaves(wiring, made):
+            yield from _stacks(wiring, made, turned=still)
+        elif _hands_on(reader, turned=turned) and _leaves(wiring, made, turned=still):
             yield reader
-            yield from _stacks(wiring, made)
+            yield from _stacks(wiring, made, turned=still)
 
 
 def _back_to_input(wiring: Wiring, tensor: TensorInfo) -> list[Layer] | None:

@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.band import Band, nearest_rectangle
-from toolkit.workload.network.operators.call import Call, Operator, make_layer
+from toolkit.workload.network.operators.call import (
+    Call,
+    Operator,
+    make_layer,
+    plain_attributes,
+)
 from toolkit.workload.network.operators.lengths import Lengths, cache_lengths, largest
 from toolkit.workload.network.operators.parts import Parts, Slice, Source, with_shape
 from toolkit.workload.network.values import Value
@@ -349,6 +354,35 @@ def table_rows(table: Source, positions: int) -> Source:
         shape = (*shape[:-2], min(shape[-2], positions), shape[-1])
     found = with_shape(table, shape)
     return replace(found, learned=False) if isinstance(found, Slice) else found
+
+
+def rotary_embedding(call: Call, rule: Operator) -> tuple[Layer, ...]:
+    """The operator on its own; of tables longer than the sequence, rows are read."""
+    data = call.shape(0)
+    positions = data[-2]
+    width = data[-1] if len(data) == 4 else data[-1] // max(call.integer("num_heads", 1), 1)
+    rotating = call.integer("rotary_embedding_dim", 0)
+    share = rotating / width if 0 < rotating < width else 1
+    parts = Parts(call)
+    # Positions stand behind the tables, or before them.
+    tables = (2, 3) if call.operator.startswith("com.microsoft.") else (1, 2)
+    sources: list[Source] = [call.input(0)]
+    for index in range(1, len(call.inputs)):
+        if call.has(index):
+            value = call.input(index)
+            sources.append(table_rows(value, positions) if index in tables else value)
+    parts.add(
+        "",
+        call.operator,
+        "elementwise",
+        sources,
+        call.outputs,
+        elements=round(call.outputs[0].elements * share),
+        operations=rule.operations_of(call),
+    )
+    return tuple(
+        replace(layer, attributes=plain_attributes(call.attributes)) for layer in parts.layers
+    )
 
 
 def normalized(parts: Parts, source: Source, word: str, weight: Source) -> Source:

@@ -230,11 +230,12 @@ def make_layer(
         repetitions=repetitions,
         elements=elements,
         operations_per_element=operations_per_element,
-        attributes=_plain_attributes(call.attributes),
+        attributes=plain_attributes(call.attributes),
     )
 
 
-def _plain_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, Attribute], ...]:
+def plain_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, Attribute], ...]:
+    """Attributes by name, without those that hold tensors or graphs."""
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in attributes.items()}
     return tuple(
         (key, value)

@@ -9,7 +9,7 @@ import math
 
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import convolution, products
-from toolkit.workload.network.operators.attention import part
+from toolkit.workload.network.operators.attention import part, rotary_embedding
 from toolkit.workload.network.operators.call import Call, Operator, Shapes
 from toolkit.workload.network.operators.experts import EXPERTS
 from toolkit.workload.network.operators.microsoft_attention import ATTENTION
@@ -202,7 +202,13 @@ _RULES: dict[str, Operator] = {
     "BiasGelu": elementwise(6, "bias, then Gelu", shapes=same),
     "QuickGelu": elementwise(5, "x / (1 + exp(-a * x))", shapes=same),
     "BiasAdd": elementwise(2, "bias and a further sum", shapes=same),
-    "RotaryEmbedding": elementwise(3, "two products and a sum", learned=(), shapes=same),
+    "RotaryEmbedding": Operator(
+        "elementwise",
+        "two products and a sum; rows of the tables that are read",
+        rotary_embedding,
+        3,
+        shapes=same,
+    ),
     "QLinearAdd": elementwise(
         7, "both operands dequantized, added, quantized", data=(0, 3), shapes=broadcast(0, 3)
     ),

@@ -162,7 +162,12 @@ _ELEMENTWISE = {name: elementwise(1, "") for name in _ONE_OPERATION.split()} | {
     ),
     "QuantizeLinear": elementwise(3, "scale, zero point, clip", data=(0,)),
     "DequantizeLinear": elementwise(2, "zero point, scale", data=(0,)),
-    "RotaryEmbedding": elementwise(3, "two products and a sum", data=(0, 1, 2), learned=()),
+    "RotaryEmbedding": Operator(
+        "elementwise",
+        "two products and a sum; rows of the tables that are read",
+        attention.rotary_embedding,
+        3,
+    ),
     "Bernoulli": elementwise(2, "a random number, compare"),
     "RandomNormal": elementwise(1, "a random number"),
     "RandomNormalLike": elementwise(1, "a random number"),
