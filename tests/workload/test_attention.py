@@ -359,6 +359,10 @@ WRONG = [
     (node("Attention", "q q q", q_num_heads=3, kv_num_heads=2), "do not divide 3"),
     (node(MANY, "q q q"), "num_heads must be positive"),
     (node(GROUPED, "q q q - - l t", num_heads=0), "must be positive"),
+    (
+        node(GROUPED, "q q q - - l t", num_heads=4, kv_num_heads=2),
+        r"its key has shape \[1, 4, 24\]; expected 1 x 4 positions of 2 heads of 6",
+    ),
 ]
 
 

@@ -74,6 +74,9 @@ def repeated(operator: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto
         tensors.append(constant("order", order))
         nodes = [node("Gather", f"n{a} order", a.upper(), axis=1, name=f"g{a}") for a in "kv"]
         return nodes, tensors
+    if operator == "Concat":
+        many = {a: " ".join([f"n{a}"] * (HEADS // GROUPS)) for a in "kv"}
+        return [node("Concat", many[a], a.upper(), axis=1, name=f"c{a}") for a in "kv"], []
     if operator == "Tile":
         tensors.append(constant("times", [1, 1, HEADS // GROUPS, 1, 1]))
     else:
@@ -88,7 +91,7 @@ def repeated(operator: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto
     return nodes, tensors
 
 
-@pytest.mark.parametrize("operator", ["Expand", "Tile", "Gather"])
+@pytest.mark.parametrize("operator", ["Expand", "Tile", "Gather", "Concat"])
 def test_a_decode_step_reads_its_cache_and_writes_a_token(tmp_path: Path, operator: str) -> None:
     repeat, tensors = repeated(operator)
     proto = decode_step(APPEND, repeat, CACHES, tensors, ["nk", "nv"])

@@ -17,7 +17,7 @@ from toolkit.workload.network.operators.products import contraction
 from toolkit.workload.network.wiring import Wiring, with_input
 from toolkit.workload.ready_made import batched_gemm, gemm
 
-_COPIES = ("Expand", "Tile", "Gather")
+_COPIES = ("Expand", "Tile", "Gather", "Concat")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def share_heads(wiring: Wiring) -> None:
         repeated = _copy(layer)
         if repeated is None:
             continue
-        changed = {layer.name: replace(_shrunk(layer, repeated), cost_class="view", elements=0)}
+        once = replace(_shrunk(layer, repeated), inputs=layer.inputs[:1])
+        changed = {layer.name: replace(once, cost_class="view", elements=0)}
         if _follow(wiring, layer.outputs[0], repeated, changed):
             for entry in changed.values():
                 wiring.put(entry)
@@ -80,7 +81,9 @@ def share_heads(wiring: Wiring) -> None:
 
 def _copy(layer: Layer) -> _Repeated | None:
     """What a layer repeats, if it does nothing else."""
-    if layer.operator not in _COPIES or layer.cost_class != "movement" or len(layer.inputs) != 1:
+    if layer.operator not in _COPIES or layer.cost_class != "movement":
+        return None
+    if len({tensor.name for tensor in layer.inputs}) != 1 or layer.in_place:
         return None
     before, after = layer.inputs[0].shape, layer.outputs[0].shape
     if len(before) != len(after):

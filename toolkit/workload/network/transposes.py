@@ -18,23 +18,27 @@ def absorb_transposes(wiring: Wiring) -> None:
     for layer in wiring.layers:
         if layer.operator != "Transpose" or layer.cost_class != "movement":
             continue
-        uses = list(wiring.uses(layer.outputs[0]))
-        if uses and all(_absorbs(use, layer) for use in uses):
+        if _all_absorb(wiring, layer.outputs[0], layer):
             wiring.put(replace(layer, cost_class="view", elements=0))
 
 
-def _absorbs(use: Use, layer: Layer) -> bool:
-    made = layer.outputs[0]
-    order = dict(layer.attributes).get("perm")
-    written = use.reader is not None and use.reader.in_place
-    if not isinstance(order, tuple) or not (use.is_product or written):
+def _all_absorb(wiring: Wiring, tensor: TensorInfo, layer: Layer) -> bool:
+    uses = list(wiring.uses(tensor))
+    return bool(uses) and all(_absorbs(wiring, use, layer) for use in uses)
+
+
+def _absorbs(wiring: Wiring, use: Use, layer: Layer) -> bool:
+    order, reader = dict(layer.attributes).get("perm"), use.reader
+    if not isinstance(order, tuple) or reader is None:
+        return False
+    if reader.cost_class == "elementwise" and len(reader.inputs) == 1 and not reader.weights:
+        # A number that scales all elements, in whatever order they are.
+        return _all_absorb(wiring, reader.outputs[0], layer)
+    if not use.is_product and not reader.in_place:
         return False
     last = len(order) - 1
     if order[last] == last:
         return True
     as_columns = last > 0 and order[last - 1] == last
-    return as_columns and use.of_two_activations and _same_matrix(use.tensor, made)
-
-
-def _same_matrix(shown: TensorInfo, made: TensorInfo) -> bool:
-    return shown.shape[-2:] == made.shape[-2:]
+    same_matrix = use.tensor.shape[-2:] == layer.outputs[0].shape[-2:]
+    return as_columns and use.of_two_activations and same_matrix

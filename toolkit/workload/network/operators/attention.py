@@ -213,6 +213,11 @@ def in_heads(
     positions = sizes.queries if word == "query" else sizes.keys
     size = sizes.value_size if word == "value" else sizes.size
     shape = (sizes.batch, heads, positions, size)
+    if not packed and math.prod(source.shape) != math.prod(shape):
+        raise parts.call.mismatch(
+            f"its {word} has shape {list(source.shape)}; expected {sizes.batch} x {positions} "
+            f"positions of {heads} heads of {size}"
+        )
     if isinstance(source, Value) and source.constant:
         return Slice(source, shape)
     info = source.info if isinstance(source, Value) else source
@@ -359,6 +364,8 @@ def table_rows(table: Source, positions: int) -> Source:
 def rotary_embedding(call: Call, rule: Operator) -> tuple[Layer, ...]:
     """The operator on its own; of tables longer than the sequence, rows are read."""
     data = call.shape(0)
+    if len(data) not in (3, 4):
+        raise call.error(f"operand 0 has shape {list(data)}; expected three or four axes")
     positions = data[-2]
     width = data[-1] if len(data) == 4 else data[-1] // max(call.integer("num_heads", 1), 1)
     rotating = call.integer("rotary_embedding_dim", 0)

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+_MOST_PAIRS = 1 << 44
+"""Of more pairs, those of four million tokens, factors take too long to find: the average number
+of keys per query is rounded up."""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -102,6 +106,8 @@ def nearest_rectangle(
     >>> nearest_rectangle(2, 1, 9, 9, 45)
     (3, 6, 5)
     """
+    if pairs > _MOST_PAIRS:
+        return groups, queries, -(-pairs // queries)
     total = groups * pairs
     divisors = _divisors(groups, pairs)
     best: tuple[int, int, int, int] | None = None

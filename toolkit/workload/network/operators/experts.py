@@ -94,6 +94,11 @@ class _Matrices:
     scales: tuple[int, ...] = ()
     bits: str = ""
 
+    @property
+    def operands(self) -> tuple[int, ...]:
+        """All of them."""
+        return (self.weight, self.bias, *self.scales)
+
     def dtype(self, call: Call) -> str:
         """Data type of a weight, several of which may be packed into a byte."""
         kind = call.text("quant_type", "int")
@@ -152,6 +157,9 @@ class _Mixture:
 
     def layers(self, call: Call, rule: Operator) -> tuple[Layer, ...]:
         """Router, the products of the experts that run, and the sum of what they make."""
+        for index in (0, *self.first.operands, *self.second.operands, *self.gate.operands):
+            if call.has(index) and not call.shape(index):
+                raise call.error(f"operand {index} is a single number; expected one per expert")
         *leading, hidden = call.shape(0)
         tokens, experts = math.prod(leading), call.shape(1, 2)[1]
         chosen = call.given.experts or call.integer("k", 1)

@@ -238,8 +238,9 @@ class _Apart:
 
 def _three(parts: Parts, call: Call, sizes: Heads, bias: Value | None = None) -> list[Source]:
     """Query, key and value in heads, be they apart or packed into one or two operands."""
-    query, key, value = (_operand(call, index) for index in range(3))
-    assert query is not None  # Its shape was looked at.
+    query, key, value = call.input(0), _operand(call, 1), _operand(call, 2)
+    if key is None and value is not None:
+        raise call.error("operand 1, the key, is missing")
     packed = [key is None, value is None and key is not None]
     operands: list[Source] = [query, key or query, value or key or query]
     if bias is not None:
@@ -490,7 +491,9 @@ def _longformer(call: Call, rule: Operator) -> tuple[Layer, ...]:
             f"{call.operator} {call.name!r}: which tokens all attend to depends on data; taken "
             "as none"
         )
-    everywhere = 0 if marks is None else int((marks != 0).reshape(-1, length).sum(axis=1).max())
+    if call.shape(6, 2)[1] != length:
+        raise call.error(f"operand 6 has shape {list(call.shape(6))}; expected {length} tokens")
+    everywhere = 0 if marks is None else int((marks != 0).sum(axis=1).max())
     band = Band(0, window, window)
     pairs = min(band.pairs(length, length) + 2 * length * everywhere, length * length)
     sizes = Heads(batch, heads, heads, length, length, size, size, band, pairs)
