@@ -9,7 +9,15 @@ import pytest
 from workload.tiny_networks import constant, load, model, node, value
 
 import toolkit
-from toolkit.fusion import Assumptions, FoldedGraph, TrafficModel, find_partition, fold
+from toolkit.fusion import (
+    Assumptions,
+    FoldedGraph,
+    TrafficModel,
+    find_partition,
+    find_pattern,
+    fold,
+    matches,
+)
 from toolkit.fusion.layer_costs import tile_workload
 
 TOKENS, HEADS, SIZE = 128, 8, 16
@@ -65,6 +73,13 @@ def test_every_form_moves_four_tensors(
     tmp_path: Path, form: Callable[[Path], toolkit.LayerGraph]
 ) -> None:
     assert fused_words(fold(form(tmp_path))) == 4 * ONE
+
+
+def test_parts_of_an_operator_are_the_pattern(tmp_path: Path) -> None:
+    network = together(tmp_path)
+    (found,) = matches(fold(network), network, find_pattern("attention"))
+    name = "multiheadattention"
+    assert found == {f"{name}/scores", f"{name}/softmax", name}
 
 
 def test_heads_that_share_a_key_are_fused_together(tmp_path: Path) -> None:

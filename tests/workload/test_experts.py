@@ -87,6 +87,14 @@ def test_quantized_experts_have_their_scales(tmp_path: Path, bits: int) -> None:
     assert {t.dtype for la in graph.layers for t in la.weights} == {f"uint{bits}", "float16"}
 
 
+def test_weights_of_unheard_of_bits(tmp_path: Path) -> None:
+    single = node("com.microsoft.QMoE", "x r w1 s - w2 s", k=2, expert_weight_bits=5)
+    tensors = [weight(name, 4, 32, 20, dtype="uint8") for name in ("w1", "w2")]
+    inputs = [value("x", [3, 32]), value("r", [3, 4])]
+    with pytest.raises(WorkloadError, match=r"qmoe.*weights of 5 bits are not read"):
+        load(tmp_path, model([single], inputs, [*tensors, weight("s", 4, 32)]))
+
+
 TOKENS = 6
 
 

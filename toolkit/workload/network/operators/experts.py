@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from toolkit.workload.kernel import Workload
-from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.layer import BITS, Layer, TensorInfo
 from toolkit.workload.network.operators.call import Call, Operator
 from toolkit.workload.network.operators.parts import Parts, Slice, Source
 from toolkit.workload.network.values import Value
@@ -106,7 +106,10 @@ class _Matrices:
             return ""
         if kind != "int":
             return "float8e4m3fn" if kind == "fp8" else "float4e2m1"
-        return f"uint{self._bits(call)}"
+        name = f"uint{self._bits(call)}"
+        if name not in BITS:
+            raise call.error(f"weights of {self._bits(call)} bits are not read")
+        return name
 
     def _bits(self, call: Call) -> int:
         kind = call.text("quant_type", "int")
