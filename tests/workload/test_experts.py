@@ -183,7 +183,25 @@ def masked(tokens: int) -> onnx.ModelProto:
     return model(nodes, [value("x", [tokens, HIDDEN])], tensors)
 
 
-FORMS = {"apart": apart, "gathered": gathered, "masked": masked}
+def masked_before(tokens: int) -> onnx.ModelProto:
+    """All experts on all tokens, which are weighed before."""
+    proto = masked(tokens)
+    kept = [n for n in proto.graph.node if n.name not in ("reshape", "weigh", "sum", "unsqueeze")]
+    nodes = [
+        *kept[: kept.index(next(n for n in kept if n.name == "up"))],
+        node("Reshape", "turned column", "scale", name="column"),
+        node("Mul", "many scale", "weighed", name="weigh"),
+        node("Reshape", "weighed shape", "each", name="reshape"),
+        *kept[kept.index(next(n for n in kept if n.name == "up")) :],
+        node("ReduceSum", "o first", "y", keepdims=0, name="sum"),
+    ]
+    tensors = [*proto.graph.initializer, constant("column", [-1, 1])]
+    return model(nodes, [value("x", [tokens, HIDDEN])], tensors)
+
+
+FORMS = {
+    "apart": apart, "gathered": gathered, "masked": masked, "masked before": masked_before,
+}  # fmt: skip
 MATRICES = 2 * HIDDEN * INNER
 
 

@@ -145,19 +145,21 @@ class _Spread:
     tokens: int = 0
 
     def shrunk(self, tensor: TensorInfo) -> TensorInfo | None:
-        """A tensor with axes of experts and tokens behind each other; None if it has none.
+        """What is left of a tensor with axes of experts and tokens, or both in one; None if not.
 
-        What is left has all tokens of all experts along the latter.
+        It has all tokens of all experts along one axis.
         """
         shape = tensor.shape
         for first, size in enumerate(shape):
-            if size != self.experts:
-                continue
-            for last in range(first + 1, len(shape)):
+            for last in range(first + 1, len(shape)) if size == self.experts else ():
                 if math.prod(shape[first + 1 : last + 1]) == self.tokens:
                     inner = ((1,) * (last - first)) + (self.assignments,)
                     return replace(tensor, shape=(*shape[:first], *inner, *shape[last + 1 :]))
-        return None
+        together = self.experts * self.tokens
+        if together not in shape:
+            return None
+        first = shape.index(together)
+        return replace(tensor, shape=(*shape[:first], self.assignments, *shape[first + 1 :]))
 
     def constants(self, layer: Layer, share: Share | None = None) -> tuple[TensorInfo, ...]:
         """Weights and biases of the experts that run, or of some of them."""
@@ -178,111 +180,118 @@ def _run_masked(wiring: Wiring, router: Layer, chosen: int | None) -> None:
     spread = _Spread(experts, assignments, tokens)
     if experts < 2 or tokens * experts == assignments:
         return
-    for weighing, made in _weighed(wiring, router, spread):
-        changed: dict[str, Layer] = {}
-        dropped: list[Layer] = []
-        if _shrink_back(wiring, made, spread, changed, dropped):
-            for layer in changed.values():
-                if layer.workload is None:
-                    wiring.put(layer)
-                else:
-                    _put_shares(wiring, layer, spread)
-            for layer in dropped:
-                wiring.drop_unread(layer)
-            _shrink_on(wiring, weighing, made, spread)
+    scores, weighed = _weighed(wiring, router, spread)
+    for tensor in weighed:
+        for total in list(_sums(wiring, tensor, spread)):
+            _shrink(wiring, total, spread, scores)
 
 
-def _weighed(wiring: Wiring, router: Layer, spread: _Spread) -> Iterator[tuple[Layer, TensorInfo]]:
-    """Products of what all experts make with scores that come from the router."""
-    scores = {tensor.name for tensor in router.outputs}
+def _weighed(wiring: Wiring, router: Layer, spread: _Spread) -> tuple[set[str], list[TensorInfo]]:
+    """Tensors with a router's scores, and products of these with something of all experts."""
+    scores, weighed = {tensor.name for tensor in router.outputs}, []
     for layer in wiring.layers:
-        own = [tensor for tensor in layer.inputs if tensor.name in scores]
-        if not own or layer.workload is not None:
-            continue
         others = [tensor for tensor in layer.inputs if tensor.name not in scores]
+        if len(others) == len(layer.inputs) or layer.workload is not None:
+            continue
         if layer.operator == "Mul" and len(others) == 1 and spread.shrunk(others[0]):
-            yield layer, others[0]
+            weighed.append(layer.outputs[0])
         else:
             scores.update(tensor.name for tensor in layer.outputs)
+    return scores, weighed
 
 
-def _shrink_back(
-    wiring: Wiring,
-    tensor: TensorInfo,
-    spread: _Spread,
-    changed: dict[str, Layer],
-    dropped: list[Layer],
-) -> bool:
-    """Rewrite all that makes a tensor of all experts; False if something else is among it."""
-    layer = wiring.maker(tensor.name)
-    if layer is None or tensor.name in wiring.outputs:
-        return False
-    if layer.name in changed:
+def _sums(wiring: Wiring, tensor: TensorInfo, spread: _Spread) -> Iterator[Layer]:
+    """Sums over all experts of what is made of a tensor."""
+    for reader in wiring.readers(tensor.name):
+        if spread.shrunk(tensor) and reader.operator == "ReduceSum":
+            yield reader
+        elif reader.workload is None or _is_of_experts(reader, spread):
+            for made in reader.outputs:
+                if spread.shrunk(made):
+                    yield from _sums(wiring, made, spread)
+
+
+def _is_of_experts(layer: Layer, spread: _Spread) -> bool:
+    """Whether a product multiplies each expert's matrix with all tokens."""
+    sizes = layer.workload.sizes if layer.workload is not None else {}
+    alone = len(layer.inputs) == 1 and bool(layer.weights)
+    return alone and (sizes.get("B"), sizes.get("N")) == (spread.experts, spread.tokens)
+
+
+def _shrink(wiring: Wiring, total: Layer, spread: _Spread, scores: set[str]) -> None:
+    """Rewrite a sum over all experts, and all that it sums."""
+    made = total.inputs[0]
+    small = spread.shrunk(made)
+    back = _Back(wiring, spread, scores)
+    if small is None or not back.shrink(made):
+        return
+    if all(layer.workload is None for layer in back.changed.values()):
+        return
+    for layer in back.changed.values():
+        if layer.workload is None:
+            wiring.put(layer)
+        else:
+            _put_shares(wiring, layer, spread)
+    for layer in back.unread:
+        wiring.drop_unread(layer)
+    wiring.put(replace(total, inputs=with_input(total, small), elements=small.elements))
+
+
+class _Back:
+    """The way back from a sum to the tokens: layers of all experts, and what is left of them."""
+
+    def __init__(self, wiring: Wiring, spread: _Spread, scores: set[str]) -> None:
+        self._wiring, self._spread, self._scores = wiring, spread, scores
+        self.changed: dict[str, Layer] = {}
+        self.unread: list[Layer] = []
+
+    def shrink(self, tensor: TensorInfo) -> bool:
+        """Rewrite all that makes a tensor; False if something else is among it."""
+        layer = self._wiring.maker(tensor.name)
+        if layer is None or tensor.name in self._wiring.outputs:
+            return False
+        if layer.name in self.changed:
+            return True
+        outputs = [self._spread.shrunk(made) for made in layer.outputs]
+        made = tuple(output for output in outputs if output is not None)
+        if len(made) < len(outputs):
+            return False
+        elements = sum(output.elements for output in made) if layer.elements else 0
+        layer = replace(layer, outputs=made, elements=elements)
+        if layer.workload is not None:
+            return self._product(layer)
+        layer = replace(layer, weights=self._spread.constants(layer))
+        if layer.operator in _COPIES and self._spread.shrunk(layer.inputs[0]) is None:
+            # Tokens are read as often as they are sent somewhere.
+            once = len({own.name for own in layer.inputs}) == 1
+            view = replace(layer, inputs=layer.inputs[:1], cost_class="view", elements=0)
+            self.changed[layer.name] = view
+            return once
+        self.changed[layer.name] = layer
+        return all(self._input(layer.name, own) for own in layer.inputs)
+
+    def _input(self, name: str, own: TensorInfo) -> bool:
+        """Rewrite one operand of a layer that is rewritten."""
+        small = self._spread.shrunk(own)
+        if small is None or not (own.name in self._scores or self.shrink(own)):
+            return False
+        layer = self.changed[name]
+        self.changed[name] = replace(layer, inputs=with_input(layer, small))
         return True
-    outputs = tuple(spread.shrunk(made) for made in layer.outputs)
-    if any(made is None for made in outputs):
-        return False
-    made = tuple(tensor for tensor in outputs if tensor is not None)
-    elements = sum(tensor.elements for tensor in made) if layer.elements else 0
-    layer = replace(layer, outputs=made, elements=elements)
-    if layer.workload is None:
-        layer = replace(layer, weights=spread.constants(layer))
-    else:
-        product = _masked_product(wiring, layer, spread, dropped)
-        if product is None:
+
+    def _product(self, layer: Layer) -> bool:
+        """Rewrite a product of each expert's matrix with all tokens."""
+        if not _is_of_experts(layer, self._spread) or layer.workload is None:
             return False
-        layer = product
-    changed[layer.name] = layer
-    for own in layer.inputs:
-        small = spread.shrunk(own)
-        if small is not None:
-            if not _shrink_back(wiring, own, spread, changed, dropped):
-                return False
-            changed[layer.name] = replace(
-                changed[layer.name], inputs=with_input(changed[layer.name], small)
-            )
-        elif layer.workload is None:
-            return False
-    return True
-
-
-def _masked_product(
-    wiring: Wiring, layer: Layer, spread: _Spread, dropped: list[Layer]
-) -> Layer | None:
-    """A product of each expert's matrix with all tokens, for those that run alone."""
-    workload = layer.workload
-    if workload is None or len(layer.inputs) != 1 or not layer.weights:
-        return None
-    if workload.sizes.get("B") != spread.experts or workload.sizes["N"] != spread.tokens:
-        return None
-    source = wiring.maker(layer.inputs[0].name)
-    copies = []
-    while source is not None and (source.cost_class == "view" or source.operator in _COPIES):
-        copies.append(source)
-        if len({tensor.name for tensor in source.inputs}) != 1:
-            break
-        given = source.inputs[0]
-        if given.elements == spread.tokens * workload.sizes["K"]:
-            # Tokens are read where they are, not repeated for every expert.
-            dropped += copies
-            return replace(layer, inputs=(given,))
-        source = wiring.maker(given.name)
-    return layer if spread.shrunk(layer.inputs[0]) else None
-
-
-def _shrink_on(wiring: Wiring, layer: Layer, made: TensorInfo, spread: _Spread) -> None:
-    """Rewrite the product with the scores, and what sums it over the experts."""
-    layer = next(entry for entry in wiring.layers if entry.name == layer.name)
-    small, output = spread.shrunk(made), spread.shrunk(layer.outputs[0])
-    if small is None or output is None:
-        return
-    readers = [use.reader for use in wiring.uses(layer.outputs[0])]
-    sums = [reader for reader in readers if reader and reader.operator.startswith("ReduceSum")]
-    if len(sums) != len(readers):
-        return
-    inputs = with_input(layer, small)
-    wiring.put(replace(layer, inputs=inputs, outputs=(output,), elements=output.elements))
-    for reader in sums:
-        shown = [spread.shrunk(tensor) or tensor for tensor in reader.inputs]
-        elements = sum(tensor.elements for tensor in shown)
-        wiring.put(replace(reader, inputs=tuple(shown), elements=elements))
+        self.changed[layer.name] = layer
+        source, copies = self._wiring.maker(layer.inputs[0].name), list[Layer]()
+        while source is not None and (source.cost_class == "view" or source.operator in _COPIES):
+            copies.append(source)
+            given = source.inputs[0]
+            if given.elements == self._spread.tokens * layer.workload.sizes["K"]:
+                # Tokens are read where they are, not repeated for every expert.
+                self.changed[layer.name] = replace(layer, inputs=(given,))
+                self.unread += copies
+                return len({own.name for own in source.inputs}) == 1
+            source = self._wiring.maker(given.name)
+        return self._input(layer.name, layer.inputs[0])
