@@ -101,6 +101,17 @@ def test_parts_of_masked_heads_compute_what_is_not_masked(tmp_path: Path) -> Non
     assert whole <= HEADS * part.macs < 1.01 * whole
 
 
+def test_parts_of_masked_heads_in_one_block(tmp_path: Path) -> None:
+    """Two heads of two tokens after one: ten pairs, which are no batch of equal products."""
+    inputs = [value(name, [1, 2, 2, SIZE]) for name in "qkv"]
+    inputs += [value(name, [1, 2, 1, SIZE]) for name in ("pk", "pv")]
+    single = node("Attention", "q k v - pk pv", is_causal=1)
+    graph = fold(load(tmp_path, model([single], inputs, opset=23)))
+    scores = graph.layer_of("attention/scores")
+    assert scores.layer.workload == toolkit.gemm(5, SIZE, 2)
+    assert tile_workload(scores, ((1, 1),)) == toolkit.gemm(5, SIZE, 1)
+
+
 def test_a_cache_in_place_is_read_where_it_is(tmp_path: Path) -> None:
     single = node("Attention", "q k v - pk pv", "y pk2 pv2")
     inputs = [value(name, [1, HEADS, 1, SIZE]) for name in "qkv"]

@@ -9,10 +9,11 @@ import math
 
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import convolution, products
-from toolkit.workload.network.operators.attention import part, rotary_embedding
+from toolkit.workload.network.operators.attention import part
 from toolkit.workload.network.operators.call import Call, Operator, Shapes
 from toolkit.workload.network.operators.experts import EXPERTS
 from toolkit.workload.network.operators.microsoft_attention import ATTENTION
+from toolkit.workload.network.operators.rotary import rotary_embedding
 from toolkit.workload.network.operators.vector import (
     elementwise,
     movement,

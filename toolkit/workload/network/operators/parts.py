@@ -45,14 +45,14 @@ class Slice:
 
     def parameters(self) -> tuple[TensorInfo, ...]:
         """What was learned of it."""
-        if not self.learned or is_mask(self.value):
-            return ()
         stored = [tensor for tensor in self.value.stored if may_be_learned(tensor.dtype)]
+        if not self.learned or not stored or is_mask(self.value):
+            return ()
         shape = self.whole or self.shape
-        return tuple(
-            replace(tensor, name=self._name(tensor.name), shape=shape, dtype=self.dtype or kept)
-            for tensor, kept in ((tensor, tensor.dtype) for tensor in stored[:1])
-        )
+        if not self.part and not self.dtype and shape == self.value.shape:
+            return tuple(stored)
+        first = stored[0] if len(stored) == 1 else self.value.info
+        return (TensorInfo(self._name(first.name), shape, self.dtype or first.dtype),)
 
     def _name(self, name: str) -> str:
         return f"{name}/{self.part}" if self.part else name

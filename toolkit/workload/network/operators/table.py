@@ -7,7 +7,7 @@ operators are replaced by their bodies, and `LISTS` are taken apart into their t
 
 from __future__ import annotations
 
-from toolkit.workload.network.operators import attention, convolution, products
+from toolkit.workload.network.operators import attention, convolution, products, rotary
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Operator
 from toolkit.workload.network.operators.microsoft import MICROSOFT
@@ -165,7 +165,7 @@ _ELEMENTWISE = {name: elementwise(1, "") for name in _ONE_OPERATION.split()} | {
     "RotaryEmbedding": Operator(
         "elementwise",
         "two products and a sum; rows of the tables that are read",
-        attention.rotary_embedding,
+        rotary.rotary_embedding,
         3,
     ),
     "Bernoulli": elementwise(2, "a random number, compare"),
