@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from cli.test_app import Outcome
+from workload.tiny_networks import model, node, value, write
 
 import toolkit
 from toolkit.cli.app import main
@@ -205,3 +206,21 @@ def test_the_vector_unit_beside_the_array_is_not_for_fused_layers(run: Any) -> N
     assert "--overlap-vector: given with --fusion" in outcome.err
     beside = run(*BERT, *FEW, "--no-cache", "--overlap-vector")
     assert "the vector unit beside the array (" in beside.out
+
+
+def test_caches_of_keys_grow_in_place_or_are_copied(run: Any, tmp_path: Path) -> None:
+    single = node("Attention", "q k v - pk pv", "y pk2 pv2")
+    inputs = [value(name, [1, 4, 1, 16]) for name in "qkv"]
+    inputs += [value(name, [1, 4, "past", 16]) for name in ("pk", "pv")]
+    proto = model([single], inputs, outputs=["y", "pk2", "pv2"], opset=23)
+    words = (str(write(tmp_path, proto)), "eyeriss", "--dim", "past=99", *FEW, "--json")
+    written = {}
+    for option in ((), ("--kv-cache", "copied"), ("--cache", "copied"), ("--cache", "in-place")):
+        layers = run(*words, *option).record["layers"]
+        (cache,) = [layer for layer in layers if layer["layer"].endswith("/cache")]
+        written[option] = cache["dram_write_words"]
+    token = 2 * 4 * 16
+    assert list(written.values()) == [token, 100 * token, 100 * token, token]
+    assert not (tmp_path / "copied").exists()
+    refused = run(*words, "--kv-cache", "moved")
+    assert (refused.status, "expected one of in-place, copied" in refused.err) == (2, True)

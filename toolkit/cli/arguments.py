@@ -117,6 +117,23 @@ MappingFormat = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+KvCache = Annotated[
+    str,
+    typer.Option(
+        "--kv-cache",
+        metavar="WAY",
+        help="How caches of keys and values grow: in-place, or copied as a whole.",
+    ),
+]
+Experts = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1 << 20,
+        help="Experts per token of a mixture of experts; as the file says by default.",
+        show_default=False,
+    ),
+]
 
 
 def read_problem(

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.arguments import AsJson, BypassName, FactorsName, Pad, read_pad
+from toolkit.cli.arguments import (
+    AsJson,
+    BypassName,
+    Experts,
+    FactorsName,
+    KvCache,
+    Pad,
+    read_pad,
+)
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -146,6 +154,8 @@ def search_hardware(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     dim: Dims = [],  # noqa: B006 - typer copies it
+    kv_cache: KvCache = "in-place",
+    experts: Experts = None,
     storage: Storage = None,
     name: Name = "",
     jobs: Jobs = None,
@@ -178,7 +188,7 @@ def search_hardware(
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
     )
-    job = make_job(template, _networks(models, dim), settings)
+    job = make_job(template, _networks(models, dim, kv_cache, experts), settings)
     folder = make_folder(out)
     with terminable():
         found = compare_hardware(
@@ -203,7 +213,9 @@ def search_hardware(
         raise typer.Exit(NOTHING_FOUND)
 
 
-def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
+def _networks(
+    models: Sequence[str], dim: Sequence[str], kv_cache: str, experts: int | None
+) -> list[Any]:
     import toolkit
     from toolkit.cli.network import read_dims
     from toolkit.codesign.evaluation import NetworkWeight
@@ -223,6 +235,8 @@ def _networks(models: Sequence[str], dim: Sequence[str]) -> list[Any]:
             fold_batch_norm=True,
             # What a word is follows from the hardware that is looked for.
             bits="word",
+            kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
+            experts=experts,
         )
         uses.append(NetworkWeight(graph, weight))
     return uses

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -16,7 +16,9 @@ from toolkit.cli.arguments import (
     AsJson,
     BypassName,
     ConventionsName,
+    Experts,
     FactorsName,
+    KvCache,
     ObjectiveName,
     Pad,
     Steady,
@@ -81,7 +83,8 @@ Dims = Annotated[
         "--dim",
         metavar="NAME=SIZE",
         help="Size of a dynamic dimension, such as batch=1, of an axis of a tensor, such as "
-        "images:0=1, or how often a Loop runs, such as LOOP:iterations=20; repeat for several.",
+        "images:0=1, or how often a Loop runs, such as LOOP:iterations=20; total=4096 says how "
+        "much of a longer cache is in use; repeat for several.",
     ),
 ]
 Unknown = Annotated[
@@ -140,7 +143,8 @@ CacheFolder = Annotated[
         "--cache",
         metavar="FOLDER",
         help="Keep results of searches here; by default in the user's cache folder "
-        "(~/.cache/accel-search-toolkit/layers on Linux).",
+        "(~/.cache/accel-search-toolkit/layers on Linux). The words in-place and copied mean "
+        "--kv-cache instead.",
         show_default=False,
     ),
 ]
@@ -168,6 +172,8 @@ def map_whole_network(
     decode: Decode = None,
     batch: Batch = None,
     bits: Bits = "file",
+    kv_cache: KvCache = "in-place",
+    experts: Experts = None,
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -190,7 +196,10 @@ def map_whole_network(
     from toolkit.model.conventions import conventions_named
     from toolkit.search.result import Budget
     from toolkit.study.storage.files import Results
+    from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
+    if cache in get_args(WaysToGrow):
+        kv_cache, cache = str(cache), None
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
     if pad and no_pad:
@@ -212,6 +221,8 @@ def map_whole_network(
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
         fold_batch_norm=fold_batch_norm,
         bits=read_bits(bits),
+        kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
+        experts=experts,
     )
     serves = check_serving(prefill, decode, batch)
     for option, chosen in (("--overlap-vector", overlap_vector), ("--prefill", serves)):

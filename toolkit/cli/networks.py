@@ -12,7 +12,9 @@ from toolkit.cli.arguments import (
     AsJson,
     BypassName,
     ConventionsName,
+    Experts,
     FactorsName,
+    KvCache,
     ObjectiveName,
     Pad,
     Steady,
@@ -20,6 +22,7 @@ from toolkit.cli.arguments import (
     read_pad,
 )
 from toolkit.cli.network import (
+    Bits,
     CacheFolder,
     Dims,
     Evaluations,
@@ -32,6 +35,7 @@ from toolkit.cli.network import (
     Seed,
     Strategy,
     Unknown,
+    read_bits,
     read_dims,
     watched,
 )
@@ -74,6 +78,9 @@ def compare_whole_networks(
     dim: Dims = [],  # noqa: B006 - typer copies it
     unknown: Unknown = "error",
     fold_batch_norm: FoldBatchNorm = False,
+    kv_cache: KvCache = "in-place",
+    experts: Experts = None,
+    bits: Bits = "file",
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -121,6 +128,9 @@ def compare_whole_networks(
             toolkit.load_network,
             unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
             fold_batch_norm=fold_batch_norm,
+            kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
+            experts=experts,
+            bits=read_bits(bits),
         ),
     )
     with watched() as on_layer:

@@ -28,12 +28,16 @@ class Reach:
         Positions that one of the output needs: taps, spread by the dilation.
     pad : int
         Positions before the first.
+    share : int
+        Positions of the output in a row that read the same: heads of the query that share a key.
+        Position `i` then stands for ``i // share`` above, and tiles hold whole shares.
     """
 
     axis: int
     stride: int = 1
     extent: int = 1
     pad: int = 0
+    share: int = 1
 
 
 Links = Mapping[int, Reach]
@@ -67,11 +71,14 @@ def axis_rule(layer: Layer) -> AxisRule:
     >>> x, y = TensorInfo("x", (1, 3, 9), "int8"), TensorInfo("y", (1, 3, 4), "int8")
     >>> kernel = (("kernel_shape", (3,)), ("strides", (2,)))
     >>> axis_rule(Layer("pool", "MaxPool", "window", (x,), (), (y,), attributes=kernel)).links
-    ({0: Reach(axis=0, stride=1, extent=1, pad=0), 1: Reach(axis=1, stride=1, extent=1, pad=0), \
-2: Reach(axis=2, stride=2, extent=3, pad=0)},)
+    ({0: Reach(axis=0, stride=1, extent=1, pad=0, share=1), \
+1: Reach(axis=1, stride=1, extent=1, pad=0, share=1), \
+2: Reach(axis=2, stride=2, extent=3, pad=0, share=1)},)
     """
     name = layer.operator.rpartition(".")[2]
     rule = _RULES.get(name)
+    if layer.cost_class == "view" and name.endswith("Attention"):
+        rule = _heads
     if rule is None and layer.cost_class in ("elementwise", "view"):
         rule = _elementwise if layer.cost_class == "elementwise" else _reshaped
     if rule is None or not layer.outputs or not layer.inputs:
@@ -87,15 +94,41 @@ def reshape_links(source: Shape, target: Shape) -> Links:
     >>> sorted(reshape_links((1, 128, 768), (1, 128, 12, 64)))
     [0, 1]
     """
-    before: dict[tuple[int, int], int] = {}
-    for axis, size in enumerate(source):
-        before.setdefault((math.prod(source[:axis]), size), axis)
+    before = _places(source)
     links = {}
     for axis, size in enumerate(target):
         key = (math.prod(target[:axis]), size)
         if key in before:
             links[axis] = Reach(before[key])
     return links
+
+
+def split_links(source: Shape, target: Shape) -> Links:
+    """Axes that a reshape splits: the first part is cut as whole runs of the others.
+
+    Examples
+    --------
+    >>> split_links((1, 128, 768), (1, 128, 12, 64))
+    {2: Reach(axis=2, stride=64, extent=64, pad=0, share=1)}
+    """
+    before = _places(source)
+    links: dict[int, Reach] = {}
+    for axis, size in enumerate(target):
+        run = 1
+        for following in target[axis + 1 :] if size > 1 else ():
+            run *= following
+            split = before.get((math.prod(target[:axis]), size * run))
+            if run > 1 and split is not None:
+                links.setdefault(axis, Reach(split, run, run))
+    return links
+
+
+def _places(shape: Shape) -> dict[tuple[int, int], int]:
+    """Axes by the number of positions before them and their length."""
+    places: dict[tuple[int, int], int] = {}
+    for axis, size in enumerate(shape):
+        places.setdefault((math.prod(shape[:axis]), size), axis)
+    return places
 
 
 def _attribute(layer: Layer, name: str) -> object:
@@ -137,7 +170,11 @@ def _elementwise(layer: Layer) -> AxisRule:
 
 def _reshaped(layer: Layer) -> AxisRule:
     out = layer.outputs[0].shape
-    return _rule(tuple(reshape_links(tensor.shape, out) for tensor in layer.inputs))
+    links = (
+        {**split_links(tensor.shape, out), **reshape_links(tensor.shape, out)}
+        for tensor in layer.inputs
+    )
+    return _rule(tuple(links))
 
 
 def _channels_last(layer: Layer) -> bool:
@@ -251,11 +288,9 @@ def _matrix_product(layer: Layer) -> AxisRule:
         left, right = layer.inputs[0].shape, layer.inputs[1].shape
         if min(len(left), len(right)) < 2:
             return AxisRule((NO_LINKS,) * 2)
-        batch_left = {a: r for a, r in _broadcast(left, out).items() if a < rank - 2}
-        batch_right = {a: r for a, r in _broadcast(right, out).items() if a < rank - 2}
         rows = {rank - 2: Reach(len(left) + row)}
         columns = {rank - 1: Reach(len(right) + column)}
-        return _rule((batch_left | rows, batch_right | columns))
+        return _rule((_batch(left, out) | rows, _batch(right, out) | columns))
     data = layer.inputs[0].shape
     if not layer.weights or min(len(data), rank) < 2 or len(layer.weights[0].shape) != 2:
         return AxisRule((NO_LINKS,) * len(layer.inputs))
@@ -264,6 +299,17 @@ def _matrix_product(layer: Layer) -> AxisRule:
     if data[:-2] == out[:-2] and data[row] == out[-2] and weight[column] == out[-1]:
         return _rule((kept | {rank - 2: Reach(len(data) + row)},))
     return _rule(({rank - 1: Reach(len(data) + column)},))
+
+
+def _batch(source: Shape, target: Shape) -> dict[int, Reach]:
+    """Axes before the matrices; heads of an operand may be shared by several of the product."""
+    rank, shift = len(target), len(target) - len(source)
+    links = {a: r for a, r in _broadcast(source, target).items() if a < rank - 2}
+    for axis in range(max(shift, 0), rank - 2):
+        own, all_heads = source[axis - shift], target[axis]
+        if 1 < own < all_heads and all_heads % own == 0:
+            links[axis] = Reach(axis - shift, share=all_heads // own)
+    return links
 
 
 def _general_product(layer: Layer) -> AxisRule:
@@ -277,18 +323,26 @@ def _general_product(layer: Layer) -> AxisRule:
     return _rule(({0: Reach(row_axis)},))
 
 
-def _attention(layer: Layer) -> AxisRule:
-    out = layer.outputs[0].shape
-    shapes = [tensor.shape for tensor in layer.inputs]
-    if len(out) != 4 or any(len(shape) != 4 for shape in shapes):
-        return AxisRule((NO_LINKS,) * len(shapes))
-    if layer.workload is None:
-        return _without(-1)(layer)
-    links = [
-        {a: Reach(a) for a in (range(3) if i == 0 else range(2)) if shape[a] == out[a]}
-        for i, shape in enumerate(shapes)
-    ]
-    return _rule(tuple(links))
+def _heads(layer: Layer) -> AxisRule:
+    """Heads split where they are read, or joined where they are written.
+
+    Apart they are (batch, head, position, element); together the elements of all heads are the
+    last axis, or, packed with others, there are five axes or the tokens of all sequences in one.
+    """
+    data, out = layer.inputs[0].shape, layer.outputs[0].shape
+    first = 1 if len(data) in (3, 5) else 0
+    if len(data) == 4 and len(out) < 4:
+        tokens = {len(out) - 2: Reach(2)}
+        return _rule((({0: Reach(0)} if len(out) == 3 else {}) | tokens,))
+    if len(out) != 4 or (not first and out[0] > 1):
+        return AxisRule((NO_LINKS,) * len(layer.inputs))
+    links = ({0: Reach(0)} if first else {}) | {2: Reach(first)}
+    heads, size = out[1], out[3]
+    if len(data) > first + 2:
+        links[1] = Reach(first + 1)
+    elif data[-1] == heads * size:
+        links[1] = Reach(first + 1, stride=size, extent=size)
+    return _rule((links,))
 
 
 # The axis of a cumulated sum is an operand, which rules do not see.
@@ -333,7 +387,6 @@ _RULES: dict[str, Callable[[Layer], AxisRule]] = {
         _kept_axes,
     ),
     **dict.fromkeys(("Gemm", "QGemm", "GemmFloat8"), _general_product),
-    "Attention": _attention,
     **dict.fromkeys(("Concat", "QLinearConcat"), _concatenated),
     "Split": _concatenated,
     "Transpose": _transposed,

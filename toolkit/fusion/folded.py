@@ -9,7 +9,7 @@ from functools import cached_property
 import networkx as nx
 
 from toolkit.errors import WorkloadError
-from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule, reshape_links
+from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule
 from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.search.network.vector_layers import (
     folded_constants,
@@ -195,6 +195,7 @@ class _Folding:
         self.made: dict[str, FoldedLayer] = {}
         self.readers = _readers(graph)
         self.constants: set[str] = set()
+        self.written: set[str] = set()
 
     def run(self) -> FoldedGraph:
         for layer in self.graph.layers:
@@ -202,7 +203,7 @@ class _Folding:
         outputs = frozenset(
             self._seen(tensor.name, tensor).tensor.name for tensor in self.graph.outputs
         )
-        return _connect(self.graph, list(self.made.values()), outputs)
+        return _connect(self.graph, list(self.made.values()), outputs | self.written)
 
     def _take(self, layer: Layer) -> None:
         inputs = [t for t in layer.inputs if t.name not in self.constants]
@@ -210,6 +211,8 @@ class _Folding:
             self.constants |= {tensor.name for tensor in layer.outputs}
         elif layer.cost_class == "view":
             self._view(layer, inputs[0])
+        elif layer.in_place:
+            self._update(layer)
         else:
             self._add(layer, inputs)
 
@@ -219,8 +222,22 @@ class _Folding:
     def _view(self, layer: Layer, source: TensorInfo) -> None:
         shown = self._seen(source.name, source)
         for tensor in layer.outputs:
-            links = _composed(reshape_links(source.shape, tensor.shape), shown.links)
+            links = _composed(axis_rule(layer).links[layer.inputs.index(source)], shown.links)
             self.views[tensor.name] = _View(shown.tensor, links)
+
+    def _update(self, layer: Layer) -> None:
+        """Write some words of a tensor that stays where it is, and is read from there."""
+        written = TensorInfo(f"{layer.name}/written", (layer.elements,), layer.dtype)
+        inputs = {
+            seen.name: seen
+            for tensor in updates_of(layer)
+            for seen in (self._seen(tensor.name, tensor).tensor,)
+        }
+        links = (NO_LINKS,) * len(inputs)
+        self.made[written.name] = FoldedLayer(
+            layer.name, (layer,), tuple(inputs.values()), links, written, frozenset(), 0
+        )
+        self.written.add(written.name)
 
     def _add(self, layer: Layer, inputs: Sequence[TensorInfo]) -> None:
         outputs = [t for t in layer.outputs if self.readers[t.name]] or list(layer.outputs)
@@ -252,6 +269,12 @@ class _Folding:
             self.views[outputs[0].name] = _View(output, {})
 
 
+def updates_of(layer: Layer) -> tuple[TensorInfo, ...]:
+    """What is written into a tensor that stays in place, and where, without that tensor."""
+    kept = len(layer.inputs) // 2 if layer.operator == "Concat" else 1
+    return layer.inputs[kept:]
+
+
 def _joined(outputs: Sequence[TensorInfo]) -> TensorInfo:
     """Several outputs as one tensor, which is moved and kept as a whole."""
     if len(outputs) == 1:
@@ -271,14 +294,25 @@ def _readers(graph: LayerGraph) -> dict[str, int]:
 
 
 def _composed(links: Links, shown: Links | None) -> Links:
-    """Links to a view, as links to what it shows; views move no positions."""
+    """Links to a view, as links to what it shows."""
     if shown is None:
         return links
     return {
-        axis: Reach(shown[reach.axis].axis, reach.stride, reach.extent, reach.pad)
+        axis: _through(reach, shown[reach.axis])
         for axis, reach in links.items()
-        if reach.axis in shown
+        if reach.axis in shown and 1 in (shown[reach.axis].share, reach.stride * reach.extent)
     }
+
+
+def _through(reach: Reach, shown: Reach) -> Reach:
+    """What a position needs of a tensor, a view of which it reads."""
+    return Reach(
+        shown.axis,
+        reach.stride * shown.stride,
+        (reach.extent - 1) * shown.stride + shown.extent,
+        reach.pad * shown.stride + shown.pad,
+        reach.share * shown.share,
+    )
 
 
 def _merged(first: Links | None, second: Links) -> Links:

@@ -72,8 +72,16 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
     sizes = dict(workload.sizes)
     for axis, size in part:
         dimension = _dimension(layer, workload, axis)
-        # Rows of several sequences are one dimension of the workload.
-        sizes[dimension] = -(-sizes[dimension] * size // layer.output.shape[axis])
+        whole = layer.output.shape[axis]
+        if dimension == "B":
+            # Blocks of masked attention are no heads: what these leave over is in their rows.
+            groups = sizes.get("B", 1) * size
+            blocks = max(groups // whole, 1)
+            sizes["N"] = -(-sizes["N"] * groups // (whole * blocks))
+            sizes |= {"B": blocks} if "B" in sizes else {}
+        else:
+            # Rows of several sequences are one dimension of the workload.
+            sizes[dimension] = -(-sizes[dimension] * size // whole)
     name = workload.name
     for dimension, size in sizes.items():
         name = name.replace(f"{dimension}={workload.sizes[dimension]}", f"{dimension}={size}", 1)

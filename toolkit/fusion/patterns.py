@@ -58,6 +58,7 @@ def chain(name: str, *operators: str) -> Pattern:
 
 _ACTIVATION = "Relu|Clip|LeakyRelu|PRelu|HardSwish|Sigmoid|Swish|Gelu|Mish|Elu|Tanh"
 _PRODUCT = "*MatMul*|*Gemm*"
+_PLAIN_PRODUCT = "*MatMul*:gemm|*Gemm*:gemm"
 _RESIDUAL = "Add|Sum|QLinearAdd"
 
 PATTERNS: dict[str, Pattern] = {
@@ -78,7 +79,7 @@ PATTERNS: dict[str, Pattern] = {
         ),
         chain("inverted-bottleneck", "Conv", "Conv:depthwise-conv", "Conv"),
         chain("matmul-add-gelu", _PRODUCT, "Add", "Gelu|Erf"),
-        chain("mlp", _PRODUCT, _PRODUCT),
+        chain("mlp", _PLAIN_PRODUCT, _PLAIN_PRODUCT),
         Pattern(
             "attention",
             {

@@ -85,7 +85,7 @@ def _sources(view: GroupView, name: str, at: Place) -> Iterator[tuple[str, Place
     for tensor, links in zip(layer.inputs, layer.links, strict=True):
         reach = links.get(at.axis)
         if reach is not None:
-            yield tensor.name, Place(reach.axis, at.rate * reach.stride)
+            yield tensor.name, Place(reach.axis, at.rate * reach.stride / reach.share)
 
 
 def _forward(view: GroupView, placed: Mapping[str, Place], sink: FoldedLayer) -> Place | None:
@@ -98,7 +98,9 @@ def _forward(view: GroupView, placed: Mapping[str, Place], sink: FoldedLayer) ->
             at = known.get(tensor.name)
             ahead = next((a for a, r in links.items() if at and r.axis == at.axis), None)
             if at is not None and ahead is not None:
-                known[layer.output.name] = Place(ahead, at.rate / links[ahead].stride)
+                known[layer.output.name] = Place(
+                    ahead, at.rate / links[ahead].stride * links[ahead].share
+                )
                 break
     return known.get(sink.output.name)
 
@@ -163,7 +165,7 @@ def _profile(view: GroupView, placement: Placement) -> tuple[object, ...]:
             view.tensors[name].shape[at.axis],
             at.rate,
             tuple(
-                (reach.stride, reach.extent, reach.pad)
+                (reach.stride, reach.extent, reach.pad, reach.share)
                 for reader, number in view.readings.get(name, ())
                 for reach in (reader.links[number][placement[reader.output.name].axis],)
             ),

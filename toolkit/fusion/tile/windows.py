@@ -147,12 +147,19 @@ class Spans:
 def make_cut(view: GroupView, placement: Placement, tile: Ints) -> Cut:
     """Cut an axis into tiles, leaving out sizes at which some tensor would advance by fractions.
 
+    Heads that share a key are in one tile.
+
     Parameters
     ----------
     tile : int array
         Positions of the anchor per step.
     """
     whole = math.lcm(1, *(place.rate.denominator for place in placement.values()))
+    for name, readers in view.readings.items():
+        for reader, number in readers if name in placement else ():
+            output = placement[reader.output.name]
+            share = reader.links[number][output.axis].share
+            whole = math.lcm(whole, (output.rate / share).denominator)
     tile = tile[tile % whole == 0]
     steps = np.ones_like(tile)
     for sink in view.sinks:
@@ -205,8 +212,8 @@ def _needed(view: GroupView, cut: Cut, found: Spans, name: str, step: Ints) -> t
     for reader, number in view.readings.get(name, ()):
         axis, row = cut.placement[reader.output.name].axis, found.index[reader.output.name]
         reach = reader.links[number][axis]
-        first = reach.stride * (found.high[row] - found.fresh[row]) - reach.pad
-        last = reach.stride * (found.high[row] - 1) + (reach.extent - reach.pad)
+        first = reach.stride * ((found.high[row] - found.fresh[row]) // reach.share) - reach.pad
+        last = reach.stride * ((found.high[row] - 1) // reach.share) + (reach.extent - reach.pad)
         low = first if low is None else np.minimum(low, first)
         high = last if high is None else np.maximum(high, last)
     if low is None or high is None:

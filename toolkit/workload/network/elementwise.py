@@ -61,7 +61,7 @@ def fold_elementwise(graph: LayerGraph, operand_bits: int | None = None) -> Laye
 
 def _takes(before: Layer, shape: tuple[int, ...], layer: Layer, readers: Counter[str]) -> bool:
     """Whether a layer hands on one tensor, and only to this elementwise layer."""
-    if before.cost_class == "view" or readers[before.outputs[0].name] != 1:
+    if before.cost_class == "view" or before.in_place or readers[before.outputs[0].name] != 1:
         return False
     alone = all(not readers[tensor.name] for tensor in before.outputs[1:])
     return alone and layer.outputs[0].shape == shape

@@ -17,6 +17,7 @@ from onnx import helper
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators import Call
 from toolkit.workload.network.operators.call import MismatchError
+from toolkit.workload.network.routing import Routers
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.values import Value
 
@@ -26,6 +27,7 @@ class Walk(Protocol):
 
     layers: list[Layer]
     dims: Dimensions
+    routers: Routers
 
     def warn(self, message: str) -> None:
         """Remember a warning, once."""
@@ -195,7 +197,8 @@ def _iterate(
     for _ in range(2):
         inside = walk.branch()
         inputs = dict(zip(names, [*counters, *seen, *slices], strict=True))
-        made = inside.graph(body, scope | inputs, f"{call.name}/")
+        with walk.routers.loop_of(count) as loop:
+            made = inside.graph(body, scope | inputs, f"{call.name}/")
         after = [value.shape for value in made[first : first + len(states)]]
         before = [value.shape for value in seen]
         if after == before:
@@ -210,7 +213,7 @@ def _iterate(
                     f"the shape of its state {states[i].info.name!r} changes from "
                     f"{list(before[i])} to {list(shape)}"
                 )
-    walk.join(inside, count)
+    walk.join(inside, loop.runs)
     for change in changed:
         walk.warn(f"{call.operator} {call.name!r}: {change}; taken as the latter all along")
     return made

@@ -129,6 +129,9 @@ class Layer:
     folded : tuple of Layer
         Elementwise layers that are applied to the output on its way out, in order; `outputs` are
         what the last of them makes (`toolkit.workload.network.elementwise`).
+    in_place : bool
+        Whether the outputs are the first inputs' own memory, of which `elements` are written:
+        a cache that grows by a token.
     """
 
     name: str
@@ -144,6 +147,7 @@ class Layer:
     operations_per_element: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
     folded: tuple[Layer, ...] = ()
+    in_place: bool = False
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)

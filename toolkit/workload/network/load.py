@@ -9,13 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import onnx
+from onnx import helper
 
+from toolkit.arguments import check_integer
 from toolkit.errors import WorkloadError
 from toolkit.workload.network.blocked import without_padded_channels
+from toolkit.workload.network.copies import without_copies
 from toolkit.workload.network.forms import fold_forms
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.precision import (
     FROM_FILE,
     SUM_BITS,
@@ -25,9 +30,16 @@ from toolkit.workload.network.precision import (
 )
 from toolkit.workload.network.quantization import fold_quantization
 from toolkit.workload.network.read import opsets_of
+from toolkit.workload.network.routing import Routers
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.sources import ModelSource, model_of, source_of
-from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, empty
+from toolkit.workload.network.values import (
+    MAX_ELEMENTS,
+    Value,
+    dtype_name,
+    dtype_number,
+    empty,
+)
 from toolkit.workload.network.views import views_last
 from toolkit.workload.network.walk import Unknown, Walk
 from toolkit.workload.network.weights import (
@@ -46,6 +58,8 @@ def load_network(
     unknown: Unknown = "error",
     fold_batch_norm: bool = False,
     bits: Bits = "file",
+    kv_cache: KvCache = "in-place",
+    experts: int | None = None,
 ) -> LayerGraph:
     """Read an ONNX model, or build one by its name, as a graph of layers.
 
@@ -66,6 +80,8 @@ def load_network(
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
         (``{"images:0": 1}``: axis 0 of the tensor ``images``), 0 for a cache that is still empty;
+        the value of an input that is a single integer, such as ``total_sequence_length``;
+        ``total`` or ``past`` positions in use of caches that are longer;
         how often a Loop runs that ends when data say so (``{"LOOP:iterations": 20}``).
     unknown : {"error", "free", "elementwise"}
         What becomes of operators that `operator_table` does not list: refused, or taken as
@@ -75,6 +91,10 @@ def load_network(
     bits : "file", "word", int, mapping of str to int or Precision
         Bits of values: as the types in the file say; none at all, so that each takes a word; of
         all weights and activations; or of ``weight``, ``activation`` and ``sum``.
+    kv_cache : {"in-place", "copied"}
+        How caches of keys and values grow: by writing what is new, or by copying all of them.
+    experts : int, optional
+        Experts that each token goes to in a mixture of experts, whatever the file says.
 
     Returns
     -------
@@ -90,6 +110,12 @@ def load_network(
         raise WorkloadError(
             f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
         )
+    if kv_cache not in get_args(KvCache):
+        raise WorkloadError(
+            f"expected one of {', '.join(get_args(KvCache))}, got {kv_cache!r}", key="kv_cache"
+        )
+    if experts is not None:
+        experts = check_integer(experts, 1, "experts")
     source = source_of(path)
     precision = precision_of(bits)
     if Path(source).suffix.lower() in (".yaml", ".yml"):
@@ -107,7 +133,9 @@ def load_network(
     notes = absent_contents(model.graph, source)
     notes += without_padded_channels(model.graph, source)
     sizes = Dimensions(dims or {}, source)
-    walk = Walk(source, opsets_of(model), model.ir_version, sizes, unknown)
+    walk = Walk(
+        source, opsets_of(model), model.ir_version, sizes, unknown, kv_cache, Routers(experts)
+    )
     inputs = _inputs(model.graph, sizes, source)
     weights = set(inputs_that_are_weights(model.graph)) - sizes.replaced()
     if weights:
@@ -117,7 +145,9 @@ def load_network(
     sizes.check_all_used()
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
-    layers = fold_quantization(_remove_dead(walk.layers, outputs), outputs)
+    layers = walk.routers.with_idle_weights(_remove_dead(walk.layers, outputs))
+    layers = fold_quantization(layers, outputs)
+    layers = without_copies(layers, [value.info for value in inputs], outputs, kv_cache, experts)
     layers = views_last(fold_forms(layers, outputs), outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
@@ -186,7 +216,7 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
                 f"shape {shape} has more than 2^53 elements", source=source, key=key
             )
         info = TensorInfo(entry.name, tuple(shape), dtype)
-        values.append(empty(info) if 0 in shape else Value(info))
+        values.append(_counted(info, sizes) or (empty(info) if 0 in shape else Value(info)))
     if missing:
         names = list(dict.fromkeys(missing))
         example = " ".join(f"--dim '{name}=N'" for name in names)
@@ -202,6 +232,17 @@ def _inputs(graph: onnx.GraphProto, sizes: Dimensions, source: str) -> list[Valu
 def _as_weight(value: Value) -> Value:
     """An input as a constant of the file, of which the shape is known."""
     return Value(value.info, constant=True, stored=(value.info,))
+
+
+def _counted(info: TensorInfo, sizes: Dimensions) -> Value | None:
+    """An input that is a single integer, such as a length, if the user says which."""
+    if info.elements != 1 or not info.dtype.startswith(("int", "uint")):
+        return None
+    number = sizes.value(info.name)
+    if number is None:
+        return None
+    kind = helper.tensor_dtype_to_np_dtype(dtype_number(info.dtype))
+    return Value(info, constant=True, data=np.full(info.shape, number, kind))
 
 
 def _remove_dead(layers: Sequence[Layer], outputs: Sequence[TensorInfo]) -> list[Layer]:

@@ -122,6 +122,11 @@ class Dimensions:
         size = self._evaluate(tree, depth=0)
         return size if size is not None and size >= 0 else None
 
+    def value(self, name: str) -> int | None:
+        """The size given for a name that operands of the model stand for, such as ``total``."""
+        self._known.add(name)
+        return self._take(name)
+
     def check_all_used(self) -> None:
         """Refuse sizes of dimensions that the model does not have.
 
@@ -211,10 +216,12 @@ class ShapeInference:
             shape is not None and None not in shape for _, shape in known.values()
         )
         if rule is not None and rule.shapes is not None and not complete:
-            dtype = call.input(rule.dtype_of if call.has(rule.dtype_of) else 0).onnx_dtype
-            for name, shape in _by_name(node, call, rule.shapes):
+            places = [place for place, name in enumerate(node.output) if name]
+            shapes = _by_name(node, call, rule.shapes)
+            for place, (name, shape) in zip(places, shapes, strict=False):
                 inferred = known.get(name, (None, None))
-                known[name] = inferred[0] or dtype, _filled(inferred[1], shape)
+                dtype = inferred[0] or _own_dtype(call, rule, place)
+                known[name] = dtype, _filled(inferred[1], shape)
         bound = self._bound(node, call, rule)
         return [
             self._complete(name, known.get(name, (None, None)), bound.get(name), call, declared)
@@ -328,6 +335,13 @@ def _unread(call: Call) -> str:
     return ""
 
 
+def _own_dtype(call: Call, rule: Operator, place: int) -> str:
+    """Data type of a result, as the table of operators says it."""
+    of = rule.dtype_of
+    operand = of if isinstance(of, int) else of[min(place, len(of) - 1)]
+    return call.input(operand if call.has(operand) else 0).onnx_dtype
+
+
 def _by_name(node: onnx.NodeProto, call: Call, shapes: Shapes) -> list[tuple[str, Shape]]:
     """Shapes of the outputs that are asked for; those left out keep their places."""
     dtype = next((v.info.dtype for v in call.inputs if v is not None), "float32")
@@ -351,6 +365,14 @@ def _filled(inferred: Shape | None, own: Shape) -> Shape:
     if inferred is None or len(inferred) != len(own):
         return tuple(own)
     return tuple(b if a is None else a for a, b in zip(inferred, own, strict=True))
+
+
+def declared_shape(proto: onnx.TypeProto | None) -> tuple[int | str | None, ...] | None:
+    """What the file itself says of a shape: sizes, and names of dimensions."""
+    if proto is None or not proto.tensor_type.HasField("shape"):
+        return None
+    dims = proto.tensor_type.shape.dim
+    return tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in dims)
 
 
 def _dimension_names(proto: onnx.TypeProto | None) -> list[str]:

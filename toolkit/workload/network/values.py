@@ -32,6 +32,35 @@ _NUMBERS = {dtype: number for number, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
+class Routing:
+    """Which experts a router chooses, as far as it is followed.
+
+    Parameters
+    ----------
+    router : str
+        The TopK that chooses.
+    tokens, chosen, experts : int
+        Tokens, experts of each, and how many there are.
+    is_mask : bool
+        Whether the tensor says for every expert whether a token goes there.
+    is_idle : bool
+        Whether it belongs to an expert that gets no token.
+    """
+
+    router: str
+    tokens: int
+    chosen: int
+    experts: int
+    is_mask: bool = False
+    is_idle: bool = False
+
+    @property
+    def assignments(self) -> int:
+        """Tokens that all experts get together."""
+        return self.tokens * self.chosen
+
+
+@dataclass(frozen=True)
 class Value:
     """A tensor as the walk knows it.
 
@@ -53,6 +82,8 @@ class Value:
         Scales and zero points, of more than one number, that a quantized weight is read with.
     carrier : str
         The data type in which ONNX has it, where its values have fewer bits (`operators.qonnx`).
+    routing : Routing, optional
+        The router that this depends on, as long as it says which experts are chosen.
     """
 
     info: TensorInfo
@@ -63,6 +94,7 @@ class Value:
     items: tuple[Value, ...] | None = None
     scales: tuple[TensorInfo, ...] = ()
     carrier: str = ""
+    routing: Routing | None = None
 
     @property
     def onnx_dtype(self) -> str:

@@ -30,14 +30,16 @@ from toolkit.workload.network.operators import (
     REFUSED,
     Call,
 )
-from toolkit.workload.network.operators.call import make_layer
+from toolkit.workload.network.operators.call import Given, KvCache, make_layer
 from toolkit.workload.network.operators.qonnx import QONNX, kept_dtype, narrow_dtype
 from toolkit.workload.network.operators.vector import elementwise, view
 from toolkit.workload.network.read import DOMAINS, describe_node, needed_nodes, used_names
+from toolkit.workload.network.routing import Routers, nothing_to_add
 from toolkit.workload.network.shapes import (
     Declared,
     Dimensions,
     ShapeInference,
+    declared_shape,
     find_schema,
     same_shape,
 )
@@ -76,6 +78,10 @@ class Walk:
         Sizes that the user gave.
     unknown : {"error", "free", "elementwise"}
         What becomes of operators that the table does not have.
+    kv_cache : {"in-place", "copied"}
+        How caches inside of operators grow.
+    routers : Routers
+        What is known of mixtures of experts.
     """
 
     source: str
@@ -83,6 +89,8 @@ class Walk:
     ir_version: int
     dims: Dimensions
     unknown: Unknown
+    kv_cache: KvCache = "in-place"
+    routers: Routers = field(default_factory=Routers)
     layers: list[Layer] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -193,6 +201,7 @@ class Walk:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as cause:
             # Attributes and operands that no handler expects.
             raise call.error(f"is malformed: {type(cause).__name__}: {cause}") from None
+        made = self.routers.after(call, made)
         if self._assumed:
             made = [replace(value, assumed=self._assumed) for value in made]
         scope.update(zip(filter(None, node.output), made, strict=False))
@@ -217,17 +226,29 @@ class Walk:
             outputs=(),
             opset=self.opsets.get(domain, 1),
             source=self.source,
+            places=tuple(place for place, output in enumerate(node.output) if output),
         )
+
+    def _given(self, node: onnx.NodeProto, declared: Declared) -> Given:
+        shapes = tuple(declared_shape(declared.get(name)) for name in node.output)
+        return Given(self.dims.value, shapes, self.kv_cache, self.routers.chosen, self.warn)
 
     def _values(
         self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
     ) -> list[Value]:
         self._check(node, call)
+        call = replace(call, given=self._given(node, declared))
         if any(value is not None and value.items is not None for value in call.inputs):
             if call.operator == "Identity":
                 return [call.input(0)]
             raise call.error("takes a list of tensors, which is not read")
         name = prefix + _first_output(node)
+        if call.operator == "NonZero":
+            positions = self.routers.positions(call, name)
+            if positions is not None:
+                return self._positions(call, positions)
+        if nothing_to_add(call):
+            return [call.input(0)]
         if call.operator in ("Shape", "Size"):
             return [shape_constant(call, name)]
         if call.operator == "Constant":
@@ -254,6 +275,15 @@ class Walk:
         if narrow is None:
             return Value(info)
         return Value(replace(info, dtype=narrow), carrier=info.dtype)
+
+    def _positions(self, call: Call, found: Value) -> list[Value]:
+        """Where the mask of an expert is set: of known length, at places that depend on data."""
+        if found.constant:
+            return [found]
+        info = replace(found.info, name=_unique(found.info.name, self.tensors))
+        made = replace(call, outputs=(info,))
+        self.layers += self._distinct(self._layers(made), made)
+        return [replace(found, info=info)]
 
     def _empty(self, call: Call, infos: Sequence[TensorInfo]) -> list[Value]:
         """Nothing, such as the part of a head that rotary embeddings leave alone."""

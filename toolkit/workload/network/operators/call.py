@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
@@ -14,6 +16,40 @@ from toolkit.workload.network.values import Value, is_mask
 
 class MismatchError(WorkloadError):
     """Sizes of operands that a node cannot have: in a branch, that nobody enters it."""
+
+
+KvCache = Literal["in-place", "copied"]
+"""How a cache of keys and values grows: where it is, or by copying all of it."""
+
+
+def _unknown(_: str) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user and the file say about a node beside what it holds itself.
+
+    Parameters
+    ----------
+    size : callable
+        The size that the user gives for a name, such as ``past``; None if there is none.
+    declared : tuple
+        Shapes of the results as the file gives them, None for what it does not give: numbers,
+        and names of dimensions.
+    kv_cache : {"in-place", "copied"}
+        How caches grow.
+    experts : int or None
+        Experts per token, whatever the file says.
+    warn : callable
+        Receives what had to be assumed.
+    """
+
+    size: Callable[[str], int | None] = _unknown
+    declared: tuple[tuple[int | str | None, ...] | None, ...] = ()
+    kv_cache: KvCache = "in-place"
+    experts: int | None = None
+    warn: Callable[[str], None] = _unknown
 
 
 @dataclass(frozen=True)
@@ -36,6 +72,10 @@ class Call:
         Version of the operator's domain.
     source : str
         The model, for messages.
+    places : tuple of int
+        Which results of the operator `outputs` are; the first ones if it is empty.
+    given : Given
+        What is known beside the node.
     """
 
     name: str
@@ -45,6 +85,8 @@ class Call:
     outputs: tuple[TensorInfo, ...]
     opset: int
     source: str
+    places: tuple[int, ...] = ()
+    given: Given = Given()
 
     def error(self, message: str) -> WorkloadError:
         """An exception that names the model and the node."""
@@ -56,7 +98,7 @@ class Call:
 
     def has(self, index: int) -> bool:
         """Whether an operand is given."""
-        return index < len(self.inputs) and self.inputs[index] is not None
+        return 0 <= index < len(self.inputs) and self.inputs[index] is not None
 
     def input(self, index: int) -> Value:
         """An operand that must be given."""
@@ -64,6 +106,15 @@ class Call:
         if value is None:
             raise self.error(f"operand {index} is missing")
         return value
+
+    def result(self, index: int) -> TensorInfo | None:
+        """A result by its place among those of the operator; None if nobody asked for it."""
+        places = self.places or tuple(range(len(self.outputs)))
+        return self.outputs[places.index(index)] if index in places else None
+
+    def constant(self, index: int) -> NDArray[Any] | None:
+        """Contents of an operand; None if it is left out, or they are not known."""
+        return self.input(index).data if self.has(index) else None
 
     def shape(self, index: int, rank: int | None = None) -> tuple[int, ...]:
         """Shape of an operand, of `rank` axes if that is given."""
@@ -123,8 +174,9 @@ class Operator:
         depends on data.
     bound : callable, optional
         Largest shapes of outputs whose shape depends on data.
-    dtype_of : int
-        Operand whose data type the outputs have, for operators that ONNX itself cannot infer.
+    dtype_of : int or tuple of int
+        Operand whose data type the outputs have, or one for each output and the last for those
+        beyond, for operators that ONNX itself cannot infer.
     """
 
     cost_class: CostClass
@@ -136,7 +188,7 @@ class Operator:
     scales: tuple[int, ...] = ()
     shapes: Shapes | None = None
     bound: Shapes | None = None
-    dtype_of: int = 0
+    dtype_of: int | tuple[int, ...] = 0
 
     def operations_of(self, call: Call) -> int:
         """Operations per element of one call."""
@@ -183,7 +235,7 @@ def make_layer(
         repetitions=repetitions,
         elements=elements,
         operations_per_element=operations_per_element,
-        attributes=_plain_attributes(call.attributes),
+        attributes=plain_attributes(call.attributes),
     )
 
 
@@ -193,7 +245,8 @@ def _weights(constants: Sequence[Value]) -> tuple[TensorInfo, ...]:
     return (*(value.as_weight() for value in constants), *scales.values())
 
 
-def _plain_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, Attribute], ...]:
+def plain_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, Attribute], ...]:
+    """Attributes by name, without those that hold tensors or graphs."""
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in attributes.items()}
     return tuple(
         (key, value)

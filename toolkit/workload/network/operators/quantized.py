@@ -2,60 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from toolkit.workload.network.layer import Layer
 from toolkit.workload.network.operators import output_shapes as shapes
 from toolkit.workload.network.operators import products
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Call, Operator, make_layer
-from toolkit.workload.network.operators.composition import Composition, optional_operands
 from toolkit.workload.network.operators.output_shapes import Shape
 from toolkit.workload.network.operators.vector import elementwise, movement, reduction, window
-
-
-def _quantized_attention(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """QAttention: Attention, its operands in another order."""
-    # The table lists both.
-    from toolkit.workload.network.operators.table import OPERATORS
-
-    data, weight, bias, mask, past = optional_operands(call, 0, 1, 2, 5, 8)
-    plain = OPERATORS["com.microsoft.Attention"]
-    inner = replace(
-        call, operator="com.microsoft.Attention", inputs=(data, weight, bias, mask, past)
-    )
-    return plain.handler(inner, plain)
-
-
-def _quantized_attention_shapes(call: Call) -> list[Shape]:
-    batch, length, _ = call.shape(0, 3)
-    width = call.shape(1, 2)[1] // 3
-    heads = call.integer("num_heads", 0)
-    if heads < 1:
-        raise call.error(f"num_heads {heads} must be positive")
-    past = call.shape(8, 5)[3] if call.has(8) else 0
-    present = (2, batch, heads, past + length, width // heads)
-    return [(batch, length, width), present][: len(call.outputs)]
-
-
-def _ordered_attention(call: Call, rule: Operator) -> tuple[Layer, ...]:
-    """QOrderedAttention: products for query, key and value, then attention on them."""
-    steps = Composition(call)
-    data, rows = call.input(0), call.shape(0, 3)[:2]
-    made = []
-    for weight, bias in ((5, 11), (6, 12), (7, 13)):
-        columns = call.shape(weight, 2)[1]
-        product = steps.step("MatMul", [data, call.input(weight)], (*rows, columns))
-        made.append(steps.step("Add", [product, call.input(bias)], product.shape))
-    shape = call.outputs[0].shape
-    heads = {key: call.attributes[key] for key in ("num_heads", "unidirectional")
-             if key in call.attributes}  # fmt: skip
-    operator = "com.microsoft.MultiHeadAttention"
-    return steps.layers(steps.step(operator, made, shape, attributes=heads, main=True))
-
-
-def _ordered_attention_shapes(call: Call) -> list[Shape]:
-    return [(*call.shape(0, 3)[:2], call.shape(7, 2)[1])]
 
 
 def _ordered_product(call: Call, rule: Operator) -> tuple[Layer, ...]:
@@ -147,19 +100,6 @@ _RULES: dict[str, Operator] = {
         learned=(2, 5),
         scales=(1, 3, 4, 7),
         shapes=_ordered_product_shapes,
-    ),
-    "QAttention": Operator(
-        "einsum",
-        "as Attention",
-        _quantized_attention,
-        shapes=_quantized_attention_shapes,
-        dtype_of=3,
-    ),
-    "QOrderedAttention": Operator(
-        "einsum",
-        "MatMul and Add for query, key and value, then MultiHeadAttention",
-        _ordered_attention,
-        shapes=_ordered_attention_shapes,
     ),
     **dict.fromkeys(
         ("QLinearAdd", "QLinearMul"),

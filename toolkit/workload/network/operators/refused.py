@@ -16,11 +16,9 @@ _ATTENTION = "is a form of attention that has no rule"
 _STREAMS = "mixes parallel residual streams; there is no rule for it"
 
 _MICROSOFT = {
-    _ATTENTION: "DecoderAttention DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention "
-    "LongformerAttention QOrderedLongformerAttention PackedAttention PackedMultiHeadAttention "
-    "SparseAttention",
-    "is a mixture of experts that has no rule": "MoE QMoE MoEPacked MoEGroupRouter",
-    _PAGES: "DynamicSparseAttention PagedAttention SparsePagedAttention SparseAttentionIndexer "
+    _ATTENTION: "DecoderAttention QOrderedLongformerAttention",
+    "is a mixture of experts that has no rule": "MoEPacked MoEGroupRouter",
+    _PAGES: "DynamicSparseAttention SparsePagedAttention SparseAttentionIndexer "
     "PackedSparseAttentionIndexer PackedSparseAttentionIndexerMerge",
     _STATE: "AttnLSTM ConvStateReplay GatedDeltaNet GatedDeltaNetStateReplay LinearAttention "
     "LinearAttentionGate Mamba2Verify VarlenCausalConvWithState",

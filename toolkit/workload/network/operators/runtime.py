@@ -18,6 +18,7 @@ from toolkit.workload.network.operators.composition import (
     optional_operands,
 )
 from toolkit.workload.network.operators.output_shapes import Shape
+from toolkit.workload.network.operators.rotary import rotary_embedding
 from toolkit.workload.network.operators.vector import (
     elementwise,
     movement,
@@ -279,7 +280,13 @@ _RULES: dict[str, Operator] = {
     "QuickGelu": Operator("elementwise", "Swish", as_operator("Swish", 1), shapes=shapes.same),
     "ScaledSiLU": elementwise(6, "scale, then Swish", data=(0,), shapes=shapes.same),
     "SwiGLU": elementwise(6, "x / (1 + exp(-a * x)) * y", shapes=_gated_width),
-    "RotaryEmbedding": elementwise(3, "two products and a sum", learned=(), shapes=shapes.same),
+    "RotaryEmbedding": Operator(
+        "elementwise",
+        "two products and a sum; rows of the tables that are read",
+        rotary_embedding,
+        3,
+        shapes=shapes.same,
+    ),
     "MRotaryEmbedding": elementwise(3, "two products and a sum", learned=(), shapes=shapes.same),
     "GemmaRotaryEmbedding": elementwise(
         5, "sine, cosine, two products and a sum", learned=(), shapes=_rotary_pair

@@ -7,11 +7,12 @@ operators are replaced by their bodies, and `LISTS` are taken apart into their t
 
 from __future__ import annotations
 
-from toolkit.workload.network.operators import attention, convolution, products
+from toolkit.workload.network.operators import attention, convolution, products, rotary
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Operator
+from toolkit.workload.network.operators.experts import EXPERTS
 from toolkit.workload.network.operators.fused import FUSED
-from toolkit.workload.network.operators.microsoft import MICROSOFT
+from toolkit.workload.network.operators.microsoft_attention import ATTENTION
 from toolkit.workload.network.operators.normalizations import NORMALIZATIONS
 from toolkit.workload.network.operators.output_shapes import same
 from toolkit.workload.network.operators.packed import PACKED
@@ -136,7 +137,7 @@ _EINSUM = {
     ),
     "Attention": Operator(
         "einsum",
-        "two products per head, and the softmax between them",
+        "two products per head, the softmax between them, without pairs masked as causal",
         attention.attention,
     ),
 }
@@ -177,7 +178,12 @@ _ELEMENTWISE = {name: elementwise(1, "") for name in _ONE_OPERATION.split()} | {
     ),
     "QuantizeLinear": elementwise(3, "scale, zero point, clip", data=(0,)),
     "DequantizeLinear": elementwise(2, "zero point, scale", data=(0,)),
-    "RotaryEmbedding": elementwise(3, "two products and a sum", data=(0, 1, 2), learned=()),
+    "RotaryEmbedding": Operator(
+        "elementwise",
+        "two products and a sum; rows of the tables that are read",
+        rotary.rotary_embedding,
+        3,
+    ),
     "Bernoulli": elementwise(2, "a random number, compare"),
     "RandomNormal": elementwise(1, "a random number"),
     "RandomNormalLike": elementwise(1, "a random number"),
@@ -254,6 +260,8 @@ _WINDOW = {
     "RoiAlign": window(v.roi_samples, "eight per sample"),
 }
 
+_UPDATED = "elements of the output; of the updates alone where nobody else reads the old tensor"
+
 _MOVEMENT = {
     "Concat": movement("every element", data=None, shapes=v.joined),
     "Split": movement("every element"),
@@ -263,10 +271,15 @@ _MOVEMENT = {
     "Gather": movement("elements of the output", data=(0, 1), scales=(2, 3)),
     "GatherElements": movement("elements of the output", data=(0, 1)),
     "GatherND": movement("elements of the output", data=(0, 1)),
-    "Scatter": movement("elements of the output", data=None, shapes=same),
-    "ScatterElements": movement("elements of the output", data=None),
-    "ScatterND": movement("elements of the output", data=None),
-    "TensorScatter": movement("elements of the output", data=None),
+    "Scatter": movement(
+        _UPDATED,
+        data=None,
+        learned=(),
+        shapes=same,
+    ),
+    "ScatterElements": movement(_UPDATED, data=None, learned=()),
+    "ScatterND": movement(_UPDATED, data=None, learned=()),
+    "TensorScatter": movement(_UPDATED, data=None, learned=()),
     "Transpose": movement("every element"),
     "Resize": movement(
         "elements of the output; 2 operations per neighbour that is interpolated",
@@ -306,6 +319,8 @@ _VIEW = {
     "BitCast": view("the same bits"),
 }
 
+_MICROSOFT = {f"com.microsoft.{name}": rule for name, rule in (ATTENTION | EXPERTS).items()}
+
 OPERATORS: dict[str, Operator] = (
     _EINSUM
     | _ELEMENTWISE
@@ -313,7 +328,7 @@ OPERATORS: dict[str, Operator] = (
     | _WINDOW
     | _MOVEMENT
     | _VIEW
-    | MICROSOFT
+    | _MICROSOFT
     | FUSED
     | NORMALIZATIONS
     | PACKED
