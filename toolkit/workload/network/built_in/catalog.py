@@ -124,6 +124,9 @@ NETWORKS: Mapping[str, BuiltIn] = {
     "llama3.2-1b": _llama(DecoderSizes(16, 2048, 32, 8, 8192, 128256, 131072, tied=True)),
     "mistral-7b": _llama(DecoderSizes(32, 4096, 32, 8, 14336, 32000, 32768, window=4096)),
     "qwen2-7b": _llama(DecoderSizes(28, 3584, 28, 4, 18944, 152064, 131072, qkv_bias=True)),
+    "mixtral-8x7b": _llama(
+        DecoderSizes(32, 4096, 32, 8, 14336, 32000, 32768, experts=8, experts_per_token=2)
+    ),
 }
 """Networks by name."""
 
