@@ -153,6 +153,19 @@ def operand_bits(arch: Architecture) -> int | None:
     return min(words, default=None)
 
 
+def accumulator_bits(arch: Architecture) -> int | None:
+    """Bits of the words that partial sums are in next to the lanes; None if they are not known.
+
+    Examples
+    --------
+    >>> from toolkit.arch import load_arch
+    >>> accumulator_bits(load_arch("gemmini-ws"))
+    32
+    """
+    inner = [memory for memory in arch.memories if "output" not in memory.bypasses]
+    return inner[-1].word_bits if inner else None
+
+
 def multiplier_passes(arch: Architecture, workload: Workload) -> int:
     """Products of its widest multipliers that make one of a workload's operands.
 

@@ -176,7 +176,7 @@ def fold(graph: LayerGraph) -> FoldedGraph:
     >>> fold(LayerGraph.from_layers(chain, inputs=(x,), outputs=(z,))).layer_of("a").operators
     ('Clip', 'Relu')
     """
-    return _Folding(fold_elementwise(graph), typed=graph.sum_bits is not None).run()
+    return _Folding(fold_elementwise(graph), typed=graph.precision is not None).run()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
-from toolkit.arch.packing import operand_bits
+from toolkit.arch.packing import accumulator_bits, operand_bits
 from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
@@ -125,7 +125,7 @@ def map_network(
     check_kind(arch, Architecture, "arch")
     check_kind(conventions, Conventions, "conventions")
     arch = with_bypass_rule(arch, bypass)
-    graph = fold_elementwise(graph, operand_bits(arch))
+    graph = fold_elementwise(graph, operand_bits(arch), accumulator_bits(arch))
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
@@ -145,7 +145,7 @@ def map_network(
     if not _search(plan, arch, wanted, pending, store, jobs, found):
         warnings.append(f"results cannot be kept in {store.folder if store else ''}")
     unit, assumed = vector_unit_of(arch)
-    typed = graph.sum_bits is not None
+    typed = graph.precision is not None
     layers = [
         _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted, typed=typed)
         for layer in graph.layers

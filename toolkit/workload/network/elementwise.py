@@ -7,16 +7,19 @@ from dataclasses import replace
 
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import Layer
-from toolkit.workload.network.precision import typed
+from toolkit.workload.network.precision import SUM_BITS, typed
 
 
-def fold_elementwise(graph: LayerGraph, operand_bits: int | None = None) -> LayerGraph:
+def fold_elementwise(
+    graph: LayerGraph, operand_bits: int | None = None, accumulator_bits: int | None = None
+) -> LayerGraph:
     """Fold elementwise layers of one activation into the layer that makes it.
 
     Only where nobody else reads what that layer makes, and shapes are equal: then results need
     not go to memory and back between the two. A layer keeps its name and its workload, whose
-    output has the bits of what is made in the end, on a machine with operands of so many bits
-    (`toolkit.workload.network.precision.value_bits`).
+    output has the bits of what is made in the end. A machine with operands of so many bits reads
+    wider floats in its words (`toolkit.workload.network.precision.value_bits`), and adds up in
+    its accumulators, unless the user says how.
 
     Examples
     --------
@@ -47,15 +50,16 @@ def fold_elementwise(graph: LayerGraph, operand_bits: int | None = None) -> Laye
         found[name] = layer
         makers.update((tensor.name, name) for tensor in layer.outputs)
     layers = list(found.values())
-    if graph.sum_bits is not None:
-        layers = [typed(layer, graph.sum_bits, operand_bits) for layer in layers]
+    if graph.precision is not None:
+        sums = graph.precision.sum or accumulator_bits or SUM_BITS
+        layers = [typed(layer, sums, operand_bits) for layer in layers]
     return LayerGraph.from_layers(
         layers,
         name=graph.graph.get("name", ""),
         inputs=graph.inputs,
         outputs=graph.outputs,
         warnings=graph.warnings,
-        sum_bits=graph.sum_bits,
+        precision=graph.precision,
     )
 
 

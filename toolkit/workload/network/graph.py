@@ -11,6 +11,7 @@ import networkx as nx
 from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.precision import Precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         inputs: Sequence[TensorInfo] = (),
         outputs: Sequence[TensorInfo] = (),
         warnings: Sequence[str] = (),
-        sum_bits: int | None = None,
+        precision: Precision | None = None,
     ) -> LayerGraph:
         """Connect layers by the names of their tensors.
 
@@ -69,8 +70,8 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
             What the network reads and makes.
         warnings : sequence of str
             What had to be assumed.
-        sum_bits : int, optional
-            Bits of partial sums, where workloads have the bits of their layers' tensors; None
+        precision : Precision, optional
+            What the user says of bits, where workloads have those of their layers' tensors; None
             where they have bits of their own, or none.
 
         Raises
@@ -84,7 +85,7 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             warnings=tuple(warnings),
-            sum_bits=sum_bits,
+            precision=precision,
         )
         makers: dict[str, str] = {}
         for layer in layers:
@@ -127,10 +128,10 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
         return tuple(self.graph.get("warnings", ()))
 
     @property
-    def sum_bits(self) -> int | None:
-        """Bits of partial sums, where bits of workloads follow from the types of tensors."""
-        bits: int | None = self.graph.get("sum_bits")
-        return bits
+    def precision(self) -> Precision | None:
+        """What the user says of bits, where those of workloads follow from types of tensors."""
+        found: Precision | None = self.graph.get("precision")
+        return found
 
     @property
     def macs(self) -> int:

@@ -23,7 +23,6 @@ from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.precision import (
     FROM_FILE,
-    SUM_BITS,
     Bits,
     precision_of,
     with_precision,
@@ -158,7 +157,7 @@ def load_network(
         inputs=[value.info for value in inputs if value.info.name not in weights],
         outputs=outputs,
         warnings=[*notes, *walk.warnings],
-        sum_bits=(precision.sum or SUM_BITS) if precision.typed else None,
+        precision=precision if precision.typed else None,
     )
 
 

@@ -17,7 +17,7 @@ from toolkit.workload.kernel import Role, Workload
 from toolkit.workload.network.layer import BITS, Layer, TensorInfo, may_be_learned
 
 SUM_BITS = 32
-"""Bits of partial sums of typed operands: what integer and half-precision units add up in."""
+"""Bits of partial sums where nothing is known of a machine: what ONNX adds integers up in."""
 
 _MOST_BITS = 64
 
@@ -32,7 +32,8 @@ class Precision:
         Of weights, and of what layers hand on; each as the file says by default. Indices, truth
         values, biases, scales and zero points keep theirs.
     sum : int, optional
-        Of partial sums; 32 by default, or those of results where these have more.
+        Of partial sums; by default those of a machine's accumulators, as far as they are known,
+        else 32; or those of results where these have more.
     typed : bool
         Whether values have bits at all; otherwise each takes a word, whatever the memory.
 
