@@ -224,3 +224,39 @@ def test_caches_of_keys_grow_in_place_or_are_copied(run: Any, tmp_path: Path) ->
     assert not (tmp_path / "copied").exists()
     refused = run(*words, "--kv-cache", "moved")
     assert (refused.status, "expected one of in-place, copied" in refused.err) == (2, True)
+
+
+LLAMA = ("llama3.2-1b:int4", "eyeriss", "--evaluations", "50", "--no-cache", "--jobs", "1")
+
+
+def test_serving(run: Any, tmp_path: Path) -> None:
+    outcome = run(*LLAMA, "--prefill", "64", "--decode", "8", "--batch", "2", "--out", "made")
+    assert outcome.status == 0
+    for words in (
+        "llama3.2-1b:int4 on eyeriss: 64 tokens of prompt, 8 made, 2 at a time",
+        "as the context grows, mapped at 5 lengths and interpolated between",
+        "per joule, of 2 sequences",
+        "32.77 kB per token",
+    ):
+        assert words in outcome.out
+    names = {path.name for path in (tmp_path / "made").iterdir()}
+    assert {"serving.csv", "totals.csv", "serving.png", "serving.html"} <= names
+    table = pd.read_csv(tmp_path / "made" / "serving.csv")
+    assert list(table["context"]) == [0, 64, 66, 68, 69, 71]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--decode", "8"), "--decode: given without --prefill; expected both"),
+        (("--prefill", "8", "--fusion", "none"), "--prefill: given with --fusion"),
+        (
+            ("--prefill", "8", "--dim", "past=lots"),
+            "dims['past']: expected a size, or one of batch",
+        ),
+    ],
+)
+def test_serving_is_asked_for_as_a_whole(run: Any, words: tuple[str, ...], message: str) -> None:
+    outcome = run(*LLAMA, *words)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert message in outcome.err
