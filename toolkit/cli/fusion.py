@@ -186,10 +186,7 @@ def fusion_report(model: MappedModel, result: FusionResult, written: Results) ->
 
 def _notes(model: MappedModel, result: FusionResult) -> list[str]:
     """Why totals of layers on their own differ from those without --fusion."""
-    notes = [
-        "elementwise operators are folded into the layers whose output they take, also where "
-        "nothing is fused: without --fusion they read and write DRAM on their own"
-    ]
+    notes = ["every value takes a word, whatever its bits: compare with --bits word"]
     staged = sum(option.plan.staged for option in result.unfused)
     if staged:
         notes.append(
