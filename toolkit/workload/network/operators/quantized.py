@@ -165,9 +165,9 @@ _RULES: dict[str, Operator] = {
         ("QLinearAdd", "QLinearMul"),
         Operator(
             "elementwise",
-            "both operands dequantized, added or multiplied, quantized",
+            "both operands dequantized (2 each), added or multiplied, quantized (3)",
             v.per_output,
-            7,
+            8,
             data=(0, 3),
             scales=(1, 2, 4, 5, 6, 7),
             shapes=shapes.broadcast(0, 3),
