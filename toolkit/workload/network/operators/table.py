@@ -308,13 +308,13 @@ OPERATORS: dict[str, Operator] = (
     | _WINDOW
     | _MOVEMENT
     | _VIEW
-    | MICROSOFT
     | FUSED
     | NORMALIZATIONS
     | PACKED
     | QUANTIZED
     | RUNTIME
     | QONNX
+    | MICROSOFT
 )
 """Rules by operator."""
 
