@@ -79,7 +79,7 @@ def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixt
     text = capsys.readouterr().out
     assert "fused at GlobalBuffer" in text
     assert "one -> two" in text
-    assert "elementwise operators are folded" in text
+    assert "every value takes a word, whatever its bits" in text
     assert (out / "fusion_groups.csv").exists()
 
 

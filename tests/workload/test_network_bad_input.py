@@ -285,3 +285,18 @@ def test_mutated_models_neither_crash_nor_hang(tmp_path: Path, seed: int) -> Non
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[-1]) < 1_000_000
+
+
+def test_blocked_nodes_without_operands(tmp_path: Path) -> None:
+    nodes = [
+        node("com.microsoft.nchwc.Conv", "x", "c", name="bare"),
+        node("com.microsoft.nchwc.ReorderOutput", "c", name="end", channels=4),
+    ]
+    message = refused(tmp_path, model(nodes, [IMAGE], outputs=["y"]).SerializeToString())
+    assert message.startswith("node 'bare' (com.microsoft.nchwc.Conv): nothing makes its operand")
+    nodes[0].input[:] = ["i"]
+    message = refused(tmp_path, model(nodes, [IMAGE], outputs=["y"]))
+    assert message == "node 'bare' (com.microsoft.nchwc.Conv): operand 1 is missing"
+    del nodes[1].input[:]
+    message = refused(tmp_path, model(nodes[1:], [IMAGE], outputs=["y"]))
+    assert message == "node 'end' (com.microsoft.nchwc.ReorderOutput): operand 0 is missing"

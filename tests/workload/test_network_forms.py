@@ -223,6 +223,32 @@ def test_the_order_of_nodes_does_not_matter(tmp_path: Path) -> None:
         assert layer.operator == operator
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_quantized_parts_are_one_activation(tmp_path: Path, twice: bool) -> None:
+    scales = [constant("t", 0.1, "float"), constant("o", 0, "uint8")]
+    nodes = [
+        node("DequantizeLinear", "q t o", "x1", name="x1"),
+        node("DequantizeLinear", "q t o", "x2", name="x2"),
+        node("Sigmoid", "x2" if twice else "x1", "s"),
+        node("QuantizeLinear", "s t o", "sq"),
+        node("DequantizeLinear", "sq t o", "sd", name="sd"),
+        node("Mul", "x1 sd", "m"),
+        node("QuantizeLinear", "m t o", "y", name="yq"),
+    ]
+    graph = load(tmp_path, model(nodes, [value("q", [2, 8], "uint8")], scales, opset=17))
+    kept = (
+        ["Swish", "QuantizeLinear"] if twice else ["DequantizeLinear", "Swish", "QuantizeLinear"]
+    )
+    assert [layer.operator for layer in graph.layers] == kept
+    integers = [
+        node("com.microsoft.QLinearSigmoid", "q t o t o", "s"),
+        node("com.microsoft.QLinearMul", "q t o s t o t o", "y"),
+    ]
+    graph = load(tmp_path, model(integers, [value("q", [2, 8], "uint8")], scales, opset=17))
+    (layer,) = graph.layers
+    assert (layer.operator, layer.operations) == ("Swish", 16)
+
+
 def test_conversions_around_a_form_belong_to_it(tmp_path: Path) -> None:
     text = FORMS["RMSNormalization by Pow"][1].replace("(x", "(wide").replace(",x", ",wide")
     narrow = {"to": onnx.TensorProto.FLOAT16}

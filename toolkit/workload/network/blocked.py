@@ -42,7 +42,7 @@ def without_padded_channels(graph: onnx.GraphProto, source: str) -> list[str]:
     list of str
         The warning that this had to be assumed, if it had.
     """
-    convolutions = [n for n in graph.node if n.domain == BLOCKED_DOMAIN and n.op_type == "Conv"]
+    convolutions = [node for node in graph.node if _is_convolution(node)]
     if not convolutions:
         return []
     stored: dict[str, _Stored] = {tensor.name: tensor for tensor in graph.initializer}
@@ -83,16 +83,11 @@ def _tensors_of_equal_channels(
     graph: onnx.GraphProto, stored: Mapping[str, _Stored]
 ) -> dict[str, int]:
     """Number of the set of tensors with the same channels, by tensor."""
-    weights = {
-        name
-        for node in graph.node
-        if node.domain == BLOCKED_DOMAIN and node.op_type == "Conv"
-        for name in node.input[1:3]
-    }
+    weights = {name for node in graph.node if _is_convolution(node) for name in node.input[1:3]}
     links = nx.Graph()
     for node in graph.node:
         names: list[str] = []
-        if node.domain == BLOCKED_DOMAIN and node.op_type == "Conv":
+        if _is_convolution(node):
             names = [node.output[0], *node.input[3:4]]
             weight = stored.get(node.input[1])
             if weight is not None and _is_depthwise(node, _sizes(weight)):
@@ -123,7 +118,7 @@ def _true_channels(
             # One convolution may end in zeros by chance; all of a set end where blocks are padded.
             by_set[place] = max(by_set.get(place, 0), seen)
     for node in graph.node:
-        if node.domain == BLOCKED_DOMAIN and node.op_type == "ReorderOutput":
+        if node.domain == BLOCKED_DOMAIN and node.op_type == "ReorderOutput" and node.input:
             said = next((a.i for a in node.attribute if a.name == "channels"), 0)
             if said > 0:
                 by_set[same[node.input[0]]] = said
@@ -142,6 +137,12 @@ def _channels_of_bias(bias: onnx.TensorProto, source: str) -> int | None:
     used = np.flatnonzero(values)
     count = int(used[-1]) + 1 if used.size else len(values)
     return count if len(values) - count < LARGEST_BLOCK else len(values)
+
+
+def _is_convolution(node: onnx.NodeProto) -> bool:
+    """Whether a node is a blocked convolution; one without a filter is refused elsewhere."""
+    whole = len(node.input) > 1 and len(node.output) > 0
+    return node.domain == BLOCKED_DOMAIN and node.op_type == "Conv" and whole
 
 
 def _is_depthwise(node: onnx.NodeProto, filters: Sequence[int]) -> bool:

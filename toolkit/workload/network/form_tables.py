@@ -181,3 +181,17 @@ PLAIN = frozenset(
     )
     + ("Softmax", "Softplus", "Sqrt", "Tanh")
 )
+
+ALIASES = {
+    "com.microsoft.QLinearAdd": "Add",
+    "com.microsoft.QLinearLeakyRelu": "LeakyRelu",
+    "com.microsoft.QLinearMul": "Mul",
+    "com.microsoft.QLinearSigmoid": "Sigmoid",
+}
+"""Operators on integers by what they compute."""
+
+CONVERSIONS = frozenset(
+    ("DequantizeLinear", "QuantizeLinear")
+    + ("com.microsoft.DequantizeLinear", "com.microsoft.QuantizeLinear")
+)
+"""Operators between the parts of a form that change the type of values alone."""

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.workload.network.form_tables import (
+    ALIASES,
     ALONE,
     CHAINS,
+    CONVERSIONS,
     JOINED,
     LAYER_NORMALIZATION,
     LOG_SOFTMAX,
@@ -28,10 +30,14 @@ from toolkit.workload.network.form_tables import (
     WEIGHTED,
     Bounds,
 )
-from toolkit.workload.network.layer import Attribute, Layer, TensorInfo
+from toolkit.workload.network.layer import BITS, Attribute, Layer, TensorInfo
 
 MOST_LAYERS = 24
 """Layers that a form has at most, views included."""
+
+
+_TABLE_BITS = 8
+"""Functions of a value of so few bits are looked up in one operation."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ class Region:
 
     @property
     def working(self) -> tuple[Layer, ...]:
-        """The layers that are no views."""
-        return tuple(layer for layer in self.layers if layer.cost_class != "view")
+        """The layers that compute, rather than show or convert."""
+        return tuple(layer for layer in self.layers if not _only_shows(layer))
 
 
 def fold_forms(layers: Sequence[Layer], outputs: Iterable[TensorInfo]) -> list[Layer]:
@@ -180,8 +186,12 @@ def _regions(
 
 
 def _may_be_inside(layer: Layer, last: Layer) -> bool:
-    known = layer.cost_class == "view" or kind_of(layer) is not None
+    known = _only_shows(layer) or kind_of(layer) is not None
     return known and layer.repetitions == last.repetitions and len(layer.outputs) == 1
+
+
+def _only_shows(layer: Layer) -> bool:
+    return layer.cost_class == "view" or layer.operator in CONVERSIONS
 
 
 def _is_private(
@@ -194,7 +204,7 @@ def _is_private(
 
 def kind_of(layer: Layer) -> str | None:
     """What a layer does in a form; None if it occurs in none."""
-    operator = layer.operator
+    operator = ALIASES.get(layer.operator, layer.operator)
     if layer.cost_class not in ("elementwise", "reduction") or len(layer.outputs) != 1:
         return None
     if layer.weights:
@@ -297,6 +307,12 @@ def _layer(region: Region, form: str, attributes: tuple[tuple[str, Attribute], .
         weights=tuple(weights),
         parameters=tuple(parameters.values()),
         elements=region.source.elements,
-        operations_per_element=OPERATIONS[form],
+        operations_per_element=1 if _is_looked_up(region) else OPERATIONS[form],
         attributes=attributes,
     )
+
+
+def _is_looked_up(region: Region) -> bool:
+    """Whether a function of one value of 8 bits is a table, as it is for operators on integers."""
+    alone = region.last.operator in ALIASES and not any(layer.weights for layer in region.working)
+    return alone and BITS[region.source.dtype] <= _TABLE_BITS

@@ -384,4 +384,6 @@ def used_names(node: onnx.NodeProto) -> list[str]:
 def describe_node(node: onnx.NodeProto) -> str:
     """How messages call a node; one without a name goes by its first output."""
     name = node.name or next(filter(None, node.output), "")
-    return f"node {name!r} ({_shown(node.op_type)})"
+    domain = DOMAINS.get(node.domain, node.domain)
+    operator = f"{domain}.{node.op_type}" if domain else node.op_type
+    return f"node {name!r} ({_shown(operator)})"

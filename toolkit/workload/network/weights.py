@@ -93,7 +93,7 @@ def _all_uses(name: str, axes: int, uses: dict[str, list[Use]], *, certain: bool
     pending, seen = [name], {name}
     while pending:
         for node, place in uses.get(pending.pop(), ()):
-            if node.op_type in _PASSED_ON and place == 0:
+            if node.op_type in _PASSED_ON and place == 0 and node.output:
                 made = node.output[0]
                 if made not in uses:
                     return False

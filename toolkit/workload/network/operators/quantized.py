@@ -105,7 +105,7 @@ _RULES: dict[str, Operator] = {
         ("QLinearAdd", "QLinearMul"),
         Operator(
             "elementwise",
-            "both operands dequantized, added or multiplied, quantized",
+            "both operands dequantized (2 each), added or multiplied, quantized (3)",
             v.per_output,
             8,
             data=(0, 3),

@@ -335,6 +335,7 @@ OPERATORS: dict[str, Operator] = (
     | QUANTIZED
     | RUNTIME
     | QONNX
+    | MICROSOFT
 )
 """Rules by operator."""
 
