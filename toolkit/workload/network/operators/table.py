@@ -328,14 +328,13 @@ OPERATORS: dict[str, Operator] = (
     | _WINDOW
     | _MOVEMENT
     | _VIEW
-    | _MICROSOFT
     | FUSED
     | NORMALIZATIONS
     | PACKED
     | QUANTIZED
     | RUNTIME
     | QONNX
-    | MICROSOFT
+    | _MICROSOFT
 )
 """Rules by operator."""
 
