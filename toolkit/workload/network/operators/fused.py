@@ -26,6 +26,11 @@ def _activated(call: Call, steps: Composition, made: Value) -> Value:
     return steps.activation(made, call.text("activation", ""), parameters)
 
 
+def _own_attributes(call: Call) -> dict[str, Any]:
+    """Attributes of what is computed before the activation."""
+    return {k: value for k, value in call.attributes.items() if not k.startswith("activation")}
+
+
 def _fused_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
     data, weight, bias, addend = operands_of(call, 4)
     steps = Composition(call)
@@ -33,9 +38,8 @@ def _fused_convolution(call: Call, rule: Operator) -> tuple[Layer, ...]:
     if call.operator.startswith("com.microsoft.nchwc.") and _is_scale(call):
         made = _scaled(call, steps)
     else:
-        made = steps.step(
-            "Conv", [data, weight, bias], shape, attributes=call.attributes, main=True
-        )
+        operands = [data, weight, bias]
+        made = steps.step("Conv", operands, shape, attributes=_own_attributes(call), main=True)
     if addend is not None:
         made = steps.step("Add", [made, addend], shape)
     return steps.layers(_activated(call, steps, made))
@@ -64,7 +68,7 @@ def _scaled(call: Call, steps: Composition) -> Value:
 def _fused_gemm(call: Call, rule: Operator) -> tuple[Layer, ...]:
     steps = Composition(call)
     operands, shape = operands_of(call, 3), call.outputs[0].shape
-    made = steps.step("Gemm", operands, shape, attributes=call.attributes, main=True)
+    made = steps.step("Gemm", operands, shape, attributes=_own_attributes(call), main=True)
     return steps.layers(_activated(call, steps, made))
 
 
