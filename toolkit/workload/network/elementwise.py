@@ -37,7 +37,9 @@ def fold_elementwise(
     makers: dict[str, str] = {}
     constant: set[str] = set()
     for layer in graph.layers:
-        inputs = {t.name: t for t in layer.inputs if t.name not in constant}
+        varying = {t.name: t for t in layer.inputs if t.name not in constant}
+        # A single number, such as a scale that depends on data, passes with the operation.
+        inputs = {name: t for name, t in varying.items() if t.elements > 1} or varying
         if not inputs and layer.workload is None:
             constant |= {tensor.name for tensor in layer.outputs}
         name = layer.name

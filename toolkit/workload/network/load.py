@@ -145,9 +145,9 @@ def load_network(
     outputs = [item.info for value in made for item in value.items or (value,)]
     _check_empty(walk, outputs)
     layers = walk.routers.with_idle_weights(_remove_dead(walk.layers, outputs))
-    layers = fold_quantization(layers, outputs)
     layers = without_copies(layers, [value.info for value in inputs], outputs, kv_cache, experts)
     layers = views_last(fold_forms(layers, outputs), outputs)
+    layers = fold_quantization(layers, outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
     layers = with_precision(layers, precision)

@@ -22,6 +22,10 @@ _TABLE_BITS = 8
 _BOUNDS = ("Clip", "Relu")
 """What the clip of a QuantizeLinear does on its own, its range chosen for that."""
 
+_INTEGER_REDUCTIONS = frozenset(
+    ("GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum")
+)
+
 _COMPUTING = ("einsum", "elementwise", "window", "reduction")
 
 
@@ -32,7 +36,7 @@ def fold_quantization(layers: Iterable[Layer], outputs: Sequence[TensorInfo]) ->
     what it alone reads; at inputs and outputs of the network they stay. Products rescale their
     results once (3 operations); elementwise operations and reductions convert operands (2 each)
     and results (3, with the bounds of Relu and Clip), those of one operand of 8 bits are looked
-    up; pooling takes integers as they are; movements and views move them.
+    up; pooling, sums and maxima take integers as they are; movements and views move them.
 
     Examples
     --------
@@ -89,7 +93,7 @@ class _Folding:
         layer = replace(layer, inputs=inputs)
         if layer.cost_class in ("view", "movement"):
             layer = self._moved(layer, held)
-        elif layer.cost_class in ("elementwise", "reduction"):
+        elif layer.cost_class in ("elementwise", "reduction") and not _on_integers(layer):
             more = DEQUANTIZE_OPERATIONS * sum(tensor is not None for tensor in held)
             count = layer.operations_per_element
             layer = replace(layer, operations_per_element=count + more)
@@ -132,6 +136,11 @@ class _Folding:
             count += QUANTIZE_OPERATIONS * layer.elements // max(maker.elements, 1)
         self._add(replace(maker, outputs=layer.outputs, operations_per_element=count))
         return True
+
+
+def _on_integers(layer: Layer) -> bool:
+    """Whether a layer adds up or compares integers as they are."""
+    return layer.operator in _INTEGER_REDUCTIONS
 
 
 def _looked_up(layer: Layer) -> bool:

@@ -177,7 +177,7 @@ _RULES: dict[str, Operator] = {
     "QLinearAveragePool": window(
         v.taps, "an addition per element of the window", shapes=shapes.pooled
     ),
-    "QLinearGlobalAveragePool": reduction(3, "dequantized, added", shapes=shapes.globally_pooled),
+    "QLinearGlobalAveragePool": reduction(1, "add", shapes=shapes.globally_pooled),
     "QLinearConcat": movement(
         "every element; 3 operations to rescale it",
         data=None,
