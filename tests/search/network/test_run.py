@@ -106,6 +106,15 @@ def test_constants_are_read_where_weights_are() -> None:
     assert (result["g"].dram_reads, result["g"].dram_writes) == (8 + 32, 32)
 
 
+def test_scales_of_a_table_are_read_with_its_rows() -> None:
+    table, scales = tensor("w", 100, 32), tensor("s", 100, 4)
+    gather = Layer(
+        "g", "Gather", "movement", (tensor("x", 8),), (table, scales),
+        (tensor("g", 8, 32),), elements=256,
+    )  # fmt: skip
+    assert mapped(gather)["g"].dram_reads == 8 + 256 + 32
+
+
 def test_gates_of_a_recurrent_cell_read_one_step_at_a_time() -> None:
     sums, states = tensor("l/input", 10, 1, 2, 32), tensor("l/recurrent", 1, 2, 32)
     gates = Layer(

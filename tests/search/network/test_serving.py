@@ -102,6 +102,13 @@ def test_every_token_costs_what_one_at_its_context_costs() -> None:
     assert result.weight_bytes == 4 * HIDDEN * HIDDEN * 2
 
 
+def test_caches_have_the_bits_that_the_user_says() -> None:
+    model = decoder("batch", "seq", "past")
+    dims = {"batch": 1, "seq": 1, "past": 9}
+    caches = toolkit.load_network(model, dims, bits={"activation": 8}).inputs[1:]
+    assert [tensor.bytes for tensor in caches] == [HEADS * 9 * SIZE] * 2
+
+
 def test_costs_between_contexts_are_interpolated() -> None:
     model = decoder("batch", "seq", "past")
     few = served(model, prompt=32, decode=9, contexts=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -143,18 +144,23 @@ def operand_values(layer: Layer, width: int | None = None) -> dict[Role, list[Va
 
 
 def moved_values(layer: Layer, width: int | None = None) -> dict[Role, list[Values]]:
-    """What one repetition of a movement reads and writes."""
+    """What one repetition of a movement reads and writes.
+
+    Of a table as much is read as it moves, and as much of the scales beside it.
+    """
     data = sum(tensor.elements for tensor in layer.inputs)
-    constant = layer.weight_elements
     made = [Values(layer.elements, value_bits(layer.dtype, width))]
     read = [Values(layer.elements, value_bits((layer.inputs or layer.outputs)[0].dtype, width))]
-    if not constant:
+    if not layer.weight_elements:
         return {"input": read, "output": made}
+    share = min(layer.elements / layer.weights[0].elements, 1.0)
+    constants = [
+        Values(math.ceil(share * tensor.elements), value_bits(tensor.dtype, width))
+        for tensor in layer.weights
+    ]
     return {
         "input": [Values(min(data, layer.elements), read[0].bits)],
-        "weight": [
-            Values(min(constant, layer.elements), value_bits(layer.weights[0].dtype, width))
-        ],
+        "weight": constants,
         "output": made,
     }
 

@@ -25,6 +25,7 @@ from toolkit.workload.network.precision import (
     FROM_FILE,
     Bits,
     precision_of,
+    with_activation_bits,
     with_precision,
 )
 from toolkit.workload.network.quantization import fold_quantization
@@ -154,8 +155,12 @@ def load_network(
     return LayerGraph.from_layers(
         layers,
         name=name,
-        inputs=[value.info for value in inputs if value.info.name not in weights],
-        outputs=outputs,
+        inputs=[
+            with_activation_bits(value.info, precision)
+            for value in inputs
+            if value.info.name not in weights
+        ],
+        outputs=[with_activation_bits(tensor, precision) for tensor in outputs],
         warnings=[*notes, *walk.warnings],
         precision=precision if precision.typed else None,
     )

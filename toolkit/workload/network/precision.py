@@ -204,14 +204,19 @@ def without_bits(layer: Layer) -> Layer:
     return replace(layer, workload=_with_bits(layer.workload, {}, SUM_BITS))
 
 
+def with_activation_bits(tensor: TensorInfo, precision: Precision) -> TensorInfo:
+    """Give a tensor between layers, or around the network, the bits that the user says."""
+    return _with(tensor, precision.activation)
+
+
 def _overridden(layer: Layer, precision: Precision) -> Layer:
     """Give the tensors of a layer the bits that the user says."""
     if precision.weight is None and precision.activation is None:
         return layer
     return replace(
         layer,
-        inputs=tuple(_with(tensor, precision.activation) for tensor in layer.inputs),
-        outputs=tuple(_with(tensor, precision.activation) for tensor in layer.outputs),
+        inputs=tuple(with_activation_bits(tensor, precision) for tensor in layer.inputs),
+        outputs=tuple(with_activation_bits(tensor, precision) for tensor in layer.outputs),
         # The others are biases, scales and zero points.
         weights=_first_with(layer.weights, precision.weight),
         parameters=_first_with(layer.parameters, precision.weight),
