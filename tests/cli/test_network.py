@@ -16,7 +16,7 @@ from workload.tiny_networks import model, node, value, write
 
 import toolkit
 from toolkit.cli.app import main
-from toolkit.cli.network import read_dims
+from toolkit.cli.network_options import read_dims
 from toolkit.errors import InputError
 
 ROOT = Path(toolkit.__file__).parent.parent

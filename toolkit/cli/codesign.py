@@ -217,7 +217,7 @@ def _networks(
     models: Sequence[str], dim: Sequence[str], kv_cache: str, experts: int | None
 ) -> list[Any]:
     import toolkit
-    from toolkit.cli.network import read_dims
+    from toolkit.cli.network_options import read_dims
     from toolkit.codesign.evaluation import NetworkWeight
     from toolkit.errors import InputError
 

@@ -21,7 +21,8 @@ from toolkit.cli.arguments import (
     conventions_name,
     read_pad,
 )
-from toolkit.cli.network import (
+from toolkit.cli.network import watched
+from toolkit.cli.network_options import (
     Bits,
     CacheFolder,
     Dims,
@@ -37,7 +38,6 @@ from toolkit.cli.network import (
     Unknown,
     read_bits,
     read_dims,
-    watched,
 )
 from toolkit.cli.output import NOTHING_FOUND, Report, aligned, empty_table
 from toolkit.study.units import short_energy

@@ -66,7 +66,7 @@ def read_roles(words: list[str]) -> dict[str, int | str]:
     InputError
         If a word is not of this form, or a name is given twice.
     """
-    from toolkit.cli.network import read_dims
+    from toolkit.cli.network_options import read_dims
 
     roles = {}
     sizes = []
