@@ -86,6 +86,8 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "ONNX operator",
         "activation in several operators",
         "built-in network",
+        "fold of layers",
+        "figure of serving",
         "fusion pattern",
         "fusion strategy",
         "hardware strategy",

@@ -81,7 +81,8 @@ def vector_unit_of(arch: Architecture) -> tuple[VectorUnit, bool]:
     --------
     >>> from toolkit.arch import load_arch
     >>> vector_unit_of(load_arch("eyeriss"))
-    (VectorUnit(lanes=16, operation_energy_pj=0.21, memory='GlobalBuffer'), True)
+    (VectorUnit(lanes=16, operation_energy_pj=0.21, memory='GlobalBuffer', lane_bits=None, \
+energies_by_bits=(), area_um2=None), True)
     """
     if arch.vector_unit is not None:
         return arch.vector_unit, False
