@@ -217,3 +217,17 @@ def test_the_eyeriss_chip_is_met(
     # What is left of the power is the same per cycle, whatever the chip runs.
     left = [float(x) for x in re.findall(r"(\S+) pJ per element and cycle", printed)]
     assert left == pytest.approx([4.7, 4.7], rel=0.1)
+
+
+def test_fewer_bits_cost_less(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = str(STUDIES / "quantized_networks.py")
+    monkeypatch.setattr(sys, "argv", [script, "resnet18", "resnet18:int8", "--evaluations", "50"])
+    runpy.run_path(script, run_name="__main__")
+    rows = [re.split(r" {2,}", line) for line in capsys.readouterr().out.splitlines()[2:]]
+    found = {name: [float(word) for word in figures] for name, *figures in rows}
+    whole, quantized = found["resnet18, own bits"], found["resnet18:int8, own bits"]
+    # On words of 16 bits a half, on words of 32 bits a quarter, and what does not shrink.
+    assert quantized[0] < 0.6 * whole[0]
+    assert quantized[1] < 0.4 * whole[1]
