@@ -8,8 +8,11 @@ from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.wiring import Use, Wiring
 
 
+_MOVES = ("Split", "Slice", "Concat", "Pad", "Tile", "Expand")
+
+
 def absorb_transposes(wiring: Wiring) -> None:
-    """Turn transposes that only matrix products read into views.
+    """Turn transposes that only matrix products, or movements, read into views.
 
     Rows in another order, such as heads split and joined, may be read by any product, and by
     what writes them into a cache. An operand that is read along its columns may be one of two
@@ -34,6 +37,9 @@ def _absorbs(wiring: Wiring, use: Use, layer: Layer) -> bool:
     if reader.cost_class == "elementwise" and len(reader.inputs) == 1 and not reader.weights:
         # A number that scales all elements, in whatever order they are.
         return _all_absorb(wiring, reader.outputs[0], layer)
+    if reader.operator in _MOVES and reader.cost_class == "movement" and not reader.in_place:
+        # What is moved anyway is moved in another order at once.
+        return True
     if not use.is_product and not reader.in_place:
         return False
     last = len(order) - 1
