@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.compilation import LANES, Block, Kernel, fields_of, record_type
+from toolkit.compilation import Block, Kernel, fields_of, record_type
 from toolkit.lifted import Table, formula, in_lane, is_never, lane, lanes, once
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.nest import Nest, Nests, measure_tiles
@@ -53,8 +53,11 @@ class Batch(NamedTuple):
 
 @once
 @formula
-def load(plan: PlanTables, nest: Nest, batch: Batch, first: int) -> None:
-    """Write the factors and loops of mappings into the nest, the last ones again if too few."""
+def load(plan: PlanTables, nest: Nest, batch: Batch, first: int, sequential: int) -> None:
+    """Write factors and orders of mappings into the nest, those of the last one again if too few.
+
+    Only sequential transfers ask for the loops one after the other.
+    """
     for number in range(lanes(nest.one)):
         b = min(first + number, batch.factors.shape[0] - 1)
         factors, loops = in_lane(nest.factors, number), in_lane(nest.loops, number)
@@ -64,9 +67,10 @@ def load(plan: PlanTables, nest: Nest, batch: Batch, first: int) -> None:
                 factors[i, d] = batch.factors[b, i, d]
                 if plan.levels[i].is_memory:
                     inner = batch.order[b, i, d]
-                    loops[i, d].factor = batch.factors[b, i, inner]
-                    loops[i, d].dimension = inner
                     places[i, inner] = d
+                    if sequential:
+                        loops[i, d].factor = batch.factors[b, i, inner]
+                        loops[i, d].dimension = inner
 
 
 @once
@@ -97,7 +101,7 @@ def cost_each(plan: PlanTables, nest: Nest, batch: Batch, skip: int, sequential:
     What no transfer moves is never written, and stays 0, as it is in `nest_room`.
     """
     for b in range(0, batch.factors.shape[0], lanes(nest.one)):
-        load(plan, nest, batch, b)
+        load(plan, nest, batch, b, sequential)
         measure_tiles(plan, nest)
         room = fits(plan, nest)
         note_fits(nest, batch, b, room)
@@ -151,7 +155,7 @@ AT_ONCE = {
 }
 """Kernels that cost `LANES` mappings at once, by those that cost one after the other."""
 
-WORTHWHILE = LANES // 2
+WORTHWHILE = 3
 """Mappings from which on it is faster to cost them at once."""
 
 

@@ -130,6 +130,12 @@ def counts_apart(
 
 
 @formula
+def enters_child(plan: PlanTables, x: int, place: int) -> bool:
+    """Whether what enters the child is asked for: once for all places, at the supplier."""
+    return bool(plan.transfers[x].child >= 0 and plan.transfers[x].supplier == place)
+
+
+@formula
 def repeat(
     plan: PlanTables,
     nest: Nest,
@@ -149,7 +155,7 @@ def repeat(
     """
     held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
     inward = plan.transfers[x].supplier if sums_go_on(plan, t) else place
-    updates, enters = plan.tensors[t].is_output, plan.transfers[x].child >= 0
+    updates, enters = plan.tensors[t].is_output, enters_child(plan, x, place)
     inside = Runs(nest.one, 0 * nest.one)
     if nest.ragged[d]:
         inside = Runs(nest.one, where(nest.cuts[held, d].rest > 0, nest.one, 0 * nest.one))
@@ -344,6 +350,8 @@ def index_words(
     sliding = mover.slides & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
     for way in range(ENTERING + 1):
         if way == WRITING and not plan.tensors[t].is_output:
+            continue
+        if way == ENTERING and not enters_child(plan, x, place):
             continue
         if way == READING or own or transfer.selective:
             level = transfer.held if way == ENTERING else place
