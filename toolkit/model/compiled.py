@@ -5,6 +5,7 @@ Batches are costed `LANES` mappings at once, on all cores.
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -237,7 +238,10 @@ def nest_room(plan: Plan, arrays: type = Nest) -> Nest:
 
 
 CHUNK = 4096
-"""Mappings per task: enough to hide what handing out a task costs."""
+"""Least mappings per task: as many as take the time in which the tables of a task are made."""
+
+TASKS = 4
+"""Most tasks per thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,12 +288,12 @@ def batch_totals(
     def work(rows: slice) -> None:
         CompiledModel(plan).cost_batch(factors[rows], order[rows], results[rows])
 
-    chunks = [slice(i, i + CHUNK) for i in range(0, len(factors), CHUNK)]
-    workers = min(threads or os.cpu_count() or 1, len(chunks))
+    workers = min(threads or os.cpu_count() or 1, math.ceil(len(factors) / CHUNK))
     if workers <= 1:
         work(slice(None))
     else:
+        size = max(CHUNK, math.ceil(len(factors) / (TASKS * workers)))
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, chunks))
+            list(pool.map(work, (slice(i, i + size) for i in range(0, len(factors), size))))
     energy, latency, utilization, fits = results.T
     return BatchTotals(energy, latency, utilization, fits > 0)
