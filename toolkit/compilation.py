@@ -46,6 +46,7 @@ FORMULA_MODULES = (
 SOURCES = (
     "compilation.py",
     "machine_code.py",
+    "machine_lanes.py",
     "machine_operations.py",
     "machine_tables.py",
     "lifted.py",
@@ -69,6 +70,9 @@ KERNEL_MODULES = (
 _ROOT = Path(__file__).parent
 SIDES = 6
 """Most indices of an array in a block."""
+
+LANES = 8
+"""Mappings whose numbers lie side by side where a block is `SideBySide`."""
 
 _lock = Lock()
 _made_seconds = 0.0
@@ -257,8 +261,9 @@ def kernels() -> tuple[Kernel, ...]:
     found: dict[str, Kernel] = {}
     for module in KERNEL_MODULES:
         for value in vars(importlib.import_module(module)).values():
-            if isinstance(value, Kernel):
-                found.setdefault(value.entry, value)
+            for kernel in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(kernel, Kernel):
+                    found.setdefault(kernel.entry, kernel)
     return tuple(found.values())
 
 
@@ -352,25 +357,48 @@ def sources() -> Iterable[Path]:
     yield from sorted(_ROOT.rglob("compiled*.py"))
 
 
+class SideBySide:
+    """Marks named tuples whose numbers are of several mappings each.
+
+    All floats and records of them, but no integers: `LANES` numbers in the place of one.
+    """
+
+    __slots__ = ()
+
+
 class Field(NamedTuple):
-    """One field of a named tuple for kernels: what its entries are, and how many indices."""
+    """One field of a named tuple for kernels: what its entries are, and how many indices.
+
+    ``lanes``: how many numbers lie in the place of one.
+    """
 
     kind: Any
     indices: int
+    lanes: int
 
 
 @cache
 def fields_of(arrays: type) -> dict[str, Field]:
     """Read what a named tuple holds from its annotations, ``Annotated[Table, kind, indices]``."""
     hints = get_type_hints(arrays, include_extras=True)
-    return {name: Field(*hint.__metadata__) for name, hint in hints.items()}
+    wide = LANES if issubclass(arrays, SideBySide) else 1
+    return {
+        name: Field(kind, indices, 1 if kind in _ALIKE else wide)
+        for name, (kind, indices) in ((name, hint.__metadata__) for name, hint in hints.items())
+    }
+
+
+_ALIKE = (int, np.uint8)
+"""Kinds of entries that are the same for all mappings."""
 
 
 @cache
-def record_type(row: type) -> np.dtype[Any]:
+def record_type(row: type, lanes: int = 1) -> np.dtype[Any]:
     """Type of one entry of an array: a number, or a record of 64-bit numbers."""
     if row in (int, float) or issubclass(row, np.generic):
-        return np.dtype(row)
-    kinds = {int: np.int64}
+        return np.dtype(row) if lanes == 1 else np.dtype((row, (lanes,)))
+    kinds: dict[Any, Any] = {int: np.int64}
     fields = [(name, kinds.get(kind, np.float64)) for name, kind in get_type_hints(row).items()]
+    if lanes > 1:
+        fields = [(name, (kind, (lanes,))) for name, kind in fields]
     return np.dtype(fields, align=True)

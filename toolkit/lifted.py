@@ -3,7 +3,8 @@
 The cost model is written once, in functions marked with `formula`. Called from Python, they work
 on arrays of shape [batch] (NumPy, torch, fractions of integers): a condition that differs from
 mapping to mapping becomes `where`, never `if`. Compiled (`toolkit.compilation`), the same
-functions work on single numbers, and the operations below become single instructions.
+functions work on single numbers, or on those of a few mappings at once (`toolkit.machine_lanes`),
+and the operations below become single instructions.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ def nearest(x: Any) -> Any:
 @formula
 def euclid(a: Any, b: Any) -> Any:
     """Greatest common divisor of two whole numbers, not both 0; what is compiled for `gcd`."""
-    while b > 0:
-        a, b = b, a - floor(a / b) * b
+    while not is_never(b > 0):
+        more = b > 0
+        a, b = where(more, b, a), where(more, a - floor(a / b) * b, b)
     return a
 
 
@@ -151,6 +153,26 @@ def is_idle(iterations: Any) -> bool:
 def lookup(table: Any, row: int, column: Any) -> Any:
     """Look up a column that may differ from mapping to mapping."""
     return table[row][column]
+
+
+def lanes(x: Any) -> int:
+    """Of how many mappings a number is in compiled code: a loop's bound, one if it is simple."""
+    return 1
+
+
+def in_lane(table: Any, number: int) -> Any:
+    """Take from a table of compiled code what belongs to one of these mappings."""
+    return table
+
+
+def lane(x: Any, number: int) -> Any:
+    """Take a number that belongs to one of these mappings."""
+    return x
+
+
+def with_lane(x: Any, number: int, value: Any) -> Any:
+    """Put a number in the place of one of these mappings."""
+    return value
 
 
 def invoke(kernel: int, plan: int, nest: int, batch: int, skip: int) -> None:

@@ -10,18 +10,25 @@ from numba import types
 from numba.extending import intrinsic
 
 from toolkit import lifted
-from toolkit.machine_tables import entry_at
+from toolkit.compilation import LANES
+from toolkit.machine_lanes import BITS, CHOICES, SIDE_BY_SIDE, Choices, Lanes, every, rounded, some
+from toolkit.machine_tables import Grid, entry_at, of_lane
+
+WORD, REAL = ir.IntType(64), ir.DoubleType()
 
 
 def _of_floats(result: Any, build: Callable[..., Any], operands: int) -> Any:
     """Make a function of floating point numbers that is a single instruction."""
 
     def typed(*kinds: Any) -> Any:
-        def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
-            pairs = zip(values, form.args, strict=True)
-            return build(builder, *(context.cast(builder, v, k, types.float64) for v, k in pairs))
+        wide = any(isinstance(kind, Lanes) for kind in kinds)
+        form = (SIDE_BY_SIDE if result is types.float64 else result) if wide else result
+        taken = (SIDE_BY_SIDE if wide else types.float64,) * len(kinds)
 
-        return result(*kinds), generate
+        def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+            return build(builder, *values)
+
+        return form(*taken), generate
 
     if operands == 1:
         return intrinsic(lambda typing, x: typed(x))
@@ -30,17 +37,21 @@ def _of_floats(result: Any, build: Callable[..., Any], operands: int) -> Any:
 
 def _rounded(name: str) -> Any:
     def build(builder: Any, x: Any) -> Any:
-        return builder.call(builder.module.declare_intrinsic(name, [ir.DoubleType()]), [x])
+        if x.type != REAL:
+            return rounded(builder, name, x)
+        return builder.call(builder.module.declare_intrinsic(name, [REAL]), [x])
 
     return _of_floats(types.float64, build, 1)
 
 
 @intrinsic
 def _where(typing: Any, condition: Any, chosen: Any, other: Any) -> Any:
-    kind = typing.unify_types(chosen, other)
+    kind, asked = typing.unify_types(chosen, other), types.boolean
+    if isinstance(condition, Choices):
+        kind, asked = CHOICES if kind == types.boolean else SIDE_BY_SIDE, condition
 
     def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
-        wanted = (types.boolean, kind, kind)
+        wanted = (asked, kind, kind)
         triples = zip(values, form.args, wanted, strict=True)
         return builder.select(*(context.cast(builder, v, k, w) for v, k, w in triples))
 
@@ -49,10 +60,74 @@ def _where(typing: Any, condition: Any, chosen: Any, other: Any) -> Any:
 
 @intrinsic
 def _negated(typing: Any, condition: Any) -> Any:
+    kind = condition if isinstance(condition, Choices) else types.boolean
+
     def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        if isinstance(condition, Choices):
+            return builder.xor(values[0], ir.Constant(BITS, [1] * LANES))
+        return builder.not_(context.cast(builder, values[0], form.args[0], types.boolean))
+
+    return kind(condition), generate
+
+
+@intrinsic
+def _holds_never(typing: Any, condition: Any) -> Any:
+    """Whether a condition holds for no mapping."""
+
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        if isinstance(condition, Choices):
+            return builder.not_(some(builder, values[0]))
         return builder.not_(context.cast(builder, values[0], form.args[0], types.boolean))
 
     return types.boolean(condition), generate
+
+
+@intrinsic
+def _lanes(typing: Any, x: Any) -> Any:
+    """Of how many mappings a number is."""
+    count = LANES if isinstance(x, Lanes) else 1
+
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        return ir.Constant(WORD, count)
+
+    return types.int64(x), generate
+
+
+@intrinsic
+def _in_lane(typing: Any, table: Grid, lane: Any) -> Any:
+    """Numbers of one mapping in a table."""
+
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        return of_lane(builder, table, values[0], values[1])
+
+    return table.in_lane()(table, types.int64), generate
+
+
+@intrinsic
+def _lane(typing: Any, x: Any, lane: Any) -> Any:
+    """Read the number of one mapping."""
+    kind = types.float64 if isinstance(x, Lanes) else types.boolean
+    if not isinstance(x, Lanes | Choices):
+        kind = x
+
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        if kind is x:
+            return values[0]
+        return builder.extract_element(values[0], values[1])
+
+    return kind(x, types.int64), generate
+
+
+@intrinsic
+def _with_lane(typing: Any, x: Any, lane: Any, value: Any) -> Any:
+    """Write the number of one mapping."""
+
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        if not isinstance(x, Lanes):
+            return values[2]
+        return builder.insert_element(values[0], values[2], values[1])
+
+    return x(x, types.int64, types.float64), generate
 
 
 @intrinsic
@@ -70,8 +145,7 @@ def _invoke(typing: Any, address: Any, plan: Any, nest: Any, batch: Any, skip: A
     """Call a kernel of costs by its address, with the addresses of its blocks."""
 
     def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
-        word = ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [word] * 4).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [WORD] * 4).as_pointer()
         builder.call(builder.inttoptr(values[0], kind), values[1:])
         return context.get_dummy_value()
 
@@ -82,16 +156,30 @@ def _invoke(typing: Any, address: Any, plan: Any, nest: Any, batch: Any, skip: A
 def _lookup(typing: Any, table: Any, row: Any, column: Any) -> Any:
     """Look a flag up in a column whose number is a float."""
 
-    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
-        indices = list(zip(values[1:], form.args[1:], strict=True))
-        found = entry_at(context, builder, table, values[0], indices)
-        return builder.icmp_signed("!=", found, ir.Constant(found.type, 0))
+    def found(context: Any, builder: Any, values: Any, column: Any) -> Any:
+        indices = [(values[1], row), (column, types.float64)]
+        entry = entry_at(context, builder, table, values[0], indices)
+        return builder.icmp_signed("!=", entry, ir.Constant(entry.type, 0))
 
-    return types.boolean(table, row, column), generate
+    def generate(context: Any, builder: Any, form: Any, values: Any) -> Any:
+        if not isinstance(column, Lanes):
+            return found(context, builder, values, values[2])
+        flags = ir.Constant(BITS, ir.Undefined)
+        for lane in range(LANES):
+            number = ir.Constant(WORD, lane)
+            one = found(context, builder, values, builder.extract_element(values[2], number))
+            flags = builder.insert_element(flags, one, number)
+        return flags
+
+    if isinstance(column, Lanes):
+        return CHOICES(table, row, column), generate
+    return types.boolean(table, row, types.float64), generate
 
 
 def _is_one(builder: Any, x: Any) -> Any:
-    return builder.fcmp_ordered("==", x, ir.Constant(ir.DoubleType(), 1.0))
+    if x.type == REAL:
+        return builder.fcmp_ordered("==", x, ir.Constant(REAL, 1.0))
+    return every(builder, builder.fcmp_ordered("==", x, ir.Constant(x.type, [1.0] * LANES)))
 
 
 OPERATIONS: dict[Callable[..., Any], Any] = {
@@ -106,10 +194,14 @@ OPERATIONS: dict[Callable[..., Any], Any] = {
     lifted.ceil: _rounded("llvm.ceil"),
     lifted.nearest: _rounded("llvm.rint"),
     lifted.negated: _negated,
-    lifted.is_never: _negated,
+    lifted.is_never: _holds_never,
     lifted.is_single: _of_floats(types.boolean, _is_one, 1),
     lifted.is_idle: _never,
     lifted.lookup: _lookup,
     lifted.invoke: _invoke,
+    lifted.lanes: _lanes,
+    lifted.in_lane: _in_lane,
+    lifted.lane: _lane,
+    lifted.with_lane: _with_lane,
 }
 """What stands for the functions of `toolkit.lifted` in compiled code."""

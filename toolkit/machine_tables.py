@@ -26,6 +26,7 @@ from numba.extending import (
 )
 
 from toolkit.compilation import SIDES, Field, fields_of, record_type
+from toolkit.machine_lanes import REALS, SIDE_BY_SIDE, spread
 
 WORD, BYTE, REAL = ir.IntType(64), ir.IntType(8), ir.DoubleType()
 
@@ -42,12 +43,38 @@ class Opened(types.Type):  # type: ignore[misc]
 
 
 class Grid(types.Type):  # type: ignore[misc]
-    """A table of a block, or a part of one: entries of one kind by so many indices."""
+    """A table of a block, or a part of one: entries of one kind by so many indices.
 
-    def __init__(self, dtype: np.dtype[Any], indices: int) -> None:
-        self.dtype, self.indices = dtype, indices
+    Parameters
+    ----------
+    dtype : NumPy type
+        Of an entry.
+    indices : int
+        How many say which.
+    step : int, optional
+        Bytes from an entry to the next one, if that is not its size.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], indices: int, step: int | None = None) -> None:
+        self.dtype, self.indices, self.step = dtype, indices, step or dtype.itemsize
         self.entry = _entry(dtype)
-        super().__init__(f"Grid({self.entry}, {dtype}, {indices})")
+        super().__init__(f"Grid({self.entry}, {dtype}, {indices}, {self.step})")
+
+    def in_lane(self) -> Grid:
+        """The same of a single mapping: where the first one's numbers lie."""
+        dtype, step = self.dtype, self.step
+        if dtype.fields is not None and dtype.itemsize > 8 * len(dtype.fields):
+            dtype = np.dtype(
+                {
+                    "names": list(dtype.fields),
+                    "formats": [np.float64] * len(dtype.fields),
+                    "offsets": [offset for _, offset, *_ in dtype.fields.values()],
+                    "itemsize": step,
+                }
+            )
+        elif dtype.subdtype is not None:
+            dtype = dtype.subdtype[0]
+        return Grid(dtype, self.indices, step)
 
 
 class Row(types.Type):  # type: ignore[misc]
@@ -104,6 +131,8 @@ def _entry(dtype: np.dtype[Any]) -> Any:
     """What an entry is once it is loaded."""
     if dtype.fields is not None:
         return Row(dtype)
+    if dtype.subdtype is not None:
+        return SIDE_BY_SIDE
     return {"f": types.float64, "b": types.boolean}.get(dtype.kind, types.int64)
 
 
@@ -141,8 +170,8 @@ class _OpenedFields(templates.AttributeTemplate):  # type: ignore[misc]
         if field is None:
             return None
         if field.kind == 1:
-            return types.float64
-        dtype = record_type(field.kind)
+            return types.float64 if field.lanes == 1 else SIDE_BY_SIDE
+        dtype = record_type(field.kind, field.lanes)
         return Grid(dtype, field.indices) if field.indices else Row(dtype)
 
 
@@ -152,7 +181,8 @@ def _open(context: Any, builder: Any, kind: Opened, block: Any, name: str) -> An
     fields: dict[str, Field] = fields_of(kind.kind)
     field = fields[name]
     if field.kind == 1:
-        return ir.Constant(REAL, 1.0)
+        one = ir.Constant(REAL, 1.0)
+        return one if field.lanes == 1 else spread(builder, one)
     first = (1 + SIDES) * list(fields).index(name)
 
     def load(column: int) -> Any:
@@ -198,6 +228,8 @@ class _RowFields(templates.AttributeTemplate):  # type: ignore[misc]
 
 def _place(builder: Any, data: Any, offset: Any, dtype: np.dtype[Any]) -> Any:
     stored = REAL if dtype.kind == "f" else ir.IntType(8 * dtype.itemsize)
+    if dtype.subdtype is not None:
+        stored = REALS
     return builder.bitcast(builder.gep(data, [offset]), stored.as_pointer())
 
 
@@ -205,10 +237,11 @@ def _loaded(builder: Any, data: Any, offset: Any, dtype: np.dtype[Any], what: st
     """Load an entry; of a record, say where it lies."""
     if dtype.fields is not None:
         return builder.gep(data, [offset])
-    value = _apart(builder, builder.load(_place(builder, data, offset, dtype)), what)
+    value = builder.load(_place(builder, data, offset, dtype), align=min(8, dtype.itemsize))
+    _apart(builder, value, what)
     if dtype.kind == "b":
         return builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
-    if value.type in (REAL, WORD):
+    if value.type in (REAL, REALS, WORD):
         return value
     return builder.zext(value, WORD) if dtype.kind == "u" else builder.sext(value, WORD)
 
@@ -221,7 +254,7 @@ def _stored(
         value = builder.zext(value, place.type.pointee)
     elif value.type != place.type.pointee:
         value = builder.trunc(value, place.type.pointee)
-    _apart(builder, builder.store(value, place), what)
+    _apart(builder, builder.store(value, place, align=min(8, dtype.itemsize)), what)
 
 
 def _apart(builder: Any, access: Any, what: str) -> Any:
@@ -233,25 +266,25 @@ def _apart(builder: Any, access: Any, what: str) -> Any:
     return access
 
 
-def _field(kind: Row, name: str) -> tuple[np.dtype[Any], int]:
-    """Type of a field, and where in a record it lies."""
+def _field(kind: Row, name: str) -> tuple[np.dtype[Any], int, str]:
+    """Type of a field, where in a record it lies, and what it is called in all lanes."""
     fields: dict[str, Any] = dict(kind.dtype.fields or {})
     dtype, offset = fields[name][:2]
-    return dtype, offset
+    return dtype, offset, f"{' '.join(fields)}: {name}"
 
 
 @lower_getattr_generic(Row)
 def _get_field(context: Any, builder: Any, kind: Row, row: Any, name: str) -> Any:
-    dtype, offset = _field(kind, name)
-    return _loaded(builder, row, ir.Constant(WORD, offset), dtype, f"{kind}.{name}")
+    dtype, offset, what = _field(kind, name)
+    return _loaded(builder, row, ir.Constant(WORD, offset), dtype, what)
 
 
 @lower_setattr_generic(Row)
 def _set_field(context: Any, builder: Any, form: Any, values: Any, name: str) -> None:
     kind = form.args[0]
-    dtype, offset = _field(kind, name)
+    dtype, offset, what = _field(kind, name)
     value = context.cast(builder, values[1], form.args[1], _entry(dtype))
-    _stored(builder, values[0], ir.Constant(WORD, offset), dtype, value, f"{kind}.{name}")
+    _stored(builder, values[0], ir.Constant(WORD, offset), dtype, value, what)
 
 
 @templates.infer_global(operator.getitem)
@@ -267,7 +300,7 @@ class _GetItem(templates.AbstractTemplate):  # type: ignore[misc]
         given = len(place) if isinstance(place, types.BaseTuple) else 1
         if given == whole.indices:
             return typing.signature(whole.entry, whole, place)
-        return typing.signature(Grid(whole.dtype, whole.indices - given), whole, place)
+        return typing.signature(Grid(whole.dtype, whole.indices - given, whole.step), whole, place)
 
 
 @templates.infer_global(operator.setitem)
@@ -294,14 +327,26 @@ def _offset(context: Any, builder: Any, kind: Grid, grid: Any, indices: list[Any
         if side < len(indices):
             index = context.cast(builder, *indices[side], types.int64)
             offset = builder.add(offset, index, flags=["nsw"])
-    return builder.mul(offset, ir.Constant(WORD, kind.dtype.itemsize), flags=["nsw"])
+    return builder.mul(offset, ir.Constant(WORD, kind.step), flags=["nsw"])
 
 
 def entry_at(context: Any, builder: Any, kind: Grid, grid: Any, indices: list[Any]) -> Any:
     """Load an entry by all its indices, each with its type."""
     offset = _offset(context, builder, kind, grid, indices)
     data = builder.extract_value(grid, 0)
-    return _loaded(builder, data, offset, kind.dtype, str(kind.entry))
+    return _loaded(builder, data, offset, kind.dtype, _called(kind))
+
+
+def _called(kind: Grid) -> str:
+    """What entries that are no records are called, in all lanes."""
+    return str(types.float64 if kind.dtype.subdtype is not None else kind.entry)
+
+
+def of_lane(builder: Any, kind: Grid, grid: Any, lane: Any) -> Any:
+    """The numbers of a single mapping in a grid, as `Grid.in_lane` describes them."""
+    data, *sides = (builder.extract_value(grid, i) for i in range(1 + kind.indices))
+    size = ir.Constant(WORD, 0 if kind.in_lane().dtype == kind.dtype else 8)
+    return _packed(builder, [builder.gep(data, [builder.mul(lane, size)]), *sides])
 
 
 @lower_builtin(operator.getitem, Grid, types.Integer)
@@ -322,7 +367,7 @@ def _get_slice(context: Any, builder: Any, form: Any, values: Any) -> Any:
     """Entries from one index to before another, which is at least as large."""
     kind, part = form.args[0], context.make_helper(builder, form.args[1], values[1])
     data, first, *sides = (builder.extract_value(values[0], i) for i in range(1 + kind.indices))
-    size = ir.Constant(WORD, kind.dtype.itemsize)
+    size = ir.Constant(WORD, kind.step)
     for side in sides:
         size = builder.mul(size, side, flags=["nsw"])
     beyond = builder.icmp_signed(">", part.stop, first)
@@ -337,7 +382,7 @@ def _set_item(context: Any, builder: Any, form: Any, values: Any) -> Any:
     kind, indices = form.args[0], _indices(builder, values[1], form.args[1])
     offset = _offset(context, builder, kind, values[0], indices)
     data = builder.extract_value(values[0], 0)
-    _stored(builder, data, offset, kind.dtype, values[2], str(kind.entry))
+    _stored(builder, data, offset, kind.dtype, values[2], _called(kind))
     return context.get_dummy_value()
 
 

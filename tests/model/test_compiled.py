@@ -38,10 +38,10 @@ Batch = tuple[Architecture, Workload, IntArray, IntArray, bool]
 
 @st.composite
 def batches(draw: st.DrawFn) -> Batch:
-    """Draw up to four mappings of one workload on an architecture with finite memories."""
+    """Draw up to twelve mappings of one workload on an architecture with finite memories."""
     workload = draw(workloads())
     arch = draw(architectures(workload))
-    pairs = [draw(mappings(arch, workload)) for _ in range(draw(st.integers(1, 4)))]
+    pairs = [draw(mappings(arch, workload)) for _ in range(draw(st.integers(1, 12)))]
     levels = tuple(
         replace(
             level,
@@ -89,12 +89,14 @@ def test_same_fit(conventions: Conventions, batch: Batch) -> None:
     assert compiled_costs(batch, conventions)[:, 3].tolist() == fits.tolist()
 
 
-@given(batches())
-def test_one_mapping_as_in_a_batch(batch: Batch) -> None:
+@pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP], ids=lambda c: c.name)
+@given(batch=batches())
+def test_one_mapping_as_in_a_batch(conventions: Conventions, batch: Batch) -> None:
+    """To the last digit: batches are costed several mappings at once, the last ones twice."""
     arch, workload, factors, order, bias_read = batch
-    plan = make_plan(arch, workload, EXACT, bias_read=bias_read)
+    plan = make_plan(arch, workload, conventions, bias_read=bias_read)
     model, alone = CompiledModel(plan), np.full((len(factors), 4), np.nan)
     for row in range(len(factors)):
         one = slice(row, row + 1)
         model.cost_batch(factors[one], order[one], alone[one])
-    assert alone.tolist() == compiled_costs(batch, EXACT).tolist()
+    assert alone.tolist() == compiled_costs(batch, conventions).tolist()

@@ -1,24 +1,29 @@
-"""The cost model as kernels: one mapping in half a microsecond, batches on all cores."""
+"""The cost model as kernels: one mapping in half a microsecond, batches in a third of it for each.
+
+Batches are costed `LANES` mappings at once, on all cores.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.compilation import Block, Kernel, fields_of, record_type
-from toolkit.lifted import Table, formula, once
+from toolkit.lifted import Table, formula, in_lane, is_never, lane, lanes, once
 from toolkit.mapping.mapping import IntArray
-from toolkit.model.nest import Nest, measure_tiles
+from toolkit.model.nest import Nest, Nests, measure_tiles
 from toolkit.model.plan import Plan
 from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
 from toolkit.model.room import fits
 from toolkit.model.sequential import count_sequential
-from toolkit.model.totals import clear_accesses, fill_bursts, pack_words, totals
+from toolkit.model.totals import fill_bursts, pack_words, totals
 from toolkit.model.traffic import count_per_instance
 
 
@@ -49,68 +54,110 @@ class Batch(NamedTuple):
 
 @once
 @formula
-def load(plan: PlanTables, nest: Nest, batch: Batch, b: int) -> None:
-    """Write the factors and loops of one mapping into the nest."""
-    for i in range(plan.shape.levels):
-        for d in range(plan.shape.dimensions):
-            nest.factors[i, d] = batch.factors[b, i, d]
-            if plan.levels[i].is_memory:
-                inner = batch.order[b, i, d]
-                nest.loops[i, d].factor = batch.factors[b, i, inner]
-                nest.loops[i, d].dimension = inner
-                nest.places[i, inner] = d
+def load(plan: PlanTables, nest: Nest, batch: Batch, first: int, sequential: int) -> None:
+    """Write factors and orders of mappings into the nest, those of the last one again if too few.
+
+    Only sequential transfers ask for the loops one after the other.
+    """
+    for number in range(lanes(nest.one)):
+        b = min(first + number, batch.factors.shape[0] - 1)
+        factors, loops = in_lane(nest.factors, number), in_lane(nest.loops, number)
+        places = in_lane(nest.places, number)
+        for i in range(plan.shape.levels):
+            for d in range(plan.shape.dimensions):
+                factors[i, d] = batch.factors[b, i, d]
+                if plan.levels[i].is_memory:
+                    inner = batch.order[b, i, d]
+                    places[i, inner] = d
+                    if sequential:
+                        loops[i, d].factor = batch.factors[b, i, inner]
+                        loops[i, d].dimension = inner
 
 
 @once
 @formula
-def store(plan: PlanTables, nest: Nest, batch: Batch, b: int) -> None:
-    """Write the costs of the mapping in the nest, whose accesses are counted."""
+def note_fits(nest: Nest, batch: Batch, first: int, room: Any) -> None:
+    """Write down which of the mappings in the nest fit."""
+    for number in range(min(lanes(nest.one), batch.factors.shape[0] - first)):
+        batch.results[first + number].fits = lane(room, number)
+
+
+@once
+@formula
+def store(plan: PlanTables, nest: Nest, batch: Batch, first: int) -> None:
+    """Write the costs of the mappings in the nest, whose accesses are counted."""
     cost = totals(plan, nest)
-    batch.results[b].energy_pj = cost.energy_pj
-    batch.results[b].latency_cycles = cost.latency_cycles
-    batch.results[b].utilization = cost.utilization
+    for number in range(min(lanes(nest.one), batch.factors.shape[0] - first)):
+        result = batch.results[first + number]
+        result.energy_pj = lane(cost.energy_pj, number)
+        result.latency_cycles = lane(cost.latency_cycles, number)
+        result.utilization = lane(cost.utilization, number)
 
 
 @once
 @formula
-def cost_per_instance(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> None:
-    """Cost a batch; mappings that do not fit are left out if `skip` is not 0."""
-    for b in range(batch.factors.shape[0]):
-        load(plan, nest, batch, b)
+def cost_each(plan: PlanTables, nest: Nest, batch: Batch, skip: int, sequential: int) -> None:
+    """Cost a batch, as many mappings at once as the nest has room for.
+
+    What no transfer moves is never written, and stays 0, as it is in `nest_room`.
+    """
+    for b in range(0, batch.factors.shape[0], lanes(nest.one)):
+        load(plan, nest, batch, b, sequential)
         measure_tiles(plan, nest)
-        batch.results[b].fits = fits(plan, nest)
-        if skip and batch.results[b].fits == 0:
+        room = fits(plan, nest)
+        note_fits(nest, batch, b, room)
+        if skip and is_never(room):
             continue
-        clear_accesses(plan, nest)
         for t in range(plan.shape.tensors):
-            count_per_instance(plan, nest, t)
+            if sequential:
+                count_sequential(plan, nest, t)
+            else:
+                count_per_instance(plan, nest, t)
         if plan.switches.packs:
             pack_words(plan, nest)
-        if plan.switches.bursts:
+        if plan.switches.bursts and not sequential:
             fill_bursts(plan, nest)
         store(plan, nest, batch, b)
 
 
 @once
 @formula
+def cost_per_instance(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> None:
+    """Cost a batch; mappings that do not fit are left out if `skip` is not 0."""
+    cost_each(plan, nest, batch, skip, 0)
+
+
+@once
+@formula
+def cost_per_instance_at_once(plan: PlanTables, nest: Nests, batch: Batch, skip: int) -> None:
+    """Cost a batch, several mappings at once."""
+    cost_each(plan, nest, batch, skip, 0)
+
+
+@once
+@formula
 def cost_sequential(plan: PlanTables, nest: Nest, batch: Batch, skip: int) -> None:
     """Cost a batch under sequential transfers."""
-    for b in range(batch.factors.shape[0]):
-        load(plan, nest, batch, b)
-        measure_tiles(plan, nest)
-        batch.results[b].fits = fits(plan, nest)
-        if skip and batch.results[b].fits == 0:
-            continue
-        clear_accesses(plan, nest)
-        for t in range(plan.shape.tensors):
-            count_sequential(plan, nest, t)
-        if plan.switches.packs:
-            pack_words(plan, nest)
-        store(plan, nest, batch, b)
+    cost_each(plan, nest, batch, skip, 1)
+
+
+@once
+@formula
+def cost_sequential_at_once(plan: PlanTables, nest: Nests, batch: Batch, skip: int) -> None:
+    """Cost a batch under sequential transfers, several mappings at once."""
+    cost_each(plan, nest, batch, skip, 1)
 
 
 PER_INSTANCE = Kernel("toolkit.model.compiled:cost_per_instance", "the cost model")
 SEQUENTIAL = Kernel("toolkit.model.compiled:cost_sequential", "FactorFlow's cost model")
+AT_ONCE = {
+    kernel: Kernel(f"{kernel.entry}_at_once", f"{kernel.what}, many mappings at once")
+    for kernel in (PER_INSTANCE, SEQUENTIAL)
+}
+"""Kernels that cost `LANES` mappings at once, by those that cost one after the other."""
+
+WORTHWHILE = 3
+"""Mappings from which on it is faster to cost them at once."""
 
 
 class CompiledModel:
@@ -130,6 +177,7 @@ class CompiledModel:
 
     def __init__(self, plan: Plan) -> None:
         self.kernel = SEQUENTIAL if plan.conventions.transfers == "sequential" else PER_INSTANCE
+        self._costed = plan
         self.plan = Block(compiled_tables(plan))
         self.nest = Block(nest_room(plan)._replace(indexes=self.plan.arrays.indexes))
 
@@ -138,10 +186,20 @@ class CompiledModel:
 
         All arrays are C-contiguous.
         """
-        self.kernel(self.plan, self.nest, Block(Batch(factors, order, results)), 0)
+        batch = Block(Batch(factors, order, results))
+        if len(factors) < WORTHWHILE:
+            self.kernel(self.plan, self.nest, batch, 0)
+        else:
+            AT_ONCE[self.kernel](self.plan, self._nests, batch, 0)
+
+    @cached_property
+    def _nests(self) -> Block:
+        """Room for mappings that are costed at once."""
+        room = nest_room(self._costed, Nests)
+        return Block(room._replace(indexes=self.plan.arrays.indexes))
 
 
-def nest_room(plan: Plan) -> Nest:
+def nest_room(plan: Plan, arrays: type = Nest) -> Nest:
     """Allocate the nest of one mapping, but for what a dimension indexes.
 
     Raises
@@ -170,15 +228,20 @@ def nest_room(plan: Plan) -> Nest:
         "first": 3,
         "marks": widest_enumeration(plan),
     }
-    kinds = fields_of(Nest)
-    arrays: dict[str, Any] = {
-        name: np.zeros(shape, dtype=record_type(kinds[name].kind)) for name, shape in sides.items()
+    kinds = fields_of(arrays)
+    room: dict[str, Any] = {
+        name: np.zeros(shape, dtype=record_type(kinds[name].kind, kinds[name].lanes))
+        for name, shape in sides.items()
     }
-    return Nest(one=1, indexes=None, **arrays)
+    nest: Nest = arrays(one=1, indexes=None, **room)
+    return nest
 
 
 CHUNK = 4096
-"""Mappings per task: enough to hide what handing out a task costs."""
+"""Least mappings per task: as many as take the time in which the tables of a task are made."""
+
+TASKS = 4
+"""Most tasks per thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +288,12 @@ def batch_totals(
     def work(rows: slice) -> None:
         CompiledModel(plan).cost_batch(factors[rows], order[rows], results[rows])
 
-    chunks = [slice(i, i + CHUNK) for i in range(0, len(factors), CHUNK)]
-    workers = min(threads or os.cpu_count() or 1, len(chunks))
+    workers = min(threads or os.cpu_count() or 1, math.ceil(len(factors) / CHUNK))
     if workers <= 1:
         work(slice(None))
     else:
+        size = max(CHUNK, math.ceil(len(factors) / (TASKS * workers)))
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, chunks))
+            list(pool.map(work, (slice(i, i + size) for i in range(0, len(factors), size))))
     energy, latency, utilization, fits = results.T
     return BatchTotals(energy, latency, utilization, fits > 0)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from toolkit.compilation import SideBySide
 from toolkit.lifted import Table, floor, formula, is_never, is_single, lookup, negated, once, where
 from toolkit.model.plan_tables import PlanTables
 from toolkit.workload.distinct import Progression
@@ -170,7 +171,7 @@ class Nest(NamedTuple):
     one: Annotated[Any, 1, 0]
     factors: Annotated[Table, float, 2]
     loops: Annotated[Table, Loop, 2]
-    places: Annotated[Table, int, 2]
+    places: Annotated[Table, float, 2]
     indexes: Annotated[Table, int, 2]
     extents: Annotated[Table, float, 2]
     cuts: Annotated[Table, Cut, 2]
@@ -185,6 +186,12 @@ class Nest(NamedTuple):
     runs: Annotated[Table, float, 1]
     first: Annotated[Table, float, 1]
     marks: Annotated[Table, np.uint8, 1]
+
+
+class Nests(Nest, SideBySide):
+    """Nests of several mappings at once, for kernels: see `SideBySide`."""
+
+    __slots__ = ()
 
 
 class Stay(NamedTuple):

@@ -61,6 +61,10 @@ A_TILE, ALL_SEEN = 1, 2
 sees (`toolkit.mapping.kept`)."""
 
 
+INWARDS, BOTH_WAYS = 1, 2
+"""Which ways a level moves a tensor. 0: it does not."""
+
+
 class ShapeRow(NamedTuple):
     """Numbers of levels, dimensions, tensors and ports.
 
@@ -206,6 +210,8 @@ class PlanTables(NamedTuple):
         How a dimension indexes a tensor: 0, `ALONE` or `IN_WINDOW`.
     holds : [T, L]
         Whether a level holds a tensor: 0, `A_TILE` of it at a time, or `ALL_SEEN` of it.
+    passes : [T, L]
+        Whether a level moves a tensor: 0, `INWARDS` or `BOTH_WAYS`.
     values : rows [T, L]
         How much room values take, and how many words there, or on the wires of a fanout.
     listed : [L, D]
@@ -238,6 +244,7 @@ class PlanTables(NamedTuple):
     terms: Annotated[Table, TermRow, 3]
     indexes: Annotated[Table, int, 2]
     holds: Annotated[Table, int, 2]
+    passes: Annotated[Table, int, 2]
     values: Annotated[Table, ValueRow, 2]
     listed: Annotated[Table, int, 2]
     arrives: Annotated[Table, int, 2]
@@ -276,6 +283,11 @@ def plan_tables(plan: Plan) -> PlanTables:
             for i in range(len(plan.arch.levels))
         },
         {
+            (t, i): _ways(plan, tensor, i)
+            for t, tensor in enumerate(plan.tensors)
+            for i in range(len(plan.arch.levels))
+        },
+        {
             (t, i): value_row(plan, t, i)
             for t in range(len(plan.tensors))
             for i in range(len(plan.arch.levels))
@@ -298,6 +310,14 @@ def plan_tables(plan: Plan) -> PlanTables:
             for k, s in enumerate(inside_out(plan.arch.memories[0], tensor.tensor))
         },
     )
+
+
+def _ways(plan: Plan, tensor: TensorPlan, i: int) -> int:
+    level = plan.arch.levels[i]
+    passes = i in tensor.holders or any(i in (x.supplier, x.child) for x in tensor.transfers)
+    if not passes and not (isinstance(level, Fanout) and level.wires is not None):
+        return 0
+    return BOTH_WAYS if tensor.is_output else INWARDS
 
 
 def _bursts(plan: Plan, tensor: TensorPlan) -> BurstRow:

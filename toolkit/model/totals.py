@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from toolkit.lifted import Table, apart, ceil, formula, maximum, nearest, once, where
 from toolkit.model.bursts import burst_share, sent_at_once
 from toolkit.model.nest import Nest, orthogonal
-from toolkit.model.plan_tables import ALONE, PlanTables
+from toolkit.model.plan_tables import ALONE, BOTH_WAYS, PlanTables
 from toolkit.model.sequential import count_sequential
 from toolkit.model.traffic import count_per_instance, elements, find_mover, sums_go_on
 from toolkit.model.waits import array_cycles, note_waits
@@ -78,7 +78,7 @@ def pack_words(plan: PlanTables, nest: Nest) -> None:
     """Turn the values that memories and wires move into the words that these take there."""
     for m in range(plan.shape.levels):
         for t in range(plan.shape.tensors):
-            if plan.levels[m].is_memory or plan.levels[m].wired:
+            if plan.passes[t, m]:
                 pack_into(plan, nest, m, t, 0, nest.moved)
                 if not plan.switches.sequential:
                     pack_into(plan, nest, m, t, 1, nest.busiest)
@@ -88,8 +88,10 @@ def pack_words(plan: PlanTables, nest: Nest) -> None:
 def pack_into(plan: PlanTables, nest: Nest, m: int, t: int, own: int, table: Table) -> None:
     """Turn values of a tensor at a memory into words, of all instances or (`own`) the first."""
     value, moved = plan.values[t, m], table[m, t]
-    moved.reads, moved.updates = moved.reads * value.words, moved.updates * value.words
-    moved.fills, moved.drains = moved.fills * value.words, moved.drains * value.words
+    if value.words != 1:
+        moved.reads, moved.fills = moved.reads * value.words, moved.fills * value.words
+        if plan.passes[t, m] == BOTH_WAYS:
+            moved.updates, moved.drains = moved.updates * value.words, moved.drains * value.words
     if value.less_updated > 0 or value.less_drained > 0:
         complete = complete_outputs(plan, nest, t, m, own)
         moved.updates = moved.updates - complete * value.less_updated
@@ -177,10 +179,12 @@ def access_energy_pj(plan: PlanTables, nest: Nest, m: int) -> Any:
     """Energy of all accesses to one memory."""
     sent, received = 0 * nest.one, 0 * nest.one
     for t in range(plan.shape.tensors):
-        sent = sent + charged(plan, nest, m, nest.moved[m, t].reads)
-        sent = sent + charged(plan, nest, m, nest.moved[m, t].drains)
-        received = received + charged(plan, nest, m, nest.moved[m, t].fills)
-        received = received + charged(plan, nest, m, nest.moved[m, t].updates)
+        if plan.passes[t, m]:
+            sent = sent + charged(plan, nest, m, nest.moved[m, t].reads)
+            received = received + charged(plan, nest, m, nest.moved[m, t].fills)
+        if plan.passes[t, m] == BOTH_WAYS:
+            sent = sent + charged(plan, nest, m, nest.moved[m, t].drains)
+            received = received + charged(plan, nest, m, nest.moved[m, t].updates)
     return plan.levels[m].read_pj * sent + plan.levels[m].write_pj * received
 
 
@@ -207,15 +211,19 @@ def port_words(plan: PlanTables, nest: Nest, p: int, exchanged: int) -> Any:
     port, words = plan.ports[p], 0 * nest.one
     alike = plan.switches.sequential
     for t in range(plan.shape.tensors):
+        passes = plan.passes[t, port.memory]
+        if not passes:
+            continue
         moved = nest.moved[port.memory, t] if alike else nest.busiest[port.memory, t]
         if port.reads:
             words = words + moved.reads
-        if port.drains and not exchanged:
-            words = words + moved.drains
         if port.fills and not exchanged:
             words = words + moved.fills
-        if port.updates:
-            words = words + moved.updates
+        if passes == BOTH_WAYS:
+            if port.drains and not exchanged:
+                words = words + moved.drains
+            if port.updates:
+                words = words + moved.updates
     return words / nest.levels[port.memory].active if alike else words
 
 

@@ -24,9 +24,7 @@ from toolkit.lifted import (
     is_idle,
     is_never,
     is_single,
-    lookup,
     maximum,
-    negated,
     once,
     where,
 )
@@ -83,32 +81,35 @@ class Runs(NamedTuple):
 @once
 @formula
 def find_mover(plan: PlanTables, nest: Nest, t: int, x: int) -> Mover:
-    """Find the loop inside of which a transfer stands."""
-    transfer, nothing, width = plan.transfers[x], nest.one < 0, plan.shape.dimensions
-    reuses = plan.levels[transfer.supplier].multiple_reuses
-    found, skipped, place = nothing, nothing, 0 * nest.one - 1
-    dimension, factor = place, nest.one
+    """Find the loop inside of which a transfer stands.
+
+    Each memory's loops are asked by dimension, for where they stand: the innermost one counts.
+    """
+    transfer, nothing, width = plan.transfers[x], 0 * nest.one - 1, plan.shape.dimensions
+    place, idle, dimension, factor = nothing, nothing, nothing, nest.one
     if transfer.child < 0:
         place = nest.one * (plan.shape.levels * width)
     for i in range(transfer.nested - 1 if transfer.child >= 0 else -1, -1, -1):
         m = plan.nests[x, i]
         if is_single(nest.levels[m].iterations):
             continue
-        for k in range(width - 1, -1, -1):
-            f, d = nest.loops[m, k].factor, nest.loops[m, k].dimension
+        waits = place < m * width
+        if is_never(waits):
+            break
+        for d in range(width):
+            f = nest.factors[m, d]
             if is_single(f):
                 continue
-            indexes, waits = lookup(nest.indexes, t, d), negated(found) & (f > 1)
-            first = waits & indexes
-            if not reuses:
-                skipped = skipped | (waits & negated(indexes))
-            place = where(first, m * width + k, place)
-            dimension, factor = where(first, d, dimension), where(first, f, factor)
-            found = found | first
-        if is_never(negated(found)):
-            break
-    if not reuses:
-        found = found & negated(skipped)
+            stands = m * width * nest.one + nest.places[m, d]
+            if plan.indexes[t, d]:
+                inner = waits & (f > 1) & (stands > place)
+                place, factor = where(inner, stands, place), where(inner, f, factor)
+                dimension = where(inner, d * nest.one, dimension)
+            else:
+                idle = where((f > 1) & (stands > idle), stands, idle)
+    found = dimension >= 0
+    if not plan.levels[transfer.supplier].multiple_reuses:
+        found = found & (idle < place)
     return Mover(found, place, dimension, factor)
 
 
@@ -126,6 +127,12 @@ def counts_apart(
     if i >= place and way < ENTERING:
         return bool(plan.sharing[x, side, way].shared == 0)
     return own == 0
+
+
+@formula
+def enters_child(plan: PlanTables, x: int, place: int) -> bool:
+    """Whether what enters the child is asked for: once for all places, at the supplier."""
+    return bool(plan.transfers[x].child >= 0 and plan.transfers[x].supplier == place)
 
 
 @formula
@@ -148,7 +155,7 @@ def repeat(
     """
     held, side, width = plan.transfers[x].held, plan.transfers[x].spatial, plan.shape.dimensions
     inward = plan.transfers[x].supplier if sums_go_on(plan, t) else place
-    updates, enters = plan.tensors[t].is_output, plan.transfers[x].child >= 0
+    updates, enters = plan.tensors[t].is_output, enters_child(plan, x, place)
     inside = Runs(nest.one, 0 * nest.one)
     if nest.ragged[d]:
         inside = Runs(nest.one, where(nest.cuts[held, d].rest > 0, nest.one, 0 * nest.one))
@@ -343,6 +350,8 @@ def index_words(
     sliding = mover.slides & slides(plan, nest, t, s, mover.dimension, first, transfer.held)
     for way in range(ENTERING + 1):
         if way == WRITING and not plan.tensors[t].is_output:
+            continue
+        if way == ENTERING and not enters_child(plan, x, place):
             continue
         if way == READING or own or transfer.selective:
             level = transfer.held if way == ENTERING else place

@@ -9,7 +9,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from toolkit.errors import PrecisionError
-from toolkit.lifted import apart, compiled_as, formula, namespace, where
+from toolkit.lifted import (
+    Table,
+    apart,
+    compiled_as,
+    formula,
+    in_lane,
+    lanes,
+    namespace,
+    where,
+    with_lane,
+)
 
 SPAN_LIMIT = 2**28
 """Largest span of a sum of three or more strided terms that is counted by enumeration: one bit per
@@ -160,13 +170,23 @@ def two_strides(x: Any, y: Any, a: int, b: int) -> Any:
 @apart
 @formula
 def marked_sums(nest: Any, terms: int) -> Any:
-    """Count as `distinct_sums` does; what is compiled in its place.
+    """Count as `distinct_sums` does; what is compiled in its place."""
+    counts = 0 * nest.one
+    for number in range(lanes(nest.one)):
+        count = count_marks(in_lane(nest.terms, number), nest.marks, terms)
+        counts = with_lane(counts, number, count)
+    return counts
+
+
+@formula
+def count_marks(progressions: Table, marks: Table, terms: int) -> float:
+    """Count the distinct sums of terms of one mapping.
 
     Sorts the terms, and marks every sum unless small strides fill all gaps of larger ones.
     """
     for i in range(1, terms):
         for k in range(i, 0, -1):
-            one, other = nest.terms[k - 1], nest.terms[k]
+            one, other = progressions[k - 1], progressions[k]
             if other.stride >= one.stride:
                 break
             stride, length = one.stride, one.length
@@ -174,28 +194,28 @@ def marked_sums(nest: Any, terms: int) -> Any:
             other.stride, other.length = stride, length
     contiguous, closed = 1.0, True
     for k in range(terms):
-        if nest.terms[k].length > 1.0:
-            closed = closed and nest.terms[k].stride <= contiguous
-            contiguous += nest.terms[k].stride * (nest.terms[k].length - 1.0)
+        if progressions[k].length > 1.0:
+            closed = closed and progressions[k].stride <= contiguous
+            contiguous += progressions[k].stride * (progressions[k].length - 1.0)
     # Tiles that reach beyond the sizes span more than there is room for, and count for nothing.
-    if closed or contiguous > nest.marks.shape[0]:
+    if closed or contiguous > marks.shape[0]:
         return contiguous
     for v in range(int(contiguous)):
-        nest.marks[v] = 0
-    nest.marks[0] = 1
+        marks[v] = 0
+    marks[0] = 1
     top, values = 1, 0
     for k in range(terms):
-        covered, length = 1, int(nest.terms[k].length)
+        covered, length = 1, int(progressions[k].length)
         while covered < length:  # By doubling, so that a long term takes few passes.
             more = min(covered, length - covered)
-            shift = more * int(nest.terms[k].stride)
+            shift = more * int(progressions[k].stride)
             for v in range(top - 1, -1, -1):
-                if nest.marks[v]:
-                    nest.marks[v + shift] = 1
+                if marks[v]:
+                    marks[v + shift] = 1
             top += shift
             covered += more
     for v in range(top):
-        values += nest.marks[v]
+        values += marks[v]
     return float(values)
 
 
