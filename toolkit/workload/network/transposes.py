@@ -7,7 +7,6 @@ from dataclasses import replace
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.wiring import Use, Wiring
 
-
 _MOVES = ("Split", "Slice", "Concat", "Pad", "Tile", "Expand")
 
 
