@@ -23,6 +23,18 @@ DTYPES = {
 
 Shape = Sequence[int | str | None]
 
+PEAK_KIB = """
+def peak_kib():
+    # What getrusage says counts what the parent held when it started this process.
+    try:
+        lines = open("/proc/self/status").read().splitlines()
+    except OSError:
+        import resource
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+"""
+"""A function for processes of their own: the most memory that they held."""
+
 
 def node(operator: str, inputs: str, outputs: str = "y", **attributes: object) -> onnx.NodeProto:
     """A node called as its operator; operands are separated by blanks, ``-`` leaves one out."""
