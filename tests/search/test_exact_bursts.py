@@ -20,7 +20,7 @@ from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
 
-few = settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+few = settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 def in_bursts(arch: Architecture, burst_words: int, layout: Layout) -> Architecture:
@@ -140,7 +140,7 @@ NHWC = Layout(("P", "Q", "C"), ("M", "R", "S", "C"), ("P", "Q", "M"))
     ("arch", "workload", "layout"),
     [
         ("eyeriss", gemm(60, 64, 50), Layout()),
-        ("simba", gemm(24, 15, 32), Layout()),
+        ("simba", gemm(12, 15, 16), Layout()),
         ("eyeriss-conv", conv2d(16, 8, 13, 13, 3, 3), NHWC),
         ("gemmini-conv", conv2d(16, 16, 14, 14, 3, 3, stride=2), NHWC),
     ],
