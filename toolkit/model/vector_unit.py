@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.arch.packing import words_per_value
+from toolkit.arch.ports import TRAFFIC
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle, port_cycles
@@ -212,9 +213,7 @@ def _traffic(moved: Moved, paths: Mapping[Role, Sequence[Memory]]) -> dict[str, 
     for role, memories in paths.items():
         inside, outside = ("updates", "drains") if role == "output" else ("reads", "fills")
         for place, memory in enumerate(memories):
-            own = traffic.setdefault(
-                memory.name, dict.fromkeys(("reads", "fills", "updates", "drains"), 0.0)
-            )
+            own = traffic.setdefault(memory.name, dict.fromkeys(TRAFFIC, 0.0))
             words = words_in(memory, moved[role])
             own[inside] += words
             own[outside] += words if place else 0.0

@@ -106,6 +106,18 @@ def test_constants_are_read_where_weights_are() -> None:
     assert (result["g"].dram_reads, result["g"].dram_writes) == (8 + 32, 32)
 
 
+def test_what_is_folded_into_repetitions_is_applied_once() -> None:
+    # Four groups, which share a bias and an activation of all of the output.
+    weights = {"weights": (tensor("w", 8, 4), tensor("bias", 16))}
+    grouped = replace(product("a", toolkit.gemm(8, 4, 6), repetitions=4), **weights)
+    slopes = replace(relu("r", "a", 8), elements=64, weights=(tensor("slopes", 20),))
+    (result,) = mapped(grouped, slopes).layers
+    (alone,) = mapped(replace(grouped, weights=grouped.weights[:1])).layers
+    assert result.layer.operators == "MatMul + Relu"
+    assert result.repetitions * result.vector.operations == result.layer.operations == 64
+    assert result.dram_reads - alone.dram_reads == 16 + 20
+
+
 def test_scales_of_a_table_are_read_with_its_rows() -> None:
     table, scales = tensor("w", 100, 32), tensor("s", 100, 4)
     gather = Layer(

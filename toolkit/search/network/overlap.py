@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import networkx as nx
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.ports import TRAFFIC
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import port_cycles
 from toolkit.search.network.result import LayerResult
 
 ARRAY, VECTOR_UNIT = "array", "vector unit"
-
-_TRAFFIC = ("reads", "updates", "fills", "drains")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def task_of(layer: LayerResult, arch: Architecture, conventions: Conventions) ->
     if layer.vector is not None:
         moved.append((arch.memories[0].name, layer.vector.dram_reads, layer.vector.dram_writes))
     for memory, reads, writes in moved:
-        own = words.setdefault(memory, dict.fromkeys(_TRAFFIC, 0.0))
+        own = words.setdefault(memory, dict.fromkeys(TRAFFIC, 0.0))
         own["reads"] += reads
         own["updates"] += writes
     memories = [memory for memory in arch.memories if memory.name in words]

@@ -76,14 +76,21 @@ class VectorParts:
 def layer_parts(layer: Layer, width: int | None = None) -> VectorParts:
     """List what a layer asks of the vector unit, with all that is folded into it.
 
-    `width` is that of the machine's operands (`toolkit.workload.network.precision.value_bits`).
+    What is folded is applied once, and constants beside a workload are read once: a repetition,
+    such as a group of a transposed convolution, has its share. `width` is that of
+    the machine's operands (`toolkit.workload.network.precision.value_bits`).
     """
     bits = value_bits(layer.dtype, width) if layer.outputs else None
-    constants = [c for folded in layer.folded for c in folded_constants(folded, width)]
-    folded = sum(part.elements * part.operations_per_element for part in layer.folded)
+    constants = [
+        _shared(values, part.repetitions, layer.repetitions)
+        for part in layer.folded
+        for values in folded_constants(part, width)
+    ]
+    folded = -(-sum(part.operations for part in layer.folded) // layer.repetitions)
     operations = layer.elements * layer.operations_per_element + folded
     if layer.workload is not None:
-        constants = [*_values(layer.weights[1:], width), *constants]
+        beside = _values(layer.weights[1:], width)
+        constants = [*(_shared(values, 1, layer.repetitions) for values in beside), *constants]
         if not operations and not constants:
             return VectorParts(None, {})
         return VectorParts(operations, _moved({"weight": constants}), bits)
@@ -103,6 +110,11 @@ def _moved(values: Mapping[Role, Sequence[Values]]) -> Moved:
     return {
         role: found for role, given in values.items() if (found := [v for v in given if v.count])
     }
+
+
+def _shared(values: Values, times: int, repetitions: int) -> Values:
+    """What a repetition reads of values that all of them together read so many times."""
+    return Values(-(-values.count * times // repetitions), values.bits)
 
 
 def _values(tensors: Iterable[TensorInfo], width: int | None) -> list[Values]:
