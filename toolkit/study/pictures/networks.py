@@ -108,6 +108,9 @@ def draw_networks(picture: NetworksPicture) -> Canvas:
     """
     count = len(picture.networks)
     figure = canvas(13, _ROW_INCHES * max(count, 3) + 1.6)
+    # After the canvas, which says what to install where Matplotlib is missing.
+    from matplotlib.ticker import LogLocator
+
     plots = figure.subplots(1, len(picture.figures), sharey=True)
     rows = range(count)
     for axes, entry in zip(plots, picture.figures, strict=True):
@@ -129,6 +132,9 @@ def draw_networks(picture: NetworksPicture) -> Canvas:
             )
         if not all(math.isnan(value) for column in entry.values.values() for value in column):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:.3g}")
+            axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(entry.label)
         axes.grid(axis="x", alpha=0.3, which="both")
         axes.spines[["top", "right"]].set_visible(False)
