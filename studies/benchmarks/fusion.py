@@ -47,7 +47,7 @@ def traffic() -> None:
             start = time.perf_counter()
             found = [
                 find_partition(
-                    TrafficModel(graph, Assumptions(size * 1024, axes=1, halos=("retain",))),
+                    TrafficModel(graph, Assumptions(size * 1024, loops=1, halos=("retain",))),
                     search,
                     most_layers=most,
                 )

@@ -22,7 +22,7 @@ _HOMES = {
     "partition.registry": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
     "partition.result": ("Boundary", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
-    "tile.choice": ("best_plan", "refine"),
+    "tile.choice": ("best_plan",),
     "tile.group_plan": ("Assumptions", "GroupPlan"),
     "tile.residency": ("fusion_level", "fusion_levels"),
 }
@@ -54,7 +54,6 @@ __all__ = [
     "fusion_level",
     "fusion_levels",
     "matches",
-    "refine",
 ]
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ if TYPE_CHECKING:
     from toolkit.fusion.partition.registry import FUSION_STRATEGIES, cost_partition, find_partition
     from toolkit.fusion.partition.result import Boundary, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
-    from toolkit.fusion.tile.choice import best_plan, refine
+    from toolkit.fusion.tile.choice import best_plan
     from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
     from toolkit.fusion.tile.residency import fusion_level, fusion_levels
 

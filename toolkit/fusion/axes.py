@@ -123,6 +123,21 @@ def split_links(source: Shape, target: Shape) -> Links:
     return links
 
 
+def joined_links(source: Shape, target: Shape) -> Links:
+    """Axes that a reshape joins: positions share one of the first part, in whole runs.
+
+    Examples
+    --------
+    >>> joined_links((1, 128, 12, 64), (1, 128, 768))
+    {2: Reach(axis=2, stride=1, extent=1, pad=0, share=64)}
+    """
+    links: dict[int, Reach] = {}
+    for axis, reach in split_links(target, source).items():
+        if reach.stride == reach.extent and reach.axis not in links:
+            links[reach.axis] = Reach(axis, share=reach.stride)
+    return links
+
+
 def _places(shape: Shape) -> dict[tuple[int, int], int]:
     """Axes by the number of positions before them and their length."""
     places: dict[tuple[int, int], int] = {}
@@ -171,13 +186,18 @@ def _elementwise(layer: Layer) -> AxisRule:
 def _reshaped(layer: Layer) -> AxisRule:
     out = layer.outputs[0].shape
     links = (
-        {**split_links(tensor.shape, out), **reshape_links(tensor.shape, out)}
+        {
+            **joined_links(tensor.shape, out),
+            **split_links(tensor.shape, out),
+            **reshape_links(tensor.shape, out),
+        }
         for tensor in layer.inputs
     )
     return _rule(tuple(links))
 
 
-def _channels_last(layer: Layer) -> bool:
+def channels_last(layer: Layer) -> bool:
+    """Whether channels are the last axis."""
     name = layer.operator.rpartition(".")[2]
     return name.startswith("Nhwc") or bool(_integer(layer, "channels_last", 0))
 
@@ -186,7 +206,7 @@ def _along(layer: Layer, kernel: Shape, channels: bool) -> AxisRule:
     """Sliding windows over all axes but batch and channels."""
     data, out = layer.inputs[0].shape, layer.outputs[0].shape
     count = len(data) - 2
-    first = 1 if _channels_last(layer) else 2
+    first = 1 if channels_last(layer) else 2
     strides = _integers(layer, "strides", (1,) * count)
     dilations = _integers(layer, "dilations", (1,) * count)
     pads = _integers(layer, "pads", (0,) * (2 * count))
@@ -362,7 +382,11 @@ _RULES: dict[str, Callable[[Layer], AxisRule]] = {
         _matrix_product,
     ),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _without(None, following=True)),
-    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _without(-1, following=True)),
+    **dict.fromkeys(
+        ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
+        + ("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
+        _without(-1, following=True),
+    ),
     **dict.fromkeys(("LpNormalization", "ArgMax", "ArgMin"), _without(-1)),
     **dict.fromkeys(("Slice", "Pad", "Expand", "Tile", "Resize", "Upsample"), _kept_axes),
     **dict.fromkeys(

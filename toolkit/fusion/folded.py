@@ -9,7 +9,8 @@ from functools import cached_property
 import networkx as nx
 
 from toolkit.errors import WorkloadError
-from toolkit.fusion.axes import NO_LINKS, Links, Reach, axis_rule
+from toolkit.fusion.axes import NO_LINKS, AxisRule, Links, Reach, axis_rule
+from toolkit.fusion.ranks import Rank, further_ranks
 from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.search.network.vector_layers import (
     folded_constants,
@@ -43,6 +44,8 @@ class FoldedLayer:
         Output axes that it can be tiled along.
     weight_words : int
         Weights of the workload; biases and scales are among `constant_words`.
+    ranks : tuple of Rank
+        All dimensions that tiles may cut, open axes first.
     """
 
     name: str
@@ -52,6 +55,7 @@ class FoldedLayer:
     output: TensorInfo
     open_axes: frozenset[int]
     weight_words: int
+    ranks: tuple[Rank, ...] = ()
 
     @property
     def layer(self) -> Layer:
@@ -253,6 +257,8 @@ class _Folding:
             tensors[view.tensor.name] = view.tensor
             merged[view.tensor.name] = _merged(merged.get(view.tensor.name), entry)
         output = _joined(outputs)
+        numbers = [layer.inputs.index(t) for t in inputs]
+        ranks = _ranks(layer, rule, numbers, views) if len(outputs) == 1 else ()
         first = replace(without_bits(layer) if self.typed else layer, folded=())
         self.made[output.name] = FoldedLayer(
             layer.name,
@@ -262,6 +268,7 @@ class _Folding:
             output,
             rule.open_axes if len(outputs) == 1 else frozenset(),
             _weight_words(layer),
+            ranks,
         )
         for tensor in outputs[1:] if len(outputs) > 1 else ():
             self.views[tensor.name] = _View(output, {})
@@ -313,6 +320,40 @@ def _through(reach: Reach, shown: Reach) -> Reach:
         reach.pad * shown.stride + shown.pad,
         reach.share * shown.share,
     )
+
+
+def _ranks(
+    layer: Layer, rule: AxisRule, numbers: Sequence[int], views: Sequence[_View]
+) -> tuple[Rank, ...]:
+    """All ranks of a layer, in terms of what its views show."""
+    further, shape = further_ranks(layer), layer.outputs[0].shape
+    found = [
+        Rank(size, axis, tuple(entry.get(axis) for entry in rule.links), axis in further.columns)
+        for axis, size in enumerate(shape)
+        if axis in rule.open_axes or axis in further.columns
+    ]
+    if further.recurrent is not None:
+        axis = further.recurrent
+        same = (len(t.shape) == len(shape) and t.shape[axis] == shape[axis] for t in layer.inputs)
+        reads = tuple(Reach(axis) if kept else None for kept in same)
+        found.append(Rank(shape[axis], axis, reads, recurrent=True))
+    return tuple(
+        replace(rank, reads=_seen_reads(rank.reads, numbers, views))
+        for rank in (*found, *further.reductions)
+        if rank.size > 1
+    )
+
+
+def _seen_reads(
+    reads: Sequence[Reach | None], numbers: Sequence[int], views: Sequence[_View]
+) -> tuple[Reach | None, ...]:
+    """What a rank reads of each tensor that is shown, those that are read twice once."""
+    merged: dict[str, Links] = {}
+    for number, view in zip(numbers, views, strict=True):
+        reach = reads[number]
+        links = {} if reach is None else _composed({0: reach}, view.links)
+        merged[view.tensor.name] = _merged(merged.get(view.tensor.name), links)
+    return tuple(links.get(0) for links in merged.values())
 
 
 def _merged(first: Links | None, second: Links) -> Links:

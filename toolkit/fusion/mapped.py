@@ -15,9 +15,16 @@ from toolkit.fusion.group_model import FusionObjective, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, Part, PartCost
 from toolkit.fusion.tile.choice import plans
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, single_plan
+from toolkit.fusion.tile.group_plan import (
+    HALOS,
+    LOOPS,
+    Assumptions,
+    GroupPlan,
+    Halo,
+    Schedule,
+    single_plan,
+)
 from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
-from toolkit.fusion.tile.tiling import Halo, Schedule
 from toolkit.model.plan import port_cycles
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
@@ -75,8 +82,8 @@ class MappedModel:
         can be one, and tensors between layers may wait on those inside it, too.
     schedule : {"time-shared", "pipelined"}
         How the layers of a group share the array.
-    axes : int
-        Axes that a tile may be cut along, at most.
+    loops : int
+        Most loops of a group's nest.
     halos : tuple of Halo
         Ways to treat a halo.
     search : LayerSearch
@@ -101,8 +108,8 @@ class MappedModel:
         objective: FusionObjective = "edp",
         level: str | None = None,
         schedule: Schedule = "time-shared",
-        axes: int = 2,
-        halos: tuple[Halo, ...] = ("retain", "mixed", "recompute"),
+        loops: int = LOOPS,
+        halos: tuple[Halo, ...] = HALOS,
         search: LayerSearch = TILE_SEARCH,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
@@ -124,7 +131,7 @@ class MappedModel:
         )
         self.given = Assumptions(
             capacity,
-            axes,
+            loops,
             halos,
             schedule,
             weights_stay="weight" not in memory.bypasses,

@@ -16,7 +16,6 @@ from toolkit.fusion.group_model import (
 )
 from toolkit.fusion.groups import Group, GroupView, is_convex, quotient
 from toolkit.fusion.tile.choice import best_plan
-from toolkit.fusion.tile.cuts import placements
 from toolkit.fusion.tile.group_plan import GroupPlan
 
 if TYPE_CHECKING:
@@ -270,10 +269,6 @@ def _obstacle(model: GroupModel, a: GroupPlan, b: GroupPlan) -> tuple[Reason, st
     plan = best_plan(view, model.given)
     if plan is not None:
         return "no gain", f"the joint group fits, and would move {plan.dram_words:,} words"
-    tensors = {layer.output.name for layer in map(graph.layer_of, a.group)}
-    crossing = tensors & {t.name for n in b.group for t in graph.layer_of(n).inputs}
-    if not any(crossing & set(placement) for _, placement in placements(view).values()):
-        return "barrier", "a layer needs the whole tensor, which does not fit"
     return "capacity", f"no tile of the joint group fits {model.given.capacity_words:,} words"
 
 

@@ -1,31 +1,57 @@
-"""The best way to run one group: its tile, what becomes of halos, which weights stay."""
+"""The best way to run one group: its nest, what is kept where, what becomes of halos.
+
+The plans of a group are all nests of up to `Assumptions.loops` loops over its shared ranks, with
+every tile size that can matter (the smallest for its number of steps), every depth at which
+inputs, weights and outputs can be kept, and tensors between layers where the layers that make and
+read them run side by side. Operators without multiply-accumulates may run again in loops that do
+not cut them, all of them or none; tensors from outside with several readers may be loaded once
+for all or by each. Groups of many ranks have shorter nests, over the ranks that cut most layers
+(`MOST_NESTS`). Halos are treated alike first, then changed tensor by tensor while that helps.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import perm
 
 import numpy as np
 
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.cuts import Chosen, choices
 from toolkit.fusion.tile.group_plan import (
     Assumptions,
     GroupPlan,
+    Halo,
+    constant_words,
     least_words,
     plan_at,
     single_plan,
+    waiting,
 )
+from toolkit.fusion.tile.nest import Nest
 from toolkit.fusion.tile.residency import choose_homes, words_held
-from toolkit.fusion.tile.tiling import MOST_SIZES, Tiling, tile_group, uniform_halos
-from toolkit.fusion.tile.windows import Ints
+from toolkit.fusion.tile.search import Point, best_point, least_words_within, matters, solve
+from toolkit.fusion.tile.shared import SharedRank, shared_ranks
+from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, places_of, spans
+
+MOST_NESTS = 700
+"""Orders of loops that are looked at per group; ranks and loops are left out beyond."""
+
+MOST_APART = 3
+"""Tensors from outside with several readers up to which all choices of who loads them are tried."""
+
+AXES_REPEATED: Mapping[Halo, tuple[bool, bool]] = {
+    "retain": (False, False),
+    "mixed": (True, False),
+    "recompute": (True, True),
+}
+"""Whether halos are made again along the outermost windowed loop, and along those inside."""
 
 
 def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -> GroupPlan | None:
     """Find the plan of a group with the least DRAM traffic, then with the fewest steps.
-
-    For each way to cut the group, halos are treated alike first, then tensor by tensor while
-    that lowers the traffic, as `refine` does.
 
     Parameters
     ----------
@@ -35,190 +61,196 @@ def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -
     Returns
     -------
     GroupPlan or None
-        None if no tile fits the fusion level, or none stays below the limit. A layer on its own
-        always runs.
+        None if no tile fits the fusion level, or none stays below the limit.
     """
-    if len(view.group) == 1:
-        return single_plan(view.graph, view.layers[0].name)
-    best: GroupPlan | None = None
-    floor = least_words(view)
-    for chosen in choices(view, given.axes):
-        most = best.dram_words + 1 if best is not None else limit
-        if most is not None and floor + _reread_words(view, chosen, given) >= most:
-            continue
-        kept = tile_group(view, chosen, {})
-        least = _least_of_all(kept, given)
-        if least is None or (most is not None and least >= most):
-            continue
-        found = _best_cut(kept, chosen, given, floor)
-        best = _better(found, best)
-        if best is not None and best.dram_words == floor:
-            return best
-    return best if limit is None or best is None or best.dram_words < limit else None
-
-
-def _best_cut(kept: Tiling, chosen: Chosen, given: Assumptions, floor: int) -> GroupPlan | None:
-    """The best plan of a group that is cut in one way: halos alike first, then one by one."""
-    best: GroupPlan | None = None
-    for halo in uniform_halos(kept.view, chosen, given.halos):
-        tiling = tile_group(kept.view, chosen, halo) if halo else kept
-        best = _better(_pick(tiling, given, best), best)
-        if best is not None and best.dram_words == floor:
-            return best
-    return best and _improved(kept.view, chosen, given, best, floor)
-
-
-def _least_of_all(kept: Tiling, given: Assumptions) -> int | None:
-    """Words that plans move at least, however halos are treated; None if no tile fits.
-
-    Windows and parts are smallest where halos are retained, and nothing is kept between steps
-    where they are not.
-    """
-    held = kept.least_footprint(given.schedule)
-    if given.inner:
-        held = np.zeros_like(held)
-    words = kept.input_words() + kept.output_words() + _least_weights(kept, given, held)
-    fits = held <= given.capacity_words
-    return int(words[fits].min()) if fits.any() else None
+    return _Search(view, given).best(limit)
 
 
 def plans(
-    view: GroupView,
-    given: Assumptions,
-    limit: float | None = None,
-    *,
-    most_sizes: int = MOST_SIZES,
+    view: GroupView, given: Assumptions, limit: float | None = None
 ) -> list[GroupPlan]:
-    """For every way to cut a group and to treat its halos, the plan with the least DRAM traffic.
+    """Plans worth mapping: of every set of loops, the one with the least DRAM traffic."""
+    plan = best_plan(view, given, limit)
+    return [] if plan is None else [plan]
 
-    Halos are treated alike, and, where that saves traffic, tensor by tensor (`refine`). A layer
-    on its own is staged: its activations go through the fusion level tile by tile.
 
-    Parameters
-    ----------
-    limit : float, optional
-        Only plans that move fewer words are of interest.
-    most_sizes : int
-        Tile sizes to look at per axis.
+@dataclass
+class _Best:
+    point: Point | None
+    halo: Mapping[str, Halo]
+    limit: int
+    bound: int
+
+
+class _Search:
+    def __init__(self, view: GroupView, given: Assumptions) -> None:
+        self.view = view
+        self.given = given
+        self.floor = least_words(view)
+        self.constants = constant_words(view)
+        self.ranks, self.most = _within(shared_ranks(view), given.loops)
+        self._cuts: dict[int, Cut] = {}
+        self._spans: dict[tuple[int, frozenset[str]], Spans] = {}
+
+    def best(self, limit: float | None) -> GroupPlan | None:
+        start = int(min(limit if limit is not None else 2**60, 2**60))
+        found = _Best(None, {}, start - self.constants, start - self.constants)
+        self._visit((), found)
+        if found.point is None:
+            return None
+        point = _enlarged(found.point, self.given.capacity_words)
+        plan = plan_at(point, found.halo)
+        return replace(plan, bound_words=found.bound + self.constants)
+
+    def _visit(self, order: tuple[int, ...], found: _Best) -> None:
+        """Look at a nest, and at those with further loops inside of it."""
+        if found.limit + self.constants <= self.floor:
+            return
+        self._look(order, found)
+        if len(order) == self.most:
+            return
+        if order and len(order) < self.most:
+            below = self._nest(order, {}, again=False, apart=self._shared_inputs())
+            if least_words_within(below, self.given.capacity_words) >= found.limit:
+                return
+        for number in range(len(self.ranks)):
+            if number in order or (order and self._exchanged(order[-1], number)):
+                continue
+            self._visit((*order, number), found)
+
+    def _exchanged(self, outer: int, inner: int) -> bool:
+        """Whether two neighbouring loops that do not touch stand in the order left out."""
+        if outer < inner:
+            return False
+        a, b = set(self.ranks[outer].members), set(self.ranks[inner].members)
+        graph = self.view.graph
+        near = {n for name in a for n in (*graph.predecessors(name), *graph.successors(name))}
+        return not (a | near) & b
+
+    def _look(self, order: tuple[int, ...], found: _Best) -> None:
+        for halo in self._halos(order):
+            for again in self._agains(order):
+                for apart in self._aparts():
+                    self._solve(self._nest(order, halo, again=again, apart=apart), halo, found)
+
+    def _solve(self, nest: Nest, halo: Mapping[str, Halo], found: _Best) -> None:
+        point, bound = best_point(nest, self.given.capacity_words, found.limit)
+        found.bound = min(found.bound, bound)
+        if point is not None:
+            found.point, found.halo, found.limit = point, halo, point.words
+
+    def _nest(
+        self,
+        order: tuple[int, ...],
+        halo: Mapping[str, Halo],
+        *,
+        again: bool,
+        apart: frozenset[str],
+    ) -> Nest:
+        windowed = [n for n in order if self.ranks[n].windowed]
+        found = []
+        for number in order:
+            which = 0 if number in windowed[:1] else 1
+            repeated = frozenset(
+                name
+                for name, mode in halo.items()
+                if AXES_REPEATED[mode][which] or (len(windowed) < 2 and mode != "retain")
+            )
+            found.append(self._spans_of(number, repeated))
+        return Nest(
+            self.view,
+            [self.ranks[number] for number in order],
+            found,
+            [self._cuts[number].tile for number in order],
+            again=again,
+            apart=apart,
+            pipelined=self.given.schedule == "pipelined",
+            weights_stay=self.given.weights_stay,
+        )
+
+    def _spans_of(self, number: int, repeated: frozenset[str]) -> Spans:
+        rank = self.ranks[number]
+        if number not in self._cuts:
+            self._cuts[number] = make_cut(rank, tile_sizes(rank.size))
+        key = (number, repeated if rank.windowed else frozenset())
+        if key not in self._spans:
+            self._spans[key] = spans(self._cuts[number], dict.fromkeys(repeated, True))
+        return self._spans[key]
+
+    def _halos(self, order: tuple[int, ...]) -> Iterator[Mapping[str, Halo]]:
+        """Treat the halos of all tensors alike, in every way that differs."""
+        windowed = [self.ranks[n] for n in order if self.ranks[n].windowed]
+        if not windowed:
+            yield {}
+            return
+        cut = set.intersection(*(set(places_of(rank)) for rank in windowed))
+        for mode in self.given.halos:
+            if mode == "retain":
+                yield {}
+            elif cut and (mode != "mixed" or len(windowed) > 1):
+                yield dict.fromkeys(sorted(cut), mode)
+
+    def _agains(self, order: tuple[int, ...]) -> Iterator[bool]:
+        yield False
+        if len(order) > 1 and any(not layer.macs for layer in self.view.layers):
+            empty: frozenset[str] = frozenset()
+            kept, made = (
+                self._nest(order, {}, again=again, apart=empty) for again in (False, True)
+            )
+            if kept.inside != made.inside:
+                yield True
+
+    def _shared_inputs(self) -> frozenset[str]:
+        return frozenset(n for n, r in self.view.readings.items()
+                         if len(r) > 1 and n not in self.view.makers)
+
+    def _aparts(self) -> Iterator[frozenset[str]]:
+        several = sorted(self._shared_inputs())
+        if len(several) > MOST_APART:
+            yield frozenset()
+            yield frozenset(several)
+            return
+        for count in range(len(several) + 1):
+            for names in combinations(several, count):
+                yield frozenset(names)
+
+
+def _within(ranks: Sequence[SharedRank], loops: int) -> tuple[tuple[SharedRank, ...], int]:
+    """Ranks to look at, those that cut most layers first, and how many loops a nest has."""
+    order = sorted(ranks, key=lambda rank: -len(rank.members))
+    for most in range(loops, 1, -1):
+        if sum(perm(len(order), k) for k in range(most + 1)) <= MOST_NESTS:
+            return tuple(order), most
+    kept = order
+    while sum(perm(len(kept), k) for k in range(min(loops, 2) + 1)) > MOST_NESTS:
+        kept = kept[:-1]
+    return tuple(kept), min(loops, 2)
+
+
+def tile_sizes(size: int) -> Ints:
+    """Tile sizes worth a look: the smallest for every number of steps.
+
+    Examples
+    --------
+    >>> tile_sizes(7).tolist()
+    [1, 2, 3, 4, 7]
     """
-    found: dict[tuple[object, ...], GroupPlan] = {}
-    floor = least_words(view)
-    for chosen in choices(view, given.axes):
-        if limit is not None and floor + _reread_words(view, chosen, given) >= limit:
+    steps = np.arange(1, size + 1)
+    return np.unique(-(-size // steps))
+
+
+def _enlarged(point: Point, capacity_words: int) -> Point:
+    """The largest tiles, outermost loops first, that move no more words and still fit."""
+    for number in range(len(point.at)):
+        if matters(point.nest, number):
             continue
-        for halo in uniform_halos(view, chosen, given.halos):
-            tiling = tile_group(view, chosen, halo, most_sizes)
-            plan = _pick(tiling, given, None, limit)
-            if plan is not None:
-                known = found.get(plan.tile)
-                found[plan.tile] = _better(known, plan) or plan
-        best = min(found.values(), key=lambda plan: plan.dram_words, default=None)
-        if best is not None and len(given.halos) > 1:
-            better = _improved(view, chosen, given, best, floor, most_sizes)
-            if better is not best:
-                found[better.tile, "mixed"] = better
-    return list(found.values())
-
-
-def _reread_words(view: GroupView, chosen: Chosen, given: Assumptions) -> int:
-    """Words of weights that are read again at least if a group runs in two steps or more."""
-    cut = [layer for layer in view.layers if any(layer.output.name in at for _, _, at in chosen)]
-    room = given.capacity_words if given.weights_stay else 0
-    return max(0, sum(layer.weight_words for layer in cut) - room)
-
-
-def refine(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupPlan:
-    """Change the halo of one tensor at a time while that lowers the DRAM traffic of a plan."""
-    view = GroupView(graph, plan.group)
-    floor = least_words(view)
-    for chosen in choices(view, given.axes) if len(given.halos) > 1 else ():
-        plan = _improved(view, chosen, given, plan, floor)
-    return plan
-
-
-def _improved(
-    view: GroupView,
-    chosen: Chosen,
-    given: Assumptions,
-    best: GroupPlan,
-    floor: int,
-    most_sizes: int = MOST_SIZES,
-) -> GroupPlan:
-    """Change the halo of one tensor at a time while that helps; plans of another cut stay."""
-    if not chosen or [(n, a) for n, a, _ in chosen] != [(n, a) for n, a, _ in best.tile]:
-        return best
-    cut = sorted(set.intersection(*(set(placement) for _, _, placement in chosen)))
-    modes = [m for m in given.halos if m != "mixed" or len(chosen) > 1]
-    changed = True
-    while changed and best.dram_words > floor:
-        changed = False
-        for name in cut:
-            for mode in modes:
-                if best.halo.get(name, "retain") == mode:
-                    continue
-                trial = {**best.halo, name: mode}
-                plan = _pick(tile_group(view, chosen, trial, most_sizes), given, best)
-                if plan is not None and plan.dram_words < best.dram_words:
-                    best, changed = plan, True
-    return best
-
-
-def _better(plan: GroupPlan | None, best: GroupPlan | None) -> GroupPlan | None:
-    if plan is None or best is None:
-        return plan or best
-    return min(best, plan, key=lambda p: (p.dram_words, p.steps, p.footprint_words))
-
-
-def _pick(
-    tiling: Tiling, given: Assumptions, best: GroupPlan | None, below: float | None = None
-) -> GroupPlan | None:
-    """The tile size with the least traffic; None if none fits, improves or stays below."""
-    held = tiling.facing() if given.inner else tiling.footprint(given.schedule)
-    inputs = tiling.input_words()
-    least = inputs + tiling.output_words() + _least_weights(tiling, given, held)
-    found: GroupPlan | None = None
-    for tile in np.lexsort((tiling.steps, least)):
-        limit = found or best
-        # All that follow move as many words or more, in as many steps or more.
-        if limit is not None and (least[tile], tiling.steps[tile]) > (
-            limit.dram_words,
-            limit.steps,
-        ):
-            break
-        if below is not None and least[tile] >= below:
-            break
-        if held[tile] <= given.capacity_words:
-            plan = _placed(tiling, int(tile), given, int(held[tile]), int(inputs[tile]))
-            found = _better(plan, found)
-    return found
-
-
-def _placed(
-    tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int
-) -> GroupPlan | None:
-    """The plan for one tile size, tensors on the cheapest memories that have room for them."""
-    if given.outer is None:
-        return plan_at(tiling, tile, given, held, inputs)
-    waiting = tiling.waiting(tile, given.schedule)
-    outer = replace(given.outer, capacity_words=given.capacity_words - held)
-    homes = choose_homes(waiting, (outer, *given.inner))
-    if homes is None:
-        return None
-    held += words_held([tensor for tensor in waiting if homes[tensor.name] == outer.name])
-    inside = {name: home for name, home in homes.items() if home != outer.name}
-    return replace(plan_at(tiling, tile, given, held, inputs), homes=inside)
-
-
-def _least_weights(tiling: Tiling, given: Assumptions, held: Ints) -> Ints:
-    """Words of weights that are read at least, if every free word saved the most it can."""
-    total, most = np.zeros_like(held), np.ones_like(held)
-    words = 0
-    for layer in tiling.view.layers:
-        if layer.weight_words:
-            passes = tiling.passes(layer.output.name)
-            total = total + layer.weight_words * passes
-            most = np.maximum(most, passes)
-            words += layer.weight_words
-    room = given.capacity_words if given.weights_stay else 0
-    saved = (most - 1) * np.minimum(words, np.maximum(room - held, 0))
-    return np.asarray(np.maximum(total - (saved if given.weights_stay else 0), words))
+        low, high = point.at[number], len(point.nest.spans[number].steps) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            at = (*point.at[:number], middle, *point.at[number + 1 :])
+            larger, _ = solve(point.nest, at, capacity_words, point.words + 1)
+            if larger is None:
+                high = middle - 1
+            else:
+                low, point = middle, larger
+    return point

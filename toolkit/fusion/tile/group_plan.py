@@ -5,12 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Literal
 
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.residency import Home, choose_resident
-from toolkit.fusion.tile.tiling import AXES_REPEATED, Halo, Schedule, Tiling
+from toolkit.fusion.tile.nest import Way
+from toolkit.fusion.tile.residency import Home, Waiting
+from toolkit.fusion.tile.search import Point
+
+Halo = Literal["retain", "mixed", "recompute"]
+"""What becomes of positions that neighbouring tiles share.
+
+- ``retain``: kept on chip; everything is made or loaded once;
+- ``mixed``: kept along inner loops, made or loaded again along the outermost one;
+- ``recompute``: made or loaded again along all.
+"""
+
+HALOS: tuple[Halo, ...] = ("retain", "mixed", "recompute")
+
+Schedule = Literal["time-shared", "pipelined"]
+"""Whether the layers of a group take turns on the whole array, or each has a part of it."""
+
+Part = tuple[tuple[int | str, int], ...]
+"""Sizes by output axis, and by dimension of the workload where it is summed over; what is left out
+is whole."""
+
+LOOPS = 4
+"""Most loops of a nest: attention has four that matter (heads, queries, keys, values)."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +43,8 @@ class Assumptions:
     ----------
     capacity_words : int
         Words of the fusion level.
-    axes : int
-        Axes that a tile may be cut along, at most: 1 (rows) or 2 (rows and columns).
+    loops : int
+        Most loops of a nest; 1 with halos retained is tiles of whole rows, or of one other rank.
     halos : tuple of Halo
         Ways to treat a halo, tried one by one for each tensor.
     schedule : {"time-shared", "pipelined"}
@@ -36,8 +58,8 @@ class Assumptions:
     """
 
     capacity_words: int
-    axes: int = 2
-    halos: tuple[Halo, ...] = ("retain", "mixed", "recompute")
+    loops: int = LOOPS
+    halos: tuple[Halo, ...] = HALOS
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
     inner: tuple[Home, ...] = ()
@@ -48,12 +70,65 @@ class Assumptions:
             raise InputError(
                 f"expected at least 1 word, got {self.capacity_words}", key="capacity_words"
             )
-        if self.axes not in (1, 2):
-            raise InputError(f"expected 1 or 2, got {self.axes!r}", key="axes")
-        if not self.halos or not set(self.halos) <= set(AXES_REPEATED):
+        if self.loops not in range(1, LOOPS + 1):
+            raise InputError(f"expected 1 to {LOOPS}, got {self.loops!r}", key="loops")
+        if not self.halos or not set(self.halos) <= set(HALOS):
             raise InputError(
-                f"expected some of {', '.join(AXES_REPEATED)}, got {self.halos!r}", key="halos"
+                f"expected some of {', '.join(HALOS)}, got {self.halos!r}", key="halos"
             )
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop of a nest.
+
+    Parameters
+    ----------
+    tensor : str
+        One that it cuts: made by its last layer or, where that sums over it, read by it.
+    axis : int
+        Of that tensor.
+    tile : int
+        Positions of the axis per step.
+    steps : int
+        How many tiles there are.
+    layers : frozenset of str
+        Layers that run in it.
+    """
+
+    tensor: str
+    axis: int
+    tile: int
+    steps: int
+    layers: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is held for how long.
+
+    Parameters
+    ----------
+    name : str
+        Of a tensor; of a layer for its weights or for the state of its rows.
+    kind : str
+        See `toolkit.fusion.tile.nest.Kind`.
+    depth : int or None
+        Loops outside of it stand still while it is there; None for weights that pass by.
+    words : int
+        Held at once, a further tile included where the next one is loaded meanwhile.
+    moved_words : int
+        To and from DRAM.
+    readers : tuple of str
+        Layers that read it.
+    """
+
+    name: str
+    kind: str
+    depth: int | None
+    words: int
+    moved_words: int
+    readers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,45 +139,46 @@ class GroupPlan:
     ----------
     group : frozenset of str
         Names of its layers.
-    tile : tuple of (str, int, int)
-        For each axis that is cut, outermost first: the tensor, the axis and the positions of a
-        tile; empty if the tensors are not cut.
-    steps : int
-        Tiles.
+    loops : tuple of Loop
+        The nest, outermost loop first; empty if nothing is cut.
+    kept : tuple of Kept
+        What is held on chip, or passes by.
     halo : mapping of str to Halo
         Per tensor that is cut and not retained.
     footprint_words : int
-        Activations on the fusion level; 0 for a layer on its own, unless it is staged there.
-    resident : frozenset of str
-        Layers whose weights stay on the fusion level.
-    resident_words : int
-        Those weights.
+        Most words on the fusion level at a time, without weights; 0 for a layer on its own,
+        unless it is staged there.
+    peak_words : int
+        Most words there at a time, weights included.
     input_words, output_words, weight_words : int
-        Words read from and written to DRAM.
+        Words read from and written to DRAM; inputs include constants, and partial sums that are
+        read back.
     made : mapping of str to dict
-        Per layer, the parts of its output that steps make: sizes by axis, to the number of
-        steps. An axis that is left out is whole.
+        Per layer, the parts that steps make, to the number of steps.
     first_words, last_words : int
         Activations that must come in before the first step, and that are left to go out after
         the last one.
     homes : mapping of str to str
         Memories inside the fusion level, by the tensors between layers that wait there.
+    bound_words : int
+        No plan of the group moves fewer words to and from DRAM; see `toolkit.fusion.tile.choice`
+        for which plans there are.
     """
 
     group: Group
-    tile: tuple[tuple[str, int, int], ...]
-    steps: int
+    loops: tuple[Loop, ...]
+    kept: tuple[Kept, ...]
     halo: Mapping[str, Halo]
     footprint_words: int
-    resident: frozenset[str]
-    resident_words: int
+    peak_words: int
     input_words: int
     output_words: int
     weight_words: int
-    made: Mapping[str, Mapping[tuple[tuple[int, int], ...], int]] = field(default_factory=dict)
+    made: Mapping[str, Mapping[Part, int]] = field(default_factory=dict)
     first_words: int = 0
     last_words: int = 0
     homes: Mapping[str, str] = field(default_factory=dict)
+    bound_words: int = 0
 
     @property
     def dram_words(self) -> int:
@@ -114,25 +190,55 @@ class GroupPlan:
         """Whether activations wait on the fusion level, as they always do between layers."""
         return self.footprint_words > 0
 
+    @property
+    def tile(self) -> tuple[tuple[str, int, int], ...]:
+        """For each loop, outermost first: a tensor, its axis and the positions of a tile."""
+        return tuple((loop.tensor, loop.axis, loop.tile) for loop in self.loops)
+
+    @property
+    def steps(self) -> int:
+        """Iterations of the whole nest."""
+        return prod(loop.steps for loop in self.loops)
+
+    @property
+    def resident(self) -> frozenset[str]:
+        """Layers whose weights are kept on the fusion level, for a while at least."""
+        return frozenset(k.name for k in self._weights)
+
+    @property
+    def resident_words(self) -> int:
+        """Words of weights that are kept at once."""
+        return sum(k.words for k in self._weights)
+
+    @property
+    def staged_weight_words(self) -> int:
+        """Words of weights that come to the fusion level, all times together."""
+        return sum(k.moved_words for k in self._weights)
+
+    @property
+    def _weights(self) -> tuple[Kept, ...]:
+        return tuple(k for k in self.kept if k.kind == "weights" and k.depth is not None)
+
 
 def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
-    """A layer on its own: every tensor moves once, however the layer is mapped."""
+    """A layer on its own whose tensors move once, however the layer is mapped."""
     view = GroupView(graph, frozenset((name,)))
     layer = graph.layer_of(name)
+    read = sum(tensor.elements for tensor in view.external)
     return GroupPlan(
         view.group,
         (),
-        1,
+        (),
         {},
         0,
-        frozenset(),
         0,
-        sum(tensor.elements for tensor in view.external) + layer.constant_words,
+        read + layer.constant_words,
         layer.output.elements,
         layer.weight_words,
         {name: {(): 1}},
-        sum(tensor.elements for tensor in view.external),
+        read,
         layer.output.elements,
+        bound_words=least_words(view),
     )
 
 
@@ -142,55 +248,145 @@ def least_words(view: GroupView) -> int:
     return words + sum(layer.weight_words + layer.constant_words for layer in view.layers)
 
 
-def plan_at(tiling: Tiling, tile: int, given: Assumptions, held: int, inputs: int) -> GroupPlan:
-    """The plan for one tile size that fits."""
-    layers = tiling.view.layers
-    words = {layer.name: layer.weight_words for layer in layers}
-    passes = {layer.name: int(tiling.passes(layer.output.name)[tile]) for layer in layers}
-    room = given.capacity_words - held if given.weights_stay else 0
-    resident = choose_resident(words, passes, room)
-    moved = sum(w * (1 if n in resident else passes[n]) for n, w in words.items())
-    first, last = tiling.edge_words()
+def constant_words(view: GroupView) -> int:
+    """Words of constants beside weights, which every plan reads once."""
+    return sum(layer.constant_words for layer in view.layers)
+
+
+def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
+    """The plan of one point of a nest."""
+    nest = point.nest
+    inputs = outputs = weights = first = last = 0
+    kept = []
+    activations = [
+        way for item, way in zip(nest.items, point.ways, strict=True) if item.kind != "weights"
+    ]
+    for item, way in zip(nest.items, point.ways, strict=True):
+        moved = int(way.moved[0])
+        readers = tuple(nest.layers[user].name for user in item.users if user != item.maker)
+        kept.append(Kept(item.name, item.kind, way.depth, int(way.held[0]), moved, readers))
+        if item.kind == "weights":
+            weights += moved
+        elif item.kind == "input":
+            inputs += moved
+            first += min(int(way.tile[0]), item.words)
+        elif item.kind == "output":
+            outputs += (moved + item.words) // 2
+            inputs += (moved - item.words) // 2
+            last += int(way.tile[0])
     return GroupPlan(
-        tiling.view.group,
-        tuple(
-            (name, axis, int(cut.tile[tile]))
-            for (name, axis), cut in zip(tiling.axes, tiling.cuts, strict=True)
-        ),
-        int(tiling.steps[tile]),
-        dict(tiling.halo),
-        held,
-        resident,
-        sum(words[name] for name in resident),
-        inputs,
-        tiling.output_words(),
-        moved,
-        {layer.name: _parts(tiling, layer.output.name, tile) for layer in layers},
-        int(first[tile]),
-        int(last[tile]),
+        nest.view.group,
+        _loops(point),
+        tuple(kept),
+        dict(halo),
+        int(nest.words_at(activations).max(initial=0)),
+        point.footprint_words,
+        inputs + constant_words(nest.view),
+        outputs,
+        weights,
+        {layer.name: parts(point, place) for place, layer in enumerate(nest.layers)},
+        first,
+        last,
     )
 
 
-def _parts(tiling: Tiling, name: str, tile: int) -> dict[tuple[tuple[int, int], ...], int]:
-    """Sizes of the parts of a tensor that steps make, and how many steps make each."""
-    parts: dict[tuple[tuple[int, int], ...], int] = {(): 1}
-    for cut, span in zip(tiling.cuts, tiling.spans, strict=True):
-        at = cut.placement.get(name)
-        if at is None:
-            continue
-        sizes = span.made_at(name, tile)
-        parts = {
-            (*part, (at.axis, size)): times * count
-            for part, times in parts.items()
+def _loops(point: Point) -> tuple[Loop, ...]:
+    found = []
+    nest = point.nest
+    for number, (shared, at) in enumerate(zip(nest.loops, point.at, strict=True)):
+        tile = int(nest.tiles[number][at])
+        name = next(la.name for la in reversed(nest.layers) if la.name in shared.members)
+        layer, member = nest.view.graph.layer_of(name), shared.members[name]
+        tensor, axis, rate = layer.output.name, member.rank.axis, member.rate
+        if axis is None:
+            read = next(
+                (i, place[0])
+                for i in range(len(layer.inputs))
+                if (place := shared.reading(layer, i)) is not None
+            )
+            tensor, axis, rate = layer.inputs[read[0]].name, read[1].axis, read[1].rate
+        inside = frozenset(
+            la.name for la, loops in zip(nest.layers, nest.inside, strict=True) if number in loops
+        )
+        steps = int(nest.spans[number].steps[at])
+        found.append(Loop(tensor, axis, int(tile * rate), steps, inside))
+    return tuple(found)
+
+
+def parts(point: Point, place: int) -> dict[Part, int]:
+    """Sizes of the parts that steps make of a layer, and how many steps make each."""
+    nest = point.nest
+    layer = nest.layers[place]
+    found: dict[Part, int] = {(): 1}
+    for number in sorted(nest.inside[place]):
+        shared, spans, at = nest.loops[number], nest.spans[number], point.at[number]
+        member = shared.members.get(layer.name)
+        if member is None:
+            sizes, key = {0: int(spans.steps[at])}, None
+        elif member.rank.axis is None:
+            tile = int(nest.tiles[number][at] * member.rate)
+            full, left = divmod(member.rank.size, tile)
+            sizes = {tile: full} | ({left: 1} if left else {})
+            sizes, key = {s: t for s, t in sizes.items() if t}, member.rank.dimension
+        else:
+            sizes, key = spans.made_at(layer.output.name, at), member.rank.axis
+        found = {
+            (*part, *(((key, size),) if key is not None else ())): times * count
+            for part, times in found.items()
             for size, count in sizes.items()
         }
-    return parts
+    return found
+
+
+def waiting(point: Point) -> list[Waiting]:
+    """Tensors between layers that have to wait somewhere."""
+    nest = point.nest
+    found = []
+    for item, way in zip(nest.items, point.ways, strict=True):
+        if item.kind != "inside" or item.maker is None:
+            continue
+        words = item.words * executions(point, item.maker)
+        stays = _stays(item.users, way)
+        held = int(way.held[0])
+        found.append(
+            Waiting(
+                item.name,
+                held if stays else int(way.kept[0]),
+                held,
+                min(item.users),
+                max(item.users),
+                words,
+                words * (len(item.users) - 1),
+            )
+        )
+    return found
+
+
+def _stays(users: tuple[int, ...], way: Way) -> bool:
+    """Whether an item outlives the layers that use it."""
+    return int(way.during.sum()) > max(users) - min(users) + 1
+
+
+def executions(point: Point, place: int) -> int:
+    """How often a layer runs again in loops that do not cut it."""
+    nest = point.nest
+    name = nest.layers[place].name
+    return prod(
+        int(nest.spans[i].steps[point.at[i]])
+        for i in nest.inside[place]
+        if name not in nest.loops[i].members
+    )
 
 
 def made_share(plan: GroupPlan, graph: FoldedGraph, name: str) -> float:
     """What all steps make of a layer's output, against its size; above 1 if parts repeat."""
-    shape = graph.layer_of(name).output.shape
+    layer = graph.layer_of(name)
+    shape = layer.output.shape
+    sums = {rank.dimension: rank.size for rank in layer.ranks if rank.axis is None}
     return sum(
-        times * prod(size / shape[axis] for axis, size in part)
+        times
+        * prod(
+            size / (shape[key] if isinstance(key, int) else sums[key]) for key, size in part
+        )
         for part, times in plan.made[name].items()
     )

@@ -6,34 +6,35 @@ All sizes are arrays over candidate tile sizes, so that a group is looked at onc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.cuts import Placement
+from toolkit.fusion.axes import Reach
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.tile.shared import Place, SharedRank
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Cut:
-    """How one axis is cut: where, in how many steps, and by how much each tensor advances.
+    """How one rank is cut: where, in how many steps, and by how much each tensor advances.
 
     Parameters
     ----------
-    placement : mapping of str to Place
-        Tensors that are cut.
+    shared : SharedRank
+        What is cut.
     tile : int array, shape (tiles,)
         Positions of the anchor per step.
     steps : int array, shape (tiles,)
         Steps until every sink is done.
     """
 
-    placement: Placement
+    shared: SharedRank
     tile: Ints
     steps: Ints
 
@@ -144,8 +145,8 @@ class Spans:
         )
 
 
-def make_cut(view: GroupView, placement: Placement, tile: Ints) -> Cut:
-    """Cut an axis into tiles, leaving out sizes at which some tensor would advance by fractions.
+def make_cut(shared: SharedRank, tile: Ints) -> Cut:
+    """Cut a rank into tiles, leaving out sizes at which something would advance by fractions.
 
     Heads that share a key are in one tile.
 
@@ -154,24 +155,60 @@ def make_cut(view: GroupView, placement: Placement, tile: Ints) -> Cut:
     tile : int array
         Positions of the anchor per step.
     """
-    whole = math.lcm(1, *(place.rate.denominator for place in placement.values()))
-    for name, readers in view.readings.items():
-        for reader, number in readers if name in placement else ():
-            output = placement[reader.output.name]
-            share = reader.links[number][output.axis].share
-            whole = math.lcm(whole, (output.rate / share).denominator)
+    rates = [member.rate for member in shared.members.values()]
+    rates += [place.rate for place, _ in _readings(shared).values()]
+    whole = math.lcm(1, *(rate.denominator for rate in rates))
     tile = tile[tile % whole == 0]
     steps = np.ones_like(tile)
-    for sink in view.sinks:
-        at = placement.get(sink.output.name)
-        if at is not None:
-            size = sink.output.shape[at.axis]
-            advance = tile * at.rate.numerator // at.rate.denominator
-            steps = np.maximum(steps, -(-size // advance))
-    return Cut(placement, tile, steps)
+    for name in _last(shared):
+        member = shared.members[name]
+        advance = tile * member.rate.numerator // member.rate.denominator
+        steps = np.maximum(steps, -(-member.rank.size // advance))
+    return Cut(shared, tile, steps)
 
 
-def spans(view: GroupView, cut: Cut, repeated: Mapping[str, bool]) -> Spans:
+def _last(shared: SharedRank) -> Iterator[str]:
+    """Members that nothing in the loop follows: the loop ends when they are done."""
+    for name in shared.members:
+        layer = shared.view.graph.layer_of(name)
+        readings = shared.view.readings.get(layer.output.name, ())
+        if not any(shared.tied(layer, reader, number) for reader, number in readings):
+            yield name
+
+
+def _readings(shared: SharedRank) -> dict[tuple[str, str], tuple[Place, Reach]]:
+    """Where members read tile by tile, by tensor and reader."""
+    found = {}
+    for name in shared.members:
+        layer = shared.view.graph.layer_of(name)
+        for number, tensor in enumerate(layer.inputs):
+            read = shared.reading(layer, number)
+            if read is not None:
+                found[tensor.name, name] = read
+    return found
+
+
+def _untied(shared: SharedRank) -> set[str]:
+    """Tensors that members make and others need whole."""
+    view = shared.view
+    return {
+        name
+        for name in shared.made
+        for reader, number in view.readings.get(name, ())
+        if not shared.tied(view.makers[name], reader, number)
+    }
+
+
+def places_of(shared: SharedRank) -> dict[str, Place]:
+    """Tensors that a loop cuts: those that members make or, from outside, read tile by tile."""
+    found = dict(shared.made)
+    for (name, _), (place, _) in _readings(shared).items():
+        if name not in shared.view.makers:
+            found.setdefault(name, place)
+    return found
+
+
+def spans(cut: Cut, repeated: Mapping[str, bool]) -> Spans:
     """Walk a group backwards: what every tensor needs of every step.
 
     Parameters
@@ -181,23 +218,25 @@ def spans(view: GroupView, cut: Cut, repeated: Mapping[str, bool]) -> Spans:
     repeated : mapping of str to bool
         Tensors whose halo is not kept but made or loaded again; False if left out.
     """
+    view, placement = cut.shared.view, places_of(cut.shared)
+    readings = _readings(cut.shared)
     names = tuple(view.tensors)
     shape = (len(names), len(cut.tile))
     size = np.ones((shape[0], 1), dtype=np.int64)
     low, high, fresh = (np.full(shape, value, dtype=np.int64) for value in (0, 1, 1))
     step = np.zeros(shape, dtype=np.int64)
     result = Spans(names, size, low, high, fresh, step, cut.steps)
-    leaving = {tensor.name for tensor in view.leaving}
+    asked = {tensor.name for tensor in view.leaving} | _untied(cut.shared)
     for row in range(len(names) - 1, -1, -1):
         name = names[row]
-        at = cut.placement.get(name)
+        at = placement.get(name)
         if at is None:
             continue
         size[row] = view.tensors[name].shape[at.axis]
         step[row] = cut.tile * at.rate.numerator // at.rate.denominator
-        low[row], high[row] = _needed(view, cut, result, name, step[row])
-        if name in leaving:
-            # Positions that no reader inside asks for are asked for from outside.
+        low[row], high[row] = _needed(cut, readings, result, name, at)
+        if name in asked:
+            # Positions that no reader in the loop asks for are asked for from outside.
             low[row] = np.minimum(low[row], 0)
             high[row] = np.maximum(high[row], size[row] - (cut.steps - 1) * step[row])
         low[row] = np.minimum(low[row], high[row] - step[row])
@@ -205,17 +244,36 @@ def spans(view: GroupView, cut: Cut, repeated: Mapping[str, bool]) -> Spans:
     return result
 
 
-def _needed(view: GroupView, cut: Cut, found: Spans, name: str, step: Ints) -> tuple[Ints, Ints]:
-    """Hull of what the readers in the group need to make their own part of step 0."""
+def _needed(
+    cut: Cut,
+    readings: Mapping[tuple[str, str], tuple[Place, Reach]],
+    found: Spans,
+    name: str,
+    at: Place,
+) -> tuple[Ints, Ints]:
+    """Hull of what the readers in the loop need to make their own part of step 0."""
     low: Ints | None = None
     high: Ints | None = None
-    for reader, number in view.readings.get(name, ()):
-        axis, row = cut.placement[reader.output.name].axis, found.index[reader.output.name]
-        reach = reader.links[number][axis]
-        first = reach.stride * ((found.high[row] - found.fresh[row]) // reach.share) - reach.pad
-        last = reach.stride * ((found.high[row] - 1) // reach.share) + (reach.extent - reach.pad)
+    for reader, _ in cut.shared.view.readings.get(name, ()):
+        place, reach = readings.get((name, reader.name), (None, None))
+        if place != at or reach is None:
+            continue
+        start, end = _positions(cut, found, reader)
+        first = reach.stride * (start // reach.share) - reach.pad
+        last = reach.stride * ((end - 1) // reach.share) + (reach.extent - reach.pad)
         low = first if low is None else np.minimum(low, first)
         high = last if high is None else np.maximum(high, last)
     if low is None or high is None:
+        step = cut.tile * at.rate.numerator // at.rate.denominator
         return np.zeros_like(step), step
     return low, high
+
+
+def _positions(cut: Cut, found: Spans, layer: FoldedLayer) -> tuple[Ints, Ints]:
+    """Positions of its rank that a layer works on in step 0."""
+    member = cut.shared.members[layer.name]
+    if member.rank.axis is not None:
+        row = found.index[layer.output.name]
+        return found.high[row] - found.fresh[row], found.high[row]
+    end = cut.tile * member.rate.numerator // member.rate.denominator
+    return np.zeros_like(end), end

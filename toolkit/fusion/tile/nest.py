@@ -1,0 +1,398 @@
+"""A nest of loops over a group: who runs in which loop, what is kept where, what that moves.
+
+Loops are over shared ranks, outermost first. An operator runs in the loops that cut it; it runs
+again in a loop that does not cut it only if its results are not kept there. Everything that is
+kept has a depth: it is there for as long as the loops outside of that depth stand still, and
+holds what the loops inside of it touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.shared import SharedRank
+from toolkit.fusion.tile.windows import Ints, Spans, places_of
+
+Kind = Literal["input", "weights", "inside", "output", "state"]
+"""Activations from outside, weights, tensors that only the group sees, tensors that leave it, and
+what a softmax or a normalisation remembers of a row while it streams."""
+
+STATE_WORDS = 2
+"""Of a row: maximum and sum, or sum and sum of squares."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that a group keeps, or moves to or from DRAM.
+
+    Parameters
+    ----------
+    name : str
+        Of the tensor; of the layer for weights and states.
+    kind : Kind
+        What it is.
+    words : int
+        All of it.
+    users : tuple of int
+        Places of the layers that make or read it.
+    maker : int or None
+        The one that makes it.
+    cut : tuple of bool
+        Which loops cut it, for all of its users alike.
+    deepest : int
+        Depth beyond which its users do not run side by side.
+    """
+
+    name: str
+    kind: Kind
+    words: int
+    users: tuple[int, ...]
+    maker: int | None
+    cut: tuple[bool, ...]
+    deepest: int
+
+
+@dataclass(frozen=True)
+class Way:
+    """One depth at which an item is kept; arrays over tile sizes.
+
+    Parameters
+    ----------
+    depth : int or None
+        None for weights that pass by the fusion level.
+    held : int array
+        Words while users run, a further tile included where the next one is loaded meanwhile.
+    tile : int array
+        Words of the tile alone.
+    kept : int array
+        Those of them that stay from one step to the next.
+    during : bool array, shape (layers,)
+        Layers during which all of it is there.
+    between : bool array, shape (layers,)
+        Layers during which at least what is kept is there.
+    moved : int array
+        Words to and from DRAM.
+    """
+
+    depth: int | None
+    held: Ints
+    tile: Ints
+    kept: Ints
+    during: NDArray[np.bool_]
+    between: NDArray[np.bool_]
+    moved: Ints
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Candidate tiles, one number per loop and point: the smallest, and the one with fewest steps.
+
+    Both are the same for a point; a box of sizes has the words of its smallest and the steps of
+    its largest tiles, which bounds both.
+    """
+
+    small: tuple[Ints, ...]
+    large: tuple[Ints, ...]
+
+
+class Nest:
+    """An ordered list of loops over a group.
+
+    Parameters
+    ----------
+    view : GroupView
+        The group.
+    loops : sequence of SharedRank
+        Outermost first.
+    spans : sequence of Spans
+        What each loop needs of every tensor, for all its candidate tiles.
+    tiles : sequence of int array
+        Those tiles, in positions of the anchors.
+    again : bool
+        Whether operators without multiply-accumulates run again in loops that do not cut them.
+    apart : frozenset of str
+        Tensors from outside that each reader loads on its own.
+    pipelined : bool
+        Whether all layers run at once.
+    weights_stay : bool
+        Whether the fusion level can hold weights.
+    """
+
+    def __init__(
+        self,
+        view: GroupView,
+        loops: Sequence[SharedRank],
+        spans: Sequence[Spans],
+        tiles: Sequence[Ints],
+        *,
+        again: bool = False,
+        apart: frozenset[str] = frozenset(),
+        pipelined: bool = False,
+        weights_stay: bool = True,
+    ) -> None:
+        self.view = view
+        self.loops = tuple(loops)
+        self.spans = tuple(spans)
+        self.tiles = tuple(tiles)
+        self.again = again
+        self.apart = apart
+        self.pipelined = pipelined
+        self.weights_stay = weights_stay
+
+    @cached_property
+    def layers(self) -> tuple[FoldedLayer, ...]:
+        """Layers of the group, in an order in which they can run."""
+        return self.view.layers
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each layer in that order."""
+        return {layer.name: i for i, layer in enumerate(self.layers)}
+
+    @cached_property
+    def inside(self) -> tuple[frozenset[int], ...]:
+        """Loops that each layer runs in."""
+        found: dict[str, frozenset[int]] = {}
+        for layer in reversed(self.layers):
+            own = frozenset(i for i, loop in enumerate(self.loops) if layer.name in loop.members)
+            if self.again and not layer.macs and own:
+                readers = self.view.readers.get(layer.output.name, ())
+                further = {i for reader in readers for i in found[reader.name]}
+                own |= {i for i in further if i < max(own)}
+            found[layer.name] = own
+        return tuple(found[layer.name] for layer in self.layers)
+
+    def _together(self, users: Sequence[int]) -> int:
+        """Loops, from the outermost on, that layers run in side by side."""
+        for i in range(len(self.loops)):
+            if len({i in self.inside[user] for user in users}) > 1:
+                return i
+        return len(self.loops)
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """All that is kept or moved."""
+        found = [*self._inputs(), *self._weights()]
+        leaving = {tensor.name for tensor in self.view.leaving}
+        for place, layer in enumerate(self.layers):
+            found.append(self._made(place, layer, layer.output.name in leaving))
+            found += self._states(place, layer)
+        return tuple(found)
+
+    def _inputs(self) -> list[Item]:
+        found = []
+        cuts = [places_of(loop) for loop in self.loops]
+        for tensor in self.view.external:
+            readings = self.view.readings[tensor.name]
+            sets = [[r] for r in readings] if tensor.name in self.apart else [readings]
+            for chosen in sets:
+                cut = tuple(
+                    all(
+                        (read := loop.reading(layer, number)) is not None
+                        and read[0] == at.get(tensor.name)
+                        for layer, number in chosen
+                    )
+                    for loop, at in zip(self.loops, cuts, strict=True)
+                )
+                users = tuple(sorted({self.places[layer.name] for layer, _ in chosen}))
+                deepest = self._together(users)
+                found.append(
+                    Item(tensor.name, "input", tensor.elements, users, None, cut, deepest)
+                )
+        return found
+
+    def _weights(self) -> list[Item]:
+        found = []
+        for place, layer in enumerate(self.layers):
+            if layer.weight_words:
+                members = [loop.members.get(layer.name) for loop in self.loops]
+                cut = tuple(member is not None and member.rank.weights for member in members)
+                name, words = layer.name, layer.weight_words
+                found.append(Item(name, "weights", words, (place,), None, cut, len(self.loops)))
+        return found
+
+    def _made(self, place: int, layer: FoldedLayer, leaves: bool) -> Item:
+        readings = self.view.readings.get(layer.output.name, ())
+        users = (place, *sorted({self.places[reader.name] for reader, _ in readings}))
+        cut = tuple(
+            layer.output.name in loop.made
+            and all(loop.tied(layer, reader, number) for reader, number in readings)
+            for loop in self.loops
+        )
+        deepest = self._together(users)
+        if not leaves or readings:
+            # What is summed is complete only after the loop.
+            sums = [i for i, loop in enumerate(self.loops) if layer.name in loop.reduces]
+            deepest = min([deepest, *sums])
+        kind: Kind = "output" if leaves else "inside"
+        return Item(layer.output.name, kind, layer.output.elements, users, place, cut, deepest)
+
+    def _states(self, place: int, layer: FoldedLayer) -> list[Item]:
+        found = []
+        for i, loop in enumerate(self.loops):
+            if layer.name in loop.recurrent:
+                words = STATE_WORDS * (layer.output.elements // loop.members[layer.name].rank.size)
+                cut = tuple(
+                    j != i and layer.output.name in other.made
+                    for j, other in enumerate(self.loops)
+                )
+                found.append(Item(layer.name, "state", words, (place,), place, cut, i))
+        return found
+
+    def ways(self, item: Item, sizes: Sizes) -> list[Way]:
+        """Depths at which an item may be kept, the deepest last."""
+        if item.kind == "weights" and not self.weights_stay:
+            return [self._passing(item, sizes)]
+        depths = [0] + [i + 1 for i in range(item.deepest) if item.cut[i]]
+        if item.kind in ("inside", "state"):
+            depths = depths[-1:]
+        found = [self._way(item, depth, sizes) for depth in depths]
+        if item.kind == "weights":
+            found.append(self._passing(item, sizes))
+        return found
+
+    def deepest_way(self, item: Item, sizes: Sizes) -> Way:
+        """The way of an item that loops inside of this nest leave no room for."""
+        nothing = np.zeros(_shape(sizes), dtype=np.int64)
+        nowhere = np.zeros(len(self.layers), dtype=bool)
+        moved = self._moved(item, len(self.loops), sizes)
+        return Way(None, nothing, nothing, nothing, nowhere, nowhere, moved)
+
+    def steps(self, loop: int, sizes: Sizes) -> Ints:
+        """Steps of a loop."""
+        return self.spans[loop].steps[sizes.large[loop]]
+
+    def _passing(self, item: Item, sizes: Sizes) -> Way:
+        moved = np.full(_shape(sizes), item.words, dtype=np.int64)
+        for i in self.inside[item.users[0]]:
+            if not item.cut[i]:
+                moved = moved * self.steps(i, sizes)
+        nothing = np.zeros(_shape(sizes), dtype=np.int64)
+        nowhere = np.zeros(len(self.layers), dtype=bool)
+        return Way(None, nothing, nothing, nothing, nowhere, nowhere, moved)
+
+    def _way(self, item: Item, depth: int, sizes: Sizes) -> Way:
+        tile, kept, further = self._held(item, depth, sizes)
+        held = tile
+        if item.kind in ("input", "weights") or (self.pipelined and item.kind == "inside"):
+            held = held + further
+        during, between = self._alive(item, depth)
+        return Way(depth, held, tile, kept, during, between, self._moved(item, depth, sizes))
+
+    def _held(self, item: Item, depth: int, sizes: Sizes) -> tuple[Ints, Ints, Ints]:
+        """Words held, those kept from step to step, and those of a further tile."""
+        one = np.ones(_shape(sizes), dtype=np.int64)
+        rest, extents = item.words * one, []
+        for i, loop in enumerate(self.loops[:depth]):
+            if item.cut[i]:
+                extent = self._extent(item, i, loop, sizes)
+                rest = rest // extent[0]
+                extents.append(extent)
+        held, kept, further = rest, 0 * rest, rest
+        inner = one
+        for size, window, halo, made in reversed(extents):
+            # The halo of an outer loop stays for all positions of those inside of it.
+            held, kept = (
+                halo * inner * rest + (window - halo) * held,
+                halo * inner * rest + (window - halo) * kept,
+            )
+            further = further * made
+            inner = inner * size
+        loads = one
+        for i in range(depth):
+            if i in self.inside[item.users[0]]:
+                loads = loads * self.steps(i, sizes)
+        return held, kept, np.where(loads > 1, further, 0)
+
+    def _extent(
+        self, item: Item, number: int, loop: SharedRank, sizes: Sizes
+    ) -> tuple[Ints, Ints, Ints, Ints]:
+        """Positions along a loop: all, of a window, of its halo, and made by a step."""
+        at, spans = sizes.small[number], self.spans[number]
+        if item.kind == "weights":
+            member = loop.members[item.name]
+            size = np.full(len(at), member.rank.size, dtype=np.int64)
+            tile = self.tiles[number][at] * member.rate.numerator // member.rate.denominator
+            tile = np.minimum(tile, size)
+            return size, tile, 0 * tile, tile
+        name = item.name
+        if item.kind == "state":
+            name = self.view.graph.layer_of(name).output.name
+        row = spans.index[name]
+        size = np.broadcast_to(spans.size[row], at.shape)
+        return size, spans.window[row][at], spans.halo[row][at], spans.made[row][at]
+
+    def _alive(
+        self, item: Item, depth: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Layers during which all of an item is there, and those during which some of it is."""
+        count = len(self.layers)
+        if self.pipelined:
+            return np.ones(count, dtype=bool), np.ones(count, dtype=bool)
+        during = np.zeros(count, dtype=bool)
+        during[min(item.users) : max(item.users) + 1] = True
+        inner = {i for user in item.users for i in self.inside[user] if i >= depth}
+        facing = item.kind in ("input", "weights", "output")
+        if facing and depth:
+            # Loaded ahead, or still on its way out, while others run.
+            inner.add(depth - 1)
+        windows = {i for i in range(depth) if item.cut[i] and self.loops[i].windowed}
+        if windows and facing:
+            inner |= windows
+        between = during.copy()
+        for place, loops in enumerate(self.inside):
+            during[place] |= not inner.isdisjoint(loops)
+            between[place] |= not windows.isdisjoint(loops)
+        return during, during | between
+
+    def _moved(self, item: Item, depth: int, sizes: Sizes) -> Ints:
+        """Words to and from DRAM."""
+        one = np.ones(_shape(sizes), dtype=np.int64)
+        if item.kind in ("inside", "state"):
+            return 0 * one
+        if item.kind == "output":
+            layer = self.layers[item.users[0]]
+            times = one
+            for i in range(depth):
+                if layer.name in self.loops[i].reduces:
+                    times = times * self.steps(i, sizes)
+            return item.words * (2 * times - 1)
+        times = one
+        entered = {i for user in item.users for i in self.inside[user]}
+        for i in range(depth):
+            if not item.cut[i] and i in entered:
+                times = times * self.steps(i, sizes)
+        return self._loaded(item, depth, sizes) * times
+
+    def _loaded(self, item: Item, depth: int, sizes: Sizes) -> Ints:
+        """Words of one pass over an input: more than all where halos are loaded again."""
+        words = np.full(_shape(sizes), item.words, dtype=np.int64)
+        if item.kind == "weights":
+            return words
+        for i in range(depth):
+            if item.cut[i] and self.loops[i].windowed:
+                spans = self.spans[i]
+                row = spans.index[item.name]
+                total = np.maximum(spans.total[row], spans.size[row])[sizes.large[i]]
+                words = words // spans.size[row] * total
+        return words
+
+    def words_at(self, ways: Sequence[Way]) -> Ints:
+        """Words of the fusion level during each layer; shape (layers, tiles)."""
+        use = np.zeros((len(self.layers), len(ways[0].held)), dtype=np.int64)
+        for way in ways:
+            use[way.during] += way.held
+            use[way.between & ~way.during] += way.kept
+        return use
+
+
+def _shape(sizes: Sizes) -> tuple[int, ...]:
+    return sizes.small[0].shape if sizes.small else (1,)

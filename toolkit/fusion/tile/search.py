@@ -1,0 +1,384 @@
+"""The depths and tile sizes of one nest that move the fewest words, by branch and bound.
+
+Boxes of tile sizes are bounded by the words of their smallest and the steps of their largest
+tiles; single points are solved exactly, item by item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from toolkit.fusion.tile.nest import Item, Nest, Sizes, Way
+from toolkit.fusion.tile.residency import choose_resident
+from toolkit.fusion.tile.windows import Ints
+
+SEGMENTS = 4
+"""Parts that every side of a box is split into."""
+
+COARSE = 256
+"""Boxes that show whether loops inside of a nest could help."""
+
+AT_ONCE = 64
+"""Boxes that are split together, those with the lowest bounds first."""
+
+MANY = 10
+"""Weights of that many layers are chosen as a knapsack of their own."""
+
+MOST_CHOICES = 256
+"""Choices of depths, over all items, up to which bounds look at each."""
+
+_NEVER = np.iinfo(np.int64).max // 4
+
+
+@dataclass(frozen=True)
+class Point:
+    """Tile sizes of a nest, and how deep everything is kept.
+
+    Parameters
+    ----------
+    nest : Nest
+        The loops.
+    at : tuple of int
+        Number of the tile of every loop.
+    ways : tuple of Way
+        One per item of the nest.
+    words : int
+        Moved to and from DRAM by activations and weights.
+    """
+
+    nest: Nest
+    at: tuple[int, ...]
+    ways: tuple[Way, ...]
+    words: int
+
+    @property
+    def footprint_words(self) -> int:
+        """Most words on the fusion level, weights that are kept included."""
+        return int(self.nest.words_at(self.ways).max(initial=0))
+
+
+def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | None, int]:
+    """Find the depths and tile sizes that move the fewest words.
+
+    Parameters
+    ----------
+    nest : Nest
+        The loops.
+    capacity_words : int
+        Of the fusion level.
+    limit : int
+        Only fewer words are of interest.
+
+    Returns
+    -------
+    point : Point or None
+        None if nothing fits and moves fewer words than `limit`.
+    bound : int
+        No depths and sizes move fewer words; at most `limit`.
+    """
+    bound = limit
+    best: Point | None = None
+    low, high = _whole(nest)
+    lows, highs = low[None], high[None]
+    bounds = _bounds(nest, lows, highs, capacity_words)
+    while True:
+        order = np.argsort(bounds, kind="stable")
+        order = order[bounds[order] < limit]
+        lows, highs, bounds = lows[order], highs[order], bounds[order]
+        if not len(bounds):
+            return best, min(bound, limit)
+        single = (lows[:AT_ONCE] == highs[:AT_ONCE]).all(axis=1)
+        for at in lows[:AT_ONCE][single]:
+            point, least = solve(nest, tuple(int(i) for i in at), capacity_words, limit)
+            bound = min(bound, least)
+            if point is not None:
+                best, limit = point, point.words
+        parts = [
+            _split(lo, hi)
+            for lo, hi in zip(lows[:AT_ONCE][~single], highs[:AT_ONCE][~single], strict=True)
+        ]
+        new_lows = np.concatenate([lows[:0], *(p[0] for p in parts)])
+        new_highs = np.concatenate([highs[:0], *(p[1] for p in parts)])
+        new_bounds = _bounds(nest, new_lows, new_highs, capacity_words)
+        lows = np.concatenate([new_lows, lows[AT_ONCE:]])
+        highs = np.concatenate([new_highs, highs[AT_ONCE:]])
+        bounds = np.concatenate([new_bounds, bounds[AT_ONCE:]])
+
+
+def least_words_within(nest: Nest, capacity_words: int) -> int:
+    """Words that this nest moves at least, whatever further loops are put inside of it."""
+    if not nest.loops:
+        return 0
+    each = max(SEGMENTS, int(COARSE ** (1 / len(nest.loops))))
+    sides = [_segments(0, len(spans.steps) - 1, each) for spans in nest.spans]
+    corners = list(product(*sides))
+    lows = np.array([[a for a, _ in corner] for corner in corners], dtype=np.int64)
+    highs = np.array([[b for _, b in corner] for corner in corners], dtype=np.int64)
+    bounds = _bounds(nest, lows, highs, capacity_words, further=True)
+    return int(bounds.min(initial=_NEVER))
+
+
+def _whole(nest: Nest) -> tuple[Ints, Ints]:
+    """The box of all sizes that matter: loops that repeat nothing have the smallest tiles."""
+    last = [
+        len(spans.steps) - 1 if matters(nest, i) else 0 for i, spans in enumerate(nest.spans)
+    ]
+    return np.zeros(len(last), dtype=np.int64), np.array(last, dtype=np.int64)
+
+
+def matters(nest: Nest, loop: int) -> bool:
+    """Whether words that are moved depend on the number of steps of a loop."""
+    if nest.loops[loop].windowed and (nest.spans[loop].fresh > nest.spans[loop].step).any():
+        return True
+    for item in nest.items:
+        if item.kind in ("inside", "state"):
+            continue
+        deepest = max([i + 1 for i in range(item.deepest) if item.cut[i]], default=0)
+        if item.kind == "weights":
+            deepest = len(nest.loops)
+        if loop >= deepest:
+            continue
+        if item.kind == "output":
+            if nest.layers[item.users[0]].name in nest.loops[loop].reduces:
+                return True
+        elif not item.cut[loop] and any(loop in nest.inside[user] for user in item.users):
+            return True
+    return False
+
+
+def _segments(low: int, high: int, count: int) -> list[tuple[int, int]]:
+    """Split a side of a box evenly; both ends are included."""
+    edges = np.unique(np.linspace(low, high + 1, min(count, high - low + 1) + 1).astype(np.int64))
+    return [(int(a), int(b) - 1) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _split(low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    sides = [_segments(int(a), int(b), SEGMENTS) for a, b in zip(low, high, strict=True)]
+    corners = list(product(*sides))
+    lows = np.array([[a for a, _ in corner] for corner in corners], dtype=np.int64)
+    return lows, np.array([[b for _, b in corner] for corner in corners], dtype=np.int64)
+
+
+def _bounds(
+    nest: Nest, lows: Ints, highs: Ints, capacity_words: int, *, further: bool = False
+) -> Ints:
+    """Words that boxes move at least; out of reach if nothing of them fits."""
+    if not len(lows):
+        return np.zeros(0, dtype=np.int64)
+    small, large = tuple(lows.T), tuple(highs.T)
+    sizes = Sizes(small, large)
+    ways = [_options(nest, item, sizes, further) for item in nest.items]
+    if prod(len(options) for options in ways) <= MOST_CHOICES:
+        return _least_of_choices(nest, ways, len(lows), capacity_words)
+    return _relaxed(nest, ways, len(lows), capacity_words)
+
+
+def _least_of_choices(
+    nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int
+) -> Ints:
+    """The fewest words over all choices of a way per item that fit; exact at a point."""
+    layers = len(nest.layers)
+    use = np.zeros((layers, 1, count), dtype=np.int64)
+    words = np.zeros((1, count), dtype=np.int64)
+    for options in sorted(ways, key=len):
+        uses = []
+        for way in options:
+            during, between = way.during[:, None, None], way.between[:, None, None]
+            uses.append(use + np.where(during, way.held, np.where(between, way.kept, 0)))
+        use = np.concatenate(uses, axis=1)
+        words = np.concatenate([words + way.moved for way in options], axis=0)
+        if use.shape[1] > 1:
+            able = (use <= capacity_words).all(axis=0).any(axis=1)
+            use, words = use[:, able], words[able]
+    fits = (use <= capacity_words).all(axis=0)
+    return np.asarray(np.where(fits, words, _NEVER).min(axis=0, initial=_NEVER))
+
+
+def _relaxed(
+    nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int
+) -> Ints:
+    """Words that are moved at least if every item had the room that others leave it."""
+    base = [_base(options) for options in ways]
+    use = np.zeros((len(nest.layers), count), dtype=np.int64)
+    for held, kept, during, between in base:
+        use[during] += held
+        use[between & ~during] += kept
+    slack = capacity_words - use
+    fits = (slack >= 0).all(axis=0)
+    place = np.argmin(slack, axis=0)
+    points = np.arange(count)
+    total = np.zeros(count, dtype=np.int64)
+    worst = np.zeros(count, dtype=np.int64)
+    free, bought, rate = np.zeros(count), np.zeros(count), np.zeros(count)
+    for options, (held, kept, during, between) in zip(ways, base, strict=True):
+        if len(options) == 1:
+            total += options[0].moved
+            worst += options[0].moved
+            continue
+        most = np.max([way.moved for way in options], axis=0)
+        least = np.full(count, _NEVER, dtype=np.int64)
+        gain_free, gain = np.zeros(count), np.zeros(count)
+        for way in options:
+            need = np.where(way.during[:, None], way.held, 0)
+            need = need + np.where((way.between & ~way.during)[:, None], way.kept, 0)
+            need = need - np.where(during[:, None], held, 0)
+            need = need - np.where((between & ~during)[:, None], kept, 0)
+            able = (need <= slack).all(axis=0)
+            least = np.where(able, np.minimum(least, way.moved), least)
+            saved = np.where(able, most - way.moved, 0)
+            extra = need[place, points]
+            gain_free = np.maximum(gain_free, np.where(extra <= 0, saved, 0))
+            gain = np.maximum(gain, saved)
+            rate = np.maximum(rate, np.where(extra > 0, saved / np.maximum(extra, 1), 0))
+        fits &= least < _NEVER
+        total += np.minimum(least, _NEVER // 64)
+        worst += most
+        free += gain_free
+        bought += gain - gain_free
+    room = slack[place, points]
+    other = worst - free - np.minimum(bought, rate * np.maximum(room, 0))
+    result = np.maximum(total, np.ceil(other - 1e-6).astype(np.int64))
+    return np.asarray(np.where(fits, result, _NEVER))
+
+
+def _options(nest: Nest, item: Item, sizes: Sizes, further: bool) -> list[Way]:
+    """Ways to keep an item; with `further`, also as if loops inside needed no room for it."""
+    options = nest.ways(item, sizes)
+    if further:
+        deep = Item(
+            item.name,
+            item.kind,
+            item.words,
+            item.users,
+            item.maker,
+            item.cut,
+            len(nest.loops),
+        )
+        way = nest.deepest_way(deep, sizes)
+        options = [way] if item.kind in ("inside", "state") else [*options, way]
+    return options
+
+
+def _base(
+    options: Sequence[Way],
+) -> tuple[Ints, Ints, np.ndarray, np.ndarray]:
+    """What an item needs at least, however it is kept."""
+    held, kept = options[0].held, options[0].kept
+    during, between = options[0].during, options[0].between
+    for way in options[1:]:
+        held, kept = np.minimum(held, way.held), np.minimum(kept, way.kept)
+        during, between = during & way.during, between & way.between
+    return held, kept, during, between
+
+
+def solve(
+    nest: Nest, at: tuple[int, ...], capacity_words: int, limit: int
+) -> tuple[Point | None, int]:
+    """Choose a depth for every item at one choice of tile sizes.
+
+    Returns
+    -------
+    point : Point or None
+        That with the fewest words, if these are fewer than `limit` and fit.
+    bound : int
+        No choice of depths moves fewer words; at most `limit`.
+    """
+    one = tuple(np.array([i], dtype=np.int64) for i in at)
+    sizes = Sizes(one, one)
+    items = nest.items
+    options = [_undominated(nest.ways(item, sizes)) for item in items]
+    fixed = [ways[0] if len(ways) == 1 else None for ways in options]
+    use = np.zeros(len(nest.layers), dtype=np.int64)
+    words = 0
+    for way in fixed:
+        if way is not None:
+            use = use + _use(way)
+            words += int(way.moved[0])
+    loose = [i for i, way in enumerate(fixed) if way is None]
+    bagged = [
+        i
+        for i in loose
+        if items[i].kind == "weights" and len(options[i]) == 2 and options[i][1].depth is None
+    ]
+    if len(bagged) < MANY:
+        bagged = []
+    loose = [i for i in loose if i not in bagged]
+    loose.sort(key=lambda i: int(options[i][0].moved[0]) - int(options[i][-1].moved[0]))
+    least = [min(int(way.moved[0]) for way in options[i]) for i in loose]
+    rest = [*np.cumsum(least[::-1])[::-1].tolist(), 0]
+    bag_least = sum(int(options[i][0].moved[0]) for i in bagged)
+    found: list[tuple[int, dict[int, Way]]] = []
+    bound = limit
+
+    def descend(number: int, use: Ints, words: int, chosen: dict[int, Way]) -> None:
+        nonlocal limit, bound
+        if words + rest[number] + bag_least >= limit or (use > capacity_words).any():
+            return
+        if number == len(loose):
+            ways, moved, exact = _bag(bagged, items, options, use, capacity_words)
+            bound = min(bound, words + (moved if exact else bag_least))
+            if words + moved < limit:
+                limit = words + moved
+                found.append((limit, {**chosen, **ways}))
+            return
+        item = loose[number]
+        for way in sorted(options[item], key=lambda way: int(way.moved[0])):
+            more = {**chosen, item: way}
+            descend(number + 1, use + _use(way), words + int(way.moved[0]), more)
+
+    descend(0, use, words, {})
+    if not found:
+        return None, bound
+    total, chosen = found[-1]
+    ways = tuple(way if way is not None else chosen[i] for i, way in enumerate(fixed))
+    return Point(nest, at, ways, total), min(bound, total)
+
+
+def _use(way: Way) -> Ints:
+    return np.asarray(
+        np.where(way.during, way.held[0], np.where(way.between, way.kept[0], 0))
+    )
+
+
+def _undominated(ways: Sequence[Way]) -> list[Way]:
+    """Ways, shallow first, without those that move and hold as much as another."""
+    kept: list[Way] = []
+    for i, way in enumerate(ways):
+        if not any(
+            (other.moved[0] < way.moved[0] or (other.moved[0] == way.moved[0] and j > i))
+            and (_use(other) <= _use(way)).all()
+            or (other.moved[0] == way.moved[0] and (_use(other) < _use(way)).any()
+                and (_use(other) <= _use(way)).all())
+            for j, other in enumerate(ways)
+            if j != i
+        ):
+            kept.append(way)
+    return kept or [ways[-1]]
+
+
+def _bag(
+    bagged: Sequence[int],
+    items: Sequence[Item],
+    options: Sequence[Sequence[Way]],
+    use: Ints,
+    capacity_words: int,
+) -> tuple[dict[int, Way], int, bool]:
+    """Weights to keep, out of many: a knapsack of the room that is left everywhere."""
+    if not bagged:
+        return {}, 0, True
+    room = capacity_words - int(use.max(initial=0))
+    words = {items[i].name: int(options[i][0].held[0]) for i in bagged}
+    passes = {
+        items[i].name: int(options[i][1].moved[0]) // max(items[i].words, 1) for i in bagged
+    }
+    resident = choose_resident(words, passes, room)
+    ways = {i: options[i][0 if items[i].name in resident else 1] for i in bagged}
+    everywhere = all(
+        (options[i][0].during == options[bagged[0]][0].during).all() for i in bagged
+    ) and bool((use[options[bagged[0]][0].during] == use.max(initial=0)).any())
+    return ways, sum(int(way.moved[0]) for way in ways.values()), everywhere
