@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.choice import best_plan
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words, single_plan
+from toolkit.fusion.tile.identical import PlanBook
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
 """Words moved to and from DRAM; pJ; cycles; pJ times cycles."""
@@ -82,6 +82,7 @@ class TrafficModel:
     def __init__(self, graph: FoldedGraph, given: Assumptions) -> None:
         self.graph = graph
         self.given = given
+        self._plans = PlanBook(given)
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._refused: dict[Group, float] = {}
 
@@ -96,13 +97,20 @@ class TrafficModel:
             return self._known[group]
         if limit is not None and limit <= self._refused.get(group, -1.0):
             return ()
-        plan = best_plan(GroupView(self.graph, group), self.given, limit)
+        plan = self._plan(group, limit)
         if plan is None and limit is not None:
             self._refused[group] = limit
             return ()
         self._refused.pop(group, None)
         self._known[group] = () if plan is None else (Option((float(plan.dram_words),), plan),)
         return self._known[group]
+
+    def _plan(self, group: Group, limit: float | None) -> GroupPlan | None:
+        view = GroupView(self.graph, group)
+        if len(group) > 1:
+            return self._plans.best(view, limit)
+        # A layer on its own always runs.
+        return self._plans.best(view) or single_plan(self.graph, view.layers[0].name)
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""

@@ -18,7 +18,6 @@ from math import perm
 
 import numpy as np
 
-from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.group_plan import (
     Assumptions,
@@ -27,17 +26,17 @@ from toolkit.fusion.tile.group_plan import (
     constant_words,
     least_words,
     plan_at,
-    single_plan,
-    waiting,
 )
 from toolkit.fusion.tile.nest import Nest
-from toolkit.fusion.tile.residency import choose_homes, words_held
 from toolkit.fusion.tile.search import Point, best_point, least_words_within, matters, solve
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, places_of, spans
 
 MOST_NESTS = 700
 """Orders of loops that are looked at per group; ranks and loops are left out beyond."""
+
+LONG = 8
+"""Layers of a group beyond which it is cut only along ranks that a third of them share."""
 
 MOST_APART = 3
 """Tensors from outside with several readers up to which all choices of who loads them are tried."""
@@ -66,9 +65,7 @@ def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -
     return _Search(view, given).best(limit)
 
 
-def plans(
-    view: GroupView, given: Assumptions, limit: float | None = None
-) -> list[GroupPlan]:
+def plans(view: GroupView, given: Assumptions, limit: float | None = None) -> list[GroupPlan]:
     """Plans worth mapping: of every set of loops, the one with the least DRAM traffic."""
     plan = best_plan(view, given, limit)
     return [] if plan is None else [plan]
@@ -89,6 +86,10 @@ class _Search:
         self.floor = least_words(view)
         self.constants = constant_words(view)
         self.ranks, self.most = _within(shared_ranks(view), given.loops)
+        profiles = [_profile(rank) for rank in self.ranks]
+        self.alike = [
+            {j for j in range(i) if profiles[j] == profile} for i, profile in enumerate(profiles)
+        ]
         self._cuts: dict[int, Cut] = {}
         self._spans: dict[tuple[int, frozenset[str]], Spans] = {}
 
@@ -104,6 +105,8 @@ class _Search:
 
     def _visit(self, order: tuple[int, ...], found: _Best) -> None:
         """Look at a nest, and at those with further loops inside of it."""
+        if order and not len(self._spans_of(order[-1], frozenset()).steps):
+            return
         if found.limit + self.constants <= self.floor:
             return
         self._look(order, found)
@@ -115,6 +118,8 @@ class _Search:
                 return
         for number in range(len(self.ranks)):
             if number in order or (order and self._exchanged(order[-1], number)):
+                continue
+            if not self.alike[number] <= set(order):
                 continue
             self._visit((*order, number), found)
 
@@ -201,8 +206,9 @@ class _Search:
                 yield True
 
     def _shared_inputs(self) -> frozenset[str]:
-        return frozenset(n for n, r in self.view.readings.items()
-                         if len(r) > 1 and n not in self.view.makers)
+        return frozenset(
+            n for n, r in self.view.readings.items() if len(r) > 1 and n not in self.view.makers
+        )
 
     def _aparts(self) -> Iterator[frozenset[str]]:
         several = sorted(self._shared_inputs())
@@ -215,9 +221,32 @@ class _Search:
                 yield frozenset(names)
 
 
+def _profile(rank: SharedRank) -> tuple[object, ...]:
+    """All that tiles of a rank depend on: columns of square windows are like rows."""
+    return tuple(
+        (
+            name,
+            member.rate,
+            member.rank.size,
+            member.rank.axis is None,
+            member.rank.weights,
+            member.rank.recurrent,
+            tuple(
+                reach and (tensor.shape[reach.axis], reach.stride, reach.extent, reach.pad)
+                for tensor, reach in zip(
+                    rank.view.graph.layer_of(name).inputs, member.rank.reads, strict=True
+                )
+            ),
+        )
+        for name, member in sorted(rank.members.items())
+    )
+
+
 def _within(ranks: Sequence[SharedRank], loops: int) -> tuple[tuple[SharedRank, ...], int]:
     """Ranks to look at, those that cut most layers first, and how many loops a nest has."""
     order = sorted(ranks, key=lambda rank: -len(rank.members))
+    if ranks and len(ranks[0].view.layers) > LONG:
+        order = [r for r in order if len(r.members) * 3 >= len(r.view.layers)]
     for most in range(loops, 1, -1):
         if sum(perm(len(order), k) for k in range(most + 1)) <= MOST_NESTS:
             return tuple(order), most

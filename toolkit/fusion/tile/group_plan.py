@@ -385,8 +385,6 @@ def made_share(plan: GroupPlan, graph: FoldedGraph, name: str) -> float:
     sums = {rank.dimension: rank.size for rank in layer.ranks if rank.axis is None}
     return sum(
         times
-        * prod(
-            size / (shape[key] if isinstance(key, int) else sums[key]) for key, size in part
-        )
+        * prod(size / (shape[key] if isinstance(key, int) else sums[key]) for key, size in part)
         for part, times in plan.made[name].items()
     )

@@ -170,6 +170,13 @@ class Nest:
             found[layer.name] = own
         return tuple(found[layer.name] for layer in self.layers)
 
+    @cached_property
+    def _running(self) -> tuple[NDArray[np.bool_], ...]:
+        """Layers that run in each loop; one array of shape (layers,) per loop."""
+        return tuple(
+            np.array([i in loops for loops in self.inside]) for i in range(len(self.loops))
+        )
+
     def _together(self, users: Sequence[int]) -> int:
         """Loops, from the outermost on, that layers run in side by side."""
         for i in range(len(self.loops)):
@@ -330,9 +337,7 @@ class Nest:
         size = np.broadcast_to(spans.size[row], at.shape)
         return size, spans.window[row][at], spans.halo[row][at], spans.made[row][at]
 
-    def _alive(
-        self, item: Item, depth: int
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _alive(self, item: Item, depth: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Layers during which all of an item is there, and those during which some of it is."""
         count = len(self.layers)
         if self.pipelined:
@@ -347,11 +352,14 @@ class Nest:
         windows = {i for i in range(depth) if item.cut[i] and self.loops[i].windowed}
         if windows and facing:
             inner |= windows
+        for i in inner:
+            during |= self._running[i]
+        if not windows:
+            return during, during
         between = during.copy()
-        for place, loops in enumerate(self.inside):
-            during[place] |= not inner.isdisjoint(loops)
-            between[place] |= not windows.isdisjoint(loops)
-        return during, during | between
+        for i in windows:
+            between |= self._running[i]
+        return during, between
 
     def _moved(self, item: Item, depth: int, sizes: Sizes) -> Ints:
         """Words to and from DRAM."""

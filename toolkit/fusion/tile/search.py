@@ -125,9 +125,7 @@ def least_words_within(nest: Nest, capacity_words: int) -> int:
 
 def _whole(nest: Nest) -> tuple[Ints, Ints]:
     """The box of all sizes that matter: loops that repeat nothing have the smallest tiles."""
-    last = [
-        len(spans.steps) - 1 if matters(nest, i) else 0 for i, spans in enumerate(nest.spans)
-    ]
+    last = [len(spans.steps) - 1 if matters(nest, i) else 0 for i, spans in enumerate(nest.spans)]
     return np.zeros(len(last), dtype=np.int64), np.array(last, dtype=np.int64)
 
 
@@ -199,9 +197,7 @@ def _least_of_choices(
     return np.asarray(np.where(fits, words, _NEVER).min(axis=0, initial=_NEVER))
 
 
-def _relaxed(
-    nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int
-) -> Ints:
+def _relaxed(nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int) -> Ints:
     """Words that are moved at least if every item had the room that others leave it."""
     base = [_base(options) for options in ways]
     use = np.zeros((len(nest.layers), count), dtype=np.int64)
@@ -340,9 +336,7 @@ def solve(
 
 
 def _use(way: Way) -> Ints:
-    return np.asarray(
-        np.where(way.during, way.held[0], np.where(way.between, way.kept[0], 0))
-    )
+    return np.asarray(np.where(way.during, way.held[0], np.where(way.between, way.kept[0], 0)))
 
 
 def _undominated(ways: Sequence[Way]) -> list[Way]:
@@ -352,8 +346,11 @@ def _undominated(ways: Sequence[Way]) -> list[Way]:
         if not any(
             (other.moved[0] < way.moved[0] or (other.moved[0] == way.moved[0] and j > i))
             and (_use(other) <= _use(way)).all()
-            or (other.moved[0] == way.moved[0] and (_use(other) < _use(way)).any()
-                and (_use(other) <= _use(way)).all())
+            or (
+                other.moved[0] == way.moved[0]
+                and (_use(other) < _use(way)).any()
+                and (_use(other) <= _use(way)).all()
+            )
             for j, other in enumerate(ways)
             if j != i
         ):
@@ -373,9 +370,7 @@ def _bag(
         return {}, 0, True
     room = capacity_words - int(use.max(initial=0))
     words = {items[i].name: int(options[i][0].held[0]) for i in bagged}
-    passes = {
-        items[i].name: int(options[i][1].moved[0]) // max(items[i].words, 1) for i in bagged
-    }
+    passes = {items[i].name: int(options[i][1].moved[0]) // max(items[i].words, 1) for i in bagged}
     resident = choose_resident(words, passes, room)
     ways = {i: options[i][0 if items[i].name in resident else 1] for i in bagged}
     everywhere = all(

@@ -147,9 +147,7 @@ def _shared(view: GroupView, layer: FoldedLayer, rank: Rank) -> SharedRank | Non
         left.add(before if before != layer.name else after)
 
 
-def _grown(
-    view: GroupView, layer: FoldedLayer, rank: Rank, left: set[str]
-) -> dict[str, Member]:
+def _grown(view: GroupView, layer: FoldedLayer, rank: Rank, left: set[str]) -> dict[str, Member]:
     """Follow the tensors of the group from an anchor on."""
     members = {layer.name: Member(rank, Fraction(1))}
     stack = [layer]

@@ -146,9 +146,9 @@ class Spans:
 
 
 def make_cut(shared: SharedRank, tile: Ints) -> Cut:
-    """Cut a rank into tiles, leaving out sizes at which something would advance by fractions.
+    """Cut a rank into several tiles, of sizes at which nothing advances by fractions.
 
-    Heads that share a key are in one tile.
+    Heads that share a key are in one tile. What is a single tile is not cut.
 
     Parameters
     ----------
@@ -164,7 +164,8 @@ def make_cut(shared: SharedRank, tile: Ints) -> Cut:
         member = shared.members[name]
         advance = tile * member.rate.numerator // member.rate.denominator
         steps = np.maximum(steps, -(-member.rank.size // advance))
-    return Cut(shared, tile, steps)
+    several = steps > 1
+    return Cut(shared, tile[several], steps[several])
 
 
 def _last(shared: SharedRank) -> Iterator[str]:

@@ -1,0 +1,94 @@
+"""Groups that are alike but for names: blocks of a network, solved once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.choice import best_plan
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+
+Signature = tuple[object, ...]
+
+
+def signature(view: GroupView) -> Signature:
+    """All of a group that its plans depend on, tensors and layers by number."""
+    number = {name: i for i, name in enumerate(view.tensors)}
+    leaving = {tensor.name for tensor in view.leaving}
+    return tuple(
+        (
+            tuple((number[t.name], t.shape) for t in layer.inputs),
+            layer.output.shape,
+            layer.output.name in leaving,
+            layer.ranks,
+            layer.weight_words,
+            layer.constant_words,
+            layer.macs > 0,
+            layer.operators,
+        )
+        for layer in view.layers
+    )
+
+
+def renamed(plan: GroupPlan, before: GroupView, after: GroupView) -> GroupPlan:
+    """The plan of a group as that of another one with the same signature."""
+    names = dict(zip(before.tensors, after.tensors, strict=True))
+    layers = {a.name: b.name for a, b in zip(before.layers, after.layers, strict=True)}
+
+    def item(name: str, kind: str) -> str:
+        return layers[name] if kind in ("weights", "state") else names[name]
+
+    return replace(
+        plan,
+        group=after.group,
+        loops=tuple(
+            replace(
+                loop,
+                tensor=names[loop.tensor],
+                layers=frozenset(layers[name] for name in loop.layers),
+            )
+            for loop in plan.loops
+        ),
+        kept=tuple(
+            replace(
+                kept,
+                name=item(kept.name, kept.kind),
+                readers=tuple(layers[name] for name in kept.readers),
+            )
+            for kept in plan.kept
+        ),
+        halo={names[name]: mode for name, mode in plan.halo.items()},
+        made={layers[name]: made for name, made in plan.made.items()},
+        homes={names[name]: home for name, home in plan.homes.items()},
+    )
+
+
+@dataclass
+class PlanBook:
+    """Best plans of groups, each kind of group searched once.
+
+    Parameters
+    ----------
+    given : Assumptions
+        What groups may do.
+    """
+
+    given: Assumptions
+    _found: dict[Signature, tuple[GroupView, GroupPlan]] = field(default_factory=dict)
+    _refused: dict[Signature, float] = field(default_factory=dict)
+
+    def best(self, view: GroupView, limit: float | None = None) -> GroupPlan | None:
+        """As `best_plan`; plans that are known are returned whatever the limit."""
+        key = signature(view)
+        if key in self._found:
+            before, plan = self._found[key]
+            return plan if before.group == view.group else renamed(plan, before, view)
+        most = float("inf") if limit is None else limit
+        if most <= self._refused.get(key, -1.0):
+            return None
+        found = best_plan(view, self.given, limit)
+        if found is None:
+            self._refused[key] = most
+        else:
+            self._found[key] = view, found
+        return found
