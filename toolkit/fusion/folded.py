@@ -326,20 +326,16 @@ def _ranks(
     layer: Layer, rule: AxisRule, numbers: Sequence[int], views: Sequence[_View]
 ) -> tuple[Rank, ...]:
     """All ranks of a layer, in terms of what its views show."""
-    further, shape = further_ranks(layer), layer.outputs[0].shape
+    further = further_ranks(layer)
+    known = {rank.axis for rank in further}
     found = [
-        Rank(size, axis, tuple(entry.get(axis) for entry in rule.links), axis in further.columns)
-        for axis, size in enumerate(shape)
-        if axis in rule.open_axes or axis in further.columns
+        Rank(size, axis, tuple(entry.get(axis) for entry in rule.links))
+        for axis, size in enumerate(layer.outputs[0].shape)
+        if axis in rule.open_axes and axis not in known
     ]
-    if further.recurrent is not None:
-        axis = further.recurrent
-        same = (len(t.shape) == len(shape) and t.shape[axis] == shape[axis] for t in layer.inputs)
-        reads = tuple(Reach(axis) if kept else None for kept in same)
-        found.append(Rank(shape[axis], axis, reads, recurrent=True))
     return tuple(
         replace(rank, reads=_seen_reads(rank.reads, numbers, views))
-        for rank in (*found, *further.reductions)
+        for rank in (*found, *further)
         if rank.size > 1
     )
 

@@ -14,7 +14,9 @@ from math import fsum, prod
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.tile.group_plan import Part
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import (
@@ -39,21 +41,23 @@ short."""
 NOT_FUSED = Homes()
 """All operands on DRAM: the layer on its own."""
 
-
-Part = tuple[tuple[int, int], ...]
-"""Sizes by output axis; axes left out are whole."""
-
 _CONV_POSITIONS = {3: ("P",), 4: ("P", "Q"), 5: ("O", "P", "Q")}
 
 
 def share_of(layer: FoldedLayer, part: Part) -> float:
-    """The part of the output, as a fraction of it."""
-    shape = layer.output.shape
-    return prod(size / shape[axis] for axis, size in part)
+    """The part of the work, as a fraction of it."""
+    return prod(size / extent_of(layer, key) for key, size in part)
+
+
+def extent_of(layer: FoldedLayer, key: int | str) -> int:
+    """All positions of an output axis, or of a dimension that is summed over."""
+    if isinstance(key, int):
+        return layer.output.shape[key]
+    return next(rank.size for rank in layer.ranks if rank.dimension == key)
 
 
 def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
-    """The workload of a part of a layer's output; None if the layer has no workload.
+    """The workload of a part of a layer; None if the layer has no workload.
 
     Examples
     --------
@@ -70,9 +74,9 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
     if workload is None or not part:
         return workload
     sizes = dict(workload.sizes)
-    for axis, size in part:
-        dimension = _dimension(layer, workload, axis)
-        whole = layer.output.shape[axis]
+    for key, size in part:
+        dimension = _dimension(layer, workload, key)
+        whole = extent_of(layer, key)
         if dimension == "B":
             # Blocks of masked attention are no heads: what these leave over is in their rows.
             groups = sizes.get("B", 1) * size
@@ -88,13 +92,18 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
     return replace(workload, name=name, sizes=sizes)
 
 
-def _dimension(layer: FoldedLayer, workload: Workload, axis: int) -> str:
+def _dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> str:
     rank = len(layer.output.shape)
+    if isinstance(axis, str):
+        return axis
+    columns = any(r.axis == axis and r.weights for r in layer.ranks)
     if "conv" in workload.kernel:
         if axis == 0:
             return "N"
-        return _CONV_POSITIONS[rank][axis - 2]
-    if len(layer.inputs) > 1 and axis == rank - 1:
+        if columns:
+            return "M" if "M" in workload.sizes else "C"
+        return _CONV_POSITIONS[rank][axis - (1 if channels_last(layer.layer) else 2)]
+    if columns or (len(layer.inputs) > 1 and axis == rank - 1):
         return "M"
     if axis < rank - 2 and len(layer.inputs) > 1:
         # Where only one operand has the axis, the other is broadcast along it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import fsum
+from math import fsum, prod
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
@@ -13,27 +13,36 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_model import FusionObjective, Option
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, Part, PartCost
-from toolkit.fusion.tile.choice import plans
+from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, PartCost
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     LOOPS,
     Assumptions,
     GroupPlan,
     Halo,
+    Loop,
+    Part,
     Schedule,
+    made_share,
     single_plan,
 )
+from toolkit.fusion.tile.identical import PlanBook
 from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
 from toolkit.model.plan import port_cycles
+from toolkit.model.vector_unit import vector_cost
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
 
 _SAFE = 1 - 1e-9
 """Keeps bounds below what sums of floats may round off."""
 
-TILE_SIZES = 10
-"""Tile sizes that are looked at per axis: each costs searches of its own."""
+STATE_OPERATIONS = 4
+"""Per row and step of a softmax or a normalisation that streams: compare or add, and rescale, for
+both words of its state."""
+
+SHARES = (1.0, 0.5, 0.25)
+"""Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
+less of it leaves room for larger parts of what is summed over, which the array runs faster."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,10 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache)
+        self._books = [PlanBook(self.given, share) for share in SHARES]
+        if self.given.inner:
+            alone = replace(self.given, inner=(), outer=None)
+            self._books += [PlanBook(alone, share) for share in SHARES]
         self._known: dict[Group, tuple[Option, ...]] = {}
 
     @property
@@ -186,8 +199,11 @@ class MappedModel:
             _add(levels, cost.levels, times)
             spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
             weight_words += times * cost.words["weight"]
+        weight_words += plan.staged_weight_words
+        for name, energies, more in self._between_steps(plan):
+            _add(levels, energies, 1)
+            spent[name] += more
         cycles = list(spent.values())
-        weight_words += plan.resident_words
         plan = replace(plan, weight_words=weight_words)
         _add(levels, self._transfers(plan), 1)
         dram = self._port_cycles(plan.input_words + weight_words, plan.output_words)
@@ -209,19 +225,25 @@ class MappedModel:
         if len(group) == 1:
             found = [single_plan(self.graph, view.layers[0].name)]
             if self.costs.laid_out(view.layers[0]):
-                found += plans(view, self.given, most_sizes=TILE_SIZES)
+                found += self._plans(view)
         else:
             apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
-            found = plans(view, self.given, apart, most_sizes=TILE_SIZES)
-            if self.given.inner:
-                alone = replace(self.given, inner=(), outer=None)
-                found += plans(view, alone, apart, most_sizes=TILE_SIZES)
+            found = self._plans(view, apart)
         options = [option for plan in found for option in self._mappable(plan)]
         return tuple(
             option
             for i, option in enumerate(options)
             if not any(_dominates(other, option, j < i) for j, other in enumerate(options))
         )
+
+    def _plans(self, view: GroupView, limit: float | None = None) -> list[GroupPlan]:
+        """Plans worth mapping, each once."""
+        found: dict[object, GroupPlan] = {}
+        for book in self._books:
+            plan = book.best(view, limit)
+            if plan is not None:
+                found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
+        return list(found.values())
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
         """The option of a plan, unless some part of a layer has no mapping."""
@@ -274,10 +296,50 @@ class MappedModel:
             levels.append(("weight", read))
         return Homes(tuple(levels), tuple(used))
 
+    def _between_steps(self, plan: GroupPlan) -> Iterator[tuple[str, dict[str, float], float]]:
+        """What sums that go on from step to step cost: layers, energies by level, cycles.
+
+        What was summed before is read again; where a softmax or a normalisation streams, the
+        vector unit keeps the state of its rows and corrects what was summed from its results
+        (FlashAttention; in each step for a softmax, whose maximum changes, or in the end).
+        """
+        for layer in GroupView(self.graph, plan.group).layers:
+            loops = [loop for loop in plan.loops if layer.name in loop.sums]
+            made = layer.output.elements * made_share(plan, self.graph, layer.name)
+            again = made * (prod(loop.steps for loop in loops) - 1)
+            if again > 0:
+                home = self._home_of(plan, layer.output.name)
+                cycles = port_cycles(home, self.costs.search.conventions, {"reads": again})
+                yield layer.name, {home.name: again * home.read_energy_pj}, cycles
+            for loop in plan.loops:
+                operations = self._corrections(plan, layer, loop, made)
+                if operations:
+                    conventions = self.costs.search.conventions
+                    vector = vector_cost(
+                        self.arch, self.costs.unit, operations, {}, conventions=conventions
+                    )
+                    energies = {entry.level: entry.energy_pj for entry in vector.levels}
+                    yield layer.name, energies, vector.latency_cycles
+
+    def _corrections(self, plan: GroupPlan, layer: FoldedLayer, loop: Loop, made: float) -> int:
+        """Operations of the vector unit that streaming along a loop adds to a layer."""
+        if layer.name in loop.streams:
+            rows = made / next(rank.size for rank in layer.ranks if rank.recurrent)
+            return round(STATE_OPERATIONS * rows * loop.steps)
+        if layer.name not in loop.sums:
+            return 0
+        sources = [s for s in self.graph.predecessors(layer.name) if s in loop.streams]
+        softmax = any("oftmax" in self.graph.layer_of(name).layer.operator for name in sources)
+        return round(made * (loop.steps if softmax else 2)) if sources else 0
+
+    def _home_of(self, plan: GroupPlan, tensor: str) -> Memory:
+        name = plan.homes.get(tensor, self.memory.name)
+        return next(memory for memory in self.arch.memories if memory.name == name)
+
     def _transfers(self, plan: GroupPlan) -> dict[str, float]:
         """Energy of words between DRAM and the fusion level, which mappings do not see."""
         dram, memory = self._dram, self.memory
-        loaded = plan.input_words + plan.resident_words
+        loaded = plan.input_words + plan.staged_weight_words
         return {
             dram.name: loaded * dram.read_energy_pj + plan.output_words * dram.write_energy_pj,
             memory.name: loaded * memory.write_energy_pj

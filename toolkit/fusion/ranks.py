@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from toolkit.fusion.axes import Reach, channels_last
+from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer
 
 
@@ -42,111 +43,95 @@ class Rank:
     recurrent: bool = False
 
 
-@dataclass(frozen=True)
-class Further:
-    """Ranks of an operation besides its open axes, in terms of its own inputs.
-
-    Parameters
-    ----------
-    columns : frozenset of int
-        Output axes that cut the weights.
-    recurrent : int or None
-        Output axis that the operation runs along.
-    reductions : tuple of Rank
-        Dimensions that are summed over.
-    """
-
-    columns: frozenset[int] = frozenset()
-    recurrent: int | None = None
-    reductions: tuple[Rank, ...] = ()
-
-
 _NORMALIZATIONS = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
 
 
-def further_ranks(layer: Layer) -> Further:
-    """Ranks that are no open axes.
+def further_ranks(layer: Layer) -> tuple[Rank, ...]:
+    """Ranks of an operation besides its open axes, in terms of its own inputs.
 
     Examples
     --------
+    >>> from toolkit.workload import gemm
     >>> from toolkit.workload.network.layer import TensorInfo
     >>> x, w, y = (TensorInfo(n, s, "int8") for n, s in
     ...            zip("xwy", ((4, 8), (8, 6), (4, 6)), strict=True))
-    >>> product = Layer("p", "MatMul", "einsum", (x,), (w,), (y,))
-    >>> further_ranks(product).columns
-    frozenset({1})
-    >>> further_ranks(product).reductions[0].size
-    8
+    >>> product = Layer("p", "MatMul", "einsum", (x,), (w,), (y,), workload=gemm(6, 8, 4))
+    >>> [(rank.size, rank.axis, rank.weights) for rank in further_ranks(product)]
+    [(6, 1, True), (8, None, True)]
     """
     name = layer.operator.rpartition(".")[2]
     if not layer.outputs or not layer.inputs:
-        return Further()
+        return ()
     if name in ("Softmax", "LogSoftmax", *_NORMALIZATIONS):
-        return Further(recurrent=_last_axis(layer))
+        return _along(layer)
     if layer.cost_class != "einsum" or layer.workload is None:
-        return Further()
+        return ()
     if "gemm" in layer.workload.kernel and len(layer.inputs) == 2 and not layer.weights:
         return _product(layer)
     if "gemm" in layer.workload.kernel and len(layer.inputs) == 1:
-        return _projection(layer)
-    if "conv" in layer.workload.kernel and layer.repetitions == 1:
-        return _convolution(layer)
-    return Further()
+        return _projection(layer, layer.workload)
+    if "conv" in layer.workload.kernel and layer.repetitions == 1 and len(layer.inputs) == 1:
+        return _convolution(layer, layer.workload)
+    return ()
 
 
-def _last_axis(layer: Layer) -> int | None:
+def _along(layer: Layer) -> tuple[Rank, ...]:
     """The axis that an operator runs along, where that is the last one alone."""
     attributes: Mapping[str, object] = dict(layer.attributes)
-    rank = len(layer.outputs[0].shape)
-    softmax = layer.operator.endswith("oftmax")
-    axis = attributes.get("axis", None if softmax else -1)
-    return rank - 1 if isinstance(axis, int) and axis in (-1, rank - 1) else None
+    shape = layer.outputs[0].shape
+    default = None if layer.operator.endswith("oftmax") else -1
+    axis, last = attributes.get("axis", default), len(shape) - 1
+    if not isinstance(axis, int) or axis not in (-1, last):
+        return ()
+    reads = tuple(
+        Reach(last) if len(t.shape) == len(shape) and t.shape[last] == shape[last] else None
+        for t in layer.inputs
+    )
+    return (Rank(shape[last], last, reads, recurrent=True),)
 
 
 def _flag(layer: Layer, name: str) -> bool:
     return bool(dict(layer.attributes).get(name, 0))
 
 
-def _product(layer: Layer) -> Further:
+def _product(layer: Layer) -> tuple[Rank, ...]:
     left, right = (tensor.shape for tensor in layer.inputs)
     if min(len(left), len(right)) < 2 or any(_flag(layer, f"transBatch{s}") for s in "AB"):
-        return Further()
+        return ()
     first = len(left) - (2 if _flag(layer, "transA") else 1)
     second = len(right) - (1 if _flag(layer, "transB") else 2)
     if left[first] != right[second]:
-        return Further()
+        return ()
     # Masked attention sums over fewer positions than there are.
-    reads = (Reach(first), Reach(second))
-    return Further(reductions=(Rank(left[first], None, reads, dimension="K"),))
+    return (Rank(left[first], None, (Reach(first), Reach(second)), dimension="K"),)
 
 
-def _projection(layer: Layer) -> Further:
+def _projection(layer: Layer, workload: Workload) -> tuple[Rank, ...]:
     """A product with weights: their columns, and what is summed over."""
     data, out = layer.inputs[0].shape, layer.outputs[0].shape
-    workload = layer.workload
-    if workload is None or len(data) < 2 or layer.repetitions != 1 or "B" in workload.sizes:
-        return Further()
+    if len(data) < 2 or layer.repetitions != 1 or "B" in workload.sizes:
+        return ()
     columns, summed = workload.sizes["M"], workload.sizes["K"]
-    transposed = _flag(layer, "transA")
-    axis = len(data) - (2 if transposed else 1)
-    if data[axis] != summed or len(out) != len(data):
-        return Further()
-    last = len(out) - 1
-    if out[last] != columns or out[:last] != tuple(
-        size for i, size in enumerate(data) if i != axis
-    ):
-        return Further()
-    reduction = Rank(summed, None, (Reach(axis),), weights=True, dimension="K")
-    return Further(frozenset({last}), reductions=(reduction,))
+    axis = len(data) - (2 if _flag(layer, "transA") else 1)
+    rows = tuple(size for i, size in enumerate(data) if i != axis)
+    if data[axis] != summed or out != (*rows, columns):
+        return ()
+    return (
+        Rank(columns, len(out) - 1, (None,), weights=True),
+        Rank(summed, None, (Reach(axis),), weights=True, dimension="K"),
+    )
 
 
-def _convolution(layer: Layer) -> Further:
+def _convolution(layer: Layer, workload: Workload) -> tuple[Rank, ...]:
     data, out = layer.inputs[0].shape, layer.outputs[0].shape
-    workload = layer.workload
     place = len(data) - 1 if channels_last(layer) else 1
-    if workload is None or len(layer.inputs) != 1 or not {"M", "C"} <= set(workload.sizes):
-        return Further()
-    if workload.sizes["C"] != data[place] or workload.sizes["M"] != out[place]:
-        return Further()
-    reduction = Rank(data[place], None, (Reach(place),), weights=True, dimension="C")
-    return Further(frozenset({place}), reductions=(reduction,))
+    made, summed = workload.sizes.get("M"), workload.sizes.get("C")
+    if made is None and summed == data[place] == out[place]:
+        # One filter per channel.
+        return (Rank(out[place], place, (Reach(place),), weights=True),)
+    if summed != data[place] or made != out[place]:
+        return ()
+    return (
+        Rank(out[place], place, (None,), weights=True),
+        Rank(data[place], None, (Reach(place),), weights=True, dimension="C"),
+    )

@@ -26,8 +26,10 @@ from toolkit.fusion.tile.group_plan import (
     constant_words,
     least_words,
     plan_at,
+    waiting,
 )
 from toolkit.fusion.tile.nest import Nest
+from toolkit.fusion.tile.residency import choose_homes, words_held
 from toolkit.fusion.tile.search import Point, best_point, least_words_within, matters, solve
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, places_of, spans
@@ -39,7 +41,7 @@ LONG = 8
 """Layers of a group beyond which it is cut only along ranks that a third of them share."""
 
 MOST_APART = 3
-"""Tensors from outside with several readers up to which all choices of who loads them are tried."""
+"""Tensors from outside with several readers up to which all choices of who loads are tried."""
 
 AXES_REPEATED: Mapping[Halo, tuple[bool, bool]] = {
     "retain": (False, False),
@@ -49,26 +51,26 @@ AXES_REPEATED: Mapping[Halo, tuple[bool, bool]] = {
 """Whether halos are made again along the outermost windowed loop, and along those inside."""
 
 
-def best_plan(view: GroupView, given: Assumptions, limit: float | None = None) -> GroupPlan | None:
+def best_plan(
+    view: GroupView, given: Assumptions, limit: float | None = None, share: float = 1.0
+) -> GroupPlan | None:
     """Find the plan of a group with the least DRAM traffic, then with the fewest steps.
 
     Parameters
     ----------
     limit : float, optional
         Only plans that move fewer words are of interest.
+    share : float
+        Part of the fusion level within which traffic is made least; tiles then grow into all of
+        it, as long as they move no more. Below 1, what is found need not move the least.
 
     Returns
     -------
     GroupPlan or None
         None if no tile fits the fusion level, or none stays below the limit.
     """
-    return _Search(view, given).best(limit)
-
-
-def plans(view: GroupView, given: Assumptions, limit: float | None = None) -> list[GroupPlan]:
-    """Plans worth mapping: of every set of loops, the one with the least DRAM traffic."""
-    plan = best_plan(view, given, limit)
-    return [] if plan is None else [plan]
+    within = replace(given, capacity_words=max(int(given.capacity_words * share), 1))
+    return _Search(view, within).best(limit, given.capacity_words)
 
 
 @dataclass
@@ -93,15 +95,15 @@ class _Search:
         self._cuts: dict[int, Cut] = {}
         self._spans: dict[tuple[int, frozenset[str]], Spans] = {}
 
-    def best(self, limit: float | None) -> GroupPlan | None:
+    def best(self, limit: float | None, capacity_words: int) -> GroupPlan | None:
         start = int(min(limit if limit is not None else 2**60, 2**60))
         found = _Best(None, {}, start - self.constants, start - self.constants)
         self._visit((), found)
         if found.point is None:
             return None
-        point = _enlarged(found.point, self.given.capacity_words)
-        plan = plan_at(point, found.halo)
-        return replace(plan, bound_words=found.bound + self.constants)
+        point = _enlarged(found.point, capacity_words)
+        plan = replace(plan_at(point, found.halo), bound_words=found.bound + self.constants)
+        return plan if self.given.outer is None else _placed(point, plan, self.given)
 
     def _visit(self, order: tuple[int, ...], found: _Best) -> None:
         """Look at a nest, and at those with further loops inside of it."""
@@ -171,6 +173,7 @@ class _Search:
             apart=apart,
             pipelined=self.given.schedule == "pipelined",
             weights_stay=self.given.weights_stay,
+            elsewhere=bool(self.given.inner),
         )
 
     def _spans_of(self, number: int, repeated: frozenset[str]) -> Spans:
@@ -266,6 +269,24 @@ def tile_sizes(size: int) -> Ints:
     """
     steps = np.arange(1, size + 1)
     return np.unique(-(-size // steps))
+
+
+def _placed(point: Point, plan: GroupPlan, given: Assumptions) -> GroupPlan | None:
+    """The plan with tensors on the cheapest memories that have room for them, if all have any."""
+    if given.outer is None:
+        return plan
+    tensors = waiting(point)
+    outer = replace(given.outer, capacity_words=given.capacity_words - plan.peak_words)
+    homes = choose_homes(tensors, (outer, *given.inner))
+    if homes is None:
+        return None
+    held = words_held([tensor for tensor in tensors if homes[tensor.name] == outer.name])
+    return replace(
+        plan,
+        homes={name: home for name, home in homes.items() if home != outer.name},
+        footprint_words=plan.footprint_words + held,
+        peak_words=plan.peak_words + held,
+    )
 
 
 def _enlarged(point: Point, capacity_words: int) -> Point:

@@ -10,7 +10,6 @@ from typing import Literal
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.nest import Way
 from toolkit.fusion.tile.residency import Home, Waiting
 from toolkit.fusion.tile.search import Point
 
@@ -94,6 +93,10 @@ class Loop:
         How many tiles there are.
     layers : frozenset of str
         Layers that run in it.
+    sums : frozenset of str
+        Those that sum over it: what they make is complete after the loop.
+    streams : frozenset of str
+        Those that run along it (a softmax, a normalisation), and keep a state of every row.
     """
 
     tensor: str
@@ -101,6 +104,8 @@ class Loop:
     tile: int
     steps: int
     layers: frozenset[str]
+    sums: frozenset[str] = frozenset()
+    streams: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -309,7 +314,9 @@ def _loops(point: Point) -> tuple[Loop, ...]:
             la.name for la, loops in zip(nest.layers, nest.inside, strict=True) if number in loops
         )
         steps = int(nest.spans[number].steps[at])
-        found.append(Loop(tensor, axis, int(tile * rate), steps, inside))
+        found.append(
+            Loop(tensor, axis, int(tile * rate), steps, inside, shared.reduces, shared.recurrent)
+        )
     return tuple(found)
 
 
@@ -321,6 +328,7 @@ def parts(point: Point, place: int) -> dict[Part, int]:
     for number in sorted(nest.inside[place]):
         shared, spans, at = nest.loops[number], nest.spans[number], point.at[number]
         member = shared.members.get(layer.name)
+        key: int | str | None
         if member is None:
             sizes, key = {0: int(spans.steps[at])}, None
         elif member.rank.axis is None:
@@ -346,7 +354,7 @@ def waiting(point: Point) -> list[Waiting]:
         if item.kind != "inside" or item.maker is None:
             continue
         words = item.words * executions(point, item.maker)
-        stays = _stays(item.users, way)
+        stays = any(i >= (way.depth or 0) for user in item.users for i in nest.inside[user])
         held = int(way.held[0])
         found.append(
             Waiting(
@@ -360,11 +368,6 @@ def waiting(point: Point) -> list[Waiting]:
             )
         )
     return found
-
-
-def _stays(users: tuple[int, ...], way: Way) -> bool:
-    """Whether an item outlives the layers that use it."""
-    return int(way.during.sum()) > max(users) - min(users) + 1
 
 
 def executions(point: Point, place: int) -> int:

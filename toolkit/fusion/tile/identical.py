@@ -46,6 +46,8 @@ def renamed(plan: GroupPlan, before: GroupView, after: GroupView) -> GroupPlan:
                 loop,
                 tensor=names[loop.tensor],
                 layers=frozenset(layers[name] for name in loop.layers),
+                sums=frozenset(layers[name] for name in loop.sums),
+                streams=frozenset(layers[name] for name in loop.streams),
             )
             for loop in plan.loops
         ),
@@ -71,9 +73,12 @@ class PlanBook:
     ----------
     given : Assumptions
         What groups may do.
+    share : float
+        See `best_plan`.
     """
 
     given: Assumptions
+    share: float = 1.0
     _found: dict[Signature, tuple[GroupView, GroupPlan]] = field(default_factory=dict)
     _refused: dict[Signature, float] = field(default_factory=dict)
 
@@ -86,7 +91,7 @@ class PlanBook:
         most = float("inf") if limit is None else limit
         if most <= self._refused.get(key, -1.0):
             return None
-        found = best_plan(view, self.given, limit)
+        found = best_plan(view, self.given, limit, self.share)
         if found is None:
             self._refused[key] = most
         else:

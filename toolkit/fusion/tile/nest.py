@@ -124,6 +124,8 @@ class Nest:
         Whether all layers run at once.
     weights_stay : bool
         Whether the fusion level can hold weights.
+    elsewhere : bool
+        Whether tensors between layers may wait on other memories, and do not count here.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Nest:
         apart: frozenset[str] = frozenset(),
         pipelined: bool = False,
         weights_stay: bool = True,
+        elsewhere: bool = False,
     ) -> None:
         self.view = view
         self.loops = tuple(loops)
@@ -146,6 +149,7 @@ class Nest:
         self.apart = apart
         self.pipelined = pipelined
         self.weights_stay = weights_stay
+        self.elsewhere = elsewhere
 
     @cached_property
     def layers(self) -> tuple[FoldedLayer, ...]:
@@ -292,6 +296,8 @@ class Nest:
         if item.kind in ("input", "weights") or (self.pipelined and item.kind == "inside"):
             held = held + further
         during, between = self._alive(item, depth)
+        if self.elsewhere and item.kind == "inside":
+            during = between = np.zeros_like(during)
         return Way(depth, held, tile, kept, during, between, self._moved(item, depth, sizes))
 
     def _held(self, item: Item, depth: int, sizes: Sizes) -> tuple[Ints, Ints, Ints]:

@@ -191,7 +191,7 @@ def _least_of_choices(
         use = np.concatenate(uses, axis=1)
         words = np.concatenate([words + way.moved for way in options], axis=0)
         if use.shape[1] > 1:
-            able = (use <= capacity_words).all(axis=0).any(axis=1)
+            able = np.any(np.all(use <= capacity_words, axis=0), axis=1)
             use, words = use[:, able], words[able]
     fits = (use <= capacity_words).all(axis=0)
     return np.asarray(np.where(fits, words, _NEVER).min(axis=0, initial=_NEVER))

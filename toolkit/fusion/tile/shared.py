@@ -183,9 +183,10 @@ def _readers(
     for reader, number in view.readings.get(layer.output.name, ()):
         for rank in reader.ranks:
             reach = rank.reads[number]
-            if reach is not None and reach.axis == member.rank.axis:
-                if _streams(view, reader, rank):
-                    yield reader, Member(rank, member.rate / reach.stride * reach.share)
+            if reach is None or reach.axis != member.rank.axis:
+                continue
+            if _streams(view, reader, rank):
+                yield reader, Member(rank, member.rate / reach.stride * reach.share)
 
 
 def _streams(view: GroupView, layer: FoldedLayer, rank: Rank) -> bool:
@@ -206,12 +207,10 @@ def may_stream(view: GroupView, layer: FoldedLayer, rank: Rank) -> bool:
         return False
     return all(
         any(
-            other.axis is None
-            and other.reads[number] is not None
-            and other.reads[number].axis == rank.axis
+            other.axis is None and reach is not None and reach.axis == rank.axis
             for other in reader.ranks
+            for reach in (other.reads[number],)
         )
-        and sum(tensor.name == name for tensor in reader.inputs) == 1
         for reader, number in readings
     )
 
