@@ -76,6 +76,7 @@ def best_plan(
 @dataclass
 class _Best:
     point: Point | None
+    order: tuple[int, ...]
     halo: Mapping[str, Halo]
     limit: int
     bound: int
@@ -97,33 +98,39 @@ class _Search:
 
     def best(self, limit: float | None, capacity_words: int) -> GroupPlan | None:
         start = int(min(limit if limit is not None else 2**60, 2**60))
-        found = _Best(None, {}, start - self.constants, start - self.constants)
-        self._visit((), found)
+        found = _Best(None, (), {}, start - self.constants, start - self.constants)
+        self._visit(found)
+        self._refine(found)
         if found.point is None:
             return None
         point = _enlarged(found.point, capacity_words)
         plan = replace(plan_at(point, found.halo), bound_words=found.bound + self.constants)
         return plan if self.given.outer is None else _placed(point, plan, self.given)
 
-    def _visit(self, order: tuple[int, ...], found: _Best) -> None:
-        """Look at a nest, and at those with further loops inside of it."""
-        if order and not len(self._spans_of(order[-1], frozenset()).steps):
-            return
-        if found.limit + self.constants <= self.floor:
-            return
-        self._look(order, found)
+    def _visit(self, found: _Best) -> None:
+        """Look at all nests, shorter ones first: these show which longer ones are hopeless."""
+        orders: list[tuple[int, ...]] = [()]
+        for _ in range(self.most + 1):
+            for order in orders:
+                if found.limit + self.constants <= self.floor:
+                    return
+                self._look(order, found)
+            orders = [longer for order in orders for longer in self._longer(order, found)]
+
+    def _longer(self, order: tuple[int, ...], found: _Best) -> Iterator[tuple[int, ...]]:
+        """Orders with one loop more, if any nest that goes on like this could be better."""
         if len(order) == self.most:
             return
-        if order and len(order) < self.most:
-            below = self._nest(order, {}, again=False, apart=self._shared_inputs())
-            if least_words_within(below, self.given.capacity_words) >= found.limit:
+        if order:
+            several = self._shared_inputs()
+            below = self._nest(order, {}, again=False, apart=several, free_halos=True)
+            if least_words_within(below, self.given.capacity_words, found.limit) >= found.limit:
                 return
         for number in range(len(self.ranks)):
             if number in order or (order and self._exchanged(order[-1], number)):
                 continue
-            if not self.alike[number] <= set(order):
-                continue
-            self._visit((*order, number), found)
+            if self.alike[number] <= set(order) and len(self._spans_of(number, frozenset()).steps):
+                yield (*order, number)
 
     def _exchanged(self, outer: int, inner: int) -> bool:
         """Whether two neighbouring loops that do not touch stand in the order left out."""
@@ -135,16 +142,59 @@ class _Search:
         return not (a | near) & b
 
     def _look(self, order: tuple[int, ...], found: _Best) -> None:
-        for halo in self._halos(order):
-            for again in self._agains(order):
-                for apart in self._aparts():
-                    self._solve(self._nest(order, halo, again=again, apart=apart), halo, found)
+        halos = list(self._halos(order))
+        for again in self._agains(order):
+            for apart in self._aparts():
+                if halos != [{}]:
+                    ideal = self._nest(order, {}, again=again, apart=apart, free_halos=True)
+                    able, bound = best_point(ideal, self.given.capacity_words, found.limit)
+                    found.bound = min(found.bound, bound)
+                    if able is None:
+                        continue
+                for halo in halos:
+                    nest = self._nest(order, halo, again=again, apart=apart)
+                    self._solve(order, nest, halo, found, alone=halos == [{}])
 
-    def _solve(self, nest: Nest, halo: Mapping[str, Halo], found: _Best) -> None:
+    def _solve(
+        self,
+        order: tuple[int, ...],
+        nest: Nest,
+        halo: Mapping[str, Halo],
+        found: _Best,
+        *,
+        alone: bool = False,
+    ) -> bool:
+        """Keep the best point of a nest, if it is better than what is known.
+
+        Where halos may be treated in several ways, `_look` has a bound for all of them.
+        """
         point, bound = best_point(nest, self.given.capacity_words, found.limit)
-        found.bound = min(found.bound, bound)
-        if point is not None:
-            found.point, found.halo, found.limit = point, halo, point.words
+        if alone:
+            found.bound = min(found.bound, bound)
+        if point is None:
+            return False
+        found.point, found.halo, found.limit, found.order = point, halo, point.words, order
+        return True
+
+    def _refine(self, found: _Best) -> None:
+        """Change the halo of one tensor at a time while that lowers the traffic."""
+        if found.point is None or len(self.given.halos) < 2:
+            return
+        nest, order = found.point.nest, found.order
+        windowed = [loop for loop in nest.loops if loop.windowed]
+        cut = set.intersection(*(set(places_of(loop)) for loop in windowed)) if windowed else set()
+        modes = [m for m in self.given.halos if m != "mixed" or len(windowed) > 1]
+        changed = True
+        while changed:
+            changed = False
+            for name in sorted(cut):
+                for mode in modes:
+                    halo = {k: m for k, m in found.halo.items() if k != name}
+                    halo |= {name: mode} if mode != "retain" else {}
+                    if halo == found.halo or found.limit <= found.bound:
+                        continue
+                    trial = self._nest(order, halo, again=nest.again, apart=nest.apart)
+                    changed |= self._solve(order, trial, halo, found)
 
     def _nest(
         self,
@@ -153,6 +203,7 @@ class _Search:
         *,
         again: bool,
         apart: frozenset[str],
+        free_halos: bool = False,
     ) -> Nest:
         windowed = [n for n in order if self.ranks[n].windowed]
         found = []
@@ -174,6 +225,7 @@ class _Search:
             pipelined=self.given.schedule == "pipelined",
             weights_stay=self.given.weights_stay,
             elsewhere=bool(self.given.inner),
+            free_halos=free_halos,
         )
 
     def _spans_of(self, number: int, repeated: frozenset[str]) -> Spans:

@@ -126,6 +126,8 @@ class Nest:
         Whether the fusion level can hold weights.
     elsewhere : bool
         Whether tensors between layers may wait on other memories, and do not count here.
+    free_halos : bool
+        Whether halos are there without being kept: less than any choice of halos needs.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class Nest:
         pipelined: bool = False,
         weights_stay: bool = True,
         elsewhere: bool = False,
+        free_halos: bool = False,
     ) -> None:
         self.view = view
         self.loops = tuple(loops)
@@ -150,6 +153,7 @@ class Nest:
         self.pipelined = pipelined
         self.weights_stay = weights_stay
         self.elsewhere = elsewhere
+        self.free_halos = free_halos
 
     @cached_property
     def layers(self) -> tuple[FoldedLayer, ...]:
@@ -312,6 +316,9 @@ class Nest:
         held, kept, further = rest, 0 * rest, rest
         inner = one
         for size, window, halo, made in reversed(extents):
+            if self.free_halos:
+                held, further = window * held, further * np.minimum(made, window - halo)
+                continue
             # The halo of an outer loop stays for all positions of those inside of it.
             held, kept = (
                 halo * inner * rest + (window - halo) * held,

@@ -29,7 +29,7 @@ AT_ONCE = 64
 MANY = 10
 """Weights of that many layers are chosen as a knapsack of their own."""
 
-MOST_CHOICES = 256
+MOST_CHOICES = 4096
 """Choices of depths, over all items, up to which bounds look at each."""
 
 _NEVER = np.iinfo(np.int64).max // 4
@@ -85,7 +85,7 @@ def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | Non
     best: Point | None = None
     low, high = _whole(nest)
     lows, highs = low[None], high[None]
-    bounds = _bounds(nest, lows, highs, capacity_words)
+    bounds = _bounds(nest, lows, highs, capacity_words, limit)
     while True:
         order = np.argsort(bounds, kind="stable")
         order = order[bounds[order] < limit]
@@ -104,14 +104,17 @@ def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | Non
         ]
         new_lows = np.concatenate([lows[:0], *(p[0] for p in parts)])
         new_highs = np.concatenate([highs[:0], *(p[1] for p in parts)])
-        new_bounds = _bounds(nest, new_lows, new_highs, capacity_words)
+        new_bounds = _bounds(nest, new_lows, new_highs, capacity_words, limit)
         lows = np.concatenate([new_lows, lows[AT_ONCE:]])
         highs = np.concatenate([new_highs, highs[AT_ONCE:]])
         bounds = np.concatenate([new_bounds, bounds[AT_ONCE:]])
 
 
-def least_words_within(nest: Nest, capacity_words: int) -> int:
-    """Words that this nest moves at least, whatever further loops are put inside of it."""
+def least_words_within(nest: Nest, capacity_words: int, limit: int) -> int:
+    """Words that this nest moves at least, whatever further loops are put inside of it.
+
+    `limit`, or more, if they are not fewer than that.
+    """
     if not nest.loops:
         return 0
     each = max(SEGMENTS, int(COARSE ** (1 / len(nest.loops))))
@@ -119,7 +122,7 @@ def least_words_within(nest: Nest, capacity_words: int) -> int:
     corners = list(product(*sides))
     lows = np.array([[a for a, _ in corner] for corner in corners], dtype=np.int64)
     highs = np.array([[b for _, b in corner] for corner in corners], dtype=np.int64)
-    bounds = _bounds(nest, lows, highs, capacity_words, further=True)
+    bounds = _bounds(nest, lows, highs, capacity_words, limit, further=True)
     return int(bounds.min(initial=_NEVER))
 
 
@@ -163,37 +166,48 @@ def _split(low: Ints, high: Ints) -> tuple[Ints, Ints]:
 
 
 def _bounds(
-    nest: Nest, lows: Ints, highs: Ints, capacity_words: int, *, further: bool = False
+    nest: Nest,
+    lows: Ints,
+    highs: Ints,
+    capacity_words: int,
+    limit: int,
+    *,
+    further: bool = False,
 ) -> Ints:
-    """Words that boxes move at least; out of reach if nothing of them fits."""
+    """Words that boxes move at least; out of reach if nothing fits and moves fewer than a limit."""
     if not len(lows):
         return np.zeros(0, dtype=np.int64)
     small, large = tuple(lows.T), tuple(highs.T)
     sizes = Sizes(small, large)
     ways = [_options(nest, item, sizes, further) for item in nest.items]
     if prod(len(options) for options in ways) <= MOST_CHOICES:
-        return _least_of_choices(nest, ways, len(lows), capacity_words)
+        return _least_of_choices(nest, ways, len(lows), capacity_words, limit)
     return _relaxed(nest, ways, len(lows), capacity_words)
 
 
 def _least_of_choices(
-    nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int
+    nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int, limit: int
 ) -> Ints:
     """The fewest words over all choices of a way per item that fit; exact at a point."""
     layers = len(nest.layers)
     use = np.zeros((layers, 1, count), dtype=np.int64)
     words = np.zeros((1, count), dtype=np.int64)
-    for options in sorted(ways, key=len):
+    ways = sorted(ways, key=lambda options: (len(options) > 1, -int(options[0].held.max())))
+    least = [np.min([way.moved for way in options], axis=0) for options in ways]
+    rest = sum(least)
+    for options, own in zip(ways, least, strict=True):
         uses = []
+        rest = rest - own
         for way in options:
             during, between = way.during[:, None, None], way.between[:, None, None]
             uses.append(use + np.where(during, way.held, np.where(between, way.kept, 0)))
         use = np.concatenate(uses, axis=1)
         words = np.concatenate([words + way.moved for way in options], axis=0)
         if use.shape[1] > 1:
-            able = np.any(np.all(use <= capacity_words, axis=0), axis=1)
+            fits = np.all(use <= capacity_words, axis=0) & (words + rest < limit)
+            able = np.any(fits, axis=1)
             use, words = use[:, able], words[able]
-    fits = (use <= capacity_words).all(axis=0)
+    fits = (use <= capacity_words).all(axis=0) & (words < limit)
     return np.asarray(np.where(fits, words, _NEVER).min(axis=0, initial=_NEVER))
 
 

@@ -79,11 +79,16 @@ class SharedRank:
 
     def reading(self, layer: FoldedLayer, number: int) -> tuple[Place, Reach] | None:
         """Where a layer reads an input tile by tile; None if it needs all of it."""
-        member = self.members.get(layer.name)
-        reach = member.rank.reads[number] if member is not None else None
-        if member is None or reach is None:
-            return None
-        return Place(reach.axis, member.rate * reach.stride / reach.share), reach
+        return self._reads.get((layer.name, number))
+
+    @cached_property
+    def _reads(self) -> Mapping[tuple[str, int], tuple[Place, Reach]]:
+        return {
+            (name, number): (Place(reach.axis, member.rate * reach.stride / reach.share), reach)
+            for name, member in self.members.items()
+            for number, reach in enumerate(member.rank.reads)
+            if reach is not None
+        }
 
     def tied(self, maker: FoldedLayer, layer: FoldedLayer, number: int) -> bool:
         """Whether a layer reads, tile by tile, what another makes tile by tile."""
