@@ -188,9 +188,26 @@ class Nest:
     def _together(self, users: Sequence[int]) -> int:
         """Loops, from the outermost on, that layers run in side by side."""
         for i in range(len(self.loops)):
-            if len({i in self.inside[user] for user in users}) > 1:
+            if len({i in self.inside[user] for user in users}) > 1 or self._parted(i, users):
                 return i
         return len(self.loops)
+
+    def _parted(self, loop: int, users: Sequence[int]) -> bool:
+        """Whether a loop that none of some layers runs in stands between them."""
+        if len(users) < 2 or loop in self.inside[users[0]]:
+            return False
+        outer = {i for i in self.inside[users[0]] if i < loop}
+        members = [
+            place
+            for place, loops in enumerate(self.inside)
+            if loop in loops and {i for i in loops if i < loop} == outer
+        ]
+        before, names = self.view.before, [self.layers[place].name for place in members]
+        needed = {name for member in names for name in before[member]}
+        chosen = [self.layers[user].name for user in users]
+        return any(name in needed for name in chosen) and any(
+            not before[name].isdisjoint(names) for name in chosen
+        )
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
