@@ -92,8 +92,9 @@ class Spans:
 
     @cached_property
     def halo(self) -> Ints:
-        """Positions kept from step to step."""
-        return self._steady - self.made
+        """Positions kept from step to step: as many as there are, if windows are longer."""
+        kept = np.minimum(self.size, self.high - self.low - self.fresh)
+        return np.asarray(np.where(self.whole & (self.steps > 1), self._steady, kept))
 
     @cached_property
     def _steady(self) -> Ints:
