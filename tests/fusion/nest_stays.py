@@ -48,15 +48,15 @@ class Stay:
         All of it; rows for states.
     visits : tuple of Visit
         In order.
-    sharing : bool
-        Whether visits share parts that stay from one to the next.
+    sharing : tuple of int
+        Loops from one step to the next of which parts stay.
     """
 
     kept: Kept
     users: frozenset[str]
     elements: int
     visits: tuple[Visit, ...]
-    sharing: bool
+    sharing: tuple[int, ...]
 
     @property
     def brought_words(self) -> int:
@@ -95,7 +95,7 @@ def stay(program: Program, kept: Kept) -> Stay:
         else:
             nothing = np.zeros(elements, dtype=bool)
             visits.append(Visit(at, time, time, touched, nothing, nothing.copy()))
-    sharing = False
+    sharing: tuple[int, ...] = ()
     if kept.depth is None:
         for visit in visits:
             visit.brought = visit.touched
@@ -122,7 +122,7 @@ def touches(program: Program, layer: FoldedLayer, turn: Turn, kept: Kept, elemen
     return mask
 
 
-def _carry(program: Program, kept: Kept, visits: list[Visit]) -> bool:
+def _carry(program: Program, kept: Kept, visits: list[Visit]) -> tuple[int, ...]:
     """What is brought in at every visit, and what stays for the next one."""
     numbers = range(len(visits[0].at))
     sharing = [
@@ -151,7 +151,7 @@ def _carry(program: Program, kept: Kept, visits: list[Visit]) -> bool:
                 stays_on |= then
         there &= stays_on
         visit.kept = there.copy()
-    return bool(sharing)
+    return tuple(sharing)
 
 
 def _any(masks: Iterable[Mask]) -> Mask:
@@ -185,7 +185,7 @@ def words_over_time(program: Program, entry: Stay) -> Ints:
     use = np.zeros(len(program.turns), dtype=np.int64)
     each = STATE_WORDS if entry.kept.kind == "state" else 1
     visits = entry.visits
-    ahead = _ahead(entry) if entry.kept.kind in ("input", "weights") else 0
+    ahead = ahead_words(entry) if entry.kept.kind in ("input", "weights") else 0
     for number, visit in enumerate(visits):
         carried = visits[number - 1].kept if number else np.zeros_like(visit.touched)
         use[visit.start : visit.end + 1] += each * int((visit.touched | carried).sum())
@@ -200,12 +200,11 @@ def words_over_time(program: Program, entry: Stay) -> Ints:
     return use
 
 
-def _ahead(entry: Stay) -> int:
+def ahead_words(entry: Stay) -> int:
     """Words of a usual tile: the first one of a sweep may bring more, and is waited for."""
-    brought = [int(v.brought.sum()) for v in entry.visits]
     usual = [
-        words
-        for words, before in zip(brought[1:], entry.visits, strict=False)
-        if before.kept.any()
+        int(visit.brought.sum())
+        for visit in entry.visits
+        if not entry.sharing or any(visit.at[i] > 0 for i in entry.sharing)
     ]
-    return max(usual if entry.sharing else brought, default=0)
+    return max(usual, default=0)
