@@ -36,7 +36,7 @@ def greedy_groups(model: GroupModel, most_layers: int) -> tuple[Option, ...]:
         for a, b in _neighbours(model, list(options), most_layers):
             apart = [x + y for x, y in zip(options[a].costs, options[b].costs, strict=True)]
             rest = [t - x for t, x in zip(total, apart, strict=True)]
-            joint = _cheapest(model, a | b, rest)
+            joint = _cheapest(model, a | b, rest, apart)
             if joint is None:
                 continue
             value = value_of([r + c for r, c in zip(rest, joint.costs, strict=True)])
@@ -49,11 +49,17 @@ def greedy_groups(model: GroupModel, most_layers: int) -> tuple[Option, ...]:
         options[a | b] = joint
 
 
-def _cheapest(model: GroupModel, group: Group, rest: list[float] | None = None) -> Option | None:
-    """The option that goes best with what the rest costs."""
+def _cheapest(
+    model: GroupModel,
+    group: Group,
+    rest: list[float] | None = None,
+    apart: list[float] | None = None,
+) -> Option | None:
+    """The option that goes best with what the rest costs; below what its parts cost apart."""
     base = rest or [0.0, 0.0]
+    limit = apart[0] if apart is not None and len(apart) == 1 else None
     return min(
-        model.options(group),
+        model.options(group, limit),
         key=lambda o: value_of([r + c for r, c in zip(base, o.costs, strict=False)]),
         default=None,
     )
