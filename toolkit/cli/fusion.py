@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,16 +118,12 @@ def fuse_network(
         If the objective is not one of fusion, or as `toolkit.fusion.find_partition` does.
     """
     from toolkit.fusion import MappedModel, cost_partition, find_partition, fold
-    from toolkit.fusion.layer_costs import TILE_SEARCH
-    from toolkit.search.result import Budget
 
     if search.objective.name not in _OBJECTIVES:
         raise InputError(
             f"expected {', '.join(_OBJECTIVES)} with --fusion, got {search.objective.name!r}",
             source="--objective",
         )
-    if search.budget == Budget():
-        search = replace(search, budget=TILE_SEARCH.budget)
     model = MappedModel(
         fold(graph),
         arch,

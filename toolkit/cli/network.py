@@ -47,6 +47,7 @@ from toolkit.cli.network_options import (
     Strategy,
     Unknown,
     read_bits,
+    read_budget,
     read_dims,
 )
 from toolkit.cli.network_report import network_report
@@ -105,7 +106,6 @@ def map_whole_network(
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
     from toolkit.model.conventions import conventions_named
-    from toolkit.search.result import Budget
     from toolkit.study.storage.files import Results
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
@@ -118,7 +118,7 @@ def map_whole_network(
     padding = read_pad(pad) or not no_pad
     fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
     counting = conventions_named(conventions_name(conventions, steady=steady))
-    budget = Budget(evaluations, seconds)
+    budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
         toolkit.load_arch(arch),
         bypass,  # type: ignore[arg-type]  # It is checked there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from toolkit.compilation import clock
@@ -102,6 +102,10 @@ def find_partition(
     search = FUSION_STRATEGIES[strategy].load()
     start = clock()
     found = search(model, most_layers, seed)
+    apart = unfused(model)
+    if value_of(total_costs(found.groups)) > value_of(total_costs(apart)):
+        # Whatever a search does, not to fuse is one of the partitions that it knows.
+        found = replace(found, groups=apart)
     return make_result(model, strategy, found, most_layers, start)
 
 
@@ -111,7 +115,7 @@ def make_result(
     """Complete what a strategy found: order, bound, reasons."""
     groups = in_order(model, found.groups)
     value = value_of(total_costs(groups))
-    bound = found.bound if found.bound is not None else min(general_bound(model), value)
+    bound = min(found.bound if found.bound is not None else general_bound(model), value)
     costed = model.costed
     return FusionResult(
         strategy,
