@@ -142,6 +142,7 @@ def map_whole_network(
     place = not no_cache if cache is None else cache
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
+        from toolkit.fusion import steps_to_fused
         from toolkit.search.network import LayerSearch
         from toolkit.search.objective import objective_named
 
@@ -154,8 +155,9 @@ def map_whole_network(
             padding,
             factors,  # type: ignore[arg-type]  # It is checked there.
         )
+        graph = load(model, read_dims(dim))
         priced, fused = fuse_network(
-            load(model, read_dims(dim)),
+            graph,
             accelerator,
             fusion or "exact",
             search=given,
@@ -164,11 +166,12 @@ def map_whole_network(
             most_layers=group_length or MOST_LAYERS,
             cache=place,
         )
+        steps = steps_to_fused(priced, fused, graph)
         written = write_fusion(out, fused) if out is not None else Results()
         if json:
-            print_json({**fusion_record(priced, fused), **written.record()})
+            print_json({**fusion_record(priced, fused, steps), **written.record()})
         else:
-            print_report(fusion_report(priced, fused, written))
+            print_report(fusion_report(priced, fused, steps, written))
         return
     with watched() as on_layer:
         run = partial(

@@ -29,6 +29,7 @@ from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.result import LayerResult
 from toolkit.search.network.vector_layers import in_words, layer_parts, layer_vector_cost
 from toolkit.search.network.workloads import best_way, nameless
+from toolkit.search.status import describe_statuses
 from toolkit.workload.kernel import ROLES, Role, Workload
 from toolkit.workload.network.layer import Layer
 
@@ -163,6 +164,12 @@ class LayerCosts:
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
         self._least: dict[str, tuple[float, float]] = {}
+
+    @property
+    def status(self) -> str:
+        """What is known of all mappings so far: how many are optimal, and so on."""
+        costs = self._mapped.values()
+        return describe_statuses([(cost.within_fraction, cost.stopped) for cost in costs])
 
     def cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         """Cost of a part of a layer some of whose operands are on chip.

@@ -11,6 +11,7 @@ from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
 from toolkit.fusion.groups import check_partition
+from toolkit.fusion.partition.exact import best_ways
 from toolkit.fusion.partition.result import Found, FusionResult, boundaries_of
 from toolkit.messages import suggest
 
@@ -155,18 +156,16 @@ def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> Fusion
     """
     start = clock()
     chosen = check_partition(model.graph, groups)
-    options = []
     for group in chosen:
-        found = model.options(group)
-        if not found:
+        if not model.options(group):
             names = sorted(group, key=model.graph.positions.__getitem__)
             raise InputError(
                 f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
                 f"moves fewer words than the layers on their own{_stiff(model, names)}",
                 key=f"group {', '.join(map(repr, names))}",
             )
-        options.append(min(found, key=lambda option: value_of(option.costs)))
-    return make_result(model, "given", Found(tuple(options)), len(model.graph), start)
+    found = Found(best_ways(model, chosen))
+    return make_result(model, "given", found, len(model.graph), start)
 
 
 def _stiff(model: GroupModel, names: list[str]) -> str:

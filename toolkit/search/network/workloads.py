@@ -98,7 +98,8 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
             *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
         ),
         result.objective,
-        result.stopped,
+        # The length that searches have by default is no limit that anybody set.
+        result.stopped and search.budget is not None,
     )
 
 
