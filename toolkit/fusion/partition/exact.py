@@ -42,6 +42,14 @@ def _best(states: list[State]) -> tuple[Option, ...]:
     return min(states, key=lambda state: value_of(state.costs)).options()
 
 
+def best_ways(model: GroupModel, groups: Iterable[Group]) -> tuple[Option, ...]:
+    """The ways to run given groups that cost least together; each group must have one."""
+    front = [State((0.0, 0.0) if model.objective == "edp" else (0.0,))]
+    for group in groups:
+        front = hull([state.then(o) for o in model.options(group) for state in front])
+    return _best(front)
+
+
 @dataclass(frozen=True)
 class Order:
     """The layers of a graph as bits, in the graph's order.
@@ -133,6 +141,11 @@ class State:
     costs: tuple[float, ...]
     option: Option | None = None
     before: State | None = None
+
+    def then(self, option: Option) -> State:
+        """One more group that runs."""
+        costs = tuple(a + b for a, b in zip(self.costs, option.costs, strict=True))
+        return State(costs, option, self)
 
     def options(self) -> tuple[Option, ...]:
         """Options of all groups, in the order in which they run."""
@@ -236,11 +249,7 @@ def _extended(
         limit = most - rest[0] - front[0].costs[0]
         if known:
             limit = min(limit, known[0].costs[0] - front[0].costs[0])
-    new = [
-        State(tuple(a + b for a, b in zip(state.costs, option.costs, strict=True)), option, state)
-        for option in model.options(group, limit)
-        for state in front
-    ]
+    new = [state.then(option) for option in model.options(group, limit) for state in front]
     return hull([*known, *new]) if new else known
 
 

@@ -180,7 +180,7 @@ def _bounds(
     *,
     further: bool = False,
 ) -> Ints:
-    """Words that boxes move at least; out of reach if nothing fits and moves fewer than a limit."""
+    """Words that boxes move at least; out of reach if nothing fits and stays below a limit."""
     if not len(lows):
         return np.zeros(0, dtype=np.int64)
     small, large = tuple(lows.T), tuple(highs.T)
