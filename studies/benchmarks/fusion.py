@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
 import toolkit
 from toolkit.fusion import Assumptions, MappedModel, TrafficModel, find_partition, fold
-from toolkit.fusion.layer_costs import TILE_SEARCH
+from toolkit.search.network import LayerSearch
 from toolkit.study.script import Arguments, run_script
 
 EXPORTED = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
@@ -29,7 +28,7 @@ TRAFFIC = {
     LIGHT / "light_inception_v1.onnx": ((256,), 9),
 }
 # As when the numbers of the README were measured.
-WHOLE = replace(TILE_SEARCH, factors="perfect")
+WHOLE = LayerSearch(budget=toolkit.Budget(evaluations=10_000), factors="perfect")
 SEARCHES = ("none", "greedy", "segments", "exact")
 MAPPED = {EXPORTED / "resnet18.onnx": 31, LIGHT / "light_resnet50.onnx": 12}
 

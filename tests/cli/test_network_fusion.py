@@ -79,7 +79,6 @@ def test_report_and_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixt
     text = capsys.readouterr().out
     assert "fused at GlobalBuffer" in text
     assert "one -> two" in text
-    assert "every value takes a word, whatever its bits" in text
     assert (out / "fusion_groups.csv").exists()
 
 
@@ -129,9 +128,38 @@ def test_refusals(
     assert message in capsys.readouterr().err
 
 
-def test_copies_of_windows_are_made_on_chip(
+def test_what_fusion_counts_otherwise_is_a_step_with_its_amount(
     model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = (model, "eyeriss", "--fusion", "none", "--no-cache", "--evaluations", "200")
+    words = (model, "eyeriss", "--no-cache", "--evaluations", "200", "--bits", "8")
+    assert run(*words, "--json") == 0
+    plain = json.loads(capsys.readouterr().out)["totals"]
+    assert run(*words, "--fusion", "exact", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    first, *others = record["steps"]
+    assert [step["step"] for step in (first, *others)] == ["alone", "words", "windows", "groups"]
+    assert first["energy_pj"] == plain["energy_total_pj"]
+    assert first["latency_cycles"] == plain["latency_cycles"]
+    assert first["dram_words"] == plain["dram_read_words"] + plain["dram_write_words"]
+    moved = sum(step["change"]["dram_words"] for step in others)
+    assert first["dram_words"] + moved == record["totals"]["fused"]["dram_words"]
+    assert run(*words, "--fusion", "exact") == 0
+    text = capsys.readouterr().out
+    assert "From layers on their own to fused groups" in text
+    assert "every value takes a word" in text
+
+
+@pytest.mark.parametrize("arch", ["eyeriss", "eyeriss-conv"])
+def test_nothing_fused_is_what_the_plain_command_says(
+    model: str, arch: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (model, arch, "--no-cache", "--bits", "word", "--evaluations", "200", "--json")
     assert run(*words) == 0
-    assert "2 layers that read copies" in capsys.readouterr().out
+    plain = json.loads(capsys.readouterr().out)["totals"]
+    for fusion in ("none", "exact"):
+        assert run(*words, "--fusion", fusion) == 0
+        totals = json.loads(capsys.readouterr().out)["totals"]["unfused"]
+        assert totals["energy_pj"] == plain["energy_total_pj"]
+        assert totals["latency_cycles"] == plain["latency_cycles"]
+        assert totals["edp_pj_cycles"] == plain["edp_pj_cycles"]
+        assert totals["dram_words"] == plain["dram_read_words"] + plain["dram_write_words"]

@@ -136,3 +136,15 @@ def test_fused_layers_are_named_and_never_cost_more() -> None:
     assert fused.networks[0].groups == (("a", "b"),)
     assert fused.edp_pj_cycles < alone.edp_pj_cycles
     assert alone.networks[0].groups == ()
+
+
+def test_fused_points_are_searched_for_the_objective_of_the_job() -> None:
+    costs, scores = {"energy": "energy_pj", "latency": "latency_cycles"}, {}
+    for objective, cost in costs.items():
+        scorer = Scorer(small_job(fusion="exact", objective=objective), cache=False)
+        point = scorer.job.space.largest
+        alone, fused = scorer.score(point, fused=False), scorer.score(point)
+        assert getattr(fused, cost) <= getattr(alone, cost)
+        scores[objective] = fused
+    assert scores["energy"].energy_pj <= scores["latency"].energy_pj
+    assert scores["latency"].latency_cycles <= scores["energy"].latency_cycles

@@ -6,12 +6,12 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.fusion_steps import steps_table
 from toolkit.cli.output import Report, aligned, empty_table
 from toolkit.errors import InputError
 from toolkit.search.status import describe_proof, describe_status, within_best
@@ -19,7 +19,7 @@ from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
-    from toolkit.fusion import FusionResult, MappedModel
+    from toolkit.fusion import FusionResult, MappedModel, Step
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -119,16 +119,12 @@ def fuse_network(
         If the objective is not one of fusion, or as `toolkit.fusion.find_partition` does.
     """
     from toolkit.fusion import MappedModel, cost_partition, find_partition, fold
-    from toolkit.fusion.layer_costs import TILE_SEARCH
-    from toolkit.search.result import Budget
 
     if search.objective.name not in _OBJECTIVES:
         raise InputError(
             f"expected {', '.join(_OBJECTIVES)} with --fusion, got {search.objective.name!r}",
             source="--objective",
         )
-    if search.budget == Budget():
-        search = replace(search, budget=TILE_SEARCH.budget)
     model = MappedModel(
         fold(graph),
         arch,
@@ -162,7 +158,9 @@ def _watched(model: MappedModel) -> Iterator[None]:
         yield
 
 
-def fusion_report(model: MappedModel, result: FusionResult, written: Results) -> Report:
+def fusion_report(
+    model: MappedModel, result: FusionResult, steps: Sequence[Step], written: Results
+) -> Report:
     """Lay out a partition: its groups, what it saves, and why it ends where it does."""
     name = result.graph.graph.get("name") or "network"
     report: Report = [
@@ -175,29 +173,21 @@ def fusion_report(model: MappedModel, result: FusionResult, written: Results) ->
         "",
         *aligned(_facts(model, result)),
         "",
+        "From layers on their own to fused groups",
+        steps_table(steps),
+        "",
         "Where the energy goes",
         *_energies(model, result),
     ]
     if result.boundaries:
         report += ["", "Why groups end", *_boundaries(result)]
-    report += [f"note: {note}" for note in (*result.notes, *_notes(model, result))]
+    report += [f"note: {note}" for note in result.notes]
     return [*report, "", *written.lines()] if written.files else report
 
 
-def _notes(model: MappedModel, result: FusionResult) -> list[str]:
-    """Why totals of layers on their own differ from those without --fusion."""
-    notes = ["every value takes a word, whatever its bits: compare with --bits word"]
-    staged = sum(option.plan.staged for option in result.unfused)
-    if staged:
-        notes.append(
-            f"{staged} layers that read copies of what their windows share (im2col) make these "
-            f"copies from {model.memory.name} on their own, too, as they do in a group: without "
-            "--fusion they are read from DRAM"
-        )
-    return notes
-
-
-def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
+def fusion_record(
+    model: MappedModel, result: FusionResult, steps: Sequence[Step]
+) -> dict[str, Any]:
     """All of it as JSON-able data; energies in pJ, latencies in cycles, traffic in words."""
     totals = {key: _totals(model, options) for key, options in _both(result)}
     return {
@@ -219,7 +209,9 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
         "groups_costed": result.costed,
         "seconds": result.seconds,
         "totals": totals,
-        "notes": [*result.notes, *_notes(model, result)],
+        "steps": [step.record() for step in steps],
+        "mappings": model.costs.status,
+        "notes": list(result.notes),
         "groups": [
             {**row, "names": sorted(plan.group, key=result.graph.positions.__getitem__)}
             for row, plan in zip(_plain_rows(result), result.plans, strict=True)
@@ -255,7 +247,8 @@ def _both(result: FusionResult) -> tuple[tuple[str, tuple[Any, ...]], ...]:
 
 def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
     costs = [model.cost(option.plan) for option in options]
-    energy, latency = sum(c.energy_pj for c in costs), sum(c.latency_cycles for c in costs)
+    energy = math.fsum(cost.energy_pj for cost in costs)
+    latency = math.fsum(cost.latency_cycles for cost in costs)
     levels: dict[str, float] = {}
     for cost in costs:
         for name, value in cost.levels.items():
@@ -288,7 +281,7 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         share = after[key] / before[key] - 1 if before[key] else 0.0
         return f"{share:+.1%}"
 
-    status = _proof(result)
+    status, mappings = _proof(result), model.costs.status
     if result.strategy == "exact" and result.most_layers is not None:
         status = f"best among groups of up to {result.most_layers} layers; {status}"
     return [
@@ -297,6 +290,7 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         ("latency", f"{after['latency_cycles']:,.0f} cycles ({change('latency_cycles')})"),
         ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
         ("partition", status),
+        *([("mappings", f"{mappings}, each layer or part on its own")] if mappings else []),
         ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),
     ]
 

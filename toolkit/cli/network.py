@@ -47,6 +47,7 @@ from toolkit.cli.network_options import (
     Strategy,
     Unknown,
     read_bits,
+    read_budget,
     read_dims,
 )
 from toolkit.cli.network_report import network_report
@@ -105,7 +106,6 @@ def map_whole_network(
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
     from toolkit.model.conventions import conventions_named
-    from toolkit.search.result import Budget
     from toolkit.study.storage.files import Results
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
@@ -118,7 +118,7 @@ def map_whole_network(
     padding = read_pad(pad) or not no_pad
     fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
     counting = conventions_named(conventions_name(conventions, steady=steady))
-    budget = Budget(evaluations, seconds)
+    budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
         toolkit.load_arch(arch),
         bypass,  # type: ignore[arg-type]  # It is checked there.
@@ -142,6 +142,7 @@ def map_whole_network(
     place = not no_cache if cache is None else cache
     if fused_layers:
         from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
+        from toolkit.fusion import steps_to_fused
         from toolkit.search.network import LayerSearch
         from toolkit.search.objective import objective_named
 
@@ -154,8 +155,9 @@ def map_whole_network(
             padding,
             factors,  # type: ignore[arg-type]  # It is checked there.
         )
+        graph = load(model, read_dims(dim))
         priced, fused = fuse_network(
-            load(model, read_dims(dim)),
+            graph,
             accelerator,
             fusion or "exact",
             search=given,
@@ -164,11 +166,12 @@ def map_whole_network(
             most_layers=group_length or MOST_LAYERS,
             cache=place,
         )
+        steps = steps_to_fused(priced, fused, graph)
         written = write_fusion(out, fused) if out is not None else Results()
         if json:
-            print_json({**fusion_record(priced, fused), **written.record()})
+            print_json({**fusion_record(priced, fused, steps), **written.record()})
         else:
-            print_report(fusion_report(priced, fused, written))
+            print_report(fusion_report(priced, fused, steps, written))
         return
     with watched() as on_layer:
         run = partial(

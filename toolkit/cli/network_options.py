@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from toolkit.search.result import Budget
 
 Model = Annotated[
     str,
@@ -22,7 +25,11 @@ Strategy = Annotated[
 Evaluations = Annotated[
     int | None,
     typer.Option(
-        min=1, max=10**18, help="Most mappings to cost for one workload.", show_default=False
+        min=1,
+        max=10**18,
+        help="Most mappings to cost for one workload; 100,000 by default, unless --seconds or a "
+        "strategy that proves the optimum ends the search.",
+        show_default=False,
     ),
 ]
 Seconds = Annotated[
@@ -102,6 +109,20 @@ CacheFolder = Annotated[
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, and keep nothing.")]
+
+
+def read_budget(evaluations: int | None, seconds: float | None) -> Budget | None:
+    """Limits as the user gives them; None if he gives none.
+
+    Raises
+    ------
+    InputError
+        If one is not positive.
+    """
+    from toolkit.search.result import Budget
+
+    given = evaluations is not None or seconds is not None
+    return Budget(evaluations, seconds) if given else None
 
 
 def read_dims(words: Sequence[str]) -> dict[str, int]:

@@ -37,6 +37,7 @@ from toolkit.cli.network_options import (
     Strategy,
     Unknown,
     read_bits,
+    read_budget,
     read_dims,
 )
 from toolkit.cli.output import NOTHING_FOUND, Report, aligned, empty_table
@@ -105,7 +106,7 @@ def compare_whole_networks(
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     search = toolkit.LayerSearch(
         strategy,
-        toolkit.Budget(evaluations, seconds),
+        read_budget(evaluations, seconds),
         seed,
         objective_named(objective),
         conventions_named(conventions_name(conventions, steady=steady)),

@@ -16,7 +16,9 @@ from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion import MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_model import FusionObjective
 from toolkit.search.network import LayerSearch
+from toolkit.search.objective import objective_named
 from toolkit.search.result import Budget
 
 FITS = "fits"
@@ -267,7 +269,9 @@ class Scorer:
         found = find_partition(
             model, given.fusion if fused else "none", most_layers=given.fusion_layers
         )
-        energy, latency = found.costs
+        costs = [model.cost(plan) for plan in found.plans]
+        energy = math.fsum(cost.energy_pj for cost in costs)
+        latency = math.fsum(cost.latency_cycles for cost in costs)
         groups = tuple(
             tuple(sorted(group, key=model.graph.positions.__getitem__))
             for group in found.partition
@@ -282,16 +286,20 @@ class Scorer:
         return self._folded[place]
 
     def _model(self, place: int, point: HardwarePoint) -> MappedModel:
-        given = self.job.settings
+        # Layers are searched as the evaluator searches those that are not fused.
+        given, objective = self.job.settings, _layer_objective(self.job.settings.objective)
         search = LayerSearch(
-            self.mapper or given.mapper,
-            Budget(evaluations=given.mapper_evaluations),
-            given.mapper_seed,
+            self.evaluator.strategy,
+            self.evaluator.budget,
+            self.evaluator.seed,
+            objective_named(objective),
+            self.evaluator.conventions,
             factors=given.factors,
         )
         return MappedModel(
             self.folded(place),
             point.arch,
+            objective=objective,
             axes=1,
             halos=("retain",),
             search=search,
@@ -319,5 +327,7 @@ def check_template(scorer: Scorer) -> None:
         )
 
 
-def _layer_objective(objective: str) -> str:
-    return objective if objective in ("energy", "latency") else "edp"
+def _layer_objective(objective: str) -> FusionObjective:
+    """What layers and groups of them minimise where hardware minimises something."""
+    layers: dict[str, FusionObjective] = {"energy": "energy", "latency": "latency"}
+    return layers.get(objective, "edp")

@@ -3,7 +3,7 @@
 A network is folded (`folded`, with what `axes` says of each operator), and its legal groups are
 known (`groups`, `patterns`). How a group runs is chosen in `tile`; what that costs is told by a
 model (`group_model` by traffic, `mapped` by mapping every part, see `layer_costs`); which groups
-there are is searched in `partition`.
+there are is searched in `partition`, and what they save is told apart in `baseline`.
 
 What it offers is loaded when it is first used.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lazy_loader import attach
 
 _HOMES = {
+    "baseline": ("Step", "Totals", "steps_to_fused"),
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
     "group_model": ("GroupModel", "Option", "TrafficModel"),
     "groups": ("candidates", "check_group", "check_partition"),
@@ -41,6 +42,8 @@ __all__ = [
     "MappedModel",
     "Option",
     "Pattern",
+    "Step",
+    "Totals",
     "TrafficModel",
     "best_plan",
     "candidates",
@@ -54,9 +57,11 @@ __all__ = [
     "fusion_level",
     "fusion_levels",
     "matches",
+    "steps_to_fused",
 ]
 
 if TYPE_CHECKING:
+    from toolkit.fusion.baseline import Step, Totals, steps_to_fused
     from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
     from toolkit.fusion.group_model import GroupModel, Option, TrafficModel
     from toolkit.fusion.groups import candidates, check_group, check_partition

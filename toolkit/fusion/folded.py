@@ -63,6 +63,12 @@ class FoldedLayer:
         return self.layers[0]
 
     @property
+    def whole(self) -> Layer:
+        """The first layer with the others folded into it, as `toolkit.map_network` takes it."""
+        first, *folded = self.layers
+        return replace(first, folded=tuple(folded)) if folded else first
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates, repetitions included."""
         return self.layer.macs

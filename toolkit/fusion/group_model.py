@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import fsum, prod
 from typing import Literal, Protocol
 
 from toolkit.fusion.folded import FoldedGraph
@@ -56,6 +56,9 @@ class GroupModel(Protocol):
 
         Ways that cost `limit` or more may be left out, where there is one cost only.
         """
+
+    def alone(self, name: str) -> Option:
+        """A layer on its own, as it runs where nothing is fused."""
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Costs that no way to run a group undercuts, wherever it stands in a larger one."""
@@ -112,19 +115,21 @@ class TrafficModel:
         # A layer on its own always runs.
         return self._plans.best(view) or single_plan(self.graph, view.layers[0].name)
 
+    def alone(self, name: str) -> Option:
+        """A layer on its own."""
+        (option,) = self.options(frozenset((name,)))
+        return option
+
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""
         return (float(least_words(GroupView(self.graph, group))),)
 
 
 def unfused(model: GroupModel) -> tuple[Option, ...]:
-    """Every layer on its own; of several ways, the one with the lowest product."""
-    return tuple(
-        min(model.options(frozenset((name,))), key=lambda option: value_of(option.costs))
-        for name in model.graph.names
-    )
+    """Every layer on its own, as it runs where nothing is fused."""
+    return tuple(model.alone(name) for name in model.graph.names)
 
 
 def total_costs(options: Sequence[Option]) -> tuple[float, ...]:
-    """Sum costs over groups."""
-    return tuple(sum(column) for column in zip(*(o.costs for o in options), strict=True))
+    """Sum costs over groups; the order of these does not matter."""
+    return tuple(fsum(column) for column in zip(*(o.costs for o in options), strict=True))

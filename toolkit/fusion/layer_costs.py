@@ -13,14 +13,13 @@ from math import fsum, prod
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
-from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.group_plan import Part
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import (
-    Moved,
     VectorCost,
     movement_cost,
     vector_cost,
@@ -29,14 +28,12 @@ from toolkit.model.vector_unit import (
 from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.network.cache import cache_at
 from toolkit.search.network.cost import LayerCost
-from toolkit.search.network.vector_layers import folded_constants, in_words, layer_parts
-from toolkit.search.result import Budget
+from toolkit.search.network.result import LayerResult
+from toolkit.search.network.vector_layers import in_words, layer_parts, layer_vector_cost
+from toolkit.search.network.workloads import best_way, nameless
+from toolkit.search.status import describe_statuses
 from toolkit.workload.kernel import ROLES, Role, Workload
 from toolkit.workload.network.layer import Layer
-
-TILE_SEARCH = LayerSearch(budget=Budget(evaluations=10_000))
-"""How parts of layers are mapped by default: they are many, and small, so that each search is kept
-short."""
 
 NOT_FUSED = Homes()
 """All operands on DRAM: the layer on its own."""
@@ -145,8 +142,9 @@ class LayerCosts:
     ----------
     arch : Architecture
         What they run on.
-    search : LayerSearch
-        How each part is mapped.
+    search : LayerSearch, optional
+        How layers on their own and parts of fused ones are mapped alike; as `toolkit.map_network`
+        maps them by default.
     cache : bool or path-like
         Where results are kept between runs; see `toolkit.map_network`.
 
@@ -161,12 +159,12 @@ class LayerCosts:
     def __init__(
         self,
         arch: Architecture,
-        search: LayerSearch = TILE_SEARCH,
+        search: LayerSearch | None = None,
         *,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         self.arch = arch
-        self.search = search
+        self.search = search or LayerSearch()
         self.unit = vector_unit_of(arch)[0]
         self.on_search: Callable[[int, str], None] | None = None
         self.evaluations = 0
@@ -175,6 +173,12 @@ class LayerCosts:
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
         self._least: dict[str, tuple[float, float]] = {}
+
+    @property
+    def status(self) -> str:
+        """What is known of all mappings so far: how many are optimal, and so on."""
+        costs = self._mapped.values()
+        return describe_statuses([(cost.within_fraction, cost.stopped) for cost in costs])
 
     def cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         """Cost of a part of a layer some of whose operands are on chip.
@@ -189,6 +193,30 @@ class LayerCosts:
             self._known[key] = self._cost(layer, part, homes)
         return self._known[key]
 
+    def alone(self, layer: Layer, *, typed: bool = False) -> LayerResult:
+        """Cost of a layer that is not fused, to the digit what `toolkit.map_network` says.
+
+        Parameters
+        ----------
+        layer : Layer
+            With what is folded into it.
+        typed : bool
+            Whether what the vector unit computes and moves has the bits of its types; otherwise
+            each value takes a word. The workload has bits of its own.
+
+        Raises
+        ------
+        DoesNotFitError
+            If it cannot be mapped; the message names the layer.
+        """
+        cost = None
+        if layer.workload is not None:
+            cost = self._map(layer.name, layer.workload, self.arch)
+        vector = layer_vector_cost(
+            self.arch, self.unit, layer, self.search.conventions, typed=typed
+        )
+        return LayerResult(layer, cost, vector, layer.repetitions)
+
     def arch_for(self, homes: Homes) -> Architecture:
         """The architecture as a layer with these operands on the fusion level sees it."""
         if homes not in self._archs:
@@ -201,7 +229,7 @@ class LayerCosts:
         """The mapping of a part, and the architecture that it is on; None without a workload."""
         workload = tile_workload(layer, part)
         arch = self.arch_for(homes)
-        return None if workload is None else (arch, self._map(layer, workload, arch))
+        return None if workload is None else (arch, self._map(layer.name, workload, arch))
 
     def laid_out(self, layer: FoldedLayer) -> bool:
         """Whether a lowering of a layer copies what its windows share.
@@ -243,70 +271,61 @@ class LayerCosts:
         latency = operation_cycles = 0.0
         times = layer.layer.repetitions
         if workload is not None:
-            mapped = self._map(layer, workload, arch)
+            mapped = self._map(layer.name, workload, arch)
             latency = times * mapped.latency_cycles
             for energy in mapped.levels:
                 levels[energy.level] = times * energy.energy_pj
             for traffic in mapped.dram:
                 if traffic.role not in homes.roles:
                     words[traffic.role] += times * traffic.words  # type: ignore[index]
-        for number, entry in enumerate(layer.layers):
-            vector = self._vector(entry, arch, share, folded=number > 0)
-            if vector is None:
-                continue
-            repeated = entry.repetitions
-            operation_cycles += repeated * vector.latency_cycles
+        vector = self._vector(layer.whole, arch, share)
+        if vector is not None:
+            operation_cycles = times * vector.latency_cycles
             for energy in vector.levels:
                 before = levels.get(energy.level, 0.0)
-                levels[energy.level] = before + repeated * energy.energy_pj
+                levels[energy.level] = before + times * energy.energy_pj
             if not homes.levels:
-                words["input"] += repeated * vector.dram_reads
-                words["output"] += repeated * vector.dram_writes
+                words["input"] += times * vector.dram_reads
+                words["output"] += times * vector.dram_writes
         return PartCost(levels, max(latency, operation_cycles), words)
 
-    def _vector(
-        self, layer: Layer, arch: Architecture, share: float, *, folded: bool
-    ) -> VectorCost | None:
-        """Operations on the vector unit; folded ones take what passes by, and their constants."""
+    def _vector(self, layer: Layer, arch: Architecture, share: float) -> VectorCost | None:
+        """What one repetition of a part asks of the vector unit; it takes what passes by."""
         parts = layer_parts(layer)
-        moved: Moved = {"weight": folded_constants(layer)} if folded else parts.moved
         if parts.operations is None:
             return None
         # Fusion counts a word for every value.
-        words = in_words(moved, share)
-        if parts.only_moves and not folded:
+        words = in_words(parts.moved, share)
+        if parts.only_moves:
             return movement_cost(arch, words, conventions=self.search.conventions)
-        operations = round(layer.elements * share) * layer.operations_per_element
+        operations = round(parts.operations * share)
         return vector_cost(arch, self.unit, operations, words, conventions=self.search.conventions)
 
-    def _map(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
+    def _map(self, name: str, workload: Workload, arch: Architecture) -> LayerCost:
         key = (workload.kernel, tuple(workload.sizes.items()), workload.tensors, arch.levels)
         if key not in self._mapped:
             if self.on_search is not None:
-                self.on_search(len(self._mapped) + 1, layer.name)
-            self._mapped[key] = self._best(layer, workload, arch)
+                self.on_search(len(self._mapped) + 1, name)
+            self._mapped[key] = self._best(name, workload, arch)
         return self._mapped[key]
 
-    def _best(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
-        objective = self.search.objective
-        best: tuple[float, LayerCost] | None = None
-        failed: ToolkitError | None = None
-        for way in lowerings(arch, workload):
-            try:
-                found = map_workload(arch, way.workload, self.search, cache=self._store)
-            except DoesNotFitError as cause:
-                failed = cause
-                continue
-            self.evaluations += found.evaluations
-            costs = (found.energy_pj, found.latency_cycles, found.utilization)
-            value = float(objective.value(*costs))
-            if best is None or value < best[0]:
-                best = (value, found)
+    def _best(self, name: str, workload: Workload, arch: Architecture) -> LayerCost:
+        ways = lowerings(arch, workload)
+        outcomes = {nameless(way.workload): self._search(arch, way.workload) for way in ways}
+        best = best_way(ways, outcomes, self.search.objective)
         if best is None:
-            raise DoesNotFitError(
-                f"{failed or 'there is no mapping'}", source=f"layer {layer.name!r}"
-            )
+            failed = next(iter(outcomes.values()))
+            raise DoesNotFitError(str(failed), source=f"layer {name!r}")
         return best[1]
+
+    def _search(self, arch: Architecture, workload: Workload) -> LayerCost | ToolkitError:
+        """Search, or say why there is no mapping."""
+        try:
+            found = map_workload(arch, workload, self.search, cache=self._store)
+        except (DoesNotFitError, PrecisionError) as cause:
+            return cause
+        self.evaluations += found.evaluations
+        return found
 
 
 def fused_arch(arch: Architecture, homes: Homes) -> Architecture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import fsum, prod
 
@@ -13,7 +14,7 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_model import FusionObjective, Option
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, PartCost
+from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     LOOPS,
@@ -53,6 +54,8 @@ class GroupCost:
     ----------
     levels : mapping of str to float
         Energy in pJ by level and of the vector unit.
+    energy_pj : float
+        Of all levels.
     latency_cycles : float
         Of all steps, with the first load and the last store.
     compute_cycles : float
@@ -64,15 +67,11 @@ class GroupCost:
     """
 
     levels: Mapping[str, float]
+    energy_pj: float
     latency_cycles: float
     compute_cycles: float
     dram_cycles: float
     plan: GroupPlan
-
-    @property
-    def energy_pj(self) -> float:
-        """Energy of all levels."""
-        return fsum(self.levels.values())
 
 
 class MappedModel:
@@ -95,8 +94,9 @@ class MappedModel:
         Most loops of a group's nest.
     halos : tuple of Halo
         Ways to treat a halo.
-    search : LayerSearch
-        How parts of layers are mapped.
+    search : LayerSearch, optional
+        How layers on their own and parts of fused ones are mapped alike; as `toolkit.map_network`
+        maps them by default.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -119,7 +119,7 @@ class MappedModel:
         schedule: Schedule = "time-shared",
         loops: int = LOOPS,
         halos: tuple[Halo, ...] = HALOS,
-        search: LayerSearch = TILE_SEARCH,
+        search: LayerSearch | None = None,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -153,6 +153,7 @@ class MappedModel:
             alone = replace(self.given, inner=(), outer=None)
             self._books += [PlanBook(alone, share) for share in SHARES]
         self._known: dict[Group, tuple[Option, ...]] = {}
+        self._alone: dict[str, Option] = {}
 
     @property
     def costed(self) -> int:
@@ -168,6 +169,12 @@ class MappedModel:
         if group not in self._known:
             self._known[group] = self._options(group)
         return self._known[group]
+
+    def alone(self, name: str) -> Option:
+        """A layer on its own, as `toolkit.map_network` runs it."""
+        if name not in self._alone:
+            self._alone[name] = self._option(self.cost(single_plan(self.graph, name)))
+        return self._alone[name]
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
@@ -211,7 +218,7 @@ class MappedModel:
         last = self._port_cycles(0, plan.last_words)
         compute = self._compute_cycles(cycles, plan)
         latency = max(compute, dram) + first + last
-        return GroupCost(levels, latency, compute, dram, plan)
+        return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan)
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
         """Yield what a plan runs: parts of layers, where their operands are, how often."""
@@ -221,15 +228,16 @@ class MappedModel:
                 yield layer, part, homes, times
 
     def _options(self, group: Group) -> tuple[Option, ...]:
-        view = GroupView(self.graph, group)
+        view, options = GroupView(self.graph, group), list[Option]()
         if len(group) == 1:
-            found = [single_plan(self.graph, view.layers[0].name)]
-            if self.costs.laid_out(view.layers[0]):
-                found += self._plans(view)
+            (layer,), found = view.layers, list[GroupPlan]()
+            options.append(self.alone(layer.name))
+            if self.costs.laid_out(layer):
+                found = self._plans(view)
         else:
             apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
             found = self._plans(view, apart)
-        options = [option for plan in found for option in self._mappable(plan)]
+        options += [option for plan in found for option in self._mappable(plan)]
         return tuple(
             option
             for i, option in enumerate(options)
@@ -247,12 +255,8 @@ class MappedModel:
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
         """The option of a plan, unless some part of a layer has no mapping."""
-        try:
+        with suppress(DoesNotFitError):
             yield self._option(self.cost(plan))
-        except DoesNotFitError:
-            # A layer on its own has to run; there the message is for the user.
-            if not plan.staged:
-                raise
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":
@@ -265,18 +269,24 @@ class MappedModel:
         return Option((values[self.objective],), cost.plan)
 
     def _single(self, plan: GroupPlan) -> GroupCost:
+        """A layer on its own, as `toolkit.map_network` costs it."""
         (name,) = plan.group
-        layer = self.graph.layer_of(name)
-        cost: PartCost = self.costs.cost(layer, (), NOT_FUSED)
+        found = self.costs.alone(self.graph.layer_of(name).whole)
+        words: dict[Role, int] = {"input": 0, "weight": 0, "output": 0}
+        for traffic in found.cost.dram if found.cost is not None else ():
+            words[traffic.role] += found.repetitions * traffic.words  # type: ignore[index]
+        if found.vector is not None:
+            words["input"] += found.repetitions * found.vector.dram_reads
+            words["output"] += found.repetitions * found.vector.dram_writes
         moved = replace(
             plan,
-            input_words=cost.words["input"],
-            output_words=cost.words["output"],
-            weight_words=cost.words["weight"],
+            input_words=words["input"],
+            output_words=words["output"],
+            weight_words=words["weight"],
         )
-        read = cost.words["input"] + cost.words["weight"]
-        dram = self._port_cycles(read, cost.words["output"])
-        return GroupCost(cost.levels, cost.latency_cycles, cost.latency_cycles, dram, moved)
+        dram = self._port_cycles(words["input"] + words["weight"], words["output"])
+        latency = found.latency_cycles
+        return GroupCost(found.level_energies(), found.energy_pj, latency, latency, dram, moved)
 
     def _homes(self, layer: FoldedLayer, plan: GroupPlan) -> Homes:
         """Where activations are, and weights that stay.

@@ -33,10 +33,13 @@ class Entry(LateEntry[Strategy]):
     bounds : bool
         Whether it covers mappings by bounds and costs few in full, so that its evaluations are
         not to be compared with those of others.
+    proves : bool
+        Whether it ends by itself, with a proof that nothing is better.
     """
 
     fronts: bool = False
     bounds: bool = False
+    proves: bool = False
 
 
 STRATEGIES: dict[str, Entry] = {
@@ -53,11 +56,13 @@ STRATEGIES: dict[str, Entry] = {
         "Proves the optimum, or a bound at a time limit: shortest paths over tiles, pruned.",
         fronts=True,
         bounds=True,
+        proves=True,
     ),
     "exhaustive": Entry(
         "toolkit.search.exhaustive:exhaustive",
         "Costs every mapping of a small space, one loop order per reuse class.",
         fronts=True,
+        proves=True,
     ),
     "evolution": Entry(
         "toolkit.search.evolution:evolution",

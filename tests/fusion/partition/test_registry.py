@@ -77,6 +77,9 @@ class Priced:
             for _ in range(count)
         ]
 
+    def alone(self, name: str) -> Option:
+        return self.options(frozenset((name,)))[0]
+
     def least(self, group: Group) -> tuple[float, ...]:
         return (0.0, 0.0) if self.objective == "edp" else (0.0,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,7 @@ def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
         note = f"more than {MOST_IDEALS:,} down-sets: the best of segments and greedy merging"
         return Found(best, notes=(note,))
     states, down_sets = result
-    groups = _best(states)
+    groups = _best(states) if states else greedy_groups(model, most_layers)
     limited = most_layers < len(model.graph)
     bound = None if limited else value_of(total_costs(groups))
     return Found(groups, bound, down_sets, limited)
@@ -39,6 +40,14 @@ def segments(model: GroupModel, most_layers: int, seed: int) -> Found:
 
 def _best(states: list[State]) -> tuple[Option, ...]:
     return min(states, key=lambda state: value_of(state.costs)).options()
+
+
+def best_ways(model: GroupModel, groups: Iterable[Group]) -> tuple[Option, ...]:
+    """The ways to run given groups that cost least together; each group must have one."""
+    front = [State((0.0, 0.0) if model.objective == "edp" else (0.0,))]
+    for group in groups:
+        front = hull([state.then(o) for o in model.options(group) for state in front])
+    return _best(front)
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,11 @@ class State:
     option: Option | None = None
     before: State | None = None
 
+    def then(self, option: Option) -> State:
+        """One more group that runs."""
+        costs = tuple(a + b for a, b in zip(self.costs, option.costs, strict=True))
+        return State(costs, option, self)
+
     def options(self) -> tuple[Option, ...]:
         """Options of all groups, in the order in which they run."""
         found: list[Option] = []
@@ -176,7 +190,11 @@ Predecessors = Callable[[int], Iterable[int]]
 
 
 def cheapest(
-    order: Order, model: GroupModel, ideals: Sequence[int], predecessors: Predecessors
+    order: Order,
+    model: GroupModel,
+    ideals: Sequence[int],
+    predecessors: Predecessors,
+    most: float = math.inf,
 ) -> list[State]:
     """Best ways to run all layers, one group after the other, from down-set to down-set.
 
@@ -186,6 +204,8 @@ def cheapest(
         Down-sets by rising size, the empty and the full one included.
     predecessors : callable
         Which of them a group leads from.
+    most : float
+        Objective value that is known to be possible: only better ones are of interest.
 
     Returns
     -------
@@ -196,28 +216,46 @@ def cheapest(
     fronts: dict[int, list[State]] = {0: [State((0.0,) * size)]}
     for after in ideals[1:]:
         known: list[State] = []
+        # What follows costs as much as it does in a single group, or more.
+        left = order.full & ~after
+        rest = model.least(order.group(left)) if left else (0.0,) * size
         # Small groups first: they are cheap to cost, and show that many large ones are hopeless.
         for before in predecessors(after):
             if before in fronts:
-                known = _extended(order, model, fronts[before], known, after & ~before)
+                known = _extended(order, model, fronts[before], known, after & ~before, rest, most)
         if known:
             fronts[after] = known
     return fronts.get(order.full, [])
 
 
 def _extended(
-    order: Order, model: GroupModel, front: list[State], known: list[State], bits: int
+    order: Order,
+    model: GroupModel,
+    front: list[State],
+    known: list[State],
+    bits: int,
+    rest: tuple[float, ...],
+    most: float,
 ) -> list[State]:
     group = order.group(bits)
-    if known and _hopeless(front, model.least(group), known):
+    least = model.least(group)
+    if known and _hopeless(front, least, known):
         return known
-    limit = known[0].costs[0] - front[0].costs[0] if known and len(front[0].costs) == 1 else None
-    new = [
-        State(tuple(a + b for a, b in zip(state.costs, option.costs, strict=True)), option, state)
-        for option in model.options(group, limit)
-        for state in front
-    ]
+    front = [state for state in front if _total(state.costs, least, rest) < most]
+    if not front:
+        return known
+    limit = None
+    if len(rest) == 1:
+        limit = most - rest[0] - front[0].costs[0]
+        if known:
+            limit = min(limit, known[0].costs[0] - front[0].costs[0])
+    new = [state.then(option) for option in model.options(group, limit) for state in front]
     return hull([*known, *new]) if new else known
+
+
+def _total(*costs: tuple[float, ...]) -> float:
+    """Objective value of costs that add up."""
+    return value_of([sum(column) for column in zip(*costs, strict=True)])
 
 
 def _hopeless(front: list[State], least: tuple[float, ...], known: list[State]) -> bool:
@@ -272,7 +310,9 @@ def exact_states(model: GroupModel, most_layers: int) -> tuple[list[State], int]
     found = all_ideals(order, MOST_IDEALS)
     if found is None:
         return None
-    return cheapest(order, model, found, exact_predecessors(order, most_layers)), len(found)
+    most = value_of(total_costs(greedy_groups(model, most_layers)))
+    ways = exact_predecessors(order, most_layers)
+    return cheapest(order, model, found, ways, most), len(found)
 
 
 def segment_states(model: GroupModel, most_layers: int) -> list[State]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import networkx as nx
 
@@ -26,20 +26,27 @@ def greedy(model: GroupModel, most_layers: int, seed: int) -> Found:
 
 
 def greedy_groups(model: GroupModel, most_layers: int) -> tuple[Option, ...]:
-    """Merge neighbouring groups, best gain first, until none gains."""
-    graph = model.graph
-    groups = {frozenset((name,)): _cheapest(model, frozenset((name,))) for name in graph.names}
-    options = {group: option for group, option in groups.items() if option is not None}
+    """Merge neighbouring groups, best gain first, until none gains.
+
+    The start is every layer on its own, run in another way where that gains, so that the result
+    is no worse than not fusing.
+    """
+    options = {option.plan.group: option for option in unfused(model)}
+    for group, own in list(options.items()):
+        rest = [t - x for t, x in zip(total_costs([*options.values()]), own.costs, strict=True)]
+        other = _cheapest(model, group, rest)
+        if other is not None and _value(rest, other) < _value(rest, own):
+            options[group] = other
     while True:
         total = [sum(column) for column in zip(*(o.costs for o in options.values()), strict=True)]
         best: tuple[float, Group, Group, Option] | None = None
         for a, b in _neighbours(model, list(options), most_layers):
             apart = [x + y for x, y in zip(options[a].costs, options[b].costs, strict=True)]
             rest = [t - x for t, x in zip(total, apart, strict=True)]
-            joint = _cheapest(model, a | b, rest)
+            joint = _cheapest(model, a | b, rest, apart)
             if joint is None:
                 continue
-            value = value_of([r + c for r, c in zip(rest, joint.costs, strict=True)])
+            value = _value(rest, joint)
             if value < value_of(total) and (best is None or value < best[0]):
                 best = (value, a, b, joint)
         if best is None:
@@ -49,14 +56,25 @@ def greedy_groups(model: GroupModel, most_layers: int) -> tuple[Option, ...]:
         options[a | b] = joint
 
 
-def _cheapest(model: GroupModel, group: Group, rest: list[float] | None = None) -> Option | None:
-    """The option that goes best with what the rest costs."""
+def _cheapest(
+    model: GroupModel,
+    group: Group,
+    rest: list[float] | None = None,
+    apart: list[float] | None = None,
+) -> Option | None:
+    """The option that goes best with what the rest costs; below what its parts cost apart."""
     base = rest or [0.0, 0.0]
+    limit = apart[0] if apart is not None and len(apart) == 1 else None
     return min(
-        model.options(group),
-        key=lambda o: value_of([r + c for r, c in zip(base, o.costs, strict=False)]),
+        model.options(group, limit),
+        key=lambda option: _value(base, option),
         default=None,
     )
+
+
+def _value(rest: Sequence[float], option: Option) -> float:
+    """The objective value of one group beside the costs of the rest."""
+    return value_of([r + c for r, c in zip(rest, option.costs, strict=False)])
 
 
 def _neighbours(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from toolkit.compilation import clock
@@ -11,6 +11,7 @@ from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
 from toolkit.fusion.groups import check_partition
+from toolkit.fusion.partition.exact import best_ways
 from toolkit.fusion.partition.result import Found, FusionResult, boundaries_of
 from toolkit.messages import suggest
 
@@ -102,6 +103,10 @@ def find_partition(
     search = FUSION_STRATEGIES[strategy].load()
     start = clock()
     found = search(model, most_layers, seed)
+    apart = unfused(model)
+    if value_of(total_costs(found.groups)) > value_of(total_costs(apart)):
+        # Whatever a search does, not to fuse is one of the partitions that it knows.
+        found = replace(found, groups=apart)
     return make_result(model, strategy, found, most_layers, start)
 
 
@@ -111,7 +116,7 @@ def make_result(
     """Complete what a strategy found: order, bound, reasons."""
     groups = in_order(model, found.groups)
     value = value_of(total_costs(groups))
-    bound = found.bound if found.bound is not None else min(general_bound(model), value)
+    bound = min(found.bound if found.bound is not None else general_bound(model), value)
     costed = model.costed
     return FusionResult(
         strategy,
@@ -151,18 +156,16 @@ def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> Fusion
     """
     start = clock()
     chosen = check_partition(model.graph, groups)
-    options = []
     for group in chosen:
-        found = model.options(group)
-        if not found:
+        if not model.options(group):
             names = sorted(group, key=model.graph.positions.__getitem__)
             raise InputError(
                 f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
                 f"moves fewer words than the layers on their own{_stiff(model, names)}",
                 key=f"group {', '.join(map(repr, names))}",
             )
-        options.append(min(found, key=lambda option: value_of(option.costs)))
-    return make_result(model, "given", Found(tuple(options)), len(model.graph), start)
+    found = Found(best_ways(model, chosen))
+    return make_result(model, "given", found, len(model.graph), start)
 
 
 def _stiff(model: GroupModel, names: list[str]) -> str:

@@ -339,49 +339,44 @@ class Nest:
 
     def _held(self, item: Item, depth: int, sizes: Sizes) -> tuple[Ints, Ints, Ints]:
         """Words held, those kept from step to step, and those of a further tile."""
-        one = np.ones(_shape(sizes), dtype=np.int64)
-        rest, extents = item.words * one, []
-        for i, loop in enumerate(self.loops[:depth]):
-            if item.cut[i]:
-                extent = self._extent(item, i, loop, sizes)
-                rest = rest // extent[0]
-                extents.append(extent)
-        held, kept, further = rest, 0 * rest, rest
-        inner = one
-        for size, window, halo, made in reversed(extents):
-            if self.free_halos:
-                held, further = window * held, further * np.minimum(made, window - halo)
-                continue
-            # The halo of an outer loop stays for all positions of those inside of it.
-            held, kept = (
-                halo * inner * rest + (window - halo) * held,
-                halo * inner * rest + (window - halo) * kept,
-            )
-            further = further * made
-            inner = inner * size
-        loads = one
+        rest, extents = item.words, []
         for i in range(depth):
-            if i in self.inside[item.users[0]]:
-                loads = loads * self.steps(i, sizes)
-        return held, kept, np.where(loads > 1, further, 0)
+            if item.cut[i]:
+                extent = self._extent(item, i, sizes)
+                rest //= extent[0]
+                extents.append(extent)
+        held = further = np.full(_shape(sizes), rest, dtype=np.int64)
+        kept, inner = np.zeros_like(held), rest
+        for size, window, halo, made in reversed(extents):
+            if halo is None:
+                held, further, kept = window * held, further * made, window * kept
+            elif self.free_halos:
+                held, further = window * held, further * np.minimum(made, window - halo)
+            else:
+                # The halo of an outer loop stays for all positions of those inside of it.
+                line, rows = halo * inner, window - halo
+                held, kept, further = line + rows * held, line + rows * kept, further * made
+            inner *= size
+        loads = [self.steps(i, sizes) for i in range(depth) if i in self.inside[item.users[0]]]
+        return held, kept, further if loads else np.zeros_like(held)
 
     def _extent(
-        self, item: Item, number: int, loop: SharedRank, sizes: Sizes
-    ) -> tuple[Ints, Ints, Ints, Ints]:
-        """Positions along a loop: all, of a window, of its halo, and made by a step."""
-        at, spans = sizes.small[number], self.spans[number]
+        self, item: Item, number: int, sizes: Sizes
+    ) -> tuple[int, Ints, Ints | None, Ints]:
+        """Positions along a loop: all, of a window, of its halo if any, and made by a step."""
+        at, spans, loop = sizes.small[number], self.spans[number], self.loops[number]
         if item.kind == "weights":
             member = loop.members[item.name]
-            size = np.full(len(at), member.rank.size, dtype=np.int64)
             tile = self.tiles[number][at] * member.rate.numerator // member.rate.denominator
-            tile = np.minimum(tile, size)
-            return size, tile, 0 * tile, tile
+            tile = np.minimum(tile, member.rank.size)
+            return member.rank.size, tile, None, tile
         name = item.name
         if item.kind == "state":
             name = self.view.graph.layer_of(name).output.name
         row = spans.index[name]
-        size = np.broadcast_to(spans.size[row], at.shape)
-        return size, spans.window[row][at], spans.halo[row][at], spans.made[row][at]
+        size, window = int(spans.size[row, 0]), spans.window[row][at]
+        halo = spans.halo[row][at] if loop.windowed else None
+        return size, window, halo, spans.made[row][at]
 
     def _alive(self, item: Item, depth: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Layers during which all of an item is there, and those during which some of it is."""

@@ -23,6 +23,9 @@ SEGMENTS = 4
 COARSE = 256
 """Boxes that show whether loops inside of a nest could help."""
 
+MOST_POINTS = 1024
+"""Sizes up to which all are looked at without boxes."""
+
 AT_ONCE = 64
 """Boxes that are split together, those with the lowest bounds first."""
 
@@ -83,8 +86,7 @@ def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | Non
     """
     bound = limit
     best: Point | None = None
-    low, high = _whole(nest)
-    lows, highs = low[None], high[None]
+    lows, highs = _boxes(nest)
     bounds = _bounds(nest, lows, highs, capacity_words, limit)
     while True:
         order = np.argsort(bounds, kind="stable")
@@ -126,10 +128,14 @@ def least_words_within(nest: Nest, capacity_words: int, limit: int) -> int:
     return int(bounds.min(initial=_NEVER))
 
 
-def _whole(nest: Nest) -> tuple[Ints, Ints]:
-    """The box of all sizes that matter: loops that repeat nothing have the smallest tiles."""
-    last = [len(spans.steps) - 1 if matters(nest, i) else 0 for i, spans in enumerate(nest.spans)]
-    return np.zeros(len(last), dtype=np.int64), np.array(last, dtype=np.int64)
+def _boxes(nest: Nest) -> tuple[Ints, Ints]:
+    """All sizes that matter, one by one or as a box: loops that repeat nothing have small tiles."""
+    counts = [len(spans.steps) if matters(nest, i) else 1 for i, spans in enumerate(nest.spans)]
+    if prod(counts) <= MOST_POINTS:
+        points = np.indices(counts).reshape(len(counts), -1).T if counts else np.zeros((1, 0), int)
+        return points, points
+    last = np.array(counts, dtype=np.int64) - 1
+    return np.zeros((1, len(last)), dtype=np.int64), last[None]
 
 
 def matters(nest: Nest, loop: int) -> bool:
@@ -174,7 +180,7 @@ def _bounds(
     *,
     further: bool = False,
 ) -> Ints:
-    """Words that boxes move at least; out of reach if nothing fits and moves fewer than a limit."""
+    """Words that boxes move at least; out of reach if nothing fits and stays below a limit."""
     if not len(lows):
         return np.zeros(0, dtype=np.int64)
     small, large = tuple(lows.T), tuple(highs.T)

@@ -110,7 +110,7 @@ def _key(arch: Architecture, workload: Workload, search: LayerSearch) -> dict[st
         "sizes": list(workload.sizes.items()),
         "tensors": [repr(tensor) for tensor in workload.tensors],
         "strategy": search.strategy,
-        "budget": list(astuple(search.budget)),
+        "budget": None if search.budget is None else list(astuple(search.budget)),
         "seed": search.seed,
         "objective": list(astuple(replace(search.objective, function=None))),
         "conventions": asdict(search.conventions),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from toolkit.arguments import check_integer
 from toolkit.mapping.bounds import whole_tensor_values
@@ -14,9 +14,15 @@ from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.tables import LevelEnergy, TensorAccesses
 from toolkit.search.objective import OBJECTIVES, Objective
 from toolkit.search.problem import factors_rule
+from toolkit.search.registry import STRATEGIES
 from toolkit.search.result import Budget
 from toolkit.search.status import describe_status, within_best
 from toolkit.workload.kernel import Tensor, Workload
+
+LAYER_EVALUATIONS = 100_000
+"""Mappings per workload by default, on its own and in fusion groups alike. Without a limit greedy
+searches of the layers of CNNs and transformers end 0 to 2.5 % lower, in ten times the time;
+10,000 end 0 to 2 % higher."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,8 @@ class LayerSearch:
     ----------
     strategy : str
         A key of `toolkit.STRATEGIES`.
-    budget : Budget
-        Limits of the search of each workload.
+    budget : Budget, optional
+        Limits of the search of each workload; see `limits` for the default.
     seed : int
         Seed of all randomness, the same for each.
     objective : Objective
@@ -50,7 +56,7 @@ class LayerSearch:
     """
 
     strategy: str = "greedy"
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget | None = None
     seed: int = 0
     objective: Objective = OBJECTIVES["edp"]
     conventions: Conventions = EXACT
@@ -62,6 +68,21 @@ class LayerSearch:
         if not isinstance(self.pad, bool | str):
             object.__setattr__(self, "pad", tuple(self.pad))
         _ = self.rule
+
+    @property
+    def limits(self) -> Budget:
+        """The budget; by default `LAYER_EVALUATIONS`, and no limit to what ends with a proof.
+
+        Examples
+        --------
+        >>> LayerSearch("greedy").limits.evaluations, LayerSearch("exact").limits.evaluations
+        (100000, None)
+        """
+        if self.budget is not None:
+            return self.budget
+        entry = STRATEGIES.get(self.strategy)
+        unlimited = entry is not None and entry.proves
+        return Budget() if unlimited else Budget(evaluations=LAYER_EVALUATIONS)
 
     @property
     def rule(self) -> Factors:
@@ -155,7 +176,7 @@ class LayerCost:
     objective : float or None
         Value of what was minimised, to hold against `bound`.
     stopped : bool
-        Whether a limit of the budget ended the search.
+        Whether a limit of the budget that somebody set ended the search.
     """
 
     workload: Workload

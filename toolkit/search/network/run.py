@@ -27,6 +27,7 @@ from toolkit.search.network.workloads import (
     Found,
     LayerProgress,
     Work,
+    best_way,
     nameless,
     problem_of,
     searched,
@@ -75,7 +76,7 @@ def map_network(
     strategy : str
         A key of `toolkit.STRATEGIES`.
     budget : Budget, optional
-        Limits of each search.
+        Limits of each search; those of `toolkit.LayerSearch` by default.
     objective : str, Objective or callable
         What each search minimises.
     conventions : Conventions
@@ -129,7 +130,7 @@ def map_network(
     start = clock()
     jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
     wanted = LayerSearch(
-        strategy, budget or Budget(), seed, objective_named(objective), conventions, pad, factors
+        strategy, budget, seed, objective_named(objective), conventions, pad, factors
     )
     plan, store = work_of(graph, arch), cache_at(cache)
     _check_padding(plan, wanted)
@@ -286,17 +287,10 @@ def _result(
     typed: bool,
 ) -> LayerResult:
     vector = layer_vector_cost(arch, unit, layer, search.conventions, typed=typed)
-    best: tuple[float, Lowered, LayerCost] | None = None
-    for way in ways:
-        cost = found.outcomes[nameless(way.workload)]
-        if isinstance(cost, LayerCost):
-            costs = (cost.energy_pj, cost.latency_cycles, cost.utilization)
-            value = float(search.objective.value(*costs))
-            if best is None or value < best[0]:
-                best = (value, way, cost)
+    best = best_way(ways, found.outcomes, search.objective)
     if best is None:
         return LayerResult(layer, None, vector, layer.repetitions, layer.cost_class)
-    _, way, cost = best
+    way, cost = best
     mapped = replace(cost, workload=replace(cost.workload, name=way.workload.name))
     return LayerResult(
         layer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
@@ -11,6 +11,7 @@ from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
+from toolkit.search.objective import Objective
 from toolkit.search.problem import Problem, make_problem
 from toolkit.workload.bits import bits_suffix
 from toolkit.workload.kernel import Workload
@@ -73,7 +74,7 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     from toolkit.search.registry import search as run
 
     problem = problem_of(arch, workload, search)
-    result = run(problem, search.strategy, budget=search.budget, seed=search.seed)
+    result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
     evaluation = evaluate(
@@ -97,7 +98,8 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
             *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
         ),
         result.objective,
-        result.stopped,
+        # The length that searches have by default is no limit that anybody set.
+        result.stopped and search.budget is not None,
     )
 
 
@@ -259,6 +261,28 @@ def work_of(graph: LayerGraph, arch: Architecture) -> Work:
 def nameless(workload: Workload) -> Workload:
     """Call a workload by its content, so that equal ones are equal."""
     return replace(workload, name=content_name(workload))
+
+
+def best_way(
+    ways: Iterable[Lowered],
+    outcomes: Mapping[Workload, LayerCost | ToolkitError],
+    objective: Objective,
+) -> tuple[Lowered, LayerCost] | None:
+    """Of the ways in which a workload can run, the best; None if none has a mapping.
+
+    Parameters
+    ----------
+    outcomes : mapping of Workload to LayerCost or ToolkitError
+        Of the searches, by the workload as `nameless` calls it.
+    """
+    best: tuple[float, Lowered, LayerCost] | None = None
+    for way in ways:
+        cost = outcomes[nameless(way.workload)]
+        if isinstance(cost, LayerCost):
+            value = float(objective.value(cost.energy_pj, cost.latency_cycles, cost.utilization))
+            if best is None or value < best[0]:
+                best = (value, way, cost)
+    return None if best is None else best[1:]
 
 
 def _unfit(place: str, cause: ToolkitError) -> DoesNotFitError:
