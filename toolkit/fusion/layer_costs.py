@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import takewhile
-from math import fsum, prod
+from fractions import Fraction
+from math import ceil, fsum, prod
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.residency import Homes
-from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import (
     Moved,
     VectorCost,
@@ -46,10 +45,10 @@ Part = tuple[tuple[int, int], ...]
 _CONV_POSITIONS = {3: ("P",), 4: ("P", "Q"), 5: ("O", "P", "Q")}
 
 
-def share_of(layer: FoldedLayer, part: Part) -> float:
+def share_of(layer: FoldedLayer, part: Part) -> Fraction:
     """The part of the output, as a fraction of it."""
     shape = layer.output.shape
-    return prod(size / shape[axis] for axis, size in part)
+    return prod((Fraction(size, shape[axis]) for axis, size in part), start=Fraction(1))
 
 
 def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
@@ -71,7 +70,7 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
         return workload
     sizes = dict(workload.sizes)
     for axis, size in part:
-        dimension = _dimension(layer, workload, axis)
+        dimension = cut_dimension(layer, workload, axis)
         whole = layer.output.shape[axis]
         if dimension == "B":
             # Blocks of masked attention are no heads: what these leave over is in their rows.
@@ -88,7 +87,8 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
     return replace(workload, name=name, sizes=sizes)
 
 
-def _dimension(layer: FoldedLayer, workload: Workload, axis: int) -> str:
+def cut_dimension(layer: FoldedLayer, workload: Workload, axis: int) -> str:
+    """The dimension of a workload that is smaller where the output is cut along an axis."""
     rank = len(layer.output.shape)
     if "conv" in workload.kernel:
         if axis == 0:
@@ -145,6 +145,8 @@ class LayerCosts:
     ----------
     on_search : callable or None
         Called before each search or look into the cache, with its number and the layer's name.
+    store : LayerCache or None
+        Where results are kept.
     evaluations : int
         Mappings that all results so far had cost, be they searched or read.
     """
@@ -161,11 +163,10 @@ class LayerCosts:
         self.unit = vector_unit_of(arch)[0]
         self.on_search: Callable[[int, str], None] | None = None
         self.evaluations = 0
-        self._store = cache_at(cache)
+        self.store = cache_at(cache)
         self._archs: dict[Homes, Architecture] = {NOT_FUSED: arch}
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
-        self._least: dict[str, tuple[float, float]] = {}
 
     def cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         """Cost of a part of a layer some of whose operands are on chip.
@@ -203,29 +204,6 @@ class LayerCosts:
         workload = layer.layer.workload
         return workload is not None and any(way.copies for way in lowerings(self.arch, workload))
 
-    def least(self, layer: FoldedLayer) -> tuple[float, float]:
-        """Energy in pJ and cycles on chip that its parts together cannot undercut."""
-        if layer.name not in self._least:
-            self._least[layer.name] = self._floor(layer)
-        return self._least[layer.name]
-
-    def _floor(self, layer: FoldedLayer) -> tuple[float, float]:
-        workload, times = layer.layer.workload, layer.layer.repetitions
-        if workload is None:
-            return 0.0, 0.0
-        try:
-            ways = [way.workload for way in lowerings(self.arch, workload)]
-        except DoesNotFitError:
-            return 0.0, 0.0
-        # Fused tensors are kept on any memory that no fanout repeats.
-        outside = takewhile(lambda level: isinstance(level, Memory), self.arch.levels)
-        anywhere = [level.name for level in outside]
-        # Mappings may choose what these hold.
-        anywhere += [memory.name for memory in self.arch.memories if memory.may_bypass]
-        conventions = self.search.conventions
-        energies = (least_energy_pj(self.arch, w, conventions, anywhere=anywhere) for w in ways)
-        return times * min(energies), times * min(least_cycles(self.arch, w) for w in ways)
-
     def _cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         share, arch = share_of(layer, part), self.arch_for(homes)
         workload = tile_workload(layer, part)
@@ -241,11 +219,7 @@ class LayerCosts:
             for traffic in mapped.dram:
                 if traffic.role not in homes.roles:
                     words[traffic.role] += times * traffic.words  # type: ignore[index]
-        for number, entry in enumerate(layer.layers):
-            vector = self._vector(entry, arch, share, folded=number > 0)
-            if vector is None:
-                continue
-            repeated = entry.repetitions
+        for repeated, vector in self.vector_costs(layer, arch, share):
             operation_cycles += repeated * vector.latency_cycles
             for energy in vector.levels:
                 before = levels.get(energy.level, 0.0)
@@ -255,8 +229,18 @@ class LayerCosts:
                 words["output"] += repeated * vector.dram_writes
         return PartCost(levels, max(latency, operation_cycles), words)
 
+    def vector_costs(
+        self, layer: FoldedLayer, arch: Architecture, share: Fraction = Fraction(1)
+    ) -> list[tuple[int, VectorCost]]:
+        """What a share of a layer asks of the vector unit: times, and cost of each."""
+        found = (
+            (entry.repetitions, self._vector(entry, arch, share, folded=number > 0))
+            for number, entry in enumerate(layer.layers)
+        )
+        return [(times, cost) for times, cost in found if cost is not None]
+
     def _vector(
-        self, layer: Layer, arch: Architecture, share: float, *, folded: bool
+        self, layer: Layer, arch: Architecture, share: Fraction, *, folded: bool
     ) -> VectorCost | None:
         """Operations on the vector unit; folded ones take what passes by, and their constants."""
         parts = layer_parts(layer)
@@ -267,7 +251,7 @@ class LayerCosts:
         words = in_words(moved, share)
         if parts.only_moves and not folded:
             return movement_cost(arch, words, conventions=self.search.conventions)
-        operations = round(layer.elements * share) * layer.operations_per_element
+        operations = ceil(layer.elements * share) * layer.operations_per_element
         return vector_cost(arch, self.unit, operations, words, conventions=self.search.conventions)
 
     def _map(self, layer: FoldedLayer, workload: Workload, arch: Architecture) -> LayerCost:
@@ -284,7 +268,7 @@ class LayerCosts:
         failed: ToolkitError | None = None
         for way in lowerings(arch, workload):
             try:
-                found = map_workload(arch, way.workload, self.search, cache=self._store)
+                found = map_workload(arch, way.workload, self.search, cache=self.store)
             except DoesNotFitError as cause:
                 failed = cause
                 continue

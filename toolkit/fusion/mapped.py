@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 
@@ -14,6 +14,7 @@ from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_model import FusionObjective, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, Part, PartCost
+from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
 from toolkit.fusion.tile.choice import plans
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, single_plan
 from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
@@ -27,6 +28,9 @@ _SAFE = 1 - 1e-9
 
 TILE_SIZES = 10
 """Tile sizes that are looked at per axis: each costs searches of its own."""
+
+PROOF_SECONDS = 2.0
+"""Limit of each proof by default: what is left open then is a fraction of a percent."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ class MappedModel:
         Ways to treat a halo.
     search : LayerSearch
         How parts of layers are mapped.
+    proof_seconds : float
+        Limit of each proof behind `bound`, of which there is one for every layer that differs; 0
+        for a bound without any.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -93,6 +100,8 @@ class MappedModel:
         moves bursts.
     """
 
+    complete = False
+
     def __init__(
         self,
         graph: FoldedGraph,
@@ -104,6 +113,7 @@ class MappedModel:
         axes: int = 2,
         halos: tuple[Halo, ...] = ("retain", "mixed", "recompute"),
         search: LayerSearch = TILE_SEARCH,
+        proof_seconds: float = PROOF_SECONDS,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -132,6 +142,8 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache)
+        places = (memory.name, *(home.name for home in inner))
+        self._bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._known: dict[Group, tuple[Option, ...]] = {}
 
     @property
@@ -152,17 +164,34 @@ class MappedModel:
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
         view = GroupView(self.graph, group)
+        return self._together(view, [self._bounds.floor(layer) for layer in view.layers])
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Compulsory traffic, and what the parts of every layer take; see `part_bounds`.
+
+        It speaks of all partitions, plans and mappings, those that are not looked at included.
+        """
+        view = GroupView(self.graph, frozenset(self.graph.names))
+        known = self.objective in ("dram", "latency")
+        layers = view.layers
+        least = map(self._bounds.floor, layers) if known else self._bounds.least(layers)
+        return self._together(view, list(least))
+
+    def _together(self, view: GroupView, layers: Sequence[LayerLeast]) -> tuple[float, ...]:
+        """Least costs of a group, from those of its layers, wherever it stands in a larger one."""
         dram = self._dram
-        read = sum(tensor.elements for tensor in view.external)
+        read = sum(words_read(view, tensor) for tensor in view.external)
         read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        written = sum(tensor.elements for tensor in view.leaving)
+        leaving = {tensor.name for tensor in view.leaving}
+        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
         if self.objective == "dram":
             return (float(read + written),)
-        energies, cycles = zip(*(self.costs.least(layer) for layer in view.layers), strict=True)
         moved = read * dram.read_energy_pj + written * dram.write_energy_pj
+        cycles = fsum(layer.latency_cycles for layer in layers)
         costs = {
-            "energy": _SAFE * (moved + fsum(energies)),
-            "latency": _SAFE * max(fsum(cycles), self._port_cycles(read, written)),
+            "energy": _SAFE * (moved + fsum(layer.energy_pj for layer in layers)),
+            "latency": _SAFE * max(cycles, self._port_cycles(read, written)),
         }
         if self.objective == "edp":
             return costs["energy"], costs["latency"]

@@ -28,7 +28,8 @@ def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     states, down_sets = result
     groups = _best(states)
     limited = most_layers < len(model.graph)
-    bound = None if limited else value_of(total_costs(groups))
+    proved = model.complete and not limited
+    bound = value_of(total_costs(groups)) if proved else None
     return Found(groups, bound, down_sets, limited)
 
 
