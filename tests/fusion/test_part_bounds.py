@@ -11,7 +11,7 @@ import pytest
 from fusion.networks import conv, network, random_network, residual, tensor
 
 import toolkit
-from toolkit.arch.levels import FactorConstraint, Memory
+from toolkit.arch.levels import Memory
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.layer_costs import LayerCosts, Part
@@ -19,11 +19,17 @@ from toolkit.fusion.part_bounds import PartBounds, large_layer, seen_archs
 from toolkit.fusion.tile.residency import Homes, fusion_levels
 from toolkit.search.network import LayerSearch
 from toolkit.search.objective import OBJECTIVES
+from toolkit.search.result import Budget
 from toolkit.workload import gemm
+from toolkit.workload.kernel import Role
 from toolkit.workload.network import Layer, TensorInfo
 
 ARCHS = ("eyeriss-conv", "gemmini-ws", "simba-conv", "eyeriss", "gemmini")
-WHERE = FactorConstraint("P", "==", 2)
+
+
+def best(objective: str, seconds: float = 0.3) -> LayerSearch:
+    """The exact search; what it has found by then is a mapping, and may not be below bounds."""
+    return LayerSearch("exact", Budget(seconds=seconds), objective=OBJECTIVES[objective])
 
 
 def without_outermost_energy(arch: toolkit.Architecture) -> toolkit.Architecture:
@@ -43,36 +49,34 @@ def product_layer(rows: int, wide: int, made: int) -> FoldedGraph:
 
 def drawn_layer(draw: random.Random) -> FoldedLayer:
     if draw.random() < 0.3:
-        sizes = (draw.randint(1, 20) for _ in range(3))
+        sizes = (draw.randint(1, 16) for _ in range(3))
         return product_layer(*sizes).layers[0]
-    rows = draw.randint(5, 13)
-    source = tensor("x", draw.choice((1, 3, 8, 17)), rows, draw.randint(5, 13))
+    rows = draw.randint(5, 9)
+    source = tensor("x", draw.choice((1, 3, 8)), rows, draw.randint(5, 9))
     kernel, stride = draw.choice(((1, 1), (3, 1), (1, 2), (3, 2)))
-    return fold(network([conv("c", source, draw.choice((1, 4, 16, 20)), kernel, stride)])).layers[
-        0
-    ]
+    return fold(network([conv("c", source, draw.choice((1, 4, 16)), kernel, stride)])).layers[0]
 
 
 def pieces(draw: random.Random, size: int) -> list[int]:
     """Sizes that add up to one."""
     found = []
     while size:
-        found.append(draw.randint(1, min(size, draw.choice((3, 7, size)))))
+        found.append(draw.randint(1, min(size, draw.choice((7, size)))))
         size -= found[-1]
     return found
 
 
 def parts(draw: random.Random, layer: FoldedLayer) -> Iterator[Part]:
     """A grid of parts of all sizes."""
-    axes = sorted(layer.open_axes)
+    axes = [axis for axis in sorted(layer.open_axes) if layer.output.shape[axis] > 1]
     sizes = [pieces(draw, layer.output.shape[axis]) for axis in axes]
     for cell in product(*sizes):
         yield tuple(zip(axes, cell, strict=True))
 
 
-def bounds(arch: toolkit.Architecture, search: LayerSearch) -> PartBounds:
+def bounds(arch: toolkit.Architecture, search: LayerSearch, seconds: float = 0.3) -> PartBounds:
     names = [memory.name for memory in fusion_levels(arch)]
-    return PartBounds(LayerCosts(arch, search, cache=False), names, seconds=0.5)
+    return PartBounds(LayerCosts(arch, search, cache=False), names, seconds=seconds)
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -81,10 +85,11 @@ def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
     draw = random.Random(seed)
     arch = without_outermost_energy(toolkit.load_arch(ARCHS[seed % len(ARCHS)]))
     layer = drawn_layer(draw)
-    known = bounds(arch, LayerSearch("exact", objective=OBJECTIVES[objective]))
+    known = bounds(arch, best(objective))
     (least,) = known.least([layer])
     home = known.memories[0]
-    roles = ("input", "output", "weight")[: draw.choice((2, 2, 3))]
+    stays = "weight" not in fusion_levels(arch)[0].bypasses and draw.random() < 0.5
+    roles: tuple[Role, ...] = ("input", "output", *(("weight",) if stays else ()))
     homes = draw.choice((Homes.at(home, *roles), Homes()))
     cells = list(parts(draw, layer)) if homes.levels else [()]
     costs = [known.costs.cost(layer, part, homes) for part in cells]
@@ -100,11 +105,11 @@ def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
 def test_proofs_are_close_to_the_whole_layer() -> None:
     arch = without_outermost_energy(toolkit.load_arch("eyeriss-conv"))
     (layer,) = fold(network([conv("c", tensor("x", 64, 56), 256, 1)])).layers
-    known = bounds(arch, LayerSearch("exact", objective=OBJECTIVES["energy"]))
+    known = bounds(arch, best("energy", 4.0), seconds=4.0)
     whole = known.costs.cost(layer, (), Homes.at("GlobalBuffer", "input", "output"))
     (least,) = known.least([layer])
-    assert 0.98 * whole.energy_pj < least.energy_pj <= whole.energy_pj
-    assert least.energy_pj > 1.03 * known.floor(layer).energy_pj
+    assert 0.97 * whole.energy_pj < least.energy_pj <= whole.energy_pj
+    assert least.energy_pj > 1.02 * known.floor(layer).energy_pj
 
 
 def test_what_a_level_insists_on_is_the_most_it_may_have() -> None:
@@ -133,18 +138,17 @@ def test_where_operands_can_be() -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("objective", ["edp", "energy", "latency", "dram"])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("objective", ["edp", "energy", "latency"])
 def test_no_partition_is_below_the_bound(seed: int, objective: str) -> None:
     arch = toolkit.load_arch(ARCHS[seed % 3])
-    search = LayerSearch("exact", objective=OBJECTIVES.get(objective, OBJECTIVES["energy"]))
-    graph = random_network(seed, most=4)
+    graph = random_network(seed, most=3)
     model = MappedModel(
         graph,
         arch,
         objective=objective,  # type: ignore[arg-type]
-        search=search,
-        proof_seconds=0.5,
+        search=best(objective, 0.1),
+        proof_seconds=0.3,
         cache=False,
     )
     found = find_partition(model, "exact")
@@ -156,10 +160,8 @@ def test_no_partition_is_below_the_bound(seed: int, objective: str) -> None:
 def test_strides_leave_out_what_is_not_read() -> None:
     # Every other position: a quarter of the input, which alone is read from outside.
     graph = fold(network([conv("c", tensor("x", 4, 16), 4, 1, 2)]))
-    search = LayerSearch("exact", objective=OBJECTIVES["energy"])
-    model = MappedModel(
-        graph, toolkit.load_arch("eyeriss-conv"), objective="dram", search=search, cache=False
-    )
+    arch = toolkit.load_arch("eyeriss-conv")
+    model = MappedModel(graph, arch, objective="dram", search=best("energy"), cache=False)
     found = find_partition(model, "none")
     assert found.bound == found.value == 4 * 64 + 16 + 4 * 64
 
