@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
+from math import prod
 
 import pytest
 from fusion.networks import conv, network, random_network, residual, tensor
@@ -14,10 +15,17 @@ import toolkit
 from toolkit.arch.levels import Memory
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedLayer
-from toolkit.fusion.layer_costs import LayerCosts, Part
-from toolkit.fusion.part_bounds import PartBounds, large_layer, seen_archs
+from toolkit.fusion.layer_costs import LayerCosts, Part, fused_arch
+from toolkit.fusion.part_bounds import (
+    PartBounds,
+    large_layer,
+    parts_energy_pj,
+    prove_all,
+    seen_archs,
+)
 from toolkit.fusion.tile.residency import Homes, fusion_levels
-from toolkit.search.network import LayerSearch
+from toolkit.model.conventions import EXACT
+from toolkit.search.network import LayerSearch, lowerings, map_workload
 from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
 from toolkit.workload import gemm
@@ -79,7 +87,7 @@ def bounds(arch: toolkit.Architecture, search: LayerSearch, seconds: float = 0.3
     return PartBounds(LayerCosts(arch, search, cache=False), names, seconds=seconds)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("objective", ["energy", "latency"])
 def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
     draw = random.Random(seed)
@@ -110,6 +118,30 @@ def test_proofs_are_close_to_the_whole_layer() -> None:
     (least,) = known.least([layer])
     assert 0.97 * whole.energy_pj < least.energy_pj <= whole.energy_pj
     assert least.energy_pj > 1.02 * known.floor(layer).energy_pj
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_parts_of_weights_and_sums(seed: int) -> None:
+    """Wherever a product is cut, if parts of a sum read back what they add to."""
+    draw = random.Random(seed)
+    arch = without_outermost_energy(toolkit.load_arch(("eyeriss", "gemmini-ws")[seed % 2]))
+    home = fusion_levels(arch)[0]
+    seen = fused_arch(arch, Homes.at(home.name, "input", "output"))
+    whole = lowerings(arch, gemm(12, 10, 9))[0].workload
+    roles = {frozenset(t.role for t in whole.tensors if d in t.dimensions) for d in whole.sizes}
+    large, share = large_layer(seen, whole, roles)
+    (bound,) = prove_all([large], EXACT, seconds=1.0, store=None, jobs=1).values()
+    least = parts_energy_pj(seen, whole, large, share, bound)
+    axes = [d for d, size in whole.sizes.items() if size > 1]
+    spent = 0.0
+    for cell in product(*(pieces(draw, whole.sizes[d]) for d in axes)):
+        part = replace(whole, sizes={**whole.sizes, **dict(zip(axes, cell, strict=True))})
+        spent += map_workload(seen, part, best("energy")).energy_pj
+        outputs = prod(part.sizes[d] for d in whole.output.dimensions)
+        # Of every output the first part that adds to it starts from zero.
+        spent += outputs * home.read_energy_pj
+    spent -= prod(whole.sizes[d] for d in whole.output.dimensions) * home.read_energy_pj
+    assert 0.1 * spent < least <= spent
 
 
 def test_what_a_level_insists_on_is_the_most_it_may_have() -> None:
@@ -167,14 +199,17 @@ def test_strides_leave_out_what_is_not_read() -> None:
 
 
 def test_bounds_without_proofs_are_lower() -> None:
+    graph = fold(network([conv("c", tensor("x", 64, 28), 64, 1)]))
+    told = []
+
     def bound(seconds: float) -> float:
         arch = toolkit.load_arch("eyeriss-conv")
-        model = MappedModel(
-            residual(28, 32), arch, objective="energy", proof_seconds=seconds, cache=False
-        )
+        model = MappedModel(graph, arch, objective="energy", proof_seconds=seconds, cache=False)
+        model.bounds.on_proof = lambda done, total: told.append((done, total))
         return float(model.bound[0])
 
-    assert 0 < bound(0.0) < bound(0.5)
+    assert 0 < bound(0.0) < bound(4.0)
+    assert told == [(1, 1)]
 
 
 def test_proofs_are_kept_with_other_results(tmp_path: object) -> None:

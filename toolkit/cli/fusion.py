@@ -158,7 +158,10 @@ def _watched(model: MappedModel) -> Iterator[None]:
         def show(number: int, layer: str) -> None:
             status.update(f"{number:,} parts of layers mapped; {layer}")
 
-        model.costs.on_search = show
+        def proved(done: int, total: int) -> None:
+            status.update(f"{done:,} of {total:,} layers bounded")
+
+        model.costs.on_search, model.bounds.on_proof = show, proved
         yield
 
 

@@ -143,7 +143,7 @@ class MappedModel:
         )
         self.costs = LayerCosts(arch, search, cache=cache)
         places = (memory.name, *(home.name for home in inner))
-        self._bounds = PartBounds(self.costs, places, seconds=proof_seconds)
+        self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._known: dict[Group, tuple[Option, ...]] = {}
 
     @property
@@ -164,7 +164,7 @@ class MappedModel:
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
         view = GroupView(self.graph, group)
-        return self._together(view, [self._bounds.floor(layer) for layer in view.layers])
+        return self._together(view, [self.bounds.floor(layer) for layer in view.layers])
 
     @property
     def bound(self) -> tuple[float, ...]:
@@ -175,7 +175,7 @@ class MappedModel:
         view = GroupView(self.graph, frozenset(self.graph.names))
         known = self.objective in ("dram", "latency")
         layers = view.layers
-        least = map(self._bounds.floor, layers) if known else self._bounds.least(layers)
+        least = map(self.bounds.floor, layers) if known else self.bounds.least(layers)
         return self._together(view, list(least))
 
     def _together(self, view: GroupView, layers: Sequence[LayerLeast]) -> tuple[float, ...]:

@@ -27,7 +27,7 @@ weights from there are then never dearer than weights that stay anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, product
@@ -94,12 +94,18 @@ class PartBounds:
         Those that tensors of a group can wait on, outermost first.
     seconds : float
         Limit of each proof; 0 for floors alone.
+
+    Attributes
+    ----------
+    on_proof : callable or None
+        Called after each proof with how many there were, of how many.
     """
 
     def __init__(self, costs: LayerCosts, memories: Sequence[str], *, seconds: float) -> None:
         self.costs = costs
         self.memories = tuple(memories)
         self.seconds = seconds
+        self.on_proof: Callable[[int, int], None] | None = None
         self._floors: dict[str, LayerLeast] = {}
         self._proved: dict[LargeLayer, float] = {}
         self._asked: set[LargeLayer] = set()
@@ -122,6 +128,7 @@ class PartBounds:
                 seconds=self.seconds,
                 store=self.costs.store,
                 jobs=available_cores(),
+                on_proof=self.on_proof,
             )
         return tuple(map(self._least, layers))
 
@@ -400,6 +407,7 @@ def prove_all(
     seconds: float,
     store: LayerCache | None,
     jobs: int,
+    on_proof: Callable[[int, int], None] | None = None,
 ) -> dict[LargeLayer, float]:
     """Bound the energy of large layers, in pJ; those of which nothing is known are left out.
 
@@ -413,6 +421,8 @@ def prove_all(
         Where proofs are kept.
     jobs : int
         Processes.
+    on_proof : callable, optional
+        Called after each with how many there were, of how many.
     """
     search = LayerSearch(
         "exact",
@@ -423,8 +433,14 @@ def prove_all(
         factors="ragged",
     )
     call = partial(_prove, search, store)
+    bounds: dict[LargeLayer, float] = {}
     found = in_processes(call, layers, jobs if len(layers) > FEW else 1)
-    return {layers[place]: bound for place, bound in found if bound is not None}
+    for done, (place, bound) in enumerate(found, start=1):
+        if bound is not None:
+            bounds[layers[place]] = bound
+        if on_proof is not None:
+            on_proof(done, len(layers))
+    return bounds
 
 
 def _prove(search: LayerSearch, store: LayerCache | None, layer: LargeLayer) -> float | None:
