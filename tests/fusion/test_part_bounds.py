@@ -15,14 +15,9 @@ import toolkit
 from toolkit.arch.levels import Memory
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.large_layers import large_layer, parts_energy_pj, prove_all, seen_archs
 from toolkit.fusion.layer_costs import LayerCosts, Part, fused_arch
-from toolkit.fusion.part_bounds import (
-    PartBounds,
-    large_layer,
-    parts_energy_pj,
-    prove_all,
-    seen_archs,
-)
+from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.tile.residency import Homes, fusion_levels
 from toolkit.model.conventions import EXACT
 from toolkit.search.network import LayerSearch, lowerings, map_workload

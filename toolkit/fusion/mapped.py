@@ -168,7 +168,7 @@ class MappedModel:
 
     @property
     def bound(self) -> tuple[float, ...]:
-        """Compulsory traffic, and what the parts of every layer take; see `part_bounds`.
+        """Compulsory traffic, and what the parts of every layer take; see `large_layers`.
 
         It speaks of all partitions, plans and mappings, those that are not looked at included.
         """
