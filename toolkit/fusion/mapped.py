@@ -29,8 +29,8 @@ _SAFE = 1 - 1e-9
 TILE_SIZES = 10
 """Tile sizes that are looked at per axis: each costs searches of its own."""
 
-PROOF_SECONDS = 2.0
-"""Limit of each proof by default: what is left open then is a fraction of a percent."""
+PROOF_SECONDS = 4.0
+"""Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
 
 
 @dataclass(frozen=True)
