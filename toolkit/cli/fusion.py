@@ -154,7 +154,10 @@ def _watched(model: MappedModel) -> Iterator[None]:
         def show(number: int, layer: str) -> None:
             status.update(f"{number:,} parts of layers mapped; {layer}")
 
-        model.costs.on_search = show
+        def proved(done: int, total: int) -> None:
+            status.update(f"{done:,} of {total:,} layers bounded")
+
+        model.costs.on_search, model.bounds.on_proof = show, proved
         yield
 
 
@@ -263,7 +266,10 @@ def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
 
 
 def _proof(result: FusionResult) -> str:
-    """Say how good the partition is, with the bound in the unit that reports have for it."""
+    """Say how good the partition is, with the bound in the unit that reports have for it.
+
+    It speaks of all partitions, plans and mappings.
+    """
     bound = result.bound
     shown = {
         "edp": f"{bound * 1e-12:.5g} J·cycle",
@@ -282,8 +288,9 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         return f"{share:+.1%}"
 
     status, mappings = _proof(result), model.costs.status
-    if result.strategy == "exact" and result.most_layers is not None:
-        status = f"best among groups of up to {result.most_layers} layers; {status}"
+    if result.strategy == "exact" and not result.proved:
+        limit = f", in groups of up to {result.most_layers} layers" if result.most_layers else ""
+        status = f"best of the plans and mappings tried{limit}; {status}"
     return [
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),

@@ -303,6 +303,7 @@ class Scorer:
             axes=1,
             halos=("retain",),
             search=search,
+            proof_seconds=0.0,  # Nobody asks how good the partition of a point is.
             cache=self.cache,
         )
 

@@ -51,6 +51,14 @@ class GroupModel(Protocol):
     def costed(self) -> int:
         """Groups costed so far."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether options are the best of all that a group may do, not of those tried."""
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Costs that no partition into groups undercuts, whatever plans and mappings they have."""
+
     def options(self, group: Group, limit: float | None = None) -> Sequence[Option]:
         """Ways to run a group, none worse than another; empty if it does not fit.
 
@@ -81,6 +89,7 @@ class TrafficModel:
     """
 
     objective: FusionObjective = "dram"
+    complete = True
 
     def __init__(self, graph: FoldedGraph, given: Assumptions) -> None:
         self.graph = graph
@@ -119,6 +128,11 @@ class TrafficModel:
         """A layer on its own."""
         (option,) = self.options(frozenset((name,)))
         return option
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Compulsory words of the network."""
+        return self.least(frozenset(self.graph.names))
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""

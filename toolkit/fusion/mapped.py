@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import fsum, prod
@@ -15,6 +15,7 @@ from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_model import FusionObjective, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
+from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     LOOPS,
@@ -44,6 +45,9 @@ both words of its state."""
 SHARES = (1.0, 0.5, 0.25)
 """Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
 less of it leaves room for larger parts of what is summed over, which the array runs faster."""
+
+PROOF_SECONDS = 4.0
+"""Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,9 @@ class MappedModel:
     search : LayerSearch, optional
         How layers on their own and parts of fused ones are mapped alike; as `toolkit.map_network`
         maps them by default.
+    proof_seconds : float
+        Limit of each proof behind `bound`, of which there is one for every layer that differs; 0
+        for a bound without any.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -109,6 +116,8 @@ class MappedModel:
         moves bursts.
     """
 
+    complete = False
+
     def __init__(
         self,
         graph: FoldedGraph,
@@ -120,6 +129,7 @@ class MappedModel:
         loops: int = LOOPS,
         halos: tuple[Halo, ...] = HALOS,
         search: LayerSearch | None = None,
+        proof_seconds: float = PROOF_SECONDS,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -152,6 +162,8 @@ class MappedModel:
         if self.given.inner:
             alone = replace(self.given, inner=(), outer=None)
             self._books += [PlanBook(alone, share) for share in SHARES]
+        places = (memory.name, *(home.name for home in inner))
+        self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}
 
@@ -179,17 +191,34 @@ class MappedModel:
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
         view = GroupView(self.graph, group)
+        return self._together(view, [self.bounds.floor(layer) for layer in view.layers])
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Compulsory traffic, and what the parts of every layer take; see `large_layers`.
+
+        It speaks of all partitions, plans and mappings, those that are not looked at included.
+        """
+        view = GroupView(self.graph, frozenset(self.graph.names))
+        known = self.objective in ("dram", "latency")
+        layers = view.layers
+        least = map(self.bounds.floor, layers) if known else self.bounds.least(layers)
+        return self._together(view, list(least))
+
+    def _together(self, view: GroupView, layers: Sequence[LayerLeast]) -> tuple[float, ...]:
+        """Least costs of a group, from those of its layers, wherever it stands in a larger one."""
         dram = self._dram
-        read = sum(tensor.elements for tensor in view.external)
+        read = sum(words_read(view, tensor) for tensor in view.external)
         read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        written = sum(tensor.elements for tensor in view.leaving)
+        leaving = {tensor.name for tensor in view.leaving}
+        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
         if self.objective == "dram":
             return (float(read + written),)
-        energies, cycles = zip(*(self.costs.least(layer) for layer in view.layers), strict=True)
         moved = read * dram.read_energy_pj + written * dram.write_energy_pj
+        cycles = fsum(layer.latency_cycles for layer in layers)
         costs = {
-            "energy": _SAFE * (moved + fsum(energies)),
-            "latency": _SAFE * max(fsum(cycles), self._port_cycles(read, written)),
+            "energy": _SAFE * (moved + fsum(layer.energy_pj for layer in layers)),
+            "latency": _SAFE * max(cycles, self._port_cycles(read, written)),
         }
         if self.objective == "edp":
             return costs["energy"], costs["latency"]

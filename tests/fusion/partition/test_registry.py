@@ -56,6 +56,8 @@ def legal(graph: FoldedGraph) -> Iterator[list[Group]]:
 class Priced:
     """Groups at random costs that have nothing to do with tiles."""
 
+    complete = True
+
     def __init__(self, graph: FoldedGraph, objective: FusionObjective, seed: int) -> None:
         self.graph = graph
         self.given = ROWS
@@ -79,6 +81,10 @@ class Priced:
 
     def alone(self, name: str) -> Option:
         return self.options(frozenset((name,)))[0]
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        return self.least(frozenset(self.graph.names))
 
     def least(self, group: Group) -> tuple[float, ...]:
         return (0.0, 0.0) if self.objective == "edp" else (0.0,)

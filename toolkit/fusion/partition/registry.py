@@ -116,7 +116,7 @@ def make_result(
     """Complete what a strategy found: order, bound, reasons."""
     groups = in_order(model, found.groups)
     value = value_of(total_costs(groups))
-    bound = min(found.bound if found.bound is not None else general_bound(model), value)
+    general = value_of(model.bound) if found.bound is None else found.bound
     costed = model.costed
     return FusionResult(
         strategy,
@@ -125,18 +125,13 @@ def make_result(
         groups,
         unfused(model),
         boundaries_of(model, groups, most_layers),
-        bound,
+        min(general, value),
         costed,
         clock() - start,
         found.down_sets,
         most_layers if found.limited else None,
         found.notes,
     )
-
-
-def general_bound(model: GroupModel) -> float:
-    """What no partition undercuts: the least costs of all layers as one group."""
-    return value_of(model.least(frozenset(model.graph.names)))
 
 
 def in_order(model: GroupModel, groups: tuple[Option, ...]) -> tuple[Option, ...]:
