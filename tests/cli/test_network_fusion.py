@@ -119,6 +119,15 @@ def test_what_lacks_for_pictures_is_said(
         (("--fusion", "exact", "--jobs", "2"), "--jobs: groups are costed in 1 process, got 2"),
         (("--group-length", "3"), "--group-length: means nothing without --fusion"),
         (("--group", "one,two", "--group-length", "3"), "--group-length: means nothing"),
+        (("--fusion-overhead-pj", "1"), "--fusion-overhead-pj: means nothing without --fusion"),
+        (
+            ("--fusion", "none", "--fusion-overhead-cycles", "-1"),
+            "--fusion-overhead-cycles: expected a number from 0, got -1",
+        ),
+        (
+            ("--fusion", "none", "--fusion-overhead-pj", "nan"),
+            "--fusion-overhead-pj: expected a number from 0, got nan",
+        ),
         (("--fusion-level", "DRAM"), "--fusion-level: means nothing without --fusion or --group"),
     ],
 )
@@ -135,3 +144,34 @@ def test_copies_of_windows_are_made_on_chip(
     words = (model, "eyeriss", "--fusion", "none", "--no-cache", "--evaluations", "200")
     assert run(*words) == 0
     assert "2 layers that read copies" in capsys.readouterr().out
+
+
+def test_gradients_say_how_likely_and_how_far_from_the_best(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    out = tmp_path / "out"
+    words = (model, "eyeriss-conv", "--fusion", "gradient", "--no-cache", "--evaluations", "100")
+    assert run(*words, "--out", str(out)) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"against exact +the best partition\n", text)
+    assert re.search(r"one -> two +\d+\.\d %", text.replace("%", " %"))
+    assert (out / "fusion_chances.csv").read_text().startswith("source,target,tensor,probability")
+    assert run(*words, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [(c["source"], c["target"]) for c in record["chances"]] == [
+        ("one", "two"),
+        ("two", "sum"),
+    ]
+    assert all(0 <= c["probability"] <= 1 for c in record["chances"])
+    assert (record["exact_value"], record["above_exact"]) == (record["value"], 0.0)
+
+
+def test_dear_fusions_are_left_out(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (model, "eyeriss-conv", "--fusion", "exact", "--no-cache", "--evaluations", "100")
+    assert run(*words, "--json", "--fusion-overhead-pj", "1e12") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["overhead"] == {"energy_pj": 1e12, "cycles": 0.0}
+    assert len(record["groups"]) == 3
+    assert run(*words, "--fusion-overhead-pj", "10", "--fusion-overhead-cycles", "2") == 0
+    assert re.search(r"fusion overhead +20 pJ \(unfused 0 pJ\)", capsys.readouterr().out)

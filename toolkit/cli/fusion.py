@@ -19,7 +19,7 @@ from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
-    from toolkit.fusion import FusionResult, MappedModel
+    from toolkit.fusion import FusionOverhead, FusionResult, MappedModel
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -60,12 +60,32 @@ GroupLength = Annotated[
     ),
 ]
 
+OverheadEnergy = Annotated[
+    float | None,
+    typer.Option(
+        "--fusion-overhead-pj",
+        metavar="PJ",
+        help="Energy that fusing two layers costs besides: a group of n layers pays it n - 1 "
+        "times; 0 by default.",
+        show_default=False,
+    ),
+]
+OverheadCycles = Annotated[
+    float | None,
+    typer.Option(
+        "--fusion-overhead-cycles",
+        metavar="CYCLES",
+        help="Cycles that fusing two layers costs besides, likewise; 0 by default.",
+        show_default=False,
+    ),
+]
+
 MOST_LAYERS = 12
 """Layers of a group that a search finds, unless it is told otherwise: the number of groups to cost
 grows fast with it."""
 
 _OBJECTIVES = ("edp", "energy", "latency")
-# More than a screen of reasons are not read; --json and --out have all.
+# More than a screen of reasons or chances is not read; --json and --out have all.
 _MOST_BOUNDARIES = 40
 
 
@@ -100,6 +120,27 @@ def check_options(
     return fused
 
 
+def read_overhead(
+    energy_pj: float | None, cycles: float | None, *, fused_layers: bool
+) -> FusionOverhead:
+    """Read what fusing costs besides the mappings.
+
+    Raises
+    ------
+    InputError
+        If it is given where no layers are fused, or is no number from 0.
+    """
+    from toolkit.fusion import FusionOverhead
+
+    options = {"--fusion-overhead-pj": energy_pj, "--fusion-overhead-cycles": cycles}
+    for option, value in options.items():
+        if value is not None and not fused_layers:
+            raise InputError("means nothing without --fusion or --group", source=option)
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise InputError(f"expected a number from 0, got {value:g}", source=option)
+    return FusionOverhead(energy_pj or 0.0, cycles or 0.0)
+
+
 def fuse_network(
     graph: LayerGraph,
     arch: Architecture,
@@ -109,6 +150,7 @@ def fuse_network(
     level: str | None,
     groups: Sequence[str],
     most_layers: int,
+    overhead: FusionOverhead,
     cache: bool | str,
 ) -> tuple[MappedModel, FusionResult]:
     """Search for a partition, or cost the one that is given.
@@ -135,6 +177,7 @@ def fuse_network(
         objective=search.objective.name,  # type: ignore[arg-type]  # It is one of these.
         level=level,
         search=search,
+        overhead=overhead,
         cache=cache,
     )
     with _watched(model):
@@ -178,6 +221,8 @@ def fusion_report(model: MappedModel, result: FusionResult, written: Results) ->
         "Where the energy goes",
         *_energies(model, result),
     ]
+    if result.chances:
+        report += ["", "How likely the descent ended to fuse", *_chances(result)]
     if result.boundaries:
         report += ["", "Why groups end", *_boundaries(result)]
     report += [f"note: {note}" for note in (*result.notes, *_notes(model, result))]
@@ -208,6 +253,7 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
         "fusion_level": model.memory.name,
         "inner_levels": [home.name for home in model.given.inner],
         "capacity_words": model.given.capacity_words,
+        "overhead": {"energy_pj": model.overhead.energy_pj, "cycles": model.overhead.cycles},
         "value": result.value,
         "unfused_value": result.unfused_value,
         "bound": result.bound,
@@ -224,6 +270,9 @@ def fusion_record(model: MappedModel, result: FusionResult) -> dict[str, Any]:
             {**row, "names": sorted(plan.group, key=result.graph.positions.__getitem__)}
             for row, plan in zip(_plain_rows(result), result.plans, strict=True)
         ],
+        "exact_value": result.exact_value,
+        "above_exact": result.above_exact,
+        "chances": result.chance_table().to_dict("records"),
         "boundaries": result.boundary_table().to_dict("records"),
     }
 
@@ -233,6 +282,8 @@ def write_fusion(folder: str, result: FusionResult) -> Results:
     from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {"fusion_groups": result.table(), "fusion_boundaries": result.boundary_table()}
+    if result.chances:
+        tables["fusion_chances"] = result.chance_table()
 
     def draw() -> tuple[Path, ...]:
         from toolkit.study.pictures.fusion import write_fusion_pictures
@@ -291,12 +342,16 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
     status = _proof(result)
     if result.strategy == "exact" and result.most_layers is not None:
         status = f"best among groups of up to {result.most_layers} layers; {status}"
+    against = []
+    if result.above_exact is not None:
+        against = [("against exact", _above_exact(result.above_exact, result.most_layers))]
     return [
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
         ("latency", f"{after['latency_cycles']:,.0f} cycles ({change('latency_cycles')})"),
         ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
         ("partition", status),
+        *against,
         ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),
     ]
 
@@ -305,7 +360,8 @@ def _energies(model: MappedModel, result: FusionResult) -> list[str]:
     after, before = (_totals(model, options)["levels_pj"] for _, options in _both(result))
     rows = [
         (name, f"{short_energy(after.get(name, 0.0))} (unfused {short_energy(energy)})")
-        for name, energy in before.items()
+        # What only groups have, such as the overhead of fusing, comes last.
+        for name, energy in (before | {name: 0.0 for name in after if name not in before}).items()
     ]
     return list(aligned(rows))
 
@@ -333,6 +389,27 @@ def _group_table(model: MappedModel, result: FusionResult) -> Any:
             f"{cost.latency_cycles:,.0f}",
         )
     return table
+
+
+def _above_exact(above: float, most_layers: int | None) -> str:
+    """Say how far a partition is from the best one of the same groups."""
+    among = "" if most_layers is None else f" of groups of up to {most_layers} layers"
+    if above <= 0:
+        return f"the best partition{among}"
+    return f"{above:.2%} above the best partition{among}"
+
+
+def _chances(result: FusionResult) -> list[str]:
+    home = {name: group for group in result.partition for name in group}
+    rows = [
+        (
+            f"{c.source} -> {c.target}",
+            f"{c.probability:.1%}" + ("; fused" if c.target in home[c.source] else ""),
+        )
+        for c in result.chances[:_MOST_BOUNDARIES]
+    ]
+    more = len(result.chances) - len(rows)
+    return [*aligned(rows), *([f"and {more} more"] if more else [])]
 
 
 def _boundaries(result: FusionResult) -> list[str]:

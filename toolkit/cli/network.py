@@ -28,7 +28,10 @@ from toolkit.cli.fusion import (
     FusionGroup,
     FusionLevel,
     GroupLength,
+    OverheadCycles,
+    OverheadEnergy,
     check_options,
+    read_overhead,
 )
 from toolkit.cli.network_options import (
     Bits,
@@ -98,6 +101,8 @@ def map_whole_network(
     fusion_level: FusionLevel = None,
     group: FusionGroup = [],  # noqa: B006 - typer copies it
     group_length: GroupLength = None,
+    fusion_overhead_pj: OverheadEnergy = None,
+    fusion_overhead_cycles: OverheadCycles = None,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -117,6 +122,7 @@ def map_whole_network(
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
     fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
+    overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
     counting = conventions_named(conventions_name(conventions, steady=steady))
     budget = Budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
@@ -162,6 +168,7 @@ def map_whole_network(
             level=fusion_level,
             groups=group,
             most_layers=group_length or MOST_LAYERS,
+            overhead=overhead,
             cache=place,
         )
         written = write_fusion(out, fused) if out is not None else Results()

@@ -16,11 +16,11 @@ from lazy_loader import attach
 
 _HOMES = {
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
-    "group_model": ("GroupModel", "Option", "TrafficModel"),
+    "group_model": ("FusionOverhead", "GroupModel", "Option", "TrafficModel"),
     "groups": ("candidates", "check_group", "check_partition"),
     "mapped": ("GroupCost", "MappedModel"),
     "partition.registry": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
-    "partition.result": ("Boundary", "FusionResult"),
+    "partition.result": ("Boundary", "FusionChance", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
     "tile.choice": ("best_plan", "refine"),
     "tile.group_plan": ("Assumptions", "GroupPlan"),
@@ -34,6 +34,8 @@ __all__ = [
     "Boundary",
     "FoldedGraph",
     "FoldedLayer",
+    "FusionChance",
+    "FusionOverhead",
     "FusionResult",
     "GroupCost",
     "GroupModel",
@@ -59,11 +61,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
-    from toolkit.fusion.group_model import GroupModel, Option, TrafficModel
+    from toolkit.fusion.group_model import FusionOverhead, GroupModel, Option, TrafficModel
     from toolkit.fusion.groups import candidates, check_group, check_partition
     from toolkit.fusion.mapped import GroupCost, MappedModel
     from toolkit.fusion.partition.registry import FUSION_STRATEGIES, cost_partition, find_partition
-    from toolkit.fusion.partition.result import Boundary, FusionResult
+    from toolkit.fusion.partition.result import Boundary, FusionChance, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
     from toolkit.fusion.tile.choice import best_plan, refine
     from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import Literal, Protocol
 
+from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.tile.choice import best_plan
@@ -14,6 +15,41 @@ from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
 """Words moved to and from DRAM; pJ; cycles; pJ times cycles."""
+
+
+@dataclass(frozen=True)
+class FusionOverhead:
+    """What fusing two layers costs besides their mappings, as FA-DOSA charges a fused pair.
+
+    A group of n layers is fused n - 1 times.
+
+    Parameters
+    ----------
+    energy_pj, cycles : float
+        Of each fusion; at least 0.
+
+    Raises
+    ------
+    InputError
+        If one is negative or no number.
+
+    Examples
+    --------
+    >>> FusionOverhead(energy_pj=100.0).of(3)
+    (200.0, 0.0)
+    """
+
+    energy_pj: float = 0.0
+    cycles: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key, value in (("energy_pj", self.energy_pj), ("cycles", self.cycles)):
+            if not isfinite(value) or value < 0:
+                raise InputError(f"expected a number from 0, got {value!r}", key=key)
+
+    def of(self, layers: int) -> tuple[float, float]:
+        """Energy in pJ and cycles of fusing so many layers into one group."""
+        return (layers - 1) * self.energy_pj, (layers - 1) * self.cycles
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.group_model import FusionObjective, Option
+from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, Part, PartCost
 from toolkit.fusion.tile.choice import plans
@@ -25,6 +25,9 @@ from toolkit.workload.kernel import Role
 _SAFE = 1 - 1e-9
 """Keeps bounds below what sums of floats may round off."""
 
+OVERHEAD = "fusion overhead"
+"""What `FusionOverhead` costs in energy, beside the levels."""
+
 TILE_SIZES = 10
 """Tile sizes that are looked at per axis: each costs searches of its own."""
 
@@ -36,9 +39,9 @@ class GroupCost:
     Parameters
     ----------
     levels : mapping of str to float
-        Energy in pJ by level and of the vector unit.
+        Energy in pJ by level, of the vector unit and, where that costs any, of fusing.
     latency_cycles : float
-        Of all steps, with the first load and the last store.
+        Of all steps, with the first load, the last store and what fusing takes.
     compute_cycles : float
         Of the layers, if nothing but what is on chip held them up.
     dram_cycles : float
@@ -81,6 +84,8 @@ class MappedModel:
         Ways to treat a halo.
     search : LayerSearch
         How parts of layers are mapped.
+    overhead : FusionOverhead
+        What fusing costs besides.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -104,6 +109,7 @@ class MappedModel:
         axes: int = 2,
         halos: tuple[Halo, ...] = ("retain", "mixed", "recompute"),
         search: LayerSearch = TILE_SEARCH,
+        overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -118,6 +124,7 @@ class MappedModel:
         self.arch = arch
         self.memory = memory
         self.objective = objective
+        self.overhead = overhead
         inner = tuple(
             Home.of(other, capacity_words(other, most))
             for other in (fusion_levels(arch)[1:] if level is None else ())
@@ -150,7 +157,10 @@ class MappedModel:
         return self._known[group]
 
     def least(self, group: Group) -> tuple[float, ...]:
-        """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
+        """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`.
+
+        Without the overhead of fusing, as the layers may run on their own.
+        """
         view = GroupView(self.graph, group)
         dram = self._dram
         read = sum(tensor.elements for tensor in view.external)
@@ -187,7 +197,10 @@ class MappedModel:
         first = self._port_cycles(plan.first_words, 0)
         last = self._port_cycles(0, plan.last_words)
         compute = self._compute_cycles(cycles, plan)
-        latency = max(compute, dram) + first + last
+        fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
+        if fusing_pj:
+            levels[OVERHEAD] = fusing_pj
+        latency = max(compute, dram) + first + last + fusing_cycles
         return GroupCost(levels, latency, compute, dram, plan)
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:

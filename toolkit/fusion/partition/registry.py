@@ -126,6 +126,8 @@ def make_result(
         found.down_sets,
         most_layers if found.limited else None,
         found.notes,
+        found.chances,
+        found.exact_value,
     )
 
 

@@ -60,6 +60,26 @@ class Boundary:
 
 
 @dataclass(frozen=True)
+class FusionChance:
+    """How likely a descent ended to fuse the two ends of an edge.
+
+    Parameters
+    ----------
+    source, target : str
+        The folded layers that make and read the tensor.
+    tensor : str
+        Its name.
+    probability : float
+        That both are in one group: the sum over all groups with both.
+    """
+
+    source: str
+    target: str
+    tensor: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Found:
     """What a strategy hands over.
 
@@ -75,6 +95,11 @@ class Found:
         Whether longer groups than allowed might be better.
     notes : tuple of str
         What to keep in mind.
+    chances : tuple of FusionChance
+        One for each edge of the graph, of strategies that descend probabilities.
+    exact_value : float or None
+        Objective value of the best partition into groups of the same lengths, where a strategy
+        that proves nothing itself is measured against it.
     """
 
     groups: tuple[Option, ...]
@@ -82,6 +107,8 @@ class Found:
     down_sets: int | None = None
     limited: bool = False
     notes: tuple[str, ...] = ()
+    chances: tuple[FusionChance, ...] = ()
+    exact_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +141,12 @@ class FusionResult:
         Length to which groups were limited, where that leaves any out.
     notes : tuple of str
         What to keep in mind.
+    chances : tuple of FusionChance
+        The probabilities that ``gradient`` and ``joint`` end with, one for each edge; empty for
+        other strategies.
+    exact_value : float or None
+        Objective value of the best partition into groups of the same lengths, which ``gradient``
+        and ``joint`` are measured against where it is quickly proved.
     """
 
     strategy: str
@@ -128,6 +161,8 @@ class FusionResult:
     down_sets: int | None = None
     most_layers: int | None = None
     notes: tuple[str, ...] = ()
+    chances: tuple[FusionChance, ...] = ()
+    exact_value: float | None = None
 
     @property
     def plans(self) -> tuple[GroupPlan, ...]:
@@ -169,6 +204,13 @@ class FusionResult:
         """Whether no partition is better."""
         return self.value <= self.bound
 
+    @property
+    def above_exact(self) -> float | None:
+        """By which fraction the value exceeds `exact_value`, where that is known."""
+        if self.exact_value is None:
+            return None
+        return self.value / self.exact_value - 1 if self.exact_value else 0.0
+
     def table(self) -> pd.DataFrame:
         """Tabulate the groups: a row each, in the order in which they run."""
         import pandas as pd
@@ -207,6 +249,18 @@ class FusionResult:
 
         columns = ["source", "target", "tensor", "words", "reason", "detail"]
         rows = [[getattr(entry, column) for column in columns] for entry in self.boundaries]
+        return pd.DataFrame(rows, columns=columns)
+
+    def chance_table(self) -> pd.DataFrame:
+        """Tabulate the probabilities of a descent, and what became of each edge."""
+        import pandas as pd
+
+        home = {name: group for group in self.partition for name in group}
+        columns = ["source", "target", "tensor", "probability", "fused"]
+        rows = [
+            [c.source, c.target, c.tensor, c.probability, c.target in home[c.source]]
+            for c in self.chances
+        ]
         return pd.DataFrame(rows, columns=columns)
 
 
