@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, prod
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
@@ -97,6 +97,29 @@ class GroupModel(Protocol):
         """Costs that no way to run a group undercuts, wherever it stands in a larger one."""
 
 
+@runtime_checkable
+class Resizable(Protocol):
+    """A model that can tell what groups would cost with more room, as reasons ask."""
+
+    def with_capacity(self, words: int) -> GroupModel:
+        """The same with another capacity of the fusion level; layers on their own stay."""
+
+    def refusal(self, group: Group) -> str | None:
+        """Which layer of a group cannot run in any of its plans, and why; None if all can."""
+
+
+def whole_words(graph: FoldedGraph) -> int:
+    """Room in which any group runs in one step: all tensors and weights, and a further copy."""
+    words = sum(t.elements for layer in graph.layers for t in (*layer.inputs, layer.output))
+    return 2 * (words + graph.weight_words + graph.constant_words) + 1
+
+
+def resized(given: Assumptions, words: int) -> Assumptions:
+    """The same with another capacity of the fusion level."""
+    outer = given.outer and replace(given.outer, capacity_words=words)
+    return replace(given, capacity_words=words, outer=outer)
+
+
 def value_of(costs: Sequence[float]) -> float:
     """The objective value of total costs: the cost, or the product of both."""
     return prod(costs)
@@ -139,6 +162,14 @@ class TrafficModel:
         self._refused.pop(group, None)
         self._known[group] = () if plan is None else (Option((float(plan.dram_words),), plan),)
         return self._known[group]
+
+    def with_capacity(self, words: int) -> TrafficModel:
+        """The same with another capacity of the fusion level."""
+        return TrafficModel(self.graph, resized(self.given, words))
+
+    def refusal(self, group: Group) -> str | None:
+        """None: traffic asks for no mapping."""
+        return None
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""

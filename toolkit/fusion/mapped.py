@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
+from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, TILE_SEARCH, LayerCosts, Part, PartCost
 from toolkit.fusion.tile.choice import plans
@@ -140,6 +141,7 @@ class MappedModel:
         )
         self.costs = LayerCosts(arch, search, cache=cache)
         self._known: dict[Group, tuple[Option, ...]] = {}
+        self._refusals: dict[Group, str] = {}
 
     @property
     def costed(self) -> int:
@@ -155,6 +157,20 @@ class MappedModel:
         if group not in self._known:
             self._known[group] = self._options(group)
         return self._known[group]
+
+    def with_capacity(self, words: int) -> MappedModel:
+        """The same with another capacity of the fusion level for what groups keep there.
+
+        Mappings stay as they are known, also those of layers on their own.
+        """
+        other = copy.copy(self)
+        other.given = resized(self.given, words)
+        other._known, other._refusals = {}, {}
+        return other
+
+    def refusal(self, group: Group) -> str | None:
+        """Which layer of a group could not be mapped in any of its plans, and why."""
+        return None if self.options(group) else self._refusals.get(group)
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`.
@@ -233,10 +249,11 @@ class MappedModel:
         """The option of a plan, unless some part of a layer has no mapping."""
         try:
             yield self._option(self.cost(plan))
-        except DoesNotFitError:
+        except DoesNotFitError as cause:
             # A layer on its own has to run; there the message is for the user.
             if not plan.staged:
                 raise
+            self._refusals[plan.group] = str(cause)
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":

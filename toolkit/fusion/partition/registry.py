@@ -11,7 +11,8 @@ from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
 from toolkit.fusion.groups import check_partition
-from toolkit.fusion.partition.result import Found, FusionResult, boundaries_of
+from toolkit.fusion.partition.reasons import boundaries_of, why_it_cannot_run
+from toolkit.fusion.partition.result import Found, FusionResult
 from toolkit.messages import suggest
 
 MOST_LAYERS = 24
@@ -159,20 +160,7 @@ def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> Fusion
         if not found:
             names = sorted(group, key=model.graph.positions.__getitem__)
             raise InputError(
-                f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
-                f"moves fewer words than the layers on their own{_stiff(model, names)}",
-                key=f"group {', '.join(map(repr, names))}",
+                why_it_cannot_run(model, group), key=f"group {', '.join(map(repr, names))}"
             )
         options.append(min(found, key=lambda option: value_of(option.costs)))
     return make_result(model, "given", Found(tuple(options)), len(model.graph), start)
-
-
-def _stiff(model: GroupModel, names: list[str]) -> str:
-    """Which layers cannot be cut into tiles, so that they need all of their tensors at once."""
-    layers = [model.graph.layer_of(name) for name in names]
-    stiff = [la for la in layers if all(la.output.shape[a] == 1 for a in la.open_axes)]
-    if not stiff:
-        return ""
-    return "; not to be cut into tiles: " + ", ".join(
-        f"{layer.name!r} ({layer.layer.operator})" for layer in stiff
-    )

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_model import (
-    FusionObjective,
-    GroupModel,
-    Option,
-    total_costs,
-    value_of,
-)
-from toolkit.fusion.groups import Group, GroupView, is_convex, quotient
-from toolkit.fusion.tile.choice import best_plan
-from toolkit.fusion.tile.cuts import placements
+from toolkit.fusion.group_model import FusionObjective, Option, total_costs, value_of
+from toolkit.fusion.groups import Group
 from toolkit.fusion.tile.group_plan import GroupPlan
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Reason = Literal["capacity", "barrier", "no gain", "missed"]
-"""Why two groups are not one.
+"""Why two groups are not one: what would have to change (`reasons` finds out).
 
-- ``barrier``: others must run in between, or a layer needs all of the tensor before it can
-  start, and all of it does not fit;
-- ``capacity``: no tile of the joint group fits the fusion level;
-- ``no gain``: it fits, and costs as much or more;
-- ``missed``: it would cost less, but is longer than groups may be, or the search missed it.
+- ``capacity``: with more room on the fusion level, joining them would lower the total; at present
+  no tile of the joint group fits, or those that do make up for what is saved;
+- ``no gain``: joining would not lower the total, however much room there is;
+- ``barrier``: no room helps: some layer cannot run on what waits on chip, or so many layers must
+  run between the two that no group of the length that is allowed holds both;
+- ``missed``: the joint group is longer than groups may be, or would cost less and the search
+  missed it.
+
+Where other groups must run in between, the joint group is the one with these.
 """
 
 
@@ -262,76 +257,3 @@ class FusionResult:
             for c in self.chances
         ]
         return pd.DataFrame(rows, columns=columns)
-
-
-def boundaries_of(
-    model: GroupModel, groups: Sequence[Option], most_layers: int
-) -> tuple[Boundary, ...]:
-    """Say of every edge between groups why it is there."""
-    graph = model.graph
-    home = {name: option for option in groups for name in option.plan.group}
-    others = {id(option): option.plan.group for option in groups}
-    known: dict[tuple[int, int], tuple[Reason, str]] = {}
-    found = []
-    for source, target in graph.edges:
-        a, b = home[source], home[target]
-        if a is b:
-            continue
-        key = (id(a), id(b))
-        if key not in known:
-            rest = [group for mark, group in others.items() if mark not in key]
-            known[key] = _reason(model, a, b, rest, groups, most_layers)
-        tensor = graph.layer_of(source).output
-        found.append(Boundary(source, target, tensor.name, tensor.elements, *known[key]))
-    return tuple(found)
-
-
-def _reason(
-    model: GroupModel,
-    a: Option,
-    b: Option,
-    rest: Sequence[Group],
-    groups: Sequence[Option],
-    most_layers: int,
-) -> tuple[Reason, str]:
-    graph = model.graph
-    joint = a.plan.group | b.plan.group
-    if not is_convex(graph, joint):
-        return "barrier", "layers of other groups must run in between"
-    if not _acyclic(graph, [joint, *rest]):
-        return "barrier", "the joint group and another one would wait for each other"
-    options = model.options(joint)
-    if not options:
-        return _obstacle(model, a.plan, b.plan)
-    apart = total_costs((a, b))
-    total = total_costs(groups)
-    before = value_of(total)
-    after = min(
-        value_of([t - x + y for t, x, y in zip(total, apart, option.costs, strict=True)])
-        for option in options
-    )
-    change = f"{(after / before - 1) * 100 if before else 0.0:+.2g} %"
-    if after >= before:
-        return "no gain", f"the joint group fits, and would make the total {change}"
-    if len(joint) > most_layers:
-        return "missed", f"{len(joint)} layers exceed {most_layers}; joined, the total is {change}"
-    return "missed", f"the joint group would make the total {change}"
-
-
-def _obstacle(model: GroupModel, a: GroupPlan, b: GroupPlan) -> tuple[Reason, str]:
-    """Why no plan of the joint group is looked at."""
-    graph, view = model.graph, GroupView(model.graph, a.group | b.group)
-    plan = best_plan(view, model.given)
-    if plan is not None:
-        return "no gain", f"the joint group fits, and would move {plan.dram_words:,} words"
-    tensors = {layer.output.name for layer in map(graph.layer_of, a.group)}
-    crossing = tensors & {t.name for n in b.group for t in graph.layer_of(n).inputs}
-    if not any(crossing & set(placement) for _, placement in placements(view).values()):
-        return "barrier", "a layer needs the whole tensor, which does not fit"
-    return "capacity", f"no tile of the joint group fits {model.given.capacity_words:,} words"
-
-
-def _acyclic(graph: FoldedGraph, groups: Sequence[Group]) -> bool:
-    import networkx as nx
-
-    return bool(nx.is_directed_acyclic_graph(quotient(graph, groups)))
