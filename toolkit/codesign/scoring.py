@@ -265,7 +265,10 @@ class Scorer:
     def _partitioned(self, name: str, model: MappedModel, fused: bool) -> NetworkScore:
         given = self.job.settings
         found = find_partition(
-            model, given.fusion if fused else "none", most_layers=given.fusion_layers
+            model,
+            given.fusion if fused else "none",
+            most_layers=given.fusion_layers,
+            reasons=False,
         )
         energy, latency = found.costs
         groups = tuple(

@@ -2,12 +2,13 @@
 
 A reason is the one change that would remove the boundary. So the joint group is costed at the
 capacity that there is, and where it does not pay, with room for all tensors of the network, beside
-its parts with as much room.
+its parts with as much room. As a tensor may be kept in a larger group although joining the two
+alone does not pay, the search that found the partition is asked once more with all that room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,8 +32,15 @@ _ROUNDING = 1e-9
 """Relative changes up to this are those of sums of floats."""
 
 
+Search = Callable[[GroupModel], Sequence[Option]]
+"""Partitions a network again, under another model of the same groups."""
+
+
 def boundaries_of(
-    model: GroupModel, groups: Sequence[Option], most_layers: int
+    model: GroupModel,
+    groups: Sequence[Option],
+    most_layers: int,
+    search: Search | None = None,
 ) -> tuple[Boundary, ...]:
     """Say of every edge between groups why it is there.
 
@@ -44,22 +52,17 @@ def boundaries_of(
         A partition.
     most_layers : int
         Most layers of a group.
+    search : callable, optional
+        How the partition was found. Without it, neighbours are joined two by two alone.
     """
-    judge = _Judge(model, tuple(groups), most_layers)
+    judge = _Judge(model, tuple(groups), most_layers, search)
     graph = model.graph
-    home = {name: i for i, option in enumerate(groups) for name in option.plan.group}
-    known: dict[tuple[int, int], tuple[Reason, str]] = {}
     found = []
     for source, target in graph.edges:
-        key = home[source], home[target]
-        if key[0] == key[1]:
+        if judge.fuses(source, target):
             continue
         tensor = graph.layer_of(source).output
-        verdict = _too_far(graph, source, target, most_layers)
-        if verdict is None:
-            if key not in known:
-                known[key] = judge.reason(*key)
-            verdict = known[key]
+        verdict = _too_far(graph, source, target, most_layers) or judge.reason(source, target)
         found.append(Boundary(source, target, tensor.name, tensor.elements, *verdict))
     return tuple(found)
 
@@ -85,45 +88,84 @@ class _Judge:
     model: GroupModel
     groups: tuple[Option, ...]
     most_layers: int
+    search: Search | None = None
+
+    @cached_property
+    def _home(self) -> dict[str, int]:
+        return {name: i for i, option in enumerate(self.groups) for name in option.plan.group}
 
     @cached_property
     def _order(self) -> nx.DiGraph:
         return quotient(self.model.graph, [option.plan.group for option in self.groups])
 
     @cached_property
+    def _pairs(self) -> dict[tuple[int, int], tuple[Reason, str]]:
+        """Reasons of pairs of groups so far."""
+        return {}
+
+    @cached_property
     def _roomy(self) -> GroupModel | None:
         """The same model with room for everything; None if it cannot be resized."""
-        if not isinstance(self.model, Resizable):
-            return None
-        return self.model.with_capacity(whole_words(self.model.graph))
+        words = whole_words(self.model.graph)
+        if self.model.given.capacity_words >= words:
+            return self.model
+        return self.model.with_capacity(words) if isinstance(self.model, Resizable) else None
 
-    def reason(self, first: int, second: int) -> tuple[Reason, str]:
+    @cached_property
+    def _with_room(self) -> _Judge | None:
+        """Reasons of the partition that the same search finds with room for everything."""
+        if self.search is None or self._roomy is None or self._roomy is self.model:
+            return None
+        return _Judge(self._roomy, tuple(self.search(self._roomy)), self.most_layers)
+
+    def fuses(self, source: str, target: str) -> bool:
+        """Whether two layers are in one group."""
+        return self._home[source] == self._home[target]
+
+    def reason(self, source: str, target: str) -> tuple[Reason, str]:
+        """Why two layers, the second of which reads from the first, are in different groups."""
+        pair = self._home[source], self._home[target]
+        if pair not in self._pairs:
+            self._pairs[pair] = self._of_neighbours(*pair)
+        verdict, detail = self._pairs[pair]
+        if verdict not in ("capacity", "no gain") or self._with_room is None:
+            return verdict, detail
+        if self._with_room.fuses(source, target):
+            if verdict == "capacity":
+                return verdict, detail
+            together = len(self._with_room.groups[self._with_room._home[source]].plan.group)
+            return "capacity", (
+                f"with more room both are in a group of {together} layers; alone, {detail}"
+            )
+        if verdict == "no gain":
+            return verdict, detail
+        verdict, detail = self._with_room.reason(source, target)
+        return verdict, f"with room for all tensors, {detail}"
+
+    def _of_neighbours(self, first: int, second: int) -> tuple[Reason, str]:
         """Why two groups, the second of which reads from the first, are not one."""
         between = nx.descendants(self._order, first) & nx.ancestors(self._order, second)
         parts = [self.groups[i] for i in (first, *sorted(between), second)]
         joint = frozenset().union(*(option.plan.group for option in parts))
         subject = "the joint group" if not between else self._with_others(parts[1:-1])
         length = f"{len(joint)} layers exceed {self.most_layers}"
-        if len(joint) > self.most_layers and between:
+        too_long = len(joint) > self.most_layers
+        if too_long and between:
             return "missed", f"{subject} would be too long: {length}"
         now = self._change(self.model, parts, joint)
         if now is not None and now < 0:
-            if len(joint) > self.most_layers:
-                return "missed", f"{length}; joined, the total is {_percent(now)}"
-            return "missed", f"{subject} would make the total {_percent(now)}"
+            text = f"{subject} would make the total {_percent(now)}"
+            return "missed", f"{length}; {text}" if too_long else text
         if self._roomy is None:
             return self._as_it_is(subject, now)
         then = self._change(self._roomy, parts, joint)
         if then is None:
-            return self._never(subject, joint)
+            return self._never(self._roomy, subject, joint)
         if then >= 0:
             room = "fits, and" if now is not None else "does not fit, and with more room"
             return "no gain", f"{subject} {room} would make the total {_percent(then)}"
-        if len(joint) > self.most_layers:
-            return (
-                "missed",
-                f"{length}, and need more room; then the total would be {_percent(then)}",
-            )
+        if too_long:
+            return "missed", f"{length}; with more room the total would be {_percent(then)}"
         return "capacity", self._too_little(subject, parts, now, then)
 
     def _with_others(self, between: Sequence[Option]) -> str:
@@ -131,19 +173,18 @@ class _Judge:
             (name for option in between for name in option.plan.group),
             key=self.model.graph.positions.__getitem__,
         )
-        shown = ", ".join(map(repr, names[:3])) + (
-            f" and {len(names) - 3} more" * (len(names) > 3)
-        )
-        return f"the group with {shown}, which must run in between,"
+        shown = ", ".join(map(repr, names[:3]))
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"the group with {shown}{more}, which must run in between,"
 
     def _as_it_is(self, subject: str, now: float | None) -> tuple[Reason, str]:
         if now is None:
             return "capacity", f"no way to run {subject.rstrip(',')} is known"
         return "no gain", f"{subject} fits, and would make the total {_percent(now)}"
 
-    def _never(self, subject: str, joint: Group) -> tuple[Reason, str]:
+    def _never(self, roomy: GroupModel, subject: str, joint: Group) -> tuple[Reason, str]:
         """No plan of the joint group, whatever the room."""
-        refusal = self._roomy.refusal(joint) if isinstance(self._roomy, Resizable) else None
+        refusal = roomy.refusal(joint) if isinstance(roomy, Resizable) else None
         if refusal is not None:
             return "barrier", f"{subject} cannot run: {refusal}"
         return "no gain", f"{subject} would move no fewer words, whatever the room"

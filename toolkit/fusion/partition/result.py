@@ -123,7 +123,7 @@ class FusionResult:
     unfused : tuple of Option
         Every layer on its own.
     boundaries : tuple of Boundary
-        One for each edge between groups.
+        One for each edge between groups; empty where reasons were not asked for.
     bound : float
         No partition has a lower objective value.
     costed : int
