@@ -367,6 +367,8 @@ def _energies(model: MappedModel, result: FusionResult) -> list[str]:
 
 
 def _group_table(model: MappedModel, result: FusionResult) -> Any:
+    from toolkit.fusion.tile_names import tile_text
+
     table = empty_table()
     for head in ("group", "layers", "tile", "steps"):
         table.add_column(head, overflow="fold")
@@ -380,7 +382,7 @@ def _group_table(model: MappedModel, result: FusionResult) -> Any:
         table.add_row(
             str(number),
             ends,
-            " ".join(f"axis {axis}: {size}" for _, axis, size in plan.tile),
+            tile_text(plan, result.graph),
             str(plan.steps),
             f"{plan.footprint_words:,}",
             f"{plan.resident_words:,}",

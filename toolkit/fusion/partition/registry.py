@@ -159,6 +159,7 @@ def make_result(
         found.notes,
         found.chances,
         found.exact_value,
+        model.given,
     )
 
 

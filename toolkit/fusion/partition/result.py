@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, Option, total_costs, value_of
 from toolkit.fusion.groups import Group
-from toolkit.fusion.tile.group_plan import GroupPlan
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+from toolkit.fusion.tile_names import tile_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,6 +143,8 @@ class FusionResult:
     exact_value : float or None
         Objective value of the best partition into groups of the same lengths, which ``gradient``
         and ``joint`` are measured against where it is quickly proved.
+    given : Assumptions or None
+        What groups were allowed.
     """
 
     strategy: str
@@ -158,6 +161,7 @@ class FusionResult:
     notes: tuple[str, ...] = ()
     chances: tuple[FusionChance, ...] = ()
     exact_value: float | None = None
+    given: Assumptions | None = None
 
     @property
     def plans(self) -> tuple[GroupPlan, ...]:
@@ -220,7 +224,7 @@ class FusionResult:
             "layers": len(names),
             "first": names[0],
             "last": names[-1],
-            "tile": " ".join(f"{tensor}[{axis}]:{size}" for tensor, axis, size in plan.tile),
+            "tile": tile_text(plan, self.graph),
             "steps": plan.steps,
             "recomputed": len(plan.halo),
             "footprint_words": plan.footprint_words,
