@@ -11,6 +11,8 @@ import pytest
 
 from toolkit.cli.app import main
 
+KINDS = ("png", "html")
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
@@ -165,6 +167,18 @@ def test_gradients_say_how_likely_and_how_far_from_the_best(
     ]
     assert all(0 <= c["probability"] <= 1 for c in record["chances"])
     assert (record["exact_value"], record["above_exact"]) == (record["value"], 0.0)
+
+
+def test_files_of_a_fused_network(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("plotly")
+    out = tmp_path / "out"
+    words = (model, "eyeriss-conv", "--fusion", "exact", "--no-cache", "--evaluations", "100")
+    assert run(*words, "--out", str(out), "--json") == 0
+    names = {Path(file).name for file in json.loads(capsys.readouterr().out)["files"]}
+    pictures = {f"{what}.{kind}" for what in ("fusion", "fusion_timelines") for kind in KINDS}
+    assert names >= pictures | {"fusion_groups.csv", "fusion_boundaries.csv"}
 
 
 def test_dear_fusions_are_left_out(model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -287,8 +287,9 @@ def write_fusion(folder: str, result: FusionResult) -> Results:
 
     def draw() -> tuple[Path, ...]:
         from toolkit.study.pictures.fusion import write_fusion_pictures
+        from toolkit.study.pictures.timelines import write_timelines
 
-        return tuple(write_fusion_pictures(folder, result))
+        return (*write_fusion_pictures(folder, result), *write_timelines(folder, result))
 
     return with_pictures(write_tables(tables, folder), draw)
 

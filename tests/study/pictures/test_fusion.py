@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from toolkit.fusion import Assumptions, FusionResult, TrafficModel, find_partition
 from toolkit.study.pictures.fusion import FusionGraph, fusion_graph, write_fusion_pictures
 from toolkit.study.pictures.group_boxes import LABEL_INDENT
-from toolkit.study.pictures.timelines import MOST_GROUPS, MOST_TENSORS, drawn_timelines
+from toolkit.study.pictures.timelines import (
+    MOST_GROUPS,
+    MOST_TENSORS,
+    drawn_timelines,
+    write_timelines,
+)
 
 SEEDS = st.integers(0, 10**6)
 
@@ -136,7 +141,7 @@ def test_small_tensors_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mapped_groups_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(model(residual()))
-    files = write_fusion_pictures(tmp_path, result)
+    files = [*write_fusion_pictures(tmp_path, result), *write_timelines(tmp_path, result)]
     assert [file.name for file in files] == [
         "fusion.png",
         "fusion.html",
@@ -155,10 +160,8 @@ def test_without_groups_there_is_no_timeline(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(TrafficModel(residual(), Assumptions(3)), reasons=False)
     assert drawn_timelines(result) == ()
-    assert [file.name for file in write_fusion_pictures(tmp_path, result)] == [
-        "fusion.png",
-        "fusion.html",
-    ]
+    assert write_timelines(tmp_path, result) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_group_with_one_step_has_one_scale() -> None:

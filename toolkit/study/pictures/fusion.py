@@ -26,7 +26,6 @@ from toolkit.study.pictures.group_boxes import (
     boxes_of,
 )
 from toolkit.study.pictures.layers import Layout, Place, draw_edge, lines
-from toolkit.study.pictures.timelines import write_timelines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,10 +157,7 @@ def _title(result: FusionResult) -> str:
 
 
 def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
-    """Draw a partition, and what its largest groups keep on chip, in a folder that exists.
-
-    ``fusion.png`` and ``fusion.html``; where groups of several layers are, also
-    ``fusion_timelines.png`` and ``fusion_timelines.html``.
+    """Draw ``fusion.png`` and ``fusion.html`` in a folder that exists.
 
     Raises
     ------
@@ -174,7 +170,7 @@ def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) 
     picture = fusion_graph(result)
     write_canvas(png, draw_fusion(picture))
     write_page(html, fusion_page(picture))
-    return [png, html, *write_timelines(folder, result)]
+    return [png, html]
 
 
 def draw_fusion(picture: FusionGraph) -> Canvas:

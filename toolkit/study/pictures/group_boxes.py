@@ -25,8 +25,8 @@ _GAP, _SIDE = 0.13, 0.1
 _LANE, _FIRST_LANE = 0.07, 0.1
 """Between lines that run beside the layers, and from the dots to the first."""
 
-_LETTER = 0.0555
-"""Width of a letter, rather too wide."""
+_LETTER, _BOLD = 0.0555, 0.065
+"""Width of a letter, rather too wide, and of one in the first line of a heading."""
 
 _ASPECT = 1.3
 """Width of the picture against its height."""
@@ -153,7 +153,7 @@ def boxes_of(
         dots = left + _FIRST_LANE + _LANE * (max(column.lanes.values(), default=-1) + 1)
         others = {n: _others(graph, n, home, column, group_of) for n in column.rows}
         texts = [labels[n] + others[n] for n in column.rows]
-        heads = [len(line) * _LETTER for g in column.groups for line in headings[g]]
+        heads = [_width(headings[number]) for number in column.groups]
         start = dots + LABEL_INDENT
         wide = max(start + max(map(len, texts)) * _LETTER, start + max(heads)) + _SIDE
         for number in column.groups:
@@ -175,6 +175,12 @@ def boxes_of(
     height = max(column.height for column in columns)
     layout = Layout(places, tuple(graph.edges))
     return Boxes(tuple(boxes), layout, tuple(ways), elsewhere, max(left, 5.5), height)
+
+
+def _width(heading: Sequence[str]) -> float:
+    """Of the lines of a heading, the first of which is bold."""
+    first, *others = heading
+    return max(len(first) * _BOLD, *(len(line) * _LETTER for line in others), 0.0)
 
 
 def _parts(heights: Sequence[float], count: int) -> Iterator[list[int]]:
