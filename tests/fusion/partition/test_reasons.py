@@ -25,9 +25,9 @@ from toolkit.fusion import (
     fold,
 )
 from toolkit.fusion.group_model import resized, total_costs, value_of, whole_words
-from toolkit.fusion.groups import Group, is_partition
+from toolkit.fusion.groups import Group, GroupView, is_partition
 from toolkit.fusion.mapped import MappedModel
-from toolkit.fusion.partition.reasons import least_capacity, obstacle
+from toolkit.fusion.partition.reasons import cut_obstacles, least_capacity, obstacle
 from toolkit.workload.network import Layer, TensorInfo
 
 SEEDS = st.integers(0, 10**6)
@@ -205,6 +205,49 @@ def test_a_group_that_does_not_fit_says_how_much_would() -> None:
         f"no tile fits the 20 words .*; the smallest needs {least:,}; not to be cut .*'dense'"
     )
     with pytest.raises(InputError, match=message):
+        cost_partition(small, [group])
+
+
+def projected() -> FoldedGraph:
+    """Heads of attention, and a product over all of them, as of a transposed view."""
+    scores, mixed, last = (
+        TensorInfo(name, shape, "int8")
+        for name, shape in (("s", (4, 6, 6)), ("m", (4, 6, 8)), ("y", (4, 6, 8)))
+    )
+    query, key, value, other = (
+        TensorInfo(name, shape, "int8")
+        for name, shape in (("q", (4, 6, 8)), ("k", (4, 8, 6)), ("v", (4, 6, 8)), ("w", (4, 6, 6)))
+    )
+    return fold(
+        network(
+            [
+                Layer("scores", "MatMul", "einsum", (query, key), (), (scores,), elements=144),
+                Layer("mix", "MatMul", "einsum", (scores, value), (), (mixed,), elements=192),
+                Layer("next", "MatMul", "einsum", (other, mixed), (), (last,), elements=192),
+            ]
+        )
+    )
+
+
+def test_where_no_axis_runs_through_all_it_is_said_where_tiles_end() -> None:
+    """Rows of the first product are reduced by the last one, its heads and columns are not."""
+    graph = projected()
+    assert [obstacle(graph, *edge) for edge in graph.edges] == [None, None]
+    found = cut_obstacles(GroupView(graph, frozenset(graph.names)))
+    assert found == (
+        "cut along columns of y, 'mix' (MatMul) needs all 144 words of 'scores' at once",
+    )
+    with pytest.raises(InputError, match=r"the smallest needs .*; cut along columns of y, 'mix' "):
+        cost_partition(TrafficModel(graph, Assumptions(40)), [graph.names])
+
+
+def test_a_group_that_fits_and_saves_nothing_is_refused_as_such() -> None:
+    """Weights that are read once per tile cost more than the tensor between the layers."""
+    graph = residual(rows=16, channels=16)
+    group = frozenset(("one", "two"))
+    small = model(graph).with_capacity(2500)
+    assert least_capacity(small, group) <= 2500 and not small.options(group)
+    with pytest.raises(InputError, match="no tile that fits the 2,500 words .* moves fewer words"):
         cost_partition(small, [group])
 
 

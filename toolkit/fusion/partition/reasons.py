@@ -27,6 +27,8 @@ from toolkit.fusion.group_model import (
 from toolkit.fusion.groups import Group, GroupView, quotient
 from toolkit.fusion.partition.result import Boundary, Reason
 from toolkit.fusion.tile.choice import best_plan
+from toolkit.fusion.tile.cuts import placements
+from toolkit.fusion.tile_names import axis_name
 
 _ROUNDING = 1e-9
 """Relative changes up to this are those of sums of floats."""
@@ -162,7 +164,7 @@ class _Judge:
         if then is None:
             return self._never(self._roomy, subject, joint)
         if then >= 0:
-            room = "fits, and" if now is not None else "does not fit, and with more room"
+            room = "fits, and" if now is not None else "saves nothing here, and with more room"
             return "no gain", f"{subject} {room} would make the total {_percent(then)}"
         if too_long:
             return "missed", f"{length}; with more room the total would be {_percent(then)}"
@@ -199,7 +201,7 @@ class _Judge:
         first, last = parts[0].plan.group, parts[-1].plan.group
         edges = [e for e in self.model.graph.edges if e[0] in first and e[1] in last]
         whole = [text for text in (obstacle(self.model.graph, *edge) for edge in edges) if text]
-        text = f"no tile of {subject.rstrip(',')} fits {room}; {gain}"
+        text = f"no tile of {subject.rstrip(',')} fits {room} and saves any; {gain}"
         return "; ".join((text, *whole[:1]))
 
     def _change(self, model: GroupModel, parts: Sequence[Option], joint: Group) -> float | None:
@@ -234,15 +236,39 @@ def why_it_cannot_run(model: GroupModel, group: Group) -> str:
     if refusal is not None:
         return f"cannot run: {refusal}"
     capacity = model.given.capacity_words
-    text = (
-        f"no tile fits the {capacity:,} words of the fusion level and moves fewer words than the "
-        "layers on their own"
-    )
     least = least_capacity(model, group)
-    if least > capacity:
-        text += f"; the smallest needs {least:,}"
+    text = f"no tile fits the {capacity:,} words of the fusion level; the smallest needs {least:,}"
+    if least <= capacity:
+        text = (
+            f"no tile that fits the {capacity:,} words of the fusion level moves fewer words than "
+            "the layers on their own"
+        )
     texts = [obstacle(model.graph, *edge) for edge in model.graph.subgraph(group).edges]
-    return "; ".join((text, *dict.fromkeys(text for text in texts if text is not None)))
+    known = dict.fromkeys(text for text in texts if text is not None)
+    return "; ".join((text, *(known or cut_obstacles(GroupView(model.graph, group)))))
+
+
+def cut_obstacles(view: GroupView) -> tuple[str, ...]:
+    """Say for each axis along which a group can be cut where tiles end, if they do.
+
+    Each tensor may go tile by tile from one layer to the next, and yet no axis runs through all.
+    """
+    found = []
+    for axis, (sink, placement) in placements(view).items():
+        for layer in view.layers:
+            whole = [
+                view.makers[tensor.name]
+                for tensor in layer.inputs
+                if tensor.name in view.makers and tensor.name not in placement
+            ]
+            if layer.output.name in placement and whole:
+                needs = (
+                    f"needs all {whole[0].output.elements:,} words of {whole[0].name!r} at once"
+                )
+                where = f"cut along {axis_name(sink, axis)} of {sink.output.name}"
+                found.append(f"{where}, {_named(layer)} {needs}")
+                break
+    return tuple(found)
 
 
 def least_capacity(model: GroupModel, group: Group) -> int:
@@ -279,12 +305,15 @@ def obstacle(graph: FoldedGraph, source: str, target: str) -> str | None:
             f"not to be cut into tiles: {_named(maker)}, which makes its {tensor.elements:,} "
             "words at once"
         )
-    whole = f"needs all {tensor.elements:,} words of {source!r} at once"
     if not kept:
-        return f"not to be cut into tiles: {_named(reader)}, which {whole}"
+        return f"not to be cut into tiles: {_named(reader)}, which {_needs(maker)}"
     links = reader.links[[t.name for t in reader.inputs].index(tensor.name)]
     followed = {reach.axis for axis, reach in links.items() if axis in kept}
-    return f"{_named(reader)} {whole}" if made.isdisjoint(followed) else None
+    return f"{_named(reader)} {_needs(maker)}" if made.isdisjoint(followed) else None
+
+
+def _needs(maker: FoldedLayer) -> str:
+    return f"needs all {maker.output.elements:,} words of {maker.name!r} at once"
 
 
 def _cut_axes(layer: FoldedLayer) -> set[int]:
