@@ -27,7 +27,7 @@ def tile_text(plan: GroupPlan, graph: FoldedGraph) -> str:
     """
     texts: dict[str, list[str]] = {}
     for name, axis, size in plan.tile:
-        text = f"axis {axis} {size}"
+        text = f"(axis {axis}) {size}"
         maker = graph.makers.get(name)
         if maker is not None:
             layer = graph.layer_of(maker)
@@ -51,4 +51,4 @@ def axis_name(layer: FoldedLayer, axis: int) -> str:
         return ("batch", "channels", *_IMAGES[rank])[axis]
     if rank >= 2 and axis >= rank - 2:
         return ("rows", "columns")[axis - rank + 2]
-    return f"axis {axis}"
+    return f"(axis {axis})"

@@ -130,7 +130,7 @@ class _Judge:
         if pair not in self._pairs:
             self._pairs[pair] = self._of_neighbours(*pair)
         verdict, detail = self._pairs[pair]
-        if verdict not in ("capacity", "no gain") or self._with_room is None:
+        if verdict == "missed" or self._with_room is None:
             return verdict, detail
         if self._with_room.fuses(source, target):
             if verdict == "capacity":
@@ -139,7 +139,7 @@ class _Judge:
             return "capacity", (
                 f"with more room both are in a group of {together} layers; alone, {detail}"
             )
-        if verdict == "no gain":
+        if verdict != "capacity":
             return verdict, detail
         verdict, detail = self._with_room.reason(source, target)
         return verdict, f"with room for all tensors, {detail}"
