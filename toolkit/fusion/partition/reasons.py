@@ -101,8 +101,8 @@ class _Judge:
         return quotient(self.model.graph, [option.plan.group for option in self.groups])
 
     @cached_property
-    def _pairs(self) -> dict[tuple[int, int], tuple[Reason, str]]:
-        """Reasons of pairs of groups so far."""
+    def _pairs(self) -> dict[tuple[int, int], tuple[Reason, str, bool]]:
+        """Of pairs of groups so far the reason, and whether joining them pays as it is."""
         return {}
 
     @cached_property
@@ -129,8 +129,8 @@ class _Judge:
         pair = self._home[source], self._home[target]
         if pair not in self._pairs:
             self._pairs[pair] = self._of_neighbours(*pair)
-        verdict, detail = self._pairs[pair]
-        if verdict == "missed" or self._with_room is None:
+        verdict, detail, pays = self._pairs[pair]
+        if pays or self._with_room is None:
             return verdict, detail
         if self._with_room.fuses(source, target):
             if verdict == "capacity":
@@ -144,8 +144,11 @@ class _Judge:
         verdict, detail = self._with_room.reason(source, target)
         return verdict, f"with room for all tensors, {detail}"
 
-    def _of_neighbours(self, first: int, second: int) -> tuple[Reason, str]:
-        """Why two groups, the second of which reads from the first, are not one."""
+    def _of_neighbours(self, first: int, second: int) -> tuple[Reason, str, bool]:
+        """Why two groups, the second of which reads from the first, are not one.
+
+        And whether joining them pays at the capacity that there is.
+        """
         between = nx.descendants(self._order, first) & nx.ancestors(self._order, second)
         parts = [self.groups[i] for i in (first, *sorted(between), second)]
         joint = frozenset().union(*(option.plan.group for option in parts))
@@ -153,22 +156,22 @@ class _Judge:
         length = f"{len(joint)} layers exceed {self.most_layers}"
         too_long = len(joint) > self.most_layers
         if too_long and between:
-            return "missed", f"{subject} would be too long: {length}"
+            return "missed", f"{subject} would be too long: {length}", False
         now = self._change(self.model, parts, joint)
         if now is not None and now < 0:
             text = f"{subject} would make the total {_percent(now)}"
-            return "missed", f"{length}; {text}" if too_long else text
+            return "missed", f"{length}; {text}" if too_long else text, True
         if self._roomy is None:
-            return self._as_it_is(subject, now)
+            return *self._as_it_is(subject, now), False
         then = self._change(self._roomy, parts, joint)
         if then is None:
-            return self._never(self._roomy, subject, joint)
+            return *self._never(self._roomy, subject, joint), False
         if then >= 0:
             room = "fits, and" if now is not None else "saves nothing here, and with more room"
-            return "no gain", f"{subject} {room} would make the total {_percent(then)}"
+            return "no gain", f"{subject} {room} would make the total {_percent(then)}", False
         if too_long:
-            return "missed", f"{length}; with more room the total would be {_percent(then)}"
-        return "capacity", self._too_little(subject, parts, now, then)
+            return "missed", f"{length}; with more room the total would be {_percent(then)}", False
+        return "capacity", self._too_little(subject, parts, now, then), False
 
     def _with_others(self, between: Sequence[Option]) -> str:
         names = sorted(
