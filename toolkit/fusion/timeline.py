@@ -111,8 +111,6 @@ def _turns(
     inside = {tensor.name: tensor for tensor in tiling.waiting(0, given.schedule)}
     facing = _facing(tiling)
     names = [name for name in view.tensors if name not in plan.homes]
-    # A single step keeps the room for halos that it does not need: plans count it.
-    first = 0 if plan.steps > 1 else 1
     for step in (0, 1) if plan.steps > 1 else (0,):
         if given.schedule == "pipelined":
             words = {name: inside[name].held if name in inside else facing[name] for name in names}
@@ -127,10 +125,11 @@ def _turns(
                 tensor = inside[name]
                 if tensor.start <= place <= tensor.end:
                     words[name] = tensor.held
-                elif place > tensor.end or step >= first:
-                    words[name] = tensor.kept
-                else:
+                elif place < tensor.start and step == 0 and plan.steps > 1:
                     words[name] = 0
+                else:
+                    # Plans count the room for halos in a single step, too.
+                    words[name] = tensor.kept
             yield step, layer.name, words
 
 

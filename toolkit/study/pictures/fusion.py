@@ -153,7 +153,8 @@ def _title(result: FusionResult) -> str:
     fused = sum(len(group) > 1 for group in result.partition)
     share = result.dram_words / result.unfused_dram_words - 1 if result.unfused_dram_words else 0
     name = result.graph.graph.get("name") or "network"
-    return f"{name}: {fused} groups of several layers, DRAM traffic {share:+.0%}"
+    groups = "group" if fused == 1 else "groups"
+    return f"{name}: {fused} {groups} of several layers, DRAM traffic {share:+.0%}"
 
 
 def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
