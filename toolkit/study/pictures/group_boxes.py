@@ -25,6 +25,9 @@ _GAP, _SIDE = 0.13, 0.1
 _LANE, _FIRST_LANE = 0.07, 0.1
 """Between lines that run beside the layers, and from the dots to the first."""
 
+_ASIDE = 0.03
+"""From the middle of a dot to lines that leave it, downwards, and that reach it, upwards."""
+
 _LETTER, _BOLD = 0.0555, 0.065
 """Width of a letter, rather too wide, and of one in the first line of a heading."""
 
@@ -248,7 +251,9 @@ def _way(start: Place, end: Place, lane: int | None) -> tuple[Place, ...]:
     if lane is None:
         return start, end
     side = start[0] - _FIRST_LANE - _LANE * lane
-    return start, (side, start[1]), (side, end[1]), end
+    # What comes in and what goes out of a layer is seen side by side.
+    out, into = start[1] + _ASIDE, end[1] - _ASIDE
+    return (start[0], out), (side, out), (side, into), (end[0], into)
 
 
 def _others(
