@@ -28,11 +28,9 @@ from toolkit.cli.fusion import (
     FusionGroup,
     FusionLevel,
     GroupLength,
-    OverheadCycles,
-    OverheadEnergy,
     check_options,
-    read_overhead,
 )
+from toolkit.cli.fusion_overhead import OverheadCycles, OverheadEnergy, read_overhead
 from toolkit.cli.network_options import (
     Bits,
     CacheFolder,
