@@ -90,7 +90,7 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
 
 
 def cut_dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> str:
-    """The dimension of a workload that parts are smaller along, by an output axis or by its name."""
+    """The dimension of a workload that parts are smaller along, by output axis or by name."""
     rank = len(layer.output.shape)
     if isinstance(axis, str):
         return axis
