@@ -303,7 +303,7 @@ class Scorer:
             self.folded(place),
             point.arch,
             objective=objective,
-            axes=1,
+            loops=1,
             halos=("retain",),
             search=search,
             proof_seconds=0.0,  # Nobody asks how good the partition of a point is.

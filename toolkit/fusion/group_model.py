@@ -192,6 +192,7 @@ class TrafficModel:
     def bound(self) -> tuple[float, ...]:
         """Compulsory words of the network."""
         return self.least(frozenset(self.graph.names))
+
     def with_capacity(self, words: int) -> TrafficModel:
         """The same with another capacity of the fusion level."""
         return TrafficModel(self.graph, resized(self.given, words))

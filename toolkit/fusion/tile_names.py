@@ -22,7 +22,7 @@ def tile_text(plan: GroupPlan, graph: FoldedGraph) -> str:
     ...           Layer("b", "Add", "elementwise", (y, x), (), (z,))]
     >>> graph = fold(LayerGraph.from_layers(layers, inputs=(x,), outputs=(z,)))
     >>> view = GroupView(graph, frozenset(graph.names))
-    >>> tile_text(best_plan(view, Assumptions(400, axes=1)), graph)
+    >>> tile_text(best_plan(view, Assumptions(400, loops=1)), graph)
     'z: rows 1/8'
     """
     texts: dict[str, list[str]] = {}

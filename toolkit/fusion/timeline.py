@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.cuts import Chosen, choices
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
-from toolkit.fusion.tile.tiling import Tiling, make_tiling
 
 ALL_LAYERS = "all layers"
 """The one phase of a step in which layers run side by side."""
@@ -19,19 +15,16 @@ ALL_LAYERS = "all layers"
 
 @dataclass(frozen=True)
 class Phase:
-    """A layer's turn within a step.
+    """A layer's turn within a step of the loops that it runs in.
 
     Parameters
     ----------
-    step : int
-        0 for the first step, 1 for any further one.
     layer : str
         Which layer runs, or `ALL_LAYERS`.
     words : mapping of str to int
         What is kept meanwhile: words by tensor, and by layer those of weights that stay.
     """
 
-    step: int
     layer: str
     words: Mapping[str, int]
 
@@ -48,9 +41,9 @@ class GroupTimeline:
     Parameters
     ----------
     phases : tuple of Phase
-        Of the first step and of the second, which all that follow are like.
+        One per layer.
     steps : int
-        How many there are.
+        Of the whole nest.
     capacity_words : int
         Room of the fusion level.
     elsewhere : mapping of str to str
@@ -82,10 +75,15 @@ def weights_of(layer: str) -> str:
     return f"weights of {layer}"
 
 
-def timeline(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupTimeline:
-    """Tell what is on the fusion level when a plan runs; see `Tiling.footprint`.
+def state_of(layer: str) -> str:
+    """Under which name what a layer remembers of its rows is in a timeline."""
+    return f"state of {layer}"
 
-    Its peak is what the plan says: activations and weights that stay.
+
+def timeline(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupTimeline:
+    """Tell what is on the fusion level when a plan runs; see `toolkit.fusion.tile.nest`.
+
+    Its peak is what the plan says: `GroupPlan.peak_words`.
 
     Parameters
     ----------
@@ -96,61 +94,21 @@ def timeline(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupTi
     given : Assumptions
         What the plan was made under.
     """
-    weights = {weights_of(n): graph.layer_of(n).weight_words for n in sorted(plan.resident)}
-    view = GroupView(graph, plan.group)
-    held = list(_turns(view, plan, given)) if plan.staged else []
-    phases = tuple(Phase(step, layer, {**weights, **words}) for step, layer, words in held)
+    layers = [layer.name for layer in GroupView(graph, plan.group).layers]
+    if given.schedule == "pipelined":
+        layers = [ALL_LAYERS]
+    phases = tuple(Phase(layer, _words(plan, layer)) for layer in layers if plan.staged)
     return GroupTimeline(phases, plan.steps, given.capacity_words, dict(plan.homes))
 
 
-def _turns(
-    view: GroupView, plan: GroupPlan, given: Assumptions
-) -> Iterator[tuple[int, str, dict[str, int]]]:
-    """Yield steps, layers, and the words of each tensor on the fusion level."""
-    tiling = _tiling(view, plan, given)
-    inside = {tensor.name: tensor for tensor in tiling.waiting(0, given.schedule)}
-    facing = _facing(tiling)
-    names = [name for name in view.tensors if name not in plan.homes]
-    for step in (0, 1) if plan.steps > 1 else (0,):
-        if given.schedule == "pipelined":
-            words = {name: inside[name].held if name in inside else facing[name] for name in names}
-            yield step, ALL_LAYERS, words
+def _words(plan: GroupPlan, layer: str) -> dict[str, int]:
+    """What is there while a layer runs, or at all."""
+    found = dict[str, int]()
+    for kept in plan.kept:
+        if kept.depth is None or (kept.kind == "inside" and kept.name in plan.homes):
             continue
-        for place, layer in enumerate(view.layers):
-            words = {}
-            for name in names:
-                if name not in inside:
-                    words[name] = facing[name]
-                    continue
-                tensor = inside[name]
-                if tensor.start <= place <= tensor.end:
-                    words[name] = tensor.held
-                elif place < tensor.start and step == 0 and plan.steps > 1:
-                    words[name] = 0
-                else:
-                    # Plans count the room for halos in a single step, too.
-                    words[name] = tensor.kept
-            yield step, layer.name, words
-
-
-def _tiling(view: GroupView, plan: GroupPlan, given: Assumptions) -> Tiling:
-    """The tiling of a plan, for its one tile size."""
-    chosen: Chosen = next(
-        cut
-        for cut in choices(view, given.axes)
-        if [(name, axis) for name, axis, _ in cut] == [(name, axis) for name, axis, _ in plan.tile]
-    )
-    sizes = [np.array([size], dtype=np.int64) for _, _, size in plan.tile]
-    return make_tiling(view, chosen, sizes, plan.halo)
-
-
-def _facing(tiling: Tiling) -> dict[str, int]:
-    """Words of each tensor that faces DRAM, with room for a further tile."""
-    _, held, made = tiling._sizes
-    further = np.where(tiling.steps > 1, made, 0)
-    inside = {tensor.name for tensor in tiling.view.internal}
-    return {
-        name: int(held[row, 0] + further[row, 0])
-        for row, name in enumerate(tiling.view.tensors)
-        if name not in inside
-    }
+        name = {"weights": weights_of, "state": state_of}.get(kept.kind, str)(kept.name)
+        words = kept.words if layer == ALL_LAYERS or layer in kept.during else 0
+        words = kept.stays_words if layer in kept.between else words
+        found[name] = found.get(name, 0) + words
+    return found

@@ -27,7 +27,7 @@ from toolkit.fusion.group_model import (
 from toolkit.fusion.groups import Group, GroupView, quotient
 from toolkit.fusion.partition.result import Boundary, Reason
 from toolkit.fusion.tile.choice import best_plan
-from toolkit.fusion.tile.cuts import placements
+from toolkit.fusion.tile.shared import shared_ranks
 from toolkit.fusion.tile_names import axis_name
 
 _ROUNDING = 1e-9
@@ -257,19 +257,25 @@ def cut_obstacles(view: GroupView) -> tuple[str, ...]:
     Each tensor may go tile by tile from one layer to the next, and yet no axis runs through all.
     """
     found = []
-    for axis, (sink, placement) in placements(view).items():
+    for rank in shared_ranks(view):
+        anchor, axis = view.graph.layer_of(rank.anchor), rank.members[rank.anchor].rank.axis
+        if axis is None or len(rank.members) < 2:
+            continue
+        where = f"cut along {axis_name(anchor, axis)} of {anchor.output.name}"
         for layer in view.layers:
+            makers = [view.makers[t.name] for t in layer.inputs if t.name in view.makers]
             whole = [
-                view.makers[tensor.name]
-                for tensor in layer.inputs
-                if tensor.name in view.makers and tensor.name not in placement
+                maker
+                for maker in makers
+                if (maker.name in rank.members) != (layer.name in rank.members)
             ]
-            if layer.output.name in placement and whole:
-                needs = (
-                    f"needs all {whole[0].output.elements:,} words of {whole[0].name!r} at once"
+            if whole:
+                reader = _named(layer) if layer.name in rank.members else _named(whole[0])
+                verb = "needs" if layer.name in rank.members else "makes"
+                found.append(
+                    f"{where}, {reader} {verb} all {whole[0].output.elements:,} words of "
+                    f"{whole[0].name!r} at once"
                 )
-                where = f"cut along {axis_name(sink, axis)} of {sink.output.name}"
-                found.append(f"{where}, {_named(layer)} {needs}")
                 break
     return tuple(found)
 
@@ -302,26 +308,21 @@ def obstacle(graph: FoldedGraph, source: str, target: str) -> str | None:
     """
     maker, reader = graph.layer_of(source), graph.layer_of(target)
     tensor = maker.output
-    made, kept = _cut_axes(maker), _cut_axes(reader)
+    made = {rank.axis for rank in maker.ranks if rank.axis is not None and not rank.recurrent}
     if not made:
         return (
             f"not to be cut into tiles: {_named(maker)}, which makes its {tensor.elements:,} "
             "words at once"
         )
-    if not kept:
+    if not reader.ranks:
         return f"not to be cut into tiles: {_named(reader)}, which {_needs(maker)}"
-    links = reader.links[[t.name for t in reader.inputs].index(tensor.name)]
-    followed = {reach.axis for axis, reach in links.items() if axis in kept}
+    number = [t.name for t in reader.inputs].index(tensor.name)
+    followed = {reach.axis for rank in reader.ranks if (reach := rank.reads[number]) is not None}
     return f"{_named(reader)} {_needs(maker)}" if made.isdisjoint(followed) else None
 
 
 def _needs(maker: FoldedLayer) -> str:
     return f"needs all {maker.output.elements:,} words of {maker.name!r} at once"
-
-
-def _cut_axes(layer: FoldedLayer) -> set[int]:
-    """Axes of the output of a layer along which there are several tiles."""
-    return {axis for axis in layer.open_axes if layer.output.shape[axis] > 1}
 
 
 def _named(layer: FoldedLayer) -> str:

@@ -1,7 +1,7 @@
 """Pictures of what the largest groups of a partition keep on chip, layer by layer.
 
 Each is a record first (`DrawnTimeline`, from `toolkit.fusion.timeline`): words by tensor while
-each layer runs, in the first step and in all further ones.
+each layer runs, in a step of the loops that it runs in.
 """
 
 from __future__ import annotations
@@ -67,8 +67,6 @@ class DrawnTimeline:
         Its number, as in tables, its tile, and how full the fusion level gets.
     layers : tuple of str
         The layer that runs in each phase.
-    first_step : int
-        How many phases are of the first step; those that follow are of each further one.
     steps : int
         Of the group.
     series : tuple of Series
@@ -79,7 +77,6 @@ class DrawnTimeline:
 
     title: str
     layers: tuple[str, ...]
-    first_step: int
     steps: int
     series: tuple[Series, ...]
     capacity_words: int
@@ -102,11 +99,8 @@ class DrawnTimeline:
     @property
     def scales(self) -> tuple[tuple[str, int, int], ...]:
         """Names of steps, with their first phase and the one after the last."""
-        first = ("first step" if self.steps > 1 else "the only step", 0, self.first_step)
-        if self.steps == 1:
-            return (first,)
-        further = "second step" if self.steps == 2 else f"steps 2 to {self.steps:,}, each"
-        return first, (further, self.first_step, len(self.layers))
+        name = "the only step" if self.steps == 1 else f"each of {self.steps:,} steps"
+        return ((name, 0, len(self.layers)),)
 
 
 def drawn_timelines(result: FusionResult) -> tuple[DrawnTimeline, ...]:
@@ -149,8 +143,7 @@ def _drawn(title: str, line: GroupTimeline) -> DrawnTimeline:
             sorted(set(line.elsewhere.values()))
         )
     layers = tuple(phase.layer for phase in line.phases)
-    first = sum(phase.step == 0 for phase in line.phases)
-    return DrawnTimeline(title, layers, first, line.steps, tuple(series), line.capacity_words)
+    return DrawnTimeline(title, layers, line.steps, tuple(series), line.capacity_words)
 
 
 def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
