@@ -200,6 +200,15 @@ class GroupView:
         return tuple(layer for layer in self.graph.layers if layer.name in self.group)
 
     @cached_property
+    def before(self) -> dict[str, frozenset[str]]:
+        """For each layer, those of the group that must be done before it."""
+        found: dict[str, frozenset[str]] = {}
+        for layer in self.layers:
+            makers = [self.makers[t.name] for t in layer.inputs if t.name in self.makers]
+            found[layer.name] = frozenset().union(*({m.name} | found[m.name] for m in makers))
+        return found
+
+    @cached_property
     def makers(self) -> dict[str, FoldedLayer]:
         """The layer of the group that makes each tensor."""
         return {layer.output.name: layer for layer in self.layers}

@@ -129,6 +129,9 @@ class _Search:
         for number in range(len(self.ranks)):
             if number in order or (order and self._exchanged(order[-1], number)):
                 continue
+            if any(self.ranks[number].key & self.ranks[other].key for other in order):
+                # Nothing is cut twice along the same rank.
+                continue
             if self.alike[number] <= set(order) and len(self._spans_of(number, frozenset()).steps):
                 yield (*order, number)
 

@@ -156,9 +156,40 @@ class Nest:
         self.free_halos = free_halos
 
     @cached_property
+    def _loops_of(self) -> dict[str, frozenset[int]]:
+        """Loops that each layer runs in."""
+        found: dict[str, frozenset[int]] = {}
+        for layer in reversed(self.view.layers):
+            own = frozenset(i for i, loop in enumerate(self.loops) if layer.name in loop.members)
+            if self.again and not layer.macs and own:
+                readers = self.view.readers.get(layer.output.name, ())
+                further = {i for reader in readers for i in found[reader.name]}
+                own |= {i for i in further if i < max(own)}
+            found[layer.name] = own
+        return found
+
+    @cached_property
     def layers(self) -> tuple[FoldedLayer, ...]:
-        """Layers of the group, in an order in which they can run."""
-        return self.view.layers
+        """Layers of the group, as they first run: those of a loop one after the other."""
+        names = self._in_order([layer.name for layer in self.view.layers], 0)
+        return tuple(self.view.graph.layer_of(name) for name in names)
+
+    def _in_order(self, names: list[str], loop: int) -> list[str]:
+        """Layers outside of a loop run before it if it needs them or they stand before it."""
+        if loop == len(self.loops) or len(names) < 2:
+            return names
+        own = [name for name in names if loop in self._loops_of[name]]
+        if len(own) in (0, len(names)):
+            return self._in_order(names, loop + 1)
+        needed = frozenset[str]().union(*(self.view.before[name] for name in own))
+        first = names.index(own[0])
+        after = [
+            name
+            for i, name in enumerate(names)
+            if i > first and name not in own and name not in needed
+        ]
+        before = [name for name in names if name not in own and name not in after]
+        return [n for part in (before, own, after) for n in self._in_order(part, loop + 1)]
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -168,29 +199,31 @@ class Nest:
     @cached_property
     def inside(self) -> tuple[frozenset[int], ...]:
         """Loops that each layer runs in."""
-        found: dict[str, frozenset[int]] = {}
-        for layer in reversed(self.layers):
-            own = frozenset(i for i, loop in enumerate(self.loops) if layer.name in loop.members)
-            if self.again and not layer.macs and own:
-                readers = self.view.readers.get(layer.output.name, ())
-                further = {i for reader in readers for i in found[reader.name]}
-                own |= {i for i in further if i < max(own)}
-            found[layer.name] = own
-        return tuple(found[layer.name] for layer in self.layers)
-
-    @cached_property
-    def _running(self) -> tuple[NDArray[np.bool_], ...]:
-        """Layers that run in each loop; one array of shape (layers,) per loop."""
-        return tuple(
-            np.array([i in loops for loops in self.inside]) for i in range(len(self.loops))
-        )
+        return tuple(self._loops_of[layer.name] for layer in self.layers)
 
     def _together(self, users: Sequence[int]) -> int:
         """Loops, from the outermost on, that layers run in side by side."""
         for i in range(len(self.loops)):
-            if len({i in self.inside[user] for user in users}) > 1:
+            if len({i in self.inside[user] for user in users}) > 1 or self._parted(i, users):
                 return i
         return len(self.loops)
+
+    def _parted(self, loop: int, users: Sequence[int]) -> bool:
+        """Whether a loop that none of some layers runs in stands between them."""
+        if len(users) < 2 or loop in self.inside[users[0]]:
+            return False
+        outer = {i for i in self.inside[users[0]] if i < loop}
+        members = [
+            place
+            for place, loops in enumerate(self.inside)
+            if loop in loops and {i for i in loops if i < loop} == outer
+        ]
+        before, names = self.view.before, [self.layers[place].name for place in members]
+        needed = {name for member in names for name in before[member]}
+        chosen = [self.layers[user].name for user in users]
+        return any(name in needed for name in chosen) and any(
+            not before[name].isdisjoint(names) for name in chosen
+        )
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -352,22 +385,26 @@ class Nest:
             return np.ones(count, dtype=bool), np.ones(count, dtype=bool)
         during = np.zeros(count, dtype=bool)
         during[min(item.users) : max(item.users) + 1] = True
-        inner = {i for user in item.users for i in self.inside[user] if i >= depth}
+        for user in item.users:
+            for i in self.inside[user]:
+                if i >= depth:
+                    during |= self._beside(user, i)
         facing = item.kind in ("input", "weights", "output")
         if facing and depth:
             # Loaded ahead, or still on its way out, while others run.
-            inner.add(depth - 1)
-        windows = {i for i in range(depth) if item.cut[i] and self.loops[i].windowed}
-        if windows and facing:
-            inner |= windows
-        for i in inner:
-            during |= self._running[i]
-        if not windows:
-            return during, during
+            during |= self._beside(item.users[0], depth - 1)
         between = during.copy()
-        for i in windows:
-            between |= self._running[i]
-        return during, between
+        for i in range(depth):
+            if item.cut[i] and self.loops[i].windowed:
+                between |= self._beside(item.users[0], i)
+        return (between, between) if facing else (during, between)
+
+    def _beside(self, place: int, loop: int) -> NDArray[np.bool_]:
+        """Layers that run in a loop while one does: others are in the same loop at other times."""
+        outer = {i for i in self.inside[place] if i < loop}
+        return np.array(
+            [loop in own and {i for i in own if i < loop} == outer for own in self.inside]
+        )
 
     def _moved(self, item: Item, depth: int, sizes: Sizes) -> Ints:
         """Words to and from DRAM."""

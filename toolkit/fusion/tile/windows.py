@@ -86,14 +86,16 @@ class Spans:
 
     @cached_property
     def made(self) -> Ints:
-        """Positions that a step in the middle makes or loads; none of a whole tensor."""
-        made = np.minimum(self._steady, self.fresh)
+        """Most positions that a step after the first makes or loads; none of a whole tensor."""
+        left = np.minimum(self.size, self.high + self.step) - np.minimum(self.size, self.high)
+        made = np.where(self.fresh == self.step, left, np.minimum(self._steady, self.fresh))
         return np.asarray(np.where(self.whole & (self.steps > 1), 0, made))
 
     @cached_property
     def halo(self) -> Ints:
-        """Positions kept from step to step."""
-        return self._steady - self.made
+        """Positions kept from step to step: as many as there are, if windows are longer."""
+        kept = np.minimum(self.size, self.high - self.low - self.fresh)
+        return np.asarray(np.where(self.whole & (self.steps > 1), self._steady, kept))
 
     @cached_property
     def _steady(self) -> Ints:

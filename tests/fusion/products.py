@@ -1,0 +1,216 @@
+"""Layers of transformers for tests of fusion, and random groups of all kinds."""
+
+from __future__ import annotations
+
+import random
+
+from fusion.networks import add, conv, network, pool, relu
+
+from toolkit.fusion import FoldedGraph, fold
+from toolkit.workload import batched_gemm, conv2d, depthwise_conv2d, gemm
+from toolkit.workload.network import Layer, TensorInfo
+
+
+def rows(name: str, *shape: int) -> TensorInfo:
+    return TensorInfo(name, shape, "int8")
+
+
+def project(name: str, source: TensorInfo, columns: int) -> Layer:
+    """A product with weights."""
+    *before, summed = source.shape
+    out = rows(f"{name}.out", *before, columns)
+    return Layer(
+        name,
+        "MatMul",
+        "einsum",
+        (source,),
+        (rows(f"{name}.w", summed, columns),),
+        (out,),
+        workload=gemm(columns, summed, source.elements // summed),
+        elements=out.elements,
+    )
+
+
+def multiply(name: str, left: TensorInfo, right: TensorInfo, *, transposed: bool = False) -> Layer:
+    """A batched product of activations; heads of the right operand may be shared."""
+    heads, m, k = left.shape
+    n = right.shape[1 if transposed else 2]
+    out = rows(f"{name}.out", heads, m, n)
+    attributes = (("transB", 1),) if transposed else ()
+    workload = batched_gemm(heads, n, k, m) if heads > 1 else gemm(n, k, m)
+    return Layer(
+        name,
+        "MatMul",
+        "einsum",
+        (left, right),
+        (),
+        (out,),
+        workload=workload,
+        elements=out.elements,
+        attributes=attributes,
+    )
+
+
+def along(name: str, operator: str, source: TensorInfo) -> Layer:
+    """A softmax or a normalisation along the last axis."""
+    out = rows(f"{name}.out", *source.shape)
+    weights: tuple[TensorInfo, ...] = ()
+    if operator != "Softmax":
+        weights = (rows(f"{name}.scale", source.shape[-1]),)
+    if operator == "LayerNormalization":
+        weights += (rows(f"{name}.bias", source.shape[-1]),)
+    return Layer(
+        name,
+        operator,
+        "reduction",
+        (source,),
+        weights,
+        (out,),
+        elements=out.elements,
+        operations_per_element=3,
+        attributes=(("axis", -1),),
+    )
+
+
+def depthwise(name: str, source: TensorInfo, kernel: int = 3, stride: int = 1) -> Layer:
+    _, channels, p, q = source.shape
+    pad = kernel // 2
+    p, q = ((size + 2 * pad - kernel) // stride + 1 for size in (p, q))
+    out = rows(f"{name}.out", 1, channels, p, q)
+    return Layer(
+        name,
+        "Conv",
+        "einsum",
+        (source,),
+        (rows(f"{name}.w", channels, 1, kernel, kernel),),
+        (out,),
+        workload=depthwise_conv2d(channels, p, q, kernel, kernel, stride=stride),
+        elements=out.elements,
+        attributes=(("group", channels), ("pads", (pad,) * 4), ("strides", (stride,) * 2)),
+    )
+
+
+def dilated(name: str, source: TensorInfo, channels: int, dilation: int = 2) -> Layer:
+    _, c, p, q = source.shape
+    out = rows(f"{name}.out", 1, channels, p, q)
+    attributes = (("dilations", (dilation,) * 2), ("pads", (dilation,) * 4), ("strides", (1, 1)))
+    return Layer(
+        name,
+        "Conv",
+        "einsum",
+        (source,),
+        (rows(f"{name}.w", channels, c, 3, 3),),
+        (out,),
+        workload=conv2d(channels, c, p, q, 3, 3, dilation=dilation),
+        elements=out.elements,
+        attributes=attributes,
+    )
+
+
+def made(layer: Layer) -> TensorInfo:
+    return layer.outputs[0]
+
+
+def attention(
+    heads: int = 2,
+    queries: int = 4,
+    keys: int = 5,
+    size: int = 3,
+    *,
+    shared: int = 1,
+    mask: bool = False,
+) -> FoldedGraph:
+    """Scores, softmax and context, in heads of which several share keys and values."""
+    q = rows("q", heads, queries, size)
+    k, v = (rows(name, heads // shared, keys, size) for name in "kv")
+    scores = multiply("scores", q, k, transposed=True)
+    layers, last = [scores], made(scores)
+    if mask:
+        layers.append(add("mask", last, rows("m", heads, queries, keys)))
+        last = made(layers[-1])
+    layers.append(along("softmax", "Softmax", last))
+    layers.append(multiply("context", made(layers[-1]), v))
+    return fold(network(layers))
+
+
+def mlp(
+    tokens: int = 5, width: int = 4, hidden: int = 6, norm: str = "", *, gated: bool = False
+) -> FoldedGraph:
+    """Two or three products, after a normalisation, with a residual."""
+    x = rows("x", tokens, width)
+    layers: list[Layer] = []
+    source = x
+    if norm:
+        layers.append(along("norm", norm, x))
+        source = made(layers[-1])
+    up = project("up", source, hidden)
+    act = relu("act", made(up))
+    layers += [up, act]
+    middle = made(act)
+    if gated:
+        gate = project("gate", source, hidden)
+        both = multiplied("both", middle, made(gate))
+        layers += [gate, both]
+        middle = made(both)
+    down = project("down", middle, width)
+    layers += [down, add("residual", made(down), x)]
+    return fold(network(layers))
+
+
+def multiplied(name: str, *sources: TensorInfo) -> Layer:
+    out = rows(f"{name}.out", *sources[0].shape)
+    return Layer(
+        name,
+        "Mul",
+        "elementwise",
+        sources,
+        (),
+        (out,),
+        elements=out.elements,
+        operations_per_element=1,
+    )
+
+
+def products(seed: int, most: int = 4, largest: int = 6) -> FoldedGraph:
+    """A random graph of products, softmaxes, normalisations and additions of matrices."""
+    draw = random.Random(seed)
+    tensors = [rows("x", draw.randint(2, largest), draw.randint(2, largest))]
+    layers: list[Layer] = []
+    for i in range(draw.randint(2, most)):
+        source = draw.choice(tensors[-3:])
+        like = [t for t in tensors if t.shape == source.shape and t is not source]
+        kind = draw.random()
+        if like and kind < 0.25:
+            layers.append(add(f"n{i}", source, draw.choice(like)))
+        elif kind < 0.4 and source.shape[1] > 1:
+            operators = ("Softmax", "LayerNormalization", "RMSNormalization")
+            layers.append(along(f"n{i}", draw.choice(operators), source))
+        else:
+            layers.append(project(f"n{i}", source, draw.randint(1, largest)))
+        tensors.append(made(layers[-1]))
+    return fold(network(layers))
+
+
+def images(seed: int, most: int = 4, largest: int = 6) -> FoldedGraph:
+    """A random graph of convolutions of all kinds, poolings and additions."""
+    draw = random.Random(seed)
+    tensors = [rows("x", 1, draw.choice((1, 2)), draw.randint(3, largest), draw.randint(1, 4))]
+    layers: list[Layer] = []
+    for i in range(draw.randint(2, most)):
+        source = draw.choice(tensors[-3:])
+        like = [t for t in tensors if t.shape == source.shape and t is not source]
+        kind = draw.random()
+        name = f"n{i}"
+        if like and kind < 0.25:
+            layers.append(add(name, source, draw.choice(like)))
+        elif kind < 0.35 and min(source.shape[2:]) >= 2:
+            layers.append(pool(name, source))
+        elif kind < 0.5:
+            layers.append(depthwise(name, source, stride=draw.choice((1, 1, 2))))
+        elif kind < 0.6 and min(source.shape[2:]) >= 3:
+            layers.append(dilated(name, source, draw.choice((1, 2))))
+        else:
+            kernel, stride = draw.choice(((1, 1), (3, 1), (3, 1), (3, 2)))
+            layers.append(conv(name, source, draw.choice((1, 2, 3)), kernel, stride))
+        tensors.append(made(layers[-1]))
+    return fold(network(layers))
