@@ -16,6 +16,7 @@ import toolkit
 from toolkit.fusion import FusionResult, MappedModel, find_partition, fold
 from toolkit.fusion.partition import total_costs
 from toolkit.study.pictures.fusion import write_fusion_pictures
+from toolkit.study.pictures.timelines import write_timelines
 from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.storage.files import make_folder
 
@@ -65,7 +66,7 @@ def main() -> None:
         result = find_partition(model, "exact", most_layers=given.layers)
         report(model, result)
         place = make_folder(given.folder / f"{words // 1024}k")
-        print("pictures:", *write_fusion_pictures(place, result))
+        print("pictures:", *write_fusion_pictures(place, result), *write_timelines(place, result))
 
 
 if __name__ == "__main__":

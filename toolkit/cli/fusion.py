@@ -19,7 +19,7 @@ from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
-    from toolkit.fusion import FusionResult, MappedModel, Step
+    from toolkit.fusion import FusionOverhead, FusionResult, MappedModel, Step
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -65,7 +65,7 @@ MOST_LAYERS = 12
 grows fast with it."""
 
 _OBJECTIVES = ("edp", "energy", "latency")
-# More than a screen of reasons are not read; --json and --out have all.
+# More than a screen of reasons or chances is not read; --json and --out have all.
 _MOST_BOUNDARIES = 40
 
 
@@ -109,6 +109,7 @@ def fuse_network(
     level: str | None,
     groups: Sequence[str],
     most_layers: int,
+    overhead: FusionOverhead,
     cache: bool | str,
 ) -> tuple[MappedModel, FusionResult]:
     """Search for a partition, or cost the one that is given.
@@ -131,6 +132,7 @@ def fuse_network(
         objective=search.objective.name,  # type: ignore[arg-type]  # It is one of these.
         level=level,
         search=search,
+        overhead=overhead,
         cache=cache,
     )
     with _watched(model):
@@ -154,7 +156,10 @@ def _watched(model: MappedModel) -> Iterator[None]:
         def show(number: int, layer: str) -> None:
             status.update(f"{number:,} parts of layers mapped; {layer}")
 
-        model.costs.on_search = show
+        def proved(done: int, total: int) -> None:
+            status.update(f"{done:,} of {total:,} layers bounded")
+
+        model.costs.on_search, model.bounds.on_proof = show, proved
         yield
 
 
@@ -179,6 +184,8 @@ def fusion_report(
         "Where the energy goes",
         *_energies(model, result),
     ]
+    if result.chances:
+        report += ["", "How likely the descent ended to fuse", *_chances(result)]
     if result.boundaries:
         report += ["", "Why groups end", *_boundaries(result)]
     report += [f"note: {note}" for note in result.notes]
@@ -198,6 +205,7 @@ def fusion_record(
         "fusion_level": model.memory.name,
         "inner_levels": [home.name for home in model.given.inner],
         "capacity_words": model.given.capacity_words,
+        "overhead": {"energy_pj": model.overhead.energy_pj, "cycles": model.overhead.cycles},
         "value": result.value,
         "unfused_value": result.unfused_value,
         "bound": result.bound,
@@ -216,6 +224,9 @@ def fusion_record(
             {**row, "names": sorted(plan.group, key=result.graph.positions.__getitem__)}
             for row, plan in zip(_plain_rows(result), result.plans, strict=True)
         ],
+        "exact_value": result.exact_value,
+        "above_exact": result.above_exact,
+        "chances": result.chance_table().to_dict("records"),
         "boundaries": result.boundary_table().to_dict("records"),
     }
 
@@ -225,11 +236,14 @@ def write_fusion(folder: str, result: FusionResult) -> Results:
     from toolkit.study.storage.files import with_pictures, write_tables
 
     tables = {"fusion_groups": result.table(), "fusion_boundaries": result.boundary_table()}
+    if result.chances:
+        tables["fusion_chances"] = result.chance_table()
 
     def draw() -> tuple[Path, ...]:
         from toolkit.study.pictures.fusion import write_fusion_pictures
+        from toolkit.study.pictures.timelines import write_timelines
 
-        return tuple(write_fusion_pictures(folder, result))
+        return (*write_fusion_pictures(folder, result), *write_timelines(folder, result))
 
     return with_pictures(write_tables(tables, folder), draw)
 
@@ -263,7 +277,10 @@ def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
 
 
 def _proof(result: FusionResult) -> str:
-    """Say how good the partition is, with the bound in the unit that reports have for it."""
+    """Say how good the partition is, with the bound in the unit that reports have for it.
+
+    It speaks of all partitions, plans and mappings.
+    """
     bound = result.bound
     shown = {
         "edp": f"{bound * 1e-12:.5g} J·cycle",
@@ -282,8 +299,12 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         return f"{share:+.1%}"
 
     status, mappings = _proof(result), model.costs.status
-    if result.strategy == "exact" and result.most_layers is not None:
-        status = f"best among groups of up to {result.most_layers} layers; {status}"
+    if result.strategy == "exact" and not result.proved:
+        limit = f", in groups of up to {result.most_layers} layers" if result.most_layers else ""
+        status = f"best of the plans and mappings tried{limit}; {status}"
+    against = []
+    if result.above_exact is not None:
+        against = [("against exact", _above_exact(result.above_exact, result.most_layers))]
     return [
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
@@ -291,6 +312,7 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
         ("partition", status),
         *([("mappings", f"{mappings}, each layer or part on its own")] if mappings else []),
+        *against,
         ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),
     ]
 
@@ -299,12 +321,15 @@ def _energies(model: MappedModel, result: FusionResult) -> list[str]:
     after, before = (_totals(model, options)["levels_pj"] for _, options in _both(result))
     rows = [
         (name, f"{short_energy(after.get(name, 0.0))} (unfused {short_energy(energy)})")
-        for name, energy in before.items()
+        # What only groups have, such as the overhead of fusing, comes last.
+        for name, energy in (before | {name: 0.0 for name in after if name not in before}).items()
     ]
     return list(aligned(rows))
 
 
 def _group_table(model: MappedModel, result: FusionResult) -> Any:
+    from toolkit.fusion.tile_names import tile_text
+
     table = empty_table()
     for head in ("group", "layers", "tile", "steps"):
         table.add_column(head, overflow="fold")
@@ -318,7 +343,7 @@ def _group_table(model: MappedModel, result: FusionResult) -> Any:
         table.add_row(
             str(number),
             ends,
-            " ".join(f"axis {axis}: {size}" for _, axis, size in plan.tile),
+            tile_text(plan, result.graph),
             str(plan.steps),
             f"{plan.footprint_words:,}",
             f"{plan.resident_words:,}",
@@ -327,6 +352,27 @@ def _group_table(model: MappedModel, result: FusionResult) -> Any:
             f"{cost.latency_cycles:,.0f}",
         )
     return table
+
+
+def _above_exact(above: float, most_layers: int | None) -> str:
+    """Say how far a partition is from the best one of the same groups."""
+    among = "" if most_layers is None else f" of groups of up to {most_layers} layers"
+    if above <= 0:
+        return f"the best partition{among}"
+    return f"{above:.2%} above the best partition{among}"
+
+
+def _chances(result: FusionResult) -> list[str]:
+    home = {name: group for group in result.partition for name in group}
+    rows = [
+        (
+            f"{c.source} -> {c.target}",
+            f"{c.probability:.1%}" + ("; fused" if c.target in home[c.source] else ""),
+        )
+        for c in result.chances[:_MOST_BOUNDARIES]
+    ]
+    more = len(result.chances) - len(rows)
+    return [*aligned(rows), *([f"and {more} more"] if more else [])]
 
 
 def _boundaries(result: FusionResult) -> list[str]:

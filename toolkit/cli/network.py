@@ -30,6 +30,7 @@ from toolkit.cli.fusion import (
     GroupLength,
     check_options,
 )
+from toolkit.cli.fusion_overhead import OverheadCycles, OverheadEnergy, read_overhead
 from toolkit.cli.network_options import (
     Bits,
     CacheFolder,
@@ -99,6 +100,8 @@ def map_whole_network(
     fusion_level: FusionLevel = None,
     group: FusionGroup = [],  # noqa: B006 - typer copies it
     group_length: GroupLength = None,
+    fusion_overhead_pj: OverheadEnergy = None,
+    fusion_overhead_cycles: OverheadCycles = None,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -117,6 +120,7 @@ def map_whole_network(
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
     fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
+    overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
     counting = conventions_named(conventions_name(conventions, steady=steady))
     budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
@@ -164,6 +168,7 @@ def map_whole_network(
             level=fusion_level,
             groups=group,
             most_layers=group_length or MOST_LAYERS,
+            overhead=overhead,
             cache=place,
         )
         steps = steps_to_fused(priced, fused, graph)

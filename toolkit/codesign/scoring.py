@@ -267,7 +267,10 @@ class Scorer:
     def _partitioned(self, name: str, model: MappedModel, fused: bool) -> NetworkScore:
         given = self.job.settings
         found = find_partition(
-            model, given.fusion if fused else "none", most_layers=given.fusion_layers
+            model,
+            given.fusion if fused else "none",
+            most_layers=given.fusion_layers,
+            reasons=False,
         )
         costs = [model.cost(plan) for plan in found.plans]
         energy = math.fsum(cost.energy_pj for cost in costs)
@@ -300,9 +303,10 @@ class Scorer:
             self.folded(place),
             point.arch,
             objective=objective,
-            axes=1,
+            loops=1,
             halos=("retain",),
             search=search,
+            proof_seconds=0.0,  # Nobody asks how good the partition of a point is.
             cache=self.cache,
         )
 

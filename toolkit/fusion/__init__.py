@@ -17,11 +17,11 @@ from lazy_loader import attach
 _HOMES = {
     "baseline": ("Step", "Totals", "steps_to_fused"),
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
-    "group_model": ("GroupModel", "Option", "TrafficModel"),
+    "group_model": ("FusionOverhead", "GroupModel", "Option", "TrafficModel"),
     "groups": ("candidates", "check_group", "check_partition"),
     "mapped": ("GroupCost", "MappedModel"),
     "partition.registry": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
-    "partition.result": ("Boundary", "FusionResult"),
+    "partition.result": ("Boundary", "FusionChance", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
     "tile.choice": ("best_plan",),
     "tile.group_plan": ("Assumptions", "GroupPlan"),
@@ -35,6 +35,8 @@ __all__ = [
     "Boundary",
     "FoldedGraph",
     "FoldedLayer",
+    "FusionChance",
+    "FusionOverhead",
     "FusionResult",
     "GroupCost",
     "GroupModel",
@@ -63,11 +65,11 @@ __all__ = [
 if TYPE_CHECKING:
     from toolkit.fusion.baseline import Step, Totals, steps_to_fused
     from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
-    from toolkit.fusion.group_model import GroupModel, Option, TrafficModel
+    from toolkit.fusion.group_model import FusionOverhead, GroupModel, Option, TrafficModel
     from toolkit.fusion.groups import candidates, check_group, check_partition
     from toolkit.fusion.mapped import GroupCost, MappedModel
     from toolkit.fusion.partition.registry import FUSION_STRATEGIES, cost_partition, find_partition
-    from toolkit.fusion.partition.result import Boundary, FusionResult
+    from toolkit.fusion.partition.result import Boundary, FusionChance, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
     from toolkit.fusion.tile.choice import best_plan
     from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan

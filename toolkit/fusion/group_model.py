@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import fsum, prod
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from math import fsum, isfinite, prod
+from typing import Literal, Protocol, runtime_checkable
 
+from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words, single_plan
@@ -14,6 +15,41 @@ from toolkit.fusion.tile.identical import PlanBook
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
 """Words moved to and from DRAM; pJ; cycles; pJ times cycles."""
+
+
+@dataclass(frozen=True)
+class FusionOverhead:
+    """What fusing two layers costs besides their mappings, as FA-DOSA charges a fused pair.
+
+    A group of n layers is fused n - 1 times.
+
+    Parameters
+    ----------
+    energy_pj, cycles : float
+        Of each fusion; at least 0.
+
+    Raises
+    ------
+    InputError
+        If one is negative or no number.
+
+    Examples
+    --------
+    >>> FusionOverhead(energy_pj=100.0).of(3)
+    (200.0, 0.0)
+    """
+
+    energy_pj: float = 0.0
+    cycles: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key, value in (("energy_pj", self.energy_pj), ("cycles", self.cycles)):
+            if not isfinite(value) or value < 0:
+                raise InputError(f"expected a number from 0, got {value!r}", key=key)
+
+    def of(self, layers: int) -> tuple[float, float]:
+        """Energy in pJ and cycles of fusing so many layers into one group."""
+        return (layers - 1) * self.energy_pj, (layers - 1) * self.cycles
 
 
 @dataclass(frozen=True)
@@ -51,6 +87,14 @@ class GroupModel(Protocol):
     def costed(self) -> int:
         """Groups costed so far."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether options are the best of all that a group may do, not of those tried."""
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Costs that no partition into groups undercuts, whatever plans and mappings they have."""
+
     def options(self, group: Group, limit: float | None = None) -> Sequence[Option]:
         """Ways to run a group, none worse than another; empty if it does not fit.
 
@@ -62,6 +106,29 @@ class GroupModel(Protocol):
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Costs that no way to run a group undercuts, wherever it stands in a larger one."""
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """A model that can tell what groups would cost with more room, as reasons ask."""
+
+    def with_capacity(self, words: int) -> GroupModel:
+        """The same with another capacity of the fusion level; layers on their own stay."""
+
+    def refusal(self, group: Group) -> str | None:
+        """Which layer of a group cannot run in any of its plans, and why; None if all can."""
+
+
+def whole_words(graph: FoldedGraph) -> int:
+    """Room in which any group runs in one step: all tensors and weights, and a further copy."""
+    words = sum(t.elements for layer in graph.layers for t in (*layer.inputs, layer.output))
+    return 2 * (words + graph.weight_words + graph.constant_words) + 1
+
+
+def resized(given: Assumptions, words: int) -> Assumptions:
+    """The same with another capacity of the fusion level."""
+    outer = given.outer and replace(given.outer, capacity_words=words)
+    return replace(given, capacity_words=words, outer=outer)
 
 
 def value_of(costs: Sequence[float]) -> float:
@@ -81,6 +148,7 @@ class TrafficModel:
     """
 
     objective: FusionObjective = "dram"
+    complete = True
 
     def __init__(self, graph: FoldedGraph, given: Assumptions) -> None:
         self.graph = graph
@@ -119,6 +187,19 @@ class TrafficModel:
         """A layer on its own."""
         (option,) = self.options(frozenset((name,)))
         return option
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Compulsory words of the network."""
+        return self.least(frozenset(self.graph.names))
+
+    def with_capacity(self, words: int) -> TrafficModel:
+        """The same with another capacity of the fusion level."""
+        return TrafficModel(self.graph, resized(self.given, words))
+
+    def refusal(self, group: Group) -> str | None:
+        """None: traffic asks for no mapping."""
+        return None
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""

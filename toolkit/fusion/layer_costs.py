@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import takewhile
-from math import fsum, prod
+from fractions import Fraction
+from math import ceil, fsum, prod
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
@@ -18,7 +18,6 @@ from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.group_plan import Part
 from toolkit.fusion.tile.residency import Homes
-from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.vector_unit import (
     VectorCost,
     movement_cost,
@@ -41,9 +40,10 @@ NOT_FUSED = Homes()
 _CONV_POSITIONS = {3: ("P",), 4: ("P", "Q"), 5: ("O", "P", "Q")}
 
 
-def share_of(layer: FoldedLayer, part: Part) -> float:
+def share_of(layer: FoldedLayer, part: Part) -> Fraction:
     """The part of the work, as a fraction of it."""
-    return prod(size / extent_of(layer, key) for key, size in part)
+    shares = (Fraction(size, extent_of(layer, key)) for key, size in part)
+    return prod(shares, start=Fraction(1))
 
 
 def extent_of(layer: FoldedLayer, key: int | str) -> int:
@@ -72,7 +72,7 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
         return workload
     sizes = dict(workload.sizes)
     for key, size in part:
-        dimension = _dimension(layer, workload, key)
+        dimension = cut_dimension(layer, workload, key)
         whole = extent_of(layer, key)
         if dimension == "B":
             # Blocks of masked attention are no heads: what these leave over is in their rows.
@@ -89,7 +89,8 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
     return replace(workload, name=name, sizes=sizes)
 
 
-def _dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> str:
+def cut_dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> str:
+    """The dimension of a workload that parts are smaller along, by output axis or by name."""
     rank = len(layer.output.shape)
     if isinstance(axis, str):
         return axis
@@ -152,6 +153,8 @@ class LayerCosts:
     ----------
     on_search : callable or None
         Called before each search or look into the cache, with its number and the layer's name.
+    store : LayerCache or None
+        Where results are kept.
     evaluations : int
         Mappings that all results so far had cost, be they searched or read.
     """
@@ -168,11 +171,10 @@ class LayerCosts:
         self.unit = vector_unit_of(arch)[0]
         self.on_search: Callable[[int, str], None] | None = None
         self.evaluations = 0
-        self._store = cache_at(cache)
+        self.store = cache_at(cache)
         self._archs: dict[Homes, Architecture] = {NOT_FUSED: arch}
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
-        self._least: dict[str, tuple[float, float]] = {}
 
     @property
     def status(self) -> str:
@@ -240,29 +242,6 @@ class LayerCosts:
         workload = layer.layer.workload
         return workload is not None and any(way.copies for way in lowerings(self.arch, workload))
 
-    def least(self, layer: FoldedLayer) -> tuple[float, float]:
-        """Energy in pJ and cycles on chip that its parts together cannot undercut."""
-        if layer.name not in self._least:
-            self._least[layer.name] = self._floor(layer)
-        return self._least[layer.name]
-
-    def _floor(self, layer: FoldedLayer) -> tuple[float, float]:
-        workload, times = layer.layer.workload, layer.layer.repetitions
-        if workload is None:
-            return 0.0, 0.0
-        try:
-            ways = [way.workload for way in lowerings(self.arch, workload)]
-        except DoesNotFitError:
-            return 0.0, 0.0
-        # Fused tensors are kept on any memory that no fanout repeats.
-        outside = takewhile(lambda level: isinstance(level, Memory), self.arch.levels)
-        anywhere = [level.name for level in outside]
-        # Mappings may choose what these hold.
-        anywhere += [memory.name for memory in self.arch.memories if memory.may_bypass]
-        conventions = self.search.conventions
-        energies = (least_energy_pj(self.arch, w, conventions, anywhere=anywhere) for w in ways)
-        return times * min(energies), times * min(least_cycles(self.arch, w) for w in ways)
-
     def _cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         share, arch = share_of(layer, part), self.arch_for(homes)
         workload = tile_workload(layer, part)
@@ -278,9 +257,8 @@ class LayerCosts:
             for traffic in mapped.dram:
                 if traffic.role not in homes.roles:
                     words[traffic.role] += times * traffic.words  # type: ignore[index]
-        vector = self._vector(layer.whole, arch, share)
-        if vector is not None:
-            operation_cycles = times * vector.latency_cycles
+        for repeated, vector in self.vector_costs(layer, arch, share):
+            operation_cycles = repeated * vector.latency_cycles
             for energy in vector.levels:
                 before = levels.get(energy.level, 0.0)
                 levels[energy.level] = before + times * energy.energy_pj
@@ -289,7 +267,14 @@ class LayerCosts:
                 words["output"] += times * vector.dram_writes
         return PartCost(levels, max(latency, operation_cycles), words)
 
-    def _vector(self, layer: Layer, arch: Architecture, share: float) -> VectorCost | None:
+    def vector_costs(
+        self, layer: FoldedLayer, arch: Architecture, share: Fraction = Fraction(1)
+    ) -> list[tuple[int, VectorCost]]:
+        """What a share of a layer asks of the vector unit: times, and cost of each."""
+        cost = self._vector(layer.whole, arch, share)
+        return [] if cost is None else [(layer.layer.repetitions, cost)]
+
+    def _vector(self, layer: Layer, arch: Architecture, share: Fraction) -> VectorCost | None:
         """What one repetition of a part asks of the vector unit; it takes what passes by."""
         parts = layer_parts(layer)
         if parts.operations is None:
@@ -298,7 +283,7 @@ class LayerCosts:
         words = in_words(parts.moved, share)
         if parts.only_moves:
             return movement_cost(arch, words, conventions=self.search.conventions)
-        operations = round(parts.operations * share)
+        operations = ceil(parts.operations * share)
         return vector_cost(arch, self.unit, operations, words, conventions=self.search.conventions)
 
     def _map(self, name: str, workload: Workload, arch: Architecture) -> LayerCost:
@@ -321,7 +306,7 @@ class LayerCosts:
     def _search(self, arch: Architecture, workload: Workload) -> LayerCost | ToolkitError:
         """Search, or say why there is no mapping."""
         try:
-            found = map_workload(arch, workload, self.search, cache=self._store)
+            found = map_workload(arch, workload, self.search, cache=self.store)
         except (DoesNotFitError, PrecisionError) as cause:
             return cause
         self.evaluations += found.evaluations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, prod
 
@@ -12,9 +12,10 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.group_model import FusionObjective, Option
+from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
+from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     LOOPS,
@@ -45,6 +46,12 @@ SHARES = (1.0, 0.5, 0.25)
 """Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
 less of it leaves room for larger parts of what is summed over, which the array runs faster."""
 
+PROOF_SECONDS = 4.0
+"""Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
+
+OVERHEAD = "fusion overhead"
+"""What `FusionOverhead` costs in energy, beside the levels."""
+
 
 @dataclass(frozen=True)
 class GroupCost:
@@ -53,11 +60,11 @@ class GroupCost:
     Parameters
     ----------
     levels : mapping of str to float
-        Energy in pJ by level and of the vector unit.
+        Energy in pJ by level, of the vector unit and, where that costs any, of fusing.
     energy_pj : float
         Of all levels.
     latency_cycles : float
-        Of all steps, with the first load and the last store.
+        Of all steps, with the first load, the last store and what fusing takes.
     compute_cycles : float
         Of the layers, if nothing but what is on chip held them up.
     dram_cycles : float
@@ -97,6 +104,11 @@ class MappedModel:
     search : LayerSearch, optional
         How layers on their own and parts of fused ones are mapped alike; as `toolkit.map_network`
         maps them by default.
+    proof_seconds : float
+        Limit of each proof behind `bound`, of which there is one for every layer that differs; 0
+        for a bound without any.
+    overhead : FusionOverhead
+        What fusing costs besides.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -109,6 +121,8 @@ class MappedModel:
         moves bursts.
     """
 
+    complete = False
+
     def __init__(
         self,
         graph: FoldedGraph,
@@ -120,6 +134,8 @@ class MappedModel:
         loops: int = LOOPS,
         halos: tuple[Halo, ...] = HALOS,
         search: LayerSearch | None = None,
+        proof_seconds: float = PROOF_SECONDS,
+        overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -134,6 +150,7 @@ class MappedModel:
         self.arch = arch
         self.memory = memory
         self.objective = objective
+        self.overhead = overhead
         inner = tuple(
             Home.of(other, capacity_words(other, most))
             for other in (fusion_levels(arch)[1:] if level is None else ())
@@ -148,12 +165,12 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache)
-        self._books = [PlanBook(self.given, share) for share in SHARES]
-        if self.given.inner:
-            alone = replace(self.given, inner=(), outer=None)
-            self._books += [PlanBook(alone, share) for share in SHARES]
+        self._books = _plan_books(self.given)
+        places = (memory.name, *(home.name for home in inner))
+        self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}
+        self._refusals: dict[Group, str] = {}
 
     @property
     def costed(self) -> int:
@@ -176,20 +193,55 @@ class MappedModel:
             self._alone[name] = self._option(self.cost(single_plan(self.graph, name)))
         return self._alone[name]
 
+    def with_capacity(self, words: int) -> MappedModel:
+        """The same with another capacity of the fusion level for what groups keep there.
+
+        Mappings stay as they are known, also those of layers on their own.
+        """
+        other = copy.copy(self)
+        other.given = resized(self.given, words)
+        other._books = _plan_books(other.given)
+        other._known, other._refusals = {}, {}
+        return other
+
+    def refusal(self, group: Group) -> str | None:
+        """Which layer of a group could not be mapped in any of its plans, and why."""
+        return None if self.options(group) else self._refusals.get(group)
+
     def least(self, group: Group) -> tuple[float, ...]:
-        """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`."""
+        """Compulsory traffic, and the work of the lanes; see `toolkit.model.floor`.
+
+        Without the overhead of fusing, as the layers may run on their own.
+        """
         view = GroupView(self.graph, group)
+        return self._together(view, [self.bounds.floor(layer) for layer in view.layers])
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Compulsory traffic, and what the parts of every layer take; see `large_layers`.
+
+        It speaks of all partitions, plans and mappings, those that are not looked at included.
+        """
+        view = GroupView(self.graph, frozenset(self.graph.names))
+        known = self.objective in ("dram", "latency")
+        layers = view.layers
+        least = map(self.bounds.floor, layers) if known else self.bounds.least(layers)
+        return self._together(view, list(least))
+
+    def _together(self, view: GroupView, layers: Sequence[LayerLeast]) -> tuple[float, ...]:
+        """Least costs of a group, from those of its layers, wherever it stands in a larger one."""
         dram = self._dram
-        read = sum(tensor.elements for tensor in view.external)
+        read = sum(words_read(view, tensor) for tensor in view.external)
         read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        written = sum(tensor.elements for tensor in view.leaving)
+        leaving = {tensor.name for tensor in view.leaving}
+        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
         if self.objective == "dram":
             return (float(read + written),)
-        energies, cycles = zip(*(self.costs.least(layer) for layer in view.layers), strict=True)
         moved = read * dram.read_energy_pj + written * dram.write_energy_pj
+        cycles = fsum(layer.latency_cycles for layer in layers)
         costs = {
-            "energy": _SAFE * (moved + fsum(energies)),
-            "latency": _SAFE * max(fsum(cycles), self._port_cycles(read, written)),
+            "energy": _SAFE * (moved + fsum(layer.energy_pj for layer in layers)),
+            "latency": _SAFE * max(cycles, self._port_cycles(read, written)),
         }
         if self.objective == "edp":
             return costs["energy"], costs["latency"]
@@ -217,7 +269,10 @@ class MappedModel:
         first = self._port_cycles(plan.first_words, 0)
         last = self._port_cycles(0, plan.last_words)
         compute = self._compute_cycles(cycles, plan)
-        latency = max(compute, dram) + first + last
+        fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
+        if fusing_pj:
+            levels[OVERHEAD] = fusing_pj
+        latency = max(compute, dram) + first + last + fusing_cycles
         return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan)
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
@@ -255,8 +310,10 @@ class MappedModel:
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
         """The option of a plan, unless some part of a layer has no mapping."""
-        with suppress(DoesNotFitError):
+        try:
             yield self._option(self.cost(plan))
+        except DoesNotFitError as cause:
+            self._refusals[plan.group] = str(cause)
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":
@@ -376,6 +433,13 @@ class MappedModel:
     def _port_cycles(self, read: float, written: float) -> float:
         words = {"reads": read, "updates": written}
         return port_cycles(self._dram, self.costs.search.conventions, words)
+
+
+def _plan_books(given: Assumptions) -> list[PlanBook]:
+    """Where plans worth mapping come from, with and without memories inside the fusion level."""
+    alone = replace(given, inner=(), outer=None)
+    ways = (given, alone) if given.inner else (given,)
+    return [PlanBook(way, share) for way in ways for share in SHARES]
 
 
 def _shares(cycles: list[float], mesh: int) -> list[int]:

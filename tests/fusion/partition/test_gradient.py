@@ -13,7 +13,13 @@ torch = pytest.importorskip("torch")
 from toolkit.fusion import Assumptions, TrafficModel, find_partition  # noqa: E402
 from toolkit.fusion.groups import is_partition  # noqa: E402
 from toolkit.fusion.partition import total_costs  # noqa: E402
-from toolkit.fusion.partition.gradient import Relaxation, read_off, relax  # noqa: E402
+from toolkit.fusion.partition.gradient import (  # noqa: E402
+    COLD,
+    Relaxation,
+    fusion_chances,
+    read_off,
+    relax,
+)
 
 
 def decisions(relaxation: Relaxation, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,3 +91,59 @@ def test_the_result_is_legal_seeded_and_close(seed: int) -> None:
     assert is_partition(graph, first.partition)
     assert first.value == second.value
     assert exact.value <= first.value <= 1.05 * exact.value
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_chances_are_those_of_all_walks(seed: int) -> None:
+    graph = random_network(seed, 5)
+    relaxation = relax(Priced(graph, "energy", seed), 5)
+    logits, _ = decisions(relaxation, seed)
+    chance = relaxation.moves(logits, COLD)[0].tolist()
+    moves: dict[int, list[tuple[int, int, float]]] = {}
+    for place, source in enumerate(relaxation.sources.tolist()):
+        move = int(relaxation.targets[place]), int(relaxation.taken[place]), chance[place]
+        moves.setdefault(source, []).append(move)
+    fused = dict.fromkeys(graph.edges, 0.0)
+    walks: list[tuple[int, float, list[int]]] = [(0, 1.0, [])]
+    while walks:
+        place, share, taken = walks.pop()
+        if place == relaxation.down_sets - 1:
+            for edge in graph.edges:
+                if any(set(edge) <= relaxation.groups[group] for group in taken):
+                    fused[edge] += share
+        walks += [(to, share * p, [*taken, group]) for to, group, p in moves.get(place, ())]
+    found = fusion_chances(relaxation, graph, logits[:1])
+    assert {(c.source, c.target): c.probability for c in found} == pytest.approx(fused)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 5, 6])
+def test_descents_end_sure_of_what_they_found(seed: int) -> None:
+    graph = random_network(seed, 7)
+    found = find_partition(TrafficModel(graph, Assumptions(150)), "gradient", seed=seed)
+    table = found.chance_table()
+    assert len(table) == len(graph.edges)
+    assert table.probability.between(0.0, 1.0).all()
+    assert ((table.probability > 0.5) == table.fused).mean() >= 0.8
+    home = {name: group for group in found.partition for name in group}
+    assert [home[row.source] == home[row.target] for row in table.itertuples()] == list(
+        table.fused
+    )
+
+
+@pytest.mark.parametrize("most", [3, 8])
+def test_the_gap_to_exact_is_measured(most: int) -> None:
+    model = TrafficModel(random_network(3, 8), Assumptions(150))
+    found = find_partition(model, "gradient", most_layers=most)
+    exact = find_partition(model, "exact", most_layers=most)
+    assert found.exact_value == exact.value
+    assert found.above_exact == found.value / exact.value - 1
+    assert exact.bound == found.bound
+    assert (exact.exact_value, exact.chances) == (None, ())
+
+
+def test_too_many_down_sets_are_measured_against_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.fusion.partition.gradient.MOST_DOWN_SETS", 3)
+    found = find_partition(TrafficModel(residual(), Assumptions(150)), "gradient")
+    assert (found.exact_value, found.above_exact) == (None, None)
+    assert len(found.chances) == 4

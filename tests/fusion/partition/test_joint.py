@@ -124,6 +124,9 @@ def test_the_strategy_says_what_its_own_mappings_cost(monkeypatch: pytest.Monkey
     found = find_partition(model(pair()), "joint")
     assert "parts of layers descended" in found.notes[0]
     assert found.bound <= found.value
+    assert [(c.source, c.target) for c in found.chances] == [("a", "b")]
+    assert 0 <= found.chances[0].probability <= 1
+    assert found.above_exact is not None and found.above_exact >= 0
 
 
 def test_without_layers_to_map_only_decisions_descend() -> None:

@@ -29,7 +29,8 @@ def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     states, down_sets = result
     groups = _best(states) if states else greedy_groups(model, most_layers)
     limited = most_layers < len(model.graph)
-    bound = None if limited else value_of(total_costs(groups))
+    proved = model.complete and not limited
+    bound = value_of(total_costs(groups)) if proved else None
     return Found(groups, bound, down_sets, limited)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.groups import Group
 from toolkit.fusion.partition.exact import (
     Order,
     all_ideals,
     exact_predecessors,
+    exact_states,
     segment_predecessors,
 )
-from toolkit.fusion.partition.result import Found
+from toolkit.fusion.partition.result import Found, FusionChance
 from toolkit.processes import one_torch_thread
 
 MOST_DOWN_SETS = 800
@@ -60,6 +62,8 @@ class Relaxation:
         Repeats the first way where a group has fewer.
     ways : tensor, shape (groups, ways)
         0 for a way, -inf for a repeated one.
+    complete : bool
+        Whether walks reach all partitions into groups of these lengths; else segments alone.
     """
 
     groups: tuple[Group, ...]
@@ -70,6 +74,7 @@ class Relaxation:
     down_sets: int
     costs: torch.Tensor
     ways: torch.Tensor
+    complete: bool
 
     def first_logits(self, starts: int) -> torch.Tensor:
         """Logits of groups [starts, groups]: starts prefer short or long ones more and more."""
@@ -111,6 +116,20 @@ class Relaxation:
         -------
         tensor, shape (starts, costs)
         """
+        way = torch.softmax(choice / temperature + self.ways, dim=-1)
+        known = self.costs[None] if costs is None else costs
+        mean = (way[..., None] * known).sum(dim=2)
+        walked = self._walked(logits, temperature)
+        return torch.einsum("sm,smc->sc", walked, mean[:, self.taken])
+
+    def group_chances(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Probability that a group is one of the partition; shape (starts, groups)."""
+        walked = self._walked(logits, temperature)
+        chances = torch.zeros((len(logits), len(self.groups)), dtype=walked.dtype)
+        return chances.scatter_add(1, self.taken.expand_as(walked), walked)
+
+    def _walked(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Probability that a walk takes a move; shape (starts, moves)."""
         chance = self.moves(logits, temperature)
         size = self.down_sets
         steps = torch.zeros((len(logits), size * size), dtype=chance.dtype)
@@ -124,17 +143,15 @@ class Relaxation:
         visited = torch.linalg.solve_triangular(system, start, upper=False, unitriangular=True)[
             :, :, 0
         ]
-        way = torch.softmax(choice / temperature + self.ways, dim=-1)
-        known = self.costs[None] if costs is None else costs
-        mean = (way[..., None] * known).sum(dim=2)
-        taken = visited[:, self.sources] * chance
-        return torch.einsum("sm,smc->sc", taken, mean[:, self.taken])
+        walked: torch.Tensor = visited[:, self.sources] * chance
+        return walked
 
 
 def relax(model: GroupModel, most_layers: int) -> Relaxation:
     """Cost all groups and lay out the relaxation."""
     order = Order(model.graph)
     ideals = all_ideals(order, MOST_DOWN_SETS)
+    complete = ideals is not None
     before = exact_predecessors(order, most_layers)
     if ideals is None:
         ideals = [(1 << end) - 1 for end in range(len(model.graph) + 1)]
@@ -169,6 +186,7 @@ def relax(model: GroupModel, most_layers: int) -> Relaxation:
             [[0.0 if i < len(e) else -torch.inf for i in range(most)] for e in options_of],
             dtype=torch.float64,
         ),
+        complete,
     )
 
 
@@ -180,16 +198,58 @@ def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     always taking the likeliest group and the likeliest way, and costed by the model itself.
     """
     relaxation = relax(model, most_layers)
-    best: tuple[float, tuple[Option, ...]] | None = None
     with one_torch_thread():
         read = list(_descend(relaxation, seed))
-    for logits, choice in read:
-        for start in range(len(logits)):
-            groups = read_off(relaxation, logits[start], choice[start])
-            value = value_of(total_costs(groups))
-            if best is None or value < best[0]:
-                best = (value, groups)
-    return Found(best[1] if best is not None else ())
+        found = [
+            (start, read_off(relaxation, logits[start], choice[start]))
+            for logits, choice in read
+            for start in range(len(logits))
+        ]
+        best, groups = min(found, key=lambda entry: value_of(total_costs(entry[1])))
+        ended = read[-1][0][best : best + 1]
+        chances = fusion_chances(relaxation, model.graph, ended)
+    return measured(model, relaxation, most_layers, Found(groups, chances=chances))
+
+
+def fusion_chances(
+    relaxation: Relaxation, graph: FoldedGraph, logits: torch.Tensor
+) -> tuple[FusionChance, ...]:
+    """Of every edge, the probability that one group has both its ends, at the end of a descent.
+
+    Parameters
+    ----------
+    relaxation : Relaxation
+        What was descended.
+    graph : FoldedGraph
+        The network.
+    logits : tensor, shape (1, groups)
+        Of one start.
+    """
+    chances = relaxation.group_chances(logits, COLD)[0].tolist()
+    among: dict[tuple[str, str], float] = dict.fromkeys(graph.edges, 0.0)
+    for group, chance in zip(relaxation.groups, chances, strict=True):
+        for edge in graph.subgraph(group).edges if len(group) > 1 else ():
+            among[edge] += chance
+    return tuple(
+        FusionChance(source, target, graph.layer_of(source).output.name, min(chance, 1.0))
+        for (source, target), chance in among.items()
+    )
+
+
+def measured(model: GroupModel, relaxation: Relaxation, most_layers: int, found: Found) -> Found:
+    """Add the value of the best partition, which is quickly proved: all groups are costed."""
+    states = exact_states(model, most_layers) if relaxation.complete else None
+    if states is None:
+        return found
+    least = min(value_of(state.costs) for state in states[0])
+    limited = most_layers < len(model.graph)
+    return replace(
+        found,
+        bound=None if limited else least,
+        down_sets=states[1],
+        limited=limited,
+        exact_value=least,
+    )
 
 
 def temperature_at(progress: float) -> float:

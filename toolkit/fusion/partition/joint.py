@@ -10,7 +10,7 @@ mappings and a partition is read off; both are scored as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,9 +19,17 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.mapped import MappedModel
-from toolkit.fusion.partition.gradient import RATE, Relaxation, read_off, relax, temperature_at
+from toolkit.fusion.partition.gradient import (
+    RATE,
+    Relaxation,
+    fusion_chances,
+    measured,
+    read_off,
+    relax,
+    temperature_at,
+)
 from toolkit.fusion.partition.part_descent import PartDescent
-from toolkit.fusion.partition.result import Found
+from toolkit.fusion.partition.result import Found, FusionChance
 from toolkit.processes import one_torch_thread
 from toolkit.search.network.workloads import problem_of
 from toolkit.workload.kernel import Workload
@@ -45,13 +53,15 @@ def joint(model: GroupModel, most_layers: int, seed: int) -> Found:
     """
     if not isinstance(model, MappedModel):
         raise InputError("'joint' needs a model that maps layers", key="fusion")
-    found = JointDescent(model, most_layers, seed).descend()
+    descent = JointDescent(model, most_layers, seed)
+    found = descent.descend()
     own = found.value / value_of(total_costs(found.groups)) - 1
     note = (
         f"tilings of {found.parts} parts of layers descended with the decisions; with them alone "
         f"the objective is {own:+.2%} against the model's own mappings, which are shown"
     )
-    return Found(found.groups, notes=(note,))
+    result = Found(found.groups, notes=(note,), chances=found.chances)
+    return measured(model, descent.relaxation, most_layers, result)
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,14 @@ class Joint:
         What it costs with the mappings of the descent.
     parts : int
         Parts of layers that were mapped.
+    chances : tuple of FusionChance
+        Probabilities that the start ended with in which the partition was found.
     """
 
     groups: tuple[Option, ...]
     costs: tuple[float, ...]
     parts: int
+    chances: tuple[FusionChance, ...] = ()
 
     @property
     def value(self) -> float:
@@ -211,7 +224,12 @@ class JointDescent:
                 for part in (self.parts[number] for number in active):
                     part.round()
                 found += self._read()
-        return min(found, key=lambda joint: joint.value)
+        # All starts are read each time, in the same order.
+        best = min(range(len(found)), key=lambda place: found[place].value)
+        start = best % self.starts
+        ended = self.logits.detach()[start : start + 1]
+        chances = fusion_chances(self.relaxation, self.model.graph, ended)
+        return replace(found[best], chances=chances)
 
     def _active(self) -> list[int]:
         shares = self.share.amax(dim=0)

@@ -12,12 +12,27 @@ from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
 from toolkit.fusion.groups import check_partition
 from toolkit.fusion.partition.exact import best_ways
-from toolkit.fusion.partition.result import Found, FusionResult, boundaries_of
+from toolkit.fusion.partition.reasons import boundaries_of, why_it_cannot_run
+from toolkit.fusion.partition.result import Found, FusionResult
 from toolkit.messages import suggest
 
 MOST_LAYERS = 24
 """Default length to which groups are limited: groups to cost grow in number with it. Results say
 whether longer ones might be better."""
+
+MOST_SEARCHED_AGAIN = 5000
+"""Groups up to which a search is repeated with room for all tensors, so that reasons of boundaries
+speak of all groups, not of two neighbours alone. It costs as many again, if most of them quickly:
+a tenth of the time on mapped networks."""
+
+_SEARCHED_AGAIN = {
+    **{name: name for name in ("exact", "segments", "greedy")},
+    "nsga2": "greedy",
+    "gradient": "exact",
+    "joint": "exact",
+}
+"""The strategy that does so, by that which found the partition: one that is quick and draws no
+random numbers."""
 
 FusionStrategy = Callable[[GroupModel, int, int], Found]
 """Takes a model of groups, the most layers of a group, and a seed."""
@@ -66,7 +81,12 @@ FUSION_STRATEGIES: dict[str, FusionEntry] = {
 
 
 def find_partition(
-    model: GroupModel, strategy: str = "exact", *, most_layers: int = MOST_LAYERS, seed: int = 0
+    model: GroupModel,
+    strategy: str = "exact",
+    *,
+    most_layers: int = MOST_LAYERS,
+    seed: int = 0,
+    reasons: bool = True,
 ) -> FusionResult:
     """Partition a network into fusion groups.
 
@@ -84,6 +104,8 @@ def find_partition(
         Most folded layers of a group.
     seed : int
         Of ``nsga2``, ``gradient`` and ``joint``.
+    reasons : bool
+        Whether to find out why groups end; without it, the result has no boundaries.
 
     Raises
     ------
@@ -107,36 +129,43 @@ def find_partition(
     if value_of(total_costs(found.groups)) > value_of(total_costs(apart)):
         # Whatever a search does, not to fuse is one of the partitions that it knows.
         found = replace(found, groups=apart)
-    return make_result(model, strategy, found, most_layers, start)
+
+    def again(roomy: GroupModel) -> tuple[Option, ...]:
+        return FUSION_STRATEGIES[_SEARCHED_AGAIN[strategy]].load()(roomy, most_layers, seed).groups
+
+    result = make_result(model, strategy, found, most_layers, start)
+    if not reasons:
+        return result
+    repeats = strategy in _SEARCHED_AGAIN and result.costed <= MOST_SEARCHED_AGAIN
+    boundaries = boundaries_of(model, result.groups, most_layers, again if repeats else None)
+    return replace(result, boundaries=boundaries)
 
 
 def make_result(
     model: GroupModel, strategy: str, found: Found, most_layers: int, start: float
 ) -> FusionResult:
-    """Complete what a strategy found: order, bound, reasons."""
+    """Complete what a strategy found: order and bound; no reasons yet."""
     groups = in_order(model, found.groups)
     value = value_of(total_costs(groups))
-    bound = min(found.bound if found.bound is not None else general_bound(model), value)
-    costed = model.costed
+    general = value_of(model.bound) if found.bound is None else found.bound
+    costed, seconds = model.costed, clock() - start
     return FusionResult(
         strategy,
         model.graph,
         model.objective,
         groups,
         unfused(model),
-        boundaries_of(model, groups, most_layers),
-        bound,
+        (),
+        min(general, value),
         costed,
-        clock() - start,
+        seconds,
         found.down_sets,
         most_layers if found.limited else None,
         found.notes,
+        found.chances,
+        found.exact_value,
+        model.given,
     )
-
-
-def general_bound(model: GroupModel) -> float:
-    """What no partition undercuts: the least costs of all layers as one group."""
-    return value_of(model.least(frozenset(model.graph.names)))
 
 
 def in_order(model: GroupModel, groups: tuple[Option, ...]) -> tuple[Option, ...]:
@@ -160,20 +189,8 @@ def cost_partition(model: GroupModel, groups: Iterable[Iterable[str]]) -> Fusion
         if not model.options(group):
             names = sorted(group, key=model.graph.positions.__getitem__)
             raise InputError(
-                f"no tile fits the {model.given.capacity_words:,} words of the fusion level and "
-                f"moves fewer words than the layers on their own{_stiff(model, names)}",
-                key=f"group {', '.join(map(repr, names))}",
+                why_it_cannot_run(model, group), key=f"group {', '.join(map(repr, names))}"
             )
     found = Found(best_ways(model, chosen))
-    return make_result(model, "given", found, len(model.graph), start)
-
-
-def _stiff(model: GroupModel, names: list[str]) -> str:
-    """Which layers cannot be cut into tiles, so that they need all of their tensors at once."""
-    layers = [model.graph.layer_of(name) for name in names]
-    stiff = [la for la in layers if all(la.output.shape[a] == 1 for a in la.open_axes)]
-    if not stiff:
-        return ""
-    return "; not to be cut into tiles: " + ", ".join(
-        f"{layer.name!r} ({layer.layer.operator})" for layer in stiff
-    )
+    result = make_result(model, "given", found, len(model.graph), start)
+    return replace(result, boundaries=boundaries_of(model, result.groups, len(model.graph)))

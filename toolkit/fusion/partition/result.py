@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_model import (
-    FusionObjective,
-    GroupModel,
-    Option,
-    total_costs,
-    value_of,
-)
-from toolkit.fusion.groups import Group, GroupView, is_convex, quotient
-from toolkit.fusion.tile.choice import best_plan
-from toolkit.fusion.tile.group_plan import GroupPlan
+from toolkit.fusion.group_model import FusionObjective, Option, total_costs, value_of
+from toolkit.fusion.groups import Group
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+from toolkit.fusion.tile_names import tile_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Reason = Literal["capacity", "barrier", "no gain", "missed"]
-"""Why two groups are not one.
+"""Why two groups are not one: what would have to change (`reasons` finds out).
 
-- ``barrier``: others must run in between, or a layer needs all of the tensor before it can
-  start, and all of it does not fit;
-- ``capacity``: no tile of the joint group fits the fusion level;
-- ``no gain``: it fits, and costs as much or more;
-- ``missed``: it would cost less, but is longer than groups may be, or the search missed it.
+- ``capacity``: with more room on the fusion level, joining them would lower the total; at present
+  no tile of the joint group fits, or those that do make up for what is saved;
+- ``no gain``: joining would not lower the total, however much room there is;
+- ``barrier``: no room helps: some layer cannot run on what waits on chip, or so many layers must
+  run between the two that no group of the length that is allowed holds both;
+- ``missed``: the joint group is longer than groups may be, or would cost less and the search
+  missed it.
+
+Where other groups must run in between, the joint group is the one with these.
 """
 
 
@@ -59,6 +56,26 @@ class Boundary:
 
 
 @dataclass(frozen=True)
+class FusionChance:
+    """How likely a descent ended to fuse the two ends of an edge.
+
+    Parameters
+    ----------
+    source, target : str
+        The folded layers that make and read the tensor.
+    tensor : str
+        Its name.
+    probability : float
+        That both are in one group: the sum over all groups with both.
+    """
+
+    source: str
+    target: str
+    tensor: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Found:
     """What a strategy hands over.
 
@@ -74,6 +91,11 @@ class Found:
         Whether longer groups than allowed might be better.
     notes : tuple of str
         What to keep in mind.
+    chances : tuple of FusionChance
+        One for each edge of the graph, of strategies that descend probabilities.
+    exact_value : float or None
+        Objective value of the best partition into groups of the same lengths, where a strategy
+        that proves nothing itself is measured against it.
     """
 
     groups: tuple[Option, ...]
@@ -81,6 +103,8 @@ class Found:
     down_sets: int | None = None
     limited: bool = False
     notes: tuple[str, ...] = ()
+    chances: tuple[FusionChance, ...] = ()
+    exact_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +124,7 @@ class FusionResult:
     unfused : tuple of Option
         Every layer on its own.
     boundaries : tuple of Boundary
-        One for each edge between groups.
+        One for each edge between groups; empty where reasons were not asked for.
     bound : float
         No partition has a lower objective value.
     costed : int
@@ -113,6 +137,14 @@ class FusionResult:
         Length to which groups were limited, where that leaves any out.
     notes : tuple of str
         What to keep in mind.
+    chances : tuple of FusionChance
+        The probabilities that ``gradient`` and ``joint`` end with, one for each edge; empty for
+        other strategies.
+    exact_value : float or None
+        Objective value of the best partition into groups of the same lengths, which ``gradient``
+        and ``joint`` are measured against where it is quickly proved.
+    given : Assumptions or None
+        What groups were allowed.
     """
 
     strategy: str
@@ -127,6 +159,9 @@ class FusionResult:
     down_sets: int | None = None
     most_layers: int | None = None
     notes: tuple[str, ...] = ()
+    chances: tuple[FusionChance, ...] = ()
+    exact_value: float | None = None
+    given: Assumptions | None = None
 
     @property
     def plans(self) -> tuple[GroupPlan, ...]:
@@ -168,6 +203,13 @@ class FusionResult:
         """Whether no partition is better."""
         return self.value <= self.bound
 
+    @property
+    def above_exact(self) -> float | None:
+        """By which fraction the value exceeds `exact_value`, where that is known."""
+        if self.exact_value is None:
+            return None
+        return self.value / self.exact_value - 1 if self.exact_value else 0.0
+
     def table(self) -> pd.DataFrame:
         """Tabulate the groups: a row each, in the order in which they run."""
         import pandas as pd
@@ -182,7 +224,7 @@ class FusionResult:
             "layers": len(names),
             "first": names[0],
             "last": names[-1],
-            "tile": " ".join(f"{tensor}[{axis}]:{size}" for tensor, axis, size in plan.tile),
+            "tile": tile_text(plan, self.graph),
             "steps": plan.steps,
             "recomputed": len(plan.halo),
             "footprint_words": plan.footprint_words,
@@ -208,71 +250,14 @@ class FusionResult:
         rows = [[getattr(entry, column) for column in columns] for entry in self.boundaries]
         return pd.DataFrame(rows, columns=columns)
 
+    def chance_table(self) -> pd.DataFrame:
+        """Tabulate the probabilities of a descent, and what became of each edge."""
+        import pandas as pd
 
-def boundaries_of(
-    model: GroupModel, groups: Sequence[Option], most_layers: int
-) -> tuple[Boundary, ...]:
-    """Say of every edge between groups why it is there."""
-    graph = model.graph
-    home = {name: option for option in groups for name in option.plan.group}
-    others = {id(option): option.plan.group for option in groups}
-    known: dict[tuple[int, int], tuple[Reason, str]] = {}
-    found = []
-    for source, target in graph.edges:
-        a, b = home[source], home[target]
-        if a is b:
-            continue
-        key = (id(a), id(b))
-        if key not in known:
-            rest = [group for mark, group in others.items() if mark not in key]
-            known[key] = _reason(model, a, b, rest, groups, most_layers)
-        tensor = graph.layer_of(source).output
-        found.append(Boundary(source, target, tensor.name, tensor.elements, *known[key]))
-    return tuple(found)
-
-
-def _reason(
-    model: GroupModel,
-    a: Option,
-    b: Option,
-    rest: Sequence[Group],
-    groups: Sequence[Option],
-    most_layers: int,
-) -> tuple[Reason, str]:
-    graph = model.graph
-    joint = a.plan.group | b.plan.group
-    if not is_convex(graph, joint):
-        return "barrier", "layers of other groups must run in between"
-    if not _acyclic(graph, [joint, *rest]):
-        return "barrier", "the joint group and another one would wait for each other"
-    options = model.options(joint)
-    if not options:
-        return _obstacle(model, a.plan, b.plan)
-    apart = total_costs((a, b))
-    total = total_costs(groups)
-    before = value_of(total)
-    after = min(
-        value_of([t - x + y for t, x, y in zip(total, apart, option.costs, strict=True)])
-        for option in options
-    )
-    change = f"{(after / before - 1) * 100 if before else 0.0:+.2g} %"
-    if after >= before:
-        return "no gain", f"the joint group fits, and would make the total {change}"
-    if len(joint) > most_layers:
-        return "missed", f"{len(joint)} layers exceed {most_layers}; joined, the total is {change}"
-    return "missed", f"the joint group would make the total {change}"
-
-
-def _obstacle(model: GroupModel, a: GroupPlan, b: GroupPlan) -> tuple[Reason, str]:
-    """Why no plan of the joint group is looked at."""
-    graph, view = model.graph, GroupView(model.graph, a.group | b.group)
-    plan = best_plan(view, model.given)
-    if plan is not None:
-        return "no gain", f"the joint group fits, and would move {plan.dram_words:,} words"
-    return "capacity", f"no tile of the joint group fits {model.given.capacity_words:,} words"
-
-
-def _acyclic(graph: FoldedGraph, groups: Sequence[Group]) -> bool:
-    import networkx as nx
-
-    return bool(nx.is_directed_acyclic_graph(quotient(graph, groups)))
+        home = {name: group for group in self.partition for name in group}
+        columns = ["source", "target", "tensor", "probability", "fused"]
+        rows = [
+            [c.source, c.target, c.tensor, c.probability, c.target in home[c.source]]
+            for c in self.chances
+        ]
+        return pd.DataFrame(rows, columns=columns)

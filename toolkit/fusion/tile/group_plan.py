@@ -126,6 +126,12 @@ class Kept:
         To and from DRAM.
     readers : tuple of str
         Layers that read it.
+    stays_words : int
+        Those of `words` that stay from step to step where windows overlap.
+    during : tuple of str
+        Layers that run while all of it is there.
+    between : tuple of str
+        Further layers that run while what stays is there.
     """
 
     name: str
@@ -134,6 +140,9 @@ class Kept:
     words: int
     moved_words: int
     readers: tuple[str, ...]
+    stays_words: int = 0
+    during: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -269,7 +278,12 @@ def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
     for item, way in zip(nest.items, point.ways, strict=True):
         moved = int(way.moved[0])
         readers = tuple(nest.layers[user].name for user in item.users if user != item.maker)
-        kept.append(Kept(item.name, item.kind, way.depth, int(way.held[0]), moved, readers))
+        there = [
+            tuple(la.name for la, is_in in zip(nest.layers, mask, strict=True) if is_in)
+            for mask in (way.during, way.between & ~way.during)
+        ]
+        held, stays = int(way.held[0]), int(way.kept[0])
+        kept.append(Kept(item.name, item.kind, way.depth, held, moved, readers, stays, *there))
         if item.kind == "weights":
             weights += moved
         elif item.kind == "input":

@@ -56,6 +56,8 @@ def renamed(plan: GroupPlan, before: GroupView, after: GroupView) -> GroupPlan:
                 kept,
                 name=item(kept.name, kept.kind),
                 readers=tuple(layers[name] for name in kept.readers),
+                during=tuple(layers[name] for name in kept.during),
+                between=tuple(layers[name] for name in kept.between),
             )
             for kept in plan.kept
         ),

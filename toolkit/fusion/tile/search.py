@@ -129,7 +129,7 @@ def least_words_within(nest: Nest, capacity_words: int, limit: int) -> int:
 
 
 def _boxes(nest: Nest) -> tuple[Ints, Ints]:
-    """All sizes that matter, one by one or as a box: loops that repeat nothing have small tiles."""
+    """Sizes that matter, one by one or as a box: loops that repeat nothing have small tiles."""
     counts = [len(spans.steps) if matters(nest, i) else 1 for i, spans in enumerate(nest.spans)]
     if prod(counts) <= MOST_POINTS:
         points = np.indices(counts).reshape(len(counts), -1).T if counts else np.zeros((1, 0), int)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.packing import operand_bits
@@ -45,9 +46,9 @@ def layer_vector_cost(
     return vector_cost(arch, unit, parts.operations, moved, bits=bits, conventions=conventions)
 
 
-def in_words(moved: Moved, share: float = 1.0) -> Moved:
-    """Take every value, or a share of them, as a word."""
-    counts = {role: round(share * sum(v.count for v in vs)) for role, vs in moved.items()}
+def in_words(moved: Moved, share: Fraction = Fraction(1)) -> Moved:
+    """Take every value, or a share of them, as a word; words are whole."""
+    counts = {role: math.ceil(share * sum(v.count for v in vs)) for role, vs in moved.items()}
     return {role: (Values(count),) for role, count in counts.items() if count}
 
 

@@ -110,12 +110,12 @@ def canvas(width: float, height: float) -> Canvas:
     return figure
 
 
-def page(columns: int = 1, **options: Any) -> Figure:
-    """Make an empty figure of plotly's, of plots side by side if there are several columns.
+def page(columns: int = 1, rows: int = 1, **options: Any) -> Figure:
+    """Make an empty figure of plotly's, of plots side by side and below each other if several.
 
     Parameters
     ----------
-    columns : int
+    columns, rows : int
         How many.
     **options
         As ``plotly.subplots.make_subplots`` takes them.
@@ -130,7 +130,7 @@ def page(columns: int = 1, **options: Any) -> Figure:
         from plotly.subplots import make_subplots
     except ImportError:
         raise missing("a picture", "plotly", "study") from None
-    return make_subplots(1, columns, **options) if columns > 1 else Figure()
+    return make_subplots(rows, columns, **options) if columns * rows > 1 else Figure()
 
 
 def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:

@@ -1,0 +1,219 @@
+"""No parts of a layer, however they are cut and mapped, are below what is proved of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from math import prod
+
+import pytest
+from fusion.networks import conv, network, random_network, residual, tensor
+
+import toolkit
+from toolkit.arch.levels import Memory
+from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.large_layers import large_layer, parts_energy_pj, prove_all, seen_archs
+from toolkit.fusion.layer_costs import LayerCosts, Part, fused_arch
+from toolkit.fusion.part_bounds import PartBounds
+from toolkit.fusion.tile.residency import Homes, fusion_levels
+from toolkit.model.conventions import EXACT
+from toolkit.search.network import LayerSearch, lowerings, map_workload
+from toolkit.search.objective import OBJECTIVES
+from toolkit.search.result import Budget
+from toolkit.workload import gemm
+from toolkit.workload.kernel import Role
+from toolkit.workload.network import Layer, TensorInfo
+
+ARCHS = ("eyeriss-conv", "gemmini-ws", "simba-conv", "eyeriss", "gemmini")
+
+
+def best(objective: str, seconds: float = 0.3) -> LayerSearch:
+    """The exact search; what it has found by then is a mapping, and may not be below bounds."""
+    return LayerSearch("exact", Budget(seconds=seconds), objective=OBJECTIVES[objective])
+
+
+def without_outermost_energy(arch: toolkit.Architecture) -> toolkit.Architecture:
+    """So that the best mapping is the one with the least energy of all other levels."""
+    dram, *levels = arch.levels
+    assert isinstance(dram, Memory)
+    free = replace(dram, read_energy_pj=0.0, write_energy_pj=0.0)
+    return replace(arch, levels=(free, *levels))
+
+
+def product_layer(rows: int, wide: int, made: int) -> FoldedGraph:
+    x, y = TensorInfo("x", (rows, wide), "int8"), TensorInfo("y", (rows, made), "int8")
+    weight = TensorInfo("w", (wide, made), "int8")
+    layer = Layer("fc", "Gemm", "einsum", (x,), (weight,), (y,), workload=gemm(made, wide, rows))
+    return fold(network([layer]))
+
+
+def drawn_layer(draw: random.Random) -> FoldedLayer:
+    if draw.random() < 0.3:
+        sizes = (draw.randint(1, 16) for _ in range(3))
+        return product_layer(*sizes).layers[0]
+    rows = draw.randint(5, 9)
+    source = tensor("x", draw.choice((1, 3, 8)), rows, draw.randint(5, 9))
+    kernel, stride = draw.choice(((1, 1), (3, 1), (1, 2), (3, 2)))
+    return fold(network([conv("c", source, draw.choice((1, 4, 16)), kernel, stride)])).layers[0]
+
+
+def pieces(draw: random.Random, size: int) -> list[int]:
+    """Sizes that add up to one."""
+    found = []
+    while size:
+        found.append(draw.randint(1, min(size, draw.choice((7, size)))))
+        size -= found[-1]
+    return found
+
+
+def parts(draw: random.Random, layer: FoldedLayer) -> Iterator[Part]:
+    """A grid of parts of all sizes."""
+    axes = [axis for axis in sorted(layer.open_axes) if layer.output.shape[axis] > 1]
+    sizes = [pieces(draw, layer.output.shape[axis]) for axis in axes]
+    for cell in product(*sizes):
+        yield tuple(zip(axes, cell, strict=True))
+
+
+def bounds(arch: toolkit.Architecture, search: LayerSearch, seconds: float = 0.3) -> PartBounds:
+    names = [memory.name for memory in fusion_levels(arch)]
+    return PartBounds(LayerCosts(arch, search, cache=False), names, seconds=seconds)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("objective", ["energy", "latency"])
+def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
+    draw = random.Random(seed)
+    arch = without_outermost_energy(toolkit.load_arch(ARCHS[seed % len(ARCHS)]))
+    layer = drawn_layer(draw)
+    known = bounds(arch, best(objective))
+    (least,) = known.least([layer])
+    home = known.memories[0]
+    stays = "weight" not in fusion_levels(arch)[0].bypasses and draw.random() < 0.5
+    roles: tuple[Role, ...] = ("input", "output", *(("weight",) if stays else ()))
+    homes = draw.choice((Homes.at(home, *roles), Homes()))
+    cells = list(parts(draw, layer)) if homes.levels else [()]
+    costs = [known.costs.cost(layer, part, homes) for part in cells]
+    if objective == "energy":
+        outermost = arch.memories[0].name
+        spent = sum(c.energy_pj - c.levels.get(outermost, 0.0) for c in costs)
+        assert least.energy_pj <= spent * (1 + 1e-9)
+        assert known.floor(layer).energy_pj <= least.energy_pj
+    else:
+        assert least.latency_cycles <= sum(c.latency_cycles for c in costs) * (1 + 1e-9)
+
+
+def test_proofs_are_close_to_the_whole_layer() -> None:
+    arch = without_outermost_energy(toolkit.load_arch("eyeriss-conv"))
+    (layer,) = fold(network([conv("c", tensor("x", 64, 56), 256, 1)])).layers
+    known = bounds(arch, best("energy", 4.0), seconds=4.0)
+    whole = known.costs.cost(layer, (), Homes.at("GlobalBuffer", "input", "output"))
+    (least,) = known.least([layer])
+    assert 0.97 * whole.energy_pj < least.energy_pj <= whole.energy_pj
+    assert least.energy_pj > 1.02 * known.floor(layer).energy_pj
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_parts_of_weights_and_sums(seed: int) -> None:
+    """Wherever a product is cut, if parts of a sum read back what they add to."""
+    draw = random.Random(seed)
+    arch = without_outermost_energy(toolkit.load_arch(("eyeriss", "gemmini-ws")[seed % 2]))
+    home = fusion_levels(arch)[0]
+    seen = fused_arch(arch, Homes.at(home.name, "input", "output"))
+    whole = lowerings(arch, gemm(12, 10, 9))[0].workload
+    roles = {frozenset(t.role for t in whole.tensors if d in t.dimensions) for d in whole.sizes}
+    large, share = large_layer(seen, whole, roles)
+    (bound,) = prove_all([large], EXACT, seconds=1.0, store=None, jobs=1).values()
+    least = parts_energy_pj(seen, whole, large, share, bound)
+    axes = [d for d, size in whole.sizes.items() if size > 1]
+    spent = 0.0
+    for cell in product(*(pieces(draw, whole.sizes[d]) for d in axes)):
+        part = replace(whole, sizes={**whole.sizes, **dict(zip(axes, cell, strict=True))})
+        spent += map_workload(seen, part, best("energy")).energy_pj
+        outputs = prod(part.sizes[d] for d in whole.output.dimensions)
+        # Of every output the first part that adds to it starts from zero.
+        spent += outputs * home.read_energy_pj
+    spent -= prod(whole.sizes[d] for d in whole.output.dimensions) * home.read_energy_pj
+    assert 0.1 * spent < least <= spent
+
+
+def test_what_a_level_insists_on_is_the_most_it_may_have() -> None:
+    arch = toolkit.load_arch("gemmini")
+    (layer,) = product_layer(40, 40, 40).layers
+    workload = layer.layer.workload
+    assert workload is not None
+    rows = frozenset({"input", "output"})
+    large, share = large_layer(arch, workload, [frozenset(rows)])
+    relations = {c.relation for level in large.arch.levels for c in level.constraints}
+    assert relations == {"<="}
+    assert large.workload.sizes == {"M": 40, "K": 40, "N": 40 * 256}
+    # Parts of 40 rows are padded to 48, so that 55 is more than any has.
+    assert share == pytest.approx(40 * 256 / (40 * 256 + 55))
+
+
+def test_where_operands_can_be() -> None:
+    inner = toolkit.load_arch("tensor-core-sm")
+    names = [memory.name for memory in fusion_levels(inner)]
+    assert len(seen_archs(inner, names, operands_alike=False)) == 5
+    # Scratchpads that outputs pass by: a layer on its own does not write them there.
+    scratchpad = toolkit.load_arch("gemmini-ws")
+    assert scratchpad in seen_archs(scratchpad, ["Scratchpad"], operands_alike=False)
+    assert (
+        len(seen_archs(toolkit.load_arch("eyeriss"), ["GlobalBuffer"], operands_alike=True)) == 1
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("objective", ["edp", "energy", "latency"])
+def test_no_partition_is_below_the_bound(seed: int, objective: str) -> None:
+    arch = toolkit.load_arch(ARCHS[seed % 3])
+    graph = random_network(seed, most=3)
+    model = MappedModel(
+        graph,
+        arch,
+        objective=objective,  # type: ignore[arg-type]
+        search=best(objective, 0.1),
+        proof_seconds=0.3,
+        cache=False,
+    )
+    found = find_partition(model, "exact")
+    assert 0 < found.bound <= found.value
+    assert found.bound <= found.unfused_value
+    assert not found.proved
+
+
+def test_strides_leave_out_what_is_not_read() -> None:
+    # Every other position: a quarter of the input, which alone is read from outside.
+    graph = fold(network([conv("c", tensor("x", 4, 16), 4, 1, 2)]))
+    arch = toolkit.load_arch("eyeriss-conv")
+    model = MappedModel(graph, arch, objective="dram", search=best("energy"), cache=False)
+    found = find_partition(model, "none")
+    assert found.bound == found.value == 4 * 64 + 16 + 4 * 64
+
+
+def test_bounds_without_proofs_are_lower() -> None:
+    graph = fold(network([conv("c", tensor("x", 64, 28), 64, 1)]))
+    told = []
+
+    def bound(seconds: float) -> float:
+        arch = toolkit.load_arch("eyeriss-conv")
+        model = MappedModel(graph, arch, objective="energy", proof_seconds=seconds, cache=False)
+        model.bounds.on_proof = lambda done, total: told.append((done, total))
+        return float(model.bound[0])
+
+    assert 0 < bound(0.0) < bound(4.0)
+    assert told == [(1, 1)]
+
+
+def test_proofs_are_kept_with_other_results(tmp_path: object) -> None:
+    arch = toolkit.load_arch("gemmini-ws")
+    layers: Sequence[FoldedLayer] = residual(28, 32).layers
+
+    def proved() -> list[float]:
+        costs = LayerCosts(arch, cache=str(tmp_path))
+        known = PartBounds(costs, ["Scratchpad"], seconds=5.0)
+        return [least.energy_pj for least in known.least(layers)]
+
+    assert proved() == proved()

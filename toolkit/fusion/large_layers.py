@@ -1,0 +1,293 @@
+"""What the parts of a layer take together at least: any parts, under any mappings, at any homes.
+
+A group runs a layer in parts of any sizes, each under a mapping of its own, so that the best
+mapping of the whole layer bounds nothing: its tiles may fit the array worse than those of a part.
+What does is a layer *so large that copies of every part fill it*. A mapping of a part, repeated by
+loops at the outermost memory, is a mapping of that layer:
+
+- A further iteration of a loop moves what the part moves, or less, where a tensor stays, windows
+  overlap, or a sum goes on. So copies of a part cost no less than the large layer, the least
+  energy of which the exact search bounds: ``energy(part) >= energy(large) / copies``.
+- Along a dimension of size ``s``, a part of ``p`` fills the ``k * s`` of the large layer in
+  ``ceil(k * s / p) <= (k * s + p) / p`` copies. The energy of a part per multiply-accumulate is at
+  least that of the large layer times ``k * s / (k * s + p)`` for every dimension that is cut.
+- That share is taken of what exceeds the energy of the multiply-accumulates and of the words that
+  no lanes share (`_own_pj`): these are proportional to the multiply-accumulates of a part.
+- A part that was padded is a larger part. Sizes that a level is to have exactly are the most that
+  it may have, and the outermost memory may do what it wants: parts are fitted to constraints.
+
+Windows (R, S, T) are never cut. Parts along a sum read back what they add to, which is no less
+than what the large layer takes for it.
+
+**Homes.** Activations are on one of the memories that tensors of a group can wait on, weights
+there or on the outermost memory, and a layer on its own finds all of them on the latter. Words of
+the outermost memory cost nothing here, and are counted for the whole network, each value once:
+weights from there are then never dearer than weights that stay anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations, product
+from math import prod
+
+from toolkit.arch.architecture import Architecture, holds
+from toolkit.arch.levels import FactorConstraint, Memory
+from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
+from toolkit.errors import ToolkitError
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.layer_costs import cut_dimension, fused_arch
+from toolkit.fusion.tile.residency import Homes
+from toolkit.model.conventions import Conventions
+from toolkit.processes import in_processes
+from toolkit.search.network import LayerSearch, map_workload
+from toolkit.search.network.cache import LayerCache
+from toolkit.search.objective import OBJECTIVES
+from toolkit.search.result import Budget
+from toolkit.workload.kernel import Role, Tensor, Workload
+
+COPIES = 256
+"""Sizes of the large layer, in those of the layer along each dimension, while counts are exact."""
+MOST_MACS = 2.0**52
+"""Multiply-accumulates of a large layer: costs of mappings are exact up to twice as many."""
+FEW = 8
+"""Proofs that are not worth starting processes for."""
+
+_WINDOWS = frozenset("RST")
+_HEADS: frozenset[Role] = frozenset({"input", "weight", "output"})
+
+
+@dataclass(frozen=True, slots=True)
+class LargeLayer:
+    """A layer on a machine that parts of another one fill.
+
+    Parameters
+    ----------
+    arch : Architecture
+        Words of its outermost memory are free.
+    workload : Workload
+        What runs on it.
+    """
+
+    arch: Architecture
+    workload: Workload
+
+
+def seen_archs(
+    arch: Architecture, memories: Sequence[str], *, operands_alike: bool
+) -> tuple[Architecture, ...]:
+    """List the machine as parts of a layer may see it, each once.
+
+    Parameters
+    ----------
+    memories : sequence of str
+        Those that tensors of a group can wait on, outermost first.
+    operands_alike : bool
+        Whether weights are activations, too, and are where the input is.
+    """
+    found: dict[tuple[object, ...], Architecture] = {}
+    for homes in _homes(memories, operands_alike=operands_alike):
+        seen = fused_arch(arch, homes)
+        found.setdefault(seen.levels, seen)
+    first = next(memory for memory in arch.memories if memory.name == memories[0])
+    kept: tuple[Role, ...] = ("input", "output")
+    if any(role in (*first.bypasses, *first.may_bypass) for role in kept):
+        # On its own, a layer can do without the accesses of that memory.
+        found.setdefault(arch.levels, arch)
+    return tuple(found.values())
+
+
+def _homes(memories: Sequence[str], *, operands_alike: bool) -> Iterator[Homes]:
+    first, inner = memories[0], memories[1:]
+    for read, made in product(memories, memories):
+        levels: list[tuple[Role, str]] = [("input", read), ("output", made)]
+        if operands_alike:
+            levels.append(("weight", read))
+        for count in range(len(inner) + 1):
+            for others in combinations(inner, count):
+                used = (first, *others)
+                if read in used and made in used:
+                    yield Homes(tuple(levels), used)
+
+
+def cut_roles(layer: FoldedLayer) -> frozenset[frozenset[Role]]:
+    """Say what parts of a layer may be smaller along, by the operands that this indexes.
+
+    Lowered workloads have other dimensions, but these index the same operands.
+    """
+    workload = layer.layer.workload
+    if workload is None:
+        return frozenset()
+    ranks = ((rank.dimension if rank.axis is None else rank.axis) for rank in layer.ranks)
+    cut = {cut_dimension(layer, workload, key) for key in ranks}
+    if "B" in cut:
+        # Heads that make no whole blocks are told by their rows, of which there may be more.
+        cut.add("N")
+    return frozenset(_roles(workload, dimension) for dimension in cut)
+
+
+def _roles(workload: Workload, dimension: str) -> frozenset[Role]:
+    return frozenset(t.role for t in workload.tensors if dimension in t.dimensions)
+
+
+def large_layer(
+    arch: Architecture, workload: Workload, roles: Collection[frozenset[Role]]
+) -> tuple[LargeLayer, float]:
+    """Make a layer that parts of another one fill, and say what share of its cost parts cost.
+
+    Parameters
+    ----------
+    arch : Architecture
+        As the parts see it.
+    workload : Workload
+        The whole layer, lowered to the architecture.
+    roles : collection of set of role
+        What it may be cut along, see `cut_roles`.
+
+    Returns
+    -------
+    LargeLayer
+        With `copies_of` times the size along every dimension that can be cut.
+    share : float
+        Per multiply-accumulate, parts of any size cost so much of what the large layer does.
+    """
+    cut = [
+        d
+        for d, size in workload.sizes.items()
+        if size > 1 and d not in _WINDOWS and _roles(workload, d) in roles
+    ]
+    copies = copies_of(workload, len(cut))
+    sizes = {d: size * (copies if d in cut else 1) for d, size in workload.sizes.items()}
+    # Rows of a block of heads may be nearly twice as many as in the whole layer.
+    times, asked = (2 if _HEADS in roles else 1), _asked(arch)
+    most = {d: times * workload.sizes[d] + asked.get(d, 1) - 1 for d in cut}
+    share = prod(sizes[d] / (sizes[d] + most[d]) for d in cut)
+    dram, *levels = priced(arch, 0.0).levels
+    assert isinstance(dram, Memory)
+    free = replace(dram, capacity_words=None, constraints=())
+    loose = tuple(
+        replace(level, constraints=tuple(_loosened(level.constraints))) for level in levels
+    )
+    return LargeLayer(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
+
+
+def copies_of(workload: Workload, dimensions: int) -> int:
+    """How often a layer fits its large one along each of so many dimensions."""
+    if not dimensions:
+        return 1
+    return max(1, min(COPIES, int((MOST_MACS / workload.macs) ** (1 / dimensions))))
+
+
+def _asked(arch: Architecture) -> Mapping[str, int]:
+    """By dimension, the largest number of iterations that levels together insist on."""
+    asked: dict[str, int] = {}
+    for level in arch.levels:
+        for entry in level.constraints:
+            if entry.relation != "<=":
+                asked[entry.dimension] = asked.get(entry.dimension, 1) * entry.value
+    return asked
+
+
+def _loosened(constraints: Iterable[FactorConstraint]) -> Iterator[FactorConstraint]:
+    for entry in constraints:
+        if entry.relation != ">=":
+            yield replace(entry, relation="<=")
+
+
+def prove_all(
+    layers: Sequence[LargeLayer],
+    conventions: Conventions,
+    *,
+    seconds: float,
+    store: LayerCache | None,
+    jobs: int,
+    on_proof: Callable[[int, int], None] | None = None,
+) -> dict[LargeLayer, float]:
+    """Bound the energy of large layers, in pJ; those of which nothing is known are left out.
+
+    Parameters
+    ----------
+    layers : sequence of LargeLayer
+        Each once.
+    seconds : float
+        After which a proof is cut short; its bound holds all the same.
+    store : LayerCache, optional
+        Where proofs are kept.
+    jobs : int
+        Processes.
+    on_proof : callable, optional
+        Called after each with how many there were, of how many.
+    """
+    search = LayerSearch(
+        "exact",
+        Budget(seconds=seconds),
+        objective=OBJECTIVES["energy"],
+        conventions=conventions,
+        pad=False,
+        factors="ragged",
+    )
+    call = partial(_prove, search, store)
+    bounds: dict[LargeLayer, float] = {}
+    found = in_processes(call, layers, jobs if len(layers) > FEW else 1)
+    for done, (place, bound) in enumerate(found, start=1):
+        if bound is not None:
+            bounds[layers[place]] = bound
+        if on_proof is not None:
+            on_proof(done, len(layers))
+    return bounds
+
+
+def _prove(search: LayerSearch, store: LayerCache | None, layer: LargeLayer) -> float | None:
+    try:
+        return map_workload(layer.arch, layer.workload, search, cache=store).bound
+    except ToolkitError:
+        # Too large for exact counts, or too short a time to find any mapping.
+        return None
+
+
+def parts_energy_pj(
+    arch: Architecture, workload: Workload, large: LargeLayer, share: float, bound: float
+) -> float:
+    """Energy of all parts of a workload, from a bound of that of its large layer."""
+    own = workload.macs * _own_pj(arch, workload)
+    scaled = bound * (workload.macs / large.workload.macs)
+    return own + share * max(scaled - own, 0.0)
+
+
+def _own_pj(arch: Architecture, workload: Workload) -> float:
+    """Energy of a multiply-accumulate and of the words that are its own."""
+    return mac_energy_pj(arch, workload) + sum(
+        _own_words_pj(arch, workload, tensor) for tensor in workload.tensors
+    )
+
+
+def _own_words_pj(arch: Architecture, workload: Workload, tensor: Tensor) -> float:
+    """Energy of the word that a multiply-accumulate alone takes of a tensor, if there is one.
+
+    Sums are written; how many are read back depends on where they begin.
+    """
+    for level in reversed(arch.levels[1:]):
+        if isinstance(level, Memory):
+            if tensor.role in level.may_bypass or tensor.name in level.may_bypass:
+                return 0.0
+            if holds(level, tensor):
+                words = float(words_per_value(level, sum_bits(tensor)))
+                written = tensor.role == "output"
+                return words * (level.write_energy_pj if written else level.read_energy_pj)
+        elif level.mesh > 1:
+            return 0.0
+    return 0.0
+
+
+def priced(arch: Architecture, times: float) -> Architecture:
+    """The architecture with the words of its outermost memory at a multiple of their energy."""
+    dram, *levels = arch.levels
+    assert isinstance(dram, Memory)
+    priced = replace(
+        dram,
+        read_energy_pj=times * dram.read_energy_pj,
+        write_energy_pj=times * dram.write_energy_pj,
+    )
+    return replace(arch, levels=(priced, *levels))

@@ -1,0 +1,219 @@
+"""Bounds of what the layers of a network take: floors of the cost model, and proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import fsum
+
+from toolkit.arch.architecture import Architecture
+from toolkit.errors import DoesNotFitError
+from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.groups import GroupView
+from toolkit.fusion.large_layers import (
+    LargeLayer,
+    cut_roles,
+    large_layer,
+    parts_energy_pj,
+    priced,
+    prove_all,
+    seen_archs,
+)
+from toolkit.fusion.layer_costs import LayerCosts
+from toolkit.mapping.bounds import whole_tensor_values
+from toolkit.model.conventions import Conventions
+from toolkit.model.floor import least_cycles, least_energy_pj
+from toolkit.model.plan import port_cycles
+from toolkit.processes import available_cores
+from toolkit.search.network import lowerings
+from toolkit.search.network.vector_layers import layer_parts
+from toolkit.workload.kernel import Workload
+from toolkit.workload.network.layer import TensorInfo
+
+_DEAR = 1e9
+"""Times the energy of a word, so that nobody takes it from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLeast:
+    """What all parts of a layer take together at least, repetitions included.
+
+    Parameters
+    ----------
+    energy_pj : float
+        But for the words of the outermost memory.
+    latency_cycles : float
+        One part after the other.
+    """
+
+    energy_pj: float
+    latency_cycles: float
+
+
+class PartBounds:
+    """Bounds of what layers take, by floors of the cost model and by proofs.
+
+    Parameters
+    ----------
+    costs : LayerCosts
+        What parts cost.
+    memories : sequence of str
+        Those that tensors of a group can wait on, outermost first.
+    seconds : float
+        Limit of each proof; 0 for floors alone.
+
+    Attributes
+    ----------
+    on_proof : callable or None
+        Called after each proof with how many there were, of how many.
+    """
+
+    def __init__(self, costs: LayerCosts, memories: Sequence[str], *, seconds: float) -> None:
+        self.costs = costs
+        self.memories = tuple(memories)
+        self.seconds = seconds
+        self.on_proof: Callable[[int, int], None] | None = None
+        self._floors: dict[str, LayerLeast] = {}
+        self._proved: dict[LargeLayer, float] = {}
+        self._asked: set[LargeLayer] = set()
+
+    def floor(self, layer: FoldedLayer) -> LayerLeast:
+        """Bound a layer by the work of lanes and vector unit, without any search."""
+        if layer.name not in self._floors:
+            self._floors[layer.name] = self._floor(layer)
+        return self._floors[layer.name]
+
+    def least(self, layers: Sequence[FoldedLayer]) -> tuple[LayerLeast, ...]:
+        """Bound layers as well as proofs can; what was proved once is remembered."""
+        asked = {large: None for layer in layers for _, _, large, _ in self._large(layer)}
+        new = [large for large in asked if large not in self._asked]
+        if self.seconds > 0 and self._conventions.transfers != "sequential":
+            self._asked.update(new)
+            self._proved |= prove_all(
+                new,
+                self._conventions,
+                seconds=self.seconds,
+                store=self.costs.store,
+                jobs=available_cores(),
+                on_proof=self.on_proof,
+            )
+        return tuple(map(self._least, layers))
+
+    def _least(self, layer: FoldedLayer) -> LayerLeast:
+        floor = self.floor(layer)
+        energies = [
+            parts_energy_pj(arch, workload, large, share, self._proved[large])
+            if large in self._proved
+            else 0.0
+            for arch, workload, large, share in self._large(layer)
+        ]
+        if not energies:
+            return floor
+        proved = layer.layer.repetitions * min(energies) + self._vector(layer).energy_pj
+        return replace(floor, energy_pj=max(floor.energy_pj, proved))
+
+    def _large(
+        self, layer: FoldedLayer
+    ) -> Iterator[tuple[Architecture, Workload, LargeLayer, float]]:
+        """All that has to be bounded for a layer: the least of these holds."""
+        for arch in self._archs(layer):
+            for workload in self._ways(layer):
+                yield arch, workload, *large_layer(arch, workload, cut_roles(layer))
+
+    def _floor(self, layer: FoldedLayer) -> LayerLeast:
+        vector, times = self._vector(layer), layer.layer.repetitions
+        ways = self._ways(layer)
+        if not ways:
+            return vector
+        energy = times * min(map(self._floor_pj, ways))
+        cycles = times * min(least_cycles(self.costs.arch, way) for way in ways)
+        return LayerLeast(
+            energy + vector.energy_pj,
+            max(cycles, vector.latency_cycles, self._weight_cycles(layer)),
+        )
+
+    def _floor_pj(self, workload: Workload) -> float:
+        """Energy next to the lanes, of words that are not the outermost memory's."""
+        arch, anywhere = self.costs.arch, [*self.memories]
+        # Mappings may choose what these hold.
+        anywhere += [memory.name for memory in arch.memories if memory.may_bypass]
+        anywhere.append(arch.memories[0].name)
+        real, dear = (
+            least_energy_pj(machine, workload, self._conventions, anywhere=anywhere)
+            for machine in (arch, priced(arch, _DEAR))
+        )
+        if dear <= real:
+            return real
+        free = priced(arch, 0.0)
+        return least_energy_pj(free, workload, self._conventions, anywhere=anywhere)
+
+    def _vector(self, layer: FoldedLayer) -> LayerLeast:
+        """What the vector unit takes: parts have their shares of its operations and words."""
+        outermost = self.costs.arch.memories[0].name
+        found = []
+        for arch in self._archs(layer):
+            costs = self.costs.vector_costs(layer, arch)
+            energy = fsum(
+                times * level.energy_pj
+                for times, cost in costs
+                for level in cost.levels
+                if level.level != outermost
+            )
+            found.append((energy, fsum(times * cost.latency_cycles for times, cost in costs)))
+        energies, cycles = zip(*found, strict=True)
+        return LayerLeast(min(energies), min(cycles))
+
+    def _weight_cycles(self, layer: FoldedLayer) -> float:
+        """Cycles in which weights come from outside while the layer runs, if they cannot stay."""
+        memory = next(m for m in self.costs.arch.memories if m.name == self.memories[0])
+        if "weight" not in memory.bypasses or self._conventions.transfers == "sequential":
+            return 0.0
+        words = {"reads": layer.weight_words, "updates": 0}
+        return port_cycles(self.costs.arch.memories[0], self._conventions, words)
+
+    def _archs(self, layer: FoldedLayer) -> tuple[Architecture, ...]:
+        alike = layer.layer.workload is not None and not layer.weight_words
+        return seen_archs(self.costs.arch, self.memories, operands_alike=alike)
+
+    def _ways(self, layer: FoldedLayer) -> tuple[Workload, ...]:
+        workload = layer.layer.workload
+        if workload is None:
+            return ()
+        try:
+            return tuple(way.workload for way in lowerings(self.costs.arch, workload))
+        except DoesNotFitError:
+            return ()
+
+    @property
+    def _conventions(self) -> Conventions:
+        return self.costs.search.conventions
+
+
+def words_read(view: GroupView, tensor: TensorInfo) -> int:
+    """Words of a tensor that are read where it comes from outside of a group.
+
+    Layers on their own read no more than they use: a stride may leave out some of it.
+    """
+    return max(_used(layer, tensor) for layer in view.readers[tensor.name])
+
+
+def _used(layer: FoldedLayer, tensor: TensorInfo) -> int:
+    """Words of an input that a layer uses at least: the others may be all of what it reads."""
+    first, workload = layer.layer, layer.layer.workload
+    if workload is None:
+        counts = [v.count for v in layer_parts(first).moved.get("input", ())]
+    else:
+        data = ("input",) if layer.weight_words else ("input", "weight")
+        counts = [whole_tensor_values(workload, t) for t in workload.tensors if t.role in data]
+    others = sum(t.elements for t in layer.inputs if t.name != tensor.name)
+    return min(tensor.elements, max(first.repetitions * sum(counts) - others, 0))
+
+
+def words_written(layer: FoldedLayer) -> int:
+    """Words of its output that a layer writes at least."""
+    first, workload = layer.layer, layer.layer.workload
+    if workload is None:
+        values = sum(v.count for v in layer_parts(first).moved.get("output", ()))
+    else:
+        values = whole_tensor_values(workload, workload.output)
+    return min(layer.output.elements, first.repetitions * values)

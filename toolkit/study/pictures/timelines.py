@@ -1,0 +1,292 @@
+"""Pictures of what the largest groups of a partition keep on chip, layer by layer.
+
+Each is a record first (`DrawnTimeline`, from `toolkit.fusion.timeline`): words by tensor while
+each layer runs, in a step of the loops that it runs in.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.fusion.partition import FusionResult
+from toolkit.fusion.tile_names import tile_text
+from toolkit.fusion.timeline import GroupTimeline, timeline
+from toolkit.study.pictures.canvas import COLORS, canvas, color, page, write_canvas, write_page
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+    from plotly.graph_objects import Figure
+
+MOST_GROUPS = 4
+"""Groups that are shown: those of the most layers."""
+
+MOST_TENSORS = 2 * len(COLORS)
+"""Tensors of a group with a look of their own: those that take the most room. Once all colours are
+used they recur hatched."""
+
+_PLOT, _HEAD, _LETTER = 230, 40, 6.6
+"""Pixels of a page: height of a plot and of the title above it, width of a letter."""
+
+_OTHERS = "#bdbdbd"
+_CAPACITY = "#000000"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One tensor, or all that have no look of their own.
+
+    Parameters
+    ----------
+    name : str
+        Of the tensor, or how many others there are.
+    color : str
+        Of its bars.
+    hatched : bool
+        Whether they are.
+    words : tuple of int
+        On chip, phase by phase.
+    """
+
+    name: str
+    color: str
+    hatched: bool
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DrawnTimeline:
+    """A group in the picture.
+
+    Parameters
+    ----------
+    title : str
+        Its number, as in tables, its tile, and how full the fusion level gets.
+    layers : tuple of str
+        The layer that runs in each phase.
+    steps : int
+        Of the group.
+    series : tuple of Series
+        From the bottom of the stack to its top.
+    capacity_words : int
+        Room of the fusion level.
+    """
+
+    title: str
+    layers: tuple[str, ...]
+    steps: int
+    series: tuple[Series, ...]
+    capacity_words: int
+
+    @property
+    def peak_words(self) -> int:
+        """Words of the highest stack."""
+        return max(map(sum, zip(*(series.words for series in self.series), strict=True)))
+
+    @property
+    def shows_room(self) -> bool:
+        """Whether the room of the fusion level is near enough to be in the picture."""
+        return self.capacity_words <= 2 * self.peak_words
+
+    @property
+    def top(self) -> float:
+        """Words up to which the axis goes: names of steps stand above the bars."""
+        return 1.16 * max(self.peak_words, self.capacity_words if self.shows_room else 0)
+
+    @property
+    def scales(self) -> tuple[tuple[str, int, int], ...]:
+        """Names of steps, with their first phase and the one after the last."""
+        name = "the only step" if self.steps == 1 else f"each of {self.steps:,} steps"
+        return ((name, 0, len(self.layers)),)
+
+
+def drawn_timelines(result: FusionResult) -> tuple[DrawnTimeline, ...]:
+    """Choose the largest groups, and the tensors that are worth a colour."""
+    if result.given is None:
+        return ()
+    order = sorted(
+        (i for i, group in enumerate(result.partition) if len(group) > 1),
+        key=lambda i: (-len(result.partition[i]), i),
+    )
+    found = []
+    for number in sorted(order[:MOST_GROUPS]):
+        plan = result.plans[number]
+        tile = tile_text(plan, result.graph)
+        line = timeline(plan, result.graph, result.given)
+        title = f"group {number}" + (f", tile {tile}" if tile else ", whole tensors")
+        found.append(_drawn(title, line))
+    return tuple(found)
+
+
+def _drawn(title: str, line: GroupTimeline) -> DrawnTimeline:
+    largest = sorted(line.tensors, key=lambda n: -max(p.words.get(n, 0) for p in line.phases))
+    own = [name for name in line.tensors if name in largest[:MOST_TENSORS]]
+    rest = [name for name in line.tensors if name not in own]
+    series = [
+        Series(
+            name,
+            color(i),
+            i >= len(COLORS),
+            tuple(phase.words.get(name, 0) for phase in line.phases),
+        )
+        for i, name in enumerate(own)
+    ]
+    if rest:
+        words = tuple(sum(p.words.get(name, 0) for name in rest) for p in line.phases)
+        series.append(Series(f"{len(rest)} others", _OTHERS, False, words))
+    title += f": at most {line.peak_words:,} of {line.capacity_words:,} words"
+    if line.elsewhere:
+        title += f"; {len(line.elsewhere)} more tensors on " + ", ".join(
+            sorted(set(line.elsewhere.values()))
+        )
+    layers = tuple(phase.layer for phase in line.phases)
+    return DrawnTimeline(title, layers, line.steps, tuple(series), line.capacity_words)
+
+
+def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
+    """Draw ``fusion_timelines.png`` and ``.html`` in a folder, if any group has several layers.
+
+    Raises
+    ------
+    MissingPackageError
+        If plotly or Matplotlib is not installed.
+    InputError
+        If a file cannot be written.
+    """
+    pictures = drawn_timelines(result)
+    if not pictures:
+        return []
+    png, html = (Path(folder) / f"fusion_timelines.{kind}" for kind in ("png", "html"))
+    write_canvas(png, draw_timelines(pictures))
+    write_page(html, timelines_page(pictures))
+    return [png, html]
+
+
+def draw_timelines(pictures: tuple[DrawnTimeline, ...]) -> Canvas:
+    """Draw groups below each other with Matplotlib.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    names = max(len(layer) for picture in pictures for layer in picture.layers)
+    phases = max(len(picture.layers) for picture in pictures)
+    legend = max(len(series.name) for picture in pictures for series in picture.series)
+    width = 1.2 + max(0.22 * phases, 4.5) + 0.055 * legend + 0.5
+    figure = canvas(width, len(pictures) * (2.6 + 0.055 * names))
+    for number, picture in enumerate(pictures):
+        _draw(figure.add_subplot(len(pictures), 1, number + 1), picture)
+    return figure
+
+
+def _draw(axes: Axes, picture: DrawnTimeline) -> None:
+    places = range(len(picture.layers))
+    bottom = [0] * len(picture.layers)
+    for series in picture.series:
+        axes.bar(
+            places,
+            series.words,
+            0.94,
+            bottom,
+            facecolor=series.color,
+            label=series.name,
+            hatch="////" if series.hatched else None,
+            edgecolor="white",
+            linewidth=0.0,
+        )
+        bottom = [low + words for low, words in zip(bottom, series.words, strict=True)]
+    room, top = picture.capacity_words, picture.top
+    if picture.shows_room:
+        axes.axhline(room, color=_CAPACITY, lw=0.9, ls="--", label=f"room for {room:,}")
+    for words, start, end in picture.scales:
+        axes.text((start + end - 1) / 2, 0.985 * top, words, fontsize=7, ha="center", va="top")
+        if start:
+            axes.axvline(start - 0.5, color="#555555", lw=0.8)
+    axes.set_ylim(0, top)
+    axes.set_xlim(-0.5, len(picture.layers) - 0.5)
+    axes.set_xticks(places, picture.layers, rotation=90, fontsize=6.5)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.yaxis.set_major_formatter(lambda words, _: f"{words:,.0f}")
+    axes.set_ylabel("words on chip", fontsize=7.5)
+    axes.set_title(picture.title, fontsize=8, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6.5
+    ).set_frame_on(False)
+
+
+def timelines_page(pictures: tuple[DrawnTimeline, ...]) -> Figure:
+    """Draw groups below each other with plotly: point at bars for words.
+
+    Raises
+    ------
+    MissingPackageError
+        If plotly is not installed.
+    """
+    count = len(pictures)
+    longest = max(len(layer) for picture in pictures for layer in picture.layers)
+    legend = max(len(series.name) for picture in pictures for series in picture.series)
+    phases = max(len(picture.layers) for picture in pictures)
+    below = round(_LETTER * longest) + 20
+    inside = count * _PLOT + (count - 1) * (below + _HEAD)
+    figure = page(1, count, vertical_spacing=(below + _HEAD) / inside)
+    for number, picture in enumerate(pictures, start=1):
+        _add(figure, picture, {"row": number, "col": 1} if count > 1 else {}, number)
+        # From the top of its plot downwards.
+        above = (number - 1) * (_PLOT + below + _HEAD)
+        look = {"y": 1 - above / inside, "x": 1.0, "yanchor": "top", "xanchor": "left"}
+        figure.update_layout({_legend(number): look})
+    margin = {"l": 90, "r": round(_LETTER * legend) + 60, "t": _HEAD + 30, "b": below}
+    figure.update_layout(
+        barmode="stack",
+        template="simple_white",
+        width=margin["l"] + max(28 * phases, 560) + margin["r"],
+        height=inside + margin["t"] + margin["b"],
+        margin=margin,
+        bargap=0.06,
+    )
+    return figure
+
+
+def _legend(number: int) -> str:
+    return "legend" if number == 1 else f"legend{number}"
+
+
+def _add(figure: Figure, picture: DrawnTimeline, place: dict[str, int], number: int) -> None:
+    """Add a plot: bars, the room, names of steps and layers."""
+    places = list(range(len(picture.layers)))
+    for series in picture.series:
+        figure.add_bar(
+            x=places,
+            y=series.words,
+            name=series.name,
+            legend=_legend(number),
+            marker={"color": series.color, "pattern": {"shape": "/" if series.hatched else ""}},
+            hovertemplate=f"{series.name}: %{{y:,}} words<extra></extra>",
+            **place,
+        )
+    text = {"showarrow": False, "yref": "y domain", **place}
+    for words, start, end in picture.scales:
+        figure.add_annotation(x=(start + end - 1) / 2, y=1.0, yanchor="top", text=words, **text)
+        if start:
+            figure.add_vline(x=start - 0.5, line={"color": "#555555", "width": 1}, **place)
+    figure.add_annotation(
+        x=0, xref="x domain", xanchor="left", y=1.0, yanchor="bottom", text=picture.title, **text
+    )
+    if picture.shows_room:
+        line = {"color": _CAPACITY, "dash": "dash", "width": 1}
+        figure.add_hline(y=picture.capacity_words, line=line, **place)
+    figure.update_xaxes(
+        tickvals=places,
+        ticktext=picture.layers,
+        tickangle=-90,
+        tickfont={"size": 11},
+        range=[-0.5, len(places) - 0.5],
+        **place,
+    )
+    figure.update_yaxes(title_text="words on chip", range=[0, picture.top], **place)
