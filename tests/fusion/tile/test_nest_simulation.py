@@ -43,14 +43,15 @@ def compare_words(ready: Program, plan: GroupPlan, done: Run) -> None:
 
 
 def counted_more(ready: Program, plan: GroupPlan, entry: Stay) -> bool:
-    """Steps that make nothing, windows that end at the edge, readers that need less of them."""
+    """Steps that make nothing, windows that end at the edge, positions that are not read."""
     kept = entry.kept
     if kept.kind == "weights":
         steps = prod(loop.steps for loop in plan.loops if kept.name in loop.layers)
         place = [layer.name for layer in ready.view.layers].index(kept.name)
         return sum(turn.place == place for turn in ready.turns) < steps
     if kept.kind == "input":
-        return bool(plan.halo)
+        read = np.any([visit.touched for visit in entry.visits], axis=0)
+        return bool(plan.halo) or not read.all()
     return False
 
 
