@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.choice import best_plan
+from toolkit.fusion.tile.choice import bounded_plan
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
 
 Signature = tuple[object, ...]
@@ -83,6 +83,7 @@ class PlanBook:
     share: float = 1.0
     _found: dict[Signature, tuple[GroupView, GroupPlan]] = field(default_factory=dict)
     _refused: dict[Signature, float] = field(default_factory=dict)
+    _least: dict[Signature, float] = field(default_factory=dict)
 
     def best(self, view: GroupView, limit: float | None = None) -> GroupPlan | None:
         """As `best_plan`; plans that are known are returned whatever the limit."""
@@ -93,9 +94,13 @@ class PlanBook:
         most = float("inf") if limit is None else limit
         if most <= self._refused.get(key, -1.0):
             return None
-        found = best_plan(view, self.given, limit, self.share)
+        found, self._least[key] = bounded_plan(view, self.given, limit, self.share)
         if found is None:
             self._refused[key] = most
         else:
             self._found[key] = view, found
         return found
+
+    def least(self, view: GroupView) -> float | None:
+        """Words that no plan of a group undercuts, as far as is known; None if it never ran."""
+        return self._least.get(signature(view))
