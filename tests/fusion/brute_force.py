@@ -338,3 +338,49 @@ def least_words(frontier: Frontier, room: int) -> int | None:
     """The fewest words in so much room; None if nothing fits."""
     able = [moved for needed, moved in frontier if needed <= room]
     return min(able, default=None)
+
+
+class Enumerated:
+    """All plans of all groups of a small graph.
+
+    Parameters
+    ----------
+    graph : FoldedGraph
+        The network.
+    most_loops : int
+        Of a nest.
+    """
+
+    def __init__(self, graph: FoldedGraph, most_loops: int) -> None:
+        self.graph = graph
+        self.most_loops = most_loops
+        self._partitions = list(legal(graph))
+        self.frontiers = {
+            group: group_frontier(GroupView(graph, group), most_loops)
+            for group in {group for groups in self._partitions for group in groups}
+        }
+
+    def rooms(self, most: int) -> list[int]:
+        """Rooms at which something changes, spread over all that there are."""
+        steps = sorted({room for entry in self.frontiers.values() for room, _ in entry})
+        steps = [room - 1 for room in steps[:1] if room > 1] + steps
+        return steps[:: max(1, -(-len(steps) // most))]
+
+    def group_words(self, group: Group, room: int) -> int | None:
+        """The fewest words of a group; a layer on its own that never fits is staged nowhere."""
+        words = least_words(self.frontiers[group], room)
+        if words is None and len(group) == 1:
+            view = GroupView(self.graph, group)
+            tensors = (*view.external, *view.leaving)
+            words = sum(tensor.elements for tensor in tensors)
+            words += sum(la.weight_words + la.constant_words for la in view.layers)
+        return words
+
+    def words(self, room: int) -> int:
+        """The fewest words of all partitions."""
+        totals = []
+        for groups in self._partitions:
+            each = [self.group_words(group, room) for group in groups]
+            if None not in each:
+                totals.append(sum(words for words in each if words is not None))
+        return min(totals)

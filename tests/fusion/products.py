@@ -236,3 +236,20 @@ def unpadded(seed: int, most: int = 3, largest: int = 6) -> FoldedGraph:
             layers.append(conv(name, source, draw.choice((1, 2)), 1))
         tensors.append(made(layers[-1]))
     return fold(network(layers))
+
+
+def small(seed: int) -> FoldedGraph:
+    """A random graph of two to six operators, small enough to look at all of its plans."""
+    draw = random.Random(seed)
+    kind = seed % 6
+    if kind == 0:
+        shared = draw.choice((1, 1, 2))
+        sizes = (draw.randint(2, 3), draw.randint(2, 3), draw.randint(1, 2))
+        return attention(shared * draw.choice((1, 2)), *sizes, shared=shared)
+    if kind == 1:
+        return mlp(
+            draw.randint(2, 3), 2, draw.randint(2, 3), draw.choice(("", "RMSNormalization"))
+        )
+    if kind in (2, 3):
+        return products(seed, 6 if kind == 2 else 3, 3 if kind == 2 else 4)
+    return unpadded(seed, 3 if kind == 4 else 4, 5 if kind == 4 else 4)
