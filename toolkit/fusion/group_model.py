@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words, single_plan
+from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words, streamed_plan
 from toolkit.fusion.tile.identical import PlanBook
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
@@ -137,7 +137,7 @@ def value_of(costs: Sequence[float]) -> float:
 
 
 class TrafficModel:
-    """Groups at their DRAM traffic, single layers at their compulsory traffic.
+    """Groups at the DRAM traffic that the capacity allows, layers on their own, too.
 
     Parameters
     ----------
@@ -148,7 +148,6 @@ class TrafficModel:
     """
 
     objective: FusionObjective = "dram"
-    complete = True
 
     def __init__(self, graph: FoldedGraph, given: Assumptions) -> None:
         self.graph = graph
@@ -156,6 +155,11 @@ class TrafficModel:
         self._plans = PlanBook(given)
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._refused: dict[Group, float] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all plans found so far were proved to be the best of their groups."""
+        return self._plans.exact
 
     @property
     def costed(self) -> int:
@@ -181,7 +185,7 @@ class TrafficModel:
         if len(group) > 1:
             return self._plans.best(view, limit)
         # A layer on its own always runs.
-        return self._plans.best(view) or single_plan(self.graph, view.layers[0].name)
+        return self._plans.best(view) or streamed_plan(self.graph, view.layers[0].name)
 
     def alone(self, name: str) -> Option:
         """A layer on its own."""

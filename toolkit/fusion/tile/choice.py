@@ -69,6 +69,13 @@ def best_plan(
     GroupPlan or None
         None if no tile fits the fusion level, or none stays below the limit.
     """
+    return search_plans(view, given, limit, share)[0]
+
+
+def search_plans(
+    view: GroupView, given: Assumptions, limit: float | None = None, share: float = 1.0
+) -> tuple[GroupPlan | None, int]:
+    """As `best_plan`, with a bound: no plan moves fewer words, up to the limit."""
     within = replace(given, capacity_words=max(int(given.capacity_words * share), 1))
     return _Search(view, within).best(limit, given.capacity_words)
 
@@ -96,16 +103,17 @@ class _Search:
         self._cuts: dict[int, Cut] = {}
         self._spans: dict[tuple[int, frozenset[str]], Spans] = {}
 
-    def best(self, limit: float | None, capacity_words: int) -> GroupPlan | None:
+    def best(self, limit: float | None, capacity_words: int) -> tuple[GroupPlan | None, int]:
         start = int(min(limit if limit is not None else 2**60, 2**60))
         found = _Best(None, (), {}, start - self.constants, start - self.constants)
         self._visit(found)
         self._refine(found)
+        bound = min(found.bound, found.limit) + self.constants
         if found.point is None:
-            return None
+            return None, bound
         point = _enlarged(found.point, capacity_words)
-        plan = replace(plan_at(point, found.halo), bound_words=found.bound + self.constants)
-        return plan if self.given.outer is None else _placed(point, plan, self.given)
+        plan = replace(plan_at(point, found.halo), bound_words=bound)
+        return plan if self.given.outer is None else _placed(point, plan, self.given), bound
 
     def _visit(self, found: _Best) -> None:
         """Look at all nests, shorter ones first: these show which longer ones are hopeless."""
