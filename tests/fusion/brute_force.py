@@ -367,13 +367,14 @@ class Enumerated:
         return steps[:: max(1, -(-len(steps) // most))]
 
     def group_words(self, group: Group, room: int) -> int | None:
-        """The fewest words of a group; a layer on its own that never fits is staged nowhere."""
+        """The fewest words of a group; of a layer on its own that never fits, every operand."""
         words = least_words(self.frontiers[group], room)
         if words is None and len(group) == 1:
-            view = GroupView(self.graph, group)
-            tensors = (*view.external, *view.leaving)
-            words = sum(tensor.elements for tensor in tensors)
-            words += sum(la.weight_words + la.constant_words for la in view.layers)
+            (layer,) = GroupView(self.graph, group).layers
+            fetched = len(layer.inputs) * layer.macs
+            read = max(fetched, sum(tensor.elements for tensor in layer.inputs))
+            weights = max(layer.weight_words, layer.macs if layer.weight_words else 0)
+            words = read + layer.constant_words + weights + layer.output.elements
         return words
 
     def words(self, room: int) -> int:

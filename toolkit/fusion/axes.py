@@ -309,7 +309,8 @@ def _matrix_product(layer: Layer) -> AxisRule:
         if min(len(left), len(right)) < 2:
             return AxisRule((NO_LINKS,) * 2)
         rows = {rank - 2: Reach(len(left) + row)}
-        columns = {rank - 1: Reach(len(right) + column)}
+        keys = len(right) + column
+        columns = {rank - 1: spread(keys, right[keys], out[-1])}
         return _rule((_batch(left, out) | rows, _batch(right, out) | columns))
     data = layer.inputs[0].shape
     if not layer.weights or min(len(data), rank) < 2 or len(layer.weights[0].shape) != 2:
@@ -319,6 +320,18 @@ def _matrix_product(layer: Layer) -> AxisRule:
     if data[:-2] == out[:-2] and data[row] == out[-2] and weight[column] == out[-1]:
         return _rule((kept | {rank - 2: Reach(len(data) + row)},))
     return _rule(({rank - 1: Reach(len(data) + column)},))
+
+
+def spread(axis: int, size: int, positions: int) -> Reach:
+    """What positions that stand for more of an axis read: masked attention has fewer scores.
+
+    Examples
+    --------
+    >>> spread(2, 512, 257)
+    Reach(axis=2, stride=2, extent=2, pad=0, share=1)
+    """
+    stride = -(-size // positions)
+    return Reach(axis, stride, stride)
 
 
 def _batch(source: Shape, target: Shape) -> dict[int, Reach]:
@@ -352,8 +365,10 @@ def _heads(layer: Layer) -> AxisRule:
     data, out = layer.inputs[0].shape, layer.outputs[0].shape
     first = 1 if len(data) in (3, 5) else 0
     if len(data) == 4 and len(out) < 4:
-        tokens = {len(out) - 2: Reach(2)}
-        return _rule((({0: Reach(0)} if len(out) == 3 else {}) | tokens,))
+        links = ({0: Reach(0)} if len(out) == 3 else {}) | {len(out) - 2: Reach(2)}
+        if out[-1] == data[1] * data[3]:
+            links[len(out) - 1] = Reach(1, share=data[3])
+        return _rule((links,))
     if len(out) != 4 or (not first and out[0] > 1):
         return AxisRule((NO_LINKS,) * len(layer.inputs))
     links = ({0: Reach(0)} if first else {}) | {2: Reach(first)}

@@ -10,7 +10,13 @@ from typing import Literal, Protocol, runtime_checkable
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words, single_plan
+from toolkit.fusion.tile.group_plan import (
+    Assumptions,
+    GroupPlan,
+    least_words,
+    single_plan,
+    streamed_plan,
+)
 from toolkit.fusion.tile.identical import PlanBook
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
@@ -137,7 +143,7 @@ def value_of(costs: Sequence[float]) -> float:
 
 
 class TrafficModel:
-    """Groups at their DRAM traffic, single layers at their compulsory traffic.
+    """Groups at the DRAM traffic that the capacity allows, layers on their own, too.
 
     Parameters
     ----------
@@ -148,7 +154,6 @@ class TrafficModel:
     """
 
     objective: FusionObjective = "dram"
-    complete = True
 
     def __init__(self, graph: FoldedGraph, given: Assumptions) -> None:
         self.graph = graph
@@ -156,6 +161,11 @@ class TrafficModel:
         self._plans = PlanBook(given)
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._refused: dict[Group, float] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all plans found so far were proved to be the best of their groups."""
+        return self._plans.exact
 
     @property
     def costed(self) -> int:
@@ -181,14 +191,16 @@ class TrafficModel:
         if len(group) > 1:
             return self._plans.best(view, limit)
         # A layer on its own always runs.
-        return self._plans.best(view) or single_plan(self.graph, view.layers[0].name)
+        return self._plans.best(view) or streamed_plan(self.graph, view.layers[0].name)
 
     def proved(self, group: Group) -> Option:
         """What no plan of a group undercuts, as far as plans were looked at."""
         view = GroupView(self.graph, group)
         least = self._plans.least(view)
-        if least is None or (len(group) == 1 and self._plans.best(view) is None):
+        if least is None:
             least = least_words(view)
+        if len(group) == 1:
+            least = min(least, self.alone(view.layers[0].name).plan.dram_words)
         plan = replace(single_plan(self.graph, view.layers[0].name), group=group)
         return Option((float(least),), plan)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.fusion.axes import Reach, channels_last
+from toolkit.fusion.axes import Reach, channels_last, spread
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer
 
@@ -100,10 +100,9 @@ def _product(layer: Layer) -> tuple[Rank, ...]:
         return ()
     first = len(left) - (2 if _flag(layer, "transA") else 1)
     second = len(right) - (1 if _flag(layer, "transB") else 2)
-    if left[first] != right[second]:
-        return ()
     # Masked attention sums over fewer positions than there are.
-    return (Rank(left[first], None, (Reach(first), Reach(second)), dimension="K"),)
+    reads = (Reach(first), spread(second, right[second], left[first]))
+    return (Rank(left[first], None, reads, dimension="K"),)
 
 
 def _projection(layer: Layer, workload: Workload) -> tuple[Rank, ...]:

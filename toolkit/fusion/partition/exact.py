@@ -37,10 +37,11 @@ def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     tried = [greedy_groups(model, most_layers), *([_best(states)] if states else [])]
     groups = min(tried, key=lambda found: value_of(total_costs(found)))
     limited = most_layers < len(model.graph)
-    proved = model.complete and not limited
-    bound = value_of(total_costs(groups)) if proved else None
-    if bound is not None and isinstance(model, TrafficModel):
-        bound = min(bound, _proved(model, most_layers))
+    bound = None
+    if not limited and model.complete:
+        bound = value_of(total_costs(groups))
+    elif not limited and isinstance(model, TrafficModel):
+        bound = _proved(model, most_layers)
     return Found(groups, bound, down_sets, limited)
 
 

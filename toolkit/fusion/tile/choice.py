@@ -69,13 +69,13 @@ def best_plan(
     GroupPlan or None
         None if no tile fits the fusion level, or none stays below the limit.
     """
-    return bounded_plan(view, given, limit, share)[0]
+    return search_plans(view, given, limit, share)[0]
 
 
-def bounded_plan(
+def search_plans(
     view: GroupView, given: Assumptions, limit: float | None = None, share: float = 1.0
-) -> tuple[GroupPlan | None, float]:
-    """As `best_plan`, and words that no plan undercuts: at most `limit` where there is none."""
+) -> tuple[GroupPlan | None, int]:
+    """As `best_plan`, with a bound: no plan moves fewer words, up to the limit."""
     within = replace(given, capacity_words=max(int(given.capacity_words * share), 1))
     return _Search(view, within).best(limit, given.capacity_words)
 
@@ -103,12 +103,12 @@ class _Search:
         self._cuts: dict[int, Cut] = {}
         self._spans: dict[tuple[int, frozenset[str]], Spans] = {}
 
-    def best(self, limit: float | None, capacity_words: int) -> tuple[GroupPlan | None, float]:
+    def best(self, limit: float | None, capacity_words: int) -> tuple[GroupPlan | None, int]:
         start = int(min(limit if limit is not None else 2**60, 2**60))
         found = _Best(None, (), {}, start - self.constants, start - self.constants)
         self._visit(found)
         self._refine(found)
-        bound = found.bound + self.constants
+        bound = min(found.bound, found.limit) + self.constants
         if found.point is None:
             return None, bound
         point = _enlarged(found.point, capacity_words)

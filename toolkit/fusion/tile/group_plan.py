@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Literal
 
@@ -253,6 +253,20 @@ def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
         read,
         layer.output.elements,
         bound_words=least_words(view),
+    )
+
+
+def streamed_plan(graph: FoldedGraph, name: str) -> GroupPlan:
+    """A layer on its own of which nothing can be kept: each operation fetches its operands.
+
+    Operations without multiply-accumulates pass all of their tensors once.
+    """
+    plan, layer = single_plan(graph, name), graph.layer_of(name)
+    operands = max(len(layer.inputs), 1)
+    return replace(
+        plan,
+        input_words=max(plan.input_words, operands * layer.macs + layer.constant_words),
+        weight_words=max(plan.weight_words, layer.macs if layer.weight_words else 0),
     )
 
 

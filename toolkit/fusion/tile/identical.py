@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.choice import bounded_plan
+from toolkit.fusion.tile.choice import search_plans
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
 
 Signature = tuple[object, ...]
@@ -77,13 +78,17 @@ class PlanBook:
         What groups may do.
     share : float
         See `best_plan`.
+    exact : bool
+        Whether no plan of any group so far moves fewer words than the one found, or than the
+        limit that was asked for.
     """
 
     given: Assumptions
     share: float = 1.0
+    exact: bool = True
     _found: dict[Signature, tuple[GroupView, GroupPlan]] = field(default_factory=dict)
     _refused: dict[Signature, float] = field(default_factory=dict)
-    _least: dict[Signature, float] = field(default_factory=dict)
+    _least: dict[Signature, int] = field(default_factory=dict)
 
     def best(self, view: GroupView, limit: float | None = None) -> GroupPlan | None:
         """As `best_plan`; plans that are known are returned whatever the limit."""
@@ -94,13 +99,15 @@ class PlanBook:
         most = float("inf") if limit is None else limit
         if most <= self._refused.get(key, -1.0):
             return None
-        found, self._least[key] = bounded_plan(view, self.given, limit, self.share)
+        found, bound = search_plans(view, self.given, limit, self.share)
+        self._least[key] = bound
+        self.exact &= bound >= min(most, math.inf if found is None else found.dram_words)
         if found is None:
             self._refused[key] = most
         else:
             self._found[key] = view, found
         return found
 
-    def least(self, view: GroupView) -> float | None:
-        """Words that no plan of a group undercuts, as far as is known; None if it never ran."""
+    def least(self, view: GroupView) -> int | None:
+        """Words that no plan of a group undercuts, as far as is known; None if never asked."""
         return self._least.get(signature(view))
