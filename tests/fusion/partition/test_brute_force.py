@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from fusion.brute_force import group_frontier, least_words
 from fusion.enumerate_graphs import differences
 from fusion.products import small
 
-from toolkit.fusion import Assumptions, TrafficModel, find_partition
+from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition
+from toolkit.fusion.groups import GroupView
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -30,3 +32,13 @@ def test_what_plans_do_not_prove_partitions_do_not_prove() -> None:
     assert any(plan.bound_words < plan.dram_words for plan in found.plans)
     assert not found.proved
     assert found.bound == sum(plan.bound_words for plan in found.plans) < found.value
+
+
+@pytest.mark.parametrize(("seed", "room"), [(609, 17), (621, 10), (916, 13), (604, 12)])
+def test_three_loops(seed: int, room: int) -> None:
+    """What a loop does not cut may be dropped in it, so that others have the room meanwhile."""
+    view = GroupView(small(seed), frozenset(small(seed).names))
+    plan = best_plan(view, Assumptions(room, loops=3))
+    assert plan is not None
+    assert plan.dram_words == plan.bound_words
+    assert plan.dram_words == least_words(group_frontier(view, 3), room)

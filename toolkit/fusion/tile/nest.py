@@ -289,13 +289,23 @@ class Nest:
                 found.append(Item(layer.name, "state", words, (place,), place, cut, i))
         return found
 
+    def depths(self, item: Item) -> list[int]:
+        """Depths at which an item may be kept, the deepest last.
+
+        What faces DRAM may be dropped inside of loops that do not cut it, too: others that do not
+        run in them have its room.
+        """
+        cut = [0] + [i + 1 for i in range(item.deepest) if item.cut[i]]
+        if item.kind in ("inside", "state"):
+            return cut[-1:]
+        entered = self.inside[item.users[0]]
+        return [0] + [i + 1 for i in range(item.deepest) if item.cut[i] or i in entered]
+
     def ways(self, item: Item, sizes: Sizes) -> list[Way]:
         """Depths at which an item may be kept, the deepest last."""
         if item.kind == "weights" and not self.weights_stay:
             return [self._passing(item, sizes)]
-        depths = [0] + [i + 1 for i in range(item.deepest) if item.cut[i]]
-        if item.kind in ("inside", "state"):
-            depths = depths[-1:]
+        depths = self.depths(item)
         found = [self._way(item, depth, sizes) for depth in depths]
         if item.kind == "weights":
             found.append(self._passing(item, sizes))

@@ -145,7 +145,7 @@ def matters(nest: Nest, loop: int) -> bool:
     for item in nest.items:
         if item.kind in ("inside", "state"):
             continue
-        deepest = max([i + 1 for i in range(item.deepest) if item.cut[i]], default=0)
+        deepest = nest.depths(item)[-1]
         if item.kind == "weights":
             deepest = len(nest.loops)
         if loop >= deepest:
