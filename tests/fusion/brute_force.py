@@ -7,6 +7,7 @@ shared with the searches is only which ranks there are to loop over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, permutations, product
@@ -14,8 +15,8 @@ from math import lcm, prod
 
 import networkx as nx
 import numpy as np
-from fusion.nest_operations import Ints, operation
-from fusion.nest_program import Loop, Program, repeated
+from fusion.nest_operations import Ints
+from fusion.nest_program import ImpossibleError, Loop, Program, repeated
 from fusion.nest_stays import Stay, ahead_words, stay, touches
 
 from toolkit.fusion import FoldedGraph
@@ -48,9 +49,7 @@ def legal(graph: FoldedGraph) -> Iterator[list[Group]]:
                 yield groups
 
 
-def programs(
-    view: GroupView, most_loops: int, halos: Sequence[Halo] = HALOS
-) -> Iterator[Program]:
+def programs(view: GroupView, most_loops: int, halos: Sequence[Halo] = HALOS) -> Iterator[Program]:
     """Every nest of up to so many loops, every tile, operators run once or again."""
     ranks = shared_ranks(view)
     for count in range(min(most_loops, len(ranks)) + 1):
@@ -58,7 +57,9 @@ def programs(
             if any(a.key & b.key for a, b in combinations(chosen, 2)):
                 continue
             for inside in _insides(view, chosen):
-                for loops in product(*(_loops(r, la) for r, la in zip(chosen, inside, strict=True))):
+                for loops in product(
+                    *(_loops(r, la) for r, la in zip(chosen, inside, strict=True))
+                ):
                     for again in _repetitions(loops, halos):
                         yield Program(view, loops, again)
 
@@ -66,7 +67,7 @@ def programs(
 def _insides(
     view: GroupView, chosen: Sequence[SharedRank]
 ) -> Iterator[tuple[frozenset[str], ...]]:
-    """Layers in every loop: those that it cuts, then also those that run again for their readers."""
+    """Layers in every loop: those that it cuts, then those that run again for readers, too."""
     once = tuple(frozenset(rank.members) for rank in chosen)
     yield once
     found = [set(names) for names in once]
@@ -114,13 +115,19 @@ def _loops(rank: SharedRank, layers: frozenset[str]) -> Iterator[Loop]:
 def _repetitions(
     loops: Sequence[Loop], halos: Sequence[Halo]
 ) -> Iterator[tuple[frozenset[str], ...]]:
-    """Halos of all tensors treated alike."""
+    """Halos of every tensor treated in every way; alike where there are two such loops."""
     windowed = [loop for loop in loops if loop.windowed]
-    names = frozenset.intersection(*(loop.tensors for loop in windowed)) if windowed else ()
-    for mode in halos:
-        if mode == "retain" or (names and (mode == "recompute" or len(windowed) > 1)):
-            halo = {} if mode == "retain" else dict.fromkeys(names, mode)
-            yield repeated(loops, halo)
+    if not windowed:
+        yield (frozenset(),) * len(loops)
+        return
+    names = sorted(frozenset.intersection(*(loop.tensors for loop in windowed)))
+    if len(windowed) > 1:
+        for mode in halos:
+            yield repeated(loops, dict.fromkeys(names, mode))
+        return
+    for count in range(len(names) + 1):
+        for again in combinations(names, count):
+            yield repeated(loops, dict.fromkeys(again, "recompute"))
 
 
 @dataclass(frozen=True)
@@ -175,12 +182,20 @@ class Counted:
             users.add(self.view.makers[kept.name].name)
         found = []
         for depth in range(len(self.program.loops) + 1):
-            if depth and users.isdisjoint(self.program.loops[depth - 1].layers):
+            if depth and not self._side_by_side(users, depth):
                 continue
             entry = stay(self.program, replace(kept, depth=depth))
             if self._able(entry):
                 found.append(Choice(self._moved(entry), self._use(entry)))
         return found
+
+    def _side_by_side(self, users: set[str], depth: int) -> bool:
+        """Whether layers run in the same of the loops down to a depth, and in the last of them."""
+        users = users & self.view.group
+        return users <= self.program.loops[depth - 1].layers and all(
+            users <= loop.layers or users.isdisjoint(loop.layers)
+            for loop in self.program.loops[:depth]
+        )
 
     def _stream(self, name: str) -> int | None:
         """The loop that a softmax or a normalisation streams along."""
@@ -229,7 +244,7 @@ class Counted:
     def _moved(self, entry: Stay) -> int:
         kept = entry.kept
         if kept.kind in ("input", "weights"):
-            return entry.brought_words * self._idle(entry)
+            return self._loaded(entry)
         if kept.kind != "output":
             return 0
         sums = self._sums(self.view.makers[kept.name].name)
@@ -240,22 +255,18 @@ class Counted:
         times = sum(touched.values())
         return int((2 * times - 1).sum())
 
-    def _idle(self, entry: Stay) -> int:
-        """Weights that are loaded in every step are loaded where there is nothing to do, too."""
+    def _loaded(self, entry: Stay) -> int:
+        """Weights are loaded in steps in which there is nothing to do, too."""
         if entry.kept.kind != "weights":
-            return 1
+            return entry.brought_words
         loops = self.program.loops[: entry.kept.depth]
         steps = prod(loop.steps for loop in loops if entry.kept.name in loop.layers)
-        return steps // len(entry.visits) if steps % len(entry.visits) == 0 else 1
+        return entry.brought_words * steps // len(entry.visits)
 
     def _passing(self, name: str) -> Choice:
         """Weights that pass by take no room."""
-        depth = len(self.program.loops)
         entry = stay(self.program, Kept(name, "weights", None, 0, 0, (name,)))
-        steps = prod(loop.steps for loop in self.program.loops if name in loop.layers)
-        idle = steps // len(entry.visits) if steps % len(entry.visits) == 0 else 1
-        assert depth >= 0
-        return Choice(entry.brought_words * idle, np.zeros(len(self.view.layers), dtype=np.int64))
+        return Choice(self._loaded(entry), np.zeros(len(self.view.layers), dtype=np.int64))
 
     def _use(self, entry: Stay) -> Ints:
         """Words during each layer: a buffer is as large as the largest tile in it."""
@@ -272,7 +283,7 @@ class Counted:
             stop = visit.end + 1
             if number + 1 < len(visits):
                 following = visits[number + 1]
-                if facing and (following.at[:-1] == visit.at[:-1] or visit.kept.any()):
+                if facing and following.at[:-1] == visit.at[:-1]:
                     stop = following.start
                 elif visit.kept.any():
                     self._raise(use, range(stop, following.start), each * between)
@@ -318,21 +329,59 @@ def group_frontier(view: GroupView, most_loops: int) -> Frontier:
     constants = sum(layer.constant_words for layer in view.layers)
     found: Frontier = []
     for program in programs(view, most_loops):
-        found += Counted(program).frontier()
+        with suppress(ImpossibleError):
+            found += Counted(program).frontier()
     return [(room, moved + constants) for room, moved in cheapest(found)]
-
-
-def all_read(graph: FoldedGraph) -> bool:
-    """Whether every position of every tensor is read, where any is."""
-    read: dict[str, set[int]] = {}
-    for layer in graph.layers:
-        for tensor, elements in zip(layer.inputs, operation(layer).reads, strict=True):
-            read.setdefault(tensor.name, set()).update(elements.tolist())
-    tensors = {t.name: t for layer in graph.layers for t in layer.inputs}
-    return all(len(read[name]) == tensor.elements for name, tensor in tensors.items())
 
 
 def least_words(frontier: Frontier, room: int) -> int | None:
     """The fewest words in so much room; None if nothing fits."""
     able = [moved for needed, moved in frontier if needed <= room]
     return min(able, default=None)
+
+
+class Enumerated:
+    """All plans of all groups of a small graph.
+
+    Parameters
+    ----------
+    graph : FoldedGraph
+        The network.
+    most_loops : int
+        Of a nest.
+    """
+
+    def __init__(self, graph: FoldedGraph, most_loops: int) -> None:
+        self.graph = graph
+        self.most_loops = most_loops
+        self._partitions = list(legal(graph))
+        self.frontiers = {
+            group: group_frontier(GroupView(graph, group), most_loops)
+            for group in {group for groups in self._partitions for group in groups}
+        }
+
+    def rooms(self, most: int) -> list[int]:
+        """Rooms at which something changes, spread over all that there are."""
+        steps = sorted({room for entry in self.frontiers.values() for room, _ in entry})
+        steps = [room - 1 for room in steps[:1] if room > 1] + steps
+        return steps[:: max(1, -(-len(steps) // most))]
+
+    def group_words(self, group: Group, room: int) -> int | None:
+        """The fewest words of a group; of a layer on its own that never fits, every operand."""
+        words = least_words(self.frontiers[group], room)
+        if words is None and len(group) == 1:
+            (layer,) = GroupView(self.graph, group).layers
+            fetched = len(layer.inputs) * layer.macs
+            read = max(fetched, sum(tensor.elements for tensor in layer.inputs))
+            weights = max(layer.weight_words, layer.macs if layer.weight_words else 0)
+            words = read + layer.constant_words + weights + layer.output.elements
+        return words
+
+    def words(self, room: int) -> int:
+        """The fewest words of all partitions."""
+        totals = []
+        for groups in self._partitions:
+            each = [self.group_words(group, room) for group in groups]
+            if None not in each:
+                totals.append(sum(words for words in each if words is not None))
+        return min(totals)

@@ -195,3 +195,13 @@ def after(layer: FoldedLayer, values: Floats) -> Floats:
             raise NotImplementedError(operator)
         values = np.maximum(values, 0)
     return np.maximum(values, 0) if layer.layer.operator == "Relu" else values
+
+
+def all_read(graph: FoldedGraph) -> bool:
+    """Whether every position of every tensor is read, where any is."""
+    read: dict[str, set[int]] = {}
+    for layer in graph.layers:
+        for tensor, elements in zip(layer.inputs, operation(layer).reads, strict=True):
+            read.setdefault(tensor.name, set()).update(elements.tolist())
+    tensors = {t.name: t for layer in graph.layers for t in layer.inputs}
+    return all(len(read[name]) == tensor.elements for name, tensor in tensors.items())

@@ -22,9 +22,9 @@ from toolkit.fusion.tile.windows import places_of
 
 Mask = NDArray[np.bool_]
 
-ORDERS = ("given", "early", "late")
-"""When layers that a loop does not need, and that do not need it, run: as they stand in the group,
-before the loop, or after it."""
+
+class ImpossibleError(ValueError):
+    """No order of the layers fits the loops."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,11 @@ class Program:
         Outermost first.
     repeated : tuple of frozenset of str
         Per loop, tensors whose halo is made or loaded again.
-    order : str
-        One of `ORDERS`.
     """
 
     view: GroupView
     loops: tuple[Loop, ...]
     repeated: tuple[frozenset[str], ...]
-    order: str = "given"
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
@@ -175,24 +172,26 @@ class Program:
             return
         names = {place: self.view.layers[place].name for place in places}
         inside = tuple(p for p in places if names[p] in self.loops[number].layers)
+        if not inside:
+            yield from self._walk(places, number + 1, at)
+            return
         outside = [p for p in places if p not in inside]
         graph = self.view.graph.subgraph(self.view.group)
         needed = {a for p in inside for a in nx.ancestors(graph, names[p])}
         waiting = {d for p in inside for d in nx.descendants(graph, names[p])}
-        first = {"given": min(inside, default=0), "early": len(self.view.layers), "late": -1}[
-            self.order
-        ]
+        # What neither needs the loop nor is needed by it runs as it stands in the group.
         after = tuple(
-            p for p in outside if names[p] in waiting or (p > first and names[p] not in needed)
+            p for p in outside if names[p] in waiting or (p > inside[0] and names[p] not in needed)
         )
-        assert not {names[p] for p in after} & needed, "layers wait for each other"
+        if not needed.isdisjoint(names[p] for p in after):
+            raise ImpossibleError("layers wait for each other")
         yield from self._walk(tuple(p for p in outside if p not in after), number + 1, at)
-        for step in range(self.loops[number].steps) if inside else ():
+        for step in range(self.loops[number].steps):
             yield from self._walk(inside, number + 1, (*at[:number], step, *at[number + 1 :]))
         yield from self._walk(after, number + 1, at)
 
 
-def program(view: GroupView, plan: GroupPlan, *, order: str = "given") -> Program:
+def program(view: GroupView, plan: GroupPlan) -> Program:
     """The program of a plan."""
     loops = []
     for entry in plan.loops:
@@ -207,7 +206,7 @@ def program(view: GroupView, plan: GroupPlan, *, order: str = "given") -> Progra
         }
         tensors = frozenset(places_of(shared))
         loops.append(Loop(entry.layers, cuts, entry.steps, shared.windowed, tensors))
-    return Program(view, tuple(loops), repeated(loops, plan.halo), order)
+    return Program(view, tuple(loops), repeated(loops, plan.halo))
 
 
 def repeated(loops: Sequence[Loop], halo: Mapping[str, str]) -> tuple[frozenset[str], ...]:

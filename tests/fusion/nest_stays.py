@@ -48,15 +48,15 @@ class Stay:
         All of it; rows for states.
     visits : tuple of Visit
         In order.
-    sharing : tuple of int
-        Loops from one step to the next of which parts stay.
+    windowed : tuple of int
+        Loops whose steps share parts of it.
     """
 
     kept: Kept
     users: frozenset[str]
     elements: int
     visits: tuple[Visit, ...]
-    sharing: tuple[int, ...]
+    windowed: tuple[int, ...]
 
     @property
     def brought_words(self) -> int:
@@ -95,13 +95,20 @@ def stay(program: Program, kept: Kept) -> Stay:
         else:
             nothing = np.zeros(elements, dtype=bool)
             visits.append(Visit(at, time, time, touched, nothing, nothing.copy()))
-    sharing: tuple[int, ...] = ()
+    windowed = tuple(
+        number
+        for number in range(len(visits[0].at) if visits else 0)
+        if program.loops[number].windowed
+        and kept.kind not in ("weights", "state")
+        and kept.name in program.loops[number].tensors
+        and visits[0].at[number] >= 0
+    )
     if kept.depth is None:
         for visit in visits:
             visit.brought = visit.touched
     elif visits:
-        sharing = _carry(program, kept, visits)
-    return Stay(kept, frozenset(users), elements, tuple(visits), sharing)
+        _carry(program, kept, visits, windowed)
+    return Stay(kept, frozenset(users), elements, tuple(visits), windowed)
 
 
 def touches(program: Program, layer: FoldedLayer, turn: Turn, kept: Kept, elements: int) -> Mask:
@@ -122,17 +129,10 @@ def touches(program: Program, layer: FoldedLayer, turn: Turn, kept: Kept, elemen
     return mask
 
 
-def _carry(program: Program, kept: Kept, visits: list[Visit]) -> tuple[int, ...]:
+def _carry(program: Program, kept: Kept, visits: list[Visit], windowed: tuple[int, ...]) -> None:
     """What is brought in at every visit, and what stays for the next one."""
     numbers = range(len(visits[0].at))
-    sharing = [
-        i
-        for i in numbers
-        if program.loops[i].windowed
-        and kept.kind not in ("weights", "state")
-        and kept.name in program.loops[i].tensors - program.repeated[i]
-        and visits[0].at[i] >= 0
-    ]
+    sharing = [i for i in windowed if kept.name not in program.repeated[i]]
     uncut = [i for i in numbers if visits[0].at[i] >= 0 and not _cut(program, kept, visits, i)]
     there = np.zeros_like(visits[0].touched)
     for number, visit in enumerate(visits):
@@ -151,7 +151,6 @@ def _carry(program: Program, kept: Kept, visits: list[Visit]) -> tuple[int, ...]
                 stays_on |= then
         there &= stays_on
         visit.kept = there.copy()
-    return tuple(sharing)
 
 
 def _any(masks: Iterable[Mask]) -> Mask:
@@ -205,6 +204,6 @@ def ahead_words(entry: Stay) -> int:
     usual = [
         int(visit.brought.sum())
         for visit in entry.visits
-        if not entry.sharing or any(visit.at[i] > 0 for i in entry.sharing)
+        if all(visit.at[i] > 0 for i in entry.windowed)
     ]
     return max(usual, default=0)

@@ -214,3 +214,42 @@ def images(seed: int, most: int = 4, largest: int = 6) -> FoldedGraph:
             layers.append(conv(name, source, draw.choice((1, 2, 3)), kernel, stride))
         tensors.append(made(layers[-1]))
     return fold(network(layers))
+
+
+def unpadded(seed: int, most: int = 3, largest: int = 6) -> FoldedGraph:
+    """A random graph of convolutions and poolings all of whose windows are inside of the image."""
+    draw = random.Random(seed)
+    first = rows("x", 1, draw.choice((1, 2)), draw.randint(3, largest), draw.choice((1, 2, 4)))
+    tensors, layers = [first], list[Layer]()
+    for i in range(draw.randint(2, most)):
+        source, name, kind = draw.choice(tensors[-2:]), f"n{i}", draw.random()
+        like = [t for t in tensors if t.shape == source.shape and t is not source]
+        height, width = source.shape[2:]
+        if like and kind < 0.3:
+            layers.append(add(name, source, draw.choice(like)))
+        elif height % 2 == width % 2 == 0 and kind < 0.4:
+            layers.append(pool(name, source))
+        elif min(height, width) >= 3 and kind < 0.8:
+            stride = 2 if height % 2 and width % 2 and kind < 0.5 else 1
+            layers.append(conv(name, source, draw.choice((1, 2)), 3, stride, pad=0))
+        else:
+            layers.append(conv(name, source, draw.choice((1, 2)), 1))
+        tensors.append(made(layers[-1]))
+    return fold(network(layers))
+
+
+def small(seed: int) -> FoldedGraph:
+    """A random graph of two to six operators, small enough to look at all of its plans."""
+    draw = random.Random(seed)
+    kind = seed % 6
+    if kind == 0:
+        shared = draw.choice((1, 1, 2))
+        sizes = (draw.randint(2, 3), draw.randint(2, 3), draw.randint(1, 2))
+        return attention(shared * draw.choice((1, 2)), *sizes, shared=shared)
+    if kind == 1:
+        return mlp(
+            draw.randint(2, 3), 2, draw.randint(2, 3), draw.choice(("", "RMSNormalization"))
+        )
+    if kind in (2, 3):
+        return products(seed, 6 if kind == 2 else 3, 3 if kind == 2 else 4)
+    return unpadded(seed, 3 if kind == 4 else 4, 5 if kind == 4 else 4)

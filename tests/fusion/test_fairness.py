@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from fusion.networks import conv, network, tensor
+from toolkit.fusion.tile.cuts import choices
+from toolkit.fusion.tile.tiling import tile_group
 
 import toolkit
 from toolkit.fusion import (
@@ -15,9 +17,7 @@ from toolkit.fusion import (
     fold,
 )
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.cuts import choices
 from toolkit.fusion.tile.group_plan import plan_at, single_plan
-from toolkit.fusion.tile.tiling import tile_group
 from toolkit.search.network import LayerSearch
 from toolkit.search.result import Budget
 from toolkit.workload import depthwise_conv2d

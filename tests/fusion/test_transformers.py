@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from toolkit.fusion.tile.cuts import place
 
 import toolkit
 from toolkit.fusion import (
@@ -19,7 +20,6 @@ from toolkit.fusion import (
 )
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import tile_workload
-from toolkit.fusion.tile.cuts import place
 
 BERT = Path(__file__).parent.parent / "data" / "networks" / "bert_layer.onnx"
 CORE = ("node_matmul", "node_add_84", "node_softmax", "node_matmul_1")

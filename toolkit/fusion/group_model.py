@@ -10,7 +10,13 @@ from typing import Literal, Protocol, runtime_checkable
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, least_words, streamed_plan
+from toolkit.fusion.tile.group_plan import (
+    Assumptions,
+    GroupPlan,
+    least_words,
+    single_plan,
+    streamed_plan,
+)
 from toolkit.fusion.tile.identical import PlanBook
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
@@ -187,6 +193,17 @@ class TrafficModel:
         # A layer on its own always runs.
         return self._plans.best(view) or streamed_plan(self.graph, view.layers[0].name)
 
+    def proved(self, group: Group) -> Option:
+        """What no plan of a group undercuts, as far as plans were looked at."""
+        view = GroupView(self.graph, group)
+        least = self._plans.least(view)
+        if least is None:
+            least = least_words(view)
+        if len(group) == 1:
+            least = min(least, self.alone(view.layers[0].name).plan.dram_words)
+        plan = replace(single_plan(self.graph, view.layers[0].name), group=group)
+        return Option((float(least),), plan)
+
     def alone(self, name: str) -> Option:
         """A layer on its own."""
         (option,) = self.options(frozenset((name,)))
@@ -208,6 +225,39 @@ class TrafficModel:
     def least(self, group: Group) -> tuple[float, ...]:
         """Compulsory words of the group."""
         return (float(least_words(GroupView(self.graph, group))),)
+
+
+class ProvedTraffic:
+    """A traffic model at what its groups are proved to move at least.
+
+    Parameters
+    ----------
+    model : TrafficModel
+        Whose plans were looked at.
+    """
+
+    objective: FusionObjective = "dram"
+    complete = True
+
+    def __init__(self, model: TrafficModel) -> None:
+        self._model = model
+        self.graph, self.given = model.graph, model.given
+        self.costed, self.bound = model.costed, model.bound
+        self._known: dict[Group, Option] = {}
+
+    def options(self, group: Group, limit: float | None = None) -> tuple[Option, ...]:
+        """Its proved least."""
+        if group not in self._known:
+            self._known[group] = self._model.proved(group)
+        return (self._known[group],)
+
+    def alone(self, name: str) -> Option:
+        """The proved least of a layer on its own."""
+        return self.options(frozenset((name,)))[0]
+
+    def least(self, group: Group) -> tuple[float, ...]:
+        """Compulsory words of the group."""
+        return self._model.least(group)
 
 
 def unfused(model: GroupModel) -> tuple[Option, ...]:

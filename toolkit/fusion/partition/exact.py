@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
+from toolkit.fusion.group_model import (
+    GroupModel,
+    Option,
+    ProvedTraffic,
+    TrafficModel,
+    total_costs,
+    value_of,
+)
 from toolkit.fusion.groups import Group
 from toolkit.fusion.partition.merging import greedy_groups
 from toolkit.fusion.partition.result import Found
@@ -27,11 +34,24 @@ def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
         note = f"more than {MOST_IDEALS:,} down-sets: the best of segments and greedy merging"
         return Found(best, notes=(note,))
     states, down_sets = result
-    groups = _best(states) if states else greedy_groups(model, most_layers)
+    tried = [greedy_groups(model, most_layers), *([_best(states)] if states else [])]
+    groups = min(tried, key=lambda found: value_of(total_costs(found)))
     limited = most_layers < len(model.graph)
-    proved = model.complete and not limited
-    bound = value_of(total_costs(groups)) if proved else None
+    bound = None
+    if not limited and model.complete:
+        bound = value_of(total_costs(groups))
+    elif not limited and isinstance(model, TrafficModel):
+        bound = _proved(model, most_layers)
     return Found(groups, bound, down_sets, limited)
+
+
+def _proved(model: TrafficModel, most_layers: int) -> float:
+    """Words that no partition undercuts, where plans of some groups are not proved to be best."""
+    least = exact_states(ProvedTraffic(model), most_layers)
+    states = [] if least is None else least[0]
+    # Partitions that reach no less than greedy merging does are left out.
+    merged = total_costs(greedy_groups(ProvedTraffic(model), most_layers))
+    return value_of(min([merged, *(state.costs for state in states)]))
 
 
 def segments(model: GroupModel, most_layers: int, seed: int) -> Found:

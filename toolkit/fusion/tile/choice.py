@@ -126,11 +126,12 @@ class _Search:
         """Orders with one loop more, if any nest that goes on like this could be better."""
         if len(order) == self.most:
             return
-        if order:
-            several = self._shared_inputs()
-            below = self._nest(order, {}, again=False, apart=several, free_halos=True)
-            if least_words_within(below, self.given.capacity_words, found.limit) >= found.limit:
-                return
+        if order and all(
+            least_words_within(below, self.given.capacity_words, found.limit) >= found.limit
+            for apart in self._aparts()
+            for below in (self._nest(order, {}, again=False, apart=apart, free_halos=True),)
+        ):
+            return
         for number in range(len(self.ranks)):
             if number in order or (order and self._exchanged(order[-1], number)):
                 continue

@@ -335,7 +335,7 @@ def _loops(point: Point) -> tuple[Loop, ...]:
     nest = point.nest
     for number, (shared, at) in enumerate(zip(nest.loops, point.at, strict=True)):
         tile = int(nest.tiles[number][at])
-        name = next(la.name for la in reversed(nest.layers) if la.name in shared.members)
+        name = next(la.name for la in reversed(nest.view.layers) if la.name in shared.members)
         layer, member = nest.view.graph.layer_of(name), shared.members[name]
         tensor, axis, rate = layer.output.name, member.rank.axis, member.rate
         if axis is None:

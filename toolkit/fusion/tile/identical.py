@@ -88,6 +88,7 @@ class PlanBook:
     exact: bool = True
     _found: dict[Signature, tuple[GroupView, GroupPlan]] = field(default_factory=dict)
     _refused: dict[Signature, float] = field(default_factory=dict)
+    _least: dict[Signature, int] = field(default_factory=dict)
 
     def best(self, view: GroupView, limit: float | None = None) -> GroupPlan | None:
         """As `best_plan`; plans that are known are returned whatever the limit."""
@@ -99,9 +100,14 @@ class PlanBook:
         if most <= self._refused.get(key, -1.0):
             return None
         found, bound = search_plans(view, self.given, limit, self.share)
+        self._least[key] = bound
         self.exact &= bound >= min(most, math.inf if found is None else found.dram_words)
         if found is None:
             self._refused[key] = most
         else:
             self._found[key] = view, found
         return found
+
+    def least(self, view: GroupView) -> int | None:
+        """Words that no plan of a group undercuts, as far as is known; None if never asked."""
+        return self._least.get(signature(view))

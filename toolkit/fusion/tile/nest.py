@@ -171,25 +171,36 @@ class Nest:
     @cached_property
     def layers(self) -> tuple[FoldedLayer, ...]:
         """Layers of the group, as they first run: those of a loop one after the other."""
-        names = self._in_order([layer.name for layer in self.view.layers], 0)
-        return tuple(self.view.graph.layer_of(name) for name in names)
+        return tuple(self.view.graph.layer_of(name) for name, _ in self._tree)
 
-    def _in_order(self, names: list[str], loop: int) -> list[str]:
+    @cached_property
+    def _tree(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Layers in order, and for every loop which run of it each is in; -1 for none."""
+        return self._branches([layer.name for layer in self.view.layers], ())
+
+    def _branches(
+        self, names: list[str], runs: tuple[int, ...]
+    ) -> list[tuple[str, tuple[int, ...]]]:
         """Layers outside of a loop run before it if it needs them or they stand before it."""
-        if loop == len(self.loops) or len(names) < 2:
-            return names
+        loop = len(runs)
+        if loop == len(self.loops):
+            return [(name, runs) for name in names]
         own = [name for name in names if loop in self._loops_of[name]]
-        if len(own) in (0, len(names)):
-            return self._in_order(names, loop + 1)
         needed = frozenset[str]().union(*(self.view.before[name] for name in own))
-        first = names.index(own[0])
+        first = names.index(own[0]) if own else len(names)
         after = [
             name
             for i, name in enumerate(names)
             if i > first and name not in own and name not in needed
         ]
         before = [name for name in names if name not in own and name not in after]
-        return [n for part in (before, own, after) for n in self._in_order(part, loop + 1)]
+        # The place of its first layer tells one run of a loop from others.
+        run = self.view.layers.index(self.view.graph.layer_of(own[0])) if own else -1
+        return [
+            branch
+            for part, number in ((before, -1), (own, run), (after, -1))
+            for branch in (self._branches(part, (*runs, number)) if part else ())
+        ]
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -204,26 +215,9 @@ class Nest:
     def _together(self, users: Sequence[int]) -> int:
         """Loops, from the outermost on, that layers run in side by side."""
         for i in range(len(self.loops)):
-            if len({i in self.inside[user] for user in users}) > 1 or self._parted(i, users):
+            if len({self._tree[user][1][i] for user in users}) > 1:
                 return i
         return len(self.loops)
-
-    def _parted(self, loop: int, users: Sequence[int]) -> bool:
-        """Whether a loop that none of some layers runs in stands between them."""
-        if len(users) < 2 or loop in self.inside[users[0]]:
-            return False
-        outer = {i for i in self.inside[users[0]] if i < loop}
-        members = [
-            place
-            for place, loops in enumerate(self.inside)
-            if loop in loops and {i for i in loops if i < loop} == outer
-        ]
-        before, names = self.view.before, [self.layers[place].name for place in members]
-        needed = {name for member in names for name in before[member]}
-        chosen = [self.layers[user].name for user in users]
-        return any(name in needed for name in chosen) and any(
-            not before[name].isdisjoint(names) for name in chosen
-        )
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -389,22 +383,19 @@ class Nest:
             for i in self.inside[user]:
                 if i >= depth:
                     during |= self._beside(user, i)
-        facing = item.kind in ("input", "weights", "output")
-        if facing and depth:
+        if item.kind in ("input", "weights", "output") and depth:
             # Loaded ahead, or still on its way out, while others run.
             during |= self._beside(item.users[0], depth - 1)
         between = during.copy()
         for i in range(depth):
             if item.cut[i] and self.loops[i].windowed:
                 between |= self._beside(item.users[0], i)
-        return (between, between) if facing else (during, between)
+        return during, between
 
     def _beside(self, place: int, loop: int) -> NDArray[np.bool_]:
-        """Layers that run in a loop while one does: others are in the same loop at other times."""
-        outer = {i for i in self.inside[place] if i < loop}
-        return np.array(
-            [loop in own and {i for i in own if i < loop} == outer for own in self.inside]
-        )
+        """Layers in the same run of a loop as another one, step by step."""
+        run = self._tree[place][1][: loop + 1]
+        return np.array([runs[: loop + 1] == run for _, runs in self._tree])
 
     def _moved(self, item: Item, depth: int, sizes: Sizes) -> Ints:
         """Words to and from DRAM."""

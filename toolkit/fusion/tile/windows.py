@@ -86,9 +86,8 @@ class Spans:
 
     @cached_property
     def made(self) -> Ints:
-        """Most positions that a step after the first makes or loads; none of a whole tensor."""
-        left = np.minimum(self.size, self.high + self.step) - np.minimum(self.size, self.high)
-        made = np.where(self.fresh == self.step, left, np.minimum(self._steady, self.fresh))
+        """Positions that a step in the middle makes or loads; none of a whole tensor."""
+        made = np.minimum(self._steady, self.fresh)
         return np.asarray(np.where(self.whole & (self.steps > 1), 0, made))
 
     @cached_property
