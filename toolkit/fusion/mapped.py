@@ -18,7 +18,6 @@ from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
 from toolkit.fusion.tile.group_plan import (
     HALOS,
-    LOOPS,
     Assumptions,
     GroupPlan,
     Halo,
@@ -41,6 +40,10 @@ _SAFE = 1 - 1e-9
 STATE_OPERATIONS = 4
 """Per row and step of a softmax or a normalisation that streams: compare or add, and rescale, for
 both words of its state."""
+
+MAPPED_LOOPS, MAPPED_NESTS = 3, 100
+"""Of nests whose parts are mapped: all of three loops over five ranks, such as those of attention.
+Further loops hardly change what is mapped."""
 
 SHARES = (1.0, 0.5, 0.25)
 """Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
@@ -131,7 +134,7 @@ class MappedModel:
         objective: FusionObjective = "edp",
         level: str | None = None,
         schedule: Schedule = "time-shared",
-        loops: int = LOOPS,
+        loops: int = MAPPED_LOOPS,
         halos: tuple[Halo, ...] = HALOS,
         search: LayerSearch | None = None,
         proof_seconds: float = PROOF_SECONDS,
@@ -158,6 +161,7 @@ class MappedModel:
         self.given = Assumptions(
             capacity,
             loops,
+            MAPPED_NESTS,
             halos,
             schedule,
             weights_stay="weight" not in memory.bypasses,
@@ -303,7 +307,8 @@ class MappedModel:
         """Plans worth mapping, each once."""
         found: dict[object, GroupPlan] = {}
         for book in self._books:
-            plan = book.best(view, limit)
+            sums = not found or any(loop.sums for plan in found.values() for loop in plan.loops)
+            plan = book.best(view, limit) if sums or book.share == 1 else None
             if plan is not None:
                 found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
         return list(found.values())

@@ -6,7 +6,7 @@ inputs, weights and outputs can be kept, and tensors between layers where the la
 read them run side by side. Operators without multiply-accumulates may run again in loops that do
 not cut them, all of them or none; tensors from outside with several readers may be loaded once
 for all or by each. Groups of many ranks have shorter nests, over the ranks that cut most layers
-(`MOST_NESTS`). Halos are treated alike first, then changed tensor by tensor while that helps.
+(`Assumptions.nests`). Halos are treated alike first, then tensor by tensor while that helps.
 """
 
 from __future__ import annotations
@@ -33,9 +33,6 @@ from toolkit.fusion.tile.residency import choose_homes, words_held
 from toolkit.fusion.tile.search import Point, best_point, least_words_within, solve
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, places_of, spans
-
-MOST_NESTS = 700
-"""Orders of loops that are looked at per group; ranks and loops are left out beyond."""
 
 LONG = 8
 """Layers of a group beyond which it is cut only along ranks that a third of them share."""
@@ -95,7 +92,7 @@ class _Search:
         self.given = given
         self.floor = least_words(view)
         self.constants = constant_words(view)
-        self.ranks, self.most = _within(shared_ranks(view), given.loops)
+        self.ranks, self.most = _within(shared_ranks(view), given.loops, given.nests)
         profiles = [_profile(rank) for rank in self.ranks]
         self.alike = [
             {j for j in range(i) if profiles[j] == profile} for i, profile in enumerate(profiles)
@@ -309,16 +306,18 @@ def _profile(rank: SharedRank) -> tuple[object, ...]:
     )
 
 
-def _within(ranks: Sequence[SharedRank], loops: int) -> tuple[tuple[SharedRank, ...], int]:
+def _within(
+    ranks: Sequence[SharedRank], loops: int, nests: int
+) -> tuple[tuple[SharedRank, ...], int]:
     """Ranks to look at, those that cut most layers first, and how many loops a nest has."""
     order = sorted(ranks, key=lambda rank: -len(rank.members))
     if ranks and len(ranks[0].view.layers) > LONG:
         order = [r for r in order if len(r.members) * 3 >= len(r.view.layers)]
     for most in range(loops, 1, -1):
-        if sum(perm(len(order), k) for k in range(most + 1)) <= MOST_NESTS:
+        if sum(perm(len(order), k) for k in range(most + 1)) <= nests:
             return tuple(order), most
     kept = order
-    while sum(perm(len(kept), k) for k in range(min(loops, 2) + 1)) > MOST_NESTS:
+    while sum(perm(len(kept), k) for k in range(min(loops, 2) + 1)) > nests:
         kept = kept[:-1]
     return tuple(kept), min(loops, 2)
 

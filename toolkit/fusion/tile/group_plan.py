@@ -33,6 +33,9 @@ is whole."""
 LOOPS = 4
 """Most loops of a nest: attention has four that matter (heads, queries, keys, values)."""
 
+MOST_NESTS = 700
+"""Orders of loops per group: all of four loops over six ranks."""
+
 
 @dataclass(frozen=True)
 class Assumptions:
@@ -44,6 +47,9 @@ class Assumptions:
         Words of the fusion level.
     loops : int
         Most loops of a nest; 1 with halos retained is tiles of whole rows, or of one other rank.
+    nests : int
+        Orders of loops that are looked at per group; groups of many ranks have shorter nests, over
+        the ranks that cut most layers.
     halos : tuple of Halo
         Ways to treat a halo, tried one by one for each tensor.
     schedule : {"time-shared", "pipelined"}
@@ -58,6 +64,7 @@ class Assumptions:
 
     capacity_words: int
     loops: int = LOOPS
+    nests: int = MOST_NESTS
     halos: tuple[Halo, ...] = HALOS
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
