@@ -14,7 +14,7 @@ from toolkit.fusion.partition.exact import (
     Order,
     all_ideals,
     exact_predecessors,
-    exact_states,
+    exact_groups,
     segment_predecessors,
 )
 from toolkit.fusion.partition.result import Found, FusionChance
@@ -238,15 +238,15 @@ def fusion_chances(
 
 def measured(model: GroupModel, relaxation: Relaxation, most_layers: int, found: Found) -> Found:
     """Add the value of the best partition, which is quickly proved: all groups are costed."""
-    states = exact_states(model, most_layers) if relaxation.complete else None
-    if states is None:
+    best = exact_groups(model, most_layers) if relaxation.complete else None
+    if best is None:
         return found
-    least = min(value_of(state.costs) for state in states[0])
+    least = value_of(total_costs(best[0]))
     limited = most_layers < len(model.graph)
     return replace(
         found,
         bound=None if limited else least,
-        down_sets=states[1],
+        down_sets=best[1],
         limited=limited,
         exact_value=least,
     )
