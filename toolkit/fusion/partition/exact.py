@@ -20,13 +20,14 @@ as the product of their lengths; groups are costed from each, so that more take 
 
 def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Look at all partitions; beyond `MOST_IDEALS` down-sets, at segments and greedy merging."""
-    result = exact_groups(model, most_layers)
+    result = exact_states(model, most_layers)
     if result is None:
         tried = [_best(segment_states(model, most_layers)), greedy_groups(model, most_layers)]
         best = min(tried, key=lambda groups: value_of(total_costs(groups)))
         note = f"more than {MOST_IDEALS:,} down-sets: the best of segments and greedy merging"
         return Found(best, notes=(note,))
-    groups, down_sets = result
+    states, down_sets = result
+    groups = _best(states) if states else greedy_groups(model, most_layers)
     limited = most_layers < len(model.graph)
     proved = model.complete and not limited
     bound = value_of(total_costs(groups)) if proved else None
@@ -298,23 +299,21 @@ def segment_predecessors(order: Order, most_layers: int) -> Predecessors:
     return predecessors
 
 
-def exact_groups(model: GroupModel, most_layers: int) -> tuple[tuple[Option, ...], int] | None:
-    """The best partition into groups of limited length.
+def exact_states(model: GroupModel, most_layers: int) -> tuple[list[State], int] | None:
+    """Hull of the costs of all partitions into groups of limited length.
 
     Returns
     -------
     tuple or None
-        Its groups and the number of down-sets; None if there are more than `MOST_IDEALS`.
+        The hull and the number of down-sets; None if there are more than `MOST_IDEALS`.
     """
     order = Order(model.graph)
     found = all_ideals(order, MOST_IDEALS)
     if found is None:
         return None
-    merged = greedy_groups(model, most_layers)
-    ways, most = exact_predecessors(order, most_layers), value_of(total_costs(merged))
-    states = cheapest(order, model, found, ways, most)
-    # Without any, nothing is better than what merging has found.
-    return _best(states) if states else merged, len(found)
+    most = value_of(total_costs(greedy_groups(model, most_layers)))
+    ways = exact_predecessors(order, most_layers)
+    return cheapest(order, model, found, ways, most), len(found)
 
 
 def segment_states(model: GroupModel, most_layers: int) -> list[State]:

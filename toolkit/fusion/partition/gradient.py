@@ -14,9 +14,10 @@ from toolkit.fusion.partition.exact import (
     Order,
     all_ideals,
     exact_predecessors,
-    exact_groups,
+    exact_states,
     segment_predecessors,
 )
+from toolkit.fusion.partition.merging import greedy_groups
 from toolkit.fusion.partition.result import Found, FusionChance
 from toolkit.processes import one_torch_thread
 
@@ -238,15 +239,17 @@ def fusion_chances(
 
 def measured(model: GroupModel, relaxation: Relaxation, most_layers: int, found: Found) -> Found:
     """Add the value of the best partition, which is quickly proved: all groups are costed."""
-    best = exact_groups(model, most_layers) if relaxation.complete else None
-    if best is None:
+    states = exact_states(model, most_layers) if relaxation.complete else None
+    if states is None:
         return found
-    least = value_of(total_costs(best[0]))
+    # Where merging greedily finds the best, no state is better, and there may be none.
+    merged = total_costs(greedy_groups(model, most_layers))
+    least = min(map(value_of, (merged, *(state.costs for state in states[0]))))
     limited = most_layers < len(model.graph)
     return replace(
         found,
         bound=None if limited else least,
-        down_sets=best[1],
+        down_sets=states[1],
         limited=limited,
         exact_value=least,
     )
