@@ -46,7 +46,7 @@ def test_where_fusing_is_dear_nothing_fuses(overhead: FusionOverhead, strategy: 
 
 @pytest.mark.parametrize("energy_pj", [0.0, 3e4, 1e5, 1e6])
 def test_the_best_partition_is_that_of_the_overhead(free: MappedModel, energy_pj: float) -> None:
-    """It costs no more than partitions of other overheads do under this one, nor does its bound."""
+    """It costs no more under this one than partitions of other overheads do."""
     priced = model(residual(), overhead=FusionOverhead(energy_pj, 50.0))
     found = find_partition(priced)
     assert found.bound <= found.value
