@@ -30,7 +30,7 @@ from toolkit.fusion.tile.group_plan import (
 )
 from toolkit.fusion.tile.nest import Nest
 from toolkit.fusion.tile.residency import choose_homes, words_held
-from toolkit.fusion.tile.search import Point, best_point, least_words_within, matters, solve
+from toolkit.fusion.tile.search import Point, best_point, least_words_within, mattering, solve
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, places_of, spans
 
@@ -354,9 +354,7 @@ def _placed(point: Point, plan: GroupPlan, given: Assumptions) -> GroupPlan | No
 
 def _enlarged(point: Point, capacity_words: int) -> Point:
     """The largest tiles, outermost loops first, that move no more words and still fit."""
-    for number in range(len(point.at)):
-        if matters(point.nest, number):
-            continue
+    for number in sorted(set(range(len(point.at))) - mattering(point.nest)):
         low, high = point.at[number], len(point.nest.spans[number].steps) - 1
         while low < high:
             middle = (low + high + 1) // 2
