@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from fusion.networks import add, conv, network, pool, random_network, residual, tensor
-from toolkit.fusion.tile.tiling import Schedule
 
 import toolkit
 from toolkit.errors import InputError, MissingPackageError

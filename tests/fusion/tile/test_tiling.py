@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import toolkit
 from toolkit.arch.levels import Fanout
-from toolkit.fusion import Assumptions, FoldedGraph, GroupPlan, MappedModel, best_plan
+from toolkit.fusion import FoldedGraph, GroupPlan, MappedModel, best_plan
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.group_plan import Halo, made_share, plan_at
 from toolkit.fusion.tile.nest import Nest
