@@ -50,7 +50,7 @@ def main() -> None:
     print(f"{'network':<16}{'strategy':<10}{heads[0]:>10}{heads[1]:>10}{heads[2]:>8}", end="")
     print(f"{heads[3]:>10}{heads[4]:>10}")
     for name, most in NETWORKS.items():
-        given = Assumptions(WORDS, axes=1, halos=("retain",))
+        given = Assumptions(WORDS, loops=1, halos=("retain",))
         exact, found = (
             find_partition(
                 TrafficModel(network(name), given), strategy, most_layers=most, reasons=False
@@ -60,7 +60,7 @@ def main() -> None:
         print(row(name, found, exact), flush=True)
     with tempfile.TemporaryDirectory() as cache:
         for name, most in MAPPED.items():
-            model = MappedModel(network(name), arch, axes=1, cache=cache)
+            model = MappedModel(network(name), arch, loops=1, cache=cache)
             exact, *others = (
                 find_partition(model, strategy, most_layers=most, reasons=False)
                 for strategy in ("exact", "gradient", "joint")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from fusion.networks import conv, network, tensor
-from toolkit.fusion.tile.cuts import choices
-from toolkit.fusion.tile.tiling import tile_group
 
 import toolkit
 from toolkit.fusion import (
@@ -18,6 +17,10 @@ from toolkit.fusion import (
 )
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.group_plan import plan_at, single_plan
+from toolkit.fusion.tile.nest import Nest
+from toolkit.fusion.tile.search import solve
+from toolkit.fusion.tile.shared import shared_ranks
+from toolkit.fusion.tile.windows import make_cut, spans
 from toolkit.search.network import LayerSearch
 from toolkit.search.result import Budget
 from toolkit.workload import depthwise_conv2d
@@ -58,11 +61,12 @@ def model() -> MappedModel:
 def plan(model: MappedModel, *names: str, rows: int) -> GroupPlan:
     """Steps of so many rows."""
     view = GroupView(model.graph, frozenset(names))
-    chosen = next(c for c in choices(view, 1) if c)
-    tiling = tile_group(view, chosen, {})
-    (tile,) = (i for i, size in enumerate(tiling.cuts[0].tile) if size == rows)
-    held = tiling.footprint("time-shared")
-    return plan_at(tiling, tile, model.given, int(held[tile]), int(tiling.input_words()[tile]))
+    rank = next(r for r in shared_ranks(view) if r.members[names[-1]].rank.axis == 2)
+    cut = make_cut(rank, np.array([rows]))
+    nest = Nest(view, [rank], [spans(cut, {})], [cut.tile], weights_stay=model.given.weights_stay)
+    point, _ = solve(nest, (0,), model.given.capacity_words, 2**60)
+    assert point is not None
+    return plan_at(point, {})
 
 
 @pytest.mark.parametrize("rows", [2, 8])

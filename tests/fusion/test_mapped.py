@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 from fusion.networks import add, conv, network, pool, random_network, residual, tensor
-from toolkit.fusion.tile.tiling import Schedule
 
 import toolkit
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
 from toolkit.fusion.layer_costs import LayerCosts, fused_arch
-from toolkit.fusion.tile.group_plan import single_plan
+from toolkit.fusion.tile.group_plan import Schedule, single_plan
 from toolkit.fusion.tile.residency import Homes
 from toolkit.search.network import LayerSearch, map_layer
 from toolkit.search.result import Budget

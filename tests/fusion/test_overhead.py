@@ -45,15 +45,15 @@ def test_where_fusing_is_dear_nothing_fuses(overhead: FusionOverhead, strategy: 
 
 
 @pytest.mark.parametrize("energy_pj", [0.0, 3e4, 1e5, 1e6])
-def test_the_best_partition_of_any_overhead_is_proved(free: MappedModel, energy_pj: float) -> None:
-    """Its bound is below all that partitions of other overheads cost under this one."""
+def test_the_best_partition_is_that_of_the_overhead(free: MappedModel, energy_pj: float) -> None:
+    """It costs no more under this one than partitions of other overheads do."""
     priced = model(residual(), overhead=FusionOverhead(energy_pj, 50.0))
     found = find_partition(priced)
-    assert found.proved
+    assert found.bound <= found.value
     for other in ("none", "greedy"):
-        assert found.bound <= find_partition(priced, other).value
+        assert found.value <= find_partition(priced, other).value
     again = cost_partition(priced, find_partition(free).partition)
-    assert found.bound <= again.value
+    assert found.value <= again.value
     assert value_of(priced.least(frozenset(priced.graph.names))) <= found.value
 
 

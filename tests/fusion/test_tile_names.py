@@ -40,7 +40,7 @@ def test_axes_have_names(layer: Layer, names: list[str]) -> None:
 def test_a_tile_names_its_tensor_once() -> None:
     first = conv("a", tensor("x", 4, 16), 4)
     graph = fold(network([first, conv("b", first.outputs[0], 4)]))
-    plan = best_plan(GroupView(graph, frozenset("ab")), Assumptions(500))
+    plan = best_plan(GroupView(graph, frozenset("ab")), Assumptions(600))
     assert plan is not None and len(plan.tile) == 2
     sizes = [size for _, _, size in plan.tile]
     assert tile_text(plan, graph) == f"b.out: rows {sizes[0]}/16, columns {sizes[1]}/16"

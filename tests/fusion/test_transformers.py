@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toolkit.fusion.tile.cuts import place
 
 import toolkit
 from toolkit.fusion import (
@@ -20,6 +19,7 @@ from toolkit.fusion import (
 )
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import tile_workload
+from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 
 BERT = Path(__file__).parent.parent / "data" / "networks" / "bert_layer.onnx"
 CORE = ("node_matmul", "node_add_84", "node_softmax", "node_matmul_1")
@@ -35,21 +35,47 @@ def graph(network: toolkit.LayerGraph) -> FoldedGraph:
     return fold(network)
 
 
-def test_queries_are_tiled_and_keys_are_whole(graph: FoldedGraph) -> None:
+def rank_of(graph: FoldedGraph, axis: int | None) -> SharedRank:
+    """What a loop over an axis of the context cuts, or over what that sums."""
     view = GroupView(graph, frozenset(CORE))
-    placement = place(view, view.sinks[0], 2)
-    assert placement is not None
-    queries, keys = (t.name for t in graph.layer_of("node_matmul").inputs)
-    assert placement[queries].axis == 1
-    assert keys not in placement
+    ranks = (r for r in shared_ranks(view) if CORE[-1] in r.members)
+    return next(r for r in ranks if r.members[CORE[-1]].rank.axis == axis)
+
+
+def read_in_tiles(rank: SharedRank) -> set[str]:
+    """Tensors from outside of which a tile needs a part."""
+    scores, added, *_, context = map(rank.view.graph.layer_of, CORE)
+    return {
+        tensor.name
+        for layer in (scores, added, context)
+        for number, tensor in enumerate(layer.inputs)
+        if tensor.name not in rank.view.makers and rank.reading(layer, number) is not None
+    }
+
+
+def test_blocks_of_queries_read_all_keys_and_values(graph: FoldedGraph) -> None:
+    rank = rank_of(graph, 2)
+    assert set(rank.members) == set(CORE)
+    queries, keys = (t.name for t in graph.layer_of(CORE[0]).inputs)
+    assert queries in read_in_tiles(rank)
+    assert keys not in read_in_tiles(rank)
 
 
 def test_heads_cut_everything(graph: FoldedGraph) -> None:
-    view = GroupView(graph, frozenset(CORE))
-    placement = place(view, view.sinks[0], 1)
-    assert placement is not None
+    rank = rank_of(graph, 1)
     # All but the mask, which the heads share.
-    assert {name for name in view.tensors if name not in placement} == {"mul_55"}
+    assert {tensor.name for tensor in rank.view.external} - read_in_tiles(rank) == {"mul_55"}
+
+
+def test_keys_and_values_are_streamed(graph: FoldedGraph) -> None:
+    """The softmax runs along them and keeps a state, the context is summed over them."""
+    rank = rank_of(graph, None)
+    assert set(rank.members) == set(CORE)
+    assert (rank.recurrent, rank.reduces) == ({"node_softmax"}, {"node_matmul_1"})
+    queries, keys = (t.name for t in graph.layer_of(CORE[0]).inputs)
+    values = graph.layer_of(CORE[-1]).inputs[1].name
+    assert {keys, values} <= read_in_tiles(rank)
+    assert queries not in read_in_tiles(rank)
 
 
 def test_attention_fits_where_the_scores_do_not(graph: FoldedGraph) -> None:

@@ -45,7 +45,7 @@ MAPPED_LOOPS, MAPPED_NESTS = 3, 100
 """Of nests whose parts are mapped: all of three loops over five ranks, such as those of attention.
 Further loops hardly change what is mapped."""
 
-SHARES = (1.0, 0.5, 0.25)
+SHARES = (1.0, 0.5)
 """Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
 less of it leaves room for larger parts of what is summed over, which the array runs faster."""
 

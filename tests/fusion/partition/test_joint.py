@@ -29,7 +29,7 @@ SEARCH = LayerSearch(budget=Budget(evaluations=1000))
 
 
 def model(graph: FoldedGraph, **options: object) -> MappedModel:
-    return MappedModel(graph, eyeriss(), axes=1, search=SEARCH, cache=False, **options)  # type: ignore[arg-type]
+    return MappedModel(graph, eyeriss(), loops=1, search=SEARCH, cache=False, **options)  # type: ignore[arg-type]
 
 
 def pair() -> FoldedGraph:

@@ -20,18 +20,15 @@ from toolkit.fusion import (
     best_plan,
     find_partition,
     fold,
-    refine,
 )
 from toolkit.fusion.group_model import FusionObjective, value_of
 from toolkit.fusion.groups import Group, GroupView, is_partition, quotient
 from toolkit.fusion.partition import total_costs
 from toolkit.fusion.partition.registry import in_order
-from toolkit.fusion.tile.cuts import choices
 from toolkit.fusion.tile.group_plan import single_plan
-from toolkit.fusion.tile.tiling import tile_group
 
 SEEDS = st.integers(0, 10**6)
-ROWS = Assumptions(200, axes=1, halos=("retain",))
+ROWS = Assumptions(200, loops=1, halos=("retain",))
 
 
 def partitions(names: Sequence[str]) -> Iterator[list[set[str]]]:
@@ -72,7 +69,7 @@ class Priced:
         if len(group) > 1 and draw.random() < 0.3:
             return ()
         size = 2 if self.objective == "edp" else 1
-        plan = GroupPlan(group, (), 1, {}, 0, frozenset(), 0, 0, 0, 0)
+        plan = GroupPlan(group, (), (), {}, 0, 0, 0, 0, 0)
         count = draw.choice((1, 1, 2, 3))
         return [
             Option(tuple(draw.randint(1, 30) * len(group) ** 0.7 for _ in range(size)), plan)
@@ -128,10 +125,10 @@ def test_exact_is_brute_force_on_nine_layers(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([60, 200, 1000]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_order_of_strategies(seed: int, words: int) -> None:
-    graph = random_network(seed)
-    model = TrafficModel(graph, Assumptions(words))
+    graph = random_network(seed, 7)
+    model = TrafficModel(graph, Assumptions(words, loops=2))
     values = {
         name: find_partition(model, name) for name in ("exact", "segments", "greedy", "none")
     }
@@ -152,7 +149,7 @@ def test_order_of_strategies(seed: int, words: int) -> None:
 @given(SEEDS, st.integers(20, 400), st.integers(1, 400))
 @settings(max_examples=40, deadline=None)
 def test_more_room_never_costs_more(seed: int, words: int, more: int) -> None:
-    graph = random_network(seed)
+    graph = random_network(seed, 7)
     group = frozenset(graph.names)
     small = best_plan(GroupView(graph, group), Assumptions(words))
     large = best_plan(GroupView(graph, group), Assumptions(words + more))
@@ -162,13 +159,12 @@ def test_more_room_never_costs_more(seed: int, words: int, more: int) -> None:
 @given(SEEDS)
 @settings(max_examples=40, deadline=None)
 def test_more_ways_never_cost_more(seed: int) -> None:
-    graph = random_network(seed)
+    graph = random_network(seed, 7)
     group = frozenset(graph.names)
     rows = best_plan(GroupView(graph, group), ROWS)
     every = best_plan(GroupView(graph, group), Assumptions(200))
     if rows is not None:
         assert every is not None and every.dram_words <= rows.dram_words
-        assert refine(every, graph, Assumptions(200)).dram_words <= every.dram_words
 
 
 @given(SEEDS, st.sampled_from([40, 90, 200]), st.floats(1.0, 1.6))
@@ -181,20 +177,6 @@ def test_limits_only_hide_plans(seed: int, words: int, scale: float) -> None:
     limit = scale * graph.floor_words
     below = plan if plan is not None and (plan.dram_words < limit or len(graph) == 1) else None
     assert best_plan(view, given, limit) == below
-
-
-@given(SEEDS, st.sampled_from([40, 90, 200]))
-@settings(max_examples=60, deadline=None)
-def test_windows_are_never_smaller_than_the_bound(seed: int, words: int) -> None:
-    graph = random_network(seed, 6)
-    view = GroupView(graph, frozenset(graph.names))
-    for chosen in choices(view, 2):
-        least = tile_group(view, chosen, {}).least_footprint("time-shared")
-        cut = sorted({name for _, _, placement in chosen for name in placement})
-        for mode in ("retain", "mixed", "recompute"):
-            for names in (cut[::2], cut[1::2], cut):
-                held = tile_group(view, chosen, dict.fromkeys(names, mode))  # type: ignore[arg-type]
-                assert (held.footprint("time-shared") >= least).all()
 
 
 def test_the_search_mixes_halos_where_that_helps() -> None:
@@ -213,11 +195,11 @@ def test_the_search_mixes_halos_where_that_helps() -> None:
 @given(SEEDS, st.integers(30, 400))
 @settings(max_examples=40, deadline=None)
 def test_a_plan_keeps_its_promises(seed: int, words: int) -> None:
-    graph = random_network(seed)
+    graph = random_network(seed, 7)
     plan = best_plan(GroupView(graph, frozenset(graph.names)), Assumptions(words))
     if plan is None or len(graph) == 1:
         return
-    assert plan.footprint_words + plan.resident_words <= words
+    assert plan.footprint_words <= plan.peak_words <= words
     assert plan.dram_words >= graph.floor_words
     assert plan.output_words == sum(la.output.elements for la in graph.layers if graph.leaves(la))
 

@@ -47,7 +47,7 @@ def two_buffers(far_words: int, near_words: int, near_pj: float = 0.5) -> toolki
 
 def model(graph: FoldedGraph, arch: toolkit.Architecture, level: str | None = None) -> MappedModel:
     return MappedModel(
-        graph, arch, objective="energy", level=level, axes=1, search=SEARCH, cache=False
+        graph, arch, objective="energy", level=level, loops=1, search=SEARCH, cache=False
     )
 
 

@@ -17,6 +17,7 @@ from toolkit.fusion.partition.exact import (
     exact_states,
     segment_predecessors,
 )
+from toolkit.fusion.partition.merging import greedy_groups
 from toolkit.fusion.partition.result import Found, FusionChance
 from toolkit.processes import one_torch_thread
 
@@ -241,7 +242,9 @@ def measured(model: GroupModel, relaxation: Relaxation, most_layers: int, found:
     states = exact_states(model, most_layers) if relaxation.complete else None
     if states is None:
         return found
-    least = min(value_of(state.costs) for state in states[0])
+    # Where merging greedily finds the best, no state is better, and there may be none.
+    merged = total_costs(greedy_groups(model, most_layers))
+    least = min(map(value_of, (merged, *(state.costs for state in states[0]))))
     limited = most_layers < len(model.graph)
     return replace(
         found,

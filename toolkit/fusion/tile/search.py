@@ -130,7 +130,8 @@ def least_words_within(nest: Nest, capacity_words: int, limit: int) -> int:
 
 def _boxes(nest: Nest) -> tuple[Ints, Ints]:
     """Sizes that matter, one by one or as a box: loops that repeat nothing have small tiles."""
-    counts = [len(spans.steps) if matters(nest, i) else 1 for i, spans in enumerate(nest.spans)]
+    found = mattering(nest)
+    counts = [len(spans.steps) if i in found else 1 for i, spans in enumerate(nest.spans)]
     if prod(counts) <= MOST_POINTS:
         points = np.indices(counts).reshape(len(counts), -1).T if counts else np.zeros((1, 0), int)
         return points, points
@@ -138,24 +139,26 @@ def _boxes(nest: Nest) -> tuple[Ints, Ints]:
     return np.zeros((1, len(last)), dtype=np.int64), last[None]
 
 
-def matters(nest: Nest, loop: int) -> bool:
-    """Whether words that are moved depend on the number of steps of a loop."""
-    if nest.loops[loop].windowed and (nest.spans[loop].fresh > nest.spans[loop].step).any():
-        return True
+def mattering(nest: Nest) -> frozenset[int]:
+    """Loops on whose number of steps words that are moved depend."""
+    found = {
+        i
+        for i, (loop, spans) in enumerate(zip(nest.loops, nest.spans, strict=True))
+        if loop.windowed and (spans.fresh > spans.step).any()
+    }
     for item in nest.items:
         if item.kind in ("inside", "state"):
             continue
         deepest = nest.depths(item)[-1]
+        if item.kind == "output":
+            name = nest.layers[item.users[0]].name
+            found |= {i for i in range(deepest) if name in nest.loops[i].reduces}
+            continue
         if item.kind == "weights":
             deepest = len(nest.loops)
-        if loop >= deepest:
-            continue
-        if item.kind == "output":
-            if nest.layers[item.users[0]].name in nest.loops[loop].reduces:
-                return True
-        elif not item.cut[loop] and any(loop in nest.inside[user] for user in item.users):
-            return True
-    return False
+        entered = frozenset[int]().union(*(nest.inside[user] for user in item.users))
+        found |= {i for i in entered if i < deepest and not item.cut[i]}
+    return frozenset(found)
 
 
 def _segments(low: int, high: int, count: int) -> list[tuple[int, int]]:
@@ -195,8 +198,11 @@ def _least_of_choices(
     nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int, limit: int
 ) -> Ints:
     """The fewest words over all choices of a way per item that fit; exact at a point."""
-    layers = len(nest.layers)
-    use = np.zeros((layers, 1, count), dtype=np.int64)
+    # Layers during which the same is there need as much room.
+    every = [way for options in ways for way in options]
+    masks = np.array([(way.during, way.between) for way in every]).reshape(-1, len(nest.layers))
+    kinds = list({mask.tobytes(): place for place, mask in enumerate(masks.T)}.values())
+    use = np.zeros((len(kinds), 1, count), dtype=np.int64)
     words = np.zeros((1, count), dtype=np.int64)
     ways = sorted(ways, key=lambda options: (len(options) > 1, -int(options[0].held.max())))
     least = [np.min([way.moved for way in options], axis=0) for options in ways]
@@ -205,7 +211,8 @@ def _least_of_choices(
         uses = []
         rest = rest - own
         for way in options:
-            during, between = way.during[:, None, None], way.between[:, None, None]
+            during = way.during[kinds, None, None]
+            between = way.between[kinds, None, None]
             uses.append(use + np.where(during, way.held, np.where(between, way.kept, 0)))
         use = np.concatenate(uses, axis=1)
         words = np.concatenate([words + way.moved for way in options], axis=0)
