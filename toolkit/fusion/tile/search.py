@@ -32,8 +32,9 @@ AT_ONCE = 64
 MANY = 10
 """Weights of that many layers are chosen as a knapsack of their own."""
 
-MOST_CHOICES = 4096
-"""Choices of depths, over all items, up to which bounds look at each."""
+MOST_CHOICES, MOST_CELLS = 1024, 2**17
+"""Choices of depths, over all items, up to which bounds look at each, and choices times boxes that
+are looked at together: arrays that stay in the caches of a core."""
 
 _NEVER = np.iinfo(np.int64).max // 4
 
@@ -189,9 +190,18 @@ def _bounds(
     small, large = tuple(lows.T), tuple(highs.T)
     sizes = Sizes(small, large)
     ways = [_options(nest, item, sizes, further) for item in nest.items]
-    if prod(len(options) for options in ways) <= MOST_CHOICES:
-        return _least_of_choices(nest, ways, len(lows), capacity_words, limit)
-    return _relaxed(nest, ways, len(lows), capacity_words)
+    choices = prod(len(options) for options in ways)
+    if choices > MOST_CHOICES:
+        return _relaxed(nest, ways, len(lows), capacity_words)
+    if choices * len(lows) > MOST_CELLS and len(lows) > 1:
+        half = len(lows) // 2
+        return np.concatenate(
+            [
+                _bounds(nest, lo, hi, capacity_words, limit, further=further)
+                for lo, hi in ((lows[:half], highs[:half]), (lows[half:], highs[half:]))
+            ]
+        )
+    return _least_of_choices(nest, ways, len(lows), capacity_words, limit)
 
 
 def _least_of_choices(
