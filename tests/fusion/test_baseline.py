@@ -107,7 +107,9 @@ def priced(
     objective: FusionObjective = "edp",
 ) -> MappedModel:
     loaded = toolkit.load_arch(arch)
-    return MappedModel(fold(graph), loaded, objective=objective, search=search, cache=False)
+    return MappedModel(
+        fold(graph), loaded, objective=objective, search=search, proof_seconds=0.0, cache=False
+    )
 
 
 def totals(model: MappedModel, options: Sequence[Option]) -> Totals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import networkx as nx
 import pytest
@@ -128,7 +129,7 @@ def test_exact_is_brute_force_on_nine_layers(seed: int) -> None:
 @settings(max_examples=20, deadline=None)
 def test_order_of_strategies(seed: int, words: int) -> None:
     graph = random_network(seed, 7)
-    model = TrafficModel(graph, Assumptions(words, loops=2))
+    model = TrafficModel(graph, Assumptions(words, loops=2, halos=("retain",)))
     values = {
         name: find_partition(model, name) for name in ("exact", "segments", "greedy", "none")
     }
@@ -149,7 +150,7 @@ def test_order_of_strategies(seed: int, words: int) -> None:
 @given(SEEDS, st.integers(20, 400), st.integers(1, 400))
 @settings(max_examples=40, deadline=None)
 def test_more_room_never_costs_more(seed: int, words: int, more: int) -> None:
-    graph = random_network(seed, 7)
+    graph = random_network(seed, 5)
     group = frozenset(graph.names)
     small = best_plan(GroupView(graph, group), Assumptions(words))
     large = best_plan(GroupView(graph, group), Assumptions(words + more))
@@ -181,15 +182,12 @@ def test_limits_only_hide_plans(seed: int, words: int, scale: float) -> None:
 
 def test_the_search_mixes_halos_where_that_helps() -> None:
     """Of a narrow buffer, one halo is kept and the other, which is dear to keep, made again."""
-    found = [
-        (graph, plan)
-        for graph in map(random_network, range(40))
-        for words in (40, 70, 110)
-        for plan in [best_plan(GroupView(graph, frozenset(graph.names)), Assumptions(words))]
-        if plan is not None and 0 < len(plan.halo) < len(plan.made)
-    ]
-    assert found
-    assert len({mode for _, plan in found for mode in plan.halo.values()}) > 0
+    graph = random_network(32)
+    view, given = GroupView(graph, frozenset(graph.names)), Assumptions(40, loops=2)
+    plan = best_plan(view, given)
+    assert plan is not None and plan.halo == {"x": "mixed"} and len(plan.made) > 1
+    kept = best_plan(view, replace(given, halos=("retain",)))
+    assert kept is None or kept.dram_words > plan.dram_words
 
 
 @given(SEEDS, st.integers(30, 400))
@@ -201,7 +199,9 @@ def test_a_plan_keeps_its_promises(seed: int, words: int) -> None:
         return
     assert plan.footprint_words <= plan.peak_words <= words
     assert plan.dram_words >= graph.floor_words
-    assert plan.output_words == sum(la.output.elements for la in graph.layers if graph.leaves(la))
+    leaving = sum(la.output.elements for la in graph.layers if graph.leaves(la))
+    # Sums that are not kept are written and read back.
+    assert plan.output_words >= leaving
 
 
 @given(SEEDS)

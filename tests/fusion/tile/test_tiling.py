@@ -35,14 +35,11 @@ def macs(graph: FoldedGraph, plan: GroupPlan) -> float:
 
 @given(SEEDS)
 @settings(max_examples=60, deadline=None)
-def test_recomputing_never_saves_work(seed: int) -> None:
-    """Whatever is cut and kept: without halos made again, each operation is done once."""
+def test_without_halos_made_again_no_operation_is_done_twice(seed: int) -> None:
+    """Whatever is cut and kept; rows that nobody reads may be left out."""
     graph = random_network(seed, 6)
     plan = random_plan(graph, random.Random(seed))
-    if plan.halo:
-        assert macs(graph, plan) >= graph.macs * (1 - 1e-12)
-    else:
-        assert macs(graph, plan) == pytest.approx(graph.macs)
+    assert plan.halo or macs(graph, plan) <= graph.macs * (1 + 1e-12)
 
 
 def in_rows(graph: FoldedGraph, halo: dict[str, Halo]) -> GroupPlan:

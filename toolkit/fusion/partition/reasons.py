@@ -264,18 +264,9 @@ def cut_obstacles(view: GroupView) -> tuple[str, ...]:
         where = f"cut along {axis_name(anchor, axis)} of {anchor.output.name}"
         for layer in view.layers:
             makers = [view.makers[t.name] for t in layer.inputs if t.name in view.makers]
-            whole = [
-                maker
-                for maker in makers
-                if (maker.name in rank.members) != (layer.name in rank.members)
-            ]
-            if whole:
-                reader = _named(layer) if layer.name in rank.members else _named(whole[0])
-                verb = "needs" if layer.name in rank.members else "makes"
-                found.append(
-                    f"{where}, {reader} {verb} all {whole[0].output.elements:,} words of "
-                    f"{whole[0].name!r} at once"
-                )
+            whole = [maker for maker in makers if maker.name not in rank.members]
+            if layer.name in rank.members and whole:
+                found.append(f"{where}, {_named(layer)} {_needs(whole[0])}")
                 break
     return tuple(found)
 
