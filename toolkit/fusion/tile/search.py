@@ -353,8 +353,8 @@ def solve(
         if words + rest[number] + bag_least >= limit or (use > capacity_words).any():
             return
         if number == len(loose):
-            ways, moved, exact = _bag(bagged, items, options, use, capacity_words)
-            bound = min(bound, words + (moved if exact else bag_least))
+            ways, moved, least_moved = _bag(bagged, items, options, use, capacity_words)
+            bound = min(bound, words + least_moved)
             if words + moved < limit:
                 limit = words + moved
                 found.append((limit, {**chosen, **ways}))
@@ -401,16 +401,35 @@ def _bag(
     options: Sequence[Sequence[Way]],
     use: Ints,
     capacity_words: int,
-) -> tuple[dict[int, Way], int, bool]:
-    """Weights to keep, out of many: a knapsack of the room that is left everywhere."""
+) -> tuple[dict[int, Way], int, int]:
+    """Weights to keep, out of many: a knapsack of the room that is left everywhere.
+
+    Returns
+    -------
+    ways : dict
+        By item.
+    moved : int
+        Words of these.
+    bound : int
+        No choice moves fewer: one that looks at the room during a single layer, that during which
+        most of them would be there, and at others as if they always fitted.
+    """
     if not bagged:
-        return {}, 0, True
-    room = capacity_words - int(use.max(initial=0))
-    words = {items[i].name: int(options[i][0].held[0]) for i in bagged}
-    passes = {items[i].name: int(options[i][1].moved[0]) // max(items[i].words, 1) for i in bagged}
-    resident = choose_resident(words, passes, room)
-    ways = {i: options[i][0 if items[i].name in resident else 1] for i in bagged}
-    everywhere = all(
-        (options[i][0].during == options[bagged[0]][0].during).all() for i in bagged
-    ) and bool((use[options[bagged[0]][0].during] == use.max(initial=0)).any())
-    return ways, sum(int(way.moved[0]) for way in ways.values()), everywhere
+        return {}, 0, 0
+    words = {i: int(options[i][0].held[0]) for i in bagged}
+    passes = {i: int(options[i][1].moved[0]) // max(items[i].words, 1) for i in bagged}
+    there = np.array([options[i][0].during for i in bagged])
+    crowded = int(np.lexsort((use, there.sum(axis=0)))[-1])
+
+    def chosen(among: Sequence[int], room: int) -> dict[int, Way]:
+        kept = choose_resident(
+            {str(i): words[i] for i in among}, {str(i): passes[i] for i in among}, room
+        )
+        return {i: options[i][0 if str(i) in kept else 1] for i in among}
+
+    ways = chosen(bagged, capacity_words - int(use.max(initial=0)))
+    together = [i for i, mask in zip(bagged, there, strict=True) if mask[crowded]]
+    least = chosen(together, capacity_words - int(use[crowded]))
+    apart = [int(options[i][0].moved[0]) for i in bagged if i not in least]
+    bound = sum(int(way.moved[0]) for way in least.values()) + sum(apart)
+    return ways, sum(int(way.moved[0]) for way in ways.values()), bound
