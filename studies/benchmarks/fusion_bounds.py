@@ -15,7 +15,6 @@ import onnx
 
 import toolkit
 from toolkit.fusion import MappedModel, find_partition, fold
-from toolkit.fusion.layer_costs import TILE_SEARCH
 from toolkit.search import Budget
 from toolkit.search.network import LayerSearch
 from toolkit.study.script import Arguments, run_script
@@ -58,7 +57,7 @@ def main() -> None:
     parser.add_argument("--fusion", default="exact", help="how partitions are searched")
     parser.add_argument("--group-length", type=int, default=12, help="most layers of a group")
     given = parser.parse_args()
-    budget = TILE_SEARCH.budget if given.seconds is None else Budget(seconds=given.seconds)
+    budget = Budget(seconds=given.seconds, evaluations=10_000 if given.seconds is None else None)
     for name in NETWORKS:
         measure(name, LayerSearch(given.mapper, budget), given.fusion, given.group_length)
 

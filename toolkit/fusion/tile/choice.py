@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import perm
+from math import ceil, perm
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class _Search:
         self._spans: dict[tuple[int, frozenset[str]], Spans] = {}
 
     def best(self, limit: float | None, capacity_words: int) -> tuple[GroupPlan | None, int]:
-        start = int(min(limit if limit is not None else 2**60, 2**60))
+        start = ceil(min(limit if limit is not None else 2**60, 2**60))
         found = _Best(None, (), {}, start - self.constants, start - self.constants)
         self._visit(found)
         self._refine(found)
