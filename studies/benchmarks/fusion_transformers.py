@@ -65,7 +65,8 @@ def mlp(tokens: int, size: int, hidden: int) -> FoldedGraph:
 
 def llama_block(tokens: int) -> FoldedGraph:
     """The first block of Llama-3-8B, without a past."""
-    network = toolkit.load_network("llama3-8b", {"batch": 1, "seq": tokens, "past": 0}, bits="word")
+    sizes = {"batch": 1, "seq": tokens, "past": 0}
+    network = toolkit.load_network("llama3-8b", sizes, bits="word")
     layers = [layer for layer in network.layers if "/layers.0/" in layer.name]
     made = {t.name for layer in layers for t in layer.outputs}
     inputs = {t.name: t for layer in layers for t in layer.inputs if t.name not in made}

@@ -52,6 +52,8 @@ COPIES = 256
 """Sizes of the large layer, in those of the layer along each dimension, while counts are exact."""
 MOST_MACS = 2.0**52
 """Multiply-accumulates of a large layer: costs of mappings are exact up to twice as many."""
+MOST_POSITIONS = 2**16
+"""Of a dimension that is made large: proofs list tile sizes, which take memory."""
 FEW = 8
 """Proofs that are not worth starting processes for."""
 
@@ -158,7 +160,7 @@ def large_layer(
         for d, size in workload.sizes.items()
         if size > 1 and d not in _WINDOWS and _roles(workload, d) in roles
     ]
-    copies = copies_of(workload, len(cut))
+    copies = copies_of(workload, cut)
     sizes = {d: size * (copies if d in cut else 1) for d, size in workload.sizes.items()}
     # Rows of a block of heads may be nearly twice as many as in the whole layer.
     times, asked = (2 if _HEADS in roles else 1), _asked(arch)
@@ -173,11 +175,13 @@ def large_layer(
     return LargeLayer(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
 
 
-def copies_of(workload: Workload, dimensions: int) -> int:
-    """How often a layer fits its large one along each of so many dimensions."""
-    if not dimensions:
+def copies_of(workload: Workload, cut: Sequence[str]) -> int:
+    """How often a layer fits its large one along each of some dimensions."""
+    if not cut:
         return 1
-    return max(1, min(COPIES, int((MOST_MACS / workload.macs) ** (1 / dimensions))))
+    exact = int((MOST_MACS / workload.macs) ** (1 / len(cut)))
+    small = MOST_POSITIONS // max(workload.sizes[dimension] for dimension in cut)
+    return max(1, min(COPIES, exact, small))
 
 
 def _asked(arch: Architecture) -> Mapping[str, int]:
@@ -242,8 +246,8 @@ def prove_all(
 def _prove(search: LayerSearch, store: LayerCache | None, layer: LargeLayer) -> float | None:
     try:
         return map_workload(layer.arch, layer.workload, search, cache=store).bound
-    except ToolkitError:
-        # Too large for exact counts, or too short a time to find any mapping.
+    except (ToolkitError, MemoryError):
+        # Too large for exact counts or for its lists, or too short a time to find any mapping.
         return None
 
 

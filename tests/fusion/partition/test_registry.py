@@ -169,7 +169,7 @@ def test_more_ways_never_cost_more(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([40, 90, 200]), st.floats(1.0, 1.6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_limits_only_hide_plans(seed: int, words: int, scale: float) -> None:
     """Bounds that skip plans are none for plans with mixed halos, which have other windows."""
     graph = random_network(seed, 6)
