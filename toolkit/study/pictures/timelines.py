@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from toolkit.fusion.partition import FusionResult
@@ -30,6 +31,9 @@ used they recur hatched."""
 
 _PLOT, _HEAD, _LETTER = 230, 40, 6.6
 """Pixels of a page: height of a plot and of the title above it, width of a letter."""
+
+_LETTERS = 110
+"""Of a line of a title: as wide as a plot with its legend."""
 
 _OTHERS = "#bdbdbd"
 _CAPACITY = "#000000"
@@ -212,7 +216,7 @@ def _draw(axes: Axes, picture: DrawnTimeline) -> None:
     axes.tick_params(axis="y", labelsize=7)
     axes.yaxis.set_major_formatter(lambda words, _: f"{words:,.0f}")
     axes.set_ylabel("words on chip", fontsize=7.5)
-    axes.set_title(picture.title, fontsize=8, loc="left")
+    axes.set_title("\n".join(wrap(picture.title, _LETTERS)), fontsize=8, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
@@ -276,7 +280,13 @@ def _add(figure: Figure, picture: DrawnTimeline, place: dict[str, int], number: 
         if start:
             figure.add_vline(x=start - 0.5, line={"color": "#555555", "width": 1}, **place)
     figure.add_annotation(
-        x=0, xref="x domain", xanchor="left", y=1.0, yanchor="bottom", text=picture.title, **text
+        x=0,
+        xref="x domain",
+        xanchor="left",
+        y=1.0,
+        yanchor="bottom",
+        text="<br>".join(wrap(picture.title, _LETTERS)),
+        **text,
     )
     if picture.shows_room:
         line = {"color": _CAPACITY, "dash": "dash", "width": 1}
