@@ -55,7 +55,9 @@ def separable(rows: int = 16, channels: int = 16) -> FoldedGraph:
 @pytest.fixture(scope="module")
 def model() -> MappedModel:
     arch = toolkit.load_arch("gemmini-ws")
-    return MappedModel(separable(), arch, objective="energy", search=ENOUGH, cache=False)
+    return MappedModel(
+        separable(), arch, objective="energy", search=ENOUGH, proof_seconds=0.0, cache=False
+    )
 
 
 def plan(model: MappedModel, *names: str, rows: int) -> GroupPlan:

@@ -29,7 +29,9 @@ SEARCH = LayerSearch(budget=Budget(evaluations=1000))
 
 
 def model(graph: FoldedGraph, **options: object) -> MappedModel:
-    return MappedModel(graph, eyeriss(), loops=1, search=SEARCH, cache=False, **options)  # type: ignore[arg-type]
+    return MappedModel(
+        graph, eyeriss(), loops=1, search=SEARCH, proof_seconds=0.0, cache=False, **options
+    )  # type: ignore[arg-type]
 
 
 def pair() -> FoldedGraph:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from fusion.networks import add, conv, network, random_network, residual, tensor
-from fusion.test_mapped import eyeriss, model
+from fusion.test_mapped import QUICK, eyeriss, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,7 +144,7 @@ def test_small_and_large_buffers_of_one_machine() -> None:
     """What capacity separates on a small buffer is one group on a large one."""
     graph = branches()
     small, large = (
-        MappedModel(graph, eyeriss(words), search=model(graph).costs.search, cache=False)
+        MappedModel(graph, eyeriss(words), search=QUICK, proof_seconds=0.0, cache=False)
         for words in (60, 4096)
     )
     found, roomy = find_partition(small), find_partition(large)
