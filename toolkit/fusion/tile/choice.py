@@ -110,7 +110,7 @@ class _Search:
             return None, bound
         point = _enlarged(found.point, capacity_words)
         plan = replace(plan_at(point, found.halo), bound_words=bound)
-        return plan if self.given.outer is None else _placed(point, plan, self.given), bound
+        return _placed(point, plan, self.given), bound
 
     def _visit(self, found: _Best) -> None:
         """Look at all nests, shorter ones first: these show which longer ones are hopeless."""

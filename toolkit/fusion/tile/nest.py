@@ -304,15 +304,15 @@ class Nest:
     def ways(self, item: Item, sizes: Sizes) -> list[Way]:
         """Depths at which an item may be kept, the deepest last."""
         if item.kind == "weights" and not self.weights_stay:
-            return [self._passing(item, sizes)]
+            return [self.passing(item, sizes)]
         depths = self.depths(item)
         found = [self._way(item, depth, sizes) for depth in depths]
         if item.kind == "weights":
-            found.append(self._passing(item, sizes))
+            found.append(self.passing(item, sizes))
         return found
 
-    def deepest_way(self, item: Item, sizes: Sizes) -> Way:
-        """The way of an item that loops inside of this nest leave no room for."""
+    def passing(self, item: Item, sizes: Sizes) -> Way:
+        """Take no room: weights that pass by, or what loops inside of this nest need none for."""
         nothing = np.zeros(_shape(sizes), dtype=np.int64)
         nowhere = np.zeros(len(self.layers), dtype=bool)
         moved = self._moved(item, len(self.loops), sizes)
@@ -321,15 +321,6 @@ class Nest:
     def steps(self, loop: int, sizes: Sizes) -> Ints:
         """Steps of a loop."""
         return self.spans[loop].steps[sizes.large[loop]]
-
-    def _passing(self, item: Item, sizes: Sizes) -> Way:
-        moved = np.full(_shape(sizes), item.words, dtype=np.int64)
-        for i in self.inside[item.users[0]]:
-            if not item.cut[i]:
-                moved = moved * self.steps(i, sizes)
-        nothing = np.zeros(_shape(sizes), dtype=np.int64)
-        nowhere = np.zeros(len(self.layers), dtype=bool)
-        return Way(None, nothing, nothing, nothing, nowhere, nowhere, moved)
 
     def _way(self, item: Item, depth: int, sizes: Sizes) -> Way:
         tile, kept, further = self._held(item, depth, sizes)
@@ -361,8 +352,8 @@ class Nest:
                 line, rows = halo * inner, window - halo
                 held, kept, further = line + rows * held, line + rows * kept, further * made
             inner *= size
-        loads = [self.steps(i, sizes) for i in range(depth) if i in self.inside[item.users[0]]]
-        return held, kept, further if loads else np.zeros_like(held)
+        several = any(i < depth for i in self.inside[item.users[0]])
+        return held, kept, further if several else np.zeros_like(held)
 
     def _extent(
         self, item: Item, number: int, sizes: Sizes

@@ -281,20 +281,11 @@ def _relaxed(nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_wor
 
 def _options(nest: Nest, item: Item, sizes: Sizes, further: bool) -> list[Way]:
     """Ways to keep an item; with `further`, also as if loops inside needed no room for it."""
+    if further and item.kind in ("inside", "state"):
+        return [nest.passing(item, sizes)]
     options = nest.ways(item, sizes)
-    if further:
-        deep = Item(
-            item.name,
-            item.kind,
-            item.words,
-            item.users,
-            item.maker,
-            item.cut,
-            len(nest.loops),
-        )
-        way = nest.deepest_way(deep, sizes)
-        options = [way] if item.kind in ("inside", "state") else [*options, way]
-    return options
+    # Weights may pass by as it is.
+    return [*options, nest.passing(item, sizes)] if further and item.kind != "weights" else options
 
 
 def _base(
