@@ -9,14 +9,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil, fsum, prod
+from math import ceil, fsum
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
-from toolkit.fusion.tile.group_plan import Part
+from toolkit.fusion.tile.group_plan import Part, extent_of, share_of
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.vector_unit import (
     VectorCost,
@@ -38,19 +38,6 @@ NOT_FUSED = Homes()
 """All operands on DRAM: the layer on its own."""
 
 _CONV_POSITIONS = {3: ("P",), 4: ("P", "Q"), 5: ("O", "P", "Q")}
-
-
-def share_of(layer: FoldedLayer, part: Part) -> Fraction:
-    """The part of the work, as a fraction of it."""
-    shares = (Fraction(size, extent_of(layer, key)) for key, size in part)
-    return prod(shares, start=Fraction(1))
-
-
-def extent_of(layer: FoldedLayer, key: int | str) -> int:
-    """All positions of an output axis, or of a dimension that is summed over."""
-    if isinstance(key, int):
-        return layer.output.shape[key]
-    return next(rank.size for rank in layer.ranks if rank.dimension == key)
 
 
 def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:

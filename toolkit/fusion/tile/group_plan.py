@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from math import prod
 from typing import Literal
 
 from toolkit.errors import InputError
-from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.tile.residency import Home, Waiting
 from toolkit.fusion.tile.search import Point
@@ -416,13 +417,21 @@ def executions(point: Point, place: int) -> int:
     )
 
 
+def share_of(layer: FoldedLayer, part: Part) -> Fraction:
+    """The part of the work, as a fraction of it."""
+    shares = (Fraction(size, extent_of(layer, key)) for key, size in part)
+    return prod(shares, start=Fraction(1))
+
+
+def extent_of(layer: FoldedLayer, key: int | str) -> int:
+    """All positions of an output axis, or of a dimension that is summed over."""
+    if isinstance(key, int):
+        return layer.output.shape[key]
+    return next(rank.size for rank in layer.ranks if rank.dimension == key)
+
+
 def made_share(plan: GroupPlan, graph: FoldedGraph, name: str) -> float:
     """What all steps make of a layer's output, against its size; above 1 if parts repeat."""
     layer = graph.layer_of(name)
-    shape = layer.output.shape
-    sums = {rank.dimension: rank.size for rank in layer.ranks if rank.axis is None}
-    return sum(
-        times
-        * prod(size / (shape[key] if isinstance(key, int) else sums[key]) for key, size in part)
-        for part, times in plan.made[name].items()
-    )
+    shares = (times * share_of(layer, part) for part, times in plan.made[name].items())
+    return float(sum(shares, start=Fraction(0)))
