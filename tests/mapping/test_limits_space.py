@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle.exact_integers import TooWideError, exact_cost
 from oracle.large import large_cases
@@ -84,7 +84,6 @@ def test_capacities_are_compared_exactly(case: Case, slack: int) -> None:
     assert [n for n in counted if n < EXACT] == [n for n in held if n < EXACT]
 
 
-@settings(max_examples=settings().max_examples // 2)
 @given(large_cases(), st.integers(0, 9))
 def test_samples_and_neighbours_multiply_exactly(case: Case, seed: int) -> None:
     design, work = case[0], case[1]

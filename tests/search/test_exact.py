@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from search.drawn import draw_problem
 from search.drawn_wide import draw_wide
@@ -73,7 +74,7 @@ def check_optimum(problem: Problem) -> None:
     assert result.objective == bound
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(30)
 @given(st.integers(0, 10**6))
 def test_optimum_of_drawn_problems(seed: int) -> None:
     problem = draw_problem(seed)
@@ -81,7 +82,7 @@ def test_optimum_of_drawn_problems(seed: int) -> None:
         check_optimum(problem)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(70)
 @given(st.integers(0, 10**6))
 def test_optimum_with_everything_switched_on(seed: int) -> None:
     problem = draw_wide(seed)
@@ -89,7 +90,7 @@ def test_optimum_with_everything_switched_on(seed: int) -> None:
         check_optimum(problem)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(70)
 @given(st.integers(0, 10**6), st.sampled_from((TIMELOOP, TIMELOOP_4)))
 def test_optimum_as_timeloop_counts(seed: int, conventions: Conventions) -> None:
     problem = draw_wide(seed, conventions)
@@ -97,7 +98,7 @@ def test_optimum_as_timeloop_counts(seed: int, conventions: Conventions) -> None
         check_optimum(problem)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(30)
 @given(st.integers(0, 10**6))
 def test_front_of_drawn_problems(seed: int) -> None:
     drawn = draw_wide(seed)

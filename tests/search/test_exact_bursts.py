@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from search import test_exact, test_exact_ragged
 from search.drawn import Dice
@@ -20,7 +21,7 @@ from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
 
-few = settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
+few = examples(15)
 
 
 def in_bursts(arch: Architecture, burst_words: int, layout: Layout) -> Architecture:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from search.brute import optimum
 from search.drawn import draw_problem
@@ -68,7 +69,7 @@ def check_optimum(problem: Problem) -> None:
     assert evaluator.best_objective == pytest.approx(best, rel=TOLERANCE)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(30)
 @given(st.integers(0, 10**6))
 def test_optimum_of_drawn_problems(seed: int) -> None:
     for draw in (draw_problem, draw_wide):
@@ -77,7 +78,7 @@ def test_optimum_of_drawn_problems(seed: int) -> None:
             check_optimum(problem)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(12)
 @given(st.integers(0, 10**6))
 def test_front_of_drawn_problems(seed: int) -> None:
     drawn = ragged(draw_wide(seed), 300)
@@ -90,7 +91,7 @@ def test_front_of_drawn_problems(seed: int) -> None:
     np.testing.assert_allclose(costs, best_front(problem), rtol=TOLERANCE)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(15)
 @given(st.integers(0, 10**6), st.sampled_from([1e-6, 0.01, 0.1]))
 def test_a_limit_leaves_a_valid_bound(seed: int, seconds: float) -> None:
     problem = ragged(draw_wide(seed))

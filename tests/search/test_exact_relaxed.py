@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from search.drawn import draw_problem
 from search.drawn_wide import draw_wide
@@ -62,7 +63,7 @@ def check_bounds(problem: Problem, cells: int, count: int, seed: int) -> None:
         assert least >= apart - abs(apart) * TOLERANCE - TOLERANCE
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(
     st.integers(0, 10**6), st.sampled_from([1, 30, 4000]), st.sampled_from(["perfect", "ragged"])
 )

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from search.drawn import Dice
 from search.drawn_wide import draw_wide
@@ -47,7 +48,7 @@ def waiting(seed: int) -> Problem | None:
     )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(25)
 @given(st.integers(0, 10**6))
 def test_optimum_where_levels_wait(seed: int) -> None:
     problem = waiting(seed)
@@ -55,7 +56,7 @@ def test_optimum_where_levels_wait(seed: int) -> None:
         check_optimum(problem)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(25)
 @given(st.integers(0, 10**6))
 def test_wordlines_where_sums_begin_anew(seed: int) -> None:
     """No named set rounds up what one instance alone goes on with; anybody's may."""

@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from search import test_exact, test_exact_ragged, test_exact_relaxed
 from search.drawn import Dice
@@ -20,7 +21,7 @@ from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
 
-few = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+few = examples(30)
 
 
 def wired(arch: Architecture, seed: int) -> Architecture:

@@ -18,7 +18,7 @@ from toolkit.model import STEADY
 from toolkit.search import Budget, make_problem, search
 from toolkit.workload import gemm
 
-few = settings(max_examples=settings().max_examples // 10)
+few = settings(max_examples=settings().max_examples // 5)
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "anneal", "random"])
