@@ -6,21 +6,17 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.arch.expressions import Number
 from toolkit.errors import ArchitectureError
-from toolkit.messages import describe, shown_path
-from toolkit.text_files import read_bytes
-from toolkit.yaml_files import parse_yaml
+from toolkit.messages import describe
 
-_TIMELOOP_FILE = re.compile(
-    rb"(?m)^(?:arch|architecture|architecture_constraints|constraints|mapspace|problem|ERT|ART)"
-    rb"[ \t]*:"
-)
-_ZIGZAG_FILE = re.compile(rb"(?m)^operational_array[ \t]*:")
+if TYPE_CHECKING:
+    from toolkit.peer_files import Document
 
 
-def read_arch_data(path: str | os.PathLike[str]) -> tuple[object, str]:
+def read_arch_data(path: str | os.PathLike[str], given: Mapping[str, Number]) -> Document:
     """Read an architecture file of ours or of another tool as plain data.
 
     Parameters
@@ -28,23 +24,28 @@ def read_arch_data(path: str | os.PathLike[str]) -> tuple[object, str]:
     path : path-like
         A file. As text, several files of Timeloop's may be joined by ``+``, such as
         ``arch.yaml+constraints.yaml+ERT.yaml``.
+    given : mapping
+        Parameters, some of which templates of Timeloop's may take.
 
     Returns
     -------
-    (object, str)
-        The data, and how messages call the file.
+    Document
+        The data, how messages call the file, and which parameters templates took.
 
     Raises
     ------
     ArchitectureError
         If a file cannot be read, or two files give the same key.
     """
+    from toolkit.peer_files import Document, read_document
+
     parts = split_files(path)
+    documents = [read_document(part, ArchitectureError, given) for part in parts]
     if len(parts) == 1:
-        return _parsed(os.fspath(path)), os.fspath(path)
+        return documents[0]
     merged: dict[str, object] = {}
-    for part in parts:
-        data = _parsed(part)
+    for part, document in zip(parts, documents, strict=True):
+        data = document.data
         if not isinstance(data, Mapping):
             raise ArchitectureError(
                 f"expected a mapping, to be joined with other files, got {describe(data)}",
@@ -54,7 +55,8 @@ def read_arch_data(path: str | os.PathLike[str]) -> tuple[object, str]:
             if key in merged:
                 raise ArchitectureError("an earlier file gives this key too", source=part, key=key)
             merged[key] = value
-    return merged, "+".join(parts)
+    used = frozenset[str]().union(*(document.used for document in documents))
+    return Document(merged, "+".join(parts), used)
 
 
 def split_files(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def split_files(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def own_form(
-    data: object, source: str, given: Mapping[str, Number]
+    data: object, source: str, given: Mapping[str, Number], used: frozenset[str] = frozenset()
 ) -> tuple[object, Mapping[str, Number]]:
     """Translate an architecture of another tool to the plain data of a file of ours.
 
@@ -87,6 +89,8 @@ def own_form(
         The file, for messages.
     given : mapping
         Parameters.
+    used : frozenset of str
+        Those that the file's templates took, and that mean nothing else.
 
     Returns
     -------
@@ -99,16 +103,17 @@ def own_form(
     ArchitectureError
         Naming file, key, value and expectation.
     """
+    left = {name: value for name, value in given.items() if name not in used}
     # The readers are loaded for files that need them: most are ours.
     if is_accelerator(data):
         from toolkit.arch.peers.zigzag import accelerator
 
-        return _named(accelerator(data, source, given), given), {}
+        return _named(accelerator(data, source, left), given), {}
     if is_architecture(data):
         from toolkit.arch.peers.timeloop import timeloop_architecture
 
-        return _named(timeloop_architecture(data, source, given), given), {}
-    return data, given
+        return _named(timeloop_architecture(data, source, left), given), {}
+    return data, left
 
 
 def is_accelerator(data: object) -> bool:
@@ -125,14 +130,3 @@ def _named(data: dict[str, object], given: Mapping[str, object]) -> dict[str, ob
     """Say in the name which parameters were given."""
     spelt = ",".join(f"{name}={value}" for name, value in given.items())
     return {**data, "name": f"{data['name']}:{spelt}"} if spelt else data
-
-
-def _parsed(path: str) -> object:
-    from toolkit.peer_files import TIMELOOP_TAGS
-
-    data = read_bytes(path, ArchitectureError)
-    source = shown_path(path)
-    tags = TIMELOOP_TAGS if _TIMELOOP_FILE.search(data) else ()
-    # ZigZag's own examples repeat keys; its reader takes the last one, too.
-    repeats = _ZIGZAG_FILE.search(data) is not None
-    return parse_yaml(data, source=source, error=ArchitectureError, tags=tags, repeats=repeats)

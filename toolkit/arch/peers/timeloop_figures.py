@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.arch.levels import UNLIMITED_BANDWIDTH, LevelEstimate
+from toolkit.arch.peers.timeloop_dense import SPARSE_KEYS
 from toolkit.arch.peers.timeloop_tree import Part
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe
@@ -46,12 +47,25 @@ _SECTIONS = ("ERT", "ART")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of a memory, per instance."""
+    """The figures of a memory, per instance.
+
+    Parameters
+    ----------
+    capacity_words : int or None
+        None where the file does not say.
+    block, cluster : int
+        Words of one access, and accesses that share a row among neighbouring instances.
+    word_bits : int
+        Bits of a word.
+    note : str
+        What users should know of how they were read; empty mostly.
+    """
 
     capacity_words: int | None
     block: int
     cluster: int
     word_bits: int
+    note: str = ""
 
 
 class Tables:
@@ -102,14 +116,18 @@ def memory_figures(part: Part) -> Figures:
     for name in _UNSUPPORTED:
         given = part.own(name)
         if given is not None and given.value not in (False, 0, "no"):
-            raise given.refuse(f"not modelled; expected 0, false or nothing, got {given.value!r}")
+            hint = "; the parameter dense=1 leaves it out" if name in SPARSE_KEYS else ""
+            raise given.refuse(
+                f"not modelled; expected 0, false or nothing, got {given.value!r}{hint}"
+            )
     reduces = part.own("reduction_supported")
     if reduces is not None and reduces.value in (False, "no"):
         raise reduces.refuse("memories that cannot accumulate are not modelled; expected true")
     given = part.find("word_bits", "word_width", "datawidth")
     word_bits = given.integer(1, 4096) if given else _WORD_BITS
     block, cluster = _block(part, word_bits)
-    return Figures(_capacity(part, block, word_bits), block, cluster, word_bits)
+    capacity, note = _capacity(part, block, word_bits)
+    return Figures(capacity, block, cluster, word_bits, note)
 
 
 def _block(part: Part, word_bits: int) -> tuple[int, int]:
@@ -133,17 +151,23 @@ def _block(part: Part, word_bits: int) -> tuple[int, int]:
     return words, whole // words
 
 
-def _capacity(part: Part, block: int, word_bits: int) -> int | None:
-    """Words of one instance; None where the file does not say."""
+def _capacity(part: Part, block: int, word_bits: int) -> tuple[int | None, str]:
+    """Words of one instance, None where the file does not say, and what to know of them."""
     entries, kib = part.own("entries"), part.own("sizeKB")
     depth = part.own("depth", "memory_depth", "data_storage_depth")
-    if sum(given is not None for given in (entries, kib, depth)) > 1:
-        raise part.node.refuse("gives its size twice; expected one of entries, depth, sizeKB")
-    if entries is not None:
-        return entries.integer(0)
-    if depth is not None:
-        return depth.integer(0) * block
-    return int(kib.number() * 1024 * 8) // word_bits if kib is not None else None
+    rows = None if depth is None else depth.integer(0) * block
+    size = None if kib is None else int(kib.number() * 1024 * 8) // word_bits
+    words = None if entries is None else entries.integer(0)
+    if size is not None and {rows, words} - {size, None}:
+        raise part.node.refuse(
+            "gives sizes that differ; expected one of entries, depth, sizeKB, or equal ones"
+        )
+    if words is None:
+        return (size if rows is None else rows), ""
+    if rows is None or rows == words:
+        return words, ""
+    # Timeloop takes the entries and leaves depth and width to Accelergy.
+    return words, f"{words} entries count, as in Timeloop, not depth times width ({rows} words)"
 
 
 def bandwidths(part: Part) -> tuple[float, float]:

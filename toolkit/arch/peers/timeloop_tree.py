@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from toolkit.arch.peers.timeloop_dense import SPARSE_HINT
 from toolkit.messages import describe
 from toolkit.peer_files import Node
 
@@ -68,11 +70,18 @@ class Part:
 def read_parts(architecture: Node) -> list[Part]:
     """List the parts of an architecture of any version, outermost first.
 
+    Parameters
+    ----------
+    architecture : Node
+        What stands at ``architecture``, or in the oldest form at ``arch``.
+
     Raises
     ------
     ArchitectureError
         Naming file, key, value and expectation.
     """
+    if architecture.path == ("arch",):
+        return list(_relative(_oldest(architecture)))
     if architecture.find("nodes") is not None:
         architecture.check_keys(("version", "nodes", "name"))
         return list(_nodes(architecture.get("nodes"), (), ()))
@@ -148,7 +157,7 @@ def _part(
 def _refuse_sparse(node: Node) -> None:
     sparse = node.find("sparse_optimizations")
     if sparse is not None and sparse.value not in ([], {}):
-        raise sparse.refuse("sparse optimizations are not modelled; leave them out")
+        raise sparse.refuse(SPARSE_HINT)
 
 
 def _spatial(spatial: Node | None) -> tuple[int, int]:
@@ -165,26 +174,51 @@ class _Absolute:
     mesh: tuple[int, int]
 
 
+def _oldest(arch: Node) -> Iterator[_Absolute]:
+    """Walk the form before v0.2: memories innermost first, attributes beside the names."""
+    arch.check_keys(("storage", "arithmetic", "version", "name"))
+    for node in reversed(list(arch.get("storage").items())):
+        words = [found.text() for found in (node.find("technology"), node.find("class")) if found]
+        name, count = _name(node)
+        part = Part("memory", name, node, (1, 1), name, (node,), " ".join(words).lower())
+        yield _Absolute(part, _mesh(part, count))
+    node = arch.get("arithmetic")
+    name, count = _name(node) if node.find("name") else ("MAC", 1)
+    part = Part("compute", name, node, (1, 1), name, (node,))
+    yield _Absolute(part, _mesh(part, count))
+
+
 def _subtree(tree: Node, inherited: tuple[Node, ...], instances: int) -> Iterator[_Absolute]:
     """Walk version 0.3, where all counts of instances are those of the whole design."""
     own = tree.find("attributes")
     inherited = (own, *inherited) if own else inherited
     local, inner = tree.find("local"), tree.find("subtree")
-    for node in local.items() if local else ():
-        node.check_keys(("name", "class", "subclass", "attributes", "required_actions", "enabled"))
-        name, count = _name(node)
-        kind, category = _kind(node)
-        if kind is None:
-            continue
-        attributes = (_attributes(node), *inherited)
-        part = Part(kind, name, node, (1, 1), name, attributes, category)
-        yield _Absolute(part, _mesh(part, instances * count))
+    found = [
+        entry
+        for node in (local.items() if local else ())
+        if (entry := _local(node, inherited, instances)) is not None
+    ]
+    # Flattened files list components in any order, and call each by all that it lies in. Beside
+    # memories a compute unit is the innermost, wherever it stands.
+    found.sort(key=lambda e: (e.part.name.count("."), e.part.kind == "compute"))
+    yield from found
     trees = list(inner.items()) if inner else []
     if len(trees) > 1:
         raise trees[1].refuse("a second subtree begins; expected one chain of levels")
-    for entry in trees:
-        entry.check_keys(("name", "attributes", "local", "subtree", "version"))
-        yield from _subtree(entry, inherited, instances * _name(entry)[1])
+    for branch in trees:
+        branch.check_keys(("name", "attributes", "local", "subtree", "version"))
+        yield from _subtree(branch, inherited, instances * _name(branch)[1])
+
+
+def _local(node: Node, inherited: tuple[Node, ...], instances: int) -> _Absolute | None:
+    node.check_keys(("name", "class", "subclass", "attributes", "required_actions", "enabled"))
+    name, count = _name(node)
+    kind, category = _kind(node)
+    if kind is None:
+        return None
+    attributes = (_attributes(node), *inherited)
+    part = Part(kind, name, node, (1, 1), name, attributes, category)
+    return _Absolute(part, _mesh(part, instances * count))
 
 
 def _mesh(part: Part, instances: int) -> tuple[int, int]:
@@ -209,6 +243,8 @@ def _relative(parts: Iterator[_Absolute]) -> Iterator[Part]:
     for entry in parts:
         part = entry.part
         outer, mesh = (before.part.name, before.mesh) if before else ("", (1, 1))
+        if math.prod(mesh) == math.prod(entry.mesh):
+            mesh = entry.mesh  # One in each, however either is laid out.
         ratios = tuple(inside // outside for inside, outside in zip(entry.mesh, mesh, strict=True))
         if (ratios[0] * mesh[0], ratios[1] * mesh[1]) != entry.mesh:
             raise part.node.refuse(
@@ -228,17 +264,24 @@ def _relative(parts: Iterator[_Absolute]) -> Iterator[Part]:
 
 
 def _name(node: Node) -> tuple[str, int]:
-    """Split ``PE[0..167]`` into the name and the number of instances."""
+    """Split ``PE[0..167]`` into the name and the number of instances.
+
+    Names in flattened files tell all that a component lies in: ``chip.PE[0..167].buffer``.
+    """
     name = node.get("name")
-    match = _NAME.fullmatch(name.text())
-    if not match:
-        raise name.refuse(f"expected a name, or such as PE[0..15], got {describe(name.value)}")
-    if match[2] is None:
-        return match[1], 1
-    first, last = int(match[2][:12]), int(match[3][:12])
-    if last < first:
-        raise name.refuse(f"expected a range that rises, got {describe(name.value)}")
-    return match[1], last - first + 1
+    names: list[str] = []
+    instances = 1
+    for segment in re.split(r"\.(?!\.)(?<!\.\.)", name.text()):
+        match = _NAME.fullmatch(segment)
+        if not match:
+            raise name.refuse(f"expected a name, or such as PE[0..15], got {describe(name.value)}")
+        names.append(match[1])
+        if match[2] is not None:
+            first, last = int(match[2][:12]), int(match[3][:12])
+            if last < first:
+                raise name.refuse(f"expected a range that rises, got {describe(name.value)}")
+            instances *= last - first + 1
+    return ".".join(names), instances
 
 
 def _attributes(node: Node) -> Node:
@@ -275,7 +318,25 @@ def constraint_targets(data: Mapping[str, object], source: Node) -> list[Node]:
             continue
         if isinstance(section.value, dict):
             targets = section.find("targets", "constraints")
-            found += targets.items() if targets else ()
+            entries = targets.items() if targets else iter(())
         else:
-            found += section.items()
+            entries = section.items()
+        for entry in entries:
+            found += _directives(entry)
     return found
+
+
+def _directives(entry: Node) -> Iterator[Node]:
+    """Split what an old file says of one level: ``constraints``, each with ``attributes``."""
+    inner = entry.find("constraints")
+    if inner is None:
+        yield entry
+        return
+    target = entry.get("target", "name").value
+    for directive in inner.items():
+        directive.check_keys(("type", "attributes"))
+        attributes = directive.find("attributes")
+        given = attributes.value if attributes else {}
+        if isinstance(given, dict):
+            value = {"target": target, "type": directive.get("type").value, **given}
+            yield Node(value, directive.source, directive.error, directive.path)
