@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -170,8 +171,15 @@ def _spatial(spatial: Node | None) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Absolute:
+    """A part with all of its instances; `told` is whether the file says how they are laid out."""
+
     part: Part
     mesh: tuple[int, int]
+    told: bool
+
+    @property
+    def instances(self) -> int:
+        return math.prod(self.mesh)
 
 
 def _oldest(arch: Node) -> Iterator[_Absolute]:
@@ -181,11 +189,11 @@ def _oldest(arch: Node) -> Iterator[_Absolute]:
         words = [found.text() for found in (node.find("technology"), node.find("class")) if found]
         name, count = _name(node)
         part = Part("memory", name, node, (1, 1), name, (node,), " ".join(words).lower())
-        yield _Absolute(part, _mesh(part, count))
+        yield _absolute(part, count)
     node = arch.get("arithmetic")
     name, count = _name(node) if node.find("name") else ("MAC", 1)
     part = Part("compute", name, node, (1, 1), name, (node,))
-    yield _Absolute(part, _mesh(part, count))
+    yield _absolute(part, count)
 
 
 def _subtree(tree: Node, inherited: tuple[Node, ...], instances: int) -> Iterator[_Absolute]:
@@ -218,33 +226,41 @@ def _local(node: Node, inherited: tuple[Node, ...], instances: int) -> _Absolute
         return None
     attributes = (_attributes(node), *inherited)
     part = Part(kind, name, node, (1, 1), name, attributes, category)
-    return _Absolute(part, _mesh(part, instances * count))
+    return _absolute(part, instances * count)
 
 
-def _mesh(part: Part, instances: int) -> tuple[int, int]:
-    """Instances along X and Y; without a mesh all of them lie along X."""
+def _absolute(part: Part, instances: int) -> _Absolute:
+    """Lay the instances out along X and Y; without a mesh all of them lie along X."""
     given = part.own("instances")
     total = given.integer(1, 2**40) if given else instances
     x, y = part.own("meshX"), part.own("meshY")
     if x is None and y is None:
-        return (total, 1)
+        return _Absolute(part, (total, 1), total == 1)
     width = x.integer(1, 2**31) if x else total // (y.integer(1, 2**31) if y else 1)
     height = y.integer(1, 2**31) if y else total // width
     if width * height != total:
         raise part.node.refuse(
             f"meshX {width} times meshY {height} is not the {total} instances of {part.name}"
         )
-    return (width, height)
+    return _Absolute(part, (width, height), True)
+
+
+def _laid_out(parts: Iterator[_Absolute]) -> Iterator[_Absolute]:
+    """Lay out what the file does not as the parts beside it, of which there are as many."""
+    for _, run in itertools.groupby(parts, key=lambda entry: entry.instances):
+        entries = list(run)
+        told = {entry.mesh for entry in entries if entry.told}
+        only = told.pop() if len(told) == 1 else None
+        for entry in entries:
+            yield entry if entry.told or only is None else _Absolute(entry.part, only, True)
 
 
 def _relative(parts: Iterator[_Absolute]) -> Iterator[Part]:
     """Turn counts of the whole design into counts for each instance of the level outside."""
     before: _Absolute | None = None
-    for entry in parts:
+    for entry in _laid_out(parts):
         part = entry.part
         outer, mesh = (before.part.name, before.mesh) if before else ("", (1, 1))
-        if math.prod(mesh) == math.prod(entry.mesh):
-            mesh = entry.mesh  # One in each, however either is laid out.
         ratios = tuple(inside // outside for inside, outside in zip(entry.mesh, mesh, strict=True))
         if (ratios[0] * mesh[0], ratios[1] * mesh[1]) != entry.mesh:
             raise part.node.refuse(
