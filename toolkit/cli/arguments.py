@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -360,9 +362,14 @@ def _read_mapping(path: str, problem: toolkit.Problem, format: str) -> toolkit.M
     if format != AUTO:
         find_format(format, also=AUTO)
     text = read_mapping_text(path)
-    return toolkit.mapping_from_text(
-        text, problem.arch, problem.workload, format=format, source=path
-    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        mapping = toolkit.mapping_from_text(
+            text, problem.arch, problem.workload, format=format, source=path
+        )
+    for warning in told:
+        print(f"toolkit: {warning.message}", file=sys.stderr)
+    return mapping
 
 
 def check_mapping(mapping: toolkit.Mapping, problem: toolkit.Problem, path: str) -> None:
