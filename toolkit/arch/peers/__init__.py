@@ -23,7 +23,8 @@ def read_arch_data(path: str | os.PathLike[str], given: Mapping[str, Number]) ->
     ----------
     path : path-like
         A file. As text, several files of Timeloop's may be joined by ``+``, such as
-        ``arch.yaml+constraints.yaml+ERT.yaml``.
+        ``arch.yaml+constraints.yaml+ERT.yaml``, and a core of Stream's by those that only hold
+        memory.
     given : mapping
         Parameters, some of which templates of Timeloop's may take.
 
@@ -41,8 +42,15 @@ def read_arch_data(path: str | os.PathLike[str], given: Mapping[str, Number]) ->
 
     parts = split_files(path)
     documents = [read_document(part, ArchitectureError, given) for part in parts]
+    if all(is_accelerator(document.data) for document in documents) and len(parts) > 1:
+        from toolkit.arch.peers.stream import joined_cores
+
+        return joined_cores(documents)
     if len(parts) == 1:
-        return documents[0]
+        from toolkit.arch.peers.stream import chip_core, is_chip
+
+        only = documents[0]
+        return chip_core(only, parts[0], given) if is_chip(only.data) else only
     merged: dict[str, object] = {}
     for part, document in zip(parts, documents, strict=True):
         data = document.data
@@ -109,6 +117,10 @@ def own_form(
         from toolkit.arch.peers.zigzag import accelerator
 
         return _named(accelerator(data, source, left), given), {}
+    if isinstance(data, Mapping) and "memory" in data:
+        from toolkit.arch.peers.stream import refuse_without_costs
+
+        refuse_without_costs(data, source)
     if is_architecture(data):
         from toolkit.arch.peers.timeloop import timeloop_architecture
 
