@@ -23,7 +23,11 @@ PARAMETERS = {"input_bits": 8, "weight_bits": 8, "output_bits": 16, "nest": 0}
 
 _ROLES = {"I1": "input", "I2": "weight", "O": "output"}
 _BITS = {"I1": "input_bits", "I2": "weight_bits", "O": "output_bits"}
-_WORDS = ("N", "B", "G", "M", "K", "C", "P", "Q", "R", "S", "D", "H", "T", "OY", "OX", "FY", "FX")
+# Our names of dimensions, and ZigZag's: of its own kernels, and of loops that it only numbers.
+_WORDS = (
+    *("N", "B", "G", "M", "K", "C", "P", "Q", "R", "S"),
+    *("D", "H", "T", "OY", "OX", "FY", "FX", "D0", "D1", "D2", "D3"),
+)
 
 
 def accelerator(data: object, source: str, given: Mapping[str, object]) -> dict[str, object]:
