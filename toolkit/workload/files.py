@@ -236,7 +236,8 @@ def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Wor
     Parameters
     ----------
     path : path-like
-        A file of our own, one with a problem of Timeloop, or one with layers of ZigZag.
+        A file of our own, one with a problem of Timeloop, one with layers of ZigZag, or a topology
+        of SCALE-Sim (CSV).
     layer : str, optional
         The layer to take from a file with several.
 
@@ -246,6 +247,10 @@ def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Wor
         Naming file, key, value and expectation, if the file cannot be read or used.
     """
     # Named workloads and specifications come without these readers.
+    if Path(path).suffix.lower() == ".csv":
+        from toolkit.workload.peers.scalesim import topology_workload
+
+        return topology_workload(os.fspath(path), layer)
     from toolkit.peer_files import read_document
     from toolkit.workload.peers import peer_workload
 

@@ -41,6 +41,11 @@ def read_arch_data(path: str | os.PathLike[str], given: Mapping[str, Number]) ->
     from toolkit.peer_files import Document, read_document
 
     parts = split_files(path)
+    if parts[0].lower().endswith(".cfg"):
+        from toolkit.arch.peers.scalesim import scalesim_architecture
+
+        read = _named(scalesim_architecture(parts[0], given), given)
+        return Document(read, parts[0], frozenset(given))
     documents = [read_document(part, ArchitectureError, given) for part in parts]
     if all(is_accelerator(document.data) for document in documents) and len(parts) > 1:
         from toolkit.arch.peers.stream import joined_cores

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.arch.levels import UNLIMITED_BANDWIDTH, LevelEstimate
+from toolkit.arch.peers.estimates import MAC_PJ, estimated_pj
 from toolkit.arch.peers.timeloop_dense import SPARSE_KEYS
 from toolkit.arch.peers.timeloop_tree import Part
 from toolkit.errors import ArchitectureError
@@ -17,12 +18,6 @@ from toolkit.yaml_files import read_yaml
 
 _WORD_BITS = 16
 """Bits of a word where the file does not say, as in Timeloop."""
-
-# pJ per 8-bit word and per multiply-accumulate: archs/gemmini-ws.yaml, after the DOSA paper.
-_DRAM_PJ, _REGISTER_PJ, _MAC_PJ = 100.0, 0.48746, 0.5608
-# Memories of up to so many words count as registers. Their energy and the line through SRAMs
-# nearly meet here (0.487 and 0.49 pJ), so that the exact limit hardly matters.
-_REGISTER_WORDS = 64
 
 _ACTIONS = {
     "read": ("random_read", "read"),
@@ -200,7 +195,8 @@ def memory_energies(
     elif own is not None:
         read_pj = write_pj = own.number() / figures.block
     elif default:
-        read_pj = write_pj = _default_pj(part, figures)
+        dram = "dram" in part.category
+        read_pj = write_pj = estimated_pj(figures.capacity_words, figures.word_bits, off_chip=dram)
     else:
         raise _no_energy(part, tables, "read and write", "vector-access-energy")
     leak = found["leak"] or 0.0
@@ -224,22 +220,11 @@ def compute_energies(part: Part, tables: Tables, default: bool) -> Mapping[str, 
     if energy is None and own is not None:
         energy = own.number()
     if energy is None and default:
-        energy = _MAC_PJ
+        energy = MAC_PJ
     if energy is None:
         raise _no_energy(part, tables, "compute", "energy-per-op")
     leak = tables.energy(part, "leak") or 0.0
     return {"mac_energy_pj": energy, **({"leakage_pj_per_cycle": leak} if leak else {})}
-
-
-def _default_pj(part: Part, figures: Figures) -> float:
-    """Estimate the energy of a word: Gemmini's figures of the DOSA paper, scaled by bits."""
-    width = figures.word_bits / 8
-    if "dram" in part.category or figures.capacity_words is None:
-        return _DRAM_PJ * width
-    if figures.capacity_words <= _REGISTER_WORDS:
-        return _REGISTER_PJ * width
-    kib = figures.capacity_words * width / 1024
-    return (0.49 + 0.02513 * kib) * width
 
 
 def _no_energy(part: Part, tables: Tables, actions: str, attribute: str) -> Exception:
