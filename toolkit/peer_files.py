@@ -32,9 +32,12 @@ TIMELOOP_TAGS = (
 )
 """Tags in Timeloop's files of version 0.4."""
 
+ACCELFORGE_TAGS = ("!Compute", "!Memory", "!Toll", "!Fork", "!Array", "!Network")
+"""Tags in AccelForge's files, beside those that Timeloop has, too."""
+
 _TIMELOOP_FILE = re.compile(
     rb"(?m)^(?:arch|architecture|architecture_constraints|constraints|mapspace|mapping|problem"
-    rb"|components|variables|ERT|ART)[ \t]*:"
+    rb"|components|variables|ERT|ART|workload)[ \t]*:"
 )
 _ZIGZAG_FILE = re.compile(rb"(?m)^operational_array[ \t]*:")
 
@@ -87,7 +90,7 @@ def read_document(
         data,
         source=source,
         error=error,
-        tags=TIMELOOP_TAGS if theirs else (),
+        tags=(*TIMELOOP_TAGS, *ACCELFORGE_TAGS) if theirs else (),
         # ZigZag's own examples repeat keys; its reader takes the last one, too.
         repeats=_ZIGZAG_FILE.search(data) is not None,
         aliases=theirs,

@@ -126,6 +126,10 @@ def own_form(
         from toolkit.arch.peers.stream import refuse_without_costs
 
         refuse_without_costs(data, source)
+    if is_accelforge(data):
+        from toolkit.arch.peers.accelforge import accelforge_architecture
+
+        return _named(accelforge_architecture(data, source, left), given), {}
     if is_architecture(data):
         from toolkit.arch.peers.timeloop import timeloop_architecture
 
@@ -136,6 +140,12 @@ def own_form(
 def is_accelerator(data: object) -> bool:
     """Whether a file holds an accelerator of ZigZag's."""
     return isinstance(data, Mapping) and {"memories", "operational_array"} <= data.keys()
+
+
+def is_accelforge(data: object) -> bool:
+    """Whether a file holds an architecture of AccelForge's."""
+    arch = data.get("arch") if isinstance(data, Mapping) else None
+    return isinstance(arch, Mapping) and "nodes" in arch
 
 
 def is_architecture(data: object) -> bool:

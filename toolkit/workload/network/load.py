@@ -120,19 +120,23 @@ def load_network(
     source = source_of(path)
     precision = precision_of(bits)
     if Path(source).suffix.lower() in (".yaml", ".yml", ".csv"):
-        if dims or fold_batch_norm or precision != FROM_FILE:
+        if fold_batch_norm or precision != FROM_FILE:
             raise WorkloadError(
-                "layers in YAML or CSV have neither dynamic dimensions nor batch normalizations, "
-                "and bits of their own; leave dims, fold_batch_norm and bits out",
+                "layers in YAML or CSV have no batch normalizations, and bits of their own; leave "
+                "fold_batch_norm and bits out",
                 source=source,
             )
-        # That module builds on this package.
+        # These modules build on this package.
         from toolkit.workload.peers.scalesim_network import read_scalesim_network
-        from toolkit.workload.peers.zigzag_network import read_zigzag_network
+        from toolkit.workload.peers.zigzag_network import read_yaml_network
 
-        if source.lower().endswith(".csv"):
-            return read_scalesim_network(source)
-        return read_zigzag_network(source)
+        if not source.lower().endswith(".csv"):
+            return read_yaml_network(source, dims)
+        if dims:
+            raise WorkloadError(
+                "layers in CSV have no dynamic dimensions; leave dims out", source=source
+            )
+        return read_scalesim_network(source)
     model, name, dims = model_of(path, dims)
     notes = absent_contents(model.graph, source)
     notes += without_padded_channels(model.graph, source)
