@@ -558,7 +558,22 @@ architecture:
 """
     levels = load_arch(write(tmp_path, text) + ":default_energies=1").levels
     meshes = [level.mesh if isinstance(level, Fanout) else level.name for level in levels]
-    assert meshes == ["chip.buffer", 2, 4, "chip.PE.spad", "chip.PE.mac"]
+    assert meshes == ["buffer", 2, 4, "spad", "mac"]
+    table = "ERT: {tables: [" + ", ".join(
+        f"{{name: 'chip.{name}', actions: [{', '.join(actions)}]}}"
+        for name, actions in {
+            "buffer[1..1]": ("{name: read, energy: 6}", "{name: write, energy: 5}"),
+            "PE[0..7].spad": ("{name: read, energy: 2}", "{name: write, energy: 1}"),
+            "PE[0..7].mac": ("{name: compute, energy: 3}",),
+        }.items()
+    ) + "]}"  # fmt: skip
+    arch = load_arch(joined(tmp_path, text, table))
+    assert [memory.read_energy_pj for memory in arch.memories] == [6, 2]
+    twice = text.replace("chip.buffer", "chip.spad")
+    names = [
+        level.name for level in load_arch(write(tmp_path, twice) + ":default_energies=1").memories
+    ]
+    assert names == ["chip.spad", "chip.PE.spad"]
 
 
 def test_old_constraints_may_list_several_of_a_level(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Tables:
 
     def energy(self, part: Part, action: str) -> float | None:
         """Find the energy of an action in pJ: the largest, where arguments tell several apart."""
-        actions = self._energies.get(part.name.casefold())
+        actions = self._energies.get(_last(part.name))
         if actions is None:
             return None
         by_name: dict[str, float] = {}
@@ -84,8 +84,13 @@ class Tables:
 
     def area(self, part: Part) -> float | None:
         """Find the area of one instance in um^2."""
-        found = self._areas.get(part.name.casefold())
+        found = self._areas.get(_last(part.name))
         return found.number() if found is not None else None
+
+
+def _last(name: str) -> str:
+    """The name that tables are looked up by: of all that a component lies in, itself alone."""
+    return name.rpartition(".")[2].casefold()
 
 
 def _table(section: Node | None, key: str) -> dict[str, Node]:

@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from toolkit.arch.peers.timeloop_dense import SPARSE_HINT
@@ -87,7 +87,18 @@ def read_parts(architecture: Node) -> list[Part]:
         architecture.check_keys(("version", "nodes", "name"))
         return list(_nodes(architecture.get("nodes"), (), ()))
     architecture.check_keys(("version", "subtree", "local", "name", "attributes"))
-    return list(_relative(_subtree(architecture, (), 1)))
+    return _shortly_named(list(_relative(_subtree(architecture, (), 1))))
+
+
+def _shortly_named(parts: list[Part]) -> list[Part]:
+    """Call components of flattened files as their trees did, where that tells them apart."""
+    short = {part.name: part.name.rpartition(".")[2] for part in parts}
+    if len(set(short.values())) < len(parts):
+        return parts
+    return [
+        replace(part, name=short[part.name], outer=short.get(part.outer, part.outer))
+        for part in parts
+    ]
 
 
 def _nodes(nodes: Node, inherited: tuple[Node, ...], siblings: tuple[Node, ...]) -> Iterator[Part]:
