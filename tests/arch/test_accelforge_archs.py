@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from mutations import mutated
 
 import toolkit
 from toolkit.arch import Fanout, load_arch
+from toolkit.arch.peers import own_form
+from toolkit.arch.schema import ArchitectureFile
 from toolkit.errors import ArchitectureError
+from toolkit.peer_files import ACCELFORGE_TAGS, TIMELOOP_TAGS
+from toolkit.records import validate
+from toolkit.yaml_files import parse_yaml
 
 ARCH = """
 {% set SIZE = SIZE | default("64*8*1024") %}
@@ -124,3 +131,19 @@ def test_workloads_of_accelforge_run_on_it(tmp_path: Path) -> None:
 def test_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(ArchitectureError, match=message.replace("|", r"\|")):
         load_arch(write(tmp_path, (old, new)))
+
+
+PLAIN = parse_yaml(
+    ARCH.partition("%}")[2].replace("{{SIZE}}", "64 * 8").encode(),
+    source="plain",
+    tags=(*ACCELFORGE_TAGS, *TIMELOOP_TAGS),
+)
+
+
+@given(mutated(PLAIN))
+def test_broken_architectures_are_read_or_refused(data: object) -> None:
+    try:
+        translated, _ = own_form(data, "plain", {})
+        validate(ArchitectureFile, translated, source="plain", error=ArchitectureError)
+    except ArchitectureError as error:
+        assert str(error).startswith("plain: ")

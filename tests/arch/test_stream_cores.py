@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from mutations import mutated
 
 from toolkit.arch import Architecture, load_arch
+from toolkit.arch.peers.stream import chip_core, joined_cores
 from toolkit.errors import ArchitectureError
+from toolkit.peer_files import Document
+from toolkit.yaml_files import parse_yaml
 
 CORE = """
 name: tile
@@ -162,7 +167,7 @@ def test_a_precision_is_the_default_of_bits(tmp_path: Path) -> None:
         ("0: tile.yaml", "0: other.yaml", ":core=0", r"cores\[?.*0.*no file 'other.yaml' beside"),
         ("0: tile.yaml", "0: ../tile.yaml", ":core=0", "lies outside of the folder of the chip"),
         ("0: tile.yaml", "0: 7", ":core=0", "expected text, got 7"),
-        ("[0, 2]", "[0, 2, 4]\n- cores: [0, 4]", ":core=0", "connected to several memories"),
+        ("[0, 2]", "[0, 2, 4]", ":core=0", "connected to several memories"),
     ],
 )
 def test_chips_that_cannot_be_read(
@@ -180,3 +185,24 @@ def test_cores_of_ai_engines_are_refused(tmp_path: Path) -> None:
     (tmp_path / "tile.yaml").write_text(text)
     with pytest.raises(ArchitectureError, match="type: cores of AI engines give neither energies"):
         load_arch(tmp_path / "tile.yaml")
+
+
+INLINE = {
+    **parse_yaml(CHIP.encode(), source="chip"),  # type: ignore[dict-item]
+    "cores": {
+        "0": parse_yaml(CORE.encode(), source="core"),
+        "2": parse_yaml(HOLDS.format(name="shared", bits=800).encode(), source="core"),
+        "3": parse_yaml(HOLDS.format(name="dram", bits=800).encode(), source="core"),
+    },
+}
+
+
+@given(mutated(INLINE))
+def test_broken_chips_are_read_or_refused(data: object) -> None:
+    if not isinstance(data, dict) or not {"cores", "core_connectivity"} <= data.keys():
+        return
+    try:
+        found = chip_core(Document(data, "chip"), "chip.yaml", {"core": 0})
+        joined_cores([found])
+    except ArchitectureError as error:
+        assert str(error).startswith("chip")

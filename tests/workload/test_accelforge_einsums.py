@@ -5,10 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from mutations import mutated
 
 from toolkit.errors import WorkloadError
+from toolkit.peer_files import Document
 from toolkit.workload import batched_gemm, conv2d, depthwise_conv2d, gemm, load_workload
 from toolkit.workload.network import load_network
+from toolkit.workload.peers.accelforge import is_einsums
+from toolkit.workload.peers.accelforge_network import accelforge_network
+from toolkit.yaml_files import parse_yaml
 
 CHAIN = """
 workload:
@@ -123,3 +129,13 @@ def test_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in CHAIN
     with pytest.raises(WorkloadError, match=message):
         load_network(write(tmp_path, CHAIN.replace(old, new, 1)))
+
+
+@given(mutated(parse_yaml(CHAIN.encode(), source="chain")))
+def test_broken_einsums_are_read_or_refused(data: object) -> None:
+    if not is_einsums(data):
+        return
+    try:
+        accelforge_network(Document(data, "chain"))
+    except WorkloadError as error:
+        assert str(error).startswith("chain: ")

@@ -243,7 +243,9 @@ def test_malformed_layers_are_refused(tmp_path: Path, old: str, new: str, messag
 def test_yaml_without_layers_is_no_network(tmp_path: Path) -> None:
     with pytest.raises(WorkloadError, match="holds no network"):
         load_network(write(tmp_path, PROBLEM))
-    with pytest.raises(WorkloadError, match="leave dims"):
+    with pytest.raises(
+        WorkloadError, match="dims: leaves no batch open; layers in YAML have no dy"
+    ):
         load_network(write(tmp_path, NETWORK), {"batch": 1})
 
 

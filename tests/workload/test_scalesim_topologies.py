@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from toolkit.errors import WorkloadError
 from toolkit.workload import conv2d, depthwise_conv2d, gemm, grouped_conv2d, load_workload
@@ -79,3 +81,19 @@ def test_an_unknown_layer_is_refused(tmp_path: Path) -> None:
         WorkloadError, match=r"no layer 'qk' \(did you mean 'QK'\?\); expected one"
     ):
         load_workload(f"{path}:qk")
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_broken_topologies_are_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    text = list(LAYERS)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(text) - 1))
+        text[place] = data.draw(
+            st.sampled_from(["", ",", '"', "\n", "\r", "0", "9", "-", "x", "\x00"])
+        )
+    path = write(tmp_path, "".join(text))
+    try:
+        load_network(path)
+    except WorkloadError as error:
+        assert str(error).startswith(path)
