@@ -74,6 +74,12 @@ def attempts(kind: str, path: Path, values: dict[str, int]) -> Iterator[tuple[st
             joined = f"{name}+{table}"
             yield "with the tables shipped", lambda j=joined: toolkit.load_arch(j)
             yield "tables, dense=1", lambda j=joined: toolkit.load_arch(f"{j}:dense=1")
+        variables = path.parent / "variables.yaml"
+        if kind == "architectures" and variables.is_file():
+            yield (
+                "with variables beside it",
+                lambda: toolkit.load_arch(f"{name}+{variables}:default_energies=1"),
+            )
         for given in ("core=0", "nest=1", "core=0,nest=1", "default_energies=1"):
             yield given, lambda g=given: toolkit.load_arch(f"{name}:{g}")
         yield "dense=1", lambda: toolkit.load_arch(f"{name}:default_energies=1,dense=1")

@@ -598,3 +598,27 @@ def test_parameters_are_values_for_templates(tmp_path: Path) -> None:
     assert load_arch(path + ":bits=8").memories[1].capacity_words == 8192
     with pytest.raises(ArchitectureError, match="unknown parameter"):
         load_arch(path + ":bit=8")
+
+
+def test_macros_of_constraints(tmp_path: Path) -> None:
+    text = (
+        NEW.replace(
+            "permutation: [N, P, Q, R, S, C, K], factors: [N=1, P=1, Q=1, R=1]",
+            "factors_only: [C<=4, K<=8], maximize_dims: [[K, C]]",
+        )
+        .replace("factors: [N=1, K=1, P=1, Q=1, S=1]", "factors_only: [C<=2]")
+        .replace("split: 7", "split: len(spec.problem.instance)")
+        .replace("keep: [Inputs, Outputs], bypass: [Weights]", "bypass_only: [Weights]")
+    )
+    assert text.count("_only") == 3
+    file = load_arch_file(joined(tmp_path, text, ENERGIES))
+    arch = file.architecture()
+    pe = next(level for level in arch.fanouts if level.name == "PE")
+    assert set(pe.dimensions) == {"C", "M"}
+    assert set(pe.constraints) >= {FactorConstraint("C", "<=", 4), FactorConstraint("M", "<=", 8)}
+    assert "PE: maximize_dims is left to the search" in str(file.description)
+    weights = next(memory for memory in arch.memories if memory.name == "weights")
+    bounds = {c.dimension: (c.relation, c.value) for c in weights.constraints}
+    assert bounds["C"] == ("<=", 2) and bounds["M"] == bounds["R"] == ("==", 1)
+    buffer = arch.memories[1]
+    assert buffer.bypasses == ("weight",) and not buffer.may_bypass

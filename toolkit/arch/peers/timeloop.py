@@ -144,7 +144,11 @@ class _Builder:
             repeated = next(name for name in names if names.count(name) > 1)
             raise document.refuse(f"two levels are called {repeated!r}")
         self._tables = Tables(document)
-        self.notes: list[str] = []
+        self.notes = [
+            f"{name}: maximize_dims is left to the search"
+            for name, found in self._constraints.items()
+            if found.temporal.maximized or found.spatial.maximized
+        ]
         self._default = default_energies
         mentioned = _problem_dimensions(document)
         named = {d for c in constraints for d in (*c.temporal.names, *c.spatial.names)}
@@ -205,6 +209,8 @@ class _Builder:
         """Dimensions that may be unrolled along an axis (None: the only one), and their bounds."""
         ones = {c.dimension for c in spatial.factors if c.relation != ">=" and c.value == 1}
         excluded = {self._names[d] for d in ones}
+        if spatial.only:
+            excluded |= self._unmentioned(spatial)
         if axis is not None and spatial.split is not None:
             along = (spatial.permutation[: spatial.split], spatial.permutation[spatial.split :])
             excluded |= {self._names[d] for d in along[1 if axis == "X" else 0]}
@@ -269,6 +275,8 @@ class _Builder:
     def _temporal(self, temporal: Loops) -> dict[str, object]:
         level: dict[str, object] = {}
         bounds = [f"{self._names[c.dimension]} {c.relation} {c.value}" for c in temporal.factors]
+        if temporal.only:
+            bounds += [f"{d} == 1" for d in self._dimensions if d in self._unmentioned(temporal)]
         if bounds:
             level["constraints"] = bounds
         ones = {c.dimension for c in temporal.factors if c.relation == "==" and c.value == 1}
@@ -276,6 +284,10 @@ class _Builder:
         if len(order) > 1:
             level["loop_order"] = order
         return level
+
+    def _unmentioned(self, loops: Loops) -> set[str]:
+        """Dimensions of which the factors of a level say nothing."""
+        return set(self._dimensions) - {self._names[c.dimension] for c in loops.factors}
 
     def _area(self, part: Part) -> dict[str, object]:
         area = self._tables.area(part)
