@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
 from pydantic import AfterValidator
 
 from toolkit.errors import InputError
-from toolkit.messages import KeyPath, describe, format_key
+from toolkit.messages import KeyPath, describe, format_key, shown_path
+from toolkit.peer_templates import expand_template, is_template
+from toolkit.text_files import decode, read_bytes
 from toolkit.yaml_files import YAML_LOADER, parse_yaml
 
 TIMELOOP_TAGS = (
@@ -29,6 +31,72 @@ TIMELOOP_TAGS = (
     "!Pipelined",
 )
 """Tags in Timeloop's files of version 0.4."""
+
+ACCELFORGE_TAGS = ("!Compute", "!Memory", "!Toll", "!Fork", "!Array", "!Network")
+"""Tags in AccelForge's files, beside those that Timeloop has, too."""
+
+_TIMELOOP_FILE = re.compile(
+    rb"(?m)^(?:arch|architecture|architecture_constraints|constraints|mapspace|mapping|problem"
+    rb"|components|variables|ERT|ART|workload)[ \t]*:"
+)
+_ZIGZAG_FILE = re.compile(rb"(?m)^operational_array[ \t]*:")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as plain data.
+
+    Parameters
+    ----------
+    data : object
+        Plain data.
+    source : str
+        How messages call the file.
+    used : frozenset of str
+        Names whose values its templates took.
+    """
+
+    data: object
+    source: str
+    used: frozenset[str] = frozenset()
+
+
+def read_document(
+    path: str, error: type[InputError], values: Mapping[str, object] | None = None
+) -> Document:
+    """Read a YAML file that may be ours or another tool's, with what its syntax allows there.
+
+    Parameters
+    ----------
+    path : str
+        A file. One of Timeloop's may hold templates, aliases and merged mappings.
+    error : type of InputError
+        The class to raise.
+    values : mapping, optional
+        Values of the names that its templates leave open.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the key or line, and what was expected.
+    """
+    data, source = read_bytes(path, error), shown_path(path)
+    used: frozenset[str] = frozenset()
+    theirs = _TIMELOOP_FILE.search(data) is not None
+    if theirs and is_template(data):
+        text, used = expand_template(decode(data, source, error), path, error, values or {})
+        data, source = text.encode(), f"{source} (templates expanded)"
+    found = parse_yaml(
+        data,
+        source=source,
+        error=error,
+        tags=(*TIMELOOP_TAGS, *ACCELFORGE_TAGS) if theirs else (),
+        # ZigZag's own examples repeat keys; its reader takes the last one, too.
+        repeats=_ZIGZAG_FILE.search(data) is not None,
+        aliases=theirs,
+    )
+    return Document(found, source, used)
+
 
 # What YAML counts as the end of a line.
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")

@@ -1,12 +1,14 @@
 """Untrusted YAML in, readable YAML out.
 
-The reader accepts plain data only: no aliases, anchors, repeated keys, nor tags but those that the
-caller knows; limited size and depth. Plain scalars follow YAML 1.2 (``true``/``false``, decimal
-numbers, ``null``), so that dimensions may be called ``N``, ``Y`` or ``NO``; keys are always text.
+The reader accepts plain data only: no repeated keys, nor tags but those that the caller knows, and
+aliases, anchors and merged mappings only where the caller says so; limited size and depth. Plain
+scalars follow YAML 1.2 (``true``/``false``, decimal numbers, ``null``), so that dimensions may be
+called ``N``, ``Y`` or ``NO``; keys are always text.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Collection
@@ -21,6 +23,15 @@ from toolkit.text_files import decode, read_bytes
 MAX_DEPTH = 32
 """Deepest nesting of lists and mappings that is read: several times what any format needs, and far
 from the recursion limit of the reader below."""
+
+MAX_ALIASED = 20_000
+"""Most values that all aliases of a document together may stand for: without a limit, aliases of
+aliases grow from a few bytes to what no memory holds."""
+
+NO_MERGE = "!nomerge"
+"""Timeloop's tag of what a deep merge (``<<<``) leaves as it is, accepted where aliases are."""
+
+_MERGES = ("<<", "<<<")
 
 YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The fast reader where PyYAML was built with it."""
@@ -72,6 +83,7 @@ def parse_yaml(
     error: type[InputError] = InputError,
     tags: Collection[str] = (),
     repeats: bool = False,
+    aliases: bool = False,
 ) -> object:
     """Parse bytes as `read_yaml` does.
 
@@ -88,10 +100,15 @@ def parse_yaml(
         the tag to it.
     repeats : bool
         Whether a key may appear twice; the last one counts then.
+    aliases : bool
+        Whether values may be anchored (``&name``) and stand again elsewhere (``*name``), up to
+        `MAX_ALIASED` of them, and whether ``<<`` merges mappings into the one it stands in, the
+        first that has a key counting; ``<<<`` does so in the mappings inside, too.
     """
     text = decode(data, source, error)
+    known = frozenset((*tags, NO_MERGE) if aliases else tags)
     try:
-        return _Builder(text, source, error, frozenset(tags), repeats).document()
+        return _Builder(text, source, error, known, repeats, aliases).document()
     except yaml.YAMLError as cause:
         raise error(_explain_syntax(cause), source=source) from None
 
@@ -113,12 +130,16 @@ class _Builder:
         error: type[InputError],
         tags: frozenset[str],
         repeats: bool,
+        aliases: bool,
     ) -> None:
         self._loader = YAML_LOADER(text)
         self._source = source
         self._error = error
         self._tags = tags
         self._repeats = repeats
+        self._aliases = aliases
+        self._anchored: dict[str, object] = {}
+        self._aliased = 0
 
     def document(self) -> object:
         loader = self._loader
@@ -145,13 +166,37 @@ class _Builder:
 
     def _node(self, path: KeyPath) -> object:
         event = self._loader.get_event()
-        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+        if event.anchor is None:
+            return self._tagged(event, path)
+        if not self._aliases:
             raise self._refuse("anchors and aliases (& and *) are not accepted", path, event)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path)
+        value = self._tagged(event, path)
+        self._anchored[event.anchor] = value
+        return value
+
+    def _tagged(self, event: Any, path: KeyPath) -> object:
         if event.tag is None:
             return self._value(event, path)
         if event.tag not in self._tags:
             raise self._refuse(f"tag {describe(event.tag)} is not accepted", path, event)
-        return {event.tag: self._value(event, path)}
+        value = self._value(event, path)
+        if event.tag == NO_MERGE:
+            return _kept(value)
+        return {event.tag: value}
+
+    def _alias(self, event: Any, path: KeyPath) -> object:
+        if event.anchor not in self._anchored:
+            raise self._refuse(f"no value is anchored as &{event.anchor[:80]}", path, event)
+        value = self._anchored[event.anchor]
+        count, depth = _extent(value)
+        self._aliased += count
+        if self._aliased > MAX_ALIASED:
+            raise self._refuse(f"aliases stand for more than {MAX_ALIASED} values", path, event)
+        if len(path) + depth > MAX_DEPTH:
+            raise self._refuse(f"nested more than {MAX_DEPTH} levels deep", path, event)
+        return copy.deepcopy(value)
 
     def _value(self, event: Any, path: KeyPath) -> object:
         if isinstance(event, yaml.ScalarEvent):
@@ -194,8 +239,66 @@ class _Builder:
             if event.value in entries and not self._repeats:
                 raise self._refuse("this key appears twice", key, event)
             entries[event.value] = self._node(key)
-        self._loader.get_event()
+        end = self._loader.get_event()
+        return self._merged(entries, path, end) if self._aliases else entries
+
+    def _merged(self, entries: dict[str, object], path: KeyPath, end: Any) -> dict[str, object]:
+        """Carry out the merges that a mapping asks for."""
+        for key in _MERGES:
+            if key not in entries:
+                continue
+            given = entries.pop(key)
+            for source in given if isinstance(given, list) else [given]:
+                if not isinstance(source, dict):
+                    place = (*path, key)
+                    raise self._refuse(
+                        f"expected mappings to merge, got {describe(source)}", place, end
+                    )
+                try:
+                    _merge(entries, source, deep=key == "<<<")
+                except ValueError as cause:
+                    raise self._refuse(str(cause), (*path, key), end) from None
         return entries
+
+
+class _KeptList(list[object]):
+    """A list that stays as it is where mappings are merged."""
+
+
+class _KeptMapping(dict[str, object]):
+    """A mapping that stays as it is where mappings are merged."""
+
+
+def _kept(value: object) -> object:
+    if isinstance(value, dict):
+        return _KeptMapping(value)
+    return _KeptList(value) if isinstance(value, list) else value
+
+
+def _extent(value: object) -> tuple[int, int]:
+    """Count the values in a value, itself included, and the levels of containers."""
+    if isinstance(value, dict):
+        inside = [_extent(item) for item in value.values()]
+    elif isinstance(value, list):
+        inside = [_extent(item) for item in value]
+    else:
+        return 1, 0
+    return 1 + sum(n for n, _ in inside), 1 + max((depth for _, depth in inside), default=0)
+
+
+def _merge(into: dict[str, object], source: dict[str, object], *, deep: bool) -> None:
+    for key, value in source.items():
+        own = into.setdefault(key, value)
+        if not deep or own is value or isinstance(own, _KeptList | _KeptMapping):
+            continue
+        if isinstance(own, dict) and isinstance(value, dict):
+            _merge(own, value, deep=True)
+        elif isinstance(own, list) and isinstance(value, list):
+            # Timeloop's documentation appends one to the other, its front end does not always.
+            raise ValueError(
+                f"both give a list for {describe(key)}, which can mean several things; write "
+                f"{NO_MERGE} before the list that counts"
+            )
 
 
 class Inline(dict[str, object]):
@@ -255,3 +358,26 @@ def dump_yaml(value: object) -> str:
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99, indent=2
     )
     return text
+
+
+class _InlineDumper(_Dumper):
+    """Flow style throughout."""
+
+
+_InlineDumper.add_representer(
+    list,
+    lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),
+)
+
+
+def dump_inline(value: object) -> str:
+    """Write plain data on one line, to stand as a value in other YAML."""
+    text: str = yaml.dump(
+        value,
+        Dumper=_InlineDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+        default_flow_style=True,
+    )
+    return text.removesuffix("...\n").strip()

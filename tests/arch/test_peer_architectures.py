@@ -11,6 +11,7 @@ from mutations import mutated
 
 import toolkit
 from toolkit.arch import Compute, FactorConstraint, Fanout, Memory, arch_definition, load_arch
+from toolkit.arch.files import load_arch_file
 from toolkit.arch.peers import own_form, split_files
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.errors import ArchitectureError
@@ -402,8 +403,8 @@ def test_instances_of_both_versions_agree(chain: list[tuple[int, int, int]]) -> 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("depth: 1024", "depth: 16*64", r"attributes.depth: expected an integer .* '16\*64'"),
-        ("depth: 1024", "depth: 1024, entries: 9", "gives its size twice"),
+        ("depth: 1024", "depth: rows*64", r"attributes.depth: expected an integer .* 'rows\*64'"),
+        ("depth: 1024", "depth: 1024, sizeKB: 9", "gives sizes that differ"),
         ("width: 64, read", "width: 40, read", "width: 40 bits are no multiple of 16"),
         ("width: 64, read", "width: 64, allow_overbooking: true, read", "overbooking: not mod"),
         ("width: 64, read", "reduction_supported: false, width: 64, read", "cannot accumulate"),
@@ -442,7 +443,11 @@ def test_malformed_nodes_are_refused(tmp_path: Path, old: str, new: str, message
         ("PE[0..167]", "PE[0..166]", "meshX 14 times meshY 11 is not the 167 instances"),
         ("PE[0..167]", "PE[9..1]", r"expected a range that rises, got 'PE\[9..1\]'"),
         ("Dummy[0..13]", "Dummy[0..9]", "meshX 14 times meshY 0 is not the 10 instances"),
-        (", meshX: 14}}\n        - {name: w", "}}\n        - {name: w", "do not divide among"),
+        (
+            "width: 16, meshX: 14}}\n        - {name: w",
+            "meshX: 12}}\n        - {name: w",
+            "not divide",
+        ),
         ("target: sums", "target: summs", "no level is called 'summs'; expected one of"),
         ("type: datatype", "type: datatpe", "expected dataspace, temporal or spatial, got"),
     ],
@@ -478,6 +483,142 @@ def test_files_are_joined_once(tmp_path: Path) -> None:
     assert split_files(path) == (path,)
 
 
-def test_the_oldest_form_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArchitectureError, match="arch: the oldest form"):
-        load_arch(write(tmp_path, "arch: {storage: [], arithmetic: {}}"))
+OLDEST = """
+arch:
+  arithmetic: {instances: 64, meshX: 8, word-bits: 8}
+  storage:
+  - {name: register, entries: 1, instances: 64, meshX: 8, word-bits: 8}
+  - {name: dummy, entries: 0, instances: 8, meshX: 8}
+  - {name: sums, entries: 256, depth: 32, width: 256, word-bits: 32}
+  - {name: DRAM, technology: DRAM, word-bits: 8, bandwidth: 8}
+"""
+
+
+def test_the_oldest_form_lists_memories_innermost_first(tmp_path: Path) -> None:
+    arch = load_arch(write(tmp_path, OLDEST) + ":default_energies=1")
+    assert [(memory.name, memory.capacity_words) for memory in arch.memories] == [
+        ("DRAM", None),
+        ("sums", 256),
+        ("register", 1),
+    ]
+    assert [level.mesh for level in arch.fanouts] == [8, 8]
+    assert arch.memories[0].read_bandwidth == 4.0
+
+
+@pytest.mark.parametrize(
+    ("depth", "words"), [("1024", 4096), ("banks * 512", 4096), ("max(banks, ROWS) * 2", 1600)]
+)
+def test_figures_are_computed_from_attributes_and_variables(
+    tmp_path: Path, depth: str, words: int
+) -> None:
+    text = NEW.replace("{depth: 1024,", f"{{banks: 2, depth: '{depth}',")
+    text = text.replace("{width: 16}", "{width: datawidth}")
+    arch = load_arch(joined(tmp_path, text, ENERGIES, "variables: {version: 0.4, ROWS: 200}"))
+    assert arch.memories[1].capacity_words == words
+
+
+def test_instances_are_computed_from_containers_around_them(tmp_path: Path) -> None:
+    text = NEW.replace("{technology: 45nm}", "{rows: 12}").replace("meshY: 12", "meshY: rows")
+    assert load_arch(joined(tmp_path, text, ENERGIES)) == load_arch(
+        joined(tmp_path, NEW, ENERGIES)
+    )
+
+
+def test_entries_count_and_a_depth_that_differs_is_noted(tmp_path: Path) -> None:
+    text = NEW.replace("depth: 1024", "entries: 2048, depth: 1024")
+    file = load_arch_file(joined(tmp_path, text, ENERGIES))
+    assert file.architecture().memories[1].capacity_words == 2048
+    assert "buffer: 2048 entries count" in str(file.description)
+    text = NEW.replace("depth: 1024", "entries: 4096, depth: 1024")
+    assert "entries" not in str(load_arch_file(joined(tmp_path, text, ENERGIES)).description)
+
+
+def test_a_sparse_accelerator_is_read_as_the_dense_one_on_request(tmp_path: Path) -> None:
+    sparse = NEW.replace(
+        "{depth: 1024,", "{metadata_storage_width: 8, compression_supported: true, depth: 1024,"
+    ).replace(
+        "    constraints: {dataspace: {keep: [Outputs]}}",
+        "    constraints: {dataspace: {keep: [Outputs]}}\n"
+        "      sparse_optimizations: {action_optimization: [{type: gating}]}",
+    )
+    assert sparse.count("sparse_optimizations") == 1
+    path = joined(tmp_path, sparse, ENERGIES)
+    with pytest.raises(ArchitectureError, match="dense=1"):
+        load_arch(path)
+    assert load_arch(path + ":dense=1").levels == load_arch(joined(tmp_path, NEW, ENERGIES)).levels
+
+
+def test_flattened_files_list_components_in_any_order(tmp_path: Path) -> None:
+    text = """
+architecture:
+  local:
+  - {name: "chip.PE[0..7].mac", class: intmac, attributes: {meshX: 2}}
+  - {name: "chip.PE[0..7].spad", class: regfile, attributes: {depth: 4, width: 16}}
+  - {name: "chip.buffer", class: SRAM, attributes: {depth: 64, width: 16}}
+"""
+    levels = load_arch(write(tmp_path, text) + ":default_energies=1").levels
+    meshes = [level.mesh if isinstance(level, Fanout) else level.name for level in levels]
+    assert meshes == ["buffer", 2, 4, "spad", "mac"]
+    table = "ERT: {tables: [" + ", ".join(
+        f"{{name: 'chip.{name}', actions: [{', '.join(actions)}]}}"
+        for name, actions in {
+            "buffer[1..1]": ("{name: read, energy: 6}", "{name: write, energy: 5}"),
+            "PE[0..7].spad": ("{name: read, energy: 2}", "{name: write, energy: 1}"),
+            "PE[0..7].mac": ("{name: compute, energy: 3}",),
+        }.items()
+    ) + "]}"  # fmt: skip
+    arch = load_arch(joined(tmp_path, text, table))
+    assert [memory.read_energy_pj for memory in arch.memories] == [6, 2]
+    twice = text.replace("chip.buffer", "chip.spad")
+    names = [
+        level.name for level in load_arch(write(tmp_path, twice) + ":default_energies=1").memories
+    ]
+    assert names == ["chip.spad", "chip.PE.spad"]
+
+
+def test_old_constraints_may_list_several_of_a_level(tmp_path: Path) -> None:
+    listed = """
+mapspace:
+  targets:
+  - name: buffer
+    constraints:
+    - {type: bypassing, attributes: {keep: [Inputs], bypass: [Weights, Outputs]}}
+    - {type: temporal, attributes: {factors: N=1, permutation: CPN}}
+"""
+    arch = load_arch(joined(tmp_path, OLD, listed) + ":default_energies=1")
+    assert set(arch.memories[1].bypasses) == {"weight", "output"}
+    assert arch.memories[1].constraints == (FactorConstraint("N", "==", 1),)
+
+
+def test_parameters_are_values_for_templates(tmp_path: Path) -> None:
+    text = NEW.replace("datawidth: 16", "datawidth: {{ bits|default(16) }}", 1)
+    path = joined(tmp_path, text, ENERGIES)
+    assert load_arch(path).levels == load_arch(joined(tmp_path, NEW, ENERGIES)).levels
+    path = joined(tmp_path, text, ENERGIES)
+    assert load_arch(path + ":bits=8").memories[1].capacity_words == 8192
+    with pytest.raises(ArchitectureError, match="unknown parameter"):
+        load_arch(path + ":bit=8")
+
+
+def test_macros_of_constraints(tmp_path: Path) -> None:
+    text = (
+        NEW.replace(
+            "permutation: [N, P, Q, R, S, C, K], factors: [N=1, P=1, Q=1, R=1]",
+            "factors_only: [C<=4, K<=8], maximize_dims: [[K, C]]",
+        )
+        .replace("factors: [N=1, K=1, P=1, Q=1, S=1]", "factors_only: [C<=2]")
+        .replace("split: 7", "split: len(spec.problem.instance)")
+        .replace("keep: [Inputs, Outputs], bypass: [Weights]", "bypass_only: [Weights]")
+    )
+    assert text.count("_only") == 3
+    file = load_arch_file(joined(tmp_path, text, ENERGIES))
+    arch = file.architecture()
+    pe = next(level for level in arch.fanouts if level.name == "PE")
+    assert set(pe.dimensions) == {"C", "M"}
+    assert set(pe.constraints) >= {FactorConstraint("C", "<=", 4), FactorConstraint("M", "<=", 8)}
+    assert "PE: maximize_dims is left to the search" in str(file.description)
+    weights = next(memory for memory in arch.memories if memory.name == "weights")
+    bounds = {c.dimension: (c.relation, c.value) for c in weights.constraints}
+    assert bounds["C"] == ("<=", 2) and bounds["M"] == bounds["R"] == ("==", 1)
+    buffer = arch.memories[1]
+    assert buffer.bypasses == ("weight",) and not buffer.may_bypass

@@ -243,7 +243,9 @@ def test_malformed_layers_are_refused(tmp_path: Path, old: str, new: str, messag
 def test_yaml_without_layers_is_no_network(tmp_path: Path) -> None:
     with pytest.raises(WorkloadError, match="holds no network"):
         load_network(write(tmp_path, PROBLEM))
-    with pytest.raises(WorkloadError, match="leave dims"):
+    with pytest.raises(
+        WorkloadError, match="dims: leaves no batch open; layers in YAML have no dy"
+    ):
         load_network(write(tmp_path, NETWORK), {"batch": 1})
 
 
@@ -334,3 +336,67 @@ def test_broken_workloads_are_read_or_refused(data: object) -> None:
 def test_a_shape_elsewhere_is_refused() -> None:
     with pytest.raises(WorkloadError, match="'mine' is a file of Timeloop's that is not here"):
         problem("problem: {shape: mine, C: 3}")
+
+
+BASE = """
+base: &base
+  instance: {C: 1, K: 1, R: 1, S: 1, N: 1, P: 1, Q: 1, Wstride: 1, Hdilation: 1}
+  shape:
+    name: layer
+    dimensions: [C, K, R, S, N, P, Q]
+    coefficients: [{name: Wstride, default: 1}, {name: Hdilation, default: 1}]
+    data_spaces:
+    - {name: Weights, projection: [[[C]], [[K]], [[R]], [[S]]]}
+    - {name: Inputs, projection: [[[N]], [[C]], [[R], [P, Wstride]], [[S, Hdilation], [Q]]]}
+    - {name: Outputs, projection: [[[N]], [[K]], [[Q]], [[P]]], read_write: true}
+"""
+
+
+def test_a_problem_merges_with_the_base_that_it_includes(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    write(tmp_path, BASE, "base.yaml")
+    text = """{{include_text('../base.yaml')}}
+problem:
+  <<<: *base
+  instance: {C: 3, K: 8, R: 3, P: 14, Q: 13, WStride: 2}
+"""
+    expected = conv2d(8, 3, 14, 13, 3, 1, stride=(2, 1), name="layer")
+    assert load_workload(write(tmp_path / "net", text, "layer.yaml")) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Wstride: 2}", "Wstride: 0}", "Wstride: with 0 all 14 iterations of P read the same"),
+        ("Wstride: 2}", "Wstride: 2, wstride: 3}", "wstride: Wstride gives another value"),
+        ("Wstride: 2}", "Ustride: 2}", r"Ustride: unknown key \(did you mean 'Wstride'"),
+    ],
+)
+def test_coefficients_that_cannot_be_meant_are_refused(old: str, new: str, message: str) -> None:
+    assert old in PROBLEM
+    with pytest.raises(WorkloadError, match=message):
+        problem(PROBLEM.replace(old, new))
+
+
+def test_a_coefficient_of_a_single_iteration_does_not_matter() -> None:
+    single = PROBLEM.replace("S: 2", "S: 1")
+    assert problem(single.replace("Wstride: 2", "Wstride: 2, Hdilation: 0")) == problem(single)
+
+
+@pytest.mark.parametrize("projection", ["[[]]", "[]"])
+def test_a_tensor_of_one_value_has_no_axes(projection: str) -> None:
+    read = problem(
+        "problem: {instance: {S: 128}, shape: {name: dot, dimensions: [S], data-spaces: ["
+        "{name: A, projection: [[[S]]]}, {name: B, projection: [[[S]]]}, "
+        f"{{name: Z, projection: {projection}, read-write: true}}]}}}}"
+    )
+    assert [tensor.indices for tensor in read.tensors if tensor.role == "output"] == [()]
+    assert read.macs == 128
+
+
+def test_shapes_that_timeloop_keeps_in_files_are_known() -> None:
+    sizes = "C: 32, N: 1, P: 14, Q: 13, R: 3, S: 2, Hstride: 2"
+    read = problem(f"problem: {{shape: dw-cnn-layer, instance: {{{sizes}}}}}")
+    assert read == depthwise_conv2d(32, 14, 13, 3, 2, stride=(1, 2), name="w")
+    read = problem("problem: {shape: gemm_ABZ, instance: {M: 4, N: 5, K: 6}}")
+    assert read.macs == 120 and read.kernel == "gemm_ABZ"

@@ -19,7 +19,7 @@ from toolkit.arch.template import ArchitectureTemplate, make_template
 from toolkit.arch.wires import Wires
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
-from toolkit.messages import describe, suggest
+from toolkit.messages import describe, shown_path, suggest
 from toolkit.records import validate
 from toolkit.workload.kernel import ROLES
 from toolkit.yaml_files import dump_yaml, parse_yaml
@@ -162,15 +162,17 @@ def _open(
 ) -> tuple[ArchitectureTemplate, Mapping[str, Number]]:
     """Read a file, and the parameters that stand behind its name or beside it."""
     place, settings = _split(name_or_path)
-    data, source = _read(place)
     given: Mapping[str, Number] = {} if parameters is None else parameters
     if not isinstance(given, Mapping):  # which the template refuses
+        data, source = _read(place, {})[:2]
         return make_template(data, source), given
     if settings is not None:
-        written = parse_settings(settings, source)
-        _check_given_once(written, given, name_or_path, source)
+        shown = f"archs/{place}.yaml" if _packaged(place) else shown_path(os.fspath(place))
+        written = parse_settings(settings, shown)
+        _check_given_once(written, given, name_or_path, shown)
         given = {**given, **written}
-    data, given = own_form(data, source, given)
+    data, source, used = _read(place, given)
+    data, given = own_form(data, source, given, used)
     return make_template(data, source), given
 
 
@@ -198,13 +200,16 @@ def _split(name_or_path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str]
     return (place, settings) if colon and found else (name_or_path, None)
 
 
-def _read(name_or_path: str | os.PathLike[str]) -> tuple[object, str]:
-    """Read the data of a file, and how messages call it."""
+def _read(
+    name_or_path: str | os.PathLike[str], given: Mapping[str, Number]
+) -> tuple[object, str, frozenset[str]]:
+    """Read the data of a file, how messages call it, and which parameters were used for that."""
     name = os.fspath(name_or_path)
     if _packaged(name_or_path):
-        return packaged_data(name)
+        return *packaged_data(name), frozenset()
     if _is_path(name_or_path) or _is_file(name):
-        return read_arch_data(name_or_path)
+        document = read_arch_data(name_or_path, given)
+        return document.data, document.source, document.used
     names = arch_names()
     raise ArchitectureError(
         f"unknown architecture {describe(name)}{suggest(name, names)}; "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +147,7 @@ def read_problem(
     bias_read: bool,
     factors: str | None = None,
     bypass: str = "permitted",
+    fix: str | None = None,
 ) -> toolkit.Problem:
     """State the problem that the arguments of a command describe.
 
@@ -162,6 +165,8 @@ def read_problem(
         Which tile factors; None is what the conventions say.
     bypass : str
         What a mapping may leave out.
+    fix : str, optional
+        What is taken from a mapping, and its file: ``spatial:FILE``.
 
     Raises
     ------
@@ -173,6 +178,8 @@ def read_problem(
     named = conventions_named(conventions)
     loaded_arch = toolkit.load_arch(arch)
     loaded_workload = read_workload_words(workload)
+    if fix is not None:
+        loaded_arch = _with_fixed(loaded_arch, loaded_workload, fix)
     return toolkit.make_problem(
         loaded_arch,
         loaded_workload,
@@ -183,6 +190,20 @@ def read_problem(
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
     )
+
+
+def _with_fixed(
+    arch: toolkit.Architecture, workload: toolkit.Workload, fix: str
+) -> toolkit.Architecture:
+    from toolkit.messages import describe
+
+    kind, colon, path = fix.partition(":")
+    if kind != "spatial" or not colon or not path:
+        raise InputError(
+            f"expected spatial:FILE, what is fixed and a mapping that has it, got {describe(fix)}",
+            source="--fix",
+        )
+    return toolkit.fix_spatial(arch, workload, _read_mapping(path, arch, workload, "auto"))
 
 
 def conventions_name(conventions: str, *, steady: bool) -> str:
@@ -273,7 +294,7 @@ def read_mapped(
 
     loaded, given = toolkit.load_arch(arch), read_workload_words(workload)
     problem = stated(given)
-    mapping = _read_mapping(path, problem, format)
+    mapping = _read_mapping(path, problem.arch, problem.workload, format)
     if dimensions:
         grown, note = grown_to(mapping, given, dimensions)
         problem = stated(grown)
@@ -349,20 +370,25 @@ def read_valid_mapping(
     InputError
         If `format` is unknown.
     """
-    mapping = _read_mapping(path, problem, format)
+    mapping = _read_mapping(path, problem.arch, problem.workload, format)
     check_mapping(mapping, problem, path)
     return mapping
 
 
-def _read_mapping(path: str, problem: toolkit.Problem, format: str) -> toolkit.Mapping:
+def _read_mapping(
+    path: str, arch: toolkit.Architecture, workload: toolkit.Workload, format: str
+) -> toolkit.Mapping:
     from toolkit.mapping.peers import AUTO, find_format, read_mapping_text
 
     if format != AUTO:
         find_format(format, also=AUTO)
     text = read_mapping_text(path)
-    return toolkit.mapping_from_text(
-        text, problem.arch, problem.workload, format=format, source=path
-    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        mapping = toolkit.mapping_from_text(text, arch, workload, format=format, source=path)
+    for warning in told:
+        print(f"toolkit: {warning.message}", file=sys.stderr)
+    return mapping
 
 
 def check_mapping(mapping: toolkit.Mapping, problem: toolkit.Problem, path: str) -> None:

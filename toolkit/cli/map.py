@@ -65,6 +65,14 @@ def map_workload(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
+    fix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="spatial:FILE",
+            help="Unroll on every spatial level what the mapping in the file does; the rest is "
+            "searched.",
+        ),
+    ] = None,
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
@@ -78,7 +86,9 @@ def map_workload(
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
     counting = conventions_name(conventions, steady=steady)
-    problem = read_problem(arch, workload, objective, counting, pad, bias_read, factors, bypass)
+    problem = read_problem(
+        arch, workload, objective, counting, pad, bias_read, factors, bypass, fix
+    )
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement

@@ -23,6 +23,7 @@ _HOMES = {
     "explain": ("render", "violations"),
     "files": ("mapping_from_dict", "mapping_to_dict", "read_mapping", "write_mapping"),
     "fitting": ("Fitted", "fit"),
+    "fixed": ("fix_spatial",),
     "mapping": ("LevelMapping", "Mapping", "from_arrays", "to_arrays"),
     "orders": ("OrderRule", "ReuseRule", "admissible_orders", "order_classes"),
     "peers": (
@@ -57,6 +58,7 @@ __all__ = [
     "detect_format",
     "enumerate_tilings",
     "fit",
+    "fix_spatial",
     "from_arrays",
     "mapping_from_dict",
     "mapping_from_text",
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
         write_mapping,
     )
     from toolkit.mapping.fitting import Fitted, fit
+    from toolkit.mapping.fixed import fix_spatial
     from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
     from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
     from toolkit.mapping.peers import (

@@ -38,7 +38,7 @@ from toolkit.records import Label, Record, validate
 from toolkit.workload.bits import BITS_KEYS, bits_of, tensor_with_bits
 from toolkit.workload.kernel import MAX_BITS, Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, build_kernel, find_kind
-from toolkit.yaml_files import Inline, dump_yaml, parse_yaml, read_yaml
+from toolkit.yaml_files import Inline, dump_yaml, parse_yaml
 
 IDENTIFIER = r"[A-Za-z][A-Za-z0-9_]*"
 """How a dimension or a tensor may be called in a file."""
@@ -236,7 +236,8 @@ def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Wor
     Parameters
     ----------
     path : path-like
-        A file of our own, one with a problem of Timeloop, or one with layers of ZigZag.
+        A file of our own, one with a problem of Timeloop, one with layers of ZigZag, or a topology
+        of SCALE-Sim (CSV).
     layer : str, optional
         The layer to take from a file with several.
 
@@ -246,12 +247,16 @@ def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Wor
         Naming file, key, value and expectation, if the file cannot be read or used.
     """
     # Named workloads and specifications come without these readers.
-    from toolkit.peer_files import TIMELOOP_TAGS
+    if Path(path).suffix.lower() == ".csv":
+        from toolkit.workload.peers.scalesim import topology_workload
+
+        return topology_workload(os.fspath(path), layer)
+    from toolkit.peer_files import read_document
     from toolkit.workload.peers import peer_workload
 
-    source = os.fspath(path)
-    data = read_yaml(source, error=WorkloadError, tags=TIMELOOP_TAGS)
-    stem = Path(source).stem
+    document = read_document(os.fspath(path), WorkloadError)
+    data, source = document.data, document.source
+    stem = Path(path).stem
     found = peer_workload(data, source, stem, layer)
     if found is not None:
         return found

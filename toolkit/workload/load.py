@@ -34,7 +34,8 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
         ``bert-base/KQV:bits=8``, a specification such as ``gemm:M=4,K=2,N=3``, or a
         YAML file (a path object, text ending in .yaml or .yml, or an existing file). The file may
         be of our own form, or hold a problem of Timeloop or layers of ZigZag; as text it may go
-        on with the name of one layer, such as ``resnet18.yaml:Layer2``.
+        on with the name of one layer, such as ``resnet18.yaml:Layer2``. A CSV file is a topology
+        of SCALE-Sim's.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     if not isinstance(text_or_path, str):
         return _read(text_or_path)
     text = text_or_path.strip()
-    if Path(text).suffix.lower() in (".yaml", ".yml"):
+    if Path(text).suffix.lower() in (".yaml", ".yml", ".csv"):
         return _read(text)
     place, colon, layer = _split_layer(text)
     if colon:
@@ -80,8 +81,8 @@ def _read(path: str | os.PathLike[str], layer: str | None = None) -> Workload:
 
 
 def _split_layer(text: str) -> tuple[str, str, str]:
-    """Take the name of a layer off a YAML file; names may hold colons, too."""
-    match = re.match(r"(?i)(.*?\.ya?ml):(.*)", text)
+    """Take the name of a layer off a file; names may hold colons, too."""
+    match = re.match(r"(?i)(.*?\.(?:ya?ml|csv)):(.*)", text)
     return (match[1], ":", match[2]) if match else (text, "", "")
 
 

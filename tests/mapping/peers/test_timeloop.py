@@ -150,9 +150,20 @@ def test_networks_of_the_nest_belong_to_the_memory_above():
     assert loops(read(text)) == EXPECTED
 
 
+@pytest.mark.parametrize("level", ["DRAM [", "Scratchpad [", "Accumulator [", "Register ["])
+def test_networks_that_unroll_nothing_are_no_levels(level):
+    text = NEST.replace(level, f"inter_x_spatial [ ]\n{level}")
+    if level == "DRAM [":
+        with pytest.raises(MappingError, match="unknown level 'inter_x_spatial'"):
+            read(text)
+    else:
+        assert loops(read(text)) == EXPECTED
+
+
 def test_levels_of_other_names_count_from_outside():
     text = NEST.replace("DRAM", "MainMemory").replace("Register", "PE Buffer")
-    assert loops(read(text)) == EXPECTED
+    with pytest.warns(UserWarning, match="MainMemory for DRAM, PE Buffer for Register"):
+        assert loops(read(text)) == EXPECTED
     swapped = NEST.replace("Scratchpad [", "Temporary [").replace("Accumulator [", "Scratchpad [")
     with pytest.raises(MappingError, match="line 6: unknown level 'Temporary'; 4 levels"):
         read(swapped)

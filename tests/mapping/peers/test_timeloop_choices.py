@@ -234,6 +234,20 @@ def test_an_order_that_nothing_tells_is_refused(names):
         read(listed(*names))
 
 
+def test_levels_of_other_names_are_announced():
+    message = "map: levels of other names .* of pos, in their order: Level for Buf, LPDDR4 for D"
+    with pytest.warns(UserWarning, match=message):
+        read(listed("Level", "LPDDR4"))
+
+
+def test_a_name_of_another_kind_is_refused():
+    arch = small_arch(memory("DRAM"), memory("GLB"), memory("Reg"))
+    with pytest.raises(MappingError, match="level 'HBM' would stand for GLB, but its name says"):
+        read(listed("DRAM", "HBM", "A"), arch)
+    with pytest.raises(MappingError, match="'RF' would stand for GLB, .* says registers; expect"):
+        read(listed("Main", "RF", "A"), arch)
+
+
 def test_a_known_name_in_the_middle_does_not_tell():
     arch = small_arch(memory("DRAM"), memory("Buf"), memory("Reg"))
     with pytest.raises(MappingError, match="levels 'A', 'Buf', 'B' may be listed"):

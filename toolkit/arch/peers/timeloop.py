@@ -17,6 +17,8 @@ from toolkit.arch.peers.timeloop_constraints import (
     constraints_of,
     kept_in,
 )
+from toolkit.arch.peers.timeloop_dense import SPARSE_HINT, dense
+from toolkit.arch.peers.timeloop_expressions import evaluated
 from toolkit.arch.peers.timeloop_figures import (
     Tables,
     bandwidths,
@@ -30,12 +32,14 @@ from toolkit.peer_files import Node
 from toolkit.workload.kernel import ROLES
 from toolkit.workload.peers.timeloop import our_dimensions
 
-PARAMETERS = {"default_energies": 0}
-"""The consent to estimated energies where the files give none."""
+PARAMETERS = {"default_energies": 0, "dense": 0}
+"""The consents to estimated energies where the files give none, and to a sparse accelerator as
+the dense one that it is without what it saves on zeros."""
 
 _WORDS = ("N", "B", "G", "M", "K", "C", "P", "Q", "R", "S")
 _SECTIONS = (
     "architecture",
+    "arch",
     "architecture_constraints",
     "mapspace_constraints",
     "constraints",
@@ -76,26 +80,29 @@ def timeloop_architecture(
         Naming file, key, value and expectation.
     """
     values = complete_settings(given, PARAMETERS, source)
-    document = Node(data, source, ArchitectureError)
-    if document.find("architecture") is None:
-        raise document.get("arch").refuse(
-            "the oldest form of architectures, with storage and arithmetic, is not read; "
-            "expected architecture with subtree (v0.3) or nodes (v0.4)"
-        )
+    document = Node(evaluated(dense(data) if values["dense"] else data), source, ArchitectureError)
+    root = document.find("architecture") or document.get("arch")
     document.check_keys(_SECTIONS)
     sparse = document.find("sparse_optimizations")
     if sparse is not None and sparse.value not in ([], {}, {"targets": []}):
-        raise sparse.refuse("sparse optimizations are not modelled; leave them out")
-    parts = read_parts(document.get("architecture"))
-    _check_order(parts, document.get("architecture"))
+        raise sparse.refuse(SPARSE_HINT)
+    parts = read_parts(root)
+    _check_order(parts, root)
     targets = constraint_targets({}, document)
     check_targets(parts, targets)
     constraints = [constraints_of(part, targets) for part in parts]
     builder = _Builder(document, parts, constraints, bool(values["default_energies"]))
+    levels = builder.levels()
     return {
-        "name": _design_name(document.get("architecture"), source),
-        "description": "read from Timeloop's architecture YAML",
-        "levels": builder.levels(),
+        "name": _design_name(root, source),
+        "description": "; ".join(
+            (
+                "read from Timeloop's architecture YAML",
+                *(["dense: without what it saves on zeros"] if values["dense"] else []),
+                *builder.notes,
+            )
+        ),
+        "levels": levels,
     }
 
 
@@ -135,8 +142,13 @@ class _Builder:
         if len(self._constraints) < len(parts):
             names = [part.name for part in parts]
             repeated = next(name for name in names if names.count(name) > 1)
-            raise document.get("architecture").refuse(f"two levels are called {repeated!r}")
+            raise document.refuse(f"two levels are called {repeated!r}")
         self._tables = Tables(document)
+        self.notes = [
+            f"{name}: maximize_dims is left to the search"
+            for name, found in self._constraints.items()
+            if found.temporal.maximized or found.spatial.maximized
+        ]
         self._default = default_energies
         mentioned = _problem_dimensions(document)
         named = {d for c in constraints for d in (*c.temporal.names, *c.spatial.names)}
@@ -197,6 +209,8 @@ class _Builder:
         """Dimensions that may be unrolled along an axis (None: the only one), and their bounds."""
         ones = {c.dimension for c in spatial.factors if c.relation != ">=" and c.value == 1}
         excluded = {self._names[d] for d in ones}
+        if spatial.only:
+            excluded |= self._unmentioned(spatial)
         if axis is not None and spatial.split is not None:
             along = (spatial.permutation[: spatial.split], spatial.permutation[spatial.split :])
             excluded |= {self._names[d] for d in along[1 if axis == "X" else 0]}
@@ -219,8 +233,12 @@ class _Builder:
         if "dummy" in part.category or set(ROLES) <= set(bypasses):
             return None
         figures = memory_figures(part)
+        if figures.note:
+            self.notes.append(f"{part.name}: {figures.note}")
         if figures.capacity_words == 0:
-            raise part.node.refuse("holds no word, but its constraints do not bypass all tensors")
+            if not constraints.keep:
+                return None  # Nothing fits, so that every mapping bypasses it.
+            raise part.node.refuse("holds no word, but its constraints keep tensors in it")
         unlimited = figures.capacity_words is None
         only_outputs = {"input", "weight"} <= set(bypasses)
         read, write = bandwidths(part)
@@ -257,6 +275,8 @@ class _Builder:
     def _temporal(self, temporal: Loops) -> dict[str, object]:
         level: dict[str, object] = {}
         bounds = [f"{self._names[c.dimension]} {c.relation} {c.value}" for c in temporal.factors]
+        if temporal.only:
+            bounds += [f"{d} == 1" for d in self._dimensions if d in self._unmentioned(temporal)]
         if bounds:
             level["constraints"] = bounds
         ones = {c.dimension for c in temporal.factors if c.relation == "==" and c.value == 1}
@@ -264,6 +284,10 @@ class _Builder:
         if len(order) > 1:
             level["loop_order"] = order
         return level
+
+    def _unmentioned(self, loops: Loops) -> set[str]:
+        """Dimensions of which the factors of a level say nothing."""
+        return set(self._dimensions) - {self._names[c.dimension] for c in loops.factors}
 
     def _area(self, part: Part) -> dict[str, object]:
         area = self._tables.area(part)

@@ -11,10 +11,13 @@ from toolkit.arch.peers.timeloop_tree import Part
 from toolkit.errors import InputError
 from toolkit.messages import describe
 from toolkit.peer_files import Node
+from toolkit.workload.kernel import ROLES
 from toolkit.workload.peers.timeloop import role_of
 
 _FACTOR = re.compile(r"([A-Za-z]\w*?)(==|<=|>=|=|)([0-9]{1,10})", re.ASCII)
 _TYPES = {"datatype": "dataspace", "bypass": "dataspace", "bypassing": "dataspace"}
+_ALL_DIMENSIONS = r"len\(spec\.problem\.instance\)"
+_MOST_DIMENSIONS = 1000
 # Bounds on the search and not on the hardware.
 _LOOSE = ("utilization", "max_overbooked_proportion", "parallelism")
 
@@ -31,11 +34,17 @@ class Loops:
         Innermost first.
     split : int or None
         How many entries of a spatial permutation lie along X.
+    only : bool
+        Whether all other factors are 1.
+    maximized : bool
+        Whether Timeloop's front end would choose more factors, the largest that fit.
     """
 
     factors: tuple[FactorConstraint, ...] = ()
     permutation: tuple[str, ...] = ()
     split: int | None = None
+    only: bool = False
+    maximized: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +124,8 @@ class _Collected:
                 (*before.factors, *loops.factors),
                 loops.permutation or before.permutation,
                 loops.split if loops.split is not None else before.split,
+                before.only or loops.only,
+                before.maximized or loops.maximized,
             )
         else:
             raise directive.get("type").refuse(
@@ -122,15 +133,21 @@ class _Collected:
             )
 
     def _add_dataspace(self, directive: Node) -> None:
-        directive.check_keys(("type", "target", "name", "keep", "keep_only", "bypass"))
+        directive.check_keys(
+            ("type", "target", "name", "keep", "keep_only", "bypass", "bypass_only")
+        )
         keep, only = directive.find("keep"), directive.find("keep_only")
         for given in (keep, only):
             if given is not None:
                 self._keep = (*(self._keep or ()), *_tensors(given))
         self._only = self._only or only is not None
-        bypass = directive.find("bypass")
-        if bypass is not None:
-            self._bypass = (*self._bypass, *_tensors(bypass))
+        bypass, alone = directive.find("bypass"), directive.find("bypass_only")
+        for given in (bypass, alone):
+            if given is not None:
+                self._bypass = (*self._bypass, *_tensors(given))
+        if alone is not None:
+            others = [role for role in ROLES if role not in self._bypass]
+            self._keep = (*(self._keep or ()), *others)
 
     def constraints(self) -> Constraints:
         """Say all that was collected."""
@@ -171,14 +188,26 @@ def _tensors(node: Node) -> tuple[str, ...]:
 
 
 def _loops(directive: Node) -> Loops:
-    directive.check_keys(("type", "target", "name", "factors", "permutation", "split"))
+    directive.check_keys(
+        ("type", "target", "name", "factors", "factors_only", "permutation", "split",
+         "maximize_dims", "maximize_dims_capacity")
+    )  # fmt: skip
     factors, permutation = directive.find("factors"), directive.find("permutation")
-    split = directive.find("split")
+    split, only = directive.find("split"), directive.find("factors_only")
     return Loops(
-        _factors(factors) if factors else (),
+        (*(_factors(factors) if factors else ()), *(_factors(only) if only else ())),
         _permutation(permutation) if permutation else (),
-        split.integer(0, 1000) if split else None,
+        _split(split) if split else None,
+        only is not None,
+        directive.find("maximize_dims") is not None,
     )
+
+
+def _split(node: Node) -> int:
+    """How many entries lie along X; Timeloop's own files call all of them by an expression."""
+    if isinstance(node.value, str) and re.fullmatch(_ALL_DIMENSIONS, node.value.strip()):
+        return _MOST_DIMENSIONS
+    return node.integer(0, _MOST_DIMENSIONS)
 
 
 def _words(node: Node) -> list[tuple[str, Node]]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.arch.levels import UNLIMITED_BANDWIDTH, LevelEstimate
+from toolkit.arch.peers.estimates import MAC_PJ, estimated_pj
+from toolkit.arch.peers.timeloop_dense import SPARSE_KEYS
 from toolkit.arch.peers.timeloop_tree import Part
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe
@@ -16,12 +18,6 @@ from toolkit.yaml_files import read_yaml
 
 _WORD_BITS = 16
 """Bits of a word where the file does not say, as in Timeloop."""
-
-# pJ per 8-bit word and per multiply-accumulate: archs/gemmini-ws.yaml, after the DOSA paper.
-_DRAM_PJ, _REGISTER_PJ, _MAC_PJ = 100.0, 0.48746, 0.5608
-# Memories of up to so many words count as registers. Their energy and the line through SRAMs
-# nearly meet here (0.487 and 0.49 pJ), so that the exact limit hardly matters.
-_REGISTER_WORDS = 64
 
 _ACTIONS = {
     "read": ("random_read", "read"),
@@ -46,12 +42,25 @@ _SECTIONS = ("ERT", "ART")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of a memory, per instance."""
+    """The figures of a memory, per instance.
+
+    Parameters
+    ----------
+    capacity_words : int or None
+        None where the file does not say.
+    block, cluster : int
+        Words of one access, and accesses that share a row among neighbouring instances.
+    word_bits : int
+        Bits of a word.
+    note : str
+        What users should know of how they were read; empty mostly.
+    """
 
     capacity_words: int | None
     block: int
     cluster: int
     word_bits: int
+    note: str = ""
 
 
 class Tables:
@@ -64,7 +73,7 @@ class Tables:
 
     def energy(self, part: Part, action: str) -> float | None:
         """Find the energy of an action in pJ: the largest, where arguments tell several apart."""
-        actions = self._energies.get(part.name.casefold())
+        actions = self._energies.get(_last(part.name))
         if actions is None:
             return None
         by_name: dict[str, float] = {}
@@ -75,8 +84,13 @@ class Tables:
 
     def area(self, part: Part) -> float | None:
         """Find the area of one instance in um^2."""
-        found = self._areas.get(part.name.casefold())
+        found = self._areas.get(_last(part.name))
         return found.number() if found is not None else None
+
+
+def _last(name: str) -> str:
+    """The name that tables are looked up by: of all that a component lies in, itself alone."""
+    return name.rpartition(".")[2].casefold()
 
 
 def _table(section: Node | None, key: str) -> dict[str, Node]:
@@ -102,14 +116,18 @@ def memory_figures(part: Part) -> Figures:
     for name in _UNSUPPORTED:
         given = part.own(name)
         if given is not None and given.value not in (False, 0, "no"):
-            raise given.refuse(f"not modelled; expected 0, false or nothing, got {given.value!r}")
+            hint = "; the parameter dense=1 leaves it out" if name in SPARSE_KEYS else ""
+            raise given.refuse(
+                f"not modelled; expected 0, false or nothing, got {given.value!r}{hint}"
+            )
     reduces = part.own("reduction_supported")
     if reduces is not None and reduces.value in (False, "no"):
         raise reduces.refuse("memories that cannot accumulate are not modelled; expected true")
     given = part.find("word_bits", "word_width", "datawidth")
     word_bits = given.integer(1, 4096) if given else _WORD_BITS
     block, cluster = _block(part, word_bits)
-    return Figures(_capacity(part, block, word_bits), block, cluster, word_bits)
+    capacity, note = _capacity(part, block, word_bits)
+    return Figures(capacity, block, cluster, word_bits, note)
 
 
 def _block(part: Part, word_bits: int) -> tuple[int, int]:
@@ -133,17 +151,23 @@ def _block(part: Part, word_bits: int) -> tuple[int, int]:
     return words, whole // words
 
 
-def _capacity(part: Part, block: int, word_bits: int) -> int | None:
-    """Words of one instance; None where the file does not say."""
+def _capacity(part: Part, block: int, word_bits: int) -> tuple[int | None, str]:
+    """Words of one instance, None where the file does not say, and what to know of them."""
     entries, kib = part.own("entries"), part.own("sizeKB")
     depth = part.own("depth", "memory_depth", "data_storage_depth")
-    if sum(given is not None for given in (entries, kib, depth)) > 1:
-        raise part.node.refuse("gives its size twice; expected one of entries, depth, sizeKB")
-    if entries is not None:
-        return entries.integer(0)
-    if depth is not None:
-        return depth.integer(0) * block
-    return int(kib.number() * 1024 * 8) // word_bits if kib is not None else None
+    rows = None if depth is None else depth.integer(0) * block
+    size = None if kib is None else int(kib.number() * 1024 * 8) // word_bits
+    words = None if entries is None else entries.integer(0)
+    if size is not None and {rows, words} - {size, None}:
+        raise part.node.refuse(
+            "gives sizes that differ; expected one of entries, depth, sizeKB, or equal ones"
+        )
+    if words is None:
+        return (size if rows is None else rows), ""
+    if rows is None or rows == words:
+        return words, ""
+    # Timeloop takes the entries and leaves depth and width to Accelergy.
+    return words, f"{words} entries count, as in Timeloop, not depth times width ({rows} words)"
 
 
 def bandwidths(part: Part) -> tuple[float, float]:
@@ -176,7 +200,8 @@ def memory_energies(
     elif own is not None:
         read_pj = write_pj = own.number() / figures.block
     elif default:
-        read_pj = write_pj = _default_pj(part, figures)
+        dram = "dram" in part.category
+        read_pj = write_pj = estimated_pj(figures.capacity_words, figures.word_bits, off_chip=dram)
     else:
         raise _no_energy(part, tables, "read and write", "vector-access-energy")
     leak = found["leak"] or 0.0
@@ -200,22 +225,11 @@ def compute_energies(part: Part, tables: Tables, default: bool) -> Mapping[str, 
     if energy is None and own is not None:
         energy = own.number()
     if energy is None and default:
-        energy = _MAC_PJ
+        energy = MAC_PJ
     if energy is None:
         raise _no_energy(part, tables, "compute", "energy-per-op")
     leak = tables.energy(part, "leak") or 0.0
     return {"mac_energy_pj": energy, **({"leakage_pj_per_cycle": leak} if leak else {})}
-
-
-def _default_pj(part: Part, figures: Figures) -> float:
-    """Estimate the energy of a word: Gemmini's figures of the DOSA paper, scaled by bits."""
-    width = figures.word_bits / 8
-    if "dram" in part.category or figures.capacity_words is None:
-        return _DRAM_PJ * width
-    if figures.capacity_words <= _REGISTER_WORDS:
-        return _REGISTER_PJ * width
-    kib = figures.capacity_words * width / 1024
-    return (0.49 + 0.02513 * kib) * width
 
 
 def _no_energy(part: Part, tables: Tables, actions: str, attribute: str) -> Exception:

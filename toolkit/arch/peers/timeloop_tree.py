@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from toolkit.arch.peers.timeloop_dense import SPARSE_HINT
 from toolkit.messages import describe
 from toolkit.peer_files import Node
 
@@ -68,16 +71,34 @@ class Part:
 def read_parts(architecture: Node) -> list[Part]:
     """List the parts of an architecture of any version, outermost first.
 
+    Parameters
+    ----------
+    architecture : Node
+        What stands at ``architecture``, or in the oldest form at ``arch``.
+
     Raises
     ------
     ArchitectureError
         Naming file, key, value and expectation.
     """
+    if architecture.path == ("arch",):
+        return list(_relative(_oldest(architecture)))
     if architecture.find("nodes") is not None:
         architecture.check_keys(("version", "nodes", "name"))
         return list(_nodes(architecture.get("nodes"), (), ()))
     architecture.check_keys(("version", "subtree", "local", "name", "attributes"))
-    return list(_relative(_subtree(architecture, (), 1)))
+    return _shortly_named(list(_relative(_subtree(architecture, (), 1))))
+
+
+def _shortly_named(parts: list[Part]) -> list[Part]:
+    """Call components of flattened files as their trees did, where that tells them apart."""
+    short = {part.name: part.name.rpartition(".")[2] for part in parts}
+    if len(set(short.values())) < len(parts):
+        return parts
+    return [
+        replace(part, name=short[part.name], outer=short.get(part.outer, part.outer))
+        for part in parts
+    ]
 
 
 def _nodes(nodes: Node, inherited: tuple[Node, ...], siblings: tuple[Node, ...]) -> Iterator[Part]:
@@ -148,7 +169,7 @@ def _part(
 def _refuse_sparse(node: Node) -> None:
     sparse = node.find("sparse_optimizations")
     if sparse is not None and sparse.value not in ([], {}):
-        raise sparse.refuse("sparse optimizations are not modelled; leave them out")
+        raise sparse.refuse(SPARSE_HINT)
 
 
 def _spatial(spatial: Node | None) -> tuple[int, int]:
@@ -161,8 +182,29 @@ def _spatial(spatial: Node | None) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Absolute:
+    """A part with all of its instances; `told` is whether the file says how they are laid out."""
+
     part: Part
     mesh: tuple[int, int]
+    told: bool
+
+    @property
+    def instances(self) -> int:
+        return math.prod(self.mesh)
+
+
+def _oldest(arch: Node) -> Iterator[_Absolute]:
+    """Walk the form before v0.2: memories innermost first, attributes beside the names."""
+    arch.check_keys(("storage", "arithmetic", "version", "name"))
+    for node in reversed(list(arch.get("storage").items())):
+        words = [found.text() for found in (node.find("technology"), node.find("class")) if found]
+        name, count = _name(node)
+        part = Part("memory", name, node, (1, 1), name, (node,), " ".join(words).lower())
+        yield _absolute(part, count)
+    node = arch.get("arithmetic")
+    name, count = _name(node) if node.find("name") else ("MAC", 1)
+    part = Part("compute", name, node, (1, 1), name, (node,))
+    yield _absolute(part, count)
 
 
 def _subtree(tree: Node, inherited: tuple[Node, ...], instances: int) -> Iterator[_Absolute]:
@@ -170,43 +212,64 @@ def _subtree(tree: Node, inherited: tuple[Node, ...], instances: int) -> Iterato
     own = tree.find("attributes")
     inherited = (own, *inherited) if own else inherited
     local, inner = tree.find("local"), tree.find("subtree")
-    for node in local.items() if local else ():
-        node.check_keys(("name", "class", "subclass", "attributes", "required_actions", "enabled"))
-        name, count = _name(node)
-        kind, category = _kind(node)
-        if kind is None:
-            continue
-        attributes = (_attributes(node), *inherited)
-        part = Part(kind, name, node, (1, 1), name, attributes, category)
-        yield _Absolute(part, _mesh(part, instances * count))
+    found = [
+        entry
+        for node in (local.items() if local else ())
+        if (entry := _local(node, inherited, instances)) is not None
+    ]
+    # Flattened files list components in any order, and call each by all that it lies in. Beside
+    # memories a compute unit is the innermost, wherever it stands.
+    found.sort(key=lambda e: (e.part.name.count("."), e.part.kind == "compute"))
+    yield from found
     trees = list(inner.items()) if inner else []
     if len(trees) > 1:
         raise trees[1].refuse("a second subtree begins; expected one chain of levels")
-    for entry in trees:
-        entry.check_keys(("name", "attributes", "local", "subtree", "version"))
-        yield from _subtree(entry, inherited, instances * _name(entry)[1])
+    for branch in trees:
+        branch.check_keys(("name", "attributes", "local", "subtree", "version"))
+        yield from _subtree(branch, inherited, instances * _name(branch)[1])
 
 
-def _mesh(part: Part, instances: int) -> tuple[int, int]:
-    """Instances along X and Y; without a mesh all of them lie along X."""
+def _local(node: Node, inherited: tuple[Node, ...], instances: int) -> _Absolute | None:
+    node.check_keys(("name", "class", "subclass", "attributes", "required_actions", "enabled"))
+    name, count = _name(node)
+    kind, category = _kind(node)
+    if kind is None:
+        return None
+    attributes = (_attributes(node), *inherited)
+    part = Part(kind, name, node, (1, 1), name, attributes, category)
+    return _absolute(part, instances * count)
+
+
+def _absolute(part: Part, instances: int) -> _Absolute:
+    """Lay the instances out along X and Y; without a mesh all of them lie along X."""
     given = part.own("instances")
     total = given.integer(1, 2**40) if given else instances
     x, y = part.own("meshX"), part.own("meshY")
     if x is None and y is None:
-        return (total, 1)
+        return _Absolute(part, (total, 1), total == 1)
     width = x.integer(1, 2**31) if x else total // (y.integer(1, 2**31) if y else 1)
     height = y.integer(1, 2**31) if y else total // width
     if width * height != total:
         raise part.node.refuse(
             f"meshX {width} times meshY {height} is not the {total} instances of {part.name}"
         )
-    return (width, height)
+    return _Absolute(part, (width, height), True)
+
+
+def _laid_out(parts: Iterator[_Absolute]) -> Iterator[_Absolute]:
+    """Lay out what the file does not as the parts beside it, of which there are as many."""
+    for _, run in itertools.groupby(parts, key=lambda entry: entry.instances):
+        entries = list(run)
+        told = {entry.mesh for entry in entries if entry.told}
+        only = told.pop() if len(told) == 1 else None
+        for entry in entries:
+            yield entry if entry.told or only is None else _Absolute(entry.part, only, True)
 
 
 def _relative(parts: Iterator[_Absolute]) -> Iterator[Part]:
     """Turn counts of the whole design into counts for each instance of the level outside."""
     before: _Absolute | None = None
-    for entry in parts:
+    for entry in _laid_out(parts):
         part = entry.part
         outer, mesh = (before.part.name, before.mesh) if before else ("", (1, 1))
         ratios = tuple(inside // outside for inside, outside in zip(entry.mesh, mesh, strict=True))
@@ -228,17 +291,24 @@ def _relative(parts: Iterator[_Absolute]) -> Iterator[Part]:
 
 
 def _name(node: Node) -> tuple[str, int]:
-    """Split ``PE[0..167]`` into the name and the number of instances."""
+    """Split ``PE[0..167]`` into the name and the number of instances.
+
+    Names in flattened files tell all that a component lies in: ``chip.PE[0..167].buffer``.
+    """
     name = node.get("name")
-    match = _NAME.fullmatch(name.text())
-    if not match:
-        raise name.refuse(f"expected a name, or such as PE[0..15], got {describe(name.value)}")
-    if match[2] is None:
-        return match[1], 1
-    first, last = int(match[2][:12]), int(match[3][:12])
-    if last < first:
-        raise name.refuse(f"expected a range that rises, got {describe(name.value)}")
-    return match[1], last - first + 1
+    names: list[str] = []
+    instances = 1
+    for segment in re.split(r"\.(?!\.)(?<!\.\.)", name.text()):
+        match = _NAME.fullmatch(segment)
+        if not match:
+            raise name.refuse(f"expected a name, or such as PE[0..15], got {describe(name.value)}")
+        names.append(match[1])
+        if match[2] is not None:
+            first, last = int(match[2][:12]), int(match[3][:12])
+            if last < first:
+                raise name.refuse(f"expected a range that rises, got {describe(name.value)}")
+            instances *= last - first + 1
+    return ".".join(names), instances
 
 
 def _attributes(node: Node) -> Node:
@@ -275,7 +345,25 @@ def constraint_targets(data: Mapping[str, object], source: Node) -> list[Node]:
             continue
         if isinstance(section.value, dict):
             targets = section.find("targets", "constraints")
-            found += targets.items() if targets else ()
+            entries = targets.items() if targets else iter(())
         else:
-            found += section.items()
+            entries = section.items()
+        for entry in entries:
+            found += _directives(entry)
     return found
+
+
+def _directives(entry: Node) -> Iterator[Node]:
+    """Split what an old file says of one level: ``constraints``, each with ``attributes``."""
+    inner = entry.find("constraints")
+    if inner is None:
+        yield entry
+        return
+    target = entry.get("target", "name").value
+    for directive in inner.items():
+        directive.check_keys(("type", "attributes"))
+        attributes = directive.find("attributes")
+        given = attributes.value if attributes else {}
+        if isinstance(given, dict):
+            value = {"target": target, "type": directive.get("type").value, **given}
+            yield Node(value, directive.source, directive.error, directive.path)

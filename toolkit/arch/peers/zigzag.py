@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from toolkit.arch.levels import UNLIMITED_BANDWIDTH
 from toolkit.arch.parameters import complete_settings
+from toolkit.arch.peers.stream import only_holds
 from toolkit.arch.peers.zigzag_schema import Accelerator, Array, Memory, Operand, Port
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, format_key
@@ -22,7 +23,11 @@ PARAMETERS = {"input_bits": 8, "weight_bits": 8, "output_bits": 16, "nest": 0}
 
 _ROLES = {"I1": "input", "I2": "weight", "O": "output"}
 _BITS = {"I1": "input_bits", "I2": "weight_bits", "O": "output_bits"}
-_WORDS = ("N", "B", "G", "M", "K", "C", "P", "Q", "R", "S", "D", "H", "T", "OY", "OX", "FY", "FX")
+# Our names of dimensions, and ZigZag's: of its own kernels, and of loops that it only numbers.
+_WORDS = (
+    *("N", "B", "G", "M", "K", "C", "P", "Q", "R", "S"),
+    *("D", "H", "T", "OY", "OX", "FY", "FX", "D0", "D1", "D2", "D3"),
+)
 
 
 def accelerator(data: object, source: str, given: Mapping[str, object]) -> dict[str, object]:
@@ -48,12 +53,20 @@ def accelerator(data: object, source: str, given: Mapping[str, object]) -> dict[
             raise ArchitectureError(
                 f"expected 1 to 64 bits, got {values[name]}", source=source, key=name
             )
+    if only_holds(data):
+        raise ArchitectureError(
+            "holds memory and no multipliers; join it behind a core, such as "
+            f"core.yaml+{source.rpartition('/')[2]}",
+            source=source,
+            key="operational_array.sizes",
+        )
     read = validate(Accelerator, data, source=source, error=ArchitectureError)
     array = read.operational_array
     if "input_bits" not in given and len(array.input_precision) == 2:
         values["input_bits"] = array.input_precision[0]
     if "weight_bits" not in given and len(array.input_precision) == 2:
         values["weight_bits"] = array.input_precision[1]
+    values.update((name, b) for name, b in read.precisions.items() if name not in given)
     allowed = _dataflows(read, source)
     levels: list[dict[str, object]] = []
     unrolled: set[str] = set()
@@ -70,9 +83,14 @@ def accelerator(data: object, source: str, given: Mapping[str, object]) -> dict[
     levels.append({"compute": "MAC", "mac_energy_pj": array.unit_energy})
     return {
         "name": read.name,
-        "description": f"read from ZigZag's {describe(read.name)}",
+        "description": f"read from ZigZag's {describe(read.name)}{_for_operators(read)}",
         "levels": levels,
     }
+
+
+def _for_operators(read: Accelerator) -> str:
+    """Name the operators that a core of Stream's is kept for."""
+    return f", which computes {', '.join(read.operator_types)}" if read.operator_types else ""
 
 
 def _outermost_first(memories: Mapping[str, Memory], array: Array) -> list[str]:

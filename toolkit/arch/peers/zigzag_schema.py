@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from toolkit.messages import describe
 from toolkit.peer_files import matching
@@ -13,8 +14,16 @@ from toolkit.records import Label, Record
 Operand = Literal["I1", "I2", "O"]
 """Inputs, weights and outputs, as the memories call them."""
 
-_Cost = Annotated[float, Field(ge=0, le=1e15)]
-_Bits = Annotated[int, Field(ge=1, le=2**40)]
+
+def _without_underscores(value: object) -> object:
+    """Read 16_777_216, which is a number in the YAML that ZigZag and Stream read."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]{0,40}", value, re.ASCII):
+        return int(value.replace("_", ""))
+    return value
+
+
+_Cost = Annotated[float, BeforeValidator(_without_underscores), Field(ge=0, le=1e15)]
+_Bits = Annotated[int, BeforeValidator(_without_underscores), Field(ge=1, le=2**60)]
 _Count = Annotated[int, Field(ge=0, le=1024)]
 _Dimension = Annotated[str, matching(r"D[0-9]+", "an array dimension such as D1")]
 
@@ -26,6 +35,9 @@ _Use = Annotated[
         "an operand and a direction (fh, tl, fl, th), such as 'I1, tl'",
     ),
 ]
+
+
+_Type = Annotated[str, matching(r"(?:bf|fp|u?int|float)(?:4|8|16|32|64)", "a type such as bf16")]
 
 
 class Port(Record):
@@ -123,6 +135,22 @@ class Accelerator(Record):
     memories: Annotated[dict[str, Memory], Field(min_length=1)]
     operational_array: Array
     dataflows: dict[_Dimension, list[str]] = {}
+    type: str | None = None
+    operator_types: list[Label] = []
+    operand_precision: dict[Literal["input", "weight", "accumulator"], _Type] = {}
+
+    @property
+    def precisions(self) -> dict[str, int]:
+        """Bits of the operands that Stream's core says it computes with."""
+        bits = {
+            key: int(re.sub("[^0-9]", "", word)) for key, word in self.operand_precision.items()
+        }
+        inputs = (
+            {"input_bits": bits["input"], "weight_bits": bits["input"]} if "input" in bits else {}
+        )
+        weights = {"weight_bits": bits["weight"]} if "weight" in bits else {}
+        outputs = {"output_bits": bits["accumulator"]} if "accumulator" in bits else {}
+        return {**inputs, **weights, **outputs}
 
     @model_validator(mode="after")
     def _check(self) -> Accelerator:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from toolkit.arch.architecture import Architecture, holds, may_bypass
 from toolkit.arch.levels import Memory
+from toolkit.errors import MappingError
 from toolkit.mapping.peers.loops import Target
 from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import Tensor
+
+_OFF_CHIP = re.compile(r"dram|ddr|hbm|^main|off.?chip|backing", re.IGNORECASE)
+_REGISTERS = re.compile(r"reg(?!ion)|(?:^|[^a-z])rf(?:$|[^a-z])", re.IGNORECASE)
+_BUFFER = re.compile(
+    r"buf|sram|glb|global|scratch|cache|(?:^|[^a-z])l[1-3](?:$|\W)", re.IGNORECASE
+)
 
 
 def memory_positions(arch: Architecture) -> tuple[int, ...]:
@@ -132,12 +141,13 @@ def match_memories(target: Target, names: Sequence[tuple[str, int]]) -> dict[str
     -------
     dict
         Position among the levels by name: the memory of that name, upper or lower case; if some
-        name is not a memory's, the names are taken to list all memories, outermost first.
+        name is not a memory's, the names are taken to list all memories, outermost first, and a
+        warning says which stands for which.
 
     Raises
     ------
     MappingError
-        If neither can be.
+        If neither can be, or a name tells another kind of memory than the one in its place.
     """
     positions = memory_positions(target.arch)
     memories = [target.arch.levels[i].name for i in positions]
@@ -149,7 +159,12 @@ def match_memories(target: Target, names: Sequence[tuple[str, int]]) -> dict[str
         found[name] in (None, i) for (name, _), i in zip(names, positions, strict=False)
     )
     if len(names) == len(positions) and in_place:
-        return {name: i for (name, _), i in zip(names, positions, strict=True)}
+        matched = {name: i for (name, _), i in zip(names, positions, strict=True)}
+        other = other_kind(target, matched)
+        if other is not None:
+            raise mismatch(target, names, matched, other)
+        announce(target, matched)
+        return matched
     name, line = unknown[0]
     count = f"{len(names)} levels are named here; " if len(names) > 1 else ""
     raise target.error(
@@ -157,3 +172,62 @@ def match_memories(target: Target, names: Sequence[tuple[str, int]]) -> dict[str
         f"{len(memories)} memories, outermost first: {', '.join(memories)}",
         line,
     )
+
+
+def level_kind(name: str) -> str:
+    """Tell from its name what kind of memory a level is; nothing if that does not tell.
+
+    Examples
+    --------
+    >>> level_kind("LPDDR4"), level_kind("PE_RF"), level_kind("GlobalBuffer"), level_kind("A")
+    ('off the chip', 'registers', 'a buffer', '')
+    """
+    if _OFF_CHIP.search(name):
+        return "off the chip"
+    if _REGISTERS.search(name):
+        return "registers"
+    return "a buffer" if _BUFFER.search(name) else ""
+
+
+def other_kind(target: Target, matched: Mapping[str, int]) -> str | None:
+    """Find a name that tells another kind of memory than the one that it is matched to."""
+    kinds = {i: level_kind(target.arch.levels[i].name) for i in matched.values()}
+    for name, i in matched.items():
+        told = level_kind(name)
+        if not told or not kinds[i] or told == kinds[i]:
+            continue
+        # A small buffer may well be called registers, but not where registers are elsewhere.
+        elsewhere = told == "registers" and told in kinds.values()
+        if elsewhere or "off the chip" in (told, kinds[i]):
+            return name
+    return None
+
+
+def mismatch(
+    target: Target, names: Sequence[tuple[str, int]], matched: Mapping[str, int], name: str
+) -> MappingError:
+    """Build the exception for a name of another kind."""
+    memories = ", ".join(memory.name for memory in target.arch.memories)
+    return target.error(
+        f"level {describe(name)} would stand for {target.arch.levels[matched[name]].name}, but "
+        f"its name says {level_kind(name)}; expected the names of the memories of "
+        f"{target.arch.name}: {memories}",
+        dict(names)[name],
+    )
+
+
+def announce(target: Target, matched: Mapping[str, int]) -> None:
+    """Warn which memories stand for levels of other names: only people can tell if that is so."""
+    levels = target.arch.levels
+    renamed = [
+        f"{name} for {levels[i].name}"
+        for name, i in matched.items()
+        if name.casefold() != levels[i].name.casefold()
+    ]
+    if renamed:
+        place = f"{target.source}: " if target.source else ""
+        warnings.warn(
+            f"{place}levels of other names stand for those of {target.arch.name}, in their "
+            f"order: {', '.join(renamed)}",
+            stacklevel=2,
+        )

@@ -216,8 +216,8 @@ class _Level:
 
     @property
     def only_unrolls(self) -> bool:
-        """Whether it is a network rather than a memory."""
-        return not self.words and not self.loops and any(self.spatial.values())
+        """Whether it is a network rather than a memory; one that unrolls nothing is left out."""
+        return not self.words and not self.loops
 
 
 def _nest_rows(text: str, target: Target) -> tuple[_Rows, _Chosen]:

@@ -73,8 +73,9 @@ def read_entries(document: MarkedYaml, target: Target) -> list[Entry]:
         if isinstance(data, dict) and key in data:
             data, path = data[key], (*path, key)
     if not isinstance(data, list) or not data:
+        found = "an empty list" if data == [] else describe(data)
         raise target.error(
-            f"expected a list of directives under mapping, got {describe(data)}",
+            f"expected a list of directives under mapping, got {found}",
             document.line(*path),
         )
     return [_entry(item, (*path, i), document, target) for i, item in enumerate(data)]

@@ -7,20 +7,24 @@ taken to list all memories, one way or the other, but only where something tells
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from toolkit.errors import MappingError
 from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.peers.loops import Target
-from toolkit.mapping.peers.memories import match_memories, memory_positions, named_memories
+from toolkit.mapping.peers.memories import (
+    announce,
+    level_kind,
+    match_memories,
+    memory_positions,
+    mismatch,
+    named_memories,
+    other_kind,
+)
 from toolkit.messages import describe
 
 Positions = dict[str, int]
 """Position among the levels by name."""
-
-_OFF_CHIP = re.compile(r"dram|ddr|hbm|^main|off.?chip|backing", re.IGNORECASE)
-_INNERMOST = re.compile(r"reg(?!ion)|(?:^|[^a-z])rf(?:$|[^a-z])", re.IGNORECASE)
 
 
 def read_in_order(
@@ -44,18 +48,16 @@ def read_in_order(
         do, or of `read`.
     """
     readings = _readings(target, names)
-    if len(readings) == 1:
-        return read(readings[0])
-    found: list[Mapping] = []
+    found: list[tuple[Positions, Mapping]] = []
     causes: list[MappingError] = []
     for positions in readings:
         try:
-            found.append(read(positions))
+            found.append((positions, read(positions)))
         except MappingError as cause:
             causes.append(cause)
     if not found:
         raise causes[0]
-    if any(mapping != found[0] for mapping in found):
+    if any(mapping != found[0][1] for _, mapping in found):
         memories = ", ".join(memory.name for memory in target.arch.memories)
         raise target.error(
             f"levels {', '.join(describe(name) for name, _ in names)} may be listed outermost "
@@ -63,7 +65,9 @@ def read_in_order(
             f"memories of {target.arch.name}: {memories}",
             names[0][1],
         )
-    return found[0]
+    positions, mapping = found[0]
+    announce(target, positions)
+    return mapping
 
 
 def _readings(target: Target, names: Sequence[tuple[str, int]]) -> list[Positions]:
@@ -80,16 +84,17 @@ def _readings(target: Target, names: Sequence[tuple[str, int]]) -> list[Position
     ]
     if not found:
         return [match_memories(target, names)]
+    agreeing = [positions for positions in found if other_kind(target, positions) is None]
+    found = agreeing or found
     if len(found) == 2:
-        first, last = names[0][0], names[-1][0]
-        outermost_first = _outward(first) - _outward(last)
+        outermost_first = _outward(names[0][0]) - _outward(names[-1][0])
         if outermost_first:
-            return found[:1] if outermost_first > 0 else found[1:]
+            found = found[:1] if outermost_first > 0 else found[1:]
+    if len(found) == 1 and not agreeing:
+        raise mismatch(target, names, found[0], other_kind(target, found[0]) or "")
     return found
 
 
 def _outward(name: str) -> int:
     """1 for what is called like memory off the chip, -1 for what is called like registers."""
-    if _OFF_CHIP.search(name):
-        return 1
-    return -1 if _INNERMOST.search(name) else 0
+    return {"off the chip": 1, "registers": -1}.get(level_kind(name), 0)

@@ -8,7 +8,8 @@ innermost loop first; ``bypass``, ``datatype`` or ``dataspace`` give the tensors
 Targets are names of our memories, upper or lower case, in any order; a spatial directive may also
 name the fanout itself, or what its two axes are called after (``PEs`` for ``PEs_X`` and
 ``PEs_Y``). Other names are taken to list all memories, one way or the other (see
-`toolkit.mapping.peers.timeloop_order`). The ``split`` of a spatial directive tells how many
+`toolkit.mapping.peers.timeloop_order`), if they tell no other kinds of memories; a warning says
+which stands for which. The ``split`` of a spatial directive tells how many
 entries of its permutation unroll along X.
 
 ``C=51,13`` iterates 51 times, and 13 times in its last round (Timeloop's imperfect factors, after

@@ -73,8 +73,9 @@ def load_network(
     ----------
     path : path-like or ModelProto
         The model; opsets 7 to the newest that the installed onnx knows. A name that ends in
-        .yaml or .yml means layers in ZigZag's form, to which no option applies. Where there is
-        no such file, one of `toolkit.network_names`, or with a precision behind it, such as
+        .yaml or .yml means layers in ZigZag's form, .csv in SCALE-Sim's, to which no option
+        applies. Where there is no such file, one of `toolkit.network_names`, or with a precision
+        behind it, such as
         ``llama3-8b:int4``; sizes that `dims` leaves out are then those of
         ``toolkit list networks``.
     dims : mapping of str to int, optional
@@ -118,17 +119,24 @@ def load_network(
         experts = check_integer(experts, 1, "experts")
     source = source_of(path)
     precision = precision_of(bits)
-    if Path(source).suffix.lower() in (".yaml", ".yml"):
-        if dims or fold_batch_norm or precision != FROM_FILE:
+    if Path(source).suffix.lower() in (".yaml", ".yml", ".csv"):
+        if fold_batch_norm or precision != FROM_FILE:
             raise WorkloadError(
-                "layers in YAML have neither dynamic dimensions nor batch normalizations, and "
-                "bits of their own; leave dims, fold_batch_norm and bits out",
+                "layers in YAML or CSV have no batch normalizations, and bits of their own; leave "
+                "fold_batch_norm and bits out",
                 source=source,
             )
-        # That module builds on this package.
-        from toolkit.workload.peers.zigzag_network import read_zigzag_network
+        # These modules build on this package.
+        from toolkit.workload.peers.scalesim_network import read_scalesim_network
+        from toolkit.workload.peers.zigzag_network import read_yaml_network
 
-        return read_zigzag_network(source)
+        if not source.lower().endswith(".csv"):
+            return read_yaml_network(source, dims)
+        if dims:
+            raise WorkloadError(
+                "layers in CSV have no dynamic dimensions; leave dims out", source=source
+            )
+        return read_scalesim_network(source)
     model, name, dims = model_of(path, dims)
     notes = absent_contents(model.graph, source)
     notes += without_padded_channels(model.graph, source)

@@ -44,6 +44,9 @@ _INFERRED_AS = {"GreaterOrEqual": "Greater", "LessOrEqual": "Less"}
 # ONNX describes them as one-sided where nothing is said, but infers the shape of both sides.
 _ONE_SIDED = frozenset(("STFT",))
 
+# Models for accelerators have them of integers and brain floats, which opsets allow late or never.
+_OF_ANY_TYPE = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
+
 Shape = tuple[int | None, ...]
 Declared = Mapping[str, onnx.TypeProto]
 """What the file itself says about its tensors."""
@@ -230,7 +233,12 @@ class ShapeInference:
         ]
 
     def _infer(
-        self, schema: defs.OpSchema, node: onnx.NodeProto, call: Call
+        self,
+        schema: defs.OpSchema,
+        node: onnx.NodeProto,
+        call: Call,
+        *,
+        as_floats: bool = False,
     ) -> dict[str, tuple[str | None, Shape | None]]:
         if node.op_type in _ONE_SIDED and "onesided" not in call.attributes:
             given = node
@@ -242,15 +250,23 @@ class ShapeInference:
         for name, value in operands.items():
             if value is None:
                 continue
-            number = dtype_number(value.onnx_dtype)
+            number = dtype_number("float32" if as_floats else value.onnx_dtype)
             types[name] = helper.make_tensor_type_proto(number, value.shape)
-            if value.data is not None and value.data.size <= _MAX_DATA:
+            if value.data is not None and value.data.size <= _MAX_DATA and not as_floats:
                 data[name] = numpy_helper.from_array(value.data, name)
         try:
             inferred = shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
             )
         except checker.ValidationError as cause:
+            if node.op_type in _OF_ANY_TYPE and not as_floats:
+                first = call.inputs[0]
+                dtype = first.onnx_dtype if first is not None else "float32"
+                self._warn(
+                    f"opset {call.opset} has no {node.op_type} of {dtype}; read all the same"
+                )
+                found = self._infer(schema, node, call, as_floats=True)
+                return {name: (dtype, shape) for name, (_, shape) in found.items()}
             # Such as Min of integers before opset 12, which nothing runs.
             raise call.error(f"opset {call.opset} does not allow it: {_reason(cause)}") from None
         except shape_inference.InferenceError as cause:

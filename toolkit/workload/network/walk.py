@@ -21,6 +21,7 @@ from toolkit.workload.network.fold import (
     stored_value,
 )
 from toolkit.workload.network.layer import Layer, TensorInfo
+from toolkit.workload.network.operand_sizes import without_operand_sizes
 from toolkit.workload.network.operands import check_operands
 from toolkit.workload.network.operators import (
     CONSTANT,
@@ -236,6 +237,7 @@ class Walk:
     def _values(
         self, node: onnx.NodeProto, call: Call, prefix: str, declared: Declared
     ) -> list[Value]:
+        node, call = without_operand_sizes(node, call, self.warn)
         self._check(node, call)
         call = replace(call, given=self._given(node, declared))
         if any(value is not None and value.items is not None for value in call.inputs):

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import Workload
+from toolkit.workload.peers.accelforge import is_einsums, read_einsums
 from toolkit.workload.peers.timeloop import is_problem, problem_workload
 from toolkit.workload.peers.zigzag import is_layers, layer_workload, read_layers
 
@@ -37,6 +38,10 @@ def peer_workload(data: object, source: str, name: str, layer: str | None) -> Wo
     """
     if is_layers(data):
         return _one_layer(data, source, name, layer)
+    if is_einsums(data):
+        einsums = {einsum.name: einsum for einsum in read_einsums(data, source)}
+        chosen = _chosen(einsums, source, layer)
+        return einsums[chosen].workload(name if layer is None else f"{name}/{layer}")
     if is_problem(data):
         if layer is not None:
             raise WorkloadError(
@@ -48,22 +53,27 @@ def peer_workload(data: object, source: str, name: str, layer: str | None) -> Wo
 
 def _one_layer(data: object, source: str, name: str, layer: str | None) -> Workload:
     layers = {entry.label: entry for entry in read_layers(data, source)}
-    if layer is None and len(layers) > 1:
+    chosen = _chosen(layers, source, layer)
+    return layer_workload(layers[chosen], source, name if layer is None else f"{name}/{layer}")
+
+
+def _chosen(names: Collection[str], source: str, layer: str | None) -> str:
+    """Find the layer that is asked for, or the only one."""
+    if layer is None and len(names) > 1:
         raise WorkloadError(
-            f"holds {len(layers)} layers where one workload is expected; name one, such as "
-            f"{source}:{next(iter(layers))}, or read all with load_network. "
-            f"Layers: {_listed(layers)}",
+            f"holds {len(names)} layers where one workload is expected; name one, such as "
+            f"{source}:{next(iter(names))}, or read all with load_network. "
+            f"Layers: {_listed(names)}",
             source=source,
         )
     if layer is None:
-        return layer_workload(next(iter(layers.values())), source, name)
-    if layer not in layers:
+        return next(iter(names))
+    if layer not in names:
         raise WorkloadError(
-            f"no layer {describe(layer)}{suggest(layer, layers)}; "
-            f"expected one of {_listed(layers)}",
+            f"no layer {describe(layer)}{suggest(layer, names)}; expected one of {_listed(names)}",
             source=source,
         )
-    return layer_workload(layers[layer], source, f"{name}/{layer}")
+    return layer
 
 
 def _listed(names: Collection[str]) -> str:

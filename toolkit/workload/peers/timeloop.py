@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe, relocated
@@ -10,23 +11,22 @@ from toolkit.peer_files import Node
 from toolkit.workload.kernel import Index, Role, Tensor, Term, Workload
 from toolkit.workload.kinds import KINDS, MAX_SIZE, recognized_kernel
 
+_COEFFICIENTS = [
+    {"name": name, "default": 1} for name in ("Wstride", "Hstride", "Wdilation", "Hdilation")
+]
+_WINDOW = [
+    [["N"]],
+    [["C"]],
+    [["R", "Wdilation"], ["P", "Wstride"]],
+    [["S", "Hdilation"], ["Q", "Hstride"]],
+]
 _CONVOLUTION: dict[str, object] = {
     "name": "cnn-layer",
     "dimensions": ["R", "S", "P", "Q", "C", "K", "N"],
-    "coefficients": [
-        {"name": name, "default": 1} for name in ("Wstride", "Hstride", "Wdilation", "Hdilation")
-    ],
+    "coefficients": _COEFFICIENTS,
     "data_spaces": [
         {"name": "Weights", "projection": [[["C"]], [["K"]], [["R"]], [["S"]]]},
-        {
-            "name": "Inputs",
-            "projection": [
-                [["N"]],
-                [["C"]],
-                [["R", "Wdilation"], ["P", "Wstride"]],
-                [["S", "Hdilation"], ["Q", "Hstride"]],
-            ],
-        },
+        {"name": "Inputs", "projection": _WINDOW},
         {
             "name": "Outputs",
             "projection": [[["N"]], [["K"]], [["Q"]], [["P"]]],
@@ -34,7 +34,36 @@ _CONVOLUTION: dict[str, object] = {
         },
     ],
 }
-_SHAPES = {"cnn-layer": _CONVOLUTION, "cnn_layer": _CONVOLUTION}
+_DEPTHWISE: dict[str, object] = {
+    "name": "dw-cnn-layer",
+    "dimensions": ["R", "S", "P", "Q", "C", "N"],
+    "coefficients": _COEFFICIENTS,
+    "data_spaces": [
+        {"name": "Weights", "projection": [[["C"]], [["R"]], [["S"]]]},
+        {"name": "Inputs", "projection": _WINDOW},
+        {
+            "name": "Outputs",
+            "projection": [[["N"]], [["C"]], [["Q"]], [["P"]]],
+            "read_write": True,
+        },
+    ],
+}
+_PRODUCT: dict[str, object] = {
+    "name": "gemm_ABZ",
+    "dimensions": ["M", "N", "K"],
+    "data_spaces": [
+        {"name": "A", "projection": [[["M"]], [["K"]]]},
+        {"name": "B", "projection": [[["N"]], [["K"]]]},
+        {"name": "Z", "projection": [[["M"]], [["N"]]], "read_write": True},
+    ],
+}
+# What Timeloop and DOSA keep in files of these names.
+_SHAPES = {
+    "cnn-layer": _CONVOLUTION,
+    "cnn_layer": _CONVOLUTION,
+    "dw-cnn-layer": _DEPTHWISE,
+    "gemm_ABZ": _PRODUCT,
+}
 _WORDS: dict[str, Role] = {
     **dict.fromkeys(("weight", "weights", "filter", "filters", "w"), "weight"),
     **dict.fromkeys(("input", "inputs", "activation", "activations", "i"), "input"),
@@ -75,10 +104,10 @@ def problem_workload(data: object, source: str, name: str) -> Workload:
     problem = Node(data, source, WorkloadError).get("problem")
     shape = _shape(problem)
     shape.check_keys(("name", "dimensions", "coefficients", "data_spaces", "version"))
-    sizes, coefficients = _instance(problem, shape)
-    tensors, all_known = _tensors(shape, sizes, coefficients)
-    ours = our_dimensions(sizes)
-    sizes = {ours[dimension]: size for dimension, size in sizes.items()}
+    instance = _instance(problem, shape)
+    tensors, all_known = _tensors(shape, instance)
+    ours = our_dimensions(instance.sizes)
+    sizes = {ours[dimension]: size for dimension, size in instance.sizes.items()}
     tensors = tuple(_renamed(tensor, ours) for tensor in tensors)
     found = recognized_kernel(sizes, tensors, _OWN_NAMES, name) if all_known else None
     if found is not None:
@@ -129,32 +158,59 @@ def _shape(problem: Node) -> Node:
     return Node(_SHAPES[shape.value], shape.source, shape.error, shape.path)
 
 
-def _instance(problem: Node, shape: Node) -> tuple[dict[str, int], dict[str, int]]:
-    """Sizes of dimensions and values of coefficients."""
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """Sizes of dimensions, values of coefficients and where these are given."""
+
+    sizes: dict[str, int]
+    coefficients: dict[str, int]
+    places: dict[str, Node]
+
+
+def _instance(problem: Node, shape: Node) -> _Instance:
     dimensions = [entry.name() for entry in shape.get("dimensions").items()]
     if len(set(dimensions)) != len(dimensions):
         raise shape.get("dimensions").refuse("names a dimension twice")
     listed = shape.find("coefficients")
-    coefficients: dict[str, int] = {}
-    for entry in listed.items() if listed else ():
-        coefficients[entry.get("name").text()] = entry.get("default").integer(1, MAX_SIZE)
+    defaults = {
+        entry.get("name").text(): entry.get("default")
+        for entry in (listed.items() if listed else ())
+    }
     instance = problem.find("instance")
     # The old place of the sizes is the problem itself.
-    known = (*dimensions, *coefficients, *_DENSITIES, *_NOTES)
     if instance is None:
         instance = problem
-        instance.check_keys((*known, "shape", "version", "instance"))
+        beside: tuple[str, ...] = ("shape", "version", "instance")
     else:
         problem.check_keys(("version", "shape", "instance", "name"))
-        instance.check_keys(known)
+        beside = ()
+    other = [key for key in instance.keys() for name in defaults if _same(key, name)]  # noqa: SIM118
+    instance.check_keys((*dimensions, *defaults, *_DENSITIES, *_NOTES, *beside, *other))
     for name in _DENSITIES:
         _check_dense(instance.find(name))
-    sizes = {d: instance.get(d).integer(1, MAX_SIZE) for d in dimensions}
-    for name in coefficients:
-        given = instance.find(name)
-        if given is not None:
-            coefficients[name] = given.integer(1, MAX_SIZE)
-    return sizes, coefficients
+    places = {
+        name: _coefficient(instance, default, [name, *(key for key in other if _same(key, name))])
+        for name, default in defaults.items()
+    }
+    return _Instance(
+        {d: instance.get(d).integer(1, MAX_SIZE) for d in dimensions},
+        {name: place.integer(0, MAX_SIZE) for name, place in places.items()},
+        places,
+    )
+
+
+def _same(key: str, name: str) -> bool:
+    return key.casefold() == name.casefold()
+
+
+def _coefficient(instance: Node, default: Node, spellings: list[str]) -> Node:
+    """Find what gives a coefficient, also in a spelling (HStride) that Timeloop overlooks."""
+    given = [found for key in spellings if (found := instance.find(key)) is not None]
+    # Merged bases give all of them, so that a default there says nothing.
+    telling = [node for node in given if node.value != default.value]
+    if any(node.value != telling[0].value for node in telling):
+        raise telling[-1].refuse(f"{telling[0].path[-1]} gives another value")
+    return (telling or given or [default])[0]
 
 
 def _check_dense(densities: Node | None) -> None:
@@ -168,9 +224,7 @@ def _check_dense(densities: Node | None) -> None:
         )
 
 
-def _tensors(
-    shape: Node, sizes: Mapping[str, int], coefficients: Mapping[str, int]
-) -> tuple[tuple[Tensor, ...], bool]:
+def _tensors(shape: Node, instance: _Instance) -> tuple[tuple[Tensor, ...], bool]:
     """Read the data spaces, and whether all of their names tell the role."""
     spaces = list(shape.get("data_spaces").items())
     roles: list[Role | None] = []
@@ -189,9 +243,9 @@ def _tensors(
         )
     tensors = []
     for space, role in zip(spaces, _completed(roles), strict=True):
-        indices = tuple(
-            _index(entry, sizes, coefficients) for entry in space.get("projection").items()
-        )
+        axes = list(space.get("projection").items())
+        # [[]] is a tensor of one value.
+        indices = tuple(_index(axis, instance) for axis in axes if axis.value != [])
         tensors.append(Tensor(space.get("name").name(), role, indices))
     return tuple(tensors), None not in roles
 
@@ -205,35 +259,36 @@ def _completed(roles: list[Role | None]) -> list[Role]:
     return completed
 
 
-def _index(entry: Node, sizes: Mapping[str, int], coefficients: Mapping[str, int]) -> Index:
-    if isinstance(entry.value, str):
-        return (_term(entry, [entry], sizes, coefficients),)
-    terms = tuple(_term(term, list(term.items()), sizes, coefficients) for term in entry.items())
-    if not terms:
-        raise entry.refuse("expected at least one term, such as [[C]] or [[R], [P]]")
-    return terms
+def _index(axis: Node, instance: _Instance) -> Index:
+    if isinstance(axis.value, str):
+        return (_term(axis, [axis], instance),)
+    return tuple(_term(term, list(term.items()), instance) for term in axis.items())
 
 
-def _term(
-    term: Node, words: list[Node], sizes: Mapping[str, int], coefficients: Mapping[str, int]
-) -> Term:
+def _term(term: Node, words: list[Node], instance: _Instance) -> Term:
     """Read ``[P]`` or ``[P, Wstride]``."""
     if not 1 <= len(words) <= 2:
         raise term.refuse("expected [dimension] or [dimension, coefficient]")
     dimension = words[0].text()
-    if dimension not in sizes:
+    if dimension not in instance.sizes:
         raise words[0].refuse(
-            f"unknown dimension {describe(dimension)}; expected one of {', '.join(sizes)}"
+            f"unknown dimension {describe(dimension)}; expected one of {', '.join(instance.sizes)}"
         )
     if len(words) == 1:
         return Term(dimension)
     coefficient = words[1].text()
-    if coefficient not in coefficients:
+    if coefficient not in instance.coefficients:
         raise words[1].refuse(
             f"unknown coefficient {describe(coefficient)}; "
-            f"expected one of {', '.join(coefficients) or 'none'}"
+            f"expected one of {', '.join(instance.coefficients) or 'none'}"
         )
-    return Term(dimension, coefficients[coefficient])
+    size, value = instance.sizes[dimension], instance.coefficients[coefficient]
+    if value == 0 and size > 1:
+        raise instance.places[coefficient].refuse(
+            f"with 0 all {size} iterations of {dimension} read the same value; "
+            "expected 1 for neighbours, or more"
+        )
+    return Term(dimension, max(value, 1))
 
 
 def _renamed(tensor: Tensor, names: Mapping[str, str]) -> Tensor:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import WorkloadError
+from toolkit.peer_files import read_document
 from toolkit.workload.distinct import count_window
 from toolkit.workload.kernel import Index, Tensor
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import BITS, CostClass, Layer, TensorInfo
+from toolkit.workload.peers.accelforge import is_einsums
+from toolkit.workload.peers.accelforge_network import accelforge_network
 from toolkit.workload.peers.zigzag import (
     POOLING,
     Equation,
@@ -23,7 +26,6 @@ from toolkit.workload.peers.zigzag import (
     read_equation,
     read_layers,
 )
-from toolkit.yaml_files import read_yaml
 
 _INTEGERS = ("int2", "int4", "int8", "int16", "int32", "int64")
 
@@ -36,23 +38,40 @@ class _Operand:
     constant: bool
 
 
-def read_zigzag_network(path: str | os.PathLike[str]) -> LayerGraph:
-    """Read a workload file of ZigZag's as a graph of layers.
+def read_yaml_network(
+    path: str | os.PathLike[str], values: Mapping[str, object] | None = None
+) -> LayerGraph:
+    """Read a workload file of ZigZag's or AccelForge's as a graph of layers.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    values : mapping, optional
+        Values of the names that templates of AccelForge's leave open.
 
     Raises
     ------
     WorkloadError
         Naming file, layer, key, value and expectation.
     """
-    source = os.fspath(path)
-    data = read_yaml(source, error=WorkloadError)
-    if not is_layers(data):
+    document = read_document(os.fspath(path), WorkloadError, values)
+    unused = sorted(set(values or {}) - document.used)
+    if unused:
         raise WorkloadError(
-            "holds no network: expected an ONNX model, or ZigZag's list of layers "
-            "(load_workload takes a file with one workload)",
-            source=source,
+            f"leaves no {', '.join(unused)} open; layers in YAML have no dynamic dimensions",
+            source=document.source,
+            key="dims",
         )
-    return zigzag_network(read_layers(data, source), source)
+    if is_einsums(document.data):
+        return accelforge_network(document)
+    if not is_layers(document.data):
+        raise WorkloadError(
+            "holds no network: expected an ONNX model, ZigZag's list of layers or AccelForge's "
+            "einsums (load_workload takes a file with one workload)",
+            source=document.source,
+        )
+    return zigzag_network(read_layers(document.data, document.source), document.source)
 
 
 def zigzag_network(entries: Sequence[LayerEntry], source: str) -> LayerGraph:
