@@ -12,6 +12,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
+from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
@@ -24,6 +25,7 @@ from toolkit.fusion.tile.group_plan import (
     Loop,
     Part,
     Schedule,
+    constant_words,
     made_share,
     single_plan,
 )
@@ -74,6 +76,8 @@ class GroupCost:
         That the outermost memory's port is busy.
     plan : GroupPlan
         With the traffic that the mappings cause.
+    work : GroupWork or None
+        What its latency is counted from; None for a layer on its own that is not staged.
     """
 
     levels: Mapping[str, float]
@@ -82,6 +86,7 @@ class GroupCost:
     compute_cycles: float
     dram_cycles: float
     plan: GroupPlan
+    work: GroupWork | None = None
 
 
 class MappedModel:
@@ -169,6 +174,7 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache)
+        self.port = DramPort(arch.memories[0], self.costs.search.conventions)
         self._books = _plan_books(self.given)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
@@ -256,28 +262,31 @@ class MappedModel:
         if not plan.staged:
             return self._single(plan)
         levels: dict[str, float] = {}
-        weight_words, spent = 0, dict[str, float]()
+        view = GroupView(self.graph, plan.group)
+        spent, passing = dict[str, float](), dict[str, int]()
         for layer, part, homes, times in self.parts(plan):
             cost = self.costs.cost(layer, part, homes)
             _add(levels, cost.levels, times)
             spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
-            weight_words += times * cost.words["weight"]
-        weight_words += plan.staged_weight_words
+            words = passing.get(layer.name, layer.constant_words) + times * cost.words["weight"]
+            passing[layer.name] = words
+        weight_words = sum(passing.values()) - constant_words(view) + plan.staged_weight_words
         for name, energies, more in self._between_steps(plan):
             _add(levels, energies, 1)
             spent[name] += more
-        cycles = list(spent.values())
         plan = replace(plan, weight_words=weight_words)
         _add(levels, self._transfers(plan), 1)
-        dram = self._port_cycles(plan.input_words + weight_words, plan.output_words)
-        first = self._port_cycles(plan.first_words, 0)
-        last = self._port_cycles(0, plan.last_words)
-        compute = self._compute_cycles(cycles, plan)
         fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
         if fusing_pj:
             levels[OVERHEAD] = fusing_pj
-        latency = max(compute, dram) + first + last + fusing_cycles
-        return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan)
+        compute = self._compute_cycles(list(spent.values()), plan)
+        together = compute if self.given.schedule == "pipelined" else None
+        moved = {name: PortWords(reads=words) for name, words in passing.items()}
+        work = GroupWork(view, plan, self.port, spent, moved, together)
+        found = work.latency()
+        latency = found.cycles + fusing_cycles
+        dram = self.port.cycles(found.moved)
+        return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan, work)
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
         """Yield what a plan runs: parts of layers, where their operands are, how often."""
@@ -436,8 +445,7 @@ class MappedModel:
         return self.arch.memories[0]
 
     def _port_cycles(self, read: float, written: float) -> float:
-        words = {"reads": read, "updates": written}
-        return port_cycles(self._dram, self.costs.search.conventions, words)
+        return self.port.cycles(PortWords(read, written))
 
 
 def _plan_books(given: Assumptions) -> list[PlanBook]:

@@ -140,6 +140,8 @@ class Kept:
         Layers that run while all of it is there.
     between : tuple of str
         Further layers that run while what stays is there.
+    tile_words, size_words : int
+        Of one tile, and of all of it.
     """
 
     name: str
@@ -151,6 +153,8 @@ class Kept:
     stays_words: int = 0
     during: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
+    tile_words: int = 0
+    size_words: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,9 +181,6 @@ class GroupPlan:
         read back.
     made : mapping of str to dict
         Per layer, the parts that steps make, to the number of steps.
-    first_words, last_words : int
-        Activations that must come in before the first step, and that are left to go out after
-        the last one.
     homes : mapping of str to str
         Memories inside the fusion level, by the tensors between layers that wait there.
     bound_words : int
@@ -197,8 +198,6 @@ class GroupPlan:
     output_words: int
     weight_words: int
     made: Mapping[str, Mapping[Part, int]] = field(default_factory=dict)
-    first_words: int = 0
-    last_words: int = 0
     homes: Mapping[str, str] = field(default_factory=dict)
     bound_words: int = 0
 
@@ -258,8 +257,6 @@ def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
         layer.output.elements,
         layer.weight_words,
         {name: {(): 1}},
-        read,
-        layer.output.elements,
         bound_words=least_words(view),
     )
 
@@ -292,7 +289,7 @@ def constant_words(view: GroupView) -> int:
 def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
     """The plan of one point of a nest."""
     nest = point.nest
-    inputs = outputs = weights = first = last = 0
+    inputs = outputs = weights = 0
     kept = []
     activations = [
         way for item, way in zip(nest.items, point.ways, strict=True) if item.kind != "weights"
@@ -300,21 +297,33 @@ def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
     for item, way in zip(nest.items, point.ways, strict=True):
         moved = int(way.moved[0])
         readers = tuple(nest.layers[user].name for user in item.users if user != item.maker)
-        there = [
+        during, between = (
             tuple(la.name for la, is_in in zip(nest.layers, mask, strict=True) if is_in)
             for mask in (way.during, way.between & ~way.during)
-        ]
-        held, stays = int(way.held[0]), int(way.kept[0])
-        kept.append(Kept(item.name, item.kind, way.depth, held, moved, readers, stays, *there))
+        )
+        held, stays, tile = (int(words[0]) for words in (way.held, way.kept, way.tile))
+        kept.append(
+            Kept(
+                item.name,
+                item.kind,
+                way.depth,
+                held,
+                moved,
+                readers,
+                stays,
+                during,
+                between,
+                min(tile, item.words),
+                item.words,
+            )
+        )
         if item.kind == "weights":
             weights += moved
         elif item.kind == "input":
             inputs += moved
-            first += min(int(way.tile[0]), item.words)
         elif item.kind == "output":
             outputs += (moved + item.words) // 2
             inputs += (moved - item.words) // 2
-            last += int(way.tile[0])
     return GroupPlan(
         nest.view.group,
         _loops(point),
@@ -326,8 +335,6 @@ def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
         outputs,
         weights,
         {layer.name: parts(point, place) for place, layer in enumerate(nest.layers)},
-        first,
-        last,
     )
 
 
