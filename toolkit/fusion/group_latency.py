@@ -21,6 +21,7 @@ kept make the first tile of a run larger than others, which is counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -29,6 +30,7 @@ from math import prod
 from toolkit.arch.levels import Memory
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.group_plan import GroupPlan, Kept
+from toolkit.fusion.timeline import weights_of
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import port_cycles, ports_of
 
@@ -160,7 +162,7 @@ class GroupWork:
         Parameters
         ----------
         early : mapping of str to float, optional
-            Words of first loads that came before, by tensor, or by layer for weights.
+            Words of first loads that came before, by the name that timelines have for them.
         late : mapping of str to float, optional
             Words of last stores that leave afterwards, by tensor.
         """
@@ -178,25 +180,33 @@ class GroupWork:
     def first_loads(self) -> tuple[Kept, ...]:
         """What could come before the group begins: weights first, in the order of their layers.
 
-        Only what has room from the group's first layer on.
+        Only what has room from the group's first layer on, and no tensor that several layers load
+        each on its own.
         """
-        order = self.order
+        often = Counter(map(name_of, self.plan.kept))
         able = [
             item
-            for item in self.plan.kept
-            if item.kind in ("input", "weights") and order[0] in item.during
+            for item in self._once
+            if item.kind in ("input", "weights")
+            and self.order[0] in item.during
+            and often[name_of(item)] == 1
         ]
-        able.sort(key=lambda item: (item.kind != "weights", order.index(self.user(item))))
+        able.sort(key=lambda item: (item.kind != "weights", self.order.index(self.user(item))))
         return tuple(able)
 
     @property
     def last_stores(self) -> tuple[Kept, ...]:
-        """Results whose last tile is waited for at the end of the group."""
+        """Results whose last tile is there, and waited for, when the group ends."""
         return tuple(
-            item
-            for item in self.plan.kept
-            if item.kind == "output" and self.order[-1] in item.during
+            item for item in self._once if item.kind == "output" and self.order[-1] in item.during
         )
+
+    @property
+    def _once(self) -> tuple[Kept, ...]:
+        """What comes first and leaves last once, not in every step of a loop further out."""
+        walk = _Walk(self, {}, {})
+        walk.whole()
+        return tuple(walk.once)
 
     def user(self, item: Kept) -> str:
         """The layer that first reads something, or that makes it."""
@@ -220,6 +230,7 @@ class _Walk:
         self.work, self.port = work, work.port
         self.loops = work.plan.loops
         self.early, self.late = early, late
+        self.once: list[Kept] = []
         self.items = [
             (item, item.depth, work.user(item))
             for item in work.plan.kept
@@ -297,7 +308,8 @@ class _Walk:
         first, last = inner * step.first, inner * step.last
         if not port.conventions.first_and_last:
             return _Run(cycles, first, last, moved)
-        fill = self._fill(tiles, branches, began) - max(step.cycles, began)
+        fresh_cycles = began - port.cycles(step.moved)
+        fill = self._fill(tiles, branches, fresh_cycles) - max(step.cycles, began)
         drain = port.cycles(PortWords(writes=sum(t.last for t in tiles)))
         return _Run(fill + cycles + drain, first + fill, last + drain, moved)
 
@@ -323,22 +335,31 @@ class _Walk:
             many = max(events - 1, 1)
             fresh = PortWords((read - first) / many, (stored - last) / many)
             if not outside:
-                first -= 0.0 if again else min(self.early.get(item.name, 0.0), first)
+                self.once.append(item)
+                first -= 0.0 if again else min(self.early.get(name_of(item), 0.0), first)
                 last -= min(self.late.get(item.name, 0.0), last)
             moved = PortWords(first, last) + fresh * (events - 1)
             yield _Tiles(place, home[user], ready, first, last, fresh, moved)
 
-    def _fill(self, tiles: Sequence[_Tiles], branches: Sequence[_Branch], began: float) -> float:
-        """Cycles from the first load to the end of the first step."""
-        loaded = computed = 0.0
+    def _fill(
+        self, tiles: Sequence[_Tiles], branches: Sequence[_Branch], fresh_cycles: float
+    ) -> float:
+        """Cycles from the first load to the end of the first step.
+
+        What passes by while a layer runs goes first; what is left of the port's time brings first
+        tiles of later branches, and then those of the next step.
+        """
+        cycles = idle = 0.0
+        loads = [[t for t in tiles if t.branch == n and t.first > 0] for n in range(len(branches))]
+        left = [self.port.cycles(PortWords(reads=sum(t.first for t in own))) for own in loads]
         for number, (_, run) in enumerate(branches):
-            own = [t for t in tiles if t.branch == number and t.first > 0]
-            if own:
-                begin = loaded if all(t.ready for t in own) else max(loaded, computed)
-                loaded = begin + self.port.cycles(PortWords(reads=sum(t.first for t in own)))
-                computed = max(computed, loaded)
-            computed += run.cycles
-        return max(computed, loaded + began)
+            cycles += left[number] + run.cycles
+            idle += run.cycles - self.port.cycles(run.moved)
+            for later in range(number + 1, len(branches)):
+                if all(tile.ready for tile in loads[later]):
+                    taken = min(idle, left[later])
+                    left[later], idle = left[later] - taken, idle - taken
+        return cycles + max(fresh_cycles - idle, 0.0)
 
 
 @dataclass(frozen=True)
@@ -356,6 +377,11 @@ class _Tiles:
     last: float
     next: PortWords
     moved: PortWords
+
+
+def name_of(item: Kept) -> str:
+    """The name of an item in timelines: weights of a layer are told from what it makes."""
+    return weights_of(item.name) if item.kind == "weights" else item.name
 
 
 def _one(item: Kept, words: float, events: int) -> float:

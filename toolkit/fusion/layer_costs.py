@@ -18,6 +18,7 @@ from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.group_plan import Part, extent_of, share_of
 from toolkit.fusion.tile.residency import Homes
+from toolkit.model.evaluate import evaluate
 from toolkit.model.vector_unit import (
     VectorCost,
     movement_cost,
@@ -205,6 +206,20 @@ class LayerCosts:
             self.arch, self.unit, layer, self.search.conventions, typed=typed
         )
         return LayerResult(layer, cost, vector, layer.repetitions)
+
+    def held_words(self, layer: Layer, memory: Memory) -> int | None:
+        """Words of a memory that a layer on its own takes, all copies together; None if unknown.
+
+        Unknown is what the vector unit keeps of layers without a workload.
+        """
+        found = self.alone(layer).cost
+        if found is None:
+            return None
+        cost = evaluate(
+            found.mapping, self.arch, found.workload, conventions=self.search.conventions
+        )
+        use = next((use for use in cost.memories if use.level == memory.name), None)
+        return 0 if use is None else ceil(use.words * memory.multiple_buffering)
 
     def arch_for(self, homes: Homes) -> Architecture:
         """The architecture as a layer with these operands on the fusion level sees it."""

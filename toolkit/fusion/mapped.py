@@ -17,6 +17,7 @@ from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, 
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
+from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     Assumptions,
@@ -117,6 +118,10 @@ class MappedModel:
         for a bound without any.
     overhead : FusionOverhead
         What fusing costs besides.
+    prefetch : bool
+        Whether partitions that are found hide first loads and last stores of their groups under
+        neighbouring ones (`toolkit.fusion.prefetch`). The search itself adds up groups that run
+        one after the other, which is what the result costs at most.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -125,8 +130,8 @@ class MappedModel:
     ArchitectureError
         If there is no such fusion level.
     InputError
-        If the objective is unknown, the values of a layer have bits, or the outermost memory
-        moves bursts.
+        If the objective is unknown, the values of a layer have bits, the outermost memory
+        moves bursts, or conventions of a steady state are to prefetch what they hide already.
     """
 
     complete = False
@@ -144,6 +149,7 @@ class MappedModel:
         search: LayerSearch | None = None,
         proof_seconds: float = PROOF_SECONDS,
         overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
+        prefetch: bool = False,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -159,6 +165,7 @@ class MappedModel:
         self.memory = memory
         self.objective = objective
         self.overhead = overhead
+        self.prefetch = prefetch
         inner = tuple(
             Home.of(other, capacity_words(other, most))
             for other in (fusion_levels(arch)[1:] if level is None else ())
@@ -175,6 +182,12 @@ class MappedModel:
         )
         self.costs = LayerCosts(arch, search, cache=cache)
         self.port = DramPort(arch.memories[0], self.costs.search.conventions)
+        if prefetch and not self.port.conventions.first_and_last:
+            raise InputError(
+                f"{self.port.conventions.name} conventions take first loads and last stores for "
+                "hidden already; expected exact ones",
+                key="prefetch",
+            )
         self._books = _plan_books(self.given)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
@@ -287,6 +300,24 @@ class MappedModel:
         latency = found.cycles + fusing_cycles
         dram = self.port.cycles(found.moved)
         return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan, work)
+
+    def in_sequence(self, options: Sequence[Option]) -> PrefetchedNetwork | None:
+        """What the groups of a partition hide under each other; None without `prefetch`."""
+        if not self.prefetch:
+            return None
+        return prefetch(self.graph, self.port, [self._running(o.plan) for o in options])
+
+    def _running(self, plan: GroupPlan) -> Running:
+        cost = self.cost(plan)
+        if cost.work is not None:
+            room, moved = self.given.capacity_words - plan.peak_words, cost.work.latency().moved
+            return Running(plan.group, cost.latency_cycles, moved, room, cost.work)
+        (name,) = plan.group
+        held = self.costs.held_words(self.graph.layer_of(name).whole, self.memory)
+        words = cost.plan
+        moved = PortWords(words.input_words + words.weight_words, words.output_words)
+        room = 0 if held is None else max(self.given.capacity_words - held, 0)
+        return Running(plan.group, cost.latency_cycles, moved, room)
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
         """Yield what a plan runs: parts of layers, where their operands are, how often."""
