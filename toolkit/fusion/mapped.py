@@ -15,8 +15,9 @@ from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
+from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
+from toolkit.fusion.passing import passed_by, weights_kept
 from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
 from toolkit.fusion.tile.group_plan import (
     HALOS,
@@ -275,27 +276,34 @@ class MappedModel:
         if not plan.staged:
             return self._single(plan)
         levels: dict[str, float] = {}
-        view = GroupView(self.graph, plan.group)
-        spent, passing = dict[str, float](), dict[str, int]()
+        view, spent = GroupView(self.graph, plan.group), dict[str, float]()
+        passing = {la.name: PortWords(reads=la.constant_words) for la in view.layers}
+        by = dict[Role, int](input=0, weight=0, output=0)
         for layer, part, homes, times in self.parts(plan):
             cost = self.costs.cost(layer, part, homes)
             _add(levels, cost.levels, times)
             spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
-            words = passing.get(layer.name, layer.constant_words) + times * cost.words["weight"]
-            passing[layer.name] = words
-        weight_words = sum(passing.values()) - constant_words(view) + plan.staged_weight_words
+            passing[layer.name] += _moved(cost) * times
+            for role, words in cost.words.items():
+                by[role] += times * words
+            by["output"] -= times * cost.again_words
+            by["input"] += times * cost.again_words
         for name, energies, more in self._between_steps(plan):
             _add(levels, energies, 1)
             spent[name] += more
-        plan = replace(plan, weight_words=weight_words)
-        _add(levels, self._transfers(plan), 1)
+        plan = replace(
+            plan,
+            input_words=plan.staged_input_words + constant_words(view) + by["input"],
+            output_words=plan.staged_output_words + by["output"],
+            weight_words=plan.staged_weight_words + by["weight"],
+        )
+        _add(levels, self._transfers(plan, constant_words(view)), 1)
         fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
         if fusing_pj:
             levels[OVERHEAD] = fusing_pj
         compute = self._compute_cycles(list(spent.values()), plan)
         together = compute if self.given.schedule == "pipelined" else None
-        moved = {name: PortWords(reads=words) for name, words in passing.items()}
-        work = GroupWork(view, plan, self.port, spent, moved, together)
+        work = GroupWork(view, plan, self.port, spent, passing, together)
         found = work.latency()
         latency = found.cycles + fusing_cycles
         dram = self.port.cycles(found.moved)
@@ -354,11 +362,44 @@ class MappedModel:
         return list(found.values())
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
-        """The option of a plan, unless some part of a layer has no mapping."""
-        try:
-            yield self._option(self.cost(plan))
-        except DoesNotFitError as cause:
-            self._refusals[plan.group] = str(cause)
+        """Options of a plan, and of what mappings make better; none where there is no mapping."""
+        for change in (None, self._weights_stay, self._pass_by):
+            changed = plan if change is None else change(plan)
+            if changed is None:
+                continue
+            try:
+                yield self._option(self.cost(changed))
+            except DoesNotFitError as cause:
+                self._refusals.setdefault(plan.group, str(cause))
+                if change is None:
+                    return
+            else:
+                plan = changed
+
+    def _weights_stay(self, plan: GroupPlan) -> GroupPlan | None:
+        """Keep weights that would be read several times where there is room for all of them."""
+        if not self.given.weights_stay:
+            return None
+        often = {name for name, words in self._read_weights(plan).items() if words > 1}
+        return weights_kept(plan, self.graph, self.given, often)
+
+    def _read_weights(self, plan: GroupPlan) -> dict[str, float]:
+        """How often each layer reads weights that pass by."""
+        found: dict[str, float] = {}
+        for layer, part, homes, times in self.parts(plan):
+            if layer.weight_words and "weight" not in homes.roles:
+                words = times * self.costs.cost(layer, part, homes).words["weight"]
+                found[layer.name] = found.get(layer.name, 0.0) + words / layer.weight_words
+        return found
+
+    def _pass_by(self, plan: GroupPlan) -> GroupPlan | None:
+        """Let activations pass by the fusion level if its wires let them."""
+        roles = self.memory.may_bypass
+        if "input" not in roles and "output" not in roles:
+            return None
+        return passed_by(
+            plan, self.graph, self.given, inputs="input" in roles, outputs="output" in roles
+        )
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":
@@ -401,7 +442,11 @@ class MappedModel:
             min((plan.homes.get(t.name, order[0]) for t in tensors), key=order.index)
             for tensors in (layer.inputs or (layer.output,), (layer.output,))
         )
-        levels: list[tuple[Role, str]] = [("input", read), ("output", made)]
+        levels: list[tuple[Role, str]] = []
+        if not any(t.name in plan.passing for t in layer.inputs):
+            levels.append(("input", read))
+        if layer.output.name not in plan.passing:
+            levels.append(("output", made))
         if layer.name in plan.resident:
             levels.append(("weight", self.memory.name))
         elif not layer.weight_words:
@@ -448,14 +493,14 @@ class MappedModel:
         name = plan.homes.get(tensor, self.memory.name)
         return next(memory for memory in self.arch.memories if memory.name == name)
 
-    def _transfers(self, plan: GroupPlan) -> dict[str, float]:
+    def _transfers(self, plan: GroupPlan, constants: int) -> dict[str, float]:
         """Energy of words between DRAM and the fusion level, which mappings do not see."""
         dram, memory = self._dram, self.memory
-        loaded = plan.input_words + plan.staged_weight_words
+        loaded = plan.staged_input_words + constants + plan.staged_weight_words
+        stored = plan.staged_output_words
         return {
-            dram.name: loaded * dram.read_energy_pj + plan.output_words * dram.write_energy_pj,
-            memory.name: loaded * memory.write_energy_pj
-            + plan.output_words * memory.read_energy_pj,
+            dram.name: loaded * dram.read_energy_pj + stored * dram.write_energy_pj,
+            memory.name: loaded * memory.write_energy_pj + stored * memory.read_energy_pj,
         }
 
     def _compute_cycles(self, cycles: list[float], plan: GroupPlan) -> float:
@@ -477,6 +522,12 @@ class MappedModel:
 
     def _port_cycles(self, read: float, written: float) -> float:
         return self.port.cycles(PortWords(read, written))
+
+
+def _moved(cost: PartCost) -> PortWords:
+    """Words of a part that pass the fusion level."""
+    written = cost.words["output"] - cost.again_words
+    return PortWords(sum(cost.words.values()) - written, written)
 
 
 def _plan_books(given: Assumptions) -> list[PlanBook]:

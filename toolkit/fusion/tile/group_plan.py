@@ -127,7 +127,7 @@ class Kept:
     kind : str
         See `toolkit.fusion.tile.nest.Kind`.
     depth : int or None
-        Loops outside of it stand still while it is there; None for weights that pass by.
+        Loops outside of it stand still while it is there; None for what passes by.
     words : int
         Held at once, a further tile included where the next one is loaded meanwhile.
     moved_words : int
@@ -235,6 +235,28 @@ class GroupPlan:
     def staged_weight_words(self) -> int:
         """Words of weights that come to the fusion level, all times together."""
         return sum(k.moved_words for k in self._weights)
+
+    @property
+    def staged_input_words(self) -> int:
+        """Words of activations that come to the fusion level, all times together."""
+        read = sum(k.moved_words for k in self.kept if k.kind == "input" and k.depth is not None)
+        return read + sum((k.moved_words - k.size_words) // 2 for k in self._leaving)
+
+    @property
+    def staged_output_words(self) -> int:
+        """Words of activations that leave the fusion level, all times together."""
+        return sum((k.moved_words + k.size_words) // 2 for k in self._leaving)
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """Activations that pass by the fusion level on their way from DRAM, or to it."""
+        return frozenset(
+            k.name for k in self.kept if k.kind in ("input", "output") and k.depth is None
+        )
+
+    @property
+    def _leaving(self) -> tuple[Kept, ...]:
+        return tuple(k for k in self.kept if k.kind == "output" and k.depth is not None)
 
     @property
     def _weights(self) -> tuple[Kept, ...]:
