@@ -54,6 +54,13 @@ class Running:
     room_words: int
     work: GroupWork | None = None
 
+    @property
+    def last_stores(self) -> dict[str, int]:
+        """Words that are left to go out after its last step, by tensor."""
+        if self.work is None:
+            return {}
+        return {item.name: item.tile_words for item in self.work.last_stores}
+
     def among(self, early: Mapping[str, int], late: Mapping[str, int]) -> Running:
         """The same with words of first loads that came before, and of last stores that stay."""
         if self.work is None or not (early or late):
@@ -137,10 +144,6 @@ class _State:
     @property
     def room_words(self) -> int:
         return self.running.room_words - sum(self.beside.values())
-
-    @property
-    def moved(self) -> PortWords:
-        return self.running.moved + PortWords(writes=sum(self.beside.values()))
 
 
 @dataclass(frozen=True)
@@ -239,20 +242,17 @@ def _early(graph: FoldedGraph, port: DramPort, last: _State, running: Running) -
         for item in running.work.first_loads
         if not (item.kind == "input" and item.name in made)
     ]
-    idle = port.spare("reads", last.running.cycles, last.moved)
+    # What leaves late is not waited for: the port for reads is not idle then.
+    soonest = last.alone.among(last.early, last.alone.last_stores)
+    moved = soonest.moved + PortWords(writes=sum(last.beside.values()))
+    idle = port.spare("reads", soonest.cycles, moved)
     return _as_many(loads, min(last.room_words, floor(idle)))
 
 
 def _late(graph: FoldedGraph, port: DramPort, last: _State, running: Running) -> dict[str, int]:
     """Words of the last stores of a group that leave while another one runs."""
-    if last.alone.work is None:
-        return {}
     read = {tensor.name for tensor in GroupView(graph, running.group).external}
-    stores = [
-        (item.name, item.tile_words)
-        for item in last.alone.work.last_stores
-        if item.name not in read
-    ]
+    stores = [entry for entry in last.alone.last_stores.items() if entry[0] not in read]
     idle = port.spare("updates", running.cycles, running.moved)
     return _as_many(stores, min(running.room_words, floor(idle)))
 
