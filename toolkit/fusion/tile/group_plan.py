@@ -13,6 +13,7 @@ from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.tile.residency import Home, Waiting
 from toolkit.fusion.tile.search import Point
+from toolkit.fusion.tile.shared import SharedRank
 
 Halo = Literal["retain", "mixed", "recompute"]
 """What becomes of positions that neighbouring tiles share.
@@ -93,8 +94,9 @@ class Loop:
     ----------
     tensor : str
         One that it cuts: made by its last layer or, where that sums over it, read by it.
-    axis : int
-        Of that tensor.
+    axis : int or str
+        Of that tensor. Where no tensor that is read has such an axis, as it is part of a larger
+        one, the dimension that is summed over for what the layer makes.
     tile : int
         Positions of the axis per step.
     steps : int
@@ -108,7 +110,7 @@ class Loop:
     """
 
     tensor: str
-    axis: int
+    axis: int | str
     tile: int
     steps: int
     layers: frozenset[str]
@@ -212,7 +214,7 @@ class GroupPlan:
         return self.footprint_words > 0
 
     @property
-    def tile(self) -> tuple[tuple[str, int, int], ...]:
+    def tile(self) -> tuple[tuple[str, int | str, int], ...]:
         """For each loop, outermost first: a tensor, its axis and the positions of a tile."""
         return tuple((loop.tensor, loop.axis, loop.tile) for loop in self.loops)
 
@@ -366,15 +368,8 @@ def _loops(point: Point) -> tuple[Loop, ...]:
     for number, (shared, at) in enumerate(zip(nest.loops, point.at, strict=True)):
         tile = int(nest.tiles[number][at])
         name = next(la.name for la in reversed(nest.view.layers) if la.name in shared.members)
-        layer, member = nest.view.graph.layer_of(name), shared.members[name]
-        tensor, axis, rate = layer.output.name, member.rank.axis, member.rate
-        if axis is None:
-            read = next(
-                (i, place[0])
-                for i in range(len(layer.inputs))
-                if (place := shared.reading(layer, i)) is not None
-            )
-            tensor, axis, rate = layer.inputs[read[0]].name, read[1].axis, read[1].rate
+        layer = nest.view.graph.layer_of(name)
+        tensor, axis, rate = _cut(shared, layer)
         inside = frozenset(
             la.name for la, loops in zip(nest.layers, nest.inside, strict=True) if number in loops
         )
@@ -383,6 +378,18 @@ def _loops(point: Point) -> tuple[Loop, ...]:
             Loop(tensor, axis, int(tile * rate), steps, inside, shared.reduces, shared.recurrent)
         )
     return tuple(found)
+
+
+def _cut(shared: SharedRank, layer: FoldedLayer) -> tuple[str, int | str, Fraction]:
+    """A tensor that a loop cuts, an axis of it, and positions of that per position of the loop."""
+    member = shared.members[layer.name]
+    if member.rank.axis is not None:
+        return layer.output.name, member.rank.axis, member.rate
+    for number, tensor in enumerate(layer.inputs):
+        place = shared.reading(layer, number)
+        if place is not None:
+            return tensor.name, place[0].axis, place[0].rate
+    return layer.output.name, member.rank.dimension, member.rate
 
 
 def parts(point: Point, place: int) -> dict[Part, int]:
