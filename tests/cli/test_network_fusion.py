@@ -123,6 +123,11 @@ def test_what_lacks_for_pictures_is_said(
         (("--fusion", "exact", "--jobs", "2"), "--jobs: groups are costed in 1 process, got 2"),
         (("--group-length", "3"), "--group-length: means nothing without --fusion"),
         (("--group", "one,two", "--group-length", "3"), "--group-length: means nothing"),
+        (("--prefetch",), "--prefetch: means nothing without --fusion or --group"),
+        (
+            ("--fusion", "none", "--prefetch", "--steady"),
+            "prefetch: steady conventions take first loads and last stores for hidden already",
+        ),
         (("--fusion-overhead-pj", "1"), "--fusion-overhead-pj: means nothing without --fusion"),
         (
             ("--fusion", "none", "--fusion-overhead-cycles", "-1"),
@@ -220,3 +225,46 @@ def test_dear_fusions_are_left_out(model: str, capsys: pytest.CaptureFixture[str
     assert len(record["groups"]) == 3
     assert run(*words, "--fusion-overhead-pj", "10", "--fusion-overhead-cycles", "2") == 0
     assert re.search(r"fusion overhead +20 pJ \(unfused 0 pJ\)", capsys.readouterr().out)
+
+
+def test_what_is_hidden_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    def weight(name: str) -> object:
+        return helper.make_tensor(name, TensorProto.FLOAT, (2, 2, 3, 3), [0.5] * 36)
+
+    value, sources = helper.make_tensor_value_info, {"a": "x", "b": "a", "c": "z"}
+    nodes = [
+        helper.make_node("Conv", [source, f"{name}w"], [name], name=name, pads=[1] * 4)
+        for name, source in sources.items()
+    ]
+    nodes.append(helper.make_node("Add", ["b", "c"], ["y"], name="sum"))
+    shape, kind = (1, 2, 8, 8), TensorProto.FLOAT
+    inputs, outputs = ([value(name, kind, shape) for name in names] for names in ("xz", "y"))
+    weights = [weight(f"{name}w") for name in sources]
+    proto = helper.make_model(
+        helper.make_graph(nodes, "branches", inputs, outputs, weights),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=9,
+    )
+    path = tmp_path / "branches.onnx"
+    path.write_bytes(proto.SerializeToString())
+    words = (str(path), "eyeriss-conv", "--group", "a,b", "--group", "c,sum", "--no-cache")
+    words = (*words, "--evaluations", "200")
+    assert run(*words, "--json") == 0
+    apart = json.loads(capsys.readouterr().out)
+    assert (apart["prefetch"], apart["hidden_cycles"]) == (False, 0)
+    assert run(*words, "--prefetch", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    hidden = found["hidden_cycles"]
+    assert found["prefetch"] and hidden > 0
+    assert sum(group["hidden_cycles"] for group in found["groups"]) == hidden
+    assert [group["early_words"] for group in found["groups"]] == [{}, {"z": 128}]
+    latencies = [r["totals"]["fused"]["latency_cycles"] for r in (apart, found)]
+    assert latencies[1] == pytest.approx(latencies[0] - hidden)
+    assert found["value"] == pytest.approx(latencies[1] * found["totals"]["fused"]["energy_pj"])
+    assert [step["step"] for step in found["steps"]][-1] == "prefetch"
+    assert run(*words, "--prefetch") == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"hidden by prefetch +{hidden:,.0f} cycles: 128 words come early", text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fusion.networks import conv, network, pool, tensor
 
 from toolkit.fusion import Assumptions, best_plan, fold
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.group_plan import Loop
 from toolkit.fusion.tile_names import axis_name, tile_text
 from toolkit.workload.network import Layer, TensorInfo
 
@@ -51,3 +54,13 @@ def test_nothing_cut_is_no_text() -> None:
     graph = fold(network([first, conv("b", first.outputs[0], 1)]))
     plan = best_plan(GroupView(graph, frozenset("ab")), Assumptions(10**6))
     assert plan is not None and tile_text(plan, graph) == ""
+
+
+def test_a_sum_that_no_tensor_has_an_axis_for_is_named() -> None:
+    """Of scores, within each head: what is read has all heads side by side."""
+    first = conv("a", tensor("x", 4, 16), 4)
+    graph = fold(network([first, conv("b", first.outputs[0], 4)]))
+    plan = best_plan(GroupView(graph, frozenset("ab")), Assumptions(600))
+    assert plan is not None
+    summed = replace(plan, loops=(Loop("b.out", "C", 2, 2, frozenset("b"), frozenset("b")),))
+    assert tile_text(summed, graph) == "b.out: sum over C 2/4"

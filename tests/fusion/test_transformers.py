@@ -20,6 +20,7 @@ from toolkit.fusion import (
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import tile_workload
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
+from toolkit.fusion.tile_names import tile_text
 
 BERT = Path(__file__).parent.parent / "data" / "networks" / "bert_layer.onnx"
 CORE = ("node_matmul", "node_add_84", "node_softmax", "node_matmul_1")
@@ -108,3 +109,13 @@ def test_a_layer_of_bert_gains(graph: FoldedGraph) -> None:
     found = find_partition(TrafficModel(graph, Assumptions(512 * 1024)), most_layers=10)
     assert found.value < 0.8 * found.unfused_value
     assert found.down_sets is not None
+
+
+def test_a_sum_within_heads_may_be_cut(graph: FoldedGraph) -> None:
+    """What it is summed from has no axis for it: the heads are side by side there."""
+    more = ("node_MatMul_22", "node_MatMul_63")
+    allowed = Assumptions(256 * 1024, loops=3, nests=100)
+    plan = best_plan(GroupView(graph, frozenset((*CORE, *more))), allowed)
+    assert plan is not None
+    assert "K" in [axis for _, axis, _ in plan.tile]
+    assert "sum over K" in tile_text(plan, graph)

@@ -19,7 +19,7 @@ from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
-    from toolkit.fusion import FusionOverhead, FusionResult, MappedModel, Step
+    from toolkit.fusion import FusionOverhead, FusionResult, MappedModel, Option, Step
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -60,6 +60,16 @@ GroupLength = Annotated[
     ),
 ]
 
+Prefetch = Annotated[
+    bool,
+    typer.Option(
+        "--prefetch",
+        help="While a group runs, load what the next one needs first, and store what the one "
+        "before made last, in cycles and room that it leaves; off by default: groups run one "
+        "after the other.",
+    ),
+]
+
 MOST_LAYERS = 12
 """Layers of a group that a search finds, unless it is told otherwise: the number of groups to cost
 grows fast with it."""
@@ -76,6 +86,8 @@ def check_options(
     most_layers: int | None,
     jobs: int | None,
     pad: Sequence[str] = (),
+    *,
+    prefetch: bool = False,
 ) -> bool:
     """Tell whether layers are to be fused.
 
@@ -91,6 +103,8 @@ def check_options(
     fused = fusion is not None or bool(groups)
     if level is not None and not fused:
         raise InputError("means nothing without --fusion or --group", source="--fusion-level")
+    if prefetch and not fused:
+        raise InputError("means nothing without --fusion or --group", source="--prefetch")
     if fused and jobs is not None and jobs > 1:
         raise InputError(f"groups are costed in 1 process, got {jobs}", source="--jobs")
     if fused and pad:
@@ -110,6 +124,7 @@ def fuse_network(
     groups: Sequence[str],
     most_layers: int,
     overhead: FusionOverhead,
+    prefetch: bool,
     cache: bool | str,
 ) -> tuple[MappedModel, FusionResult]:
     """Search for a partition, or cost the one that is given.
@@ -133,6 +148,7 @@ def fuse_network(
         level=level,
         search=search,
         overhead=overhead,
+        prefetch=prefetch,
         cache=cache,
     )
     with _watched(model):
@@ -196,7 +212,8 @@ def fusion_record(
     model: MappedModel, result: FusionResult, steps: Sequence[Step]
 ) -> dict[str, Any]:
     """All of it as JSON-able data; energies in pJ, latencies in cycles, traffic in words."""
-    totals = {key: _totals(model, options) for key, options in _both(result)}
+    after, before = _both(model, result)
+    totals = {"fused": after, "unfused": before}
     return {
         "network": result.graph.graph.get("name", ""),
         "arch": model.arch.name,
@@ -206,6 +223,8 @@ def fusion_record(
         "inner_levels": [home.name for home in model.given.inner],
         "capacity_words": model.given.capacity_words,
         "overhead": {"energy_pj": model.overhead.energy_pj, "cycles": model.overhead.cycles},
+        "prefetch": model.prefetch,
+        "hidden_cycles": result.hidden_cycles,
         "value": result.value,
         "unfused_value": result.unfused_value,
         "bound": result.bound,
@@ -221,8 +240,14 @@ def fusion_record(
         "mappings": model.costs.status,
         "notes": list(result.notes),
         "groups": [
-            {**row, "names": sorted(plan.group, key=result.graph.positions.__getitem__)}
-            for row, plan in zip(_plain_rows(result), result.plans, strict=True)
+            {
+                **row,
+                **_hidden(result, number),
+                "names": sorted(plan.group, key=result.graph.positions.__getitem__),
+            }
+            for number, (row, plan) in enumerate(
+                zip(_plain_rows(result), result.plans, strict=True)
+            )
         ],
         "exact_value": result.exact_value,
         "above_exact": result.above_exact,
@@ -255,14 +280,28 @@ def _plain_rows(result: FusionResult) -> list[dict[str, Any]]:
     return rows
 
 
-def _both(result: FusionResult) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-    return ("fused", result.groups), ("unfused", result.unfused)
+def _hidden(result: FusionResult, number: int) -> dict[str, dict[str, int]]:
+    """Words of a group that neighbouring groups hide, where they do."""
+    if result.prefetch is None:
+        return {}
+    entry = result.prefetch.groups[number]
+    return {"early_words": dict(entry.early_words), "late_words": dict(entry.late_words)}
 
 
-def _totals(model: MappedModel, options: Sequence[Any]) -> dict[str, Any]:
+def _both(model: MappedModel, result: FusionResult) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What all groups cost together, and all layers on their own."""
+    return (
+        _totals(model, result.groups, result.hidden_cycles),
+        _totals(model, result.unfused),
+    )
+
+
+def _totals(
+    model: MappedModel, options: Sequence[Option], hidden_cycles: float = 0.0
+) -> dict[str, Any]:
     costs = [model.cost(option.plan) for option in options]
     energy = math.fsum(cost.energy_pj for cost in costs)
-    latency = math.fsum(cost.latency_cycles for cost in costs)
+    latency = math.fsum(cost.latency_cycles for cost in costs) - hidden_cycles
     levels: dict[str, float] = {}
     for cost in costs:
         for name, value in cost.levels.items():
@@ -292,7 +331,7 @@ def _proof(result: FusionResult) -> str:
 
 
 def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
-    after, before = (_totals(model, options) for _, options in _both(result))
+    after, before = _both(model, result)
 
     def change(key: str) -> str:
         share = after[key] / before[key] - 1 if before[key] else 0.0
@@ -309,6 +348,7 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
         ("latency", f"{after['latency_cycles']:,.0f} cycles ({change('latency_cycles')})"),
+        *_prefetched(result),
         ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
         ("partition", status),
         *([("mappings", f"{mappings}, each layer or part on its own")] if mappings else []),
@@ -317,8 +357,22 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
     ]
 
 
+def _prefetched(result: FusionResult) -> list[tuple[str, str]]:
+    """The row that says what groups hide under each other, where they are to."""
+    if result.prefetch is None:
+        return []
+    early, late = (
+        sum(sum(words.values()) for words in column)
+        for column in zip(
+            *((g.early_words, g.late_words) for g in result.prefetch.groups), strict=True
+        )
+    )
+    row = f"{result.hidden_cycles:,.0f} cycles: {early:,} words come early, {late:,} leave late"
+    return [("hidden by prefetch", row)]
+
+
 def _energies(model: MappedModel, result: FusionResult) -> list[str]:
-    after, before = (_totals(model, options)["levels_pj"] for _, options in _both(result))
+    after, before = (totals["levels_pj"] for totals in _both(model, result))
     rows = [
         (name, f"{short_energy(after.get(name, 0.0))} (unfused {short_energy(energy)})")
         # What only groups have, such as the overhead of fusing, comes last.
@@ -333,7 +387,8 @@ def _group_table(model: MappedModel, result: FusionResult) -> Any:
     table = empty_table()
     for head in ("group", "layers", "tile", "steps"):
         table.add_column(head, overflow="fold")
-    for head in ("held\nwords", "weights\nkept", "DRAM\nwords", "energy", "cycles"):
+    heads = ["held\nwords", "weights\nkept", "DRAM\nwords", "energy", "cycles"]
+    for head in (*heads, *(["hidden\ncycles"] if result.prefetch else [])):
         table.add_column(head, justify="right")
     for number, option in enumerate(result.groups):
         cost = model.cost(option.plan)
@@ -350,6 +405,7 @@ def _group_table(model: MappedModel, result: FusionResult) -> Any:
             f"{plan.dram_words:,}",
             short_energy(cost.energy_pj),
             f"{cost.latency_cycles:,.0f}",
+            *([f"{result.prefetch.groups[number].hidden_cycles:,.0f}"] if result.prefetch else []),
         )
     return table
 

@@ -28,6 +28,7 @@ from toolkit.cli.fusion import (
     FusionGroup,
     FusionLevel,
     GroupLength,
+    Prefetch,
     check_options,
 )
 from toolkit.cli.fusion_overhead import OverheadCycles, OverheadEnergy, read_overhead
@@ -102,6 +103,7 @@ def map_whole_network(
     group_length: GroupLength = None,
     fusion_overhead_pj: OverheadEnergy = None,
     fusion_overhead_cycles: OverheadCycles = None,
+    prefetch: Prefetch = False,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -119,7 +121,9 @@ def map_whole_network(
     if pad and no_pad:
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
-    fused_layers = check_options(fusion, fusion_level, group, group_length, jobs, pad)
+    fused_layers = check_options(
+        fusion, fusion_level, group, group_length, jobs, pad, prefetch=prefetch
+    )
     overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
     counting = conventions_named(conventions_name(conventions, steady=steady))
     budget = read_budget(evaluations, seconds)
@@ -169,6 +173,7 @@ def map_whole_network(
             groups=group,
             most_layers=group_length or MOST_LAYERS,
             overhead=overhead,
+            prefetch=prefetch,
             cache=place,
         )
         steps = steps_to_fused(priced, fused, graph)

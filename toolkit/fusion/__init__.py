@@ -23,6 +23,7 @@ _HOMES = {
     "partition.registry": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
     "partition.result": ("Boundary", "FusionChance", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
+    "prefetch": ("Prefetched", "PrefetchedNetwork"),
     "tile.choice": ("best_plan",),
     "tile.group_plan": ("Assumptions", "GroupPlan"),
     "tile.residency": ("fusion_level", "fusion_levels"),
@@ -44,6 +45,8 @@ __all__ = [
     "MappedModel",
     "Option",
     "Pattern",
+    "Prefetched",
+    "PrefetchedNetwork",
     "Step",
     "Totals",
     "TrafficModel",
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from toolkit.fusion.partition.registry import FUSION_STRATEGIES, cost_partition, find_partition
     from toolkit.fusion.partition.result import Boundary, FusionChance, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
+    from toolkit.fusion.prefetch import Prefetched, PrefetchedNetwork
     from toolkit.fusion.tile.choice import best_plan
     from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
     from toolkit.fusion.tile.residency import fusion_level, fusion_levels

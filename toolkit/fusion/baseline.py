@@ -8,7 +8,7 @@ Each of these is a step with its own amount, so that what is left is what the gr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import fsum
 from typing import Any
 
@@ -54,7 +54,7 @@ class Step:
 
     Parameters
     ----------
-    name : {"alone", "words", "windows", "groups"}
+    name : {"alone", "words", "windows", "groups", "prefetch"}
         Which.
     detail : str
         What changes, in words.
@@ -129,6 +129,10 @@ def steps_to_fused(
     if groups:
         detail = f"{groups} groups keep tensors between layers on chip"
         steps.append(Step("groups", detail, steps[-1].after, fused))
+    if result.hidden_cycles:
+        detail = "prefetch: first loads and last stores are hidden under neighbouring groups"
+        hidden = replace(fused, latency_cycles=fused.latency_cycles - result.hidden_cycles)
+        steps.append(Step("prefetch", detail, fused, hidden))
     return tuple(step for step in steps if step.before != step.after)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isfinite, prod
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
@@ -18,6 +18,9 @@ from toolkit.fusion.tile.group_plan import (
     streamed_plan,
 )
 from toolkit.fusion.tile.identical import PlanBook
+
+if TYPE_CHECKING:
+    from toolkit.fusion.prefetch import PrefetchedNetwork
 
 FusionObjective = Literal["dram", "energy", "latency", "edp"]
 """Words moved to and from DRAM; pJ; cycles; pJ times cycles."""
@@ -123,6 +126,14 @@ class Resizable(Protocol):
 
     def refusal(self, group: Group) -> str | None:
         """Which layer of a group cannot run in any of its plans, and why; None if all can."""
+
+
+@runtime_checkable
+class Sequenced(Protocol):
+    """A model that can tell what groups that follow each other hide under each other."""
+
+    def in_sequence(self, options: Sequence[Option]) -> PrefetchedNetwork | None:
+        """The groups of a partition in their best order; None if nothing is to be hidden."""
 
 
 def whole_words(graph: FoldedGraph) -> int:

@@ -19,10 +19,11 @@ loops at the outermost memory, is a mapping of that layer:
 Windows (R, S, T) are never cut. Parts along a sum read back what they add to, which is no less
 than what the large layer takes for it.
 
-**Homes.** Activations are on one of the memories that tensors of a group can wait on, weights
-there or on the outermost memory, and a layer on its own finds all of them on the latter. Words of
-the outermost memory cost nothing here, and are counted for the whole network, each value once:
-weights from there are then never dearer than weights that stay anywhere else.
+**Homes.** Activations are on one of the memories that tensors of a group can wait on, or pass by
+where wires lead past it; weights are there or on the outermost memory, and a layer on its own
+finds all of them on the latter. Words of the outermost memory cost nothing here, and are counted
+for the whole network, each value once: weights from there are then never dearer than weights that
+stay anywhere else.
 """
 
 from __future__ import annotations
@@ -90,10 +91,10 @@ def seen_archs(
         Whether weights are activations, too, and are where the input is.
     """
     found: dict[tuple[object, ...], Architecture] = {}
-    for homes in _homes(memories, operands_alike=operands_alike):
+    first = next(memory for memory in arch.memories if memory.name == memories[0])
+    for homes in _homes(memories, first.may_bypass, operands_alike=operands_alike):
         seen = fused_arch(arch, homes)
         found.setdefault(seen.levels, seen)
-    first = next(memory for memory in arch.memories if memory.name == memories[0])
     kept: tuple[Role, ...] = ("input", "output")
     if any(role in (*first.bypasses, *first.may_bypass) for role in kept):
         # On its own, a layer can do without the accesses of that memory.
@@ -101,16 +102,22 @@ def seen_archs(
     return tuple(found.values())
 
 
-def _homes(memories: Sequence[str], *, operands_alike: bool) -> Iterator[Homes]:
+def _homes(
+    memories: Sequence[str], may_pass: Collection[str], *, operands_alike: bool
+) -> Iterator[Homes]:
     first, inner = memories[0], memories[1:]
-    for read, made in product(memories, memories):
-        levels: list[tuple[Role, str]] = [("input", read), ("output", made)]
+    reads, makes = (
+        (*memories, *((None,) if role in may_pass else ())) for role in ("input", "output")
+    )
+    for read, made in product(reads, makes):
+        places: list[tuple[Role, str | None]] = [("input", read), ("output", made)]
         if operands_alike:
-            levels.append(("weight", read))
+            places.append(("weight", read))
+        levels = [(role, place) for role, place in places if place is not None]
         for count in range(len(inner) + 1):
             for others in combinations(inner, count):
                 used = (first, *others)
-                if read in used and made in used:
+                if all(place in used for _, place in levels):
                     yield Homes(tuple(levels), used)
 
 

@@ -18,6 +18,7 @@ from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.group_plan import Part, extent_of, share_of
 from toolkit.fusion.tile.residency import Homes
+from toolkit.model.evaluate import evaluate
 from toolkit.model.vector_unit import (
     VectorCost,
     movement_cost,
@@ -111,11 +112,14 @@ class PartCost:
         The longer of array and vector unit.
     words : mapping of role to int
         Words that the outermost memory moves; none of operands that are on the fusion level.
+    again_words : int
+        Those of them that are partial sums which are read back.
     """
 
     levels: Mapping[str, float]
     latency_cycles: float
     words: Mapping[Role, int]
+    again_words: int = 0
 
     @property
     def energy_pj(self) -> float:
@@ -206,6 +210,20 @@ class LayerCosts:
         )
         return LayerResult(layer, cost, vector, layer.repetitions)
 
+    def held_words(self, layer: Layer, memory: Memory) -> int | None:
+        """Words of a memory that a layer on its own takes, all copies together; None if unknown.
+
+        Unknown is what the vector unit keeps of layers without a workload.
+        """
+        found = self.alone(layer).cost
+        if found is None:
+            return None
+        cost = evaluate(
+            found.mapping, self.arch, found.workload, conventions=self.search.conventions
+        )
+        use = next((use for use in cost.memories if use.level == memory.name), None)
+        return 0 if use is None else ceil(use.words * memory.multiple_buffering)
+
     def arch_for(self, homes: Homes) -> Architecture:
         """The architecture as a layer with these operands on the fusion level sees it."""
         if homes not in self._archs:
@@ -235,6 +253,7 @@ class LayerCosts:
         levels: dict[str, float] = {}
         words: dict[Role, int] = {"input": 0, "weight": 0, "output": 0}
         latency = operation_cycles = 0.0
+        again = 0
         times = layer.layer.repetitions
         if workload is not None:
             mapped = self._map(layer.name, workload, arch)
@@ -244,6 +263,7 @@ class LayerCosts:
             for traffic in mapped.dram:
                 if traffic.role not in homes.roles:
                     words[traffic.role] += times * traffic.words  # type: ignore[index]
+                    again += times * traffic.read_words if traffic.role == "output" else 0
         for repeated, vector in self.vector_costs(layer, arch, share):
             operation_cycles = repeated * vector.latency_cycles
             for energy in vector.levels:
@@ -252,7 +272,7 @@ class LayerCosts:
             if not homes.levels:
                 words["input"] += times * vector.dram_reads
                 words["output"] += times * vector.dram_writes
-        return PartCost(levels, max(latency, operation_cycles), words)
+        return PartCost(levels, max(latency, operation_cycles), words, again)
 
     def vector_costs(
         self, layer: FoldedLayer, arch: Architecture, share: Fraction = Fraction(1)
@@ -325,8 +345,9 @@ def fused_arch(arch: Architecture, homes: Homes) -> Architecture:
             elif home == level.name and role in bypasses:
                 bypasses.remove(role)
         if level.name in homes.used:
-            if "weight" not in homes.roles and "weight" not in bypasses:
-                bypasses.append("weight")
+            # What has no home on chip passes by: no room is set aside for it.
+            gone = (role for role in ROLES if role not in homes.roles)
+            bypasses += [role for role in gone if role not in bypasses]
             level = replace(level, capacity_words=None)
         # What is to be there stays there: no mapping may choose to leave it out.
         kept = {role for role, home in homes.levels if home == level.name}

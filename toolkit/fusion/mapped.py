@@ -12,10 +12,13 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
+from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
+from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
+from toolkit.fusion.passing import passed_by, weights_kept
+from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     Assumptions,
@@ -24,6 +27,7 @@ from toolkit.fusion.tile.group_plan import (
     Loop,
     Part,
     Schedule,
+    constant_words,
     made_share,
     single_plan,
 )
@@ -74,6 +78,8 @@ class GroupCost:
         That the outermost memory's port is busy.
     plan : GroupPlan
         With the traffic that the mappings cause.
+    work : GroupWork or None
+        What its latency is counted from; None for a layer on its own that is not staged.
     """
 
     levels: Mapping[str, float]
@@ -82,6 +88,7 @@ class GroupCost:
     compute_cycles: float
     dram_cycles: float
     plan: GroupPlan
+    work: GroupWork | None = None
 
 
 class MappedModel:
@@ -112,6 +119,10 @@ class MappedModel:
         for a bound without any.
     overhead : FusionOverhead
         What fusing costs besides.
+    prefetch : bool
+        Whether partitions that are found hide first loads and last stores of their groups under
+        neighbouring ones (`toolkit.fusion.prefetch`). The search itself adds up groups that run
+        one after the other, which is what the result costs at most.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -120,8 +131,8 @@ class MappedModel:
     ArchitectureError
         If there is no such fusion level.
     InputError
-        If the objective is unknown, the values of a layer have bits, or the outermost memory
-        moves bursts.
+        If the objective is unknown, the values of a layer have bits, the outermost memory
+        moves bursts, or conventions of a steady state are to prefetch what they hide already.
     """
 
     complete = False
@@ -139,6 +150,7 @@ class MappedModel:
         search: LayerSearch | None = None,
         proof_seconds: float = PROOF_SECONDS,
         overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
+        prefetch: bool = False,
         cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
@@ -154,6 +166,7 @@ class MappedModel:
         self.memory = memory
         self.objective = objective
         self.overhead = overhead
+        self.prefetch = prefetch
         inner = tuple(
             Home.of(other, capacity_words(other, most))
             for other in (fusion_levels(arch)[1:] if level is None else ())
@@ -169,6 +182,13 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache)
+        self.port = DramPort(arch.memories[0], self.costs.search.conventions)
+        if prefetch and not self.port.conventions.first_and_last:
+            raise InputError(
+                f"{self.port.conventions.name} conventions take first loads and last stores for "
+                "hidden already; expected exact ones",
+                key="prefetch",
+            )
         self._books = _plan_books(self.given)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
@@ -256,28 +276,56 @@ class MappedModel:
         if not plan.staged:
             return self._single(plan)
         levels: dict[str, float] = {}
-        weight_words, spent = 0, dict[str, float]()
+        view, spent = GroupView(self.graph, plan.group), dict[str, float]()
+        passing = {la.name: PortWords(reads=la.constant_words) for la in view.layers}
+        by = dict[Role, int](input=0, weight=0, output=0)
         for layer, part, homes, times in self.parts(plan):
             cost = self.costs.cost(layer, part, homes)
             _add(levels, cost.levels, times)
             spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
-            weight_words += times * cost.words["weight"]
-        weight_words += plan.staged_weight_words
+            passing[layer.name] += _moved(cost) * times
+            for role, words in cost.words.items():
+                by[role] += times * words
+            by["output"] -= times * cost.again_words
+            by["input"] += times * cost.again_words
         for name, energies, more in self._between_steps(plan):
             _add(levels, energies, 1)
             spent[name] += more
-        cycles = list(spent.values())
-        plan = replace(plan, weight_words=weight_words)
-        _add(levels, self._transfers(plan), 1)
-        dram = self._port_cycles(plan.input_words + weight_words, plan.output_words)
-        first = self._port_cycles(plan.first_words, 0)
-        last = self._port_cycles(0, plan.last_words)
-        compute = self._compute_cycles(cycles, plan)
+        plan = replace(
+            plan,
+            input_words=plan.staged_input_words + constant_words(view) + by["input"],
+            output_words=plan.staged_output_words + by["output"],
+            weight_words=plan.staged_weight_words + by["weight"],
+        )
+        _add(levels, self._transfers(plan, constant_words(view)), 1)
         fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
         if fusing_pj:
             levels[OVERHEAD] = fusing_pj
-        latency = max(compute, dram) + first + last + fusing_cycles
-        return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan)
+        compute = self._compute_cycles(list(spent.values()), plan)
+        together = compute if self.given.schedule == "pipelined" else None
+        work = GroupWork(view, plan, self.port, spent, passing, together)
+        found = work.latency()
+        latency = found.cycles + fusing_cycles
+        dram = self.port.cycles(found.moved)
+        return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan, work)
+
+    def in_sequence(self, options: Sequence[Option]) -> PrefetchedNetwork | None:
+        """What the groups of a partition hide under each other; None without `prefetch`."""
+        if not self.prefetch:
+            return None
+        return prefetch(self.graph, self.port, [self._running(o.plan) for o in options])
+
+    def _running(self, plan: GroupPlan) -> Running:
+        cost = self.cost(plan)
+        if cost.work is not None:
+            room, moved = self.given.capacity_words - plan.peak_words, cost.work.latency().moved
+            return Running(plan.group, cost.latency_cycles, moved, room, cost.work)
+        (name,) = plan.group
+        held = self.costs.held_words(self.graph.layer_of(name).whole, self.memory)
+        words = cost.plan
+        moved = PortWords(words.input_words + words.weight_words, words.output_words)
+        room = 0 if held is None else max(self.given.capacity_words - held, 0)
+        return Running(plan.group, cost.latency_cycles, moved, room)
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
         """Yield what a plan runs: parts of layers, where their operands are, how often."""
@@ -314,11 +362,44 @@ class MappedModel:
         return list(found.values())
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
-        """The option of a plan, unless some part of a layer has no mapping."""
-        try:
-            yield self._option(self.cost(plan))
-        except DoesNotFitError as cause:
-            self._refusals[plan.group] = str(cause)
+        """Options of a plan, and of what mappings make better; none where there is no mapping."""
+        for change in (None, self._weights_stay, self._pass_by):
+            changed = plan if change is None else change(plan)
+            if changed is None:
+                continue
+            try:
+                yield self._option(self.cost(changed))
+            except DoesNotFitError as cause:
+                self._refusals.setdefault(plan.group, str(cause))
+                if change is None:
+                    return
+            else:
+                plan = changed
+
+    def _weights_stay(self, plan: GroupPlan) -> GroupPlan | None:
+        """Keep weights that would be read several times where there is room for all of them."""
+        if not self.given.weights_stay:
+            return None
+        often = {name for name, words in self._read_weights(plan).items() if words > 1}
+        return weights_kept(plan, self.graph, self.given, often)
+
+    def _read_weights(self, plan: GroupPlan) -> dict[str, float]:
+        """How often each layer reads weights that pass by."""
+        found: dict[str, float] = {}
+        for layer, part, homes, times in self.parts(plan):
+            if layer.weight_words and "weight" not in homes.roles:
+                words = times * self.costs.cost(layer, part, homes).words["weight"]
+                found[layer.name] = found.get(layer.name, 0.0) + words / layer.weight_words
+        return found
+
+    def _pass_by(self, plan: GroupPlan) -> GroupPlan | None:
+        """Let activations pass by the fusion level if its wires let them."""
+        roles = self.memory.may_bypass
+        if "input" not in roles and "output" not in roles:
+            return None
+        return passed_by(
+            plan, self.graph, self.given, inputs="input" in roles, outputs="output" in roles
+        )
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":
@@ -361,7 +442,11 @@ class MappedModel:
             min((plan.homes.get(t.name, order[0]) for t in tensors), key=order.index)
             for tensors in (layer.inputs or (layer.output,), (layer.output,))
         )
-        levels: list[tuple[Role, str]] = [("input", read), ("output", made)]
+        levels: list[tuple[Role, str]] = []
+        if not any(t.name in plan.passing for t in layer.inputs):
+            levels.append(("input", read))
+        if layer.output.name not in plan.passing:
+            levels.append(("output", made))
         if layer.name in plan.resident:
             levels.append(("weight", self.memory.name))
         elif not layer.weight_words:
@@ -408,14 +493,14 @@ class MappedModel:
         name = plan.homes.get(tensor, self.memory.name)
         return next(memory for memory in self.arch.memories if memory.name == name)
 
-    def _transfers(self, plan: GroupPlan) -> dict[str, float]:
+    def _transfers(self, plan: GroupPlan, constants: int) -> dict[str, float]:
         """Energy of words between DRAM and the fusion level, which mappings do not see."""
         dram, memory = self._dram, self.memory
-        loaded = plan.input_words + plan.staged_weight_words
+        loaded = plan.staged_input_words + constants + plan.staged_weight_words
+        stored = plan.staged_output_words
         return {
-            dram.name: loaded * dram.read_energy_pj + plan.output_words * dram.write_energy_pj,
-            memory.name: loaded * memory.write_energy_pj
-            + plan.output_words * memory.read_energy_pj,
+            dram.name: loaded * dram.read_energy_pj + stored * dram.write_energy_pj,
+            memory.name: loaded * memory.write_energy_pj + stored * memory.read_energy_pj,
         }
 
     def _compute_cycles(self, cycles: list[float], plan: GroupPlan) -> float:
@@ -436,8 +521,13 @@ class MappedModel:
         return self.arch.memories[0]
 
     def _port_cycles(self, read: float, written: float) -> float:
-        words = {"reads": read, "updates": written}
-        return port_cycles(self._dram, self.costs.search.conventions, words)
+        return self.port.cycles(PortWords(read, written))
+
+
+def _moved(cost: PartCost) -> PortWords:
+    """Words of a part that pass the fusion level."""
+    written = cost.words["output"] - cost.again_words
+    return PortWords(sum(cost.words.values()) - written, written)
 
 
 def _plan_books(given: Assumptions) -> list[PlanBook]:

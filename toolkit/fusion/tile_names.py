@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.tile.group_plan import GroupPlan
+from toolkit.fusion.tile.group_plan import GroupPlan, extent_of
 
 _IMAGES = {3: ("columns",), 4: ("rows", "columns"), 5: ("planes", "rows", "columns")}
 """Axes after batch and channels, by the rank of a tensor of images."""
@@ -31,7 +31,8 @@ def tile_text(plan: GroupPlan, graph: FoldedGraph) -> str:
         maker = graph.makers.get(name)
         if maker is not None:
             layer = graph.layer_of(maker)
-            text = f"{axis_name(layer, axis)} {size}/{layer.output.shape[axis]}"
+            name_of_axis = f"sum over {axis}" if isinstance(axis, str) else axis_name(layer, axis)
+            text = f"{name_of_axis} {size}/{extent_of(layer, axis)}"
         texts.setdefault(name, []).append(text)
     return "; ".join(f"{name}: {', '.join(cut)}" for name, cut in texts.items())
 

@@ -80,10 +80,15 @@ def state_of(layer: str) -> str:
     return f"state of {layer}"
 
 
-def timeline(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupTimeline:
+def timeline(
+    plan: GroupPlan,
+    graph: FoldedGraph,
+    given: Assumptions,
+    beside: Mapping[str, int] | None = None,
+) -> GroupTimeline:
     """Tell what is on the fusion level when a plan runs; see `toolkit.fusion.tile.nest`.
 
-    Its peak is what the plan says: `GroupPlan.peak_words`.
+    Its peak is what the plan says, `GroupPlan.peak_words`, and what is beside it.
 
     Parameters
     ----------
@@ -93,11 +98,16 @@ def timeline(plan: GroupPlan, graph: FoldedGraph, given: Assumptions) -> GroupTi
         The network.
     given : Assumptions
         What the plan was made under.
+    beside : mapping of str to int, optional
+        Words of neighbouring groups that there is room for throughout, by name; see
+        `toolkit.fusion.prefetch`.
     """
     layers = [layer.name for layer in GroupView(graph, plan.group).layers]
     if given.schedule == "pipelined":
         layers = [ALL_LAYERS]
-    phases = tuple(Phase(layer, _words(plan, layer)) for layer in layers if plan.staged)
+    phases = tuple(
+        Phase(layer, {**_words(plan, layer), **(beside or {})}) for layer in layers if plan.staged
+    )
     return GroupTimeline(phases, plan.steps, given.capacity_words, dict(plan.homes))
 
 

@@ -9,11 +9,18 @@ from typing import ClassVar
 from toolkit.compilation import clock
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
-from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
+from toolkit.fusion.group_model import (
+    GroupModel,
+    Option,
+    Sequenced,
+    total_costs,
+    unfused,
+    value_of,
+)
 from toolkit.fusion.groups import check_partition
 from toolkit.fusion.partition.exact import best_ways
 from toolkit.fusion.partition.reasons import boundaries_of, why_it_cannot_run
-from toolkit.fusion.partition.result import Found, FusionResult
+from toolkit.fusion.partition.result import Found, FusionResult, less_hidden
 from toolkit.messages import suggest
 
 MOST_LAYERS = 24
@@ -146,7 +153,13 @@ def make_result(
 ) -> FusionResult:
     """Complete what a strategy found: order and bound; no reasons yet."""
     groups = in_order(model, found.groups)
-    value = value_of(total_costs(groups))
+    sequence = model.in_sequence(groups) if isinstance(model, Sequenced) else None
+    costs = total_costs(groups)
+    if sequence is not None:
+        by_group = {option.plan.group: option for option in groups}
+        groups = tuple(by_group[entry.group] for entry in sequence.groups)
+        costs = less_hidden(model.objective, costs, sequence.hidden_cycles)
+    value = value_of(costs)
     general = value_of(model.bound) if found.bound is None else found.bound
     costed, seconds = model.costed, clock() - start
     return FusionResult(
@@ -165,6 +178,7 @@ def make_result(
         found.chances,
         found.exact_value,
         model.given,
+        sequence,
     )
 
 

@@ -14,6 +14,8 @@ from toolkit.fusion.tile_names import tile_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from toolkit.fusion.prefetch import PrefetchedNetwork
+
 Reason = Literal["capacity", "barrier", "no gain", "missed"]
 """Why two groups are not one: what would have to change (`reasons` finds out).
 
@@ -27,6 +29,21 @@ Reason = Literal["capacity", "barrier", "no gain", "missed"]
 
 Where other groups must run in between, the joint group is the one with these.
 """
+
+
+def less_hidden(
+    objective: FusionObjective, costs: tuple[float, ...], cycles: float
+) -> tuple[float, ...]:
+    """Costs of groups on their own, less cycles that they hide under each other.
+
+    Examples
+    --------
+    >>> less_hidden("edp", (5.0, 100.0), 10.0), less_hidden("energy", (5.0,), 10.0)
+    ((5.0, 90.0), (5.0,))
+    """
+    if objective in ("edp", "latency"):
+        return (*costs[:-1], costs[-1] - cycles)
+    return costs
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,9 @@ class FusionResult:
         and ``joint`` are measured against where it is quickly proved.
     given : Assumptions or None
         What groups were allowed.
+    prefetch : PrefetchedNetwork or None
+        What groups hide under their neighbours, in the order of `groups`; None where they run one
+        after the other. Costs of `groups` are those on their own.
     """
 
     strategy: str
@@ -162,6 +182,12 @@ class FusionResult:
     chances: tuple[FusionChance, ...] = ()
     exact_value: float | None = None
     given: Assumptions | None = None
+    prefetch: PrefetchedNetwork | None = None
+
+    @property
+    def hidden_cycles(self) -> float:
+        """Cycles of groups on their own that neighbouring groups hide."""
+        return 0.0 if self.prefetch is None else self.prefetch.hidden_cycles
 
     @property
     def plans(self) -> tuple[GroupPlan, ...]:
@@ -175,8 +201,8 @@ class FusionResult:
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """Total costs: one, or energy in pJ and latency in cycles."""
-        return total_costs(self.groups)
+        """Total costs: one, or energy in pJ and latency in cycles, less what is hidden."""
+        return less_hidden(self.objective, total_costs(self.groups), self.hidden_cycles)
 
     @property
     def value(self) -> float:
@@ -240,6 +266,8 @@ class FusionResult:
             (names_of_costs | others)[self.objective], option.costs, strict=False
         ):
             row[key] = cost
+        if self.prefetch is not None:
+            row["hidden_cycles"] = self.prefetch.groups[number].hidden_cycles
         return row
 
     def boundary_table(self) -> pd.DataFrame:

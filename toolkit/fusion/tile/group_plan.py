@@ -13,6 +13,7 @@ from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.tile.residency import Home, Waiting
 from toolkit.fusion.tile.search import Point
+from toolkit.fusion.tile.shared import SharedRank
 
 Halo = Literal["retain", "mixed", "recompute"]
 """What becomes of positions that neighbouring tiles share.
@@ -93,8 +94,9 @@ class Loop:
     ----------
     tensor : str
         One that it cuts: made by its last layer or, where that sums over it, read by it.
-    axis : int
-        Of that tensor.
+    axis : int or str
+        Of that tensor. Where no tensor that is read has such an axis, as it is part of a larger
+        one, the dimension that is summed over for what the layer makes.
     tile : int
         Positions of the axis per step.
     steps : int
@@ -108,7 +110,7 @@ class Loop:
     """
 
     tensor: str
-    axis: int
+    axis: int | str
     tile: int
     steps: int
     layers: frozenset[str]
@@ -127,7 +129,7 @@ class Kept:
     kind : str
         See `toolkit.fusion.tile.nest.Kind`.
     depth : int or None
-        Loops outside of it stand still while it is there; None for weights that pass by.
+        Loops outside of it stand still while it is there; None for what passes by.
     words : int
         Held at once, a further tile included where the next one is loaded meanwhile.
     moved_words : int
@@ -140,6 +142,8 @@ class Kept:
         Layers that run while all of it is there.
     between : tuple of str
         Further layers that run while what stays is there.
+    tile_words, size_words : int
+        Of one tile, and of all of it.
     """
 
     name: str
@@ -151,6 +155,8 @@ class Kept:
     stays_words: int = 0
     during: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
+    tile_words: int = 0
+    size_words: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,9 +183,6 @@ class GroupPlan:
         read back.
     made : mapping of str to dict
         Per layer, the parts that steps make, to the number of steps.
-    first_words, last_words : int
-        Activations that must come in before the first step, and that are left to go out after
-        the last one.
     homes : mapping of str to str
         Memories inside the fusion level, by the tensors between layers that wait there.
     bound_words : int
@@ -197,8 +200,6 @@ class GroupPlan:
     output_words: int
     weight_words: int
     made: Mapping[str, Mapping[Part, int]] = field(default_factory=dict)
-    first_words: int = 0
-    last_words: int = 0
     homes: Mapping[str, str] = field(default_factory=dict)
     bound_words: int = 0
 
@@ -213,7 +214,7 @@ class GroupPlan:
         return self.footprint_words > 0
 
     @property
-    def tile(self) -> tuple[tuple[str, int, int], ...]:
+    def tile(self) -> tuple[tuple[str, int | str, int], ...]:
         """For each loop, outermost first: a tensor, its axis and the positions of a tile."""
         return tuple((loop.tensor, loop.axis, loop.tile) for loop in self.loops)
 
@@ -238,6 +239,28 @@ class GroupPlan:
         return sum(k.moved_words for k in self._weights)
 
     @property
+    def staged_input_words(self) -> int:
+        """Words of activations that come to the fusion level, all times together."""
+        read = sum(k.moved_words for k in self.kept if k.kind == "input" and k.depth is not None)
+        return read + sum((k.moved_words - k.size_words) // 2 for k in self._leaving)
+
+    @property
+    def staged_output_words(self) -> int:
+        """Words of activations that leave the fusion level, all times together."""
+        return sum((k.moved_words + k.size_words) // 2 for k in self._leaving)
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """Activations that pass by the fusion level on their way from DRAM, or to it."""
+        return frozenset(
+            k.name for k in self.kept if k.kind in ("input", "output") and k.depth is None
+        )
+
+    @property
+    def _leaving(self) -> tuple[Kept, ...]:
+        return tuple(k for k in self.kept if k.kind == "output" and k.depth is not None)
+
+    @property
     def _weights(self) -> tuple[Kept, ...]:
         return tuple(k for k in self.kept if k.kind == "weights" and k.depth is not None)
 
@@ -258,8 +281,6 @@ def single_plan(graph: FoldedGraph, name: str) -> GroupPlan:
         layer.output.elements,
         layer.weight_words,
         {name: {(): 1}},
-        read,
-        layer.output.elements,
         bound_words=least_words(view),
     )
 
@@ -292,7 +313,7 @@ def constant_words(view: GroupView) -> int:
 def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
     """The plan of one point of a nest."""
     nest = point.nest
-    inputs = outputs = weights = first = last = 0
+    inputs = outputs = weights = 0
     kept = []
     activations = [
         way for item, way in zip(nest.items, point.ways, strict=True) if item.kind != "weights"
@@ -300,21 +321,33 @@ def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
     for item, way in zip(nest.items, point.ways, strict=True):
         moved = int(way.moved[0])
         readers = tuple(nest.layers[user].name for user in item.users if user != item.maker)
-        there = [
+        during, between = (
             tuple(la.name for la, is_in in zip(nest.layers, mask, strict=True) if is_in)
             for mask in (way.during, way.between & ~way.during)
-        ]
-        held, stays = int(way.held[0]), int(way.kept[0])
-        kept.append(Kept(item.name, item.kind, way.depth, held, moved, readers, stays, *there))
+        )
+        held, stays, tile = (int(words[0]) for words in (way.held, way.kept, way.tile))
+        kept.append(
+            Kept(
+                item.name,
+                item.kind,
+                way.depth,
+                held,
+                moved,
+                readers,
+                stays,
+                during,
+                between,
+                min(tile, item.words),
+                item.words,
+            )
+        )
         if item.kind == "weights":
             weights += moved
         elif item.kind == "input":
             inputs += moved
-            first += min(int(way.tile[0]), item.words)
         elif item.kind == "output":
             outputs += (moved + item.words) // 2
             inputs += (moved - item.words) // 2
-            last += int(way.tile[0])
     return GroupPlan(
         nest.view.group,
         _loops(point),
@@ -326,8 +359,6 @@ def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
         outputs,
         weights,
         {layer.name: parts(point, place) for place, layer in enumerate(nest.layers)},
-        first,
-        last,
     )
 
 
@@ -337,15 +368,8 @@ def _loops(point: Point) -> tuple[Loop, ...]:
     for number, (shared, at) in enumerate(zip(nest.loops, point.at, strict=True)):
         tile = int(nest.tiles[number][at])
         name = next(la.name for la in reversed(nest.view.layers) if la.name in shared.members)
-        layer, member = nest.view.graph.layer_of(name), shared.members[name]
-        tensor, axis, rate = layer.output.name, member.rank.axis, member.rate
-        if axis is None:
-            read = next(
-                (i, place[0])
-                for i in range(len(layer.inputs))
-                if (place := shared.reading(layer, i)) is not None
-            )
-            tensor, axis, rate = layer.inputs[read[0]].name, read[1].axis, read[1].rate
+        layer = nest.view.graph.layer_of(name)
+        tensor, axis, rate = _cut(shared, layer)
         inside = frozenset(
             la.name for la, loops in zip(nest.layers, nest.inside, strict=True) if number in loops
         )
@@ -354,6 +378,18 @@ def _loops(point: Point) -> tuple[Loop, ...]:
             Loop(tensor, axis, int(tile * rate), steps, inside, shared.reduces, shared.recurrent)
         )
     return tuple(found)
+
+
+def _cut(shared: SharedRank, layer: FoldedLayer) -> tuple[str, int | str, Fraction]:
+    """A tensor that a loop cuts, an axis of it, and positions of that per position of the loop."""
+    member = shared.members[layer.name]
+    if member.rank.axis is not None:
+        return layer.output.name, member.rank.axis, member.rate
+    for number, tensor in enumerate(layer.inputs):
+        place = shared.reading(layer, number)
+        if place is not None:
+            return tensor.name, place[0].axis, place[0].rate
+    return layer.output.name, member.rank.dimension, member.rate
 
 
 def parts(point: Point, place: int) -> dict[Part, int]:

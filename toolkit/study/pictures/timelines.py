@@ -119,7 +119,8 @@ def drawn_timelines(result: FusionResult) -> tuple[DrawnTimeline, ...]:
     for number in sorted(order[:MOST_GROUPS]):
         plan = result.plans[number]
         tile = tile_text(plan, result.graph)
-        line = timeline(plan, result.graph, result.given)
+        beside = result.prefetch.beside(number) if result.prefetch is not None else {}
+        line = timeline(plan, result.graph, result.given, beside)
         title = f"group {number}" + (f", tile {tile}" if tile else ", whole tensors")
         found.append(_drawn(title, line))
     return tuple(found)

@@ -1,0 +1,67 @@
+"""Two fused products on TPU v4i as AccelForge describes it: is our best as good as its optimum?
+
+M 4,096, and 1,024, 4,096 and 1,024 columns, values of 8 bits. AccelForge counts no first loads and
+no last stores, as `steady` conventions do; under ours, which do, the same is printed below. Its
+figures were printed by version 1.0.467 (`map_workload_to_arch`, energy-delay product, one process,
+the example `tpu_v4i.yaml` as it is, in it `keep: All` at the outermost memory for what is not
+fused) on the machine of the README's tables; the accelerator is described in `tests/data`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from fusion_transformers import graph_of
+
+import toolkit
+from toolkit.fusion import FoldedGraph, FusionResult, MappedModel, find_partition
+from toolkit.search.network import LayerSearch
+from toolkit.study.script import Arguments, run_script
+
+ARCH = Path(__file__).parent.parent.parent / "tests" / "data" / "accelforge_tpu_v4i.yaml"
+CLOCK_MHZ = 1050
+PEER = {
+    "unfused": (8.127722e-3, 0.49932190e-3, 15.3),
+    "fused": (6.8097043e-3, 0.49932190e-3, 31.6),
+}
+"""AccelForge: energy in J, latency in s, CPU seconds."""
+
+
+def products() -> FoldedGraph:
+    nodes = [(("MatMul", ["x", "a"], ["y"]), {}), (("MatMul", ["y", "b"], ["z"]), {})]
+    weights = {"a": (1024, 4096), "b": (4096, 1024)}
+    return graph_of(nodes, {"x": (4096, 1024)}, {"z": (4096, 1024)}, weights)
+
+
+def found(strategy: str, conventions: str) -> tuple[FusionResult, float]:
+    search = LayerSearch(strategy, conventions=toolkit.CONVENTIONS[conventions])
+    start = time.process_time()
+    model = MappedModel(
+        products(), toolkit.load_arch(ARCH), search=search, proof_seconds=0.0, cache=False
+    )
+    result = find_partition(model, reasons=False)
+    return result, time.process_time() - start
+
+
+def row(name: str, energy_j: float, seconds: float, cpu: float) -> None:
+    cells = f"{energy_j * 1e3:>12.6f}{seconds * 1e3:>12.6f}{energy_j * seconds * 1e6:>12.6f}"
+    print(f"{name:<34}{cells}{cpu:>8.1f}", flush=True)
+
+
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument("--strategy", default="greedy", help="how parts of layers are mapped")
+    given = parser.parse_args()
+    print(f"{'':<34}{'mJ':>12}{'ms':>12}{'J·s * 1e6':>12}{'CPU s':>8}")
+    for what, (energy, seconds, cpu) in PEER.items():
+        row(f"AccelForge, {what}", energy, seconds, cpu)
+    for conventions in ("steady", "exact"):
+        result, cpu = found(given.strategy, conventions)
+        apart = tuple(map(sum, zip(*(option.costs for option in result.unfused), strict=True)))
+        for what, (energy, cycles) in (("unfused", apart), ("fused", result.costs)):
+            row(f"ours, {conventions}, {what}", energy * 1e-12, cycles / CLOCK_MHZ * 1e-6, cpu)
+
+
+if __name__ == "__main__":
+    run_script(main)
