@@ -6,11 +6,13 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, prod
+from functools import partial
+from math import fsum
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
+from toolkit.fusion.between_steps import between_steps
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
@@ -21,25 +23,18 @@ from toolkit.fusion.tile.group_plan import (
     Assumptions,
     GroupPlan,
     Halo,
-    Loop,
     Part,
     Schedule,
-    made_share,
     single_plan,
 )
 from toolkit.fusion.tile.identical import PlanBook
 from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
 from toolkit.model.plan import port_cycles
-from toolkit.model.vector_unit import vector_cost
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
 
 _SAFE = 1 - 1e-9
 """Keeps bounds below what sums of floats may round off."""
-
-STATE_OPERATIONS = 4
-"""Per row and step of a softmax or a normalisation that streams: compare or add, and rescale, for
-both words of its state."""
 
 MAPPED_LOOPS, MAPPED_NESTS = 3, 100
 """Of nests whose parts are mapped: all of three loops over five ranks, such as those of attention.
@@ -263,9 +258,10 @@ class MappedModel:
             spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
             weight_words += times * cost.words["weight"]
         weight_words += plan.staged_weight_words
-        for name, energies, more in self._between_steps(plan):
-            _add(levels, energies, 1)
-            spent[name] += more
+        home_of = partial(self._home_of, plan)
+        for more in between_steps(plan, self.graph, self.costs, home_of):
+            _add(levels, more.levels, 1)
+            spent[more.layer] += more.cycles
         cycles = list(spent.values())
         plan = replace(plan, weight_words=weight_words)
         _add(levels, self._transfers(plan), 1)
@@ -367,42 +363,6 @@ class MappedModel:
         elif not layer.weight_words:
             levels.append(("weight", read))
         return Homes(tuple(levels), tuple(used))
-
-    def _between_steps(self, plan: GroupPlan) -> Iterator[tuple[str, dict[str, float], float]]:
-        """What sums that go on from step to step cost: layers, energies by level, cycles.
-
-        What was summed before is read again; where a softmax or a normalisation streams, the
-        vector unit keeps the state of its rows and corrects what was summed from its results
-        (FlashAttention; in each step for a softmax, whose maximum changes, or in the end).
-        """
-        for layer in GroupView(self.graph, plan.group).layers:
-            loops = [loop for loop in plan.loops if layer.name in loop.sums]
-            made = layer.output.elements * made_share(plan, self.graph, layer.name)
-            again = made * (prod(loop.steps for loop in loops) - 1)
-            if again > 0:
-                home = self._home_of(plan, layer.output.name)
-                cycles = port_cycles(home, self.costs.search.conventions, {"reads": again})
-                yield layer.name, {home.name: again * home.read_energy_pj}, cycles
-            for loop in plan.loops:
-                operations = self._corrections(plan, layer, loop, made)
-                if operations:
-                    conventions = self.costs.search.conventions
-                    vector = vector_cost(
-                        self.arch, self.costs.unit, operations, {}, conventions=conventions
-                    )
-                    energies = {entry.level: entry.energy_pj for entry in vector.levels}
-                    yield layer.name, energies, vector.latency_cycles
-
-    def _corrections(self, plan: GroupPlan, layer: FoldedLayer, loop: Loop, made: float) -> int:
-        """Operations of the vector unit that streaming along a loop adds to a layer."""
-        if layer.name in loop.streams:
-            rows = made / next(rank.size for rank in layer.ranks if rank.recurrent)
-            return round(STATE_OPERATIONS * rows * loop.steps)
-        if layer.name not in loop.sums:
-            return 0
-        sources = [s for s in self.graph.predecessors(layer.name) if s in loop.streams]
-        softmax = any("oftmax" in self.graph.layer_of(name).layer.operator for name in sources)
-        return round(made * (loop.steps if softmax else 2)) if sources else 0
 
     def _home_of(self, plan: GroupPlan, tensor: str) -> Memory:
         name = plan.homes.get(tensor, self.memory.name)
