@@ -18,6 +18,7 @@ from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, 
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
+from toolkit.fusion.partition_bound import GroupBounds, network_bound
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     Assumptions,
@@ -46,6 +47,9 @@ less of it leaves room for larger parts of what is summed over, which the array 
 
 PROOF_SECONDS = 4.0
 """Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
+
+PLAN_PROOFS = 60
+"""Times this limit: of the searches over plans of groups that the bound asks for, together."""
 
 OVERHEAD = "fusion overhead"
 """What `FusionOverhead` costs in energy, beside the levels."""
@@ -167,6 +171,7 @@ class MappedModel:
         self._books = _plan_books(self.given)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
+        self._bound: tuple[float, ...] | None = None
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}
         self._refusals: dict[Group, str] = {}
@@ -200,7 +205,7 @@ class MappedModel:
         other = copy.copy(self)
         other.given = resized(self.given, words)
         other._books = _plan_books(other.given)
-        other._known, other._refusals = {}, {}
+        other._known, other._refusals, other._bound = {}, {}, None
         return other
 
     def refusal(self, group: Group) -> str | None:
@@ -217,10 +222,44 @@ class MappedModel:
 
     @property
     def bound(self) -> tuple[float, ...]:
-        """Compulsory traffic, and what the parts of every layer take; see `large_layers`.
+        """Costs whose objective value nothing undercuts; see `partition_bound`.
 
-        It speaks of all partitions, plans and mappings, those that are not looked at included.
+        It speaks of all partitions, all plans that `tile.choice` describes and all mappings, those
+        that are not looked at included. Without proofs, or where there are too many down-sets,
+        words that pass the outermost memory count once each.
         """
+        if self._bound is None:
+            self._bound = self._proved_bound() or self._compulsory_bound()
+        return self._bound
+
+    def _proved_bound(self) -> tuple[float, ...] | None:
+        if self.bounds.seconds <= 0:
+            return None
+        layers = self.graph.layers
+        if self.objective in ("dram", "latency"):
+            parts = alone = tuple(map(self.bounds.floor, layers))
+        else:
+            parts = self.bounds.least(layers)
+            alone = self.bounds.alone(layers, self.objective)
+        found = network_bound(
+            GroupBounds(
+                self.graph,
+                self.given,
+                self._dram,
+                self.memory,
+                self.costs.search.conventions,
+                self.overhead,
+                dict(zip(self.graph.names, parts, strict=True)),
+                dict(zip(self.graph.names, alone, strict=True)),
+                frozenset(la.name for la in layers if self.costs.laid_out(la)),
+                self._books[0],
+                PLAN_PROOFS * self.bounds.seconds,
+            ),
+            self.objective,
+        )
+        return None if found is None else tuple(_SAFE * cost for cost in found)
+
+    def _compulsory_bound(self) -> tuple[float, ...]:
         view = GroupView(self.graph, frozenset(self.graph.names))
         known = self.objective in ("dram", "latency")
         layers = view.layers

@@ -24,6 +24,9 @@ MOST_IDEALS = 20_000
 """Down-sets up to which all are looked at. Chains have one per layer, parallel branches as many
 as the product of their lengths; groups are costed from each, so that more take too long."""
 
+MOST_FREE_IDEALS = 800
+"""The same where groups may have any length, so that each leads to all that it is part of."""
+
 
 def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Look at all partitions; beyond `MOST_IDEALS` down-sets, at segments and greedy merging."""
@@ -204,6 +207,27 @@ def hull(states: Sequence[State]) -> list[State]:
 def _above(a: tuple[float, ...], b: tuple[float, ...], c: tuple[float, ...]) -> bool:
     """Whether b lies on or above the line from a to c."""
     return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
+
+
+def least_value(model: GroupModel) -> float | None:
+    """Cost that no partition undercuts, of groups of any length.
+
+    Parameters
+    ----------
+    model : GroupModel
+        With one cost, of which its options are the least.
+
+    Returns
+    -------
+    float or None
+        None if there are too many down-sets, from each of which groups of any length go on.
+    """
+    order = Order(model.graph)
+    found = all_ideals(order, MOST_FREE_IDEALS)
+    if found is None:
+        return None
+    ways = exact_predecessors(order, len(model.graph))
+    return min(state.costs[0] for state in cheapest(order, model, found, ways))
 
 
 Predecessors = Callable[[int], Iterable[int]]
