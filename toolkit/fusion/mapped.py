@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import fsum
 
 from toolkit.arch.architecture import Architecture
@@ -171,7 +171,7 @@ class MappedModel:
         self._books = _plan_books(self.given)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
-        self._bound: tuple[float, ...] | None = None
+        self._bounds_within: dict[int, tuple[float, ...] | None] = {}
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}
         self._refusals: dict[Group, str] = {}
@@ -205,7 +205,8 @@ class MappedModel:
         other = copy.copy(self)
         other.given = resized(self.given, words)
         other._books = _plan_books(other.given)
-        other._known, other._refusals, other._bound = {}, {}, None
+        other._known, other._refusals, other._bounds_within = {}, {}, {}
+        other.__dict__.pop("_group_bounds", None)
         return other
 
     def refusal(self, group: Group) -> str | None:
@@ -228,36 +229,38 @@ class MappedModel:
         that are not looked at included. Without proofs, or where there are too many down-sets,
         words that pass the outermost memory count once each.
         """
-        if self._bound is None:
-            self._bound = self._proved_bound() or self._compulsory_bound()
-        return self._bound
+        return self.bound_within(len(self.graph)) or self._compulsory_bound()
 
-    def _proved_bound(self) -> tuple[float, ...] | None:
-        if self.bounds.seconds <= 0:
-            return None
+    def bound_within(self, most_layers: int) -> tuple[float, ...] | None:
+        """The same of groups of limited length; None without proofs or with too many down-sets."""
+        if most_layers not in self._bounds_within:
+            found = None
+            if self.bounds.seconds > 0:
+                found = network_bound(self._group_bounds, self.objective, most_layers)
+            self._bounds_within[most_layers] = found and tuple(_SAFE * cost for cost in found)
+        return self._bounds_within[most_layers]
+
+    @cached_property
+    def _group_bounds(self) -> GroupBounds:
         layers = self.graph.layers
         if self.objective in ("dram", "latency"):
             parts = alone = tuple(map(self.bounds.floor, layers))
         else:
             parts = self.bounds.least(layers)
             alone = self.bounds.alone(layers, self.objective)
-        found = network_bound(
-            GroupBounds(
-                self.graph,
-                self.given,
-                self._dram,
-                self.memory,
-                self.costs.search.conventions,
-                self.overhead,
-                dict(zip(self.graph.names, parts, strict=True)),
-                dict(zip(self.graph.names, alone, strict=True)),
-                frozenset(la.name for la in layers if self.costs.laid_out(la)),
-                self._books[0],
-                PLAN_PROOFS * self.bounds.seconds,
-            ),
-            self.objective,
+        return GroupBounds(
+            self.graph,
+            self.given,
+            self._dram,
+            self.memory,
+            self.costs.search.conventions,
+            self.overhead,
+            dict(zip(self.graph.names, parts, strict=True)),
+            dict(zip(self.graph.names, alone, strict=True)),
+            frozenset(la.name for la in layers if self.costs.laid_out(la)),
+            self._books[0],
+            PLAN_PROOFS * self.bounds.seconds,
         )
-        return None if found is None else tuple(_SAFE * cost for cost in found)
 
     def _compulsory_bound(self) -> tuple[float, ...]:
         view = GroupView(self.graph, frozenset(self.graph.names))

@@ -189,9 +189,12 @@ class WeightedBounds:
     def alone(self, name: str) -> Option:
         """What a layer costs at least on its own."""
         if name not in self._alone:
-            cost = self._weighted(self._bounds.alone[name])
             passing = self._bounds.passing(frozenset((name,)), fused=False)
-            cost += self._weights.word * (passing.read + passing.written)
+            own, weights = self._bounds.alone[name], self._weights
+            held_up = weights.energy * own.energy_pj
+            held_up += weights.cycle * self._bounds.port_cycles(passing)
+            cost = max(self._weighted(own), held_up)
+            cost += weights.word * (passing.read + passing.written)
             self._alone[name] = self._option(frozenset((name,)), cost)
         return self._alone[name]
 
@@ -295,7 +298,9 @@ def _lowest_corner(
     return min(points, key=lambda point: point[0] * point[1])
 
 
-def network_bound(bounds: GroupBounds, objective: FusionObjective) -> tuple[float, ...] | None:
+def network_bound(
+    bounds: GroupBounds, objective: FusionObjective, most_layers: int
+) -> tuple[float, ...] | None:
     """Costs whose objective value no partition undercuts; None if there are too many.
 
     Parameters
@@ -304,6 +309,8 @@ def network_bound(bounds: GroupBounds, objective: FusionObjective) -> tuple[floa
         What groups take.
     objective : {"dram", "energy", "latency", "edp"}
         What is minimised.
+    most_layers : int
+        Of a group.
     """
     if objective != "edp":
         weights = {
@@ -311,12 +318,12 @@ def network_bound(bounds: GroupBounds, objective: FusionObjective) -> tuple[floa
             "energy": Weights(energy=1.0),
             "latency": Weights(cycle=1.0),
         }
-        value = least_value(WeightedBounds(bounds, weights[objective]))
+        value = least_value(WeightedBounds(bounds, weights[objective]), most_layers)
         return None if value is None else (value,)
     lines: list[float | None] = []
 
     def cheapest(weight: float) -> float:
-        lines.append(least_value(WeightedBounds(bounds, Weights(1.0, weight))))
+        lines.append(least_value(WeightedBounds(bounds, Weights(1.0, weight)), most_layers))
         return lines[-1] or 0.0
 
     (energy,), (cycles,) = (

@@ -9,7 +9,14 @@ from typing import ClassVar
 from toolkit.compilation import clock
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
-from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
+from toolkit.fusion.group_model import (
+    GroupModel,
+    LengthBounded,
+    Option,
+    total_costs,
+    unfused,
+    value_of,
+)
 from toolkit.fusion.groups import check_partition
 from toolkit.fusion.partition.exact import best_ways
 from toolkit.fusion.partition.reasons import boundaries_of, why_it_cannot_run
@@ -148,6 +155,9 @@ def make_result(
     groups = in_order(model, found.groups)
     value = value_of(total_costs(groups))
     general = value_of(model.bound) if found.bound is None else found.bound
+    within = _bound_within(model, most_layers)
+    if within is not None:
+        within = min(max(within, general), value)
     costed, seconds = model.costed, clock() - start
     return FusionResult(
         strategy,
@@ -165,7 +175,20 @@ def make_result(
         found.chances,
         found.exact_value,
         model.given,
+        within,
+        None if within is None else most_layers,
     )
+
+
+def _bound_within(model: GroupModel, most_layers: int) -> float | None:
+    """The bound of groups of limited length, where none of groups of any length is proved."""
+    longest = len(model.graph)
+    if not isinstance(model, LengthBounded) or most_layers >= longest:
+        return None
+    if model.bound_within(longest) is not None:
+        return None
+    known = model.bound_within(most_layers)
+    return None if known is None else value_of(known)
 
 
 def in_order(model: GroupModel, groups: tuple[Option, ...]) -> tuple[Option, ...]:

@@ -145,6 +145,11 @@ class FusionResult:
         and ``joint`` are measured against where it is quickly proved.
     given : Assumptions or None
         What groups were allowed.
+    bound_within : float or None
+        No partition into groups of the length that was allowed has a lower objective value,
+        where more is known of these.
+    bound_layers : int or None
+        That length.
     """
 
     strategy: str
@@ -162,6 +167,8 @@ class FusionResult:
     chances: tuple[FusionChance, ...] = ()
     exact_value: float | None = None
     given: Assumptions | None = None
+    bound_within: float | None = None
+    bound_layers: int | None = None
 
     @property
     def plans(self) -> tuple[GroupPlan, ...]:
