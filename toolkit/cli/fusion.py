@@ -228,6 +228,8 @@ def fusion_record(
         "value": result.value,
         "unfused_value": result.unfused_value,
         "bound": result.bound,
+        "bound_within": result.bound_within,
+        "bound_layers": result.bound_layers,
         "proved": result.proved,
         "status": describe_status(within_best(result.value, result.bound)),
         "within_fraction": within_best(result.value, result.bound),
@@ -315,12 +317,8 @@ def _totals(
     }
 
 
-def _proof(result: FusionResult) -> str:
-    """Say how good the partition is, with the bound in the unit that reports have for it.
-
-    It speaks of all partitions, plans and mappings.
-    """
-    bound = result.bound
+def _proof(result: FusionResult, bound: float) -> str:
+    """Say how good the partition is, with a bound in the unit that reports have for it."""
     shown = {
         "edp": f"{bound * 1e-12:.5g} J·cycle",
         "energy": short_energy(bound),
@@ -337,13 +335,18 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         share = after[key] / before[key] - 1 if before[key] else 0.0
         return f"{share:+.1%}"
 
-    status, mappings = _proof(result), model.costs.status
+    # It speaks of all partitions, plans and mappings.
+    status, mappings = _proof(result, result.bound), model.costs.status
     if result.strategy == "exact" and not result.proved:
         limit = f", in groups of up to {result.most_layers} layers" if result.most_layers else ""
         status = f"best of the plans and mappings tried{limit}; {status}"
     against = []
     if result.above_exact is not None:
         against = [("against exact", _above_exact(result.above_exact, result.most_layers))]
+    shorter = []
+    if result.bound_within is not None:
+        layers = f"groups up to {result.bound_layers} layers"
+        shorter = [(layers, _proof(result, result.bound_within))]
     return [
         ("DRAM words", f"{after['dram_words']:,} ({change('dram_words')} against unfused)"),
         ("energy", f"{short_energy(after['energy_pj'])} ({change('energy_pj')})"),
@@ -351,6 +354,7 @@ def _facts(model: MappedModel, result: FusionResult) -> list[tuple[str, str]]:
         *_prefetched(result),
         ("EDP", f"{after['edp_pj_cycles'] * 1e-12:.5g} J·cycle ({change('edp_pj_cycles')})"),
         ("partition", status),
+        *shorter,
         *([("mappings", f"{mappings}, each layer or part on its own")] if mappings else []),
         *against,
         ("search", f"{result.costed:,} groups costed in {result.seconds:.1f} s"),

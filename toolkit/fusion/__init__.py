@@ -3,7 +3,8 @@
 A network is folded (`folded`, with what `axes` says of each operator), and its legal groups are
 known (`groups`, `patterns`). How a group runs is chosen in `tile`; what that costs is told by a
 model (`group_model` by traffic, `mapped` by mapping every part, see `layer_costs`); which groups
-there are is searched in `partition`, and what they save is told apart in `baseline`.
+there are is searched in `partition`, what none of them undercuts is proved in `partition_bound`,
+and what they save is told apart in `baseline`.
 
 What it offers is loaded when it is first used.
 """

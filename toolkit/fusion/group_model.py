@@ -102,7 +102,7 @@ class GroupModel(Protocol):
 
     @property
     def bound(self) -> tuple[float, ...]:
-        """Costs that no partition into groups undercuts, whatever plans and mappings they have."""
+        """Costs whose objective value no partition undercuts, whatever plans and mappings."""
 
     def options(self, group: Group, limit: float | None = None) -> Sequence[Option]:
         """Ways to run a group, none worse than another; empty if it does not fit.
@@ -115,6 +115,14 @@ class GroupModel(Protocol):
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Costs that no way to run a group undercuts, wherever it stands in a larger one."""
+
+
+@runtime_checkable
+class LengthBounded(Protocol):
+    """A model that knows more of groups that are not too long."""
+
+    def bound_within(self, most_layers: int) -> tuple[float, ...] | None:
+        """Costs whose objective value no partition into such groups undercuts, if known."""
 
 
 @runtime_checkable

@@ -50,7 +50,7 @@ from toolkit.search.result import Budget
 from toolkit.workload.kernel import Role, Tensor, Workload
 
 COPIES = 256
-"""Sizes of the large layer, in those of the layer along each dimension, while counts are exact."""
+"""Sizes of the large layer, in those of the layer along a dimension, while counts are exact."""
 MOST_MACS = 2.0**52
 """Multiply-accumulates of a large layer: costs of mappings are exact up to twice as many."""
 MOST_POSITIONS = 2**16
@@ -63,19 +63,22 @@ _HEADS: frozenset[Role] = frozenset({"input", "weight", "output"})
 
 
 @dataclass(frozen=True, slots=True)
-class LargeLayer:
-    """A layer on a machine that parts of another one fill.
+class ProofTask:
+    """What is to be bounded: any mapping of a workload on a machine.
 
     Parameters
     ----------
     arch : Architecture
-        Words of its outermost memory are free.
+        Words of its outermost memory are free where the workload is a large layer.
     workload : Workload
         What runs on it.
+    objective : str
+        Of which there is no less: a key of `OBJECTIVES`.
     """
 
     arch: Architecture
     workload: Workload
+    objective: str = "energy"
 
 
 def seen_archs(
@@ -143,7 +146,7 @@ def _roles(workload: Workload, dimension: str) -> frozenset[Role]:
 
 def large_layer(
     arch: Architecture, workload: Workload, roles: Collection[frozenset[Role]]
-) -> tuple[LargeLayer, float]:
+) -> tuple[ProofTask, float]:
     """Make a layer that parts of another one fill, and say what share of its cost parts cost.
 
     Parameters
@@ -157,7 +160,7 @@ def large_layer(
 
     Returns
     -------
-    LargeLayer
+    ProofTask
         With `copies_of` times the size along every dimension that can be cut.
     share : float
         Per multiply-accumulate, parts of any size cost so much of what the large layer does.
@@ -168,7 +171,7 @@ def large_layer(
         if size > 1 and d not in _WINDOWS and _roles(workload, d) in roles
     ]
     copies = copies_of(workload, cut)
-    sizes = {d: size * (copies if d in cut else 1) for d, size in workload.sizes.items()}
+    sizes = {d: size * copies.get(d, 1) for d, size in workload.sizes.items()}
     # Rows of a block of heads may be nearly twice as many as in the whole layer.
     times, asked = (2 if _HEADS in roles else 1), _asked(arch)
     most = {d: times * workload.sizes[d] + asked.get(d, 1) - 1 for d in cut}
@@ -179,16 +182,21 @@ def large_layer(
     loose = tuple(
         replace(level, constraints=tuple(_loosened(level.constraints))) for level in levels
     )
-    return LargeLayer(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
+    return ProofTask(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
 
 
-def copies_of(workload: Workload, cut: Sequence[str]) -> int:
-    """How often a layer fits its large one along each of some dimensions."""
-    if not cut:
-        return 1
-    exact = int((MOST_MACS / workload.macs) ** (1 / len(cut)))
-    small = MOST_POSITIONS // max(workload.sizes[dimension] for dimension in cut)
-    return max(1, min(COPIES, exact, small))
+def copies_of(workload: Workload, cut: Sequence[str]) -> dict[str, int]:
+    """How often a layer fits its large one along each of some dimensions.
+
+    Alike, as the share is largest then, but for those that lists of tile sizes limit.
+    """
+    copies: dict[str, int] = {}
+    left = MOST_MACS / workload.macs
+    for number, d in enumerate(sorted(cut, key=workload.sizes.__getitem__, reverse=True)):
+        exact = int(left ** (1 / (len(cut) - number)))
+        copies[d] = max(1, min(COPIES, exact, MOST_POSITIONS // workload.sizes[d]))
+        left /= copies[d]
+    return copies
 
 
 def _asked(arch: Architecture) -> Mapping[str, int]:
@@ -208,19 +216,19 @@ def _loosened(constraints: Iterable[FactorConstraint]) -> Iterator[FactorConstra
 
 
 def prove_all(
-    layers: Sequence[LargeLayer],
+    tasks: Sequence[ProofTask],
     conventions: Conventions,
     *,
     seconds: float,
     store: LayerCache | None,
     jobs: int,
     on_proof: Callable[[int, int], None] | None = None,
-) -> dict[LargeLayer, float]:
-    """Bound the energy of large layers, in pJ; those of which nothing is known are left out.
+) -> dict[ProofTask, float]:
+    """Bound the objectives of workloads; those of which nothing is known are left out.
 
     Parameters
     ----------
-    layers : sequence of LargeLayer
+    tasks : sequence of ProofTask
         Each once.
     seconds : float
         After which a proof is cut short; its bound holds all the same.
@@ -234,32 +242,32 @@ def prove_all(
     search = LayerSearch(
         "exact",
         Budget(seconds=seconds),
-        objective=OBJECTIVES["energy"],
         conventions=conventions,
         pad=False,
         factors="ragged",
     )
     call = partial(_prove, search, store)
-    bounds: dict[LargeLayer, float] = {}
-    found = in_processes(call, layers, jobs if len(layers) > FEW else 1)
+    bounds: dict[ProofTask, float] = {}
+    found = in_processes(call, tasks, jobs if len(tasks) > FEW else 1)
     for done, (place, bound) in enumerate(found, start=1):
         if bound is not None:
-            bounds[layers[place]] = bound
+            bounds[tasks[place]] = bound
         if on_proof is not None:
-            on_proof(done, len(layers))
+            on_proof(done, len(tasks))
     return bounds
 
 
-def _prove(search: LayerSearch, store: LayerCache | None, layer: LargeLayer) -> float | None:
+def _prove(search: LayerSearch, store: LayerCache | None, task: ProofTask) -> float | None:
+    asked = replace(search, objective=OBJECTIVES[task.objective])
     try:
-        return map_workload(layer.arch, layer.workload, search, cache=store).bound
+        return map_workload(task.arch, task.workload, asked, cache=store).bound
     except (ToolkitError, MemoryError):
         # Too large for exact counts or for its lists, or too short a time to find any mapping.
         return None
 
 
 def parts_energy_pj(
-    arch: Architecture, workload: Workload, large: LargeLayer, share: float, bound: float
+    arch: Architecture, workload: Workload, large: ProofTask, share: float, bound: float
 ) -> float:
     """Energy of all parts of a workload, from a bound of that of its large layer."""
     own = workload.macs * _own_pj(arch, workload)

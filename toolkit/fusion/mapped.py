@@ -6,17 +6,20 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, prod
+from functools import cached_property, partial
+from math import fsum
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
+from toolkit.fusion.between_steps import between_steps
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
+from toolkit.fusion.partition_bound import GroupBounds, network_bound
 from toolkit.fusion.passing import passed_by, weights_kept
 from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
 from toolkit.fusion.tile.group_plan import (
@@ -24,26 +27,18 @@ from toolkit.fusion.tile.group_plan import (
     Assumptions,
     GroupPlan,
     Halo,
-    Loop,
     Part,
     Schedule,
     constant_words,
-    made_share,
     single_plan,
 )
 from toolkit.fusion.tile.identical import PlanBook
 from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
-from toolkit.model.plan import port_cycles
-from toolkit.model.vector_unit import vector_cost
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
 
 _SAFE = 1 - 1e-9
 """Keeps bounds below what sums of floats may round off."""
-
-STATE_OPERATIONS = 4
-"""Per row and step of a softmax or a normalisation that streams: compare or add, and rescale, for
-both words of its state."""
 
 MAPPED_LOOPS, MAPPED_NESTS = 3, 100
 """Of nests whose parts are mapped: all of three loops over five ranks, such as those of attention.
@@ -55,6 +50,9 @@ less of it leaves room for larger parts of what is summed over, which the array 
 
 PROOF_SECONDS = 4.0
 """Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
+
+PLAN_PROOFS = 60
+"""Times this limit: of the searches over plans of groups that the bound asks for, together."""
 
 OVERHEAD = "fusion overhead"
 """What `FusionOverhead` costs in energy, beside the levels."""
@@ -192,6 +190,7 @@ class MappedModel:
         self._books = _plan_books(self.given)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
+        self._bounds_within: dict[int, tuple[float, ...] | None] = {}
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}
         self._refusals: dict[Group, str] = {}
@@ -225,7 +224,8 @@ class MappedModel:
         other = copy.copy(self)
         other.given = resized(self.given, words)
         other._books = _plan_books(other.given)
-        other._known, other._refusals = {}, {}
+        other._known, other._refusals, other._bounds_within = {}, {}, {}
+        other.__dict__.pop("_group_bounds", None)
         return other
 
     def refusal(self, group: Group) -> str | None:
@@ -242,10 +242,49 @@ class MappedModel:
 
     @property
     def bound(self) -> tuple[float, ...]:
-        """Compulsory traffic, and what the parts of every layer take; see `large_layers`.
+        """Costs whose objective value nothing undercuts; see `partition_bound`.
 
-        It speaks of all partitions, plans and mappings, those that are not looked at included.
+        It speaks of all partitions, all plans that `tile.choice` describes and all mappings, those
+        that are not looked at included. Without proofs, where there are too many down-sets, or
+        where groups hide cycles under each other, words that pass the outermost memory count once
+        each.
         """
+        return self.bound_within(len(self.graph)) or self._compulsory_bound()
+
+    def bound_within(self, most_layers: int) -> tuple[float, ...] | None:
+        """The same of groups of limited length; None without proofs or with too many down-sets."""
+        if most_layers not in self._bounds_within:
+            found = None
+            # Groups that wait for the outermost memory may hide that under their neighbours.
+            hidden = self.prefetch and self.objective in ("latency", "edp")
+            if self.bounds.seconds > 0 and not hidden:
+                found = network_bound(self._group_bounds, self.objective, most_layers)
+            self._bounds_within[most_layers] = found and tuple(_SAFE * cost for cost in found)
+        return self._bounds_within[most_layers]
+
+    @cached_property
+    def _group_bounds(self) -> GroupBounds:
+        layers = self.graph.layers
+        if self.objective in ("dram", "latency"):
+            parts = alone = tuple(map(self.bounds.floor, layers))
+        else:
+            parts = self.bounds.least(layers)
+            alone = self.bounds.alone(layers, self.objective)
+        return GroupBounds(
+            self.graph,
+            self.given,
+            self._dram,
+            self.memory,
+            self.costs.search.conventions,
+            self.overhead,
+            dict(zip(self.graph.names, parts, strict=True)),
+            dict(zip(self.graph.names, alone, strict=True)),
+            frozenset(la.name for la in layers if self.costs.laid_out(la)),
+            self._books[0],
+            PLAN_PROOFS * self.bounds.seconds,
+        )
+
+    def _compulsory_bound(self) -> tuple[float, ...]:
         view = GroupView(self.graph, frozenset(self.graph.names))
         known = self.objective in ("dram", "latency")
         layers = view.layers
@@ -288,9 +327,10 @@ class MappedModel:
                 by[role] += times * words
             by["output"] -= times * cost.again_words
             by["input"] += times * cost.again_words
-        for name, energies, more in self._between_steps(plan):
-            _add(levels, energies, 1)
-            spent[name] += more
+        home_of = partial(self._home_of, plan)
+        for more in between_steps(plan, self.graph, self.costs, home_of):
+            _add(levels, more.levels, 1)
+            spent[more.layer] += more.cycles
         plan = replace(
             plan,
             input_words=plan.staged_input_words + constant_words(view) + by["input"],
@@ -452,42 +492,6 @@ class MappedModel:
         elif not layer.weight_words:
             levels.append(("weight", read))
         return Homes(tuple(levels), tuple(used))
-
-    def _between_steps(self, plan: GroupPlan) -> Iterator[tuple[str, dict[str, float], float]]:
-        """What sums that go on from step to step cost: layers, energies by level, cycles.
-
-        What was summed before is read again; where a softmax or a normalisation streams, the
-        vector unit keeps the state of its rows and corrects what was summed from its results
-        (FlashAttention; in each step for a softmax, whose maximum changes, or in the end).
-        """
-        for layer in GroupView(self.graph, plan.group).layers:
-            loops = [loop for loop in plan.loops if layer.name in loop.sums]
-            made = layer.output.elements * made_share(plan, self.graph, layer.name)
-            again = made * (prod(loop.steps for loop in loops) - 1)
-            if again > 0:
-                home = self._home_of(plan, layer.output.name)
-                cycles = port_cycles(home, self.costs.search.conventions, {"reads": again})
-                yield layer.name, {home.name: again * home.read_energy_pj}, cycles
-            for loop in plan.loops:
-                operations = self._corrections(plan, layer, loop, made)
-                if operations:
-                    conventions = self.costs.search.conventions
-                    vector = vector_cost(
-                        self.arch, self.costs.unit, operations, {}, conventions=conventions
-                    )
-                    energies = {entry.level: entry.energy_pj for entry in vector.levels}
-                    yield layer.name, energies, vector.latency_cycles
-
-    def _corrections(self, plan: GroupPlan, layer: FoldedLayer, loop: Loop, made: float) -> int:
-        """Operations of the vector unit that streaming along a loop adds to a layer."""
-        if layer.name in loop.streams:
-            rows = made / next(rank.size for rank in layer.ranks if rank.recurrent)
-            return round(STATE_OPERATIONS * rows * loop.steps)
-        if layer.name not in loop.sums:
-            return 0
-        sources = [s for s in self.graph.predecessors(layer.name) if s in loop.streams]
-        softmax = any("oftmax" in self.graph.layer_of(name).layer.operator for name in sources)
-        return round(made * (loop.steps if softmax else 2)) if sources else 0
 
     def _home_of(self, plan: GroupPlan, tensor: str) -> Memory:
         name = plan.homes.get(tensor, self.memory.name)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum
+from math import fsum, sqrt
 
 from toolkit.arch.architecture import Architecture
-from toolkit.errors import DoesNotFitError
+from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.large_layers import (
-    LargeLayer,
+    ProofTask,
     cut_roles,
     large_layer,
     parts_energy_pj,
@@ -26,7 +26,8 @@ from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.plan import port_cycles
 from toolkit.processes import available_cores
 from toolkit.search.network import lowerings
-from toolkit.search.network.vector_layers import layer_parts
+from toolkit.search.network.vector_layers import layer_parts, layer_vector_cost
+from toolkit.search.network.workloads import problem_of
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import TensorInfo
 
@@ -36,18 +37,38 @@ _DEAR = 1e9
 
 @dataclass(frozen=True, slots=True)
 class LayerLeast:
-    """What all parts of a layer take together at least, repetitions included.
+    """What a layer takes at least, repetitions included: all of its parts, or on its own.
 
     Parameters
     ----------
     energy_pj : float
-        But for the words of the outermost memory.
+        Of parts, but for the words of the outermost memory.
     latency_cycles : float
         One part after the other.
+    edp_pj_cycles : float
+        Their product, where more is known of it.
     """
 
     energy_pj: float
     latency_cycles: float
+    edp_pj_cycles: float = 0.0
+
+    def weighted(self, energy: float, cycles: float) -> float:
+        """The least of energy and latency, each at its weight.
+
+        Examples
+        --------
+        >>> LayerLeast(1.0, 1.0).weighted(1.0, 4.0), LayerLeast(1.0, 1.0, 9.0).weighted(1.0, 4.0)
+        (5.0, 12.0)
+        """
+        apart = energy * self.energy_pj + cycles * self.latency_cycles
+        if not energy or not cycles or self.edp_pj_cycles <= self.energy_pj * self.latency_cycles:
+            return apart
+        # On the hyperbola, as near as both limits allow to where the weights would be best.
+        best = sqrt(self.edp_pj_cycles * cycles / energy)
+        most = self.edp_pj_cycles / self.latency_cycles if self.latency_cycles else best
+        spent = min(max(best, self.energy_pj), most)
+        return energy * spent + cycles * self.edp_pj_cycles / spent
 
 
 class PartBounds:
@@ -74,8 +95,8 @@ class PartBounds:
         self.seconds = seconds
         self.on_proof: Callable[[int, int], None] | None = None
         self._floors: dict[str, LayerLeast] = {}
-        self._proved: dict[LargeLayer, float] = {}
-        self._asked: set[LargeLayer] = set()
+        self._proved: dict[ProofTask, float] = {}
+        self._asked: set[ProofTask] = set()
 
     def floor(self, layer: FoldedLayer) -> LayerLeast:
         """Bound a layer by the work of lanes and vector unit, without any search."""
@@ -85,8 +106,23 @@ class PartBounds:
 
     def least(self, layers: Sequence[FoldedLayer]) -> tuple[LayerLeast, ...]:
         """Bound layers as well as proofs can; what was proved once is remembered."""
-        asked = {large: None for layer in layers for _, _, large, _ in self._large(layer)}
-        new = [large for large in asked if large not in self._asked]
+        self._prove(large for layer in layers for _, _, large, _ in self._large(layer))
+        return tuple(map(self._least, layers))
+
+    def alone(self, layers: Sequence[FoldedLayer], objective: str) -> tuple[LayerLeast, ...]:
+        """Bound layers on their own, with the words of the outermost memory.
+
+        Parameters
+        ----------
+        objective : {"edp", "energy"}
+            What is proved, as every word that a mapping moves is part of it.
+        """
+        self._prove(task for layer in layers for task in self._on_their_own(layer, objective))
+        return tuple(self._alone(layer, objective) for layer in layers)
+
+    def _prove(self, tasks: Iterable[ProofTask]) -> None:
+        """Prove what was not asked before; it is remembered."""
+        new = [task for task in dict.fromkeys(tasks) if task not in self._asked]
         if self.seconds > 0 and self._conventions.transfers != "sequential":
             self._asked.update(new)
             self._proved |= prove_all(
@@ -97,7 +133,45 @@ class PartBounds:
                 jobs=available_cores(),
                 on_proof=self.on_proof,
             )
-        return tuple(map(self._least, layers))
+
+    def _on_their_own(self, layer: FoldedLayer, objective: str) -> tuple[ProofTask, ...]:
+        """All mappings of a layer on its own; none where it is padded, and larger then."""
+        arch, search, ways = self.costs.arch, self.costs.search, self._ways(layer)
+        try:
+            asked = [problem_of(arch, way, search, choose=False).workload for way in ways]
+        except ToolkitError:
+            return ()
+        if any(
+            search.padded(way) or way.sizes != a.sizes for way, a in zip(ways, asked, strict=True)
+        ):
+            return ()
+        return tuple(ProofTask(arch, way, objective) for way in ways)
+
+    def _alone(self, layer: FoldedLayer, objective: str) -> LayerLeast:
+        if layer.layer.workload is None:
+            cost = self.costs.alone(layer.whole)
+            return LayerLeast(cost.energy_pj, cost.latency_cycles)
+        arch, least, times = self.costs.arch, self._least(layer), layer.layer.repetitions
+        read = layer.weight_words + layer.constant_words
+        read += sum(_used(layer, tensor) for tensor in layer.inputs)
+        written, dram = words_written(layer), arch.memories[0]
+        cycles = port_cycles(dram, self._conventions, {"reads": read, "updates": written})
+        least = LayerLeast(
+            least.energy_pj + read * dram.read_energy_pj + written * dram.write_energy_pj,
+            max(least.latency_cycles, cycles),
+        )
+        tasks = self._on_their_own(layer, objective)
+        if not tasks or not self._proved.keys() >= set(tasks):
+            return least
+        bound = min(self._proved[task] for task in tasks)
+        vector = layer_vector_cost(
+            arch, self.costs.unit, layer.whole, self._conventions, typed=False
+        )
+        folded = 0.0 if vector is None else vector.energy_pj
+        if objective == "energy":
+            return replace(least, energy_pj=max(least.energy_pj, times * (bound + folded)))
+        product = times * (times * bound + folded * least.latency_cycles)
+        return replace(least, edp_pj_cycles=product)
 
     def _least(self, layer: FoldedLayer) -> LayerLeast:
         floor = self.floor(layer)
@@ -114,7 +188,7 @@ class PartBounds:
 
     def _large(
         self, layer: FoldedLayer
-    ) -> Iterator[tuple[Architecture, Workload, LargeLayer, float]]:
+    ) -> Iterator[tuple[Architecture, Workload, ProofTask, float]]:
         """All that has to be bounded for a layer: the least of these holds."""
         for arch in self._archs(layer):
             for workload in self._ways(layer):

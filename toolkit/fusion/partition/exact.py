@@ -24,6 +24,10 @@ MOST_IDEALS = 20_000
 """Down-sets up to which all are looked at. Chains have one per layer, parallel branches as many
 as the product of their lengths; groups are costed from each, so that more take too long."""
 
+MOST_FREE_IDEALS = 100
+"""The same where groups may have any length: thousands of them, the longest of which take a second
+each."""
+
 
 def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Look at all partitions; beyond `MOST_IDEALS` down-sets, at segments and greedy merging."""
@@ -204,6 +208,27 @@ def hull(states: Sequence[State]) -> list[State]:
 def _above(a: tuple[float, ...], b: tuple[float, ...], c: tuple[float, ...]) -> bool:
     """Whether b lies on or above the line from a to c."""
     return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
+
+
+def least_value(model: GroupModel, most_layers: int) -> float | None:
+    """Cost that no partition into groups of limited length undercuts.
+
+    Parameters
+    ----------
+    model : GroupModel
+        With one cost, of which its options are the least.
+
+    Returns
+    -------
+    float or None
+        None if there are too many down-sets for groups of that length.
+    """
+    order = Order(model.graph)
+    found = all_ideals(order, MOST_FREE_IDEALS if most_layers >= len(model.graph) else MOST_IDEALS)
+    if found is None:
+        return None
+    ways = exact_predecessors(order, most_layers)
+    return min(state.costs[0] for state in cheapest(order, model, found, ways))
 
 
 Predecessors = Callable[[int], Iterable[int]]

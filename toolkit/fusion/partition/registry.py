@@ -11,6 +11,7 @@ from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import (
     GroupModel,
+    LengthBounded,
     Option,
     Sequenced,
     total_costs,
@@ -161,6 +162,9 @@ def make_result(
         costs = less_hidden(model.objective, costs, sequence.hidden_cycles)
     value = value_of(costs)
     general = value_of(model.bound) if found.bound is None else found.bound
+    within = _bound_within(model, most_layers)
+    if within is not None:
+        within = min(max(within, general), value)
     costed, seconds = model.costed, clock() - start
     return FusionResult(
         strategy,
@@ -179,7 +183,20 @@ def make_result(
         found.exact_value,
         model.given,
         sequence,
+        within,
+        None if within is None else most_layers,
     )
+
+
+def _bound_within(model: GroupModel, most_layers: int) -> float | None:
+    """The bound of groups of limited length, where none of groups of any length is proved."""
+    longest = len(model.graph)
+    if not isinstance(model, LengthBounded) or most_layers >= longest:
+        return None
+    if model.bound_within(longest) is not None:
+        return None
+    known = model.bound_within(most_layers)
+    return None if known is None else value_of(known)
 
 
 def in_order(model: GroupModel, groups: tuple[Option, ...]) -> tuple[Option, ...]:

@@ -165,6 +165,11 @@ class FusionResult:
     prefetch : PrefetchedNetwork or None
         What groups hide under their neighbours, in the order of `groups`; None where they run one
         after the other. Costs of `groups` are those on their own.
+    bound_within : float or None
+        No partition into groups of the length that was allowed has a lower objective value,
+        where more is known of these.
+    bound_layers : int or None
+        That length.
     """
 
     strategy: str
@@ -188,6 +193,9 @@ class FusionResult:
     def hidden_cycles(self) -> float:
         """Cycles of groups on their own that neighbouring groups hide."""
         return 0.0 if self.prefetch is None else self.prefetch.hidden_cycles
+
+    bound_within: float | None = None
+    bound_layers: int | None = None
 
     @property
     def plans(self) -> tuple[GroupPlan, ...]:

@@ -1,0 +1,333 @@
+"""What no partition, plan and mapping of a network undercuts: bounds of groups, joined by `exact`.
+
+A group is bounded by three proofs that count nothing twice:
+
+- the words that pass the outermost memory, by the search over its plans (`tile.choice`), which
+  knows what the fusion level has room for: mappings of its parts move no fewer;
+- the energy of all else and the cycles, by those of its layers' parts (`large_layers`), in which
+  words of the outermost memory are free;
+- for a layer on its own both at once: the exact search over its mappings.
+
+The cheapest way through the down-sets then bounds every partition, at fixed weights of energy and
+cycles. For their product, each pair of weights is a line that all partitions lie above; what these
+lines enclose has its least product at a corner, and the weights that touch there are asked next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from toolkit.arch.levels import Memory
+from toolkit.compilation import clock
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
+from toolkit.fusion.groups import Group, GroupView
+from toolkit.fusion.part_bounds import LayerLeast, words_read, words_written
+from toolkit.fusion.partition.exact import least_value
+from toolkit.fusion.tile.group_plan import Assumptions, least_words, single_plan
+from toolkit.fusion.tile.identical import PlanBook
+from toolkit.model.conventions import Conventions
+from toolkit.model.plan import port_cycles
+
+CLOSE = 1.02
+"""Ratio of weights between which no further ones are asked."""
+MOST_LINES = 12
+"""Pairs of weights that are asked at most."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much a pJ, a cycle and a word of the outermost memory count."""
+
+    energy: float = 0.0
+    cycle: float = 0.0
+    word: float = 0.0
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Words that pass the outermost memory at least."""
+
+    read: float
+    written: float
+
+
+class GroupBounds:
+    """What groups take at least.
+
+    Parameters
+    ----------
+    graph : FoldedGraph
+        The network.
+    given : Assumptions
+        What groups may do.
+    dram, memory : Memory
+        The outermost memory and the fusion level.
+    conventions : Conventions
+        How costs are counted.
+    overhead : FusionOverhead
+        What fusing costs.
+    parts, alone : mapping of str to LayerLeast
+        By layer: what its parts take, and what it takes on its own.
+    staged : collection of str
+        Layers that may run on their own and yet in parts.
+    book : PlanBook
+        Plans of groups and what is proved of them.
+    seconds : float
+        After which no further group is searched: its words count once each then.
+    """
+
+    def __init__(
+        self,
+        graph: FoldedGraph,
+        given: Assumptions,
+        dram: Memory,
+        memory: Memory,
+        conventions: Conventions,
+        overhead: FusionOverhead,
+        parts: Mapping[str, LayerLeast],
+        alone: Mapping[str, LayerLeast],
+        staged: frozenset[str],
+        book: PlanBook,
+        seconds: float,
+    ) -> None:
+        self.graph, self.given = graph, given
+        self.dram, self.memory, self.conventions = dram, memory, conventions
+        self.overhead = overhead
+        self.parts, self.alone, self.staged = parts, alone, staged
+        self.book = book
+        self._end = clock() + seconds
+        self._views: dict[Group, GroupView] = {}
+        self._passing: dict[tuple[Group, bool], Passing] = {}
+
+    def view(self, group: Group) -> GroupView:
+        """Who makes and reads what in a group."""
+        if group not in self._views:
+            self._views[group] = GroupView(self.graph, group)
+        return self._views[group]
+
+    def passing(self, group: Group, *, fused: bool) -> Passing:
+        """Words that a group moves however it runs; fused, it moves its tensors as a whole."""
+        if (group, fused) not in self._passing:
+            self._passing[group, fused] = self._compulsory(self.view(group), fused=fused)
+        return self._passing[group, fused]
+
+    def _compulsory(self, view: GroupView, *, fused: bool) -> Passing:
+        read = sum(layer.weight_words + layer.constant_words for layer in view.layers)
+        if fused:
+            read += sum(tensor.elements for tensor in view.external)
+            return Passing(read, sum(tensor.elements for tensor in view.leaving))
+        read += sum(words_read(view, tensor) for tensor in view.external)
+        leaving = {tensor.name for tensor in view.leaving}
+        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
+        return Passing(read, written)
+
+    def words(self, group: Group, most: float) -> float:
+        """Words that no plan of a group undercuts; `most`, if they are not fewer than that."""
+        view = self.view(group)
+        compulsory = float(least_words(view))
+        if most <= compulsory:
+            return compulsory
+        if clock() < self._end:
+            self.book.best(view, None if most == math.inf else math.ceil(most))
+        return max(float(self.book.least(view) or 0), compulsory)
+
+    def port_cycles(self, passing: Passing) -> float:
+        """Cycles in which the outermost memory moves so many words."""
+        words = {"reads": passing.read, "updates": passing.written}
+        return port_cycles(self.dram, self.conventions, words)
+
+    def any_port_cycles(self, words: float) -> float:
+        """Cycles in which it moves so many words, whatever is read of them."""
+        read, written = self.port_cycles(Passing(1, 0)), self.port_cycles(Passing(0, 1))
+        if self.port_cycles(Passing(1, 1)) >= read + written:
+            return words * min(read, written)
+        return words * read * written / (read + written) if read and written else 0.0
+
+
+class WeightedBounds:
+    """A model of groups at the least that they can cost: one sum, at fixed weights.
+
+    Parameters
+    ----------
+    bounds : GroupBounds
+        What groups take.
+    weights : Weights
+        Of energy, cycles and words.
+    """
+
+    objective: FusionObjective = "energy"
+    complete = True
+    costed = 0
+
+    def __init__(self, bounds: GroupBounds, weights: Weights) -> None:
+        self.graph, self.given = bounds.graph, bounds.given
+        self._bounds, self._weights = bounds, weights
+        self._parts = {name: self._weighted(x) for name, x in bounds.parts.items()}
+        self._alone: dict[str, Option] = {}
+
+    @property
+    def bound(self) -> tuple[float, ...]:
+        """Of the whole network."""
+        return self.least(frozenset(self.graph.names))
+
+    def options(self, group: Group, limit: float | None = None) -> Sequence[Option]:
+        """What a group costs at least, if that is below a limit."""
+        most = math.inf if limit is None else limit
+        if len(group) == 1:
+            (name,) = group
+            options = [self.alone(name)]
+            if name in self._bounds.staged:
+                options.append(self._option(group, self._fused(group, most)))
+            return [min(options, key=lambda option: option.costs)]
+        cost = self._fused(group, most)
+        return [self._option(group, cost)] if cost < most else []
+
+    def alone(self, name: str) -> Option:
+        """What a layer costs at least on its own."""
+        if name not in self._alone:
+            passing = self._bounds.passing(frozenset((name,)), fused=False)
+            own, weights = self._bounds.alone[name], self._weights
+            held_up = weights.energy * own.energy_pj
+            held_up += weights.cycle * self._bounds.port_cycles(passing)
+            cost = max(self._weighted(own), held_up)
+            cost += weights.word * (passing.read + passing.written)
+            self._alone[name] = self._option(frozenset((name,)), cost)
+        return self._alone[name]
+
+    def least(self, group: Group) -> tuple[float, ...]:
+        """Every word once, and the parts of all layers."""
+        return (self._cost(group, self._bounds.passing(group, fused=False), 0.0),)
+
+    def _weighted(self, least: LayerLeast) -> float:
+        return least.weighted(self._weights.energy, self._weights.cycle)
+
+    def _fused(self, group: Group, most: float) -> float:
+        """Of the layers together in parts, which take their operands from the fusion level."""
+        bounds, weights = self._bounds, self._weights
+        passing = bounds.passing(group, fused=True)
+        view = bounds.view(group)
+        fusing_pj, fusing_cycles = bounds.overhead.of(len(group))
+        entering = sum(tensor.elements for tensor in view.external)
+        staging_pj = entering * bounds.memory.write_energy_pj
+        staging_pj += passing.written * bounds.memory.read_energy_pj
+        fixed = weights.energy * (fusing_pj + staging_pj) + weights.cycle * fusing_cycles
+        compulsory = self._cost(group, passing, 0.0) + fixed
+        if not self._per_word or compulsory >= most:
+            return compulsory
+        once = passing.read + passing.written
+        words = bounds.words(group, once + (most - compulsory) / self._per_word)
+        return self._cost(group, passing, words - once) + fixed
+
+    @property
+    def _per_word(self) -> float:
+        dram = self._bounds.dram
+        cheaper = min(dram.read_energy_pj, dram.write_energy_pj)
+        return self._weights.energy * cheaper + self._weights.word
+
+    def _cost(self, group: Group, passing: Passing, more_words: float) -> float:
+        """Of words that pass, more of them, and all parts, which the port may hold up."""
+        bounds, weights = self._bounds, self._weights
+        once, dram = passing.read + passing.written, bounds.dram
+        moved = passing.read * dram.read_energy_pj + passing.written * dram.write_energy_pj
+        cost = weights.energy * moved + weights.word * once + self._per_word * more_words
+        parts = math.fsum(self._parts[name] for name in group)
+        if weights.cycle:
+            cycles = max(bounds.port_cycles(passing), bounds.any_port_cycles(once + more_words))
+            held_up = math.fsum(bounds.parts[name].energy_pj for name in group)
+            parts = max(parts, weights.energy * held_up + weights.cycle * cycles)
+        return cost + parts
+
+    def _option(self, group: Group, cost: float) -> Option:
+        name = next(iter(group))
+        return Option((cost,), replace(single_plan(self.graph, name), group=group))
+
+
+def least_product(
+    cheapest: Callable[[float], float], energy_pj: float, latency_cycles: float
+) -> tuple[float, float]:
+    """Bound a product of energy and latency by lines that all points lie above.
+
+    Parameters
+    ----------
+    cheapest : callable
+        Of a weight w, no point has a lower ``energy + w * latency``.
+    energy_pj, latency_cycles : float
+        Of no point is either lower.
+
+    Returns
+    -------
+    energy_pj, latency_cycles : float
+        Whose product no point undercuts; single points may have less of one of them.
+
+    Examples
+    --------
+    >>> from math import sqrt
+    >>> energy, latency = least_product(lambda w: 2 * sqrt(w * 8.0), 1.0, 1.0)
+    >>> bool(7.9 < energy * latency <= 8.0)
+    True
+    """
+    lines: dict[float, float] = {}
+    corner = energy_pj, latency_cycles
+    while len(lines) < MOST_LINES and min(corner) > 0:
+        weight = corner[0] / corner[1]
+        if any(1 / CLOSE < weight / known < CLOSE for known in lines):
+            break
+        lines[weight] = cheapest(weight)
+        corner = _lowest_corner(lines, energy_pj, latency_cycles)
+    return corner
+
+
+def _lowest_corner(
+    lines: Mapping[float, float], energy_pj: float, latency_cycles: float
+) -> tuple[float, float]:
+    """The point above all lines with the least product: one where two of them meet."""
+
+    def latency_above(energy: float) -> float:
+        others = ((cost - energy) / weight for weight, cost in lines.items())
+        return max(latency_cycles, *others)
+
+    turns = {energy_pj}
+    turns |= {cost - weight * latency_cycles for weight, cost in lines.items()}
+    for (a, first), (b, second) in combinations(lines.items(), 2):
+        turns.add(first - a * (second - first) / (b - a))
+    points = [(energy, latency_above(energy)) for energy in turns if energy >= energy_pj]
+    return min(points, key=lambda point: point[0] * point[1])
+
+
+def network_bound(
+    bounds: GroupBounds, objective: FusionObjective, most_layers: int
+) -> tuple[float, ...] | None:
+    """Costs whose objective value no partition undercuts; None if there are too many.
+
+    Parameters
+    ----------
+    bounds : GroupBounds
+        What groups take.
+    objective : {"dram", "energy", "latency", "edp"}
+        What is minimised.
+    most_layers : int
+        Of a group.
+    """
+    if objective != "edp":
+        weights = {
+            "dram": Weights(word=1.0),
+            "energy": Weights(energy=1.0),
+            "latency": Weights(cycle=1.0),
+        }
+        value = least_value(WeightedBounds(bounds, weights[objective]), most_layers)
+        return None if value is None else (value,)
+    lines: list[float | None] = []
+
+    def cheapest(weight: float) -> float:
+        lines.append(least_value(WeightedBounds(bounds, Weights(1.0, weight)), most_layers))
+        return lines[-1] or 0.0
+
+    (energy,), (cycles,) = (
+        WeightedBounds(bounds, weights).bound for weights in (Weights(1.0), Weights(0.0, 1.0))
+    )
+    found = least_product(cheapest, energy, cycles)
+    return None if None in lines else found
