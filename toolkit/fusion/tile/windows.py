@@ -156,10 +156,7 @@ def make_cut(shared: SharedRank, tile: Ints) -> Cut:
     tile : int array
         Positions of the anchor per step.
     """
-    rates = [member.rate for member in shared.members.values()]
-    rates += [place.rate for place, _ in _readings(shared).values()]
-    whole = math.lcm(1, *(rate.denominator for rate in rates))
-    tile = tile[tile % whole == 0]
+    tile = tile[tile % whole_positions(shared) == 0]
     steps = np.ones_like(tile)
     for name in _last(shared):
         member = shared.members[name]
@@ -167,6 +164,13 @@ def make_cut(shared: SharedRank, tile: Ints) -> Cut:
         steps = np.maximum(steps, -(-member.rank.size // advance))
     several = steps > 1
     return Cut(shared, tile[several], steps[several])
+
+
+def whole_positions(shared: SharedRank) -> int:
+    """Positions of the anchor of which tiles hold multiples, so that nothing is cut in between."""
+    rates = [member.rate for member in shared.members.values()]
+    rates += [place.rate for place, _ in _readings(shared).values()]
+    return math.lcm(1, *(rate.denominator for rate in rates))
 
 
 def _last(shared: SharedRank) -> Iterator[str]:
