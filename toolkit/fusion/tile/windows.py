@@ -91,6 +91,13 @@ class Spans:
         return np.asarray(np.where(self.whole & (self.steps > 1), 0, made))
 
     @cached_property
+    def later(self) -> Ints:
+        """Most positions that a step after the first one makes: of two, what is left."""
+        end = self.high + self.step
+        second = np.minimum(self.size, end) - np.clip(end - self.fresh, 0, self.size)
+        return np.asarray(np.where(self.steps == 2, np.minimum(self.made, second), self.made))
+
+    @cached_property
     def halo(self) -> Ints:
         """Positions kept from step to step: as many as there are, if windows are longer."""
         kept = np.minimum(self.size, self.high - self.low - self.fresh)
