@@ -40,10 +40,19 @@ def partitions(names: Sequence[str]) -> Iterator[list[set[str]]]:
             yield [*rest[:i], part | {names[0]}, *rest[i + 1 :]]
 
 
+def share_tensors(graph: FoldedGraph, part: set[str]) -> bool:
+    """Whether tensors connect layers: each is one node, beside those that make or read it."""
+    touched = nx.Graph()
+    for name in part:
+        layer = graph.layer_of(name)
+        touched.add_edges_from((name, ("tensor", t.name)) for t in (*layer.inputs, layer.output))
+    return bool(nx.is_connected(touched))
+
+
 def legal(graph: FoldedGraph) -> Iterator[list[Group]]:
     """Partitions into connected groups that do not wait for each other."""
     for parts in partitions(graph.names):
-        if all(nx.is_weakly_connected(graph.subgraph(part)) for part in parts):
+        if all(share_tensors(graph, part) for part in parts):
             groups = [frozenset(part) for part in parts]
             if nx.is_directed_acyclic_graph(quotient(graph, groups)):
                 yield groups

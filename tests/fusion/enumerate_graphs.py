@@ -10,21 +10,20 @@ import sys
 from collections import Counter
 
 from fusion.brute_force import Enumerated
-from fusion.products import small
+from fusion.products import sharing, small
 
-from toolkit.fusion import Assumptions, TrafficModel, find_partition
+from toolkit.fusion import Assumptions, FoldedGraph, TrafficModel, find_partition
 
 ROOMS = 4
 """Capacities that each graph is looked at with."""
 
 
-def differences(seed: int) -> tuple[Counter[str], list[str]]:
+def differences(graph: FoldedGraph, name: str) -> tuple[Counter[str], list[str]]:
     """How many capacities a graph was looked at with, and what went wrong.
 
     Where halos are kept along two axes, bounds may be below what is found, which is then not
     proved; they must not be above what there is.
     """
-    graph = small(seed)
     loops = 2 if len(graph) <= 4 else 1
     every, wrong = Enumerated(graph, loops), []
     count: Counter[str] = Counter()
@@ -35,7 +34,7 @@ def differences(seed: int) -> tuple[Counter[str], list[str]]:
         count["proved" if found.proved else "not proved"] += 1
         if found.bound > words or (found.proved and found.value != words):
             wrong.append(
-                f"graph {seed}, {room} words on chip: {found.value:g} moved, "
+                f"{name}, {room} words on chip: {found.value:g} moved, "
                 f"bound {found.bound:g}, all plans {words}"
             )
     return count, wrong
@@ -45,11 +44,12 @@ def main(graphs: int) -> int:
     """Look at so many graphs; return how many cases went wrong."""
     count: Counter[str] = Counter()
     for seed in range(graphs):
-        cases, wrong = differences(seed)
-        count.update(cases)
-        count.update(graphs=1, wrong=len(wrong))
-        for line in wrong:
-            print(line)
+        for made in (small, sharing):
+            cases, wrong = differences(made(seed), f"{made.__name__}({seed})")
+            count.update(cases)
+            count.update(graphs=1, wrong=len(wrong))
+            for line in wrong:
+                print(line)
     print(", ".join(f"{number} {name}" for name, number in count.items()))
     return count["wrong"]
 

@@ -253,3 +253,29 @@ def small(seed: int) -> FoldedGraph:
     if kind in (2, 3):
         return products(seed, 6 if kind == 2 else 3, 3 if kind == 2 else 4)
     return unpadded(seed, 3 if kind == 4 else 4, 5 if kind == 4 else 4)
+
+
+def sharing(seed: int) -> FoldedGraph:
+    """A random graph of two to four operators that read one tensor, and what follows some."""
+    draw = random.Random(seed)
+    layers: list[Layer] = []
+    if seed % 3:
+        x = rows("x", draw.randint(2, 4), draw.randint(2, 3))
+        for i in range(draw.randint(2, 3)):
+            layers.append(project(f"n{i}", x, draw.choice((1, 2, 3, 4))))
+        if draw.random() < 0.5:
+            source = made(draw.choice(layers))
+            kinds = ("Softmax", "RMSNormalization")
+            after = project("after", source, 2)
+            layers.append(along("along", draw.choice(kinds), source) if seed % 2 else after)
+    else:
+        x = rows("x", 1, draw.choice((1, 2)), draw.choice((3, 4, 5)), draw.choice((1, 3)))
+        layers.append(conv("n0", x, draw.choice((1, 2)), 1))
+        pick = draw.random()
+        if pick < 0.4 and min(x.shape[2:]) >= 3:
+            layers.append(conv("n1", x, 1, 3, pad=0))
+        else:
+            layers.append(conv("n1", x, draw.choice((1, 2, 3)), 1))
+        if draw.random() < 0.4:
+            layers.append(conv("after", made(layers[0]), 1, 1))
+    return fold(network(layers))

@@ -19,7 +19,15 @@ from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
-    from toolkit.fusion import FusionOverhead, FusionResult, MappedModel, Option, Step
+    from toolkit.fusion import (
+        Boundary,
+        FusionChance,
+        FusionOverhead,
+        FusionResult,
+        MappedModel,
+        Option,
+        Step,
+    )
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -426,7 +434,7 @@ def _chances(result: FusionResult) -> list[str]:
     home = {name: group for group in result.partition for name in group}
     rows = [
         (
-            f"{c.source} -> {c.target}",
+            _pair(c),
             f"{c.probability:.1%}" + ("; fused" if c.target in home[c.source] else ""),
         )
         for c in result.chances[:_MOST_BOUNDARIES]
@@ -435,9 +443,16 @@ def _chances(result: FusionResult) -> list[str]:
     return [*aligned(rows), *([f"and {more} more"] if more else [])]
 
 
+def _pair(entry: Boundary | FusionChance) -> str:
+    """Two layers: one makes what the other reads, or both read the same."""
+    if entry.shared:
+        return f"{entry.tensor} -> {entry.source}, {entry.target}"
+    return f"{entry.source} -> {entry.target}"
+
+
 def _boundaries(result: FusionResult) -> list[str]:
     rows = [
-        (f"{b.source} -> {b.target}", f"{b.words:,} words; {b.reason}: {b.detail}")
+        (_pair(b), f"{b.words:,} words; {b.reason}: {b.detail}")
         for b in result.boundaries[:_MOST_BOUNDARIES]
     ]
     more = len(result.boundaries) - len(rows)

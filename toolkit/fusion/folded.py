@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 
 import networkx as nx
 
@@ -128,6 +129,30 @@ class FoldedGraph(nx.DiGraph):  # type: ignore[misc]
     def makers(self) -> Mapping[str, str]:
         """The node that makes each tensor."""
         return {layer.output.name: layer.name for layer in self.layers}
+
+    def tensor(self, name: str) -> TensorInfo:
+        """A tensor that nodes make or read."""
+        if name in self.makers:
+            return self.layer_of(self.makers[name]).output
+        return self.inputs[name]
+
+    @cached_property
+    def neighbourhood(self) -> nx.Graph:
+        """Which nodes share a tensor: one reads what the other makes, or both read the same."""
+        near = nx.Graph(self.edges)
+        near.add_nodes_from(self.names)
+        for names in self.readers.values():
+            near.add_edges_from(combinations(names, 2))
+        return near
+
+    @cached_property
+    def readers(self) -> Mapping[str, tuple[str, ...]]:
+        """The nodes that read each tensor, in the graph's order."""
+        found: dict[str, tuple[str, ...]] = {}
+        for layer in self.layers:
+            for tensor in layer.inputs:
+                found[tensor.name] = (*found.get(tensor.name, ()), layer.name)
+        return found
 
     @cached_property
     def inputs(self) -> Mapping[str, TensorInfo]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import networkx as nx
 
@@ -42,7 +43,8 @@ def check_group(graph: FoldedGraph, names: Iterable[str]) -> Group:
     parts = [sorted(part, key=graph.positions.__getitem__) for part in _parts(graph, group)]
     if len(parts) > 1:
         raise InputError(
-            f"is not connected: no tensor leads from {_listed(parts[0])} to {_listed(parts[1])}",
+            f"is not connected: no tensor leads from {_listed(parts[0])} to {_listed(parts[1])}, "
+            "and none is read by both",
             key=f"group {_listed(sorted(group, key=graph.positions.__getitem__))}",
         )
     between = _between(graph, group)
@@ -61,7 +63,7 @@ def owners(graph: FoldedGraph) -> dict[str, str]:
 
 
 def is_connected(graph: FoldedGraph, group: Iterable[str]) -> bool:
-    """Whether tensors connect all layers of a group."""
+    """Whether tensors connect all layers of a group: made by one for another, or read by both."""
     return len(_parts(graph, set(group))) == 1
 
 
@@ -156,12 +158,52 @@ def _grown(
 
 
 def neighbours(graph: FoldedGraph, name: str) -> set[str]:
-    """Layers that a tensor leads to or comes from."""
-    return set(graph.predecessors(name)) | set(graph.successors(name))
+    """Layers that a tensor leads to or comes from, and those that read the same one."""
+    return set(graph.neighbourhood[name])
+
+
+def shared_words(graph: FoldedGraph, one: str, other: str) -> int:
+    """Words of the tensors that one layer makes for another, or that both read."""
+    known = [
+        {tensor.name: tensor.elements for tensor in (*layer.inputs, layer.output)}
+        for layer in (graph.layer_of(one), graph.layer_of(other))
+    ]
+    return sum(words for tensor, words in known[0].items() if tensor in known[1])
+
+
+def siblings(
+    graph: FoldedGraph, home: Mapping[str, int] | None = None
+) -> list[tuple[str, str, str]]:
+    """Readers of one tensor that are in different groups, and load it each on their own.
+
+    Readers beside the layer that makes it are left out: its edges to the others say as much.
+
+    Parameters
+    ----------
+    home : mapping of str to int, optional
+        The number of the group that each layer is in; by default all are on their own.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Two layers, the first readers of two groups that follow each other in the graph's order,
+        and the tensor.
+    """
+    home = graph.positions if home is None else home
+    found = []
+    for tensor, names in graph.readers.items():
+        maker = graph.makers.get(tensor)
+        first: dict[int, str] = {}
+        for name in names:
+            if maker is None or home[name] != home[maker]:
+                first.setdefault(home[name], name)
+        found += [(a, b, tensor) for a, b in pairwise(first.values())]
+    return found
 
 
 def _parts(graph: FoldedGraph, group: set[str]) -> list[set[str]]:
-    return [set(part) for part in nx.weakly_connected_components(graph.subgraph(group))]
+    near = graph.neighbourhood.subgraph(group)
+    return [set(part) for part in nx.connected_components(near)]
 
 
 def _between(graph: FoldedGraph, group: set[str]) -> list[str]:
@@ -236,6 +278,13 @@ class GroupView:
         """Activations that come from outside, each once."""
         found = {t.name: t for layer in self.layers for t in layer.inputs}
         return tuple(t for name, t in found.items() if name not in self.makers)
+
+    @cached_property
+    def side_by_side(self) -> tuple[Group, ...]:
+        """Layers that tensors made in the group connect; several if inputs connect the rest."""
+        inside = self.graph.subgraph(self.group)
+        parts = [frozenset(part) for part in nx.weakly_connected_components(inside)]
+        return tuple(sorted(parts, key=lambda part: min(map(self.graph.positions.get, part))))
 
     @cached_property
     def leaving(self) -> tuple[TensorInfo, ...]:

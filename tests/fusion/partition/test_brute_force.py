@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fusion.brute_force import group_frontier, least_words
 from fusion.enumerate_graphs import differences
-from fusion.products import small
+from fusion.products import sharing, small
 
 from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition
 from toolkit.fusion.groups import GroupView
@@ -14,7 +14,15 @@ from toolkit.fusion.groups import GroupView
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_moves_fewer_words_than_what_is_proved(seed: int) -> None:
     """Attention, MLPs with a residual, products with norms, convolutions: two to six layers."""
-    count, wrong = differences(seed)
+    count, wrong = differences(small(seed), "small")
+    assert count["proved"]
+    assert not wrong
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_layers_that_read_one_tensor_are_groups(seed: int) -> None:
+    """Products, convolutions and what follows them, whose first layers share an input alone."""
+    count, wrong = differences(sharing(seed), "sharing")
     assert count["proved"]
     assert not wrong
 

@@ -39,7 +39,7 @@ def short(words: int) -> Assumptions:
 
 
 def joined(result: FusionResult, boundary: Boundary) -> list[Group]:
-    """The partition with both ends of an edge in one group, and all that runs in between."""
+    """The partition with both layers in one group, and all that runs in between."""
     import networkx as nx
 
     from toolkit.fusion.groups import quotient
@@ -49,6 +49,7 @@ def joined(result: FusionResult, boundary: Boundary) -> list[Group]:
     a, b = home[boundary.source], home[boundary.target]
     order = quotient(result.graph, groups)
     merged = {a, b} | (nx.descendants(order, a) & nx.ancestors(order, b))
+    merged |= nx.descendants(order, b) & nx.ancestors(order, a)
     joint = frozenset().union(*(groups[i] for i in merged))
     return [joint, *(group for i, group in enumerate(groups) if i not in merged)]
 

@@ -107,7 +107,7 @@ def test_no_other_tile_size_is_better(seed: int, monkeypatch: pytest.MonkeyPatch
     graph, draw = small(seed + 100), random.Random(seed)
     room = draw.randint(8, 60)
     few = words(graph, room)
-    monkeypatch.setattr(choice, "tile_sizes", lambda size: np.arange(1, size + 1))
+    monkeypatch.setattr(choice, "tile_sizes", lambda size, _: np.arange(1, size + 1))
     assert words(graph, room) == few
 
 

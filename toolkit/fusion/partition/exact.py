@@ -94,8 +94,8 @@ class Order:
 
     @cached_property
     def around(self) -> tuple[int, ...]:
-        """Per layer, the layers that it shares an edge with."""
-        return tuple(a | b for a, b in zip(self.sources, self.readers, strict=True))
+        """Per layer, the layers that it shares a tensor with."""
+        return tuple(self._bits(self.graph.neighbourhood[name]) for name in self.graph.names)
 
     def _bits(self, names: Iterable[str]) -> int:
         return sum(1 << self.graph.positions[name] for name in names)
@@ -127,7 +127,7 @@ class Order:
                 yield 1 << i
 
     def connected(self, bits: int) -> bool:
-        """Whether edges connect the layers of a bit set."""
+        """Whether tensors connect the layers of a bit set."""
         reached = bits & -bits
         edge = reached
         while edge:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import torch
 
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
-from toolkit.fusion.groups import Group
+from toolkit.fusion.groups import Group, siblings
 from toolkit.fusion.partition.exact import (
     Order,
     all_ideals,
@@ -215,7 +216,7 @@ def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
 def fusion_chances(
     relaxation: Relaxation, graph: FoldedGraph, logits: torch.Tensor
 ) -> tuple[FusionChance, ...]:
-    """Of every edge, the probability that one group has both its ends, at the end of a descent.
+    """Of layers that share a tensor, the probability that one group has both, after a descent.
 
     Parameters
     ----------
@@ -227,13 +228,16 @@ def fusion_chances(
         Of one start.
     """
     chances = relaxation.group_chances(logits, COLD)[0].tolist()
-    among: dict[tuple[str, str], float] = dict.fromkeys(graph.edges, 0.0)
+    made = ((a, b, graph.layer_of(a).output.name, False) for a, b in graph.edges)
+    pairs = [*made, *((*pair, True) for pair in siblings(graph))]
+    among: dict[tuple[str, str], float] = {pair[:2]: 0.0 for pair in pairs}
     for group, chance in zip(relaxation.groups, chances, strict=True):
-        for edge in graph.subgraph(group).edges if len(group) > 1 else ():
-            among[edge] += chance
+        for one, other in combinations(sorted(group, key=graph.positions.__getitem__), 2):
+            if (one, other) in among:
+                among[one, other] += chance
     return tuple(
-        FusionChance(source, target, graph.layer_of(source).output.name, min(chance, 1.0))
-        for (source, target), chance in among.items()
+        FusionChance(source, target, tensor, min(among[source, target], 1.0), shared)
+        for source, target, tensor, shared in pairs
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import networkx as nx
 
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
-from toolkit.fusion.groups import Group, is_convex, quotient
+from toolkit.fusion.groups import Group, is_convex, quotient, shared_words, siblings
 from toolkit.fusion.partition.result import Found
 
 TRIALS, POPULATION = 400, 30
@@ -82,26 +82,33 @@ def _neighbours(
 ) -> list[tuple[Group, Group]]:
     """Pairs that may be merged: no path leads from one to the other through a third."""
     order = quotient(model.graph, groups)
-    found = []
-    for a, b in sorted(order.edges):
-        if len(groups[a]) + len(groups[b]) > most_layers:
-            continue
-        around = any(c != b and nx.has_path(order, c, b) for c in order.successors(a))
-        if not around:
-            found.append((groups[a], groups[b]))
-    return found
+    home = {name: i for i, group in enumerate(groups) for name in group}
+    pairs = {*order.edges}
+    for a, b in model.graph.neighbourhood.edges:
+        pair = tuple(sorted((home[a], home[b])))
+        if pair[0] != pair[1] and pair[::-1] not in pairs:
+            pairs.add(pair)
+    after = {group: nx.descendants(order, group) for group in order}
+    before = {group: nx.ancestors(order, group) for group in order}
+    return [
+        (groups[a], groups[b])
+        for a, b in sorted(pairs)
+        if len(groups[a]) + len(groups[b]) <= most_layers
+        and not after[a] & before[b]
+        and not after[b] & before[a]
+    ]
 
 
 def nsga2(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Try partitions that Optuna's NSGA-II suggests, starting from none and from all cuts.
 
-    A trial says of every edge whether it is cut. What the rest connects becomes a group where
-    that is legal and fits; otherwise it is cut up again along its edges, the largest tensors
-    staying together as long as possible.
+    A trial says of every two layers that share a tensor whether they are cut apart. What the rest
+    connects becomes a group where that is legal and fits; otherwise it is cut up again, the
+    largest tensors staying together as long as possible.
     """
     import optuna
 
-    edges = list(model.graph.edges)
+    edges = [*model.graph.edges, *(pair[:2] for pair in siblings(model.graph))]
     best: tuple[float, tuple[Option, ...]] | None = None
 
     def cost(trial: optuna.Trial) -> tuple[float, ...]:
@@ -131,14 +138,15 @@ def nsga2(model: GroupModel, most_layers: int, seed: int) -> Found:
 def decode(
     model: GroupModel, kept: Iterable[tuple[str, str]], most_layers: int
 ) -> tuple[Option, ...]:
-    """A legal partition that keeps as many of the given edges inside of groups as it can.
+    """A legal partition that keeps as many of the given pairs together as it can.
 
-    Edges are kept one after the other, those of the largest tensors first.
+    Layers that share a tensor are kept together one pair after the other, those that share most
+    words first.
     """
     graph = model.graph
     home: dict[str, Group] = {name: frozenset((name,)) for name in graph.names}
     options = {group: _cheapest(model, group) for group in home.values()}
-    sizes = {edge: graph.layer_of(edge[0]).output.elements for edge in kept}
+    sizes = {pair: shared_words(graph, *pair) for pair in kept}
     for source, target in sorted(sizes, key=lambda edge: (-sizes[edge], edge)):
         a, b = home[source], home[target]
         joint = a | b

@@ -24,7 +24,7 @@ from toolkit.fusion.group_model import (
     value_of,
     whole_words,
 )
-from toolkit.fusion.groups import Group, GroupView, quotient
+from toolkit.fusion.groups import Group, GroupView, quotient, siblings
 from toolkit.fusion.partition.result import Boundary, Reason
 from toolkit.fusion.tile.choice import best_plan
 from toolkit.fusion.tile.shared import shared_ranks
@@ -44,7 +44,7 @@ def boundaries_of(
     most_layers: int,
     search: Search | None = None,
 ) -> tuple[Boundary, ...]:
-    """Say of every edge between groups why it is there.
+    """Say of every edge between groups why it is there, and why groups load the same tensor.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def boundaries_of(
     judge = _Judge(model, tuple(groups), most_layers, search)
     graph = model.graph
     found = []
-    for source, target in graph.edges:
-        if judge.fuses(source, target):
-            continue
-        tensor = graph.layer_of(source).output
-        verdict = _too_far(graph, source, target, most_layers) or judge.reason(source, target)
-        found.append(Boundary(source, target, tensor.name, tensor.elements, *verdict))
+    edges = ((a, b, graph.layer_of(a).output) for a, b in graph.edges if not judge.fuses(a, b))
+    loaded = ((a, b, graph.tensor(name)) for a, b, name in siblings(graph, judge.home))
+    for shared, pairs in ((False, edges), (True, loaded)):
+        for source, target, tensor in pairs:
+            verdict = _too_far(graph, source, target, most_layers) or judge.reason(source, target)
+            found.append(Boundary(source, target, tensor.name, tensor.elements, *verdict, shared))
     return tuple(found)
 
 
@@ -74,6 +74,7 @@ def _too_far(
 ) -> tuple[Reason, str] | None:
     """Whether too many layers run between two for any legal group to hold both."""
     between = nx.descendants(graph, source) & nx.ancestors(graph, target)
+    between |= nx.descendants(graph, target) & nx.ancestors(graph, source)
     if not between or len(between) + 2 <= most_layers:
         return None
     return (
@@ -93,7 +94,8 @@ class _Judge:
     search: Search | None = None
 
     @cached_property
-    def _home(self) -> dict[str, int]:
+    def home(self) -> dict[str, int]:
+        """The number of the group that each layer is in."""
         return {name: i for i, option in enumerate(self.groups) for name in option.plan.group}
 
     @cached_property
@@ -122,11 +124,13 @@ class _Judge:
 
     def fuses(self, source: str, target: str) -> bool:
         """Whether two layers are in one group."""
-        return self._home[source] == self._home[target]
+        return self.home[source] == self.home[target]
 
     def reason(self, source: str, target: str) -> tuple[Reason, str]:
-        """Why two layers, the second of which reads from the first, are in different groups."""
-        pair = self._home[source], self._home[target]
+        """Why two layers that share a tensor are in different groups."""
+        pair = self.home[source], self.home[target]
+        if nx.has_path(self._order, *reversed(pair)):
+            pair = pair[1], pair[0]
         if pair not in self._pairs:
             self._pairs[pair] = self._of_neighbours(*pair)
         verdict, detail, pays = self._pairs[pair]
@@ -135,7 +139,7 @@ class _Judge:
         if self._with_room.fuses(source, target):
             if verdict == "capacity":
                 return verdict, detail
-            together = len(self._with_room.groups[self._with_room._home[source]].plan.group)
+            together = len(self._with_room.groups[self._with_room.home[source]].plan.group)
             return "capacity", (
                 f"with more room both are in a group of {together} layers; alone, {detail}"
             )
@@ -145,7 +149,7 @@ class _Judge:
         return verdict, f"with room for all tensors, {detail}"
 
     def _of_neighbours(self, first: int, second: int) -> tuple[Reason, str, bool]:
-        """Why two groups, the second of which reads from the first, are not one.
+        """Why two groups that share a tensor are not one; the second does not come first.
 
         And whether joining them pays at the capacity that there is.
         """

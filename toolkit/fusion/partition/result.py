@@ -48,12 +48,12 @@ def less_hidden(
 
 @dataclass(frozen=True)
 class Boundary:
-    """A tensor that leaves one group for another.
+    """A tensor that leaves one group for another, or that two groups load each on their own.
 
     Parameters
     ----------
     source, target : str
-        The folded layers that make and read it.
+        The folded layers that make and read it, or that both read it.
     tensor : str
         Its name.
     words : int
@@ -62,6 +62,8 @@ class Boundary:
         Why both are not in one group.
     detail : str
         The same in words, with numbers.
+    shared : bool
+        Whether both read it. Of several groups that do, those next to each other are told of.
     """
 
     source: str
@@ -70,26 +72,30 @@ class Boundary:
     words: int
     reason: Reason
     detail: str
+    shared: bool = False
 
 
 @dataclass(frozen=True)
 class FusionChance:
-    """How likely a descent ended to fuse the two ends of an edge.
+    """How likely a descent ended to fuse two layers that share a tensor.
 
     Parameters
     ----------
     source, target : str
-        The folded layers that make and read the tensor.
+        The folded layers that make and read the tensor, or that both read it.
     tensor : str
         Its name.
     probability : float
         That both are in one group: the sum over all groups with both.
+    shared : bool
+        Whether both read it.
     """
 
     source: str
     target: str
     tensor: str
     probability: float
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,8 @@ class Found:
     notes : tuple of str
         What to keep in mind.
     chances : tuple of FusionChance
-        One for each edge of the graph, of strategies that descend probabilities.
+        One for each edge of the graph, and for neighbouring readers of a tensor, of strategies
+        that descend probabilities.
     exact_value : float or None
         Objective value of the best partition into groups of the same lengths, where a strategy
         that proves nothing itself is measured against it.
@@ -141,7 +148,8 @@ class FusionResult:
     unfused : tuple of Option
         Every layer on its own.
     boundaries : tuple of Boundary
-        One for each edge between groups; empty where reasons were not asked for.
+        One for each edge between groups, and for neighbouring groups that load the same tensor;
+        empty where reasons were not asked for.
     bound : float
         No partition has a lower objective value.
     costed : int
@@ -155,8 +163,8 @@ class FusionResult:
     notes : tuple of str
         What to keep in mind.
     chances : tuple of FusionChance
-        The probabilities that ``gradient`` and ``joint`` end with, one for each edge; empty for
-        other strategies.
+        The probabilities that ``gradient`` and ``joint`` end with, one for each edge and for
+        neighbouring readers of a tensor; empty for other strategies.
     exact_value : float or None
         Objective value of the best partition into groups of the same lengths, which ``gradient``
         and ``joint`` are measured against where it is quickly proved.
@@ -279,21 +287,21 @@ class FusionResult:
         return row
 
     def boundary_table(self) -> pd.DataFrame:
-        """Tabulate the boundaries: which tensor leaves, how large it is, and why."""
+        """Tabulate the boundaries: which tensor leaves or is loaded again, its size, and why."""
         import pandas as pd
 
-        columns = ["source", "target", "tensor", "words", "reason", "detail"]
+        columns = ["source", "target", "tensor", "words", "shared", "reason", "detail"]
         rows = [[getattr(entry, column) for column in columns] for entry in self.boundaries]
         return pd.DataFrame(rows, columns=columns)
 
     def chance_table(self) -> pd.DataFrame:
-        """Tabulate the probabilities of a descent, and what became of each edge."""
+        """Tabulate the probabilities of a descent, and what became of each pair of layers."""
         import pandas as pd
 
         home = {name: group for group in self.partition for name in group}
-        columns = ["source", "target", "tensor", "probability", "fused"]
+        columns = ["source", "target", "tensor", "shared", "probability", "fused"]
         rows = [
-            [c.source, c.target, c.tensor, c.probability, c.target in home[c.source]]
+            [c.source, c.target, c.tensor, c.shared, c.probability, c.target in home[c.source]]
             for c in self.chances
         ]
         return pd.DataFrame(rows, columns=columns)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from math import ceil, perm
 
+import networkx as nx
 import numpy as np
 
 from toolkit.fusion.groups import GroupView
@@ -32,7 +33,15 @@ from toolkit.fusion.tile.nest import Nest
 from toolkit.fusion.tile.residency import choose_homes, words_held
 from toolkit.fusion.tile.search import Point, best_point, least_words_within, solve
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
-from toolkit.fusion.tile.windows import Cut, Ints, Spans, make_cut, places_of, spans
+from toolkit.fusion.tile.windows import (
+    Cut,
+    Ints,
+    Spans,
+    make_cut,
+    places_of,
+    spans,
+    whole_positions,
+)
 
 LONG = 8
 """Layers of a group beyond which it is cut only along ranks that a third of them share."""
@@ -146,8 +155,7 @@ class _Search:
         if outer < inner:
             return False
         a, b = set(self.ranks[outer].members), set(self.ranks[inner].members)
-        graph = self.view.graph
-        near = {n for name in a for n in (*graph.predecessors(name), *graph.successors(name))}
+        near = {n for name in a for n in self.view.graph.neighbourhood[name]}
         return not (a | near) & b
 
     def _look(self, order: tuple[int, ...], found: _Best) -> None:
@@ -240,7 +248,7 @@ class _Search:
     def _spans_of(self, number: int, repeated: frozenset[str]) -> Spans:
         rank = self.ranks[number]
         if number not in self._cuts:
-            self._cuts[number] = make_cut(rank, tile_sizes(rank.size))
+            self._cuts[number] = make_cut(rank, tile_sizes(rank.size, whole_positions(rank)))
         key = (number, repeated if rank.windowed else frozenset())
         if key not in self._spans:
             self._spans[key] = spans(self._cuts[number], dict.fromkeys(repeated, True))
@@ -276,13 +284,22 @@ class _Search:
 
     def _aparts(self) -> Iterator[frozenset[str]]:
         several = sorted(self._shared_inputs())
-        if len(several) > MOST_APART:
-            yield frozenset()
-            yield frozenset(several)
-            return
-        for count in range(len(several) + 1):
+        counts = range(len(several) + 1) if len(several) <= MOST_APART else (0, len(several))
+        for count in counts:
             for names in combinations(several, count):
-                yield frozenset(names)
+                if self._connected_without(names):
+                    yield frozenset(names)
+
+    def _connected_without(self, names: Sequence[str]) -> bool:
+        """Whether layers are still a group if each of some tensors is loaded by every reader."""
+        parts = self.view.side_by_side
+        if len(parts) == 1 or not names:
+            return True
+        home = {name: i for i, part in enumerate(parts) for name in part}
+        joined = nx.empty_graph(len(parts))
+        for tensor in self._shared_inputs() - frozenset(names):
+            nx.add_path(joined, {home[la.name] for la in self.view.readers[tensor]})
+        return bool(nx.is_connected(joined))
 
 
 def _profile(rank: SharedRank) -> tuple[object, ...]:
@@ -322,16 +339,19 @@ def _within(
     return tuple(kept), min(loops, 2)
 
 
-def tile_sizes(size: int) -> Ints:
-    """Tile sizes worth a look: the smallest for every number of steps.
+def tile_sizes(size: int, whole: int = 1) -> Ints:
+    """Tile sizes worth a look: the smallest for every number of steps, of whole units.
 
     Examples
     --------
     >>> tile_sizes(7).tolist()
     [1, 2, 3, 4, 7]
+    >>> tile_sizes(16, 4).tolist()
+    [4, 8, 16]
     """
-    steps = np.arange(1, size + 1)
-    return np.unique(-(-size // steps))
+    units = -(-size // whole)
+    steps = np.arange(1, units + 1)
+    return whole * np.unique(-(-units // steps))
 
 
 def _placed(point: Point, plan: GroupPlan, given: Assumptions) -> GroupPlan | None:

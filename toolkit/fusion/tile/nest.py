@@ -370,8 +370,9 @@ class Nest:
             name = self.view.graph.layer_of(name).output.name
         row = spans.index[name]
         size, window = int(spans.size[row, 0]), spans.window[row][at]
-        halo = spans.halo[row][at] if loop.windowed else None
-        return size, window, halo, spans.made[row][at]
+        if not loop.windowed:
+            return size, window, None, spans.made[row][at]
+        return size, window, spans.halo[row][at], spans.later[row][at]
 
     def _alive(self, item: Item, depth: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Layers during which all of an item is there, and those during which some of it is."""

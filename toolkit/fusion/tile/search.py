@@ -32,9 +32,9 @@ AT_ONCE = 64
 MANY = 10
 """Weights of that many layers are chosen as a knapsack of their own."""
 
-MOST_CHOICES, MOST_CELLS = 1024, 2**17
-"""Choices of depths, over all items, up to which bounds look at each, and choices times boxes that
-are looked at together: arrays that stay in the caches of a core."""
+MOST_CHOICES, MOST_CELLS = 4096, 2**18
+"""Choices of depths, over all items, up to which bounds look at each, and choices times layers and
+boxes that are looked at together: arrays that stay in the caches of a core."""
 
 _NEVER = np.iinfo(np.int64).max // 4
 
@@ -190,47 +190,101 @@ def _bounds(
     small, large = tuple(lows.T), tuple(highs.T)
     sizes = Sizes(small, large)
     ways = [_options(nest, item, sizes, further) for item in nest.items]
+    needs, ways = _needs(nest, ways, len(lows))
     choices = prod(len(options) for options in ways)
     if choices > MOST_CHOICES:
         return _relaxed(nest, ways, len(lows), capacity_words)
-    if choices * len(lows) > MOST_CELLS and len(lows) > 1:
-        half = len(lows) // 2
-        return np.concatenate(
-            [
-                _bounds(nest, lo, hi, capacity_words, limit, further=further)
-                for lo, hi in ((lows[:half], highs[:half]), (lows[half:], highs[half:]))
-            ]
-        )
-    return _least_of_choices(nest, ways, len(lows), capacity_words, limit)
+    return _least_of_choices(nest, ways, needs, capacity_words, limit)
 
 
-def _least_of_choices(
-    nest: Nest, ways: Sequence[Sequence[Way]], count: int, capacity_words: int, limit: int
-) -> Ints:
-    """The fewest words over all choices of a way per item that fit; exact at a point."""
-    # Layers during which the same is there need as much room.
+def _needs(
+    nest: Nest, ways: Sequence[Sequence[Way]], count: int
+) -> tuple[list[Ints], list[list[Way]]]:
+    """Room that ways need, without those that are never better than another.
+
+    Returns
+    -------
+    needs : list of int array, shape (ways, layers, boxes)
+        Of every item; layers during which the same is there need as much room, and are one.
+    ways : list of list of Way
+    """
     every = [way for options in ways for way in options]
     masks = np.array([(way.during, way.between) for way in every]).reshape(-1, len(nest.layers))
     kinds = list({mask.tobytes(): place for place, mask in enumerate(masks.T)}.values())
-    use = np.zeros((len(kinds), 1, count), dtype=np.int64)
-    words = np.zeros((1, count), dtype=np.int64)
-    ways = sorted(ways, key=lambda options: (len(options) > 1, -int(options[0].held.max())))
-    least = [np.min([way.moved for way in options], axis=0) for options in ways]
-    rest = sum(least)
-    for options, own in zip(ways, least, strict=True):
-        uses = []
-        rest = rest - own
-        for way in options:
-            during = way.during[kinds, None, None]
-            between = way.between[kinds, None, None]
-            uses.append(use + np.where(during, way.held, np.where(between, way.kept, 0)))
-        use = np.concatenate(uses, axis=1)
-        words = np.concatenate([words + way.moved for way in options], axis=0)
-        if use.shape[1] > 1:
-            fits = np.all(use <= capacity_words, axis=0) & (words + rest < limit)
-            able = np.any(fits, axis=1)
-            use, words = use[:, able], words[able]
-    fits = (use <= capacity_words).all(axis=0) & (words < limit)
+    needs, kept = [], []
+    for options in ways:
+        need = np.zeros((len(options), len(kinds), count), dtype=np.int64)
+        for number, way in enumerate(options):
+            need[number, way.between[kinds]] = way.kept
+            need[number, way.during[kinds]] = way.held
+        moved = np.array([way.moved for way in options])
+        better = _better(need, moved)
+        needs.append(need[better])
+        kept.append([options[number] for number in better])
+    return needs, kept
+
+
+def _better(need: Ints, moved: Ints) -> list[int]:
+    """Ways that are better than every other one in some box."""
+    left = list(range(len(moved)))
+    for one in range(len(moved)):
+        others = [other for other in left if other != one]
+        if any((moved[x] <= moved[one]).all() and (need[x] <= need[one]).all() for x in others):
+            left.remove(one)
+    return left
+
+
+def _least_of_choices(
+    nest: Nest,
+    ways: Sequence[Sequence[Way]],
+    needs: Sequence[Ints],
+    capacity_words: int,
+    limit: int,
+) -> Ints:
+    """The fewest words over all choices of a way per item that fit; exact at a point."""
+    boxes = needs[0].shape[2] if needs else 1
+    moved = [np.array([way.moved for way in options]) for options in ways]
+    order = sorted(
+        range(len(ways)), key=lambda i: (len(ways[i]) > 1, -int(needs[i].max(initial=0)))
+    )
+    found = np.full(boxes, _NEVER, dtype=np.int64)
+    todo = [(0, boxes)]
+    while todo:
+        low, high = todo.pop()
+        least = _enumerated(
+            [needs[i][:, :, low:high] for i in order],
+            [moved[i][:, low:high] for i in order],
+            capacity_words,
+            limit,
+            high - low,
+        )
+        if least is None:
+            middle = (low + high) // 2
+            todo += [(low, middle), (middle, high)]
+        else:
+            found[low:high] = least
+    return found
+
+
+def _enumerated(
+    needs: Sequence[Ints], moved: Sequence[Ints], capacity_words: int, limit: int, boxes: int
+) -> Ints | None:
+    """As `_least_of_choices`; None if there are too many cells for one go."""
+    layers = needs[0].shape[1] if needs else 0
+    use = np.zeros((1, layers, boxes), dtype=np.int64)
+    words = np.zeros((1, boxes), dtype=np.int64)
+    least = [own.min(axis=0) for own in moved]
+    rest = np.sum(least, axis=0) if least else words[0]
+    for need, own, few in zip(needs, moved, least, strict=True):
+        if boxes > 1 and len(use) * len(need) * layers * boxes > MOST_CELLS:
+            return None
+        rest = rest - few
+        use = (use + need[:, None]).reshape(-1, layers, boxes)
+        words = (words + own[:, None]).reshape(-1, boxes)
+        if len(use) > 1:
+            able = ((use <= capacity_words).all(axis=1) & (words + rest < limit)).any(axis=1)
+            use, words = use[able], words[able]
+    fits = (use <= capacity_words).all(axis=1) & (words < limit)
     return np.asarray(np.where(fits, words, _NEVER).min(axis=0, initial=_NEVER))
 
 

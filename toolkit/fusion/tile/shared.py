@@ -1,12 +1,13 @@
 """Ranks that operators of a group share: what one loop of a nest cuts.
 
 A loop over the rank of one operator is a loop over those ranks of others that its tensors tie to
-it: rows of a product are rows of the next one, its columns are what the next one sums over.
+it: rows of a product are rows of the next one, its columns are what the next one sums over. A
+tensor from outside ties its readers, too: each of its tiles is loaded for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -124,6 +125,20 @@ class SharedRank:
 def shared_ranks(view: GroupView) -> tuple[SharedRank, ...]:
     """All ranks of a group that a nest may loop over, each once.
 
+    Readers of a tensor from outside follow it together. They may also be cut each on its own, if
+    tensors of the group connect them: otherwise they would be groups of their own.
+    """
+    together = _ranks(view, outside=True)
+    if len(view.side_by_side) > 1:
+        return (*together, *_beside(view, together))
+    own = _ranks(view, outside=False)
+    known = {shared.key for shared in own}
+    return (*own, *(shared for shared in together if shared.key not in known))
+
+
+def _ranks(view: GroupView, *, outside: bool) -> tuple[SharedRank, ...]:
+    """Follow tensors of the group and, if `outside`, those that come from there.
+
     Later layers come first as anchors: what follows a sink is cut where the sink is.
     """
     found: dict[frozenset[tuple[str, Rank]], SharedRank] = {}
@@ -131,18 +146,47 @@ def shared_ranks(view: GroupView) -> tuple[SharedRank, ...]:
         for rank in layer.ranks:
             if any((layer.name, rank) in key for key in found):
                 continue
-            shared = _shared(view, layer, rank)
+            shared = _shared(view, layer, rank, outside=outside)
             if shared is not None:
                 found.setdefault(shared.key, shared)
     return tuple(found.values())
 
 
-def _shared(view: GroupView, layer: FoldedLayer, rank: Rank) -> SharedRank | None:
+def _beside(view: GroupView, ranks: Sequence[SharedRank]) -> Iterator[SharedRank]:
+    """Columns of several products of one tensor, as if their weights were side by side.
+
+    A step makes the same share of all of them, so that it needs that share of the weights alone.
+    """
+    for tensor in view.external:
+        columns = {
+            layer.name: (shared, rank.size)
+            for layer, number in view.readings[tensor.name]
+            for rank in layer.ranks
+            if rank.weights and rank.axis is not None and rank.reads[number] is None
+            for shared in ranks
+            if (layer.name, rank) in shared.key
+        }
+        tied = len({shared.key for shared, _ in columns.values()}) < len(columns)
+        if len(columns) < 2 or tied:
+            continue
+        anchor = max(columns, key=lambda name: columns[name][1])
+        members: dict[str, Member] = {}
+        for name, (shared, size) in columns.items():
+            share = Fraction(size, columns[anchor][1]) / shared.members[name].rate
+            for other, member in shared.members.items():
+                members.setdefault(other, Member(member.rank, member.rate * share))
+        yield SharedRank(view, anchor, members)
+
+
+def _shared(
+    view: GroupView, layer: FoldedLayer, rank: Rank, *, outside: bool
+) -> SharedRank | None:
     if rank.recurrent and not may_stream(view, layer, rank):
         return None
     left: set[str] = set()
     while True:
-        shared = SharedRank(view, layer.name, _grown(view, layer, rank, left))
+        members = _grown(view, layer, rank, left, outside=outside)
+        shared = SharedRank(view, layer.name, members)
         wrong = _contradiction(shared)
         if wrong is None:
             return shared
@@ -152,7 +196,9 @@ def _shared(view: GroupView, layer: FoldedLayer, rank: Rank) -> SharedRank | Non
         left.add(before if before != layer.name else after)
 
 
-def _grown(view: GroupView, layer: FoldedLayer, rank: Rank, left: set[str]) -> dict[str, Member]:
+def _grown(
+    view: GroupView, layer: FoldedLayer, rank: Rank, left: set[str], *, outside: bool
+) -> dict[str, Member]:
     """Follow the tensors of the group from an anchor on."""
     members = {layer.name: Member(rank, Fraction(1))}
     stack = [layer]
@@ -161,6 +207,7 @@ def _grown(view: GroupView, layer: FoldedLayer, rank: Rank, left: set[str]) -> d
         for other, member in (
             *_makers(view, here, members[here.name]),
             *_readers(view, here, members[here.name]),
+            *(_siblings(view, here, members[here.name]) if outside else ()),
         ):
             if other.name not in members and other.name not in left:
                 members[other.name] = member
@@ -192,6 +239,21 @@ def _readers(
                 continue
             if _streams(view, reader, rank):
                 yield reader, Member(rank, member.rate / reach.stride * reach.share)
+
+
+def _siblings(
+    view: GroupView, layer: FoldedLayer, member: Member
+) -> Iterator[tuple[FoldedLayer, Member]]:
+    """Others that read a tensor from outside along the same axis, at the same pace."""
+    for tensor, reach in zip(layer.inputs, member.rank.reads, strict=True):
+        if reach is None or tensor.name in view.makers:
+            continue
+        pace = member.rate * reach.stride / reach.share
+        for reader, number in view.readings[tensor.name]:
+            for rank in reader.ranks:
+                read = rank.reads[number]
+                if read is not None and read.axis == reach.axis and _streams(view, reader, rank):
+                    yield reader, Member(rank, pace / read.stride * read.share)
 
 
 def _streams(view: GroupView, layer: FoldedLayer, rank: Rank) -> bool:

@@ -91,6 +91,13 @@ class Spans:
         return np.asarray(np.where(self.whole & (self.steps > 1), 0, made))
 
     @cached_property
+    def later(self) -> Ints:
+        """Most positions that a step after the first one makes: of two, what is left."""
+        end = self.high + self.step
+        second = np.minimum(self.size, end) - np.clip(end - self.fresh, 0, self.size)
+        return np.asarray(np.where(self.steps == 2, np.minimum(self.made, second), self.made))
+
+    @cached_property
     def halo(self) -> Ints:
         """Positions kept from step to step: as many as there are, if windows are longer."""
         kept = np.minimum(self.size, self.high - self.low - self.fresh)
@@ -156,10 +163,7 @@ def make_cut(shared: SharedRank, tile: Ints) -> Cut:
     tile : int array
         Positions of the anchor per step.
     """
-    rates = [member.rate for member in shared.members.values()]
-    rates += [place.rate for place, _ in _readings(shared).values()]
-    whole = math.lcm(1, *(rate.denominator for rate in rates))
-    tile = tile[tile % whole == 0]
+    tile = tile[tile % whole_positions(shared) == 0]
     steps = np.ones_like(tile)
     for name in _last(shared):
         member = shared.members[name]
@@ -167,6 +171,13 @@ def make_cut(shared: SharedRank, tile: Ints) -> Cut:
         steps = np.maximum(steps, -(-member.rank.size // advance))
     several = steps > 1
     return Cut(shared, tile[several], steps[several])
+
+
+def whole_positions(shared: SharedRank) -> int:
+    """Positions of the anchor of which tiles hold multiples, so that nothing is cut in between."""
+    rates = [member.rate for member in shared.members.values()]
+    rates += [place.rate for place, _ in _readings(shared).values()]
+    return math.lcm(1, *(rate.denominator for rate in rates))
 
 
 def _last(shared: SharedRank) -> Iterator[str]:
