@@ -15,8 +15,8 @@ from toolkit.codesign.job import (
     make_job,
     network_from_text,
     network_text,
-    read_ranges,
 )
+from toolkit.codesign.range_words import read_ranges
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Scorer, score_from_record
 from toolkit.errors import InputError

@@ -11,6 +11,7 @@ from pathlib import Path
 from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Layout, Level, Memory
+from toolkit.arch.native_numbers import native_numbers
 from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
 from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
@@ -167,7 +168,8 @@ def _open(
     if not isinstance(given, Mapping):  # which the template refuses
         return make_template(data, source), given
     if settings is not None:
-        written = parse_settings(settings, source)
+        content = data if isinstance(data, dict) else {}
+        written = native_numbers(content, source, parse_settings(settings, source))
         _check_given_once(written, given, name_or_path, source)
         given = {**given, **written}
     data, given = own_form(data, source, given)

@@ -10,6 +10,7 @@ from toolkit.arch.technology.pricing import (
     priced,
 )
 from toolkit.arch.technology.technology import (
+    InterfaceEstimate,
     MacEstimate,
     MemoryEstimate,
     Technology,
@@ -21,6 +22,7 @@ __all__ = [
     "MEMORIES",
     "OFF_CHIP",
     "Component",
+    "InterfaceEstimate",
     "LevelArea",
     "LevelEstimate",
     "MacEstimate",

@@ -18,7 +18,7 @@ from toolkit.arch.levels import (
     LevelEstimate,
     Memory,
 )
-from toolkit.arch.technology.technology import Technology
+from toolkit.arch.technology.technology import InterfaceEstimate, Technology
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 
@@ -52,6 +52,7 @@ def priced(
     technology: Technology,
     *,
     energies: bool = True,
+    interfaces: bool = False,
 ) -> Architecture:
     """Give every level its energies, leakage and area.
 
@@ -69,6 +70,10 @@ def priced(
         Its `estimates` come last and replace everything.
     energies : bool
         Whether energies and leakage follow too; otherwise areas alone.
+    interfaces : bool
+        Whether the chip has interfaces of its own to memories off it, as large as their
+        bandwidths ask for (`Technology.dram_interface`). Otherwise these belong to the rest of a
+        system.
 
     Raises
     ------
@@ -90,6 +95,8 @@ def priced(
             span_mm = math.sqrt(level.mesh * inside_um2) / 1000
         elif component is not None:
             level = _with_figures(level, component, technology, span_mm, energies, where)
+            if interfaces and isinstance(level, Memory):
+                level = _with_interface(level, component, technology, energies)
         level = _with_estimate(level, technology.estimates.get(level.name.casefold()))
         repeated = level.mesh if isinstance(level, Fanout) else 1
         inside_um2 = inside_um2 * repeated + (level.area_um2 or 0.0)
@@ -135,12 +142,16 @@ def area_um2(arch: Architecture) -> float:
 
 
 def peak_power_mw(
-    arch: Architecture, components: Mapping[str, Component], technology: Technology
+    arch: Architecture,
+    components: Mapping[str, Component],
+    technology: Technology,
+    *,
+    interfaces: bool = False,
 ) -> float:
     """Estimate the most power the chip can draw: all units busy, all ports moving words, leakage.
 
-    DRAM is off the chip and does not count. Ports are charged for the dearer of reading and
-    writing.
+    DRAM is off the chip and does not count, but for the chip's side of its bus if the chip has
+    `interfaces`, as for `priced`. Ports are charged for the dearer of reading and writing.
     """
     pj_per_cycle, instances = 0.0, 1
     for i, level in enumerate(arch.levels):
@@ -150,7 +161,13 @@ def peak_power_mw(
         if isinstance(level, Compute):
             busy = level.mesh * level.mac_energy_pj / level.cycles
         elif i == 0 or components.get(level.name, Component("")).kind in OFF_CHIP:
-            continue
+            component = components.get(level.name)
+            if not interfaces or component is None:
+                continue
+            interface = _interface(level, component, technology)
+            if interface is None:
+                continue
+            busy = interface.energy_pj
         else:
             dearer = max(level.read_energy_pj, level.write_energy_pj)
             busy = dearer * level.bandwidth
@@ -204,6 +221,29 @@ def _with_figures(
         write_energy_pj=estimate.write_energy_pj / words + travel,
         leakage_pj_per_cycle=technology.pj_per_cycle(estimate.leakage_uw),
     )
+
+
+def _with_interface(
+    memory: Memory, component: Component, technology: Technology, energies: bool
+) -> Memory:
+    """Add what a memory off the chip takes on it."""
+    interface = _interface(memory, component, technology)
+    if interface is None:
+        return memory
+    leakage = technology.pj_per_cycle(interface.leakage_uw) if energies else 0.0
+    return replace(
+        memory,
+        area_um2=(memory.area_um2 or 0.0) + interface.area_um2,
+        leakage_pj_per_cycle=memory.leakage_pj_per_cycle + leakage,
+    )
+
+
+def _interface(
+    memory: Memory, component: Component, technology: Technology
+) -> InterfaceEstimate | None:
+    if component.kind not in OFF_CHIP:
+        return None
+    return technology.dram_interface(component.kind, memory.bandwidth * component.word_bits)
 
 
 def _energies_by_bits(
