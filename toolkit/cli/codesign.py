@@ -12,6 +12,7 @@ import typer
 from toolkit.cli.arguments import (
     AsJson,
     BypassName,
+    Estimates,
     Experts,
     FactorsName,
     KvCache,
@@ -77,14 +78,6 @@ Energies = Annotated[
     str,
     typer.Option(
         metavar="FROM", help="Where energies come from: the technology, or the template's figures."
-    ),
-]
-Estimates = Annotated[
-    list[str],
-    typer.Option(
-        "--estimates",
-        metavar="FILE",
-        help="Accelergy's ERT or ART, whose figures replace ours; repeat for several.",
     ),
 ]
 Objective = Annotated[

@@ -15,6 +15,7 @@ from toolkit.cli.arguments import (
     BiasRead,
     BypassName,
     ConventionsName,
+    Estimates,
     FactorsName,
     ObjectiveName,
     Pad,
@@ -65,6 +66,7 @@ def map_workload(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
+    estimates: Estimates = [],  # noqa: B006 - typer copies it
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
@@ -78,7 +80,9 @@ def map_workload(
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
     counting = conventions_name(conventions, steady=steady)
-    problem = read_problem(arch, workload, objective, counting, pad, bias_read, factors, bypass)
+    problem = read_problem(
+        arch, workload, objective, counting, pad, bias_read, factors, bypass, estimates
+    )
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement

@@ -8,6 +8,7 @@ from toolkit.arch.technology.pricing import (
     area_um2,
     peak_power_mw,
     priced,
+    with_estimates,
 )
 from toolkit.arch.technology.technology import (
     InterfaceEstimate,
@@ -34,4 +35,5 @@ __all__ = [
     "peak_power_mw",
     "priced",
     "read_accelergy",
+    "with_estimates",
 ]

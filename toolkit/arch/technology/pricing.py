@@ -80,7 +80,7 @@ def priced(
     ArchitectureError
         If a component does not suit its level, or estimates name no level at all.
     """
-    _check_estimates(arch, technology)
+    _check_estimates(arch, technology.estimates)
     levels: list[Level] = list(arch.levels)
     bits = _link_bits(arch, components)
     inside_um2, span_mm = 0.0, 0.0
@@ -286,9 +286,28 @@ def _with_estimate(level: Level, estimate: LevelEstimate | None) -> Level:
     return level
 
 
-def _check_estimates(arch: Architecture, technology: Technology) -> None:
+def with_estimates(arch: Architecture, estimates: Mapping[str, LevelEstimate]) -> Architecture:
+    """Put a user's own figures in the place of an architecture's.
+
+    Parameters
+    ----------
+    arch : Architecture
+        What estimates say nothing of stays.
+    estimates : mapping of str to LevelEstimate
+        By level name in lower case, as `read_accelergy` makes them.
+
+    Raises
+    ------
+    ArchitectureError
+        If there are estimates, and none is for a level.
+    """
+    _check_estimates(arch, estimates)
+    levels = (_with_estimate(each, estimates.get(each.name.casefold())) for each in arch.levels)
+    return replace(arch, levels=tuple(levels))
+
+
+def _check_estimates(arch: Architecture, given: Mapping[str, LevelEstimate]) -> None:
     names = [level.name for level in arch.levels]
-    given = technology.estimates
     if given and not any(name.casefold() in given for name in names):
         raise ArchitectureError(
             f"estimates are for {', '.join(given)}; expected some for {', '.join(names)}",
