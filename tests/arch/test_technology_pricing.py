@@ -69,6 +69,19 @@ def test_levels_follow_from_the_technology() -> None:
     assert pes.area_um2 == pytest.approx(4 * AT_45.wires(8, side_mm / 2).area_um2)
 
 
+def test_an_interface_of_its_own_takes_area_and_power() -> None:
+    without, own = (priced(ARCH, COMPONENTS, AT_45, interfaces=own) for own in (False, True))
+    interface = AT_45.dram_interface("lpddr4", 8 * 8)
+    assert area_um2(own) - area_um2(without) == pytest.approx(interface.area_um2)
+    assert own.memories[0].leakage_pj_per_cycle == pytest.approx(interface.leakage_uw * 1e-3 / 2)
+    assert own.memories[0].read_energy_pj == without.memories[0].read_energy_pj
+    powers = [
+        peak_power_mw(arch, COMPONENTS, AT_45, interfaces=arch is own) for arch in (without, own)
+    ]
+    drawn = interface.energy_pj * 2 + interface.leakage_uw * 1e-3
+    assert powers[1] - powers[0] == pytest.approx(drawn)
+
+
 def test_area_adds_up_and_evaluations_agree() -> None:
     arch = priced(ARCH, COMPONENTS, AT_45)
     rows = area_table(arch)
