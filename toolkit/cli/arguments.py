@@ -6,15 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import toolkit
 from toolkit.errors import InputError
-
-if TYPE_CHECKING:
-    from toolkit.arch.quantities import Kind
 
 Arch = Annotated[
     str,
@@ -234,36 +231,6 @@ def conventions_name(conventions: str, *, steady: bool) -> str:
             source="--steady",
         )
     return "steady" if steady else conventions
-
-
-def read_amount(option: str, text: str, kind: Kind, plain: float) -> float:
-    """Read a number, or one with a unit, that an option was given.
-
-    Parameters
-    ----------
-    option, text : str
-        ``--clock`` and ``800MHz``.
-    kind : str
-        What it has to be an amount of.
-    plain : float
-        What a number without a unit stands for.
-
-    Raises
-    ------
-    InputError
-        Naming the option, if it is something else.
-
-    Examples
-    --------
-    >>> read_amount("--clock", "800MHz", "hertz", 1e9)
-    800000000.0
-    """
-    from toolkit.arch.quantities import in_unit
-
-    try:
-        return in_unit(text, kind, plain)
-    except ValueError as cause:
-        raise InputError(str(cause), source=option) from None
 
 
 def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
     AsJson,
     BypassName,
@@ -17,7 +18,6 @@ from toolkit.cli.arguments import (
     FactorsName,
     KvCache,
     Pad,
-    read_amount,
     read_pad,
 )
 

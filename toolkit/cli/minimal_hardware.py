@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.arguments import AsJson, BypassName, FactorsName, check_writable, read_amount
+from toolkit.cli.amounts import read_amount
+from toolkit.cli.arguments import AsJson, BypassName, FactorsName, check_writable
 from toolkit.cli.codesign import Clock, Ranges
 from toolkit.cli.network_options import Dims, Evaluations, Model, NoCache, Seconds, Seed, Strategy
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
     OFF_CHIP,
+    VECTOR_UNIT,
     Component,
     Compute,
     Fanout,
@@ -102,7 +103,8 @@ def priced(
         inside_um2 = inside_um2 * repeated + (level.area_um2 or 0.0)
         span_mm = span_mm if isinstance(level, Fanout) else 0.0
         levels[i] = level
-    return replace(arch, levels=tuple(levels))
+    unit = _vector_unit(arch, components, technology, energies)
+    return replace(arch, levels=tuple(levels), vector_unit=unit)
 
 
 def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
@@ -150,8 +152,9 @@ def peak_power_mw(
 ) -> float:
     """Estimate the most power the chip can draw: all units busy, all ports moving words, leakage.
 
-    DRAM is off the chip and does not count, but for the chip's side of its bus if the chip has
-    `interfaces`, as for `priced`. Ports are charged for the dearer of reading and writing.
+    A vector unit counts, too. DRAM is off the chip and does not count, but for the chip's side of
+    its bus if the chip has `interfaces`, as for `priced`. Ports are charged for the dearer of
+    reading and writing.
     """
     pj_per_cycle, instances = 0.0, 1
     for i, level in enumerate(arch.levels):
@@ -173,6 +176,8 @@ def peak_power_mw(
             busy = dearer * level.bandwidth
         leaks = arch.leakage.macs or not isinstance(level, Compute)
         pj_per_cycle += instances * (busy + (level.leakage_pj_per_cycle if leaks else 0.0))
+    unit = arch.vector_unit
+    pj_per_cycle += unit.lanes * unit.operation_energy_pj if unit is not None else 0.0
     return pj_per_cycle * technology.clock_ghz
 
 
@@ -221,6 +226,23 @@ def _with_figures(
         write_energy_pj=estimate.write_energy_pj / words + travel,
         leakage_pj_per_cycle=technology.pj_per_cycle(estimate.leakage_uw),
     )
+
+
+def _vector_unit(
+    arch: Architecture,
+    components: Mapping[str, Component],
+    technology: Technology,
+    energies: bool,
+) -> VectorUnit | None:
+    """Price the lanes: each one a multiplier and an adder of its width."""
+    unit, component = arch.vector_unit, components.get(VECTOR_UNIT)
+    if unit is None or component is None:
+        return unit
+    lane = technology.mac(component.word_bits, component.accumulator_bits, component.kind)
+    unit = replace(unit, area_um2=unit.lanes * lane.area_um2)
+    if not energies:
+        return unit
+    return replace(unit, operation_energy_pj=lane.energy_pj, energies_by_bits=())
 
 
 def _with_interface(
