@@ -20,13 +20,8 @@ from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.storage.files import make_folder
 
 MODEL = Path(__file__).parent.parent / "tests" / "data" / "networks" / "resnet18.onnx"
-STRATEGIES = ("joint-gradient", "two-step", "tpe", "gp", "random")
+STRATEGIES = ("joint-gradient", "two-step", "tpe", "gp", "fill-area", "random")
 AREA_MM2 = 2.0
-RANGES = {
-    "side": range(4, 65, 4),
-    "scratchpad_words": range(8_192, 1_048_577, 8_192),
-    "accumulator_words": range(64, 4_097, 64),
-}
 
 
 def tell(progress: SampleProgress) -> None:
@@ -42,12 +37,8 @@ def main() -> None:
     given = parser.parse_args()
     folder = make_folder(given.folder)
     graph = toolkit.load_network(MODEL, {}, fold_batch_norm=True)
-    settings = JobSettings(
-        ranges={name: list(values) for name, values in RANGES.items()},
-        area_budget_um2=AREA_MM2 * 1e6,
-        fusion="greedy",
-    )
-    job = make_job("gemmini-ws", [graph], settings)
+    settings = JobSettings(area_budget_um2=AREA_MM2 * 1e6, fusion="greedy")
+    job = make_job("gemmini-ws-fine", [graph], settings)
     found = compare_hardware(
         job,
         STRATEGIES,
@@ -56,8 +47,8 @@ def main() -> None:
         seeds=given.seeds,
         on_sample=tell,
     )
-    columns = ["strategy", "edp_j_cycles", "baseline_ratio", "latency_cycles", "energy_pj"]
-    columns += ["area_um2", "samples", "seconds", "parameters"]
+    columns = ["strategy", "edp_j_cycles", "baseline_ratio", "best_baseline_ratio"]
+    columns += ["latency_cycles", "energy_pj", "area_um2", "samples", "seconds", "parameters"]
     print(found.strategy_table()[columns].to_string(index=False))
     print(*write_codesign(found, folder).lines(), sep="\n")
 

@@ -127,6 +127,26 @@ def test_dram_peaks() -> None:
     assert Technology(clock_ghz=2).dram("hbm2", 64).bits_per_cycle == pytest.approx(1024)
 
 
+def test_the_interface_of_designware_and_zkspeed() -> None:
+    # 16 bits at 2133 MT/s are 4.266 GB/s; the PHY takes 1.3 mm^2 at 40 nm.
+    ddr3 = Technology(40).dram_interface("ddr3", 16)
+    pins = 16 / (10.66 * 8 / 64)
+    assert ddr3.area_um2 == pytest.approx(1.3e6 / 16 * pins)
+    # Two stacks of HBM3.
+    stacks = Technology(7).dram_interface("hbm3", 2 * 819.2 * 8)
+    assert stacks.area_um2 == pytest.approx(59.2e6, rel=1e-3)
+    assert Technology(90).dram_interface("lpddr4", 8).energy_pj == pytest.approx(80)
+
+
+@pytest.mark.parametrize("kind", ["lpddr4", "ddr4", "hbm2"])
+def test_pads_do_not_shrink_and_bandwidth_is_paid_by_the_second(kind: str) -> None:
+    at_45, at_7 = (Technology(node).dram_interface(kind, 64) for node in (45, 7))
+    assert 0.7 * at_45.area_um2 < at_7.area_um2 <= at_45.area_um2
+    twice = Technology(45, 2.0).dram_interface(kind, 64)
+    assert twice.area_um2 == pytest.approx(2 * at_45.area_um2)
+    assert Technology(45).dram_interface(kind, 128).area_um2 == pytest.approx(twice.area_um2)
+
+
 def test_wires_of_cacti() -> None:
     # Half of the wires switch.
     wires = Technology(45).wires(2, 3)

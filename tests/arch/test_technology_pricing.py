@@ -19,6 +19,7 @@ from toolkit.arch.technology import (
     priced,
     read_accelergy,
 )
+from toolkit.codesign import hardware_space
 from toolkit.errors import ArchitectureError
 
 ARCH = Architecture(
@@ -67,6 +68,42 @@ def test_levels_follow_from_the_technology() -> None:
     assert mac.mac_energy_pj == unit.energy_pj
     assert mac.area_um2 == 2 * unit.area_um2
     assert pes.area_um2 == pytest.approx(4 * AT_45.wires(8, side_mm / 2).area_um2)
+
+
+def test_an_interface_of_its_own_takes_area_and_power() -> None:
+    without, own = (priced(ARCH, COMPONENTS, AT_45, interfaces=own) for own in (False, True))
+    interface = AT_45.dram_interface("lpddr4", 8 * 8)
+    assert area_um2(own) - area_um2(without) == pytest.approx(interface.area_um2)
+    assert own.memories[0].leakage_pj_per_cycle == pytest.approx(interface.leakage_uw * 1e-3 / 2)
+    assert own.memories[0].read_energy_pj == without.memories[0].read_energy_pj
+    powers = [
+        peak_power_mw(arch, COMPONENTS, AT_45, interfaces=arch is own) for arch in (without, own)
+    ]
+    drawn = interface.energy_pj * 2 + interface.leakage_uw * 1e-3
+    assert powers[1] - powers[0] == pytest.approx(drawn)
+
+
+def test_lanes_of_a_vector_unit_are_multipliers_and_adders(tmp_path: Path) -> None:
+    unit = "vector_unit: {lanes: = lanes, operation_energy_pj: 9, memory: Scratchpad"
+    text = toolkit.arch.files.arch_definition("gemmini-ws")
+    text = text.replace("parameters:\n", "parameters:\n  lanes: 8\n")
+    sections = {"own": ", area_um2: 5}\n", "made": ", lane_bits: 16, component: integer-mac}\n"}
+    areas, powers = {}, {}
+    for name, rest in sections.items():
+        (tmp_path / f"{name}.yaml").write_text(text + unit + rest)
+        space = hardware_space(tmp_path / f"{name}.yaml", ranges={"lanes": [8, 16]})
+        points = [space.build({**space.default, "lanes": lanes}) for lanes in (8, 16)]
+        areas[name] = points[1].area_um2 - points[0].area_um2
+        powers[name] = points[1].power_mw - points[0].power_mw
+    lane = Technology().mac(16, 16)
+    assert areas == pytest.approx({"own": 0.0, "made": 8 * lane.area_um2})
+    assert powers == pytest.approx({"own": 8 * 9.0, "made": 8 * lane.energy_pj})
+    assert points[1].arch.vector_unit is not None
+    assert points[1].arch.vector_unit.operation_energy_pj == pytest.approx(lane.energy_pj)
+    wrong = text + unit + ", component: integer-mac}\n"
+    (tmp_path / "wrong.yaml").write_text(wrong)
+    with pytest.raises(ArchitectureError, match="component: expected lane_bits with it"):
+        toolkit.load_arch(tmp_path / "wrong.yaml")
 
 
 def test_area_adds_up_and_evaluations_agree() -> None:

@@ -51,7 +51,7 @@ def test_a_table_pictures_and_hardware_that_can_be_mapped(
     samples = pd.read_csv(folder / "samples.csv")
     assert len(samples) == 24
     best = samples[samples["feasible"]]["edp_pj_cycles"].min()
-    assert table["best_edp_j_cycles"].min() == pytest.approx(best * 1e-12)
+    assert table["best_objective_value"].min() == pytest.approx(best * 1e-12)
     assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
     assert "random" in (folder / "codesign.html").read_text()
     assert main(("map", str(folder / "hardware.yaml"), "64", "64", "16", "--evaluations", "10"))
@@ -59,6 +59,48 @@ def test_a_table_pictures_and_hardware_that_can_be_mapped(
     workload = "conv:M=64,C=64,P=16,Q=1,R=1,S=1"
     words = ("map", str(folder / "hardware.yaml"), workload, "--evaluations", "100", "--json")
     assert main(words) == 0
+
+
+def test_tables_rank_by_what_was_asked_and_have_a_column_of_it(run: Any, tmp_path: Path) -> None:
+    words = (*BERT, *SMALL, *FEW, "--strategies", "fill-area,random", "--objective", "edap")
+    outcome = run(*words, "--area-budget", "2e6um2", "--power-budget", "5W", "--clock", "800MHz")
+    assert outcome.status == 0
+    for text in ("EDAP", "J·cycle·mm²", "best baseline", "power", "up to", " W", "5 W"):
+        assert text in outcome.out
+    table = pd.read_csv(tmp_path / "codesign" / "strategies.csv").set_index("strategy")
+    product = table["energy_pj"] * table["latency_cycles"] * table["area_um2"] * 1e-18
+    assert table["objective_value"].to_numpy() == pytest.approx(product.to_numpy())
+    assert set(table["objective_unit"]) == {"J·cycle·mm²"}
+    best = table["objective_value"].min()
+    assert table["best_baseline_ratio"].to_numpy() == pytest.approx(
+        (best / table["objective_value"]).to_numpy()
+    )
+    assert set(table["best_baseline"]) == {table["objective_value"].idxmin()}
+    # The best one comes first, whatever the order of the names.
+    lines = [line for line in outcome.out.splitlines() if line.startswith(("fill", "random"))]
+    assert lines[0].startswith(table["objective_value"].idxmin()[:4])
+    samples = pd.read_csv(tmp_path / "codesign" / "samples.csv")
+    feasible = samples[samples["feasible"]]
+    assert feasible["objective_value"].min() == pytest.approx(best)
+    assert "EDAP" in (tmp_path / "codesign" / "hardware.yaml").read_text()
+
+
+def test_ranges_with_units_are_those_without(run: Any) -> None:
+    plain = ("--range", "scratchpad_words=65536,131072", "--range", "dram_bandwidth=4,8")
+    units = ("--range", "scratchpad_words=64KiB..128KiB", "--range", "dram_bandwidth=8..16GB/s")
+    found = []
+    for ranges, name in ((plain, "a"), (units, "b")):
+        words = (*BERT, "--template", "gemmini-ws", *ranges, *FEW, "--strategies", "random")
+        found.append(run(*words, "--clock", "2GHz", "--out", name, "--json").record["best"])
+    assert found[0]["parameters"] == found[1]["parameters"]
+    assert found[0]["energy_pj"] == found[1]["energy_pj"]
+
+
+def test_an_interface_that_is_chosen_is_said(run: Any) -> None:
+    words = (*BERT, *SMALL, *FEW, "--strategies", "random", "--range", "dram_bandwidth=4,8")
+    assert "with interfaces to DRAM" in run(*words, "--out", "a").out
+    out = run(*words, "--out", "b", "--dram-interface", "never").out
+    assert "with interfaces to DRAM" not in out and "dram_bandwidth at no cost" in out
 
 
 def test_the_same_command_reads_back(run: Any) -> None:
@@ -129,6 +171,12 @@ def test_a_search_that_found_nothing_fails(run: Any, monkeypatch: Any) -> None:
         (("--area-budget", "0.001"), "the smallest area that would do is"),
         (("--power-budget", "0.001"), "the least power that would do is"),
         (("--area-budget", "-1"), "expected a positive number"),
+        (("--area-budget", "2W"), "--area-budget: expected mm², got 2W: watts"),
+        (("--power-budget", "much"), "--power-budget: expected a number, or one with a unit"),
+        (("--clock", "1GB"), "--clock: expected hertz, got 1GB: bytes"),
+        (("--clock", "0"), "clock_ghz: expected a number from 1e-06 to 1000"),
+        (("--dram-interface", "often"), "expected one of chosen, always, never"),
+        (("--range", "dram_bandwidth=8KiB"), "8KiB is bytes, but it is bandwidth_words_per_cycle"),
         (("--strategies", "tpee"), "--strategies: unknown strategy 'tpee'"),
         (("--strategies", "tpe,tpe"), "--strategies: tpe given twice"),
         (("--strategies", ","), "--strategies: expected at least one"),

@@ -15,15 +15,15 @@ from toolkit.codesign.job import (
     make_job,
     network_from_text,
     network_text,
-    read_ranges,
 )
+from toolkit.codesign.range_words import read_ranges
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Scorer, score_from_record
 from toolkit.errors import InputError
 
 
 def test_a_record_holds_all_of_a_job() -> None:
-    technology = Technology(22, estimates={"scratchpad": LevelEstimate(1.0, 2.0)})
+    technology = Technology(22, 0.8, estimates={"scratchpad": LevelEstimate(1.0, 2.0)})
     job = small_job(technology=technology, area_budget_um2=1e6, objective="edap", fusion="greedy")
     read = job_from_record(json.loads(json.dumps(job.record())), "here")
     assert read.record() == job.record()
@@ -47,6 +47,14 @@ def test_records_tell_ragged_and_padded_jobs_from_older_ones() -> None:
     assert padded.record()["settings"]["pad"] == ["N", "M"]
     with pytest.raises(InputError, match="^pad: sizes are padded for whole tiles"):
         small_job(pad=("N",), factors="ragged")
+
+
+def test_jobs_of_older_versions_have_no_interface_to_dram() -> None:
+    job = small_job(ranges={"dram_bandwidth": [4, 8]})
+    assert job.space.interfaces
+    record = json.loads(json.dumps(job.record()))
+    assert record["settings"].pop("dram_interface") == "chosen"
+    assert not job_from_record(record, "here").space.interfaces
 
 
 def test_networks_travel_as_text() -> None:

@@ -94,6 +94,41 @@ def test_chosen_hardware_is_an_architecture_file(tmp_path: Path) -> None:
     assert toolkit.load_arch(path) == point.arch
 
 
+def test_bits_are_a_choice_only_when_asked() -> None:
+    assert "bits" not in EYERISS.ranges
+    assert hardware_space("eyeriss-like", ranges={"bits": [8, 16]}).ranges["bits"].values == (
+        8,
+        16,
+    )
+
+
+def test_what_is_chosen_costs() -> None:
+    # Where the bandwidth of DRAM is open, so is the chip's side of the bus.
+    assert EYERISS.interfaces and not GEMMINI.interfaces
+    assert EYERISS.free() == GEMMINI.free() == ()
+    given = hardware_space("gemmini-ws", ranges={"dram_bandwidth": [4, 8, 16]})
+    assert given.interfaces and given.free() == ()
+    fixed = hardware_space("gemmini-ws", ranges={"dram_bandwidth": [16]})
+    assert not fixed.interfaces
+    # Wider words move more bits per cycle, too.
+    bits = {"bits": [8, 16], "dram_bandwidth": [8]}
+    assert hardware_space("eyeriss-like", ranges=bits).interfaces
+    never = hardware_space("eyeriss-like", dram_interface="never")
+    assert not never.interfaces and never.free() == ("dram_bandwidth",)
+    always = hardware_space("gemmini-ws", dram_interface="always")
+    assert always.build(always.default).area_um2 > GEMMINI.build(GEMMINI.default).area_um2
+    with pytest.raises(InputError, match="dram_interface: expected one of chosen, always, never"):
+        hardware_space("gemmini-ws", dram_interface="sometimes")  # type: ignore[arg-type]
+
+
+def test_chosen_hardware_with_an_interface_is_a_file_too(tmp_path: Path) -> None:
+    point = EYERISS.build(EYERISS.default)
+    path = tmp_path / "chosen.yaml"
+    path.write_text(arch_to_yaml(point.arch, kernel="conv"))
+    assert toolkit.load_arch(path) == point.arch
+    assert toolkit.area_um2(toolkit.load_arch(path)) == pytest.approx(point.area_um2)
+
+
 def test_ranges_may_be_given() -> None:
     template = load_template("gemmini-ws")
     ranges = {"side": [8], "dram_bandwidth": {"from": 4, "to": 16, "step": 4}}

@@ -11,9 +11,11 @@ from pathlib import Path
 from toolkit.arch.architecture import Architecture, Leakage, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Layout, Level, Memory
+from toolkit.arch.native_numbers import native_numbers
 from toolkit.arch.packaged import arch_names, packaged_data, packaged_file
 from toolkit.arch.parameters import parse_settings
 from toolkit.arch.peers import own_form, read_arch_data
+from toolkit.arch.quantities import Quantity
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.arch.template import ArchitectureTemplate, make_template
 from toolkit.arch.wires import Wires
@@ -166,18 +168,21 @@ def _open(
     if not isinstance(given, Mapping):  # which the template refuses
         data, source = _read(place, {})[:2]
         return make_template(data, source), given
+    written: Mapping[str, Number | Quantity] = {}
     if settings is not None:
         shown = f"archs/{place}.yaml" if _packaged(place) else shown_path(os.fspath(place))
         written = parse_settings(settings, shown)
         _check_given_once(written, given, name_or_path, shown)
-        given = {**given, **written}
-    data, source, used = _read(place, given)
+    numbers = {name: value for name, value in written.items() if isinstance(value, int | float)}
+    data, source, used = _read(place, {**given, **numbers})
+    content = data if isinstance(data, dict) else {}
+    given = {**given, **native_numbers(content, source, written)}
     data, given = own_form(data, source, given, used)
     return make_template(data, source), given
 
 
 def _check_given_once(
-    written: Mapping[str, Number],
+    written: Mapping[str, object],
     given: Mapping[str, Number],
     name_or_path: str | os.PathLike[str],
     source: str,

@@ -23,6 +23,9 @@ MEMORIES = ("sram", "register-file", "lpddr4", "lpddr", "ddr3", "ddr4", "hbm2", 
 OFF_CHIP = MEMORIES[2:]
 """Those that take no area of the chip, and whose power is not the chip's."""
 
+VECTOR_UNIT = "vector_unit"
+"""What components call it, beside the names of levels."""
+
 COMPUTES = ("integer-mac", "float-mac")
 """Components of compute levels."""
 

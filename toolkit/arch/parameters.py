@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from toolkit.arch.expressions import FUNCTIONS, Expression, Number, parse_expression, simplest
+from toolkit.arch.quantities import Quantity, parse_quantity
 from toolkit.arguments import plain_number
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, format_key, suggest
@@ -118,15 +119,15 @@ def read_parameters(section: object, source: str) -> Parameters:
     return Parameters(source, defaults, order)
 
 
-def parse_settings(text: str, source: str) -> dict[str, Number]:
-    """Read parameters written on one line, such as ``side=32,dram_bandwidth=16``.
+def parse_settings(text: str, source: str) -> dict[str, Number | Quantity]:
+    """Read parameters written on one line, such as ``side=32,dram_bandwidth=16GB/s``.
 
     Raises
     ------
     ArchitectureError
-        If it is not a list of ``NAME=NUMBER``, or names one twice.
+        If it is not a list of ``NAME=NUMBER``, a unit is unknown, or it names one twice.
     """
-    values: dict[str, Number] = {}
+    values: dict[str, Number | Quantity] = {}
     for item in text.split(","):
         name, equals, number = (part.strip() for part in item.partition("="))
         if not equals or not name:
@@ -136,6 +137,15 @@ def parse_settings(text: str, source: str) -> dict[str, Number]:
             )
         if name in values:
             raise ArchitectureError("given twice", source=source, key=_key(name))
+        try:
+            quantity = parse_quantity(number) if len(number) <= 100 else None
+        except ValueError as cause:
+            raise ArchitectureError(
+                f"{describe(number)}: {cause}", source=source, key=_key(name)
+            ) from None
+        if quantity is not None:
+            values[name] = quantity
+            continue
         if not _NUMBER.fullmatch(number) or len(number) > 100:
             raise ArchitectureError(
                 f"expected a number, got {describe(number)}", source=source, key=_key(name)

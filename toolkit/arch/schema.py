@@ -33,6 +33,7 @@ from toolkit.arch.forms import (
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
+    VECTOR_UNIT,
     Component,
     Compute,
     FactorConstraint,
@@ -431,6 +432,13 @@ class VectorUnitEntry(Record):
     memory: Label
     lane_bits: Annotated[int, Field(ge=1, le=128)] | None = None
     area_um2: Amount | None = None
+    component: Annotated[str, AfterValidator(partial(_component, known=COMPUTES))] | None = None
+
+    @model_validator(mode="after")
+    def _check_component(self) -> VectorUnitEntry:
+        if self.component is not None and self.lane_bits is None:
+            raise ValueError("component: expected lane_bits with it")
+        return self
 
     def unit(self) -> VectorUnit:
         """Build the unit; without bits, the widest entry of a table counts."""
@@ -562,9 +570,13 @@ class ArchitectureFile(Record):
         return self
 
     def components(self) -> dict[str, Component]:
-        """Tell by level name what levels are made of, of those that say."""
+        """Tell by level name what levels are made of, and a vector unit, of those that say."""
         entries = [e for e in self.levels if not isinstance(e, FanoutEntry)]
         found = {self._level(entry).name: _component_of(entry) for entry in entries}
+        unit = self.vector_unit
+        if unit is not None and unit.component is not None and unit.lane_bits is not None:
+            bits = unit.lane_bits
+            found[VECTOR_UNIT] = Component(unit.component, bits, accumulator_bits=bits)
         return {name: component for name, component in found.items() if component is not None}
 
     def architecture(self) -> Architecture:

@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Expression, Number
+from toolkit.arch.native_numbers import native_numbers, without_quantities
 from toolkit.arch.parameters import (
     Parameters,
     check_names,
@@ -17,6 +18,7 @@ from toolkit.arch.parameters import (
     value_of,
     with_names,
 )
+from toolkit.arch.quantities import Quantity
 from toolkit.arch.ranges import Range, read_ranges
 from toolkit.arch.schema import ArchitectureFile
 from toolkit.errors import ArchitectureError
@@ -138,6 +140,26 @@ class ArchitectureTemplate:
         """
         return self._build(parameters)[0]
 
+    def native(
+        self, given: Mapping[str, Number | Quantity], clock_ghz: float | None = None
+    ) -> dict[str, Number]:
+        """Turn quantities with units, such as 64KiB, into the numbers that parameters take.
+
+        Parameters
+        ----------
+        given : mapping of str to number or Quantity
+            By parameter.
+        clock_ghz : float, optional
+            That bandwidths per second are meant at; by default the file's.
+
+        Raises
+        ------
+        ArchitectureError
+            If a parameter is no figure of that kind.
+        """
+        content = self._data if isinstance(self._data, dict) else {}
+        return native_numbers(content, self.source, given, clock_ghz)
+
     def _build(
         self, parameters: Mapping[str, Number] | None
     ) -> tuple[ArchitectureFile, Architecture]:
@@ -209,6 +231,8 @@ def make_template(data: object, source: str) -> ArchitectureTemplate:
         Naming file, key and expression, if something is not arithmetic, takes an unknown
         parameter or itself, or if nothing takes a parameter.
     """
+    if isinstance(data, dict):
+        data = without_quantities(data, source)
     content = data if isinstance(data, dict) else {}
     parameters = read_parameters(content.get("parameters"), source)
     places = (

@@ -120,6 +120,12 @@ COMMANDS = {
         help="Search for hardware: sizes of an architecture for networks, within budgets.",
         epilog="Example:\n\ntoolkit codesign resnet18 --template gemmini-ws --area-budget 2",
     ),
+    "minimal-hardware": LateCommand(
+        "toolkit.cli.minimal_hardware:find_minimal_hardware",
+        help="Find the least hardware that a network's mappings run on, none slower than now.",
+        epilog="Examples:\n\ntoolkit minimal-hardware resnet18 gemmini-ws:side=32\n\n"
+        "toolkit minimal-hardware resnet18 eyeriss-like --slower --save least.yaml",
+    ),
     "worker": LateCommand(
         "toolkit.cli.worker:join_studies",
         help="Take part in searches over hardware that toolkit codesign began, on any machine.",

@@ -118,6 +118,14 @@ MappingFormat = Annotated[
         help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
     ),
 ]
+Estimates = Annotated[
+    list[str],
+    typer.Option(
+        "--estimates",
+        metavar="FILE",
+        help="Accelergy's ERT or ART, whose figures replace ours; repeat for several.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 KvCache = Annotated[
     str,
@@ -148,6 +156,7 @@ def read_problem(
     factors: str | None = None,
     bypass: str = "permitted",
     fix: str | None = None,
+    estimates: Sequence[str] = (),
 ) -> toolkit.Problem:
     """State the problem that the arguments of a command describe.
 
@@ -167,6 +176,8 @@ def read_problem(
         What a mapping may leave out.
     fix : str, optional
         What is taken from a mapping, and its file: ``spatial:FILE``.
+    estimates : sequence of str
+        Files of Accelergy's.
 
     Raises
     ------
@@ -176,7 +187,7 @@ def read_problem(
     from toolkit.model.conventions import conventions_named
 
     named = conventions_named(conventions)
-    loaded_arch = toolkit.load_arch(arch)
+    loaded_arch = read_arch(arch, estimates)
     loaded_workload = read_workload_words(workload)
     if fix is not None:
         loaded_arch = _with_fixed(loaded_arch, loaded_workload, fix)
@@ -204,6 +215,22 @@ def _with_fixed(
             source="--fix",
         )
     return toolkit.fix_spatial(arch, workload, _read_mapping(path, arch, workload, "auto"))
+
+
+def read_arch(arch: str, estimates: Sequence[str] = ()) -> toolkit.Architecture:
+    """Load an architecture, with figures from Accelergy's files where some are given.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is unknown or malformed, or a file is, or none of its figures is for a level.
+    """
+    loaded = toolkit.load_arch(arch)
+    if not estimates:
+        return loaded
+    from toolkit.arch.technology import read_accelergy, with_estimates
+
+    return with_estimates(loaded, read_accelergy(estimates))
 
 
 def conventions_name(conventions: str, *, steady: bool) -> str:
@@ -251,6 +278,7 @@ def read_mapped(
     bias_read: bool = False,
     factors: str | None = None,
     bypass: str = "permitted",
+    estimates: Sequence[str] = (),
 ) -> tuple[toolkit.Problem, toolkit.Mapping]:
     """Read a mapping, and state the problem that it solves.
 
@@ -264,6 +292,8 @@ def read_mapped(
         As for `read_problem`; by default any factors that the conventions can count.
     bypass : str
         What the mapping may leave out.
+    estimates : sequence of str
+        Files of Accelergy's.
 
     Raises
     ------
@@ -292,7 +322,7 @@ def read_mapped(
             bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         )
 
-    loaded, given = toolkit.load_arch(arch), read_workload_words(workload)
+    loaded, given = read_arch(arch, estimates), read_workload_words(workload)
     problem = stated(given)
     mapping = _read_mapping(path, problem.arch, problem.workload, format)
     if dimensions:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
     AsJson,
     BypassName,
+    Estimates,
     Experts,
     FactorsName,
     KvCache,
@@ -47,31 +49,35 @@ Ranges = Annotated[
         "--range",
         metavar="NAME=VALUES",
         help="Values of a parameter, instead of those of the template: side=8..64, which "
-        "doubles, or side=8,12,16; repeat for several.",
+        "doubles, side=8,12,16, or with units scratchpad_words=64KiB..1MiB, "
+        "dram_bandwidth=8..64GB/s; repeat for several.",
     ),
 ]
 AreaBudget = Annotated[
-    float | None,
+    str | None,
     typer.Option(metavar="MM2", help="Largest area in mm².", show_default=False),
 ]
 PowerBudget = Annotated[
-    float | None,
-    typer.Option(metavar="MW", help="Most power that may be drawn, in mW.", show_default=False),
+    str | None,
+    typer.Option(
+        metavar="MW", help="Most power that may be drawn, in mW or as 2W.", show_default=False
+    ),
 ]
 Node = Annotated[float, typer.Option(metavar="NM", help="Technology node, 3 to 90 nm.")]
-Clock = Annotated[float, typer.Option(metavar="GHZ", help="Clock in GHz.")]
+Clock = Annotated[str, typer.Option(metavar="GHZ", help="Clock in GHz, or as 800MHz.")]
+DramInterfaceName = Annotated[
+    str,
+    typer.Option(
+        "--dram-interface",
+        metavar="WHEN",
+        help="When the chip's side of the bus to DRAM takes area and power: where its bandwidth "
+        "is chosen, always, or never.",
+    ),
+]
 Energies = Annotated[
     str,
     typer.Option(
         metavar="FROM", help="Where energies come from: the technology, or the template's figures."
-    ),
-]
-Estimates = Annotated[
-    list[str],
-    typer.Option(
-        "--estimates",
-        metavar="FILE",
-        help="Accelergy's ERT or ART, whose figures replace ours; repeat for several.",
     ),
 ]
 Objective = Annotated[
@@ -138,11 +144,12 @@ def search_hardware(
     area_budget: AreaBudget = None,
     power_budget: PowerBudget = None,
     node: Node = 45.0,
-    clock: Clock = 1.0,
+    clock: Clock = "1",
+    dram_interface: DramInterfaceName = "chosen",
     energies: Energies = "technology",
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     objective: Objective = "edp",
-    strategies: Strategies = "joint-gradient,two-step,tpe,random",
+    strategies: Strategies = "joint-gradient,two-step,tpe,fill-area,random",
     samples: Samples = 50,
     seconds: Seconds = None,
     run_evaluations: RunEvaluations = None,
@@ -164,22 +171,30 @@ def search_hardware(
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
+    from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.cli.worker import show_sample, terminable
-    from toolkit.codesign.job import JobSettings, make_job, read_ranges
+    from toolkit.codesign.job import JobSettings, make_job
+    from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
     from toolkit.study.hardware.strategies import compare_hardware
     from toolkit.study.storage.files import make_folder
 
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
+    clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
+    ranges = read_ranges(range, load_template(template), clock_ghz) if range else {}
     settings = JobSettings(
-        read_ranges(range),
-        Technology(node, clock, estimates=read_accelergy(estimates)),
+        ranges,
+        Technology(node, clock_ghz, estimates=read_accelergy(estimates)),
         energies == "technology",
-        None if area_budget is None else area_budget * 1e6,
-        power_budget,
+        None
+        if area_budget is None
+        else 1e6 * read_amount("--area-budget", area_budget, "mm²", 1.0),
+        None
+        if power_budget is None
+        else 1e3 * read_amount("--power-budget", power_budget, "watts", 1e-3),
         objective,
         mapper,
         evaluations,
@@ -187,6 +202,7 @@ def search_hardware(
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
+        dram_interface=dram_interface,  # type: ignore[arg-type]  # It is checked there.
     )
     job = make_job(template, _networks(models, dim, kv_cache, experts), settings)
     folder = make_folder(out)
@@ -272,11 +288,14 @@ def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
     """Write hardware as an architecture file."""
     import toolkit
 
-    space = job.space
+    space, objective = job.space, job.objective
+    value = objective.described(score.energy_pj, score.latency_cycles, score.area_um2)
+    # Files are ASCII.
+    found = f"{objective.heading} {value}".replace("·", "*").replace("²", "^2")
     return toolkit.arch_to_yaml(
         space.build(score.parameters).arch,
         description=f"for {job.title}, chosen by {strategy}: area "
-        f"{score.area_um2 * 1e-6:.4g} mm^2, EDP {score.edp_pj_cycles * 1e-12:.5g} J*cycle",
+        f"{score.area_um2 * 1e-6:.4g} mm^2, {found}",
         kernel=space.template.file(score.parameters).kernel,
     )
 
@@ -311,7 +330,11 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     if space.area_budget_um2 is not None:
         limits.append(f"area up to {space.area_budget_um2 * 1e-6:g} mm²")
     if space.power_budget_mw is not None:
-        limits.append(f"power up to {space.power_budget_mw:g} mW")
+        limits.append(f"power up to {space.power_budget_mw * 1e-3:g} W")
+    if space.interfaces:
+        limits.append("with interfaces to DRAM")
+    if free := space.free():
+        limits.append(f"{', '.join(free)} at no cost")
     report: list[Any] = [
         f"{found.job.title}: {', '.join(limits)}; objective {given.objective}",
         "",
@@ -321,10 +344,12 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     if best is None or best.choice is None:
         report.append("no point within the budgets was found; expected more samples")
     else:
-        choice = best.choice
+        choice, objective = best.choice, found.job.objective
+        costs = choice.energy_pj, choice.latency_cycles, choice.area_um2
         facts = [(name, str(value)) for name, value in choice.parameters.items()]
         facts += [
-            ("area", f"{choice.area_um2 * 1e-6:.4g} mm², up to {choice.power_mw:.4g} mW"),
+            (objective.heading, objective.described(*costs)),
+            ("area", f"{choice.area_um2 * 1e-6:.4g} mm², up to {choice.power_mw * 1e-3:.4g} W"),
             ("energy", short_energy(choice.energy_pj)),
             ("latency", f"{choice.latency_cycles:,.0f} cycles"),
         ]
@@ -335,18 +360,20 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
 
 
 _COLUMNS = {
-    "EDP\nJ·cycle": ("edp_j_cycles", ".5g"),
-    "best": ("best_edp_j_cycles", ".5g"),
-    "worst": ("worst_edp_j_cycles", ".5g"),
+    "best": ("best_objective_value", ".5g"),
+    "worst": ("worst_objective_value", ".5g"),
     "random\n/ this": ("baseline_ratio", ".3f"),
+    "best baseline\n/ this": ("best_baseline_ratio", ".3f"),
     "latency\ncycles": ("latency_cycles", ",.0f"),
     "energy\nmJ": ("energy_pj", ".4g"),
     "area\nmm²": ("area_um2", ".4g"),
+    "power\nW": ("power_mw", ".3g"),
     "samples": ("samples", ",.0f"),
     "mappings": ("evaluations", ".4g"),
     "seconds": ("seconds", ".3g"),
 }
-_FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6}
+_EDP = {"EDP\nJ·cycle": ("edp_j_cycles", ".5g")}
+_FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6, "power_mw": 1e-3}
 
 
 def _table(found: HardwareComparison) -> Any:
@@ -354,14 +381,22 @@ def _table(found: HardwareComparison) -> Any:
 
     from toolkit.cli.output import empty_table
 
+    objective = found.job.objective
+    columns = {
+        f"{objective.heading}\n{objective.shown_unit}": ("objective_value", ".5g"),
+        **_COLUMNS,
+    }
+    # Where something else ranks, EDP stands beside it.
+    columns |= {head: column for head, column in _EDP.items() if head not in columns}
     table = empty_table()
     table.add_column("strategy\nmedian of seeds")
-    for head in _COLUMNS:
+    for head in columns:
         table.add_column(head, justify="right")
     table.add_column("hardware", overflow="fold")
-    for row in found.strategy_table().to_dict("records"):
+    ranked = found.strategy_table().sort_values("objective_value", kind="stable")
+    for row in ranked.to_dict("records"):
         cells = []
-        for column, form in _COLUMNS.values():
+        for column, form in columns.values():
             value = row[column] * _FACTORS.get(column, 1.0)
             cells.append("-" if math.isnan(value) else format(value, form))
         table.add_row(row["strategy"], *cells, row["parameters"])

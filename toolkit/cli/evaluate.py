@@ -13,6 +13,7 @@ from toolkit.cli.arguments import (
     BiasRead,
     BypassName,
     ConventionsName,
+    Estimates,
     LatencyCorrection,
     MappingFile,
     MappingFormat,
@@ -43,6 +44,7 @@ def evaluate_mapping(
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bypass: BypassName = "permitted",
     bias_read: BiasRead = False,
+    estimates: Estimates = [],  # noqa: B006 - typer copies it
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
@@ -55,6 +57,7 @@ def evaluate_mapping(
         pad=pad,
         bias_read=bias_read,
         bypass=bypass,
+        estimates=estimates,
     )
     evaluation = evaluated(read, problem)
     if latency_correction is not None:

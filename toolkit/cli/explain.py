@@ -15,6 +15,7 @@ from toolkit.cli.arguments import (
     BiasRead,
     BypassName,
     ConventionsName,
+    Estimates,
     FactorsName,
     MappingFile,
     MappingFormat,
@@ -58,6 +59,7 @@ def explain_mapping(
     bypass: BypassName = "permitted",
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
+    estimates: Estimates = [],  # noqa: B006 - typer copies it
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, try every single move, print."""
@@ -74,6 +76,7 @@ def explain_mapping(
         bias_read=bias_read,
         factors=factors,
         bypass=bypass,
+        estimates=estimates,
     )
     if factors is None:
         problem = replace(problem, factors=_tried(problem, read))

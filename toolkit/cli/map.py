@@ -15,6 +15,7 @@ from toolkit.cli.arguments import (
     BiasRead,
     BypassName,
     ConventionsName,
+    Estimates,
     FactorsName,
     ObjectiveName,
     Pad,
@@ -73,6 +74,7 @@ def map_workload(
             "searched.",
         ),
     ] = None,
+    estimates: Estimates = [],  # noqa: B006 - typer copies it
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
@@ -87,7 +89,7 @@ def map_workload(
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
     counting = conventions_name(conventions, steady=steady)
     problem = read_problem(
-        arch, workload, objective, counting, pad, bias_read, factors, bypass, fix
+        arch, workload, objective, counting, pad, bias_read, factors, bypass, fix, estimates
     )
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(

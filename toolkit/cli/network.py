@@ -13,6 +13,7 @@ from toolkit.cli.arguments import (
     AsJson,
     BypassName,
     ConventionsName,
+    Estimates,
     Experts,
     FactorsName,
     KvCache,
@@ -20,6 +21,7 @@ from toolkit.cli.arguments import (
     Pad,
     Steady,
     conventions_name,
+    read_arch,
     read_pad,
 )
 from toolkit.cli.fusion import (
@@ -104,6 +106,7 @@ def map_whole_network(
     fusion_overhead_pj: OverheadEnergy = None,
     fusion_overhead_cycles: OverheadCycles = None,
     prefetch: Prefetch = False,
+    estimates: Estimates = [],  # noqa: B006 - typer copies it
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -128,7 +131,7 @@ def map_whole_network(
     counting = conventions_named(conventions_name(conventions, steady=steady))
     budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
-        toolkit.load_arch(arch),
+        read_arch(arch, estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
     if out is not None:

@@ -97,7 +97,11 @@ def show_sample(progress: SampleProgress) -> None:
     if score.reason:
         what = f"does not run: {score.reason}"
     else:
-        what = f"EDP {score.edp_pj_cycles * 1e-12:.4g} J·cycle, {score.area_um2 * 1e-6:.4g} mm²"
+        costs = score.energy_pj, score.latency_cycles, score.area_um2
+        objective = progress.objective
+        what = (
+            f"{objective.heading} {objective.described(*costs)}, {score.area_um2 * 1e-6:.4g} mm²"
+        )
         broken = [name for name, excess in score.constraints.items() if excess > 0]
         what += f", beyond the {' and '.join(broken)} budget" if broken else ""
     line = f"{progress.study} {progress.done}/{progress.samples} {sizes}: {what}"

@@ -176,6 +176,10 @@ UNITS = {"energy": "pJ", "latency": "cycles", "area": "um^2"}
 """What each is counted in."""
 
 
+_SHOWN = {"energy": ("J", 1e-12), "latency": ("cycle", 1.0), "area": ("mm²", 1e-6)}
+"""What people read each in, and that of the unit above."""
+
+
 @dataclass(frozen=True, slots=True)
 class HardwareObjective:
     """A value to minimise, or several.
@@ -207,6 +211,45 @@ class HardwareObjective:
             return tuple(_log10(cost) for cost in costs)
         pairs = zip(costs, self.powers, strict=True)
         return (math.fsum(power * _log10(cost) for cost, power in pairs if power),)
+
+    def shown(self, value: float) -> float:
+        """Convert a value to `shown_unit`."""
+        scales = zip(_SHOWN.values(), self.powers, strict=True)
+        return value * math.prod(float(scale**power) for (_, scale), power in scales)
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit that people read: J·cycle·mm², or what of that the powers leave.
+
+        Examples
+        --------
+        >>> hardware_objective("edap").shown_unit, hardware_objective("latency").shown_unit
+        ('J·cycle·mm²', 'cycle')
+        """
+        parts = [
+            unit + ("" if power == 1 else f"^{power:g}")
+            for (unit, _), power in zip(_SHOWN.values(), self.powers, strict=True)
+            if power
+        ]
+        return "·".join(parts)
+
+    @property
+    def heading(self) -> str:
+        """What tables call it: a front ranks single points by their energy-delay product."""
+        if self.powers == (1.0, 1.0, 0.0):
+            return "EDP"
+        return self.name.upper() if self.name == "edap" else self.name
+
+    def described(self, energy_pj: float, latency_cycles: float, area_um2: float) -> str:
+        """Write the value that ranks points in `shown_unit`.
+
+        Examples
+        --------
+        >>> hardware_objective("edp").described(1e12, 7.0, 1.0)
+        '7 J·cycle'
+        """
+        value = self.shown(self.value(energy_pj, latency_cycles, area_um2))
+        return f"{value:.5g} {self.shown_unit}"
 
     @property
     def metrics(self) -> list[str]:

@@ -16,12 +16,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.arch.files import arch_definition, load_template
-from toolkit.arch.ranges import Range
 from toolkit.arch.technology import LevelEstimate, Technology
 from toolkit.arch.template import make_template
 from toolkit.arguments import check_integer, plain_number, store_plain_numbers
 from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight, hardware_objective
-from toolkit.codesign.space import HardwareSpace, hardware_space
+from toolkit.codesign.space import DramInterface, HardwareSpace, hardware_space
 from toolkit.errors import InputError
 from toolkit.mapping.bypasses import Bypass, check_bypass_rule
 from toolkit.mapping.space import Factors
@@ -41,7 +40,12 @@ MAPPER_EVALUATIONS = 5_000
 """Mappings per distinct layer and point by default: within some percent of what is found by
 hundreds of thousands, in a hundredth of the time."""
 
-_OLDER: dict[str, Any] = {"factors": "perfect", "bypass": "permitted", "pad": []}
+_OLDER: dict[str, Any] = {
+    "factors": "perfect",
+    "bypass": "permitted",
+    "pad": [],
+    "dram_interface": "never",
+}
 """Settings of jobs that say nothing of them."""
 
 _MAX_BYTES = 1 << 28
@@ -82,6 +86,9 @@ class JobSettings:
     pad : tuple of str
         Dimensions whose padded size is chosen for every point (see `toolkit.map_network`);
         ``("all",)`` is all of them. Not together with fusion.
+    dram_interface : {"chosen", "always", "never"}
+        When the chip's side of the bus to DRAM counts in area and power, see
+        `toolkit.codesign.space.hardware_space`.
 
     Raises
     ------
@@ -103,6 +110,7 @@ class JobSettings:
     factors: Factors | None = None
     bypass: Bypass = "permitted"
     pad: tuple[str, ...] = ()
+    dram_interface: DramInterface = "chosen"
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -179,6 +187,7 @@ class Job:
             power_budget_mw=given.power_budget_mw,
             energies=given.energies,
             bypass=given.bypass,
+            dram_interface=given.dram_interface,
         )
 
     @property
@@ -351,44 +360,3 @@ def _workload_record(workload: Workload) -> dict[str, Any]:
 @cache
 def _adapters() -> tuple[TypeAdapter[Sequence[Layer]], TypeAdapter[Sequence[TensorInfo]]]:
     return TypeAdapter(tuple[Layer, ...]), TypeAdapter(tuple[TensorInfo, ...])
-
-
-def read_ranges(words: Sequence[str]) -> dict[str, list[int | float]]:
-    """Read ranges from a command line: ``side=8..64``, doubling, or ``side=8,12,16``.
-
-    Raises
-    ------
-    InputError
-        If a word is of neither form, a range is empty or reversed, or a name comes twice.
-
-    Examples
-    --------
-    >>> read_ranges(["side=8..64", "dram_bandwidth=8,12"])
-    {'side': [8, 16, 32, 64], 'dram_bandwidth': [8, 12]}
-    """
-    from toolkit.arch.ranges import parse_range
-
-    found: dict[str, list[int | float]] = {}
-    for word in words:
-        name, equals, text = (part.strip() for part in word.partition("="))
-        if not (name and equals and text) or name in found:
-            what = "given twice" if name in found else "expected NAME=8..64 or NAME=8,12,16"
-            raise InputError(f"{describe(word)}: {what}", source="--range")
-        low, dots, high = text.partition("..")
-        data: object = (
-            {"from": _number(low, word), "to": _number(high, word), "step": "double"}
-            if dots
-            else [_number(item, word) for item in text.split(",")]
-        )
-        parsed: Range = parse_range(data, "--range", name)
-        found[name] = list(parsed.values)
-    return found
-
-
-def _number(text: str, word: str) -> int | float:
-    try:
-        return int(text) if text.strip().isdigit() else float(text)
-    except ValueError:
-        raise InputError(
-            f"{describe(word)}: {describe(text)} is no number", source="--range"
-        ) from None

@@ -40,12 +40,16 @@ class HardwareEntry(LateEntry[MakeSampler]):
         Points within the budgets that are drawn at random before it begins.
     remembers : bool
         Whether its sampler lives as long as its worker, rather than for one trial.
+    baseline : bool
+        Whether others have to be better than it to be worth their while: it draws, follows a
+        written rule, or mutates what was best, and knows nothing of how costs come about.
     """
 
     fused: bool = True
     mapper: str | None = None
     starts: int = 0
     remembers: bool = False
+    baseline: bool = False
 
     key: ClassVar[str] = "strategies"
 
@@ -81,14 +85,29 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
         # Optuna imports them only when the first trial is asked for.
         packages=("scipy", "torch"),
     ),
+    "cma-es": HardwareEntry(
+        "toolkit.codesign.evolution:cma_es",
+        "An evolution strategy (CMA-ES) over hardware, within the budgets.",
+        starts=4,
+        extra="cmaes",
+        baseline=True,
+    ),
     "random": HardwareEntry(
         "toolkit.codesign.samplers:random",
         "Hardware at random within the budgets, mapped as by all others: the baseline.",
+        baseline=True,
     ),
     "random-mappings": HardwareEntry(
         "toolkit.codesign.samplers:random",
         "Hardware at random, and as many mappings at random as others search: DOSA's baseline.",
         mapper="random",
+        baseline=True,
+    ),
+    "fill-area": HardwareEntry(
+        "toolkit.codesign.area_filling:fill_area",
+        "What one would write down: small registers, the area filled with units, then buffers.",
+        remembers=True,
+        baseline=True,
     ),
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.files import load_template
-from toolkit.arch.levels import Component
+from toolkit.arch.levels import OFF_CHIP, Component, Fanout, Memory
 from toolkit.arch.ranges import Range, parse_range
 from toolkit.arch.technology import Technology, area_table, area_um2, peak_power_mw, priced
 from toolkit.arch.template import ArchitectureTemplate
@@ -23,6 +24,10 @@ from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.messages import describe, suggest
 
 _DRAWS = 10_000
+
+DramInterface = Literal["chosen", "always", "never"]
+"""When the chip has interfaces of its own to DRAM: where their bandwidth is chosen, and so has to
+cost something; on all hardware; or never, because they belong to the rest of a system."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,8 @@ class HardwareSpace:
     bypass : {"permitted", "free", "fixed"}
         Which tensors mappings may leave out of memories (see `toolkit.make_problem`): written into
         all that is built.
+    interfaces : bool
+        Whether the chip has interfaces of its own to DRAM, which take area and power.
     """
 
     template: ArchitectureTemplate
@@ -76,6 +83,7 @@ class HardwareSpace:
     power_budget_mw: float | None = None
     energies: bool = True
     bypass: Bypass = "permitted"
+    interfaces: bool = False
     _built: dict[tuple[Number, ...], HardwarePoint] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -118,15 +126,36 @@ class HardwareSpace:
             file = self.template.file(parameters)
             components = file.components()
             opened = with_bypass_rule(file.architecture(), self.bypass)
-            arch = priced(opened, components, self.technology, energies=self.energies)
+            arch = priced(
+                opened,
+                components,
+                self.technology,
+                energies=self.energies,
+                interfaces=self.interfaces,
+            )
             self._built[key] = HardwarePoint(
                 dict(zip(self.ranges, key, strict=True)),
                 arch,
                 components,
                 area_um2(arch),
-                peak_power_mw(arch, components, self.technology),
+                peak_power_mw(arch, components, self.technology, interfaces=self.interfaces),
             )
         return self._built[key]
+
+    def free(self) -> tuple[str, ...]:
+        """Name the parameters of which more costs neither area nor power, but helps.
+
+        Those that change what levels hold, how fast words move or how many units there are, while
+        the area and the most power of the chip stay as they are: a search takes as much of them
+        as there is.
+        """
+        default, names = self.default, []
+        for name, found in self.ranges.items():
+            ends = [self.build({**default, name: found.values[i]}) for i in (0, -1)]
+            costs = [(point.area_um2, point.power_mw) for point in ends]
+            if costs[0] == costs[1] and _speeds(ends[0].arch) != _speeds(ends[1].arch):
+                names.append(name)
+        return tuple(names)
 
     def excess(self, point: HardwarePoint) -> dict[str, float]:
         """Tell which budgets a point exceeds, as the ratio to each; empty if none."""
@@ -202,6 +231,7 @@ def hardware_space(
     power_budget_mw: float | None = None,
     energies: bool = True,
     bypass: Bypass = "permitted",
+    dram_interface: DramInterface = "chosen",
 ) -> HardwareSpace:
     """Say what may be built.
 
@@ -221,6 +251,9 @@ def hardware_space(
         template stay, and areas alone follow.
     bypass : {"permitted", "free", "fixed"}
         Which tensors mappings may leave out of memories, see `toolkit.make_problem`.
+    dram_interface : {"chosen", "always", "never"}
+        When the area and power of the chip's side of the bus to DRAM count: where ranges leave
+        its bandwidth open, always, or never.
 
     Raises
     ------
@@ -265,8 +298,51 @@ def hardware_space(
         energies,
         bypass,
     )
+    if dram_interface not in get_args(DramInterface):
+        raise InputError(
+            f"expected one of {', '.join(get_args(DramInterface))}, got "
+            f"{describe(dram_interface)}",
+            key="dram_interface",
+        )
+    if dram_interface == "always" or (dram_interface == "chosen" and _chooses_dram(space)):
+        space = replace(space, interfaces=True)
     _check_budgets(space)
     return space
+
+
+def _chooses_dram(space: HardwareSpace) -> bool:
+    """Whether a parameter changes the bits that memories off the chip move per cycle."""
+
+    def bits_per_cycle(parameters: Mapping[str, Number]) -> list[float]:
+        point = space.build(parameters)
+        return [
+            memory.bandwidth * point.components[memory.name].word_bits
+            for memory in point.arch.memories
+            if memory.name in point.components and point.components[memory.name].kind in OFF_CHIP
+        ]
+
+    default = space.default
+    return any(
+        bits_per_cycle({**default, name: found.values[0]})
+        != bits_per_cycle({**default, name: found.values[-1]})
+        for name, found in space.ranges.items()
+    )
+
+
+def _speeds(arch: Architecture) -> list[tuple[object, ...]]:
+    """What makes an architecture faster or roomier, level by level."""
+    figures: list[tuple[object, ...]] = []
+    for level in arch.levels:
+        if isinstance(level, Memory):
+            figures.append((level.capacity_words, level.bandwidth))
+        elif isinstance(level, Fanout):
+            wires = level.wires
+            speed = () if wires is None else (wires.read_bandwidth, wires.write_bandwidth)
+            figures.append((level.mesh, *speed))
+        else:
+            figures.append((level.mesh, level.cycles))
+    unit = arch.vector_unit
+    return [*figures, (None if unit is None else unit.lanes,)]
 
 
 def _budget(key: str, value: float | None) -> float | None:

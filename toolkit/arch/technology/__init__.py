@@ -8,8 +8,10 @@ from toolkit.arch.technology.pricing import (
     area_um2,
     peak_power_mw,
     priced,
+    with_estimates,
 )
 from toolkit.arch.technology.technology import (
+    InterfaceEstimate,
     MacEstimate,
     MemoryEstimate,
     Technology,
@@ -21,6 +23,7 @@ __all__ = [
     "MEMORIES",
     "OFF_CHIP",
     "Component",
+    "InterfaceEstimate",
     "LevelArea",
     "LevelEstimate",
     "MacEstimate",
@@ -32,4 +35,5 @@ __all__ = [
     "peak_power_mw",
     "priced",
     "read_accelergy",
+    "with_estimates",
 ]

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.levels import (
     COMPUTES,
     MEMORIES,
     OFF_CHIP,
+    VECTOR_UNIT,
     Component,
     Compute,
     Fanout,
@@ -18,7 +19,7 @@ from toolkit.arch.levels import (
     LevelEstimate,
     Memory,
 )
-from toolkit.arch.technology.technology import Technology
+from toolkit.arch.technology.technology import InterfaceEstimate, Technology
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 
@@ -52,6 +53,7 @@ def priced(
     technology: Technology,
     *,
     energies: bool = True,
+    interfaces: bool = False,
 ) -> Architecture:
     """Give every level its energies, leakage and area.
 
@@ -69,13 +71,17 @@ def priced(
         Its `estimates` come last and replace everything.
     energies : bool
         Whether energies and leakage follow too; otherwise areas alone.
+    interfaces : bool
+        Whether the chip has interfaces of its own to memories off it, as large as their
+        bandwidths ask for (`Technology.dram_interface`). Otherwise these belong to the rest of a
+        system.
 
     Raises
     ------
     ArchitectureError
         If a component does not suit its level, or estimates name no level at all.
     """
-    _check_estimates(arch, technology)
+    _check_estimates(arch, technology.estimates)
     levels: list[Level] = list(arch.levels)
     bits = _link_bits(arch, components)
     inside_um2, span_mm = 0.0, 0.0
@@ -90,12 +96,15 @@ def priced(
             span_mm = math.sqrt(level.mesh * inside_um2) / 1000
         elif component is not None:
             level = _with_figures(level, component, technology, span_mm, energies, where)
+            if interfaces and isinstance(level, Memory):
+                level = _with_interface(level, component, technology, energies)
         level = _with_estimate(level, technology.estimates.get(level.name.casefold()))
         repeated = level.mesh if isinstance(level, Fanout) else 1
         inside_um2 = inside_um2 * repeated + (level.area_um2 or 0.0)
         span_mm = span_mm if isinstance(level, Fanout) else 0.0
         levels[i] = level
-    return replace(arch, levels=tuple(levels))
+    unit = _vector_unit(arch, components, technology, energies)
+    return replace(arch, levels=tuple(levels), vector_unit=unit)
 
 
 def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
@@ -135,12 +144,17 @@ def area_um2(arch: Architecture) -> float:
 
 
 def peak_power_mw(
-    arch: Architecture, components: Mapping[str, Component], technology: Technology
+    arch: Architecture,
+    components: Mapping[str, Component],
+    technology: Technology,
+    *,
+    interfaces: bool = False,
 ) -> float:
     """Estimate the most power the chip can draw: all units busy, all ports moving words, leakage.
 
-    DRAM is off the chip and does not count. Ports are charged for the dearer of reading and
-    writing.
+    A vector unit counts, too. DRAM is off the chip and does not count, but for the chip's side of
+    its bus if the chip has `interfaces`, as for `priced`. Ports are charged for the dearer of
+    reading and writing.
     """
     pj_per_cycle, instances = 0.0, 1
     for i, level in enumerate(arch.levels):
@@ -150,12 +164,20 @@ def peak_power_mw(
         if isinstance(level, Compute):
             busy = level.mesh * level.mac_energy_pj / level.cycles
         elif i == 0 or components.get(level.name, Component("")).kind in OFF_CHIP:
-            continue
+            component = components.get(level.name)
+            if not interfaces or component is None:
+                continue
+            interface = _interface(level, component, technology)
+            if interface is None:
+                continue
+            busy = interface.energy_pj
         else:
             dearer = max(level.read_energy_pj, level.write_energy_pj)
             busy = dearer * level.bandwidth
         leaks = arch.leakage.macs or not isinstance(level, Compute)
         pj_per_cycle += instances * (busy + (level.leakage_pj_per_cycle if leaks else 0.0))
+    unit = arch.vector_unit
+    pj_per_cycle += unit.lanes * unit.operation_energy_pj if unit is not None else 0.0
     return pj_per_cycle * technology.clock_ghz
 
 
@@ -206,6 +228,46 @@ def _with_figures(
     )
 
 
+def _vector_unit(
+    arch: Architecture,
+    components: Mapping[str, Component],
+    technology: Technology,
+    energies: bool,
+) -> VectorUnit | None:
+    """Price the lanes: each one a multiplier and an adder of its width."""
+    unit, component = arch.vector_unit, components.get(VECTOR_UNIT)
+    if unit is None or component is None:
+        return unit
+    lane = technology.mac(component.word_bits, component.accumulator_bits, component.kind)
+    unit = replace(unit, area_um2=unit.lanes * lane.area_um2)
+    if not energies:
+        return unit
+    return replace(unit, operation_energy_pj=lane.energy_pj, energies_by_bits=())
+
+
+def _with_interface(
+    memory: Memory, component: Component, technology: Technology, energies: bool
+) -> Memory:
+    """Add what a memory off the chip takes on it."""
+    interface = _interface(memory, component, technology)
+    if interface is None:
+        return memory
+    leakage = technology.pj_per_cycle(interface.leakage_uw) if energies else 0.0
+    return replace(
+        memory,
+        area_um2=(memory.area_um2 or 0.0) + interface.area_um2,
+        leakage_pj_per_cycle=memory.leakage_pj_per_cycle + leakage,
+    )
+
+
+def _interface(
+    memory: Memory, component: Component, technology: Technology
+) -> InterfaceEstimate | None:
+    if component.kind not in OFF_CHIP:
+        return None
+    return technology.dram_interface(component.kind, memory.bandwidth * component.word_bits)
+
+
 def _energies_by_bits(
     component: Component, technology: Technology
 ) -> tuple[tuple[int, float], ...]:
@@ -246,9 +308,28 @@ def _with_estimate(level: Level, estimate: LevelEstimate | None) -> Level:
     return level
 
 
-def _check_estimates(arch: Architecture, technology: Technology) -> None:
+def with_estimates(arch: Architecture, estimates: Mapping[str, LevelEstimate]) -> Architecture:
+    """Put a user's own figures in the place of an architecture's.
+
+    Parameters
+    ----------
+    arch : Architecture
+        What estimates say nothing of stays.
+    estimates : mapping of str to LevelEstimate
+        By level name in lower case, as `read_accelergy` makes them.
+
+    Raises
+    ------
+    ArchitectureError
+        If there are estimates, and none is for a level.
+    """
+    _check_estimates(arch, estimates)
+    levels = (_with_estimate(each, estimates.get(each.name.casefold())) for each in arch.levels)
+    return replace(arch, levels=tuple(levels))
+
+
+def _check_estimates(arch: Architecture, given: Mapping[str, LevelEstimate]) -> None:
     names = [level.name for level in arch.levels]
-    given = technology.estimates
     if given and not any(name.casefold() in given for name in names):
         raise ArchitectureError(
             f"estimates are for {', '.join(given)}; expected some for {', '.join(names)}",

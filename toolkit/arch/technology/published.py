@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,19 @@ class Dram(Record):
     source: Label
     energy_pj_per_bit: float
     peak_gb_per_s: float
+    data_pins: int
+    interface: Literal["ddr", "hbm"]
+
+
+class DramInterface(Record):
+    """The chip's side of the buses of one family of DRAM; its energy scales if it has a node."""
+
+    source: Label
+    node_nm: float
+    pad_um2_per_pin: float
+    circuit_um2_per_pin: float
+    energy_pj_per_bit: float
+    energy_node_nm: float | None = None
 
 
 class Operator(Record):
@@ -138,6 +152,7 @@ class Published(Record):
     sram_ports: SramPorts
     register_file: RegisterFile
     dram: dict[str, Dram]
+    dram_interface: dict[str, DramInterface]
     operators: dict[str, Operators]
     wires: Wires
 

@@ -13,6 +13,7 @@ import numpy as np
 from toolkit.arch.levels import COMPUTES, OFF_CHIP, LevelEstimate
 from toolkit.arch.technology.published import (
     Curve,
+    Dram,
     Nodes,
     Operator,
     Surface,
@@ -71,6 +72,23 @@ class WireEstimate:
     """Parallel wires: energy of one word of random data that travels along, and area."""
 
     energy_pj: float
+    area_um2: float
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceEstimate:
+    """The chip's side of a bus to DRAM.
+
+    Parameters
+    ----------
+    energy_pj : float
+        Of moving the bits of one cycle, on the chip's side alone.
+    leakage_uw, area_um2 : float
+        While powered; on the chip.
+    """
+
+    energy_pj: float
+    leakage_uw: float
     area_um2: float
 
 
@@ -197,16 +215,36 @@ class Technology:
         >>> Technology().dram("lpddr4", 64).read_energy_pj
         512.0
         """
-        known = published().dram
-        if kind not in known:
-            raise ArchitectureError(
-                f"unknown DRAM {describe(kind)}{suggest(str(kind), known)}; "
-                f"expected one of {', '.join(known)}",
-                source="technology",
-            )
-        energy = known[kind].energy_pj_per_bit * width_bits
-        peak = known[kind].peak_gb_per_s * 8 / self.clock_ghz
+        figures = _dram(kind)
+        energy = figures.energy_pj_per_bit * width_bits
+        peak = figures.peak_gb_per_s * 8 / self.clock_ghz
         return MemoryEstimate(energy, energy, 0.0, 0.0, peak)
+
+    def dram_interface(self, kind: str, bits_per_cycle: float) -> InterfaceEstimate:
+        """Estimate the pads and circuits that a bandwidth of DRAM takes on the chip.
+
+        There are as many data pins, in part if need be, as carry the bits at the rate of the kind
+        of DRAM. Pads do not shrink with the node; the circuits behind them do, and leak.
+
+        Examples
+        --------
+        >>> one_gb_per_s = Technology(40).dram_interface("lpddr4", 8)
+        >>> round(one_gb_per_s.area_um2), round(one_gb_per_s.energy_pj, 1)
+        (203125, 36.6)
+        """
+        dram, multiplier = _dram(kind), published().operators["aladdin"].integer.multiply
+        figures = published().dram_interface[dram.interface]
+        pin_gb_per_s = dram.peak_gb_per_s / dram.data_pins
+        pins = bits_per_cycle * self.clock_ghz / 8 / pin_gb_per_s
+        circuit_um2 = pins * figures.circuit_um2_per_pin
+        node = figures.energy_node_nm
+        energy = figures.energy_pj_per_bit * (1.0 if node is None else self._logic("energy", node))
+        leaking = multiplier.leakage_uw[0] / multiplier.area_um2[0] * circuit_um2
+        return InterfaceEstimate(
+            bits_per_cycle * energy,
+            leaking * self._logic("energy", figures.node_nm),
+            pins * figures.pad_um2_per_pin + circuit_um2 * self._logic("area", figures.node_nm),
+        )
 
     def mac(
         self, operand_bits: int, accumulator_bits: int = 32, kind: str = "integer-mac"
@@ -281,6 +319,17 @@ def _check(key: str, value: float, low: float, high: float) -> None:
             source="technology",
             key=key,
         )
+
+
+def _dram(kind: str) -> Dram:
+    known = published().dram
+    if kind not in known:
+        raise ArchitectureError(
+            f"unknown DRAM {describe(kind)}{suggest(str(kind), known)}; "
+            f"expected one of {', '.join(known)}",
+            source="technology",
+        )
+    return known[kind]
 
 
 @cache

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BASELINE = "random"
-"""What other strategies are compared with, where it took part."""
+"""What other strategies are compared with, where it took part, beside the best of all that
+`HardwareEntry.baseline` marks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,36 +121,51 @@ class HardwareComparison:
         -------
         DataFrame
             Columns ``strategy``, ``seeds``, ``found`` (seeds with a feasible point),
-            ``edp_j_cycles``, ``latency_cycles``, ``energy_pj``, ``area_um2``, ``power_mw``,
-            ``best_edp_j_cycles`` and ``worst_edp_j_cycles`` (over seeds), ``baseline_ratio``
-            (median EDP of `BASELINE` over this one), ``samples``, ``evaluations`` and
-            ``seconds`` (medians), ``parameters``.
+            ``objective_value`` (in ``objective_unit``), ``best_objective_value`` and
+            ``worst_objective_value`` (over seeds), ``baseline_ratio`` (the median of `BASELINE`
+            over this one), ``best_baseline_ratio`` (that of the best of all baselines that took
+            part, ``best_baseline``), ``edp_j_cycles``, ``latency_cycles``, ``energy_pj``,
+            ``area_um2``, ``power_mw``, ``samples``, ``evaluations`` and ``seconds`` (medians),
+            ``parameters``.
         """
         import pandas as pd
 
         rows = [self._row(strategy) for strategy in self.strategies]
-        base = next((row["edp_j_cycles"] for row in rows if row["strategy"] == BASELINE), None)
+        values = {row["strategy"]: row["objective_value"] for row in rows}
+        baselines = {
+            name: value
+            for name, value in values.items()
+            if hardware_strategy(name).baseline and not math.isnan(value)
+        }
+        best = min(baselines, key=lambda name: baselines[name], default="")
         for row in rows:
-            row["baseline_ratio"] = base / row["edp_j_cycles"] if base else math.nan
+            own = row["objective_value"]
+            row["baseline_ratio"] = values.get(BASELINE, math.nan) / own
+            row["best_baseline"] = best
+            row["best_baseline_ratio"] = baselines.get(best, math.nan) / own
         return pd.DataFrame(rows)
 
     def _row(self, strategy: str) -> dict[str, Any]:
         runs = [run for run in self.runs if run.plan.strategy == strategy]
         ranked = sorted(runs, key=self.value)
         median = ranked[(len(ranked) - 1) // 2].choice
-        edps = [run.choice.edp_pj_cycles * 1e-12 for run in runs if run.choice is not None]
-        nothing = math.nan
+        objective, nothing = self.job.objective, math.nan
+        values = [objective.shown(self.value(run)) for run in ranked if run.choice is not None]
         return {
             "strategy": strategy,
             "seeds": len(runs),
-            "found": len(edps),
+            "found": len(values),
+            "objective_value": nothing
+            if median is None
+            else objective.shown(_value(median, self.job)),
+            "objective_unit": objective.shown_unit,
+            "best_objective_value": min(values, default=nothing),
+            "worst_objective_value": max(values) if len(values) == len(runs) else nothing,
             "edp_j_cycles": nothing if median is None else median.edp_pj_cycles * 1e-12,
             "latency_cycles": nothing if median is None else median.latency_cycles,
             "energy_pj": nothing if median is None else median.energy_pj,
             "area_um2": nothing if median is None else median.area_um2,
             "power_mw": nothing if median is None else median.power_mw,
-            "best_edp_j_cycles": min(edps, default=nothing),
-            "worst_edp_j_cycles": max(edps) if len(edps) == len(runs) else nothing,
             "samples": statistics.median(len(run.scores) for run in runs),
             "evaluations": statistics.median(run.evaluations for run in runs),
             "seconds": statistics.median(run.seconds for run in runs),
@@ -171,6 +187,7 @@ class HardwareComparison:
                     "latency_cycles": score.latency_cycles,
                     "edp_pj_cycles": score.edp_pj_cycles,
                     "area_um2": score.area_um2,
+                    "objective_value": self.job.objective.shown(_value(score, self.job)),
                     "power_mw": score.power_mw,
                     "feasible": score.feasible,
                     "evaluations": score.evaluations,

@@ -20,6 +20,7 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.samplers import Encoding
@@ -48,12 +49,13 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class SampleProgress:
-    """One more point is scored: how many are by now, of how many, and the best value so far."""
+    """One more point is scored: how many are by now, of how many, and what is minimised."""
 
     study: str
     done: int
     samples: int
     score: Score
+    objective: HardwareObjective
 
 
 OnSample = Callable[[SampleProgress], None]
@@ -229,7 +231,8 @@ class Worker:
             scored += 1
             if on_sample is not None:
                 done = len(self._trials(TrialState.COMPLETE))
-                on_sample(SampleProgress(self.name, done, self.plan.samples, score))
+                objective = self.scorer.job.objective
+                on_sample(SampleProgress(self.name, done, self.plan.samples, score, objective))
         with guarded(self._shown):
             choose(self.study, self.plan, self.scorer)
         return scored

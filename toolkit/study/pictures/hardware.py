@@ -45,7 +45,10 @@ class StrategyPoints:
     front : array, shape (front, 2)
         Best trade-offs among them, by rising area.
     median, low, high : array, shape (samples,)
-        Best EDP after each sample over seeds; inf before a seed has found a feasible point.
+        Best objective value after each sample over seeds; inf before a seed has found a feasible
+        point.
+    value_title : str
+        What that is, with its unit.
     """
 
     name: str
@@ -55,6 +58,7 @@ class StrategyPoints:
     median: FloatArray
     low: FloatArray
     high: FloatArray
+    value_title: str
 
 
 def strategy_points(comparison: HardwareComparison) -> tuple[StrategyPoints, ...]:
@@ -63,6 +67,7 @@ def strategy_points(comparison: HardwareComparison) -> tuple[StrategyPoints, ...
 
 
 def _points(comparison: HardwareComparison, name: str) -> StrategyPoints:
+    objective = comparison.job.objective
     runs = [run for run in comparison.runs if run.plan.strategy == name]
     scores = [score for run in runs for score in run.scores if score.feasible]
     scores += [run.choice for run in runs if run.choice is not None]
@@ -72,8 +77,9 @@ def _points(comparison: HardwareComparison, name: str) -> StrategyPoints:
     length = max((len(run.scores) for run in runs), default=0)
     traces = np.full((max(len(runs), 1), length), np.inf)
     for row, run in zip(traces, runs, strict=False):
-        edps = [s.edp_pj_cycles * 1e-12 if s.feasible else np.inf for s in run.scores]
-        best = np.minimum.accumulate(edps) if edps else np.array([np.inf])
+        best = np.array(
+            [objective.shown(value) for value in run.trace(comparison.job)] or [np.inf]
+        )
         row[: len(best)] = best[:length]
         row[len(best) :] = best[-1]
     return StrategyPoints(
@@ -84,6 +90,7 @@ def _points(comparison: HardwareComparison, name: str) -> StrategyPoints:
         np.sort(traces, axis=0)[(len(traces) - 1) // 2],
         traces.min(axis=0),
         traces.max(axis=0),
+        f"{objective.heading} ({objective.shown_unit})",
     )
 
 
@@ -149,7 +156,7 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
         )
     trades.set(xlabel=_AREA, ylabel=_EDP)
     trades.set_title("feasible points and their best trade-offs")
-    traces.set(xlabel=_SAMPLES, ylabel=_EDP)
+    traces.set(xlabel=_SAMPLES, ylabel=shown[0].value_title if shown else _EDP)
     traces.set_title("best so far: median seed, band from best to worst")
     traces.xaxis.get_major_locator().set_params(integer=True)
     if any(len(strategy.points) for strategy in shown):
@@ -178,6 +185,8 @@ def codesign_page(shown: tuple[StrategyPoints, ...]) -> Figure:
             figure.add_trace(trace, row=1, col=column)
     figure.update_xaxes(title=_AREA, type="log", row=1, col=1)
     figure.update_yaxes(title=_EDP, type="log", exponentformat="power")
+    if shown:
+        figure.update_yaxes(title=shown[0].value_title, row=1, col=2)
     figure.update_xaxes(title=_SAMPLES, row=1, col=2)
     figure.update_layout(
         template="plotly_white",
@@ -240,7 +249,7 @@ def _page(comparison: HardwareComparison, shown: tuple[StrategyPoints, ...]) -> 
         page_head(comparison.job.title),
         plots,
         "<p class='aside'>Left: feasible points of all seeds, and a line around what they "
-        "dominate. Right: the median seed's best EDP so far. Costs in the table are those of the "
+        "dominate. Right: the median seed's best so far. Costs in the table are those of the "
         "median seed's choice.</p>",
         f"<div class='scroll'>{table}</div>",
         "</body>\n</html>\n",
