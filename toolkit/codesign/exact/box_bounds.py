@@ -159,10 +159,7 @@ class BoxBounder:
         """Prove one front; False if a layer has no mapping for that."""
         arch, node = look.corner.arch, look.node
         known = look.known[workload]
-        carried = node.carried.get(workload)
-        earlier = carried.front.starts if carried is not None and carried.front else ()
-        starts = known.starts if known is not None else earlier
-        front = self.proofs.front(arch, workload, starts)
+        front = self.proofs.front(arch, workload, () if known is None else known.starts)
         look.proved.add(workload)
         if front is None:
             look.lower[workload] = None

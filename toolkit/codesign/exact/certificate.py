@@ -16,8 +16,9 @@ Closing = Literal["area", "power", "unfit", "bound", "point", "open"]
 relaxed corner; its bound is no better than the best point; it is a point whose optimum is known;
 or nothing did, within the time."""
 
-ROUNDING = 1e-12
-"""Relative difference below which two values count as the same."""
+ROUNDING, PROVED = 1e-12, 1e-10
+"""Relative differences: what rounding may take off a bound, and below which a value and its bound
+count as the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class HardwareProof:
     @property
     def proved(self) -> bool:
         """Whether nothing in the space is better than the best point."""
-        return self.gap <= ROUNDING
+        return self.gap <= PROVED
 
     def closings(self) -> dict[str, tuple[int, int]]:
         """Boxes and points by what closed them."""

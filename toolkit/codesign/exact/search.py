@@ -25,10 +25,11 @@ from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight
 from toolkit.codesign.exact.box_bounds import BoxBounder, Look
 from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.certificate import (
-    ROUNDING,
+    PROVED,
     ClosedBox,
     HardwareProof,
     PointCost,
+    gap_to,
 )
 from toolkit.codesign.exact.corners import Corners
 from toolkit.codesign.exact.layers import Proofs
@@ -136,7 +137,7 @@ class HardwareProver:
         """Look at boxes until the best point is proved, to a fraction, or the time is over."""
         start = clock()
         self._end = math.inf if seconds is None else start + seconds
-        self._target = 1 / (1 + within) if within else 1 - ROUNDING
+        self._target = 1 / (1 + max(within, PROVED))
         for box in self._first_boxes():
             self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
         while self._open and clock() < self._end:
@@ -252,10 +253,15 @@ class HardwareProver:
         node = look.node
         if chosen is not None:
             self._offer(look.corner.arch, self._parameters(node.box), chosen)
-        if node.bound >= self.best_value * self._target:
-            self._close(node.box, node.bound, "bound")
+        value = math.inf
+        if chosen is not None:
+            area = look.corner.area_um2 ** self.question.objective.powers[2]
+            value = chosen.value * area
+        if gap_to(value, node.bound) <= PROVED:
+            self._close(node.box, node.bound, "point")
         else:
-            self._close(node.box, node.bound, "open")
+            beaten = node.bound >= self.best_value * self._target
+            self._close(node.box, node.bound, "bound" if beaten else "open")
 
     def _mix(self, arch: Architecture) -> Mix | None:
         """The layers as hardware of this kind runs them; None if one cannot be lowered."""
