@@ -40,12 +40,16 @@ class HardwareEntry(LateEntry[MakeSampler]):
         Points within the budgets that are drawn at random before it begins.
     remembers : bool
         Whether its sampler lives as long as its worker, rather than for one trial.
+    proves : bool
+        Whether it bounds what any strategy can find, and chooses points by that alone
+        (`toolkit.codesign.exact`); its sampler is asked for none.
     """
 
     fused: bool = True
     mapper: str | None = None
     starts: int = 0
     remembers: bool = False
+    proves: bool = False
 
     key: ClassVar[str] = "strategies"
 
@@ -80,6 +84,12 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
         extra="torch",
         # Optuna imports them only when the first trial is asked for.
         packages=("scipy", "torch"),
+    ),
+    "exact": HardwareEntry(
+        "toolkit.codesign.samplers:random",
+        "Branch and bound: the best point of the space, proved, or a bound when the time is over.",
+        fused=False,
+        proves=True,
     ),
     "random": HardwareEntry(
         "toolkit.codesign.samplers:random",

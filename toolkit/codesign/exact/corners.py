@@ -21,7 +21,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.arch.architecture import Architecture
+from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology import Technology, WireEstimate
@@ -223,32 +223,24 @@ class Corners:
     def corner(self, box: Box) -> Corner:
         """Relax the hardware of a box, which must hold one value of each of `one_by_one`."""
         lean = box.parameters(self.space.ranges, self.lean_at_last)
-        point, plain = self._build(lean), self._build(lean, wired=False)
-        arch = point.arch
+        arch = self._build(lean).arch
+        if box.is_point:
+            return Corner(
+                replace(arch, name=self.space.template.source), *self.area_and_power(box)
+            )
+        plain = self._build(lean, wired=False)
         parts = [with_numbers(rest, best) for best, rest in (t.best(box) for t in self.tables)]
-        unit = None if arch.vector_unit is None else parts.pop()
-        levels = [part for part in parts if not _is_unit(part)]
+        unit = next((part for part in parts if isinstance(part, VectorUnit)), None)
+        levels: list[Level] = [part for part in parts if not isinstance(part, VectorUnit)]
         idle = self._idle_shares(arch, levels)
         for i, (level, wired, own) in enumerate(
             zip(levels, arch.levels, plain.arch.levels, strict=True)
         ):
-            changed = replace(level, area_um2=None)
-            if isinstance(level, Memory):
-                assert isinstance(wired, Memory)
-                assert isinstance(own, Memory)
-                changed = replace(
-                    changed,
-                    read_energy_pj=_with_wires(
-                        level.read_energy_pj, wired.read_energy_pj, own.read_energy_pj
-                    ),
-                    write_energy_pj=_with_wires(
-                        level.write_energy_pj, wired.write_energy_pj, own.write_energy_pj
-                    ),
-                )
-            if not isinstance(changed, Fanout) and idle[i] < 1:
+            level = replace(level, area_um2=None)
+            if not isinstance(level, Fanout) and idle[i] < 1:
                 leaking = level.leakage_pj_per_cycle * idle[i] * _ROUNDED
-                changed = replace(changed, leakage_pj_per_cycle=leaking)
-            levels[i] = changed
+                level = replace(level, leakage_pj_per_cycle=leaking)
+            levels[i] = _with_wires(level, wired, own)
         relaxed = replace(
             arch, name=self.space.template.source, levels=tuple(levels), vector_unit=unit
         )
@@ -310,14 +302,15 @@ class Corners:
                 least -= level.area_um2 - float(table.figures[AREA][table.entries(box)].min())
         return least * _ROUNDED, point.power_mw * _ROUNDED
 
-    def _idle_shares(self, arch: Architecture, best: list[Part]) -> list[float]:
+    def _idle_shares(self, arch: Architecture, best: list[Level]) -> list[float]:
         """Of every level, the instances that leak where there are fewest over those relaxed."""
         shares, fewest, most = [], 1, 1
         for level, own in zip(best, arch.levels, strict=True):
             shares.append(fewest / most)
-            if isinstance(level, Fanout) and isinstance(own, Fanout):
-                if not gates_idle_instances(arch, own, self.conventions):
-                    fewest, most = fewest * own.mesh, most * level.mesh
+            if not isinstance(level, Fanout) or not isinstance(own, Fanout):
+                continue
+            if not gates_idle_instances(arch, own, self.conventions):
+                fewest, most = fewest * own.mesh, most * level.mesh
         return shares
 
     def _build(self, parameters: Mapping[str, Number], *, wired: bool = True) -> HardwarePoint:
@@ -338,7 +331,7 @@ class Corners:
             )
             axes = tuple(sorted(axes))
             part = _part(first, place)
-            name = "the vector unit" if _is_unit(part) else part.name  # type: ignore[union-attr]
+            name = "the vector unit" if isinstance(part, VectorUnit) else part.name
             sizes = tuple(len(ranges[self.names[a]].values) for a in axes)
             if math.prod(sizes) > MOST_ENTRIES:
                 taken = ", ".join(self.names[a] for a in axes)
@@ -377,10 +370,6 @@ def _technology_fields() -> tuple[str, ...]:
     return tuple(Technology.__dataclass_fields__)
 
 
-def _is_unit(part: Part) -> bool:
-    return not hasattr(part, "name")
-
-
 def _part(arch: Architecture, place: int | None) -> Part:
     if place is not None:
         return arch.levels[place]
@@ -388,7 +377,16 @@ def _part(arch: Architecture, place: int | None) -> Part:
     return arch.vector_unit
 
 
-def _with_wires(best_pj: float, wired_pj: float, own_pj: float) -> float:
-    """Add what the shortest wires take to a level's own energy per word."""
-    travel = wired_pj - own_pj
-    return best_pj if travel <= 0 else (best_pj + travel) * _ROUNDED
+def _with_wires(best: Level, wired: Level, own: Level) -> Level:
+    """Add what words take on the shortest wires to a memory's own energies."""
+    if not (isinstance(best, Memory) and isinstance(wired, Memory) and isinstance(own, Memory)):
+        return best
+    read = max(wired.read_energy_pj - own.read_energy_pj, 0.0)
+    written = max(wired.write_energy_pj - own.write_energy_pj, 0.0)
+    if not read and not written:
+        return best
+    return replace(
+        best,
+        read_energy_pj=(best.read_energy_pj + read) * _ROUNDED,
+        write_energy_pj=(best.write_energy_pj + written) * _ROUNDED,
+    )

@@ -91,7 +91,8 @@ def cut_hull(hull: FloatArray, energy: float, latency: float) -> FloatArray:
     points = np.maximum(np.concatenate([ends, hull]), [energy, latency])
     inside = np.concatenate([[True, True], (x >= energy) & (y >= latency)])
     points = points[inside]
-    return points[lower_hull(points)]
+    cut: FloatArray = points[lower_hull(points)]
+    return cut
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,7 +107,9 @@ def with_numbers(part: Part, numbers: Numbers) -> Part:
             for port in part.ports
         )
     if isinstance(part, Fanout) and part.wires is not None:
-        given = {name: numbers[_WIRE + name] for name in _WIRES if _WIRE + name in numbers}
+        given: dict[str, Any] = {
+            name: numbers[_WIRE + name] for name in _WIRES if _WIRE + name in numbers
+        }
         changed["wires"] = replace(part.wires, **given)
     if isinstance(part, Compute | VectorUnit):
         changed["energies_by_bits"] = tuple(

@@ -125,13 +125,12 @@ def roomy_point(
     }
 
     def fits(sides: Box) -> bool:
-        for table in corners.tables:
-            for figure in (CAPACITY, MESH):
-                need = needs.get((table.name, figure))
-                if need is not None and figure in table.figures:
-                    if not (table.figures[figure][table.entries(sides)] >= need).all():
-                        return False
-        return True
+        return all(
+            (table.figures[figure][table.entries(sides)] >= needs[table.name, figure]).all()
+            for table in corners.tables
+            for figure in (CAPACITY, MESH)
+            if (table.name, figure) in needs and figure in table.figures
+        )
 
     ranges = corners.space.ranges
     point = Box(tuple((last, last) for _, last in box.sides))

@@ -51,9 +51,9 @@ OnProgress = Callable[["Progress"], None]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a proof is: the best value, the bound, boxes closed and open."""
+    """How far a proof is: the best point, the bound, boxes closed and open."""
 
-    best: float
+    best: PointCost | None
     bound: float
     closed: int
     open: int
@@ -103,8 +103,10 @@ class HardwareProver:
         self.closed: list[ClosedBox] = []
         self._cutter = Cutter(question.space.ranges, self.corners.meshing)
         self._known = Known(self.proofs)
-        self._end = math.inf
-        self._target = 1.0
+        self._start, self._end, self._target = clock(), math.inf, 1.0
+        self._begun = False
+        self._earlier = 0, 0.0
+        self._settled: tuple[int, list[tuple[float, int, Node]]] = 0, []
         self._bounder = BoxBounder(
             objective.powers, self.proofs, self._known, self.corners.spreads, self._late
         )
@@ -134,41 +136,77 @@ class HardwareProver:
     def run(
         self, seconds: float | None, within: float, on_progress: OnProgress | None = None
     ) -> HardwareProof:
-        """Look at boxes until the best point is proved, to a fraction, or the time is over."""
-        start = clock()
-        self._end = math.inf if seconds is None else start + seconds
+        """Look at boxes until the best point is proved, to a fraction, or the time is over.
+
+        Parameters
+        ----------
+        seconds : float or None
+            Longest time of this call.
+        within : float
+            See `prove_hardware`.
+        on_progress : callable, optional
+            Called after every box that was looked at.
+        """
+        self._start = clock()
+        self._end = math.inf if seconds is None else self._start + seconds
         self._target = 1 / (1 + max(within, PROVED))
-        for box in self._first_boxes():
-            self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
-        while self._open and clock() < self._end:
-            bound, _, node = self._open[0]
-            if bound >= self.best_value * self._target:
+        if not self._begun:
+            for box in self._first_boxes():
+                self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
+            self._begun = True
+        while self._open and not self._late():
+            # What is cut or looked at meanwhile belongs to the box as a whole.
+            self._settled = len(self.closed), list(self._open)
+            if self._open[0][0] >= self.best_value * self._target:
                 break
-            heapq.heappop(self._open)
+            _, _, node = heapq.heappop(self._open)
             if self._look_at(node) and on_progress is not None:
-                on_progress(self._progress(clock() - start))
-        done = not self._open or self._open[0][0] >= self.best_value * self._target
-        self.closed += [
-            ClosedBox(node.box, node.bound, "bound" if done else "open")
-            for _, _, node in sorted(self._open, key=lambda entry: entry[:2])
+                self._settled = len(self.closed), list(self._open)
+                on_progress(self._progress())
+        self._settled = len(self.closed), list(self._open)
+        return self.proof()
+
+    def proof(self) -> HardwareProof:
+        """What is proved so far; boxes that are not settled are open."""
+        closed, open_ = self._settled
+        left = sorted(open_, key=lambda entry: entry[:2])
+        done = not left or left[0][0] >= self.best_value * self._target
+        boxes = [
+            *self.closed[:closed],
+            *(ClosedBox(x.box, bound, "bound" if done else "open") for bound, _, x in left),
         ]
-        self._open = []
-        notes = [
-            f"the values of {name} are taken one by one: {reason}"
-            for name, reason in self.notes.items()
-        ]
-        bound = min(self.bound, self.best_value)
         return HardwareProof(
             self.best,
-            bound,
-            tuple(self.closed),
-            self.proofs.proofs,
-            clock() - start,
-            tuple(notes),
+            min((x.bound for x in boxes), default=math.inf)
+            if self.best is None
+            else min([self.best.value, *(x.bound for x in boxes)]),
+            tuple(boxes),
+            self.proofs.proofs + self._earlier[0],
+            clock() - self._start + self._earlier[1],
+            tuple(
+                f"the values of {name} are taken one by one: {reason}"
+                for name, reason in self.notes.items()
+            ),
         )
 
-    def _progress(self, seconds: float) -> Progress:
-        return Progress(self.best_value, self.bound, len(self.closed), len(self._open), seconds)
+    def resume(self, before: HardwareProof) -> None:
+        """Go on from what was proved before; boxes that were closed stay closed.
+
+        Those closed by their bounds are open again, in case that less of a gap is asked for.
+        """
+        self._begun, self.best = True, before.best
+        self._earlier = before.proofs, before.seconds
+        for entry in before.boxes:
+            if entry.closing not in ("open", "bound"):
+                self.closed.append(entry)
+                continue
+            node = Node(entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box))
+            heapq.heappush(self._open, (node.bound, next(self._numbers), node))
+        self._settled = len(self.closed), list(self._open)
+
+    def _progress(self) -> Progress:
+        seconds = clock() - self._start + self._earlier[1]
+        return Progress(self.best, self.bound, len(self.closed), len(self._open), seconds)
 
     def _first_boxes(self) -> Iterable[Box]:
         """The space, or its parts where some parameters are given their values one by one."""
@@ -306,11 +344,9 @@ class HardwareProver:
                     improved |= self.try_point(point) < before
             step = step if improved else step // 2
 
-    def try_point(self, parameters: Mapping[str, Number] | None) -> float:
+    def try_point(self, parameters: Mapping[str, Number]) -> float:
         """Score a point by mappings known already; returns its value, inf if it is none."""
         space, powers = self.question.space, self.question.objective.powers
-        if parameters is None:
-            return math.inf
         key = tuple(parameters[name] for name in space.ranges)
         if key in self._tried:
             return math.inf
@@ -334,7 +370,7 @@ class HardwareProver:
         point = self.question.space.build(parameters)
         if self.question.space.excess(point):
             return math.inf
-        value = chosen.value * point.area_um2 ** self.question.objective.powers[2]
+        value: float = chosen.value * point.area_um2 ** self.question.objective.powers[2]
         if value < self.best_value:
             self.best = PointCost(
                 point.parameters,
@@ -354,7 +390,6 @@ def prove_hardware(
     seconds: float | None = None,
     within: float = 0.0,
     layer_seconds: float | None = None,
-    starts: Iterable[Mapping[str, Number]] = (),
     on_progress: OnProgress | None = None,
 ) -> HardwareProof:
     """Prove which point of a hardware space is best, or bound how good one can be.
@@ -372,8 +407,6 @@ def prove_hardware(
         Fraction of the bound by which the best point may exceed it in the end; 0 proves it.
     layer_seconds : float, optional
         Longest time for the front of one layer on one corner.
-    starts : iterable of points
-        Tried first.
     on_progress : callable, optional
         Called after every box.
 
@@ -383,5 +416,4 @@ def prove_hardware(
         If the objective is a front, or parameters have too many values to be looked at.
     """
     prover = HardwareProver(question, layer_seconds)
-    del starts
     return prover.run(seconds, within, on_progress)
