@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +106,39 @@ class ArchitectureTemplate:
     def parameters(self) -> dict[str, Number]:
         """The parameters with their defaults, in the order of the file; empty if it has none."""
         return self._parameters.resolve({})[0]
+
+    def taken_by(self, level: int | None, chosen: Collection[str]) -> tuple[str, ...]:
+        """Name the parameters, of those `chosen`, that figures of a level follow from.
+
+        Be it through the defaults of others, which are not chosen.
+
+        Parameters
+        ----------
+        level : int or None
+            Outermost first; None is the vector unit.
+        chosen : collection of str
+            Parameters that are given their values.
+
+        Examples
+        --------
+        >>> from toolkit.arch import load_template
+        >>> load_template("gemmini-ws").taken_by(1, ["side", "scratchpad_words"])
+        ('side', 'scratchpad_words')
+        """
+        defaults = self._parameters.defaults
+        found: set[str] = set()
+        left = [
+            n for place in self._places if place.level == level for n in place.expression.names
+        ]
+        while left:
+            name = left.pop()
+            if name in found:
+                continue
+            found.add(name)
+            default = defaults[name]
+            if name not in chosen and isinstance(default, Expression):
+                left.extend(default.names)
+        return tuple(name for name in defaults if name in found and name in chosen)
 
     def architecture(self, parameters: Mapping[str, Number] | None = None) -> Architecture:
         """Build the architecture of one choice of parameters.

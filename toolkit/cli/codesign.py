@@ -102,6 +102,15 @@ RunEvaluations = Annotated[
         show_default=False,
     ),
 ]
+Within = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        metavar="FRACTION",
+        help="How far the best hardware of exact may be from its bound when it ends: 0.001 is "
+        "0.1 %; 0 proves it.",
+    ),
+]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")]
 Mapper = Annotated[str, typer.Option(metavar="NAME", help="Strategy that maps each layer.")]
 Evaluations = Annotated[
@@ -153,6 +162,7 @@ def search_hardware(
     samples: Samples = 50,
     seconds: Seconds = None,
     run_evaluations: RunEvaluations = None,
+    within: Within = 0.0,
     seeds: Seeds = 1,
     mapper: Mapper = "greedy",
     evaluations: Evaluations = 5_000,
@@ -214,6 +224,7 @@ def search_hardware(
             samples=samples,
             seconds=seconds,
             evaluations=run_evaluations,
+            within=within,
             seeds=seeds,
             jobs=jobs,
             name=name,
@@ -264,11 +275,16 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
     """
+    import json
+
     from toolkit.study.storage.files import with_pictures, write_tables
     from toolkit.text_files import write_text_atomically
 
     tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
     files = list(write_tables(tables, folder))
+    if found.proof is not None:
+        files.append(folder / "certificate.json")
+        write_text_atomically(files[-1], json.dumps(certificate_record(found), indent=1))
     best = {name: found.best_of(name) for name in found.strategies}
     for name, run in {**best, "hardware": found.best}.items():
         if run is not None and run.choice is not None:
@@ -282,6 +298,41 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
         return tuple(write_codesign_pictures(found, folder))
 
     return with_pictures(files, draw)
+
+
+def certificate_record(found: HardwareComparison) -> dict[str, Any]:
+    """What is proved, with all boxes: first and last value of every parameter, bound, reason."""
+    proof, ranges = found.proof, found.job.space.ranges
+    assert proof is not None
+    boxes = [
+        {
+            "values": {name: list(ends) for name, ends in entry.box.values(ranges).items()},
+            "bound": entry.bound if entry.bound < float("inf") else None,
+            "closed_by": entry.closing,
+        }
+        for entry in proof.boxes
+    ]
+    return {**proof_record(found), "boxes": boxes}
+
+
+def proof_record(found: HardwareComparison) -> dict[str, Any]:
+    """What is proved, and how many boxes and points each reason closed."""
+    proof = found.proof
+    assert proof is not None
+    return {
+        "objective": found.job.settings.objective,
+        "bound": proof.bound if proof.bound < float("inf") else None,
+        "best": None if proof.best is None else proof.best.value,
+        "gap_fraction": proof.gap if proof.gap < float("inf") else None,
+        "proved": proof.proved,
+        "closed": {
+            reason: {"boxes": boxes, "points": points}
+            for reason, (boxes, points) in proof.closings().items()
+        },
+        "fronts_proved": proof.proofs,
+        "seconds": proof.seconds,
+        "notes": list(proof.notes),
+    }
 
 
 def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
@@ -312,6 +363,7 @@ def codesign_record(found: HardwareComparison, written: Results) -> dict[str, An
         "best": None
         if best is None or best.choice is None
         else {**best.plan.record(), **best.choice.record()},
+        "proof": None if found.proof is None else proof_record(found),
         **written.record(),
     }
 
@@ -356,7 +408,37 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
         groups = [len(group) for network in choice.networks for group in network.groups]
         facts += [("fused", f"{sum(groups)} layers in {len(groups)} groups")] if groups else []
         report += [f"Best: {best.plan.strategy}, seed {best.plan.seed}", *aligned(facts)]
+    if found.proof is not None:
+        report += ["", *_proof_lines(found)]
     return [*report, "", *written.lines()]
+
+
+_CLOSED_BY = {
+    "area": "too large",
+    "power": "too much power",
+    "unfit": "a layer does not run",
+    "bound": "nothing better inside",
+    "point": "optimum of the point known",
+    "open": "open",
+}
+
+
+def _proof_lines(found: HardwareComparison) -> list[str]:
+    """Say what is proved, and what closed how many of the points."""
+    proof = found.proof
+    assert proof is not None
+    objective = found.job.objective
+    if proof.best is None:
+        head = "no hardware is known to do" if proof.bound < float("inf") else "no hardware does"
+    elif proof.proved:
+        head = f"proved: no hardware of these ranges has a lower {objective.name}"
+    else:
+        head = f"no hardware has a {objective.name} more than {proof.gap:.2%} below the best"
+    closed = ", ".join(
+        f"{points:,} in {boxes:,} boxes {_CLOSED_BY[reason]}"
+        for reason, (boxes, points) in proof.closings().items()
+    )
+    return [head, f"points: {closed}", *proof.notes]
 
 
 _COLUMNS = {
@@ -368,6 +450,7 @@ _COLUMNS = {
     "energy\nmJ": ("energy_pj", ".4g"),
     "area\nmm²": ("area_um2", ".4g"),
     "power\nW": ("power_mw", ".3g"),
+    "gap to\nbound": ("gap_fraction", ".2%"),
     "samples": ("samples", ",.0f"),
     "mappings": ("evaluations", ".4g"),
     "seconds": ("seconds", ".3g"),

@@ -43,6 +43,9 @@ class HardwareEntry(LateEntry[MakeSampler]):
     baseline : bool
         Whether others have to be better than it to be worth their while: it draws, follows a
         written rule, or mutates what was best, and knows nothing of how costs come about.
+    proves : bool
+        Whether it bounds what any strategy can find, and chooses points by that alone
+        (`toolkit.codesign.exact`); its sampler is asked for none.
     """
 
     fused: bool = True
@@ -50,6 +53,7 @@ class HardwareEntry(LateEntry[MakeSampler]):
     starts: int = 0
     remembers: bool = False
     baseline: bool = False
+    proves: bool = False
 
     key: ClassVar[str] = "strategies"
 
@@ -91,6 +95,12 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
         starts=4,
         extra="cmaes",
         baseline=True,
+    ),
+    "exact": HardwareEntry(
+        "toolkit.codesign.samplers:random",
+        "Branch and bound: the best point of the space, proved, or a bound when the time is over.",
+        fused=False,
+        proves=True,
     ),
     "random": HardwareEntry(
         "toolkit.codesign.samplers:random",

@@ -45,6 +45,9 @@ class Plan:
     evaluations : int or None
         Mappings that may be costed for both, all workers together, relaxed ones included.
         A point that was begun is ended, and counts.
+    within : float
+        Fraction of the bound by which the best point may exceed it when a proof ends; of a
+        strategy that proves. Neither samples nor evaluations limit that.
     """
 
     strategy: str
@@ -52,6 +55,7 @@ class Plan:
     samples: int
     seconds: float | None = None
     evaluations: int | None = None
+    within: float = 0.0
 
     def __post_init__(self) -> None:
         hardware_strategy(self.strategy)
@@ -62,6 +66,8 @@ class Plan:
             raise InputError(f"{self.seconds!r} is not a positive number", key="seconds")
         if self.evaluations is not None:
             check_integer(self.evaluations, 1, "evaluations")
+        if not 0 <= self.within < float("inf"):
+            raise InputError(f"{self.within!r} is not a number from 0", key="within")
 
     def record(self) -> dict[str, Any]:
         """Write the plan as plain data."""

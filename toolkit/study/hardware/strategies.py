@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from toolkit.arguments import check_integer
+from toolkit.codesign.exact.certificate import HardwareProof, gap_to
+from toolkit.codesign.exact.questions import question_of
 from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_record
@@ -27,6 +29,7 @@ from toolkit.study.hardware.plan import (
     scored_trials,
     seconds_of,
 )
+from toolkit.study.hardware.proving import best_proof, proof_of
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
 from toolkit.study.hardware.workers import OnSample, Worker, make_study, study_name
 from toolkit.study.storage.opening import guarded, open_storage, storage_name, storage_path
@@ -83,10 +86,13 @@ class HardwareComparison:
         What was asked.
     runs : tuple of HardwareRun
         Strategies in the order given, each under all seeds.
+    proof : HardwareProof or None
+        What the storage knows of how good any hardware can be: of this run or of earlier ones.
     """
 
     job: Job
     runs: tuple[HardwareRun, ...]
+    proof: HardwareProof | None = None
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -110,6 +116,12 @@ class HardwareComparison:
         """Objective value of the choice of a run; inf if there is none."""
         return math.inf if run.choice is None else _value(run.choice, self.job)
 
+    def gap(self, value: float) -> float:
+        """Fraction of the bound by which an objective value exceeds it at most; nan if unknown."""
+        if self.proof is None or not 0 < self.proof.bound < math.inf:
+            return math.nan
+        return gap_to(value, self.proof.bound)
+
     def point(self, score: Score) -> HardwarePoint:
         """Build the hardware of a score."""
         return self.job.space.build(score.parameters)
@@ -126,7 +138,8 @@ class HardwareComparison:
             over this one), ``best_baseline_ratio`` (that of the best of all baselines that took
             part, ``best_baseline``), ``edp_j_cycles``, ``latency_cycles``, ``energy_pj``,
             ``area_um2``, ``power_mw``, ``samples``, ``evaluations`` and ``seconds`` (medians),
-            ``parameters``.
+            ``parameters``; ``gap_fraction`` is the fraction by which the median exceeds what no
+            hardware undercuts, where a proof tells (`proof`).
         """
         import pandas as pd
 
@@ -166,6 +179,7 @@ class HardwareComparison:
             "energy_pj": nothing if median is None else median.energy_pj,
             "area_um2": nothing if median is None else median.area_um2,
             "power_mw": nothing if median is None else median.power_mw,
+            "gap_fraction": nothing if median is None else self.gap(_value(median, self.job)),
             "samples": statistics.median(len(run.scores) for run in runs),
             "evaluations": statistics.median(run.evaluations for run in runs),
             "seconds": statistics.median(run.seconds for run in runs),
@@ -208,6 +222,7 @@ def compare_hardware(
     samples: int,
     seconds: float | None = None,
     evaluations: int | None = None,
+    within: float = 0.0,
     seeds: int = 1,
     jobs: int | None = None,
     name: str = "",
@@ -235,8 +250,10 @@ def compare_hardware(
     evaluations : int, optional
         Mappings that may be costed for both, those of descents included; a point that was
         begun is ended.
+    within : float
+        Fraction of the bound by which the best point of `exact` may exceed it when it ends.
     seeds : int
-        Runs of each strategy, under the seeds 0, 1, ...
+        Runs of each strategy, under the seeds 0, 1, ...; one of a strategy that proves.
     jobs : int, optional
         Processes; as many as there are cores by default.
     name : str
@@ -254,10 +271,13 @@ def compare_hardware(
         If a strategy is unknown, a layer does not run on the template, or the storage cannot be
         used. Nothing is lost then.
     """
-    limits = Plan(BASELINE, 0, samples, seconds, evaluations)
+    limits = Plan(BASELINE, 0, samples, seconds, evaluations, within)
     plans = _plans(strategies, seeds, limits)
     for strategy in dict.fromkeys(strategies):
-        hardware_strategy(strategy).load()
+        entry = hardware_strategy(strategy)
+        entry.load()
+        if entry.proves:
+            question_of(job)
     check_template(Scorer(job, cache=cache))
     named = {study_name(job, plan, name): plan for plan in plans}
     _make_schema(storage)
@@ -269,7 +289,8 @@ def compare_hardware(
         pass
     with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
         runs = [_run(opened, study, plan) for study, plan in named.items()]
-    return HardwareComparison(job, tuple(runs))
+        proof = best_proof(opened, job)
+    return HardwareComparison(job, tuple(runs), proof)
 
 
 def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
@@ -282,6 +303,7 @@ def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
         replace(limits, strategy=strategy, seed=seed)
         for strategy in strategies
         for seed in range(check_integer(seeds, 1, "seeds"))
+        if not (seed and hardware_strategy(strategy).proves)
     ]
 
 
@@ -312,15 +334,18 @@ def _work(
 
 def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan) -> HardwareRun:
     study = optuna.load_study(study_name=name, storage=storage)
-    scored = scored_trials(study)[: plan.samples]
+    scored = scored_trials(study)
+    if not hardware_strategy(plan.strategy).proves:
+        scored = scored[: plan.samples]
     record = study.user_attrs.get(CHOICE)
     choice = score_from_record(record) if record else None
     fused_last = choice is not None and not hardware_strategy(plan.strategy).fused
+    proof = proof_of(study)
     return HardwareRun(
         plan,
         tuple(score_of(trial) for trial in scored),
         choice,
-        seconds_of(scored),
+        seconds_of(scored) if proof is None else proof.seconds,
         evaluations_of(scored) + (choice.evaluations if choice and fused_last else 0),
     )
 

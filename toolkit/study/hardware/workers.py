@@ -39,6 +39,7 @@ from toolkit.study.hardware.plan import (
     Plan,
     choose,
 )
+from toolkit.study.hardware.proving import prove_study
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, Watch, retry
 from toolkit.study.storage.opening import guarded, storage_name
 from toolkit.study.storage.trials import LEGACY_CONSTRAINTS, NOTE_TEXT, NOTE_VERSION
@@ -220,6 +221,8 @@ class Worker:
         InputError
             If the storage fails.
         """
+        if self.entry.proves:
+            return self._prove(on_sample)
         scored = 0
         while most is None or scored < most:
             trial = self._next()
@@ -236,6 +239,20 @@ class Worker:
         with guarded(self._shown):
             choose(self.study, self.plan, self.scorer)
         return scored
+
+    def _prove(self, on_sample: OnSample | None) -> int:
+        """Prove, or wait until somebody else has; returns the points that improved on others."""
+        found = 0
+
+        def tell(score: Score, done: int) -> None:
+            nonlocal found
+            found += 1
+            if on_sample is not None:
+                on_sample(SampleProgress(self.name, done, self.plan.samples, score))
+
+        with guarded(self._shown):
+            prove_study(self.study, self.plan, self.scorer.job, self._watch, tell)
+        return found
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         with guarded(self._shown):

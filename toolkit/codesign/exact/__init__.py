@@ -1,0 +1,16 @@
+"""Proofs over hardware: the best point of a space, or how good any of it can be.
+
+`search` tells how; `certificate` says what a proof consists of.
+"""
+
+from toolkit.codesign.exact.certificate import ClosedBox, HardwareProof, PointCost
+from toolkit.codesign.exact.search import Progress, Question, prove_hardware
+
+__all__ = [
+    "ClosedBox",
+    "HardwareProof",
+    "PointCost",
+    "Progress",
+    "Question",
+    "prove_hardware",
+]

@@ -1,0 +1,216 @@
+"""Bounds of boxes: what is carried from larger ones, and proofs where these would close a box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.codesign.exact.carried import Carried, Least, prices_of, ratio, unit_priced
+from toolkit.codesign.exact.certificate import ROUNDING
+from toolkit.codesign.exact.corners import Corner
+from toolkit.codesign.exact.hulls import cut_hull
+from toolkit.codesign.exact.layers import Front, Proofs
+from toolkit.codesign.exact.mix import Chosen, Item, Mix
+from toolkit.codesign.exact.rounding import Known
+from toolkit.codesign.exact.tree import Node
+from toolkit.errors import DoesNotFitError
+from toolkit.model.floor import least_cycles, least_energy_pj
+from toolkit.workload.kernel import Workload
+
+FloatArray = NDArray[np.float64]
+
+WORTH = 0.25
+"""Part of a box's distance from being closed, in logarithms, that proofs must be able to gain."""
+NARROWER = 0.25
+"""Part of the width of meshes from which on the least words of memories are proved anew."""
+
+
+@dataclass(eq=False)
+class Look:
+    """One look at a box.
+
+    Parameters
+    ----------
+    node : Node
+        The box; its bound is raised, and what is proved is added to it.
+    corner : Corner
+        Its relaxed hardware.
+    mix : Mix
+        The layers.
+    items : sequence of Item
+        The same together where they cost the same.
+    limit : float
+        Bounds from here on close the box.
+    """
+
+    node: Node
+    corner: Corner
+    mix: Mix
+    items: Sequence[Item]
+    limit: float
+    lower: dict[Workload, FloatArray | None] = field(default_factory=dict, init=False)
+    known: dict[Workload, Front | None] = field(default_factory=dict, init=False)
+    proved: set[Workload] = field(default_factory=set, init=False)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the bound is reached."""
+        return self.node.bound >= self.limit
+
+
+class BoxBounder:
+    """Bounds boxes of one question.
+
+    Parameters
+    ----------
+    powers : tuple of float
+        Exponents of energy, latency and area in the objective.
+    proofs : Proofs
+        Of fronts.
+    known : Known
+        Mappings.
+    spreads : mapping of str to (float, float)
+        Of every memory how much dearer words can become in the space, read and written.
+    late : function
+        Whether the time is over.
+    """
+
+    def __init__(
+        self,
+        powers: tuple[float, float, float],
+        proofs: Proofs,
+        known: Known,
+        spreads: Mapping[str, tuple[float, float]],
+        late: Callable[[], bool],
+    ) -> None:
+        self.powers, self.proofs, self.known = powers, proofs, known
+        self.spreads, self.late = spreads, late
+
+    def look(self, look: Look) -> Chosen | None:
+        """Raise the bound of a box; returns the best known choice of mappings on its corner.
+
+        None if some layer has no mapping, or none is known yet; the box is unfit if its bound is
+        infinite.
+        """
+        for workload in look.mix.workloads:
+            look.lower[workload] = self._carried(look, workload)
+        if not self._raise(look) or look.closed:
+            return None
+        for workload in look.mix.workloads:
+            look.known[workload] = self.known.front(look.corner.arch, workload)
+        return self._prove(look)
+
+    def _carried(self, look: Look, workload: Workload) -> FloatArray | None:
+        """What is known without a proof: floors, and what larger boxes have left."""
+        arch, node = look.corner.arch, look.node
+        try:
+            problem = self.proofs.fitted(arch, workload)
+        except DoesNotFitError:
+            return None
+        loose = [memory.name for memory in problem.arch.memories if memory.may_bypass]
+        floor = (
+            least_energy_pj(
+                problem.arch, problem.workload, self.proofs.conventions, anywhere=loose
+            ),
+            least_cycles(problem.arch, problem.workload),
+        )
+        carried = node.carried.get(workload)
+        if carried is None:
+            return np.array([floor])
+        prices = prices_of(arch, workload, self.proofs.conventions)
+        hull = carried.on(prices, node.least.get(workload, {}))
+        return None if hull is None else cut_hull(hull, *floor)
+
+    def _raise(self, look: Look) -> bool:
+        """Combine the layers; False if one has no mapping."""
+        least = look.mix.least(look.items, look.lower, self.powers[:2])
+        if least is None:
+            look.node.bound = np.inf
+            return False
+        area = look.corner.area_um2 ** self.powers[2]
+        look.node.bound = max(look.node.bound, least.value * area * (1 - ROUNDING))
+        return True
+
+    def _prove(self, look: Look) -> Chosen | None:
+        """Prove fronts of layers, those whose bounds may be furthest off first, while it helps."""
+        area = look.corner.area_um2 ** self.powers[2]
+        while True:
+            hulls = {w: None if f is None else f.hull for w, f in look.known.items()}
+            best = look.mix.least(look.items, hulls, self.powers[:2])
+            if look.closed or self.late():
+                return best
+            if best is not None:
+                # What proofs can gain, against what would close the box.
+                gain = ratio(best.value * area, look.node.bound)
+                missing = 0.0 if look.node.box.is_point else ratio(look.limit, best.value * area)
+                if gain <= 2 * ROUNDING or gain <= WORTH * missing:
+                    return best
+            left = [w for w in look.mix.workloads if w not in look.proved]
+            if not left:
+                return best
+            workload = max(left, key=self._gaps(look, best).__getitem__)
+            if not self._prove_one(look, workload):
+                return best
+
+    def _prove_one(self, look: Look, workload: Workload) -> bool:
+        """Prove one front; False if a layer has no mapping for that."""
+        arch, node = look.corner.arch, look.node
+        known = look.known[workload]
+        front = self.proofs.front(arch, workload, () if known is None else known.starts)
+        look.proved.add(workload)
+        if front is None:
+            look.lower[workload] = None
+        else:
+            self.known.add({workload: front})
+            own = look.lower[workload]
+            assert own is not None
+            if front.complete:
+                look.lower[workload], look.known[workload] = front.hull, front
+            elif front.hull.min(axis=0).prod() < own.min(axis=0).prod():
+                return True  # What was carried says more.
+            else:
+                look.lower[workload] = front.hull
+            prices = prices_of(arch, workload, self.proofs.conventions)
+            node.carried = {**node.carried, workload: Carried(front, prices)}
+            self._prove_words(look, workload)
+        return self._raise(look)
+
+    def _prove_words(self, look: Look, workload: Workload) -> None:
+        """Prove the least words of memories that may become dearer, unless it was done nearby."""
+        node = look.node
+        before = node.least_widths.get(workload, np.inf)
+        if node.box.is_point or node.mesh_width > NARROWER * before or before == 0:
+            return
+        found = {}
+        for name, (read, written) in self.spreads.items():
+            arch = unit_priced(look.corner.arch, name, read, written)
+            energy = self.proofs.least_energy_pj(arch, workload)
+            if 0 < energy < np.inf:
+                found[name] = Least(read, written, energy)
+        node.least = {**node.least, workload: found}
+        node.least_widths = {**node.least_widths, workload: node.mesh_width}
+
+    def _gaps(self, look: Look, best: Chosen | None) -> dict[Workload, float]:
+        """By how much the bound of the box may rise, at most, by a proof of each workload."""
+        counts = dict.fromkeys(look.mix.workloads, 0.0)
+        for item in look.items:
+            for way in item.ways:
+                counts[way] += float(np.dot(item.counts, look.mix.weights))
+        found = {}
+        for workload, count in counts.items():
+            lower, known = look.lower[workload], look.known[workload]
+            if lower is None:
+                found[workload] = np.inf
+                continue
+            if best is None or known is None:
+                # Heavy layers first, among those of which no mapping is known.
+                found[workload] = np.inf if known is None else count * float(lower[:, 1].min())
+                continue
+            line = np.array(
+                [self.powers[0] / best.energy_pj, self.powers[1] / max(best.latency_cycles, 1.0)]
+            )
+            found[workload] = count * float((known.hull @ line).min() - (lower @ line).min())
+        return found

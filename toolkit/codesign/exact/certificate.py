@@ -1,0 +1,166 @@
+"""What a proof over hardware says: the best point, a bound, and the boxes that it is made of."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from toolkit.arch.expressions import Number
+from toolkit.codesign.exact.boxes import Box
+
+Closing = Literal["area", "power", "unfit", "bound", "point", "open"]
+"""What closed a box: its least area or power exceeds a budget; a layer does not even run on its
+relaxed corner; its bound is no better than the best point; it is a point whose optimum is known;
+or nothing did, within the time."""
+
+ROUNDING, PROVED = 1e-12, 1e-10
+"""Relative differences: what rounding may take off a bound, and below which a value and its bound
+count as the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBox:
+    """A box, no point of which has a lower objective value than its bound.
+
+    Parameters
+    ----------
+    box : Box
+        Places in the ranges.
+    bound : float
+        Of the objective; inf where no point is within the budgets, or none runs the networks.
+    closing : str
+        What closed it.
+    """
+
+    box: Box
+    bound: float
+    closing: Closing
+
+
+@dataclass(frozen=True)
+class PointCost:
+    """What networks cost together on a point, every layer mapped for the sake of all.
+
+    Parameters
+    ----------
+    parameters : mapping of str to number
+        The point.
+    value : float
+        Of the objective.
+    energy_pj, latency_cycles : float
+        Weighted sums over the networks.
+    area_um2, power_mw : float
+        Of the chip; the most power it can draw.
+    networks : tuple of (float, float)
+        Energy and latency of one run of each network.
+    """
+
+    parameters: Mapping[str, Number]
+    value: float
+    energy_pj: float
+    latency_cycles: float
+    area_um2: float
+    power_mw: float
+    networks: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class HardwareProof:
+    """The best hardware found, and how good any hardware of the space can be.
+
+    Parameters
+    ----------
+    best : PointCost or None
+        None if no point is known to run the networks within the budgets.
+    bound : float
+        No point of the space within the budgets has a lower objective value.
+    boxes : tuple of ClosedBox
+        Disjoint; together all of the space.
+    proofs : int
+        Fronts of layers that were proved.
+    seconds : float
+        Wall-clock time, that of earlier runs included.
+    notes : tuple of str
+        Parameters that are given their values one by one, and why; one sentence each.
+    """
+
+    best: PointCost | None
+    bound: float
+    boxes: tuple[ClosedBox, ...]
+    proofs: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gap(self) -> float:
+        """Fraction of the bound by which the best point exceeds it."""
+        return gap_to(math.inf if self.best is None else self.best.value, self.bound)
+
+    @property
+    def proved(self) -> bool:
+        """Whether nothing in the space is better than the best point."""
+        return self.gap <= PROVED
+
+    def closings(self) -> dict[str, tuple[int, int]]:
+        """Boxes and points by what closed them."""
+        boxes: Counter[str] = Counter(closed.closing for closed in self.boxes)
+        points: Counter[str] = Counter()
+        for closed in self.boxes:
+            points[closed.closing] += closed.box.points
+        return {closing: (boxes[closing], points[closing]) for closing in sorted(boxes)}
+
+    def record(self) -> dict[str, Any]:
+        """Write the proof as plain data; infinite bounds as null."""
+        return {
+            "best": None if self.best is None else asdict(self.best),
+            "bound": _finite(self.bound),
+            "boxes": [
+                [list(map(list, b.box.sides)), _finite(b.bound), b.closing] for b in self.boxes
+            ],
+            "proofs": self.proofs,
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }
+
+
+def gap_to(value: float, bound: float) -> float:
+    """Fraction of a bound by which a value exceeds it.
+
+    Examples
+    --------
+    >>> gap_to(110.0, 100.0), gap_to(5.0, 0.0), gap_to(float("inf"), float("inf"))
+    (0.1, inf, 0.0)
+    """
+    if value <= bound:
+        return 0.0
+    return value / bound - 1 if 0 < bound < math.inf and value < math.inf else math.inf
+
+
+def proof_from_record(record: Mapping[str, Any]) -> HardwareProof:
+    """Read what `HardwareProof.record` wrote."""
+    best = record["best"]
+    if best is not None:
+        best = PointCost(**{**best, "networks": tuple(map(tuple, best["networks"]))})
+    boxes = tuple(
+        ClosedBox(Box(tuple(map(tuple, sides))), _read(bound), closing)
+        for sides, bound, closing in record["boxes"]
+    )
+    return HardwareProof(
+        best,
+        _read(record["bound"]),
+        boxes,
+        record["proofs"],
+        record["seconds"],
+        tuple(record["notes"]),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _read(value: float | None) -> float:
+    return math.inf if value is None else value

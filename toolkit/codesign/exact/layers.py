@@ -1,0 +1,247 @@
+"""What layers of networks cost at best on some hardware: fronts that are proved, and bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.levels import Level
+from toolkit.arch.packing import accumulator_bits, in_passes, operand_bits
+from toolkit.codesign.evaluation import NetworkWeight
+from toolkit.codesign.exact.hulls import lower_hull, product_hull
+from toolkit.codesign.exact.part_figures import numbers_of, with_numbers
+from toolkit.errors import DoesNotFitError
+from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.space import Factors
+from toolkit.model.conventions import Conventions
+from toolkit.model.vector_unit import vector_unit_of
+from toolkit.search.evaluator import Evaluator, Start
+from toolkit.search.exact import prove
+from toolkit.search.network.cost import LayerSearch
+from toolkit.search.network.vector_layers import layer_vector_cost
+from toolkit.search.network.workloads import nameless, problem_of, work_of
+from toolkit.search.objective import OBJECTIVES
+from toolkit.search.problem import Problem
+from toolkit.search.result import Budget
+from toolkit.workload.kernel import Workload
+from toolkit.workload.network import Layer
+from toolkit.workload.network.elementwise import fold_elementwise
+
+FloatArray = NDArray[np.float64]
+
+FRONT = OBJECTIVES["energy,latency"]
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """The lower hull of all mappings of one workload, or what is below it.
+
+    Parameters
+    ----------
+    hull : float64 array, shape (corners, 2)
+        Energies (pJ) and latencies (cycles) by rising energy.
+    starts : tuple of Start
+        Mappings with these costs, one per corner, as arrays; others, if not `complete`.
+    problem : Problem or None
+        Of these mappings; None if there is none to tell.
+    complete : bool
+        Whether every corner is what a mapping costs. Otherwise no mapping lies below the hull.
+    """
+
+    hull: FloatArray
+    starts: tuple[Start, ...]
+    problem: Problem | None
+    complete: bool
+
+    @classmethod
+    def below(cls, energy_pj: float, latency_cycles: float) -> Front:
+        """The front of which no more is known than bounds of both costs."""
+        return cls(np.array([[energy_pj, latency_cycles]]), (), None, complete=False)
+
+    def mapping(self, corner: int) -> Mapping:
+        """The mapping at a corner of a complete front."""
+        assert self.problem is not None
+        return self.problem.choices.mapping(*self.starts[corner])
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """A layer, and how often it runs in the mix of networks.
+
+    Parameters
+    ----------
+    layer : Layer
+        With what is folded into it.
+    network : int
+        Which network it belongs to.
+    ways : tuple of Workload
+        How its workload can run, if it has one.
+    count : float
+        Repetitions in one run of its network.
+    typed : bool
+        Whether values that the vector unit takes have the bits of their types.
+    """
+
+    layer: Layer
+    network: int
+    ways: tuple[Workload, ...]
+    count: int
+    typed: bool
+
+    def beside(self, arch: Architecture, conventions: Conventions) -> tuple[float, float]:
+        """Energy (pJ) and cycles of one repetition beside the array: on the vector unit."""
+        unit, _ = vector_unit_of(arch)
+        cost = layer_vector_cost(arch, unit, self.layer, conventions, typed=self.typed)
+        return (0.0, 0.0) if cost is None else (cost.energy_pj, cost.latency_cycles)
+
+
+def demands_of(networks: Sequence[NetworkWeight], arch: Architecture) -> tuple[Demand, ...]:
+    """List the layers of networks as an architecture runs them (`toolkit.map_network`).
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming a layer that cannot be lowered.
+    """
+    found = []
+    for number, use in enumerate(networks):
+        graph = fold_elementwise(use.graph, operand_bits(arch), accumulator_bits(arch))
+        ways = work_of(graph, arch).ways
+        typed = graph.precision is not None
+        for layer in graph.layers:
+            lowered = tuple(nameless(way.workload) for way in ways.get(layer.name, ()))
+            found.append(Demand(layer, number, lowered, layer.repetitions, typed))
+    return tuple(found)
+
+
+@dataclass(eq=False)
+class Proofs:
+    """Proves fronts of workloads, each once per hardware.
+
+    Parameters
+    ----------
+    conventions : Conventions
+        How costs are counted.
+    factors : {"perfect", "ragged"}
+        Which tile factors mappings may have.
+    layer_seconds : float or None
+        Longest time for one front; what is known by then is a bound.
+    """
+
+    conventions: Conventions
+    factors: Factors | None
+    layer_seconds: float | None = None
+    proofs: int = field(default=0, init=False)
+    _known: dict[tuple[object, ...], Front | None] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _fitted: dict[tuple[object, ...], Problem] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def stated(self, arch: Architecture, workload: Workload) -> Problem:
+        """State the problem of a front.
+
+        Raises
+        ------
+        DoesNotFitError
+            If there is no mapping.
+        """
+        search = LayerSearch(
+            "exact", objective=FRONT, conventions=self.conventions, factors=self.factors
+        )
+        return problem_of(arch, workload, search)
+
+    def fitted(self, arch: Architecture, workload: Workload) -> Problem:
+        """The same as `stated`, for hardware of a kind of which all has the same fit.
+
+        Constraints are fitted once per kind; that there is no mapping need not be noticed.
+
+        Raises
+        ------
+        DoesNotFitError
+            If there is no mapping.
+        """
+        passed = in_passes(arch, workload)
+        key = (workload, tuple(numbers_of(level)[1] for level in passed.levels), arch.leakage)
+        known = self._fitted.get(key)
+        if known is None:
+            self._fitted[key] = known = self.stated(arch, workload)
+        levels = tuple(
+            cast(Level, with_numbers(own, numbers_of(level)[0]))
+            for own, level in zip(known.arch.levels, passed.levels, strict=True)
+        )
+        return replace(known, arch=replace(known.arch, levels=levels))
+
+    def front(
+        self, arch: Architecture, workload: Workload, starts: Sequence[Start] = ()
+    ) -> Front | None:
+        """Prove the front of a workload; None if it has no mapping.
+
+        Parameters
+        ----------
+        starts : sequence of Start
+            Mappings that are likely to be good.
+        """
+        # Neither areas nor the vector unit matter to what runs on the array.
+        levels = tuple(replace(level, area_um2=None) for level in arch.levels)
+        key = (levels, arch.leakage, workload)
+        if key not in self._known:
+            bare = replace(arch, levels=levels, vector_unit=None)
+            try:
+                self._known[key] = self._proved(self.fitted(bare, workload), starts)
+            except DoesNotFitError:
+                self._known[key] = None
+        return self._known[key]
+
+    def _proved(self, problem: Problem, starts: Sequence[Start]) -> Front | None:
+        self.proofs += 1
+        evaluator = _Warm(problem, Budget(seconds=self.layer_seconds), warm_starts=starts)
+        bound, certificate = prove(evaluator)
+        found = evaluator.front
+        assert found is not None
+        known = [
+            (f, o, int(c))
+            for f, o, c in zip(found.factors, found.orders, found.choices, strict=True)
+        ]
+        if certificate.unfinished:
+            hull = product_hull(*self._least(problem), bound)
+            return Front(hull, tuple(known), problem, complete=False)
+        if not len(found.costs):
+            return None
+        corners = lower_hull(found.costs)
+        return Front(
+            found.costs[corners], tuple(known[i] for i in corners.tolist()), problem, complete=True
+        )
+
+    def least_energy_pj(self, arch: Architecture, workload: Workload) -> float:
+        """Bound the energy of all mappings of a workload; inf if there are none."""
+        self.proofs += 1
+        try:
+            problem = replace(self.fitted(arch, workload), objective=OBJECTIVES["energy"])
+            return prove(Evaluator(problem, Budget(seconds=self.layer_seconds)))[0]
+        except DoesNotFitError:
+            return math.inf
+
+    def _least(self, problem: Problem) -> tuple[float, float]:
+        """Bounds of energy (pJ) and latency (cycles), each by itself."""
+        found = []
+        for name in ("energy", "latency"):
+            alone = replace(problem, objective=OBJECTIVES[name])
+            found.append(prove(Evaluator(alone, Budget(seconds=self.layer_seconds)))[0])
+        return found[0], found[1]
+
+
+class _Warm(Evaluator):
+    """An evaluator whose starts are all that a proof needs before it begins."""
+
+    @property
+    def is_part(self) -> bool:  # type: ignore[override]
+        """Whether a proof need not look for a first mapping."""
+        return bool(self.starts)

@@ -1,0 +1,143 @@
+"""Figures of one level, taken out of it and put back: numbers by name, and what is no figure.
+
+Of every figure it is known which way mappings like it: more room, lanes and bandwidth, and less
+energy, leakage, cycles and copies, never make a mapping worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from toolkit.arch.architecture import VectorUnit
+from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+
+Part = Level | VectorUnit
+"""A level of an architecture, or its vector unit."""
+
+Numbers = dict[str, float]
+"""Figures of a part by name."""
+
+_MEMORY = (
+    "read_energy_pj",
+    "write_energy_pj",
+    "read_bandwidth",
+    "write_bandwidth",
+    "leakage_pj_per_cycle",
+    "multiple_buffering",
+    "values_per_wordline",
+    "burst_words",
+)
+_COMPUTE = ("mac_energy_pj", "cycles", "mesh", "leakage_pj_per_cycle")
+_UNIT = ("lanes", "operation_energy_pj")
+_WIRES = (
+    "unicast_energy_pj",
+    "multicast_energy_pj",
+    "reduction_energy_pj",
+    "read_bandwidth",
+    "write_bandwidth",
+)
+_WHOLE = {"capacity_words", "mesh", "cycles", "lanes", "values_per_wordline", "burst_words"}
+"""Figures that are integers."""
+
+AREA, CAPACITY, MESH = "area_um2", "capacity_words", "mesh"
+TOGETHER = ("values_per_wordline", "burst_words")
+"""Words that a memory moves or charges together: any number of them may suit some mapping best,
+and one by one suits all."""
+CONSTRAINT = "constraints."
+"""What the name of a ``<=`` begins with; its dimension follows."""
+_PORT, _WIRE, _BITS = "ports.", "wires.", "energies_by_bits."
+
+
+def more_is_better(figure: str) -> bool:
+    """Whether mappings like more of a figure; they like less of all others."""
+    last = figure.rpartition(".")[2]
+    return (
+        last in (CAPACITY, MESH, "lanes", "read_bandwidth", "write_bandwidth")
+        or figure.startswith((_PORT, CONSTRAINT))
+    )  # fmt: skip
+
+
+def numbers_of(part: Part) -> tuple[Numbers, Part]:
+    """Take the figures out of a part.
+
+    Returns
+    -------
+    numbers : dict of str to float
+        By name; what is unlimited or not given is missing.
+    rest : Level or VectorUnit
+        The part without them: equal rests differ in figures alone.
+    """
+    numbers: Numbers = {}
+    if part.area_um2 is not None:
+        numbers[AREA] = part.area_um2
+    if isinstance(part, Memory):
+        numbers |= {name: float(getattr(part, name)) for name in _MEMORY}
+        if part.capacity_words is not None:
+            numbers[CAPACITY] = float(part.capacity_words)
+        numbers |= {_PORT + port.name: port.bandwidth for port in part.ports}
+    elif isinstance(part, Compute):
+        numbers |= {name: float(getattr(part, name)) for name in _COMPUTE}
+    elif isinstance(part, VectorUnit):
+        numbers |= {name: float(getattr(part, name)) for name in _UNIT}
+    else:
+        numbers[MESH] = float(part.mesh)
+        if part.wires is not None:
+            numbers |= {_WIRE + name: float(getattr(part.wires, name)) for name in _WIRES}
+    if isinstance(part, Compute | VectorUnit):
+        numbers |= {f"{_BITS}{bits}": energy for bits, energy in part.energies_by_bits}
+    if not isinstance(part, VectorUnit):
+        numbers |= {
+            f"{CONSTRAINT}{c.dimension}": float(c.value)
+            for c in part.constraints
+            if c.relation == "<="
+        }
+    return numbers, with_numbers(part, dict.fromkeys(numbers, 1.0))
+
+
+def with_numbers(part: Part, numbers: Numbers) -> Part:
+    """Put figures in the place of those that a part has; `numbers_of` the other way around."""
+    changed: dict[str, Any] = {}
+    for name, number in numbers.items():
+        if "." not in name:
+            changed[name] = round(number) if name in _WHOLE else number
+    if isinstance(part, Memory) and part.ports:
+        changed["ports"] = tuple(
+            replace(port, bandwidth=numbers.get(_PORT + port.name, port.bandwidth))
+            for port in part.ports
+        )
+    if isinstance(part, Fanout) and part.wires is not None:
+        given: dict[str, Any] = {
+            name: numbers[_WIRE + name] for name in _WIRES if _WIRE + name in numbers
+        }
+        changed["wires"] = replace(part.wires, **given)
+    if isinstance(part, Compute | VectorUnit):
+        changed["energies_by_bits"] = tuple(
+            (bits, numbers.get(f"{_BITS}{bits}", energy)) for bits, energy in part.energies_by_bits
+        )
+    if not isinstance(part, VectorUnit):
+        changed["constraints"] = tuple(_constraint(c, numbers) for c in part.constraints)
+    return replace(part, **changed)
+
+
+def _constraint(constraint: FactorConstraint, numbers: Numbers) -> FactorConstraint:
+    value = numbers.get(CONSTRAINT + constraint.dimension)
+    if constraint.relation != "<=" or value is None:
+        return constraint
+    return replace(constraint, value=round(value))
+
+
+def peak_pj_per_cycle(part: Part) -> float:
+    """Most energy that a part takes in a cycle, as `toolkit.arch.technology.peak_power_mw` has it.
+
+    Examples
+    --------
+    >>> peak_pj_per_cycle(Memory("Buffer", 64, 2.0, 3.0, 4.0, 4.0, leakage_pj_per_cycle=0.5))
+    24.5
+    """
+    if isinstance(part, Memory):
+        dearer = max(part.read_energy_pj, part.write_energy_pj)
+        return dearer * part.bandwidth + part.leakage_pj_per_cycle
+    if isinstance(part, Compute):
+        return part.mesh * part.mac_energy_pj / part.cycles + part.leakage_pj_per_cycle
+    return 0.0

@@ -1,0 +1,149 @@
+"""Mappings that are known, on other hardware than that they were found on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.expressions import Number
+from toolkit.codesign.exact.boxes import Box
+from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.hulls import lower_hull
+from toolkit.codesign.exact.layers import Front, Proofs
+from toolkit.codesign.exact.part_figures import CAPACITY, MESH
+from toolkit.codesign.minimal import requirements
+from toolkit.errors import DoesNotFitError
+from toolkit.model.conventions import Conventions
+from toolkit.search.evaluator import Evaluator, Start
+from toolkit.search.greedy import descents
+from toolkit.search.result import Budget
+from toolkit.workload.kernel import Workload
+
+SEARCHED = 4_000
+"""Mappings that a descent may cost where none is known."""
+MOST_KNOWN = 512
+"""Mappings of a workload that are kept, the latest ones."""
+
+
+@dataclass(eq=False)
+class Known:
+    """Mappings of workloads that were the best somewhere."""
+
+    proofs: Proofs
+    _starts: dict[Workload, dict[bytes, Start]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def add(self, fronts: Mapping[Workload, Front | None]) -> None:
+        """Keep the mappings of fronts."""
+        for workload, front in fronts.items():
+            if front is not None:
+                self._keep(workload, front.starts)
+
+    def _keep(self, workload: Workload, starts: Sequence[Start]) -> None:
+        kept = self._starts.setdefault(workload, {})
+        for factors, order, choice in starts:
+            key = factors.tobytes() + order.tobytes() + choice.to_bytes(8, "little")
+            kept.pop(key, None)
+            kept[key] = factors, order, choice
+        while len(kept) > MOST_KNOWN:
+            del kept[next(iter(kept))]
+
+    def front(
+        self, arch: Architecture, workload: Workload, *, search: bool = False
+    ) -> Front | None:
+        """Lower hull of what the known mappings of a workload cost; None if none is valid.
+
+        Parameters
+        ----------
+        search : bool
+            Whether to descend to one where that is so.
+        """
+        bare = replace(arch, vector_unit=None)
+        try:
+            evaluator = Evaluator(self.proofs.fitted(bare, workload), Budget())
+            starts = list(self._starts.get(workload, {}).values())
+            found = self._valid(evaluator, starts)
+            if found is None and search:
+                descents(evaluator, 0, SEARCHED, 1.0)
+        except DoesNotFitError:
+            return None
+        if found is None and evaluator.best is not None:
+            starts = [(*evaluator.best, evaluator.best_choice)]
+            self._keep(workload, starts)
+            found = self._valid(evaluator, starts)
+        return found
+
+    def _valid(self, evaluator: Evaluator, starts: Sequence[Start]) -> Front | None:
+        if not starts:
+            return None
+        factors, orders = (np.stack([start[i] for start in starts]) for i in (0, 1))
+        choices = np.array([start[2] for start in starts], dtype=np.int64)
+        costs, valid = evaluator.costs(factors, orders, choices)
+        rows = np.flatnonzero(valid)
+        if not len(rows):
+            return None
+        rows = rows[lower_hull(costs[rows, :2])]
+        kept = tuple(starts[row] for row in rows.tolist())
+        return Front(costs[rows, :2], kept, evaluator.problem, complete=True)
+
+
+def roomy_point(
+    corners: Corners,
+    box: Box,
+    arch: Architecture,
+    uses: Sequence[tuple[Front | None, int]],
+    conventions: Conventions,
+) -> dict[str, Number] | None:
+    """The least point of a box that has room for mappings, the rest of it at its last values.
+
+    Parameters
+    ----------
+    arch : Architecture
+        On which the mappings run.
+    uses : sequence of (Front, int)
+        Their fronts, and which corner of each.
+
+    Returns
+    -------
+    dict of str to number or None
+        None if no point has room.
+    """
+    found = [
+        (front.mapping(place), front.problem.workload)
+        for front, place in uses
+        if front is not None and front.problem is not None
+    ]
+    if not found:
+        return None
+    needs = {
+        (need.level, CAPACITY if need.kind == "words" else MESH): need.amount
+        for need in requirements(found, arch, conventions=conventions)
+    }
+
+    def fits(sides: Box) -> bool:
+        return all(
+            (table.figures[figure][table.entries(sides)] >= needs[table.name, figure]).all()
+            for table in corners.tables
+            for figure in (CAPACITY, MESH)
+            if (table.name, figure) in needs and figure in table.figures
+        )
+
+    ranges = corners.space.ranges
+    point = Box(tuple((last, last) for _, last in box.sides))
+    if not fits(point):
+        return None
+    for axis in corners.sizing:
+        first, last = box.sides[axis]
+        low, high = first, last
+        while low < high:
+            middle = (low + high) // 2
+            if fits(point.with_side(axis, middle, middle)):
+                high = middle
+            else:
+                low = middle + 1
+        point = point.with_side(axis, high, high)
+    return point.parameters(ranges, (False,) * len(ranges))

@@ -1,0 +1,419 @@
+"""Branch and bound over a hardware space: boxes, the most promising first.
+
+**Bounds.** On the relaxed corner of a box (`corners`) every mapping of every point of it is valid
+and costs no more. So the fronts of all layers there, as `toolkit.search.exact` proves them, bound
+the energies and latencies of all choices of mappings on all points of the box, and the least
+objective value of their sums (`hulls`) bounds the box. What was proved of a box holds for its
+parts: layers are proved anew one by one, the weightiest first, and only until the box is closed.
+The corner of a single point is that point: there the bound is its optimum.
+
+**The best point so far.** The mappings that make a bound are also run on the smallest point of
+the box that has room for them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.expressions import Number
+from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight
+from toolkit.codesign.exact.box_bounds import BoxBounder, Look
+from toolkit.codesign.exact.boxes import Box, whole
+from toolkit.codesign.exact.certificate import (
+    PROVED,
+    ClosedBox,
+    HardwareProof,
+    PointCost,
+    gap_to,
+)
+from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.layers import Proofs
+from toolkit.codesign.exact.mix import Chosen, Mix, mix_of
+from toolkit.codesign.exact.padding import padding_follows_sizes
+from toolkit.codesign.exact.rounding import Known, roomy_point
+from toolkit.codesign.exact.tree import Cutter, Node, exceeded, trimmed
+from toolkit.codesign.space import HardwareSpace
+from toolkit.compilation import clock
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.mapping.space import Factors
+from toolkit.model.conventions import EXACT, Conventions
+
+MOST_KINDS = 4_096
+"""Most boxes to begin with, where parameters are given their values one by one."""
+
+OnProgress = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a proof is: the best point, the bound, boxes closed and open."""
+
+    best: PointCost | None
+    bound: float
+    closed: int
+    open: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is proved.
+
+    Parameters
+    ----------
+    space : HardwareSpace
+        Of which the best point within the budgets is looked for.
+    networks : sequence of NetworkWeight
+        What runs on it.
+    objective : HardwareObjective
+        A product of powers of at least 0; no front.
+    conventions : Conventions
+        How costs are counted.
+    factors : {"perfect", "ragged"}, optional
+        Which tile factors mappings may have; by default what the conventions say.
+    """
+
+    space: HardwareSpace
+    networks: Sequence[NetworkWeight]
+    objective: HardwareObjective
+    conventions: Conventions = EXACT
+    factors: Factors | None = None
+
+
+class HardwareProver:
+    """Proves which point of a space is best; see `prove_hardware`."""
+
+    def __init__(self, question: Question, layer_seconds: float | None = None) -> None:
+        objective = question.objective
+        if objective.front or min(objective.powers) < 0:
+            raise InputError(
+                f"{objective.name}: expected one value, a product of powers of at least 0, to "
+                "prove the least of",
+                key="objective",
+            )
+        self.question = question
+        self.corners = Corners(question.space, question.conventions)
+        self.proofs = Proofs(question.conventions, question.factors, layer_seconds)
+        self.best: PointCost | None = None
+        self.closed: list[ClosedBox] = []
+        self._cutter = Cutter(question.space.ranges, self.corners.meshing)
+        self._known = Known(self.proofs)
+        self._start, self._end, self._target = clock(), math.inf, 1.0
+        self._begun = False
+        self._earlier = 0, 0.0
+        self._settled: tuple[int, list[tuple[float, int, Node]]] = 0, []
+        self._bounder = BoxBounder(
+            objective.powers, self.proofs, self._known, self.corners.spreads, self._late
+        )
+        self._mixes: dict[tuple[object, ...], Mix] = {}
+        self._open: list[tuple[float, int, Node]] = []
+        self._numbers = itertools.count()
+        self._tried: set[tuple[Number, ...]] = set()
+        self.notes = dict(self.corners.one_by_one)
+
+    @property
+    def bound(self) -> float:
+        """No point has a lower objective value."""
+        left = min((x.bound for x in self.closed), default=math.inf)
+        return min(left, self._open[0][0] if self._open else math.inf)
+
+    def _late(self) -> bool:
+        return clock() >= self._end
+
+    def _parameters(self, point: Box) -> dict[str, Number]:
+        return point.parameters(self.question.space.ranges, self.corners.lean_at_last)
+
+    @property
+    def best_value(self) -> float:
+        """Of the best point so far; inf if there is none."""
+        return math.inf if self.best is None else self.best.value
+
+    def run(
+        self, seconds: float | None, within: float, on_progress: OnProgress | None = None
+    ) -> HardwareProof:
+        """Look at boxes until the best point is proved, to a fraction, or the time is over.
+
+        Parameters
+        ----------
+        seconds : float or None
+            Longest time of this call.
+        within : float
+            See `prove_hardware`.
+        on_progress : callable, optional
+            Called after every box that was looked at.
+        """
+        self._start = clock()
+        self._end = math.inf if seconds is None else self._start + seconds
+        self._target = 1 / (1 + max(within, PROVED))
+        if not self._begun:
+            for box in self._first_boxes():
+                self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
+            self._begun = True
+        while self._open and not self._late():
+            # What is cut or looked at meanwhile belongs to the box as a whole.
+            self._settled = len(self.closed), list(self._open)
+            if self._open[0][0] >= self.best_value * self._target:
+                break
+            _, _, node = heapq.heappop(self._open)
+            if self._look_at(node) and on_progress is not None:
+                self._settled = len(self.closed), list(self._open)
+                on_progress(self._progress())
+        self._settled = len(self.closed), list(self._open)
+        return self.proof()
+
+    def proof(self) -> HardwareProof:
+        """What is proved so far; boxes that are not settled are open."""
+        closed, open_ = self._settled
+        left = sorted(open_, key=lambda entry: entry[:2])
+        done = not left or left[0][0] >= self.best_value * self._target
+        boxes = [
+            *self.closed[:closed],
+            *(ClosedBox(x.box, bound, "bound" if done else "open") for bound, _, x in left),
+        ]
+        return HardwareProof(
+            self.best,
+            min((x.bound for x in boxes), default=math.inf)
+            if self.best is None
+            else min([self.best.value, *(x.bound for x in boxes)]),
+            tuple(boxes),
+            self.proofs.proofs + self._earlier[0],
+            clock() - self._start + self._earlier[1],
+            tuple(
+                f"the values of {name} are taken one by one: {reason}"
+                for name, reason in self.notes.items()
+            ),
+        )
+
+    def resume(self, before: HardwareProof) -> None:
+        """Go on from what was proved before; boxes that were closed stay closed.
+
+        Those closed by their bounds are open again, in case that less of a gap is asked for.
+        """
+        self._begun, self.best = True, before.best
+        self._earlier = before.proofs, before.seconds
+        for entry in before.boxes:
+            if entry.closing not in ("open", "bound"):
+                self.closed.append(entry)
+                continue
+            node = Node(entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box))
+            heapq.heappush(self._open, (node.bound, next(self._numbers), node))
+        self._settled = len(self.closed), list(self._open)
+
+    def _progress(self) -> Progress:
+        seconds = clock() - self._start + self._earlier[1]
+        return Progress(self.best, self.bound, len(self.closed), len(self._open), seconds)
+
+    def _first_boxes(self) -> Iterable[Box]:
+        """The space, or its parts where some parameters are given their values one by one."""
+        names = self.corners.names
+        box = whole(self.question.space.ranges)
+        apart = [names.index(name) for name in self.corners.one_by_one]
+        sample = box
+        for axis in apart:
+            sample = sample.with_side(axis, 0, 0)
+        for axis, reason in padding_follows_sizes(self, sample).items():
+            self.notes[names[axis]] = reason
+            apart.append(axis)
+        counts = [box.sides[axis][1] + 1 for axis in apart]
+        if math.prod(counts) > MOST_KINDS:
+            raise InputError(
+                f"{', '.join(names[axis] for axis in apart)} have {math.prod(counts):,} values "
+                f"together that have to be looked at one by one, expected at most {MOST_KINDS:,}: "
+                f"{'; '.join(f'{n}: {r}' for n, r in self.notes.items())}",
+                source=self.question.space.template.source,
+                key="ranges",
+            )
+        for chosen in itertools.product(*map(range, counts)):
+            part = box
+            for axis, place in zip(apart, chosen, strict=True):
+                part = part.with_side(axis, place, place)
+            yield part
+
+    @property
+    def _budgets(self) -> Mapping[str, float]:
+        space = self.question.space
+        budgets = {"area": space.area_budget_um2, "power": space.power_budget_mw}
+        return {name: budget for name, budget in budgets.items() if budget is not None}
+
+    def _push(self, node: Node) -> None:
+        """Open a box, without what exceeds the budgets in any case."""
+        budgets = self._budgets
+        beyond = exceeded(self.corners, node.box, budgets)
+        if beyond:
+            self._close(node.box, math.inf, beyond)
+            return
+        if budgets:
+            node.box, off = trimmed(self.corners, node.box, budgets)
+            node.mesh_width = self._cutter.mesh_width(node.box)
+            for away, reason in off:
+                self._close(away, math.inf, reason)
+        heapq.heappush(self._open, (node.bound, next(self._numbers), node))
+
+    def _close(self, box: Box, bound: float, closing: str) -> None:
+        self.closed.append(ClosedBox(box, bound, closing))  # type: ignore[arg-type]
+
+    def _look_at(self, node: Node) -> bool:
+        """Bound a box by its own corner, or cut it; tells whether it was bounded."""
+        if node.seen:
+            for part in self._cutter.cut(node):
+                self._push(part)
+            return False
+        corner = self.corners.corner(node.box)
+        mix = self._mix(corner.arch)
+        if mix is None:
+            self._close(node.box, math.inf, "unfit")
+            return False
+        items = mix.items(corner.arch, self.question.conventions)
+        look = Look(node, corner, mix, items, self.best_value * self._target)
+        chosen = self._bounder.look(look)
+        if math.isinf(node.bound):
+            self._close(node.box, math.inf, "unfit")
+            return True
+        node.seen = not self._late()
+        self._cutter.learn(node)
+        if chosen is not None:
+            self._round(look, chosen)
+        if node.box.is_point and node.seen:
+            self._close_point(look, chosen)
+        elif node.bound >= self.best_value * self._target:
+            self._close(node.box, node.bound, "bound")
+        else:
+            heapq.heappush(self._open, (node.bound, next(self._numbers), node))
+        return True
+
+    def _close_point(self, look: Look, chosen: Chosen | None) -> None:
+        """Take down the optimum of a point, or the bound of it where proofs were cut short."""
+        node = look.node
+        if chosen is not None:
+            self._offer(look.corner.arch, self._parameters(node.box), chosen)
+        value = math.inf
+        if chosen is not None:
+            area = look.corner.area_um2 ** self.question.objective.powers[2]
+            value = chosen.value * area
+        if gap_to(value, node.bound) <= PROVED:
+            self._close(node.box, node.bound, "point")
+        else:
+            beaten = node.bound >= self.best_value * self._target
+            self._close(node.box, node.bound, "bound" if beaten else "open")
+
+    def _mix(self, arch: Architecture) -> Mix | None:
+        """The layers as hardware of this kind runs them; None if one cannot be lowered."""
+        key = (
+            arch.dimensions,
+            arch.compute.energies_by_bits and arch.compute.energies_by_bits[-1][0],
+            tuple((m.name, m.word_bits, m.bypasses, m.packed) for m in arch.memories),
+        )
+        if key not in self._mixes:
+            try:
+                self._mixes[key] = mix_of(self.question.networks, arch)
+            except DoesNotFitError:
+                return None
+        return self._mixes[key]
+
+    def _round(self, look: Look, chosen: Chosen) -> None:
+        """Run mappings that are good on a corner on a point of the box that has room for them."""
+        box = look.node.box
+        if box.is_point:
+            return
+        uses = [(look.known[way], place) for way, place in chosen.corners]
+        parameters = roomy_point(
+            self.corners, box, look.corner.arch, uses, self.question.conventions
+        )
+        before = self.best_value
+        if parameters is not None and self.try_point(parameters) < before:
+            self._descend()
+
+    def _descend(self) -> None:
+        """Improve the best point by steps along single parameters, first long ones."""
+        ranges = self.question.space.ranges
+        step = max(len(found.values) for found in ranges.values()) // 4
+        while step >= 1 and self.best is not None:
+            improved = False
+            for name, found in ranges.items():
+                for sign in (-1, 1):
+                    place = found.index(self.best.parameters[name]) + sign * step
+                    if self._late() or not 0 <= place < len(found.values):
+                        continue
+                    before = self.best_value
+                    point = {**self.best.parameters, name: found.values[place]}
+                    improved |= self.try_point(point) < before
+            step = step if improved else step // 2
+
+    def try_point(self, parameters: Mapping[str, Number]) -> float:
+        """Score a point by mappings known already; returns its value, inf if it is none."""
+        space, powers = self.question.space, self.question.objective.powers
+        key = tuple(parameters[name] for name in space.ranges)
+        if key in self._tried:
+            return math.inf
+        self._tried.add(key)
+        point = space.build(parameters)
+        if space.excess(point):
+            return math.inf
+        mix = self._mix(point.arch)
+        if mix is None:
+            return math.inf
+        fronts = {w: self._known.front(point.arch, w, search=True) for w in mix.workloads}
+        hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
+        items = mix.items(point.arch, self.question.conventions)
+        chosen = mix.least(items, hulls, powers[:2])
+        return math.inf if chosen is None else self._offer(point.arch, parameters, chosen)
+
+    def _offer(
+        self, arch: Architecture, parameters: Mapping[str, Number], chosen: Chosen
+    ) -> float:
+        """Take a point with its mappings if it is the best so far; returns its value."""
+        point = self.question.space.build(parameters)
+        if self.question.space.excess(point):
+            return math.inf
+        value: float = chosen.value * point.area_um2 ** self.question.objective.powers[2]
+        if value < self.best_value:
+            self.best = PointCost(
+                point.parameters,
+                value,
+                chosen.energy_pj,
+                chosen.latency_cycles,
+                point.area_um2,
+                point.power_mw,
+                chosen.networks,
+            )
+        return value
+
+
+def prove_hardware(
+    question: Question,
+    *,
+    seconds: float | None = None,
+    within: float = 0.0,
+    layer_seconds: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> HardwareProof:
+    """Prove which point of a hardware space is best, or bound how good one can be.
+
+    Mappings of all layers are chosen together, for the sake of the whole mix: the objective takes
+    the sums of their energies and of their latencies.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    seconds : float, optional
+        Longest time; the bound by then is returned.
+    within : float
+        Fraction of the bound by which the best point may exceed it in the end; 0 proves it.
+    layer_seconds : float, optional
+        Longest time for the front of one layer on one corner.
+    on_progress : callable, optional
+        Called after every box.
+
+    Raises
+    ------
+    InputError
+        If the objective is a front, or parameters have too many values to be looked at.
+    """
+    prover = HardwareProver(question, layer_seconds)
+    return prover.run(seconds, within, on_progress)
