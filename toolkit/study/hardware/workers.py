@@ -248,7 +248,8 @@ class Worker:
             nonlocal found
             found += 1
             if on_sample is not None:
-                on_sample(SampleProgress(self.name, done, self.plan.samples, score))
+                objective = self.scorer.job.objective
+                on_sample(SampleProgress(self.name, done, self.plan.samples, score, objective))
 
         with guarded(self._shown):
             prove_study(self.study, self.plan, self.scorer.job, self._watch, tell)
