@@ -158,9 +158,9 @@ class _Template:
         value = self.value(node, depth)
         if isinstance(value, _Missing):
             raise self.refuse(
-                f"{describe(value.name)} has no value; expected a default in the file, or one "
-                f"with its name, such as {Path(self.path).name}:{value.name}=16 (architectures) or "
-                f"--dim {value.name}=16 (networks)",
+                f"{describe(value.name)} has no value; expected a default in the file, or one: of "
+                f"architectures as {Path(self.path).name}:{value.name}=16, of networks with --dim "
+                f"{value.name}=16",
                 node.lineno,
             )
         return value
