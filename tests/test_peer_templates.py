@@ -66,7 +66,9 @@ def test_expanded(tmp_path: Path, text: str, expected: str) -> None:
         ("{{ " + "1" * 9999 + " }}", "not a template"),
         ("{{ include_text('loop.yaml') }}", "deeper than 8"),
         ("{{ include_text('many.yaml') }}", f"more than {MAX_INCLUDES} files"),
-        ("{{ include_text('large.yaml') }}", "more than 1048576 bytes"),
+        ("{{ include_text('large.yaml') }}", "expands to more than 1048576 bytes"),
+        ("{% set a = 'xy' %}" + "{% set a = a ~ a %}" * 40, "makes more than 1048576 bytes"),
+        ("{% if 1 %}" * 3000 + "{% endif %}" * 3000, "not a template|nested more than 50 deep"),
     ],
 )
 def test_refused(tmp_path: Path, text: str, message: str) -> None:

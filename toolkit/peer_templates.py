@@ -158,8 +158,9 @@ class _Template:
         value = self.value(node, depth)
         if isinstance(value, _Missing):
             raise self.refuse(
-                f"{describe(value.name)} has no value; expected a default in the file, or one "
-                f"with its name, such as {Path(self.path).name}:{value.name}=16 (architectures)",
+                f"{describe(value.name)} has no value; expected a default in the file, or one: of "
+                f"architectures as {Path(self.path).name}:{value.name}=16, of networks with --dim "
+                f"{value.name}=16",
                 node.lineno,
             )
         return value
@@ -179,7 +180,10 @@ class _Template:
             case nodes.Not(node=operand):
                 return not inside(operand)
             case nodes.Concat(nodes=parts):
-                return "".join(str(inside(part)) for part in parts)[:MAX_BYTES]
+                text = "".join(str(inside(part)) for part in parts)
+                if len(text) > MAX_BYTES:
+                    raise self.refuse(f"makes more than {MAX_BYTES} bytes", node.lineno)
+                return text
             case nodes.Filter(name="default" | "d", node=nodes.Expr() as first, args=[other]):
                 value = self.value(first, depth + 1)
                 return inside(other) if isinstance(value, _Missing) else value

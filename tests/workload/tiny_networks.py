@@ -14,6 +14,7 @@ import toolkit
 DTYPES = {
     "float": TensorProto.FLOAT,
     "half": TensorProto.FLOAT16,
+    "bfloat16": TensorProto.BFLOAT16,
     "int8": TensorProto.INT8,
     "uint8": TensorProto.UINT8,
     "int32": TensorProto.INT32,
