@@ -63,11 +63,11 @@ def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--strategy", default="greedy", help="how parts of layers are mapped")
     given = parser.parse_args()
+    results = {name: found(given.strategy, name) for name in ("steady", "exact")}
     print(f"{'':<34}{'mJ':>12}{'ms':>12}{'J·s * 1e6':>12}{'CPU s':>8}")
     for what, (energy, seconds, cpu) in PEER.items():
         row(f"AccelForge, {what}", energy, seconds, cpu)
-    for conventions in ("steady", "exact"):
-        result, cpu = found(given.strategy, conventions)
+    for conventions, (result, cpu) in results.items():
         apart = tuple(map(sum, zip(*(option.costs for option in result.unfused), strict=True)))
         for what, (energy, cycles) in (("unfused", apart), ("fused", result.costs)):
             row(f"ours, {conventions}, {what}", energy * 1e-12, cycles / CLOCK_MHZ * 1e-6, cpu)
