@@ -12,12 +12,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from fusion_transformers import graph_of
-
 import toolkit
-from toolkit.fusion import FoldedGraph, FusionResult, MappedModel, find_partition
+from toolkit.fusion import FoldedGraph, FusionResult, MappedModel, find_partition, fold
 from toolkit.search.network import LayerSearch
 from toolkit.study.script import Arguments, run_script
+from toolkit.workload import gemm
+from toolkit.workload.network import Layer, LayerGraph, TensorInfo
 
 ARCH = Path(__file__).parent.parent.parent / "tests" / "data" / "accelforge_tpu_v4i.yaml"
 CLOCK_MHZ = 1050
@@ -28,10 +28,20 @@ PEER = {
 """AccelForge: energy in J, latency in s, CPU seconds."""
 
 
+def product(name: str, source: TensorInfo, columns: int) -> Layer:
+    rows, summed = source.shape
+    made = TensorInfo(f"{name}.out", (rows, columns), "int8")
+    weight = TensorInfo(f"{name}.w", (summed, columns), "int8")
+    workload = gemm(columns, summed, rows)
+    operands = (source,), (weight,), (made,)
+    return Layer(name, "MatMul", "einsum", *operands, workload=workload, elements=made.elements)
+
+
 def products() -> FoldedGraph:
-    nodes = [(("MatMul", ["x", "a"], ["y"]), {}), (("MatMul", ["y", "b"], ["z"]), {})]
-    weights = {"a": (1024, 4096), "b": (4096, 1024)}
-    return graph_of(nodes, {"x": (4096, 1024)}, {"z": (4096, 1024)}, weights)
+    first = product("first", TensorInfo("x", (4096, 1024), "int8"), 4096)
+    second = product("second", first.outputs[0], 1024)
+    layers = (first, second)
+    return fold(LayerGraph.from_layers(layers, inputs=first.inputs, outputs=second.outputs))
 
 
 def found(strategy: str, conventions: str) -> tuple[FusionResult, float]:
@@ -53,11 +63,11 @@ def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--strategy", default="greedy", help="how parts of layers are mapped")
     given = parser.parse_args()
+    results = {name: found(given.strategy, name) for name in ("steady", "exact")}
     print(f"{'':<34}{'mJ':>12}{'ms':>12}{'J·s * 1e6':>12}{'CPU s':>8}")
     for what, (energy, seconds, cpu) in PEER.items():
         row(f"AccelForge, {what}", energy, seconds, cpu)
-    for conventions in ("steady", "exact"):
-        result, cpu = found(given.strategy, conventions)
+    for conventions, (result, cpu) in results.items():
         apart = tuple(map(sum, zip(*(option.costs for option in result.unfused), strict=True)))
         for what, (energy, cycles) in (("unfused", apart), ("fused", result.costs)):
             row(f"ours, {conventions}, {what}", energy * 1e-12, cycles / CLOCK_MHZ * 1e-6, cpu)

@@ -1,17 +1,18 @@
-"""Executes a group turn by turn: a queue at DRAM's port, a clock, and tiles that need room.
+"""Executes a group turn by turn: DRAM's port, a clock, and tiles that need room.
 
 It knows no formula of latencies. It walks through the nest of a plan, lists in which turn of which
 layer each tile is first and last needed, and lets time pass: a tile is asked for as soon as it has
-room (`Kept.during`, and a further tile beside the present one), the port serves what was asked
-for first, but before that what the array waits for (what passes by while a layer runs, first
-tiles of a run); a turn begins when its tiles are there, and a result leaves when it is complete.
+room (`Kept.during`, and a further tile beside the present one), the port serves what the earliest
+turn waits for, a turn begins when its tiles are there and ends when what passes by has done so and
+the results of its last time have left.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from toolkit.fusion.group_latency import GroupWork, PortWords, name_of
@@ -41,14 +42,6 @@ def turns(work: GroupWork) -> list[Turn]:
 
 
 @dataclass
-class Job:
-    """A transfer, and when it is done."""
-
-    kinds: tuple[str, ...]
-    done: float
-
-
-@dataclass
 class Tile:
     """A tile of an item: turns in which it is first and last needed, and words that move."""
 
@@ -59,7 +52,6 @@ class Tile:
     alone_after: bool
     read: float = 0.0
     written: float = 0.0
-    load: Job | None = None
 
 
 def tiles_of(work: GroupWork, item: Kept, order: list[Turn]) -> list[Tile]:
@@ -100,46 +92,58 @@ def _fill(item: Kept, tiles: list[Tile]) -> None:
             tile.read = one if tile.alone_before else (moved - one) / (events - 1)
 
 
-@dataclass
-class Queue:
+class Port:
+    """Serves transfers, those first that the earliest beginning or end of a turn waits for."""
+
+    def __init__(self) -> None:
+        self.now = self.busy = 0.0
+        self.jobs: list[tuple[int, int, float]] = []
+        self.asked = 0
+
+    def ask(self, event: int, cycles: float) -> None:
+        """Ask for a transfer that an event waits for, from now on."""
+        if cycles:
+            self.asked += 1
+            heapq.heappush(self.jobs, (event, self.asked, cycles))
+            self.busy += cycles
+
+    def until(self, time: float) -> None:
+        """Serve up to a time."""
+        while self.jobs and self.now < time:
+            event, asked, cycles = heapq.heappop(self.jobs)
+            left = cycles - (time - self.now)
+            self.now = min(self.now + cycles, time)
+            if left > 0:
+                heapq.heappush(self.jobs, (event, asked, left))
+        self.now = max(self.now, time)
+
+    def done_for(self, event: int) -> float:
+        """Serve all that events up to one wait for; when that is done."""
+        while self.jobs and self.jobs[0][0] <= event:
+            self.now += heapq.heappop(self.jobs)[2]
+        return self.now
+
+
+class Ports:
     """DRAM's ports: one for both directions, or one for each."""
 
-    work: GroupWork
-    shared: bool
-    free: dict[str, float] = field(default_factory=lambda: {"reads": 0.0, "writes": 0.0})
-    busy: dict[str, float] = field(default_factory=lambda: {"reads": 0.0, "writes": 0.0})
-    jobs: list[Job] = field(default_factory=list)
-    urgent: float = 0.0
+    def __init__(self, work: GroupWork, shared: bool) -> None:
+        self.work = work
+        self.reads = Port()
+        self.writes = self.reads if shared else Port()
 
-    def serve(self, now: float, kind: str, words: float) -> Job:
-        """Move words after all that was asked for before."""
-        kinds, taken = self._use(kind, words)
-        if not words:
-            return Job(kinds, now)
-        job = Job(kinds, max(now, self.free[kind]) + taken)
-        for one in kinds:
-            self.free[one] = job.done
-        self.jobs.append(job)
-        return job
+    def read(self, event: int, words: float) -> None:
+        self.reads.ask(event, self.work.port.cycles(PortWords(reads=words)))
 
-    def serve_first(self, now: float, kind: str, words: float) -> Job:
-        """Move words that the array waits for: others wait meanwhile."""
-        kinds, taken = self._use(kind, words)
-        begin = max(now, self.urgent)
-        for job in self.jobs:
-            if job.done > begin and set(kinds) & set(job.kinds):
-                job.done += taken
-        for one in kinds:
-            self.free[one] = max(begin, self.free[one]) + taken
-        self.urgent = begin + taken if words else self.urgent
-        return Job(kinds, begin + taken if words else now)
+    def write(self, event: int, words: float) -> None:
+        self.writes.ask(event, self.work.port.cycles(PortWords(writes=words)))
 
-    def _use(self, kind: str, words: float) -> tuple[tuple[str, ...], float]:
-        taken = self.work.port.cycles(PortWords(**{kind: words}))
-        kinds = ("reads", "writes") if self.shared else (kind,)
-        for one in kinds:
-            self.busy[one] += taken
-        return kinds, taken
+    def until(self, time: float) -> None:
+        self.reads.until(time)
+        self.writes.until(time)
+
+    def done_for(self, event: int) -> float:
+        return max(self.reads.done_for(event), self.writes.done_for(event))
 
 
 @dataclass(frozen=True)
@@ -163,39 +167,38 @@ def run(
     items = [k for k in work.plan.kept if k.depth is not None and k.kind in _MOVED]
     tiles = [tile for item in items for tile in tiles_of(work, item, order)]
     _take_out(tiles, dict(early or {}), dict(late or {}))
-    queue = Queue(work, shared)
-    at_start, at_end, needed, complete = (defaultdict[int, list[Tile]](list) for _ in range(4))
-    behind: dict[int, Tile] = {}
-    for tile, before in _with_before(tiles):
-        needed[tile.first].append(tile)
+    ports, asked, made = Ports(work, shared), defaultdict[float, list[Tile]](list), {}
+    for before, tile, after in _neighbours(tiles):
         if tile.item.kind == "output":
-            complete[tile.last].append(tile)
-            if before is not None:
-                behind[id(tile)] = before
+            # One tile of room: it has left when the next one is complete.
+            made[id(tile)] = _end(len(order) if after is None else after.last)
         if before is not None and not tile.alone_before:
-            at_start[before.first].append(tile)
+            asked[before.first].append(tile)
         else:
             shut = [i for i in range(tile.first) if order[i][0] not in tile.item.during]
-            at_end[shut[-1] if shut else -1].append(tile)
-    clock, left = 0.0, dict[int, Job]()
-    _ask(queue, 0.0, at_end[-1], -1)
+            asked[shut[-1] + 0.5 if shut else -1].append(tile)
+    complete = defaultdict[int, list[Tile]](list)
+    for tile in tiles:
+        complete[tile.last].append(tile)
+    clock = 0.0
+    for tile in asked[-1]:
+        ports.read(_begin(tile.first), tile.read)
     for number, (layer, _) in enumerate(order):
-        begin = max([clock, *(tile.load.done for tile in needed[number] if tile.load)])
-        passing = work.passing.get(layer, PortWords()) * (1 / work.runs(layer))
-        clock = max(
-            begin + work.cycles[layer] / work.runs(layer),
-            queue.serve_first(begin, "reads", passing.reads).done,
-        )
-        _ask(queue, begin, at_start[number], number)
+        begin = max(clock, ports.done_for(_begin(number)))
+        ports.until(begin)
+        runs = work.runs(layer)
+        passing = work.passing.get(layer, PortWords()) * (1 / runs)
+        ports.read(_end(number), passing.reads)
+        for tile in asked[number]:
+            ports.read(_begin(tile.first), tile.read)
+        clock = max(begin + work.cycles[layer] / runs, ports.done_for(_end(number)))
+        ports.until(clock)
         for tile in complete[number]:
-            # One tile of room: the one before has left when this one is complete.
-            if id(tile) in behind:
-                clock = max(clock, left[id(behind[id(tile)])].done)
-        for tile in complete[number]:
-            left[id(tile)] = queue.serve(clock, "writes", tile.written)
-        _ask(queue, clock, at_end[number], number)
-    end = max([clock, *(job.done for job in left.values())])
-    return Ran(end, end - queue.busy["reads"], end - queue.busy["writes"], queue.busy["reads"])
+            ports.write(made.get(id(tile), 0), tile.written)
+        for tile in asked[number + 0.5]:
+            ports.read(_begin(tile.first), tile.read)
+    end = max(clock, ports.done_for(_end(len(order))))
+    return Ran(end, end - ports.reads.busy, end - ports.writes.busy, ports.reads.busy)
 
 
 _MOVED = ("input", "weights", "output")
@@ -211,16 +214,19 @@ def _take_out(tiles: list[Tile], early: dict[str, float], late: dict[str, float]
     assert all(tile.read >= 0 and tile.written >= 0 for tile in tiles)
 
 
-def _with_before(tiles: list[Tile]) -> Iterator[tuple[Tile, Tile | None]]:
-    before: Tile | None = None
-    for tile in tiles:
-        yield tile, before if before is not None and before.item is tile.item else None
-        before = tile
+def _neighbours(tiles: list[Tile]) -> Iterator[tuple[Tile | None, Tile, Tile | None]]:
+    """Each tile with those of the same item before and after it."""
+    for before, tile, after in zip([None, *tiles], tiles, [*tiles[1:], None], strict=False):
+        yield (
+            before if before is not None and before.item is tile.item else None,
+            tile,
+            after if after is not None and after.item is tile.item else None,
+        )
 
 
-def _ask(queue: Queue, now: float, tiles: list[Tile], number: int) -> None:
-    """Ask for tiles; those that the next turn waits for come first."""
-    for tile in sorted(tiles, key=lambda tile: tile.first):
-        urgent = tile.alone_before and tile.first == number + 1
-        serve = queue.serve_first if urgent else queue.serve
-        tile.load = serve(now, "reads", tile.read)
+def _begin(turn: int) -> int:
+    return 2 * turn
+
+
+def _end(turn: int) -> int:
+    return 2 * turn + 1

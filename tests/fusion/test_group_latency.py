@@ -116,7 +116,7 @@ def test_a_steady_state_hides_first_loads_and_last_stores() -> None:
     graph = residual()
     for shared in (True, False):
         exact, steady = (
-            drawn_work(graph, frozenset(graph.names), 200, 1, port_of(shared, name))
+            drawn_work(graph, frozenset(graph.names), 10**6, 1, port_of(shared, name))
             for name in ("exact", "steady")
         )
         assert exact is not None and steady is not None

@@ -120,6 +120,7 @@ def test_validation_of_a_wrong_row_exits_with_2(
         ("benchmarks/exact_mapper.py", ("--conventions", "x"), "unknown conventions 'x'"),
         ("benchmarks/fusion.py", ("--arch", "none"), "unknown architecture 'none'"),
         ("benchmarks/fusion_bounds.py", ("--group-length", "0"), "expected at least 1, got 0"),
+        ("benchmarks/fusion_peer.py", ("--strategy", "none"), "unknown strategy 'none'"),
         ("benchmarks/gradient_speed.py", ("--device", "none"), "--device: Expected one of cpu"),
         ("benchmarks/greedy_vs_factorflow.py", ("--only", "none"), "--only: no pair contains"),
         ("benchmarks/model_speed.py", ("--runs", "0"), "argument --runs: '0' is not"),

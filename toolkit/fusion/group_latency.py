@@ -15,8 +15,9 @@ them: the room for that is not set aside.
 step computes meanwhile; after it the last results go out. Conventions of a steady state take
 either for hidden, as they do for layers on their own.
 
-What is no formula of steps here: ragged tiles count with the average of all, and halos that are
-kept make the first tile of a run larger than others, which is counted.
+Ragged tiles, and what they move, count with the average of all steps but the first (which loads
+halos that are kept) and the last. Executed turn by turn (`tests/fusion/step_simulation.py`), no
+group takes longer than this says; some take less, as runs within a step may overlap after all.
 """
 
 from __future__ import annotations

@@ -417,29 +417,16 @@ class MappedModel:
                 plan = changed
 
     def _weights_stay(self, plan: GroupPlan) -> GroupPlan | None:
-        """Keep weights that would be read several times where there is room for all of them."""
-        if not self.given.weights_stay:
-            return None
-        often = {name for name, words in self._read_weights(plan).items() if words > 1}
-        return weights_kept(plan, self.graph, self.given, often)
-
-    def _read_weights(self, plan: GroupPlan) -> dict[str, float]:
-        """How often each layer reads weights that pass by."""
-        found: dict[str, float] = {}
-        for layer, part, homes, times in self.parts(plan):
-            if layer.weight_words and "weight" not in homes.roles:
-                words = times * self.costs.cost(layer, part, homes).words["weight"]
-                found[layer.name] = found.get(layer.name, 0.0) + words / layer.weight_words
-        return found
+        """Keep weights that mappings read several times, where there is room for all of them."""
+        read: dict[str, int] = {}
+        for layer, part, homes, times in self.parts(plan) if self.given.weights_stay else ():
+            words = self.costs.cost(layer, part, homes).words["weight"]
+            read[layer.name] = read.get(layer.name, 0) + times * words
+        return weights_kept(plan, self.graph, self.given, read)
 
     def _pass_by(self, plan: GroupPlan) -> GroupPlan | None:
-        """Let activations pass by the fusion level if its wires let them."""
-        roles = self.memory.may_bypass
-        if "input" not in roles and "output" not in roles:
-            return None
-        return passed_by(
-            plan, self.graph, self.given, inputs="input" in roles, outputs="output" in roles
-        )
+        """Let activations pass by the fusion level where its wires let them."""
+        return passed_by(plan, self.graph, self.given, self.memory.may_bypass)
 
     def _option(self, cost: GroupCost) -> Option:
         if self.objective == "edp":

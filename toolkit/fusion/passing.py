@@ -8,7 +8,7 @@ DRAM for one layer, or go there, need not stop at the fusion level where wires l
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from toolkit.fusion.folded import FoldedGraph
@@ -18,31 +18,37 @@ from toolkit.fusion.timeline import timeline, weights_of
 
 
 def weights_kept(
-    plan: GroupPlan, graph: FoldedGraph, given: Assumptions, layers: Collection[str]
+    plan: GroupPlan, graph: FoldedGraph, given: Assumptions, read: Mapping[str, int]
 ) -> GroupPlan | None:
-    """Keep the weights of layers, those that save most first, while the group runs.
+    """Keep weights that are read several times while the group runs, the most often read first.
 
     Parameters
     ----------
-    layers : collection of str
-        Whose weights pass by and would be read again.
+    read : mapping of str to int
+        Words of weights that pass by, by layer.
 
     Returns
     -------
     GroupPlan or None
-        None if there is room for none of them.
+        None if there are none that there is room for.
     """
-    chosen, everybody = plan, tuple(plan.made)
-    for name in sorted(layers, key=lambda name: (graph.layer_of(name).weight_words, name)):
-        words = graph.layer_of(name).weight_words
+    often = {
+        item.name: read.get(item.name, 0) / item.size_words
+        for item in plan.kept
+        if item.kind == "weights" and item.depth is None
+    }
+    chosen = plan
+    for name in sorted(often, key=lambda name: (-often[name], name)):
+        if often[name] <= 1:
+            break
         kept = tuple(
             replace(
                 item,
                 depth=0,
-                words=words,
-                moved_words=words,
-                during=everybody,
-                tile_words=words,
+                words=item.size_words,
+                moved_words=item.size_words,
+                during=tuple(plan.made),
+                tile_words=item.size_words,
             )
             if item.kind == "weights" and item.name == name
             else item
@@ -55,11 +61,16 @@ def weights_kept(
 
 
 def passed_by(
-    plan: GroupPlan, graph: FoldedGraph, given: Assumptions, *, inputs: bool, outputs: bool
+    plan: GroupPlan, graph: FoldedGraph, given: Assumptions, roles: Collection[str]
 ) -> GroupPlan | None:
     """Let activations pass by that one layer alone reads, or that nobody in the group reads.
 
     A layer whose sums or states go on from step to step finds its results on the fusion level.
+
+    Parameters
+    ----------
+    roles : collection of str
+        Which operands wires lead past it.
 
     Returns
     -------
@@ -70,10 +81,10 @@ def passed_by(
     going_on = {name for loop in plan.loops for name in (*loop.sums, *loop.streams)}
 
     def passes(item: Kept) -> bool:
-        if item.kind == "output" and outputs and not item.readers:
+        if item.kind == "output" and "output" in roles and not item.readers:
             layer = view.makers[item.name]
             return layer.layer.workload is not None and layer.name not in going_on
-        if item.kind == "input" and inputs and len(item.readers) == 1:
+        if item.kind == "input" and "input" in roles and len(item.readers) == 1:
             layer = graph.layer_of(item.readers[0])
             return layer.layer.workload is not None and len(layer.inputs) == 1
         return False
