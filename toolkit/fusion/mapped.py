@@ -237,7 +237,8 @@ class MappedModel:
             found = None
             if self.bounds.seconds > 0:
                 found = network_bound(self._group_bounds, self.objective, most_layers)
-            self._bounds_within[most_layers] = found and tuple(_SAFE * cost for cost in found)
+            safe = 1.0 if self.objective == "dram" else _SAFE
+            self._bounds_within[most_layers] = found and tuple(safe * cost for cost in found)
         return self._bounds_within[most_layers]
 
     @cached_property
@@ -246,8 +247,8 @@ class MappedModel:
         if self.objective in ("dram", "latency"):
             parts = alone = tuple(map(self.bounds.floor, layers))
         else:
-            parts = self.bounds.least(layers)
             alone = self.bounds.alone(layers, self.objective)
+            parts = self.bounds.least(layers)
         return GroupBounds(
             self.graph,
             self.given,
