@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from math import prod
+from math import ceil, prod
 
 import pytest
 from fusion.networks import conv, network, random_network, residual, tensor
@@ -15,7 +15,13 @@ import toolkit
 from toolkit.arch.levels import Memory
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedLayer
-from toolkit.fusion.large_layers import large_layer, parts_energy_pj, prove_all, seen_archs
+from toolkit.fusion.large_layers import (
+    large_layer,
+    parts_energy_pj,
+    prove_all,
+    seen_archs,
+    share_of_parts,
+)
 from toolkit.fusion.layer_costs import LayerCosts, Part, fused_arch
 from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.tile.residency import Homes, fusion_levels
@@ -149,8 +155,18 @@ def test_what_a_level_insists_on_is_the_most_it_may_have() -> None:
     relations = {c.relation for level in large.arch.levels for c in level.constraints}
     assert relations == {"<="}
     assert large.workload.sizes == {"M": 40, "K": 40, "N": 40 * 256}
-    # Parts of 40 rows are padded to 48, so that 55 is more than any has.
-    assert share == pytest.approx(40 * 256 / (40 * 256 + 55))
+    # Parts of 40 rows are padded to 48, which lose less than those that are not.
+    assert share == share_of_parts(40, 256) < 1
+
+
+@pytest.mark.parametrize(("size", "copies"), [(5, 1), (6, 3), (8, 7)])
+def test_no_cut_loses_more_than_is_said(size: int, copies: int) -> None:
+    def cuts(left: int) -> Iterator[tuple[int, ...]]:
+        yield from ((first, *rest) for first in range(1, left) for rest in cuts(left - first))
+        yield (left,)
+
+    each = [sum(copies / ceil(copies * size / p) for p in cut) for cut in cuts(size)]
+    assert share_of_parts(size, copies) == pytest.approx(min(each))
 
 
 def test_where_operands_can_be() -> None:
@@ -204,7 +220,8 @@ def test_bounds_without_proofs_are_lower() -> None:
         return float(model.bound[0])
 
     assert 0 < bound(0.0) < bound(4.0)
-    assert told == [(1, 1)]
+    # A large layer, and the layer on its own.
+    assert told == [(1, 2), (2, 2)]
 
 
 def test_proofs_are_kept_with_other_results(tmp_path: object) -> None:

@@ -9,8 +9,9 @@ loops at the outermost memory, is a mapping of that layer:
   overlap, or a sum goes on. So copies of a part cost no less than the large layer, the least
   energy of which the exact search bounds: ``energy(part) >= energy(large) / copies``.
 - Along a dimension of size ``s``, a part of ``p`` fills the ``k * s`` of the large layer in
-  ``ceil(k * s / p) <= (k * s + p) / p`` copies. The energy of a part per multiply-accumulate is at
-  least that of the large layer times ``k * s / (k * s + p)`` for every dimension that is cut.
+  ``ceil(k * s / p)`` copies, and takes at least so small a share of its energy. Parts are a grid:
+  all of them together take at least the product over dimensions of what any positions that add up
+  to ``s`` take along one (`share_of_parts`).
 - That share is taken of what exceeds the energy of the multiply-accumulates and of the words that
   no lanes share (`_own_pj`): these are proportional to the multiply-accumulates of a part.
 - A part that was padded is a larger part. Sizes that a level is to have exactly are the most that
@@ -30,9 +31,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations, product
 from math import prod
+
+import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import FactorConstraint, Memory
@@ -55,6 +58,8 @@ MOST_MACS = 2.0**52
 """Multiply-accumulates of a large layer: costs of mappings are exact up to twice as many."""
 MOST_POSITIONS = 2**16
 """Of a dimension that is made large: proofs list tile sizes, which take memory."""
+MOST_SIZE = 2048
+"""Positions up to which all ways to cut them are looked at, for those that lose most."""
 FEW = 8
 """Proofs that are not worth starting processes for."""
 
@@ -172,10 +177,13 @@ def large_layer(
     ]
     copies = copies_of(workload, cut)
     sizes = {d: size * copies.get(d, 1) for d, size in workload.sizes.items()}
-    # Rows of a block of heads may be nearly twice as many as in the whole layer.
-    times, asked = (2 if _HEADS in roles else 1), _asked(arch)
-    most = {d: times * workload.sizes[d] + asked.get(d, 1) - 1 for d in cut}
-    share = prod(sizes[d] / (sizes[d] + most[d]) for d in cut)
+    if _HEADS in roles:
+        # Rows of a block of heads may be nearly twice as many as in the whole layer.
+        asked = _asked(arch)
+        most = {d: 2 * workload.sizes[d] + asked.get(d, 1) - 1 for d in cut}
+        share = prod(sizes[d] / (sizes[d] + most[d]) for d in cut)
+    else:
+        share = prod(share_of_parts(workload.sizes[d], copies[d]) for d in cut)
     dram, *levels = priced(arch, 0.0).levels
     assert isinstance(dram, Memory)
     free = replace(dram, capacity_words=None, constraints=())
@@ -183,6 +191,28 @@ def large_layer(
         replace(level, constraints=tuple(_loosened(level.constraints))) for level in levels
     )
     return ProofTask(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
+
+
+@lru_cache(maxsize=4096)
+def share_of_parts(size: int, copies: int) -> float:
+    """Share of the large layer that parts take at least which together make the whole layer.
+
+    A part of p positions counts as one of the ``ceil(copies * size / p)`` that fill the large
+    layer. Parts that divide the layer lose nothing; the worst ones are nearly all of it.
+
+    Examples
+    --------
+    >>> share_of_parts(4, 1), share_of_parts(7, 100) > 0.995
+    (0.75, True)
+    """
+    if size > MOST_SIZE:
+        return copies * size / (copies * size + size - 1)
+    positions = np.arange(1, size + 1)
+    each = copies / np.ceil(copies * size / positions)
+    least = np.zeros(size + 1)
+    for whole in range(1, size + 1):
+        least[whole] = (each[:whole] + least[whole - 1 :: -1]).min()
+    return float(least[size])
 
 
 def copies_of(workload: Workload, cut: Sequence[str]) -> dict[str, int]:

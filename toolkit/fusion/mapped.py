@@ -259,7 +259,8 @@ class MappedModel:
             hidden = self.prefetch and self.objective in ("latency", "edp")
             if self.bounds.seconds > 0 and not hidden:
                 found = network_bound(self._group_bounds, self.objective, most_layers)
-            self._bounds_within[most_layers] = found and tuple(_SAFE * cost for cost in found)
+            safe = 1.0 if self.objective == "dram" else _SAFE
+            self._bounds_within[most_layers] = found and tuple(safe * cost for cost in found)
         return self._bounds_within[most_layers]
 
     @cached_property
@@ -268,8 +269,8 @@ class MappedModel:
         if self.objective in ("dram", "latency"):
             parts = alone = tuple(map(self.bounds.floor, layers))
         else:
-            parts = self.bounds.least(layers)
             alone = self.bounds.alone(layers, self.objective)
+            parts = self.bounds.least(layers)
         return GroupBounds(
             self.graph,
             self.given,

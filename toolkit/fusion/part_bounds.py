@@ -117,7 +117,9 @@ class PartBounds:
         objective : {"edp", "energy"}
             What is proved, as every word that a mapping moves is part of it.
         """
-        self._prove(task for layer in layers for task in self._on_their_own(layer, objective))
+        whole = [task for layer in layers for task in self._on_their_own(layer, objective)]
+        parts = [large for layer in layers for _, _, large, _ in self._large(layer)]
+        self._prove([*whole, *parts])
         return tuple(self._alone(layer, objective) for layer in layers)
 
     def _prove(self, tasks: Iterable[ProofTask]) -> None:

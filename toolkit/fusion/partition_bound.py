@@ -102,6 +102,7 @@ class GroupBounds:
         self._end = clock() + seconds
         self._views: dict[Group, GroupView] = {}
         self._passing: dict[tuple[Group, bool], Passing] = {}
+        self._words: dict[Group, tuple[float, float]] = {}
 
     def view(self, group: Group) -> GroupView:
         """Who makes and reads what in a group."""
@@ -127,13 +128,15 @@ class GroupBounds:
 
     def words(self, group: Group, most: float) -> float:
         """Words that no plan of a group undercuts; `most`, if they are not fewer than that."""
-        view = self.view(group)
-        compulsory = float(least_words(view))
-        if most <= compulsory:
-            return compulsory
+        least, asked = self._words.get(group) or (float(least_words(self.view(group))), 0.0)
+        if most <= max(least, asked):
+            return least
         if clock() < self._end:
-            self.book.best(view, None if most == math.inf else math.ceil(most))
-        return max(float(self.book.least(view) or 0), compulsory)
+            plan = self.book.best(self.view(group), None if most == math.inf else math.ceil(most))
+            asked = most if plan is None else math.inf
+        known = self.book.least(self.view(group))
+        self._words[group] = max(least, float(known or 0)), asked
+        return self._words[group][0]
 
     def port_cycles(self, passing: Passing) -> float:
         """Cycles in which the outermost memory moves so many words."""

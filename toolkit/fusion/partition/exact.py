@@ -28,6 +28,9 @@ MOST_FREE_IDEALS = 100
 """The same where groups may have any length: thousands of them, the longest of which take a second
 each."""
 
+SHORT = 4
+"""Layers of groups that are looked at before longer ones."""
+
 
 def exact(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Look at all partitions; beyond `MOST_IDEALS` down-sets, at segments and greedy merging."""
@@ -227,8 +230,12 @@ def least_value(model: GroupModel, most_layers: int) -> float | None:
     found = all_ideals(order, MOST_FREE_IDEALS if most_layers >= len(model.graph) else MOST_IDEALS)
     if found is None:
         return None
-    ways = exact_predecessors(order, most_layers)
-    return min(state.costs[0] for state in cheapest(order, model, found, ways))
+    most = math.inf
+    for length in sorted({min(SHORT, most_layers), most_layers}):
+        # What short groups reach shows that most of the longer ones are hopeless.
+        states = cheapest(order, model, found, exact_predecessors(order, length), most)
+        most = min([most, *(state.costs[0] for state in states)])
+    return most
 
 
 Predecessors = Callable[[int], Iterable[int]]
