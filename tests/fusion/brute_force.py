@@ -150,9 +150,10 @@ class Choice:
 class Counted:
     """One program, and what each way to keep each thing costs."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, ahead: bool = True) -> None:
         self.program = program
         self.view = program.view
+        self.ahead = ahead
 
     @cached_property
     def choices(self) -> list[list[Choice]]:
@@ -284,10 +285,10 @@ class Counted:
         carried = [np.zeros(entry.elements, dtype=bool), *(v.kept for v in visits[:-1])]
         tile = max(int((v.touched | c).sum()) for v, c in zip(visits, carried, strict=True))
         between = max(int(visit.kept.sum()) for visit in visits)
-        if kept.kind in ("input", "weights") and len(visits) > 1:
+        if kept.kind in ("input", "weights") and len(visits) > 1 and self.ahead:
             tile += ahead_words(entry)
         use = np.zeros(len(self.view.layers), dtype=np.int64)
-        facing = kept.kind in ("input", "weights", "output")
+        facing = kept.kind in ("input", "weights", "output") and self.ahead
         for number, visit in enumerate(visits):
             stop = visit.end + 1
             if number + 1 < len(visits):
@@ -333,13 +334,13 @@ def cheapest(pairs: Iterable[tuple[int, int]]) -> Frontier:
     return kept
 
 
-def group_frontier(view: GroupView, most_loops: int) -> Frontier:
+def group_frontier(view: GroupView, most_loops: int, *, ahead: bool = True) -> Frontier:
     """The fewest words of a group for any room, constants included."""
     constants = sum(layer.constant_words for layer in view.layers)
     found: Frontier = []
     for program in programs(view, most_loops):
         with suppress(ImpossibleError):
-            found += Counted(program).frontier()
+            found += Counted(program, ahead=ahead).frontier()
     return [(room, moved + constants) for room, moved in cheapest(found)]
 
 
@@ -358,14 +359,16 @@ class Enumerated:
         The network.
     most_loops : int
         Of a nest.
+    ahead : bool
+        Whether tiles move to and from DRAM while others are used.
     """
 
-    def __init__(self, graph: FoldedGraph, most_loops: int) -> None:
+    def __init__(self, graph: FoldedGraph, most_loops: int, *, ahead: bool = True) -> None:
         self.graph = graph
         self.most_loops = most_loops
         self._partitions = list(legal(graph))
         self.frontiers = {
-            group: group_frontier(GroupView(graph, group), most_loops)
+            group: group_frontier(GroupView(graph, group), most_loops, ahead=ahead)
             for group in {group for groups in self._partitions for group in groups}
         }
 

@@ -18,17 +18,19 @@ ROOMS = 4
 """Capacities that each graph is looked at with."""
 
 
-def differences(graph: FoldedGraph, name: str) -> tuple[Counter[str], list[str]]:
+def differences(
+    graph: FoldedGraph, name: str, *, ahead: bool = True
+) -> tuple[Counter[str], list[str]]:
     """How many capacities a graph was looked at with, and what went wrong.
 
     Where halos are kept along two axes, bounds may be below what is found, which is then not
     proved; they must not be above what there is.
     """
     loops = 2 if len(graph) <= 4 else 1
-    every, wrong = Enumerated(graph, loops), []
+    every, wrong = Enumerated(graph, loops, ahead=ahead), []
     count: Counter[str] = Counter()
     for room in every.rooms(ROOMS):
-        model = TrafficModel(graph, Assumptions(room, loops=loops))
+        model = TrafficModel(graph, Assumptions(room, loops=loops, double_buffered=ahead))
         found = find_partition(model, "exact", most_layers=6)
         words = every.words(room)
         count["proved" if found.proved else "not proved"] += 1

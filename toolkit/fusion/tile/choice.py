@@ -241,6 +241,7 @@ class _Search:
             apart=apart,
             pipelined=self.given.schedule == "pipelined",
             weights_stay=self.given.weights_stay,
+            ahead=self.given.double_buffered,
             elsewhere=bool(self.given.inner),
             free_halos=free_halos,
         )

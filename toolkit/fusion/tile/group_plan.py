@@ -58,6 +58,10 @@ class Assumptions:
         How the layers of a group share the array.
     weights_stay : bool
         Whether the fusion level can hold weights.
+    double_buffered : bool
+        Whether the next tile from DRAM comes while the present one is used, and the last one goes
+        while others run. Otherwise tiles are there once, while they are used, and transfers take
+        time of their own, which no model of latency here charges: words alone can be compared.
     inner : tuple of Home
         Further memories, inside the fusion level, that tensors between layers can wait on.
     outer : Home or None
@@ -70,6 +74,7 @@ class Assumptions:
     halos: tuple[Halo, ...] = HALOS
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
+    double_buffered: bool = True
     inner: tuple[Home, ...] = ()
     outer: Home | None = None
 
@@ -80,6 +85,10 @@ class Assumptions:
             )
         if self.loops not in range(1, LOOPS + 1):
             raise InputError(f"expected 1 to {LOOPS}, got {self.loops!r}", key="loops")
+        if self.schedule == "pipelined" and not self.double_buffered:
+            raise InputError(
+                "expected double-buffered tiles of layers that run at once", key="double_buffered"
+            )
         if not self.halos or not set(self.halos) <= set(HALOS):
             raise InputError(
                 f"expected some of {', '.join(HALOS)}, got {self.halos!r}", key="halos"

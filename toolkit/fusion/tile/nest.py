@@ -124,6 +124,8 @@ class Nest:
         Whether all layers run at once.
     weights_stay : bool
         Whether the fusion level can hold weights.
+    ahead : bool
+        Whether tiles move to and from DRAM while others are used.
     elsewhere : bool
         Whether tensors between layers may wait on other memories, and do not count here.
     free_halos : bool
@@ -141,6 +143,7 @@ class Nest:
         apart: frozenset[str] = frozenset(),
         pipelined: bool = False,
         weights_stay: bool = True,
+        ahead: bool = True,
         elsewhere: bool = False,
         free_halos: bool = False,
     ) -> None:
@@ -152,8 +155,10 @@ class Nest:
         self.apart = apart
         self.pipelined = pipelined
         self.weights_stay = weights_stay
+        self.ahead = ahead
         self.elsewhere = elsewhere
         self.free_halos = free_halos
+        self._known: dict[object, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
 
     @cached_property
     def _loops_of(self) -> dict[str, frozenset[int]]:
@@ -325,9 +330,13 @@ class Nest:
     def _way(self, item: Item, depth: int, sizes: Sizes) -> Way:
         tile, kept, further = self._held(item, depth, sizes)
         held = tile
-        if item.kind in ("input", "weights") or (self.pipelined and item.kind == "inside"):
+        loaded = item.kind in ("input", "weights") and self.ahead
+        if loaded or (self.pipelined and item.kind == "inside"):
             held = held + further
-        during, between = self._alive(item, depth)
+        key = (item.name, item.kind, item.users, depth)
+        if key not in self._known:
+            self._known[key] = self._alive(item, depth)
+        during, between = self._known[key]
         if self.elsewhere and item.kind == "inside":
             during = between = np.zeros_like(during)
         return Way(depth, held, tile, kept, during, between, self._moved(item, depth, sizes))
@@ -385,7 +394,7 @@ class Nest:
             for i in self.inside[user]:
                 if i >= depth:
                     during |= self._beside(user, i)
-        if item.kind in ("input", "weights", "output") and depth:
+        if item.kind in ("input", "weights", "output") and depth and self.ahead:
             # Loaded ahead, or still on its way out, while others run.
             during |= self._beside(item.users[0], depth - 1)
         between = during.copy()

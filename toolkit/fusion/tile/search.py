@@ -209,28 +209,36 @@ def _needs(
     ways : list of list of Way
     """
     every = [way for options in ways for way in options]
-    masks = np.array([(way.during, way.between) for way in every]).reshape(-1, len(nest.layers))
-    kinds = list({mask.tobytes(): place for place, mask in enumerate(masks.T)}.values())
-    needs, kept = [], []
+    if not every:
+        return [], []
+    masks = np.array([(way.during, way.between) for way in every])
+    columns = masks.reshape(-1, len(nest.layers)).T
+    kinds = list({mask.tobytes(): place for place, mask in enumerate(columns)}.values())
+    during, between = masks[:, 0, kinds, None], masks[:, 1, kinds, None]
+    held = np.array([way.held for way in every])[:, None]
+    stays = np.array([way.kept for way in every])[:, None]
+    need = np.where(during, held, between * stays)
+    moved = np.array([way.moved for way in every])
+    needs, kept, start = [], [], 0
     for options in ways:
-        need = np.zeros((len(options), len(kinds), count), dtype=np.int64)
-        for number, way in enumerate(options):
-            need[number, way.between[kinds]] = way.kept
-            need[number, way.during[kinds]] = way.held
-        moved = np.array([way.moved for way in options])
-        better = _better(need, moved)
-        needs.append(need[better])
+        own = slice(start, start + len(options))
+        better = _better(need[own], moved[own])
+        needs.append(need[own][better])
         kept.append([options[number] for number in better])
+        start += len(options)
     return needs, kept
 
 
 def _better(need: Ints, moved: Ints) -> list[int]:
     """Ways that are better than every other one in some box."""
     left = list(range(len(moved)))
-    for one in range(len(moved)):
-        others = [other for other in left if other != one]
-        if any((moved[x] <= moved[one]).all() and (need[x] <= need[one]).all() for x in others):
-            left.remove(one)
+    for one in range(len(moved) if len(moved) > 1 else 0):
+        for other in left:
+            if other == one or (moved[other] > moved[one]).any():
+                continue
+            if (need[other] <= need[one]).all():
+                left.remove(one)
+                break
     return left
 
 

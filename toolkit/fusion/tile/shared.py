@@ -128,10 +128,12 @@ def shared_ranks(view: GroupView) -> tuple[SharedRank, ...]:
     Readers of a tensor from outside follow it together. They may also be cut each on its own, if
     tensors of the group connect them: otherwise they would be groups of their own.
     """
+    own = _ranks(view, outside=False)
+    if all(len(view.readers[tensor.name]) == 1 for tensor in view.external):
+        return own
     together = _ranks(view, outside=True)
     if len(view.side_by_side) > 1:
         return (*together, *_beside(view, together))
-    own = _ranks(view, outside=False)
     known = {shared.key for shared in own}
     return (*own, *(shared for shared in together if shared.key not in known))
 
