@@ -94,6 +94,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "picture",
         "peer format",
         "command",
+        "priced component",
         "architecture",
         "workload",
         "fitted latency",

@@ -25,6 +25,10 @@ from toolkit.codesign.space import HardwareSpace
 MOST_SHARES = 256
 """Shares of the area that are tried for units; a space has no other points of this kind."""
 
+FIRST_POINTS = 5
+"""Points that searches which begin at the best of the rule's look at: all of the area for units,
+a half, three quarters, a quarter and seven eighths."""
+
 Point = dict[str, Number]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arch.expressions import Number
+from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
 from toolkit.codesign.samplers import PointSampler
 from toolkit.codesign.scoring import Scorer
 
-STARTS = 4
-"""Random points, of which the best is where it begins. Of 20 points, as many more as are spent
-this way are lacking where they are needed."""
-
-STEP = 0.25
-"""Standard deviation at the start, of ranges of length 1: half of them within reach."""
+STEP = 0.08
+"""Standard deviation at the start, of ranges of length 1: a step or two of most."""
 
 _DRAWS = 200
 """Draws from one distribution until a point is within the budgets."""
@@ -31,8 +29,9 @@ _DRAWS = 200
 def cma_es(scorer: Scorer, seed: int) -> BaseSampler:
     """Draw from a normal distribution that follows the best points (Hansen, 2016).
 
-    Its registry entry lets the first `STARTS` points be drawn at random. Area and power are known
-    before anything is mapped: what exceeds them is drawn again, and is no sample.
+    It begins at the best of `FIRST_POINTS` points of `toolkit.codesign.area_filling`: from random
+    ones, of 20 points in all, it ends about where the rule begins. Area and power are
+    known before anything is mapped: what exceeds them is drawn again, and is no sample.
     """
     return _Evolving(scorer, seed)
 
@@ -51,8 +50,9 @@ class _Evolving(PointSampler):
         names = set(self._encoding.distributions)
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         known = [other for other in done if names <= set(other.params)]
-        if not known:
-            return self._within_budgets()
+        if trial.number < FIRST_POINTS or not known:
+            rule = list(islice(filled_points(self._space), FIRST_POINTS))
+            return dict(self._encoding.encode(rule[trial.number % len(rule)]))
         strategy = self._strategy(known)
         seen = {tuple(self._encoding.decode(other.params).values()) for other in known}
         for _ in range(_DRAWS):
@@ -65,7 +65,7 @@ class _Evolving(PointSampler):
 
     def _strategy(self, known: Sequence[FrozenTrial]) -> CMA:
         """Tell the strategy of one generation after the other, as long as they are complete."""
-        first, rest = known[:STARTS], known[STARTS:]
+        first, rest = known[:FIRST_POINTS], known[FIRST_POINTS:]
         dimensions = len(self._space.ranges)
         strategy = CMA(
             mean=self._place(min(first, key=self._value)),

@@ -91,8 +91,7 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
     ),
     "cma-es": HardwareEntry(
         "toolkit.codesign.evolution:cma_es",
-        "An evolution strategy (CMA-ES) over hardware, within the budgets.",
-        starts=4,
+        "An evolution strategy (CMA-ES) over hardware, from the best points of fill-area.",
         extra="cmaes",
         baseline=True,
     ),

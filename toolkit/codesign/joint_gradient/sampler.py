@@ -3,11 +3,14 @@
 From the mappings of one hardware point the tilings of all layers descend together; the hardware
 follows from them (`descent`). Its rounded sizes are the next points, which are scored by
 the true model with the mapper that all strategies share, and the best becomes the next point to
-descend from. Where that leads nowhere new, another start is made: at random, or near the best.
+descend from. The first descent begins where an architect would, at the best of some points that a
+written rule gives (`toolkit.codesign.area_filling`). Where a descent leads nowhere new, another
+start is made: at random, or near the best.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +21,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arch.expressions import Number
+from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
 from toolkit.codesign.joint_gradient.descent import STEPS, NetworkDescent, Proposal, points_near
 from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, edge_savings
 from toolkit.codesign.samplers import PointSampler
@@ -69,6 +73,7 @@ class GradientSampler(PointSampler):
         self._last: Point | None = None
         self._best: Point | None = None
         self._failures, self._starts = 0, 0
+        self._rule = itertools.islice(filled_points(self._space), FIRST_POINTS)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -85,7 +90,11 @@ class GradientSampler(PointSampler):
     def propose(self) -> Point:
         """Choose the next point to score."""
         self._learn()
-        if self._here is None or self._failures >= PATIENCE:
+        given = next((p for p in self._rule if self._key(p) not in self._seen), None)
+        if given is not None:
+            # The descent begins at the best of them: none of them counts as a failure.
+            point, self._failures = given, -1
+        elif self._here is None or self._failures >= PATIENCE:
             point = self._start()
         else:
             point = self._next(self._here)
@@ -120,7 +129,7 @@ class GradientSampler(PointSampler):
             self._best = self._here
 
     def _start(self) -> Point:
-        """Set out anew, in turns at random and near the best."""
+        """Set out anew, in turns near the best and at random."""
         self._here, self._failures, self._queue = None, 0, []
         self._starts += 1
         for _ in range(100):
