@@ -18,6 +18,7 @@ from toolkit.codesign.exact.rounding import Known
 from toolkit.codesign.exact.tree import Node
 from toolkit.errors import DoesNotFitError
 from toolkit.model.floor import least_cycles, least_energy_pj
+from toolkit.search.evaluator import Start
 from toolkit.workload.kernel import Workload
 
 FloatArray = NDArray[np.float64]
@@ -100,7 +101,8 @@ class BoxBounder:
         if not self._raise(look) or look.closed:
             return None
         for workload in look.mix.workloads:
-            look.known[workload] = self.known.front(look.corner.arch, workload)
+            front = self.known.front(look.corner.arch, workload, search=True)
+            look.known[workload] = front
         return self._prove(look)
 
     def _carried(self, look: Look, workload: Workload) -> FloatArray | None:
@@ -175,10 +177,10 @@ class BoxBounder:
                 look.lower[workload] = front.hull
             prices = prices_of(arch, workload, self.proofs.conventions)
             node.carried = {**node.carried, workload: Carried(front, prices)}
-            self._prove_words(look, workload)
+            self._prove_words(look, workload, front.starts)
         return self._raise(look)
 
-    def _prove_words(self, look: Look, workload: Workload) -> None:
+    def _prove_words(self, look: Look, workload: Workload, starts: Sequence[Start]) -> None:
         """Prove the least words of memories that may become dearer, unless it was done nearby."""
         node = look.node
         before = node.least_widths.get(workload, np.inf)
@@ -187,7 +189,7 @@ class BoxBounder:
         found = {}
         for name, (read, written) in self.spreads.items():
             arch = unit_priced(look.corner.arch, name, read, written)
-            energy = self.proofs.least_energy_pj(arch, workload)
+            energy = self.proofs.least_energy_pj(arch, workload, starts)
             if 0 < energy < np.inf:
                 found[name] = Least(read, written, energy)
         node.least = {**node.least, workload: found}

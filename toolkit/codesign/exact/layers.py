@@ -202,7 +202,7 @@ class Proofs:
 
     def _proved(self, problem: Problem, starts: Sequence[Start]) -> Front | None:
         self.proofs += 1
-        evaluator = _Warm(problem, Budget(seconds=self.layer_seconds), warm_starts=starts)
+        evaluator = self._evaluator(problem, starts)
         bound, certificate = prove(evaluator)
         found = evaluator.front
         assert found is not None
@@ -220,14 +220,24 @@ class Proofs:
             found.costs[corners], tuple(known[i] for i in corners.tolist()), problem, complete=True
         )
 
-    def least_energy_pj(self, arch: Architecture, workload: Workload) -> float:
+    def least_energy_pj(
+        self, arch: Architecture, workload: Workload, starts: Sequence[Start]
+    ) -> float:
         """Bound the energy of all mappings of a workload; inf if there are none."""
         self.proofs += 1
         try:
             problem = replace(self.fitted(arch, workload), objective=OBJECTIVES["energy"])
-            return prove(Evaluator(problem, Budget(seconds=self.layer_seconds)))[0]
+            return prove(self._evaluator(problem, starts))[0]
         except DoesNotFitError:
             return math.inf
+
+    def _evaluator(self, problem: Problem, starts: Sequence[Start]) -> Evaluator:
+        """An evaluator that has seen mappings that are likely to be good."""
+        evaluator = _Warm(problem, Budget(seconds=self.layer_seconds), warm_starts=starts)
+        if starts:
+            factors, orders = (np.stack([start[i] for start in starts]) for i in (0, 1))
+            evaluator.evaluate(factors, orders, np.array([start[2] for start in starts]))
+        return evaluator
 
     def _least(self, problem: Problem) -> tuple[float, float]:
         """Bounds of energy (pJ) and latency (cycles), each by itself."""

@@ -67,6 +67,8 @@ def prove_choices(evaluator: Evaluator, prove: Prove) -> tuple[float, Certificat
 
 def _first_mapping(evaluator: Evaluator) -> None:
     """Descend a while in all choices, for the better the first mapping, the less is looked at."""
+    if evaluator.is_part:
+        return  # There was one already.
     most = min(START, evaluator.remaining_evaluations // 2)
     before = evaluator.evaluations
 
