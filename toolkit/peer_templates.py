@@ -243,7 +243,8 @@ class _Template:
             )
         if not path.lower().endswith(_ENDINGS):
             raise self.refuse(
-                f"includes {describe(Path(path).name)}; expected a file that ends in {', '.join(_ENDINGS)}",
+                f"includes {describe(Path(path).name)}; expected a file that ends in "
+                f"{', '.join(_ENDINGS)}",
                 line,
             )
         text = decode(read_bytes(path, self.run.error), shown_path(path), self.run.error)
