@@ -243,7 +243,8 @@ class _Template:
             )
         if not path.lower().endswith(_ENDINGS):
             raise self.refuse(
-                f"includes {describe(path)}; expected a file that ends in {', '.join(_ENDINGS)}",
+                f"includes {describe(Path(path).name)}; expected a file that ends in "
+                f"{', '.join(_ENDINGS)}",
                 line,
             )
         text = decode(read_bytes(path, self.run.error), shown_path(path), self.run.error)
@@ -265,7 +266,7 @@ class _Template:
         )
         for key in keys[0].split(".") if keys else ():
             if not isinstance(found, dict) or key not in found:
-                raise self.refuse(f"{describe(path)} has no {describe(keys[0])}", line)
+                raise self.refuse(f"{describe(Path(path).name)} has no {describe(keys[0])}", line)
             found = found[key]
         return found
 
