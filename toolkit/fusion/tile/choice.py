@@ -233,6 +233,7 @@ class _Search:
             apart=apart,
             pipelined=self.given.schedule == "pipelined",
             weights_stay=self.given.weights_stay,
+            pass_by=self.given.pass_by,
             elsewhere=bool(self.given.inner),
             free_halos=free_halos,
         )

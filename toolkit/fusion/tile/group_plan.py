@@ -58,6 +58,9 @@ class Assumptions:
         How the layers of a group share the array.
     weights_stay : bool
         Whether the fusion level can hold weights.
+    pass_by : tuple of str
+        Which activations may pass by the fusion level on their way from DRAM or to it: ``input``,
+        ``output``, both or none.
     inner : tuple of Home
         Further memories, inside the fusion level, that tensors between layers can wait on.
     outer : Home or None
@@ -70,6 +73,7 @@ class Assumptions:
     halos: tuple[Halo, ...] = HALOS
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
+    pass_by: tuple[str, ...] = ()
     inner: tuple[Home, ...] = ()
     outer: Home | None = None
 
