@@ -10,6 +10,7 @@ fused) on the machine of the README's tables; the accelerator is described in `t
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import toolkit
@@ -22,55 +23,58 @@ from toolkit.workload.network import Layer, LayerGraph, TensorInfo
 ARCH = Path(__file__).parent.parent.parent / "tests" / "data" / "accelforge_tpu_v4i.yaml"
 CLOCK_MHZ = 1050
 PEER = {
-    "unfused": (8.127722e-3, 0.49932190e-3, 15.3),
-    "fused": (6.8097043e-3, 0.49932190e-3, 31.6),
+    "128 MiB, unfused": (8.127722e-3, 0.49932190e-3, 15.3),
+    "128 MiB, fused": (6.8097043e-3, 0.49932190e-3, 31.6),
+    "8 MiB, fused": (7.7084598e-3, 0.49932190e-3, 39.2),
 }
-"""AccelForge: energy in J, latency in s, CPU seconds."""
+"""AccelForge, by the size of the global buffer: energy in J, latency in s, CPU seconds."""
 
 
 def product(name: str, source: TensorInfo, columns: int) -> Layer:
     rows, summed = source.shape
     made = TensorInfo(f"{name}.out", (rows, columns), "int8")
-    weight = TensorInfo(f"{name}.w", (summed, columns), "int8")
-    workload = gemm(columns, summed, rows)
-    operands = (source,), (weight,), (made,)
-    return Layer(name, "MatMul", "einsum", *operands, workload=workload, elements=made.elements)
+    operands = (source,), (TensorInfo(f"{name}.w", (summed, columns), "int8"),), (made,)
+    product = gemm(columns, summed, rows)
+    return Layer(name, "MatMul", "einsum", *operands, workload=product, elements=made.elements)
 
 
 def products() -> FoldedGraph:
     first = product("first", TensorInfo("x", (4096, 1024), "int8"), 4096)
     second = product("second", first.outputs[0], 1024)
-    layers = (first, second)
-    return fold(LayerGraph.from_layers(layers, inputs=first.inputs, outputs=second.outputs))
+    ends = {"inputs": first.inputs, "outputs": second.outputs}
+    return fold(LayerGraph.from_layers((first, second), **ends))
 
 
-def found(strategy: str, conventions: str) -> tuple[FusionResult, float]:
+def found(strategy: str, conventions: str, mebibytes: int) -> tuple[FusionResult, float]:
     search = LayerSearch(strategy, conventions=toolkit.CONVENTIONS[conventions])
+    arch = toolkit.load_arch(ARCH)
+    buffer = replace(arch.memories[1], capacity_words=mebibytes * 1024 * 1024)
+    arch = replace(arch, levels=(arch.levels[0], buffer, *arch.levels[2:]))
     start = time.process_time()
-    model = MappedModel(
-        products(), toolkit.load_arch(ARCH), search=search, proof_seconds=0.0, cache=False
-    )
+    model = MappedModel(products(), arch, search=search, proof_seconds=0.0, cache=False)
     result = find_partition(model, reasons=False)
     return result, time.process_time() - start
 
 
 def row(name: str, energy_j: float, seconds: float, cpu: float) -> None:
-    cells = f"{energy_j * 1e3:>12.6f}{seconds * 1e3:>12.6f}{energy_j * seconds * 1e6:>12.6f}"
-    print(f"{name:<34}{cells}{cpu:>8.1f}", flush=True)
+    figures = (energy_j * 1e3, seconds * 1e3, energy_j * seconds * 1e6)
+    print(f"{name:<34}" + "".join(f"{x:>12.6f}" for x in figures) + f"{cpu:>8.1f}")
 
 
 def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--strategy", default="greedy", help="how parts of layers are mapped")
     given = parser.parse_args()
-    results = {name: found(given.strategy, name) for name in ("steady", "exact")}
+    cases = [(name, mebibytes) for name in ("steady", "exact") for mebibytes in (128, 8)]
+    results = {case: found(given.strategy, *case) for case in cases}
     print(f"{'':<34}{'mJ':>12}{'ms':>12}{'J·s * 1e6':>12}{'CPU s':>8}")
     for what, (energy, seconds, cpu) in PEER.items():
         row(f"AccelForge, {what}", energy, seconds, cpu)
-    for conventions, (result, cpu) in results.items():
+    for (conventions, mebibytes), (result, cpu) in results.items():
         apart = tuple(map(sum, zip(*(option.costs for option in result.unfused), strict=True)))
         for what, (energy, cycles) in (("unfused", apart), ("fused", result.costs)):
-            row(f"ours, {conventions}, {what}", energy * 1e-12, cycles / CLOCK_MHZ * 1e-6, cpu)
+            name = f"ours, {conventions}, {mebibytes} MiB, {what}"
+            row(name, energy * 1e-12, cycles / CLOCK_MHZ * 1e-6, cpu)
 
 
 if __name__ == "__main__":

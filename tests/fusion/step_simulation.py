@@ -189,6 +189,7 @@ def run(
         runs = work.runs(layer)
         passing = work.passing.get(layer, PortWords()) * (1 / runs)
         ports.read(_end(number), passing.reads)
+        ports.write(_end(number), passing.writes)
         for tile in asked[number]:
             ports.read(_begin(tile.first), tile.read)
         clock = max(begin + work.cycles[layer] / runs, ports.done_for(_end(number)))

@@ -75,6 +75,22 @@ def test_what_several_read_and_what_is_still_summed_does_not(graph: FoldedGraph)
     assert passed_by(plan, shared, allowed, ("input", "output")) is None
 
 
+@pytest.mark.parametrize("words", [150, 250, 400, 1000])
+def test_plans_may_set_no_room_aside_for_what_passes_by(graph: FoldedGraph, words: int) -> None:
+    view = GroupView(graph, frozenset(graph.names))
+    staged, past = (
+        best_plan(view, Assumptions(words, loops=2, pass_by=roles))
+        for roles in ((), ("input", "output"))
+    )
+    assert past is not None and past.peak_words <= words
+    assert staged is None or past.dram_words <= staged.dram_words
+    assert past.passing <= {"x", "three.out"}
+    if words == 400:
+        assert past.passing
+    for loop in past.loops:
+        assert "three" not in loop.sums or "three.out" not in past.passing
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_bound_knows_of_activations_that_pass_by(seed: int) -> None:
     arch = toolkit.load_arch("gemmini-ws")

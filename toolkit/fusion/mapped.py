@@ -187,7 +187,7 @@ class MappedModel:
                 "hidden already; expected exact ones",
                 key="prefetch",
             )
-        self._books = _plan_books(self.given)
+        self._books = _plan_books(self.given, memory)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._bounds_within: dict[int, tuple[float, ...] | None] = {}
@@ -223,7 +223,7 @@ class MappedModel:
         """
         other = copy.copy(self)
         other.given = resized(self.given, words)
-        other._books = _plan_books(other.given)
+        other._books = _plan_books(other.given, self.memory)
         other._known, other._refusals, other._bounds_within = {}, {}, {}
         other.__dict__.pop("_group_bounds", None)
         return other
@@ -281,7 +281,7 @@ class MappedModel:
             dict(zip(self.graph.names, parts, strict=True)),
             dict(zip(self.graph.names, alone, strict=True)),
             frozenset(la.name for la in layers if self.costs.laid_out(la)),
-            self._books[0],
+            [book for book in self._books if book.share == 1],
             PLAN_PROOFS * self.bounds.seconds,
         )
 
@@ -396,6 +396,8 @@ class MappedModel:
         """Plans worth mapping, each once."""
         found: dict[object, GroupPlan] = {}
         for book in self._books:
+            if book.given.pass_by and len(view.group) == 1:
+                continue
             sums = not found or any(loop.sums for plan in found.values() for loop in plan.loops)
             plan = book.best(view, limit) if sums or book.share == 1 else None
             if plan is not None:
@@ -522,11 +524,16 @@ def _moved(cost: PartCost) -> PortWords:
     return PortWords(sum(cost.words.values()) - written, written)
 
 
-def _plan_books(given: Assumptions) -> list[PlanBook]:
-    """Where plans worth mapping come from, with and without memories inside the fusion level."""
+def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
+    """Where plans worth mapping come from, with and without memories inside the fusion level.
+
+    Where wires lead past that, also plans that set no room aside for what may take them.
+    """
     alone = replace(given, inner=(), outer=None)
     ways = (given, alone) if given.inner else (given,)
-    return [PlanBook(way, share) for way in ways for share in SHARES]
+    books = [PlanBook(way, share) for way in ways for share in SHARES]
+    past = tuple(role for role in ("input", "output") if role in memory.may_bypass)
+    return [*books, PlanBook(replace(alone, pass_by=past))] if past else books
 
 
 def _shares(cycles: list[float], mesh: int) -> list[int]:

@@ -74,8 +74,8 @@ class GroupBounds:
         By layer: what its parts take, and what it takes on its own.
     staged : collection of str
         Layers that may run on their own and yet in parts.
-    book : PlanBook
-        Plans of groups and what is proved of them.
+    books : sequence of PlanBook
+        Plans of groups and what is proved of them; together they hold all plans that are mapped.
     seconds : float
         After which no further group is searched: its words count once each then.
     """
@@ -91,14 +91,14 @@ class GroupBounds:
         parts: Mapping[str, LayerLeast],
         alone: Mapping[str, LayerLeast],
         staged: frozenset[str],
-        book: PlanBook,
+        books: Sequence[PlanBook],
         seconds: float,
     ) -> None:
         self.graph, self.given = graph, given
         self.dram, self.memory, self.conventions = dram, memory, conventions
         self.overhead = overhead
         self.parts, self.alone, self.staged = parts, alone, staged
-        self.book = book
+        self.books = tuple(books)
         self._end = clock() + seconds
         self._views: dict[Group, GroupView] = {}
         self._passing: dict[tuple[Group, bool], Passing] = {}
@@ -132,10 +132,11 @@ class GroupBounds:
         if most <= max(least, asked):
             return least
         if clock() < self._end:
-            plan = self.book.best(self.view(group), None if most == math.inf else math.ceil(most))
-            asked = most if plan is None else math.inf
-        known = self.book.least(self.view(group))
-        self._words[group] = max(least, float(known or 0)), asked
+            limit = None if most == math.inf else math.ceil(most)
+            plans = [book.best(self.view(group), limit) for book in self.books]
+            asked = most if all(plan is None for plan in plans) else math.inf
+        known = min(float(book.least(self.view(group)) or 0) for book in self.books)
+        self._words[group] = max(least, known), asked
         return self._words[group][0]
 
     def port_cycles(self, passing: Passing) -> float:

@@ -242,6 +242,7 @@ class _Search:
             pipelined=self.given.schedule == "pipelined",
             weights_stay=self.given.weights_stay,
             ahead=self.given.double_buffered,
+            pass_by=self.given.pass_by,
             elsewhere=bool(self.given.inner),
             free_halos=free_halos,
         )

@@ -62,6 +62,9 @@ class Assumptions:
         Whether the next tile from DRAM comes while the present one is used, and the last one goes
         while others run. Otherwise tiles are there once, while they are used, and transfers take
         time of their own, which no model of latency here charges: words alone can be compared.
+    pass_by : tuple of str
+        Which activations may pass by the fusion level on their way from DRAM or to it: ``input``,
+        ``output``, both or none.
     inner : tuple of Home
         Further memories, inside the fusion level, that tensors between layers can wait on.
     outer : Home or None
@@ -75,6 +78,7 @@ class Assumptions:
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
     double_buffered: bool = True
+    pass_by: tuple[str, ...] = ()
     inner: tuple[Home, ...] = ()
     outer: Home | None = None
 

@@ -8,7 +8,7 @@ holds what the loops inside of it touch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -126,6 +126,8 @@ class Nest:
         Whether the fusion level can hold weights.
     ahead : bool
         Whether tiles move to and from DRAM while others are used.
+    pass_by : collection of str
+        Kinds of activations that may pass by the fusion level.
     elsewhere : bool
         Whether tensors between layers may wait on other memories, and do not count here.
     free_halos : bool
@@ -144,6 +146,7 @@ class Nest:
         pipelined: bool = False,
         weights_stay: bool = True,
         ahead: bool = True,
+        pass_by: Collection[str] = (),
         elsewhere: bool = False,
         free_halos: bool = False,
     ) -> None:
@@ -156,6 +159,7 @@ class Nest:
         self.pipelined = pipelined
         self.weights_stay = weights_stay
         self.ahead = ahead
+        self.pass_by = frozenset(pass_by)
         self.elsewhere = elsewhere
         self.free_halos = free_halos
         self._known: dict[object, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
@@ -312,12 +316,27 @@ class Nest:
             return [self.passing(item, sizes)]
         depths = self.depths(item)
         found = [self._way(item, depth, sizes) for depth in depths]
-        if item.kind == "weights":
+        if item.kind == "weights" or self.may_pass(item):
             found.append(self.passing(item, sizes))
         return found
 
+    def may_pass(self, item: Item) -> bool:
+        """Whether activations may pass by: the only ones of the one layer that they are for.
+
+        Results that are added to, or corrected, in a later step are on the fusion level then.
+        """
+        if item.kind not in self.pass_by or len(item.users) > 1:
+            return False
+        layer = self.layers[item.users[0]]
+        if item.kind == "output" and any(
+            layer.name in loop.reduces or layer.name in loop.recurrent for loop in self.loops
+        ):
+            return False
+        single = item.kind == "output" or len(layer.inputs) == 1
+        return single and layer.layer.workload is not None
+
     def passing(self, item: Item, sizes: Sizes) -> Way:
-        """Take no room: weights that pass by, or what loops inside of this nest need none for."""
+        """Take no room: what passes by, or what loops inside of this nest need none for."""
         nothing = np.zeros(_shape(sizes), dtype=np.int64)
         nowhere = np.zeros(len(self.layers), dtype=bool)
         moved = self._moved(item, len(self.loops), sizes)

@@ -155,7 +155,7 @@ def mattering(nest: Nest) -> frozenset[int]:
             name = nest.layers[item.users[0]].name
             found |= {i for i in range(deepest) if name in nest.loops[i].reduces}
             continue
-        if item.kind == "weights":
+        if item.kind == "weights" or nest.may_pass(item):
             deepest = len(nest.loops)
         entered = frozenset[int]().union(*(nest.inside[user] for user in item.users))
         found |= {i for i in entered if i < deepest and not item.cut[i]}
