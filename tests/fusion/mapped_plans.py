@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from fusion.brute_force import legal
@@ -40,10 +41,15 @@ MISSES = 300
 """Points of nests that do not fit, after which a group has no further plans."""
 
 
-def tight(arch: toolkit.Architecture, level: str, words: int) -> toolkit.Architecture:
-    """The same with so many words on one memory."""
+def tight(
+    arch: toolkit.Architecture, level: str, words: int, *, open_wires: bool = False
+) -> toolkit.Architecture:
+    """The same with so many words on one memory, which activations may pass by on open wires."""
+    changes: dict[str, Any] = {"capacity_words": words}
+    if open_wires:
+        changes |= {"bypasses": (), "may_bypass": ("input", "output")}
     levels = tuple(
-        replace(x, capacity_words=words) if isinstance(x, Memory) and x.name == level else x
+        replace(x, **changes) if isinstance(x, Memory) and x.name == level else x
         for x in arch.levels
     )
     return replace(arch, levels=levels)
@@ -63,7 +69,7 @@ def drawn_model(seed: int, objective: FusionObjective, seconds: float = 1.0) -> 
     search = LayerSearch("greedy", Budget(evaluations=1_000), objective=OBJECTIVES["edp"])
     return MappedModel(
         graph,
-        tight(arch, level, words),
+        tight(arch, level, words, open_wires=name == "gemmini-ws" and draw.random() < 0.5),
         objective=objective,
         loops=2,
         search=search,

@@ -216,8 +216,11 @@ class WeightedBounds:
         view = bounds.view(group)
         fusing_pj, fusing_cycles = bounds.overhead.of(len(group))
         entering = sum(tensor.elements for tensor in view.external)
-        staging_pj = entering * bounds.memory.write_energy_pj
-        staging_pj += passing.written * bounds.memory.read_energy_pj
+        memory, staging_pj = bounds.memory, 0.0
+        if "input" not in memory.may_bypass:
+            staging_pj += entering * memory.write_energy_pj
+        if "output" not in memory.may_bypass:
+            staging_pj += passing.written * memory.read_energy_pj
         fixed = weights.energy * (fusing_pj + staging_pj) + weights.cycle * fusing_cycles
         compulsory = self._cost(group, passing, 0.0) + fixed
         if not self._per_word or compulsory >= most:
