@@ -168,7 +168,8 @@ def test_where_layers_fuse_descents_are_made_with_and_without_it() -> None:
     for fused in (False, True):
         scorer = Scorer(small_job(fusion="exact"), cache=False)
         sampler = GradientSampler(scorer, 0, fused=fused)
-        sampler.propose()
+        for _ in islice(filled_points(scorer.job.space), FIRST_POINTS):
+            sampler.propose()
         assert scorer.descended == 0
         sampler.propose()
         counts[fused] = scorer.descended
