@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from codesign.jobs import small_job
 
+from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
 from toolkit.codesign.joint_gradient.descent import BATCH, NetworkDescent, Proposal, points_near
 from toolkit.codesign.joint_gradient.figures import local_figures, steps_of
 from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, FusibleEdge, edge_savings
@@ -137,11 +139,13 @@ def test_proposals_are_new_within_the_budgets_and_seeded() -> None:
 
     def drawn(seed: int) -> list[dict[str, Any]]:
         sampler = GradientSampler(Scorer(job, cache=False), seed, fused=True)
-        return [sampler.propose() for _ in range(5)]
+        return [sampler.propose() for _ in range(10)]
 
     points = drawn(1)
-    assert len({tuple(point.values()) for point in points}) == 5
+    assert len({tuple(point.values()) for point in points}) == 10
     assert all(not job.space.excess(job.space.build(point)) for point in points)
+    rule = list(islice(filled_points(job.space), FIRST_POINTS))
+    assert points[: len(rule)] == rule
     assert points == drawn(1) != drawn(2)
 
 
@@ -164,7 +168,8 @@ def test_where_layers_fuse_descents_are_made_with_and_without_it() -> None:
     for fused in (False, True):
         scorer = Scorer(small_job(fusion="exact"), cache=False)
         sampler = GradientSampler(scorer, 0, fused=fused)
-        sampler.propose()
+        for _ in islice(filled_points(scorer.job.space), FIRST_POINTS):
+            sampler.propose()
         assert scorer.descended == 0
         sampler.propose()
         counts[fused] = scorer.descended
