@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from math import fsum
 
 from toolkit.arch.architecture import Architecture
@@ -18,8 +18,8 @@ from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
-from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
-from toolkit.fusion.partition_bound import GroupBounds, network_bound
+from toolkit.fusion.mapped_bound import MappedBound
+from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.passing import passed_by, weights_kept
 from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
 from toolkit.fusion.tile.group_plan import (
@@ -37,9 +37,6 @@ from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_le
 from toolkit.search.network import LayerSearch
 from toolkit.workload.kernel import Role
 
-_SAFE = 1 - 1e-9
-"""Keeps bounds below what sums of floats may round off."""
-
 MAPPED_LOOPS, MAPPED_NESTS = 3, 100
 """Of nests whose parts are mapped: all of three loops over five ranks, such as those of attention.
 Further loops hardly change what is mapped."""
@@ -50,9 +47,6 @@ less of it leaves room for larger parts of what is summed over, which the array 
 
 PROOF_SECONDS = 4.0
 """Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
-
-PLAN_PROOFS = 60
-"""Times this limit: of the searches over plans of groups that the bound asks for, together."""
 
 OVERHEAD = "fusion overhead"
 """What `FusionOverhead` costs in energy, beside the levels."""
@@ -190,7 +184,7 @@ class MappedModel:
         self._books = _plan_books(self.given, memory)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
-        self._bounds_within: dict[int, tuple[float, ...] | None] = {}
+        self._bound = self._proofs()
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}
         self._refusals: dict[Group, str] = {}
@@ -224,9 +218,22 @@ class MappedModel:
         other = copy.copy(self)
         other.given = resized(self.given, words)
         other._books = _plan_books(other.given, self.memory)
-        other._known, other._refusals, other._bounds_within = {}, {}, {}
-        other.__dict__.pop("_group_bounds", None)
+        other._bound = other._proofs()
+        other._known, other._refusals = {}, {}
         return other
+
+    def _proofs(self) -> MappedBound:
+        books = [book for book in self._books if book.share == 1]
+        return MappedBound(
+            self.graph,
+            self.given,
+            self.objective,
+            self.memory,
+            self.overhead,
+            self.bounds,
+            books,
+            prefetch=self.prefetch,
+        )
 
     def refusal(self, group: Group) -> str | None:
         """Which layer of a group could not be mapped in any of its plans, and why."""
@@ -237,8 +244,7 @@ class MappedModel:
 
         Without the overhead of fusing, as the layers may run on their own.
         """
-        view = GroupView(self.graph, group)
-        return self._together(view, [self.bounds.floor(layer) for layer in view.layers])
+        return self._bound.least(group)
 
     @property
     def bound(self) -> tuple[float, ...]:
@@ -249,67 +255,11 @@ class MappedModel:
         where groups hide cycles under each other, words that pass the outermost memory count once
         each.
         """
-        return self.bound_within(len(self.graph)) or self._compulsory_bound()
+        return self._bound.within(len(self.graph)) or self._bound.compulsory()
 
     def bound_within(self, most_layers: int) -> tuple[float, ...] | None:
         """The same of groups of limited length; None without proofs or with too many down-sets."""
-        if most_layers not in self._bounds_within:
-            found = None
-            # Groups that wait for the outermost memory may hide that under their neighbours.
-            hidden = self.prefetch and self.objective in ("latency", "edp")
-            if self.bounds.seconds > 0 and not hidden:
-                found = network_bound(self._group_bounds, self.objective, most_layers)
-            safe = 1.0 if self.objective == "dram" else _SAFE
-            self._bounds_within[most_layers] = found and tuple(safe * cost for cost in found)
-        return self._bounds_within[most_layers]
-
-    @cached_property
-    def _group_bounds(self) -> GroupBounds:
-        layers = self.graph.layers
-        if self.objective in ("dram", "latency"):
-            parts = alone = tuple(map(self.bounds.floor, layers))
-        else:
-            alone = self.bounds.alone(layers, self.objective)
-            parts = self.bounds.least(layers)
-        return GroupBounds(
-            self.graph,
-            self.given,
-            self._dram,
-            self.memory,
-            self.costs.search.conventions,
-            self.overhead,
-            dict(zip(self.graph.names, parts, strict=True)),
-            dict(zip(self.graph.names, alone, strict=True)),
-            frozenset(la.name for la in layers if self.costs.laid_out(la)),
-            [book for book in self._books if book.share == 1],
-            PLAN_PROOFS * self.bounds.seconds,
-        )
-
-    def _compulsory_bound(self) -> tuple[float, ...]:
-        view = GroupView(self.graph, frozenset(self.graph.names))
-        known = self.objective in ("dram", "latency")
-        layers = view.layers
-        least = map(self.bounds.floor, layers) if known else self.bounds.least(layers)
-        return self._together(view, list(least))
-
-    def _together(self, view: GroupView, layers: Sequence[LayerLeast]) -> tuple[float, ...]:
-        """Least costs of a group, from those of its layers, wherever it stands in a larger one."""
-        dram = self._dram
-        read = sum(words_read(view, tensor) for tensor in view.external)
-        read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        leaving = {tensor.name for tensor in view.leaving}
-        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
-        if self.objective == "dram":
-            return (float(read + written),)
-        moved = read * dram.read_energy_pj + written * dram.write_energy_pj
-        cycles = fsum(layer.latency_cycles for layer in layers)
-        costs = {
-            "energy": _SAFE * (moved + fsum(layer.energy_pj for layer in layers)),
-            "latency": _SAFE * max(cycles, self._port_cycles(read, written)),
-        }
-        if self.objective == "edp":
-            return costs["energy"], costs["latency"]
-        return (costs[self.objective],)
+        return self._bound.within(most_layers)
 
     def cost(self, plan: GroupPlan) -> GroupCost:
         """Cost a plan: parts of all layers, transfers to and from DRAM, latency."""

