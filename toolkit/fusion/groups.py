@@ -1,4 +1,8 @@
-"""Fusion groups: which sets and partitions of layers are legal, and who reads what in one."""
+"""Fusion groups: which sets and partitions of layers are legal, and who reads what in one.
+
+A group is convex, and connected by tensors: one of its layers makes what another reads, or both
+read the same, wherever that comes from.
+"""
 
 from __future__ import annotations
 
