@@ -4,9 +4,10 @@ The plans of a group are all nests of up to `Assumptions.loops` loops over its s
 every tile size that can matter (the smallest for its number of steps), every depth at which
 inputs, weights and outputs can be kept, and tensors between layers where the layers that make and
 read them run side by side. Operators without multiply-accumulates may run again in loops that do
-not cut them, all of them or none; tensors from outside with several readers may be loaded once
-for all or by each, unless nothing else connects these: then they are groups of their own. Groups
-of many ranks have shorter nests, over the ranks that cut most layers (`Assumptions.nests`). Halos are treated alike first, then tensor by tensor while that helps.
+not cut them, all of them or none; tensors from outside with several readers may be loaded once for
+all or by each, unless nothing else connects these: then they are groups of their own. Groups of
+many ranks have shorter nests, over the ranks that cut most layers (`Assumptions.nests`). Halos are
+treated alike first, then tensor by tensor while that helps.
 """
 
 from __future__ import annotations
