@@ -288,7 +288,8 @@ class GroupView:
         """Layers that tensors made in the group connect; several if inputs connect the rest."""
         inside = self.graph.subgraph(self.group)
         parts = [frozenset(part) for part in nx.weakly_connected_components(inside)]
-        return tuple(sorted(parts, key=lambda part: min(map(self.graph.positions.get, part))))
+        place = self.graph.positions.__getitem__
+        return tuple(sorted(parts, key=lambda part: min(map(place, part))))
 
     @cached_property
     def leaving(self) -> tuple[TensorInfo, ...]:

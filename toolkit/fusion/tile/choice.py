@@ -21,6 +21,7 @@ import networkx as nx
 import numpy as np
 
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.depths import Point, solve
 from toolkit.fusion.tile.group_plan import (
     Assumptions,
     GroupPlan,
@@ -32,7 +33,7 @@ from toolkit.fusion.tile.group_plan import (
 )
 from toolkit.fusion.tile.nest import Nest
 from toolkit.fusion.tile.residency import choose_homes, words_held
-from toolkit.fusion.tile.search import Point, best_point, least_words_within, solve
+from toolkit.fusion.tile.search import best_point, least_words_within
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import (
     Cut,
