@@ -16,9 +16,9 @@ from toolkit.fusion import (
     fold,
 )
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.depths import solve
 from toolkit.fusion.tile.group_plan import plan_at, single_plan
 from toolkit.fusion.tile.nest import Nest
-from toolkit.fusion.tile.search import solve
 from toolkit.fusion.tile.shared import shared_ranks
 from toolkit.fusion.tile.windows import make_cut, spans
 from toolkit.search.network import LayerSearch

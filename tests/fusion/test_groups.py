@@ -25,6 +25,7 @@ from toolkit.fusion import (
     fold,
     matches,
 )
+from toolkit.fusion.groups import siblings
 from toolkit.workload import gemm
 from toolkit.workload.network import Layer, LayerGraph, TensorInfo
 
@@ -55,6 +56,24 @@ def test_groups_are_named_by_layers_that_were_folded_away() -> None:
 def test_bad_groups(names: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_group(residual(), names)
+
+
+def test_layers_that_read_one_tensor_are_connected() -> None:
+    """By a tensor of the network, or one that a layer outside of the group makes."""
+    stem = conv("stem", tensor("x", 1, 4), 1)
+    readers = [conv(name, stem.outputs[0], 1, 1) for name in "abc"]
+    graph = fold(network([stem, *readers, conv("other", tensor("x", 1, 4), 1)]))
+    assert check_group(graph, "ac") == frozenset("ac")
+    assert check_group(graph, ["stem", "other"])
+    with pytest.raises(InputError, match="leads from 'other' to 'a', and none is read by both"):
+        check_group(graph, ["a", "other"])
+    assert siblings(graph) == [
+        ("stem", "other", "x"),
+        ("a", "b", "stem.out"),
+        ("b", "c", "stem.out"),
+    ]
+    home = {"stem": 0, "a": 0, "b": 1, "c": 2, "other": 2}
+    assert siblings(graph, home) == [("stem", "other", "x"), ("b", "c", "stem.out")]
 
 
 def test_groups_that_wait_for_each_other() -> None:

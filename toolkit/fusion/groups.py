@@ -1,4 +1,8 @@
-"""Fusion groups: which sets and partitions of layers are legal, and who reads what in one."""
+"""Fusion groups: which sets and partitions of layers are legal, and who reads what in one.
+
+A group is convex, and connected by tensors: one of its layers makes what another reads, or both
+read the same, wherever that comes from.
+"""
 
 from __future__ import annotations
 
@@ -284,9 +288,8 @@ class GroupView:
         """Layers that tensors made in the group connect; several if inputs connect the rest."""
         inside = self.graph.subgraph(self.group)
         parts = [frozenset(part) for part in nx.weakly_connected_components(inside)]
-        return tuple(
-            sorted(parts, key=lambda part: min(self.graph.positions[name] for name in part))
-        )
+        place = self.graph.positions.__getitem__
+        return tuple(sorted(parts, key=lambda part: min(map(place, part))))
 
     @cached_property
     def leaving(self) -> tuple[TensorInfo, ...]:

@@ -27,6 +27,14 @@ def test_layers_that_read_one_tensor_are_groups(seed: int) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_tiles_that_are_held_once(seed: int) -> None:
+    """Not twice, so that the next one comes meanwhile."""
+    count, wrong = differences((small, sharing)[seed % 2](seed), "held once", ahead=False)
+    assert count["proved"]
+    assert not wrong
+
+
 def test_exact_is_no_worse_than_merging() -> None:
     """A chain of one order, for which greedy merging is best and lower than all that is left."""
     model = TrafficModel(small(98), Assumptions(11, loops=2))

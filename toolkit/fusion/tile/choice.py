@@ -4,9 +4,10 @@ The plans of a group are all nests of up to `Assumptions.loops` loops over its s
 every tile size that can matter (the smallest for its number of steps), every depth at which
 inputs, weights and outputs can be kept, and tensors between layers where the layers that make and
 read them run side by side. Operators without multiply-accumulates may run again in loops that do
-not cut them, all of them or none; tensors from outside with several readers may be loaded once
-for all or by each. Groups of many ranks have shorter nests, over the ranks that cut most layers
-(`Assumptions.nests`). Halos are treated alike first, then tensor by tensor while that helps.
+not cut them, all of them or none; tensors from outside with several readers may be loaded once for
+all or by each, unless nothing else connects these: then they are groups of their own. Groups of
+many ranks have shorter nests, over the ranks that cut most layers (`Assumptions.nests`). Halos are
+treated alike first, then tensor by tensor while that helps.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import networkx as nx
 import numpy as np
 
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.depths import Point, solve
 from toolkit.fusion.tile.group_plan import (
     Assumptions,
     GroupPlan,
@@ -31,7 +33,7 @@ from toolkit.fusion.tile.group_plan import (
 )
 from toolkit.fusion.tile.nest import Nest
 from toolkit.fusion.tile.residency import choose_homes, words_held
-from toolkit.fusion.tile.search import Point, best_point, least_words_within, solve
+from toolkit.fusion.tile.search import best_point, least_words_within
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import (
     Cut,

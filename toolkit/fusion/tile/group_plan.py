@@ -11,8 +11,8 @@ from typing import Literal
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import Group, GroupView
+from toolkit.fusion.tile.depths import Point
 from toolkit.fusion.tile.residency import Home, Waiting
-from toolkit.fusion.tile.search import Point
 from toolkit.fusion.tile.shared import SharedRank
 
 Halo = Literal["retain", "mixed", "recompute"]

@@ -19,6 +19,7 @@ def signature(view: GroupView) -> Signature:
     return tuple(
         (
             tuple((number[t.name], t.shape) for t in layer.inputs),
+            number[layer.output.name],
             layer.output.shape,
             layer.output.name in leaving,
             layer.ranks,
