@@ -58,11 +58,14 @@ def draw_template(rng: random.Random) -> str:
     fixed = "" if priced else "    area_um2: 50\n"
     network = "" if priced else "    area_um2: = 5 * side\n"
     wires = "    wires: {energy_per_hop_pj: 0.2}\n" if not priced and rng.random() < 0.3 else ""
-    constraint = pick(["", "", "    constraints: [M <= inner]\n", "    constraints: [K == inner]\n"])
+    constraint = pick(
+        ["", "", "    constraints: [M <= inner]\n", "    constraints: [K == inner]\n"]
+    )
     second = rng.random() < 0.4
     levels = [
         "  - memory: DRAM\n    capacity_words: unlimited\n    access_energy_pj: 20\n"
-        "    bandwidth_words_per_cycle: = pace\n" + component("component: lpddr4\n    word_bits: 8"),
+        "    bandwidth_words_per_cycle: = pace\n"
+        + component("component: lpddr4\n    word_bits: 8"),
         f"  - memory: Buffer\n    capacity_words: = words\n    access_energy_pj: {energy}\n"
         f"    bandwidth_words_per_cycle: {pick(['= 2 * side', '4', '= 8 - side'])}\n{share}{area}"
         + pick(["", "    bypasses: [weight]\n", "    may_bypass: [input]\n"])
@@ -190,9 +193,7 @@ def least_value(question: Question, parameters: dict[str, float]) -> float:
             own = np.array([[energy, cycles]])
             if demand.ways:
                 costs = np.concatenate([_front(point.arch, way, search) for way in demand.ways])
-                own = np.stack(
-                    [costs[:, 0] + energy, np.maximum(costs[:, 1], cycles)], axis=1
-                )
+                own = np.stack([costs[:, 0] + energy, np.maximum(costs[:, 1], cycles)], axis=1)
             count = demand.count * question.networks[demand.network].weight
             totals = _undominated((totals[:, None] + count * own[None]).reshape(-1, 2))
     except DoesNotFitError:
@@ -207,9 +208,14 @@ def least_value(question: Question, parameters: dict[str, float]) -> float:
 def _front(arch: Architecture, workload: Workload, search: LayerSearch) -> np.ndarray:
     """All best trade-offs of one workload; none if it has no mapping."""
     try:
-        found = exact_front(Evaluator(problem_of(arch, workload, search), Budget()))
+        problem = problem_of(arch, workload, search)
+        # A proof spends half of what it may on looking for a first mapping.
+        found = exact_front(Evaluator(problem, Budget(evaluations=4_000)))
+        if found is None:
+            found = exact_front(Evaluator(problem, Budget()))
     except DoesNotFitError:
         return np.empty((0, 2))
+    assert found is not None
     return np.array([row[:2] for row in found]).reshape(-1, 2)
 
 

@@ -17,7 +17,10 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+import numpy as np
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
@@ -43,6 +46,8 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 
+FIRST_POINTS = 8
+"""Points that are drawn to begin with."""
 MOST_KINDS = 4_096
 """Most boxes to begin with, where parameters are given their values one by one."""
 
@@ -154,6 +159,8 @@ class HardwareProver:
             for box in self._first_boxes():
                 self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
             self._begun = True
+        if self.best is None:
+            self._first_points()
         while self._open and not self._late():
             # What is cut or looked at meanwhile belongs to the box as a whole.
             self._settled = len(self.closed), list(self._open)
@@ -321,12 +328,23 @@ class HardwareProver:
         if box.is_point:
             return
         uses = [(look.known[way], place) for way, place in chosen.corners]
+        near = None if self.best is None else self.best.parameters
         parameters = roomy_point(
-            self.corners, box, look.corner.arch, uses, self.question.conventions
+            self.corners, box, look.corner.arch, uses, self.question.conventions, near
         )
         before = self.best_value
         if parameters is not None and self.try_point(parameters) < before:
             self._descend()
+
+    def _first_points(self) -> None:
+        """Draw some points within the budgets, and improve the best of them."""
+        rng = np.random.default_rng(0)
+        for _ in range(FIRST_POINTS):
+            if self._late():
+                return
+            with suppress(InputError):  # Budgets may leave next to nothing.
+                self.try_point(self.question.space.sample(rng).parameters)
+        self._descend()
 
     def _descend(self) -> None:
         """Improve the best point by steps along single parameters, first long ones."""
