@@ -48,6 +48,9 @@ from toolkit.model.conventions import EXACT, Conventions
 
 FIRST_POINTS = 8
 """Points that are drawn to begin with."""
+MOST_STEPS = 32
+"""Steps from a point that has become the best after which the search for a better one goes on
+elsewhere, give or take a round."""
 MOST_KINDS = 4_096
 """Most boxes to begin with, where parameters are given their values one by one."""
 
@@ -350,7 +353,8 @@ class HardwareProver:
         """Improve the best point by steps along single parameters, first long ones."""
         ranges = self.question.space.ranges
         step = max(len(found.values) for found in ranges.values()) // 4
-        while step >= 1 and self.best is not None:
+        last = len(self._tried) + MOST_STEPS
+        while step >= 1 and self.best is not None and len(self._tried) < last:
             improved = False
             for name, found in ranges.items():
                 for sign in (-1, 1):
