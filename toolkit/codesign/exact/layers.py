@@ -36,6 +36,8 @@ from toolkit.workload.network.elementwise import fold_elementwise
 FloatArray = NDArray[np.float64]
 
 FRONT = OBJECTIVES["energy,latency"]
+MOST_KNOWN = 2_000
+"""Fronts that are kept for other boxes with the same corner, before all are forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +195,8 @@ class Proofs:
         levels = tuple(replace(level, area_um2=None) for level in arch.levels)
         key = (levels, arch.leakage, workload)
         if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             bare = replace(arch, levels=levels, vector_unit=None)
             try:
                 self._known[key] = self._proved(self.fitted(bare, workload), starts)
