@@ -36,6 +36,8 @@ from toolkit.workload.network.elementwise import fold_elementwise
 FloatArray = NDArray[np.float64]
 
 FRONT = OBJECTIVES["energy,latency"]
+SHARE = 0.25
+"""Of the time for one front, what each bound beside it may take."""
 MOST_KNOWN = 2_000
 """Fronts that are kept for other boxes with the same corner, before all are forgotten."""
 
@@ -215,7 +217,7 @@ class Proofs:
             for f, o, c in zip(found.factors, found.orders, found.choices, strict=True)
         ]
         if certificate.unfinished:
-            hull = product_hull(*self._least(problem), bound)
+            hull = product_hull(*self._least(problem, starts), bound)
             return Front(hull, tuple(known), problem, complete=False)
         if not len(found.costs):
             return None
@@ -231,24 +233,30 @@ class Proofs:
         self.proofs += 1
         try:
             problem = replace(self.fitted(arch, workload), objective=OBJECTIVES["energy"])
-            return prove(self._evaluator(problem, starts))[0]
+            return prove(self._evaluator(problem, starts, share=SHARE))[0]
         except DoesNotFitError:
             return math.inf
 
-    def _evaluator(self, problem: Problem, starts: Sequence[Start]) -> Evaluator:
-        """An evaluator that has seen mappings that are likely to be good."""
-        evaluator = _Warm(problem, Budget(seconds=self.layer_seconds), warm_starts=starts)
+    def _evaluator(
+        self, problem: Problem, starts: Sequence[Start], share: float = 1.0
+    ) -> Evaluator:
+        """An evaluator that has seen mappings that are likely to be good.
+
+        It has that share of the time for one layer.
+        """
+        seconds = None if self.layer_seconds is None else share * self.layer_seconds
+        evaluator = _Warm(problem, Budget(seconds=seconds), warm_starts=starts)
         if starts:
             factors, orders = (np.stack([start[i] for start in starts]) for i in (0, 1))
             evaluator.evaluate(factors, orders, np.array([start[2] for start in starts]))
         return evaluator
 
-    def _least(self, problem: Problem) -> tuple[float, float]:
+    def _least(self, problem: Problem, starts: Sequence[Start]) -> tuple[float, float]:
         """Bounds of energy (pJ) and latency (cycles), each by itself."""
         found = []
         for name in ("energy", "latency"):
             alone = replace(problem, objective=OBJECTIVES[name])
-            found.append(prove(Evaluator(alone, Budget(seconds=self.layer_seconds)))[0])
+            found.append(prove(self._evaluator(alone, starts, share=SHARE))[0])
         return found[0], found[1]
 
 

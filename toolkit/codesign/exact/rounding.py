@@ -138,10 +138,10 @@ def roomy_point(
 
     ranges = corners.space.ranges
     places = [last for _, last in box.sides]
-    for axis, (name, found) in enumerate(ranges.items()):
+    for axis, (name, values) in enumerate(ranges.items()):
         if near is not None and axis not in corners.sizing:
             first, last = box.sides[axis]
-            places[axis] = min(max(found.index(near[name]), first), last)
+            places[axis] = min(max(values.index(near[name]), first), last)
     point = Box(tuple((place, place) for place in places))
     if not fits(point):
         return None
