@@ -197,3 +197,20 @@ def test_a_space_without_a_point_that_runs() -> None:
     proof = prove_hardware(question)
     assert (proof.best, proof.bound, proof.proved) == (None, math.inf, True)
     assert {entry.closing for entry in proof.boxes} == {"unfit"}
+
+
+def test_sizes_that_are_fitted_to_the_hardware_are_named() -> None:
+    # Nothing but the fanout unrolls M, so that what 4 and 2 do not divide is rounded up.
+    text = TEMPLATE.replace("word_bits: = width", "constraints: [M == 1]").replace(
+        "bandwidth_words_per_cycle: 4}", "bandwidth_words_per_cycle: 4, constraints: [M <= 2]}"
+    )
+    text = text.replace("side: 4, width: 8", "side: 4").replace("(side % 3)", "side")
+    text = text.replace("= 40 - 4 * side", "= side")
+    template = make_template(parse_yaml(text.encode(), source="odd"), "odd")
+    ranges = {"words": [32, 64], "side": [1, 2, 3, 4]}
+    space = hardware_space(template, ranges=ranges, energies=False)
+    networks = [NetworkWeight(tiny())]
+    question = Question(space, networks, hardware_objective("edp"), factors="perfect")
+    proof = prove_hardware(question)
+    check_optimum(question, proof)
+    assert "are taken one by one: constraints or sizes of workloads" in proof.notes[0]

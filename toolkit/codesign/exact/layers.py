@@ -15,7 +15,7 @@ from toolkit.arch.levels import Level
 from toolkit.arch.packing import accumulator_bits, in_passes, operand_bits
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.exact.hulls import lower_hull, product_hull
-from toolkit.codesign.exact.part_figures import numbers_of, with_numbers
+from toolkit.codesign.exact.part_figures import CONSTRAINT, MESH, numbers_of, with_numbers
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.space import Factors
@@ -136,11 +136,14 @@ class Proofs:
         Which tile factors mappings may have.
     layer_seconds : float or None
         Longest time for one front; what is known by then is a bound.
+    fits_vary : bool
+        Whether workloads and constraints are fitted otherwise where meshes differ.
     """
 
     conventions: Conventions
     factors: Factors | None
     layer_seconds: float | None = None
+    fits_vary: bool = False
     proofs: int = field(default=0, init=False)
     _known: dict[tuple[object, ...], Front | None] = field(
         default_factory=dict, init=False, repr=False
@@ -173,13 +176,19 @@ class Proofs:
             If there is no mapping.
         """
         passed = in_passes(arch, workload)
-        key = (workload, tuple(numbers_of(level)[1] for level in passed.levels), arch.leakage)
+        taken = [numbers_of(level) for level in passed.levels]
+        sizes = [
+            [x for name, x in own.items() if name == MESH or name.startswith(CONSTRAINT)]
+            for own, _ in taken
+            if self.fits_vary
+        ]
+        key = (workload, tuple(rest for _, rest in taken), arch.leakage, str(sizes))
         known = self._fitted.get(key)
         if known is None:
             self._fitted[key] = known = self.stated(arch, workload)
         levels = tuple(
-            cast(Level, with_numbers(own, numbers_of(level)[0]))
-            for own, level in zip(known.arch.levels, passed.levels, strict=True)
+            cast(Level, with_numbers(level, own))
+            for level, (own, _) in zip(known.arch.levels, taken, strict=True)
         )
         return replace(known, arch=replace(known.arch, levels=levels))
 

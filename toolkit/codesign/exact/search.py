@@ -213,6 +213,7 @@ class HardwareProver:
             node = Node(entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box))
             heapq.heappush(self._open, (node.bound, next(self._numbers), node))
         self._settled = len(self.closed), list(self._open)
+        self.proofs.fits_vary = True  # Nobody looked this time.
 
     def _progress(self) -> Progress:
         seconds = clock() - self._start + self._earlier[1]
@@ -221,26 +222,31 @@ class HardwareProver:
     def _first_boxes(self) -> Iterable[Box]:
         """The space, or its parts where some parameters are given their values one by one."""
         names = self.corners.names
-        box = whole(self.question.space.ranges)
-        apart = [names.index(name) for name in self.corners.one_by_one]
-        sample = box
-        for axis in apart:
-            sample = sample.with_side(axis, 0, 0)
-        for axis, reason in padding_follows_sizes(self, sample).items():
-            self.notes[names[axis]] = reason
-            apart.append(axis)
-        counts = [box.sides[axis][1] + 1 for axis in apart]
-        if math.prod(counts) > MOST_KINDS:
+        for part in self._apart(
+            whole(self.question.space.ranges),
+            [names.index(name) for name in self.corners.one_by_one],
+        ):
+            fitted = padding_follows_sizes(self, part)
+            self.notes |= {names[axis]: reason for axis, reason in fitted.items()}
+            self.proofs.fits_vary |= bool(fitted)
+            yield from self._apart(part, list(fitted))
+
+    def _apart(self, box: Box, axes: Sequence[int]) -> Iterable[Box]:
+        """Parts of a box with one value each of some parameters."""
+        sides = [range(box.sides[axis][0], box.sides[axis][1] + 1) for axis in axes]
+        count = math.prod(len(side) for side in sides)
+        if count > MOST_KINDS:
+            names = self.corners.names
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.notes.items())
             raise InputError(
-                f"{', '.join(names[axis] for axis in apart)} have {math.prod(counts):,} values "
-                f"together that have to be looked at one by one, expected at most {MOST_KINDS:,}: "
-                f"{'; '.join(f'{n}: {r}' for n, r in self.notes.items())}",
+                f"{', '.join(names[axis] for axis in axes)} have {count:,} values together that "
+                f"have to be looked at one by one, expected at most {MOST_KINDS:,}: {reasons}",
                 source=self.question.space.template.source,
                 key="ranges",
             )
-        for chosen in itertools.product(*map(range, counts)):
+        for chosen in itertools.product(*sides):
             part = box
-            for axis, place in zip(apart, chosen, strict=True):
+            for axis, place in zip(axes, chosen, strict=True):
                 part = part.with_side(axis, place, place)
             yield part
 
