@@ -206,15 +206,17 @@ LIMITS = {
     "network": ["--evaluations", "100", "--no-cache"],
     "codesign": ["--evaluations", "100", "--samples", "2", "--no-cache"],
 }
-SESSIONS = [
-    commands
-    for block in readme_blocks("sh")
-    if (
-        commands := [
-            line.partition("  #")[0] for line in block.splitlines() if line.startswith("toolkit ")
-        ]
+def readme_sessions() -> list[list[str]]:
+    """Commands of each block, without comments, each on one line."""
+    blocks = (block.replace("\\\n", " ").splitlines() for block in readme_blocks("sh"))
+    found = (
+        [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]
+        for lines in blocks
     )
-]
+    return [commands for commands in found if commands]
+
+
+SESSIONS = readme_sessions()
 
 
 def test_readme_has_commands() -> None:
@@ -234,7 +236,8 @@ def test_readme_commands_work(
     capsys.readouterr()
     for command in commands:
         words = shlex.split(command)[1:]
-        assert main([*words, *LIMITS.get(words[0], [])]) == 0, command
+        limits = [*LIMITS.get(words[0], []), *(["--seconds", "5"] if "--within" in words else [])]
+        assert main([*words, *limits]) == 0, command
         assert "toolkit:" not in capsys.readouterr().err
 
 

@@ -208,9 +208,14 @@ def least_value(question: Question, parameters: dict[str, float]) -> float:
 def _front(arch: Architecture, workload: Workload, search: LayerSearch) -> np.ndarray:
     """All best trade-offs of one workload; none if it has no mapping."""
     try:
-        found = exact_front(Evaluator(problem_of(arch, workload, search), Budget()))
+        problem = problem_of(arch, workload, search)
+        # A proof spends half of what it may on looking for a first mapping.
+        found = exact_front(Evaluator(problem, Budget(evaluations=4_000)))
+        if found is None:
+            found = exact_front(Evaluator(problem, Budget()))
     except DoesNotFitError:
         return np.empty((0, 2))
+    assert found is not None
     return np.array([row[:2] for row in found]).reshape(-1, 2)
 
 

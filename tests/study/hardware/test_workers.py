@@ -21,7 +21,9 @@ from toolkit.study.hardware.plan import CHOICE, EVALUATIONS, SCORE, WITHDRAWN, P
 from toolkit.study.hardware.shared import BEAT, GRACE_BEATS, Watch, open_shared
 from toolkit.study.hardware.workers import Worker, make_study, study_name, study_names
 
-OPTUNAS = [name for name, entry in HARDWARE_STRATEGIES.items() if not entry.remembers]
+OPTUNAS = [
+    name for name, entry in HARDWARE_STRATEGIES.items() if not (entry.remembers or entry.proves)
+]
 
 
 @pytest.fixture(params=["a.journal", "a.db"])

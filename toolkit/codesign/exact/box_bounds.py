@@ -25,6 +25,9 @@ FloatArray = NDArray[np.float64]
 
 WORTH = 0.25
 """Part of a box's distance from being closed, in logarithms, that proofs must be able to gain."""
+FAR = 0.5
+"""Distance from being closed, in logarithms, from which on a box is cut before anything of it is
+proved: hardly any of it will hold for parts that are much closer."""
 NARROWER = 0.25
 """Part of the width of meshes from which on the least words of memories are proved anew."""
 
@@ -148,7 +151,7 @@ class BoxBounder:
                 # What proofs can gain, against what would close the box.
                 gain = ratio(best.value * area, look.node.bound)
                 missing = 0.0 if look.node.box.is_point else ratio(look.limit, best.value * area)
-                if gain <= 2 * ROUNDING or gain <= WORTH * missing:
+                if gain <= 2 * ROUNDING or gain <= WORTH * missing or missing > FAR:
                     return best
             left = [w for w in look.mix.workloads if w not in look.proved]
             if not left:

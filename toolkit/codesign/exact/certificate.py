@@ -131,8 +131,8 @@ def gap_to(value: float, bound: float) -> float:
 
     Examples
     --------
-    >>> gap_to(110.0, 100.0), gap_to(5.0, 0.0), gap_to(float("inf"), float("inf"))
-    (0.1, inf, 0.0)
+    >>> gap_to(150.0, 100.0), gap_to(5.0, 0.0), gap_to(float("inf"), float("inf"))
+    (0.5, inf, 0.0)
     """
     if value <= bound:
         return 0.0

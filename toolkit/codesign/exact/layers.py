@@ -15,7 +15,7 @@ from toolkit.arch.levels import Level
 from toolkit.arch.packing import accumulator_bits, in_passes, operand_bits
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.exact.hulls import lower_hull, product_hull
-from toolkit.codesign.exact.part_figures import numbers_of, with_numbers
+from toolkit.codesign.exact.part_figures import CONSTRAINT, MESH, numbers_of, with_numbers
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.space import Factors
@@ -36,6 +36,10 @@ from toolkit.workload.network.elementwise import fold_elementwise
 FloatArray = NDArray[np.float64]
 
 FRONT = OBJECTIVES["energy,latency"]
+SHARE = 0.25
+"""Of the time for one front, what each bound beside it may take."""
+MOST_KNOWN = 2_000
+"""Fronts that are kept for other boxes with the same corner, before all are forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,11 +136,14 @@ class Proofs:
         Which tile factors mappings may have.
     layer_seconds : float or None
         Longest time for one front; what is known by then is a bound.
+    fits_vary : bool
+        Whether workloads and constraints are fitted otherwise where meshes differ.
     """
 
     conventions: Conventions
     factors: Factors | None
     layer_seconds: float | None = None
+    fits_vary: bool = False
     proofs: int = field(default=0, init=False)
     _known: dict[tuple[object, ...], Front | None] = field(
         default_factory=dict, init=False, repr=False
@@ -169,13 +176,19 @@ class Proofs:
             If there is no mapping.
         """
         passed = in_passes(arch, workload)
-        key = (workload, tuple(numbers_of(level)[1] for level in passed.levels), arch.leakage)
+        taken = [numbers_of(level) for level in passed.levels]
+        sizes = [
+            [x for name, x in own.items() if name == MESH or name.startswith(CONSTRAINT)]
+            for own, _ in taken
+            if self.fits_vary
+        ]
+        key = (workload, tuple(rest for _, rest in taken), arch.leakage, str(sizes))
         known = self._fitted.get(key)
         if known is None:
             self._fitted[key] = known = self.stated(arch, workload)
         levels = tuple(
-            cast(Level, with_numbers(own, numbers_of(level)[0]))
-            for own, level in zip(known.arch.levels, passed.levels, strict=True)
+            cast(Level, with_numbers(level, own))
+            for level, (own, _) in zip(known.arch.levels, taken, strict=True)
         )
         return replace(known, arch=replace(known.arch, levels=levels))
 
@@ -193,6 +206,8 @@ class Proofs:
         levels = tuple(replace(level, area_um2=None) for level in arch.levels)
         key = (levels, arch.leakage, workload)
         if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             bare = replace(arch, levels=levels, vector_unit=None)
             try:
                 self._known[key] = self._proved(self.fitted(bare, workload), starts)
@@ -211,7 +226,7 @@ class Proofs:
             for f, o, c in zip(found.factors, found.orders, found.choices, strict=True)
         ]
         if certificate.unfinished:
-            hull = product_hull(*self._least(problem), bound)
+            hull = product_hull(*self._least(problem, starts), bound)
             return Front(hull, tuple(known), problem, complete=False)
         if not len(found.costs):
             return None
@@ -227,24 +242,30 @@ class Proofs:
         self.proofs += 1
         try:
             problem = replace(self.fitted(arch, workload), objective=OBJECTIVES["energy"])
-            return prove(self._evaluator(problem, starts))[0]
+            return prove(self._evaluator(problem, starts, share=SHARE))[0]
         except DoesNotFitError:
             return math.inf
 
-    def _evaluator(self, problem: Problem, starts: Sequence[Start]) -> Evaluator:
-        """An evaluator that has seen mappings that are likely to be good."""
-        evaluator = _Warm(problem, Budget(seconds=self.layer_seconds), warm_starts=starts)
+    def _evaluator(
+        self, problem: Problem, starts: Sequence[Start], share: float = 1.0
+    ) -> Evaluator:
+        """An evaluator that has seen mappings that are likely to be good.
+
+        It has that share of the time for one layer.
+        """
+        seconds = None if self.layer_seconds is None else share * self.layer_seconds
+        evaluator = _Warm(problem, Budget(seconds=seconds), warm_starts=starts)
         if starts:
             factors, orders = (np.stack([start[i] for start in starts]) for i in (0, 1))
             evaluator.evaluate(factors, orders, np.array([start[2] for start in starts]))
         return evaluator
 
-    def _least(self, problem: Problem) -> tuple[float, float]:
+    def _least(self, problem: Problem, starts: Sequence[Start]) -> tuple[float, float]:
         """Bounds of energy (pJ) and latency (cycles), each by itself."""
         found = []
         for name in ("energy", "latency"):
             alone = replace(problem, objective=OBJECTIVES[name])
-            found.append(prove(Evaluator(alone, Budget(seconds=self.layer_seconds)))[0])
+            found.append(prove(self._evaluator(alone, starts, share=SHARE))[0])
         return found[0], found[1]
 
 

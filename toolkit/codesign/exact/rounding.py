@@ -97,8 +97,9 @@ def roomy_point(
     arch: Architecture,
     uses: Sequence[tuple[Front | None, int]],
     conventions: Conventions,
+    near: Mapping[str, Number] | None,
 ) -> dict[str, Number] | None:
-    """The least point of a box that has room for mappings, the rest of it at its last values.
+    """The least point of a box that has room for mappings.
 
     Parameters
     ----------
@@ -106,6 +107,9 @@ def roomy_point(
         On which the mappings run.
     uses : sequence of (Front, int)
         Their fronts, and which corner of each.
+    near : mapping of str to number, optional
+        What parameters that give no room are as close to as the box allows; by default they have
+        their last values.
 
     Returns
     -------
@@ -133,7 +137,12 @@ def roomy_point(
         )
 
     ranges = corners.space.ranges
-    point = Box(tuple((last, last) for _, last in box.sides))
+    places = [last for _, last in box.sides]
+    for axis, (name, values) in enumerate(ranges.items()):
+        if near is not None and axis not in corners.sizing:
+            first, last = box.sides[axis]
+            places[axis] = min(max(values.index(near[name]), first), last)
+    point = Box(tuple((place, place) for place in places))
     if not fits(point):
         return None
     for axis in corners.sizing:

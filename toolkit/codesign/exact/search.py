@@ -17,7 +17,10 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+import numpy as np
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
@@ -43,6 +46,11 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 
+FIRST_POINTS = 8
+"""Points that are drawn to begin with."""
+MOST_STEPS = 32
+"""Steps from a point that has become the best after which the search for a better one goes on
+elsewhere, give or take a round."""
 MOST_KINDS = 4_096
 """Most boxes to begin with, where parameters are given their values one by one."""
 
@@ -154,6 +162,8 @@ class HardwareProver:
             for box in self._first_boxes():
                 self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
             self._begun = True
+        if self.best is None:
+            self._first_points()
         while self._open and not self._late():
             # What is cut or looked at meanwhile belongs to the box as a whole.
             self._settled = len(self.closed), list(self._open)
@@ -203,6 +213,7 @@ class HardwareProver:
             node = Node(entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box))
             heapq.heappush(self._open, (node.bound, next(self._numbers), node))
         self._settled = len(self.closed), list(self._open)
+        self.proofs.fits_vary = True  # Nobody looked this time.
 
     def _progress(self) -> Progress:
         seconds = clock() - self._start + self._earlier[1]
@@ -211,26 +222,31 @@ class HardwareProver:
     def _first_boxes(self) -> Iterable[Box]:
         """The space, or its parts where some parameters are given their values one by one."""
         names = self.corners.names
-        box = whole(self.question.space.ranges)
-        apart = [names.index(name) for name in self.corners.one_by_one]
-        sample = box
-        for axis in apart:
-            sample = sample.with_side(axis, 0, 0)
-        for axis, reason in padding_follows_sizes(self, sample).items():
-            self.notes[names[axis]] = reason
-            apart.append(axis)
-        counts = [box.sides[axis][1] + 1 for axis in apart]
-        if math.prod(counts) > MOST_KINDS:
+        for part in self._apart(
+            whole(self.question.space.ranges),
+            [names.index(name) for name in self.corners.one_by_one],
+        ):
+            fitted = padding_follows_sizes(self, part)
+            self.notes |= {names[axis]: reason for axis, reason in fitted.items()}
+            self.proofs.fits_vary |= bool(fitted)
+            yield from self._apart(part, list(fitted))
+
+    def _apart(self, box: Box, axes: Sequence[int]) -> Iterable[Box]:
+        """Parts of a box with one value each of some parameters."""
+        sides = [range(box.sides[axis][0], box.sides[axis][1] + 1) for axis in axes]
+        count = math.prod(len(side) for side in sides)
+        if count > MOST_KINDS:
+            names = self.corners.names
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.notes.items())
             raise InputError(
-                f"{', '.join(names[axis] for axis in apart)} have {math.prod(counts):,} values "
-                f"together that have to be looked at one by one, expected at most {MOST_KINDS:,}: "
-                f"{'; '.join(f'{n}: {r}' for n, r in self.notes.items())}",
+                f"{', '.join(names[axis] for axis in axes)} have {count:,} values together that "
+                f"have to be looked at one by one, expected at most {MOST_KINDS:,}: {reasons}",
                 source=self.question.space.template.source,
                 key="ranges",
             )
-        for chosen in itertools.product(*map(range, counts)):
+        for chosen in itertools.product(*sides):
             part = box
-            for axis, place in zip(apart, chosen, strict=True):
+            for axis, place in zip(axes, chosen, strict=True):
                 part = part.with_side(axis, place, place)
             yield part
 
@@ -321,18 +337,30 @@ class HardwareProver:
         if box.is_point:
             return
         uses = [(look.known[way], place) for way, place in chosen.corners]
+        near = None if self.best is None else self.best.parameters
         parameters = roomy_point(
-            self.corners, box, look.corner.arch, uses, self.question.conventions
+            self.corners, box, look.corner.arch, uses, self.question.conventions, near
         )
         before = self.best_value
         if parameters is not None and self.try_point(parameters) < before:
             self._descend()
 
+    def _first_points(self) -> None:
+        """Draw some points within the budgets, and improve the best of them."""
+        rng = np.random.default_rng(0)
+        for _ in range(FIRST_POINTS):
+            if self._late():
+                return
+            with suppress(InputError):  # Budgets may leave next to nothing.
+                self.try_point(self.question.space.sample(rng).parameters)
+        self._descend()
+
     def _descend(self) -> None:
         """Improve the best point by steps along single parameters, first long ones."""
         ranges = self.question.space.ranges
         step = max(len(found.values) for found in ranges.values()) // 4
-        while step >= 1 and self.best is not None:
+        last = len(self._tried) + MOST_STEPS
+        while step >= 1 and self.best is not None and len(self._tried) < last:
             improved = False
             for name, found in ranges.items():
                 for sign in (-1, 1):

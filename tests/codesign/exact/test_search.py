@@ -1,0 +1,216 @@
+"""Proofs over hardware, held against all points of small spaces."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from codesign.exact.checks import all_values, check_certificate, check_optimum
+from codesign.exact.drawn_spaces import draw_question
+from codesign.exact.relaxation import check_corners
+from codesign.jobs import product, small_job
+
+from toolkit.arch.template import make_template
+from toolkit.codesign import NetworkWeight, hardware_space
+from toolkit.codesign.evaluation import HardwareObjective, hardware_objective
+from toolkit.codesign.exact import Question, prove_hardware
+from toolkit.codesign.exact.certificate import proof_from_record
+from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.questions import question_of
+from toolkit.codesign.exact.search import HardwareProver
+from toolkit.codesign.job import Job, JobSettings, make_job
+from toolkit.codesign.scoring import Scorer
+from toolkit.errors import InputError
+from toolkit.model.conventions import EXACT
+from toolkit.workload.network import LayerGraph
+from toolkit.yaml_files import parse_yaml
+
+QUICK = (1, 3, 5)
+"""Seeds of questions that take a second; `hunt` looks at as many as there is time for."""
+
+
+@pytest.mark.parametrize("seed", QUICK)
+def test_the_best_point_is_that_of_all(seed: int) -> None:
+    question = draw_question(seed)
+    check_optimum(question, prove_hardware(question))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_runs_on_a_point_costs_no_more_on_the_corner_of_a_box(seed: int) -> None:
+    check_corners(draw_question(seed), seed)
+
+
+SIZES = {"side": [1, 2, 4], "scratchpad_words": [32, 64], "accumulator_words": [4, 8]}
+
+
+def tiny() -> LayerGraph:
+    layers = [product("a", 4, 6, 2, "x", "y"), product("b", 3, 4, 2, "y", "z")]
+    return LayerGraph.from_layers(layers, name="tiny")
+
+
+def tiny_job() -> Job:
+    settings = JobSettings(ranges=SIZES, area_budget_um2=1.92e4, factors="perfect")
+    return make_job("gemmini-ws", [tiny()], settings)
+
+
+@pytest.fixture(scope="module")
+def gemmini() -> Question:
+    return question_of(tiny_job())
+
+
+@pytest.fixture(scope="module")
+def values(gemmini: Question) -> dict[tuple[float, ...], float]:
+    return all_values(gemmini)
+
+
+@pytest.mark.parametrize("name", ["edap", "energy", "latency"])
+def test_every_objective_of_a_template_with_prices(gemmini: Question, name: str) -> None:
+    question = replace(gemmini, objective=hardware_objective(name))
+    check_optimum(question, prove_hardware(question))
+
+
+def test_networks_count_by_their_weights(gemmini: Question) -> None:
+    networks = [NetworkWeight(tiny(), 2.0), NetworkWeight(tiny(), 0.5)]
+    found = prove_hardware(replace(gemmini, networks=networks))
+    alone = prove_hardware(gemmini)
+    assert found.proved
+    assert alone.best is not None
+    assert found.best is not None
+    assert found.best.value == pytest.approx(2.5**2 * alone.best.value)
+    assert found.best.networks[0] == found.best.networks[1]
+
+
+def test_no_strategy_finds_anything_better(
+    gemmini: Question, values: dict[tuple[float, ...], float]
+) -> None:
+    job = tiny_job()
+    scorer = Scorer(job, cache=False)
+    proof = prove_hardware(gemmini)
+    check_certificate(gemmini, proof, values)
+    scores = [
+        scorer.score(dict(zip(job.space.ranges, point, strict=True)))
+        for point, value in values.items()
+        if value < math.inf
+    ]
+    assert min(s.edp_pj_cycles for s in scores if s.feasible) >= proof.bound * (1 - 1e-9)
+
+
+def test_a_proof_that_is_cut_short_says_what_it_knows(
+    gemmini: Question, values: dict[tuple[float, ...], float]
+) -> None:
+    early = prove_hardware(gemmini, seconds=1e-6)
+    check_certificate(gemmini, early, values)
+    assert not early.proved
+    assert {entry.closing for entry in early.boxes} <= {"open", "area"}
+    rough = prove_hardware(gemmini, within=0.5)
+    check_certificate(gemmini, rough, values)
+    assert rough.gap <= 0.5
+
+
+def test_a_proof_goes_on_from_its_record(
+    gemmini: Question, values: dict[tuple[float, ...], float]
+) -> None:
+    rough = prove_hardware(gemmini, within=0.5)
+    read = proof_from_record(rough.record())
+    assert read == rough
+    prover = HardwareProver(gemmini)
+    prover.resume(read)
+    proof = prover.run(None, 0.0)
+    check_certificate(gemmini, proof, values)
+    assert proof.proved
+    assert proof.seconds >= rough.seconds
+
+
+TEMPLATE = """
+name: odd
+kernel: gemm
+parameters: {words: 64, side: 4, width: 8}
+levels:
+  - {memory: DRAM, capacity_words: unlimited, access_energy_pj: 9, bandwidth_words_per_cycle: 4}
+  - memory: Buffer
+    capacity_words: = words
+    access_energy_pj: = 1 + (words - 64) * (words - 64) / 1000
+    bandwidth_words_per_cycle: 8
+    area_um2: = 100 * words
+    word_bits: = width
+  - fanout: Columns
+    mesh: = side
+    dimensions: [M]
+    area_um2: = 40 - 4 * side
+  - {compute: MAC, mac_energy_pj: 1, area_um2: = 1 + (side % 3)}
+"""
+
+
+def odd_question(**ranges: list[int]) -> Question:
+    template = make_template(parse_yaml(TEMPLATE.encode(), source="odd"), "odd")
+    space = hardware_space(template, ranges=ranges, energies=False)
+    return Question(space, [NetworkWeight(tiny())], hardware_objective("edp"))
+
+
+def test_figures_need_not_go_one_way() -> None:
+    question = odd_question(words=[16, 32, 64, 96], side=[1, 2, 4])
+    proof = prove_hardware(question)
+    check_optimum(question, proof)
+    # Energies are looked up; areas next to lanes are what lengths of wires follow from.
+    assert [note.split(":")[0] for note in proof.notes] == [
+        "the values of side are taken one by one"
+    ]
+    assert "area_um2 of MAC does not rise or fall" in proof.notes[0]
+
+
+def test_what_is_no_figure_is_named() -> None:
+    corners = Corners(odd_question(words=[32, 64], width=[8, 16]).space, EXACT)
+    assert corners.one_by_one == {"width": "Buffer is of another kind at other values"}
+
+
+def test_fronts_and_falling_objectives_are_refused(gemmini: Question) -> None:
+    for objective in (
+        hardware_objective("front"),
+        HardwareObjective("latency/area", (0.0, 1.0, -1.0)),
+    ):
+        with pytest.raises(InputError, match=f"^objective: {objective.name}: expected one value"):
+            prove_hardware(replace(gemmini, objective=objective))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fusion": "greedy"}, "fusion: exact proves hardware for layers that are not fused"),
+        ({"pad": ("all",)}, "pad: exact proves hardware for the sizes that layers have"),
+        ({"objective": "front"}, "objective: exact proves the best value of one objective"),
+    ],
+)
+def test_jobs_of_which_nothing_can_be_proved(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        question_of(small_job(**settings))
+
+
+def test_levels_that_take_too_many_values() -> None:
+    question = odd_question(words=list(range(1, 60_001)))
+    with pytest.raises(InputError, match=r"Buffer takes words, which have 60,000 values together"):
+        prove_hardware(question)
+
+
+def test_a_space_without_a_point_that_runs() -> None:
+    question = odd_question(words=[1, 2])
+    proof = prove_hardware(question)
+    assert (proof.best, proof.bound, proof.proved) == (None, math.inf, True)
+    assert {entry.closing for entry in proof.boxes} == {"unfit"}
+
+
+def test_sizes_that_are_fitted_to_the_hardware_are_named() -> None:
+    # Nothing but the fanout unrolls M, so that what 4 and 2 do not divide is rounded up.
+    text = TEMPLATE.replace("word_bits: = width", "constraints: [M == 1]").replace(
+        "bandwidth_words_per_cycle: 4}", "bandwidth_words_per_cycle: 4, constraints: [M <= 2]}"
+    )
+    text = text.replace("side: 4, width: 8", "side: 4").replace("(side % 3)", "side")
+    text = text.replace("= 40 - 4 * side", "= side")
+    template = make_template(parse_yaml(text.encode(), source="odd"), "odd")
+    ranges = {"words": [32, 64], "side": [1, 2, 3, 4]}
+    space = hardware_space(template, ranges=ranges, energies=False)
+    networks = [NetworkWeight(tiny())]
+    question = Question(space, networks, hardware_objective("edp"), factors="perfect")
+    proof = prove_hardware(question)
+    check_optimum(question, proof)
+    assert "are taken one by one: constraints or sizes of workloads" in proof.notes[0]
