@@ -206,6 +206,8 @@ LIMITS = {
     "network": ["--evaluations", "100", "--no-cache"],
     "codesign": ["--evaluations", "100", "--samples", "2", "--no-cache"],
 }
+
+
 def readme_sessions() -> list[list[str]]:
     """Commands of each block, without comments, each on one line."""
     blocks = (block.replace("\\\n", " ").splitlines() for block in readme_blocks("sh"))
