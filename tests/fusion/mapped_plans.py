@@ -159,7 +159,11 @@ def main(graphs: int) -> int:
     wrong, gaps = 0, []
     for seed in range(graphs):
         for objective in ("edp", "energy", "latency", "dram"):
-            gaps.append(gap(seed, objective))  # type: ignore[arg-type]
+            try:
+                gaps.append(gap(seed, objective))  # type: ignore[arg-type]
+            except DoesNotFitError:
+                # So little room that some layer has no mapping on its own.
+                continue
             if gaps[-1] < 1:
                 wrong += 1
                 print(f"graph {seed}, {objective}: {gaps[-1]} of the bound", flush=True)
