@@ -28,6 +28,8 @@ WORTH = 0.25
 FAR = 0.5
 """Distance from being closed, in logarithms, from which on a box is cut before anything of it is
 proved: hardly any of it will hold for parts that are much closer."""
+WIDE = 0.8
+"""Width of meshes, in logarithms, from which on a box is cut before anything of it is proved."""
 NARROWER = 0.25
 """Part of the width of meshes from which on the least words of memories are proved anew."""
 
@@ -145,7 +147,7 @@ class BoxBounder:
         while True:
             hulls = {w: None if f is None else f.hull for w, f in look.known.items()}
             best = look.mix.least(look.items, hulls, self.powers[:2])
-            if look.closed or self.late():
+            if look.closed or self.late() or look.node.mesh_width > WIDE:
                 return best
             if best is not None:
                 # What proofs can gain, against what would close the box.
