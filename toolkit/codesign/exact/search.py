@@ -48,9 +48,9 @@ from toolkit.model.conventions import EXACT, Conventions
 
 FIRST_POINTS = 8
 """Points that are drawn to begin with."""
-MOST_STEPS = 32
-"""Steps from a point that has become the best after which the search for a better one goes on
-elsewhere, give or take a round."""
+FIRST_STEPS, MOST_STEPS = 200, 32
+"""Steps from the best of these, and from a point that has become the best later on, after which
+the search for a better one goes on elsewhere, give or take a round."""
 MOST_KINDS = 4_096
 """Most boxes to begin with, where parameters are given their values one by one."""
 
@@ -353,24 +353,39 @@ class HardwareProver:
                 return
             with suppress(InputError):  # Budgets may leave next to nothing.
                 self.try_point(self.question.space.sample(rng).parameters)
-        self._descend()
+        self._descend(FIRST_STEPS)
 
-    def _descend(self) -> None:
-        """Improve the best point by steps along single parameters, first long ones."""
+    def _descend(self, most: int = MOST_STEPS) -> None:
+        """Improve the best point by steps, first long ones.
+
+        Along single parameters; and where none is better, one up for another one down, for at
+        the limit of a budget nothing else is left.
+        """
         ranges = self.question.space.ranges
+        alone = [{name: sign} for name in ranges for sign in (-1, 1)]
+        exchanged = [{more: 1, less: -1} for more in ranges for less in ranges if more != less]
         step = max(len(found.values) for found in ranges.values()) // 4
-        last = len(self._tried) + MOST_STEPS
+        last = len(self._tried) + most
         while step >= 1 and self.best is not None and len(self._tried) < last:
-            improved = False
-            for name, found in ranges.items():
-                for sign in (-1, 1):
-                    place = found.index(self.best.parameters[name]) + sign * step
-                    if self._late() or not 0 <= place < len(found.values):
-                        continue
-                    before = self.best_value
-                    point = {**self.best.parameters, name: found.values[place]}
-                    improved |= self.try_point(point) < before
-            step = step if improved else step // 2
+            if not any([self._steps(move, step) for move in alone]):
+                improved = any(self._steps(move, step) for move in exchanged)
+                step = step if improved else step // 2
+
+    def _steps(self, move: Mapping[str, int], step: int) -> bool:
+        """Try the point so many places away from the best; tells if it is better."""
+        if self.best is None or self._late():
+            return False
+        point, ranges = dict(self.best.parameters), self.question.space.ranges
+        for name, sign in move.items():
+            values = ranges[name].values
+            # Ranges are of all lengths: a step is a part of each.
+            places = -(-step * len(values) // max(len(x.values) for x in ranges.values()))
+            place = values.index(point[name]) + sign * places
+            if not 0 <= place < len(values):
+                return False
+            point[name] = values[place]
+        before = self.best_value
+        return self.try_point(point) < before
 
     def try_point(self, parameters: Mapping[str, Number]) -> float:
         """Score a point by mappings known already; returns its value, inf if it is none."""
