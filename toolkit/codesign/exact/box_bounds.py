@@ -106,7 +106,7 @@ class BoxBounder:
         if not self._raise(look) or look.closed:
             return None
         for workload in look.mix.workloads:
-            front = self.known.front(look.corner.arch, workload, search=True)
+            front = self.known.front(look.corner.arch, workload, anew=True)
             look.known[workload] = front
         return self._prove(look)
 

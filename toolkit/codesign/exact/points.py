@@ -56,14 +56,17 @@ class BestPoint:
         return math.inf if self.best is None else self.best.value
 
     def first_points(self) -> None:
-        """Draw some points within the budgets, and improve the best of them."""
-        rng = np.random.default_rng(0)
+        """Begin with the smallest hardware, which grows by steps, and draw some more points."""
+        self.try_point(self.question.space.smallest)
+        self.descend(FIRST_STEPS)
+        rng, before = np.random.default_rng(0), self.value
         for _ in range(FIRST_POINTS):
             if self._late():
                 return
             with suppress(InputError):  # Budgets may leave next to nothing.
                 self.try_point(self.question.space.sample(rng).parameters)
-        self.descend(FIRST_STEPS)
+        if self.value < before:
+            self.descend(FIRST_STEPS)
 
     def descend(self, most: int = MOST_STEPS) -> None:
         """Improve the best point by steps, first long ones.
@@ -110,7 +113,7 @@ class BestPoint:
         mix = self._mix(point.arch)
         if mix is None:
             return math.inf
-        fronts = {w: self._known.front(point.arch, w, search=True) for w in mix.workloads}
+        fronts = {w: self._known.front(point.arch, w, anew=True) for w in mix.workloads}
         hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
         items = mix.items(point.arch, self.question.conventions)
         chosen = mix.least(items, hulls, powers[:2])
