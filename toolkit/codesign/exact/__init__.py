@@ -4,7 +4,8 @@
 """
 
 from toolkit.codesign.exact.certificate import ClosedBox, HardwareProof, PointCost
-from toolkit.codesign.exact.search import Progress, Question, prove_hardware
+from toolkit.codesign.exact.question import Question
+from toolkit.codesign.exact.search import Progress, prove_hardware
 
 __all__ = [
     "ClosedBox",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.codesign.exact.search import Question
+from toolkit.codesign.exact.question import Question
 from toolkit.codesign.job import Job
 from toolkit.errors import InputError
 from toolkit.model.conventions import EXACT

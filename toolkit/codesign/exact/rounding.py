@@ -22,8 +22,8 @@ from toolkit.search.greedy import descents
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
 
-SEARCHED = 4_000
-"""Mappings that a descent may cost where none is known."""
+SEARCHED = 2_000
+"""Mappings that a descent may cost."""
 MOST_KNOWN = 512
 """Mappings of a workload that are kept, the latest ones."""
 
@@ -52,29 +52,26 @@ class Known:
         while len(kept) > MOST_KNOWN:
             del kept[next(iter(kept))]
 
-    def front(
-        self, arch: Architecture, workload: Workload, *, search: bool = False
-    ) -> Front | None:
-        """Lower hull of what the known mappings of a workload cost; None if none is valid.
+    def front(self, arch: Architecture, workload: Workload, *, anew: bool = False) -> Front | None:
+        """Lower hull of what the known mappings of a workload cost; None if there is none at all.
 
         Parameters
         ----------
-        search : bool
-            Whether to descend to one where that is so.
+        anew : bool
+            Whether to descend to one for this hardware in any case, as mappings for smaller
+            hardware do not use what it has; otherwise where none that is known is valid.
         """
         bare = replace(arch, vector_unit=None)
         try:
             evaluator = Evaluator(self.proofs.fitted(bare, workload), Budget())
-            starts = list(self._starts.get(workload, {}).values())
-            found = self._valid(evaluator, starts)
-            if found is None and search:
+            found = self._valid(evaluator, list(self._starts.get(workload, {}).values()))
+            if found is None or anew:
                 descents(evaluator, 0, SEARCHED, 1.0)
         except DoesNotFitError:
             return None
-        if found is None and evaluator.best is not None:
-            starts = [(*evaluator.best, evaluator.best_choice)]
-            self._keep(workload, starts)
-            found = self._valid(evaluator, starts)
+        if evaluator.best is not None:
+            self._keep(workload, [(*evaluator.best, evaluator.best_choice)])
+            found = self._valid(evaluator, list(self._starts[workload].values()))
         return found
 
     def _valid(self, evaluator: Evaluator, starts: Sequence[Start]) -> Front | None:

@@ -17,14 +17,10 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-
-import numpy as np
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
-from toolkit.codesign.evaluation import HardwareObjective, NetworkWeight
 from toolkit.codesign.exact.box_bounds import BoxBounder, Look
 from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.certificate import (
@@ -38,19 +34,13 @@ from toolkit.codesign.exact.corners import Corners
 from toolkit.codesign.exact.layers import Proofs
 from toolkit.codesign.exact.mix import Chosen, Mix, mix_of
 from toolkit.codesign.exact.padding import padding_follows_sizes
+from toolkit.codesign.exact.points import BestPoint
+from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.rounding import Known, roomy_point
 from toolkit.codesign.exact.tree import Cutter, Node, exceeded, trimmed
-from toolkit.codesign.space import HardwareSpace
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.space import Factors
-from toolkit.model.conventions import EXACT, Conventions
 
-FIRST_POINTS = 8
-"""Points that are drawn to begin with."""
-MOST_STEPS = 32
-"""Steps from a point that has become the best after which the search for a better one goes on
-elsewhere, give or take a round."""
 MOST_KINDS = 4_096
 """Most boxes to begin with, where parameters are given their values one by one."""
 
@@ -68,31 +58,6 @@ class Progress:
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What is proved.
-
-    Parameters
-    ----------
-    space : HardwareSpace
-        Of which the best point within the budgets is looked for.
-    networks : sequence of NetworkWeight
-        What runs on it.
-    objective : HardwareObjective
-        A product of powers of at least 0; no front.
-    conventions : Conventions
-        How costs are counted.
-    factors : {"perfect", "ragged"}, optional
-        Which tile factors mappings may have; by default what the conventions say.
-    """
-
-    space: HardwareSpace
-    networks: Sequence[NetworkWeight]
-    objective: HardwareObjective
-    conventions: Conventions = EXACT
-    factors: Factors | None = None
-
-
 class HardwareProver:
     """Proves which point of a space is best; see `prove_hardware`."""
 
@@ -107,7 +72,6 @@ class HardwareProver:
         self.question = question
         self.corners = Corners(question.space, question.conventions)
         self.proofs = Proofs(question.conventions, question.factors, layer_seconds)
-        self.best: PointCost | None = None
         self.closed: list[ClosedBox] = []
         self._cutter = Cutter(question.space.ranges, self.corners.meshing)
         self._known = Known(self.proofs)
@@ -121,7 +85,7 @@ class HardwareProver:
         self._mixes: dict[tuple[object, ...], Mix] = {}
         self._open: list[tuple[float, int, Node]] = []
         self._numbers = itertools.count()
-        self._tried: set[tuple[Number, ...]] = set()
+        self.points = BestPoint(question, self._known, self._mix, self._late)
         self.notes = dict(self.corners.one_by_one)
 
     @property
@@ -137,9 +101,14 @@ class HardwareProver:
         return point.parameters(self.question.space.ranges, self.corners.lean_at_last)
 
     @property
+    def best(self) -> PointCost | None:
+        """The best point so far."""
+        return self.points.best
+
+    @property
     def best_value(self) -> float:
         """Of the best point so far; inf if there is none."""
-        return math.inf if self.best is None else self.best.value
+        return self.points.value
 
     def run(
         self, seconds: float | None, within: float, on_progress: OnProgress | None = None
@@ -163,7 +132,7 @@ class HardwareProver:
                 self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
             self._begun = True
         if self.best is None:
-            self._first_points()
+            self.points.first_points()
         while self._open and not self._late():
             # What is cut or looked at meanwhile belongs to the box as a whole.
             self._settled = len(self.closed), list(self._open)
@@ -204,7 +173,7 @@ class HardwareProver:
 
         Those closed by their bounds are open again, in case that less of a gap is asked for.
         """
-        self._begun, self.best = True, before.best
+        self._begun, self.points.best = True, before.best
         self._earlier = before.proofs, before.seconds
         for entry in before.boxes:
             if entry.closing not in ("open", "bound"):
@@ -306,7 +275,7 @@ class HardwareProver:
         """Take down the optimum of a point, or the bound of it where proofs were cut short."""
         node = look.node
         if chosen is not None:
-            self._offer(look.corner.arch, self._parameters(node.box), chosen)
+            self.points.offer(look.corner.arch, self._parameters(node.box), chosen)
         value = math.inf
         if chosen is not None:
             area = look.corner.area_um2 ** self.question.objective.powers[2]
@@ -342,74 +311,8 @@ class HardwareProver:
             self.corners, box, look.corner.arch, uses, self.question.conventions, near
         )
         before = self.best_value
-        if parameters is not None and self.try_point(parameters) < before:
-            self._descend()
-
-    def _first_points(self) -> None:
-        """Draw some points within the budgets, and improve the best of them."""
-        rng = np.random.default_rng(0)
-        for _ in range(FIRST_POINTS):
-            if self._late():
-                return
-            with suppress(InputError):  # Budgets may leave next to nothing.
-                self.try_point(self.question.space.sample(rng).parameters)
-        self._descend()
-
-    def _descend(self) -> None:
-        """Improve the best point by steps along single parameters, first long ones."""
-        ranges = self.question.space.ranges
-        step = max(len(found.values) for found in ranges.values()) // 4
-        last = len(self._tried) + MOST_STEPS
-        while step >= 1 and self.best is not None and len(self._tried) < last:
-            improved = False
-            for name, found in ranges.items():
-                for sign in (-1, 1):
-                    place = found.index(self.best.parameters[name]) + sign * step
-                    if self._late() or not 0 <= place < len(found.values):
-                        continue
-                    before = self.best_value
-                    point = {**self.best.parameters, name: found.values[place]}
-                    improved |= self.try_point(point) < before
-            step = step if improved else step // 2
-
-    def try_point(self, parameters: Mapping[str, Number]) -> float:
-        """Score a point by mappings known already; returns its value, inf if it is none."""
-        space, powers = self.question.space, self.question.objective.powers
-        key = tuple(parameters[name] for name in space.ranges)
-        if key in self._tried:
-            return math.inf
-        self._tried.add(key)
-        point = space.build(parameters)
-        if space.excess(point):
-            return math.inf
-        mix = self._mix(point.arch)
-        if mix is None:
-            return math.inf
-        fronts = {w: self._known.front(point.arch, w, search=True) for w in mix.workloads}
-        hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
-        items = mix.items(point.arch, self.question.conventions)
-        chosen = mix.least(items, hulls, powers[:2])
-        return math.inf if chosen is None else self._offer(point.arch, parameters, chosen)
-
-    def _offer(
-        self, arch: Architecture, parameters: Mapping[str, Number], chosen: Chosen
-    ) -> float:
-        """Take a point with its mappings if it is the best so far; returns its value."""
-        point = self.question.space.build(parameters)
-        if self.question.space.excess(point):
-            return math.inf
-        value: float = chosen.value * point.area_um2 ** self.question.objective.powers[2]
-        if value < self.best_value:
-            self.best = PointCost(
-                point.parameters,
-                value,
-                chosen.energy_pj,
-                chosen.latency_cycles,
-                point.area_um2,
-                point.power_mw,
-                chosen.networks,
-            )
-        return value
+        if parameters is not None and self.points.try_point(parameters) < before:
+            self.points.descend()
 
 
 def prove_hardware(

@@ -151,7 +151,7 @@ class _Proving:
             self._spent = before.seconds
             self._told = math.inf if before.best is None else before.best.value
         for parameters in _good_points(self._study, self._job):
-            self._prover.try_point(parameters)
+            self._prover.points.try_point(parameters)
         seconds = None if self._plan.seconds is None else self._plan.seconds - self._spent
         try:
             proof = self._prover.run(seconds, self._plan.within, self._note)
