@@ -11,7 +11,7 @@ import time
 from codesign import job_for
 
 from toolkit.codesign.exact import Progress, prove_hardware
-from toolkit.codesign.exact.questions import question_of
+from toolkit.codesign.exact.question import question_of
 from toolkit.study.script import Arguments, run_script
 
 # Template, network, fraction of the bound to end within, seconds, seconds for one front.

@@ -17,7 +17,7 @@ from toolkit.codesign.evaluation import HardwareObjective, hardware_objective
 from toolkit.codesign.exact import Question, prove_hardware
 from toolkit.codesign.exact.certificate import proof_from_record
 from toolkit.codesign.exact.corners import Corners
-from toolkit.codesign.exact.questions import question_of
+from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from toolkit.arch.expressions import Number
 from toolkit.codesign.exact.certificate import HardwareProof, PointCost, proof_from_record
-from toolkit.codesign.exact.questions import question_of
+from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver, Progress
 from toolkit.codesign.job import Job
 from toolkit.codesign.samplers import Encoding

@@ -14,7 +14,7 @@ import optuna
 
 from toolkit.arguments import check_integer
 from toolkit.codesign.exact.certificate import HardwareProof, gap_to
-from toolkit.codesign.exact.questions import question_of
+from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_record
