@@ -223,7 +223,8 @@ class MappedModel:
         return other
 
     def _proofs(self) -> MappedBound:
-        books = [book for book in self._books if book.share == 1]
+        # The others have fewer plans.
+        books = [book for book in self._books if book.share == 1 and book.given.sums_cut]
         return MappedBound(
             self.graph,
             self.given,
@@ -348,8 +349,9 @@ class MappedModel:
         for book in self._books:
             if book.given.pass_by and len(view.group) == 1:
                 continue
+            usual = book.share == 1 and book.given.sums_cut
             sums = not found or any(loop.sums for plan in found.values() for loop in plan.loops)
-            plan = book.best(view, limit) if sums or book.share == 1 else None
+            plan = book.best(view, limit) if sums or usual else None
             if plan is not None:
                 found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
         return list(found.values())
@@ -477,11 +479,13 @@ def _moved(cost: PartCost) -> PortWords:
 def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
     """Where plans worth mapping come from, with and without memories inside the fusion level.
 
-    Where wires lead past that, also plans that set no room aside for what may take them.
+    Sums that go on from step to step are not worth it where as few words move without. Where wires
+    lead past the level, there are also plans that set no room aside for what may take them.
     """
     alone = replace(given, inner=(), outer=None)
     ways = (given, alone) if given.inner else (given,)
     books = [PlanBook(way, share) for way in ways for share in SHARES]
+    books += [PlanBook(replace(way, sums_cut=False)) for way in ways]
     past = tuple(role for role in ("input", "output") if role in memory.may_bypass)
     return [*books, PlanBook(replace(alone, pass_by=past))] if past else books
 

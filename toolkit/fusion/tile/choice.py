@@ -103,7 +103,10 @@ class _Search:
         self.given = given
         self.floor = least_words(view)
         self.constants = constant_words(view)
-        self.ranks, self.most = _within(shared_ranks(view), given.loops, given.nests)
+        ranks = shared_ranks(view)
+        if not given.sums_cut:
+            ranks = tuple(rank for rank in ranks if not rank.reduces and not rank.recurrent)
+        self.ranks, self.most = _within(ranks, given.loops, given.nests)
         profiles = [_profile(rank) for rank in self.ranks]
         self.alike = [
             {j for j in range(i) if profiles[j] == profile} for i, profile in enumerate(profiles)

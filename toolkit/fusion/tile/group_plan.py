@@ -58,6 +58,9 @@ class Assumptions:
         How the layers of a group share the array.
     weights_stay : bool
         Whether the fusion level can hold weights.
+    sums_cut : bool
+        Whether loops may cut what a layer sums over, or along which it keeps a state. Where they
+        do, sums go on from step to step, which costs nothing in words of DRAM and yet something.
     double_buffered : bool
         Whether the next tile from DRAM comes while the present one is used, and the last one goes
         while others run. Otherwise tiles are there once, while they are used, and transfers take
@@ -77,6 +80,7 @@ class Assumptions:
     halos: tuple[Halo, ...] = HALOS
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
+    sums_cut: bool = True
     double_buffered: bool = True
     pass_by: tuple[str, ...] = ()
     inner: tuple[Home, ...] = ()
