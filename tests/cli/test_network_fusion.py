@@ -114,7 +114,7 @@ def test_what_lacks_for_pictures_is_said(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--group", "one,sum"), "is not connected: no tensor leads from 'one' to 'sum'"),
+        (("--group", "one,sum"), "is not convex: 'two' must run between its layers"),
         (("--group", "one,two", "--group", "two,sum"), "'two' is in two groups"),
         (("--fusion", "magic"), "unknown fusion strategy 'magic'"),
         (("--fusion", "exact", "--fusion-level", "Buffer"), "no level 'Buffer'"),
@@ -194,12 +194,13 @@ def test_gradients_say_how_likely_and_how_far_from_the_best(
     text = capsys.readouterr().out
     assert re.search(r"against exact +the best partition\n", text)
     assert re.search(r"one -> two +\d+\.\d %", text.replace("%", " %"))
-    assert (out / "fusion_chances.csv").read_text().startswith("source,target,tensor,probability")
+    assert (out / "fusion_chances.csv").read_text().startswith("source,target,tensor,shared,")
     assert run(*words, "--json") == 0
     record = json.loads(capsys.readouterr().out)
     assert [(c["source"], c["target"]) for c in record["chances"]] == [
         ("one", "two"),
         ("two", "sum"),
+        ("one", "sum"),
     ]
     assert all(0 <= c["probability"] <= 1 for c in record["chances"])
     assert (record["exact_value"], record["above_exact"]) == (record["value"], 0.0)

@@ -141,8 +141,8 @@ def test_words_between_two_fanouts_have_accounts_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("arch", "workload"),
     [
-        ("eyeriss", gemm(60, 64, 50)),
-        ("simba", gemm(12, 15, 16)),
+        ("eyeriss", gemm(30, 32, 20)),
+        ("simba", gemm(6, 10, 8)),
         ("gemmini-conv", conv2d(16, 16, 14, 14, 3, 3)),
     ],
 )
