@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from math import prod
+from math import fsum, prod
 
 from toolkit.arch.levels import Memory
 from toolkit.fusion.groups import GroupView
@@ -167,10 +167,21 @@ class GroupWork:
         late : mapping of str to float, optional
             Words of last stores that leave afterwards, by tensor.
         """
+        if not self.plan.double_buffered:
+            return self._in_turn()
         run = _Walk(self, early or {}, late or {}).whole()
         # Where a steady state hides first loads and last stores, the port still moves them.
         cycles = max(run.cycles, self.port.cycles(run.moved))
         return GroupLatency(cycles, run.first, run.last, run.moved)
+
+    def _in_turn(self) -> GroupLatency:
+        """Of tiles that are held once: they come and go while no layer runs."""
+        plan = self.plan
+        staged = PortWords(
+            plan.staged_input_words + plan.staged_weight_words, plan.staged_output_words
+        )
+        cycles = fsum(self.cycles.values()) + self.port.cycles(staged)
+        return GroupLatency(cycles, 0.0, 0.0, sum(self.passing.values(), staged))
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -189,6 +200,7 @@ class GroupWork:
             item
             for item in self._once
             if item.kind in ("input", "weights")
+            and self.plan.double_buffered
             and self.order[0] in item.during
             and often[name_of(item)] == 1
         ]
@@ -199,7 +211,11 @@ class GroupWork:
     def last_stores(self) -> tuple[Kept, ...]:
         """Results whose last tile is there, and waited for, when the group ends."""
         return tuple(
-            item for item in self._once if item.kind == "output" and self.order[-1] in item.during
+            item
+            for item in self._once
+            if item.kind == "output"
+            and self.plan.double_buffered
+            and self.order[-1] in item.during
         )
 
     @property

@@ -30,6 +30,7 @@ from toolkit.fusion.tile.group_plan import (
     Part,
     Schedule,
     constant_words,
+    least_words,
     single_plan,
 )
 from toolkit.fusion.tile.identical import PlanBook
@@ -351,6 +352,8 @@ class MappedModel:
                 continue
             usual = book.share == 1 and book.given.sums_cut
             sums = not found or any(loop.sums for plan in found.values() for loop in plan.loops)
+            if not book.given.double_buffered:
+                usual = all(plan.dram_words > least_words(view) for plan in found.values())
             plan = book.best(view, limit) if sums or usual else None
             if plan is not None:
                 found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
@@ -358,7 +361,8 @@ class MappedModel:
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
         """Options of a plan, and of what mappings make better; none where there is no mapping."""
-        for change in (None, self._weights_stay, self._pass_by):
+        changes = (None, self._weights_stay, self._pass_by)
+        for change in changes if plan.double_buffered else changes[:1]:
             changed = plan if change is None else change(plan)
             if changed is None:
                 continue
@@ -479,13 +483,16 @@ def _moved(cost: PartCost) -> PortWords:
 def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
     """Where plans worth mapping come from, with and without memories inside the fusion level.
 
-    Sums that go on from step to step are not worth it where as few words move without. Where wires
+    Sums that go on from step to step are not worth it where as few words move without. Tiles that
+    are held once leave room for larger ones, where not all words move once without. Where wires
     lead past the level, there are also plans that set no room aside for what may take them.
     """
     alone = replace(given, inner=(), outer=None)
     ways = (given, alone) if given.inner else (given,)
     books = [PlanBook(way, share) for way in ways for share in SHARES]
     books += [PlanBook(replace(way, sums_cut=False)) for way in ways]
+    if given.schedule == "time-shared":
+        books += [PlanBook(replace(way, double_buffered=False)) for way in ways]
     past = tuple(role for role in ("input", "output") if role in memory.may_bypass)
     return [*books, PlanBook(replace(alone, pass_by=past))] if past else books
 

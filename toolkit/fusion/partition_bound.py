@@ -102,7 +102,7 @@ class GroupBounds:
         self._end = clock() + seconds
         self._views: dict[Group, GroupView] = {}
         self._passing: dict[tuple[Group, bool], Passing] = {}
-        self._words: dict[Group, tuple[float, float]] = {}
+        self._words: dict[tuple[Group, bool], tuple[float, float]] = {}
 
     def view(self, group: Group) -> GroupView:
         """Who makes and reads what in a group."""
@@ -126,18 +126,22 @@ class GroupBounds:
         written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
         return Passing(read, written)
 
-    def words(self, group: Group, most: float) -> float:
+    def words(self, group: Group, most: float, *, double_buffered: bool) -> float:
         """Words that no plan of a group undercuts; `most`, if they are not fewer than that."""
-        least, asked = self._words.get(group) or (float(least_words(self.view(group))), 0.0)
+        key = group, double_buffered
+        least, asked = self._words.get(key) or (float(least_words(self.view(group))), 0.0)
+        books = [b for b in self.books if b.given.double_buffered is double_buffered]
+        if not books:
+            return math.inf
         if most <= max(least, asked):
             return least
         if clock() < self._end:
             limit = None if most == math.inf else math.ceil(most)
-            plans = [book.best(self.view(group), limit) for book in self.books]
+            plans = [book.best(self.view(group), limit) for book in books]
             asked = most if all(plan is None for plan in plans) else math.inf
-        known = min(float(book.least(self.view(group)) or 0) for book in self.books)
-        self._words[group] = max(least, known), asked
-        return self._words[group][0]
+        known = min(float(book.least(self.view(group)) or 0) for book in books)
+        self._words[key] = max(least, known), asked
+        return self._words[key][0]
 
     def port_cycles(self, passing: Passing) -> float:
         """Cycles in which the outermost memory moves so many words."""
@@ -226,8 +230,16 @@ class WeightedBounds:
         if not self._per_word or compulsory >= most:
             return compulsory
         once = passing.read + passing.written
-        words = bounds.words(group, once + (most - compulsory) / self._per_word)
-        return self._cost(group, passing, words - once) + fixed
+        limit = once + (most - compulsory) / self._per_word
+        words = bounds.words(group, limit, double_buffered=True)
+        costs = [self._cost(group, passing, words - once)]
+        words = bounds.words(group, limit, double_buffered=False)
+        if words < math.inf:
+            # Layers wait for what is staged; weights may come while they run.
+            staged = replace(passing, read=float(entering))
+            waiting = weights.cycle * bounds.port_cycles(staged)
+            costs.append(self._cost(group, passing, words - once, waiting=waiting))
+        return min(costs) + fixed
 
     @property
     def _per_word(self) -> float:
@@ -235,13 +247,18 @@ class WeightedBounds:
         cheaper = min(dram.read_energy_pj, dram.write_energy_pj)
         return self._weights.energy * cheaper + self._weights.word
 
-    def _cost(self, group: Group, passing: Passing, more_words: float) -> float:
-        """Of words that pass, more of them, and all parts, which the port may hold up."""
+    def _cost(
+        self, group: Group, passing: Passing, more_words: float, *, waiting: float = 0.0
+    ) -> float:
+        """Of words that pass, more of them, and all parts, which the port may hold up.
+
+        `waiting` is what it costs that no part runs while some of the words pass.
+        """
         bounds, weights = self._bounds, self._weights
         once, dram = passing.read + passing.written, bounds.dram
         moved = passing.read * dram.read_energy_pj + passing.written * dram.write_energy_pj
         cost = weights.energy * moved + weights.word * once + self._per_word * more_words
-        parts = math.fsum(self._parts[name] for name in group)
+        parts = math.fsum(self._parts[name] for name in group) + waiting
         if weights.cycle:
             cycles = max(bounds.port_cycles(passing), bounds.any_port_cycles(once + more_words))
             held_up = math.fsum(bounds.parts[name].energy_pj for name in group)

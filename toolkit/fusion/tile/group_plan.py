@@ -64,7 +64,7 @@ class Assumptions:
     double_buffered : bool
         Whether the next tile from DRAM comes while the present one is used, and the last one goes
         while others run. Otherwise tiles are there once, while they are used, and transfers take
-        time of their own, which no model of latency here charges: words alone can be compared.
+        time of their own.
     pass_by : tuple of str
         Which activations may pass by the fusion level on their way from DRAM or to it: ``input``,
         ``output``, both or none.
@@ -202,6 +202,8 @@ class GroupPlan:
         Per layer, the parts that steps make, to the number of steps.
     homes : mapping of str to str
         Memories inside the fusion level, by the tensors between layers that wait there.
+    double_buffered : bool
+        Whether tiles come and go while layers run, as in `Assumptions`.
     bound_words : int
         No plan of the group moves fewer words to and from DRAM; see `toolkit.fusion.tile.choice`
         for which plans there are.
@@ -218,6 +220,7 @@ class GroupPlan:
     weight_words: int
     made: Mapping[str, Mapping[Part, int]] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)
+    double_buffered: bool = True
     bound_words: int = 0
 
     @property
@@ -376,6 +379,7 @@ def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
         outputs,
         weights,
         {layer.name: parts(point, place) for place, layer in enumerate(nest.layers)},
+        double_buffered=nest.ahead,
     )
 
 
