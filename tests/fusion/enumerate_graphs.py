@@ -1,7 +1,7 @@
 """Compares exact partitions with all plans of many small graphs: the long run of a test.
 
 ``PYTHONPATH=tests python -m fusion.enumerate_graphs 400`` takes about ten minutes; the test suite
-(`tests/fusion/partition/test_brute_force.py`) looks at the first 40.
+(`tests/fusion/partition/test_brute_force.py`) looks at the first 24.
 """
 
 from __future__ import annotations
