@@ -10,7 +10,7 @@ _IMAGES = {3: ("columns",), 4: ("rows", "columns"), 5: ("planes", "rows", "colum
 
 
 def tile_text(plan: GroupPlan, graph: FoldedGraph) -> str:
-    """Say what a tile is; empty if nothing is cut.
+    """Say what a tile is, and whether it is held once, without a second buffer; empty if whole.
 
     Examples
     --------
@@ -34,7 +34,8 @@ def tile_text(plan: GroupPlan, graph: FoldedGraph) -> str:
             name_of_axis = f"sum over {axis}" if isinstance(axis, str) else axis_name(layer, axis)
             text = f"{name_of_axis} {size}/{extent_of(layer, axis)}"
         texts.setdefault(name, []).append(text)
-    return "; ".join(f"{name}: {', '.join(cut)}" for name, cut in texts.items())
+    words = [f"{name}: {', '.join(cut)}" for name, cut in texts.items()]
+    return "; ".join(words if plan.double_buffered or not words else [*words, "held once"])
 
 
 def axis_name(layer: FoldedLayer, axis: int) -> str:
