@@ -12,13 +12,17 @@ import toolkit
 from toolkit.fusion import (
     Assumptions,
     FoldedGraph,
+    MappedModel,
     TrafficModel,
     find_partition,
     find_pattern,
     fold,
     matches,
 )
+from toolkit.fusion.group_latency import PortWords
 from toolkit.fusion.layer_costs import tile_workload
+from toolkit.search.network import LayerSearch
+from toolkit.search.result import Budget
 
 TOKENS, HEADS, SIZE = 128, 8, 16
 WORDS = 16 * 1024
@@ -125,3 +129,29 @@ def test_a_cache_in_place_is_read_where_it_is(tmp_path: Path) -> None:
     assert fused_words(graph, 2 * WORDS) == 2 * 2 * token + cached + 2 * token
     copied = fold(load(tmp_path, proto, kv_cache="copied"))
     assert fused_words(copied, 2 * WORDS) > 2 * fused_words(graph, 2 * WORDS)
+
+
+def test_keys_and_values_may_be_held_once_while_layers_wait(tmp_path: Path) -> None:
+    graph = fold(written_out(tmp_path))
+    group = frozenset(graph.names)
+    # Keys and values of one head, but not those of the next one, too.
+    arch = toolkit.load_arch("gemmini-ws:scratchpad_words=8192,side=8")
+    model = MappedModel(
+        graph,
+        arch,
+        search=LayerSearch(budget=Budget(evaluations=300)),
+        cache=False,
+        proof_seconds=0.1,
+    )
+    held_once = [o.plan for o in model.options(group) if not o.plan.double_buffered]
+    assert held_once
+    for plan in held_once:
+        assert plan.dram_words == graph.floor_words
+        work = model.cost(plan).work
+        assert work is not None
+        staged = PortWords(plan.staged_input_words, plan.staged_output_words)
+        waiting = model.port.cycles(staged)
+        assert work.latency().cycles == pytest.approx(sum(work.cycles.values()) + waiting)
+        assert (work.first_loads, work.last_stores) == ((), ())
+    found = find_partition(model, "exact", reasons=False)
+    assert found.bound <= found.value
