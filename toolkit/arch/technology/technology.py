@@ -167,7 +167,7 @@ class Technology:
         kib = capacity_bits / _KIB_BITS
 
         def figure(name: _Figure, power: float) -> float:
-            grown = _sram_surface(name)(kib, width_bits) * _sram_ports(name)(kib, ports)
+            grown = _sram_of_width(name, kib, width_bits) * _sram_ports(name)(kib, ports)
             values = getattr(nodes, name)
             return grown * node_factor(nodes.nm, values, self.node_nm, figures.node_nm, power)
 
@@ -337,6 +337,18 @@ def _sram_surface(figure: _Figure) -> Surface:
     sram = published().sram
     table = sram.area_um2 if figure == "area" else getattr(sram, f"{figure}_pj")
     return monotone_surface(sram.kib, sram.width_bits, table, 64, linear=figure == "area")
+
+
+def _sram_of_width(figure: _Figure, kib: float, width_bits: float) -> float:
+    """A figure of one port; beyond the published sizes, too, a wide one costs what narrow ones do.
+
+    There the curves of two widths, each extrapolated for itself, may cross.
+    """
+    sram, surface = published().sram, _sram_surface(figure)
+    if sram.kib[0] <= kib <= sram.kib[-1]:
+        return surface(kib, width_bits)
+    narrower = (width for width in sram.width_bits if width < width_bits)
+    return max(surface(kib, width) for width in (*narrower, width_bits))
 
 
 @cache
