@@ -103,7 +103,7 @@ class MappedModel:
     loops : int
         Most loops of a group's nest.
     halos : tuple of Halo
-        Ways to treat a halo. Tiles are double-buffered: latency counts on it.
+        Ways to treat a halo.
     search : LayerSearch, optional
         How layers on their own and parts of fused ones are mapped alike; as `toolkit.map_network`
         maps them by default.

@@ -10,7 +10,7 @@ from toolkit.arch.levels import Memory
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.part_bounds import LayerLeast, PartBounds, words_read, words_written
+from toolkit.fusion.part_bounds import LayerLeast, PartBounds, compulsory_words
 from toolkit.fusion.partition_bound import GroupBounds, network_bound
 from toolkit.fusion.tile.group_plan import Assumptions
 from toolkit.fusion.tile.identical import PlanBook
@@ -113,10 +113,7 @@ class MappedBound:
 
     def _together(self, view: GroupView, layers: list[LayerLeast]) -> tuple[float, ...]:
         dram = self.layers.costs.arch.memories[0]
-        read = sum(words_read(view, tensor) for tensor in view.external)
-        read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        leaving = {tensor.name for tensor in view.leaving}
-        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
+        read, written = compulsory_words(view)
         if self.objective == "dram":
             return (float(read + written),)
         moved = read * dram.read_energy_pj + written * dram.write_energy_pj

@@ -265,6 +265,14 @@ class PartBounds:
         return self.costs.search.conventions
 
 
+def compulsory_words(view: GroupView) -> tuple[int, int]:
+    """Words that layers of a group read from outside and write there, however they run."""
+    read = sum(words_read(view, tensor) for tensor in view.external)
+    read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
+    leaving = {tensor.name for tensor in view.leaving}
+    return read, sum(words_written(x) for x in view.layers if x.output.name in leaving)
+
+
 def words_read(view: GroupView, tensor: TensorInfo) -> int:
     """Words of a tensor that are read where it comes from outside of a group.
 

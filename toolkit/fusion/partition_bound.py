@@ -25,7 +25,7 @@ from toolkit.compilation import clock
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.part_bounds import LayerLeast, words_read, words_written
+from toolkit.fusion.part_bounds import LayerLeast, compulsory_words
 from toolkit.fusion.partition.exact import least_value
 from toolkit.fusion.tile.group_plan import Assumptions, least_words, single_plan
 from toolkit.fusion.tile.identical import PlanBook
@@ -117,14 +117,11 @@ class GroupBounds:
         return self._passing[group, fused]
 
     def _compulsory(self, view: GroupView, *, fused: bool) -> Passing:
+        if not fused:
+            return Passing(*compulsory_words(view))
         read = sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        if fused:
-            read += sum(tensor.elements for tensor in view.external)
-            return Passing(read, sum(tensor.elements for tensor in view.leaving))
-        read += sum(words_read(view, tensor) for tensor in view.external)
-        leaving = {tensor.name for tensor in view.leaving}
-        written = sum(words_written(x) for x in view.layers if x.output.name in leaving)
-        return Passing(read, written)
+        read += sum(tensor.elements for tensor in view.external)
+        return Passing(read, sum(tensor.elements for tensor in view.leaving))
 
     def words(self, group: Group, most: float, *, double_buffered: bool) -> float:
         """Words that no plan of a group undercuts; `most`, if they are not fewer than that."""
