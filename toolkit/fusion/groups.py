@@ -44,19 +44,22 @@ def check_group(graph: FoldedGraph, names: Iterable[str]) -> Group:
         group.add(known[name])
     if not group:
         raise InputError("a group needs at least one layer", key="group")
-    parts = [sorted(part, key=graph.positions.__getitem__) for part in _parts(graph, group)]
+    place = graph.positions.__getitem__
+    parts = sorted(
+        (sorted(part, key=place) for part in _parts(graph, group)), key=lambda part: place(part[0])
+    )
     if len(parts) > 1:
         raise InputError(
             f"is not connected: no tensor leads from {_listed(parts[0])} to {_listed(parts[1])}, "
             "and none is read by both",
-            key=f"group {_listed(sorted(group, key=graph.positions.__getitem__))}",
+            key=f"group {_listed(sorted(group, key=place))}",
         )
     between = _between(graph, group)
     if between:
         raise InputError(
             f"is not convex: {_listed(between)} must run between its layers; add "
             f"{'it' if len(between) == 1 else 'them'} or split the group",
-            key=f"group {_listed(sorted(group, key=graph.positions.__getitem__))}",
+            key=f"group {_listed(sorted(group, key=place))}",
         )
     return frozenset(group)
 
