@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,11 +16,11 @@ from codesign.jobs import small_job
 from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
 from toolkit.codesign.joint_gradient.descent import BATCH, NetworkDescent, Proposal, points_near
 from toolkit.codesign.joint_gradient.figures import local_figures, steps_of
-from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, FusibleEdge, edge_savings
 from toolkit.codesign.joint_gradient.sampler import GradientSampler
 from toolkit.codesign.minimal import requirements
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.scoring import Scorer
+from toolkit.fusion.folded import FoldedGraph
 from toolkit.study.hardware.plan import Plan
 from toolkit.study.hardware.workers import Worker, make_study
 
@@ -34,20 +35,16 @@ def scorer() -> Scorer:
 
 
 def descent_of(
-    scorer: Scorer, fusion: EdgeSavings | None = None, powers: Any = POWERS
+    scorer: Scorer, graphs: Sequence[FoldedGraph] = (), powers: Any = POWERS
 ) -> NetworkDescent:
     cost = scorer.mapped(scorer.job.space.default)
     rng = np.random.default_rng(0)
-    return NetworkDescent(scorer.job.space, cost, [1.0], powers, rng, fusion)
-
-
-def savings(scorer: Scorer) -> EdgeSavings:
-    return edge_savings(scorer.job.space, [scorer.folded(0)])
+    return NetworkDescent(scorer.job.space, cost, [1.0], powers, rng, graphs)
 
 
 def test_the_loss_of_a_mapped_network_is_its_cost(scorer: Scorer, monkeypatch: Any) -> None:
     # The hardware stays where the mappings come from.
-    monkeypatch.setattr("toolkit.codesign.joint_gradient.descent._REACH", 0.0)
+    monkeypatch.setattr("toolkit.codesign.joint_gradient.hardware.REACH", 0.0)
     loss, _ = descent_of(scorer).loss(0.0)
     mapped = scorer.mapped(scorer.job.space.default)
     assert float(loss[0].detach()) == pytest.approx(math.log(mapped.edp_pj_cycles), rel=1e-9)
@@ -58,11 +55,11 @@ def test_the_loss_of_a_mapped_network_is_its_cost(scorer: Scorer, monkeypatch: A
 
 
 def test_hardware_is_the_most_that_any_mapping_needs(scorer: Scorer, monkeypatch: Any) -> None:
-    monkeypatch.setattr("toolkit.codesign.joint_gradient.descent._REACH", 100.0)
+    monkeypatch.setattr("toolkit.codesign.joint_gradient.hardware.REACH", 100.0)
     cost, space = scorer.mapped(scorer.job.space.default), scorer.job.space
     descent = descent_of(scorer)
-    factors = [batch.logs.exp() for batch in descent._batches]
-    logs = descent._hardware(factors, None, softness=0.0)[0]
+    factors = [tilings.factors() for tilings in descent._tilings]
+    logs = descent.network.hardware_of(factors)[0]
     layers = [layer.cost for layer in cost.networks[0].layers if layer.cost is not None]
     uses = [(layer.mapping, layer.workload) for layer in layers]
     needs = {need.level: need.amount for need in requirements(uses, cost.point.arch)}
@@ -117,21 +114,13 @@ def test_rounded_sizes_are_rounded_up(scorer: Scorer) -> None:
 
 def test_fusion_decisions_receive_gradients(scorer: Scorer) -> None:
     fused = Scorer(small_job(ranges=ALL, fusion="exact"), cache=False)
-    edges = savings(fused)
+    descent = descent_of(fused, [fused.folded(0)])
+    edges = descent.network.edges
+    assert edges is not None
     assert [(e.source, e.target, e.words) for e in edges.edges] == [("a", "b", 32 * 24)]
-    descent = descent_of(fused, edges)
     loss, _ = descent.loss(0.0)
     loss.sum().backward()
-    assert descent._choice is not None and descent._choice.grad is not None
-    assert bool((descent._choice.grad != 0).all())
-
-
-def test_fused_words_are_saved_by_both_ends_and_held_in_between() -> None:
-    edges = EdgeSavings((FusibleEdge("a", "b", 100.0, 10.0),), 1)
-    chance = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    layers = (("a",), ("b", "c"))
-    assert edges.saved_words(layers, chance).tolist() == [[0.0, 100.0], [0.0, 50.0]]
-    assert edges.held_words(layers, chance).tolist() == [[0.0, 10.0], [0.0, 5.0]]
+    assert bool((edges.logits.grad != 0).all())
 
 
 def test_proposals_are_new_within_the_budgets_and_seeded() -> None:

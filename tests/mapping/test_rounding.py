@@ -11,7 +11,7 @@ from search.problems import PROBLEMS
 from toolkit.mapping import MapSpace
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import random_tilings
-from toolkit.search.gradient.descent import make_simplex
+from toolkit.search.gradient.tilings import make_simplex
 from toolkit.workload import gemm
 
 

@@ -46,7 +46,7 @@ def test_gradients_reach_groups_ways_and_factors() -> None:
         if len(group) > 1:
             assert (joint.logits.grad[:, number] != 0).all()
     for part in joint.parts:
-        assert (part.logs.grad.abs().amax(dim=(1, 2)) > 0).all()
+        assert (part.tilings.logs.grad.abs().amax(dim=(1, 2)) > 0).all()
 
 
 def test_gradients_of_decisions_are_slopes() -> None:

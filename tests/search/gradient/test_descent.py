@@ -19,14 +19,13 @@ from toolkit.mapping.sampling import random_tilings, sample
 from toolkit.mapping.space import MapSpace
 from toolkit.model import CONVENTIONS, EXACT, FACTORFLOW, batch_cost
 from toolkit.search import Problem, make_problem
-from toolkit.search.gradient.descent import (
-    Simplex,
+from toolkit.search.gradient.relaxed_cost import (
     StraightThrough,
     excess,
     log_objective,
-    make_simplex,
     memory_words,
 )
+from toolkit.search.gradient.tilings import Simplex, make_simplex
 from toolkit.workload import conv2d, gemm
 
 POWERS = (1.0, 1.0, 0.0)

@@ -143,6 +143,14 @@ def area_um2(arch: Architecture) -> float:
     return math.fsum(row.area_total_um2 for row in area_table(arch))
 
 
+def known_area_um2(arch: Architecture) -> float | None:
+    """Sum the area of all levels; None where one does not give it."""
+    try:
+        return area_um2(arch)
+    except ArchitectureError:
+        return None
+
+
 def peak_power_mw(
     arch: Architecture,
     components: Mapping[str, Component],

@@ -8,7 +8,7 @@ whose exponents are measured on the neighbouring points of the space.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,44 +43,71 @@ def steps_of(space: HardwareSpace, parameters: Mapping[str, Number]) -> torch.Te
 
 @dataclass(frozen=True, eq=False)
 class LocalFigures:
-    """Figures of all levels, and area and power, as power laws around one point.
+    """Figures of all levels, and area and power, as power laws around one point or several.
 
     Parameters
     ----------
     arch : Architecture
-        At the point.
-    centre : float64 tensor, shape (parameters,)
-        Logarithms of its parameters.
+        At one of the points.
+    centre : float64 tensor, shape (points, parameters)
+        Logarithms of their parameters.
     values : dict
-        Figures at the point, by (level number, field); level -1 is the chip.
+        Figures at the points, by (level number, field), float64 tensors of shape (points,);
+        level -1 is the chip.
     exponents : dict
-        By the same keys, float64 tensors of shape (parameters,).
+        By the same keys, float64 tensors of shape (points, parameters).
     """
 
     arch: Architecture
     centre: torch.Tensor
-    values: dict[tuple[int, str], float]
+    values: dict[tuple[int, str], torch.Tensor]
     exponents: dict[tuple[int, str], torch.Tensor]
 
     def figure(self, key: tuple[int, str], logs: torch.Tensor) -> torch.Tensor:
-        """Value of a figure at parameters with these logarithms [batch, parameters]."""
-        return self.values[key] * ((logs - self.centre) @ self.exponents[key]).exp()
+        """Value of a figure at parameters with these logarithms [points, parameters]."""
+        return self.values[key] * ((logs - self.centre) * self.exponents[key]).sum(-1).exp()
 
     def log_need(self, key: tuple[int, str], need: torch.Tensor, name: int) -> torch.Tensor:
-        """Logarithm of parameter number `name` at which a figure reaches what is needed."""
-        exponent = self.exponents[key][name]
-        return self.centre[name] + (need / self.values[key]).log() / exponent
+        """Logarithm of parameter number `name` at which a figure reaches what is needed.
 
-    def arch_at(self, logs: torch.Tensor) -> Architecture:
-        """The architecture with figures of shape [batch]; for the cost model alone."""
+        Parameters
+        ----------
+        need : float64 tensor, shape (..., points)
+            Of each point.
+        """
+        exponent = self.exponents[key][:, name]
+        return self.centre[:, name] + (need / self.values[key]).log() / exponent
+
+    def arch_at(
+        self, logs: torch.Tensor, times: int = 1, arch: Architecture | None = None
+    ) -> Architecture:
+        """An architecture with figures of shape [times * points]; for the cost model alone.
+
+        Parameters
+        ----------
+        logs : float64 tensor, shape (points, parameters)
+            Of the parameters.
+        times : int
+            How often all figures are repeated.
+        arch : Architecture, optional
+            Whose levels have them, such as one with other bypasses.
+        """
+        levels = (arch or self.arch).levels
+        changed = [self._level(i, level, logs, times) for i, level in enumerate(levels)]
+        return replace(arch or self.arch, levels=tuple(changed))
+
+    def to(self, device: str | torch.device) -> LocalFigures:
+        """The same on a device."""
         return replace(
-            self.arch,
-            levels=tuple(self._level(i, level, logs) for i, level in enumerate(self.arch.levels)),
+            self,
+            centre=self.centre.to(device),
+            values={key: value.to(device) for key, value in self.values.items()},
+            exponents={key: row.to(device) for key, row in self.exponents.items()},
         )
 
-    def _level(self, place: int, level: Level, logs: torch.Tensor) -> Level:
+    def _level(self, place: int, level: Level, logs: torch.Tensor, times: int) -> Level:
         changed: dict[str, Any] = {
-            name: self.figure((place, name), logs)
+            name: self.figure((place, name), logs).repeat(times)
             for name in _fields(level)
             if name != "capacity_words" and self._varies(place, name)
         }
@@ -101,7 +128,7 @@ class LocalFigures:
         found = {}
         for (place, name), exponents in self.exponents.items():
             if name in ("capacity_words", "mesh") and bool((exponents > 0).any()):
-                found[place, name] = int(exponents.argmax())
+                found[place, name] = int(exponents.sum(dim=0).argmax())
         return found
 
 
@@ -122,9 +149,20 @@ def local_figures(space: HardwareSpace, parameters: Mapping[str, Number]) -> Loc
                 exponents[key][j] = math.log(ends[1][key] / ends[0][key]) / math.log(high / low)
     return LocalFigures(
         centre.arch,
-        steps_of(space, parameters),
-        values,
-        {key: torch.tensor(row, dtype=torch.float64) for key, row in exponents.items()},
+        steps_of(space, parameters)[None],
+        {key: torch.tensor([value], dtype=torch.float64) for key, value in values.items()},
+        {key: torch.tensor(row, dtype=torch.float64)[None] for key, row in exponents.items()},
+    )
+
+
+def side_by_side(figures: Sequence[LocalFigures]) -> LocalFigures:
+    """Figures around several points of one space, each for a start of its own."""
+    first = figures[0]
+    return LocalFigures(
+        first.arch,
+        torch.cat([one.centre for one in figures]),
+        {key: torch.cat([one.values[key] for one in figures]) for key in first.values},
+        {key: torch.cat([one.exponents[key] for one in figures]) for key in first.exponents},
     )
 
 

@@ -23,7 +23,6 @@ from optuna.trial import FrozenTrial, TrialState
 from toolkit.arch.expressions import Number
 from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
 from toolkit.codesign.joint_gradient.descent import STEPS, NetworkDescent, Proposal, points_near
-from toolkit.codesign.joint_gradient.relaxation import EdgeSavings, edge_savings
 from toolkit.codesign.samplers import PointSampler
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import DoesNotFitError
@@ -66,7 +65,6 @@ class GradientSampler(PointSampler):
         super().__init__(scorer, seed)
         self._scorer = scorer
         self._fused = fused and scorer.job.settings.fusion != "none"
-        self._savings: EdgeSavings | None = None
         self._seen: set[tuple[Number, ...]] = set()
         self._queue: list[Point] = []
         self._here: Point | None = None
@@ -160,18 +158,16 @@ class GradientSampler(PointSampler):
             cost = self._scorer.mapped(here)
         except DoesNotFitError:
             return []
-        if self._fused and self._savings is None:
-            graphs = [self._scorer.folded(i) for i in range(len(job.networks))]
-            self._savings = edge_savings(self._space, graphs)
         powers = job.objective.powers
         if job.objective.front:
             powers = (*powers[:2], AREA_POWERS[self._starts % len(AREA_POWERS)])
         weights = [network.weight for network in job.networks]
         # What fusion saves is relaxed more coarsely than what layers cost: both views lead.
-        views = [self._savings, None] if self._savings is not None else [None]
+        graphs = [self._scorer.folded(i) for i in range(len(job.networks))] if self._fused else []
+        views = [graphs, []] if self._fused else [[]]
         ways: list[list[Proposal]] = []
-        for savings in views:
-            descent = NetworkDescent(self._space, cost, weights, powers, self._rng, savings)
+        for graphs in views:
+            descent = NetworkDescent(self._space, cost, weights, powers, self._rng, graphs)
             self._scorer.descended += STEPS * descent.mappings
             ways.append(descent.run(STEPS))
         found: dict[tuple[Number, ...], Point] = {}

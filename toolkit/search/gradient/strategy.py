@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.rounding import Rounding
-from toolkit.mapping.sampling import sample
-from toolkit.mapping.tilings import start_point
 from toolkit.search.chosen_walks import Chosen, Walkers
 from toolkit.search.compiled_moves import STRICTLY, MoveSpace
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.gradient.chosen import flip_on, round_choices
 from toolkit.search.gradient.descent import Descent
-from toolkit.search.moves import first_orders, move_space, one_move_away
+from toolkit.search.gradient.tilings import some_tilings
+from toolkit.search.moves import move_space, one_move_away
 
 STARTS = 256
 """Most mappings that descend side by side, as one batch of torch."""
@@ -101,7 +98,7 @@ def gradient(
     while not evaluator.exhausted:
         before = evaluator.evaluations
         count, steps = _schedule(evaluator.remaining_evaluations * (1 - polish_share), starts)
-        found = _round(evaluator, moves, rounding, rng, count, steps, device)
+        found = _round(evaluator, rounding, rng, count, steps, device)
         limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share))
         polish(evaluator, moves, *found.best(FINALISTS), limit=limit)
         if evaluator.budget.unlimited or len(moves.moves) == 0:
@@ -110,7 +107,6 @@ def gradient(
 
 def _round(
     evaluator: Evaluator,
-    moves: MoveSpace,
     rounding: Rounding,
     rng: np.random.Generator,
     count: int,
@@ -119,7 +115,7 @@ def _round(
 ) -> Candidates:
     """Descend from `count` starts for some steps; returns the best of each."""
     powers = tuple(evaluator.powers.tolist())
-    factors, order = _starts(evaluator, moves, count, rng)
+    factors, order = _starts(evaluator, count, rng)
     descent = Descent(evaluator.problem, powers, factors, order, device)
     found = Candidates(factors, order, _unknown(len(factors)))
     _descend(evaluator, descent, rounding, found, steps)
@@ -149,9 +145,7 @@ def _flipping(
             if choice not in roundings:
                 roundings[choice] = Rounding(walker.space)
             share, own = count // len(picked), walker.evaluator
-            found.append(
-                (walker, _round(own, walker.moves, roundings[choice], rng, share, steps, device))
-            )
+            found.append((walker, _round(own, roundings[choice], rng, share, steps, device)))
         limit = int((evaluator.evaluations - before) * polish_share / (1 - polish_share) / 2)
         for walker, candidates in found:
             best, each = candidates.best(FINALISTS // len(found)), limit // len(found)
@@ -173,19 +167,13 @@ def _schedule(evaluations: float, starts: int) -> tuple[int, int]:
 
 
 def _starts(
-    evaluator: Evaluator, moves: MoveSpace, count: int, rng: np.random.Generator
+    evaluator: Evaluator, count: int, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """What the user gave, the best so far, everything outermost, random valid mappings."""
-    space = evaluator.problem.space
+    """What the user gave, the best so far, and what `some_tilings` adds to that."""
     known = list(evaluator.warm_starts)
     if evaluator.best is not None:
         known.append(evaluator.best)
-    known.append((start_point(space), first_orders(moves)))
-    known = known[:count]
-    # Where only a search finds valid tilings at all, what is known has to do.
-    with suppress(DoesNotFitError):
-        known += zip(*sample(space, count - len(known), rng), strict=True)
-    factors, order = zip(*known, strict=True)
+    factors, order = zip(*some_tilings(evaluator.problem, count, rng, known), strict=True)
     return np.stack(factors), np.stack(order)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.technology import area_um2
+from toolkit.arch.technology import known_area_um2
 from toolkit.arguments import check_kind
-from toolkit.errors import ArchitectureError, DoesNotFitError, InputError
+from toolkit.errors import DoesNotFitError, InputError
 from toolkit.search.network.cost import LayerSearch
 from toolkit.search.network.result import NetworkResult
 from toolkit.search.network.run import map_network
@@ -50,13 +50,13 @@ class Pair:
         totals = result.totals()
         clock_mhz = result.arch.clock_mhz
         seconds = result.latency_cycles / (clock_mhz * 1e6) if clock_mhz else None
-        operations = 2 * result.macs
+        operations, area = 2 * result.macs, known_area_um2(result.arch)
         known = {
             "seconds": seconds,
             "tops": operations / seconds / 1e12 if seconds else None,
             # An operation per pJ is a tera-operation per J.
             "tops_per_watt": operations / result.energy_pj if result.energy_pj else None,
-            "area_mm2": _area_mm2(result.arch),
+            "area_mm2": None if area is None else area / 1e6,
             "status": result.status,
         }
         return {**row, **{name: {**totals, **known}[name] for name in _FIGURES}, "why": ""}
@@ -239,11 +239,3 @@ def _distinct(names: Sequence[str]) -> list[str]:
         seen[name] += 1
         told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return told
-
-
-def _area_mm2(arch: Architecture) -> float | None:
-    """Area of all levels, or None where one does not give it."""
-    try:
-        return area_um2(arch) / 1e6
-    except ArchitectureError:
-        return None
