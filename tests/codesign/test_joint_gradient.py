@@ -39,7 +39,7 @@ def descent_of(
 ) -> NetworkDescent:
     cost = scorer.mapped(scorer.job.space.default)
     rng = np.random.default_rng(0)
-    return NetworkDescent(scorer.job.space, cost, [1.0], powers, rng, graphs)
+    return NetworkDescent(scorer.job.space, cost, scorer.job.networks, powers, rng, graphs)
 
 
 def test_the_loss_of_a_mapped_network_is_its_cost(scorer: Scorer, monkeypatch: Any) -> None:

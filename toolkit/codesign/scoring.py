@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator
 from toolkit.codesign.job import Job
@@ -299,16 +300,28 @@ class Scorer:
             self.evaluator.conventions,
             factors=given.factors,
         )
-        return MappedModel(
-            self.folded(place),
-            point.arch,
-            objective=objective,
-            loops=1,
-            halos=("retain",),
-            search=search,
-            proof_seconds=0.0,  # Nobody asks how good the partition of a point is.
-            cache=self.cache,
-        )
+        return point_model(self.folded(place), point.arch, objective, search, cache=self.cache)
+
+
+def point_model(
+    graph: FoldedGraph,
+    arch: Architecture,
+    objective: FusionObjective,
+    search: LayerSearch,
+    *,
+    cache: bool | str | os.PathLike[str],
+) -> MappedModel:
+    """Groups of a network on one hardware point, with few plans each and no proofs."""
+    return MappedModel(
+        graph,
+        arch,
+        objective=objective,
+        loops=1,
+        halos=("retain",),
+        search=search,
+        proof_seconds=0.0,  # Nobody asks how good the partition of a point is.
+        cache=cache,
+    )
 
 
 def check_template(scorer: Scorer) -> None:

@@ -293,8 +293,12 @@ class LayerCosts:
         operations = ceil(parts.operations * share)
         return vector_cost(arch, self.unit, operations, words, conventions=self.search.conventions)
 
+    def know(self, workload: Workload, cost: LayerCost) -> None:
+        """Take a mapping from elsewhere for a workload on its own, instead of a search."""
+        self._mapped[_key(workload, self.arch)] = cost
+
     def _map(self, name: str, workload: Workload, arch: Architecture) -> LayerCost:
-        key = (workload.kernel, tuple(workload.sizes.items()), workload.tensors, arch.levels)
+        key = _key(workload, arch)
         if key not in self._mapped:
             if self.on_search is not None:
                 self.on_search(len(self._mapped) + 1, name)
@@ -318,6 +322,11 @@ class LayerCosts:
             return cause
         self.evaluations += found.evaluations
         return found
+
+
+def _key(workload: Workload, arch: Architecture) -> tuple[object, ...]:
+    """What two parts that need one mapping between them have in common."""
+    return (workload.kernel, tuple(workload.sizes.items()), workload.tensors, arch.levels)
 
 
 def fused_arch(arch: Architecture, homes: Homes) -> Architecture:

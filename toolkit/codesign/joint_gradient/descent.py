@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.evaluation import HardwareCost
+from toolkit.codesign.evaluation import HardwareCost, NetworkWeight
 from toolkit.codesign.joint_gradient.hardware import Hardware, enough, nearest
 from toolkit.codesign.joint_gradient.layers import LayerBatch, gather
 from toolkit.codesign.joint_gradient.network import RelaxedNetwork
 from toolkit.codesign.space import HardwareSpace
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.partition.edges import FUSED, fusible_edges
+from toolkit.fusion.partition.edges import fusible_edges
 from toolkit.processes import one_torch_thread
 
 BATCH = 4
@@ -58,8 +58,8 @@ class NetworkDescent:
         Where hardware may lie.
     cost : HardwareCost
         The point to set out from, and its mappings.
-    weights : sequence of float
-        Of the networks.
+    uses : sequence of NetworkWeight
+        The networks.
     powers : tuple of float
         Exponents of energy, latency and area.
     rng : numpy.random.Generator
@@ -72,23 +72,24 @@ class NetworkDescent:
         self,
         space: HardwareSpace,
         cost: HardwareCost,
-        weights: Sequence[float],
+        uses: Sequence[NetworkWeight],
         powers: tuple[float, float, float],
         rng: np.random.Generator,
         graphs: Sequence[FoldedGraph] = (),
     ) -> None:
-        self._powers = powers
         largest = space.build(space.largest).arch
         edges = fusible_edges(largest, graphs, BATCH) if graphs else None
-        gathered = gather(largest, cost.networks, weights)
+        gathered = gather(largest, cost.networks, [use.weight for use in uses])
         batches = []
         for layers in gathered.alike():
             factors = np.stack([layer.start[0] for layer in layers]).repeat(BATCH, axis=0)
             order = np.stack([layer.start[1] for layer in layers]).repeat(BATCH, axis=0)
             batches.append(LayerBatch(layers, factors, order, edges=edges))
             batches[-1].tilings.shake_(SHAKE, rng)
-        hardware = Hardware(space, cost.point.parameters, BATCH)
-        self.network = RelaxedNetwork(largest, batches, gathered, hardware, edges)
+        hardware, search = Hardware(space, cost.point.parameters, BATCH), cost.networks[0].search
+        self.network = RelaxedNetwork(
+            largest, batches, gathered, uses, search, powers, hardware, edges
+        )
         self._tilings = [batch.tilings for batch in batches]
 
     @property
@@ -119,10 +120,8 @@ class NetworkDescent:
         losses = loss.nan_to_num(torch.inf).tolist()
         rounded = [tilings.rounded().factors for tilings in self._tilings]
         factors = [torch.tensor(each.astype(np.float64)) for each in rounded]
-        fused = None
-        if self.network.edges is not None:
-            # Decided fusion, and the hard maximum over layers.
-            fused = (self.network.edges.chances(temperature) > FUSED).double()
+        # Decided fusion, and the hard maximum over layers.
+        fused = self.network.decided_fusion(temperature)
         needed = self.network.hardware_of(factors, fused)
         return [
             Proposal(logs[b].detach().clone(), losses[b], logs is needed)
@@ -139,13 +138,8 @@ class NetworkDescent:
             From 0 to 1; fusion decisions grow colder.
         """
         costs = self.network(_temperature(progress))
-        total = costs.penalty()
-        for power, value in zip(
-            self._powers, (costs.energy_pj, costs.latency_cycles, costs.area_um2), strict=True
-        ):
-            if power:
-                total = total + power * value.clamp(min=1e-300).log()
-        return total, costs.hardware
+        assert costs.hardware is not None
+        return costs.log_cost(self.network.powers) + costs.penalty(), costs.hardware
 
 
 def _temperature(progress: float) -> float:

@@ -56,7 +56,7 @@ class Hardware(torch.nn.Module):
     Attributes
     ----------
     logs : Parameter, float64, shape (starts, learned parameters)
-        Logarithms of what is learned.
+        Logarithms of what is learned; a buffer if that is nothing.
 
     Raises
     ------
@@ -82,8 +82,12 @@ class Hardware(torch.nn.Module):
         self.sizing = self.figures.sizing()
         needed = set(self.sizing.values()) if sizes == "needed" else set()
         self.learned = [j for j in range(len(space.ranges)) if j not in needed]
-        centre = self.figures.centre[:, self.learned]
-        self.logs = torch.nn.Parameter(centre.repeat(starts, 1))
+        centre = self.figures.centre[:, self.learned].repeat(starts, 1)
+        self.logs: torch.Tensor
+        if self.learned:
+            self.logs = torch.nn.Parameter(centre)
+        else:
+            self.register_buffer("logs", centre)
         self.register_buffer("low", steps_of(space, space.smallest))
         self.register_buffer("high", steps_of(space, space.largest))
 

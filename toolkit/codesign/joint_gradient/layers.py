@@ -15,6 +15,7 @@ from toolkit.search.gradient.alternatives import Alternatives
 from toolkit.search.gradient.tilings import Start, Tilings
 from toolkit.search.network import NetworkResult
 from toolkit.search.problem import Problem, make_problem
+from toolkit.workload.network import LayerGraph
 
 
 @dataclass(eq=False)
@@ -42,6 +43,23 @@ class DistinctLayer:
     count: float
     names: list[str]
 
+    def on(self, arch: Architecture) -> Problem:
+        """The same question on other hardware of the same levels.
+
+        Raises
+        ------
+        DoesNotFitError
+            If it has no mapping there.
+        """
+        given = self.problem
+        return make_problem(
+            arch,
+            given.workload,
+            objective=given.objective,
+            conventions=given.conventions,
+            factors=given.factors,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
@@ -53,11 +71,14 @@ class Gathered:
         Each once.
     energy_pj, latency_cycles : float
         Of all layers without a mapping, weighted.
+    graphs : tuple of LayerGraph
+        The networks, as they are mapped.
     """
 
     layers: tuple[DistinctLayer, ...]
     energy_pj: float
     latency_cycles: float
+    graphs: tuple[LayerGraph, ...]
 
     def alike(self) -> list[list[DistinctLayer]]:
         """Lists of layers whose tensors are indexed alike."""
@@ -112,7 +133,8 @@ def gather(
                 found[key] = DistinctLayer(problem, start, vector_pj, cycles, 0.0, [])
             found[key].count += times
             found[key].names.append(layer.name)
-    return Gathered(tuple(found.values()), energy, latency)
+    graphs = tuple(network.graph for network in networks)
+    return Gathered(tuple(found.values()), energy, latency, graphs)
 
 
 class LayerBatch(torch.nn.Module):

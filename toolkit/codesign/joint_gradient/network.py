@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from toolkit.arch.architecture import Architecture
+from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.joint_gradient.hardware import Hardware, soft_maximum
 from toolkit.codesign.joint_gradient.layers import Gathered, LayerBatch
-from toolkit.fusion.partition.edges import FusionEdges, fused_costs
+from toolkit.fusion.partition.edges import FUSED, FusionEdges, fused_costs
 from toolkit.model.cost import BatchCost
 from toolkit.search.gradient.alternatives import Noise
 from toolkit.search.gradient.layer import RelaxedCosts, constant_area, expected_costs
+from toolkit.search.network import LayerSearch
+
+Powers = tuple[float, float, float]
 
 
 class RelaxedNetwork(torch.nn.Module):
@@ -28,6 +32,12 @@ class RelaxedNetwork(torch.nn.Module):
         All layers with a mapping.
     gathered : Gathered
         Where they come from, and what other layers cost.
+    uses : sequence of NetworkWeight
+        The networks.
+    search : LayerSearch
+        With the objective and the conventions of all layers.
+    powers : tuple of float
+        Exponents of energy, latency and area, which rank what is rounded.
     hardware : Hardware, optional
         Sizes that are learned, or follow from the tilings.
     edges : FusionEdges, optional
@@ -46,12 +56,16 @@ class RelaxedNetwork(torch.nn.Module):
         arch: Architecture,
         batches: Sequence[LayerBatch],
         gathered: Gathered,
+        uses: Sequence[NetworkWeight],
+        search: LayerSearch,
+        powers: Powers,
         hardware: Hardware | None = None,
         edges: FusionEdges | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.arch, self.gathered = arch, gathered
+        self.uses, self.search, self.powers = tuple(uses), search, powers
         self.batches = torch.nn.ModuleList(batches)
         self.hardware, self.edges = hardware, edges
         self._source = torch.Generator().manual_seed(seed)
@@ -60,22 +74,36 @@ class RelaxedNetwork(torch.nn.Module):
     @property
     def layers(self) -> tuple[tuple[str, ...], ...]:
         """Layers of the networks that each distinct layer stands for, as costs list them."""
-        return tuple(names for batch in self._batches for names in batch.names)
+        return tuple(names for batch in self.all_batches for names in batch.names)
 
     @property
     def starts(self) -> int:
         """Networks that are learned side by side."""
-        return self._batches[0].tilings.starts
+        return self.all_batches[0].tilings.starts
 
     @property
     def mappings(self) -> int:
         """Relaxed mappings that every step costs."""
         return sum(
-            len(batch.tilings.logs) * batch.tilings.alternatives.count for batch in self._batches
+            len(batch.tilings.logs) * batch.tilings.alternatives.count
+            for batch in self.all_batches
         )
 
     @property
-    def _batches(self) -> list[LayerBatch]:
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.all_batches[0].counts.device
+
+    @torch.no_grad()
+    def decided_fusion(self, temperature: float = 1.0) -> torch.Tensor | None:
+        """1 for every tensor that a start would rather fuse, else 0; [starts, edges]."""
+        if self.edges is None:
+            return None
+        return (self.edges.chances(temperature) > FUSED).double()
+
+    @property
+    def all_batches(self) -> list[LayerBatch]:
+        """Batches of layers."""
         return list(self.batches)  # type: ignore[arg-type]
 
     def forward(self, temperature: float = 1.0, noise: float = 0.0) -> RelaxedCosts:
@@ -92,15 +120,15 @@ class RelaxedNetwork(torch.nn.Module):
         """
         drawn = Noise(self._source, noise) if noise else None
         fused = None if self.edges is None else self.edges.chances(temperature, drawn)
-        factors = [batch.tilings.factors() for batch in self._batches]
+        factors = [batch.tilings.factors() for batch in self.all_batches]
         chances = [
-            batch.tilings.alternatives.chances(temperature, drawn) for batch in self._batches
+            batch.tilings.alternatives.chances(temperature, drawn) for batch in self.all_batches
         ]
         needs = self._needs(factors, chances, fused)
-        logs = None if self.hardware is None else self.hardware(_by_level(self._batches, needs))
+        logs = None if self.hardware is None else self.hardware(_by_level(self.all_batches, needs))
         energy, latency = self._spent(factors, chances, fused, logs)
         self.evaluations += self.mappings
-        counts = torch.cat([batch.counts for batch in self._batches])
+        counts = torch.cat([batch.counts for batch in self.all_batches])
         total = self.gathered.energy_pj + counts @ energy
         cycles = self.gathered.latency_cycles + counts @ latency
         if self.hardware is None or logs is None:
@@ -120,7 +148,7 @@ class RelaxedNetwork(torch.nn.Module):
         """Logarithms of the sizes that tilings of every batch ask for, [starts, parameters]."""
         assert self.hardware is not None
         needs = self._needs(factors, [None] * len(factors), fused)
-        logs: torch.Tensor = self.hardware(_by_level(self._batches, needs), softness)
+        logs: torch.Tensor = self.hardware(_by_level(self.all_batches, needs), softness)
         return logs
 
     def minimal_hardware(self) -> dict[str, torch.Tensor]:
@@ -133,10 +161,10 @@ class RelaxedNetwork(torch.nn.Module):
             `Rounded.minimal_hardware` tells it exactly, of rounded mappings.
         """
         fused = None if self.edges is None else self.edges.chances()
-        factors = [batch.tilings.factors() for batch in self._batches]
-        chances = [batch.tilings.alternatives.chances() for batch in self._batches]
+        factors = [batch.tilings.factors() for batch in self.all_batches]
+        chances = [batch.tilings.alternatives.chances() for batch in self.all_batches]
         needs = self._needs(factors, chances, fused, all_levels=True)
-        by_level = _by_level(self._batches, needs)
+        by_level = _by_level(self.all_batches, needs)
         if self.hardware is not None:
             return self.hardware.needed(by_level)
         return {
@@ -146,7 +174,7 @@ class RelaxedNetwork(torch.nn.Module):
 
     def project_(self) -> None:
         """Return to valid factors and sizes, after a step of an optimiser."""
-        for batch in self._batches:
+        for batch in self.all_batches:
             batch.tilings.project_()
         if self.hardware is not None:
             self.hardware.project_()
@@ -155,7 +183,7 @@ class RelaxedNetwork(torch.nn.Module):
     def recentre_(self) -> None:
         """Measure figures of hardware anew where each start is; its sizes reach further then."""
         if self.hardware is not None:
-            logs = self.hardware_of([batch.tilings.factors() for batch in self._batches])
+            logs = self.hardware_of([batch.tilings.factors() for batch in self.all_batches])
             self.hardware.recentre_(logs)
 
     def _needs(
@@ -170,7 +198,7 @@ class RelaxedNetwork(torch.nn.Module):
         sizing = () if self.hardware is None else self.hardware.sizing
         places = {place for place, _ in sizing}
         found = []
-        for batch, own, chance in zip(self._batches, factors, chances, strict=True):
+        for batch, own, chance in zip(self.all_batches, factors, chances, strict=True):
             tilings = batch.tilings
             levels = tilings.limited_levels if all_levels else tilings.bound_levels
             found.append(
@@ -191,7 +219,7 @@ class RelaxedNetwork(torch.nn.Module):
         """Energy and cycles of one run of each layer, [layers, starts]."""
         energies, latencies = [], []
         arch_at = None if self.hardware is None or logs is None else self.hardware.arch_at(logs)
-        for batch, own, chance in zip(self._batches, factors, chances, strict=True):
+        for batch, own, chance in zip(self.all_batches, factors, chances, strict=True):
             adjust = None
             if fused is not None:
                 saved = batch.saved_words(fused)
@@ -213,7 +241,7 @@ class RelaxedNetwork(torch.nn.Module):
         """Penalties of all layers together, [starts] by kind."""
         found: dict[str, torch.Tensor] = {}
         limits = {} if self.hardware is None or logs is None else self.hardware.limits(logs)
-        for batch, own in zip(self._batches, needs, strict=True):
+        for batch, own in zip(self.all_batches, needs, strict=True):
             most = {level: row.repeat(len(batch.counts)) for level, row in limits.items()}
             kinds = {**batch.tilings.penalties(own, most), "validity": batch.tilings.outside()}
             for kind, rows in kinds.items():

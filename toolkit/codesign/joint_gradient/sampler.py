@@ -161,13 +161,12 @@ class GradientSampler(PointSampler):
         powers = job.objective.powers
         if job.objective.front:
             powers = (*powers[:2], AREA_POWERS[self._starts % len(AREA_POWERS)])
-        weights = [network.weight for network in job.networks]
         # What fusion saves is relaxed more coarsely than what layers cost: both views lead.
         graphs = [self._scorer.folded(i) for i in range(len(job.networks))] if self._fused else []
         views = [graphs, []] if self._fused else [[]]
         ways: list[list[Proposal]] = []
         for graphs in views:
-            descent = NetworkDescent(self._space, cost, weights, powers, self._rng, graphs)
+            descent = NetworkDescent(self._space, cost, job.networks, powers, self._rng, graphs)
             self._scorer.descended += STEPS * descent.mappings
             ways.append(descent.run(STEPS))
         found: dict[tuple[Number, ...], Point] = {}

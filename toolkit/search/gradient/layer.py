@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import known_area_um2
+from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.model.cost import BatchCost
 from toolkit.model.evaluate import Evaluation, evaluate
@@ -52,6 +53,23 @@ class RelaxedCosts:
     layer_energy_pj: torch.Tensor
     penalties: dict[str, torch.Tensor]
     hardware: torch.Tensor | None = None
+
+    def log_cost(self, powers: Sequence[float]) -> torch.Tensor:
+        """Logarithm of a product of powers of energy, latency and area; shape (starts,).
+
+        Raises
+        ------
+        InputError
+            If the area is asked for, and not known.
+        """
+        total = torch.zeros_like(self.energy_pj)
+        costs = (self.energy_pj, self.latency_cycles, self.area_um2)
+        for power, value in zip(powers, costs, strict=True):
+            if power and value is None:
+                raise InputError("no level may leave its area open where that counts", key="area")
+            if power and value is not None:
+                total = total + power * value.clamp(min=1e-300).log()
+        return total
 
     def penalty(self, weights: Mapping[str, float] = WEIGHTS) -> torch.Tensor:
         """Sum of the penalties, each by its weight; shape (starts,)."""

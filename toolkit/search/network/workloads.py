@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import in_passes, multiplier_passes
 from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.mapping.mapping import Mapping
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
@@ -69,37 +71,56 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     KeyboardInterrupt
         If the search was interrupted: half a search is no result to keep.
     """
-    from toolkit.model.evaluate import evaluate
-    from toolkit.model.lanes import compute_cycles, costed, shape_notes
     from toolkit.search.registry import search as run
 
     problem = problem_of(arch, workload, search)
     result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
-    evaluation = evaluate(
-        result.mapping, problem.arch, problem.workload, conventions=search.conventions
+    cost = cost_of_mapping(problem, result.mapping, workload.name)
+    return replace(
+        cost,
+        evaluations=result.evaluations,
+        bound=result.bound,
+        notes=(*_passes_note(arch, workload), *cost.notes),
+        objective=result.objective,
+        # The length that searches have by default is no limit that anybody set.
+        stopped=result.stopped and search.budget is not None,
     )
-    lanes = costed(result.mapping, problem.arch, problem.workload, search.conventions)
+
+
+def cost_of_mapping(problem: Problem, mapping: Mapping, name: str) -> LayerCost:
+    """Cost a mapping as if a search had found it, of one evaluation.
+
+    Parameters
+    ----------
+    problem : Problem
+        What it answers.
+    mapping : Mapping
+        Valid.
+    name : str
+        Of the workload.
+    """
+    from toolkit.model.evaluate import evaluate
+    from toolkit.model.lanes import compute_cycles, costed, shape_notes
+
+    conventions = problem.conventions
+    evaluation = evaluate(mapping, problem.arch, problem.workload, conventions=conventions)
+    lanes = costed(mapping, problem.arch, problem.workload, conventions)
     return LayerCost(
-        replace(problem.workload, name=workload.name),
-        result.mapping,
+        replace(problem.workload, name=name),
+        mapping,
         evaluation.energy_pj,
         evaluation.latency_cycles,
         compute_cycles(*lanes),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
-        result.evaluations,
-        result.bound,
-        (
-            *_passes_note(arch, workload),
+        1,
+        notes=(
             *problem.notes,
             *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
         ),
-        result.objective,
-        # The length that searches have by default is no limit that anybody set.
-        result.stopped and search.budget is not None,
     )
 
 
@@ -265,7 +286,7 @@ def nameless(workload: Workload) -> Workload:
 
 def best_way(
     ways: Iterable[Lowered],
-    outcomes: Mapping[Workload, LayerCost | ToolkitError],
+    outcomes: MappingOf[Workload, LayerCost | ToolkitError],
     objective: Objective,
 ) -> tuple[Lowered, LayerCost] | None:
     """Of the ways in which a workload can run, the best; None if none has a mapping.
