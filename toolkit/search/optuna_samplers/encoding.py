@@ -1,9 +1,12 @@
-"""Map spaces as Optuna sees them: one small integer per prime factor and per loop order.
+"""Map spaces as Optuna sees them: a parameter per prime factor and per loop order.
 
 A tiling is written as the level of each prime factor, so that every product equals its
 dimension. Capacities, meshes and bounds remain: a `Repair` moves prime factors back until all
 hold, so that every trial is a valid mapping; without one, `shortfalls` says what a trial lacks.
 ``studies/compare_encodings.py`` compares this with other encodings.
+
+Parameters are named as people read mappings: ``Buffer.order``, ``Buffer.holds.weight``. In here
+each is an integer, its gene; `toolkit.search.optuna_samplers.coding` writes the values.
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ from optuna.distributions import (
 
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.mapping.orders import order_classes
+from toolkit.mapping.orders import order_classes, order_view
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
 
 Parameters = dict[str, BaseDistribution]
-"""What Optuna chooses from, by name: integers from 0, ordered or categorical."""
+"""What Optuna chooses from, by name: integers, or categories whose genes are their positions."""
+
+Value = str | int | bool
+"""What a parameter is in a trial."""
 
 
 class Genes(Protocol):
@@ -47,11 +53,19 @@ class Genes(Protocol):
         """Write factors or orders as genes; decoding gives them back."""
 
 
-def choice(options: int, *, ordered: bool = False) -> BaseDistribution:
-    """Offer the integers from 0 below `options`, as a scale if `ordered`, else as names."""
+def choice(values: Sequence[Value], *, ordered: bool = False) -> BaseDistribution:
+    """Offer some values as categories, or their positions as a scale if `ordered`.
+
+    Examples
+    --------
+    >>> choice(["M K N", "K M N"])
+    CategoricalDistribution(choices=('M K N', 'K M N'))
+    >>> choice(["M K N", "K M N"], ordered=True)
+    IntDistribution(high=1, log=False, low=0, step=1)
+    """
     if ordered:
-        return IntDistribution(0, options - 1)
-    return CategoricalDistribution(tuple(range(options)))
+        return IntDistribution(0, len(values) - 1)
+    return CategoricalDistribution(tuple(values))
 
 
 class Primes:
@@ -93,8 +107,8 @@ class Primes:
 
     @property
     def labels(self) -> list[str]:
-        """One name per instance, such as ``K 2`` for a factor 2 of dimension K."""
-        return [f"{self._names[d]} {p}" for d, p in zip(self.dimension, self.prime, strict=True)]
+        """One name per instance, such as ``K.2`` for a factor 2 of dimension K."""
+        return [f"{self._names[d]}.{p}" for d, p in zip(self.dimension, self.prime, strict=True)]
 
     @property
     def groups(self) -> list[IntArray]:
@@ -134,7 +148,7 @@ def spread(counts: IntArray, total: int) -> IntArray:
 
 
 class PrimeLevels:
-    """The level of each prime factor.
+    """The level of each prime factor: ``M.2.1`` is where the first factor 2 of M is.
 
     Parameters
     ----------
@@ -147,8 +161,12 @@ class PrimeLevels:
     def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
         self._primes = Primes(space)
         self._free = [i for i, levels in enumerate(self._primes.levels) if len(levels) > 1]
+        names = [level.name for level in space.arch.levels]
+        labels = self._primes.labels
         self.parameters: Parameters = {
-            f"{self._primes.labels[i]} #{i}": choice(len(self._primes.levels[i]), ordered=ordered)
+            f"{labels[i]}.{labels[: i + 1].count(labels[i])}": choice(
+                [names[level] for level in self._primes.levels[i]], ordered=ordered
+            )
             for i in self._free
         }
 
@@ -201,6 +219,7 @@ class OrderClasses:
         self, space: MapSpace, known: Sequence[IntArray] = (), *, ordered: bool = False
     ) -> None:
         levels, dimensions = space.shape
+        self._space = space
         self._orders = np.tile(np.arange(dimensions, dtype=np.int64), (levels, 1))
         self._tables: list[tuple[int, IntArray]] = []
         self.parameters: Parameters = {}
@@ -213,8 +232,9 @@ class OrderClasses:
             self._orders[level] = table[0]
             if len(table) > 1:
                 self._tables.append((level, table))
-                name = f"{space.arch.levels[level].name} order"
-                self.parameters[name] = choice(len(table), ordered=ordered)
+                loops = [" ".join(space.dimensions[d] for d in row) for row in table.tolist()]
+                name = f"{space.arch.levels[level].name}.order"
+                self.parameters[name] = choice(loops, ordered=ordered)
 
     def decode(self, genes: IntArray) -> IntArray:
         """Read orders from genes."""
@@ -224,12 +244,22 @@ class OrderClasses:
         return order
 
     def encode(self, arrays: IntArray) -> IntArray:
-        """Write orders as genes; an order that is no choice becomes the first one."""
+        """Write orders as genes; an order that is no choice becomes the one of its class."""
         genes = np.empty((len(arrays), len(self._tables)), dtype=np.int64)
         for column, (level, table) in enumerate(self._tables):
             same = (arrays[:, level, None] == table).all(axis=2)
             genes[:, column] = same.argmax(axis=1)
+            for row in np.flatnonzero(~same.any(axis=1)).tolist():
+                genes[row, column] = self._class(level, table, arrays[row, level])
         return genes
+
+    def _class(self, level: int, table: IntArray, order: IntArray) -> int:
+        """Row of a table with the reuse class of an order; the first one if there is none."""
+        space = self._space
+        view, active = order_view(space.arch, level, space.workload), space.upper[level] > 1
+        key = view.key(order.tolist(), active.tolist())
+        keys = [view.key(row, active.tolist()) for row in table.tolist()]
+        return keys.index(key) if key in keys else 0
 
 
 class Repair:
@@ -334,14 +364,14 @@ def shortfalls(space: MapSpace, factors: IntArray, row: int) -> dict[str, float]
     one = np.maximum(factors[row : row + 1], 1)
     names = [level.name for level in space.arch.levels]
     words, mesh = capacity_excess(space, one)[0], mesh_excess(space, one)[0]
-    found = {f"{names[i]} words": words[m] for m, i in enumerate(space.memory_levels)}
-    found |= {f"{names[i]} mesh": mesh[s] for s, i in enumerate(space.spatial_levels)}
+    found = {f"{names[i]}.words": words[m] for m, i in enumerate(space.memory_levels)}
+    found |= {f"{names[i]}.mesh": mesh[s] for s, i in enumerate(space.spatial_levels)}
     bounds = np.maximum(np.log2(one[0] / space.upper), np.log2(space.lower / one[0]))
     for d, name in enumerate(space.dimensions):
-        found |= {f"{names[i]} {name}": bounds[i, d] for i in range(len(names))}
+        found |= {f"{names[i]}.{name}": bounds[i, d] for i in range(len(names))}
         product = factors[row, :, d].astype(np.float64).prod()
         if product < space.sizes[d] or (product > space.sizes[d] and not space.ragged[d]):
-            found[f"{name} product"] = max(
+            found[f"{name}.product"] = max(
                 1.0, abs(np.log2(one[0, :, d].astype(np.float64).prod() / space.sizes[d]))
             )
     return {name: float(excess) for name, excess in found.items() if excess > 0}
