@@ -7,6 +7,7 @@ so ``ask`` and ``tell`` work as well. What is searched is up to its classes: the
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,7 +94,9 @@ class OptunaObjective(ABC):
     def create_study(self, **given: Any) -> optuna.Study:
         """Create a study of the right directions, its values named; else `optuna.create_study`."""
         study = optuna.create_study(directions=self.directions, **given)
-        study.set_metric_names(list(self.metrics))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(self.metrics))
         return study
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
