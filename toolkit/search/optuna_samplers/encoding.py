@@ -119,9 +119,8 @@ class Primes:
     def place(self, levels: IntArray) -> IntArray:
         """Factors [batch, levels, dimensions] from levels [batch, instances]."""
         factors = np.tile(self._fixed, (len(levels), 1, 1))
-        rows = np.arange(len(levels))
-        for i, (d, p) in enumerate(zip(self.dimension, self.prime, strict=True)):
-            factors[rows, levels[:, i], d] *= p
+        rows = np.arange(len(levels))[:, None]
+        np.multiply.at(factors, (rows, levels, self.dimension[None]), self.prime[None])
         return factors
 
     def find(self, factors: IntArray) -> IntArray:
@@ -294,15 +293,22 @@ class Repair:
             return factors
         factors = factors.copy()
         levels = self._primes.find(factors[rows])
+        dimension, prime = self._primes.dimension, self._primes.prime
+        blames = self._blamed(factors[rows], levels)
         while len(rows):
             away = levels != self._home
-            blamed = self._blamed(factors[rows], levels) & away
+            blamed = blames & away
             blamed = np.where(blamed.any(axis=1, keepdims=True), blamed, away)
             first = np.where(blamed, self._rank, len(self._rank)).argmin(axis=1)
-            levels[np.arange(len(rows)), first] = self._home[first]
-            factors[rows] = self._primes.place(levels)
-            left = ~self._space.check_factors(factors[rows])
-            rows, levels = rows[left], levels[left]
+            each = np.arange(len(rows))
+            factors[rows, levels[each, first], dimension[first]] //= prime[first]
+            levels[each, first] = self._home[first]
+            factors[rows, self._home[first], dimension[first]] *= prime[first]
+            blames = self._blamed(factors[rows], levels)
+            # What counts nothing as too much may break a rule yet.
+            left = blames.any(axis=1)
+            left[~left] = ~self._space.check_factors(factors[rows[~left]])
+            rows, levels, blames = rows[left], levels[left], blames[left]
         return factors
 
     def _blamed(self, factors: IntArray, levels: IntArray) -> BoolArray:
