@@ -1,4 +1,4 @@
-"""Hardware as an objective for Optuna: sizes alone, or with mappings and fusion of its networks."""
+"""Hardware as an objective for Optuna: sizes alone, or with mappings and fusion of networks."""
 
 from __future__ import annotations
 
@@ -176,9 +176,7 @@ class HardwareTrials(OptunaObjective):
         """
         return arch_to_yaml(self.point(trial).arch)
 
-    def enqueue(
-        self, study: optuna.Study, point: Mapping[str, Number], **others: Any
-    ) -> None:
+    def enqueue(self, study: optuna.Study, point: Mapping[str, Number], **others: Any) -> None:
         """Let a study try a hardware point next; the sampler chooses what else there is.
 
         Raises
@@ -209,4 +207,3 @@ class HardwareTrials(OptunaObjective):
         """Let a study set out from `starts`."""
         for params in self.starts(count, seed):
             study.enqueue_trial(params)
-

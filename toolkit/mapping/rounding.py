@@ -15,7 +15,7 @@ _WHOLE = 1 - 1e-9
 """Share of a size from which on a real-valued tile stands for the whole dimension."""
 
 _PROBES = 32
-"""Factors tried at once where a batch is small: a check of so many takes little longer than one."""
+"""Factors tried at once where a batch is small: checking so many takes little longer than one."""
 
 
 @dataclass(frozen=True)

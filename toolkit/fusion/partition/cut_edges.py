@@ -1,4 +1,4 @@
-"""Partitions as parameters: of every two layers that share a tensor, whether they are cut apart."""
+"""Partitions as parameters: of two layers that share a tensor, whether they are cut apart."""
 
 from __future__ import annotations
 

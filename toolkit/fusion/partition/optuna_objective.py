@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
+from toolkit.compilation import clock
 from toolkit.errors import InputError
 from toolkit.fusion.chosen_costs import ChosenCosts
 from toolkit.fusion.folded import FoldedGraph, fold
@@ -23,7 +24,6 @@ from toolkit.fusion.partition.cut_edges import CutEdges, check_most_layers
 from toolkit.fusion.partition.merging import decode
 from toolkit.fusion.partition.registry import MOST_LAYERS, make_result
 from toolkit.fusion.partition.result import Found, FusionResult
-from toolkit.compilation import clock
 from toolkit.search.network import LayerSearch
 from toolkit.search.network.problem import NetworkProblem
 from toolkit.search.network.trial_mappings import TrialMappings

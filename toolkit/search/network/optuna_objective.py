@@ -30,8 +30,7 @@ from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """What a layer costs beside its mapping: repetitions, energy and cycles of one on the vector
-    unit."""
+    """Repetitions of a layer, and what one costs on the vector unit beside its mapping."""
 
     repetitions: int
     energy_pj: float
@@ -67,9 +66,7 @@ class NetworkObjective(OptunaObjective):
         self._uses: dict[str, list[_Use]] = {layer.name: [] for layer in network.mapped}
         self._apart: list[_Use] = []
         for layer in network.folded.layers:
-            vector = layer_vector_cost(
-                network.arch, unit, layer, network.conventions, typed=typed
-            )
+            vector = layer_vector_cost(network.arch, unit, layer, network.conventions, typed=typed)
             energy = 0.0 if vector is None else vector.energy_pj
             cycles = 0.0 if vector is None else vector.latency_cycles
             first = mappings.first_of.get(layer.name)
@@ -121,9 +118,7 @@ class NetworkObjective(OptunaObjective):
             return tuple(value for cost, value in pair.items() if cost in asked.front)
         return (float(asked.value(energy, latency, math.nan)),)
 
-    def mapping(
-        self, trial: FrozenTrial | Trial | MappingOf[str, Any], layer: str
-    ) -> Mapping:
+    def mapping(self, trial: FrozenTrial | Trial | MappingOf[str, Any], layer: str) -> Mapping:
         """Read the mapping that a trial chose for a layer.
 
         Raises
@@ -189,9 +184,7 @@ class NetworkObjective(OptunaObjective):
             written |= self._mappings.written(own.name, start)
         return written
 
-    def enqueue(
-        self, study: optuna.Study, known: NetworkResult | MappingOf[str, Mapping]
-    ) -> None:
+    def enqueue(self, study: optuna.Study, known: NetworkResult | MappingOf[str, Mapping]) -> None:
         """Let a study try known mappings next; see `params`.
 
         Raises

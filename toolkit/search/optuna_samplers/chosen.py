@@ -71,9 +71,7 @@ class FlippingCoding:
         """All mappings with the choice of one, whose last array that is."""
         return self.problem.choices.problem_of(int(mapping[-1])).space
 
-    def decode(
-        self, trials: Sequence[Mapping[str, Any]]
-    ) -> tuple[IntArray, IntArray, IntArray]:
+    def decode(self, trials: Sequence[Mapping[str, Any]]) -> tuple[IntArray, IntArray, IntArray]:
         """Read factors, orders [batch, levels, dimensions] and choices [batch] from trials."""
         factors, order = self.plain.unrepaired(trials)
         chosen = [
@@ -102,9 +100,7 @@ class FlippingCoding:
                 self._repairs[one] = repair
         return self._repairs[one]
 
-    def encode(
-        self, factors: IntArray, order: IntArray, numbers: IntArray
-    ) -> list[Written]:
+    def encode(self, factors: IntArray, order: IntArray, numbers: IntArray) -> list[Written]:
         """Write mappings [batch, levels, dimensions] with choices [batch] as parameters."""
         return [
             {**trial, **self._bits(one)}

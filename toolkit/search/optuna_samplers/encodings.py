@@ -120,9 +120,7 @@ def coding_of(
     ragged = bool(space.ragged.any())
     make = row.ragged if ragged else row.whole
     if make is None:
-        usable = [
-            n for n, e in ENCODINGS.items() if (e.ragged if ragged else e.whole) is not None
-        ]
+        usable = [n for n, e in ENCODINGS.items() if (e.ragged if ragged else e.whole) is not None]
         raise InputError(
             f"{name!r} writes no {'ragged' if ragged else 'perfect'} factors; expected one of "
             f"{', '.join(usable)}",
