@@ -35,11 +35,14 @@ class Entry(LateEntry[Strategy]):
         not to be compared with those of others.
     proves : bool
         Whether it ends by itself, with a proof that nothing is better.
+    relaxes : bool
+        Whether real-valued tilings are among its evaluations, each as dear as a mapping or more.
     """
 
     fronts: bool = False
     bounds: bool = False
     proves: bool = False
+    relaxes: bool = False
 
 
 STRATEGIES: dict[str, Entry] = {
@@ -85,6 +88,7 @@ STRATEGIES: dict[str, Entry] = {
         "toolkit.search.gradient:gradient",
         "DOSA's path: gradient descent over real-valued tilings by torch, rounded and polished.",
         extra="torch",
+        relaxes=True,
     ),
     "tpe": Entry(
         "toolkit.search.optuna_samplers.samplers:tpe",
