@@ -170,7 +170,7 @@ def test_one_strategy_better_on_ten_problems_is_significant() -> None:
     )
     assert test.iman_davenport_p < 0.01
     # Demšar's example: Friedman's 9.28 of four classifiers on 14 data sets becomes 3.69.
-    assert (13 * 9.28) / (14 * 3 - 9.28) == pytest.approx(3.69, abs=0.005)
+    assert pytest.approx(3.69, abs=0.005) == (13 * 9.28) / (14 * 3 - 9.28)
     pairs = test.pairs.set_index(["strategy", "other"])
     assert pairs.loc[("a", "b"), "p"] == pytest.approx(2 / 2**10)
     assert pairs.loc[("a", "b"), "significant"]

@@ -269,8 +269,9 @@ class InnermostDimensions:
                     order[row, level] = filled[0]
         return order
 
-    def encode(self, arrays: IntArray) -> IntArray:
+    def encode(self, arrays: IntArray, factors: IntArray | None = None) -> IntArray:
         """Write orders as genes, up to the loops outside of the two innermost."""
+        del factors
         genes = np.empty((len(arrays), 2 * len(self._memories)), dtype=np.int64)
         for i, (_, level, active) in enumerate(self._memories):
             for row, order in enumerate(arrays[:, level]):

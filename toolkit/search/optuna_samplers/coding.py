@@ -14,7 +14,13 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
 from toolkit.search.evaluator import ArrayPair, Start
-from toolkit.search.optuna_samplers.encoding import Genes, Parameters, Repair, TilingRepair
+from toolkit.search.optuna_samplers.encoding import (
+    Genes,
+    OrderGenes,
+    Parameters,
+    Repair,
+    TilingRepair,
+)
 from toolkit.search.optuna_samplers.ragged import RaggedRepair
 
 Written = dict[str, Any]
@@ -29,15 +35,17 @@ class Coding:
     ----------
     space : MapSpace
         Whose mappings.
-    tiling, orders : Genes
-        The two halves.
+    tiling : Genes
+        One half.
+    orders : OrderGenes
+        The other.
     repair : TilingRepair or None
         Makes every tiling valid; without it trials may fall short.
     """
 
     space: MapSpace
     tiling: Genes
-    orders: Genes
+    orders: OrderGenes
     repair: TilingRepair | None
 
     @cached_property
@@ -80,7 +88,7 @@ class Coding:
 
     def encode(self, factors: IntArray, order: IntArray) -> list[Written]:
         """Write mappings [batch, levels, dimensions] as trials' parameters."""
-        genes = [self.tiling.encode(factors), self.orders.encode(order)]
+        genes = [self.tiling.encode(factors), self.orders.encode(order, factors)]
         return self._written(np.concatenate(genes, axis=1))
 
     def _written(self, genes: IntArray) -> list[Written]:

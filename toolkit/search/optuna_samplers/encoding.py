@@ -53,6 +53,18 @@ class Genes(Protocol):
         """Write factors or orders as genes; decoding gives them back."""
 
 
+class OrderGenes(Protocol):
+    """Loop orders as `Genes`, whose encoding may look at the factors."""
+
+    parameters: Parameters
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read orders [batch, levels, dimensions] from genes [batch, parameters]."""
+
+    def encode(self, arrays: IntArray, factors: IntArray | None = None) -> IntArray:
+        """Write orders of mappings with these factors as genes."""
+
+
 def choice(values: Sequence[Value], *, ordered: bool = False) -> BaseDistribution:
     """Offer some values as categories, or their positions as a scale if `ordered`.
 
@@ -242,20 +254,30 @@ class OrderClasses:
             order[:, level] = table[genes[:, column]]
         return order
 
-    def encode(self, arrays: IntArray) -> IntArray:
-        """Write orders as genes; an order that is no choice becomes the one of its class."""
+    def encode(self, arrays: IntArray, factors: IntArray | None = None) -> IntArray:
+        """Write orders as genes.
+
+        Parameters
+        ----------
+        arrays : int64 array, shape (batch, levels, dimensions)
+            Loop orders. One that is no choice becomes one that costs the same, if there is any.
+        factors : int64 array of the same shape, optional
+            Says which loops iterate, for that.
+        """
         genes = np.empty((len(arrays), len(self._tables)), dtype=np.int64)
         for column, (level, table) in enumerate(self._tables):
             same = (arrays[:, level, None] == table).all(axis=2)
             genes[:, column] = same.argmax(axis=1)
             for row in np.flatnonzero(~same.any(axis=1)).tolist():
-                genes[row, column] = self._class(level, table, arrays[row, level])
+                active = self._space.upper[level] > 1
+                if factors is not None:
+                    active = factors[row, level] > 1
+                genes[row, column] = self._class(level, table, arrays[row, level], active)
         return genes
 
-    def _class(self, level: int, table: IntArray, order: IntArray) -> int:
+    def _class(self, level: int, table: IntArray, order: IntArray, active: BoolArray) -> int:
         """Row of a table with the reuse class of an order; the first one if there is none."""
-        space = self._space
-        view, active = order_view(space.arch, level, space.workload), space.upper[level] > 1
+        view = order_view(self._space.arch, level, self._space.workload)
         key = view.key(order.tolist(), active.tolist())
         keys = [view.key(row, active.tolist()) for row in table.tolist()]
         return keys.index(key) if key in keys else 0

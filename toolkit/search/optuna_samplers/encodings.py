@@ -21,13 +21,18 @@ from toolkit.search.optuna_samplers.alternatives import (
     SplitIndex,
 )
 from toolkit.search.optuna_samplers.coding import Coding, repair_of
-from toolkit.search.optuna_samplers.encoding import Genes, OrderClasses, PrimeLevels
+from toolkit.search.optuna_samplers.encoding import (
+    Genes,
+    OrderClasses,
+    OrderGenes,
+    PrimeLevels,
+)
 from toolkit.search.optuna_samplers.ragged import FactorChoices
 
 MakeTiling = Callable[..., Genes]
 """Takes a map space, and by keyword whether parameters are to be numbers (``ordered``)."""
 
-MakeOrders = Callable[..., Genes]
+MakeOrders = Callable[..., OrderGenes]
 """The same, and second the orders that must be among the choices."""
 
 

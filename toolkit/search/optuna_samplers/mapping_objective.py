@@ -121,14 +121,25 @@ class MappingObjective(OptunaObjective):
         """
         start = checked_start(self.evaluator.problem, mapping, "mapping")
         written = self.coding.written(start)
-        factors, _, choice = mapping_start(self.coding.decode([written]))
-        if choice != start[2] or (factors != start[0]).any():
+        read = self.coding.decode([written])
+        factors, _, choice = mapping_start(read)
+        lost = "factors" if choice != start[2] or (factors != start[0]).any() else ""
+        if not lost and self._cost(read) != self._cost([np.array([part]) for part in start]):
+            lost = "loop orders"
+        if lost:
             raise InputError(
-                "this encoding cannot express its factors; expected an objective with another "
+                f"this encoding cannot express its {lost}; expected an objective with another "
                 "encoding",
                 key="mapping",
             )
         return written
+
+    def _cost(self, mapping: Sequence[IntArray]) -> tuple[float, float]:
+        """Energy and latency of a batch of one, which nobody counts."""
+        factors, order, *choice = mapping
+        chosen = choice[0] if choice else np.zeros(1, dtype=np.int64)
+        costs, _ = self.evaluator.costs(factors, order, chosen)
+        return float(costs[0, 0]), float(costs[0, 1])
 
     def enqueue(self, study: optuna.Study, mapping: Mapping) -> None:
         """Let a study try a known mapping next.

@@ -84,8 +84,9 @@ def compare(
     ------
     InputError
         Before any run if something of the above is not as expected, a strategy needs a package
-        that is not installed, a result spent more than the budget, or the storage cannot be used or holds another problem under the
-        name of a run; and if the storage fails later. What was recorded stays.
+        that is not installed, a result spent more than the budget, or the storage cannot be used
+        or holds another problem under the name of a run; and if the storage fails later. What was
+        recorded stays.
     BoundError
         After all runs, if a strategy found what another proved to be impossible.
     KeyboardInterrupt
@@ -116,6 +117,8 @@ def compare(
             keep = partial(record, opened, name=name)
             for outcome in recorded_outcomes(opened, runs, name=name):
                 finish(outcome, True)
+            # Refuses to replace what is somebody else's.
+            recorded_outcomes(opened, [outcome.run for outcome in others], name=name)
         waiting = [run for run in runs if run.name not in outcomes]
         for place, ended in in_processes(execute, waiting, jobs):
             outcome = replace(ended, run=waiting[place])  # Its own copy would be another object.

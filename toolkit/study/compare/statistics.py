@@ -6,8 +6,9 @@ A strategy's value on a problem is the median over its seeds: seeds of one probl
 independent evidence, so that problems are the sample. Friedman's test asks whether all strategies
 rank alike, with the correction of Iman and Davenport: Friedman's statistic is conservative, while
 theirs, ``(n - 1) x / (n (k - 1) - x)`` for n problems, k strategies and Friedman's x, follows an
-F-distribution with k - 1 and (k - 1) (n - 1) degrees of freedom. Wilcoxon's signed-rank test compares pairs by the logarithm of the ratio of their
-values, and Holm's correction accounts for the number of pairs.
+F-distribution with k - 1 and (k - 1) (n - 1) degrees of freedom. Wilcoxon's signed-rank test
+compares pairs by the logarithm of the ratio of their values, and Holm's correction accounts for
+the number of pairs.
 
 References
 ----------

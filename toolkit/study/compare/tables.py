@@ -3,14 +3,15 @@
 Notes
 -----
 The reference of a problem is the lowest value that any run found on it, and it is said what that
-is: proved to be optimal; within a bound of what is possible; or the best of this field, and
-nobody knows how good. A gap is how far above it a value lies, as a fraction of it: that of the
-reference itself is zero only where it is proved, and missing otherwise. What it takes to come near
-the reference is an expected running time: what all runs spent until they were there, or to no
-avail, over those that came there [1]_. What a strategy proves by its own bound is its status, and ``within_fraction``: by which fraction of the optimum
-the value exceeds that at most (`toolkit.search.status`). The hypervolume of a front is the share
-of the box between the lowest energy and latency that any run met on the problem and `REFERENCE`
-times the highest ones on any front, the part that is at most as good as the front.
+is: proved to be optimal; within a bound of what is possible; or the best of this field, and nobody
+knows how good. A gap is how far above it a value lies, as a fraction of it: that of the reference
+itself is zero only where it is proved, and missing otherwise. What it takes to come near the
+reference is an expected running time: what all runs spent until they were there, or to no avail,
+over those that came there [1]_. What a strategy proves by its own bound is its status, and
+``within_fraction``: by which fraction of the optimum the value exceeds that at most
+(`toolkit.search.status`). The hypervolume of a front is the share of the box between the lowest
+energy and latency that any run met on the problem and `REFERENCE` times the highest ones on any
+front, the part that is at most as good as the front.
 
 References
 ----------
