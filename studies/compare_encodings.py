@@ -28,10 +28,12 @@ from statistics import median
 
 import toolkit
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.optuna_samplers import alternatives as other
-from toolkit.search.optuna_samplers.driver import Coding, drive
-from toolkit.search.optuna_samplers.encoding import OrderClasses, PrimeLevels, Repair
-from toolkit.search.optuna_samplers.ragged import FactorChoices, RaggedRepair
+from toolkit.search.optuna_samplers.alternatives import DivisorIndex
+from toolkit.search.optuna_samplers.coding import Coding
+from toolkit.search.optuna_samplers.driver import drive
+from toolkit.search.optuna_samplers.encoding import OrderClasses
+from toolkit.search.optuna_samplers.encodings import coding_of
+from toolkit.search.optuna_samplers.mapping_objective import MappingObjective
 from toolkit.search.optuna_samplers.samplers import SAMPLERS
 from toolkit.study.script import Arguments, positive, run_script
 
@@ -44,32 +46,30 @@ PROBLEMS = (
     ("eyeriss", "gemm:M=127,K=251,N=509", "ragged"),
     ("gemmini", "gemm:M=197,K=768,N=768", "ragged"),
 )
-RAGGED = {
-    "factors, classes, repaired": (FactorChoices, OrderClasses, True),
-    "size shares, classes, repaired": (other.SizeShares, OrderClasses, True),
-}
+RAGGED = {"factors": True, "shares": True, "innermost": True}
 WHOLE = {
-    "prime levels, classes, repaired": (PrimeLevels, OrderClasses, True),
-    "prime levels, innermost, repaired": (PrimeLevels, other.InnermostDimensions, True),
-    "prime shares, classes, repaired": (other.PrimeShares, OrderClasses, True),
-    "split index, classes, repaired": (other.SplitIndex, OrderClasses, True),
-    "prime levels, classes, constraints": (PrimeLevels, OrderClasses, False),
-    "prime shares, classes, constraints": (other.PrimeShares, OrderClasses, False),
-    "split index, classes, constraints": (other.SplitIndex, OrderClasses, False),
-    "divisors, classes, constraints": (other.DivisorIndex, OrderClasses, False),
+    **dict.fromkeys(("primes", "innermost", "factors", "shares", "splits"), True),
+    **{f"{name}, constraints": False for name in ("primes", "shares", "splits", "divisors")},
 }
+"""Encodings, and whether tilings are repaired."""
 GUIDED = ("tpe", "nsga2")
+
+
+def coding(problem: toolkit.Problem, name: str, repaired: bool) -> Coding:
+    """An encoding by name; divisors can only break constraints."""
+    if name.startswith("divisors"):
+        return Coding(
+            problem.space, DivisorIndex(problem.space), OrderClasses(problem.space), None
+        )
+    return coding_of(problem.space, encoding=name.split(",")[0], repaired=repaired)
 
 
 def best(problem: toolkit.Problem, sampler: str, name: str, trials: int, seed: int) -> float:
     """Lowest energy-delay product that a sampler finds with a coding."""
-    tiling, orders, repaired = (RAGGED | WHOLE)[name]
-    space, evaluator = problem.space, Evaluator(problem, toolkit.Budget(evaluations=trials))
-    repair = RaggedRepair if name in RAGGED else Repair
-    coding = Coding(space, tiling(space), orders(space), repair(space) if repaired else None)
-    row = SAMPLERS[sampler]
-    starts = coding.starts(row.starts, (), seed)
-    drive(evaluator, row.make, seed, coding, starts, batch=row.batch, memory=row.memory)
+    evaluator, row = Evaluator(problem, toolkit.Budget(evaluations=trials)), SAMPLERS[sampler]
+    objective = MappingObjective(evaluator, coding(problem, name, (RAGGED | WHOLE)[name]))
+    starts = objective.coding.starts(row.starts, (), seed)
+    drive(objective, row.make, seed, starts, batch=row.batch, memory=row.memory)
     return evaluator.best_objective
 
 

@@ -125,7 +125,7 @@ _HOMES = {
     ),
 }
 # The package of strategies can itself be called: `toolkit.search(problem)`.
-_MODULES = ("errors", "search")
+_MODULES = ("errors", "objectives", "search")
 
 __all__ = [
     "CONVENTIONS",

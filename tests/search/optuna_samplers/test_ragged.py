@@ -8,7 +8,7 @@ from search.problems import PROBLEMS
 
 from toolkit.mapping.sampling import random_tilings
 from toolkit.search.optuna_samplers.alternatives import SizeShares
-from toolkit.search.optuna_samplers.driver import range_of
+from toolkit.search.optuna_samplers.coding import range_of
 from toolkit.search.optuna_samplers.encoding import shortfalls
 from toolkit.search.optuna_samplers.ragged import FactorChoices, RaggedRepair
 

@@ -27,7 +27,7 @@ from toolkit.mapping.mapping import Mapping
 from toolkit.search.gradient.candidates import Candidate, candidates, score
 from toolkit.search.network import LayerCost, LayerSearch
 from toolkit.search.network.result import LayerResult
-from toolkit.search.network.workloads import cost_of_mapping, map_workload
+from toolkit.search.network.workloads import layer_cost, map_workload
 from toolkit.search.result import Budget
 from toolkit.workload.network import LayerGraph
 
@@ -182,7 +182,7 @@ class _Rounding:
         if not np.isfinite(costs.objective).any():
             return None
         mapping = found[int(np.argmin(costs.objective))].mapping(problem)
-        return cost_of_mapping(problem, mapping, layer.problem.workload.name)
+        return layer_cost(problem, layer.problem.workload, mapping)
 
     def _value(self, costs: Sequence[LayerCost], area: float | None) -> float:
         """What ranks hardware: logarithms of energy, latency and area by their powers."""

@@ -77,7 +77,7 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
-    cost = cost_of_mapping(problem, result.mapping, workload.name)
+    cost = layer_cost(problem, workload, result.mapping)
     return replace(
         cost,
         evaluations=result.evaluations,
@@ -89,17 +89,17 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     )
 
 
-def cost_of_mapping(problem: Problem, mapping: Mapping, name: str) -> LayerCost:
-    """Cost a mapping as if a search had found it, of one evaluation.
+def layer_cost(problem: Problem, workload: Workload, mapping: Mapping) -> LayerCost:
+    """Cost one mapping in full, as a search of one evaluation that found it.
 
     Parameters
     ----------
     problem : Problem
-        What it answers.
+        Whose mapping.
+    workload : Workload
+        Gives the name; that of the problem is called by its sizes.
     mapping : Mapping
-        Valid.
-    name : str
-        Of the workload.
+        A valid one.
     """
     from toolkit.model.evaluate import evaluate
     from toolkit.model.lanes import compute_cycles, costed, shape_notes
@@ -107,20 +107,23 @@ def cost_of_mapping(problem: Problem, mapping: Mapping, name: str) -> LayerCost:
     conventions = problem.conventions
     evaluation = evaluate(mapping, problem.arch, problem.workload, conventions=conventions)
     lanes = costed(mapping, problem.arch, problem.workload, conventions)
+    energy, latency = evaluation.energy_pj, evaluation.latency_cycles
     return LayerCost(
-        replace(problem.workload, name=name),
+        replace(problem.workload, name=workload.name),
         mapping,
-        evaluation.energy_pj,
-        evaluation.latency_cycles,
+        energy,
+        latency,
         compute_cycles(*lanes),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
         1,
-        notes=(
+        None,
+        (
             *problem.notes,
             *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
         ),
+        float(problem.objective.value(energy, latency, evaluation.utilization)),
     )
 
 

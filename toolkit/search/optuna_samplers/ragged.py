@@ -38,7 +38,7 @@ class FactorChoices:
         for d, level in ragged_cells(space):
             if level != self._closing[d]:
                 self._cells.append((level, d))
-                name = f"{space.dimensions[d]} {space.arch.levels[level].name}"
+                name = f"{space.arch.levels[level].name}.{space.dimensions[d]}"
                 low, high = int(space.lower[level, d]), int(space.upper[level, d])
                 high = min(high, int(space.sizes[d]))
                 self.parameters[name] = IntDistribution(low, high, log=True)
