@@ -15,14 +15,16 @@ from lazy_loader import attach
 _HOMES = {
     "what": ("HardwareProblem", "NetworkProblem"),
     "with_optuna": ("for_optuna",),
+    "with_torch": ("for_torch",),
     "with_vectors": ("for_vectors",),
 }
 
-__all__ = ["HardwareProblem", "NetworkProblem", "for_optuna", "for_vectors"]
+__all__ = ["HardwareProblem", "NetworkProblem", "for_optuna", "for_torch", "for_vectors"]
 
 if TYPE_CHECKING:
     from toolkit.objectives.what import HardwareProblem, NetworkProblem
     from toolkit.objectives.with_optuna import for_optuna
+    from toolkit.objectives.with_torch import for_torch
     from toolkit.objectives.with_vectors import for_vectors
 
 

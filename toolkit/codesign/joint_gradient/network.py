@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,6 +16,9 @@ from toolkit.model.cost import BatchCost
 from toolkit.search.gradient.alternatives import Noise
 from toolkit.search.gradient.layer import RelaxedCosts, constant_area, expected_costs
 from toolkit.search.network import LayerSearch
+
+if TYPE_CHECKING:
+    from toolkit.codesign.joint_gradient.rounded import RoundedNetwork
 
 Powers = tuple[float, float, float]
 
@@ -185,6 +189,25 @@ class RelaxedNetwork(torch.nn.Module):
         if self.hardware is not None:
             logs = self.hardware_of([batch.tilings.factors() for batch in self.all_batches])
             self.hardware.recentre_(logs)
+
+    def round(
+        self, search: LayerSearch | None = None, most_layers: int = 4
+    ) -> RoundedNetwork | None:
+        """Round to valid mappings, a legal partition and hardware, scored by the true model.
+
+        Parameters
+        ----------
+        search, most_layers
+            As `toolkit.codesign.joint_gradient.rounded.round_network` takes them.
+
+        Returns
+        -------
+        RoundedNetwork or None
+            None if some layer has no valid mapping nearby.
+        """
+        from toolkit.codesign.joint_gradient.rounded import round_network
+
+        return round_network(self, search, most_layers)
 
     def _needs(
         self,
