@@ -53,8 +53,12 @@ class RoundedNetwork:
         By the true model, weighted over the networks.
     area_um2 : float or None
         Of the chip; None where the architecture does not give it.
+    objective : float
+        The product of powers of energy, latency and area that ranks it.
     evaluations : int
         Mappings that the rounding costed.
+    space : HardwareSpace or None
+        Where the hardware lies.
     """
 
     arch: Architecture
@@ -64,6 +68,7 @@ class RoundedNetwork:
     energy_pj: float
     latency_cycles: float
     area_um2: float | None
+    objective: float
     evaluations: int
     space: HardwareSpace | None = None
 
@@ -191,9 +196,12 @@ class _Rounding:
         for layer, cost in zip(self._layers, costs, strict=True):
             energy += layer.count * (cost.energy_pj + layer.energy_pj)
             latency += layer.count * max(cost.latency_cycles, layer.latency_cycles)
-        powers = self._network.powers
-        known = (energy, latency, 1.0 if area is None else area)
-        return math.fsum(p * math.log(v) for p, v in zip(powers, known, strict=True) if p)
+        return self._log_value(energy, latency, area)
+
+    def _log_value(self, energy: float, latency: float, area: float | None) -> float:
+        costs = (energy, latency, 1.0 if area is None else area)
+        powers = zip(self._network.powers, costs, strict=True)
+        return math.fsum(power * math.log(cost) for power, cost in powers if power)
 
     def completed(self, best: _Tried, most_layers: int) -> RoundedNetwork:
         """Search layers again where that is asked, fuse, and add up."""
@@ -213,14 +221,17 @@ class _Rounding:
             rows += alone
             energies += [use.weight * energy for energy, _ in spent]
             latencies += [use.weight * cycles for _, cycles in spent]
+        energy, latency = math.fsum(energies), math.fsum(latencies)
+        area = known_area_um2(best.arch) if best.point is None else best.point.area_um2
         return RoundedNetwork(
             best.arch,
             best.point,
             tuple(rows),
             tuple(groups),
-            math.fsum(energies),
-            math.fsum(latencies),
-            known_area_um2(best.arch) if best.point is None else best.point.area_um2,
+            energy,
+            latency,
+            area,
+            math.exp(self._log_value(energy, latency, area)),
             network.evaluations - self._before,
             None if network.hardware is None else network.hardware.space,
         )
