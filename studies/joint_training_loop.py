@@ -17,9 +17,10 @@ SEARCH = toolkit.LayerSearch(budget=toolkit.Budget(evaluations=1000))
 
 
 def learn(problem: HardwareProblem, evaluations: int) -> None:
-    spent, seed, found = 0, 0, []
+    torch.set_num_threads(1)
+    spent, found = 0, []
     while spent < evaluations:
-        model, before = for_torch(problem, seed=seed), spent
+        model, before = for_torch(problem, seed=len(found)), spent
         adam = torch.optim.Adam(model.parameters(), lr=0.1, betas=(0.9, 0.99))
         for step in range(1, 151):
             costs = model()
@@ -32,10 +33,8 @@ def learn(problem: HardwareProblem, evaluations: int) -> None:
                 model.recentre_()  # Figures of hardware are measured where it has moved.
             if step % 30 == 0:
                 found.append(model.round(SEARCH))
-            spent = before + model.evaluations
-            if spent >= evaluations:
+            if (spent := before + model.evaluations) >= evaluations:
                 break
-        seed += 1
     show("own loop", min(filter(None, found), key=lambda one: one.objective), spent)
 
 
@@ -51,10 +50,9 @@ def main() -> None:
     settings = JobSettings(objective="edap", area_budget_um2=2e6, mapper_evaluations=1000)
     job = make_job("gemmini-ws-fine", [graph], settings)
     with TemporaryDirectory() as folder:
-        storage, names = f"{folder}/loop.journal", ["joint-gradient"]
-        run = compare_hardware(job, names, storage=storage, samples=samples).best
-    show(names[0], run.choice, run.evaluations)
-    torch.set_num_threads(1)  # Tensors are small: more threads wait for each other.
+        storage = f"{folder}/loop.journal"
+        run = compare_hardware(job, ["joint-gradient"], storage=storage, samples=samples).best
+    show("joint-gradient", run.choice, run.evaluations)
     learn(HardwareProblem(job.space, [graph], "edap"), run.evaluations)
 
 

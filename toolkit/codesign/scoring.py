@@ -17,7 +17,7 @@ from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion import MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_model import FusionObjective
+from toolkit.fusion.group_model import FusionObjective, FusionOverhead
 from toolkit.search.network import LayerSearch
 from toolkit.search.objective import objective_named
 from toolkit.search.result import Budget
@@ -308,6 +308,7 @@ def point_model(
     arch: Architecture,
     objective: FusionObjective,
     search: LayerSearch,
+    overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
     *,
     cache: bool | str | os.PathLike[str],
 ) -> MappedModel:
@@ -320,6 +321,7 @@ def point_model(
         halos=("retain",),
         search=search,
         proof_seconds=0.0,  # Nobody asks how good the partition of a point is.
+        overhead=overhead,
         cache=cache,
     )
 

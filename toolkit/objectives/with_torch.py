@@ -12,6 +12,7 @@ from toolkit.codesign.problem import HardwareProblem
 from toolkit.codesign.space import HardwareSpace
 from toolkit.errors import InputError
 from toolkit.extras import load
+from toolkit.fusion.group_model import FusionOverhead
 from toolkit.objectives.what import What, check_choose, check_what
 from toolkit.search.network import NetworkResult
 from toolkit.search.network.problem import NetworkProblem
@@ -37,6 +38,7 @@ def for_torch(
     bypasses: Relaxing = ...,
     sizes: Sizes = ...,
     known: Sequence[NetworkResult] = ...,
+    overhead: FusionOverhead = ...,
     device: str | torch.device = ...,
     seed: int = ...,
 ) -> RelaxedLayer: ...
@@ -52,6 +54,7 @@ def for_torch(
     bypasses: Relaxing = ...,
     sizes: Sizes = ...,
     known: Sequence[NetworkResult] = ...,
+    overhead: FusionOverhead = ...,
     device: str | torch.device = ...,
     seed: int = ...,
 ) -> RelaxedNetwork: ...
@@ -66,6 +69,7 @@ def for_torch(
     bypasses: Relaxing = "fixed",
     sizes: Sizes = "needed",
     known: Sequence[NetworkResult] = (),
+    overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
     device: str | torch.device = "cpu",
     seed: int = 0,
 ) -> RelaxedLayer | RelaxedNetwork:
@@ -93,6 +97,8 @@ def for_torch(
         which needs are penalised.
     known : sequence of NetworkResult
         Mappings that the first start sets out from, of each network; random ones by default.
+    overhead : FusionOverhead
+        What fusing two layers costs besides.
     device : str or torch.device
         Where the module is, such as ``"cuda"``.
     seed : int
@@ -147,6 +153,7 @@ def for_torch(
         bypasses=bypasses,
         known=known,
         powers=powers,
+        overhead=overhead,
         seed=seed,
     )
     return network.to(place)

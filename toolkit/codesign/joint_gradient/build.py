@@ -14,6 +14,7 @@ from toolkit.codesign.joint_gradient.network import Powers, RelaxedNetwork
 from toolkit.codesign.space import HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.folded import fold
+from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.partition.edges import fusible_edges
 from toolkit.mapping.mapping import IntArray
 from toolkit.search.gradient.alternatives import Relaxing, make_alternatives
@@ -37,6 +38,7 @@ def relax_networks(
     bypasses: Relaxing = "fixed",
     known: Sequence[NetworkResult] = (),
     powers: Powers | None = None,
+    overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
     seed: int = 0,
 ) -> RelaxedNetwork:
     """Make all layers of networks learnable.
@@ -65,6 +67,8 @@ def relax_networks(
     powers : tuple of float, optional
         Exponents of energy, latency and area that rank what is rounded; those of the search's
         objective by default.
+    overhead : FusionOverhead
+        What fusing two layers costs besides.
     seed : int
         Of all starts, and of noise.
 
@@ -101,7 +105,9 @@ def relax_networks(
         batches.append(LayerBatch(layers, factors, order, chosen, edges))
     hardware = None if space is None else Hardware(space, space.default, starts, sizes)
     ranks = powers or (*search.objective.powers[:2], 0.0)
-    network = RelaxedNetwork(arch, batches, gathered, uses, search, ranks, hardware, edges, seed)
+    network = RelaxedNetwork(
+        arch, batches, gathered, uses, search, ranks, hardware, edges, overhead, seed
+    )
     network.evaluations += sum(result.evaluations for result in results)
     network.recentre_()
     return network

@@ -11,6 +11,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.joint_gradient.hardware import Hardware, soft_maximum
 from toolkit.codesign.joint_gradient.layers import Gathered, LayerBatch
+from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.partition.edges import FUSED, FusionEdges, fused_costs
 from toolkit.model.cost import BatchCost
 from toolkit.search.gradient.alternatives import Noise
@@ -46,6 +47,8 @@ class RelaxedNetwork(torch.nn.Module):
         Sizes that are learned, or follow from the tilings.
     edges : FusionEdges, optional
         Tensors that may be fused.
+    overhead : FusionOverhead
+        What fusing two layers costs besides.
     seed : int
         Of noise.
 
@@ -65,13 +68,14 @@ class RelaxedNetwork(torch.nn.Module):
         powers: Powers,
         hardware: Hardware | None = None,
         edges: FusionEdges | None = None,
+        overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.arch, self.gathered = arch, gathered
         self.uses, self.search, self.powers = tuple(uses), search, powers
         self.batches = torch.nn.ModuleList(batches)
-        self.hardware, self.edges = hardware, edges
+        self.hardware, self.edges, self.overhead = hardware, edges, overhead
         self._source = torch.Generator().manual_seed(seed)
         self.evaluations = 0
 
@@ -135,6 +139,10 @@ class RelaxedNetwork(torch.nn.Module):
         counts = torch.cat([batch.counts for batch in self.all_batches])
         total = self.gathered.energy_pj + counts @ energy
         cycles = self.gathered.latency_cycles + counts @ latency
+        if fused is not None:
+            fusing_pj, fusing_cycles = self.overhead.of(2)
+            total = total + fusing_pj * fused.sum(dim=1)
+            cycles = cycles + fusing_cycles * fused.sum(dim=1)
         if self.hardware is None or logs is None:
             area = constant_area(self.arch, total)
         else:

@@ -261,7 +261,9 @@ class _Rounding:
         edges = self._network.edges
         assert edges is not None
         graph = fold(use.graph)
-        model = point_model(graph, best.arch, self._objective(), wanted, cache=False)
+        model = point_model(
+            graph, best.arch, self._objective(), wanted, self._network.overhead, cache=False
+        )
         for folded in graph.layers:
             if folded.layer.workload is not None:
                 model.costs.know(folded.layer.workload, by_name[folded.name])
