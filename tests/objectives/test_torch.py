@@ -1,0 +1,78 @@
+"""The door to training loops of torch: what it makes, bad input, and the page about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from codesign.jobs import two_products
+
+import toolkit
+from toolkit.errors import InputError
+from toolkit.objectives import HardwareProblem, NetworkProblem, for_torch
+from toolkit.search.gradient.layer import RelaxedLayer
+
+ROOT = Path(__file__).parents[2]
+PROBLEM = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(16, 8, 4))
+
+
+def network(**options: Any) -> NetworkProblem:
+    return NetworkProblem(two_products(), toolkit.load_arch("gemmini-ws"), **options)
+
+
+def hardware() -> HardwareProblem:
+    ranges = {"side": [4, 8, 16], "accumulator_words": [64, 256]}
+    space = toolkit.hardware_space("gemmini-ws", ranges=ranges)
+    return HardwareProblem(space, [two_products()], "edap")
+
+
+def test_every_question_is_a_module() -> None:
+    layer = for_torch(PROBLEM, starts=2)
+    assert isinstance(layer, RelaxedLayer)
+    assert layer().energy_pj.shape == (2,)
+    plain = for_torch(network(), starts=2)
+    assert plain.edges is None and plain.hardware is None
+    assert plain.powers == (1.0, 1.0, 0.0)
+    whole = for_torch(hardware(), starts=2, choose=("hardware", "mappings", "fusion"))
+    assert whole.edges is not None and whole.powers == (1.0, 1.0, 1.0)
+    costs = whole()
+    assert costs.hardware is not None and costs.hardware.shape == (2, 3)
+    assert set(costs.penalties) == {"capacity", "mesh", "validity", "budget"}
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "message"),
+    [
+        ("resnet18", {}, "what: expected a Problem"),
+        (PROBLEM, {"device": "cuda:99"}, "device: 'cuda:99' is not there"),
+        (PROBLEM, {"choose": "fusion"}, "choose: expected some of mappings"),
+        (network(), {"choose": "fusion"}, "choose: expected mappings among them"),
+        (network(), {"orders": "soft"}, "orders: expected fixed or relaxed"),
+        (
+            network(objective=lambda energy, latency, utilization: energy),
+            {},
+            "objective: .*whose gradient is not known",
+        ),
+        (hardware(), {"sizes": "given"}, "sizes: expected needed or learned"),
+    ],
+)
+def test_bad_input_is_one_message(what: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        for_torch(what, **options)
+
+
+def test_snippets_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "objectives_torch.md").read_text()
+    blocks = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
+    assert len(blocks) >= 2
+    torch.manual_seed(0)
+    exec(compile("\n".join(blocks), "objectives_torch.md", "exec"), {})
+    assert "J·cycle" in capsys.readouterr().out
+
+
+def test_scripts_stay_as_short_as_they_promise() -> None:
+    for name, most in (("joint_training_loop", 60), ("three_way_experiment", 80)):
+        lines = (ROOT / "studies" / f"{name}.py").read_text().splitlines()
+        assert len(lines) <= most
