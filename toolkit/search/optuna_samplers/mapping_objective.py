@@ -129,7 +129,7 @@ class MappingObjective(OptunaObjective):
         if lost:
             raise InputError(
                 f"this encoding cannot express its {lost}; expected an objective with another "
-                "encoding",
+                f"encoding{' or with known=[mapping]' if lost == 'loop orders' else ''}",
                 key="mapping",
             )
         return written

@@ -219,14 +219,14 @@ class ExponentVectors(LocalVectors):
         prime = self.primes[group][1]
         if prime == 2:
             return np.asarray(1 << exponents)
-        return self._powers[group].take(exponents, mode="clip")
+        return self._powers[group].take(exponents + 1, mode="clip")
 
     @cached_property
     def _powers(self) -> list[IntArray]:
-        """All powers of each prime that its dimension may have, and 0 beyond."""
+        """All powers of each prime that its dimension may have, and 0 before and beyond."""
         most = [dict(self.space.primes[d])[p] for d, p in self.primes]
         return [
-            np.array([p**e for e in range(count + 1)] + [0], dtype=np.int64)
+            np.array([0, *(p**e for e in range(count + 1)), 0], dtype=np.int64)
             for (_, p), count in zip(self.primes, most, strict=True)
         ]
 
