@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from objectives.test_mappings import quiet  # noqa: F401 - a fixture for all tests here
 from scipy.optimize import differential_evolution
 
+from objectives.test_mappings import quiet  # noqa: F401 - a fixture for all tests here
 from toolkit import arch as arches
 from toolkit.codesign import hardware_space
 from toolkit.errors import InputError

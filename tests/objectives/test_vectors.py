@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from objectives.test_mappings import CHOOSING, PERFECT, RAGGED, problem
 from scipy.optimize import (
     LinearConstraint,
     basinhopping,
@@ -18,6 +17,7 @@ from scipy.optimize import (
     shgo,
 )
 
+from objectives.test_mappings import CHOOSING, PERFECT, RAGGED, problem
 from toolkit.arch import load_arch
 from toolkit.errors import InputError
 from toolkit.model.evaluate import evaluate

@@ -15,8 +15,8 @@ from toolkit.fusion.partition.optuna_objective import (
     fused_model,
 )
 from toolkit.fusion.partition.registry import MOST_LAYERS
-from toolkit.objectives.what import What, check_choose, check_what
 from toolkit.mapping.mapping import Mapping
+from toolkit.objectives.what import What, check_choose, check_what
 from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.network.optuna_objective import NetworkObjective

@@ -155,7 +155,7 @@ class LocalVectors(ABC):
         if math.prod(self.order_counts.tolist()) > MOST_COMBINATIONS:
             return None
         levels, dimensions = self.space.shape
-        chosen = np.indices(self.order_counts).reshape(len(self.orders), -1)
+        chosen = np.indices(tuple(self.order_counts.tolist())).reshape(len(self.orders), -1)
         order = np.tile(np.arange(dimensions, dtype=np.int64), (chosen.shape[1], levels, 1))
         for m, orders in enumerate(self.orders):
             order[:, self.space.memory_levels[m]] = orders[chosen[m]]
