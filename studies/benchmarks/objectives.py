@@ -2,8 +2,8 @@
 
     python studies/benchmarks/objectives.py [TRIALS [SEEDS]]
 
-Processor seconds: of a trial without Optuna's own, of a study of TPE by `study.optimize` beside the
-built-in strategy `tpe`, and of SciPy's batches beside the evaluator that they go through.
+Processor seconds: of a trial without Optuna's own, of a study of TPE by `study.optimize` beside
+the built-in strategy `tpe`, and of SciPy's batches beside the evaluator that they go through.
 """
 
 from __future__ import annotations
@@ -51,6 +51,39 @@ def built_in(problem: toolkit.Problem, trials: int, seed: int) -> tuple[float, f
     return found.objective, time.process_time() - start
 
 
+def report_trial(problem: toolkit.Problem) -> None:
+    """What a trial of TPE takes without Optuna's own."""
+    objective = for_optuna(problem)
+    study = objective.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    objective.enqueue_starts(study, 20)
+    study.optimize(objective, n_trials=150)
+    params = [trial.params for trial in study.trials]
+    each = seconds(lambda: [objective.told(p) for p in params]) / len(params)
+    print(f"{problem.factors}: a trial without Optuna's own takes {1e3 * each:.2f} ms", flush=True)
+
+
+def report_batches(problem: toolkit.Problem, encoding: str) -> None:
+    """Mappings per second of SciPy's batches, of those of the evaluator."""
+    vectors = for_vectors(problem, encoding=encoding)
+    batch = np.ascontiguousarray(vectors.starts(BATCH).T)
+    arrays = vectors.decoder.decode(batch.T)
+    alone = seconds(lambda: vectors.evaluator.evaluate(*arrays))
+    share = alone / seconds(lambda: vectors(batch))
+    print(f"  {encoding}: {share:.0%} of the evaluator's {BATCH / alone:,.0f} mappings/s")
+
+
+def report_studies(problem: toolkit.Problem, trials: int, seeds: int) -> None:
+    """A user's TPE beside the strategy."""
+    rows = [(*own(problem, trials, s), *built_in(problem, trials, s)) for s in range(seeds)]
+    ours, seconds_ours, theirs, seconds_theirs = zip(*rows, strict=True)
+    p = mannwhitneyu(ours, theirs).pvalue
+    print(
+        f"  TPE, {trials} trials: median {median(ours) / median(theirs):.3f} of the built-in's over "
+        f"{seeds} seeds (Mann-Whitney p {p:.2f}), {sum(seconds_ours) / sum(seconds_theirs):.2f} "
+        f"of its time ({sum(seconds_theirs) / seeds:.1f} s)"
+    )
+
+
 def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("trials", nargs="?", type=positive, default=300)
@@ -60,32 +93,10 @@ def main() -> None:
     arch, workload = toolkit.load_arch("eyeriss"), toolkit.load_workload("bert-large/KQV")
     for factors in ("ragged", "perfect"):
         problem = toolkit.make_problem(arch, workload, factors=factors)
-        objective = for_optuna(problem)
-        study = objective.create_study(sampler=optuna.samplers.TPESampler(seed=0))
-        objective.enqueue_starts(study, 20)
-        study.optimize(objective, n_trials=150)
-        params = [trial.params for trial in study.trials]
-        each = seconds(lambda: [objective.told(p) for p in params]) / len(params)
-        print(f"{factors}: a trial without Optuna's own takes {1e3 * each:.2f} ms")
+        report_trial(problem)
         for encoding in ("moves", "box"):
-            vectors = for_vectors(problem, encoding=encoding)
-            batch = np.ascontiguousarray(vectors.starts(BATCH).T)
-            arrays = vectors.decoder.decode(batch.T)
-            alone = seconds(lambda: vectors.evaluator.evaluate(*arrays))
-            share = alone / seconds(lambda: vectors(batch))
-            print(f"  {encoding}: {share:.0%} of the evaluator's {BATCH / alone:,.0f} mappings/s")
-        runs = {
-            f: [f(problem, given.trials, s) for s in range(given.seeds)] for f in (own, built_in)
-        }
-        values = {f: [value for value, _ in rows] for f, rows in runs.items()}
-        spent = {f: sum(time for _, time in rows) for f, rows in runs.items()}
-        ratio = median(values[own]) / median(values[built_in])
-        p = mannwhitneyu(values[own], values[built_in]).pvalue
-        print(
-            f"  TPE, {given.trials} trials: median {ratio:.3f} of the built-in's over "
-            f"{given.seeds} seeds (Mann-Whitney p {p:.2f}), {spent[own] / spent[built_in]:.2f} "
-            f"of its time ({spent[built_in] / given.seeds:.1f} s)"
-        )
+            report_batches(problem, encoding)
+        report_studies(problem, given.trials, given.seeds)
 
 
 if __name__ == "__main__":
