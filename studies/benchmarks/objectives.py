@@ -78,8 +78,8 @@ def report_studies(problem: toolkit.Problem, trials: int, seeds: int) -> None:
     ours, seconds_ours, theirs, seconds_theirs = zip(*rows, strict=True)
     p = mannwhitneyu(ours, theirs).pvalue
     print(
-        f"  TPE, {trials} trials: median {median(ours) / median(theirs):.3f} of the built-in's over "
-        f"{seeds} seeds (Mann-Whitney p {p:.2f}), {sum(seconds_ours) / sum(seconds_theirs):.2f} "
+        f"  TPE, {trials} trials: median {median(ours) / median(theirs):.3f} of the built-in's "
+        f"over {seeds} seeds (Mann-Whitney p {p:.2f}), {sum(seconds_ours) / sum(seconds_theirs):.2f} "
         f"of its time ({sum(seconds_theirs) / seeds:.1f} s)"
     )
 
