@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import networkx as nx
 
 from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import WorkloadError
 from toolkit.messages import suggest
-from toolkit.workload.kernel import Tensor, Workload
+from toolkit.workload.kernel import Role, Tensor, Workload
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import BITS, Attribute, Layer, TensorInfo
 
@@ -262,7 +263,7 @@ def _shape(workload: Workload, tensor: Tensor, *, windows: bool) -> tuple[int, .
 
 
 def _window_attributes(
-    workload: Workload, shapes: dict[str, tuple[int, ...]], given: tuple[int, ...]
+    workload: Workload, shapes: Mapping[Role, tuple[int, ...]], given: tuple[int, ...]
 ) -> list[tuple[str, Attribute]]:
     tensor = next(t for t in workload.tensors if t.role == "input")
     slides = [index for index in tensor.indices if len(index) == 2]
