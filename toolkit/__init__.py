@@ -115,6 +115,7 @@ _HOMES = {
     "workload.network": (
         "Layer",
         "LayerGraph",
+        "NetworkByHand",
         "TensorInfo",
         "WorkloadUse",
         "load_network",
@@ -159,6 +160,7 @@ __all__ = [
     "Mapping",
     "Memory",
     "MemoryPort",
+    "NetworkByHand",
     "NetworkComparison",
     "NetworkResult",
     "NetworkWeight",
@@ -314,6 +316,7 @@ if TYPE_CHECKING:
     from toolkit.workload.network import (
         Layer,
         LayerGraph,
+        NetworkByHand,
         TensorInfo,
         WorkloadUse,
         load_network,

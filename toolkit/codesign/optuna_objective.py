@@ -91,13 +91,14 @@ class HardwareTrials(OptunaObjective):
         )
 
     @cached_property
-    def parameters(self) -> Parameters:  # type: ignore[override]
+    def parameters(self) -> Parameters:
         """Sizes as the template names them, then cut edges and mappings of each network."""
         found = dict(self.sizes.distributions)
-        parts = [self.cuts, self._mappings]
-        for part in parts:
-            for name, coding in zip(self.problem.names, part, strict=False):
-                found |= {f"{name}{own}": known for own, known in coding.parameters.items()}
+        parts = [cuts.parameters for cuts in self.cuts]
+        more = [mappings.parameters for mappings in self._mappings]
+        for known in (parts, more):
+            for name, own in zip(self.problem.names, known, strict=False):
+                found |= {f"{name}{key}": kind for key, kind in own.items()}
         return found
 
     def told(self, params: Mapping[str, Any], trial: Trial | None = None) -> Told:

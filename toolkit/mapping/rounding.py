@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from toolkit.mapping.factors import DimensionLattice
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.one_rounding import OneRounding
+from toolkit.mapping.plain_room import plain_memories
 from toolkit.mapping.reaching import roomiest
 from toolkit.mapping.space import MapSpace
 
@@ -97,6 +100,10 @@ class Rounding:
         -------
         factors, valid : arrays as of `round`
         """
+        if len(wanted) == 1 and rng is None and self._one is not None:
+            found = self._one.near(np.exp(wanted[0]).tolist())
+            alone = np.array([found], dtype=np.int64)
+            return alone, self._space.check_factors(alone)
         count, (levels, dimensions) = len(wanted), self._space.shape
         factors = np.ones((count, levels, dimensions), dtype=np.int64)
         state = np.zeros((count, dimensions), dtype=np.int64)
@@ -111,6 +118,33 @@ class Rounding:
                 else:
                     self._choose(level, d, wanted[:, level, d], state, extents, factors)
         return factors, self._space.check_factors(factors)
+
+    @cached_property
+    def _one(self) -> OneRounding | None:
+        """The same for single tilings in plain numbers; None where these do not do."""
+        space, memories = self._space, plain_memories(self._space)
+        if memories is None or not space.ragged.all():
+            return None
+
+        def rows(array: IntArray | FloatArray) -> tuple[tuple[float, ...], ...]:
+            return tuple(tuple(row) for row in array.astype(np.float64).tolist())
+
+        mesh = np.full(space.shape[0], np.inf)
+        mesh[space.spatial_levels] = space.mesh[space.spatial_levels]
+        levels = range(space.shape[0])
+        return OneRounding(
+            tuple(space.sizes.astype(np.float64).tolist()),
+            rows(space.lower),
+            rows(space.upper),
+            rows(self._outside),
+            rows(self._room),
+            rows(self._needed),
+            tuple(mesh.tolist()),
+            tuple(tuple(np.flatnonzero(self._settled[level]).tolist()) for level in levels),
+            tuple(tuple(self._turns(level, None)) for level in levels),
+            memories,
+            _WHOLE,
+        )
 
     def _turns(self, level: int, rng: np.random.Generator | None) -> list[int]:
         """Dimensions with a choice at the level come last, so that others are settled."""

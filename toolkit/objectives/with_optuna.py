@@ -15,7 +15,9 @@ from toolkit.fusion.partition.optuna_objective import (
     fused_model,
 )
 from toolkit.fusion.partition.registry import MOST_LAYERS
+from toolkit.mapping.mapping import Mapping
 from toolkit.objectives.what import What, check_choose, check_what
+from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.network.optuna_objective import NetworkObjective
 from toolkit.search.network.problem import NetworkProblem
@@ -37,6 +39,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    known: Sequence[Mapping] = ...,
 ) -> MappingObjective: ...
 
 
@@ -49,6 +52,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    known: Sequence[Mapping] = ...,
 ) -> NetworkObjective | PartitionObjective: ...
 
 
@@ -61,6 +65,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    known: Sequence[Mapping] = ...,
 ) -> HardwareTrials: ...
 
 
@@ -72,6 +77,7 @@ def for_optuna(
     encoding: str | None = None,
     repaired: bool = True,
     logarithms: bool = False,
+    known: Sequence[Mapping] = (),
 ) -> AnyObjective:
     """Make an objective for `optuna.Study.optimize`, or for ``ask`` and ``tell``.
 
@@ -94,6 +100,9 @@ def for_optuna(
         tell as constraints. Fusion and hardware always repair.
     logarithms : bool
         Whether values of a problem are natural logarithms, for samplers that fit them.
+    known : sequence of Mapping
+        Of a problem: mappings whose loop orders shall be among the choices as they are, beside one
+        per reuse class.
 
     Returns
     -------
@@ -118,12 +127,21 @@ def for_optuna(
     """
     asked = check_what(what)
     chosen = check_choose(asked, choose)
-    if logarithms and not isinstance(asked, Problem):
-        raise InputError("only values of a layer's problem are told so", key="logarithms")
+    if not isinstance(asked, Problem):
+        if logarithms:
+            raise InputError("only values of a layer's problem are told so", key="logarithms")
+        if known:
+            raise InputError("expected mappings of a layer's problem alone", key="known")
     if not repaired and ("fusion" in chosen or "hardware" in chosen):
         raise InputError("fusion and hardware always repair mappings", key="repaired")
     if isinstance(asked, Problem):
-        coding = problem_coding(asked, ordered=numbers, encoding=encoding, repaired=repaired)
+        coding = problem_coding(
+            asked,
+            [checked_start(asked, mapping, "known") for mapping in known],
+            ordered=numbers,
+            encoding=encoding,
+            repaired=repaired,
+        )
         return MappingObjective(Evaluator(asked, Budget()), coding, logarithms=logarithms)
     if isinstance(asked, HardwareProblem):
         return HardwareTrials(

@@ -11,7 +11,9 @@ each is an integer, its gene; `toolkit.search.optuna_samplers.coding` writes the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +26,7 @@ from optuna.distributions import (
 from toolkit.errors import DoesNotFitError
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.orders import order_classes, order_view
+from toolkit.mapping.plain_room import PlainMemory, plain_memories
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
@@ -122,7 +125,7 @@ class Primes:
         """One name per instance, such as ``K.2`` for a factor 2 of dimension K."""
         return [f"{self._names[d]}.{p}" for d, p in zip(self.dimension, self.prime, strict=True)]
 
-    @property
+    @cached_property
     def groups(self) -> list[IntArray]:
         """Numbers of the instances that are interchangeable, per dimension and prime."""
         kinds = np.stack([self.dimension, self.prime], axis=1)
@@ -315,6 +318,9 @@ class Repair:
             return factors
         factors = factors.copy()
         levels = self._primes.find(factors[rows])
+        if len(rows) == 1 and self._memories is not None:
+            factors[rows[0]] = self._apply_one(factors[rows[0]], levels[0].tolist())
+            return factors
         dimension, prime = self._primes.dimension, self._primes.prime
         blames = self._blamed(factors[rows], levels)
         while len(rows):
@@ -328,10 +334,75 @@ class Repair:
             factors[rows, self._home[first], dimension[first]] *= prime[first]
             blames = self._blamed(factors[rows], levels)
             # What counts nothing as too much may break a rule yet.
-            left = blames.any(axis=1)
+            left = np.asarray(blames.any(axis=1))
             left[~left] = ~self._space.check_factors(factors[rows[~left]])
             rows, levels, blames = rows[left], levels[left], blames[left]
         return factors
+
+    @cached_property
+    def _memories(self) -> tuple[PlainMemory, ...] | None:
+        return plain_memories(self._space)
+
+    @cached_property
+    def _instances(self) -> list[tuple[int, int, int, int]]:
+        """Number, dimension, value and home of every prime factor, in the order they give way."""
+        dimension, prime = self._primes.dimension.tolist(), self._primes.prime.tolist()
+        home = self._home.tolist()
+        return [(i, dimension[i], prime[i], home[i]) for i in np.argsort(self._rank).tolist()]
+
+    def _apply_one(self, given: IntArray, levels: list[int]) -> IntArray:
+        """Do the same with one tiling [levels, dimensions], in plain numbers."""
+        space, factors = self._space, given.tolist()
+        while True:
+            broken, blamed = self._first_blamed(factors, levels)
+            if not broken:
+                found = np.array(factors, dtype=np.int64)
+                if space.check_factors(found[None])[0]:
+                    return found
+            number, d, prime, home = blamed
+            factors[levels[number]][d] //= prime
+            factors[home][d] *= prime
+            levels[number] = home
+
+    def _first_blamed(
+        self, factors: list[list[int]], levels: list[int]
+    ) -> tuple[bool, tuple[int, int, int, int]]:
+        """Whether a broken rule counts a prime factor, and the first to go home for it."""
+        full = [
+            memory.level
+            for memory in self._memories or ()
+            if not memory.fits([math.prod(c) for c in zip(*factors[memory.level :], strict=True)])
+        ]
+        crowded = {
+            level for level in self._meshes if math.prod(factors[level]) > self._meshes[level]
+        }
+        lower, upper = self._bounds
+        broken, first = False, self._instances[0]
+        away = False
+        for one in self._instances:
+            number, d, _, home = one
+            level = levels[number]
+            if not away and level != home:
+                away, first = True, one
+            if (
+                any(level >= memory > home for memory in full)
+                or level in crowded
+                or factors[level][d] > upper[level][d]
+                or factors[home][d] < lower[home][d]
+            ):
+                if level != home:
+                    return True, one
+                broken = True
+        return broken, first
+
+    @cached_property
+    def _meshes(self) -> dict[int, int]:
+        levels = self._space.spatial_levels.tolist()
+        return {level: int(self._space.mesh[level]) for level in levels}
+
+    @cached_property
+    def _bounds(self) -> tuple[list[list[int]], list[list[int]]]:
+        return self._space.lower.tolist(), self._space.upper.tolist()
 
     def _blamed(self, factors: IntArray, levels: IntArray) -> BoolArray:
         """Which prime factors a broken rule counts, [batch, instances]."""

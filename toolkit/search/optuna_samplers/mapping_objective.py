@@ -77,7 +77,7 @@ class MappingObjective(OptunaObjective):
         """Cost a batch of decoded mappings."""
         values = self.evaluator.evaluate(*mappings)
         rows = self._values(values, mappings)
-        finite = np.isfinite(rows).all(axis=1)
+        finite = np.asarray(np.isfinite(rows).all(axis=1))
         return [
             Told(tuple(row), {} if finite[i] else self._lacking(mappings, i))
             for i, row in enumerate(rows.tolist())
@@ -129,7 +129,7 @@ class MappingObjective(OptunaObjective):
         if lost:
             raise InputError(
                 f"this encoding cannot express its {lost}; expected an objective with another "
-                "encoding",
+                f"encoding{' or with known=[mapping]' if lost == 'loop orders' else ''}",
                 key="mapping",
             )
         return written

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -87,9 +87,9 @@ class OptunaObjective(ABC):
         """
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
         """What studies are created with."""
-        return ["minimize"] * len(self.metrics)
+        return ["minimize" for _ in self.metrics]
 
     def create_study(self, **given: Any) -> optuna.Study:
         """Create a study of the right directions, its values named; else `optuna.create_study`."""
@@ -172,7 +172,7 @@ class OptunaObjective(ABC):
 
     def _check_study(self, study: optuna.Study) -> None:
         names = [direction.name.lower() for direction in study.directions]
-        if names != self.directions:
+        if names != list(self.directions):
             raise InputError(
                 f"has the directions {', '.join(names)}, but {self.title} has "
                 f"{len(self.metrics)} to minimize ({', '.join(self.metrics)}); expected a study "

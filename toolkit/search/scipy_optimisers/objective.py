@@ -215,9 +215,10 @@ class VectorObjective(Landscape):
         if isinstance(vectors, FlippingVectors):
             return vectors.encode(start)
         if isinstance(vectors, FlippingBox):
-            return vectors.encode(factors[None], order[None], np.array([choice]))[0]
+            points = vectors.encode(factors[None], order[None], np.array([choice]))
+            return np.asarray(points[0])
         if isinstance(vectors, Relaxed):
-            return vectors.encode(factors[None], order[None])[0]
+            return np.asarray(vectors.encode(factors[None], order[None])[0])
         return vectors.encode(factors, order)
 
     def mapping(self, x: NDArray[np.float64]) -> Mapping:

@@ -155,7 +155,7 @@ class LocalVectors(ABC):
         if math.prod(self.order_counts.tolist()) > MOST_COMBINATIONS:
             return None
         levels, dimensions = self.space.shape
-        chosen = np.indices(self.order_counts).reshape(len(self.orders), -1)
+        chosen = np.indices(tuple(self.order_counts.tolist())).reshape(len(self.orders), -1)
         order = np.tile(np.arange(dimensions, dtype=np.int64), (chosen.shape[1], levels, 1))
         for m, orders in enumerate(self.orders):
             order[:, self.space.memory_levels[m]] = orders[chosen[m]]
@@ -219,14 +219,14 @@ class ExponentVectors(LocalVectors):
         prime = self.primes[group][1]
         if prime == 2:
             return np.asarray(1 << exponents)
-        return self._powers[group].take(exponents, mode="clip")
+        return self._powers[group].take(exponents + 1, mode="clip")
 
     @cached_property
     def _powers(self) -> list[IntArray]:
-        """All powers of each prime that its dimension may have, and 0 beyond."""
+        """All powers of each prime that its dimension may have, and 0 before and beyond."""
         most = [dict(self.space.primes[d])[p] for d, p in self.primes]
         return [
-            np.array([p**e for e in range(count + 1)] + [0], dtype=np.int64)
+            np.array([0, *(p**e for e in range(count + 1)), 0], dtype=np.int64)
             for (_, p), count in zip(self.primes, most, strict=True)
         ]
 
