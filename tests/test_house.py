@@ -78,6 +78,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "Optuna sampler",
         "encoding of mappings",
         "question for optimisers",
+        "variable to learn",
         "objective",
         "convention",
         "physical effect",
