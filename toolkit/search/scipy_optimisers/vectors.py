@@ -30,6 +30,22 @@ Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
 
 
+class VectorFunction(ABC):
+    """A function of vectors, called with one or with SciPy's batches."""
+
+    @abstractmethod
+    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
+
+    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
+        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
+        given = np.asarray(vectors, dtype=np.float64)
+        if given.ndim == 1:
+            first = self.rows(given[None])[0]
+            return float(first) if np.ndim(first) == 0 else np.asarray(first)
+        return np.asarray(self.rows(given.T).T)
+
+
 class Decoder(Protocol):
     """Reads mappings from vectors."""
 
