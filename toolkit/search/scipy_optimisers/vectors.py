@@ -114,7 +114,7 @@ class LocalVectors(ABC):
 
     @abstractmethod
     def _factors(self, numbers: IntArray) -> IntArray:
-        """Read factors [batch, levels, dimensions] from numbers [batch, width]."""
+        """Read factors [batch, levels, dimensions] from integers [batch, width] of any kind."""
 
     @cached_property
     def order_counts(self) -> IntArray:
@@ -141,7 +141,10 @@ class LocalVectors(ABC):
         -------
         factors, order : int64 arrays, shape (batch, levels, dimensions)
         """
-        whole = np.rint(vectors, order="C").astype(np.int64)
+        # Of 32 bits, integers are made in a twentieth of the time; what exceeds them becomes
+        # negative, and is no mapping either.
+        small = self.space.sizes.max() < 2**31
+        whole = np.rint(vectors, order="C").astype(np.int32 if small else np.int64)
         return self._factors(whole[:, : self.width]), self._read_orders(whole[:, self.width :])
 
     def _read_orders(self, rows: IntArray) -> IntArray:
@@ -234,7 +237,7 @@ class ExponentVectors(LocalVectors):
         """Powers of the prime of a group; 0, or what is too large, where there are none."""
         prime = self.primes[group][1]
         if prime == 2:
-            return np.asarray(1 << exponents)
+            return np.asarray(np.int64(1) << exponents)
         return self._powers[group].take(exponents + 1, mode="clip")
 
     @cached_property
@@ -276,7 +279,7 @@ class FactorVectors(LocalVectors):
         return factors.ravel().astype(np.float64)
 
     def _factors(self, numbers: IntArray) -> IntArray:
-        return numbers.reshape(-1, *self.space.shape)
+        return numbers.astype(np.int64).reshape(-1, *self.space.shape)
 
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""
