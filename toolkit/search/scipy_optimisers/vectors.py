@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ class LocalVectors(ABC):
         # Of 32 bits, integers are made in a twentieth of the time; what exceeds them becomes
         # negative, and is no mapping either.
         small = self.space.sizes.max() < 2**31
-        whole = np.rint(vectors, order="C").astype(np.int32 if small else np.int64)
+        whole: NDArray[Any] = np.rint(vectors, order="C").astype(np.int32 if small else np.int64)
         return self._factors(whole[:, : self.width]), self._read_orders(whole[:, self.width :])
 
     def _read_orders(self, rows: IntArray) -> IntArray:
