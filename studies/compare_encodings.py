@@ -16,8 +16,8 @@ Median EDP relative to greedy's (300 trials, 3 seeds; TPE / NSGA-II; the strateg
     splits, constraints                     1.41 / 1.37       7.94 / 5.87       1.46 / 1.73
     divisors, constraints                   1.15 / 2.27       7.95 / 7.95       1.43 / 7.38
 
-Loop orders are reuse classes but for innermost, whose tilings are the first's. The same where tiles
-may be ragged (anneal's EDP is the yardstick; the strategies use factors):
+Loop orders are reuse classes but for innermost, whose tilings are the first's. The same where
+tiles may be ragged (anneal's EDP is the yardstick; the strategies use factors):
 
     tilings  eyeriss KQV   simba 197 768 768   eyeriss 127 251 509   gemmini 197 768 768
     factors  1.23 / 1.39         1.21 / 2.27           1.19 / 1.57           1.00 / 1.02

@@ -199,6 +199,8 @@ def test_mappings_of_smaller_hardware_are_rounded_to_valid_ones() -> None:
         (lambda: for_optuna(ASKED, logarithms=True), "logarithms: only values of a layer's"),
         (lambda: NetworkProblem("three", GEMMINI), "graph: expected LayerGraph"),
         (lambda: NetworkProblem(NETWORK, GEMMINI, "edp_per_utilization"), "asks for utilization"),
+        (lambda: HardwareProblem(SPACE, NETWORK), "networks: expected a list of networks"),
+        (lambda: HardwareProblem(SPACE, ["three"]), "networks: expected LayerGraph"),
         (lambda: HardwareProblem(SPACE, []), "networks: expected at least one network"),
         (
             lambda: for_optuna(ASKED).mapping({}, "conv1"),

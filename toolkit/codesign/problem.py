@@ -14,6 +14,7 @@ from toolkit.codesign.space import HardwareSpace
 from toolkit.errors import InputError
 from toolkit.fusion.partition.cut_edges import check_most_layers
 from toolkit.fusion.partition.registry import MOST_LAYERS
+from toolkit.messages import describe
 from toolkit.search.network import LayerSearch
 from toolkit.search.network.problem import NetworkProblem
 from toolkit.search.objective import objective_named
@@ -56,8 +57,14 @@ class HardwareProblem:
 
     def __post_init__(self) -> None:
         check_kind(self.space, HardwareSpace, "space")
-        if not self.networks:
+        given = self.networks
+        if isinstance(given, LayerGraph) or not isinstance(given, Sequence):
+            raise InputError(f"expected a list of networks, got {describe(given)}", key="networks")
+        if not given:
             raise InputError("expected at least one network", key="networks")
+        for network in given:
+            if not isinstance(network, NetworkWeight):
+                check_kind(network, LayerGraph, "networks")
         check_most_layers(self.most_layers)
         hardware_objective(self.objective)
 

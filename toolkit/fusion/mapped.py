@@ -41,6 +41,10 @@ SHARES = (1.0, 0.5)
 """Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
 less of it leaves room for larger parts of what is summed over, which the array runs faster."""
 
+STEPS = (4, 8)
+"""Of further plans, where those of the fewest words have fewer: in a single step, layers wait for
+what they read first, and DRAM for the last of them."""
+
 PROOF_SECONDS = 4.0
 """Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
 
@@ -147,7 +151,7 @@ class MappedModel:
                 "hidden already; expected exact ones",
                 key="prefetch",
             )
-        self._books = _plan_books(self.given, memory)
+        self._books = _plan_books(self.given, memory, objective)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._bound = self._proofs()
@@ -184,7 +188,7 @@ class MappedModel:
         other = copy.copy(self)
         other.given = resized(self.given, words)
         other.pricing = replace(self.pricing, given=other.given)
-        other._books = _plan_books(other.given, self.memory)
+        other._books = _plan_books(other.given, self.memory, self.objective)
         other._bound = other._proofs()
         other._known, other._refusals = {}, {}
         return other
@@ -272,15 +276,10 @@ class MappedModel:
         """Plans worth mapping, each once."""
         found: dict[object, GroupPlan] = {}
         for book in self._books:
-            if book.given.pass_by and len(view.group) == 1:
-                continue
-            usual = book.share == 1 and book.given.sums_cut
-            sums = not found or any(loop.sums for plan in found.values() for loop in plan.loops)
-            if not book.given.double_buffered:
-                usual = all(plan.dram_words > least_words(view) for plan in found.values())
-            plan = book.best(view, limit) if sums or usual else None
-            if plan is not None:
-                found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
+            if _is_asked(book, view, list(found.values())):
+                plan = book.best(view, limit)
+                if plan is not None:
+                    found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
         return list(found.values())
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
@@ -324,12 +323,13 @@ class MappedModel:
         return Option((values[self.objective],), cost.plan)
 
 
-def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
+def _plan_books(given: Assumptions, memory: Memory, objective: FusionObjective) -> list[PlanBook]:
     """Where plans worth mapping come from, with and without memories inside the fusion level.
 
     Sums that go on from step to step are not worth it where as few words move without. Tiles that
-    are held once leave room for larger ones, where not all words move once without. Where wires
-    lead past the level, there are also plans that set no room aside for what may take them.
+    are held once leave room for larger ones, where not all words move once without. In more steps
+    less is waited for at both ends. Where wires lead past the level, there are also plans that set
+    no room aside for what may take them.
     """
     alone = replace(given, inner=(), outer=None)
     ways = (given, alone) if given.inner else (given,)
@@ -337,8 +337,25 @@ def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
     books += [PlanBook(replace(way, sums_cut=False)) for way in ways]
     if given.schedule == "time-shared":
         books += [PlanBook(replace(way, double_buffered=False)) for way in ways]
+    if objective in ("latency", "edp"):
+        finer = replace(alone, sums_cut=False, weights_cut=False)
+        books += [PlanBook(replace(finer, least_steps=steps)) for steps in STEPS]
     past = tuple(role for role in ("input", "output") if role in memory.may_bypass)
     return [*books, PlanBook(replace(alone, pass_by=past))] if past else books
+
+
+def _is_asked(book: PlanBook, view: GroupView, found: Sequence[GroupPlan]) -> bool:
+    """Whether the plans of a book may be worth mapping beside those that are found."""
+    given = book.given
+    if given.pass_by and len(view.group) == 1:
+        return False
+    if not found or any(loop.sums for plan in found for loop in plan.loops):
+        return True
+    if given.least_steps > 1:
+        return all(plan.steps < given.least_steps for plan in found)
+    if not given.double_buffered:
+        return all(plan.dram_words > least_words(view) for plan in found)
+    return book.share == 1 and given.sums_cut
 
 
 def _dominates(a: Option, b: Option, first: bool) -> bool:

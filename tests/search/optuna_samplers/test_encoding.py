@@ -20,14 +20,8 @@ from toolkit.search.optuna_samplers.alternatives import (
     apportion,
 )
 from toolkit.search.optuna_samplers.coding import range_of
-from toolkit.search.optuna_samplers.encoding import (
-    Genes,
-    OrderClasses,
-    PrimeLevels,
-    Primes,
-    Repair,
-    shortfalls,
-)
+from toolkit.search.optuna_samplers.encoding import Genes, OrderClasses, PrimeLevels, Primes
+from toolkit.search.optuna_samplers.repairs import Repair, shortfalls
 
 TILINGS: dict[str, Callable[[MapSpace], Genes]] = {
     "levels": PrimeLevels,
@@ -109,8 +103,9 @@ def test_repair_makes_every_tiling_valid_and_leaves_valid_ones(name: str) -> Non
     np.testing.assert_array_equal(repair.apply(factors), factors)
 
 
-def test_repair_of_one_does_not_depend_on_the_others() -> None:
-    space = space_of("simba")
+@each_problem
+def test_repair_of_one_does_not_depend_on_the_others(name: str) -> None:
+    space = space_of(name)
     genes, repair = PrimeLevels(space), Repair(space)
     factors = genes.decode(drawn(genes, 60))
     together = repair.apply(factors)

@@ -107,6 +107,8 @@ class _Search:
         ranks = shared_ranks(view)
         if not given.sums_cut:
             ranks = tuple(rank for rank in ranks if not rank.reduces and not rank.recurrent)
+        if not given.weights_cut:
+            ranks = tuple(rank for rank in ranks if not _cuts_weights(rank))
         self.ranks, self.most = _within(ranks, given.loops, given.nests)
         profiles = [_profile(rank) for rank in self.ranks]
         self.alike = [
@@ -192,8 +194,8 @@ class _Search:
 
         Where halos may be treated in several ways, `_look` has a bound for all of them.
         """
-        has_room = partial(_has_room, given=self.given)
-        point, bound = best_point(nest, self.given.capacity_words, found.limit, has_room)
+        able = partial(_is_able, given=self.given)
+        point, bound = best_point(nest, self.given.capacity_words, found.limit, able)
         if alone:
             found.bound = min(found.bound, bound)
         if point is None:
@@ -333,6 +335,10 @@ def _profile(rank: SharedRank) -> tuple[object, ...]:
     )
 
 
+def _cuts_weights(rank: SharedRank) -> bool:
+    return any(member.rank.weights for member in rank.members.values())
+
+
 def _within(
     ranks: Sequence[SharedRank], loops: int, nests: int
 ) -> tuple[tuple[SharedRank, ...], int]:
@@ -373,8 +379,8 @@ def _homes(point: Point, given: Assumptions) -> dict[str, str] | None:
     return choose_homes(waiting(point), (outer, *given.inner))
 
 
-def _has_room(point: Point, given: Assumptions) -> bool:
-    return _homes(point, given) is not None
+def _is_able(point: Point, given: Assumptions) -> bool:
+    return point.steps >= given.least_steps and _homes(point, given) is not None
 
 
 def _placed(point: Point, plan: GroupPlan, given: Assumptions) -> GroupPlan:
@@ -400,7 +406,7 @@ def _enlarged(point: Point, given: Assumptions) -> Point:
             middle = (low + high + 1) // 2
             at = (*point.at[:number], middle, *point.at[number + 1 :])
             larger, _ = solve(point.nest, at, given.capacity_words, point.words + 1)
-            if larger is None or not _has_room(larger, given):
+            if larger is None or not _is_able(larger, given):
                 high = middle - 1
             else:
                 low, point = middle, larger

@@ -24,8 +24,9 @@ from toolkit.search.network.trial_mappings import TrialMappings
 from toolkit.search.network.vector_layers import layer_vector_cost
 from toolkit.search.network.workloads import Found, layer_cost, nameless
 from toolkit.search.optuna_samplers.coding import mapping_start
-from toolkit.search.optuna_samplers.encoding import Parameters, shortfalls
+from toolkit.search.optuna_samplers.encoding import Parameters
 from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
+from toolkit.search.optuna_samplers.repairs import shortfalls
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from toolkit.search.evaluator import Start
 from toolkit.search.network.problem import NetworkProblem
 from toolkit.search.optuna_samplers.chosen import problem_coding
 from toolkit.search.optuna_samplers.coding import AnyCoding, mapping_start
-from toolkit.search.optuna_samplers.encoding import Parameters, valid_tiling
+from toolkit.search.optuna_samplers.encoding import Parameters
+from toolkit.search.optuna_samplers.repairs import valid_tiling
 from toolkit.search.problem import Problem
 
 

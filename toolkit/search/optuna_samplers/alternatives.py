@@ -14,14 +14,9 @@ from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.space import MapSpace
-from toolkit.search.optuna_samplers.encoding import (
-    Parameters,
-    Primes,
-    choice,
-    spread,
-    valid_tiling,
-)
+from toolkit.search.optuna_samplers.encoding import Parameters, Primes, choice, spread
 from toolkit.search.optuna_samplers.ragged import ragged_cells
+from toolkit.search.optuna_samplers.repairs import valid_tiling
 
 SHARES = 17
 """Numbers to choose a share of a size by: four for each factor of 2 in 16."""

@@ -22,8 +22,9 @@ from toolkit.search.optuna_samplers.coding import (
     repair_of,
     value_of,
 )
-from toolkit.search.optuna_samplers.encoding import Parameters, TilingRepair, choice
+from toolkit.search.optuna_samplers.encoding import Parameters, choice
 from toolkit.search.optuna_samplers.encodings import coding_of
+from toolkit.search.optuna_samplers.repairs import TilingRepair
 from toolkit.search.problem import Problem
 
 

@@ -14,14 +14,9 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.sampling import random_tilings
 from toolkit.mapping.space import MapSpace
 from toolkit.search.evaluator import ArrayPair, Start
-from toolkit.search.optuna_samplers.encoding import (
-    Genes,
-    OrderGenes,
-    Parameters,
-    Repair,
-    TilingRepair,
-)
+from toolkit.search.optuna_samplers.encoding import Genes, OrderGenes, Parameters
 from toolkit.search.optuna_samplers.ragged import RaggedRepair
+from toolkit.search.optuna_samplers.repairs import Repair, TilingRepair
 
 Written = dict[str, Any]
 """Values of the parameters of a trial, by name."""

@@ -16,8 +16,9 @@ from toolkit.mapping.mapping import FloatArray, IntArray, Mapping
 from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.optuna_samplers.coding import AnyCoding, mapping_start
-from toolkit.search.optuna_samplers.encoding import Parameters, shortfalls
+from toolkit.search.optuna_samplers.encoding import Parameters
 from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
+from toolkit.search.optuna_samplers.repairs import shortfalls
 from toolkit.search.result import Budget, SearchResult, TracePoint
 
 _COSTS = ("energy", "latency")

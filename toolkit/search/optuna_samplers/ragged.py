@@ -17,7 +17,8 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.reaching import closing_levels, reached, reached_one
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.space import MapSpace
-from toolkit.search.optuna_samplers.encoding import Parameters, PrimeLevels, valid_tiling
+from toolkit.search.optuna_samplers.encoding import Parameters, PrimeLevels
+from toolkit.search.optuna_samplers.repairs import valid_tiling
 
 
 class FactorChoices:

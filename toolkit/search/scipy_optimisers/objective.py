@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +30,12 @@ from toolkit.search.scipy_optimisers.constraints import (
 )
 from toolkit.search.scipy_optimisers.relaxed import Relaxed, relax
 from toolkit.search.scipy_optimisers.steps import GreedyStep, Kick
-from toolkit.search.scipy_optimisers.vectors import Decoder, LocalVectors, local_vectors
+from toolkit.search.scipy_optimisers.vectors import (
+    Decoder,
+    LocalVectors,
+    VectorFunction,
+    local_vectors,
+)
 
 AnyVectors = Relaxed | FlippingBox | LocalVectors | FlippingVectors
 
@@ -41,8 +45,8 @@ factors, most points invalid, neighbours one move apart."""
 
 
 @dataclass(frozen=True)
-class Landscape(ABC):
-    """Values over vectors, one by one or in SciPy's batches.
+class Landscape(VectorFunction):
+    """Values over vectors that stand for mappings.
 
     Parameters
     ----------
@@ -54,18 +58,6 @@ class Landscape(ABC):
 
     evaluator: Evaluator
     decoder: Decoder
-
-    @abstractmethod
-    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values [batch], or [batch, costs] of a front, for vectors [batch, variables]."""
-
-    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
-        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
-        given = np.asarray(vectors, dtype=np.float64)
-        if given.ndim == 1:
-            first = self.rows(given[None])[0]
-            return float(first) if np.ndim(first) == 0 else np.asarray(first)
-        return np.asarray(self.rows(given.T).T)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from toolkit.errors import InputError
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.optuna_samplers.objective import OptunaObjective
 from toolkit.search.scipy_optimisers.constraints import Limits
+from toolkit.search.scipy_optimisers.vectors import VectorFunction
 
 
-class ParameterVectors:
+class ParameterVectors(VectorFunction):
     """An objective whose parameters are numbers, as a function of vectors.
 
     Variables are the parameters in their order: integers, or binary logarithms of those whose
@@ -100,11 +101,3 @@ class ParameterVectors:
     def excess(self, x: NDArray[np.float64]) -> dict[str, float]:
         """Tell which constraints a vector breaks, and by how much."""
         return dict(self.objective.told(self.params(x)).lacking)
-
-    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
-        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
-        given = np.asarray(vectors, dtype=np.float64)
-        if given.ndim == 1:
-            first = self.rows(given[None])[0]
-            return float(first) if np.ndim(first) == 0 else np.asarray(first)
-        return np.asarray(self.rows(given.T).T)

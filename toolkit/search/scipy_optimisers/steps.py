@@ -8,28 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
 from toolkit.search.scipy_optimisers.chosen import FLIPPED, FlippingVectors
-from toolkit.search.scipy_optimisers.vectors import Neighbours, Vector
+from toolkit.search.scipy_optimisers.vectors import Neighbours, Vector, VectorFunction
 
 STRENGTH = 5
 """A kick makes at least two random moves, and fewer than two plus this, as those of `greedy`."""
 
 _ROUNDING = 1e-12
 """By less, relative to the value, nothing is better."""
-
-
-class Rows(Protocol):
-    """Values of a batch of vectors."""
-
-    def rows(self, vectors: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Values [batch] of vectors [batch, variables]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -40,13 +31,13 @@ class GreedyStep:
 
     Parameters
     ----------
-    landscape : Rows
+    landscape : VectorFunction
         What is minimised.
     vectors : Neighbours
         What the vectors mean, and their neighbours.
     """
 
-    landscape: Rows
+    landscape: VectorFunction
     vectors: Neighbours
 
     def __call__(

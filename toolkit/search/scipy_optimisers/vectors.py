@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,22 @@ MOST_COMBINATIONS = 4096
 
 Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
+
+
+class VectorFunction(ABC):
+    """A function of vectors, called with one or with SciPy's batches."""
+
+    @abstractmethod
+    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
+
+    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
+        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
+        given = np.asarray(vectors, dtype=np.float64)
+        if given.ndim == 1:
+            first = self.rows(given[None])[0]
+            return float(first) if np.ndim(first) == 0 else np.asarray(first)
+        return np.asarray(self.rows(given.T).T)
 
 
 class Decoder(Protocol):
@@ -98,7 +114,7 @@ class LocalVectors(ABC):
 
     @abstractmethod
     def _factors(self, numbers: IntArray) -> IntArray:
-        """Read factors [batch, levels, dimensions] from numbers [batch, width]."""
+        """Read factors [batch, levels, dimensions] from integers [batch, width] of any kind."""
 
     @cached_property
     def order_counts(self) -> IntArray:
@@ -125,7 +141,10 @@ class LocalVectors(ABC):
         -------
         factors, order : int64 arrays, shape (batch, levels, dimensions)
         """
-        whole = np.rint(vectors, order="C").astype(np.int64)
+        # Of 32 bits, integers are made in a twentieth of the time; what exceeds them becomes
+        # negative, and is no mapping either.
+        small = self.space.sizes.max() < 2**31
+        whole: NDArray[Any] = np.rint(vectors, order="C").astype(np.int32 if small else np.int64)
         return self._factors(whole[:, : self.width]), self._read_orders(whole[:, self.width :])
 
     def _read_orders(self, rows: IntArray) -> IntArray:
@@ -218,7 +237,7 @@ class ExponentVectors(LocalVectors):
         """Powers of the prime of a group; 0, or what is too large, where there are none."""
         prime = self.primes[group][1]
         if prime == 2:
-            return np.asarray(1 << exponents)
+            return np.asarray(np.int64(1) << exponents)
         return self._powers[group].take(exponents + 1, mode="clip")
 
     @cached_property
@@ -260,7 +279,7 @@ class FactorVectors(LocalVectors):
         return factors.ravel().astype(np.float64)
 
     def _factors(self, numbers: IntArray) -> IntArray:
-        return numbers.reshape(-1, *self.space.shape)
+        return numbers.astype(np.int64).reshape(-1, *self.space.shape)
 
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""
