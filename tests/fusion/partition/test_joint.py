@@ -44,7 +44,7 @@ def test_gradients_reach_groups_ways_and_factors() -> None:
     joint.loss(1.0, range(len(joint.parts))).sum().backward()
     for number, group in enumerate(joint.relaxation.groups):
         if len(group) > 1:
-            assert (joint.logits.grad[:, number] != 0).all()
+            assert (joint.decisions.logits.grad[:, number] != 0).all()
     for part in joint.parts:
         assert (part.tilings.logs.grad.abs().amax(dim=(1, 2)) > 0).all()
 
@@ -58,10 +58,10 @@ def test_gradients_of_decisions_are_slopes() -> None:
         values = []
         for shift in (step, -step):
             with torch.no_grad():
-                joint.logits[0, group] += shift
+                joint.decisions.logits[0, group] += shift
                 values.append(joint.loss(0.8, active).sum().item())
-                joint.logits[0, group] -= shift
-        slope = joint.logits.grad[0, group].item()
+                joint.decisions.logits[0, group] -= shift
+        slope = joint.decisions.logits.grad[0, group].item()
         assert (values[0] - values[1]) / (2 * step) == pytest.approx(slope, rel=1e-4, abs=1e-8)
 
 

@@ -21,6 +21,7 @@ from toolkit.fusion.partition.exact import (
 from toolkit.fusion.partition.merging import greedy_groups
 from toolkit.fusion.partition.result import Found, FusionChance
 from toolkit.processes import one_torch_thread
+from toolkit.search.gradient.alternatives import Noise
 
 MOST_DOWN_SETS = 800
 """Down-sets up to which all partitions are relaxed; beyond, segments of one order alone. Every
@@ -77,11 +78,6 @@ class Relaxation:
     costs: torch.Tensor
     ways: torch.Tensor
     complete: bool
-
-    def first_logits(self, starts: int) -> torch.Tensor:
-        """Logits of groups [starts, groups]: starts prefer short or long ones more and more."""
-        length = torch.tensor([float(len(group) - 1) for group in self.groups])
-        return torch.linspace(-0.5, 1.0, starts, dtype=torch.float64)[:, None] * length
 
     def moves(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
         """Probability of every move once its source is reached; shape (starts, moves)."""
@@ -192,6 +188,62 @@ def relax(model: GroupModel, most_layers: int) -> Relaxation:
     )
 
 
+class Decisions(torch.nn.Module):
+    """Learnable chances of groups and of their ways to run, of several starts.
+
+    Parameters
+    ----------
+    relaxation : Relaxation
+        What is decided.
+    starts : int
+        Side by side; they prefer short or long groups more and more.
+
+    Attributes
+    ----------
+    logits : Parameter, float64, shape (starts, groups)
+        Of taking a group.
+    choice : Parameter, float64, shape (starts, groups, ways)
+        Of running it in one way.
+    """
+
+    def __init__(self, relaxation: Relaxation, starts: int) -> None:
+        super().__init__()
+        self.relaxation = relaxation
+        length = torch.tensor([float(len(group) - 1) for group in relaxation.groups])
+        slope = torch.linspace(-0.5, 1.0, starts, dtype=torch.float64)[:, None]
+        self.logits = torch.nn.Parameter(slope * length)
+        ways = torch.zeros((starts, *relaxation.ways.shape), dtype=torch.float64)
+        self.choice = torch.nn.Parameter(ways)
+
+    def forward(
+        self, temperature: float, noise: Noise | None = None, costs: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Expected costs of a partition, [starts, costs], with gradients.
+
+        Parameters
+        ----------
+        temperature : float
+            Divides all logits.
+        noise : Noise, optional
+            Gumbel noise that is added to those of groups.
+        costs : float64 tensor, shape (starts, groups, ways, costs), optional
+            Instead of those that are known, with gradients of their own.
+        """
+        logits: torch.Tensor = self.logits
+        if noise is not None:
+            logits = logits + noise.like(logits)
+        return self.relaxation.expected(logits, self.choice, temperature, costs)
+
+    def decided(self) -> list[tuple[Option, ...]]:
+        """The likeliest partition of every start; legal."""
+        pairs = zip(self.logits.detach(), self.choice.detach(), strict=True)
+        return [read_off(self.relaxation, *pair) for pair in pairs]
+
+    def chances(self, graph: FoldedGraph, start: int) -> tuple[FusionChance, ...]:
+        """Of layers that share a tensor, the probability that one group of a start has both."""
+        return fusion_chances(self.relaxation, graph, self.logits.detach()[start : start + 1])
+
+
 def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     """Descend with Adam from several starts; the best partition read off on the way.
 
@@ -201,15 +253,11 @@ def gradient(model: GroupModel, most_layers: int, seed: int) -> Found:
     """
     relaxation = relax(model, most_layers)
     with one_torch_thread():
-        read = list(_descend(relaxation, seed))
-        found = [
-            (start, read_off(relaxation, logits[start], choice[start]))
-            for logits, choice in read
-            for start in range(len(logits))
-        ]
+        decisions = Decisions(relaxation, STARTS)
+        found = list(enumerate(_descend(decisions, seed)))
         best, groups = min(found, key=lambda entry: value_of(total_costs(entry[1])))
-        ended = read[-1][0][best : best + 1]
-        chances = fusion_chances(relaxation, model.graph, ended)
+        # All starts are read each time, in the same order.
+        chances = decisions.chances(model.graph, best % STARTS)
     return measured(model, relaxation, most_layers, Found(groups, chances=chances))
 
 
@@ -264,29 +312,24 @@ def temperature_at(progress: float) -> float:
     return float(WARM * (COLD / WARM) ** progress)
 
 
-def _descend(relaxation: Relaxation, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Logits of all starts, every now and then."""
+def _descend(decisions: Decisions, seed: int) -> Iterator[tuple[Option, ...]]:
+    """Partitions of all starts, every now and then."""
     source = torch.Generator().manual_seed(seed)
-    shape = (STARTS, len(relaxation.groups))
-    logits = relaxation.first_logits(STARTS)
-    logits = logits + _SPREAD * torch.randn(shape, generator=source, dtype=torch.float64)
-    logits.requires_grad_()
-    ways = (STARTS, *relaxation.ways.shape)
-    choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
-    adam = torch.optim.Adam([logits, choice], lr=RATE)
+    with torch.no_grad():
+        shape = decisions.logits.shape
+        spread = torch.randn(shape, generator=source, dtype=torch.float64)
+        decisions.logits.add_(_SPREAD * spread)
+    adam = torch.optim.Adam(decisions.parameters(), lr=RATE)
     for step in range(STEPS):
         progress = step / (STEPS - 1)
         temperature = temperature_at(progress)
-        uniform = torch.rand(shape, generator=source, dtype=torch.float64).clamp(1e-9, 1.0)
-        noise = -torch.log(-torch.log(uniform) + 1e-9)
-        noisy = logits + _NOISE * temperature * (1 - progress) * noise
+        noise = Noise(source, _NOISE * temperature * (1 - progress))
         adam.zero_grad()
-        costs = relaxation.expected(noisy, choice, temperature)
         # The starts do not meet in the sum: every one follows its own gradient.
-        torch.log(costs).sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(torch.log(decisions(temperature, noise)).sum())
         adam.step()
         if (step + 1) % READ_EVERY == 0:
-            yield logits.detach().clone(), choice.detach().clone()
+            yield from decisions.decided()
 
 
 def read_off(

@@ -21,10 +21,9 @@ from toolkit.fusion.group_model import GroupModel, Option, total_costs, value_of
 from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.partition.gradient import (
     RATE,
+    Decisions,
     Relaxation,
-    fusion_chances,
     measured,
-    read_off,
     relax,
     temperature_at,
 )
@@ -170,10 +169,7 @@ class JointDescent:
         self._draw = np.random.default_rng(seed)
         self.parts: list[PartDescent] = []
         self.terms = self._terms()
-        shape = (starts, len(self.relaxation.groups))
-        self.logits = self.relaxation.first_logits(starts).requires_grad_()
-        ways = (*shape, self.relaxation.ways.shape[1])
-        self.choice = torch.zeros(ways, dtype=torch.float64, requires_grad=True)
+        self.decisions = Decisions(self.relaxation, starts)
         self.share = torch.ones((starts, len(self.parts)), dtype=torch.float64)
 
     def loss(self, temperature: float, active: Sequence[int]) -> torch.Tensor:
@@ -195,9 +191,7 @@ class JointDescent:
         latency = torch.cat(none + [part.latency[:, None] for part in self.parts], dim=1)
         costs = self.terms.costs(energy, latency)
         shape = (self.starts, *self.relaxation.ways.shape, costs.shape[-1])
-        expected = self.relaxation.expected(
-            self.logits, self.choice, temperature, costs.reshape(shape)
-        )
+        expected = self.decisions(temperature, costs=costs.reshape(shape))
         return torch.log(expected).sum(dim=1) + penalty
 
     @one_torch_thread()
@@ -210,7 +204,7 @@ class JointDescent:
             Steps of Adam, at least 1; `STEPS` by default.
         """
         steps = STEPS if steps is None else max(steps, 1)
-        adam = torch.optim.Adam([self.logits, self.choice], lr=RATE)
+        adam = torch.optim.Adam(self.decisions.parameters(), lr=RATE)
         found: list[Joint] = []
         for step in range(steps):
             temperature = temperature_at(step / max(steps - 1, 1))
@@ -227,8 +221,7 @@ class JointDescent:
         # All starts are read each time, in the same order.
         best = min(range(len(found)), key=lambda place: found[place].value)
         start = best % self.starts
-        ended = self.logits.detach()[start : start + 1]
-        chances = fusion_chances(self.relaxation, self.model.graph, ended)
+        chances = self.decisions.chances(self.model.graph, start)
         return replace(found[best], chances=chances)
 
     def _active(self) -> list[int]:
@@ -248,8 +241,7 @@ class JointDescent:
             for way, option in enumerate(options)
         }
         found = []
-        for logits, choice in zip(self.logits.detach(), self.choice.detach(), strict=True):
-            groups = read_off(self.relaxation, logits, choice)
+        for groups in self.decisions.decided():
             own = costs[[rows[id(option)] for option in groups]].sum(dim=0)
             found.append(Joint(groups, tuple(own.tolist()), len(self.parts)))
         return found
