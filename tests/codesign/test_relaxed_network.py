@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from codesign.jobs import two_products
+from codesign.jobs import product, two_products
 from search.gradient.slopes import check_slopes, settle
 
 from toolkit.codesign import NetworkWeight, hardware_space
@@ -20,6 +20,7 @@ from toolkit.mapping import violations
 from toolkit.model.conventions import EXACT, map_space
 from toolkit.search.network import LayerSearch, map_network
 from toolkit.search.result import Budget
+from toolkit.workload.network import LayerGraph
 
 RANGES = {"side": [4, 8, 16, 32], "accumulator_words": [64, 256, 1024]}
 USES = [NetworkWeight(two_products(), 2.0)]
@@ -115,13 +116,13 @@ def test_rounding_gives_valid_mappings_on_hardware_within_the_budget(sizes: str)
     assert model.evaluations - before == found.evaluations > 0
     assert not space.excess(found.point)
     assert found.objective == pytest.approx(found.edp_pj_cycles * found.point.area_um2)
-    for layer in found.layers:
+    for layer in found.layers.values():
         assert layer.cost is not None
         bounds = map_space(found.arch, layer.cost.workload, EXACT, "ragged")
         assert violations(bounds, layer.cost.mapping) == ()
     check_partition(fold(two_products()), found.partition)
     if not found.partition:
-        energy = 2 * math.fsum(layer.energy_pj for layer in found.layers)
+        energy = 2 * math.fsum(layer.energy_pj for layer in found.layers.values())
         assert found.energy_pj == pytest.approx(energy)
     least = found.minimal_hardware()
     assert isinstance(least, MinimalHardware)
@@ -133,7 +134,7 @@ def test_least_hardware_of_whole_tilings_is_the_exact_one() -> None:
     model = network(1, search=LayerSearch("random", Budget(evaluations=1), factors="perfect"))
     found = model.round()
     assert found is not None
-    costs = [layer.cost for layer in found.layers if layer.cost is not None]
+    costs = [layer.cost for layer in found.layers.values() if layer.cost is not None]
     uses = [(cost.mapping, cost.workload) for cost in costs]
     needs = {need.level: need.amount for need in requirements(uses, found.arch)}
     smooth = {name: size.item() for name, size in model.minimal_hardware().items()}
@@ -152,6 +153,25 @@ def test_a_search_at_the_rounding_makes_nothing_worse() -> None:
     assert plain is not None and searched is not None
     assert searched.objective <= plain.objective
     assert searched.evaluations > plain.evaluations
+
+
+def test_networks_may_have_layers_of_the_same_name() -> None:
+    other = LayerGraph.from_layers(
+        [product("a", 16, 8, 24, "x", "y"), product("b", 8, 16, 24, "y", "z")], name="other"
+    )
+    space = hardware_space("gemmini-ws", ranges=RANGES)
+    model = relax_networks(space, [*USES, NetworkWeight(other)], starts=2, fusion=True)
+    assert model.layers == (("0:a",), ("0:b",), ("1:a",), ("1:b",))
+    assert model.edges is not None
+    assert [edge.source for edge in model.edges.edges] == ["0:a", "1:a"]
+    found = model.round()
+    assert found is not None
+    sizes = {
+        name: layer.cost.workload.sizes["M"]
+        for name, layer in found.layers.items()
+        if layer.cost is not None
+    }
+    assert sizes == {"0:a": 32, "0:b": 8, "1:a": 16, "1:b": 8}
 
 
 def test_starts_are_seeded() -> None:

@@ -12,7 +12,7 @@ from toolkit.arch import load_arch
 from toolkit.mapping import MapSpace
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import random_tilings
-from toolkit.search.gradient.tilings import make_simplex
+from toolkit.search.gradient.simplex import make_simplex
 from toolkit.workload import gemm
 
 

@@ -72,6 +72,18 @@ def test_snippets_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "J·cycle" in capsys.readouterr().out
 
 
+def test_options_of_fa_dosa_are_converted() -> None:
+    """100 GB/s in words of 4 bytes at 1 GHz, 2.5 pJ per byte, 0.0001 mm² per KB."""
+    space = toolkit.hardware_space(str(ROOT / "studies" / "fa_dosa.yaml"), energies=False)
+    point = space.build({"sram_kb": 256})
+    dram, buffer = point.arch.memories
+    assert (dram.bandwidth, dram.read_energy_pj) == (25.0, 10.0)
+    assert (buffer.bandwidth, buffer.capacity_words) == (250.0, 65536)
+    assert buffer.read_energy_pj == pytest.approx(4 * (0.25 + 0.0001 * 256))
+    assert point.area_um2 == pytest.approx(256 * 100.0)
+    assert point.arch.levels[2].mesh == 1000
+
+
 def test_scripts_stay_as_short_as_they_promise() -> None:
     for name, most in (("joint_training_loop", 60), ("three_way_experiment", 80)):
         lines = (ROOT / "studies" / f"{name}.py").read_text().splitlines()

@@ -25,7 +25,7 @@ from toolkit.search.gradient.relaxed_cost import (
     log_objective,
     memory_words,
 )
-from toolkit.search.gradient.tilings import Simplex, make_simplex
+from toolkit.search.gradient.simplex import Simplex, make_simplex
 from toolkit.workload import conv2d, gemm
 
 POWERS = (1.0, 1.0, 0.0)

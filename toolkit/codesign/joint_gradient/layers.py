@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from toolkit.arch.architecture import Architecture
-from toolkit.fusion.partition.edges import FusionEdges
+from toolkit.fusion.partition.edges import FusionEdges, name_among
 from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.mapping.space import Factors
 from toolkit.search.gradient.alternatives import Alternatives
@@ -33,7 +33,8 @@ class DistinctLayer:
     count : float
         How often it runs, weighted.
     names : list of str
-        Layers of the networks that it stands for.
+        Layers of the networks that it stands for, as
+        `toolkit.fusion.partition.edges.name_among` calls them.
     """
 
     problem: Problem
@@ -110,7 +111,7 @@ def gather(
     """
     found: dict[object, DistinctLayer] = {}
     energy = latency = 0.0
-    for weight, network in zip(weights, networks, strict=True):
+    for place, (weight, network) in enumerate(zip(weights, networks, strict=True)):
         for layer in network.layers:
             times = weight * layer.repetitions
             vector_pj = layer.vector.energy_pj if layer.vector is not None else 0.0
@@ -132,7 +133,7 @@ def gather(
                 start = to_arrays(layer.cost.mapping, problem.arch, problem.workload)
                 found[key] = DistinctLayer(problem, start, vector_pj, cycles, 0.0, [])
             found[key].count += times
-            found[key].names.append(layer.name)
+            found[key].names.append(name_among(len(networks), place, layer.name))
     graphs = tuple(network.graph for network in networks)
     return Gathered(tuple(found.values()), energy, latency, graphs)
 

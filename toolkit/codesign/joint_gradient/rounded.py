@@ -11,7 +11,6 @@ import torch
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import known_area_um2
-from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.joint_gradient.hardware import enough, nearest
 from toolkit.codesign.joint_gradient.layers import DistinctLayer
 from toolkit.codesign.joint_gradient.network import RelaxedNetwork
@@ -22,6 +21,7 @@ from toolkit.errors import DoesNotFitError
 from toolkit.fusion.folded import fold
 from toolkit.fusion.group_model import FusionObjective, total_costs, unfused, value_of
 from toolkit.fusion.layer_costs import LayerCosts
+from toolkit.fusion.partition.edges import name_among
 from toolkit.fusion.partition.merging import decode
 from toolkit.mapping.mapping import Mapping
 from toolkit.search.gradient.candidates import Candidate, candidates, score
@@ -29,7 +29,7 @@ from toolkit.search.network import LayerCost, LayerSearch
 from toolkit.search.network.result import LayerResult
 from toolkit.search.network.workloads import layer_cost, map_workload
 from toolkit.search.result import Budget
-from toolkit.workload.network import LayerGraph
+from toolkit.workload.kernel import Workload
 
 PARTS = Budget(evaluations=1000)
 """Of the search of each part of a fused layer, where none is given."""
@@ -45,10 +45,11 @@ class RoundedNetwork:
         The hardware.
     point : HardwarePoint or None
         Of the hardware space, if there is one.
-    layers : tuple of LayerResult
-        All layers of all networks, each on its own, with their mappings.
+    layers : dict of str to LayerResult
+        All layers of all networks, each on its own, with their mappings. Of several networks,
+        names begin with the number of theirs, such as ``1:conv1``.
     partition : tuple of tuple of str
-        Layers that are fused, by group; legal, and groups of one left out.
+        Layers that are fused, by group; legal, and groups of one left out. Named as `layers`.
     energy_pj, latency_cycles : float
         By the true model, weighted over the networks.
     area_um2 : float or None
@@ -63,7 +64,7 @@ class RoundedNetwork:
 
     arch: Architecture
     point: HardwarePoint | None
-    layers: tuple[LayerResult, ...]
+    layers: dict[str, LayerResult]
     partition: tuple[tuple[str, ...], ...]
     energy_pj: float
     latency_cycles: float
@@ -80,7 +81,8 @@ class RoundedNetwork:
     @property
     def mappings(self) -> dict[str, Mapping]:
         """Mappings by layer."""
-        return {layer.name: layer.cost.mapping for layer in self.layers if layer.cost is not None}
+        costs = {name: layer.cost for name, layer in self.layers.items()}
+        return {name: cost.mapping for name, cost in costs.items() if cost is not None}
 
     def minimal_hardware(self) -> MinimalHardware | tuple[Requirement, ...]:
         """The least hardware for these mappings, exactly, each layer on its own.
@@ -90,7 +92,7 @@ class RoundedNetwork:
         MinimalHardware or tuple of Requirement
             Of the hardware space; without one, what the mappings need of every level.
         """
-        costs = [layer.cost for layer in self.layers if layer.cost is not None]
+        costs = [layer.cost for layer in self.layers.values() if layer.cost is not None]
         uses = [(cost.mapping, cost.workload) for cost in costs]
         if self.space is None:
             return requirements(uses, self.arch)
@@ -135,6 +137,7 @@ class _Rounding:
     def __init__(self, network: RelaxedNetwork, search: LayerSearch | None) -> None:
         self._network, self._search = network, search
         self._before = network.evaluations
+        self._known: dict[Workload, LayerCost] = {}
         self._layers: list[DistinctLayer] = []
         self._found: list[list[Candidate]] = []
         factors = []
@@ -206,19 +209,18 @@ class _Rounding:
     def completed(self, best: _Tried, most_layers: int) -> RoundedNetwork:
         """Search layers again where that is asked, fuse, and add up."""
         network, wanted = self._network, self._search or network_search(self._network)
-        by_name = {
-            name: self._searched(layer, cost, best.arch)
-            for layer, cost in zip(self._layers, best.costs, strict=True)
-            for name in layer.names
-        }
-        rows, groups, energies, latencies = list[LayerResult](), list[tuple[str, ...]](), [], []
-        for use, graph in zip(network.uses, network.gathered.graphs, strict=True):
-            alone = _alone(graph, best.arch, wanted, by_name)
-            spent = [(row.energy_pj, row.latency_cycles) for row in alone]
+        by_name: dict[str, LayerCost] = {}
+        for layer, cost in zip(self._layers, best.costs, strict=True):
+            by_name |= dict.fromkeys(layer.names, self._searched(layer, cost, best.arch))
+        rows, groups = dict[str, LayerResult](), list[tuple[str, ...]]()
+        energies, latencies = list[float](), list[float]()
+        for place, use in enumerate(network.uses):
+            alone = self._alone(place, best.arch, wanted, by_name)
+            spent = [(row.energy_pj, row.latency_cycles) for row in alone.values()]
             if network.edges is not None:
-                fused, spent = self._fused(use, best, by_name, wanted, most_layers)
+                fused, spent = self._fused(place, best, by_name, wanted, most_layers)
                 groups += fused
-            rows += alone
+            rows |= alone
             energies += [use.weight * energy for energy, _ in spent]
             latencies += [use.weight * cycles for _, cycles in spent]
         energy, latency = math.fsum(energies), math.fsum(latencies)
@@ -226,7 +228,7 @@ class _Rounding:
         return RoundedNetwork(
             best.arch,
             best.point,
-            tuple(rows),
+            rows,
             tuple(groups),
             energy,
             latency,
@@ -240,8 +242,11 @@ class _Rounding:
         """A layer's rounded mapping, or what the search finds if that is better."""
         if self._search is None:
             return cost
-        found = map_workload(arch, layer.problem.workload, self._search)
-        self._network.evaluations += found.evaluations
+        workload = layer.problem.workload
+        if workload not in self._known:
+            self._known[workload] = map_workload(arch, workload, self._search)
+            self._network.evaluations += self._known[workload].evaluations
+        found = self._known[workload]
         objective = layer.problem.objective
         values = [
             objective.value(each.energy_pj, each.latency_cycles, each.utilization)
@@ -249,9 +254,30 @@ class _Rounding:
         ]
         return found if values[1] < values[0] else cost
 
+    def _name(self, place: int, name: str) -> str:
+        return name_among(len(self._network.uses), place, name)
+
+    def _alone(
+        self,
+        place: int,
+        arch: Architecture,
+        search: LayerSearch,
+        by_name: dict[str, LayerCost],
+    ) -> dict[str, LayerResult]:
+        """Every layer of a network on its own, with the mapping that is given for it."""
+        graph = self._network.gathered.graphs[place]
+        costs, typed = LayerCosts(arch, search, cache=False), graph.precision is not None
+        for layer in graph.layers:
+            if layer.workload is not None:
+                costs.know(layer.workload, by_name[self._name(place, layer.name)])
+        return {
+            self._name(place, layer.name): costs.alone(layer, typed=typed)
+            for layer in graph.layers
+        }
+
     def _fused(
         self,
-        use: NetworkWeight,
+        place: int,
         best: _Tried,
         by_name: dict[str, LayerCost],
         wanted: LayerSearch,
@@ -260,14 +286,16 @@ class _Rounding:
         """Groups that the start decided, if they are better than none; and what all cost."""
         edges = self._network.edges
         assert edges is not None
-        graph = fold(use.graph)
+        graph = fold(self._network.uses[place].graph)
         model = point_model(
             graph, best.arch, self._objective(), wanted, self._network.overhead, cache=False
         )
         for folded in graph.layers:
             if folded.layer.workload is not None:
-                model.costs.know(folded.layer.workload, by_name[folded.name])
-        kept = [pair for pair in edges.decided(best.start) if set(pair) <= set(graph.names)]
+                model.costs.know(folded.layer.workload, by_name[self._name(place, folded.name)])
+        own = {self._name(place, name): name for name in graph.names}
+        decided = (pair for pair in edges.decided(best.start) if set(pair) <= set(own))
+        kept = [(own[source], own[target]) for source, target in decided]
         options = decode(model, kept, most_layers)
         apart = unfused(model)
         if value_of(total_costs(apart)) <= value_of(total_costs(options)):
@@ -275,7 +303,10 @@ class _Rounding:
         self._network.evaluations += model.costs.evaluations
         costs = [model.cost(option.plan) for option in options]
         groups = [
-            tuple(sorted(option.plan.group, key=graph.positions.__getitem__))
+            tuple(
+                self._name(place, name)
+                for name in sorted(option.plan.group, key=graph.positions.__getitem__)
+            )
             for option in options
             if len(option.plan.group) > 1
         ]
@@ -286,17 +317,6 @@ class _Rounding:
         if not latency:
             return "energy"
         return "edp" if energy else "latency"
-
-
-def _alone(
-    graph: LayerGraph, arch: Architecture, search: LayerSearch, by_name: dict[str, LayerCost]
-) -> list[LayerResult]:
-    """Every layer of a network on its own, with the mapping that is given for it."""
-    costs, typed = LayerCosts(arch, search, cache=False), graph.precision is not None
-    for layer in graph.layers:
-        if layer.workload is not None:
-            costs.know(layer.workload, by_name[layer.name])
-    return [costs.alone(layer, typed=typed) for layer in graph.layers]
 
 
 def network_search(network: RelaxedNetwork) -> LayerSearch:

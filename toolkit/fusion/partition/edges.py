@@ -25,12 +25,26 @@ FUSED = 0.5
 
 @dataclass(frozen=True)
 class FusibleEdge:
-    """A tensor between two layers: its words, and those of the window that its reader needs."""
+    """A tensor between two layers: its words, and those of the window that its reader needs.
+
+    Layers are called as `name_among` says.
+    """
 
     source: str
     target: str
     words: float
     window_words: float
+
+
+def name_among(networks: int, place: int, name: str) -> str:
+    """Name a layer of one of several networks, which may have layers of the same name.
+
+    Examples
+    --------
+    >>> name_among(1, 0, "conv1"), name_among(2, 1, "conv1")
+    ('conv1', '1:conv1')
+    """
+    return name if networks == 1 else f"{place}:{name}"
 
 
 class FusionEdges(torch.nn.Module):
@@ -146,7 +160,7 @@ def fusible_edges(arch: Architecture, graphs: Sequence[FoldedGraph], starts: int
     """
     level = fusion_level(arch)
     edges = []
-    for graph in graphs:
+    for place, graph in enumerate(graphs):
         for source, target in graph.edges:
             made, reader = graph.layer_of(source), graph.layer_of(target)
             if made.layer.workload is None or reader.layer.workload is None:
@@ -155,6 +169,7 @@ def fusible_edges(arch: Architecture, graphs: Sequence[FoldedGraph], starts: int
             rows = max(made.output.shape[-2] if len(made.output.shape) > 1 else 1, 1)
             share = min(sizes.get("R", 1) / rows, 1.0) if "P" in sizes else 1.0
             words = float(made.output.elements)
-            edges.append(FusibleEdge(made.layer.name, reader.layer.name, words, words * share))
+            ends = [name_among(len(graphs), place, end.layer.name) for end in (made, reader)]
+            edges.append(FusibleEdge(ends[0], ends[1], words, words * share))
     names = [memory.name for memory in arch.memories]
     return FusionEdges(edges, names.index(level.name), starts)
