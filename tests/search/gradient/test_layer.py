@@ -98,7 +98,7 @@ def test_parameters_off_the_simplex_are_told_and_cost_nothing_else() -> None:
     assert before.penalties["validity"].max().item() < 1e-12
     assert after.penalties["validity"].min().item() > 0.1
     sums = layer.tilings.factors().log().sum(dim=1)
-    torch.testing.assert_close(sums, layer.tilings.total)
+    torch.testing.assert_close(sums, layer.tilings.total.expand_as(sums))
     layer.project_()
     assert layer().penalties["validity"].max().item() < 1e-12
 

@@ -20,7 +20,7 @@ from toolkit.mapping.space import MapSpace
 BISECTIONS = 40
 """Halvings of the interval that holds a projection's shift; 2^-40 of it is left."""
 
-_CLOSE = 1e-12
+_CLOSE = 1e-9
 """How close sums of logarithms are to a total where a point counts as one of the simplex."""
 
 

