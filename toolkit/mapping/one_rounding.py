@@ -8,6 +8,9 @@ from functools import cached_property
 
 from toolkit.mapping.plain_room import PlainMemory
 
+_BEYOND = 2.0**62
+"""More than any factor: what is infinite has no whole part."""
+
 Rows = tuple[tuple[float, ...], ...]
 """A number per level and dimension."""
 
@@ -68,7 +71,7 @@ class OneRounding:
         size, inside = self.sizes[d], extents[d]
         least = max(self.lower[level][d], -(-size // (inside * self.outside[level][d])))
         most = min(-(-size // inside), self.room[level][d] // inside)
-        ideal = wanted / inside
+        ideal = min(wanted / inside, _BEYOND)
         below = ideal // 1
         factor = below + 1 if ideal * ideal > below * (below + 1) else below
         if ideal * inside >= size * self.whole:
