@@ -209,6 +209,7 @@ __all__ = [
     "minimal_hardware",
     "network_model",
     "network_names",
+    "objectives",
     "operator_table",
     "read_accelergy",
     "read_mapping",
@@ -227,7 +228,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from toolkit import errors
+    from toolkit import errors, objectives
     from toolkit.arch import (
         Architecture,
         ArchitectureTemplate,
