@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -203,6 +204,6 @@ def broken_words(draw: random.Random, words: list[str]) -> list[str]:
             case 2:
                 changed.insert(at, draw.choice(words))
             case _ if at < len(changed):
-                text = broken_bytes(draw, changed[at].encode()).replace(b"\x00", b"")
-                changed[at] = text.decode("utf-8", "surrogateescape")
+                text = broken_bytes(draw, os.fsencode(changed[at])).replace(b"\x00", b"")
+                changed[at] = os.fsdecode(text)
     return changed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import sys
 from typing import Annotated
 
 import typer
@@ -30,4 +32,19 @@ def serve_storage(
             print_json({"storage": name, "url": url})
         else:
             print_text(f"{name} at {url}\nCtrl-C ends.\n")
+        if not _is_local(host):
+            print(
+                f"toolkit: whoever reaches {host}:{port} can read and change all of {name}: there "
+                "is no password and no encryption; where not all are trusted, serve 127.0.0.1 and "
+                f"let workers tunnel: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE",
+                file=sys.stderr,
+            )
         serve_proxy(storage, host, port)
+
+
+def _is_local(host: str) -> bool:
+    """Whether only this machine can reach a name or an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -79,7 +79,7 @@ def for_vectors(
     >>> arch, workload = toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2)
     >>> objective = for_vectors(toolkit.make_problem(arch, workload))
     >>> start = objective.starts(1)[0]
-    >>> objective(start) == objective.rows(start[None])[0]
+    >>> bool(objective(start) == objective.rows(start[None])[0])
     True
     """
     asked = check_what(what)

@@ -42,9 +42,9 @@ def readable_summary(rows: pd.DataFrame, objective: Objective) -> pd.DataFrame:
             "median %\nabove best": _gap(row),
             "within 1 %\nruns": f"{row['reached_1_percent']} of {row['runs']}",
             "within 1 %\nevaluations": _count(row["evaluations_to_1_percent"]),
-            "within 1 %\nseconds": _number(row["seconds_to_1_percent"], 3),
+            "within 1 %\nseconds": _seconds(row["seconds_to_1_percent"]),
             "within 5 %\nevaluations": _count(row["evaluations_to_5_percent"]),
-            "within 5 %\nseconds": _number(row["seconds_to_5_percent"], 3),
+            "within 5 %\nseconds": _seconds(row["seconds_to_5_percent"]),
             "evaluations": _count(row["evaluations"]),
             "seconds": _number(row["seconds"], 3),
             "best\npossible": describe_status(
@@ -160,6 +160,10 @@ def _number(value: Any, digits: int) -> str:
     if math.isnan(value):
         return "-"
     return "none" if math.isinf(value) else f"{value:.{digits}g}"
+
+
+def _seconds(value: float) -> str:
+    return _number(value, 3) if math.isfinite(value) else "-"
 
 
 def _count(value: Any) -> str:

@@ -35,6 +35,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.errors import InputError
 from toolkit.messages import describe
+from toolkit.study.storage.databases import open_database
 
 Storage = str | os.PathLike[str] | BaseStorage
 """A file, a URL that Optuna understands, or a storage of Optuna's."""
@@ -92,7 +93,9 @@ def connect(storage: Storage) -> BaseStorage:
     with guarded(storage_name(storage)):
         path = storage_path(storage)
         if path is None:
-            return optuna.storages.get_storage(os.fspath(storage))
+            url = os.fspath(storage)
+            is_journal = url.startswith("redis")
+            return optuna.storages.get_storage(url) if is_journal else open_database(url)
         if _kind(path) == "sqlite":
             url = URL.create("sqlite", database=str(path)).render_as_string()
             return optuna.storages.get_storage(url)
