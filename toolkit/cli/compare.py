@@ -267,7 +267,8 @@ def comparison_record(
         "significance": {
             "problems": test.problems,
             "friedman_statistic": _plain(test.friedman_statistic),
-            "friedman_p": _plain(test.friedman_p),
+            "iman_davenport_statistic": _plain(test.iman_davenport_statistic),
+            "iman_davenport_p": _plain(test.iman_davenport_p),
             "pairs": _records(test.pairs),
             "note": test.note,
         },

@@ -83,6 +83,8 @@ class MappedModel:
         one after the other, which is what the result costs at most.
     cache : bool or path-like
         Where mappings are kept between runs.
+    costs : LayerCosts, optional
+        What maps parts instead of `search`.
 
     Raises
     ------
@@ -110,6 +112,7 @@ class MappedModel:
         overhead: FusionOverhead = FusionOverhead(),  # noqa: B008 - it is frozen
         prefetch: bool = False,
         cache: bool | str | os.PathLike[str] = True,
+        costs: LayerCosts | None = None,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
             raise InputError(
@@ -139,7 +142,7 @@ class MappedModel:
             inner=inner,
             outer=Home.of(memory, capacity) if inner else None,
         )
-        self.costs = LayerCosts(arch, search, cache=cache)
+        self.costs = LayerCosts(arch, search, cache=cache) if costs is None else costs
         port = DramPort(arch.memories[0], self.costs.search.conventions)
         self.pricing = PlanCosts(graph, memory, self.given, self.costs, port, overhead)
         if prefetch and not port.conventions.first_and_last:
