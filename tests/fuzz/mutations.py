@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx
 import yaml
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 INTEGERS = [0, 1, -1, 2, 3, 7, 255, 2**31, -(2**31), 2**40, 2**53, 2**63 - 1, -(2**63)]
@@ -25,10 +26,6 @@ SNIPPETS = [
     b"- " * 60, b"#", b"'", b'"', b",", b"=", b"*", b"\n\n", b"\xf0\x9f\x98\x80", b"inf", b"nan",
     b"null", b"~",
 ]  # fmt: skip
-
-
-ENUM = 8
-"""What descriptors of protobuf call fields that take some numbers alone."""
 
 
 def broken_bytes(draw: random.Random, content: bytes) -> bytes:
@@ -162,13 +159,13 @@ def _change_field(draw: random.Random, model: onnx.ModelProto) -> None:
         if draw.random() < 0.3:
             del value[place]
         else:
-            value[place] = _scalar(draw, field.cpp_type, value[place])
+            value[place] = _scalar(draw, field, value[place])
     else:
-        setattr(message, field.name, _scalar(draw, field.cpp_type, value))
+        setattr(message, field.name, _scalar(draw, field, value))
 
 
-def _scalar(draw: random.Random, kind: int, value: Any) -> Any:
-    """A value of the same type; `kind` is the C++ type of protobuf's descriptor."""
+def _scalar(draw: random.Random, field: FieldDescriptor, value: Any) -> Any:
+    """A value of the same type."""
     if isinstance(value, bytes):
         return broken_bytes(draw, value)
     if isinstance(value, str):
@@ -177,9 +174,9 @@ def _scalar(draw: random.Random, kind: int, value: Any) -> Any:
         )
     if isinstance(value, float):
         return draw.choice([0.0, -1.0, 1e30, float("inf"), float("nan")])
-    if kind == ENUM:
-        return draw.choice([0, 1, 2, 3, 4, 6, 7])
-    narrow = kind in (1, 3)  # int32, uint32
+    if field.enum_type is not None:
+        return draw.choice([entry.number for entry in field.enum_type.values])
+    narrow = field.cpp_type in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32)
     return draw.choice([n for n in INTEGERS if not narrow or 0 <= n < 2**31])
 
 
