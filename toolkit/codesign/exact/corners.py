@@ -25,7 +25,7 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology import Technology, WireEstimate
-from toolkit.codesign.exact.boxes import Box
+from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.part_figures import (
     AREA,
     CAPACITY,
@@ -49,7 +49,7 @@ MOST_ENTRIES = 50_000
 KEPT_POINTS = 5_000
 """Points that a space keeps before a fresh one goes on."""
 _PEAK = "peak_pj_per_cycle"
-_ROUNDED = 1 - 1e-12
+ROUNDED = 1 - 1e-12
 """What is left of a difference of rounded numbers that must not be too large."""
 
 FloatArray = NDArray[np.float64]
@@ -222,13 +222,12 @@ class Corners:
 
     def corner(self, box: Box) -> Corner:
         """Relax the hardware of a box, which must hold one value of each of `one_by_one`."""
-        lean = box.parameters(self.space.ranges, self.lean_at_last)
-        arch = self._build(lean).arch
+        arch = self.lean(box)
         if box.is_point:
             return Corner(
                 replace(arch, name=self.space.template.source), *self.area_and_power(box)
             )
-        plain = self._build(lean, wired=False)
+        plain = self._lean_point(box, wired=False)
         parts = [with_numbers(rest, best) for best, rest in (t.best(box) for t in self.tables)]
         unit = next((part for part in parts if isinstance(part, VectorUnit)), None)
         levels: list[Level] = [part for part in parts if not isinstance(part, VectorUnit)]
@@ -238,7 +237,7 @@ class Corners:
         ):
             level = replace(level, area_um2=None)
             if not isinstance(level, Fanout) and idle[i] < 1:
-                leaking = level.leakage_pj_per_cycle * idle[i] * _ROUNDED
+                leaking = level.leakage_pj_per_cycle * idle[i] * ROUNDED
                 level = replace(level, leakage_pj_per_cycle=leaking)
             levels[i] = _with_wires(level, wired, own)
         relaxed = replace(
@@ -295,12 +294,32 @@ class Corners:
 
     def area_and_power(self, box: Box) -> tuple[float, float]:
         """Area (um^2) and power (mW) that no point of a box undercuts."""
-        point = self._build(box.parameters(self.space.ranges, self.lean_at_last))
+        point = self._lean_point(box)
         least = point.area_um2
         for table, level in zip(self.tables[: self._alone], point.arch.levels, strict=False):
             if AREA in table.figures and level.area_um2 is not None:
                 least -= level.area_um2 - float(table.figures[AREA][table.entries(box)].min())
-        return least * _ROUNDED, point.power_mw * _ROUNDED
+        return least * ROUNDED, point.power_mw * ROUNDED
+
+    def lean(self, box: Box) -> Architecture:
+        """The point of a box with the least meshes, and the least areas inside of fanouts."""
+        return self._lean_point(box).arch
+
+    def _lean_point(self, box: Box, *, wired: bool = True) -> HardwarePoint:
+        return self._build(box.parameters(self.space.ranges, self.lean_at_last), wired=wired)
+
+    @cached_property
+    def widest(self) -> tuple[Numbers, ...]:
+        """Of every level the most of its mesh and of its ``<=`` in the whole space."""
+        levels = len(self.lean(whole(self.space.ranges)).levels)
+        return tuple(
+            {
+                name: float(np.nanmax(values))
+                for name, values in table.figures.items()
+                if name == MESH or name.startswith(CONSTRAINT)
+            }
+            for table in self.tables[:levels]
+        )
 
     def _idle_shares(self, arch: Architecture, best: list[Level]) -> list[float]:
         """Of every level, the instances that leak where there are fewest over those relaxed."""
@@ -387,6 +406,6 @@ def _with_wires(best: Level, wired: Level, own: Level) -> Level:
         return best
     return replace(
         best,
-        read_energy_pj=(best.read_energy_pj + read) * _ROUNDED,
-        write_energy_pj=(best.write_energy_pj + written) * _ROUNDED,
+        read_energy_pj=(best.read_energy_pj + read) * ROUNDED,
+        write_energy_pj=(best.write_energy_pj + written) * ROUNDED,
     )

@@ -41,6 +41,7 @@ _WHOLE = {"capacity_words", "mesh", "cycles", "lanes", "values_per_wordline", "b
 """Figures that are integers."""
 
 AREA, CAPACITY, MESH = "area_um2", "capacity_words", "mesh"
+LEAKAGE = "leakage_pj_per_cycle"
 TOGETHER = ("values_per_wordline", "burst_words")
 """Words that a memory moves or charges together: any number of them may suit some mapping best,
 and one by one suits all."""

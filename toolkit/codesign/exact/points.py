@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from toolkit.codesign.exact.certificate import PointCost
 from toolkit.codesign.exact.mix import Chosen, Mix
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.rounding import Known
+from toolkit.codesign.filled_points import FIRST_POINTS as FILLED_POINTS
+from toolkit.codesign.filled_points import filled_points
 from toolkit.errors import InputError
 
-FIRST_POINTS = 8
+DRAWN_POINTS = 8
 """Points that are drawn to begin with."""
 FIRST_STEPS, MOST_STEPS = 200, 32
 """Steps from the best of these, and from a point that has become the best later on, after which
@@ -56,15 +59,18 @@ class BestPoint:
         return math.inf if self.best is None else self.best.value
 
     def first_points(self) -> None:
-        """Begin with the smallest hardware, which grows by steps, and draw some more points."""
-        self.try_point(self.question.space.smallest)
+        """Begin with the smallest hardware and the rule's, whichever is best; draw some more."""
+        space = self.question.space
+        for point in [space.smallest, *islice(filled_points(space), FILLED_POINTS)]:
+            if not self._late():
+                self.try_point(point)
         self.descend(FIRST_STEPS)
         rng, before = np.random.default_rng(0), self.value
-        for _ in range(FIRST_POINTS):
+        for _ in range(DRAWN_POINTS):
             if self._late():
                 return
             with suppress(InputError):  # Budgets may leave next to nothing.
-                self.try_point(self.question.space.sample(rng).parameters)
+                self.try_point(space.sample(rng).parameters)
         if self.value < before:
             self.descend(FIRST_STEPS)
 
