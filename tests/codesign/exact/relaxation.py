@@ -9,7 +9,7 @@ import numpy as np
 from toolkit.codesign.exact import Question
 from toolkit.codesign.exact.boxes import Box
 from toolkit.codesign.exact.corners import Corners
-from toolkit.codesign.exact.floors import Floors, Rows
+from toolkit.codesign.exact.floors import RELAXED, SOLVED, Floors, Rows
 from toolkit.codesign.exact.layers import Proofs
 from toolkit.codesign.exact.mix import mix_of
 from toolkit.codesign.exact.room import Room
@@ -75,7 +75,9 @@ def check_floors(question: Question, seed: int, boxes: int = 2) -> int:
     ranges = question.space.ranges
     for _ in range(boxes):
         outer = draw_box(corners, rng)
-        inner = Box(tuple(tuple(sorted(rng.choices(range(a, b + 1), k=2))) for a, b in outer.sides))
+        inner = Box(
+            tuple(tuple(sorted(rng.choices(range(a, b + 1), k=2))) for a, b in outer.sides)
+        )
         point = Box(tuple((i, i) for i in (rng.randint(*side) for side in inner.sides)))
         arch = question.space.build(point.parameters(ranges, (False,) * len(ranges))).arch
         area = corners.area_and_power(point)[0]
@@ -102,7 +104,8 @@ def check_floors(question: Question, seed: int, boxes: int = 2) -> int:
 def _settle_some(rows: Rows, rng: random.Random) -> None:
     line = np.array([rng.random(), rng.random()]) / rows.points.min(axis=0)
     for corner in rows.hull():
-        rows.settle(line, corner)
+        rows.settle(line, corner, rng.choice([RELAXED, SOLVED]))
+        rows.settle(line, corner, SOLVED)
 
 
 def _compare_rows(problem: Problem, rows: Rows, seed: int) -> int:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.codesign.exact.carried import Carried, Least, prices_of, ratio, unit_priced
+from toolkit.codesign.exact.carried import Carried, Least, prices_of, ratio
 from toolkit.codesign.exact.certificate import ROUNDING
 from toolkit.codesign.exact.corners import Corner
-from toolkit.codesign.exact.floors import Floors, Rows
+from toolkit.codesign.exact.floors import RELAXED, SOLVED, Floors, Rows
 from toolkit.codesign.exact.hulls import above_both, cut_hull
 from toolkit.codesign.exact.layers import Front, Proofs
 from toolkit.codesign.exact.mix import Chosen, Item, Mix
@@ -21,6 +21,7 @@ from toolkit.codesign.exact.tree import Node
 from toolkit.errors import DoesNotFitError
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.search.evaluator import Start
+from toolkit.search.exact.families import unit_priced
 from toolkit.workload.kernel import Workload
 
 FloatArray = NDArray[np.float64]
@@ -30,8 +31,11 @@ WORTH = 0.25
 FAR = 0.5
 """Distance from being closed, in logarithms, from which on a box is cut before anything of it is
 proved: hardly any of it will hold for parts that are much closer."""
-WIDE = 0.8
-"""Width of meshes, in logarithms, from which on a box is cut before anything of it is proved."""
+WIDE, WIDE_WITH_TABLES = 0.8, 0.05
+"""Width of meshes, in logarithms, from which on a box is cut before anything of it is proved; and
+where tables know about all meshes, so that cutting is cheap."""
+NEAR = 0.25
+"""Distance from being closed, in logarithms, from which on families are solved."""
 SLOW, PATIENCE = 0.01, 4
 """Part of a box's distance from being closed that families have to gain, and how often in a row
 they may fail to before the box is cut instead."""
@@ -114,9 +118,7 @@ class BoxBounder:
         None if some layer has no mapping, or none is known yet; the box is unfit if its bound is
         infinite.
         """
-        self._list_rows(look)
-        for workload in look.mix.workloads:
-            look.lower[workload] = self._carried(look, workload)
+        self.begin(look)
         if self._raise(look) is None or look.closed:
             return None
         if not self._settle(look) or look.closed:
@@ -125,6 +127,31 @@ class BoxBounder:
             front = self.known.front(look.corner.arch, workload, anew=True)
             look.known[workload] = front
         return self._prove(look)
+
+    def begin(self, look: Look) -> None:
+        """Find what is known of all layers in a box without a proof."""
+        self._list_rows(look)
+        for workload in look.mix.workloads:
+            look.lower[workload] = self._carried(look, workload)
+
+    def settle_along(self, look: Look, line: FloatArray) -> bool:
+        """Bound families closely whose weighted sum of energy and latency is least.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        changed = False
+        for workload, rows in look.rows.items():
+            hull = look.lower[workload]
+            if hull is None:
+                continue
+            corner = np.asarray(hull[(hull @ line).argmin()])
+            if rows.settle(line, corner, SOLVED):
+                look.lower[workload] = self._joined(look, workload)
+                changed = True
+        return changed
 
     def _list_rows(self, look: Look) -> None:
         """Make tables for the figures of a box, or find those that there are."""
@@ -162,24 +189,31 @@ class BoxBounder:
         if rows is None:
             return hull
         look.carried[workload], look.rows[workload] = hull, rows
-        return above_both(hull, rows.hull())
+        return self._joined(look, workload)
+
+    @staticmethod
+    def _joined(look: Look, workload: Workload) -> FloatArray | None:
+        """What is above what was proved and above all rows; None if these are impossible."""
+        rows = look.rows[workload].hull()
+        return above_both(look.carried[workload], rows) if len(rows) else None
 
     def _settle(self, look: Look) -> bool:
         """Bound the spatial factors closely that make the bound; False if a layer has none."""
         least, slow = self._raise(look), 0
         while least is not None and not look.closed and not self.late() and slow < PATIENCE:
             before = look.node.bound
+            stage = SOLVED if ratio(look.limit, before) < NEAR else RELAXED
             line = self._line(least)
             corners = {way: self._corner(look, way, place) for way, place in least.corners}
             changed = [
                 way
                 for way, corner in corners.items()
-                if way in look.rows and look.rows[way].settle(line, corner)
+                if way in look.rows and look.rows[way].settle(line, corner, stage)
             ]
             if not changed:
                 break
             for way in changed:
-                look.lower[way] = above_both(look.carried[way], look.rows[way].hull())
+                look.lower[way] = self._joined(look, way)
             least = self._raise(look)
             missing, gain = ratio(look.limit, before), ratio(look.node.bound, before)
             slow = slow + 1 if gain < SLOW * missing else 0
@@ -213,10 +247,11 @@ class BoxBounder:
     def _prove(self, look: Look) -> Chosen | None:
         """Prove fronts of layers, those whose bounds may be furthest off first, while it helps."""
         area = look.corner.area_um2 ** self.powers[2]
+        wide = WIDE_WITH_TABLES if len(look.rows) == len(look.mix.workloads) else WIDE
         while True:
             hulls = {w: None if f is None else f.hull for w, f in look.known.items()}
             best = look.mix.least(look.items, hulls, self.powers[:2])
-            if look.closed or self.late() or look.node.mesh_width > WIDE:
+            if look.closed or self.late() or look.node.mesh_width > wide:
                 return best
             if best is not None:
                 # What proofs can gain, against what would close the box.

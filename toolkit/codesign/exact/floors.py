@@ -43,6 +43,9 @@ IntArray = NDArray[np.int64]
 
 MOST_FAMILIES = 4_096
 """Choices of spatial factors of a workload that are looked at one by one."""
+FLOOR, RELAXED, SOLVED = range(3)
+"""How closely a family is bounded: by compulsory words, by all ways through buckets of extents, or
+by its mapping of least energy and the least words of its busiest port."""
 AT_ONCE = 4
 """Choices of a workload that are bounded closely before the whole box is looked at again."""
 CAPACITY_BITS, ENERGY_BITS = 5, 7
@@ -75,14 +78,16 @@ class Table:
         self.costs: FloatArray = np.stack([self._bounds.energy_pj, self._bounds.cycles], axis=1)
         self.lanes_pj, self.splits = self._bounds.lanes_pj, self._bounds.splits
         self.others_pj = np.zeros(len(self.costs))
-        self.settled = np.zeros(len(self.costs), dtype=np.bool_)
+        self.stages = np.full(len(self.costs), FLOOR)
 
     def settle(self, number: int) -> None:
-        """Bound a family closely."""
-        others, cycles = self._bounds.closer(number)
-        energy = max(float(self.lanes_pj[number]) + others, float(self.costs[number, 0]))
-        self.others_pj[number], self.costs[number] = others, (energy, cycles)
-        self.settled[number] = True
+        """Bound a family more closely, if it is not solved."""
+        known = self._bounds.closer if self.stages[number] == FLOOR else self._bounds.closest
+        others, cycles = known(number)
+        self.stages[number] += 1
+        energy = float(self.lanes_pj[number]) + others
+        self.others_pj[number] = max(others, float(self.others_pj[number]))
+        self.costs[number] = np.maximum(self.costs[number], (energy, cycles))
 
 
 @dataclass(eq=False)
@@ -108,30 +113,37 @@ class Rows:
 
     @property
     def points(self) -> FloatArray:
-        """Least energies with leakage, and latencies."""
-        return self.costs + np.stack([self.leaking_pj * self.costs[:, 1], 0 * self.leaking_pj], 1)
+        """Least energies with leakage, and latencies; inf where nothing is possible."""
+        energy, cycles = self.costs.T
+        possible = np.isfinite(energy) & np.isfinite(cycles)
+        leaking = np.multiply(self.leaking_pj, cycles, where=possible, out=np.zeros_like(cycles))
+        return np.stack([energy + leaking, cycles], axis=1)
 
     def hull(self) -> FloatArray:
-        """Lower hull of all rows: no mapping lies below it."""
+        """Lower hull of all rows: no mapping lies below it; no corners if nothing is possible."""
         points = self.points
+        points = points[np.isfinite(points).all(axis=1)]
+        if not len(points):
+            return points
         # Few are left of a thousand if what one with less of both beats goes first.
-        order = np.lexsort((points[:, 1], points[:, 0]))
-        latency = points[order, 1]
-        least = np.minimum.accumulate(latency)
-        points = points[order[np.concatenate([[True], latency[1:] < least[:-1]])]]
+        points = points[np.lexsort((points[:, 1], points[:, 0]))]
+        least = np.minimum.accumulate(points[:, 1])
+        points = points[np.concatenate([[True], points[1:, 1] < least[:-1]])]
         hull: FloatArray = points[lower_hull(points)]
         return hull
 
-    def settle(self, line: FloatArray, corner: FloatArray) -> bool:
+    def settle(self, line: FloatArray, corner: FloatArray, stage: int) -> bool:
         """Bound rows closely that may lie at a corner of a hull, or below; tells if there are any.
 
         Parameters
         ----------
         line : float64 array, shape (2,)
             Weights of energy and latency whose sum is least at that corner.
+        stage : int
+            How closely: `RELAXED` or `SOLVED`.
         """
         scores = self.points @ line
-        scores[self.table.settled[self.numbers]] = np.inf
+        scores[self.table.stages[self.numbers] >= stage] = np.inf
         places = np.argsort(scores, kind="stable")[:AT_ONCE]
         places = places[scores[places] <= float(corner @ line) * (1 + 1e-9)]
         for place in places.tolist():
@@ -274,7 +286,7 @@ def leaking_pj_per_cycle(
 def _kind(problem: Problem) -> object:
     """What problems have in common whose families are the same but for how many there are."""
     fixed = [[c for c in level.constraints if c.relation != "<="] for level in problem.arch.levels]
-    rests = [numbers_of(level)[1] for level in problem.arch.levels]
+    rests = [numbers_of(replace(level, area_um2=None))[1] for level in problem.arch.levels]
     return problem.workload, str(fixed), tuple(rests)
 
 
