@@ -34,7 +34,7 @@ proved: hardly any of it will hold for parts that are much closer."""
 WIDE, WIDE_WITH_TABLES = 0.8, 0.05
 """Width of meshes, in logarithms, from which on a box is cut before anything of it is proved; and
 where tables know about all meshes, so that cutting is cheap."""
-NEAR = 0.25
+NEAR = 0.12
 """Distance from being closed, in logarithms, from which on families are solved."""
 SLOW, PATIENCE = 0.01, 4
 """Part of a box's distance from being closed that families have to gain, and how often in a row

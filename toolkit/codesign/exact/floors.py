@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -66,14 +66,18 @@ class Table:
         On that hardware, as wide as any of the space.
     families : int64 array, shape (families, levels, dimensions)
         Choices of spatial factors.
+    like : Table or None
+        One of the workload that was made before.
     """
 
     problem: Problem
     families: IntArray
+    like: InitVar[Table | None] = None
 
     # Beside the lanes nothing is known to cost energy before a family is settled.
-    def __post_init__(self) -> None:
-        self._bounds = FamilyBounds(self.problem, self.families)
+    def __post_init__(self, like: Table | None) -> None:
+        before = None if like is None else like._bounds
+        self._bounds: FamilyBounds = FamilyBounds(self.problem, self.families, before)
         self.used: IntArray = self.families[:, self.problem.space.spatial_levels].prod(axis=2)
         self.costs: FloatArray = np.stack([self._bounds.energy_pj, self._bounds.cycles], axis=1)
         self.lanes_pj, self.splits = self._bounds.lanes_pj, self._bounds.splits
@@ -172,6 +176,7 @@ class Floors:
         default_factory=dict, init=False, repr=False
     )
     _families: dict[object, IntArray | None] = field(default_factory=dict, init=False, repr=False)
+    _latest: dict[object, Table] = field(default_factory=dict, init=False, repr=False)
 
     def figures(self, arch: Architecture) -> tuple[int, Architecture]:
         """Take the figures that tables depend on out of relaxed hardware: better ones, rounded.
@@ -207,7 +212,11 @@ class Floors:
         if kind not in self._families:
             self._families[kind] = spatial_families(problem, MOST_FAMILIES)
         families = self._families[kind]
-        return None if families is None else Table(problem, families)
+        if families is None:
+            return None
+        like = self._latest.get(kind)
+        self._latest[kind] = made = Table(problem, families, like)
+        return made
 
     def rows(
         self, corner: Corner, room: Room, workload: Workload, known: Sequence[int]

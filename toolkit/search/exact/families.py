@@ -26,7 +26,7 @@ from toolkit.search.exact.limits import LANES
 from toolkit.search.exact.listing import Listing, each_choice
 from toolkit.search.exact.nest import NOWHERE, Nest, decomposes, window_plan
 from toolkit.search.exact.relaxations import COARSE_CELLS, NEARLY, TRIALS
-from toolkit.search.exact.relaxed import ENERGY, Relaxation
+from toolkit.search.exact.relaxed import ENERGY, Relaxation, Relaxed
 from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
@@ -99,6 +99,9 @@ class FamilyBounds:
         One of which `spatial_families` lists the choices.
     families : int64 array, shape (families, levels, dimensions)
         These choices.
+    like : FamilyBounds, optional
+        Of the same workload on other hardware of the kind: ports that were never busy there are
+        hardly looked at.
 
     Attributes
     ----------
@@ -108,7 +111,9 @@ class FamilyBounds:
         The part of the energy that multiply-accumulates and words next to them take.
     """
 
-    def __init__(self, problem: Problem, families: IntArray) -> None:
+    def __init__(
+        self, problem: Problem, families: IntArray, like: FamilyBounds | None = None
+    ) -> None:
         nothing = np.ones(problem.space.shape, dtype=np.int64)
         nest = Nest(problem, window_plan(problem), Spatial(problem, nothing))
         listing = Listing(nest, lambda: False, families)
@@ -120,8 +125,12 @@ class FamilyBounds:
         self._relaxation = Relaxation(nest, make_grid(problem.space, COARSE_CELLS))
         shared = problem.tables.levels[-1].mac_pj * problem.workload.macs
         self.lanes_pj: FloatArray = shared + self._relaxation.lanes_pj(families)
-        self._ports = dict.fromkeys(range(len(self._relaxation.limits)), 0)
-        self._trials = 0
+        ports = range(len(self._relaxation.limits))
+        self._ports: dict[int, int] = dict.fromkeys(ports, 0)
+        if like is not None:
+            self._ports |= like._ports
+        self._trials = 0 if like is None else TRIALS - 1
+        self._at_lanes: dict[int, FloatArray] = {}
 
     def closest(self, number: int) -> tuple[float, float]:
         """Solve one family for its least energy, and for the least words of its busiest port.
@@ -138,7 +147,7 @@ class FamilyBounds:
         ports = [p for p, often in self._ports.items() if often]
         limits = self._relaxation.limits
         slowest = {
-            p: self._relaxation.tables(factors, p).least
+            p: self._tables(number, p).least
             for p in ports
             if limits[p].level in self._problem.plan.memories and limits[p].port is not LANES
         }
@@ -181,19 +190,24 @@ class FamilyBounds:
         energy_pj, cycles : float
             No mapping of the family takes less energy beside `lanes_pj`, or fewer cycles.
         """
-        factors, cycles = self._families[number], float(self.cycles[number])
-        least = cycles
+        least = cycles = float(self.cycles[number])
         for port, often in self._ports.items():
             if self._trials >= TRIALS and not often:
                 continue  # None of some families keeps it busy.
-            table = self._relaxation.tables(factors, port)
+            table = self._tables(number, port)
             slowest = table.least + least * table.waits
             if slowest >= NEARLY * least:
                 self._ports[port] += 1
             cycles = max(cycles, slowest)
         self._trials += 1
-        energy = float(self._relaxation.tables(factors).to_go[-1, 0, 0])
+        energy = float(self._tables(number, ENERGY).to_go[-1, 0, 0])
         return energy, cycles
+
+    def _tables(self, number: int, cost: int) -> Relaxed:
+        known = self._at_lanes.get(cost)
+        if known is None:
+            known = self._at_lanes[cost] = self._relaxation.at_lanes(self._families, cost)
+        return self._relaxation.tables(self._families[number], cost, at_lanes=float(known[number]))
 
 
 class _LeastEnergies:

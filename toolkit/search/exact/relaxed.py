@@ -211,7 +211,14 @@ class Relaxation:
         lanes = float(self._lanes(factors, by_line) - self.complete.energy_pj(factors))
         return Relaxed(self.grid, ways.to_go, ways.through, mix.energy * lanes)
 
-    def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:
+    def tables(
+        self,
+        factors: IntArray,
+        port: int = ENERGY,
+        *,
+        through: bool = False,
+        at_lanes: float | None = None,
+    ) -> Relaxed:
         """Make the tables of one choice of spatial factors.
 
         Parameters
@@ -222,8 +229,10 @@ class Relaxation:
             Number of the port whose cycles are wanted, or `ENERGY`.
         through : bool
             Whether costs through the bottoms of memories are wanted, too.
+        at_lanes : float, optional
+            As `at_lanes` has it, where that is known.
         """
-        coef, by_line = self._coef[port]
+        coef, _ = self._coef[port]
         coef = self._without_credits(coef, factors)
         instances = 1.0
         if port != ENERGY:
@@ -231,7 +240,8 @@ class Relaxation:
         limit = None if port == ENERGY else self.limits[port]
         waits = self._waits.tables(factors, limit)
         ways = self._relax(factors, coef / instances, waits, through=through)
-        lanes = float(self._lanes(factors, by_line)) / instances
+        lanes = float(self.at_lanes(factors, port)) if at_lanes is None else at_lanes
+        lanes /= instances
         if limit is None:
             lanes -= float(self.complete.energy_pj(factors))
         else:
@@ -316,8 +326,11 @@ class Relaxation:
         -------
         float64 array, shape (...)
         """
-        lanes = self._lanes(factors, self._coef[ENERGY][1])
-        return np.asarray(lanes - self.complete.energy_pj(factors))
+        return np.asarray(self.at_lanes(factors) - self.complete.energy_pj(factors))
+
+    def at_lanes(self, factors: IntArray, port: int = ENERGY) -> FloatArray:
+        """Energy, or cycles of all instances, of the words next to the lanes."""
+        return self._lanes(factors, self._coef[port][1])
 
     @property
     def has_credits(self) -> bool:
