@@ -31,10 +31,10 @@ from toolkit.codesign.exact.part_figures import (
     CAPACITY,
     CONSTRAINT,
     MESH,
-    TOGETHER,
+    PEAK,
     Numbers,
     Part,
-    more_is_better,
+    PartTable,
     numbers_of,
     peak_pj_per_cycle,
     with_numbers,
@@ -48,7 +48,6 @@ MOST_ENTRIES = 50_000
 """Most values together of the parameters that one level takes: a minute of building."""
 KEPT_POINTS = 5_000
 """Points that a space keeps before a fresh one goes on."""
-_PEAK = "peak_pj_per_cycle"
 ROUNDED = 1 - 1e-12
 """What is left of a difference of rounded numbers that must not be too large."""
 
@@ -61,65 +60,6 @@ class _Unwired(Technology):
     def wires(self, bits: float, length_mm: float) -> WireEstimate:
         """Nothing, whatever the length."""
         return WireEstimate(0.0, 0.0)
-
-
-@dataclass(frozen=True, eq=False)
-class PartTable:
-    """Figures of one level, or of the vector unit, for all values of what it takes.
-
-    Parameters
-    ----------
-    name : str
-        Of the level.
-    axes : tuple of int
-        Places of the parameters that it takes.
-    figures : dict of str to float64 array
-        One axis per parameter; NaN where a figure is not given.
-    kinds : int64 array
-        Of the same shape: which of `rests` stands there.
-    rests : tuple of Part
-        What is no figure.
-    """
-
-    name: str
-    axes: tuple[int, ...]
-    figures: dict[str, FloatArray]
-    kinds: NDArray[np.int64]
-    rests: tuple[Part, ...]
-
-    def entries(self, box: Box) -> tuple[slice, ...]:
-        """Where the entries of a box stand."""
-        return tuple(slice(box.sides[a][0], box.sides[a][1] + 1) for a in self.axes)
-
-    def best(self, box: Box) -> tuple[Numbers, Part]:
-        """Every figure at its best in a box, and the rest, which is the same in all of it."""
-        place = self.entries(box)
-        found: Numbers = {}
-        for name, values in self.figures.items():
-            own = values[place]
-            if name == _PEAK or np.isnan(own).all():
-                continue
-            best = float(own.max() if more_is_better(name) else own.min())
-            varies = own.max() > own.min()
-            found[name] = 1.0 if name in TOGETHER and varies else best
-        return found, self.rests[int(self.kinds[place].flat[0])]
-
-    def directions(self, figure: str, axis: int) -> set[int]:
-        """Signs with which a figure changes along a parameter."""
-        if axis not in self.axes or figure not in self.figures:
-            return set()
-        steps = np.diff(self.figures[figure], axis=self.axes.index(axis))
-        return {int(sign) for sign in np.unique(np.sign(steps[~np.isnan(steps)]))} - {0}
-
-    def changes_kind(self, axis: int) -> bool:
-        """Whether a parameter changes what is no figure, or whether one is given at all."""
-        if axis not in self.axes:
-            return False
-        along = self.axes.index(axis)
-        given = (np.isnan(values) for values in self.figures.values())
-        return any(
-            bool(np.diff(x.astype(np.int64), axis=along).any()) for x in (self.kinds, *given)
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +138,7 @@ class Corners:
 
         Areas outside of all fanouts lengthen no wires, and count each for itself.
         """
-        power = (_PEAK, "read_bandwidth", "write_bandwidth")
+        power = (PEAK, "read_bandwidth", "write_bandwidth")
         names = (MESH, *power) if self.space.power_budget_mw is not None else (MESH,)
         inside = self.tables[self._alone :]
         return (
@@ -377,7 +317,7 @@ class Corners:
             built = self._build({**self.space.smallest, **chosen}, wired=False)
             part = _part(built.arch, place)
             numbers, rest = numbers_of(part)
-            numbers[_PEAK] = peak_pj_per_cycle(part)
+            numbers[PEAK] = peak_pj_per_cycle(part)
             kinds[entry] = rests.setdefault(rest, len(rests))
             for figure, number in numbers.items():
                 column = columns.setdefault(figure, np.full(sizes, np.nan))
