@@ -7,6 +7,12 @@ objective value of their sums (`hulls`) bounds the box. What was proved of a box
 parts: layers are proved anew one by one, the weightiest first, and only until the box is closed.
 The corner of a single point is that point: there the bound is its optimum.
 
+**Meshes.** How many instances a box can have, within the budget for the area, is known without a
+corner (`room`). What layers cost at least by the instances that they use stands in tables that
+hold for all boxes whose memories are no better (`floors`), and of which only those entries are
+bounded closely that would make the bound of a box. So boxes are cut at meshes for next to
+nothing, and fronts are proved where meshes have next to no width any more.
+
 **The best point so far.** The mappings that make a bound are also run on the smallest point of
 the box that has room for them.
 """
