@@ -118,19 +118,28 @@ class BoxBounder:
         None if some layer has no mapping, or none is known yet; the box is unfit if its bound is
         infinite.
         """
-        self.begin(look)
+        # Fronts of boxes whose meshes have no width are carried further than tables.
+        narrow = look.node.mesh_width <= WIDE_WITH_TABLES
+        self.begin(look, anew=not narrow)
         if self._raise(look) is None or look.closed:
             return None
-        if not self._settle(look) or look.closed:
+        if not narrow and not self._settle(look) or look.closed:
             return None
         for workload in look.mix.workloads:
             front = self.known.front(look.corner.arch, workload, anew=True)
             look.known[workload] = front
         return self._prove(look)
 
-    def begin(self, look: Look) -> None:
-        """Find what is known of all layers in a box without a proof."""
-        self._list_rows(look)
+    def begin(self, look: Look, *, anew: bool = True) -> None:
+        """Find what is known of all layers in a box without a proof.
+
+        Parameters
+        ----------
+        anew : bool
+            Whether tables are made for its own figures, if there are none.
+        """
+        if anew:
+            self._list_rows(look)
         for workload in look.mix.workloads:
             look.lower[workload] = self._carried(look, workload)
 
