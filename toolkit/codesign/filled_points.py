@@ -78,7 +78,7 @@ def _sizes(arch: Architecture) -> tuple[list[int], list[int | None], list[int | 
     return meshes, registers, [words for inside, words in held if not inside]
 
 
-def filled_points(space: HardwareSpace) -> Iterator[Point]:
+def filled_points(space: HardwareSpace, shares: int = MOST_SHARES) -> Iterator[Point]:
     """List points as the heuristic makes them, each once, all within the budgets.
 
     What is neither a mesh nor a memory keeps its default; where this alone takes more than half
@@ -87,6 +87,11 @@ def filled_points(space: HardwareSpace) -> Iterator[Point]:
     equal areas, until they fill the rest. The first point
     gives units all of the area, the next one a half of it, then three quarters, a quarter, seven
     eighths, and so on. Without a budget the area is that of the space's largest hardware.
+
+    Parameters
+    ----------
+    shares : int
+        How many shares are tried; several may make the same point.
 
     Yields
     ------
@@ -99,7 +104,7 @@ def filled_points(space: HardwareSpace) -> Iterator[Point]:
     roles = parameter_roles(space)
     start = _with_room(space, roles)
     seen: set[tuple[Number, ...]] = set()
-    for number in range(MOST_SHARES):
+    for number in range(shares):
         point = _filled(space, start, roles, 1.0 - _spread(number))
         key = tuple(point[name] for name in space.ranges)
         if key not in seen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from itertools import islice
 
 import numpy as np
 
@@ -63,7 +62,7 @@ class BestPoint:
     def first_points(self) -> None:
         """Begin with the smallest hardware and the rule's, whichever is best; draw some more."""
         space = self.question.space
-        for point in [space.smallest, *islice(filled_points(space), FILLED_POINTS)]:
+        for point in [space.smallest, *filled_points(space, FILLED_POINTS)]:
             if not self._late():
                 self.try_point(point)
         self.descend(FIRST_STEPS)
