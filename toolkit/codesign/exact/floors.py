@@ -10,6 +10,7 @@ budget for areas. Only choices that would make the bound of a box are bounded cl
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from typing import cast
@@ -48,6 +49,8 @@ FLOOR, RELAXED, SOLVED = range(3)
 by its mapping of least energy and the least words of its busiest port."""
 AT_ONCE = 4
 """Choices of a workload that are bounded closely before the whole box is looked at again."""
+MOST_AWAKE = 48
+"""Tables that are ready to bound families closely, the latest ones; others get ready anew."""
 CAPACITY_BITS, ENERGY_BITS = 5, 7
 """Significant bits to which capacities are rounded up and energies down, so that boxes that differ
 by little have one table."""
@@ -77,15 +80,27 @@ class Table:
     # Beside the lanes nothing is known to cost energy before a family is settled.
     def __post_init__(self, like: Table | None) -> None:
         before = None if like is None else like._bounds
-        self._bounds: FamilyBounds = FamilyBounds(self.problem, self.families, before)
+        bounds = FamilyBounds(self.problem, self.families, before)
+        self._bounds: FamilyBounds | None = bounds
         self.used: IntArray = self.families[:, self.problem.space.spatial_levels].prod(axis=2)
-        self.costs: FloatArray = np.stack([self._bounds.energy_pj, self._bounds.cycles], axis=1)
-        self.lanes_pj, self.splits = self._bounds.lanes_pj, self._bounds.splits
+        self.costs: FloatArray = np.stack([bounds.energy_pj, bounds.cycles], axis=1)
+        self.lanes_pj, self.splits = bounds.lanes_pj, bounds.splits
         self.others_pj = np.zeros(len(self.costs))
         self.stages = np.full(len(self.costs), FLOOR)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it has to get ready before a family can be bounded."""
+        return self._bounds is None
+
+    def rest(self) -> None:
+        """Forget all but the costs: what bounds them takes far more memory."""
+        self._bounds = None
+
     def settle(self, number: int) -> None:
         """Bound a family more closely, if it is not solved."""
+        if self._bounds is None:
+            self._bounds = FamilyBounds(self.problem, self.families)
         known = self._bounds.closer if self.stages[number] == FLOOR else self._bounds.closest
         others, cycles = known(number)
         self.stages[number] += 1
@@ -177,6 +192,7 @@ class Floors:
     )
     _families: dict[object, IntArray | None] = field(default_factory=dict, init=False, repr=False)
     _latest: dict[object, Table] = field(default_factory=dict, init=False, repr=False)
+    _awake: deque[Table] = field(default_factory=deque, init=False, repr=False)
 
     def figures(self, arch: Architecture) -> tuple[int, Architecture]:
         """Take the figures that tables depend on out of relaxed hardware: better ones, rounded.
@@ -216,7 +232,13 @@ class Floors:
             return None
         like = self._latest.get(kind)
         self._latest[kind] = made = Table(problem, families, like)
+        self._keep_awake(made)
         return made
+
+    def _keep_awake(self, table: Table) -> None:
+        self._awake.append(table)
+        if len(self._awake) > MOST_AWAKE:
+            self._awake.popleft().rest()
 
     def rows(
         self, corner: Corner, room: Room, workload: Workload, known: Sequence[int]
@@ -247,6 +269,8 @@ class Floors:
         table = tables[-1] if tables else None
         if table is None or _kind(table.problem) != _kind(problem):
             return None
+        if table.rests:
+            self._keep_awake(table)
         spatial = problem.space.spatial_levels
         fits = (table.families[:, spatial] <= problem.space.upper[spatial]).all(axis=(1, 2))
         numbers = np.flatnonzero(fits & room.holds(table.used))
