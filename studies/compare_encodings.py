@@ -4,22 +4,24 @@
 
 Median EDP relative to greedy's (300 trials, 3 seeds; TPE / NSGA-II; the strategies use the first):
 
-    tilings, loop orders, invalid tilings        eyeriss KQV         simba KQV   gemmini-conv L4
-    random search                                       2.41              3.73              3.46
-    prime levels, classes, repaired              1.03 / 1.05       1.64 / 1.57       1.02 / 1.64
-    prime levels, innermost, repaired            1.06 / 1.05       2.42 / 2.26       1.03 / 1.64
-    prime shares, classes, repaired              1.60 / 1.29       1.42 / 2.60       2.38 / 2.42
-    split index, classes, repaired               1.13 / 1.19       3.80 / 1.44       1.08 / 1.73
-    prime levels, classes, constraints           1.13 / 1.39       3.25 / 7.95       1.28 / 1.71
-    prime shares, classes, constraints           1.58 / 1.87       2.67 / 7.95       1.52 / 3.41
-    split index, classes, constraints            1.41 / 1.37       7.94 / 5.87       1.46 / 1.73
-    divisors, classes, constraints               1.15 / 2.27       7.95 / 7.95       1.43 / 7.38
+    tilings, invalid tilings                eyeriss KQV         simba KQV   gemmini-conv L4
+    random search                                  2.41              3.73              3.46
+    primes, repaired                        1.03 / 1.05       1.64 / 1.57       1.02 / 1.64
+    innermost, repaired                     1.06 / 1.05       2.42 / 2.26       1.03 / 1.64
+    factors, repaired                       1.06 / 1.22       3.03 / 7.22       1.00 / 1.02
+    shares, repaired                        1.60 / 1.29       1.42 / 2.60       2.38 / 2.42
+    splits, repaired                        1.13 / 1.19       3.80 / 1.44       1.08 / 1.73
+    primes, constraints                     1.13 / 1.39       3.25 / 7.95       1.28 / 1.71
+    shares, constraints                     1.58 / 1.87       2.67 / 7.95       1.52 / 3.41
+    splits, constraints                     1.41 / 1.37       7.94 / 5.87       1.46 / 1.73
+    divisors, constraints                   1.15 / 2.27       7.95 / 7.95       1.43 / 7.38
 
-The same where tiles may be ragged (anneal's EDP is the yardstick; the strategies use factors):
+Loop orders are reuse classes but for innermost, whose tilings are the first's. The same where
+tiles may be ragged (anneal's EDP is the yardstick; the strategies use factors):
 
-    tilings      eyeriss KQV   simba 197 768 768   eyeriss 127 251 509   gemmini 197 768 768
-    factors      1.23 / 1.39         1.21 / 2.27           1.19 / 1.57           1.00 / 1.02
-    size shares  1.19 / 1.21         1.32 / 1.76           1.26 / 2.51           1.02 / 1.02
+    tilings  eyeriss KQV   simba 197 768 768   eyeriss 127 251 509   gemmini 197 768 768
+    factors  1.23 / 1.39         1.21 / 2.27           1.19 / 1.57           1.00 / 1.02
+    shares   1.19 / 1.21         1.32 / 1.76           1.26 / 2.51           1.02 / 1.02
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ from statistics import median
 
 import toolkit
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.optuna_samplers import alternatives as other
-from toolkit.search.optuna_samplers.driver import Coding, drive
-from toolkit.search.optuna_samplers.encoding import OrderClasses, PrimeLevels, Repair
-from toolkit.search.optuna_samplers.ragged import FactorChoices, RaggedRepair
+from toolkit.search.optuna_samplers.alternatives import DivisorIndex
+from toolkit.search.optuna_samplers.coding import Coding
+from toolkit.search.optuna_samplers.driver import drive
+from toolkit.search.optuna_samplers.encoding import OrderClasses
+from toolkit.search.optuna_samplers.encodings import coding_of
+from toolkit.search.optuna_samplers.mapping_objective import MappingObjective
 from toolkit.search.optuna_samplers.samplers import SAMPLERS
 from toolkit.study.script import Arguments, positive, run_script
 
@@ -44,32 +48,30 @@ PROBLEMS = (
     ("eyeriss", "gemm:M=127,K=251,N=509", "ragged"),
     ("gemmini", "gemm:M=197,K=768,N=768", "ragged"),
 )
-RAGGED = {
-    "factors, classes, repaired": (FactorChoices, OrderClasses, True),
-    "size shares, classes, repaired": (other.SizeShares, OrderClasses, True),
-}
+RAGGED = {"factors": True, "shares": True, "innermost": True}
 WHOLE = {
-    "prime levels, classes, repaired": (PrimeLevels, OrderClasses, True),
-    "prime levels, innermost, repaired": (PrimeLevels, other.InnermostDimensions, True),
-    "prime shares, classes, repaired": (other.PrimeShares, OrderClasses, True),
-    "split index, classes, repaired": (other.SplitIndex, OrderClasses, True),
-    "prime levels, classes, constraints": (PrimeLevels, OrderClasses, False),
-    "prime shares, classes, constraints": (other.PrimeShares, OrderClasses, False),
-    "split index, classes, constraints": (other.SplitIndex, OrderClasses, False),
-    "divisors, classes, constraints": (other.DivisorIndex, OrderClasses, False),
+    **dict.fromkeys(("primes", "innermost", "factors", "shares", "splits"), True),
+    **{f"{name}, constraints": False for name in ("primes", "shares", "splits", "divisors")},
 }
+"""Encodings, and whether tilings are repaired."""
 GUIDED = ("tpe", "nsga2")
+
+
+def coding(problem: toolkit.Problem, name: str, repaired: bool) -> Coding:
+    """An encoding by name; divisors can only break constraints."""
+    if name.startswith("divisors"):
+        return Coding(
+            problem.space, DivisorIndex(problem.space), OrderClasses(problem.space), None
+        )
+    return coding_of(problem.space, encoding=name.split(",")[0], repaired=repaired)
 
 
 def best(problem: toolkit.Problem, sampler: str, name: str, trials: int, seed: int) -> float:
     """Lowest energy-delay product that a sampler finds with a coding."""
-    tiling, orders, repaired = (RAGGED | WHOLE)[name]
-    space, evaluator = problem.space, Evaluator(problem, toolkit.Budget(evaluations=trials))
-    repair = RaggedRepair if name in RAGGED else Repair
-    coding = Coding(space, tiling(space), orders(space), repair(space) if repaired else None)
-    row = SAMPLERS[sampler]
-    starts = coding.starts(row.starts, (), seed)
-    drive(evaluator, row.make, seed, coding, starts, batch=row.batch, memory=row.memory)
+    evaluator, row = Evaluator(problem, toolkit.Budget(evaluations=trials)), SAMPLERS[sampler]
+    objective = MappingObjective(evaluator, coding(problem, name, (RAGGED | WHOLE)[name]))
+    starts = objective.coding.starts(row.starts, (), seed)
+    drive(objective, row.make, seed, starts, batch=row.batch, memory=row.memory)
     return evaluator.best_objective
 
 

@@ -76,6 +76,8 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
     kinds = (
         "strategy",
         "Optuna sampler",
+        "encoding of mappings",
+        "question for optimisers",
         "objective",
         "convention",
         "physical effect",

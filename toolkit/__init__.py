@@ -115,6 +115,7 @@ _HOMES = {
     "workload.network": (
         "Layer",
         "LayerGraph",
+        "NetworkByHand",
         "TensorInfo",
         "WorkloadUse",
         "load_network",
@@ -125,7 +126,7 @@ _HOMES = {
     ),
 }
 # The package of strategies can itself be called: `toolkit.search(problem)`.
-_MODULES = ("errors", "search")
+_MODULES = ("errors", "objectives", "search")
 
 __all__ = [
     "CONVENTIONS",
@@ -159,6 +160,7 @@ __all__ = [
     "Mapping",
     "Memory",
     "MemoryPort",
+    "NetworkByHand",
     "NetworkComparison",
     "NetworkResult",
     "NetworkWeight",
@@ -207,6 +209,7 @@ __all__ = [
     "minimal_hardware",
     "network_model",
     "network_names",
+    "objectives",
     "operator_table",
     "read_accelergy",
     "read_mapping",
@@ -225,7 +228,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from toolkit import errors
+    from toolkit import errors, objectives
     from toolkit.arch import (
         Architecture,
         ArchitectureTemplate,
@@ -314,6 +317,7 @@ if TYPE_CHECKING:
     from toolkit.workload.network import (
         Layer,
         LayerGraph,
+        NetworkByHand,
         TensorInfo,
         WorkloadUse,
         load_network,

@@ -182,3 +182,13 @@ def test_bad_input(
     assert message in outcome.err
     assert "secret" not in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("::1", False)])
+def test_a_proxy_for_all_warns(
+    run: Any, monkeypatch: pytest.MonkeyPatch, host: str, *, warned: bool
+) -> None:
+    monkeypatch.setattr("toolkit.study.hardware.shared.serve_proxy", lambda *_: None)
+    outcome = run("proxy", "designs.journal", "--host", host)
+    assert ("no password and no encryption" in outcome.err) == warned
+    assert ("ssh -L 13000:127.0.0.1:13000" in outcome.err) == warned

@@ -33,11 +33,10 @@ def postgres() -> Iterator[str]:
         name = user.pw_name if user is not None else None
         options = {"user": name, "cwd": folder, "check": True, "capture_output": True}
         subprocess.run([initdb, "-D", data, "-U", "tests", "-A", "trust", "--no-sync"], **options)
-        settings = f"-c listen_addresses= -k {folder} -c fsync=off"
         control = initdb.with_name("pg_ctl")
         log = folder / "log"
         subprocess.run(
-            [control, "-D", data, "-l", log, "-w", "-t", "60", "-o", settings, "start"],
+            [control, "-D", data, "-l", log, "-w", "-t", "60", "-o", _settings(folder), "start"],
             **{**options, "capture_output": False, "stdout": subprocess.DEVNULL},
         )
         try:
@@ -47,6 +46,23 @@ def postgres() -> Iterator[str]:
             subprocess.run(stop, **{**options, "check": False})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settings(folder: Path) -> str:
+    return f"-c listen_addresses= -k {folder} -c fsync=off"
+
+
+def pg_ctl(url: str, *words: str) -> None:
+    """Stop or start the server of a URL that `postgres` yielded."""
+    folder = Path(url.rpartition("host=")[2])
+    if not (folder / "data").exists():
+        pytest.skip("the server of the package pgserver ends with its last client")
+    program = _program("pg_ctl")
+    assert program is not None
+    user = (folder / "data").owner() if os.geteuid() == 0 else None
+    command = [program, "-D", folder / "data", "-w", "-l", folder / "log"]
+    command += ["-o", _settings(folder), *words]
+    subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 def _packaged() -> Iterator[str]:

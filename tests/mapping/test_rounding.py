@@ -8,6 +8,7 @@ import torch
 from mapping.spaces import arch, fanout, memory
 from search.problems import PROBLEMS
 
+from toolkit.arch import load_arch
 from toolkit.mapping import MapSpace
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.sampling import random_tilings
@@ -47,6 +48,20 @@ def test_valid_tilings_stay(name: str) -> None:
     found, valid = Rounding(space).round(np.log(factors.astype(np.float64)))
     assert valid.all()
     np.testing.assert_array_equal(found, factors)
+
+
+@pytest.mark.parametrize("name", [*PROBLEMS, "large"])
+def test_one_alone_is_rounded_as_among_others(name: str) -> None:
+    # Single tilings are rounded in plain numbers, batches in arrays.
+    large = MapSpace(load_arch("eyeriss"), gemm(3072, 1024, 4096), factors="ragged")
+    space = large if name == "large" else PROBLEMS[name]().space
+    rng = np.random.default_rng(0)
+    logs = rng.uniform(0, 1, (40, *space.shape)) * np.log(space.sizes) * rng.uniform(0, 1)
+    found, valid = Rounding(space).round(logs)
+    for row, factors, fine in zip(logs, found, valid, strict=True):
+        alone = Rounding(space).round(row[None])
+        np.testing.assert_array_equal(alone[0][0], factors)
+        assert alone[1].tolist() == [fine]
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

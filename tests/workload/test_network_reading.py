@@ -228,6 +228,17 @@ def test_unknown_opsets(tmp_path: Path, opset: int) -> None:
     assert f"opset_import: opset {opset} is not known; expected 7 to " in message
 
 
+@pytest.mark.parametrize("version", [2**31, -1])
+def test_versions_that_are_none(tmp_path: Path, version: int) -> None:
+    message = refused_model(
+        tmp_path, model([node("Relu", "x")], [X], domains={"com.microsoft": version})
+    )
+    assert f"opset_import of com.microsoft: version {version} is none" in message
+    proto = model([node("Relu", "x")], [X])
+    proto.ir_version = version
+    assert f"ir_version: version {version} is none" in refused_model(tmp_path, proto)
+
+
 def test_unknown_operators(tmp_path: Path) -> None:
     nodes = [node("Exp", "x", "a"), node("my.domain.Frobnicate", "a", name="f")]
     unknown = model(nodes, [X])
@@ -283,7 +294,7 @@ def external(location: str, **entries: int) -> onnx.ModelProto:
     return model([node("Conv", "x w")], [X], [w])
 
 
-@pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "a/../../w.bin", ""])
+@pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "a/../../w.bin", "", "w" * 300])
 def test_external_data_outside_of_the_folder(tmp_path: Path, location: str) -> None:
     assert refused_model(tmp_path, external(location)) == (
         f"tensor 'w': external data at {location!r} lie outside of the model's folder; refused"

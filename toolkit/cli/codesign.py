@@ -184,7 +184,7 @@ def search_hardware(
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
-    from toolkit.cli.worker import show_sample, terminable
+    from toolkit.cli.worker import show_sample
     from toolkit.codesign.job import JobSettings, make_job
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
@@ -216,21 +216,20 @@ def search_hardware(
     )
     job = make_job(template, _networks(models, dim, kv_cache, experts), settings)
     folder = make_folder(out)
-    with terminable():
-        found = compare_hardware(
-            job,
-            [part.strip() for part in strategies.split(",") if part.strip()],
-            storage=storage or os.path.join(out, STORAGE),
-            samples=samples,
-            seconds=seconds,
-            evaluations=run_evaluations,
-            within=within,
-            seeds=seeds,
-            jobs=jobs,
-            name=name,
-            cache=not no_cache,
-            on_sample=show_sample,
-        )
+    found = compare_hardware(
+        job,
+        [part.strip() for part in strategies.split(",") if part.strip()],
+        storage=storage or os.path.join(out, STORAGE),
+        samples=samples,
+        seconds=seconds,
+        evaluations=run_evaluations,
+        within=within,
+        seeds=seeds,
+        jobs=jobs,
+        name=name,
+        cache=not no_cache,
+        on_sample=show_sample,
+    )
     written = write_codesign(found, folder)
     if json:
         print_json(codesign_record(found, written))

@@ -256,12 +256,17 @@ class HardwareObjective:
         """Names of what samplers are told."""
         if self.front:
             return [f"log10 {cost} ({UNITS[cost]})" for cost in COSTS]
+        return [f"log10 {self.name} ({self.unit})"]
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value that ranks points, such as ``pJ cycles``."""
         parts = [
             UNITS[cost] + ("" if power == 1 else f"^{power:g}")
             for cost, power in zip(COSTS, self.powers, strict=True)
             if power
         ]
-        return [f"log10 {self.name} ({' '.join(parts)})"]
+        return " ".join(parts)
 
 
 HARDWARE_OBJECTIVES = {

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -52,12 +52,14 @@ def nsga2(scorer: Scorer, seed: int) -> BaseSampler:
 class Encoding:
     """How the points of a space are written.
 
-    Sizes that double are chosen by their logarithm, all others by their place in the range.
-
     Parameters
     ----------
     space : HardwareSpace
         Whose points.
+    numbers : bool
+        Whether all parameters are numbers: sizes that double are chosen by their logarithm, all
+        others by their place in the range, as the strategies do. Otherwise parameters have the
+        names and values of the template, those that are not evenly spaced as categories.
 
     Examples
     --------
@@ -66,44 +68,72 @@ class Encoding:
     >>> encoding = Encoding(space)
     >>> encoding.encode(space.default)["log2 side"], list(encoding.distributions)[0]
     (4, 'log2 side')
+    >>> Encoding(space, numbers=False).distributions["side"]
+    CategoricalDistribution(choices=(8, 16, 32))
     """
 
     space: HardwareSpace
+    numbers: bool = True
 
     @cached_property
-    def distributions(self) -> dict[str, IntDistribution]:
-        """What Optuna chooses."""
-        return {
-            _name(name, found): IntDistribution(first, first + len(found.values) - 1)
-            for name, found in self.space.ranges.items()
-            for first in (_first(found),)
-        }
+    def _forms(self) -> dict[str, _Form]:
+        """How each parameter of the template is written."""
+        make = _counted if self.numbers else _valued
+        return {name: make(name, found) for name, found in self.space.ranges.items()}
 
-    def encode(self, parameters: Mapping[str, Number]) -> dict[str, int]:
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What Optuna chooses, by name."""
+        return {form.name: form.distribution for form in self._forms.values()}
+
+    def encode(self, parameters: Mapping[str, Number]) -> dict[str, Any]:
         """Write a point."""
         return {
-            _name(name, found): _first(found) + found.index(parameters[name])
-            for name, found in self.space.ranges.items()
+            form.name: form.written[self.space.ranges[name].index(parameters[name])]
+            for name, form in self._forms.items()
         }
 
-    def decode(self, params: Mapping[str, int]) -> dict[str, Number]:
+    def decode(self, params: Mapping[str, Any]) -> dict[str, Number]:
         """Read a point."""
         return {
-            name: found.values[params[_name(name, found)] - _first(found)]
-            for name, found in self.space.ranges.items()
+            name: self.space.ranges[name].values[form.places[params[form.name]]]
+            for name, form in self._forms.items()
         }
 
 
-def _first(found: Range) -> int:
-    """Code of the first value: its logarithm, if that is whole and the others follow."""
-    low = found.bounds[0]
-    return int(low) if found.encoding == "log2" and low == int(low) else 0
+@dataclass(frozen=True)
+class _Form:
+    """A parameter: its name and distribution, and what it is at every place of the range."""
+
+    name: str
+    distribution: BaseDistribution
+    written: Sequence[Any]
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """Place of each of these values."""
+        return {value: place for place, value in enumerate(self.written)}
 
 
-def _name(name: str, found: Range) -> str:
-    if found.encoding == "log2" and found.bounds[0] == int(found.bounds[0]):
-        return f"log2 {name}"
-    return f"place of {name}"
+def _counted(name: str, found: Range) -> _Form:
+    """Logarithms, if they are whole and the others follow; else places."""
+    low, count = found.bounds[0], len(found.values)
+    doubles = found.encoding == "log2" and low == int(low)
+    first = int(low) if doubles else 0
+    return _Form(
+        f"log2 {name}" if doubles else f"place of {name}",
+        IntDistribution(first, first + count - 1),
+        range(first, first + count),
+    )
+
+
+def _valued(name: str, found: Range) -> _Form:
+    values = found.values
+    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    if len(steps) == 1 and all(isinstance(value, int) for value in values):
+        low, high, step = int(values[0]), int(values[-1]), int(steps.pop())
+        return _Form(name, IntDistribution(low, high, step=step), values)
+    return _Form(name, CategoricalDistribution(values), values)
 
 
 class PointSampler(BaseSampler):

@@ -216,6 +216,9 @@ def tensor_words(
     """
     words = np.ones(len(extents))
     for index in tensor.indices:
+        if len(index) == 1:  # Every step is a value of its own.
+            words *= extents[:, dimensions.index(index[0].dimension)]
+            continue
         columns = [extents[:, dimensions.index(term.dimension)] for term in index]
         words *= _window(index, columns, rule)
     return words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from toolkit.mapping.bounds import UNLIMITED
@@ -41,6 +43,24 @@ def reached(columns: IntArray, sizes: IntArray | int, closing: IntArray | int) -
     for level in reversed(range(columns.shape[1])):
         found[:, level] = np.minimum(found[:, level], -(-sizes // extent))
         extent *= found[:, level]
+    return found
+
+
+def reached_one(column: list[int], size: int, closing: int) -> list[int]:
+    """Do the same as `reached` with the factors of one dimension, in plain numbers.
+
+    Examples
+    --------
+    >>> reached_one([1, 4, 3], 20, 0), reached_one([5, 4, 30], 20, 0)
+    ([2, 4, 3], [1, 1, 20])
+    """
+    found = list(column)
+    found[closing] = 1
+    found[closing] = -(-size // min(math.prod(found), SIZE_LIMIT))
+    extent = 1
+    for level in reversed(range(len(found))):
+        found[level] = min(found[level], -(-size // extent))
+        extent *= found[level]
     return found
 
 

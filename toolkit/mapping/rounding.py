@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from toolkit.mapping.factors import DimensionLattice
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.mapping.one_rounding import OneRounding
+from toolkit.mapping.plain_room import plain_memories
 from toolkit.mapping.reaching import roomiest
 from toolkit.mapping.space import MapSpace
 
 _WHOLE = 1 - 1e-9
 """Share of a size from which on a real-valued tile stands for the whole dimension."""
+
+_PROBES = 32
+"""Factors tried at once where a batch is small: checking so many takes little longer than one."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Rounding:
             for ragged, lattice in zip(space.ragged, space.lattices, strict=True)
         ]
         self._least = space.lower.astype(np.float64)
+        # Where bounds leave nothing to choose, ragged factors are what they are.
+        self._settled = (space.lower == space.upper) & space.ragged
         self._binding = [
             (int(m), int(space.memory_levels[m])) for m in np.flatnonzero(space.binding)
         ]
@@ -92,11 +100,18 @@ class Rounding:
         -------
         factors, valid : arrays as of `round`
         """
+        if len(wanted) == 1 and rng is None and self._one is not None:
+            found = self._one.near(np.exp(wanted[0]).tolist())
+            alone = np.array([found], dtype=np.int64)
+            return alone, self._space.check_factors(alone)
         count, (levels, dimensions) = len(wanted), self._space.shape
         factors = np.ones((count, levels, dimensions), dtype=np.int64)
         state = np.zeros((count, dimensions), dtype=np.int64)
         extents = np.ones((count, dimensions))
         for level in reversed(range(levels)):
+            settled = self._settled[level]
+            factors[:, level, settled] = self._least[level, settled]
+            extents[:, settled] *= self._least[level, settled]
             for d in self._turns(level, rng):
                 if self._space.ragged[d]:
                     self._grow(level, d, wanted[:, level, d], extents, factors)
@@ -104,11 +119,39 @@ class Rounding:
                     self._choose(level, d, wanted[:, level, d], state, extents, factors)
         return factors, self._space.check_factors(factors)
 
+    @cached_property
+    def _one(self) -> OneRounding | None:
+        """The same for single tilings in plain numbers; None where these do not do."""
+        space, memories = self._space, plain_memories(self._space)
+        if memories is None or not space.ragged.all():
+            return None
+
+        def rows(array: IntArray | FloatArray) -> tuple[tuple[float, ...], ...]:
+            return tuple(tuple(row) for row in array.astype(np.float64).tolist())
+
+        mesh = np.full(space.shape[0], np.inf)
+        mesh[space.spatial_levels] = space.mesh[space.spatial_levels]
+        levels = range(space.shape[0])
+        return OneRounding(
+            tuple(space.sizes.astype(np.float64).tolist()),
+            rows(space.lower),
+            rows(space.upper),
+            rows(self._outside),
+            rows(self._room),
+            rows(self._needed),
+            tuple(mesh.tolist()),
+            tuple(tuple(np.flatnonzero(self._settled[level]).tolist()) for level in levels),
+            tuple(tuple(self._turns(level, None)) for level in levels),
+            memories,
+            _WHOLE,
+        )
+
     def _turns(self, level: int, rng: np.random.Generator | None) -> list[int]:
         """Dimensions with a choice at the level come last, so that others are settled."""
         free = self._space.lower[level] < self._space.upper[level]
         rank = np.arange(len(free)) if rng is None else rng.permutation(len(free))
-        return sorted(range(len(free)), key=lambda d: (bool(free[d]), rank[d]))
+        turns = np.flatnonzero(~self._settled[level]).tolist()
+        return sorted(turns, key=lambda d: (bool(free[d]), rank[d]))
 
     def _choose(
         self,
@@ -152,14 +195,35 @@ class Rounding:
         if len(rows):
             after = inside[rows] * factor[rows]
             rows = rows[~self._fits_capacities(level, d, rows, after, extents)]
-        low, high = least[rows], factor[rows]
-        while (high - low > 1).any():
-            middle = (low + high) // 2
-            fits = self._fits_capacities(level, d, rows, inside[rows] * middle, extents)
-            low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-        factor[rows] = low
+        if len(rows):
+            factor[rows] = self._largest(level, d, rows, least[rows], factor[rows], extents)
         factors[:, level, d] = factor
         extents[:, d] = inside * factor
+
+    def _largest(
+        self,
+        level: int,
+        d: int,
+        rows: IntArray,
+        low: FloatArray,
+        high: FloatArray,
+        extents: FloatArray,
+    ) -> FloatArray:
+        """Largest factors that fit, from `low`, which is taken anyway, to below `high`."""
+        inside = extents[rows, d][:, None]
+        count = max(_PROBES // len(rows), 1)
+        shares = np.arange(1, count + 1) / (count + 1)
+        many = np.repeat(rows, count)
+        while (high - low > 1).any():
+            probes = np.floor(low[:, None] + (high - low)[:, None] * shares)
+            probes = np.maximum(
+                np.minimum(np.maximum(probes, low[:, None] + 1), high[:, None] - 1), low[:, None]
+            )
+            fits = self._fits_capacities(level, d, many, (inside * probes).ravel(), extents)
+            fits = fits.reshape(probes.shape) | (probes <= low[:, None])
+            least = np.where(fits, high[:, None], probes).min(axis=1)
+            low, high = np.where(fits, probes, low[:, None]).max(axis=1), least
+        return low
 
     def _mesh_left(self, level: int, d: int, factors: IntArray) -> FloatArray:
         """Instances that the other dimensions leave to one, float64 [batch]; inf at memories."""

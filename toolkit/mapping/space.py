@@ -317,6 +317,8 @@ class MapSpace:
         return words
 
     def _seen(self, memory: int, factors: IntArray) -> Seen | None:
+        if not self.keeping.tensors[memory].any():
+            return None
         return self.keeping.seen(memory, np.moveaxis(factors, 0, 1).astype(np.float64))
 
     def cut_off(self, extents: FloatArray) -> FloatArray:

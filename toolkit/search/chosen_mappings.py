@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolkit.errors import DoesNotFitError
-from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
+from toolkit.errors import DoesNotFitError, InputError
+from toolkit.mapping.bypasses import chosen_holds
+from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray, Mapping, to_arrays
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.search.compiled_moves import MoveSpace
+from toolkit.search.evaluator import Start
 from toolkit.search.moves import moved_factors
 from toolkit.search.problem import Problem
 
@@ -64,6 +66,30 @@ def sample_mappings(
         rows = np.concatenate(failed)
         copied = found[rng.integers(len(found), size=len(rows))]
         factors[rows], order[rows], choice[rows] = factors[copied], order[copied], choice[copied]
+    return factors, order, choice
+
+
+def checked_start(problem: Problem, mapping: Mapping, key: str) -> Start:
+    """Write a valid mapping as arrays, with its choice of bypasses.
+
+    Parameters
+    ----------
+    key : str
+        The argument that gave it, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is of another problem, or not valid.
+    """
+    factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    choice = problem.choices.number(chosen_holds(mapping, problem.arch, problem.workload))
+    possible = problem.choices.admits(choice) if choice else True
+    space = (problem.choices.problem_of(choice) if choice and possible else problem).space
+    if not possible or not space.check(factors[None], order[None])[0]:
+        raise InputError(
+            f"not a valid mapping of {problem.workload.name} on {problem.arch.name}", key=key
+        )
     return factors, order, choice
 
 

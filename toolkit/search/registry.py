@@ -13,7 +13,7 @@ from toolkit.messages import suggest
 
 if TYPE_CHECKING:
     from toolkit.mapping.mapping import IntArray, Mapping
-    from toolkit.search.evaluator import Evaluator, Start
+    from toolkit.search.evaluator import Evaluator
     from toolkit.search.problem import Problem
     from toolkit.search.result import Budget, SearchResult, TracePoint
 
@@ -35,11 +35,14 @@ class Entry(LateEntry[Strategy]):
         not to be compared with those of others.
     proves : bool
         Whether it ends by itself, with a proof that nothing is better.
+    relaxes : bool
+        Whether real-valued tilings are among its evaluations, each as dear as a mapping or more.
     """
 
     fronts: bool = False
     bounds: bool = False
     proves: bool = False
+    relaxes: bool = False
 
 
 STRATEGIES: dict[str, Entry] = {
@@ -85,6 +88,7 @@ STRATEGIES: dict[str, Entry] = {
         "toolkit.search.gradient:gradient",
         "DOSA's path: gradient descent over real-valued tilings by torch, rounded and polished.",
         extra="torch",
+        relaxes=True,
     ),
     "tpe": Entry(
         "toolkit.search.optuna_samplers.samplers:tpe",
@@ -182,6 +186,7 @@ def search(
     # What is read for names alone, such as by `toolkit list`, does not wait for the rest.
     import numpy as np
 
+    from toolkit.search.chosen_mappings import checked_start
     from toolkit.search.evaluator import Evaluator
     from toolkit.search.problem import Problem
     from toolkit.search.result import Budget
@@ -193,7 +198,7 @@ def search(
     run = strategy if callable(strategy) else find_strategy(strategy).load()
     name = _name(strategy) if callable(strategy) else strategy
     seed = check_integer(seed, 0, "seed")
-    starts = [_arrays(mapping, problem) for mapping in warm_starts]
+    starts = [checked_start(problem, mapping, "warm_starts") for mapping in warm_starts]
     evaluator = Evaluator(problem, budget or Budget(), on_improvement, starts)
     for factors, order, choice in starts:
         evaluator.evaluate(factors[None], order[None], np.array([choice]))
@@ -219,19 +224,3 @@ def _any_mapping(problem: Problem, seed: int) -> tuple[IntArray, IntArray, IntAr
     from toolkit.search.chosen_mappings import sample_mappings
 
     return sample_mappings(problem, 1, np.random.default_rng(seed))
-
-
-def _arrays(mapping: Mapping, problem: Problem) -> Start:
-    from toolkit.mapping.bypasses import chosen_holds
-    from toolkit.mapping.mapping import to_arrays
-
-    factors, order = to_arrays(mapping, problem.arch, problem.workload)
-    choice = problem.choices.number(chosen_holds(mapping, problem.arch, problem.workload))
-    possible = problem.choices.admits(choice) if choice else True
-    space = (problem.choices.problem_of(choice) if choice and possible else problem).space
-    if not possible or not space.check(factors[None], order[None])[0]:
-        raise InputError(
-            f"not a valid mapping of {problem.workload.name} on {problem.arch.name}",
-            key="warm_starts",
-        )
-    return factors, order, choice

@@ -12,21 +12,16 @@ from toolkit.errors import DoesNotFitError
 from toolkit.mapping import MapSpace
 from toolkit.mapping.sampling import random_tilings, sample
 from toolkit.search.optuna_samplers.alternatives import (
+    DivisorChoices,
     DivisorIndex,
     InnermostDimensions,
     PrimeShares,
     SplitIndex,
     apportion,
 )
-from toolkit.search.optuna_samplers.driver import range_of
-from toolkit.search.optuna_samplers.encoding import (
-    Genes,
-    OrderClasses,
-    PrimeLevels,
-    Primes,
-    Repair,
-    shortfalls,
-)
+from toolkit.search.optuna_samplers.coding import range_of
+from toolkit.search.optuna_samplers.encoding import Genes, OrderClasses, PrimeLevels, Primes
+from toolkit.search.optuna_samplers.repairs import Repair, shortfalls
 
 TILINGS: dict[str, Callable[[MapSpace], Genes]] = {
     "levels": PrimeLevels,
@@ -34,6 +29,8 @@ TILINGS: dict[str, Callable[[MapSpace], Genes]] = {
     "shares": PrimeShares,
     "splits": SplitIndex,
     "divisors": DivisorIndex,
+    "factors": DivisorChoices,
+    "ordered factors": lambda space: DivisorChoices(space, ordered=True),
 }
 
 WHOLE = [name for name, make in PROBLEMS.items() if make().factors == "perfect"]
@@ -65,7 +62,7 @@ def test_tilings_survive(name: str, coding: str) -> None:
 
 
 @each_problem
-@pytest.mark.parametrize("coding", ["levels", "ordered", "shares", "splits"])
+@pytest.mark.parametrize("coding", ["levels", "ordered", "shares", "splits", "factors"])
 def test_products_always_equal_the_sizes(name: str, coding: str) -> None:
     space = space_of(name)
     genes = TILINGS[coding](space)
@@ -106,8 +103,9 @@ def test_repair_makes_every_tiling_valid_and_leaves_valid_ones(name: str) -> Non
     np.testing.assert_array_equal(repair.apply(factors), factors)
 
 
-def test_repair_of_one_does_not_depend_on_the_others() -> None:
-    space = space_of("simba")
+@each_problem
+def test_repair_of_one_does_not_depend_on_the_others(name: str) -> None:
+    space = space_of(name)
     genes, repair = PrimeLevels(space), Repair(space)
     factors = genes.decode(drawn(genes, 60))
     together = repair.apply(factors)
@@ -134,8 +132,8 @@ def test_shortfalls_are_logarithms_of_ratios() -> None:
     # DRAM K <= 3; Buffer M, K >= 2; PEs 8 instances, N >= 2; Reg N >= 2.
     factors = np.array([[[1, 6, 1], [12, 1, 1], [1, 1, 4], [1, 1, 2], [1, 1, 1]]])
     found = shortfalls(space, factors[:, : space.shape[0]], 0)
-    assert found["DRAM K"] == pytest.approx(1.0)
-    assert found["Buffer K"] == pytest.approx(1.0)
+    assert found["DRAM.K"] == pytest.approx(1.0)
+    assert found["Buffer.K"] == pytest.approx(1.0)
 
 
 def test_nothing_fits_is_said() -> None:
@@ -145,7 +143,7 @@ def test_nothing_fits_is_said() -> None:
 
 def test_interchangeable_primes_are_sorted() -> None:
     primes = Primes(space_of("eyeriss"))
-    assert primes.labels == ["M 2"] * 3 + ["M 3"] + ["K 2"] * 2 + ["K 5"] + ["N 2"] * 2 + ["N 3"]
+    assert primes.labels == ["M.2"] * 3 + ["M.3"] + ["K.2"] * 2 + ["K.5"] + ["N.2"] * 2 + ["N.3"]
     found = primes.find(random_tilings(space_of("eyeriss"), 30, np.random.default_rng(0)))
     assert (np.diff(found[:, :3], axis=1) >= 0).all()
 

@@ -8,9 +8,9 @@ from search.problems import PROBLEMS
 
 from toolkit.mapping.sampling import random_tilings
 from toolkit.search.optuna_samplers.alternatives import SizeShares
-from toolkit.search.optuna_samplers.driver import range_of
-from toolkit.search.optuna_samplers.encoding import shortfalls
+from toolkit.search.optuna_samplers.coding import range_of
 from toolkit.search.optuna_samplers.ragged import FactorChoices, RaggedRepair
+from toolkit.search.optuna_samplers.repairs import shortfalls
 
 each_problem = pytest.mark.parametrize("name", ["ragged", "apart"])
 
@@ -55,6 +55,16 @@ def test_shortfalls_are_what_makes_tilings_invalid(name: str) -> None:
     factors = choices.decode(genes_at_random(choices, 100))
     lacking = [not shortfalls(space, factors, row) for row in range(len(factors))]
     assert lacking == space.check_factors(factors).tolist()
+
+
+@each_problem
+def test_one_alone_is_read_as_among_others(name: str) -> None:
+    space = PROBLEMS[name]().space
+    choices, repair = FactorChoices(space), RaggedRepair(space)
+    genes = genes_at_random(choices, 60)
+    together = repair.apply(choices.decode(genes))
+    for row, factors in zip(genes, together, strict=True):
+        np.testing.assert_array_equal(repair.apply(choices.decode(row[None]))[0], factors)
 
 
 def test_shares_are_valid_tilings() -> None:

@@ -12,13 +12,13 @@ from search.problems import PROBLEMS
 
 from toolkit.arch import load_arch
 from toolkit.errors import InputError
-from toolkit.mapping import MapSpace
 from toolkit.mapping.mapping import to_arrays
 from toolkit.search import Budget, Problem, make_problem, search
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
-from toolkit.search.optuna_samplers.driver import Coding, drive, make_coding
-from toolkit.search.optuna_samplers.encoding import OrderClasses, PrimeLevels
+from toolkit.search.optuna_samplers.chosen import problem_coding
+from toolkit.search.optuna_samplers.driver import drive
+from toolkit.search.optuna_samplers.mapping_objective import MappingObjective
 from toolkit.search.optuna_samplers.samplers import SAMPLERS
 from toolkit.workload import gemm
 
@@ -118,10 +118,6 @@ def test_functions_may_be_negative_or_infinite(name: str) -> None:
     assert -1e12 < evaluator.best_objective < 0
 
 
-def without_repair(space: MapSpace) -> Coding:
-    return Coding(space, PrimeLevels(space), OrderClasses(space), None)
-
-
 @each_guided
 def test_invalid_trials_are_told_as_constraints(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -133,7 +129,8 @@ def test_invalid_trials_are_told_as_constraints(
     )
     asked = problem("simba")
     evaluator = Evaluator(asked, Budget(evaluations=120))
-    drive(evaluator, SAMPLERS[name].make, 0, without_repair(asked.space), batch=10)
+    objective = MappingObjective(evaluator, problem_coding(asked, repaired=False))
+    drive(objective, SAMPLERS[name].make, 0, batch=10)
     assert 0 < evaluator.invalid < 120
     trials = studies[0].get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     broken = [t for t in trials if any(excess > 0 for excess in t.constraints.values())]
@@ -148,8 +145,9 @@ def test_a_new_study_remembers_the_best(monkeypatch: pytest.MonkeyPatch) -> None
         optuna, "create_study", lambda **given: studies.append(create(**given)) or studies[-1]
     )
     evaluator = Evaluator(problem("simba"), Budget(evaluations=70))
-    coding = make_coding(evaluator)
-    drive(evaluator, SAMPLERS["tpe"].make, 0, coding, coding.starts(10, (), 0), memory=(40, 15))
+    objective = MappingObjective(evaluator, problem_coding(evaluator.problem))
+    starts = objective.coding.starts(10, (), 0)
+    drive(objective, SAMPLERS["tpe"].make, 0, starts, memory=(40, 15))
     assert [len(study.trials) for study in studies] == [40, 40, 15 + 5]
     assert evaluator.evaluations == 70
     assert studies[1].trials[0].value == pytest.approx(studies[0].best_value)

@@ -16,15 +16,14 @@ from toolkit.errors import DoesNotFitError
 from toolkit.mapping import neighbours, order_classes, sample, space_size
 from toolkit.search import Budget, Evaluator, Problem, SearchResult, make_problem
 from toolkit.search.scipy_optimisers.optimisers import (
+    BudgetedLandscape,
     BudgetSpentError,
-    GreedyStep,
-    Kick,
-    Landscape,
     annealing_search,
     evolution_search,
     scipy_search,
 )
 from toolkit.search.scipy_optimisers.relaxed import relax
+from toolkit.search.scipy_optimisers.steps import GreedyStep, Kick
 from toolkit.search.scipy_optimisers.vectors import local_vectors
 from toolkit.workload import gemm
 
@@ -49,12 +48,12 @@ def test_greedy_step_is_a_minimiser_that_ends_where_nothing_helps() -> None:
     space = problem.space
     factors, order = sample(space, 1, np.random.default_rng(0))
     vectors = local_vectors(space, [(factors[0], order[0])])
-    landscape = Landscape(Evaluator(problem, Budget()), vectors)
+    landscape = BudgetedLandscape(Evaluator(problem, Budget()), vectors)
     start = vectors.encode(factors[0], order[0])
-    found = minimize(landscape.value, start, method=GreedyStep(landscape, vectors))
+    found = minimize(landscape, start, method=GreedyStep(landscape, vectors))
     assert found.success
     assert found.nit > 0
-    assert found.fun < landscape.value(start)
+    assert found.fun < landscape(start)
     reached, orders = (rows[0] for rows in vectors.decode(found.x[None]))
     value = objectives(problem, reached[None], orders)[0]
     assert np.log(value) == pytest.approx(found.fun, rel=1e-12)
@@ -72,9 +71,9 @@ def test_greedy_step_counts_every_neighbour() -> None:
     problem = make_problem(arch(memory("DRAM"), memory("Reg", 5)), gemm(2, 1, 1))
     vectors = local_vectors(problem.space)
     evaluator = Evaluator(problem, Budget())
-    landscape = Landscape(evaluator, vectors)
+    landscape = BudgetedLandscape(evaluator, vectors)
     start = vectors.encode(np.array([[2, 1, 1], [1, 1, 1], [1, 1, 1]]), np.tile([0, 1, 2], (3, 1)))
-    found = minimize(landscape.value, start, method=GreedyStep(landscape, vectors))
+    found = minimize(landscape, start, method=GreedyStep(landscape, vectors))
     assert found.nit <= 1
     assert evaluator.evaluations == 2 + found.nit
 
@@ -94,10 +93,10 @@ def test_kicks_lead_to_valid_mappings(name: str) -> None:
 def test_spent_budgets_end_optimisers() -> None:
     problem = PROBLEMS["lanes"]()
     box = relax(problem.space)
-    landscape = Landscape(Evaluator(problem, Budget(evaluations=3)), box)
-    landscape.columns(np.tile(box.low[:, None], 2))
+    landscape = BudgetedLandscape(Evaluator(problem, Budget(evaluations=3)), box)
+    landscape(np.tile(box.low[:, None], 2))
     with pytest.raises(BudgetSpentError):
-        landscape.value(box.low)
+        landscape(box.low)
     assert landscape.evaluator.evaluations == 3
 
 

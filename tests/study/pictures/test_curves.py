@@ -74,8 +74,8 @@ def test_gaps_are_percent_of_the_best_known_with_a_floor() -> None:
     (plot,) = problem_plots(TWO)
     a, b = plot.strategies
     assert plot.relative
-    assert plot.value_title == "above the best known (%)"
-    assert plot.title.startswith("gemm2 on tiny, edp, exact, ragged: best known edp ")
+    assert plot.value_title == "above the best of this field (%)"
+    assert plot.title.startswith("gemm2 on tiny, edp, exact, ragged: best of this field: edp ")
     assert a.curves["evaluations"].low.min() == LEAST_GAP
     assert a.curves["evaluations"].high[-1] == pytest.approx(3.0)
     assert b.curves["seconds"].low[-1] == pytest.approx(4.0)

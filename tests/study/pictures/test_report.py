@@ -91,7 +91,7 @@ def test_the_report_opens_in_a_browser_without_a_network(
         assert seen.errors == []
     for words in (
         "2 strategies on 2 problems",
-        "gemm12 on tiny, energy,latency, exact, ragged: best known energy,latency",
+        "gemm12 on tiny, energy,latency, exact, ragged: best of this field: energy,latency",
         "Ranks over 2 problems",
         "volume",
         "energy, total (pJ)",

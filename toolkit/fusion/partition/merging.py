@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import networkx as nx
 
 from toolkit.fusion.group_model import GroupModel, Option, total_costs, unfused, value_of
-from toolkit.fusion.groups import Group, is_convex, quotient, shared_words, siblings
+from toolkit.fusion.groups import Group, is_convex, quotient, shared_words
 from toolkit.fusion.partition.result import Found
 
 TRIALS, POPULATION = 400, 30
@@ -108,31 +108,24 @@ def nsga2(model: GroupModel, most_layers: int, seed: int) -> Found:
     """
     import optuna
 
-    edges = [*model.graph.edges, *(pair[:2] for pair in siblings(model.graph))]
-    best: tuple[float, tuple[Option, ...]] | None = None
+    from toolkit.fusion.partition.optuna_objective import PartitionObjective
 
-    def cost(trial: optuna.Trial) -> tuple[float, ...]:
-        nonlocal best
-        kept = [e for i, e in enumerate(edges) if not trial.suggest_int(f"cut{i}", 0, 1)]
-        groups = decode(model, kept, most_layers)
-        costs = total_costs(groups)
-        if best is None or value_of(costs) < best[0]:
-            best = (value_of(costs), groups)
-        return costs
-
+    objective = PartitionObjective(
+        model, most_layers, numbers=True, costs_apart=model.objective == "edp"
+    )
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(
-            directions=["minimize"] * (2 if model.objective == "edp" else 1),
+            directions=objective.directions,
             sampler=optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed),
         )
-        for cut in (0, 1):
-            study.enqueue_trial({f"cut{i}": cut for i in range(len(edges))})
-        study.optimize(cost, n_trials=TRIALS)
+        for cut in (False, True):
+            study.enqueue_trial(objective.cuts.uniform(cut))
+        study.optimize(objective, n_trials=TRIALS)
     finally:
         optuna.logging.set_verbosity(level)
-    return Found(best[1] if best is not None else decode(model, [], most_layers))
+    return Found(objective.best)
 
 
 def decode(

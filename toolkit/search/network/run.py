@@ -145,30 +145,51 @@ def map_network(
     pending = [workload for workload in plan.first if workload not in found.outcomes]
     if not _search(plan, arch, wanted, pending, store, jobs, found):
         warnings.append(f"results cannot be kept in {store.folder if store else ''}")
-    unit, assumed = vector_unit_of(arch)
-    typed = graph.precision is not None
-    layers = [
-        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, wanted, typed=typed)
-        for layer in graph.layers
-    ]
+    result = network_result(graph, arch, wanted, plan, found)
     cycles = None
     if overlap_vector:
-        tasks = {layer.name: task_of(layer, arch, conventions) for layer in layers}
+        tasks = {layer.name: task_of(layer, arch, conventions) for layer in result.layers}
         cycles = overlapped_cycles(graph, tasks)
+    return replace(
+        result,
+        searches=len(pending),
+        reads=reads,
+        seconds=clock() - start,
+        overlapped_cycles=cycles,
+        warnings=tuple(warnings),
+    )
+
+
+def network_result(
+    graph: LayerGraph, arch: Architecture, search: LayerSearch, plan: Work, found: Found
+) -> NetworkResult:
+    """Put together what a network costs whose workloads are mapped.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        With elementwise operators folded.
+    search : LayerSearch
+        How the best way to run a layer is told.
+    plan, found : Work, Found
+        What had to be mapped, and what became of it.
+    """
+    unit, assumed = vector_unit_of(arch)
+    typed = graph.precision is not None
+    layers = tuple(
+        _result(layer, plan.ways.get(layer.name, ()), found, arch, unit, search, typed=typed)
+        for layer in graph.layers
+    )
     return NetworkResult(
         graph,
         arch,
-        wanted,
+        search,
         unit,
         assumed,
-        tuple(layers),
-        len(pending),
-        found.evaluations,
-        reads,
-        found.read_evaluations,
-        clock() - start,
-        cycles,
-        tuple(warnings),
+        layers,
+        evaluations=found.evaluations,
+        read_evaluations=found.read_evaluations,
+        warnings=graph.warnings,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import in_passes, multiplier_passes
 from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.mapping.mapping import Mapping
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
@@ -69,37 +71,59 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     KeyboardInterrupt
         If the search was interrupted: half a search is no result to keep.
     """
-    from toolkit.model.evaluate import evaluate
-    from toolkit.model.lanes import compute_cycles, costed, shape_notes
     from toolkit.search.registry import search as run
 
     problem = problem_of(arch, workload, search)
     result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
-    evaluation = evaluate(
-        result.mapping, problem.arch, problem.workload, conventions=search.conventions
+    cost = layer_cost(problem, workload, result.mapping)
+    return replace(
+        cost,
+        evaluations=result.evaluations,
+        bound=result.bound,
+        notes=(*_passes_note(arch, workload), *cost.notes),
+        objective=result.objective,
+        # The length that searches have by default is no limit that anybody set.
+        stopped=result.stopped and search.budget is not None,
     )
-    lanes = costed(result.mapping, problem.arch, problem.workload, search.conventions)
+
+
+def layer_cost(problem: Problem, workload: Workload, mapping: Mapping) -> LayerCost:
+    """Cost one mapping in full, as a search of one evaluation that found it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Whose mapping.
+    workload : Workload
+        Gives the name; that of the problem is called by its sizes.
+    mapping : Mapping
+        A valid one.
+    """
+    from toolkit.model.evaluate import evaluate
+    from toolkit.model.lanes import compute_cycles, costed, shape_notes
+
+    conventions = problem.conventions
+    evaluation = evaluate(mapping, problem.arch, problem.workload, conventions=conventions)
+    lanes = costed(mapping, problem.arch, problem.workload, conventions)
+    energy, latency = evaluation.energy_pj, evaluation.latency_cycles
     return LayerCost(
         replace(problem.workload, name=workload.name),
-        result.mapping,
-        evaluation.energy_pj,
-        evaluation.latency_cycles,
+        mapping,
+        energy,
+        latency,
         compute_cycles(*lanes),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
-        result.evaluations,
-        result.bound,
+        1,
+        None,
         (
-            *_passes_note(arch, workload),
             *problem.notes,
             *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
         ),
-        result.objective,
-        # The length that searches have by default is no limit that anybody set.
-        result.stopped and search.budget is not None,
+        float(problem.objective.value(energy, latency, evaluation.utilization)),
     )
 
 
@@ -265,7 +289,7 @@ def nameless(workload: Workload) -> Workload:
 
 def best_way(
     ways: Iterable[Lowered],
-    outcomes: Mapping[Workload, LayerCost | ToolkitError],
+    outcomes: MappingOf[Workload, LayerCost | ToolkitError],
     objective: Objective,
 ) -> tuple[Lowered, LayerCost] | None:
     """Of the ways in which a workload can run, the best; None if none has a mapping.

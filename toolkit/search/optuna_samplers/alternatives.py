@@ -1,9 +1,12 @@
-"""Other ways to write mappings for Optuna, kept to be compared with the chosen one.
+"""Other ways to write mappings for Optuna, kept to be compared with the chosen ones.
 
-``studies/compare_encodings.py`` measures them; see `toolkit.search.optuna_samplers.encoding`.
+``studies/compare_encodings.py`` measures them; see `toolkit.search.optuna_samplers.encodings`.
+Those that write numbers anyhow take `ordered` like all others, and have no use for it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,14 +14,9 @@ from toolkit.mapping.factors import divisors
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.space import MapSpace
-from toolkit.search.optuna_samplers.encoding import (
-    Parameters,
-    Primes,
-    choice,
-    spread,
-    valid_tiling,
-)
+from toolkit.search.optuna_samplers.encoding import Parameters, Primes, choice, spread
 from toolkit.search.optuna_samplers.ragged import ragged_cells
+from toolkit.search.optuna_samplers.repairs import valid_tiling
 
 SHARES = 17
 """Numbers to choose a share of a size by: four for each factor of 2 in 16."""
@@ -33,7 +31,8 @@ class PrimeShares:
         Whose tilings.
     """
 
-    def __init__(self, space: MapSpace) -> None:
+    def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
+        del ordered
         self._primes = Primes(space)
         self._groups: list[tuple[IntArray, slice]] = []
         self.parameters: Parameters = {}
@@ -41,8 +40,8 @@ class PrimeShares:
             first = int(members[0])
             width = len(self.parameters)
             for level in self._primes.levels[first]:
-                name = f"{self._primes.labels[first]} {space.arch.levels[level].name}"
-                self.parameters[name] = choice(len(members) + 1, ordered=True)
+                name = f"{space.arch.levels[level].name}.{self._primes.labels[first]}"
+                self.parameters[name] = choice(range(len(members) + 1), ordered=True)
             self._groups.append((members, slice(width, len(self.parameters))))
 
     def decode(self, genes: IntArray) -> IntArray:
@@ -91,10 +90,11 @@ class SplitIndex:
         Whose tilings.
     """
 
-    def __init__(self, space: MapSpace) -> None:
+    def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
+        del ordered
         self._tables = [lattice.table() for lattice in space.bound_lattices]
         self.parameters: Parameters = {
-            name: choice(len(table), ordered=True)
+            f"{name}.split": choice(range(len(table)), ordered=True)
             for name, table in zip(space.dimensions, self._tables, strict=True)
         }
 
@@ -124,7 +124,7 @@ class DivisorIndex:
         Whose tilings.
     """
 
-    def __init__(self, space: MapSpace) -> None:
+    def __init__(self, space: MapSpace, *, ordered: bool = True) -> None:
         free = space.lower < space.upper
         self._sizes = space.sizes
         self._fixed = np.where(free, 1, space.lower)
@@ -137,8 +137,8 @@ class DivisorIndex:
                 low, high = space.lower[level, d], space.upper[level, d]
                 fitting = options[(options >= low) & (options <= high)]
                 self._cells.append((level, d, fitting))
-                label = f"{name} {space.arch.levels[level].name}"
-                self.parameters[label] = choice(len(fitting), ordered=True)
+                label = f"{space.arch.levels[level].name}.{name}"
+                self.parameters[label] = choice(fitting.tolist(), ordered=ordered)
 
     def decode(self, genes: IntArray) -> IntArray:
         """Read factors from genes."""
@@ -156,6 +156,34 @@ class DivisorIndex:
         return np.array(columns, dtype=np.int64).reshape(len(columns), len(arrays)).T
 
 
+class DivisorChoices(DivisorIndex):
+    """The factors themselves, of which each takes what is left of its size; none is no mapping.
+
+    From the innermost level outwards a factor becomes its largest common divisor with what inner
+    ones leave; the outermost free level takes the rest. Names and values are those of mappings.
+
+    Parameters
+    ----------
+    space : MapSpace
+        Whose tilings.
+    ordered : bool
+        Whether parameters are positions among the divisors, for samplers that know numbers only.
+    """
+
+    def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
+        super().__init__(space, ordered=ordered)
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read factors from genes."""
+        factors = np.tile(self._fixed, (len(genes), 1, 1))
+        left = np.tile(self._sizes // self._fixed.prod(axis=0), (len(genes), 1))
+        for column, (level, d, options) in reversed(list(enumerate(self._cells))):
+            factors[:, level, d] = np.gcd(options[genes[:, column]], left[:, d])
+            left[:, d] //= factors[:, level, d]
+        factors[:, self._outer, np.arange(len(self._sizes))] *= left
+        return factors
+
+
 class SizeShares:
     """Shares of the logarithm of each ragged size, in proportion to small integers.
 
@@ -165,12 +193,15 @@ class SizeShares:
         Whose tilings; all dimensions are ragged.
     """
 
-    def __init__(self, space: MapSpace) -> None:
+    def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
+        del ordered
         self._space = space
         self._cells = ragged_cells(space)
         self._rounding, self._start = Rounding(space), valid_tiling(space)
         self.parameters: Parameters = {
-            f"{space.dimensions[d]} {space.arch.levels[level].name}": choice(SHARES, ordered=True)
+            f"{space.arch.levels[level].name}.{space.dimensions[d]}": choice(
+                range(SHARES), ordered=True
+            )
             for d, level in self._cells
         }
 
@@ -202,7 +233,10 @@ class InnermostDimensions:
         Whose orders.
     """
 
-    def __init__(self, space: MapSpace) -> None:
+    def __init__(
+        self, space: MapSpace, known: Sequence[IntArray] = (), *, ordered: bool = False
+    ) -> None:
+        del known
         self._space = space
         self._memories: list[tuple[int, int, IntArray]] = []
         self.parameters: Parameters = {}
@@ -210,9 +244,10 @@ class InnermostDimensions:
             active = np.flatnonzero(space.upper[level] > 1)
             if len(active) > 1 and space.order_rules[m].admissible > 1:
                 self._memories.append((m, level, active))
+                loops = [space.dimensions[d] for d in active]
                 for place in ("innermost", "second"):
-                    name = f"{space.arch.levels[level].name} {place}"
-                    self.parameters[name] = choice(len(active))
+                    name = f"{space.arch.levels[level].name}.{place}"
+                    self.parameters[name] = choice(loops, ordered=ordered)
 
     def decode(self, genes: IntArray) -> IntArray:
         """Read orders from genes; what a constraint excludes becomes the first it admits."""
@@ -229,8 +264,9 @@ class InnermostDimensions:
                     order[row, level] = filled[0]
         return order
 
-    def encode(self, arrays: IntArray) -> IntArray:
+    def encode(self, arrays: IntArray, factors: IntArray | None = None) -> IntArray:
         """Write orders as genes, up to the loops outside of the two innermost."""
+        del factors
         genes = np.empty((len(arrays), 2 * len(self._memories)), dtype=np.int64)
         for i, (_, level, active) in enumerate(self._memories):
             for row, order in enumerate(arrays[:, level]):

@@ -1,14 +1,17 @@
-"""Map spaces as Optuna sees them: one small integer per prime factor and per loop order.
+"""Map spaces as Optuna sees them: a parameter per prime factor and per loop order.
 
 A tiling is written as the level of each prime factor, so that every product equals its
-dimension. Capacities, meshes and bounds remain: a `Repair` moves prime factors back until all
-hold, so that every trial is a valid mapping; without one, `shortfalls` says what a trial lacks.
+dimension. Capacities, meshes and bounds remain: for `toolkit.search.optuna_samplers.repairs`.
 ``studies/compare_encodings.py`` compares this with other encodings.
+
+Parameters are named as people read mappings: ``Buffer.order``, ``Buffer.holds.weight``. In here
+each is an integer, its gene; `toolkit.search.optuna_samplers.coding` writes the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -18,15 +21,15 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from toolkit.errors import DoesNotFitError
-from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
-from toolkit.mapping.orders import order_classes
-from toolkit.mapping.sampling import random_tilings
+from toolkit.mapping.mapping import BoolArray, IntArray
+from toolkit.mapping.orders import order_classes, order_view
 from toolkit.mapping.space import MapSpace
-from toolkit.mapping.tilings import start_point
 
 Parameters = dict[str, BaseDistribution]
-"""What Optuna chooses from, by name: integers from 0, ordered or categorical."""
+"""What Optuna chooses from, by name: integers, or categories whose genes are their positions."""
+
+Value = str | int | bool
+"""What a parameter is in a trial."""
 
 
 class Genes(Protocol):
@@ -47,11 +50,31 @@ class Genes(Protocol):
         """Write factors or orders as genes; decoding gives them back."""
 
 
-def choice(options: int, *, ordered: bool = False) -> BaseDistribution:
-    """Offer the integers from 0 below `options`, as a scale if `ordered`, else as names."""
+class OrderGenes(Protocol):
+    """Loop orders as `Genes`, whose encoding may look at the factors."""
+
+    parameters: Parameters
+
+    def decode(self, genes: IntArray) -> IntArray:
+        """Read orders [batch, levels, dimensions] from genes [batch, parameters]."""
+
+    def encode(self, arrays: IntArray, factors: IntArray | None = None) -> IntArray:
+        """Write orders of mappings with these factors as genes."""
+
+
+def choice(values: Sequence[Value], *, ordered: bool = False) -> BaseDistribution:
+    """Offer some values as categories, or their positions as a scale if `ordered`.
+
+    Examples
+    --------
+    >>> choice(["M K N", "K M N"])
+    CategoricalDistribution(choices=('M K N', 'K M N'))
+    >>> choice(["M K N", "K M N"], ordered=True)
+    IntDistribution(high=1, log=False, low=0, step=1)
+    """
     if ordered:
-        return IntDistribution(0, options - 1)
-    return CategoricalDistribution(tuple(range(options)))
+        return IntDistribution(0, len(values) - 1)
+    return CategoricalDistribution(tuple(values))
 
 
 class Primes:
@@ -93,10 +116,10 @@ class Primes:
 
     @property
     def labels(self) -> list[str]:
-        """One name per instance, such as ``K 2`` for a factor 2 of dimension K."""
-        return [f"{self._names[d]} {p}" for d, p in zip(self.dimension, self.prime, strict=True)]
+        """One name per instance, such as ``K.2`` for a factor 2 of dimension K."""
+        return [f"{self._names[d]}.{p}" for d, p in zip(self.dimension, self.prime, strict=True)]
 
-    @property
+    @cached_property
     def groups(self) -> list[IntArray]:
         """Numbers of the instances that are interchangeable, per dimension and prime."""
         kinds = np.stack([self.dimension, self.prime], axis=1)
@@ -105,9 +128,8 @@ class Primes:
     def place(self, levels: IntArray) -> IntArray:
         """Factors [batch, levels, dimensions] from levels [batch, instances]."""
         factors = np.tile(self._fixed, (len(levels), 1, 1))
-        rows = np.arange(len(levels))
-        for i, (d, p) in enumerate(zip(self.dimension, self.prime, strict=True)):
-            factors[rows, levels[:, i], d] *= p
+        rows = np.arange(len(levels))[:, None]
+        np.multiply.at(factors, (rows, levels, self.dimension[None]), self.prime[None])
         return factors
 
     def find(self, factors: IntArray) -> IntArray:
@@ -134,7 +156,7 @@ def spread(counts: IntArray, total: int) -> IntArray:
 
 
 class PrimeLevels:
-    """The level of each prime factor.
+    """The level of each prime factor: ``M.2.1`` is where the first factor 2 of M is.
 
     Parameters
     ----------
@@ -147,8 +169,12 @@ class PrimeLevels:
     def __init__(self, space: MapSpace, *, ordered: bool = False) -> None:
         self._primes = Primes(space)
         self._free = [i for i, levels in enumerate(self._primes.levels) if len(levels) > 1]
+        names = [level.name for level in space.arch.levels]
+        labels = self._primes.labels
         self.parameters: Parameters = {
-            f"{self._primes.labels[i]} #{i}": choice(len(self._primes.levels[i]), ordered=ordered)
+            f"{labels[i]}.{labels[: i + 1].count(labels[i])}": choice(
+                [names[level] for level in self._primes.levels[i]], ordered=ordered
+            )
             for i in self._free
         }
 
@@ -169,21 +195,6 @@ class PrimeLevels:
         return genes
 
 
-class TilingRepair(Protocol):
-    """Makes tilings valid.
-
-    Attributes
-    ----------
-    anchor : int64 array, shape (levels, dimensions)
-        A valid one, with large outer factors.
-    """
-
-    anchor: IntArray
-
-    def apply(self, factors: IntArray) -> IntArray:
-        """Valid tilings [batch, levels, dimensions]; those that are valid stay as they are."""
-
-
 class OrderClasses:
     """The reuse class of each memory's loop order.
 
@@ -201,6 +212,7 @@ class OrderClasses:
         self, space: MapSpace, known: Sequence[IntArray] = (), *, ordered: bool = False
     ) -> None:
         levels, dimensions = space.shape
+        self._space = space
         self._orders = np.tile(np.arange(dimensions, dtype=np.int64), (levels, 1))
         self._tables: list[tuple[int, IntArray]] = []
         self.parameters: Parameters = {}
@@ -213,8 +225,9 @@ class OrderClasses:
             self._orders[level] = table[0]
             if len(table) > 1:
                 self._tables.append((level, table))
-                name = f"{space.arch.levels[level].name} order"
-                self.parameters[name] = choice(len(table), ordered=ordered)
+                loops = [" ".join(space.dimensions[d] for d in row) for row in table.tolist()]
+                name = f"{space.arch.levels[level].name}.order"
+                self.parameters[name] = choice(loops, ordered=ordered)
 
     def decode(self, genes: IntArray) -> IntArray:
         """Read orders from genes."""
@@ -223,125 +236,30 @@ class OrderClasses:
             order[:, level] = table[genes[:, column]]
         return order
 
-    def encode(self, arrays: IntArray) -> IntArray:
-        """Write orders as genes; an order that is no choice becomes the first one."""
+    def encode(self, arrays: IntArray, factors: IntArray | None = None) -> IntArray:
+        """Write orders as genes.
+
+        Parameters
+        ----------
+        arrays : int64 array, shape (batch, levels, dimensions)
+            Loop orders. One that is no choice becomes one that costs the same, if there is any.
+        factors : int64 array of the same shape, optional
+            Says which loops iterate, for that.
+        """
         genes = np.empty((len(arrays), len(self._tables)), dtype=np.int64)
         for column, (level, table) in enumerate(self._tables):
             same = (arrays[:, level, None] == table).all(axis=2)
             genes[:, column] = same.argmax(axis=1)
+            for row in np.flatnonzero(~same.any(axis=1)).tolist():
+                active = self._space.upper[level] > 1
+                if factors is not None:
+                    active = factors[row, level] > 1
+                genes[row, column] = self._class(level, table, arrays[row, level], active)
         return genes
 
-
-class Repair:
-    """Moves prime factors back to where some valid tiling has them, until a tiling is valid.
-
-    Only primes move that a broken rule counts, in a fixed order. With all of them moved the
-    tiling would be that valid one, so this always ends.
-
-    Parameters
-    ----------
-    space : MapSpace
-        Whose rules.
-
-    Raises
-    ------
-    DoesNotFitError
-        If no valid tiling is found.
-    """
-
-    def __init__(self, space: MapSpace) -> None:
-        self._space = space
-        self.anchor = valid_tiling(space)
-        self._primes = Primes(space)
-        self._home = self._primes.find(self.anchor[None])[0]
-        # Neither dimension nor level should always be the first to give way.
-        self._rank = np.random.default_rng(0).permutation(len(self._home))
-
-    def apply(self, factors: IntArray) -> IntArray:
-        """Valid tilings [batch, levels, dimensions]; those that are valid stay as they are."""
-        rows = np.flatnonzero(~self._space.check_factors(factors))
-        if not len(rows):
-            return factors
-        factors = factors.copy()
-        levels = self._primes.find(factors[rows])
-        while len(rows):
-            away = levels != self._home
-            blamed = self._blamed(factors[rows], levels) & away
-            blamed = np.where(blamed.any(axis=1, keepdims=True), blamed, away)
-            first = np.where(blamed, self._rank, len(self._rank)).argmin(axis=1)
-            levels[np.arange(len(rows)), first] = self._home[first]
-            factors[rows] = self._primes.place(levels)
-            left = ~self._space.check_factors(factors[rows])
-            rows, levels = rows[left], levels[left]
-        return factors
-
-    def _blamed(self, factors: IntArray, levels: IntArray) -> BoolArray:
-        """Which prime factors a broken rule counts, [batch, instances]."""
-        space, dimension = self._space, self._primes.dimension
-        words, mesh = capacity_excess(space, factors) > 0, mesh_excess(space, factors) > 0
-        blamed = np.zeros(levels.shape, dtype=np.bool_)
-        for m, level in enumerate(space.memory_levels):
-            blamed |= words[:, m, None] & (levels >= level) & (self._home < level)
-        for s, level in enumerate(space.spatial_levels):
-            blamed |= mesh[:, s, None] & (levels == level)
-        rows = np.arange(len(levels))[:, None]
-        blamed |= (factors > space.upper)[rows, levels, dimension]
-        blamed |= (factors < space.lower)[:, self._home, dimension]
-        return blamed
-
-
-def valid_tiling(space: MapSpace) -> IntArray:
-    """Find one valid tiling [levels, dimensions], by search or else by drawing.
-
-    Raises
-    ------
-    DoesNotFitError
-        If neither finds one.
-    """
-    try:
-        return start_point(space)
-    except DoesNotFitError:
-        return np.asarray(random_tilings(space, 1, np.random.default_rng(0))[0])
-
-
-def capacity_excess(space: MapSpace, factors: IntArray) -> FloatArray:
-    """Log2 of words over capacity [batch, memories]; above 0 is too much."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log2(space.footprints(factors)) - np.log2(space.capacity))
-
-
-def mesh_excess(space: MapSpace, factors: IntArray) -> FloatArray:
-    """Log2 of instances over those there are [batch, spatial levels]; above 0 is too much."""
-    used = factors[:, space.spatial_levels].astype(np.float64).prod(axis=2)
-    return np.asarray(np.log2(used) - np.log2(space.mesh[space.spatial_levels]))
-
-
-def shortfalls(space: MapSpace, factors: IntArray, row: int) -> dict[str, float]:
-    """Say what keeps one tiling of a batch from being valid.
-
-    Parameters
-    ----------
-    factors : int64 array, shape (batch, levels, dimensions)
-        Tilings; a factor of 0 stands for a dimension that does not divide.
-    row : int
-        Which one.
-
-    Returns
-    -------
-    dict of str to float
-        Per broken rule, the log2 of what is asked over what there is, always above 0.
-    """
-    one = np.maximum(factors[row : row + 1], 1)
-    names = [level.name for level in space.arch.levels]
-    words, mesh = capacity_excess(space, one)[0], mesh_excess(space, one)[0]
-    found = {f"{names[i]} words": words[m] for m, i in enumerate(space.memory_levels)}
-    found |= {f"{names[i]} mesh": mesh[s] for s, i in enumerate(space.spatial_levels)}
-    bounds = np.maximum(np.log2(one[0] / space.upper), np.log2(space.lower / one[0]))
-    for d, name in enumerate(space.dimensions):
-        found |= {f"{names[i]} {name}": bounds[i, d] for i in range(len(names))}
-        product = factors[row, :, d].astype(np.float64).prod()
-        if product < space.sizes[d] or (product > space.sizes[d] and not space.ragged[d]):
-            found[f"{name} product"] = max(
-                1.0, abs(np.log2(one[0, :, d].astype(np.float64).prod() / space.sizes[d]))
-            )
-    return {name: float(excess) for name, excess in found.items() if excess > 0}
+    def _class(self, level: int, table: IntArray, order: IntArray, active: BoolArray) -> int:
+        """Row of a table with the reuse class of an order; the first one if there is none."""
+        view = order_view(self._space.arch, level, self._space.workload)
+        key = view.key(order.tolist(), active.tolist())
+        keys = [view.key(row, active.tolist()) for row in table.tolist()]
+        return keys.index(key) if key in keys else 0

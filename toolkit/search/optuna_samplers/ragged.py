@@ -8,14 +8,17 @@ as it then takes. What breaks another rule is rounded to a valid tiling nearby.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from optuna.distributions import IntDistribution
 
 from toolkit.mapping.mapping import IntArray
-from toolkit.mapping.reaching import closing_levels, reached
+from toolkit.mapping.reaching import closing_levels, reached, reached_one
 from toolkit.mapping.rounding import Rounding
 from toolkit.mapping.space import MapSpace
-from toolkit.search.optuna_samplers.encoding import Parameters, PrimeLevels, valid_tiling
+from toolkit.search.optuna_samplers.encoding import Parameters, PrimeLevels
+from toolkit.search.optuna_samplers.repairs import valid_tiling
 
 
 class FactorChoices:
@@ -38,7 +41,7 @@ class FactorChoices:
         for d, level in ragged_cells(space):
             if level != self._closing[d]:
                 self._cells.append((level, d))
-                name = f"{space.dimensions[d]} {space.arch.levels[level].name}"
+                name = f"{space.arch.levels[level].name}.{space.dimensions[d]}"
                 low, high = int(space.lower[level, d]), int(space.upper[level, d])
                 high = min(high, int(space.sizes[d]))
                 self.parameters[name] = IntDistribution(low, high, log=True)
@@ -46,6 +49,8 @@ class FactorChoices:
     def decode(self, genes: IntArray) -> IntArray:
         """Read factors from genes."""
         space, width = self._space, len(self._whole.parameters)
+        if len(genes) == 1 and space.ragged.all():
+            return np.array([self._decode_one(genes[0].tolist())], dtype=np.int64)
         factors = self._whole.decode(genes[:, :width])
         for column, (level, d) in enumerate(self._cells):
             factors[:, level, d] = genes[:, width + column]
@@ -53,6 +58,31 @@ class FactorChoices:
             sizes, closing = int(space.sizes[d]), int(self._closing[d])
             factors[:, :, d] = reached(factors[:, :, d], sizes, closing)
         return factors
+
+    def _decode_one(self, genes: list[int]) -> list[list[int]]:
+        """Read the factors of one tiling, all of whose dimensions are ragged."""
+        columns = [list(column) for column in self._fixed]
+        for (level, d), factor in zip(self._cells, genes, strict=True):
+            columns[d][level] = factor
+        closed = [
+            reached_one(column, size, closing)
+            for column, size, closing in zip(columns, self._sizes, self._closes, strict=True)
+        ]
+        return [list(row) for row in zip(*closed, strict=True)]
+
+    @cached_property
+    def _fixed(self) -> list[list[int]]:
+        """Factors that bounds fix, by dimension; 1 elsewhere."""
+        bound = self._space.lower == self._space.upper
+        return [list(row) for row in np.where(bound, self._space.lower, 1).T.tolist()]
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [int(size) for size in self._space.sizes]
+
+    @cached_property
+    def _closes(self) -> list[int]:
+        return [int(level) for level in self._closing]
 
     def encode(self, arrays: IntArray) -> IntArray:
         """Write factors as genes."""

@@ -19,8 +19,9 @@ from optuna.samplers import (
 
 from toolkit.processes import one_torch_thread
 from toolkit.search.evaluator import Evaluator
-from toolkit.search.optuna_samplers.chosen import flipping_coding
-from toolkit.search.optuna_samplers.driver import AnyCoding, drive, make_coding
+from toolkit.search.optuna_samplers.chosen import problem_coding
+from toolkit.search.optuna_samplers.driver import drive
+from toolkit.search.optuna_samplers.mapping_objective import MappingObjective
 from toolkit.search.result import require_limit
 
 
@@ -82,24 +83,11 @@ class Sampler:
             If no valid tiling is found.
         """
         require_limit(evaluator.budget, self.name)
-        coding: AnyCoding
-        if evaluator.problem.choices:
-            flipping = flipping_coding(evaluator, ordered=self.ordered)
-            coding, starts = flipping, flipping.starts(self.starts, evaluator.starts, seed)
-        else:
-            plain = make_coding(evaluator, ordered=self.ordered)
-            coding, starts = plain, plain.starts(self.starts, evaluator.warm_starts, seed)
+        coding = problem_coding(evaluator.problem, evaluator.starts, ordered=self.ordered)
+        objective = MappingObjective(evaluator, coding, fronts=self.fronts, logarithms=True)
+        starts = coding.starts(self.starts, evaluator.starts, seed)
         with self.setting():
-            drive(
-                evaluator,
-                self.make,
-                seed,
-                coding,
-                starts,
-                batch=self.batch,
-                memory=self.memory,
-                fronts=self.fronts,
-            )
+            drive(objective, self.make, seed, starts, batch=self.batch, memory=self.memory)
 
 
 SAMPLERS: dict[str, Sampler] = {

@@ -11,18 +11,12 @@ The other two work on the relaxed map space: baselines that know nothing of mapp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import (
-    OptimizeResult,
-    basinhopping,
-    differential_evolution,
-    dual_annealing,
-)
+from scipy.optimize import basinhopping, differential_evolution, dual_annealing
 
 from toolkit.mapping.mapping import FloatArray
 from toolkit.mapping.sampling import sample
@@ -30,17 +24,11 @@ from toolkit.mapping.tilings import start_point
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.greedy import fill_fanouts
 from toolkit.search.objective import log_scale
-from toolkit.search.problem import Problem
-from toolkit.search.scipy_optimisers.chosen import (
-    FLIPPED,
-    FlippingBox,
-    FlippingVectors,
-    flipping_box,
-    flipping_vectors,
-)
-from toolkit.search.scipy_optimisers.relaxed import Relaxed, relax
+from toolkit.search.scipy_optimisers.chosen import FlippingBox, FlippingVectors, flipping_vectors
+from toolkit.search.scipy_optimisers.objective import Landscape, vectors_of
+from toolkit.search.scipy_optimisers.relaxed import Relaxed
+from toolkit.search.scipy_optimisers.steps import GreedyStep, Kick
 from toolkit.search.scipy_optimisers.vectors import (
-    Decoder,
     LocalVectors,
     Neighbours,
     Vector,
@@ -49,8 +37,6 @@ from toolkit.search.scipy_optimisers.vectors import (
 
 TEMPERATURE = 0.01
 """Of the test that accepts worse optima, in units of the logarithm of the objective."""
-STRENGTH = 5
-"""A kick makes at least two random moves, and fewer than two plus this, as those of `greedy`."""
 PATIENCE = 50
 """Hops without improvement after which another start is taken, as `greedy` gives starts up."""
 UNLIMITED_STARTS = 4
@@ -70,21 +56,10 @@ class BudgetSpentError(Exception):
 
 
 @dataclass(frozen=True)
-class Landscape:
-    """Logarithms of the objective over vectors.
+class BudgetedLandscape(Landscape):
+    """Logarithms of the objective over vectors, until a limit of the budget is reached."""
 
-    Parameters
-    ----------
-    evaluator : Evaluator
-        Costs and counts.
-    decoder : Decoder
-        Reads vectors.
-    """
-
-    evaluator: Evaluator
-    decoder: Decoder
-
-    def values(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithms of the objective, [batch], for vectors [batch, variables].
 
         Raises
@@ -96,20 +71,6 @@ class Landscape:
         if self.evaluator.exhausted:
             raise BudgetSpentError
         return log_scale(values)
-
-    def value(self, vector: NDArray[np.float64]) -> float:
-        """Logarithm of the objective of one vector.
-
-        Raises
-        ------
-        BudgetSpentError
-            If a limit of the budget is reached.
-        """
-        return float(self.values(vector[None])[0])
-
-    def columns(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Do the same as `values` for vectors [variables, batch], or for one [variables]."""
-        return self.values(np.atleast_2d(vectors.T)).reshape(vectors.shape[1:])
 
 
 def scipy_search(evaluator: Evaluator, seed: int) -> None:
@@ -126,11 +87,11 @@ def scipy_search(evaluator: Evaluator, seed: int) -> None:
 def _hop(
     evaluator: Evaluator, vectors: Neighbours, starts: Iterator[Vector], rng: np.random.Generator
 ) -> None:
-    landscape = Landscape(evaluator, vectors)
+    landscape = BudgetedLandscape(evaluator, vectors)
     try:
         for start in starts:
             basinhopping(
-                landscape.value,
+                landscape,
                 start,
                 niter=HOPS,
                 T=TEMPERATURE,
@@ -174,93 +135,15 @@ def _flipping_starts(
         drawn += 1
 
 
-@dataclass(frozen=True)
-class GreedyStep:
-    """A method of `scipy.optimize.minimize`: steepest descent over single moves.
-
-    All neighbours are costed as one batch, which SciPy's function of one vector cannot do.
-
-    Parameters
-    ----------
-    landscape : Landscape
-        What is minimised.
-    vectors : Neighbours
-        What the vectors mean, and their neighbours.
-    """
-
-    landscape: Landscape
-    vectors: Neighbours
-
-    def __call__(
-        self, fun: Callable[[Vector], float], x0: Vector, args: tuple[()] = (), **unused: Any
-    ) -> OptimizeResult:
-        """Descend from `x0` until no move and no loop order helps; SciPy gives the rest unasked.
-
-        Raises
-        ------
-        BudgetSpentError
-            If a limit of the budget is reached.
-        """
-        x, value = np.rint(x0), fun(x0, *args)
-        steps = 0
-        while True:
-            for memory in range(len(self.vectors.orders)):
-                x, value = self._best(x, value, self.vectors.reorderings(x, memory))
-            moved, reached = self._best(x, value, self.vectors.neighbours(x))
-            if not reached < value:
-                return OptimizeResult(x=x, fun=value, nit=steps, success=True)
-            x, value, steps = moved, reached, steps + 1
-
-    def _best(self, x: Vector, value: float, others: Vector) -> tuple[Vector, float]:
-        """Return the lowest of `others`, if any is lower than `x` by more than rounding."""
-        if not len(others):
-            return x, value
-        values = self.landscape.values(others)
-        best = int(values.argmin())
-        if values[best] < value - 1e-12:
-            return others[best], float(values[best])
-        return x, value
-
-
-@dataclass(frozen=True)
-class Kick:
-    """A step of `scipy.optimize.basinhopping`: a few random moves and a new loop order.
-
-    Parameters
-    ----------
-    vectors : Neighbours
-        What the vectors mean, and their neighbours.
-    rng : numpy.random.Generator
-        Source of randomness.
-    """
-
-    vectors: Neighbours
-    rng: np.random.Generator
-
-    def __call__(self, x: Vector) -> Vector:
-        """Return another valid vector."""
-        kicked = np.array(np.rint(x))
-        if isinstance(self.vectors, FlippingVectors) and self.rng.random() < FLIPPED:
-            flips = self.vectors.flips(kicked)
-            kicked = flips[self.rng.integers(len(flips))] if len(flips) else kicked
-        for _ in range(2 + int(self.rng.integers(STRENGTH))):
-            near = self.vectors.neighbours(kicked)
-            if len(near):
-                kicked = near[self.rng.integers(len(near))]
-        memory = int(self.rng.integers(len(self.vectors.orders)))
-        choice = self.rng.integers(self.vectors.order_counts[memory])
-        kicked[self.vectors.width + memory] = choice
-        return kicked
-
-
 def annealing_search(evaluator: Evaluator, seed: int) -> None:
     """Anneal the relaxed map space, again and again until the budget is spent.
 
     Without SciPy's local searches: they follow gradients, and the objective is a staircase.
     """
     rng = np.random.default_rng(seed)
-    box = _box(evaluator.problem)
-    landscape = Landscape(evaluator, box)
+    box = vectors_of(evaluator, "box")
+    assert isinstance(box, Relaxed | FlippingBox)
+    landscape = BudgetedLandscape(evaluator, box)
     bounds = list(zip(box.low, box.high, strict=True))
     unlimited = evaluator.budget.unlimited
     starts = population(evaluator, box, 1 + len(evaluator.starts), rng)
@@ -268,7 +151,7 @@ def annealing_search(evaluator: Evaluator, seed: int) -> None:
         while True:
             for start in starts:
                 dual_annealing(
-                    landscape.value,
+                    landscape,
                     bounds,
                     maxiter=ITERATIONS,
                     maxfun=1 << 62,
@@ -286,14 +169,15 @@ def annealing_search(evaluator: Evaluator, seed: int) -> None:
 def evolution_search(evaluator: Evaluator, seed: int) -> None:
     """Evolve points of the relaxed map space, again and again until the budget is spent."""
     rng = np.random.default_rng(seed)
-    box = _box(evaluator.problem)
-    landscape = Landscape(evaluator, box)
+    box = vectors_of(evaluator, "box")
+    assert isinstance(box, Relaxed | FlippingBox)
+    landscape = BudgetedLandscape(evaluator, box)
     bounds = list(zip(box.low, box.high, strict=True))
     unlimited = evaluator.budget.unlimited
     try:
         while True:
             differential_evolution(
-                landscape.columns,
+                landscape,
                 bounds,
                 maxiter=GENERATIONS,
                 init=population(evaluator, box, MEMBERS, rng),
@@ -307,10 +191,6 @@ def evolution_search(evaluator: Evaluator, seed: int) -> None:
                 return
     except BudgetSpentError:
         return
-
-
-def _box(problem: Problem) -> Relaxed | FlippingBox:
-    return flipping_box(problem) if problem.choices else relax(problem.space)
 
 
 def population(

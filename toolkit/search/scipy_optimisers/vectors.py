@@ -6,11 +6,13 @@ have to reach them, the factors themselves. Many vectors are no valid mapping.
 
 from __future__ import annotations
 
+import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, reduce
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,27 @@ from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import ArrayPair
 from toolkit.search.moves import move_space, moved_factors
 
+MOST_COMBINATIONS = 4096
+"""Combinations of loop orders up to which all are listed."""
+
 Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
+
+
+class VectorFunction(ABC):
+    """A function of vectors, called with one or with SciPy's batches."""
+
+    @abstractmethod
+    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
+
+    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
+        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
+        given = np.asarray(vectors, dtype=np.float64)
+        if given.ndim == 1:
+            first = self.rows(given[None])[0]
+            return float(first) if np.ndim(first) == 0 else np.asarray(first)
+        return np.asarray(self.rows(given.T).T)
 
 
 class Decoder(Protocol):
@@ -93,7 +114,7 @@ class LocalVectors(ABC):
 
     @abstractmethod
     def _factors(self, numbers: IntArray) -> IntArray:
-        """Read factors [batch, levels, dimensions] from numbers [batch, width]."""
+        """Read factors [batch, levels, dimensions] from integers [batch, width] of any kind."""
 
     @cached_property
     def order_counts(self) -> IntArray:
@@ -114,16 +135,50 @@ class LocalVectors(ABC):
     def decode(self, vectors: Vector) -> ArrayPair:
         """Read vectors [batch, variables], rounded to integers.
 
+        Numbers of loop orders beyond their bounds are those at these; factors beyond are none.
+
         Returns
         -------
         factors, order : int64 arrays, shape (batch, levels, dimensions)
         """
-        whole = np.rint(vectors).astype(np.int64)
+        # Of 32 bits, integers are made in a twentieth of the time; what exceeds them becomes
+        # negative, and is no mapping either.
+        small = self.space.sizes.max() < 2**31
+        whole: NDArray[Any] = np.rint(vectors, order="C").astype(np.int32 if small else np.int64)
+        return self._factors(whole[:, : self.width]), self._read_orders(whole[:, self.width :])
+
+    def _read_orders(self, rows: IntArray) -> IntArray:
+        """Read loop orders [batch, levels, dimensions] from their rows [batch, memories]."""
+        if self._all_orders is not None:
+            inside = np.minimum(np.maximum(rows, 0), self.order_counts - 1)
+            return self._all_orders.take(inside @ self._strides, axis=0)
         levels, dimensions = self.space.shape
-        order = np.tile(np.arange(dimensions, dtype=np.int64), (len(whole), levels, 1))
+        order = np.tile(np.arange(dimensions, dtype=np.int64), (len(rows), levels, 1))
         for m, orders in enumerate(self.orders):
-            order[:, self.space.memory_levels[m]] = orders[whole[:, self.width + m]]
-        return self._factors(whole[:, : self.width]), order
+            found = orders.take(rows[:, m], axis=0, mode="clip")
+            order[:, self.space.memory_levels[m]] = found
+        return order
+
+    @cached_property
+    def _strides(self) -> IntArray:
+        """Distances of a memory's orders in the list of all combinations."""
+        after = np.append(self.order_counts[1:], 1)
+        return np.asarray(np.cumprod(after[::-1])[::-1], dtype=np.int64)
+
+    @cached_property
+    def _all_orders(self) -> IntArray | None:
+        """Every combination of loop orders [combinations, levels, dimensions], if they are few.
+
+        One look-up then does for all memories: half of the time that reading a vector takes.
+        """
+        if math.prod(self.order_counts.tolist()) > MOST_COMBINATIONS:
+            return None
+        levels, dimensions = self.space.shape
+        chosen = np.indices(tuple(self.order_counts.tolist())).reshape(len(self.orders), -1)
+        order = np.tile(np.arange(dimensions, dtype=np.int64), (chosen.shape[1], levels, 1))
+        for m, orders in enumerate(self.orders):
+            order[:, self.space.memory_levels[m]] = orders[chosen[m]]
+        return order
 
     def reorderings(self, vector: Vector, memory: int) -> Vector:
         """All vectors that differ in the loop order of one memory, [n, variables].
@@ -171,10 +226,28 @@ class ExponentVectors(LocalVectors):
 
     def _factors(self, numbers: IntArray) -> IntArray:
         levels, dimensions = self.space.shape
-        factors = np.ones((len(numbers), levels, dimensions), dtype=np.int64)
-        for i, (d, prime) in enumerate(self.primes):
-            factors[:, :, d] *= prime ** numbers[:, i * levels : (i + 1) * levels]
+        factors = np.empty((len(numbers), levels, dimensions), dtype=np.int64)
+        for d in range(dimensions):
+            own = [i for i, (of, _) in enumerate(self.primes) if of == d]
+            powers = [self._power(i, numbers[:, i * levels : (i + 1) * levels]) for i in own]
+            factors[:, :, d] = reduce(operator.mul, powers) if powers else 1
         return factors
+
+    def _power(self, group: int, exponents: IntArray) -> IntArray:
+        """Powers of the prime of a group; 0, or what is too large, where there are none."""
+        prime = self.primes[group][1]
+        if prime == 2:
+            return np.asarray(np.int64(1) << exponents)
+        return self._powers[group].take(exponents + 1, mode="clip")
+
+    @cached_property
+    def _powers(self) -> list[IntArray]:
+        """All powers of each prime that its dimension may have, and 0 before and beyond."""
+        most = [dict(self.space.primes[d])[p] for d, p in self.primes]
+        return [
+            np.array([0, *(p**e for e in range(count + 1)), 0], dtype=np.int64)
+            for (_, p), count in zip(self.primes, most, strict=True)
+        ]
 
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""
@@ -206,7 +279,7 @@ class FactorVectors(LocalVectors):
         return factors.ravel().astype(np.float64)
 
     def _factors(self, numbers: IntArray) -> IntArray:
-        return numbers.reshape(-1, *self.space.shape)
+        return numbers.astype(np.int64).reshape(-1, *self.space.shape)
 
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""

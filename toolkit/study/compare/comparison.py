@@ -18,7 +18,7 @@ from toolkit.processes import in_processes
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
 from toolkit.search.registry import search
-from toolkit.search.result import Budget, TracePoint
+from toolkit.search.result import Budget, SearchResult, TracePoint
 from toolkit.study.storage.runs import Comparison, Outcome, Run, problem_name
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ def compare(
     storage: Storage | None = None,
     jobs: int = 1,
     on_run: Callable[[Progress], None] | None = None,
+    results: Sequence[SearchResult] = (),
 ) -> Comparison:
-    """Run every strategy on every problem under every seed.
+    """Run every strategy on every problem under every seed, and put others' results beside them.
 
     Parameters
     ----------
@@ -74,13 +75,18 @@ def compare(
         Processes; results under a budget of evaluations alone do not depend on it.
     on_run : callable, optional
         Called with the `Progress` after each run, in the order they end.
+    results : sequence of SearchResult
+        Of searches made otherwise, such as ``objective.result_of(study, "my sampler")`` of
+        `toolkit.objectives`: their names are those of more strategies, each with a result on every
+        problem. They are recorded like all others.
 
     Raises
     ------
     InputError
         Before any run if something of the above is not as expected, a strategy needs a package
-        that is not installed, or the storage cannot be used or holds another problem under the
-        name of a run; and if the storage fails later. What was recorded stays.
+        that is not installed, a result spent more than the budget, or the storage cannot be used
+        or holds another problem under the name of a run; and if the storage fails later. What was
+        recorded stays.
     BoundError
         After all runs, if a strategy found what another proved to be impossible.
     KeyboardInterrupt
@@ -90,7 +96,8 @@ def compare(
     numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
     numbers = tuple(check_integer(seed, 0, "seeds") for seed in numbers)
     jobs = check_integer(jobs, 1, "jobs")
-    _check(problems, strategies, budget, numbers)
+    others = outcomes_of(results, problems, strategies, budget)
+    _check(problems, strategies, budget, numbers, results=bool(others))
     runs = [Run(p, s, seed, budget) for p in problems for s in strategies for seed in numbers]
     outcomes: dict[str, Outcome] = {}
 
@@ -110,15 +117,21 @@ def compare(
             keep = partial(record, opened, name=name)
             for outcome in recorded_outcomes(opened, runs, name=name):
                 finish(outcome, True)
+            # Refuses to replace what is somebody else's.
+            recorded_outcomes(opened, [outcome.run for outcome in others], name=name)
         waiting = [run for run in runs if run.name not in outcomes]
         for place, ended in in_processes(execute, waiting, jobs):
             outcome = replace(ended, run=waiting[place])  # Its own copy would be another object.
             if keep is not None:
                 keep(outcome)
             finish(outcome, False)
-    ordered = tuple(outcomes[run.name] for run in runs)
+        for outcome in others:
+            if keep is not None:
+                keep(outcome)
+    ordered = (*(outcomes[run.name] for run in runs), *others)
     check_bounds(ordered)
-    return Comparison(tuple(problems), tuple(strategies), numbers, budget, ordered)
+    names = (*strategies, *dict.fromkeys(outcome.run.strategy for outcome in others))
+    return Comparison(tuple(problems), names, numbers, budget, ordered)
 
 
 def _check(
@@ -126,10 +139,12 @@ def _check(
     strategies: Sequence[str],
     budget: Budget,
     seeds: Sequence[int],
+    *,
+    results: bool,
 ) -> None:
     names = [problem_name(problem) for problem in problems]
     for key, values in (("problems", names), ("strategies", strategies), ("seeds", seeds)):
-        if not values:
+        if not values and not (results and key == "strategies"):
             raise InputError("expected at least one", key=key)
         twice = next((value for value in values if list(values).count(value) > 1), None)
         if twice is not None:
@@ -166,6 +181,56 @@ def execute(run: Run) -> Outcome:
         return failed(run, str(cause), clock() - start)
     if result.interrupted:
         raise KeyboardInterrupt
+    return _outcome(run, result)
+
+
+def outcomes_of(
+    results: Sequence[SearchResult],
+    problems: Sequence[Problem],
+    strategies: Sequence[str],
+    budget: Budget,
+) -> tuple[Outcome, ...]:
+    """Take results of others into a comparison, in the order of the problems.
+
+    Raises
+    ------
+    InputError
+        If one has the name of a strategy, is of another problem or given twice, spent more than
+        the budget, or lacks on some problem.
+    """
+    places = {problem_name(problem): place for place, problem in enumerate(problems)}
+    found: dict[str, tuple[int, Outcome]] = {}
+    for result in results:
+        name, own = problem_name(result.problem), f"{result.strategy}, seed {result.seed}"
+        if result.strategy in STRATEGIES or result.strategy in strategies:
+            raise InputError(
+                f"{result.strategy!r} is a strategy of the toolkit; give the result another name",
+                key="results",
+            )
+        if name not in places:
+            raise InputError(f"{own} is of {name}, which is not compared", key="results")
+        spent = ((result.evaluations, budget.evaluations), (result.seconds, budget.seconds))
+        for (amount, most), unit in zip(spent, ("evaluations", "seconds"), strict=True):
+            if most is not None and amount > most:
+                raise InputError(
+                    f"{own} spent {amount:,.6g} {unit}, more than the budget of {most:,.6g}; "
+                    "expected results on equal budgets",
+                    key="results",
+                )
+        run = Run(problems[places[name]], result.strategy, result.seed, budget)
+        if run.name in found:
+            raise InputError(f"{own} is given twice on {name}", key="results")
+        found[run.name] = places[name], _outcome(run, result)
+    for strategy in dict.fromkeys(result.strategy for result in results):
+        there = {place for place, o in found.values() if o.run.strategy == strategy}
+        lacking = [name for name, place in places.items() if place not in there]
+        if lacking:
+            raise InputError(f"{strategy!r} has no result on {lacking[0]}", key="results")
+    return tuple(outcome for _, outcome in sorted(found.values(), key=lambda entry: entry[0]))
+
+
+def _outcome(run: Run, result: SearchResult) -> Outcome:
+    """Keep of a result what is compared."""
     return Outcome(
         run,
         result.objective,

@@ -14,6 +14,12 @@ from toolkit.study.units import scaled
 if TYPE_CHECKING:
     import pandas as pd
 
+MARK = " *"
+"""After names of strategies whose evaluations are not all mappings costed."""
+
+COSTED_RELAXED = "real-valued tilings count as well as mappings costed"
+"""What evaluations of strategies are that descend relaxed mappings."""
+
 _SPREAD = ("best", "median", "worst")
 
 
@@ -28,17 +34,17 @@ def readable_summary(rows: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     has_front = bool(rows["hypervolume"].notna().any())
     cells = [
         {
-            "strategy": str(row["strategy"]),
+            "strategy": f"{row['strategy']}{MARK if uncosted(str(row['strategy'])) else ''}",
             **{
                 f"{which}\n{unit}".rstrip(): _number(scaled(row[which], objective)[0], 5)
                 for which in _SPREAD
             },
-            "median %\nabove best": _number(100 * row["gap_median"], 3),
+            "median %\nabove best": _gap(row),
             "within 1 %\nruns": f"{row['reached_1_percent']} of {row['runs']}",
             "within 1 %\nevaluations": _count(row["evaluations_to_1_percent"]),
-            "within 1 %\nseconds": _number(row["seconds_to_1_percent"], 3),
+            "within 1 %\nseconds": _seconds(row["seconds_to_1_percent"]),
             "within 5 %\nevaluations": _count(row["evaluations_to_5_percent"]),
-            "within 5 %\nseconds": _number(row["seconds_to_5_percent"], 3),
+            "within 5 %\nseconds": _seconds(row["seconds_to_5_percent"]),
             "evaluations": _count(row["evaluations"]),
             "seconds": _number(row["seconds"], 3),
             "best\npossible": describe_status(
@@ -61,7 +67,9 @@ def readable_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
                 "strategy": str(row["strategy"]),
                 "mean rank": f"{row['mean_rank']:.2f}",
                 "first or\nas good": f"{row['first']} of {row['problems']}",
-                "mean of median\n% above best": _number(100 * row["gap"], 3),
+                "mean of median\n% above best": _number(100 * row["gap"], 3)
+                if row["gap"] > 0 or row["proved"]
+                else "best here",
                 "failed\nruns": str(row["failed_runs"]),
             }
             for row in ranks.to_dict("records")
@@ -104,21 +112,38 @@ def describe_limits(comparison: Comparison) -> str:
 def describe_columns(comparison: Comparison) -> list[str]:
     """Say what columns of the summaries of problems mean that could be taken for others."""
     notes = [
-        "Above best, within 1 % and 5 %: of the lowest value that any run found",
+        "Above best, within 1 % and 5 %: of the lowest value that any run found, of which the "
+        "title says whether it is proved",
+        "Within 1 % and 5 %: expected running time, which is what all runs spent until they were "
+        "there, or to no avail, over those that came there",
         "Best possible: what a strategy itself proves of all its runs; "
         f"{STOPPED}: a limit ended one, and no bound is known",
     ]
-    names = [name for name in comparison.strategies if _uses_bounds(name)]
-    if names:
-        notes.append(
-            f"Evaluations of {' and '.join(names)}: {COSTED_IN_FULL}, so that "
-            "these counts do not compare with others"
-        )
+    for reason in (COSTED_IN_FULL, COSTED_RELAXED):
+        names = [name for name in comparison.strategies if uncosted(name) == reason]
+        if names:
+            notes.append(
+                f"{MARK.strip()} Evaluations of {' and '.join(names)}: {reason}, so that "
+                "these counts do not compare with others"
+            )
     return notes
 
 
-def _uses_bounds(strategy: str) -> bool:
-    return strategy in STRATEGIES and STRATEGIES[strategy].bounds
+def uncosted(strategy: str) -> str:
+    """Say what evaluations of a strategy are, if not all mappings that it costed; else nothing."""
+    entry = STRATEGIES.get(strategy)
+    if entry is None:
+        return ""
+    return COSTED_IN_FULL if entry.bounds else COSTED_RELAXED if entry.relaxes else ""
+
+
+def _gap(row: dict[Any, Any]) -> str:
+    """A gap; of what is the reference itself, what is known of that."""
+    found = row["gap_median"]
+    if not math.isnan(found):
+        return _number(100 * found, 3)
+    within = row["reference_within"]
+    return "best here" if math.isnan(within) else f"0 to {100 * within:.3g}"
 
 
 def describe_failures(comparison: Comparison) -> list[str]:
@@ -135,6 +160,10 @@ def _number(value: Any, digits: int) -> str:
     if math.isnan(value):
         return "-"
     return "none" if math.isinf(value) else f"{value:.{digits}g}"
+
+
+def _seconds(value: float) -> str:
+    return _number(value, 3) if math.isfinite(value) else "-"
 
 
 def _count(value: Any) -> str:

@@ -4,11 +4,16 @@ Notes
 -----
 A strategy's value on a problem is the median over its seeds: seeds of one problem are no
 independent evidence, so that problems are the sample. Friedman's test asks whether all strategies
-rank alike; Wilcoxon's signed-rank test compares pairs by the logarithm of the ratio of their
-values, and Holm's correction accounts for the number of pairs.
+rank alike, with the correction of Iman and Davenport: Friedman's statistic is conservative, while
+theirs, ``(n - 1) x / (n (k - 1) - x)`` for n problems, k strategies and Friedman's x, follows an
+F-distribution with k - 1 and (k - 1) (n - 1) degrees of freedom. Wilcoxon's signed-rank test
+compares pairs by the logarithm of the ratio of their values, and Holm's correction accounts for
+the number of pairs.
 
 References
 ----------
+R. L. Iman and J. M. Davenport, "Approximations of the critical region of the Friedman statistic",
+Communications in Statistics A 9(6), 1980.
 J. Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
 """
 
@@ -47,8 +52,11 @@ class Significance:
     ----------
     problems : int
         Size of the sample.
-    friedman_statistic, friedman_p : float
+    friedman_statistic : float
         Of all strategies; NaN if there are fewer than three, or fewer than two problems.
+    iman_davenport_statistic, iman_davenport_p : float
+        The same corrected, and the probability of such ranks if all strategies rank alike; inf and
+        0 where all problems rank them the same.
     pairs : DataFrame
         Per pair of strategies: on how many problems which is better, the geometric mean of the
         ratio of their values (missing if one failed), the probability of such differences by
@@ -59,7 +67,8 @@ class Significance:
 
     problems: int
     friedman_statistic: float
-    friedman_p: float
+    iman_davenport_statistic: float
+    iman_davenport_p: float
     pairs: pd.DataFrame
     note: str
 
@@ -76,7 +85,8 @@ def rank_table(comparison: Comparison) -> pd.DataFrame:
 
     Ranks are of the medians over seeds; equal ones share the mean of their ranks. ``first`` says
     on how many problems a strategy is best or as good. The gap is the geometric mean, over the
-    problems, of median over reference, less 1: inf if the median run of any failed.
+    problems, of median over reference, less 1: inf if the median run of any failed; ``proved``
+    says whether all references are, so that a gap of zero is one.
     """
     import pandas as pd
 
@@ -91,9 +101,10 @@ def rank_table(comparison: Comparison) -> pd.DataFrame:
             "first": (ranks == ranks.min(axis=1, keepdims=True)).sum(axis=0),
             "problems": len(medians),
             "gap": [
-                math.expm1(np.log1p(groups.get_group(name)["gap_median"]).mean())
+                math.expm1(np.log1p(groups.get_group(name)["gap_median"].fillna(0.0)).mean())
                 for name in medians.columns
             ],
+            "proved": bool(summary["proved"].all()),
             "failed_runs": [int(groups.get_group(name)["failed"].sum()) for name in medians],
         }
     )
@@ -102,28 +113,41 @@ def rank_table(comparison: Comparison) -> pd.DataFrame:
 
 def significance(comparison: Comparison) -> Significance:
     """Test whether chance explains the ranks of a comparison."""
-    from scipy.stats import friedmanchisquare
-
     medians = problem_medians(comparison)
     values = medians.to_numpy(dtype=np.float64)
     problems, strategies = values.shape
-    statistic, p = math.nan, math.nan
+    statistic, corrected, p = math.nan, math.nan, math.nan
     if problems >= 2 and strategies >= 3:
         ranks = _ranks(values)
         # Without any difference the statistic is 0 / 0.
         if (ranks == ranks[:, :1]).all():
-            statistic, p = 0.0, 1.0
+            statistic, corrected, p = 0.0, 0.0, 1.0
         else:
-            statistic, p = map(float, friedmanchisquare(*ranks.T))
+            statistic, corrected, p = _iman_davenport(ranks)
     pairs = _pairs(values, list(medians.columns))
-    return Significance(problems, statistic, p, pairs, _note(problems, len(pairs)))
+    return Significance(problems, statistic, corrected, p, pairs, _note(problems, len(pairs)))
+
+
+def _iman_davenport(ranks: FloatArray) -> tuple[float, float, float]:
+    """Friedman's statistic, Iman and Davenport's, and its probability."""
+    from scipy.stats import f, friedmanchisquare
+
+    problems, strategies = ranks.shape
+    statistic = float(friedmanchisquare(*ranks.T).statistic)
+    left = problems * (strategies - 1) - statistic
+    if left <= _EQUAL * statistic:
+        return statistic, math.inf, 0.0
+    corrected = (problems - 1) * statistic / left
+    freedom = strategies - 1
+    return statistic, corrected, float(f.sf(corrected, freedom, freedom * (problems - 1)))
 
 
 def describe_test(test: Significance) -> str:
     """Say whether all strategies rank alike, and what to keep in mind."""
-    if math.isnan(test.friedman_p):
+    if math.isnan(test.iman_davenport_p):
         return test.note
-    return f"Friedman: p = {test.friedman_p:.3g} that all rank alike. {test.note}"
+    p = f"{test.iman_davenport_p:.3g}"
+    return f"Friedman, after Iman and Davenport: p = {p} that all rank alike. {test.note}"
 
 
 def holm(probabilities: ArrayLike) -> FloatArray:
@@ -223,7 +247,7 @@ def _note(problems: int, pairs: int) -> str:
         )
     if problems < _FEW_PROBLEMS:
         return (
-            f"{problems} problems are few: Friedman's p is approximate below {_FEW_PROBLEMS}, and "
+            f"{problems} problems are few: p of all is approximate below {_FEW_PROBLEMS}, and "
             "only large, consistent differences can come out significant."
         )
     return "Problems are the sample; medians over seeds are compared."

@@ -2,12 +2,22 @@
 
 Notes
 -----
-The reference of a problem is the lowest value that any run found on it: proved to be optimal, or
-the best known. A gap is how far above it a value lies, as a fraction of it. What a strategy
-proves by its own bound is its status, and ``within_fraction``: by which fraction of the optimum
-the value exceeds that at most (`toolkit.search.status`). The hypervolume of a front is the share
-of the box between the lowest energy and latency that any run met on the problem and `REFERENCE`
-times the highest ones on any front, the part that is at most as good as the front.
+The reference of a problem is the lowest value that any run found on it, and it is said what that
+is: proved to be optimal; within a bound of what is possible; or the best of this field, and nobody
+knows how good. A gap is how far above it a value lies, as a fraction of it: that of the reference
+itself is zero only where it is proved, and missing otherwise. What it takes to come near the
+reference is an expected running time: what all runs spent until they were there, or to no avail,
+over those that came there [1]_. What a strategy proves by its own bound is its status, and
+``within_fraction``: by which fraction of the optimum the value exceeds that at most
+(`toolkit.search.status`). The hypervolume of a front is the share of the box between the lowest
+energy and latency that any run met on the problem and `REFERENCE` times the highest ones on any
+front, the part that is at most as good as the front.
+
+References
+----------
+.. [1] N. Hansen, A. Auger, R. Ros, O. Mersmann, T. Tušar and D. Brockhoff, "COCO: a platform for
+   comparing continuous optimizers in a black-box setting", Optimization Methods and Software
+   36(1), 2021.
 """
 
 from __future__ import annotations
@@ -21,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.search.front import nondominated
-from toolkit.search.status import describe_status
+from toolkit.search.status import describe_status, within_best
 from toolkit.study.storage.runs import Comparison, Outcome, problem_name
 
 if TYPE_CHECKING:
@@ -29,6 +39,9 @@ if TYPE_CHECKING:
 
 NEAR = {"1_percent": 0.01, "5_percent": 0.05}
 """Gaps of which a table says how soon a run came so near."""
+
+_SAME = 1e-12
+"""Gaps up to which a value is the reference itself, but for how sums were rounded."""
 
 REFERENCE = 1.1
 """The reference point of hypervolumes, over the highest energy and latency on any front: above
@@ -52,6 +65,18 @@ class Reference:
     value: float
     proved: bool
     bound: float | None
+
+    @property
+    def kind(self) -> str:
+        """What it is: ``proved``, ``bound``, or ``best of this field``."""
+        if self.proved:
+            return "proved"
+        return "best of this field" if self.bound is None else "bound"
+
+    @property
+    def within_fraction(self) -> float | None:
+        """Fraction of the optimum by which the reference exceeds it at most; None if unknown."""
+        return within_best(self.value, self.bound)
 
 
 def references(comparison: Comparison) -> dict[str, Reference]:
@@ -77,7 +102,7 @@ def run_table(comparison: Comparison) -> pd.DataFrame:
         [
             {
                 **_facts(outcome),
-                "gap": gap(outcome.objective, best[_name(outcome)].value),
+                "gap": _named_gap(outcome.objective, best[_name(outcome)]),
                 **_near(outcome, best[_name(outcome)].value),
                 "hypervolume": volumes.get(outcome.run.name, math.nan),
                 "front_points": len(outcome.front),
@@ -96,17 +121,18 @@ def run_table(comparison: Comparison) -> pd.DataFrame:
 def summary_table(comparison: Comparison) -> pd.DataFrame:
     """Tabulate problems and strategies: best, median and worst over the seeds.
 
-    A run that found nothing counts as inf. Medians of how soon a run came near the best are
-    over those that did; ``reached_1_percent`` says how many did. ``status`` and
-    ``within_fraction`` say what a strategy proves of each of its runs; ``proved`` says whether
-    any strategy proved the reference.
+    A run that found nothing counts as inf. How soon runs come near the reference is an expected
+    running time, inf if none did; ``reached_1_percent`` says how many did. ``status`` and
+    ``within_fraction`` say what a strategy proves of each of its runs; ``reference_kind`` says
+    what the reference is, and ``reference_within`` by which fraction of the optimum it exceeds
+    that at most.
     """
     import pandas as pd
 
     best, runs = references(comparison), run_table(comparison)
     rows = []
     for (problem, strategy), group in runs.groupby(["problem", "strategy"], sort=False):
-        value = best[str(problem)].value
+        reference = best[str(problem)]
         row: dict[str, Any] = {
             "problem": problem,
             "strategy": strategy,
@@ -115,15 +141,24 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
         }
         for label, pick in _PICKS.items():
             row[label] = pick(group["objective_value"])
-        row |= {f"gap_{label}": gap(row[label], value) for label in _PICKS}
+        row |= {f"gap_{label}": _named_gap(row[label], reference) for label in _PICKS}
         for near in NEAR:
             row[f"reached_{near}"] = int(group[f"evaluations_to_{near}"].notna().sum())
             for unit in ("evaluations", "seconds"):
-                row[f"{unit}_to_{near}"] = group[f"{unit}_to_{near}"].median()
+                row[f"{unit}_to_{near}"] = expected_running_time(
+                    group[f"{unit}_to_{near}"].to_numpy(), group[unit].to_numpy()
+                )
         row["evaluations"] = group["evaluations"].median()
         row["seconds"] = group["seconds"].median()
         row["hypervolume"] = group["hypervolume"].median()
-        row |= {"reference": value, "proved": best[str(problem)].proved, **_weakest(group)}
+        within = reference.within_fraction
+        row |= {
+            "reference": reference.value,
+            "reference_kind": reference.kind,
+            "reference_within": math.nan if within is None else within,
+            "proved": reference.proved,
+            **_weakest(group),
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -249,6 +284,34 @@ def gap(value: float, reference: float) -> float:
     if value == reference:
         return 0.0 if math.isfinite(value) else math.inf
     return (value - reference) / abs(reference) if reference else math.inf
+
+
+def _named_gap(value: float, reference: Reference) -> float:
+    """A gap; NaN of what is the reference itself, unless that is proved."""
+    found = gap(value, reference.value)
+    return found if found > _SAME or reference.proved else math.nan
+
+
+def expected_running_time(reached: NDArray[np.float64], spent: NDArray[np.float64]) -> float:
+    """What it takes to reach a target if runs are repeated until one does.
+
+    Parameters
+    ----------
+    reached : float64 array, shape (runs,)
+        What each took, NaN where it never did.
+    spent : float64 array, shape (runs,)
+        What each spent altogether, NaN counting as nothing.
+
+    Examples
+    --------
+    >>> expected_running_time(np.array([10.0, np.nan]), np.array([100.0, 100.0]))
+    110.0
+    """
+    there = np.isfinite(reached)
+    if not there.any():
+        return math.inf
+    lost = np.where(there, reached, np.nan_to_num(spent))
+    return float(lost.sum() / there.sum())
 
 
 def _near(outcome: Outcome, reference: float) -> dict[str, float]:

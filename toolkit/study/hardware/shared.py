@@ -21,11 +21,11 @@ from optuna.exceptions import ExperimentalWarning, OptunaError, UpdateFinishedTr
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.errors import InputError
 from toolkit.extras import missing
+from toolkit.study.storage.databases import open_database
 from toolkit.study.storage.opening import connect, guarded, held, storage_name, storage_path
 
 HEARTBEAT_SECONDS = 10
@@ -82,24 +82,10 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
 
 
 def _with_heartbeat(storage: str, heartbeat: int) -> BaseStorage:
-    url = make_url(storage)
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if url.drivername.startswith("sqlite"):
-        options = {"connect_args": {"timeout": 60}}
-    if url.drivername.startswith("postgresql") and "+" not in url.drivername:
-        if not find_spec("psycopg"):
-            raise missing(storage_name(storage), "psycopg", "postgresql", "storage")
-        url = url.set(drivername="postgresql+psycopg")
-    with guarded(storage_name(storage)), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        database = RDBStorage(
-            url.render_as_string(hide_password=False),
-            engine_kwargs=options,
-            heartbeat_interval=heartbeat,
-            grace_period=GRACE_BEATS * heartbeat,
-            heartbeat_stale_trial_callback=Retry(),
+    with guarded(storage_name(storage)):
+        return open_database(
+            storage, heartbeat_seconds=heartbeat, grace_seconds=GRACE_BEATS * heartbeat
         )
-        return optuna.storages.get_storage(database)
 
 
 def _proxy(storage: str) -> BaseStorage:

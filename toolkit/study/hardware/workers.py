@@ -27,6 +27,7 @@ from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Score, Scorer
 from toolkit.compilation import clock
 from toolkit.errors import InputError
+from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
 from toolkit.study.hardware.plan import (
     CHOICE,
     ELAPSED,
@@ -42,7 +43,7 @@ from toolkit.study.hardware.plan import (
 from toolkit.study.hardware.proving import prove_study
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, Watch, retry
 from toolkit.study.storage.opening import guarded, storage_name
-from toolkit.study.storage.trials import LEGACY_CONSTRAINTS, NOTE_TEXT, NOTE_VERSION
+from toolkit.study.storage.trials import NOTE_TEXT, NOTE_VERSION
 
 POLL_SECONDS = 0.5
 """Between two looks at a study that waits for the trials of others, which take seconds or more."""

@@ -38,6 +38,14 @@ _WIDE = 5.0
 _LONG = 50.0
 
 
+BEST_NAMES = {
+    "proved": "proved optimum",
+    "bound": "best known",
+    "best of this field": "best of this field",
+}
+"""What gaps are measured from, by kind of reference."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """How far the runs of one strategy have come, over its seeds.
@@ -133,7 +141,7 @@ def problem_plots(comparison: Comparison) -> tuple[ProblemPlot, ...]:
         name = problem_name(problem)
         reference = best[name]
         relative = reference.value > 0
-        best_name = "proved optimum" if reference.proved else "best known"
+        best_name = BEST_NAMES[reference.kind]
         value_title = f"above the {best_name} (%)"
         if not relative:
             value_title = " ".join(filter(None, (str(problem.objective), problem.objective.unit)))
@@ -162,9 +170,8 @@ def describe_reference(reference: Reference, problem: Problem) -> str:
         return "nothing found"
     value = format_value(reference.value, problem.objective)
     proof = proof_of(reference.value, reference.bound, problem.objective)
-    return ", ".join(
-        filter(None, (f"{'best' if reference.proved else 'best known'} {value}", proof))
-    )
+    names = {**BEST_NAMES, "proved": "best", "best of this field": "best of this field:"}
+    return ", ".join(filter(None, (f"{names[reference.kind]} {value}", proof)))
 
 
 def convergence(outcomes: Sequence[Outcome], spent: str) -> Curve:

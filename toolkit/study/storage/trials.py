@@ -24,15 +24,13 @@ from toolkit.mapping.files import mapping_to_dict
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.model.evaluate import Evaluation
 from toolkit.search.front import FrontPoint
+from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
 from toolkit.search.problem import Problem
 from toolkit.study.storage.runs import Outcome
 from toolkit.study.units import format_value, proof_of
 
 MAPPING, BEST, ON_FRONT = "mapping", "best", "on_front"
 EVALUATIONS, SECONDS = "evaluations", "seconds"
-
-LEGACY_CONSTRAINTS = "constraints"
-"""Optuna 5 keeps constraints one by one; optuna-dashboard 0.21 reads only this older list."""
 
 _CONSTRAINT = "broken rules"
 

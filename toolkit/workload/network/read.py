@@ -22,6 +22,9 @@ from toolkit.workload.network.wire import LEFT_OUT, read_without_weights
 OLDEST_OPSET = 7
 """Before it, broadcasting and shapes were attributes."""
 
+MOST_VERSION = 2**31 - 1
+"""What onnx itself can be told of a version."""
+
 DOMAINS = {
     "": "",
     "ai.onnx": "",
@@ -117,6 +120,14 @@ def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
 
 def _check_opsets(model: onnx.ModelProto, source: str) -> None:
     versions = opsets_of(model)
+    numbers = {"ir_version": model.ir_version} | {
+        f"opset_import of {domain or 'ai.onnx'}": version for domain, version in versions.items()
+    }
+    for key, number in numbers.items():
+        if not 0 <= number <= MOST_VERSION:
+            raise WorkloadError(
+                f"version {number} is none; expected 0 to {MOST_VERSION}", source=source, key=key
+            )
     newest = onnx.defs.onnx_opset_version()
     if "" not in versions:
         if set(versions) & {"com.microsoft"} or not versions:
@@ -292,6 +303,7 @@ def external_path(location: str, source: str, key: str) -> Path:
         folders = {model.parent.resolve(), model.resolve().parent}
         inside = any(target.is_relative_to(folder) for folder in folders)
         inside = inside and not Path(location).is_absolute() and ".." not in Path(location).parts
+        target.is_file()  # Names may be too long to be asked about.
     except (OSError, ValueError, RuntimeError):
         inside = False
     if not location or not inside:

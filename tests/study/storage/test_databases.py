@@ -1,0 +1,81 @@
+"""Databases that are away for a while, and met by many at once; with a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from codesign.postgres import pg_ctl, postgres
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from toolkit.study.storage import databases
+from toolkit.study.storage.databases import is_away, open_database, patient
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    pytest.importorskip("psycopg")
+    with postgres() as place:
+        yield place
+
+
+def test_first_contacts_do_not_race(url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(open_database, [url] * 4))
+    studies = [optuna.create_study(storage=storage) for storage in opened]
+    assert len({study._study_id for study in studies}) == 4
+
+
+def test_a_restart_is_waited_for(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "PATIENCE_SECONDS", 30)
+    study = optuna.create_study(storage=open_database(url))
+    study.tell(study.ask(), 1.0)
+    pg_ctl(url, "-m", "fast", "stop")
+
+    def start() -> None:
+        time.sleep(1)
+        pg_ctl(url, "start")
+
+    back = threading.Thread(target=start)
+    back.start()
+    study.tell(study.ask(), 2.0)
+    back.join()
+    assert [trial.value for trial in study.trials] == [1.0, 2.0]
+    assert capsys.readouterr().err.count("the database does not answer") == 1
+
+
+class RefusedError(Exception):
+    sqlstate = None
+
+
+RefusedError.__name__ = "OperationalError"  # as drivers call it
+
+
+def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(databases, "_DELAYS", (0.01,))
+    calls = []
+
+    @patient
+    def call() -> None:
+        calls.append(1)
+        raise OperationalError("", None, RefusedError("no connection"))
+
+    with pytest.raises(OperationalError):
+        call()
+    assert len(calls) > 1
+
+
+def test_only_absence_is_waited_for() -> None:
+    refused = OperationalError("", None, RefusedError("no connection"))
+    wrapped = RuntimeError("commit failed")
+    wrapped.__cause__ = refused
+    assert is_away(refused) and is_away(wrapped)
+    assert not is_away(IntegrityError("", None, ValueError("twice")))
+    assert not is_away(ValueError("other"))
