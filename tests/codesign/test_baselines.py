@@ -10,7 +10,7 @@ from codesign.jobs import small_job
 from optuna.trial import TrialState
 
 from toolkit.arch import load_template
-from toolkit.codesign.area_filling import filled_points, parameter_roles
+from toolkit.codesign.filled_points import filled_points, parameter_roles
 from toolkit.codesign.registry import HARDWARE_STRATEGIES
 from toolkit.codesign.space import hardware_space
 from toolkit.study.hardware.plan import SCORE, Plan

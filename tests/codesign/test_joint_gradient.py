@@ -13,7 +13,7 @@ import pytest
 import torch
 from codesign.jobs import small_job
 
-from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
+from toolkit.codesign.filled_points import FIRST_POINTS, filled_points
 from toolkit.codesign.joint_gradient.descent import BATCH, NetworkDescent, Proposal, points_near
 from toolkit.codesign.joint_gradient.figures import local_figures, steps_of
 from toolkit.codesign.joint_gradient.sampler import GradientSampler

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
+from toolkit.codesign.filled_points import FIRST_POINTS, filled_points
 from toolkit.codesign.samplers import PointSampler
 from toolkit.codesign.scoring import Scorer
 
@@ -29,7 +29,7 @@ _DRAWS = 200
 def cma_es(scorer: Scorer, seed: int) -> BaseSampler:
     """Draw from a normal distribution that follows the best points (Hansen, 2016).
 
-    It begins at the best of `FIRST_POINTS` points of `toolkit.codesign.area_filling`: from random
+    It begins at the best of `FIRST_POINTS` points of `toolkit.codesign.filled_points`: from random
     ones, of 20 points in all, it ends about where the rule begins. Area and power are
     known before anything is mapped: what exceeds them is drawn again, and is no sample.
     """

@@ -174,14 +174,24 @@ def points_of(space: HardwareSpace) -> Iterator[dict[str, float]]:
 
 
 def least_value(question: Question, parameters: dict[str, float]) -> float:
-    """The least objective value of a point: every combination of best trade-offs of layers.
+    """The least objective value of a point: every combination of best trade-offs of layers."""
+    totals = trade_offs(question, parameters)
+    if not len(totals):
+        return math.inf
+    powers = question.objective.powers
+    values = totals[:, 0] ** powers[0] * totals[:, 1] ** powers[1]
+    return float(values.min()) * question.space.build(parameters).area_um2 ** powers[2]
+
+
+def trade_offs(question: Question, parameters: dict[str, float]) -> np.ndarray:
+    """All best trade-offs of energy and latency on a point; none beyond a budget.
 
     Fronts of layers are added point by point, with what no combination beats.
     """
     space, conventions = question.space, EXACT
-    point = space.build(parameters)
+    point, nothing = space.build(parameters), np.empty((0, 2))
     if space.excess(point):
-        return math.inf
+        return nothing
     search = LayerSearch(
         "exact", objective=OBJECTIVES_OF_LAYERS["energy,latency"], factors=question.factors
     )
@@ -197,12 +207,8 @@ def least_value(question: Question, parameters: dict[str, float]) -> float:
             count = demand.count * question.networks[demand.network].weight
             totals = _undominated((totals[:, None] + count * own[None]).reshape(-1, 2))
     except DoesNotFitError:
-        return math.inf
-    if not len(totals):
-        return math.inf
-    powers = question.objective.powers
-    values = totals[:, 0] ** powers[0] * totals[:, 1] ** powers[1]
-    return float(values.min()) * point.area_um2 ** powers[2]
+        return nothing
+    return totals
 
 
 def _front(arch: Architecture, workload: Workload, search: LayerSearch) -> np.ndarray:

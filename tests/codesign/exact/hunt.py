@@ -10,7 +10,7 @@ import time
 
 from codesign.exact.checks import check_optimum
 from codesign.exact.drawn_spaces import draw_question
-from codesign.exact.relaxation import check_corners
+from codesign.exact.relaxation import check_corners, check_floors
 
 from toolkit.codesign.exact import prove_hardware
 
@@ -21,6 +21,7 @@ def main(first: int, last: int) -> None:
         question = draw_question(seed)
         try:
             check_corners(question, seed)
+            check_floors(question, seed)
             proof = prove_hardware(question)
             check_optimum(question, proof)
         except Exception:

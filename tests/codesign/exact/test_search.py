@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from codesign.exact.checks import all_values, check_certificate, check_optimum
 from codesign.exact.drawn_spaces import draw_question
-from codesign.exact.relaxation import check_corners
+from codesign.exact.relaxation import check_corners, check_floors
 from codesign.jobs import product, small_job
 
 from toolkit.arch.template import make_template
@@ -39,6 +39,11 @@ def test_the_best_point_is_that_of_all(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_what_runs_on_a_point_costs_no_more_on_the_corner_of_a_box(seed: int) -> None:
     check_corners(draw_question(seed), seed)
+
+
+def test_no_mapping_costs_less_than_tables_by_instances_say() -> None:
+    compared = [check_floors(draw_question(seed), seed) for seed in range(12)]
+    assert sum(compared) > 1_000
 
 
 SIZES = {"side": [1, 2, 4], "scratchpad_words": [32, 64], "accumulator_words": [4, 8]}

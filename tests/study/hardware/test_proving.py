@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+import time
 from pathlib import Path
 
 import optuna
@@ -13,6 +16,7 @@ from codesign.jobs import small_job
 from toolkit.cli.codesign import certificate_record, codesign_record, codesign_report
 from toolkit.codesign.job import Job
 from toolkit.errors import InputError
+from toolkit.study.hardware import proving, shared
 from toolkit.study.hardware.plan import Plan
 from toolkit.study.hardware.proving import is_proved, proof_of
 from toolkit.study.hardware.shared import open_shared
@@ -93,6 +97,41 @@ def test_a_proof_that_was_cut_short_is_taken_up(tmp_path: Path) -> None:
     assert proof.proved
     assert proof.seconds > early.seconds
     assert {e.box for e in early.boxes if e.closing == "area"} <= {e.box for e in proof.boxes}
+
+
+def test_a_proof_that_was_killed_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proving, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(shared, "GRACE_BEATS", 1)
+    path, name = str(tmp_path / "a.journal"), "mine"
+    with open_shared(path) as opened:
+        make_study(opened, tiny_job(), Plan("exact", 0, 1), name)
+    child = os.fork()
+    if child == 0:
+        write = proving._Proving._write
+
+        def write_and_wait(self: proving._Proving) -> None:
+            write(self)
+            time.sleep(100)
+
+        monkeypatch.setattr(proving._Proving, "_write", write_and_wait)
+        with open_shared(path) as opened:
+            Worker(opened, name, cache=False, heartbeat=1).run()
+        os._exit(1)
+    with open_shared(path) as opened:
+        study, early = optuna.load_study(study_name=name, storage=opened), None
+        while early is None:
+            time.sleep(0.05)
+            early = proof_of(study)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        Worker(opened, name, cache=False, heartbeat=1).run()
+        proof = proof_of(study)
+    assert not early.proved
+    assert proof is not None
+    assert proof.proved
+    assert proof.seconds > early.seconds
 
 
 def test_a_job_that_cannot_be_proved_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -4,14 +4,19 @@
 """
 
 from toolkit.codesign.exact.certificate import ClosedBox, HardwareProof, PointCost
+from toolkit.codesign.exact.front import FrontProof, MissedBox, TradeOff, prove_front
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.search import Progress, prove_hardware
 
 __all__ = [
     "ClosedBox",
+    "FrontProof",
     "HardwareProof",
+    "MissedBox",
     "PointCost",
     "Progress",
     "Question",
+    "TradeOff",
+    "prove_front",
     "prove_hardware",
 ]

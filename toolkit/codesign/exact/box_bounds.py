@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.codesign.exact.carried import Carried, Least, prices_of, ratio, unit_priced
+from toolkit.codesign.exact.carried import Carried, Least, prices_of, ratio
 from toolkit.codesign.exact.certificate import ROUNDING
 from toolkit.codesign.exact.corners import Corner
-from toolkit.codesign.exact.hulls import cut_hull
+from toolkit.codesign.exact.floors import RELAXED, SOLVED, Floors, Rows
+from toolkit.codesign.exact.hulls import above_both, cut_hull
 from toolkit.codesign.exact.layers import Front, Proofs
 from toolkit.codesign.exact.mix import Chosen, Item, Mix
+from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.rounding import Known
 from toolkit.codesign.exact.tree import Node
 from toolkit.errors import DoesNotFitError
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.search.evaluator import Start
+from toolkit.search.exact.families import unit_priced
 from toolkit.workload.kernel import Workload
 
 FloatArray = NDArray[np.float64]
@@ -28,8 +31,14 @@ WORTH = 0.25
 FAR = 0.5
 """Distance from being closed, in logarithms, from which on a box is cut before anything of it is
 proved: hardly any of it will hold for parts that are much closer."""
-WIDE = 0.8
-"""Width of meshes, in logarithms, from which on a box is cut before anything of it is proved."""
+WIDE, WIDE_WITH_TABLES = 0.8, 0.05
+"""Width of meshes, in logarithms, from which on a box is cut before anything of it is proved; and
+where tables know about all meshes, so that cutting is cheap."""
+NEAR = 0.12
+"""Distance from being closed, in logarithms, from which on families are solved."""
+SLOW, PATIENCE = 0.01, 4
+"""Part of a box's distance from being closed that families have to gain, and how often in a row
+they may fail to before the box is cut instead."""
 NARROWER = 0.25
 """Part of the width of meshes from which on the least words of memories are proved anew."""
 
@@ -48,6 +57,8 @@ class Look:
         The layers.
     items : sequence of Item
         The same together where they cost the same.
+    room : Room
+        Its meshes.
     limit : float
         Bounds from here on close the box.
     """
@@ -56,7 +67,10 @@ class Look:
     corner: Corner
     mix: Mix
     items: Sequence[Item]
+    room: Room
     limit: float
+    rows: dict[Workload, Rows] = field(default_factory=dict, init=False)
+    carried: dict[Workload, FloatArray] = field(default_factory=dict, init=False)
     lower: dict[Workload, FloatArray | None] = field(default_factory=dict, init=False)
     known: dict[Workload, Front | None] = field(default_factory=dict, init=False)
     proved: set[Workload] = field(default_factory=set, init=False)
@@ -78,6 +92,8 @@ class BoxBounder:
         Of fronts.
     known : Known
         Mappings.
+    floors : Floors
+        Least costs by the instances that are used.
     spreads : mapping of str to (float, float)
         Of every memory how much dearer words can become in the space, read and written.
     late : function
@@ -89,11 +105,12 @@ class BoxBounder:
         powers: tuple[float, float, float],
         proofs: Proofs,
         known: Known,
+        floors: Floors,
         spreads: Mapping[str, tuple[float, float]],
         late: Callable[[], bool],
     ) -> None:
         self.powers, self.proofs, self.known = powers, proofs, known
-        self.spreads, self.late = spreads, late
+        self.floors, self.spreads, self.late = floors, spreads, late
 
     def look(self, look: Look) -> Chosen | None:
         """Raise the bound of a box; returns the best known choice of mappings on its corner.
@@ -101,20 +118,67 @@ class BoxBounder:
         None if some layer has no mapping, or none is known yet; the box is unfit if its bound is
         infinite.
         """
-        for workload in look.mix.workloads:
-            look.lower[workload] = self._carried(look, workload)
-        if not self._raise(look) or look.closed:
+        # Fronts of boxes whose meshes have no width are carried further than tables.
+        narrow = look.node.mesh_width <= WIDE_WITH_TABLES
+        self.begin(look, anew=not narrow)
+        if self._raise(look) is None or look.closed:
+            return None
+        if not narrow and not self._settle(look) or look.closed:
             return None
         for workload in look.mix.workloads:
             front = self.known.front(look.corner.arch, workload, anew=True)
             look.known[workload] = front
         return self._prove(look)
 
+    def begin(self, look: Look, *, anew: bool = True) -> None:
+        """Find what is known of all layers in a box without a proof.
+
+        Parameters
+        ----------
+        anew : bool
+            Whether tables are made for its own figures, if there are none.
+        """
+        if anew:
+            self._list_rows(look)
+        for workload in look.mix.workloads:
+            look.lower[workload] = self._carried(look, workload)
+
+    def settle_along(self, look: Look, line: FloatArray) -> bool:
+        """Bound families closely whose weighted sum of energy and latency is least.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        changed = False
+        for workload, rows in look.rows.items():
+            hull = look.lower[workload]
+            if hull is None:
+                continue
+            corner = np.asarray(hull[(hull @ line).argmin()])
+            if rows.settle(line, corner, SOLVED):
+                look.lower[workload] = self._joined(look, workload)
+                changed = True
+        return changed
+
+    def _list_rows(self, look: Look) -> None:
+        """Make tables for the figures of a box, or find those that there are."""
+        node = look.node
+        number, arch = self.floors.figures(look.corner.arch)
+        if number not in node.figures:
+            for workload in look.mix.workloads:
+                if self.late():
+                    return
+                self.floors.table(workload, number, arch)
+            node.figures = (*node.figures, number)
+
     def _carried(self, look: Look, workload: Workload) -> FloatArray | None:
         """What is known without a proof: floors, and what larger boxes have left."""
         arch, node = look.corner.arch, look.node
         try:
             problem = self.proofs.fitted(arch, workload)
+            rows = self.floors.rows(look.corner, look.room, workload, node.figures)
         except DoesNotFitError:
             return None
         loose = [memory.name for memory in problem.arch.memories if memory.may_bypass]
@@ -124,30 +188,79 @@ class BoxBounder:
             ),
             least_cycles(problem.arch, problem.workload),
         )
-        carried = node.carried.get(workload)
-        if carried is None:
-            return np.array([floor])
-        prices = prices_of(arch, workload, self.proofs.conventions)
-        hull = carried.on(prices, node.least.get(workload, {}))
-        return None if hull is None else cut_hull(hull, *floor)
+        hull, carried = np.array([floor]), node.carried.get(workload)
+        if carried is not None:
+            prices = prices_of(arch, workload, self.proofs.conventions)
+            proved = carried.on(prices, node.least.get(workload, {}))
+            if proved is None:
+                return None
+            hull = cut_hull(proved, *floor)
+        if rows is None:
+            return hull
+        look.carried[workload], look.rows[workload] = hull, rows
+        return self._joined(look, workload)
 
-    def _raise(self, look: Look) -> bool:
-        """Combine the layers; False if one has no mapping."""
+    @staticmethod
+    def _joined(look: Look, workload: Workload) -> FloatArray | None:
+        """What is above what was proved and above all rows; None if these are impossible."""
+        rows = look.rows[workload].hull()
+        return above_both(look.carried[workload], rows) if len(rows) else None
+
+    def _settle(self, look: Look) -> bool:
+        """Bound the spatial factors closely that make the bound; False if a layer has none."""
+        least, slow = self._raise(look), 0
+        while least is not None and not look.closed and not self.late() and slow < PATIENCE:
+            before = look.node.bound
+            stage = SOLVED if ratio(look.limit, before) < NEAR else RELAXED
+            line = self._line(least)
+            corners = {way: self._corner(look, way, place) for way, place in least.corners}
+            changed = [
+                way
+                for way, corner in corners.items()
+                if way in look.rows and look.rows[way].settle(line, corner, stage)
+            ]
+            if not changed:
+                break
+            for way in changed:
+                look.lower[way] = self._joined(look, way)
+            least = self._raise(look)
+            missing, gain = ratio(look.limit, before), ratio(look.node.bound, before)
+            slow = slow + 1 if gain < SLOW * missing else 0
+        return least is not None
+
+    @staticmethod
+    def _corner(look: Look, workload: Workload, place: int) -> FloatArray:
+        hull = look.lower[workload]
+        assert hull is not None
+        return np.asarray(hull[place])
+
+    def _line(self, chosen: Chosen) -> FloatArray:
+        """Weights of energy and latency with which the objective rises at a choice."""
+        return np.array(
+            [
+                self.powers[0] / max(chosen.energy_pj, 1e-300),
+                self.powers[1] / max(chosen.latency_cycles, 1e-300),
+            ]
+        )
+
+    def _raise(self, look: Look) -> Chosen | None:
+        """Combine the layers; None if one has no mapping."""
         least = look.mix.least(look.items, look.lower, self.powers[:2])
         if least is None:
             look.node.bound = np.inf
-            return False
+            return None
         area = look.corner.area_um2 ** self.powers[2]
         look.node.bound = max(look.node.bound, least.value * area * (1 - ROUNDING))
-        return True
+        return least
 
     def _prove(self, look: Look) -> Chosen | None:
         """Prove fronts of layers, those whose bounds may be furthest off first, while it helps."""
         area = look.corner.area_um2 ** self.powers[2]
+        wide = WIDE_WITH_TABLES if len(look.rows) == len(look.mix.workloads) else WIDE
         while True:
             hulls = {w: None if f is None else f.hull for w, f in look.known.items()}
             best = look.mix.least(look.items, hulls, self.powers[:2])
-            if look.closed or self.late() or look.node.mesh_width > WIDE:
+            if look.closed or self.late() or look.node.mesh_width > wide:
                 return best
             if best is not None:
                 # What proofs can gain, against what would close the box.
@@ -184,7 +297,7 @@ class BoxBounder:
             node.carried = {**node.carried, workload: Carried(front, prices)}
             if front.complete:  # Otherwise bounds take their time on this hardware.
                 self._prove_words(look, workload, front.starts)
-        return self._raise(look)
+        return self._raise(look) is not None
 
     def _prove_words(self, look: Look, workload: Workload, starts: Sequence[Start]) -> None:
         """Prove the least words of memories that may become dearer, unless it was done nearby."""
@@ -217,8 +330,6 @@ class BoxBounder:
                 # Heavy layers first, among those of which no mapping is known.
                 found[workload] = np.inf if known is None else count * float(lower[:, 1].min())
                 continue
-            line = np.array(
-                [self.powers[0] / best.energy_pj, self.powers[1] / max(best.latency_cycles, 1.0)]
-            )
+            line = self._line(best)
             found[workload] = count * float((known.hull @ line).min() - (lower @ line).min())
         return found

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Compute, Fanout, Memory
+from toolkit.arch.levels import Fanout
 from toolkit.arch.packing import in_passes, mac_energy_pj
 from toolkit.codesign.exact.hulls import lower_hull
 from toolkit.codesign.exact.layers import Front
@@ -119,35 +119,6 @@ class Carried:
         risen = hull + np.stack([added + leaking * hull[:, 1], np.zeros(len(hull))], axis=1)
         # Where cycles leak, a corner of less energy may have come to lie behind one of fewer.
         return risen[lower_hull(risen)]
-
-
-def unit_priced(arch: Architecture, name: str, read_pj: float, written_pj: float) -> Architecture:
-    """The architecture where words of one memory cost something, and all else nothing."""
-    levels = []
-    for level in arch.levels:
-        if isinstance(level, Memory):
-            here = level.name == name
-            level = replace(
-                level,
-                read_energy_pj=read_pj if here else 0.0,
-                write_energy_pj=written_pj if here else 0.0,
-                leakage_pj_per_cycle=0.0,
-            )
-        elif isinstance(level, Compute):
-            nothing = tuple((bits, 0.0) for bits, _ in level.energies_by_bits)
-            level = replace(
-                level, mac_energy_pj=0.0, leakage_pj_per_cycle=0.0, energies_by_bits=nothing
-            )
-        elif level.wires is not None:
-            free = replace(
-                level.wires,
-                unicast_energy_pj=0.0,
-                multicast_energy_pj=0.0,
-                reduction_energy_pj=0.0,
-            )
-            level = replace(level, wires=free)
-        levels.append(level)
-    return replace(arch, levels=tuple(levels))
 
 
 def ratio(upper: float, lower: float) -> float:

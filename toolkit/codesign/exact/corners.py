@@ -25,16 +25,16 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology import Technology, WireEstimate
-from toolkit.codesign.exact.boxes import Box
+from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.part_figures import (
     AREA,
     CAPACITY,
     CONSTRAINT,
     MESH,
-    TOGETHER,
+    PEAK,
     Numbers,
     Part,
-    more_is_better,
+    PartTable,
     numbers_of,
     peak_pj_per_cycle,
     with_numbers,
@@ -48,8 +48,7 @@ MOST_ENTRIES = 50_000
 """Most values together of the parameters that one level takes: a minute of building."""
 KEPT_POINTS = 5_000
 """Points that a space keeps before a fresh one goes on."""
-_PEAK = "peak_pj_per_cycle"
-_ROUNDED = 1 - 1e-12
+ROUNDED = 1 - 1e-12
 """What is left of a difference of rounded numbers that must not be too large."""
 
 FloatArray = NDArray[np.float64]
@@ -61,65 +60,6 @@ class _Unwired(Technology):
     def wires(self, bits: float, length_mm: float) -> WireEstimate:
         """Nothing, whatever the length."""
         return WireEstimate(0.0, 0.0)
-
-
-@dataclass(frozen=True, eq=False)
-class PartTable:
-    """Figures of one level, or of the vector unit, for all values of what it takes.
-
-    Parameters
-    ----------
-    name : str
-        Of the level.
-    axes : tuple of int
-        Places of the parameters that it takes.
-    figures : dict of str to float64 array
-        One axis per parameter; NaN where a figure is not given.
-    kinds : int64 array
-        Of the same shape: which of `rests` stands there.
-    rests : tuple of Part
-        What is no figure.
-    """
-
-    name: str
-    axes: tuple[int, ...]
-    figures: dict[str, FloatArray]
-    kinds: NDArray[np.int64]
-    rests: tuple[Part, ...]
-
-    def entries(self, box: Box) -> tuple[slice, ...]:
-        """Where the entries of a box stand."""
-        return tuple(slice(box.sides[a][0], box.sides[a][1] + 1) for a in self.axes)
-
-    def best(self, box: Box) -> tuple[Numbers, Part]:
-        """Every figure at its best in a box, and the rest, which is the same in all of it."""
-        place = self.entries(box)
-        found: Numbers = {}
-        for name, values in self.figures.items():
-            own = values[place]
-            if name == _PEAK or np.isnan(own).all():
-                continue
-            best = float(own.max() if more_is_better(name) else own.min())
-            varies = own.max() > own.min()
-            found[name] = 1.0 if name in TOGETHER and varies else best
-        return found, self.rests[int(self.kinds[place].flat[0])]
-
-    def directions(self, figure: str, axis: int) -> set[int]:
-        """Signs with which a figure changes along a parameter."""
-        if axis not in self.axes or figure not in self.figures:
-            return set()
-        steps = np.diff(self.figures[figure], axis=self.axes.index(axis))
-        return {int(sign) for sign in np.unique(np.sign(steps[~np.isnan(steps)]))} - {0}
-
-    def changes_kind(self, axis: int) -> bool:
-        """Whether a parameter changes what is no figure, or whether one is given at all."""
-        if axis not in self.axes:
-            return False
-        along = self.axes.index(axis)
-        given = (np.isnan(values) for values in self.figures.values())
-        return any(
-            bool(np.diff(x.astype(np.int64), axis=along).any()) for x in (self.kinds, *given)
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +138,7 @@ class Corners:
 
         Areas outside of all fanouts lengthen no wires, and count each for itself.
         """
-        power = (_PEAK, "read_bandwidth", "write_bandwidth")
+        power = (PEAK, "read_bandwidth", "write_bandwidth")
         names = (MESH, *power) if self.space.power_budget_mw is not None else (MESH,)
         inside = self.tables[self._alone :]
         return (
@@ -222,13 +162,12 @@ class Corners:
 
     def corner(self, box: Box) -> Corner:
         """Relax the hardware of a box, which must hold one value of each of `one_by_one`."""
-        lean = box.parameters(self.space.ranges, self.lean_at_last)
-        arch = self._build(lean).arch
+        arch = self.lean(box)
         if box.is_point:
             return Corner(
                 replace(arch, name=self.space.template.source), *self.area_and_power(box)
             )
-        plain = self._build(lean, wired=False)
+        plain = self._lean_point(box, wired=False)
         parts = [with_numbers(rest, best) for best, rest in (t.best(box) for t in self.tables)]
         unit = next((part for part in parts if isinstance(part, VectorUnit)), None)
         levels: list[Level] = [part for part in parts if not isinstance(part, VectorUnit)]
@@ -238,7 +177,7 @@ class Corners:
         ):
             level = replace(level, area_um2=None)
             if not isinstance(level, Fanout) and idle[i] < 1:
-                leaking = level.leakage_pj_per_cycle * idle[i] * _ROUNDED
+                leaking = level.leakage_pj_per_cycle * idle[i] * ROUNDED
                 level = replace(level, leakage_pj_per_cycle=leaking)
             levels[i] = _with_wires(level, wired, own)
         relaxed = replace(
@@ -295,12 +234,32 @@ class Corners:
 
     def area_and_power(self, box: Box) -> tuple[float, float]:
         """Area (um^2) and power (mW) that no point of a box undercuts."""
-        point = self._build(box.parameters(self.space.ranges, self.lean_at_last))
+        point = self._lean_point(box)
         least = point.area_um2
         for table, level in zip(self.tables[: self._alone], point.arch.levels, strict=False):
             if AREA in table.figures and level.area_um2 is not None:
                 least -= level.area_um2 - float(table.figures[AREA][table.entries(box)].min())
-        return least * _ROUNDED, point.power_mw * _ROUNDED
+        return least * ROUNDED, point.power_mw * ROUNDED
+
+    def lean(self, box: Box) -> Architecture:
+        """The point of a box with the least meshes, and the least areas inside of fanouts."""
+        return self._lean_point(box).arch
+
+    def _lean_point(self, box: Box, *, wired: bool = True) -> HardwarePoint:
+        return self._build(box.parameters(self.space.ranges, self.lean_at_last), wired=wired)
+
+    @cached_property
+    def widest(self) -> tuple[Numbers, ...]:
+        """Of every level the most of its mesh and of its ``<=`` in the whole space."""
+        levels = len(self.lean(whole(self.space.ranges)).levels)
+        return tuple(
+            {
+                name: float(np.nanmax(values))
+                for name, values in table.figures.items()
+                if name == MESH or name.startswith(CONSTRAINT)
+            }
+            for table in self.tables[:levels]
+        )
 
     def _idle_shares(self, arch: Architecture, best: list[Level]) -> list[float]:
         """Of every level, the instances that leak where there are fewest over those relaxed."""
@@ -358,7 +317,7 @@ class Corners:
             built = self._build({**self.space.smallest, **chosen}, wired=False)
             part = _part(built.arch, place)
             numbers, rest = numbers_of(part)
-            numbers[_PEAK] = peak_pj_per_cycle(part)
+            numbers[PEAK] = peak_pj_per_cycle(part)
             kinds[entry] = rests.setdefault(rest, len(rests))
             for figure, number in numbers.items():
                 column = columns.setdefault(figure, np.full(sizes, np.nan))
@@ -387,6 +346,6 @@ def _with_wires(best: Level, wired: Level, own: Level) -> Level:
         return best
     return replace(
         best,
-        read_energy_pj=(best.read_energy_pj + read) * _ROUNDED,
-        write_energy_pj=(best.write_energy_pj + written) * _ROUNDED,
+        read_energy_pj=(best.read_energy_pj + read) * ROUNDED,
+        write_energy_pj=(best.write_energy_pj + written) * ROUNDED,
     )

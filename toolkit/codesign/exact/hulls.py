@@ -95,6 +95,35 @@ def cut_hull(hull: FloatArray, energy: float, latency: float) -> FloatArray:
     return cut
 
 
+def above_both(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Lower hull of what is on or above two hulls.
+
+    Parameters
+    ----------
+    one, other : float64 array, shape (corners, 2)
+        Convex, by rising energy and falling latency.
+
+    Examples
+    --------
+    >>> above_both(np.array([[0.0, 4.0], [4.0, 0.0]]), np.array([[1.0, 2.0]])).tolist()
+    [[1.0, 3.0], [2.0, 2.0]]
+    """
+    energies = np.unique(np.concatenate([one[:, 0], other[:, 0]]))
+    energies = energies[energies >= max(one[0, 0], other[0, 0])]
+    first, second = (np.interp(energies, *hull.T) for hull in (one, other))
+    points = np.stack([energies, np.maximum(first, second)], axis=1)
+    # Between two neighbours both are straight, and may cross.
+    gap = first - second
+    left = np.flatnonzero(gap[:-1] * gap[1:] < 0)
+    share = gap[left] / (gap[left] - gap[left + 1])
+    crossing = points[left].copy()
+    crossing[:, 0] += share * (energies[left + 1] - energies[left])
+    crossing[:, 1] = first[left] + share * (first[left + 1] - first[left])
+    points = np.concatenate([points, crossing])
+    joined: FloatArray = points[lower_hull(points)]
+    return joined
+
+
 @dataclass(frozen=True, eq=False)
 class HullSum:
     """Sum of hulls, each counted so many times.

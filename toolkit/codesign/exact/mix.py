@@ -106,6 +106,14 @@ class Mix:
         value, place = total.least(powers)
         return self._chosen(items, known, total, value, place)
 
+    def total(self, items: Sequence[Item], hulls: Hulls) -> HullSum | None:
+        """Lower hull of the sums over all choices of corners; None if a layer has none."""
+        own = [entry and entry[0] for entry in (_item_hull(item, hulls) for item in items)]
+        known = [hull for hull in own if hull is not None]
+        if not known or len(known) < len(own):
+            return None
+        return sum_of_hulls(known, [float(np.dot(item.counts, self.weights)) for item in items])
+
     def _chosen(
         self,
         items: Sequence[Item],

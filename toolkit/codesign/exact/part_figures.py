@@ -6,11 +6,17 @@ energy, leakage, cycles and copies, never make a mapping worse.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.arch.architecture import VectorUnit
 from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+from toolkit.codesign.exact.boxes import Box
+
+FloatArray = NDArray[np.float64]
 
 Part = Level | VectorUnit
 """A level of an architecture, or its vector unit."""
@@ -41,6 +47,7 @@ _WHOLE = {"capacity_words", "mesh", "cycles", "lanes", "values_per_wordline", "b
 """Figures that are integers."""
 
 AREA, CAPACITY, MESH = "area_um2", "capacity_words", "mesh"
+LEAKAGE, PEAK = "leakage_pj_per_cycle", "peak_pj_per_cycle"
 TOGETHER = ("values_per_wordline", "burst_words")
 """Words that a memory moves or charges together: any number of them may suit some mapping best,
 and one by one suits all."""
@@ -141,3 +148,62 @@ def peak_pj_per_cycle(part: Part) -> float:
     if isinstance(part, Compute):
         return part.mesh * part.mac_energy_pj / part.cycles + part.leakage_pj_per_cycle
     return 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class PartTable:
+    """Figures of one level, or of the vector unit, for all values of what it takes.
+
+    Parameters
+    ----------
+    name : str
+        Of the level.
+    axes : tuple of int
+        Places of the parameters that it takes.
+    figures : dict of str to float64 array
+        One axis per parameter; NaN where a figure is not given.
+    kinds : int64 array
+        Of the same shape: which of `rests` stands there.
+    rests : tuple of Part
+        What is no figure.
+    """
+
+    name: str
+    axes: tuple[int, ...]
+    figures: dict[str, FloatArray]
+    kinds: NDArray[np.int64]
+    rests: tuple[Part, ...]
+
+    def entries(self, box: Box) -> tuple[slice, ...]:
+        """Where the entries of a box stand."""
+        return tuple(slice(box.sides[a][0], box.sides[a][1] + 1) for a in self.axes)
+
+    def best(self, box: Box) -> tuple[Numbers, Part]:
+        """Every figure at its best in a box, and the rest, which is the same in all of it."""
+        place = self.entries(box)
+        found: Numbers = {}
+        for name, values in self.figures.items():
+            own = values[place]
+            if name == PEAK or np.isnan(own).all():
+                continue
+            best = float(own.max() if more_is_better(name) else own.min())
+            varies = own.max() > own.min()
+            found[name] = 1.0 if name in TOGETHER and varies else best
+        return found, self.rests[int(self.kinds[place].flat[0])]
+
+    def directions(self, figure: str, axis: int) -> set[int]:
+        """Signs with which a figure changes along a parameter."""
+        if axis not in self.axes or figure not in self.figures:
+            return set()
+        steps = np.diff(self.figures[figure], axis=self.axes.index(axis))
+        return {int(sign) for sign in np.unique(np.sign(steps[~np.isnan(steps)]))} - {0}
+
+    def changes_kind(self, axis: int) -> bool:
+        """Whether a parameter changes what is no figure, or whether one is given at all."""
+        if axis not in self.axes:
+            return False
+        along = self.axes.index(axis)
+        given = (np.isnan(values) for values in self.figures.values())
+        return any(
+            bool(np.diff(x.astype(np.int64), axis=along).any()) for x in (self.kinds, *given)
+        )

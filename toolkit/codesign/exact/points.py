@@ -13,11 +13,15 @@ from toolkit.arch.expressions import Number
 from toolkit.codesign.exact.certificate import PointCost
 from toolkit.codesign.exact.mix import Chosen, Mix
 from toolkit.codesign.exact.question import Question
-from toolkit.codesign.exact.rounding import Known
+from toolkit.codesign.exact.rounding import SEARCHED, Known
+from toolkit.codesign.filled_points import FIRST_POINTS as FILLED_POINTS
+from toolkit.codesign.filled_points import filled_points
 from toolkit.errors import InputError
 
-FIRST_POINTS = 8
+DRAWN_POINTS = 8
 """Points that are drawn to begin with."""
+SEARCHED_CLOSELY, NEARLY = 40_000, 0.03
+"""Mappings that descents of a layer may cost on points that are about as good as the best one."""
 FIRST_STEPS, MOST_STEPS = 200, 32
 """Steps from the best of these, and from a point that has become the best later on, after which
 the search for a better one goes on elsewhere, give or take a round."""
@@ -56,15 +60,18 @@ class BestPoint:
         return math.inf if self.best is None else self.best.value
 
     def first_points(self) -> None:
-        """Begin with the smallest hardware, which grows by steps, and draw some more points."""
-        self.try_point(self.question.space.smallest)
+        """Begin with the smallest hardware and the rule's, whichever is best; draw some more."""
+        space = self.question.space
+        for point in [space.smallest, *filled_points(space, FILLED_POINTS)]:
+            if not self._late():
+                self.try_point(point)
         self.descend(FIRST_STEPS)
         rng, before = np.random.default_rng(0), self.value
-        for _ in range(FIRST_POINTS):
+        for _ in range(DRAWN_POINTS):
             if self._late():
                 return
             with suppress(InputError):  # Budgets may leave next to nothing.
-                self.try_point(self.question.space.sample(rng).parameters)
+                self.try_point(space.sample(rng).parameters)
         if self.value < before:
             self.descend(FIRST_STEPS)
 
@@ -113,11 +120,20 @@ class BestPoint:
         mix = self._mix(point.arch)
         if mix is None:
             return math.inf
-        fronts = {w: self._known.front(point.arch, w, anew=True) for w in mix.workloads}
-        hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
         items = mix.items(point.arch, self.question.conventions)
-        chosen = mix.least(items, hulls, powers[:2])
-        return math.inf if chosen is None else self.offer(point.arch, parameters, chosen)
+        value = math.inf
+        for most in (SEARCHED, SEARCHED_CLOSELY):
+            fronts = {
+                w: self._known.front(point.arch, w, anew=True, most=most) for w in mix.workloads
+            }
+            hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
+            chosen = mix.least(items, hulls, powers[:2])
+            if chosen is None:
+                break
+            known, value = self.value, self.offer(point.arch, parameters, chosen)
+            if value > known * (1 + NEARLY):
+                break
+        return value
 
     def offer(self, arch: Architecture, parameters: Mapping[str, Number], chosen: Chosen) -> float:
         """Take a point with its mappings if it is the best so far; returns its value."""

@@ -52,7 +52,9 @@ class Known:
         while len(kept) > MOST_KNOWN:
             del kept[next(iter(kept))]
 
-    def front(self, arch: Architecture, workload: Workload, *, anew: bool = False) -> Front | None:
+    def front(
+        self, arch: Architecture, workload: Workload, *, anew: bool = False, most: int = SEARCHED
+    ) -> Front | None:
         """Lower hull of what the known mappings of a workload cost; None if there is none at all.
 
         Parameters
@@ -60,13 +62,15 @@ class Known:
         anew : bool
             Whether to descend to one for this hardware in any case, as mappings for smaller
             hardware do not use what it has; otherwise where none that is known is valid.
+        most : int
+            Mappings that it may cost.
         """
         bare = replace(arch, vector_unit=None)
         try:
             evaluator = Evaluator(self.proofs.fitted(bare, workload), Budget())
             found = self._valid(evaluator, list(self._starts.get(workload, {}).values()))
             if found is None or anew:
-                descents(evaluator, 0, SEARCHED, 1.0)
+                descents(evaluator, 0, most, 1.0)
         except DoesNotFitError:
             return None
         if evaluator.best is not None:

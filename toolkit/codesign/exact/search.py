@@ -7,6 +7,12 @@ objective value of their sums (`hulls`) bounds the box. What was proved of a box
 parts: layers are proved anew one by one, the weightiest first, and only until the box is closed.
 The corner of a single point is that point: there the bound is its optimum.
 
+**Meshes.** How many instances a box can have, within the budget for the area, is known without a
+corner (`room`). What layers cost at least by the instances that they use stands in tables that
+hold for all boxes whose memories are no better (`floors`), and of which only those entries are
+bounded closely that would make the bound of a box. So boxes are cut at meshes for next to
+nothing, and fronts are proved where meshes have next to no width any more.
+
 **The best point so far.** The mappings that make a bound are also run on the smallest point of
 the box that has room for them.
 """
@@ -31,11 +37,13 @@ from toolkit.codesign.exact.certificate import (
     gap_to,
 )
 from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.floors import Floors
 from toolkit.codesign.exact.layers import Proofs
 from toolkit.codesign.exact.mix import Chosen, Mix, mix_of
 from toolkit.codesign.exact.padding import padding_follows_sizes
 from toolkit.codesign.exact.points import BestPoint
 from toolkit.codesign.exact.question import Question
+from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.rounding import Known, roomy_point
 from toolkit.codesign.exact.tree import Cutter, Node, exceeded, trimmed
 from toolkit.compilation import clock
@@ -80,7 +88,12 @@ class HardwareProver:
         self._earlier = 0, 0.0
         self._settled: tuple[int, list[tuple[float, int, Node]]] = 0, []
         self._bounder = BoxBounder(
-            objective.powers, self.proofs, self._known, self.corners.spreads, self._late
+            objective.powers,
+            self.proofs,
+            self._known,
+            Floors(self.proofs, self.corners.widest),
+            self.corners.spreads,
+            self._late,
         )
         self._mixes: dict[tuple[object, ...], Mix] = {}
         self._open: list[tuple[float, int, Node]] = []
@@ -254,7 +267,8 @@ class HardwareProver:
             self._close(node.box, math.inf, "unfit")
             return False
         items = mix.items(corner.arch, self.question.conventions)
-        look = Look(node, corner, mix, items, self.best_value * self._target)
+        room = Room(self.corners, node.box, self.question.space.area_budget_um2)
+        look = Look(node, corner, mix, items, room, self.best_value * self._target)
         chosen = self._bounder.look(look)
         if math.isinf(node.bound):
             self._close(node.box, math.inf, "unfit")

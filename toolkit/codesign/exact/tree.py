@@ -37,6 +37,8 @@ class Node:
         By how much that has become less wide (`Cutter.width`), and the bound of the box before.
     seen : bool
         Whether it was looked at.
+    figures : tuple of int
+        Numbers of the figures of which tables were asked, the box's own last (`Floors`).
     """
 
     bound: float
@@ -49,6 +51,7 @@ class Node:
     cut_width: float = 0.0
     before: float = 0.0
     seen: bool = False
+    figures: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)

@@ -4,7 +4,7 @@ From the mappings of one hardware point the tilings of all layers descend togeth
 follows from them (`descent`). Its rounded sizes are the next points, which are scored by
 the true model with the mapper that all strategies share, and the best becomes the next point to
 descend from. The first descent begins where an architect would, at the best of some points that a
-written rule gives (`toolkit.codesign.area_filling`). Where a descent leads nowhere new, another
+written rule gives (`toolkit.codesign.filled_points`). Where a descent leads nowhere new, another
 start is made: at random, or near the best.
 """
 
@@ -21,7 +21,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.area_filling import FIRST_POINTS, filled_points
+from toolkit.codesign.filled_points import FIRST_POINTS, filled_points
 from toolkit.codesign.joint_gradient.descent import STEPS, NetworkDescent, Proposal, points_near
 from toolkit.codesign.samplers import PointSampler
 from toolkit.codesign.scoring import Scorer

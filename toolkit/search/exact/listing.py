@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,8 @@ class Listing:
         Of no spatial factors at all.
     late : function
         Whether it is time to stop listing.
+    chosen : iterable of int64 array, optional
+        The choices of spatial factors that are looked at; all by default.
 
     Attributes
     ----------
@@ -188,7 +190,12 @@ class Listing:
         Whether these are all.
     """
 
-    def __init__(self, nest: Nest, late: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        nest: Nest,
+        late: Callable[[], bool],
+        chosen: Iterable[IntArray] | None = None,
+    ) -> None:
         self.nest, self.problem = nest, nest.problem
         self.lines = list_lines(nest)
         self._coef, self._complete = self._costs(), CompleteOutputs(self.problem)
@@ -200,7 +207,7 @@ class Listing:
         self._limits = self.problem.space.extent_limits
         self.spatial: list[IntArray] = []
         self.complete = True
-        for factors in each_choice(self.problem.space):
+        for factors in each_choice(self.problem.space) if chosen is None else chosen:
             self.spatial.append(factors)
             if len(self.spatial) % 256 == 0 and late():
                 self.complete = False

@@ -208,10 +208,17 @@ class Relaxation:
             WaitTables(*(mix.cycles * x for x in (waits.entry, waits.exposed, waits.stays))),
             through=True,
         )
-        lanes = self._lanes(factors, by_line) - float(self.complete.energy_pj(factors))
+        lanes = float(self._lanes(factors, by_line) - self.complete.energy_pj(factors))
         return Relaxed(self.grid, ways.to_go, ways.through, mix.energy * lanes)
 
-    def tables(self, factors: IntArray, port: int = ENERGY, *, through: bool = False) -> Relaxed:
+    def tables(
+        self,
+        factors: IntArray,
+        port: int = ENERGY,
+        *,
+        through: bool = False,
+        at_lanes: float | None = None,
+    ) -> Relaxed:
         """Make the tables of one choice of spatial factors.
 
         Parameters
@@ -222,8 +229,10 @@ class Relaxation:
             Number of the port whose cycles are wanted, or `ENERGY`.
         through : bool
             Whether costs through the bottoms of memories are wanted, too.
+        at_lanes : float, optional
+            As `at_lanes` has it, where that is known.
         """
-        coef, by_line = self._coef[port]
+        coef, _ = self._coef[port]
         coef = self._without_credits(coef, factors)
         instances = 1.0
         if port != ENERGY:
@@ -231,7 +240,8 @@ class Relaxation:
         limit = None if port == ENERGY else self.limits[port]
         waits = self._waits.tables(factors, limit)
         ways = self._relax(factors, coef / instances, waits, through=through)
-        lanes = self._lanes(factors, by_line) / instances
+        lanes = float(self.at_lanes(factors, port)) if at_lanes is None else at_lanes
+        lanes /= instances
         if limit is None:
             lanes -= float(self.complete.energy_pj(factors))
         else:
@@ -304,31 +314,53 @@ class Relaxation:
             np.empty(len(self._buckets), dtype=np.int64),
         )
 
-    def _lanes(self, factors: IntArray, coef: FloatArray) -> float:
+    def lanes_pj(self, factors: IntArray) -> FloatArray:
+        """Energy of the lanes, less what complete outputs save, as `Relaxed.lanes` has it.
+
+        Parameters
+        ----------
+        factors : int64 array, shape (..., levels, dimensions)
+            Spatial ones.
+
+        Returns
+        -------
+        float64 array, shape (...)
+        """
+        return np.asarray(self.at_lanes(factors) - self.complete.energy_pj(factors))
+
+    def at_lanes(self, factors: IntArray, port: int = ENERGY) -> FloatArray:
+        """Energy, or cycles of all instances, of the words next to the lanes."""
+        return self._lanes(factors, self._coef[port][1])
+
+    @property
+    def has_credits(self) -> bool:
+        """Whether words that enter a memory save energy, so that dearer words may cost less."""
+        return bool((self._coef[ENERGY][0][..., ENTER] < 0).any())
+
+    def _lanes(self, factors: IntArray, coef: FloatArray) -> FloatArray:
         """Least costs of transfers to the lanes, whatever the loops in time."""
-        sizes, total = self.problem.space.sizes, 0.0
+        sizes, total = self.problem.space.sizes, np.zeros(factors.shape[:-2])
         for r in self.nest.fixed_rows:
             line = self.lines[r]
             tensor = self.problem.plan.tensors[line.tensor]
-            held, counted = _levels(line, len(factors))
+            held, counted = _levels(line, factors.shape[-2])
             others = [d for d in range(len(sizes)) if not tensor.relevant[d]]
             values = self._values(line.tensor)
             if not any(line.absorbed):  # Then every lane gets a value of its own.
                 values = math.prod(
                     float(sizes[d]) for d, relevant in enumerate(tensor.relevant) if relevant
                 )
-            words, first = np.ones(3), np.ones(3)
+            words, first = np.ones((3, *total.shape)), np.ones((3, *total.shape))
             for way in range(3):
-                for d in others:
-                    words[way] *= math.ceil(sizes[d] / factors[held[way], d].prod())
-                    first[way] *= factors[counted[way], d].prod()
+                inside = factors[..., held[way], :].prod(axis=-2)[..., others]
+                words[way] = np.ceil(sizes[others] / inside).prod(axis=-1)
+                first[way] = factors[..., counted[way], :][..., others].prod(axis=(-2, -1))
             net = words
             if tensor.is_output and not self.problem.bias_read:
                 net = np.maximum(words - first, 0.0)
-            total += values * float(coef[r, 0] * net[0] + coef[r, 2] * net[2])
-            total += values * float(coef[r, RAW] * words[0])
+            total += values * (coef[r, 0] * net[0] + coef[r, 2] * net[2] + coef[r, RAW] * words[0])
             if tensor.is_output:
-                total += values * float(coef[r, 1] * words[1] + coef[r, 3] * words[2])
+                total += values * (coef[r, 1] * words[1] + coef[r, 3] * words[2])
         return total
 
 
