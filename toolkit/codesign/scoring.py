@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from toolkit.arch.expressions import Number
+from toolkit.codesign.brought import NetworkMappings
 from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator
 from toolkit.codesign.job import Job
 from toolkit.codesign.space import HardwarePoint
@@ -185,7 +186,13 @@ class Scorer:
         """
         return self.evaluator(parameters)
 
-    def score(self, parameters: Mapping[str, Number], *, fused: bool = True) -> Score:
+    def score(
+        self,
+        parameters: Mapping[str, Number],
+        *,
+        fused: bool = True,
+        mappings: Sequence[NetworkMappings] | None = None,
+    ) -> Score:
         """Score a point.
 
         Parameters
@@ -194,26 +201,36 @@ class Scorer:
             Of all that have a range.
         fused : bool
             Whether layers may be fused, if the job fuses any.
+        mappings : sequence, optional
+            Of every network as `toolkit.search.network.mappings_of` lists them, to score the
+            point by instead of searching; nothing is fused then, and nothing remembered.
 
         Raises
         ------
         ArchitectureError
             If it is no point of the space.
         """
+        if mappings is not None:
+            return self._scored(self.point(parameters), False, mappings)
         fuses = fused and self.job.settings.fusion != "none"
         key = (tuple(parameters[name] for name in self.job.space.ranges), fuses)
         if key not in self._known:
             self._known[key] = self._scored(self.point(parameters), fuses)
         return self._known[key]
 
-    def _scored(self, point: HardwarePoint, fused: bool) -> Score:
+    def _scored(
+        self,
+        point: HardwarePoint,
+        fused: bool,
+        mappings: Sequence[NetworkMappings] | None = None,
+    ) -> Score:
         start, evaluations = clock(), 0
         constraints = self._budgets(point)
         results: tuple[NetworkScore, ...] = ()
         energy = latency = math.inf
         reason = ""
         try:
-            results, evaluations = self._networks(point, fused)
+            results, evaluations = self._networks(point, fused, mappings)
             weighted = [(u.weight, r) for u, r in zip(self.job.networks, results, strict=True)]
             energy = math.fsum(weight * result.energy_pj for weight, result in weighted)
             latency = math.fsum(weight * result.latency_cycles for weight, result in weighted)
@@ -247,12 +264,18 @@ class Scorer:
             if budget is not None
         }
 
-    def _networks(self, point: HardwarePoint, fused: bool) -> tuple[tuple[NetworkScore, ...], int]:
+    def _networks(
+        self, point: HardwarePoint, fused: bool, mappings: Sequence[NetworkMappings] | None
+    ) -> tuple[tuple[NetworkScore, ...], int]:
         """Every network once, and the mappings that were costed for them."""
         uses = self.job.networks
         names = [str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(uses)]
-        if self.job.settings.fusion == "none":
-            cost = self.mapped(point.parameters)
+        if self.job.settings.fusion == "none" or mappings is not None:
+            cost = (
+                self.mapped(point.parameters)
+                if mappings is None
+                else self.evaluator.given(point.parameters, mappings)
+            )
             return tuple(
                 NetworkScore(name, result.energy_pj, result.latency_cycles)
                 for name, result in zip(names, cost.networks, strict=True)

@@ -8,7 +8,7 @@ whose exponents are measured on the neighbouring points of the space.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,31 +45,38 @@ def steps_of(space: HardwareSpace, parameters: Mapping[str, Number]) -> torch.Te
 class LocalFigures:
     """Figures of all levels, and area and power, as power laws around one point.
 
+    Or, for every row of a batch, around a point of its own (`side_by_side`).
+
     Parameters
     ----------
     arch : Architecture
         At the point.
-    centre : float64 tensor, shape (parameters,)
+    centre : float64 tensor, shape (parameters,) or (batch, parameters)
         Logarithms of its parameters.
     values : dict
-        Figures at the point, by (level number, field); level -1 is the chip.
+        Figures at the point, by (level number, field); level -1 is the chip. Numbers, or float64
+        tensors of shape (batch,).
     exponents : dict
-        By the same keys, float64 tensors of shape (parameters,).
+        By the same keys, float64 tensors of the shape of `centre`.
     """
 
     arch: Architecture
     centre: torch.Tensor
-    values: dict[tuple[int, str], float]
+    values: dict[tuple[int, str], Any]
     exponents: dict[tuple[int, str], torch.Tensor]
 
     def figure(self, key: tuple[int, str], logs: torch.Tensor) -> torch.Tensor:
         """Value of a figure at parameters with these logarithms [batch, parameters]."""
-        return self.values[key] * ((logs - self.centre) @ self.exponents[key]).exp()
+        value: torch.Tensor = (
+            self.values[key] * ((logs - self.centre) * self.exponents[key]).sum(dim=-1).exp()
+        )
+        return value
 
     def log_need(self, key: tuple[int, str], need: torch.Tensor, name: int) -> torch.Tensor:
         """Logarithm of parameter number `name` at which a figure reaches what is needed."""
-        exponent = self.exponents[key][name]
-        return self.centre[name] + (need / self.values[key]).log() / exponent
+        exponent = self.exponents[key][..., name]
+        log: torch.Tensor = self.centre[..., name] + (need / self.values[key]).log() / exponent
+        return log
 
     def arch_at(self, logs: torch.Tensor) -> Architecture:
         """The architecture with figures of shape [batch]; for the cost model alone."""
@@ -94,15 +101,44 @@ class LocalFigures:
 
     def _varies(self, place: int, name: str) -> bool:
         exponents = self.exponents.get((place, name))
-        return exponents is not None and bool((exponents != 0).any())
+        if exponents is None:
+            return False
+        values = self.values[place, name]
+        apart = isinstance(values, torch.Tensor) and bool((values != values[0]).any())
+        return apart or bool((exponents != 0).any())
 
     def sizing(self) -> dict[tuple[int, str], int]:
         """For every capacity or mesh that parameters change, which one changes it most."""
         found = {}
         for (place, name), exponents in self.exponents.items():
             if name in ("capacity_words", "mesh") and bool((exponents > 0).any()):
-                found[place, name] = int(exponents.argmax())
+                found[place, name] = int(exponents.reshape(-1, exponents.shape[-1])[0].argmax())
         return found
+
+    def rows(self, places: torch.Tensor) -> LocalFigures:
+        """Take the figures of some rows, in this order, from those of `side_by_side`."""
+        return LocalFigures(
+            self.arch,
+            self.centre[places],
+            {key: value[places] for key, value in self.values.items()},
+            {key: row[places] for key, row in self.exponents.items()},
+        )
+
+
+def side_by_side(figures: Sequence[LocalFigures]) -> LocalFigures:
+    """Put the figures around several points of one space into the rows of a batch."""
+    return LocalFigures(
+        figures[0].arch,
+        torch.stack([each.centre for each in figures]),
+        {
+            key: torch.tensor([each.values[key] for each in figures], dtype=torch.float64)
+            for key in figures[0].values
+        },
+        {
+            key: torch.stack([each.exponents[key] for each in figures])
+            for key in figures[0].exponents
+        },
+    )
 
 
 def local_figures(space: HardwareSpace, parameters: Mapping[str, Number]) -> LocalFigures:

@@ -13,6 +13,7 @@ from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
+from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
@@ -28,6 +29,7 @@ from toolkit.search.network.workloads import (
     LayerProgress,
     Work,
     best_way,
+    given_cost,
     nameless,
     problem_of,
     searched,
@@ -145,6 +147,78 @@ def map_network(
     pending = [workload for workload in plan.first if workload not in found.outcomes]
     if not _search(plan, arch, wanted, pending, store, jobs, found):
         warnings.append(f"results cannot be kept in {store.folder if store else ''}")
+    return _network_result(graph, arch, wanted, plan, found, start, warnings, overlap_vector)
+
+
+def given_network(
+    graph: LayerGraph,
+    arch: Architecture,
+    mappings: Sequence[LoopMapping | None],
+    search: LayerSearch,
+) -> NetworkResult:
+    """Cost a network by mappings that somebody has already, instead of searching for them.
+
+    Parameters
+    ----------
+    graph, arch : LayerGraph, Architecture
+        As for `map_network`.
+    mappings : sequence of Mapping or None
+        As `mappings_of` lists them.
+    search : LayerSearch
+        What is minimised, how costs are counted and sizes padded; nothing is searched.
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming the layer, if a mapping is not valid on this architecture.
+    InputError
+        If these are the mappings of other workloads.
+    """
+    start = clock()
+    graph = fold_elementwise(graph, operand_bits(arch), accumulator_bits(arch))
+    plan = work_of(graph, arch)
+    if len(mappings) != len(plan.first):
+        raise InputError(
+            f"{len(mappings)} mappings for {len(plan.first)} distinct workloads", key="mappings"
+        )
+    found = Found({}, len(plan.first), None)
+    for (workload, name), mapping in zip(plan.first.items(), mappings, strict=True):
+        outcome: LayerCost | ToolkitError = DoesNotFitError("no mapping was given")
+        if mapping is not None:
+            try:
+                outcome = given_cost(arch, workload, search, mapping)
+            except DoesNotFitError as cause:
+                outcome = cause
+        found.add(workload, name, outcome, cached=False)
+    plan.check(found)
+    return _network_result(graph, arch, search, plan, found, start, list(graph.warnings), False)
+
+
+def mappings_of(result: NetworkResult) -> tuple[LoopMapping | None, ...]:
+    """List the mappings of a network by its distinct workloads, as `given_network` takes them.
+
+    None stands for ways of lowering that no layer took.
+    """
+    plan = work_of(result.graph, result.arch)
+    taken = {}
+    for layer in result.layers:
+        for way in plan.ways.get(layer.name, ()):
+            if layer.cost is not None and way.how == layer.lowering:
+                taken[nameless(way.workload)] = layer.cost.mapping
+    return tuple(taken.get(workload) for workload in plan.first)
+
+
+def _network_result(
+    graph: LayerGraph,
+    arch: Architecture,
+    wanted: LayerSearch,
+    plan: Work,
+    found: Found,
+    start: float,
+    warnings: Sequence[str],
+    overlap_vector: bool,
+) -> NetworkResult:
+    """Add up what the layers of a network cost."""
     unit, assumed = vector_unit_of(arch)
     typed = graph.precision is not None
     layers = [
@@ -153,7 +227,7 @@ def map_network(
     ]
     cycles = None
     if overlap_vector:
-        tasks = {layer.name: task_of(layer, arch, conventions) for layer in layers}
+        tasks = {layer.name: task_of(layer, arch, wanted.conventions) for layer in layers}
         cycles = overlapped_cycles(graph, tasks)
     return NetworkResult(
         graph,
@@ -162,9 +236,9 @@ def map_network(
         unit,
         assumed,
         tuple(layers),
-        len(pending),
+        found.searches,
         found.evaluations,
-        reads,
+        len(found.cached),
         found.read_evaluations,
         clock() - start,
         cycles,

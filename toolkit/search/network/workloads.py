@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import in_passes, multiplier_passes
 from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.mapping.mapping import Mapping as LoopMapping
+from toolkit.mapping.mapping import to_arrays
+from toolkit.model.conventions import Conventions
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
 from toolkit.search.objective import Objective
-from toolkit.search.problem import Problem, make_problem
+from toolkit.search.problem import Problem, chosen_problem, make_problem
 from toolkit.workload.bits import bits_suffix
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.graph import LayerGraph
@@ -69,37 +72,79 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     KeyboardInterrupt
         If the search was interrupted: half a search is no result to keep.
     """
-    from toolkit.model.evaluate import evaluate
-    from toolkit.model.lanes import compute_cycles, costed, shape_notes
     from toolkit.search.registry import search as run
 
     problem = problem_of(arch, workload, search)
     result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
-    evaluation = evaluate(
-        result.mapping, problem.arch, problem.workload, conventions=search.conventions
+    cost = _layer_cost(arch, workload, problem, result.mapping, search.conventions)
+    return replace(
+        cost,
+        evaluations=result.evaluations,
+        bound=result.bound,
+        objective=result.objective,
+        # The length that searches have by default is no limit that anybody set.
+        stopped=result.stopped and search.budget is not None,
     )
-    lanes = costed(result.mapping, problem.arch, problem.workload, search.conventions)
+
+
+def given_cost(
+    arch: Architecture, workload: Workload, search: LayerSearch, mapping: LoopMapping
+) -> LayerCost:
+    """Cost a mapping that somebody has already, instead of searching for one.
+
+    Parameters
+    ----------
+    search : LayerSearch
+        What is minimised, how costs are counted and sizes padded; nothing is searched.
+    mapping : Mapping
+        Of the workload as it is padded there.
+
+    Raises
+    ------
+    DoesNotFitError
+        If it is not valid on this architecture.
+    InputError
+        If it does not describe the workload on these levels.
+    """
+    problem = chosen_problem(problem_of(arch, workload, search, choose=False), mapping)
+    factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    if not problem.space.check(factors[None], order[None])[0]:
+        raise DoesNotFitError(f"the mapping given for {content_name(workload)} does not fit")
+    cost = _layer_cost(arch, workload, problem, mapping, search.conventions)
+    value = search.objective.value(cost.energy_pj, cost.latency_cycles, cost.utilization)
+    return replace(cost, evaluations=1, objective=float(value))
+
+
+def _layer_cost(
+    arch: Architecture,
+    workload: Workload,
+    problem: Problem,
+    mapping: LoopMapping,
+    conventions: Conventions,
+) -> LayerCost:
+    """What a mapping costs, as if nobody had searched."""
+    from toolkit.model.evaluate import evaluate
+    from toolkit.model.lanes import compute_cycles, costed, shape_notes
+
+    evaluation = evaluate(mapping, problem.arch, problem.workload, conventions=conventions)
+    lanes = costed(mapping, problem.arch, problem.workload, conventions)
     return LayerCost(
         replace(problem.workload, name=workload.name),
-        result.mapping,
+        mapping,
         evaluation.energy_pj,
         evaluation.latency_cycles,
         compute_cycles(*lanes),
         evaluation.utilization,
         evaluation.energies,
         evaluation.accesses,
-        result.evaluations,
-        result.bound,
-        (
+        evaluations=0,
+        notes=(
             *_passes_note(arch, workload),
             *problem.notes,
             *(shape_notes(*lanes) if problem.factors == "perfect" else ()),
         ),
-        result.objective,
-        # The length that searches have by default is no limit that anybody set.
-        result.stopped and search.budget is not None,
     )
 
 
@@ -186,6 +231,7 @@ class Found:
     outcomes: dict[Workload, LayerCost | ToolkitError]
     total: int
     on_layer: Callable[[LayerProgress], None] | None
+    searches: int = 0
     evaluations: int = 0
     read_evaluations: int = 0
     cached: set[Workload] = field(default_factory=set)
@@ -201,6 +247,7 @@ class Found:
             self.cached.add(workload)
             self.read_evaluations += spent
         else:
+            self.searches += 1
             self.evaluations += spent
         if self.on_layer is not None:
             done = len(self.outcomes)
