@@ -62,8 +62,8 @@ class Score:
     area_um2, power_mw : float
         Of the chip; the most power it can draw.
     constraints : dict of str to float
-        Natural logarithms of area and power over their budgets, and whether everything fits;
-        positive where broken.
+        Natural logarithms of area, power and bandwidth of DRAM over their budgets, and whether
+        everything fits; positive where broken.
     energy_pj, latency_cycles : float
         Weighted sums over the networks; inf if a layer does not fit.
     networks : tuple of NetworkScore
@@ -253,16 +253,8 @@ class Scorer:
         )
 
     def _budgets(self, point: HardwarePoint) -> dict[str, float]:
-        space = self.job.space
-        budgets = (
-            ("area", point.area_um2, space.area_budget_um2),
-            ("power", point.power_mw, space.power_budget_mw),
-        )
-        return {
-            name: math.log(max(value, 1e-300) / budget)
-            for name, value, budget in budgets
-            if budget is not None
-        }
+        shares = self.job.space.shares(point)
+        return {name: math.log(max(share, 1e-300)) for name, share in shares.items()}
 
     def _networks(
         self, point: HardwarePoint, fused: bool, mappings: Sequence[NetworkMappings] | None

@@ -74,7 +74,8 @@ def test_pictures_show_feasible_points_and_what_none_beats(found: HardwareCompar
 
 
 def test_nothing_is_found_where_nothing_is_feasible(tmp_path: Path) -> None:
-    from toolkit.cli.codesign import codesign_record, codesign_report, write_codesign
+    from toolkit.cli.codesign import write_codesign
+    from toolkit.cli.codesign_report import codesign_record, codesign_report
 
     # TPE's own draws after the first ones may all exceed a budget; here none was drawn at all.
     job = small_job(area_budget_um2=6e5)

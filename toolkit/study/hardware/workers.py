@@ -132,6 +132,7 @@ def _note(job: Job, plan: Plan) -> str:
         "bypasses": given.bypass,
         "area budget": _budget(given.area_budget_um2, 1e-6, "mm²"),
         "power budget": _budget(given.power_budget_mw, 1.0, "mW"),
+        "budget of DRAM": _budget(given.dram_budget_gb_per_s, 1.0, "GB/s"),
     }
     lines = [f"# {job.title}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {text} |" for name, text in rows.items()]
