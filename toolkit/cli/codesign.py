@@ -31,6 +31,7 @@ from toolkit.cli.serving import (
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
+    from toolkit.codesign.near_best import ParameterCurve
     from toolkit.study.hardware.strategies import HardwareComparison
     from toolkit.study.storage.files import Results
 
@@ -158,6 +159,13 @@ Jobs = Annotated[
 Out = Annotated[
     str, typer.Option(metavar="FOLDER", help="Folder for tables, pictures and the hardware.")
 ]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report",
+        help="Also score what each parameter does near the best hardware, and write report.html.",
+    ),
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
 
 
@@ -196,6 +204,7 @@ def search_hardware(
     name: Name = "",
     jobs: Jobs = None,
     out: Out = "codesign",
+    report: Report = False,
     no_cache: NoCache = False,
     json: AsJson = False,
 ) -> None:
@@ -261,7 +270,7 @@ def search_hardware(
             cache=not no_cache,
             on_sample=show_sample,
         )
-    written = write_codesign(found, folder)
+    written = write_codesign(found, folder, _curves(found, cache=not no_cache) if report else None)
     if json:
         print_json(codesign_record(found, written))
     else:
@@ -322,8 +331,23 @@ def _sizes(dims: dict[str, int | str]) -> dict[str, int]:
     return sizes
 
 
-def write_codesign(found: HardwareComparison, folder: Path) -> Results:
+def _curves(found: HardwareComparison, *, cache: bool) -> tuple[ParameterCurve, ...] | None:
+    """What each parameter does near the best hardware; None if none was found."""
+    from toolkit.codesign.near_best import parameter_curves
+    from toolkit.codesign.scoring import Scorer
+
+    if found.best is None or found.best.choice is None:
+        return None
+    scorer = Scorer(found.job, cache=cache)
+    return parameter_curves(scorer, found.best.choice.parameters, found.proof)
+
+
+def write_codesign(
+    found: HardwareComparison, folder: Path, curves: Sequence[ParameterCurve] | None = None
+) -> Results:
     """Write tables, pictures where their libraries are installed, and hardware as YAML.
+
+    With curves around the best hardware, also a report of all that.
 
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
@@ -348,8 +372,12 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
 
     def draw() -> tuple[Path, ...]:
         from toolkit.study.pictures.hardware import write_codesign_pictures
+        from toolkit.study.pictures.hardware_report import write_hardware_report
 
-        return tuple(write_codesign_pictures(found, folder))
+        pictures = write_codesign_pictures(found, folder)
+        if curves is not None:
+            pictures += write_hardware_report(found, curves, folder)
+        return pictures
 
     return with_pictures(files, draw)
 
