@@ -96,15 +96,17 @@ def parameter_curves(
 
 
 def near_places(own: int, count: int, most: int) -> list[int]:
-    """Places around one of a range: next to it, then twice as far away every time.
+    """Places around one of a range: next to it, then twice as far away every time; all if few.
 
     Examples
     --------
     >>> near_places(5, 64, 7), near_places(0, 3, 9)
     ([1, 3, 4, 5, 6, 7, 9], [0, 1, 2])
     """
+    if count <= most:
+        return list(range(count))
     places, step = {own}, 1
-    while len(places) < min(most, count) and step < 2 * count:
+    while len(places) < most and step < 2 * count:
         for place in (own - step, own + step):
             within = min(max(place, 0), count - 1)
             if len(places) < most:

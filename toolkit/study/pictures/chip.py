@@ -143,7 +143,7 @@ def draw_chips(chips: Sequence[Chip], levels: Sequence[str]) -> Canvas:
     handles = [
         _patch(level, color(i), chips) for i, level in enumerate(levels) if _takes(level, chips)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

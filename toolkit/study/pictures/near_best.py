@@ -16,6 +16,7 @@ from toolkit.study.hardware.strategies import HardwareComparison
 from toolkit.study.pictures.canvas import COLORS, FloatArray, canvas, page, style
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
 
@@ -105,6 +106,7 @@ def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
         axes.set(xlabel=AXES[x], ylabel=AXES[y])
         if any(len(strategy.points) for strategy in shown):
             axes.set(xscale="log", yscale="log")
+            plain_logarithms(axes.xaxis, axes.yaxis)
         axes.grid(alpha=0.3, which="both")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
@@ -123,7 +125,9 @@ def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
     figure = page()
     for i, strategy in enumerate(shown):
         front = np.array(strategy.front, dtype=np.bool_)
-        for chosen, size, opacity in ((~front, 3, 0.4), (front, 6, 1.0)):
+        for chosen, size, opacity in ((front, 6, 1.0), (~front, 3, 0.4)):
+            if not chosen.any():
+                continue
             x, y, z = strategy.points[chosen].T
             figure.add_scatter3d(
                 x=x.tolist(),
@@ -132,7 +136,7 @@ def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
                 mode="markers",
                 name=strategy.name,
                 legendgroup=strategy.name,
-                showlegend=bool(chosen is front),
+                showlegend=chosen is front or not front.any(),
                 text=[label for label, take in zip(strategy.labels, chosen, strict=True) if take],
                 hovertemplate="%{text}<br>%{x:.4g} mJ, %{y:.4g} Mcycles, %{z:.4g} mm²",
                 marker={"color": style(i).color, "size": size, "opacity": opacity},
@@ -156,14 +160,14 @@ def draw_curves(curves: Sequence[ParameterCurve]) -> Canvas:
     columns = min(len(curves), 3)
     rows = math.ceil(len(curves) / columns)
     figure = canvas(4.4 * columns, 3.8 * rows + 0.4)
-    plots = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+    plots = figure.subplots(rows, columns, squeeze=False).flat
     for axes in plots[len(curves) :]:
         axes.set_visible(False)
     for axes, curve in zip(plots, curves, strict=False):
         objective = curve.objective
         values = np.array(curve.values, dtype=np.float64)
         found = np.array([objective.shown(value) for value in curve.found])
-        within = np.array([_within(score) for score in curve.scores])
+        within = np.array([score.feasible for score in curve.scores])
         fits = np.isfinite(found)
         axes.plot(values[fits], found[fits], color=COLORS[0], linewidth=1.2)
         for chosen, face, label in (
@@ -179,8 +183,9 @@ def draw_curves(curves: Sequence[ParameterCurve]) -> Canvas:
         axes.axvline(values[curve.at], color="#888888", linestyle="dotted", linewidth=1.0)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xticks(values, [f"{value:,g}" for value in curve.values], rotation=60, fontsize=7)
-        axes.minorticks_off()
+        axes.set_xticks(values, [f"{value:,}" for value in curve.values], rotation=60, fontsize=7)
+        axes.tick_params(axis="x", which="minor", bottom=False)
+        plain_logarithms(axes.yaxis)
         axes.set_xlabel(curve.name)
         axes.grid(alpha=0.3)
     first = figure.axes[0]
@@ -196,6 +201,10 @@ def draw_curves(curves: Sequence[ParameterCurve]) -> Canvas:
     return figure
 
 
-def _within(score: Score) -> bool:
-    """Whether a point that runs keeps its budgets."""
-    return score.feasible
+def plain_logarithms(*axes: Axis) -> None:
+    """Label logarithmic axes by plain numbers, where these are few also between powers of ten."""
+    from matplotlib.ticker import LogFormatter
+
+    for axis in axes:
+        axis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
