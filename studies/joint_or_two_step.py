@@ -1,10 +1,8 @@
 """How much area does it save to decide hardware and fusion together, at no higher EDP?
 
-FA-DOSA's README claims 36 % on ResNet-18. Two steps: the hardware that is best for layers that are
-not fused, proved, and then fusion on it. Jointly: of all hardware of the space, the least on which
-fused layers have no higher energy-delay product. What no partition and no mapping undercuts tells
-how much smaller any hardware could be; the first bound needs no search, the second one proofs of
-all layers, as long as SECONDS last.
+FA-DOSA's README claims 36 % on ResNet-18. Two steps: the hardware that is best for layers that
+are not fused, proved, then fusion. Jointly: of all hardware of the space the least on which fused
+layers cost no more; what no partition and no mapping undercuts tells how small it could be.
 
     python studies/joint_or_two_step.py [MODEL] [AREA] [SECONDS]
 """
@@ -33,8 +31,7 @@ def model_of(graph: FoldedGraph, point: HardwarePoint, proof_seconds: float = 0.
 
 
 def fused_edp(graph: FoldedGraph, point: HardwarePoint) -> float:
-    model = model_of(graph, point)
-    return find_partition(model, "greedy", most_layers=4, reasons=False).value
+    return find_partition(model_of(graph, point), "greedy", most_layers=4, reasons=False).value
 
 
 def least_edp(graph: FoldedGraph, point: HardwarePoint, proof_seconds: float) -> float:
@@ -51,14 +48,13 @@ def points_of(job: Job, area_um2: float) -> list[HardwarePoint]:
 
 
 def shown(point: HardwarePoint, edp: float) -> str:
-    sizes = ", ".join(f"{name} {value}" for name, value in point.parameters.items())
-    return f"{point.area_um2 * 1e-6:.4g} mm², {edp * 1e-12:,.5g} J·cycle: {sizes}"
+    return f"{point.area_um2 * 1e-6:.4g} mm², {edp * 1e-12:,.5g} J·cycle: {point.parameters}"
 
 
 def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("model", nargs="?", default="resnet18")
-    parser.add_argument("area", nargs="?", type=float, default=2.0, help="budget in mm²")
+    parser.add_argument("area", nargs="?", type=float, default=2.0, help="budget in mm^2")
     parser.add_argument("seconds", nargs="?", type=positive, default=300, help="of proofs")
     given = parser.parse_args()
     network = toolkit.load_network(given.model, {}, fold_batch_norm=True, bits="word")
@@ -70,9 +66,9 @@ def main() -> None:
     print(f"not fused, within {proof.gap:.2%} of the best: {shown(apart, proof.best.value)}")
     print(f"two steps, fused on that: {shown(apart, target)}", flush=True)
     open_points = [p for p in points_of(job, apart.area_um2) if least_edp(graph, p, 0.0) <= target]
-    print(f"{len(open_points)} points of no more area are not ruled out without a search")
     joint = next(p for p in open_points if p is apart or fused_edp(graph, p) <= target)
-    print(f"jointly, the least area at no higher EDP: {joint.area_um2 / apart.area_um2 - 1:+.1%}")
+    saved = f"{joint.area_um2 / apart.area_um2 - 1:+.1%}, of {len(open_points)} points in question"
+    print(f"jointly, the least area at no higher EDP: {saved}", flush=True)
     least, end = open_points[0], time.monotonic() + given.seconds
     for least in open_points:
         if least is joint or time.monotonic() > end or least_edp(graph, least, 1.0) <= target:

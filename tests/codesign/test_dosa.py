@@ -127,15 +127,14 @@ def test_a_descent_lowers_its_loss() -> None:
     descent = DosaDescent(job.space, [cost], [1.0], (1.0, 1.0, 0.0))
     descent.run(1)
     before = descent._loss().item()
-    descent.run(40)
+    descent.run(15)
     assert descent._loss().item() < before
 
 
 @pytest.mark.usefixtures("few")
-@pytest.mark.parametrize("objective", ["edp", "front"])
-def test_points_come_with_their_mappings_and_all_that_they_cost_counts(objective: str) -> None:
+def test_points_come_with_their_mappings_and_all_that_they_cost_counts() -> None:
     storage = optuna.storages.InMemoryStorage()
-    make_study(storage, plain(objective=objective), Plan("dosa", 0, 7), "mine")
+    make_study(storage, plain(), Plan("dosa", 0, 7), "mine")
     worker = Worker(storage, "mine", cache=False)
     worker.run()
     trials = worker.study.get_trials(states=(TrialState.COMPLETE,))
@@ -167,7 +166,7 @@ def test_points_come_with_their_mappings_and_all_that_they_cost_counts(objective
 def test_the_same_seed_proposes_the_same_and_the_least_hardware() -> None:
     def proposed(seed: int) -> list[Any]:
         proposer = DosaSampler(Scorer(plain(area_budget_um2=6e5), cache=False), seed)
-        return [proposer.propose() for _ in range(5)]
+        return [proposer.propose() for _ in range(3)]
 
     assert proposed(3) == proposed(3) != proposed(4)
     scorer = Scorer(plain(), cache=False)

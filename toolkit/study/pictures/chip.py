@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 4_096
 """Instances whose borders are drawn; more are only told."""
 
-_LABELLED = 0.03
+_LABELLED = 0.045
 """Share of the area of the largest chip from which on a level has its name in it."""
 
 
@@ -184,7 +184,7 @@ def _draw_block(axes: Axes, block: Block, shade: str, most: float) -> None:
             f"{count}{block.level}\n{block.area_mm2:.3g} mm²",
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=7,
             rotation=90 if block.height > 2 * block.width else 0,
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
         )

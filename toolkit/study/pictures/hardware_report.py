@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 REPORT = "report.html"
+_STYLE = "<style>.drawn svg { max-width: 100%; height: auto; }</style>"
 MOST_CHIPS = 4
 """Strategies whose best machines are drawn side by side, the best ones."""
 
@@ -87,7 +88,7 @@ def write_hardware_report(
             draw_tradeoffs(shown),
         ),
     ]
-    if curves:
+    if curves and comparison.best is not None:
         where = ", ".join(f"{curve.name} {curve.values[curve.at]}" for curve in curves)
         pictures.insert(
             0,
@@ -95,19 +96,19 @@ def write_hardware_report(
                 "parameters",
                 "What each parameter does",
                 f"One parameter at a time, from the best point ({where}), layers mapped by the "
-                "mapper of the search. Dashes: what no mapping undercuts on that hardware, as "
-                "far as a proof tells.",
-                draw_curves(curves),
+                "mapper of the search; the star is what its strategy found there. Dashes: what no "
+                "mapping undercuts on that hardware, as far as a proof tells.",
+                draw_curves(curves, comparison.value(comparison.best)),
             ),
         )
-    files, body = [], [page_head(comparison.job.title)]
+    files, body = [], [page_head(comparison.job.title), _STYLE]
     for name, title, words, figure in pictures:
         for kind in ("png", "svg"):
             files.append(target / f"{name}.{kind}")
             write_canvas(files[-1], figure)
         text = files[-1].read_text(encoding="utf-8")
         body += [f"<h2>{escape(title)}</h2>", f"<p class='aside'>{escape(words)}</p>"]
-        body.append(f"<div class='scroll'>{text[text.index('<svg') :]}</div>")
+        body.append(f"<div class='drawn'>{text[text.index('<svg') :]}</div>")
     body.append(tradeoff_page(shown).to_html(full_html=False, include_plotlyjs=True))
     table = comparison.strategy_table().to_html(
         index=False, border=0, classes="names1", float_format=lambda x: f"{x:.5g}"

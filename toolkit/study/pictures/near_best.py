@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
 
+_WIDE = 5.0
+"""Ratio of values from which on an axis is logarithmic."""
+
 AXES = ("energy (mJ)", "latency (Mcycles)", "area (mm²)")
 
 
@@ -149,8 +152,15 @@ def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
     return figure
 
 
-def draw_curves(curves: Sequence[ParameterCurve]) -> Canvas:
+def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
     """Draw one plot for each parameter: what is found, what cannot be undercut, the budget.
+
+    Parameters
+    ----------
+    curves : sequence of ParameterCurve
+        At least one.
+    best : float
+        Objective value of the point, as the strategy that chose it found it.
 
     Raises
     ------
@@ -180,12 +190,18 @@ def draw_curves(curves: Sequence[ParameterCurve]) -> Canvas:
         if known:
             axes.plot(*zip(*known, strict=True), color=COLORS[1], linestyle="none", marker="_",
                       markersize=12, markeredgewidth=2, label="nothing is below")  # fmt: skip
+        axes.scatter(values[curve.at], objective.shown(best), s=110, marker="*", color=COLORS[2],
+                     zorder=4, label="best of all strategies")  # fmt: skip
         axes.axvline(values[curve.at], color="#888888", linestyle="dotted", linewidth=1.0)
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        shown = [*found[fits], *(bound for _, bound in known), objective.shown(best)]
+        if max(shown) > _WIDE * min(shown):
+            axes.set_yscale("log")
+            plain_logarithms(axes.yaxis)
+        else:
+            axes.yaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
         axes.set_xticks(values, [f"{value:,}" for value in curve.values], rotation=60, fontsize=7)
         axes.tick_params(axis="x", which="minor", bottom=False)
-        plain_logarithms(axes.yaxis)
         axes.set_xlabel(curve.name)
         axes.grid(alpha=0.3)
     first = figure.axes[0]
@@ -202,9 +218,7 @@ def draw_curves(curves: Sequence[ParameterCurve]) -> Canvas:
 
 
 def plain_logarithms(*axes: Axis) -> None:
-    """Label logarithmic axes by plain numbers, where these are few also between powers of ten."""
-    from matplotlib.ticker import LogFormatter
-
+    """Label logarithmic axes by plain numbers: powers of ten, and 2 and 5 times these."""
     for axis in axes:
-        axis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        axis.set_major_formatter(lambda x, _: f"{x:,.10g}")
+        axis.set_minor_formatter(lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in "25" else "")
