@@ -21,7 +21,7 @@ from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.storage.files import make_folder
 from toolkit.workload.network import Layer, LayerGraph, TensorInfo
 
-OTHERS = ("joint-gradient", "random-mappings", "random", "fill-area")
+OTHERS = "joint-gradient,random-mappings,random,fill-area"
 SIDES = tuple(range(4, 129, 4))
 ALONE = 1_000
 SHOWN = ["strategy", "objective_value", "best_objective_value", "worst_objective_value"]
@@ -64,6 +64,7 @@ def network(name: str) -> LayerGraph:
 def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--networks", default="resnet50,bert-base,unet,retinanet")
+    parser.add_argument("--others", default=OTHERS, help="strategies beside dosa and exact")
     parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--seconds", type=positive, default=300, help="for every proof")
     parser.add_argument("--out", type=Path, help="folder for the storages; a new one by default")
@@ -82,7 +83,9 @@ def main() -> None:
         runs = {"storage": storage, "seeds": given.seeds, "jobs": 1, "cache": False}
         dosa = compare_hardware(job, ["dosa"], samples=STARTS * (1 + len(ROUNDS)), **runs)
         spent = round(statistics.median(run.evaluations for run in dosa.runs))
-        others = compare_hardware(job, OTHERS, samples=10_000, evaluations=spent, **runs)
+        others = compare_hardware(
+            job, given.others.split(","), samples=10_000, evaluations=spent, **runs
+        )
         found = HardwareComparison(job, dosa.runs + others.runs + proof.runs, proof.proof)
         bound = job.objective.shown(proof.proof.bound)
         print(f"{job.title}: {spent:,} mappings; nothing is below {bound:,.5g} J*cycle")
