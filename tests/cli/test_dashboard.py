@@ -67,9 +67,9 @@ def test_what_compare_recorded_is_shown_until_interrupted(run: Any, tmp_path: Pa
             seen.page.wait_for_selector("text=Best Trial")
             assert seen.errors == []
         child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=300) == 0
+        assert child.wait(timeout=300) == 130
         assert child.stderr is not None
-        assert child.stderr.read() == ""
+        assert child.stderr.read() == "toolkit: interrupted\n"
 
 
 def test_a_folder_stands_for_the_storage_in_it(run: Any, tmp_path: Path) -> None:

@@ -261,11 +261,11 @@ def test_what_is_hidden_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     hidden = found["hidden_cycles"]
     assert found["prefetch"] and hidden > 0
     assert sum(group["hidden_cycles"] for group in found["groups"]) == hidden
-    assert [group["early_words"] for group in found["groups"]] == [{}, {"z": 128}]
+    assert [group["early_words"] for group in found["groups"]] == [{}, {"z": 48}]
     latencies = [r["totals"]["fused"]["latency_cycles"] for r in (apart, found)]
     assert latencies[1] == pytest.approx(latencies[0] - hidden)
     assert found["value"] == pytest.approx(latencies[1])
     assert [step["step"] for step in found["steps"]][-1] == "prefetch"
     assert run(*words, "--prefetch") == 0
     text = capsys.readouterr().out
-    assert re.search(rf"hidden by prefetch +{hidden:,.0f} cycles: 128 words come early", text)
+    assert re.search(rf"hidden by prefetch +{hidden:,.0f} cycles: 48 words come early", text)

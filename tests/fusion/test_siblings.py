@@ -8,8 +8,18 @@ from fusion.products import attention, made, multiply, project, rows, sharing, s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import toolkit
 from toolkit.errors import InputError
-from toolkit.fusion import Assumptions, FoldedGraph, TrafficModel, find_partition, fold
+from toolkit.fusion import (
+    Assumptions,
+    FoldedGraph,
+    MappedModel,
+    TrafficModel,
+    find_partition,
+    fold,
+)
+from toolkit.search.network import LayerSearch
+from toolkit.search.result import Budget
 
 SEEDS = st.integers(0, 10**6)
 MI = 1024**2
@@ -43,6 +53,24 @@ def test_columns_side_by_side_share_tiles_of_the_input() -> None:
     assert once.value == once.bound < twice.value
     assert twice.proved
     assert once.value == graph.floor_words + 96 * 12
+
+
+def test_what_fits_whole_is_loaded_while_it_runs() -> None:
+    """In one step all loads and stores would be waited for, longer than without fusion."""
+    model = MappedModel(
+        projections(512, 64),
+        toolkit.load_arch("gemmini-ws"),
+        search=LayerSearch(budget=Budget(evaluations=2000)),
+        proof_seconds=0,
+        cache=False,
+    )
+    (fused,) = find_partition(model, reasons=False).plans
+    assert fused.group == frozenset("qkv")
+    assert fused.steps >= 4
+    one, *_, many = sorted(model.options(fused.group), key=lambda option: option.plan.steps)
+    apart = [model.alone(name).costs for name in "qkv"]
+    whole = sum(energy for energy, _ in apart) * sum(cycles for _, cycles in apart)
+    assert many.costs[0] * many.costs[1] < 0.9 * whole < whole < one.costs[0] * one.costs[1]
 
 
 def test_neighbouring_readers_have_reasons() -> None:

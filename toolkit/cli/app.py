@@ -17,12 +17,12 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from toolkit.__main__ import INTERRUPTED
 from toolkit.errors import InputError, ToolkitError
 from toolkit.version import __version__
 
 OUTPUT_CLOSED = 1
 WRONG_INPUT = 2
-INTERRUPTED = 130
 
 
 class LateCommand(NamedTuple):

@@ -213,7 +213,7 @@ def search_hardware(
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.codesign_report import codesign_record, codesign_report
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
-    from toolkit.cli.worker import show_sample, terminable
+    from toolkit.cli.worker import show_sample
     from toolkit.codesign.job import JobSettings, make_job
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
@@ -255,21 +255,20 @@ def search_hardware(
     uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
     job = make_job(template, uses, settings)
     folder = make_folder(out)
-    with terminable():
-        found = compare_hardware(
-            job,
-            [part.strip() for part in strategies.split(",") if part.strip()],
-            storage=storage or os.path.join(out, STORAGE),
-            samples=samples,
-            seconds=seconds,
-            evaluations=run_evaluations,
-            within=within,
-            seeds=seeds,
-            jobs=jobs,
-            name=name,
-            cache=not no_cache,
-            on_sample=show_sample,
-        )
+    found = compare_hardware(
+        job,
+        [part.strip() for part in strategies.split(",") if part.strip()],
+        storage=storage or os.path.join(out, STORAGE),
+        samples=samples,
+        seconds=seconds,
+        evaluations=run_evaluations,
+        within=within,
+        seeds=seeds,
+        jobs=jobs,
+        name=name,
+        cache=not no_cache,
+        on_sample=show_sample,
+    )
     written = write_codesign(found, folder, _curves(found, cache=not no_cache) if report else None)
     if json:
         print_json(codesign_record(found, written))

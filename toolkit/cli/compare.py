@@ -214,25 +214,8 @@ def _watched(storage: str) -> Iterator[Callable[[Progress], None]]:
     from toolkit.cli.progress import counted
     from toolkit.study.storage.opening import storage_name
 
-    done = total = 0
-
-    try:
-        with counted() as show:
-
-            def on_run(progress: Progress) -> None:
-                nonlocal done, total
-                done, total = progress.done, progress.total
-                show(done, total, _ended(progress))
-
-            yield on_run
-    except KeyboardInterrupt:
-        if total:
-            kept = storage_name(storage)
-            print(
-                f"toolkit: {done} of {total} runs are kept in {kept}; the same command goes on",
-                file=sys.stderr,
-            )
-        raise
+    with counted(f"runs are kept in {storage_name(storage)}") as show:
+        yield lambda progress: show(progress.done, progress.total, _ended(progress))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -60,8 +59,7 @@ def show_dashboard(
                 print_text(f"{count} of {name} at {dashboard.url}\nCtrl-C ends.\n")
             if browser and _has_screen():
                 _open_browser(dashboard.url)
-            with suppress(KeyboardInterrupt):
-                dashboard.server.serve_forever()
+            dashboard.server.serve_forever()
     except InputError as error:
         if error.key != "storage":
             raise

@@ -168,7 +168,22 @@ def fuse_network(
 
 @contextmanager
 def _watched(model: MappedModel) -> Iterator[None]:
-    """On a terminal, show on standard error how many parts of layers are mapped."""
+    """On a terminal, show on standard error how many parts of layers are mapped.
+
+    An interruption is followed by how to go on.
+    """
+    try:
+        with _shown(model):
+            yield
+    except KeyboardInterrupt:
+        if model.costs.store is not None:
+            what = "parts of layers that are mapped are kept; the same command goes on"
+            print(f"toolkit: {what}", file=sys.stderr)
+        raise
+
+
+@contextmanager
+def _shown(model: MappedModel) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import toolkit
+from toolkit.__main__ import INTERRUPTED
 from toolkit.cli.arguments import (
     Arch,
     AsJson,
@@ -103,6 +104,8 @@ def map_workload(
         print_json(output)
     else:
         print_report(output)
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) -> Record:
@@ -170,6 +173,7 @@ def result_report(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
 
 def _effort(result: toolkit.SearchResult) -> str:
     spent = f"{result.evaluations:,} evaluations in {result.seconds:.2f} s"
+    spent += ", interrupted" if result.interrupted else ""
     certificate = result.certificate
     if certificate is None or certificate.enumerated:
         return spent

@@ -186,7 +186,7 @@ def map_whole_network(
         else:
             print_report(fusion_report(priced, fused, steps, written))
         return
-    with watched() as on_layer:
+    with watched(kept=bool(place)) as on_layer:
         run = partial(
             toolkit.map_network,
             arch=accelerator,
@@ -231,11 +231,11 @@ def map_whole_network(
 
 
 @contextmanager
-def watched() -> Iterator[Callable[[LayerProgress], None]]:
+def watched(*, kept: bool) -> Iterator[Callable[[LayerProgress], None]]:
     """Show progress on standard error: a bar on a terminal, else a line per search."""
     from toolkit.cli.progress import counted
 
-    with counted() as show:
+    with counted("layers that differ are mapped and kept" if kept else None) as show:
         yield lambda progress: show(
             progress.done, progress.total, _ended(progress), read_back=progress.cached
         )

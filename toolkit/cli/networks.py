@@ -134,13 +134,14 @@ def compare_whole_networks(
             bits=read_bits(bits),
         ),
     )
-    with watched() as on_layer:
+    place = not no_cache if cache is None else cache
+    with watched(kept=bool(place)) as on_layer:
         found = toolkit.compare_networks(
             graphs,
             accelerators,
             search,
             jobs=jobs,
-            cache=not no_cache if cache is None else cache,
+            cache=place,
             on_layer=on_layer,
         )
     written = write_comparison(found, out) if out is not None else Results()

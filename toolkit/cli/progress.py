@@ -51,16 +51,35 @@ def watched(
 
 
 @contextmanager
-def counted() -> Iterator[Show]:
+def counted(kept: str | None) -> Iterator[Show]:
     """Show how many of all searches are done: by a bar on a terminal, else by a line per search.
+
+    Parameters
+    ----------
+    kept : str or None
+        What is kept of searches that are done, and where: said after how many these are when the
+        block is interrupted. None if nothing is.
 
     Yields
     ------
     Show
         What is called whenever a search has ended.
     """
-    with _bar() if sys.stderr.isatty() else _lines() as show:
-        yield show
+    ended: tuple[int, int] | None = None
+    try:
+        with _bar() if sys.stderr.isatty() else _lines() as show:
+
+            def count(done: int, total: int, text: str, *, read_back: bool = False) -> None:
+                nonlocal ended
+                ended = done, total
+                show(done, total, text, read_back=read_back)
+
+            yield count
+    except KeyboardInterrupt:
+        if ended is not None and kept is not None:
+            how = f"{ended[0]} of {ended[1]} {kept}; the same command goes on"
+            print(f"toolkit: {how}", file=sys.stderr)
+        raise
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from toolkit.cli.arguments import AsJson
 from toolkit.cli.output import print_json, print_text
-from toolkit.cli.worker import StorageArgument, in_arguments, terminable
+from toolkit.cli.worker import StorageArgument, in_arguments
 
 Host = Annotated[str, typer.Option(metavar="NAME", help="Name or address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -25,7 +24,7 @@ def serve_storage(
     from toolkit.study.hardware.shared import serve_proxy
     from toolkit.study.storage.opening import storage_name
 
-    with in_arguments(), suppress(KeyboardInterrupt), terminable():
+    with in_arguments():
         name, url = storage_name(storage), f"grpc://{host}:{port}"
         if json:
             print_json({"storage": name, "url": url})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +68,7 @@ def join_studies(
         if kernel.is_kept:
             kernel.load()
     scored: dict[str, int] = {}
-    with in_arguments(), open_shared(storage, heartbeat) as opened, terminable():
+    with in_arguments(), open_shared(storage, heartbeat) as opened:
         names = [study] if study is not None else study_names(opened)
         if not names:
             raise InputError(
@@ -106,24 +105,6 @@ def show_sample(progress: SampleProgress) -> None:
         what += f", beyond the {' and '.join(broken)} budget" if broken else ""
     line = f"{progress.study} {progress.done}/{progress.samples} {sizes}: {what}"
     print(line, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end what runs as Ctrl-C does, so that it gives its trial back."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 A network is folded (`folded`, with what `axes` says of each operator), and its legal groups are
 known (`groups`, `patterns`). How a group runs is chosen in `tile`; what that costs is told by a
-model (`group_model` by traffic, `mapped` by mapping every part, see `layer_costs`); which groups
+model (`group_model` by traffic, `mapped` by mapping every part, see `plan_cost`); which groups
 there are is searched in `partition`, what none of them undercuts is proved in `partition_bound`,
 and what they save is told apart in `baseline`.
 
@@ -20,10 +20,11 @@ _HOMES = {
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
     "group_model": ("FusionOverhead", "GroupModel", "Option", "TrafficModel"),
     "groups": ("candidates", "check_group", "check_partition"),
-    "mapped": ("GroupCost", "MappedModel"),
+    "mapped": ("MappedModel",),
     "partition.registry": ("FUSION_STRATEGIES", "cost_partition", "find_partition"),
     "partition.result": ("Boundary", "FusionChance", "FusionResult"),
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
+    "plan_cost": ("GroupCost",),
     "prefetch": ("Prefetched", "PrefetchedNetwork"),
     "tile.choice": ("best_plan",),
     "tile.group_plan": ("Assumptions", "GroupPlan"),
@@ -71,10 +72,11 @@ if TYPE_CHECKING:
     from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
     from toolkit.fusion.group_model import FusionOverhead, GroupModel, Option, TrafficModel
     from toolkit.fusion.groups import candidates, check_group, check_partition
-    from toolkit.fusion.mapped import GroupCost, MappedModel
+    from toolkit.fusion.mapped import MappedModel
     from toolkit.fusion.partition.registry import FUSION_STRATEGIES, cost_partition, find_partition
     from toolkit.fusion.partition.result import Boundary, FusionChance, FusionResult
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
+    from toolkit.fusion.plan_cost import GroupCost
     from toolkit.fusion.prefetch import Prefetched, PrefetchedNetwork
     from toolkit.fusion.tile.choice import best_plan
     from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from math import fsum
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.fusion.between_steps import between_steps
-from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
+from toolkit.fusion.layer_costs import LayerCosts
 from toolkit.fusion.mapped_bound import MappedBound
 from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.passing import passed_by, weights_kept
+from toolkit.fusion.plan_cost import GroupCost, PlanCosts
 from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
 from toolkit.fusion.tile.group_plan import (
     HALOS,
     Assumptions,
     GroupPlan,
     Halo,
-    Part,
     Schedule,
-    constant_words,
     least_words,
     single_plan,
 )
 from toolkit.fusion.tile.identical import PlanBook
-from toolkit.fusion.tile.residency import Home, Homes, capacity_words, fusion_level, fusion_levels
+from toolkit.fusion.tile.residency import Home, capacity_words, fusion_level, fusion_levels
 from toolkit.search.network import LayerSearch
-from toolkit.workload.kernel import Role
 
 MAPPED_LOOPS, MAPPED_NESTS = 3, 100
 """Of nests whose parts are mapped: all of three loops over five ranks, such as those of attention.
@@ -46,42 +41,12 @@ SHARES = (1.0, 0.5)
 """Parts of the fusion level within which traffic is made least, before tiles grow into all of it:
 less of it leaves room for larger parts of what is summed over, which the array runs faster."""
 
+STEPS = (4, 8)
+"""Of further plans, where those of the fewest words have fewer: in a single step, layers wait for
+what they read first, and DRAM for the last of them."""
+
 PROOF_SECONDS = 4.0
 """Limit of each proof by default: what is left open then is mostly a fraction of a percent."""
-
-OVERHEAD = "fusion overhead"
-"""What `FusionOverhead` costs in energy, beside the levels."""
-
-
-@dataclass(frozen=True)
-class GroupCost:
-    """What a group costs under a plan.
-
-    Parameters
-    ----------
-    levels : mapping of str to float
-        Energy in pJ by level, of the vector unit and, where that costs any, of fusing.
-    energy_pj : float
-        Of all levels.
-    latency_cycles : float
-        Of all steps, with the first load, the last store and what fusing takes.
-    compute_cycles : float
-        Of the layers, if nothing but what is on chip held them up.
-    dram_cycles : float
-        That the outermost memory's port is busy.
-    plan : GroupPlan
-        With the traffic that the mappings cause.
-    work : GroupWork or None
-        What its latency is counted from; None for a layer on its own that is not staged.
-    """
-
-    levels: Mapping[str, float]
-    energy_pj: float
-    latency_cycles: float
-    compute_cycles: float
-    dram_cycles: float
-    plan: GroupPlan
-    work: GroupWork | None = None
 
 
 class MappedModel:
@@ -175,14 +140,15 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache)
-        self.port = DramPort(arch.memories[0], self.costs.search.conventions)
-        if prefetch and not self.port.conventions.first_and_last:
+        port = DramPort(arch.memories[0], self.costs.search.conventions)
+        self.pricing = PlanCosts(graph, memory, self.given, self.costs, port, overhead)
+        if prefetch and not port.conventions.first_and_last:
             raise InputError(
-                f"{self.port.conventions.name} conventions take first loads and last stores for "
+                f"{port.conventions.name} conventions take first loads and last stores for "
                 "hidden already; expected exact ones",
                 key="prefetch",
             )
-        self._books = _plan_books(self.given, memory)
+        self._books = _plan_books(self.given, memory, objective)
         places = (memory.name, *(home.name for home in inner))
         self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
         self._bound = self._proofs()
@@ -218,7 +184,8 @@ class MappedModel:
         """
         other = copy.copy(self)
         other.given = resized(self.given, words)
-        other._books = _plan_books(other.given, self.memory)
+        other.pricing = replace(self.pricing, given=other.given)
+        other._books = _plan_books(other.given, self.memory, self.objective)
         other._bound = other._proofs()
         other._known, other._refusals = {}, {}
         return other
@@ -265,48 +232,13 @@ class MappedModel:
 
     def cost(self, plan: GroupPlan) -> GroupCost:
         """Cost a plan: parts of all layers, transfers to and from DRAM, latency."""
-        if not plan.staged:
-            return self._single(plan)
-        levels: dict[str, float] = {}
-        view, spent = GroupView(self.graph, plan.group), dict[str, float]()
-        passing = {la.name: PortWords(reads=la.constant_words) for la in view.layers}
-        by = dict[Role, int](input=0, weight=0, output=0)
-        for layer, part, homes, times in self.parts(plan):
-            cost = self.costs.cost(layer, part, homes)
-            _add(levels, cost.levels, times)
-            spent[layer.name] = spent.get(layer.name, 0.0) + times * cost.latency_cycles
-            passing[layer.name] += _moved(cost) * times
-            for role, words in cost.words.items():
-                by[role] += times * words
-            by["output"] -= times * cost.again_words
-            by["input"] += times * cost.again_words
-        home_of = partial(self._home_of, plan)
-        for more in between_steps(plan, self.graph, self.costs, home_of):
-            _add(levels, more.levels, 1)
-            spent[more.layer] += more.cycles
-        plan = replace(
-            plan,
-            input_words=plan.staged_input_words + constant_words(view) + by["input"],
-            output_words=plan.staged_output_words + by["output"],
-            weight_words=plan.staged_weight_words + by["weight"],
-        )
-        _add(levels, self._transfers(plan, constant_words(view)), 1)
-        fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
-        if fusing_pj:
-            levels[OVERHEAD] = fusing_pj
-        compute = self._compute_cycles(list(spent.values()), plan)
-        together = compute if self.given.schedule == "pipelined" else None
-        work = GroupWork(view, plan, self.port, spent, passing, together)
-        found = work.latency()
-        latency = found.cycles + fusing_cycles
-        dram = self.port.cycles(found.moved)
-        return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan, work)
+        return self.pricing.cost(plan)
 
     def in_sequence(self, options: Sequence[Option]) -> PrefetchedNetwork | None:
         """What the groups of a partition hide under each other; None without `prefetch`."""
         if not self.prefetch:
             return None
-        return prefetch(self.graph, self.port, [self._running(o.plan) for o in options])
+        return prefetch(self.graph, self.pricing.port, [self._running(o.plan) for o in options])
 
     def _running(self, plan: GroupPlan) -> Running:
         cost = self.cost(plan)
@@ -319,13 +251,6 @@ class MappedModel:
         moved = PortWords(words.input_words + words.weight_words, words.output_words)
         room = 0 if held is None else max(self.given.capacity_words - held, 0)
         return Running(plan.group, cost.latency_cycles, moved, room)
-
-    def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
-        """Yield what a plan runs: parts of layers, where their operands are, how often."""
-        for layer in GroupView(self.graph, plan.group).layers:
-            homes = self._homes(layer, plan) if plan.staged else NOT_FUSED
-            for part, times in plan.made[layer.name].items():
-                yield layer, part, homes, times
 
     def _options(self, group: Group) -> tuple[Option, ...]:
         view, options = GroupView(self.graph, group), list[Option]()
@@ -348,15 +273,10 @@ class MappedModel:
         """Plans worth mapping, each once."""
         found: dict[object, GroupPlan] = {}
         for book in self._books:
-            if book.given.pass_by and len(view.group) == 1:
-                continue
-            usual = book.share == 1 and book.given.sums_cut
-            sums = not found or any(loop.sums for plan in found.values() for loop in plan.loops)
-            if not book.given.double_buffered:
-                usual = all(plan.dram_words > least_words(view) for plan in found.values())
-            plan = book.best(view, limit) if sums or usual else None
-            if plan is not None:
-                found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
+            if _is_asked(book, view, list(found.values())):
+                plan = book.best(view, limit)
+                if plan is not None:
+                    found.setdefault((plan.loops, plan.kept, tuple(plan.homes.items())), plan)
         return list(found.values())
 
     def _mappable(self, plan: GroupPlan) -> Iterator[Option]:
@@ -378,7 +298,9 @@ class MappedModel:
     def _weights_stay(self, plan: GroupPlan) -> GroupPlan | None:
         """Keep weights that mappings read several times, where there is room for all of them."""
         read: dict[str, int] = {}
-        for layer, part, homes, times in self.parts(plan) if self.given.weights_stay else ():
+        for layer, part, homes, times in (
+            self.pricing.parts(plan) if self.given.weights_stay else ()
+        ):
             words = self.costs.cost(layer, part, homes).words["weight"]
             read[layer.name] = read.get(layer.name, 0) + times * words
         return weights_kept(plan, self.graph, self.given, read)
@@ -397,95 +319,14 @@ class MappedModel:
         }
         return Option((values[self.objective],), cost.plan)
 
-    def _single(self, plan: GroupPlan) -> GroupCost:
-        """A layer on its own, as `toolkit.map_network` costs it."""
-        (name,) = plan.group
-        found = self.costs.alone(self.graph.layer_of(name).whole)
-        words: dict[Role, int] = {"input": 0, "weight": 0, "output": 0}
-        for traffic in found.cost.dram if found.cost is not None else ():
-            words[traffic.role] += found.repetitions * traffic.words  # type: ignore[index]
-        if found.vector is not None:
-            words["input"] += found.repetitions * found.vector.dram_reads
-            words["output"] += found.repetitions * found.vector.dram_writes
-        moved = replace(
-            plan,
-            input_words=words["input"],
-            output_words=words["output"],
-            weight_words=words["weight"],
-        )
-        dram = self._port_cycles(words["input"] + words["weight"], words["output"])
-        latency = found.latency_cycles
-        return GroupCost(found.level_energies(), found.energy_pj, latency, latency, dram, moved)
 
-    def _homes(self, layer: FoldedLayer, plan: GroupPlan) -> Homes:
-        """Where activations are, and weights that stay.
-
-        Several activations are taken to be where the outermost of them is.
-        """
-        order = [self.memory.name, *(home.name for home in self.given.inner)]
-        used = [n for n in order if n == self.memory.name or n in plan.homes.values()]
-        read, made = (
-            min((plan.homes.get(t.name, order[0]) for t in tensors), key=order.index)
-            for tensors in (layer.inputs or (layer.output,), (layer.output,))
-        )
-        levels: list[tuple[Role, str]] = []
-        if not any(t.name in plan.passing for t in layer.inputs):
-            levels.append(("input", read))
-        if layer.output.name not in plan.passing:
-            levels.append(("output", made))
-        if layer.name in plan.resident:
-            levels.append(("weight", self.memory.name))
-        elif not layer.weight_words:
-            levels.append(("weight", read))
-        return Homes(tuple(levels), tuple(used))
-
-    def _home_of(self, plan: GroupPlan, tensor: str) -> Memory:
-        name = plan.homes.get(tensor, self.memory.name)
-        return next(memory for memory in self.arch.memories if memory.name == name)
-
-    def _transfers(self, plan: GroupPlan, constants: int) -> dict[str, float]:
-        """Energy of words between DRAM and the fusion level, which mappings do not see."""
-        dram, memory = self._dram, self.memory
-        loaded = plan.staged_input_words + constants + plan.staged_weight_words
-        stored = plan.staged_output_words
-        return {
-            dram.name: loaded * dram.read_energy_pj + stored * dram.write_energy_pj,
-            memory.name: loaded * memory.write_energy_pj + stored * memory.read_energy_pj,
-        }
-
-    def _compute_cycles(self, cycles: list[float], plan: GroupPlan) -> float:
-        """Cycles of the layers, in turns or side by side on shares of the outermost fanout."""
-        if self.given.schedule == "time-shared":
-            return sum(cycles)
-        mesh = self.arch.fanouts[0].mesh if self.arch.fanouts else 1
-        if mesh < len(cycles) or not sum(cycles):
-            return sum(cycles)
-        slowest = max(
-            spent * mesh / instances
-            for spent, instances in zip(cycles, _shares(cycles, mesh), strict=True)
-        )
-        return (plan.steps + len(cycles) - 1) * slowest / plan.steps
-
-    @property
-    def _dram(self) -> Memory:
-        return self.arch.memories[0]
-
-    def _port_cycles(self, read: float, written: float) -> float:
-        return self.port.cycles(PortWords(read, written))
-
-
-def _moved(cost: PartCost) -> PortWords:
-    """Words of a part that pass the fusion level."""
-    written = cost.words["output"] - cost.again_words
-    return PortWords(sum(cost.words.values()) - written, written)
-
-
-def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
+def _plan_books(given: Assumptions, memory: Memory, objective: FusionObjective) -> list[PlanBook]:
     """Where plans worth mapping come from, with and without memories inside the fusion level.
 
     Sums that go on from step to step are not worth it where as few words move without. Tiles that
-    are held once leave room for larger ones, where not all words move once without. Where wires
-    lead past the level, there are also plans that set no room aside for what may take them.
+    are held once leave room for larger ones, where not all words move once without. In more steps
+    less is waited for at both ends. Where wires lead past the level, there are also plans that set
+    no room aside for what may take them.
     """
     alone = replace(given, inner=(), outer=None)
     ways = (given, alone) if given.inner else (given,)
@@ -493,22 +334,25 @@ def _plan_books(given: Assumptions, memory: Memory) -> list[PlanBook]:
     books += [PlanBook(replace(way, sums_cut=False)) for way in ways]
     if given.schedule == "time-shared":
         books += [PlanBook(replace(way, double_buffered=False)) for way in ways]
+    if objective in ("latency", "edp"):
+        finer = replace(alone, sums_cut=False, weights_cut=False)
+        books += [PlanBook(replace(finer, least_steps=steps)) for steps in STEPS]
     past = tuple(role for role in ("input", "output") if role in memory.may_bypass)
     return [*books, PlanBook(replace(alone, pass_by=past))] if past else books
 
 
-def _shares(cycles: list[float], mesh: int) -> list[int]:
-    """Instances for each layer, one at least, the rest where it shortens the slowest."""
-    shares = [1] * len(cycles)
-    for _ in range(mesh - len(cycles)):
-        slowest = max(range(len(cycles)), key=lambda i: cycles[i] / shares[i])
-        shares[slowest] += 1
-    return shares
-
-
-def _add(levels: dict[str, float], more: Mapping[str, float], times: int) -> None:
-    for name, energy in more.items():
-        levels[name] = levels.get(name, 0.0) + times * energy
+def _is_asked(book: PlanBook, view: GroupView, found: Sequence[GroupPlan]) -> bool:
+    """Whether the plans of a book may be worth mapping beside those that are found."""
+    given = book.given
+    if given.pass_by and len(view.group) == 1:
+        return False
+    if not found or any(loop.sums for plan in found for loop in plan.loops):
+        return True
+    if given.least_steps > 1:
+        return all(plan.steps < given.least_steps for plan in found)
+    if not given.double_buffered:
+        return all(plan.dram_words > least_words(view) for plan in found)
+    return book.share == 1 and given.sums_cut
 
 
 def _dominates(a: Option, b: Option, first: bool) -> bool:

@@ -72,7 +72,7 @@ def test_constants_and_mappings_make_up_the_model() -> None:
     known = {}
     for options in joint.relaxation.options:
         for option in options:
-            for layer, part, homes, _ in priced.parts(option.plan):
+            for layer, part, homes, _ in priced.pricing.parts(option.plan):
                 mapped = priced.costs.mapped(layer, part, homes)
                 if mapped is not None:
                     arch, cost = mapped

@@ -48,6 +48,23 @@ def test_no_plan_moves_less_than_the_floor_or_its_bound(seed: int, room: int) ->
         assert plan.peak_words <= room
 
 
+@given(SEEDS, st.integers(8, 200), st.integers(2, 9), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_more_steps_and_whole_weights_where_that_is_asked(
+    seed: int, room: int, steps: int, cut: bool
+) -> None:
+    view, given = whole(small(seed)), Assumptions(room, loops=2)
+    asked = replace(given, least_steps=steps, weights_cut=cut)
+    plan, free = best_plan(view, asked), best_plan(view, given)
+    if plan is None or free is None:
+        assert plan is None
+        return
+    assert plan.steps >= steps
+    assert plan.dram_words >= free.dram_words
+    weights = [kept for kept in plan.kept if kept.kind == "weights"]
+    assert cut or all(kept.tile_words == kept.size_words for kept in weights)
+
+
 @given(SEEDS, st.integers(8, 120), st.integers(1, 60))
 @settings(max_examples=40, deadline=None)
 def test_more_room_and_more_loops_never_move_more(seed: int, room: int, more: int) -> None:

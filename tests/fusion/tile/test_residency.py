@@ -145,6 +145,18 @@ def test_an_inner_memory_makes_room() -> None:
         assert option.plan.footprint_words + option.plan.resident_words <= 120
 
 
+def test_more_room_outside_takes_no_plan_away() -> None:
+    """Also where the fewest words of all would leave an inner memory too little room."""
+    graph = chain()
+    group = frozenset(graph.names)
+    costs = [
+        min(option.costs[0] for option in model(graph, two_buffers(far, 200)).options(group))
+        for far in (112, 128, 140, 160, 240)
+    ]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[1] < costs[0]
+
+
 def test_a_named_level_is_used_alone() -> None:
     graph = chain(2)
     arch = two_buffers(4096, 4096)

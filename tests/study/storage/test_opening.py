@@ -170,6 +170,7 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
         ("", "expected a file or a URL, got ''"),
         ("a\0b", "expected a file or a URL"),
         (".", "is a folder"),
+        ("a" * 300, "cannot be used: File name too long"),
         ("/nowhere/a.journal", "lies in no folder"),
         ("/dev/null", "is not a regular file"),
         ("/proc/a.journal", "/proc/a.journal cannot be used: No such file"),

@@ -278,7 +278,7 @@ class JointDescent:
         cost, staged = self.model.cost(option.plan), option.plan.staged
         energy, cycles = cost.energy_pj, cost.compute_cycles
         row: dict[int, float] = {}
-        for layer, part, homes, times in self.model.parts(option.plan):
+        for layer, part, homes, times in self.model.pricing.parts(option.plan):
             mapped = self.model.costs.mapped(layer, part, homes)
             if mapped is None:
                 continue

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from math import ceil, perm
 
@@ -106,6 +107,8 @@ class _Search:
         ranks = shared_ranks(view)
         if not given.sums_cut:
             ranks = tuple(rank for rank in ranks if not rank.reduces and not rank.recurrent)
+        if not given.weights_cut:
+            ranks = tuple(rank for rank in ranks if not _cuts_weights(rank))
         self.ranks, self.most = _within(ranks, given.loops, given.nests)
         profiles = [_profile(rank) for rank in self.ranks]
         self.alike = [
@@ -122,9 +125,10 @@ class _Search:
         bound = min(found.bound, found.limit) + self.constants
         if found.point is None:
             return None, bound
-        point = _enlarged(found.point, capacity_words)
+        given = replace(self.given, capacity_words=capacity_words)
+        point = _enlarged(found.point, given)
         plan = replace(plan_at(point, found.halo), bound_words=bound)
-        return _placed(point, plan, self.given), bound
+        return _placed(point, plan, given), bound
 
     def _visit(self, found: _Best) -> None:
         """Look at all nests, shorter ones first: these show which longer ones are hopeless."""
@@ -190,7 +194,8 @@ class _Search:
 
         Where halos may be treated in several ways, `_look` has a bound for all of them.
         """
-        point, bound = best_point(nest, self.given.capacity_words, found.limit)
+        able = partial(_is_able, given=self.given)
+        point, bound = best_point(nest, self.given.capacity_words, found.limit, able)
         if alone:
             found.bound = min(found.bound, bound)
         if point is None:
@@ -330,6 +335,10 @@ def _profile(rank: SharedRank) -> tuple[object, ...]:
     )
 
 
+def _cuts_weights(rank: SharedRank) -> bool:
+    return any(member.rank.weights for member in rank.members.values())
+
+
 def _within(
     ranks: Sequence[SharedRank], loops: int, nests: int
 ) -> tuple[tuple[SharedRank, ...], int]:
@@ -361,33 +370,43 @@ def tile_sizes(size: int, whole: int = 1) -> Ints:
     return whole * np.unique(-(-units // steps))
 
 
-def _placed(point: Point, plan: GroupPlan, given: Assumptions) -> GroupPlan | None:
-    """The plan with tensors on the cheapest memories that have room for them, if all have any."""
+def _homes(point: Point, given: Assumptions) -> dict[str, str] | None:
+    """The cheapest memories that have room for tensors between layers, None if not for all."""
     if given.outer is None:
+        return {}
+    free = given.capacity_words - point.footprint_words
+    outer = replace(given.outer, capacity_words=free)
+    return choose_homes(waiting(point), (outer, *given.inner))
+
+
+def _is_able(point: Point, given: Assumptions) -> bool:
+    return point.steps >= given.least_steps and _homes(point, given) is not None
+
+
+def _placed(point: Point, plan: GroupPlan, given: Assumptions) -> GroupPlan:
+    """The plan of a point that has room, with what waits on the outer memory counted there."""
+    homes = _homes(point, given)
+    if given.outer is None or homes is None:
         return plan
-    tensors = waiting(point)
-    outer = replace(given.outer, capacity_words=given.capacity_words - plan.peak_words)
-    homes = choose_homes(tensors, (outer, *given.inner))
-    if homes is None:
-        return None
-    held = words_held([tensor for tensor in tensors if homes[tensor.name] == outer.name])
+    here = given.outer.name
+    held = words_held([tensor for tensor in waiting(point) if homes[tensor.name] == here])
     return replace(
         plan,
-        homes={name: home for name, home in homes.items() if home != outer.name},
+        homes={name: home for name, home in homes.items() if home != here},
         footprint_words=plan.footprint_words + held,
         peak_words=plan.peak_words + held,
     )
 
 
-def _enlarged(point: Point, capacity_words: int) -> Point:
+def _enlarged(point: Point, given: Assumptions) -> Point:
     """The largest tiles, outermost loops first, that move no more words and still fit."""
     for number in range(len(point.at)):
         low, high = point.at[number], len(point.nest.spans[number].steps) - 1
         while low < high:
             middle = (low + high + 1) // 2
             at = (*point.at[:number], middle, *point.at[number + 1 :])
-            larger, _ = solve(point.nest, at, capacity_words, point.words + 1)
-            if larger is None:
+            larger, _ = solve(point.nest, at, given.capacity_words, point.words + 1)
+            if larger is None or not _is_able(larger, given):
                 high = middle - 1
             else:
                 low, point = middle, larger

@@ -48,6 +48,12 @@ class Point:
     words: int
 
     @property
+    def steps(self) -> int:
+        """Iterations of the whole nest."""
+        spans = zip(self.nest.spans, self.at, strict=True)
+        return prod(int(span.steps[number]) for span, number in spans)
+
+    @property
     def footprint_words(self) -> int:
         """Most words on the fusion level, weights that are kept included."""
         return int(self.nest.words_at(self.ways).max(initial=0))

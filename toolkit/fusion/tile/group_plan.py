@@ -61,10 +61,15 @@ class Assumptions:
     sums_cut : bool
         Whether loops may cut what a layer sums over, or along which it keeps a state. Where they
         do, sums go on from step to step, which costs nothing in words of DRAM and yet something.
+    weights_cut : bool
+        Whether loops may cut weights; otherwise they go over rows and columns, batches and heads.
     double_buffered : bool
         Whether the next tile from DRAM comes while the present one is used, and the last one goes
         while others run. Otherwise tiles are there once, while they are used, and transfers take
         time of their own.
+    least_steps : int
+        Nests of fewer steps are passed over: the fewest words may be moved in a single step, in
+        which layers wait for all loads, and stores for all layers. The bound does not know of it.
     pass_by : tuple of str
         Which activations may pass by the fusion level on their way from DRAM or to it: ``input``,
         ``output``, both or none.
@@ -81,7 +86,9 @@ class Assumptions:
     schedule: Schedule = "time-shared"
     weights_stay: bool = True
     sums_cut: bool = True
+    weights_cut: bool = True
     double_buffered: bool = True
+    least_steps: int = 1
     pass_by: tuple[str, ...] = ()
     inner: tuple[Home, ...] = ()
     outer: Home | None = None
@@ -93,6 +100,8 @@ class Assumptions:
             )
         if self.loops not in range(1, LOOPS + 1):
             raise InputError(f"expected 1 to {LOOPS}, got {self.loops!r}", key="loops")
+        if self.least_steps < 1:
+            raise InputError(f"expected at least 1, got {self.least_steps}", key="least_steps")
         if self.schedule == "pipelined" and not self.double_buffered:
             raise InputError(
                 "expected double-buffered tiles of layers that run at once", key="double_buffered"

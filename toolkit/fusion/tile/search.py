@@ -6,6 +6,7 @@ tiles, see `toolkit.fusion.tile.depths`; single points are solved exactly there,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from math import prod
 
@@ -28,7 +29,12 @@ AT_ONCE = 64
 """Boxes that are split together, those with the lowest bounds first."""
 
 
-def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | None, int]:
+def best_point(
+    nest: Nest,
+    capacity_words: int,
+    limit: int,
+    accepts: Callable[[Point], bool] | None = None,
+) -> tuple[Point | None, int]:
     """Find the depths and tile sizes that move the fewest words.
 
     Parameters
@@ -39,6 +45,8 @@ def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | Non
         Of the fusion level.
     limit : int
         Only fewer words are of interest.
+    accepts : callable, optional
+        Whether a point can be run; others are passed over, and the bound does not know of it.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def best_point(nest: Nest, capacity_words: int, limit: int) -> tuple[Point | Non
         for at in lows[:AT_ONCE][single]:
             point, least = solve(nest, tuple(int(i) for i in at), capacity_words, limit)
             bound = min(bound, least)
-            if point is not None:
+            if point is not None and (accepts is None or accepts(point)):
                 best, limit = point, point.words
         parts = [
             _split(lo, hi)

@@ -158,17 +158,8 @@ def _kind(path: Path) -> str:
 @contextmanager
 def held(path: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold a file, made if there is none, alone or together with others that share it."""
-    if not path.name or path.is_dir():
-        raise InputError(f"{describe(str(path))} is a folder; expected a file", key="storage")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{describe(str(path))} lies in no folder", key="storage")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{describe(str(path))} is not a regular file", key="storage")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise InputError(f"{describe(str(path))} may not be written", key="storage")
-    # Both kinds put a file next to it while they write.
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise InputError(f"the folder of {describe(str(path))} may not be written", key="storage")
+    with guarded(describe(str(path))):
+        _check_file(path)
     with open(path, "ab") as file:
         if sys.platform != "win32":
             import fcntl
@@ -183,6 +174,20 @@ def held(path: Path, *, shared: bool = False) -> Iterator[None]:
                     key="storage",
                 ) from None
         yield
+
+
+def _check_file(path: Path) -> None:
+    if not path.name or path.is_dir():
+        raise InputError(f"{describe(str(path))} is a folder; expected a file", key="storage")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{describe(str(path))} lies in no folder", key="storage")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{describe(str(path))} is not a regular file", key="storage")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{describe(str(path))} may not be written", key="storage")
+    # Both kinds put a file next to it while they write.
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise InputError(f"the folder of {describe(str(path))} may not be written", key="storage")
 
 
 def _drop_broken_lock(path: Path) -> None:

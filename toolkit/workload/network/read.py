@@ -292,6 +292,7 @@ def external_path(location: str, source: str, key: str) -> Path:
         folders = {model.parent.resolve(), model.resolve().parent}
         inside = any(target.is_relative_to(folder) for folder in folders)
         inside = inside and not Path(location).is_absolute() and ".." not in Path(location).parts
+        target.is_file()  # Names may be too long to be asked about.
     except (OSError, ValueError, RuntimeError):
         inside = False
     if not location or not inside:
