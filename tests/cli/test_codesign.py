@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import optuna
 import pandas as pd
 import pytest
 from cli.test_app import Outcome
+from search.network.test_serving import decoder
 
 import toolkit
 from toolkit.cli.app import main
@@ -210,3 +212,28 @@ def test_a_template_that_the_network_does_not_fit(run: Any, tmp_path: Path) -> N
     outcome = run(*BERT, *FEW, "--template", "tight.yaml", "--strategies", "random")
     assert outcome.status == 2
     assert "does not run on the largest hardware" in outcome.err
+
+
+def test_hardware_for_serving_within_a_bandwidth_of_dram(run: Any, tmp_path: Path) -> None:
+    onnx.save(decoder("batch", "seq", "past"), tmp_path / "tiny.onnx")
+    words = (
+        "tiny.onnx",
+        *SMALL,
+        *FEW,
+        "--strategies",
+        "fill-area",
+        "--range",
+        "dram_bandwidth=2..32",
+    )
+    outcome = run(*words, "--prefill", "8", "--decode", "9", "--dram-budget", "8000MB/s")
+    assert outcome.status == 0
+    for text in ("prefill of 8", "token after 8", "token after 16", "DRAM up to 8 GB/s"):
+        assert text in " ".join(outcome.out.split())
+    samples = pd.read_csv(tmp_path / "codesign" / "samples.csv")
+    assert samples["dram_bandwidth"].max() == 8
+    outcome = run(*words, "--decode", "9")
+    assert outcome.status == 2 and "--decode: given without --prefill" in outcome.err
+    outcome = run(*words, "--dim", "past=seq")
+    assert outcome.status == 2 and "expected a size without --prefill" in outcome.err
+    outcome = run(*words, "--dram-budget", "1mm2")
+    assert outcome.status == 2 and "--dram-budget: expected bytes per second" in outcome.err

@@ -20,12 +20,20 @@ from toolkit.cli.arguments import (
     Pad,
     read_pad,
 )
+from toolkit.cli.serving import (
+    DEFAULT_DECODE,
+    Batch,
+    Decode,
+    Prefill,
+    check_serving,
+    read_roles,
+)
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
+    from toolkit.codesign.near_best import ParameterCurve
     from toolkit.study.hardware.strategies import HardwareComparison
     from toolkit.study.storage.files import Results
-    from toolkit.workload.network import LayerGraph
 
 STORAGE = "codesign.journal"
 
@@ -61,6 +69,14 @@ PowerBudget = Annotated[
     str | None,
     typer.Option(
         metavar="MW", help="Most power that may be drawn, in mW or as 2W.", show_default=False
+    ),
+]
+DramBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BANDWIDTH",
+        help="Most bandwidth of DRAM, in GB/s or as 800MB/s.",
+        show_default=False,
     ),
 ]
 Node = Annotated[float, typer.Option(metavar="NM", help="Technology node, 3 to 90 nm.")]
@@ -143,6 +159,13 @@ Jobs = Annotated[
 Out = Annotated[
     str, typer.Option(metavar="FOLDER", help="Folder for tables, pictures and the hardware.")
 ]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report",
+        help="Also score what each parameter does near the best hardware, and write report.html.",
+    ),
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
 
 
@@ -152,6 +175,7 @@ def search_hardware(
     range: Ranges = [],  # noqa: B006 - typer copies it
     area_budget: AreaBudget = None,
     power_budget: PowerBudget = None,
+    dram_budget: DramBudget = None,
     node: Node = 45.0,
     clock: Clock = "1",
     dram_interface: DramInterfaceName = "chosen",
@@ -173,16 +197,21 @@ def search_hardware(
     dim: Dims = [],  # noqa: B006 - typer copies it
     kv_cache: KvCache = "in-place",
     experts: Experts = None,
+    prefill: Prefill = None,
+    decode: Decode = None,
+    batch: Batch = None,
     storage: Storage = None,
     name: Name = "",
     jobs: Jobs = None,
     out: Out = "codesign",
+    report: Report = False,
     no_cache: NoCache = False,
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
+    from toolkit.cli.codesign_report import codesign_record, codesign_report
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.cli.worker import show_sample
     from toolkit.codesign.job import JobSettings, make_job
@@ -213,8 +242,18 @@ def search_hardware(
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
         dram_interface=dram_interface,  # type: ignore[arg-type]  # It is checked there.
+        dram_budget_gb_per_s=None
+        if dram_budget is None
+        else 1e-9 * read_amount("--dram-budget", dram_budget, "bytes per second", 1e9),
     )
-    job = make_job(template, _networks(models, dim, kv_cache, experts), settings)
+    serves = check_serving(prefill, decode, batch)
+    answers = {
+        "prompt": prefill or 1,
+        "decode": decode or DEFAULT_DECODE,
+        "batch": batch or 1,
+    }
+    uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
+    job = make_job(template, uses, settings)
     folder = make_folder(out)
     found = compare_hardware(
         job,
@@ -230,7 +269,7 @@ def search_hardware(
         cache=not no_cache,
         on_sample=show_sample,
     )
-    written = write_codesign(found, folder)
+    written = write_codesign(found, folder, _curves(found, cache=not no_cache) if report else None)
     if json:
         print_json(codesign_record(found, written))
     else:
@@ -240,14 +279,21 @@ def search_hardware(
 
 
 def _networks(
-    models: Sequence[str], dim: Sequence[str], kv_cache: str, experts: int | None
+    models: Sequence[str],
+    dim: Sequence[str],
+    kv_cache: str,
+    experts: int | None,
+    answers: dict[str, int] | None,
 ) -> list[Any]:
-    import toolkit
-    from toolkit.cli.network_options import read_dims
-    from toolkit.codesign.evaluation import NetworkWeight
-    from toolkit.errors import InputError
+    from functools import partial
 
-    dims = read_dims(dim)
+    import toolkit
+    from toolkit.codesign.evaluation import NetworkWeight
+    from toolkit.codesign.serving import serving_mix
+    from toolkit.errors import InputError
+    from toolkit.workload.network.decoding import find_decoder
+
+    dims = read_roles(list(dim))
     uses = []
     for word in models:
         path, colon, text = word.rpartition(":")
@@ -255,27 +301,59 @@ def _networks(
         weight = float(text) if weighted else 1.0
         if not weight > 0:
             raise InputError(f"{word}: expected a positive weight", source="MODEL")
-        graph: LayerGraph = toolkit.load_network(
-            path if weighted else word,
-            dims,
+        model = path if weighted else word
+        load = partial(
+            toolkit.load_network,
+            model,
             fold_batch_norm=True,
             # What a word is follows from the hardware that is looked for.
             bits="word",
             kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
             experts=experts,
         )
-        uses.append(NetworkWeight(graph, weight))
+        if answers is None:
+            uses.append(NetworkWeight(load(dims=_sizes(dims)), weight))
+        else:
+            decoder = find_decoder(model, dims)
+            uses += serving_mix(decoder, load, weight=weight, **answers)
     return uses
 
 
-def write_codesign(found: HardwareComparison, folder: Path) -> Results:
+def _sizes(dims: dict[str, int | str]) -> dict[str, int]:
+    """Refuse roles of dimensions where nothing serves."""
+    from toolkit.errors import InputError
+
+    sizes = {name: size for name, size in dims.items() if isinstance(size, int)}
+    if len(sizes) < len(dims):
+        name = next(name for name in dims if name not in sizes)
+        raise InputError(f"{name}={dims[name]}: expected a size without --prefill", source="--dim")
+    return sizes
+
+
+def _curves(found: HardwareComparison, *, cache: bool) -> tuple[ParameterCurve, ...] | None:
+    """What each parameter does near the best hardware; None if none was found."""
+    from toolkit.codesign.near_best import parameter_curves
+    from toolkit.codesign.scoring import Scorer
+
+    if found.best is None or found.best.choice is None:
+        return None
+    scorer = Scorer(found.job, cache=cache)
+    return parameter_curves(scorer, found.best.choice.parameters, found.proof)
+
+
+def write_codesign(
+    found: HardwareComparison, folder: Path, curves: Sequence[ParameterCurve] | None = None
+) -> Results:
     """Write tables, pictures where their libraries are installed, and hardware as YAML.
+
+    With curves around the best hardware, also a report of all that.
 
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
     """
     import json
 
+    from toolkit.cli.codesign_report import certificate_record
     from toolkit.study.storage.files import with_pictures, write_tables
     from toolkit.text_files import write_text_atomically
 
@@ -293,45 +371,14 @@ def write_codesign(found: HardwareComparison, folder: Path) -> Results:
 
     def draw() -> tuple[Path, ...]:
         from toolkit.study.pictures.hardware import write_codesign_pictures
+        from toolkit.study.pictures.hardware_report import write_hardware_report
 
-        return tuple(write_codesign_pictures(found, folder))
+        pictures = write_codesign_pictures(found, folder)
+        if curves is not None:
+            pictures += write_hardware_report(found, curves, folder)
+        return pictures
 
     return with_pictures(files, draw)
-
-
-def certificate_record(found: HardwareComparison) -> dict[str, Any]:
-    """What is proved, with all boxes: first and last value of every parameter, bound, reason."""
-    proof, ranges = found.proof, found.job.space.ranges
-    assert proof is not None
-    boxes = [
-        {
-            "values": {name: list(ends) for name, ends in entry.box.values(ranges).items()},
-            "bound": entry.bound if entry.bound < float("inf") else None,
-            "closed_by": entry.closing,
-        }
-        for entry in proof.boxes
-    ]
-    return {**proof_record(found), "boxes": boxes}
-
-
-def proof_record(found: HardwareComparison) -> dict[str, Any]:
-    """What is proved, and how many boxes and points each reason closed."""
-    proof = found.proof
-    assert proof is not None
-    return {
-        "objective": found.job.settings.objective,
-        "bound": proof.bound if proof.bound < float("inf") else None,
-        "best": None if proof.best is None else proof.best.value,
-        "gap_fraction": proof.gap if proof.gap < float("inf") else None,
-        "proved": proof.proved,
-        "closed": {
-            reason: {"boxes": boxes, "points": points}
-            for reason, (boxes, points) in proof.closings().items()
-        },
-        "fronts_proved": proof.proofs,
-        "seconds": proof.seconds,
-        "notes": list(proof.notes),
-    }
 
 
 def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
@@ -348,138 +395,3 @@ def hardware_yaml(job: Job, score: Any, strategy: str) -> str:
         f"{score.area_um2 * 1e-6:.4g} mm^2, {found}",
         kernel=space.template.file(score.parameters).kernel,
     )
-
-
-def codesign_record(found: HardwareComparison, written: Results) -> dict[str, Any]:
-    """Everything as JSON-able data; what was not found is null."""
-    import json
-
-    best = found.best
-    return {
-        "title": found.job.title,
-        "points": found.job.space.size,
-        "strategies": json.loads(found.strategy_table().to_json(orient="records")),
-        "best": None
-        if best is None or best.choice is None
-        else {**best.plan.record(), **best.choice.record()},
-        "proof": None if found.proof is None else proof_record(found),
-        **written.record(),
-    }
-
-
-def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
-    """Lay out the table of strategies and the best hardware."""
-    from toolkit.cli.output import aligned
-    from toolkit.study.units import short_energy
-
-    space, given, best = found.job.space, found.job.settings, found.best
-    limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]
-    limits += [f"fusion {given.fusion}"] if given.fusion != "none" else []
-    limits += ["ragged factors"] if given.factors == "ragged" else []
-    limits += [f"{given.bypass} bypasses"] if given.bypass != "permitted" else []
-    limits += [f"padded {', '.join(given.pad)}"] if given.pad else []
-    if space.area_budget_um2 is not None:
-        limits.append(f"area up to {space.area_budget_um2 * 1e-6:g} mm²")
-    if space.power_budget_mw is not None:
-        limits.append(f"power up to {space.power_budget_mw * 1e-3:g} W")
-    if space.interfaces:
-        limits.append("with interfaces to DRAM")
-    if free := space.free():
-        limits.append(f"{', '.join(free)} at no cost")
-    report: list[Any] = [
-        f"{found.job.title}: {', '.join(limits)}; objective {given.objective}",
-        "",
-        _table(found),
-        "",
-    ]
-    if best is None or best.choice is None:
-        report.append("no point within the budgets was found; expected more samples")
-    else:
-        choice, objective = best.choice, found.job.objective
-        costs = choice.energy_pj, choice.latency_cycles, choice.area_um2
-        facts = [(name, str(value)) for name, value in choice.parameters.items()]
-        facts += [
-            (objective.heading, objective.described(*costs)),
-            ("area", f"{choice.area_um2 * 1e-6:.4g} mm², up to {choice.power_mw * 1e-3:.4g} W"),
-            ("energy", short_energy(choice.energy_pj)),
-            ("latency", f"{choice.latency_cycles:,.0f} cycles"),
-        ]
-        groups = [len(group) for network in choice.networks for group in network.groups]
-        facts += [("fused", f"{sum(groups)} layers in {len(groups)} groups")] if groups else []
-        report += [f"Best: {best.plan.strategy}, seed {best.plan.seed}", *aligned(facts)]
-    if found.proof is not None:
-        report += ["", *_proof_lines(found)]
-    return [*report, "", *written.lines()]
-
-
-_CLOSED_BY = {
-    "area": "too large",
-    "power": "too much power",
-    "unfit": "a layer does not run",
-    "bound": "nothing better inside",
-    "point": "optimum of the point known",
-    "open": "open",
-}
-
-
-def _proof_lines(found: HardwareComparison) -> list[str]:
-    """Say what is proved, and what closed how many of the points."""
-    proof = found.proof
-    assert proof is not None
-    objective = found.job.objective
-    if proof.best is None:
-        head = "no hardware is known to do" if proof.bound < float("inf") else "no hardware does"
-    elif proof.proved:
-        head = f"proved: no hardware of these ranges has a lower {objective.name}"
-    else:
-        head = f"no hardware has a {objective.name} more than {proof.gap:.2%} below the best"
-    closed = ", ".join(
-        f"{points:,} in {boxes:,} boxes {_CLOSED_BY[reason]}"
-        for reason, (boxes, points) in proof.closings().items()
-    )
-    return [head, f"points: {closed}", *proof.notes]
-
-
-_COLUMNS = {
-    "best": ("best_objective_value", ".5g"),
-    "worst": ("worst_objective_value", ".5g"),
-    "random\n/ this": ("baseline_ratio", ".3f"),
-    "best baseline\n/ this": ("best_baseline_ratio", ".3f"),
-    "latency\ncycles": ("latency_cycles", ",.0f"),
-    "energy\nmJ": ("energy_pj", ".4g"),
-    "area\nmm²": ("area_um2", ".4g"),
-    "power\nW": ("power_mw", ".3g"),
-    "gap to\nbound": ("gap_fraction", ".2%"),
-    "samples": ("samples", ",.0f"),
-    "mappings": ("evaluations", ".4g"),
-    "seconds": ("seconds", ".3g"),
-}
-_EDP = {"EDP\nJ·cycle": ("edp_j_cycles", ".5g")}
-_FACTORS = {"energy_pj": 1e-9, "area_um2": 1e-6, "power_mw": 1e-3}
-
-
-def _table(found: HardwareComparison) -> Any:
-    import math
-
-    from toolkit.cli.output import empty_table
-
-    objective = found.job.objective
-    columns = {
-        f"{objective.heading}\n{objective.shown_unit}": ("objective_value", ".5g"),
-        **_COLUMNS,
-    }
-    # Where something else ranks, EDP stands beside it.
-    columns |= {head: column for head, column in _EDP.items() if head not in columns}
-    table = empty_table()
-    table.add_column("strategy\nmedian of seeds")
-    for head in columns:
-        table.add_column(head, justify="right")
-    table.add_column("hardware", overflow="fold")
-    ranked = found.strategy_table().sort_values("objective_value", kind="stable")
-    for row in ranked.to_dict("records"):
-        cells = []
-        for column, form in columns.values():
-            value = row[column] * _FACTORS.get(column, 1.0)
-            cells.append("-" if math.isnan(value) else format(value, form))
-        table.add_row(row["strategy"], *cells, row["parameters"])
-    return table

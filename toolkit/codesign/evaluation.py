@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Level
 from toolkit.arguments import store_plain_numbers
+from toolkit.codesign.brought import NetworkMappings
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import InputError
 from toolkit.mapping.space import Factors
 from toolkit.messages import suggest
 from toolkit.model.conventions import EXACT, Conventions
-from toolkit.search.network import NetworkResult, map_network
+from toolkit.search.network import LayerSearch, NetworkResult, given_network, map_network
+from toolkit.search.objective import objective_named
 from toolkit.search.result import Budget
 from toolkit.workload.network import LayerGraph
 
@@ -140,6 +142,34 @@ class HardwareEvaluator:
             self._known[key] = self._evaluated(point)
         return self._known[key]
 
+    def given(
+        self, parameters: Mapping[str, Number], mappings: Sequence[NetworkMappings]
+    ) -> HardwareCost:
+        """Cost all networks by mappings that are known, of each network as `mappings_of` lists.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is no point of the space.
+        DoesNotFitError
+            Naming the layer whose mapping is not valid there.
+        """
+        point = self.space.build(parameters)
+        search = LayerSearch(
+            self.strategy,
+            objective=objective_named(self.objective),
+            conventions=self.conventions,
+            pad=self.pad,
+            factors=self.factors,
+        )
+        return self._summed(
+            point,
+            tuple(
+                given_network(network.graph, point.arch, each, search)
+                for network, each in zip(self.networks, mappings, strict=True)
+            ),
+        )
+
     def _evaluated(self, point: HardwarePoint) -> HardwareCost:
         results = tuple(
             map_network(
@@ -157,6 +187,9 @@ class HardwareEvaluator:
             )
             for network in self.networks
         )
+        return self._summed(point, results)
+
+    def _summed(self, point: HardwarePoint, results: tuple[NetworkResult, ...]) -> HardwareCost:
         weighted = [
             (network.weight, result)
             for network, result in zip(self.networks, results, strict=True)

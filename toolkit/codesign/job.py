@@ -45,6 +45,7 @@ _OLDER: dict[str, Any] = {
     "bypass": "permitted",
     "pad": [],
     "dram_interface": "never",
+    "dram_budget_gb_per_s": None,
 }
 """Settings of jobs that say nothing of them."""
 
@@ -89,6 +90,8 @@ class JobSettings:
     dram_interface : {"chosen", "always", "never"}
         When the chip's side of the bus to DRAM counts in area and power, see
         `toolkit.codesign.space.hardware_space`.
+    dram_budget_gb_per_s : float or None
+        Upper limit of the bandwidth of DRAM.
 
     Raises
     ------
@@ -111,6 +114,7 @@ class JobSettings:
     bypass: Bypass = "permitted"
     pad: tuple[str, ...] = ()
     dram_interface: DramInterface = "chosen"
+    dram_budget_gb_per_s: float | None = None
 
     def __post_init__(self) -> None:
         store_plain_numbers(self)
@@ -188,6 +192,7 @@ class Job:
             energies=given.energies,
             bypass=given.bypass,
             dram_interface=given.dram_interface,
+            dram_budget_gb_per_s=given.dram_budget_gb_per_s,
         )
 
     @property

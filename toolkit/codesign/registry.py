@@ -46,6 +46,9 @@ class HardwareEntry(LateEntry[MakeSampler]):
     proves : bool
         Whether it bounds what any strategy can find, and chooses points by that alone
         (`toolkit.codesign.exact`); its sampler is asked for none.
+    maps : bool
+        Whether its sampler brings the mappings along by which points are scored
+        (`toolkit.codesign.brought`), so that no mapper searches layers again.
     """
 
     fused: bool = True
@@ -54,6 +57,7 @@ class HardwareEntry(LateEntry[MakeSampler]):
     remembers: bool = False
     baseline: bool = False
     proves: bool = False
+    maps: bool = False
 
     key: ClassVar[str] = "strategies"
 
@@ -71,6 +75,14 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
         fused=False,
         remembers=True,
         extra="torch",
+    ),
+    "dosa": HardwareEntry(
+        "toolkit.codesign.dosa.sampler:dosa",
+        "DOSA as published: mappings descend from random hardware, and are rounded to divisors.",
+        fused=False,
+        remembers=True,
+        extra="torch",
+        maps=True,
     ),
     "tpe": HardwareEntry(
         "toolkit.codesign.samplers:tpe",

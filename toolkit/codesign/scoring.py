@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
+from toolkit.codesign.brought import NetworkMappings
 from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator
 from toolkit.codesign.job import Job
 from toolkit.codesign.space import HardwarePoint
@@ -62,8 +63,8 @@ class Score:
     area_um2, power_mw : float
         Of the chip; the most power it can draw.
     constraints : dict of str to float
-        Natural logarithms of area and power over their budgets, and whether everything fits;
-        positive where broken.
+        Natural logarithms of area, power and bandwidth of DRAM over their budgets, and whether
+        everything fits; positive where broken.
     energy_pj, latency_cycles : float
         Weighted sums over the networks; inf if a layer does not fit.
     networks : tuple of NetworkScore
@@ -186,7 +187,13 @@ class Scorer:
         """
         return self.evaluator(parameters)
 
-    def score(self, parameters: Mapping[str, Number], *, fused: bool = True) -> Score:
+    def score(
+        self,
+        parameters: Mapping[str, Number],
+        *,
+        fused: bool = True,
+        mappings: Sequence[NetworkMappings] | None = None,
+    ) -> Score:
         """Score a point.
 
         Parameters
@@ -195,26 +202,36 @@ class Scorer:
             Of all that have a range.
         fused : bool
             Whether layers may be fused, if the job fuses any.
+        mappings : sequence, optional
+            Of every network as `toolkit.search.network.mappings_of` lists them, to score the
+            point by instead of searching; nothing is fused then, and nothing remembered.
 
         Raises
         ------
         ArchitectureError
             If it is no point of the space.
         """
+        if mappings is not None:
+            return self._scored(self.point(parameters), False, mappings)
         fuses = fused and self.job.settings.fusion != "none"
         key = (tuple(parameters[name] for name in self.job.space.ranges), fuses)
         if key not in self._known:
             self._known[key] = self._scored(self.point(parameters), fuses)
         return self._known[key]
 
-    def _scored(self, point: HardwarePoint, fused: bool) -> Score:
+    def _scored(
+        self,
+        point: HardwarePoint,
+        fused: bool,
+        mappings: Sequence[NetworkMappings] | None = None,
+    ) -> Score:
         start, evaluations = clock(), 0
         constraints = self._budgets(point)
         results: tuple[NetworkScore, ...] = ()
         energy = latency = math.inf
         reason = ""
         try:
-            results, evaluations = self._networks(point, fused)
+            results, evaluations = self._networks(point, fused, mappings)
             weighted = [(u.weight, r) for u, r in zip(self.job.networks, results, strict=True)]
             energy = math.fsum(weight * result.energy_pj for weight, result in weighted)
             latency = math.fsum(weight * result.latency_cycles for weight, result in weighted)
@@ -237,23 +254,21 @@ class Scorer:
         )
 
     def _budgets(self, point: HardwarePoint) -> dict[str, float]:
-        space = self.job.space
-        budgets = (
-            ("area", point.area_um2, space.area_budget_um2),
-            ("power", point.power_mw, space.power_budget_mw),
-        )
-        return {
-            name: math.log(max(value, 1e-300) / budget)
-            for name, value, budget in budgets
-            if budget is not None
-        }
+        shares = self.job.space.shares(point)
+        return {name: math.log(max(share, 1e-300)) for name, share in shares.items()}
 
-    def _networks(self, point: HardwarePoint, fused: bool) -> tuple[tuple[NetworkScore, ...], int]:
+    def _networks(
+        self, point: HardwarePoint, fused: bool, mappings: Sequence[NetworkMappings] | None
+    ) -> tuple[tuple[NetworkScore, ...], int]:
         """Every network once, and the mappings that were costed for them."""
         uses = self.job.networks
         names = [str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(uses)]
-        if self.job.settings.fusion == "none":
-            cost = self.mapped(point.parameters)
+        if self.job.settings.fusion == "none" or mappings is not None:
+            cost = (
+                self.mapped(point.parameters)
+                if mappings is None
+                else self.evaluator.given(point.parameters, mappings)
+            )
             return tuple(
                 NetworkScore(name, result.energy_pj, result.latency_cycles)
                 for name, result in zip(names, cost.networks, strict=True)

@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.files import load_template
-from toolkit.arch.levels import OFF_CHIP, Component, Fanout, Memory
+from toolkit.arch.levels import Component, Fanout, Memory
 from toolkit.arch.ranges import Range, parse_range
-from toolkit.arch.technology import Technology, area_table, area_um2, peak_power_mw, priced
+from toolkit.arch.technology import Technology, area_um2, peak_power_mw, priced
 from toolkit.arch.template import ArchitectureTemplate
-from toolkit.arguments import plain_number
+from toolkit.codesign.budgets import (
+    check_budgets,
+    dram_bits_per_cycle,
+    dram_parameters,
+    positive_budget,
+    within_dram,
+)
 from toolkit.errors import ArchitectureError, InputError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.messages import describe, suggest
@@ -44,6 +50,8 @@ class HardwarePoint:
         What levels are made of, by name.
     area_um2, power_mw : float
         Of the chip; the most power it can draw (`toolkit.arch.technology.peak_power_mw`).
+    dram_gb_per_s : float
+        What all memories off the chip move at most, as far as the file says what they are.
     """
 
     parameters: Mapping[str, Number]
@@ -51,6 +59,7 @@ class HardwarePoint:
     components: Mapping[str, Component]
     area_um2: float
     power_mw: float
+    dram_gb_per_s: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +83,8 @@ class HardwareSpace:
         all that is built.
     interfaces : bool
         Whether the chip has interfaces of its own to DRAM, which take area and power.
+    dram_budget_gb_per_s : float or None
+        Upper limit of the bandwidth of DRAM.
     """
 
     template: ArchitectureTemplate
@@ -84,6 +95,7 @@ class HardwareSpace:
     energies: bool = True
     bypass: Bypass = "permitted"
     interfaces: bool = False
+    dram_budget_gb_per_s: float | None = None
     _built: dict[tuple[Number, ...], HardwarePoint] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -139,6 +151,7 @@ class HardwareSpace:
                 components,
                 area_um2(arch),
                 peak_power_mw(arch, components, self.technology, interfaces=self.interfaces),
+                sum(dram_bits_per_cycle(arch, components)) / 8 * self.technology.clock_ghz,
             )
         return self._built[key]
 
@@ -157,17 +170,18 @@ class HardwareSpace:
                 names.append(name)
         return tuple(names)
 
-    def excess(self, point: HardwarePoint) -> dict[str, float]:
-        """Tell which budgets a point exceeds, as the ratio to each; empty if none."""
+    def shares(self, point: HardwarePoint) -> dict[str, float]:
+        """Tell what a point takes of every budget that is set, as the ratio to it."""
         budgets = (
             ("area", point.area_um2, self.area_budget_um2),
             ("power", point.power_mw, self.power_budget_mw),
+            ("DRAM", point.dram_gb_per_s, self.dram_budget_gb_per_s),
         )
-        return {
-            name: value / budget
-            for name, value, budget in budgets
-            if budget is not None and value > budget
-        }
+        return {name: value / budget for name, value, budget in budgets if budget is not None}
+
+    def excess(self, point: HardwarePoint) -> dict[str, float]:
+        """Tell which budgets a point exceeds, as the ratio to each; empty if none."""
+        return {name: share for name, share in self.shares(point).items() if share > 1}
 
     def encode(self, parameters: Mapping[str, Number]) -> NDArray[np.float64]:
         """Write a point as codes, one per range (`Range.encode`)."""
@@ -232,6 +246,7 @@ def hardware_space(
     energies: bool = True,
     bypass: Bypass = "permitted",
     dram_interface: DramInterface = "chosen",
+    dram_budget_gb_per_s: float | None = None,
 ) -> HardwareSpace:
     """Say what may be built.
 
@@ -254,6 +269,9 @@ def hardware_space(
     dram_interface : {"chosen", "always", "never"}
         When the area and power of the chip's side of the bus to DRAM count: where ranges leave
         its bandwidth open, always, or never.
+    dram_budget_gb_per_s : float, optional
+        Upper limit of what memories off the chip move, in GB/s at the technology's clock. Where
+        one parameter alone is their bandwidth, its range ends there.
 
     Raises
     ------
@@ -293,10 +311,11 @@ def hardware_space(
         opened,
         chosen,
         technology or Technology(),
-        _budget("area_budget_um2", area_budget_um2),
-        _budget("power_budget_mw", power_budget_mw),
+        positive_budget("area_budget_um2", area_budget_um2),
+        positive_budget("power_budget_mw", power_budget_mw),
         energies,
         bypass,
+        dram_budget_gb_per_s=positive_budget("dram_budget_gb_per_s", dram_budget_gb_per_s),
     )
     if dram_interface not in get_args(DramInterface):
         raise InputError(
@@ -304,29 +323,13 @@ def hardware_space(
             f"{describe(dram_interface)}",
             key="dram_interface",
         )
-    if dram_interface == "always" or (dram_interface == "chosen" and _chooses_dram(space)):
+    paced = dram_parameters(space)
+    if dram_interface == "always" or (dram_interface == "chosen" and paced):
         space = replace(space, interfaces=True)
-    _check_budgets(space)
+    if space.dram_budget_gb_per_s is not None:
+        space = within_dram(space, paced)
+    check_budgets(space)
     return space
-
-
-def _chooses_dram(space: HardwareSpace) -> bool:
-    """Whether a parameter changes the bits that memories off the chip move per cycle."""
-
-    def bits_per_cycle(parameters: Mapping[str, Number]) -> list[float]:
-        point = space.build(parameters)
-        return [
-            memory.bandwidth * point.components[memory.name].word_bits
-            for memory in point.arch.memories
-            if memory.name in point.components and point.components[memory.name].kind in OFF_CHIP
-        ]
-
-    default = space.default
-    return any(
-        bits_per_cycle({**default, name: found.values[0]})
-        != bits_per_cycle({**default, name: found.values[-1]})
-        for name, found in space.ranges.items()
-    )
 
 
 def _speeds(arch: Architecture) -> list[tuple[object, ...]]:
@@ -343,44 +346,3 @@ def _speeds(arch: Architecture) -> list[tuple[object, ...]]:
             figures.append((level.mesh, level.cycles))
     unit = arch.vector_unit
     return [*figures, (None if unit is None else unit.lanes,)]
-
-
-def _budget(key: str, value: float | None) -> float | None:
-    value = plain_number(value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is None or (number and math.isfinite(value) and value > 0):
-        return value
-    raise InputError(f"expected a positive number, got {describe(value)}", key=key)
-
-
-def _check_budgets(space: HardwareSpace) -> None:
-    """Refuse budgets that even the smallest point exceeds."""
-    point = space.build(space.smallest)
-    binding = space.excess(point)
-    if not binding:
-        return
-    setting = ", ".join(f"{name}={value}" for name, value in point.parameters.items())
-    rows = sorted(area_table(point.arch), key=lambda row: -row.area_total_um2)
-    reasons = []
-    if "area" in binding and space.area_budget_um2 is not None:
-        largest = f"{rows[0].level} takes {rows[0].area_total_um2 / 1e6:.4g}"
-        reasons.append(
-            f"the area budget of {space.area_budget_um2 / 1e6:.4g} mm^2 binds: the smallest area "
-            f"that would do is {_upwards(point.area_um2 / 1e6)} mm^2 ({largest})"
-        )
-    if "power" in binding and space.power_budget_mw is not None:
-        reasons.append(
-            f"the power budget of {space.power_budget_mw:.4g} mW binds: the least power that "
-            f"would do is {_upwards(point.power_mw)} mW"
-        )
-    raise InputError(
-        f"nothing meets the budgets, because {' and '.join(reasons)}, with the smallest hardware "
-        f"of these ranges, {setting}",
-        source=space.template.source,
-    )
-
-
-def _upwards(value: float) -> str:
-    """Write four digits, rounded up so that a budget of that much is met."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 3)
-    return f"{math.ceil(value / unit * (1 - 1e-12)) * unit:.4g}"

@@ -11,6 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 import toolkit
+from toolkit.codesign.serving import serving_mix
+from toolkit.errors import InputError
 from toolkit.search.network.serving import ATTENTION, PARTS, WEIGHTS, ServingResult, serve
 from toolkit.workload.network.decoding import find_decoder
 
@@ -138,3 +140,28 @@ def test_numbers_start_at_one(key: str, options: dict[str, int]) -> None:
     given = {"prompt": 4, "decode": 2, **options}
     with pytest.raises(toolkit.InputError, match=f"{key}: 0 is not an integer from 1"):
         served(decoder("batch", "seq", "past"), **given)
+
+
+def test_a_mix_for_hardware_searches_adds_up_to_what_serving_costs() -> None:
+    model = decoder("batch", "seq", "past")
+    whole = served(model, prompt=8, decode=9, batch=2, contexts=3)
+    load = partial(toolkit.load_network, model)
+    mix = serving_mix(
+        find_decoder(model), load, prompt=8, decode=9, batch=2, weight=2.0, contexts=3
+    )
+    assert [use.graph.graph["name"] for use in mix] == [
+        "decoder prefill of 8",
+        *(f"decoder token after {length}" for length in (8, 12, 16)),
+    ]
+    assert [use.weight for use in mix] == [2.0, 5.0, 8.0, 5.0]
+    arch = toolkit.load_arch("tensor-core-sm")
+    few = toolkit.Budget(evaluations=500)
+    results = [
+        toolkit.map_network(use.graph, arch, budget=few, jobs=1, cache=False) for use in mix
+    ]
+    cycles = sum(use.weight * r.latency_cycles for use, r in zip(mix, results, strict=True))
+    energy = sum(use.weight * r.energy_pj for use, r in zip(mix, results, strict=True))
+    assert cycles == pytest.approx(2 * (whole.prefill.latency_cycles + whole.decode_cycles))
+    assert energy == pytest.approx(2 * (whole.prefill.total_pj + whole.decode_pj))
+    with pytest.raises(InputError, match="prefill: 0 is not an integer from 1"):
+        serving_mix(find_decoder(model), load, prompt=0, decode=1)

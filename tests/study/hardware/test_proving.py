@@ -13,7 +13,7 @@ import pytest
 from codesign.exact.test_search import tiny_job
 from codesign.jobs import small_job
 
-from toolkit.cli.codesign import certificate_record, codesign_record, codesign_report
+from toolkit.cli.codesign_report import certificate_record, codesign_record, codesign_report
 from toolkit.codesign.job import Job
 from toolkit.errors import InputError
 from toolkit.study.hardware import proving, shared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from codesign.jobs import small_job
 
 from toolkit.errors import InputError
+from toolkit.search import Budget
+from toolkit.search.network import LayerSearch
 from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
 from toolkit.study.pictures.hardware import strategy_points
 
@@ -74,7 +77,8 @@ def test_pictures_show_feasible_points_and_what_none_beats(found: HardwareCompar
 
 
 def test_nothing_is_found_where_nothing_is_feasible(tmp_path: Path) -> None:
-    from toolkit.cli.codesign import codesign_record, codesign_report, write_codesign
+    from toolkit.cli.codesign import write_codesign
+    from toolkit.cli.codesign_report import codesign_record, codesign_report
 
     # TPE's own draws after the first ones may all exceed a budget; here none was drawn at all.
     job = small_job(area_budget_um2=6e5)
@@ -111,3 +115,21 @@ def test_the_study_script_runs(tmp_path: Path, monkeypatch: Any, capsys: Any) ->
     script["main"]()
     assert "random" in capsys.readouterr().out
     assert (tmp_path / "hardware.yaml").exists()
+
+
+def test_joint_or_two_step_bounds_what_can_be_saved(monkeypatch: Any, capsys: Any) -> None:
+    script = runpy.run_path(str(STUDIES / "joint_or_two_step.py"))
+    ranges = {"side": [4, 8], "scratchpad_words": [8192, 16384], "accumulator_words": [64, 256]}
+    job = small_job(ranges=ranges, factors="perfect")
+    inside = script["main"].__globals__
+    monkeypatch.setitem(inside, "make_job", lambda *_: job)
+    monkeypatch.setitem(inside, "SEARCH", LayerSearch("greedy", Budget(evaluations=100)))
+    monkeypatch.setattr("toolkit.load_network", lambda *_, **__: job.networks[0].graph)
+    areas = [point.area_um2 for point in script["points_of"](job, 1e9)]
+    assert len(areas) == 8 and areas == sorted(areas)
+    monkeypatch.setattr(sys, "argv", ["study", "pair", "1e3", "20"])
+    script["main"]()
+    printed = capsys.readouterr().out
+    saved = float(re.search(r"no higher EDP: ([-+]\d+\.\d)%", printed)[1])
+    most = float(re.search(r"saves more than (\d+\.\d)%", printed)[1])
+    assert saved <= 0 and -saved <= most <= 100

@@ -45,6 +45,8 @@ def steps_of(space: HardwareSpace, parameters: Mapping[str, Number]) -> torch.Te
 class LocalFigures:
     """Figures of all levels, and area and power, as power laws around one point or several.
 
+    Or, for every row of a batch, around a point of its own (`side_by_side`).
+
     Parameters
     ----------
     arch : Architecture
@@ -121,7 +123,10 @@ class LocalFigures:
 
     def _varies(self, place: int, name: str) -> bool:
         exponents = self.exponents.get((place, name))
-        return exponents is not None and bool((exponents != 0).any())
+        if exponents is None:
+            return False
+        values = self.values[place, name]
+        return bool((values != values[0]).any()) or bool((exponents != 0).any())
 
     def sizing(self) -> dict[tuple[int, str], int]:
         """For every capacity or mesh that parameters change, which one changes it most."""
@@ -130,6 +135,15 @@ class LocalFigures:
             if name in ("capacity_words", "mesh") and bool((exponents > 0).any()):
                 found[place, name] = int(exponents.sum(dim=0).argmax())
         return found
+
+    def rows(self, places: torch.Tensor) -> LocalFigures:
+        """Take the figures of some rows, in this order, from those of `side_by_side`."""
+        return LocalFigures(
+            self.arch,
+            self.centre[places],
+            {key: value[places] for key, value in self.values.items()},
+            {key: row[places] for key, row in self.exponents.items()},
+        )
 
 
 def local_figures(space: HardwareSpace, parameters: Mapping[str, Number]) -> LocalFigures:

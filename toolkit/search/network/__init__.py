@@ -14,7 +14,7 @@ _HOMES = {
     "comparison": ("NetworkComparison", "compare_networks"),
     "cost": ("LayerCost", "LayerSearch", "Traffic"),
     "lowering": ("Lowered", "lowerings"),
-    "run": ("map_layer", "map_network"),
+    "run": ("given_network", "map_layer", "map_network", "mappings_of"),
     "result": ("LayerResult", "NetworkResult"),
     "workloads": ("LayerProgress", "map_workload"),
 }
@@ -31,10 +31,12 @@ __all__ = [
     "Traffic",
     "compare_networks",
     "default_cache_folder",
+    "given_network",
     "lowerings",
     "map_layer",
     "map_network",
     "map_workload",
+    "mappings_of",
 ]
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from toolkit.search.network.cost import LayerCost, LayerSearch, Traffic
     from toolkit.search.network.lowering import Lowered, lowerings
     from toolkit.search.network.result import LayerResult, NetworkResult
-    from toolkit.search.network.run import map_layer, map_network
+    from toolkit.search.network.run import given_network, map_layer, map_network, mappings_of
     from toolkit.search.network.workloads import LayerProgress, map_workload
 
 

@@ -13,6 +13,7 @@ from toolkit.arguments import check_integer, check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
+from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
@@ -28,6 +29,7 @@ from toolkit.search.network.workloads import (
     LayerProgress,
     Work,
     best_way,
+    given_cost,
     nameless,
     problem_of,
     searched,
@@ -158,6 +160,65 @@ def map_network(
         overlapped_cycles=cycles,
         warnings=tuple(warnings),
     )
+
+
+def given_network(
+    graph: LayerGraph,
+    arch: Architecture,
+    mappings: Sequence[LoopMapping | None],
+    search: LayerSearch,
+) -> NetworkResult:
+    """Cost a network by mappings that somebody has already, instead of searching for them.
+
+    Parameters
+    ----------
+    graph, arch : LayerGraph, Architecture
+        As for `map_network`.
+    mappings : sequence of Mapping or None
+        As `mappings_of` lists them.
+    search : LayerSearch
+        What is minimised, how costs are counted and sizes padded; nothing is searched.
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming the layer, if a mapping is not valid on this architecture.
+    InputError
+        If these are the mappings of other workloads.
+    """
+    start = clock()
+    graph = fold_elementwise(graph, operand_bits(arch), accumulator_bits(arch))
+    plan = work_of(graph, arch)
+    if len(mappings) != len(plan.first):
+        raise InputError(
+            f"{len(mappings)} mappings for {len(plan.first)} distinct workloads", key="mappings"
+        )
+    found = Found({}, len(plan.first), None)
+    for (workload, name), mapping in zip(plan.first.items(), mappings, strict=True):
+        outcome: LayerCost | ToolkitError = DoesNotFitError("no mapping was given")
+        if mapping is not None:
+            try:
+                outcome = given_cost(arch, workload, search, mapping)
+            except DoesNotFitError as cause:
+                outcome = cause
+        found.add(workload, name, outcome, cached=False)
+    plan.check(found)
+    result = network_result(graph, arch, search, plan, found)
+    return replace(result, searches=found.searches, seconds=clock() - start)
+
+
+def mappings_of(result: NetworkResult) -> tuple[LoopMapping | None, ...]:
+    """List the mappings of a network by its distinct workloads, as `given_network` takes them.
+
+    None stands for ways of lowering that no layer took.
+    """
+    plan = work_of(result.graph, result.arch)
+    taken = {}
+    for layer in result.layers:
+        for way in plan.ways.get(layer.name, ()):
+            if layer.cost is not None and way.how == layer.lowering:
+                taken[nameless(way.workload)] = layer.cost.mapping
+    return tuple(taken.get(workload) for workload in plan.first)
 
 
 def network_result(

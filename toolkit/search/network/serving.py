@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -133,9 +133,9 @@ class ServingResult:
 
     def _summed(self, values: list[float]) -> float:
         """Sum over all contexts, values between those mapped interpolated."""
-        contexts = self.prompt + np.arange(self.decode)
         known = [step.context for step in self.steps]
-        return math.fsum(np.interp(contexts, known, values).tolist())
+        counts = context_counts(self.prompt, self.decode, known)
+        return math.fsum(count * value for count, value in zip(counts, values, strict=True))
 
     @property
     def cycles_per_token(self) -> float:
@@ -199,6 +199,36 @@ class ServingResult:
         return {**self.totals(), "steps": [s.row() for s in (self.prefill, *self.steps)]}
 
 
+def mapped_contexts(prompt: int, decode: int, contexts: int) -> list[int]:
+    """Lengths of the context that are mapped, evenly spread over those that occur.
+
+    Examples
+    --------
+    >>> mapped_contexts(512, 129, 3)
+    [512, 576, 640]
+    """
+    last = prompt + decode - 1
+    return sorted({round(x) for x in np.linspace(prompt, last, contexts)})
+
+
+def context_counts(prompt: int, decode: int, known: Sequence[int]) -> list[float]:
+    """How many runs each context stands for, where costs between them are interpolated.
+
+    Parameters
+    ----------
+    known : sequence of int
+        Ascending, as `mapped_contexts` spreads them; together they stand for `decode` runs.
+
+    Examples
+    --------
+    >>> context_counts(4, 5, [4, 6, 8])
+    [1.5, 2.0, 1.5]
+    """
+    contexts = prompt + np.arange(decode)
+    units = np.eye(len(known))
+    return [float(np.interp(contexts, known, unit).sum()) for unit in units]
+
+
 def serve(
     decoder: Decoder,
     load: Callable[[Mapping[str, int]], LayerGraph],
@@ -241,8 +271,7 @@ def serve(
         dims = decoder.dims(batch=batch, new=new, past=past, longest=longest)
         return _step(run(load(dims)), past, new)
 
-    last = prompt + decode - 1
-    lengths = sorted({round(x) for x in np.linspace(prompt, last, contexts)})
+    lengths = mapped_contexts(prompt, decode, contexts)
     prefill = step(0, prompt)
     steps = tuple(step(length, 1) for length in lengths)
     graph = steps[-1].result.graph

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import in_passes, multiplier_passes
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered, lowerings
 from toolkit.search.objective import Objective
-from toolkit.search.problem import Problem, make_problem
+from toolkit.search.problem import Problem, chosen_problem, make_problem
 from toolkit.workload.bits import bits_suffix
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.graph import LayerGraph
@@ -87,6 +87,33 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         # The length that searches have by default is no limit that anybody set.
         stopped=result.stopped and search.budget is not None,
     )
+
+
+def given_cost(
+    arch: Architecture, workload: Workload, search: LayerSearch, mapping: Mapping
+) -> LayerCost:
+    """Cost a mapping that somebody has already, instead of searching for one.
+
+    Parameters
+    ----------
+    search : LayerSearch
+        What is minimised, how costs are counted and sizes padded; nothing is searched.
+    mapping : Mapping
+        Of the workload as it is padded there.
+
+    Raises
+    ------
+    DoesNotFitError
+        If it is not valid on this architecture.
+    InputError
+        If it does not describe the workload on these levels.
+    """
+    problem = chosen_problem(problem_of(arch, workload, search, choose=False), mapping)
+    factors, order = to_arrays(mapping, problem.arch, problem.workload)
+    if not problem.space.check(factors[None], order[None])[0]:
+        raise DoesNotFitError(f"the mapping given for {content_name(workload)} does not fit")
+    cost = layer_cost(problem, workload, mapping)
+    return replace(cost, notes=(*_passes_note(arch, workload), *cost.notes))
 
 
 def layer_cost(problem: Problem, workload: Workload, mapping: Mapping) -> LayerCost:
@@ -210,6 +237,7 @@ class Found:
     outcomes: dict[Workload, LayerCost | ToolkitError]
     total: int
     on_layer: Callable[[LayerProgress], None] | None
+    searches: int = 0
     evaluations: int = 0
     read_evaluations: int = 0
     cached: set[Workload] = field(default_factory=set)
@@ -225,6 +253,7 @@ class Found:
             self.cached.add(workload)
             self.read_evaluations += spent
         else:
+            self.searches += 1
             self.evaluations += spent
         if self.on_layer is not None:
             done = len(self.outcomes)

@@ -123,7 +123,8 @@ def choose(study: optuna.Study, plan: Plan, scorer: Scorer) -> Score | None:
     best = best_score([score_of(trial) for trial in scored], scorer.job)
     if best is None:
         return None
-    chosen = scorer.score(best.parameters)
+    fuses = scorer.job.settings.fusion != "none" and not best.fused
+    chosen = scorer.score(best.parameters) if fuses else best
     study.set_user_attr(CHOICE, chosen.record())
     return chosen
 

@@ -197,16 +197,8 @@ def score_of_point(best: PointCost, job: Job, seconds: float) -> Score:
     names = [
         str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(job.networks)
     ]
-    space = job.space
-    budgets = (
-        ("area", best.area_um2, space.area_budget_um2),
-        ("power", best.power_mw, space.power_budget_mw),
-    )
-    constraints = {
-        name: math.log(max(value, 1e-300) / budget)
-        for name, value, budget in budgets
-        if budget is not None
-    }
+    shares = job.space.shares(job.space.build(best.parameters))
+    constraints = {name: math.log(max(share, 1e-300)) for name, share in shares.items()}
     networks = tuple(
         NetworkScore(name, energy, latency)
         for name, (energy, latency) in zip(names, best.networks, strict=True)

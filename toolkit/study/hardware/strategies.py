@@ -339,7 +339,8 @@ def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan) -> Hardwar
         scored = scored[: plan.samples]
     record = study.user_attrs.get(CHOICE)
     choice = score_from_record(record) if record else None
-    fused_last = choice is not None and not hardware_strategy(plan.strategy).fused
+    # What was fused at the end alone is mapped once more for that.
+    fused_last = choice is not None and choice.fused and not hardware_strategy(plan.strategy).fused
     proof = proof_of(study)
     return HardwareRun(
         plan,

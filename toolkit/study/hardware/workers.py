@@ -20,6 +20,7 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from toolkit.codesign.brought import BROUGHT, NetworkMappings, read_brought
 from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
@@ -132,6 +133,7 @@ def _note(job: Job, plan: Plan) -> str:
         "bypasses": given.bypass,
         "area budget": _budget(given.area_budget_um2, 1e-6, "mm²"),
         "power budget": _budget(given.power_budget_mw, 1.0, "mW"),
+        "budget of DRAM": _budget(given.dram_budget_gb_per_s, 1.0, "GB/s"),
     }
     lines = [f"# {job.title}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {text} |" for name, text in rows.items()]
@@ -296,7 +298,9 @@ class Worker:
         try:
             with self._watch.alive(trial._trial_id):
                 point = self.encoding.decode(trial.params)
-                score = self.scorer.score(point, fused=self.entry.fused)
+                score = self.scorer.score(
+                    point, fused=self.entry.fused, mappings=self._brought(trial)
+                )
         except BaseException:
             # Whoever goes on scores this point, whatever stopped this worker.
             with guarded(self._shown):
@@ -308,6 +312,14 @@ class Worker:
             except UpdateFinishedTrialError:
                 return None
         return score
+
+    def _brought(self, trial: Trial) -> tuple[NetworkMappings, ...] | None:
+        """The mappings that come with a point; None if the mapper shall search."""
+        if not self.entry.maps:
+            return None
+        with guarded(self._shown):
+            attributes = self.study._storage.get_trial(trial._trial_id).user_attrs
+        return read_brought(attributes[BROUGHT])
 
     def _tell(self, trial: Trial, score: Score, seconds: float) -> None:
         trial.set_user_attr(SCORE, score.record())

@@ -1,0 +1,190 @@
+"""Machines drawn to scale: every level takes the share of the chip that its area is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.arch.architecture import Architecture
+from toolkit.arch.technology import area_table
+from toolkit.study.pictures.canvas import canvas, color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+MOST_CELLS = 4_096
+"""Instances whose borders are drawn; more are only told."""
+
+_LABELLED = 0.045
+"""Share of the area of the largest chip from which on a level has its name in it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One level on a chip; lengths in mm.
+
+    Parameters
+    ----------
+    level : str
+        Its name.
+    instances : int
+        How many there are.
+    x, y, width, height : float
+        Where it lies, from the chip's lower left corner.
+    """
+
+    level: str
+    instances: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def area_mm2(self) -> float:
+        """Of all instances."""
+        return self.width * self.height
+
+    def cells(self) -> tuple[int, int]:
+        """Columns and rows of equal cells, one an instance, as square as they can be."""
+        pairs = [
+            (n, self.instances // n)
+            for n in range(1, self.instances + 1)
+            if not self.instances % n
+        ]
+        wanted = self.width / self.height
+        return min(pairs, key=lambda p: abs(math.log(p[0] / p[1] / wanted)))
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A machine as it is drawn: a square of its area.
+
+    Parameters
+    ----------
+    title : str
+        What it is called.
+    blocks : tuple of Block
+        Levels that take area, the largest first.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def area_mm2(self) -> float:
+        """Of all of it."""
+        return math.fsum(block.area_mm2 for block in self.blocks)
+
+
+def chip_of(arch: Architecture, title: str) -> Chip:
+    """Lay the levels of an architecture out in a square, by area alone.
+
+    Raises
+    ------
+    ArchitectureError
+        If a level gives no area.
+    """
+    rows = [
+        (row.level, row.instances, row.area_total_um2 * 1e-6)
+        for row in area_table(arch)
+        if row.area_total_um2 > 0
+    ]
+    side = math.sqrt(math.fsum(area for _, _, area in rows))
+    rows.sort(key=lambda row: -row[2])
+    return Chip(title, tuple(_laid(rows, 0.0, 0.0, side, side)))
+
+
+def _laid(
+    rows: Sequence[tuple[str, int, float]], x: float, y: float, width: float, height: float
+) -> list[Block]:
+    """Cut a rectangle in two along its longer side, as even as may be, and go on with both."""
+    if len(rows) <= 1:
+        return [Block(level, count, x, y, width, height) for level, count, _ in rows]
+    sums = [math.fsum(area for _, _, area in rows[:i]) for i in range(len(rows) + 1)]
+    at = min(range(1, len(rows)), key=lambda i: abs(2 * sums[i] - sums[-1]))
+    share = sums[at] / sums[-1]
+    if width >= height:
+        first = _laid(rows[:at], x, y, width * share, height)
+        return first + _laid(rows[at:], x + width * share, y, width * (1 - share), height)
+    first = _laid(rows[:at], x, y, width, height * share)
+    return first + _laid(rows[at:], x, y + height * share, width, height * (1 - share))
+
+
+def draw_chips(chips: Sequence[Chip], levels: Sequence[str]) -> Canvas:
+    """Draw machines side by side, all to one scale.
+
+    Parameters
+    ----------
+    chips : sequence of Chip
+        At least one.
+    levels : sequence of str
+        Names, in the order of their colours.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    sides = [math.sqrt(chip.area_mm2) for chip in chips]
+    most = max(sides)
+    figure = canvas(max(4.2 * len(chips), 6.0), 5.2)
+    plots = figure.subplots(1, len(chips), squeeze=False)[0]
+    for axes, chip in zip(plots, chips, strict=True):
+        for block in chip.blocks:
+            _draw_block(axes, block, color(list(levels).index(block.level)), most)
+        axes.set(xlim=(0, most * 1.01), ylim=(0, most * 1.01), aspect="equal")
+        axes.set_title(f"{chip.title}\n{chip.area_mm2:.4g} mm²", fontsize=10)
+        axes.set_xlabel("mm")
+        axes.spines[["top", "right"]].set_visible(False)
+    handles = [
+        _patch(level, color(i), chips) for i, level in enumerate(levels) if _takes(level, chips)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _takes(level: str, chips: Sequence[Chip]) -> bool:
+    return any(block.level == level for chip in chips for block in chip.blocks)
+
+
+def _patch(level: str, shade: str, chips: Sequence[Chip]) -> object:
+    from matplotlib.patches import Patch
+
+    shares = [
+        sum(block.area_mm2 for block in chip.blocks if block.level == level) / chip.area_mm2
+        for chip in chips
+    ]
+    told = ", ".join(f"{share:.1%}" for share in shares)
+    return Patch(facecolor=shade, alpha=0.6, label=f"{level} {told}")
+
+
+def _draw_block(axes: Axes, block: Block, shade: str, most: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    place = block.x, block.y
+    axes.add_patch(Rectangle(place, block.width, block.height, facecolor=shade, alpha=0.6))
+    if 1 < block.instances <= MOST_CELLS:
+        columns, rows = block.cells()
+        xs = [block.x + block.width * i / columns for i in range(1, columns)]
+        ys = [block.y + block.height * i / rows for i in range(1, rows)]
+        axes.vlines(xs, block.y, block.y + block.height, colors="white", linewidths=0.25)
+        axes.hlines(ys, block.x, block.x + block.width, colors="white", linewidths=0.25)
+    axes.add_patch(
+        Rectangle(place, block.width, block.height, fill=False, edgecolor="black", linewidth=0.8)
+    )
+    if block.area_mm2 >= _LABELLED * most**2:
+        count = f"{block.instances:,} × " if block.instances > 1 else ""
+        axes.text(
+            block.x + block.width / 2,
+            block.y + block.height / 2,
+            f"{count}{block.level}\n{block.area_mm2:.3g} mm²",
+            ha="center",
+            va="center",
+            fontsize=7,
+            rotation=90 if block.height > 2 * block.width else 0,
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
+        )

@@ -1,0 +1,224 @@
+"""What parameters do near the best hardware, and trade-offs of energy, latency and area."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from toolkit.codesign.near_best import ParameterCurve
+from toolkit.codesign.scoring import Score
+from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.pictures.canvas import COLORS, FloatArray, canvas, page, style
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure as Canvas
+    from plotly.graph_objects import Figure
+
+_WIDE = 5.0
+"""Ratio of values from which on an axis is logarithmic."""
+
+AXES = ("energy (mJ)", "latency (Mcycles)", "area (mm²)")
+
+
+@dataclass(frozen=True)
+class Tradeoffs:
+    """Feasible points of one strategy in all three costs.
+
+    Parameters
+    ----------
+    name : str
+        Of the strategy.
+    points : array, shape (points, 3)
+        Energy in mJ, latency in million cycles, area in mm².
+    labels : tuple of str
+        Parameters of each.
+    front : bool array, shape (points,)
+        Those that no point of any strategy beats or equals in all three.
+    """
+
+    name: str
+    points: FloatArray
+    labels: tuple[str, ...]
+    front: tuple[bool, ...]
+
+
+def tradeoffs(comparison: HardwareComparison) -> tuple[Tradeoffs, ...]:
+    """Work out the trade-offs of all strategies together."""
+    scores = {
+        name: [
+            score
+            for run in comparison.runs
+            if run.plan.strategy == name
+            for score in run.scores
+            if score.feasible
+        ]
+        for name in comparison.strategies
+    }
+    every = np.array([_costs(s) for found in scores.values() for s in found]).reshape(-1, 3)
+    return tuple(
+        Tradeoffs(
+            name,
+            np.array([_costs(s) for s in found]).reshape(-1, 3),
+            tuple(", ".join(f"{k}={v}" for k, v in s.parameters.items()) for s in found),
+            tuple(not _is_beaten(_costs(s), every) for s in found),
+        )
+        for name, found in scores.items()
+    )
+
+
+def _costs(score: Score) -> tuple[float, float, float]:
+    return score.energy_pj * 1e-9, score.latency_cycles * 1e-6, score.area_um2 * 1e-6
+
+
+def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
+    """Whether some point is no worse in all costs and better in one."""
+    own = np.array(point)
+    return bool(((every <= own).all(axis=1) & (every < own).any(axis=1)).any())
+
+
+def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
+    """Draw the points from the three sides; rings are those that nothing beats.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    figure = canvas(13, 4.8)
+    sides = list(itertools.combinations(range(3), 2))
+    for axes, (x, y) in zip(figure.subplots(1, 3), sides, strict=True):
+        for i, strategy in enumerate(shown):
+            look, front = style(i), np.array(strategy.front, dtype=np.bool_)
+            own = strategy.points
+            axes.scatter(own[:, x], own[:, y], s=14, color=look.color, alpha=0.35, linewidths=0)
+            axes.scatter(
+                own[front, x],
+                own[front, y],
+                s=look.size**2 / 2,
+                marker=look.marker,
+                facecolors="none",
+                edgecolors=look.color,
+                label=strategy.name,
+            )
+        axes.set(xlabel=AXES[x], ylabel=AXES[y])
+        if any(len(strategy.points) for strategy in shown):
+            axes.set(xscale="log", yscale="log")
+            plain_logarithms(axes.xaxis, axes.yaxis)
+        axes.grid(alpha=0.3, which="both")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    figure.suptitle("feasible points; rings: no other is better in energy, latency and area")
+    return figure
+
+
+def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
+    """Draw the same in three axes that can be turned, by plotly.
+
+    Raises
+    ------
+    MissingPackageError
+        If plotly is not installed.
+    """
+    figure = page()
+    for i, strategy in enumerate(shown):
+        front = np.array(strategy.front, dtype=np.bool_)
+        for chosen, size, opacity in ((front, 6, 1.0), (~front, 3, 0.4)):
+            if not chosen.any():
+                continue
+            x, y, z = strategy.points[chosen].T
+            figure.add_scatter3d(
+                x=x.tolist(),
+                y=y.tolist(),
+                z=z.tolist(),
+                mode="markers",
+                name=strategy.name,
+                legendgroup=strategy.name,
+                showlegend=chosen is front or not front.any(),
+                text=[label for label, take in zip(strategy.labels, chosen, strict=True) if take],
+                hovertemplate="%{text}<br>%{x:.4g} mJ, %{y:.4g} Mcycles, %{z:.4g} mm²",
+                marker={"color": style(i).color, "size": size, "opacity": opacity},
+            )
+    axes = {
+        f"{axis}axis": {"title": {"text": title}, "type": "log"}
+        for axis, title in zip("xyz", AXES, strict=True)
+    }
+    figure.update_layout(template="plotly_white", height=640, scene=axes)
+    return figure
+
+
+def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
+    """Draw one plot for each parameter: what is found, what cannot be undercut, the budget.
+
+    Parameters
+    ----------
+    curves : sequence of ParameterCurve
+        At least one.
+    best : float
+        Objective value of the point, as the strategy that chose it found it.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    columns = min(len(curves), 3)
+    rows = math.ceil(len(curves) / columns)
+    figure = canvas(4.4 * columns, 3.8 * rows + 0.4)
+    plots = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in plots[len(curves) :]:
+        axes.set_visible(False)
+    for axes, curve in zip(plots, curves, strict=False):
+        objective = curve.objective
+        values = np.array(curve.values, dtype=np.float64)
+        found = np.array([objective.shown(value) for value in curve.found])
+        within = np.array([score.feasible for score in curve.scores])
+        fits = np.isfinite(found)
+        axes.plot(values[fits], found[fits], color=COLORS[0], linewidth=1.2)
+        for chosen, face, label in (
+            (fits & within, COLORS[0], "found"),
+            (fits & ~within, "white", "found, beyond a budget"),
+        ):
+            axes.scatter(values[chosen], found[chosen], s=28, facecolors=face,
+                         edgecolors=COLORS[0], zorder=3, label=label)  # fmt: skip
+        known = [(v, objective.shown(b)) for v, b in zip(values, curve.bounds, strict=True) if b]
+        if known:
+            axes.plot(*zip(*known, strict=True), color=COLORS[1], linestyle="none", marker="_",
+                      markersize=12, markeredgewidth=2, label="nothing is below")  # fmt: skip
+        axes.scatter(values[curve.at], objective.shown(best), s=110, marker="*", color=COLORS[2],
+                     zorder=4, label="best of all strategies")  # fmt: skip
+        axes.axvline(values[curve.at], color="#888888", linestyle="dotted", linewidth=1.0)
+        axes.set_xscale("log", base=2)
+        shown = [*found[fits], *(bound for _, bound in known), objective.shown(best)]
+        if max(shown) > _WIDE * min(shown):
+            axes.set_yscale("log")
+            plain_logarithms(axes.yaxis)
+        else:
+            axes.yaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
+        axes.set_xticks(values, [f"{value:,}" for value in curve.values], rotation=60, fontsize=7)
+        axes.tick_params(axis="x", which="minor", bottom=False)
+        axes.set_xlabel(curve.name)
+        axes.grid(alpha=0.3)
+    first = figure.axes[0]
+    first.set_ylabel(f"{curves[0].objective.heading} ({curves[0].objective.shown_unit})")
+    handles = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False
+    )
+    return figure
+
+
+def plain_logarithms(*axes: Axis) -> None:
+    """Label logarithmic axes by plain numbers: powers of ten, and 2 and 5 times these."""
+    for axis in axes:
+        axis.set_major_formatter(lambda x, _: f"{x:,.10g}")
+        axis.set_minor_formatter(lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in "25" else "")
