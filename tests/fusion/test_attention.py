@@ -150,7 +150,7 @@ def test_keys_and_values_may_be_held_once_while_layers_wait(tmp_path: Path) -> N
         work = model.cost(plan).work
         assert work is not None
         staged = PortWords(plan.staged_input_words, plan.staged_output_words)
-        waiting = model.port.cycles(staged)
+        waiting = model.pricing.port.cycles(staged)
         assert work.latency().cycles == pytest.approx(sum(work.cycles.values()) + waiting)
         assert (work.first_loads, work.last_stores) == ((), ())
     found = find_partition(model, "exact", reasons=False)

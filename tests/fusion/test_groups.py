@@ -65,7 +65,7 @@ def test_layers_that_read_one_tensor_are_connected() -> None:
     graph = fold(network([stem, *readers, conv("other", tensor("x", 1, 4), 1)]))
     assert check_group(graph, "ac") == frozenset("ac")
     assert check_group(graph, ["stem", "other"])
-    with pytest.raises(InputError, match="leads from 'other' to 'a', and none is read by both"):
+    with pytest.raises(InputError, match="leads from 'a' to 'other', and none is read by both"):
         check_group(graph, ["a", "other"])
     assert siblings(graph) == [
         ("stem", "other", "x"),

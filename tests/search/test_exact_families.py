@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from examples import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from search.drawn import draw_problem
 from search.drawn_wide import draw_wide
@@ -45,6 +45,7 @@ def check_families(problem: Problem, families: np.ndarray, count: int, seed: int
 
 @examples(20)
 @given(st.integers(0, 10**6), st.sampled_from(["perfect", "ragged"]))
+@example(903, "perfect").via("a port that serves what is read, but not what is drained")
 def test_no_mapping_costs_less_than_its_family(seed: int, factors: str) -> None:
     for draw in (draw_problem, draw_wide):
         drawn = draw(seed)

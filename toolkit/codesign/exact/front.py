@@ -126,7 +126,7 @@ def missed_by(hull: FloatArray, area: float, known: FloatArray) -> float:
     >>> hull = np.array([[1.0, 4.0], [4.0, 1.0]])
     >>> missed_by(hull, 1.0, np.array([[1.0, 4.0, 1.0], [4.0, 1.0, 1.0]])) > 0.5
     True
-    >>> missed_by(np.array([[1.0, 2.0]]), 1.0, np.array([[1.0, 2.0, 1.5]]))
+    >>> round(missed_by(np.array([[1.0, 2.0]]), 1.0, np.array([[1.0, 2.0, 1.5]])), 9)
     0.5
     """
     if not len(known):

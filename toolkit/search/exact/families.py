@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,9 @@ from toolkit.search.exact.relaxed import ENERGY, Relaxation, Relaxed
 from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
+
+_PRICED = (("reads", "drains"), ("fills", "updates"))
+"""Kinds of words that cost what a memory takes to read a word, and to write one."""
 
 
 def spatial_families(problem: Problem, most: int) -> IntArray | None:
@@ -90,6 +94,14 @@ def unit_priced(arch: Architecture, name: str, read_pj: float, written_pj: float
     return replace(arch, levels=tuple(levels))
 
 
+def _counted(kinds: Collection[str]) -> tuple[float, float]:
+    """Prices that count words of a port, read and written, and none that pass another one.
+
+    A price is of two kinds of words: where a port serves only one of them, neither is counted.
+    """
+    return tuple(float(set(pair) <= set(kinds)) for pair in _PRICED)  # type: ignore[return-value]
+
+
 class FamilyBounds:
     """What mappings cost at least, by their spatial factors.
 
@@ -144,12 +156,14 @@ class FamilyBounds:
             return 0.0, float(self.cycles[number])
         energy = self._solved(ENERGY).least_pj(number) - float(self.lanes_pj[number])
         factors, least = self._families[number], float(self.cycles[number])
-        ports = [p for p, often in self._ports.items() if often]
         limits = self._relaxation.limits
         slowest = {
             p: self._tables(number, p).least
-            for p in ports
-            if limits[p].level in self._problem.plan.memories and limits[p].port is not LANES
+            for p, often in self._ports.items()
+            if often
+            and limits[p].level in self._problem.plan.memories
+            and limits[p].port is not LANES
+            and any(_counted(limits[p].port.kinds))
         }
         cycles = least
         port = max(slowest, key=slowest.__getitem__, default=None)
@@ -165,14 +179,8 @@ class FamilyBounds:
             problem = self._problem
             if cost != ENERGY:
                 limit = self._relaxation.limits[cost]
-                kinds = limit.port.kinds
                 name = problem.arch.levels[limit.level].name
-                arch = unit_priced(
-                    problem.arch,
-                    name,
-                    float(bool({"reads", "drains"} & set(kinds))),
-                    float(bool({"fills", "updates"} & set(kinds))),
-                )
+                arch = unit_priced(problem.arch, name, *_counted(limit.port.kinds))
                 problem = replace(problem, arch=arch)
             self._solvers[cost] = _LeastEnergies(problem, self._families)
         return self._solvers[cost]
