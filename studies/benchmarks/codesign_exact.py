@@ -18,6 +18,8 @@ from toolkit.study.script import Arguments, run_script
 RUNS = (
     ("gemmini-ws", "resnet18", 0.001, 600.0, None),
     ("gemmini-ws", "bert_base", 0.01, 600.0, None),
+    ("gemmini-ws-fine", "resnet18", 0.001, 600.0, None),
+    ("gemmini-ws-fine", "bert_base", 0.01, 600.0, None),
     ("eyeriss-like", "resnet18", 0.1, 1800.0, 60.0),
 )
 SHOWN_SECONDS = 30.0
@@ -40,7 +42,7 @@ class Watcher:
 
 def main() -> None:
     parser = Arguments(__doc__)
-    parser.add_argument("--templates", default="gemmini-ws,eyeriss-like")
+    parser.add_argument("--templates", default="gemmini-ws,gemmini-ws-fine,eyeriss-like")
     parser.add_argument("--models", default="resnet18,bert_base")
     parser.add_argument("--factors", default="perfect", choices=["perfect", "ragged"])
     options = parser.parse_args()
