@@ -224,10 +224,10 @@ def test_ragged_tiles_pay(strategy: str) -> None:
     perfect = make_problem(machine, workload, factors="perfect")
     whole = search(perfect, strategy, budget=budget)
     asked = make_problem(machine, workload, factors="ragged")
-    cut = search(asked, strategy, budget=budget)
+    cut = search(asked, strategy, budget=budget, seed=1)
     check_validity_and_costs(cut)
     if strategy != "exhaustive":
-        assert cut.objective < whole.objective / 40
+        assert cut.objective < whole.objective / 50
         products = to_arrays(cut.mapping, machine, workload)[0].prod(axis=0)
         assert (products > asked.space.sizes).any()
     again = search(asked, strategy, budget=Budget(evaluations=3), warm_starts=[cut.mapping])
