@@ -1,4 +1,4 @@
-"""What all pictures share: colours and markers, canvases to draw on, and files.
+"""What all pictures are drawn on, and how they become files; `look` says how they look.
 
 Neither plotly nor Matplotlib is imported before something is drawn.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.extras import missing
+from toolkit.study.pictures.look import PAGE_STYLE, PLOTLY
 from toolkit.text_files import write_bytes_atomically, write_text_atomically
 
 if TYPE_CHECKING:
@@ -24,60 +24,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, which all readers can tell apart."""
-
-# Of comparisons, which have no black lines of another meaning; brown stands for Okabe and Ito's
-# yellow, which is hard to see on white.
-_STRATEGY_COLORS = (*COLORS, "#000000", "#8c6d1f")
-_MARKERS = ("o", "s", "D", "^", "v", "p", "*", "h")
-_LINES = ("solid", "dashed", "dotted")
-
-_PAGE_STYLE = """
-body { font-family: system-ui, sans-serif; color: #222; margin: 2rem auto; max-width: 90rem;
-       padding: 0 1rem; line-height: 1.45; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { padding: .2rem .7rem; text-align: right; }
-td { white-space: nowrap; } th { vertical-align: bottom; }
-th { border-bottom: 1px solid #888; white-space: pre-line; font-weight: 600; }
-tr:nth-child(even) td { background: #f5f5f5; }
-.names1 td:first-child, .names1 th:first-child, .names2 td:nth-child(-n+2),
-.names2 th:nth-child(-n+2) { text-align: left; }
-.scroll { overflow-x: auto; } .aside { color: #555; font-size: .85rem; }
-"""
-
 # Sharp in print at the size of a page, at a few hundred kB per picture.
 _DPI = 150
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A colour as ``#rrggbb``, a line and a marker as Matplotlib names them, a size in points."""
-
-    color: str
-    line: str
-    marker: str
-    size: float
-
-
-def style(place: int) -> Style:
-    """Choose how the strategy at a place in the list of all looks.
-
-    Later markers are smaller, so that those of equal points are all seen.
-    """
-    turn = place // len(_STRATEGY_COLORS)
-    return Style(
-        _STRATEGY_COLORS[place % len(_STRATEGY_COLORS)],
-        _LINES[turn % len(_LINES)],
-        _MARKERS[place % len(_MARKERS)],
-        max(13.0 - 1.5 * place, 5.0),
-    )
-
-
-def color(place: int) -> str:
-    """Choose the colour of a series, an operator or a group by its place; six recur."""
-    return COLORS[place % len(COLORS)]
 
 
 def stairs(front: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -130,7 +78,9 @@ def page(columns: int = 1, rows: int = 1, **options: Any) -> Figure:
         from plotly.subplots import make_subplots
     except ImportError:
         raise missing("a picture", "plotly", "study") from None
-    return make_subplots(rows, columns, **options) if columns * rows > 1 else Figure()
+    figure = make_subplots(rows, columns, **options) if columns * rows > 1 else Figure()
+    figure.update_layout(PLOTLY)
+    return figure
 
 
 def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:
@@ -169,5 +119,5 @@ def page_head(title: str) -> str:
     shown = escape(title)
     return (
         f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>{shown}\n"
-        f"</title>\n<style>{_PAGE_STYLE}</style>\n</head>\n<body>\n<h1>{shown}</h1>"
+        f"</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n<h1>{shown}</h1>"
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import area_table
-from toolkit.study.pictures.canvas import canvas, color
+from toolkit.study.pictures.canvas import canvas
+from toolkit.study.pictures.look import color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,6 +115,7 @@ def _laid(
     return first + _laid(rows[at:], x, y + height * share, width, height * (1 - share))
 
 
+@drawn
 def draw_chips(chips: Sequence[Chip], levels: Sequence[str]) -> Canvas:
     """Draw machines side by side, all to one scale.
 
@@ -139,11 +141,10 @@ def draw_chips(chips: Sequence[Chip], levels: Sequence[str]) -> Canvas:
         axes.set(xlim=(0, most * 1.01), ylim=(0, most * 1.01), aspect="equal")
         axes.set_title(f"{chip.title}\n{chip.area_mm2:.4g} mm²", fontsize=10)
         axes.set_xlabel("mm")
-        axes.spines[["top", "right"]].set_visible(False)
     handles = [
         _patch(level, color(i), chips) for i, level in enumerate(levels) if _takes(level, chips)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.study.pictures.canvas import Style, canvas, page, stairs, style, write_canvas
+from toolkit.study.pictures.canvas import canvas, page, stairs, write_canvas
 from toolkit.study.pictures.curves import (
     SPENT,
     Curve,
@@ -21,6 +21,7 @@ from toolkit.study.pictures.curves import (
     trade_limits,
     value_limits,
 )
+from toolkit.study.pictures.look import Style, drawn, style
 from toolkit.study.storage.files import make_folder
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def problem_figure(plot: ProblemPlot) -> Figure:
             figure.add_trace(trace, row=1, col=column)
     _set_axes(figure, plot)
     figure.update_layout(
-        template="plotly_white",
         height=_HEIGHT,
         margin={"t": 20, "r": 10, "b": 60, "l": 60},
         legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
@@ -203,6 +203,7 @@ def file_names(names: Sequence[str]) -> list[str]:
     return made
 
 
+@drawn
 def _drawing(plot: ProblemPlot) -> Canvas:
     figure = canvas(*_INCHES)
     *convergence, trades = figure.subplots(1, len(SPENT) + 1)
@@ -214,7 +215,7 @@ def _drawing(plot: ProblemPlot) -> Canvas:
         _set_convergence_axes(axes, plot, spent)
     _set_trade_axes(trades, plot)
     handles, labels = convergence[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
     # A long name of a problem is broken rather than cut.
     figure.suptitle(plot.title, fontsize=10, wrap=True, parse_math=False)
     return figure

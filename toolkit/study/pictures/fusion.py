@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from toolkit.fusion.group_model import Option
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
-from toolkit.study.pictures.canvas import canvas, color, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
 from toolkit.study.pictures.group_boxes import (
     HEAD,
     LABEL_INDENT,
@@ -26,6 +26,7 @@ from toolkit.study.pictures.group_boxes import (
     boxes_of,
 )
 from toolkit.study.pictures.layers import Layout, Place, draw_edge, lines
+from toolkit.study.pictures.look import color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,6 +175,7 @@ def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) 
     return [png, html]
 
 
+@drawn
 def draw_fusion(picture: FusionGraph) -> Canvas:
     """Draw a partition with Matplotlib.
 
@@ -261,7 +263,6 @@ def _draw_legend(axes: Axes) -> None:
         bbox_transform=axes.transData,
         ncols=2,
         fontsize=_POINTS,
-        frameon=False,
         borderpad=0,
         columnspacing=1.2,
         labelspacing=0.2,
@@ -320,7 +321,6 @@ def fusion_page(picture: FusionGraph) -> Figure:
         height=round(_PIXELS_PER_INCH * picture.boxes.height) + 110,
         margin={"l": 0, "r": 0, "t": 110, "b": 0},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0.0},
-        template="simple_white",
     )
     figure.update_xaxes(visible=False, range=[0, picture.boxes.width])
     figure.update_yaxes(visible=False, range=[picture.boxes.height, 0])

@@ -11,15 +11,8 @@ import numpy as np
 
 from toolkit.search.front import nondominated
 from toolkit.study.hardware.strategies import HardwareComparison
-from toolkit.study.pictures.canvas import (
-    FloatArray,
-    canvas,
-    page,
-    page_head,
-    stairs,
-    style,
-    write_canvas,
-)
+from toolkit.study.pictures.canvas import FloatArray, canvas, page, page_head, stairs, write_canvas
+from toolkit.study.pictures.look import drawn, style
 from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_text_atomically
 
@@ -113,6 +106,7 @@ def write_codesign_pictures(
     return png, html
 
 
+@drawn
 def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
     """Draw both plots by Matplotlib.
 
@@ -167,7 +161,7 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
         axes.grid(alpha=0.3, which="both")
     figure.suptitle(title)
     handles, labels = traces.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
     return figure
 
 
@@ -189,7 +183,6 @@ def codesign_page(shown: tuple[StrategyPoints, ...]) -> Figure:
         figure.update_yaxes(title=shown[0].value_title, row=1, col=2)
     figure.update_xaxes(title=_SAMPLES, row=1, col=2)
     figure.update_layout(
-        template="plotly_white",
         height=520,
         legend={"orientation": "h", "y": -0.15, "yanchor": "top"},
     )

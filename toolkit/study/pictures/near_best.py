@@ -13,7 +13,8 @@ import numpy as np
 from toolkit.codesign.near_best import ParameterCurve
 from toolkit.codesign.scoring import Score
 from toolkit.study.hardware.strategies import HardwareComparison
-from toolkit.study.pictures.canvas import COLORS, FloatArray, canvas, page, style
+from toolkit.study.pictures.canvas import FloatArray, canvas, page
+from toolkit.study.pictures.look import COLORS, drawn, style
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -82,6 +83,7 @@ def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
     return bool(((every <= own).all(axis=1) & (every < own).any(axis=1)).any())
 
 
+@drawn
 def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
     """Draw the points from the three sides; rings are those that nothing beats.
 
@@ -112,7 +114,7 @@ def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
             plain_logarithms(axes.xaxis, axes.yaxis)
         axes.grid(alpha=0.3, which="both")
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
     figure.suptitle("feasible points; rings: no other is better in energy, latency and area")
     return figure
 
@@ -148,10 +150,11 @@ def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
         f"{axis}axis": {"title": {"text": title}, "type": "log"}
         for axis, title in zip("xyz", AXES, strict=True)
     }
-    figure.update_layout(template="plotly_white", height=640, scene=axes)
+    figure.update_layout(height=640, scene=axes)
     return figure
 
 
+@drawn
 def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
     """Draw one plot for each parameter: what is found, what cannot be undercut, the budget.
 
@@ -211,9 +214,7 @@ def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
         for axes in figure.axes
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False
-    )
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
     return figure
 
 

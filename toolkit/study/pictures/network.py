@@ -19,6 +19,7 @@ from toolkit.search.network import LayerResult, NetworkResult
 from toolkit.study.pictures.bars import bars_page, draw_bars, layer_bars
 from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
 from toolkit.study.pictures.layers import Layout, draw_edge, lay_out, lines
+from toolkit.study.pictures.look import drawn
 from toolkit.study.pictures.roofline import draw_roofline, roofline, roofline_page, title
 from toolkit.study.units import short_energy
 
@@ -104,6 +105,7 @@ def energy_graph(result: NetworkResult) -> EnergyGraph:
     return EnergyGraph(title(result), nodes, lay_out(graph, _ROWS))
 
 
+@drawn
 def draw_graph(picture: EnergyGraph) -> Canvas:
     """Draw a graph of layers with Matplotlib.
 
@@ -226,7 +228,6 @@ def graph_page(picture: EnergyGraph) -> Figure:
     figure.update_yaxes(visible=False, autorange="reversed")
     figure.update_layout(
         title=picture.title,
-        template="plotly_white",
         height=max(500, int(30 * bottom) + 120),
         width=max(800, int(_pixels(picture) * right) + 200),
     )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import LayerCost, LayerResult, NetworkResult
-from toolkit.study.pictures.canvas import canvas, color, page, style
+from toolkit.study.pictures.canvas import canvas, page
+from toolkit.study.pictures.look import color, drawn, style
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def _moved(cost: LayerCost) -> dict[str, float]:
     return moved
 
 
+@drawn
 def draw_roofline(picture: Roofline) -> Canvas:
     """Draw a roofline with Matplotlib.
 
@@ -254,9 +256,7 @@ def draw_roofline(picture: Roofline) -> Canvas:
         fontsize=10,
     )
     if picture.points:
-        axes.legend(
-            frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=1
-        )
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=1)
     return figure
 
 
@@ -369,7 +369,7 @@ def roofline_page(picture: Roofline) -> Figure:
         _add_points(figure, points, operator, marker)
     figure.update_xaxes(type="log", title=_INTENSITY)
     figure.update_yaxes(type="log", title=_PERFORMANCE)
-    figure.update_layout(title=picture.title, template="plotly_white", height=700)
+    figure.update_layout(title=picture.title, height=700)
     return figure
 
 

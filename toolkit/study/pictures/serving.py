@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.search.network.serving import PARTS, ServingResult
-from toolkit.study.pictures.canvas import canvas, color, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.look import color, drawn
 from toolkit.study.units import energy_unit
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tup
     return png, html
 
 
+@drawn
 def draw_serving(picture: ServingPicture) -> Canvas:
     """Draw stacks with Matplotlib.
 
@@ -112,9 +114,8 @@ def draw_serving(picture: ServingPicture) -> Canvas:
         axes.set_ylim(bottom=0)
         axes.margins(x=0)
         axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(picture.title)
     return figure
 
@@ -145,5 +146,5 @@ def serving_page(picture: ServingPicture) -> Figure:
             )
         figure.update_xaxes(title="tokens in the cache", row=1, col=column)
         figure.update_yaxes(title=stack.label, rangemode="tozero", row=1, col=column)
-    figure.update_layout(template="plotly_white", title=picture.title, height=460)
+    figure.update_layout(title=picture.title, height=460)
     return figure

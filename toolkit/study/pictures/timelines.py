@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
 from toolkit.fusion.timeline import GroupTimeline, timeline
-from toolkit.study.pictures.canvas import COLORS, canvas, color, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.look import COLORS, color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -170,6 +171,7 @@ def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> lis
     return [png, html]
 
 
+@drawn
 def draw_timelines(pictures: tuple[DrawnTimeline, ...]) -> Canvas:
     """Draw groups below each other with Matplotlib.
 
@@ -218,11 +220,10 @@ def _draw(axes: Axes, picture: DrawnTimeline) -> None:
     axes.yaxis.set_major_formatter(lambda words, _: f"{words:,.0f}")
     axes.set_ylabel("words on chip", fontsize=7.5)
     axes.set_title("\n".join(wrap(picture.title, _LETTERS)), fontsize=8, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6.5
-    ).set_frame_on(False)
+    )
 
 
 def timelines_page(pictures: tuple[DrawnTimeline, ...]) -> Figure:
@@ -249,7 +250,6 @@ def timelines_page(pictures: tuple[DrawnTimeline, ...]) -> Figure:
     margin = {"l": 90, "r": round(_LETTER * legend) + 60, "t": _HEAD + 30, "b": below}
     figure.update_layout(
         barmode="stack",
-        template="simple_white",
         width=margin["l"] + max(28 * phases, 560) + margin["r"],
         height=inside + margin["t"] + margin["b"],
         margin=margin,
