@@ -51,6 +51,21 @@ def short_bytes(count: float) -> str:
     return f"{count:.4g} GB"
 
 
+def binary_bytes(count: float) -> str:
+    """Write a number of bytes in units of 1,024, as sizes of memories are.
+
+    Examples
+    --------
+    >>> binary_bytes(65536), binary_bytes(1.5), binary_bytes(8 * 2.0**30)
+    ('64 KiB', '1.5 B', '8 GiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.4g} GiB"
+
+
 def format_value(value: float, objective: Objective) -> str:
     """Write a value of an objective with its unit.
 

@@ -13,6 +13,7 @@ from toolkit.codesign.near_best import ParameterCurve
 from toolkit.study.hardware.strategies import HardwareComparison
 from toolkit.study.pictures.canvas import page_head, write_canvas
 from toolkit.study.pictures.chip import Chip, chip_of, draw_chips
+from toolkit.study.pictures.look import level_colors
 from toolkit.study.pictures.near_best import (
     draw_curves,
     draw_tradeoffs,
@@ -71,7 +72,8 @@ def write_hardware_report(
     """
     target, shown, chips = make_folder(folder), tradeoffs(comparison), chips_of(comparison)
     largest = comparison.job.space.build(comparison.job.space.largest).arch
-    levels = [level.name for level in largest.levels] + ["vector_unit"]
+    names = [level.name for level in largest.levels]
+    colors = level_colors(largest, [*names, "vector_unit"])
     pictures: list[tuple[str, str, str, Canvas]] = [
         (
             "chips",
@@ -79,7 +81,7 @@ def write_hardware_report(
             "Each level takes the share of the square that its area is, all instances together; "
             "where it lies says nothing. Shares in the legend are those of the machines from left "
             "to right.",
-            draw_chips(chips, levels),
+            draw_chips(chips, colors),
         ),
         (
             "tradeoffs",
