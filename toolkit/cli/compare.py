@@ -25,6 +25,13 @@ from toolkit.cli.arguments import (
     conventions_name,
 )
 from toolkit.cli.output import Record, Report, empty_table
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,9 +135,10 @@ def compare_strategies(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Run what the storage lacks, tabulate, print."""
+    """Run what the storage lacks, tabulate, draw, print."""
     from toolkit.cli.arguments import read_problem
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
@@ -147,8 +155,10 @@ def compare_strategies(
     if evaluations is None and seconds is None:
         evaluations, seconds = EVALUATIONS, SECONDS
     budget = Budget(evaluations, seconds)
+    check_pictures(report)
     if out is not None:
         make_folder(out)
+        warn_of_missing(out)
     place = storage if storage is not None else os.path.join(out or "", STORAGE)
     with _watched(place) as on_run:
         comparison = compare(
@@ -159,6 +169,14 @@ def compare_strategies(
     if out is not None:
         with _steps() as on_step:
             results = write_results(comparison, out, tables=tables, on_step=on_step)
+    page = write_pictures(
+        report,
+        None,
+        ", ".join(comparison.strategies),
+        lambda: drawings().comparison_drawings(comparison),
+        lambda: comparison_report(comparison, tables, place, results),
+    )
+    results = results.also(page)
     if json:
         print_json(comparison_record(comparison, tables, place, results))
     else:

@@ -25,6 +25,7 @@ from toolkit.cli.arguments import (
     read_mapped,
 )
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.workload.bits import bits_of
 
 if TYPE_CHECKING:
@@ -45,9 +46,12 @@ def evaluate_mapping(
     bypass: BypassName = "permitted",
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Read, evaluate, print."""
+    """Read, evaluate, draw, print."""
+    check_pictures(report, out)
     problem, read = read_mapped(
         arch,
         workload,
@@ -62,10 +66,17 @@ def evaluate_mapping(
     evaluation = evaluated(read, problem)
     if latency_correction is not None:
         evaluation = toolkit.latency_correction(latency_correction).corrected(evaluation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}",
+        lambda: drawings().evaluation_drawings(evaluation),
+        lambda: evaluation_report(problem, evaluation),
+    )
     if json:
-        print_json(evaluation_record(problem, evaluation))
+        print_json({**evaluation_record(problem, evaluation), **written.asked()})
     else:
-        print_report(evaluation_report(problem, evaluation))
+        print_report([*evaluation_report(problem, evaluation), *written.lines()])
 
 
 def evaluation_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Record:

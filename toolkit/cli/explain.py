@@ -29,6 +29,7 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
@@ -60,11 +61,14 @@ def explain_mapping(
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Read, evaluate, try every single move, print."""
+    """Read, evaluate, try every single move, draw, print."""
     from toolkit.cli.explain_record import explain_record
 
+    check_pictures(report, out)
     problem, read = read_mapped(
         arch,
         workload,
@@ -81,10 +85,18 @@ def explain_mapping(
     if factors is None:
         problem = replace(problem, factors=_tried(problem, read))
     evaluation = evaluated(read, problem)
+    explained = [] if json and report is None else explain_report(problem, evaluation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}, explained",
+        lambda: drawings().evaluation_drawings(evaluation),
+        lambda: explained,
+    )
     if json:
-        print_json(explain_record(problem, evaluation))
+        print_json({**explain_record(problem, evaluation), **written.asked()})
     else:
-        print_report(explain_report(problem, evaluation))
+        print_report([*explained, *written.lines()])
 
 
 def _tried(problem: toolkit.Problem, mapping: toolkit.Mapping) -> Factors:

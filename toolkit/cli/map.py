@@ -29,6 +29,7 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
 from toolkit.cli.output import Record, Report, format_count, print_json, print_report, table
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
 from toolkit.study.units import format_value, plain_value
 
@@ -80,13 +81,16 @@ def map_workload(
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
     ] = None,
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Search, save, print."""
+    """Search, save, draw, print."""
     from toolkit.cli.progress import watched
 
     if save is not None:
         check_writable(save)
+    check_pictures(report, out)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
     counting = conventions_name(conventions, steady=steady)
     problem = read_problem(
@@ -97,13 +101,19 @@ def map_workload(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
         )
     evaluation = evaluated(result.mapping, problem)
-    output = result_record(result, evaluation) if json else result_report(result, evaluation)
     if save is not None:
         toolkit.write_mapping(save, result.mapping)
-    if isinstance(output, dict):
-        print_json(output)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}: {strategy}",
+        lambda: drawings().search_drawings(result, evaluation),
+        lambda: result_report(result, evaluation),
+    )
+    if json:
+        print_json({**result_record(result, evaluation), **written.asked()})
     else:
-        print_report(output)
+        print_report([*result_report(result, evaluation), *written.lines()])
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 

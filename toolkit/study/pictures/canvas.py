@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 
 from toolkit.extras import missing
 from toolkit.study.pictures.look import PAGE_STYLE, PLOTLY
+from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_bytes_atomically, write_text_atomically
 
 if TYPE_CHECKING:
@@ -26,6 +30,29 @@ FloatArray = NDArray[np.float64]
 
 # Sharp in print at the size of a page, at a few hundred kB per picture.
 _DPI = 150
+
+FORMATS = ("png", "svg")
+"""Of pictures by Matplotlib."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture by Matplotlib, and what stands beside it.
+
+    Parameters
+    ----------
+    name : str
+        Of its files, without an ending.
+    title, words : str
+        What it shows, and how it is read.
+    figure : matplotlib.figure.Figure
+        The picture.
+    """
+
+    name: str
+    title: str
+    words: str
+    figure: Canvas
 
 
 def stairs(front: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -93,14 +120,62 @@ def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:
     InputError
         If the file cannot be written.
     """
+    target = Path(path)
+    write_bytes_atomically(target, _bytes(figure, target.suffix.removeprefix(".")))
+
+
+def svg_text(figure: Canvas) -> str:
+    """Write a figure of Matplotlib's as the element that an HTML page takes.
+
+    The same figure gives the same text.
+    """
+    text = _bytes(figure, "svg").decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def png_bytes(figure: Canvas) -> bytes:
+    """Write a figure of Matplotlib's as a PNG."""
+    return _bytes(figure, "png")
+
+
+def _bytes(figure: Canvas, kind: str) -> bytes:
     from matplotlib import rc_context
 
-    target, stream = Path(path), io.BytesIO()
-    kind = target.suffix.removeprefix(".")
+    stream = io.BytesIO()
     with rc_context({"svg.hashsalt": "toolkit"}):
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(stream, format=kind, metadata=metadata)
-    write_bytes_atomically(target, stream.getvalue())
+    return stream.getvalue()
+
+
+def write_drawings(
+    drawings: Iterable[Drawing], folder: str | os.PathLike[str]
+) -> tuple[Path, ...]:
+    """Write pictures as PNG and SVG into a folder, which is made.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    target, written = make_folder(folder), []
+    for drawing in drawings:
+        for kind in FORMATS:
+            written.append(target / f"{drawing.name}.{kind}")
+            write_canvas(written[-1], drawing.figure)
+    return tuple(written)
+
+
+def check_drawing() -> None:
+    """Refuse to draw where Matplotlib is missing, before a long search rather than after it.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise missing("a picture", "Matplotlib", "study")
 
 
 def write_page(path: str | os.PathLike[str], figure: Figure) -> None:
@@ -114,10 +189,38 @@ def write_page(path: str | os.PathLike[str], figure: Figure) -> None:
     write_text_atomically(path, figure.to_html(include_plotlyjs=True))
 
 
+def write_figures(
+    folder: str | os.PathLike[str], name: str, figure: Canvas, web: Figure
+) -> tuple[Path, ...]:
+    """Write the same picture by both libraries: as PNG, as SVG and as a page.
+
+    Parameters
+    ----------
+    folder : path-like
+        It exists.
+    name : str
+        Of the files, without an ending.
+    figure, web : Figure
+        Of Matplotlib's and of plotly's.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    drawn = [Path(folder, f"{name}.{kind}") for kind in FORMATS]
+    for path in drawn:
+        write_canvas(path, figure)
+    html = Path(folder, f"{name}.html")
+    write_page(html, web)
+    return (*drawn, html)
+
+
 def page_head(title: str) -> str:
     """Begin an HTML page of plots and tables, up to its heading."""
     shown = escape(title)
+    sized = "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     return (
-        f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>{shown}\n"
-        f"</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n<h1>{shown}</h1>"
+        f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n{sized}\n"
+        f"<title>{shown}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n<h1>{shown}</h1>"
     )

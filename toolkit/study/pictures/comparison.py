@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.study.pictures.canvas import canvas, page, stairs, write_canvas
+from toolkit.study.pictures.canvas import Drawing, canvas, page, stairs
 from toolkit.study.pictures.curves import (
     SPENT,
     Curve,
@@ -22,14 +20,11 @@ from toolkit.study.pictures.curves import (
     value_limits,
 )
 from toolkit.study.pictures.look import Style, drawn, style
-from toolkit.study.storage.files import make_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
-
-FORMATS = ("png", "svg")
 
 _HEIGHT, _END_SIZE = 460, 7.0
 _DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot"}
@@ -154,10 +149,8 @@ def _set_axes(figure: Figure, plot: ProblemPlot) -> None:
     figure.update_yaxes(exponentformat="power", row=1, col=_TRADES)
 
 
-def write_drawings(
-    plots: Sequence[ProblemPlot], names: Sequence[str], folder: str | os.PathLike[str]
-) -> tuple[Path, ...]:
-    """Draw each problem as ``plot-NAME.png``, 2,100 by 750 pixels, and ``plot-NAME.svg``.
+def problem_drawings(plots: Sequence[ProblemPlot], names: Sequence[str]) -> tuple[Drawing, ...]:
+    """Draw each problem: 2,100 by 750 pixels, as ``plot-NAME``.
 
     Parameters
     ----------
@@ -165,23 +158,22 @@ def write_drawings(
         From `toolkit.study.pictures.curves.problem_plots`.
     names : sequence of str
         What the files are called after, one per plot; what file names cannot hold is replaced.
-    folder : path-like
-        Created if there is none.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
-    InputError
-        If a file cannot be written.
     """
-    target, written = make_folder(folder), []
-    for plot, name in zip(plots, file_names(names), strict=True):
-        figure = _drawing(plot)
-        for kind in FORMATS:
-            written.append(target / f"plot-{name}.{kind}")
-            write_canvas(written[-1], figure)
-    return tuple(written)
+    return tuple(
+        Drawing(
+            f"plot-{name}",
+            f"Convergence: {plot.title}",
+            "Left and middle: medians over the seeds, and bands from the best to the worst seed. "
+            "Right: the best mapping of each seed, or its front.",
+            _drawing(plot),
+        )
+        for plot, name in zip(plots, file_names(names), strict=True)
+    )
 
 
 def file_names(names: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from toolkit.fusion.group_model import Option
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
-from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.group_boxes import (
     HEAD,
     LABEL_INDENT,
@@ -158,8 +158,10 @@ def _title(result: FusionResult) -> str:
     return f"{name}: {fused} {groups} of several layers, DRAM traffic {share:+.0%}"
 
 
-def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
-    """Draw ``fusion.png`` and ``fusion.html`` in a folder that exists.
+def write_fusion_pictures(
+    folder: str | os.PathLike[str], result: FusionResult
+) -> tuple[Path, ...]:
+    """Draw ``fusion.png``, ``.svg`` and ``.html`` in a folder that exists.
 
     Raises
     ------
@@ -168,11 +170,8 @@ def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) 
     InputError
         If a file cannot be written.
     """
-    png, html = Path(folder) / "fusion.png", Path(folder) / "fusion.html"
     picture = fusion_graph(result)
-    write_canvas(png, draw_fusion(picture))
-    write_page(html, fusion_page(picture))
-    return [png, html]
+    return write_figures(folder, "fusion", draw_fusion(picture), fusion_page(picture))
 
 
 @drawn

@@ -92,10 +92,10 @@ dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 pre { font: .8rem/1.4 "DejaVu Sans Mono", Consolas, monospace; white-space: pre-wrap;
       overflow-wrap: anywhere; }
 .drawn { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
-.drawn figure { margin: 0; max-width: 100%; }
-.drawn .wide { overflow-x: auto; } .drawn .wide svg { min-width: 44rem; }
-.drawn svg { max-width: 100%; height: auto; display: block; }
-figcaption { color: #555; font-size: .85rem; max-width: 44rem; }
+.drawn figure { margin: 0; flex: 1 1 auto; }
+.drawn .wide { overflow-x: auto; } .drawn .wide svg, .drawn .wide img { min-width: 44rem; }
+.drawn svg, .drawn img { max-width: 100%; height: auto; display: block; }
+figcaption { color: #555; font-size: .85rem; margin-bottom: .5rem; }
 @media (max-width: 32rem) { body { padding: 0 .5rem; } th, td { padding: .15rem .4rem; }
        dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .35rem; } }
 """

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from toolkit.codesign.near_best import ParameterCurve
 from toolkit.codesign.scoring import Score
 from toolkit.study.hardware.strategies import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page
-from toolkit.study.pictures.look import COLORS, drawn, style
+from toolkit.study.pictures.look import COLORS, TINY, drawn, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
@@ -85,38 +86,65 @@ def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
 
 @drawn
 def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
-    """Draw the points from the three sides; rings are those that nothing beats.
+    """Draw the points from three sides and the best in space; rings are those nothing beats.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(13, 4.8)
+    figure = canvas(10, 8.4)
     sides = list(itertools.combinations(range(3), 2))
-    for axes, (x, y) in zip(figure.subplots(1, 3), sides, strict=True):
+    some = any(len(strategy.points) for strategy in shown)
+    for number, (x, y) in enumerate(sides, start=1):
+        axes = figure.add_subplot(2, 2, number)
         for i, strategy in enumerate(shown):
-            look, front = style(i), np.array(strategy.front, dtype=np.bool_)
-            own = strategy.points
-            axes.scatter(own[:, x], own[:, y], s=14, color=look.color, alpha=0.35, linewidths=0)
-            axes.scatter(
-                own[front, x],
-                own[front, y],
-                s=look.size**2 / 2,
-                marker=look.marker,
-                facecolors="none",
-                edgecolors=look.color,
-                label=strategy.name,
-            )
+            _draw_side(axes, strategy, i, x, y)
         axes.set(xlabel=AXES[x], ylabel=AXES[y])
-        if any(len(strategy.points) for strategy in shown):
+        if some:
             axes.set(xscale="log", yscale="log")
             plain_logarithms(axes.xaxis, axes.yaxis)
         axes.grid(alpha=0.3, which="both")
     handles, labels = axes.get_legend_handles_labels()
+    _draw_turned(figure.add_subplot(2, 2, 4, projection="3d"), shown)
     figure.legend(handles, labels, loc="outside lower center", ncols=7)
-    figure.suptitle("feasible points; rings: no other is better in energy, latency and area")
     return figure
+
+
+def _draw_side(axes: Axes, strategy: Tradeoffs, place: int, x: int, y: int) -> None:
+    """Draw the points of a strategy in two of the costs, and rings around those of the front."""
+    look, front = style(place), np.array(strategy.front, dtype=np.bool_)
+    own = strategy.points
+    axes.scatter(own[:, x], own[:, y], s=14, color=look.color, alpha=0.35, linewidths=0)
+    axes.scatter(
+        own[front, x],
+        own[front, y],
+        s=look.size**2 / 2,
+        marker=look.marker,
+        facecolors="none",
+        edgecolors=look.color,
+        label=strategy.name,
+    )
+
+
+def _draw_turned(axes: Any, shown: Sequence[Tradeoffs]) -> None:
+    """Draw all three costs at once; Matplotlib has no logarithmic axes in space, so names are."""
+    for i, strategy in enumerate(shown):
+        look, front = style(i), np.array(strategy.front, dtype=np.bool_)
+        if not front.any():
+            continue
+        x, y, z = np.log10(strategy.points[front]).T
+        axes.scatter(x, y, z, s=22, color=look.color, marker=look.marker, depthshade=False)
+        # How high each lies is told by the ground.
+        floor = min(float(np.log10(s.points[:, 2]).min()) for s in shown if len(s.points))
+        for a, b, c in zip(x, y, z, strict=True):
+            axes.plot([a, a], [b, b], [floor, c], color=look.color, linewidth=0.5, alpha=0.6)
+    for axis, label in zip((axes.xaxis, axes.yaxis, axes.zaxis), AXES, strict=True):
+        axis.set_major_formatter(lambda v, _: f"{10**v:,.3g}")
+        axis.get_major_locator().set_params(nbins=4)
+        axis.set_label_text(label, fontsize=TINY)
+        axis.set_tick_params(labelsize=TINY - 1, pad=0)
+    axes.view_init(elev=22, azim=-55)
 
 
 def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:

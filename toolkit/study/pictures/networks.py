@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.search.network import NetworkComparison
-from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.look import drawn, style
 from toolkit.study.units import energy_unit
 
@@ -83,7 +83,7 @@ def _number(value: float | None) -> float:
 
 
 def write_pictures(folder: str | os.PathLike[str], found: NetworkComparison) -> tuple[Path, ...]:
-    """Draw ``networks.png`` and ``networks.html`` in a folder.
+    """Draw ``networks.png``, ``.svg`` and ``.html`` in a folder.
 
     Raises
     ------
@@ -93,10 +93,7 @@ def write_pictures(folder: str | os.PathLike[str], found: NetworkComparison) -> 
         If a file cannot be written.
     """
     picture = networks_picture(found)
-    png, html = Path(folder, "networks.png"), Path(folder, "networks.html")
-    write_canvas(png, draw_networks(picture))
-    write_page(html, networks_page(picture))
-    return png, html
+    return write_figures(folder, "networks", draw_networks(picture), networks_page(picture))
 
 
 @drawn

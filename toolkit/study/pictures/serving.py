@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.search.network.serving import PARTS, ServingResult
-from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.look import color, drawn
 from toolkit.study.units import energy_unit
 
@@ -71,7 +71,7 @@ def serving_picture(result: ServingResult) -> ServingPicture:
 
 
 def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tuple[Path, ...]:
-    """Draw ``serving.png`` and ``serving.html`` in a folder.
+    """Draw ``serving.png``, ``.svg`` and ``.html`` in a folder.
 
     Raises
     ------
@@ -81,10 +81,7 @@ def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tup
         If a file cannot be written.
     """
     picture = serving_picture(result)
-    png, html = Path(folder, "serving.png"), Path(folder, "serving.html")
-    write_canvas(png, draw_serving(picture))
-    write_page(html, serving_page(picture))
-    return png, html
+    return write_figures(folder, "serving", draw_serving(picture), serving_page(picture))
 
 
 @drawn

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
 from toolkit.fusion.timeline import GroupTimeline, timeline
-from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.look import COLORS, color, drawn
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def _drawn(title: str, line: GroupTimeline) -> DrawnTimeline:
     return DrawnTimeline(title, layers, line.steps, tuple(series), line.capacity_words)
 
 
-def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
-    """Draw ``fusion_timelines.png`` and ``.html`` in a folder, if any group has several layers.
+def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> tuple[Path, ...]:
+    """Draw ``fusion_timelines`` as PNG, SVG and page, if any group has several layers.
 
     Raises
     ------
@@ -164,11 +164,9 @@ def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> lis
     """
     pictures = drawn_timelines(result)
     if not pictures:
-        return []
-    png, html = (Path(folder) / f"fusion_timelines.{kind}" for kind in ("png", "html"))
-    write_canvas(png, draw_timelines(pictures))
-    write_page(html, timelines_page(pictures))
-    return [png, html]
+        return ()
+    figures = draw_timelines(pictures), timelines_page(pictures)
+    return write_figures(folder, "fusion_timelines", *figures)
 
 
 @drawn

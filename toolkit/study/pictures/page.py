@@ -1,0 +1,159 @@
+"""Reports: one page that opens without a network, built of parts, whatever it reports.
+
+A report is sections, a section is parts: facts, tables, code, words and drawings.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from toolkit.study.pictures.canvas import Drawing, page_head, png_bytes, svg_text
+from toolkit.text_files import write_text_atomically
+from toolkit.version import __version__
+
+MOST_SVG = 250_000
+"""Bytes of a picture as SVG from which on a page takes its PNG, if that is smaller."""
+
+_WIDE = 8.0
+"""Inches from which on a picture is not made as narrow as a phone is, but moved sideways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and what is said of each."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Parameters
+    ----------
+    heads : tuple of str
+        Of its columns; lines are kept.
+    rows : tuple of tuple of str
+        Cells.
+    left : tuple of bool
+        Which columns are words rather than numbers.
+    """
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines whose spaces matter."""
+
+    text: str
+
+
+Part = Facts | Table | Words | Code | Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Parts under a heading, which may be empty."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+
+def write_report_page(
+    path: str | os.PathLike[str], title: str, sections: Iterable[Section]
+) -> Path:
+    """Write a report.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    text = "\n".join(_page(title, sections))
+    write_text_atomically(path, text)
+    return Path(path)
+
+
+def _page(title: str, sections: Iterable[Section]) -> Iterator[str]:
+    yield page_head(title)
+    for section in sections:
+        if section.title:
+            yield f"<h2>{escape(section.title)}</h2>"
+        for drawn, parts in groupby(section.parts, lambda part: isinstance(part, Drawing)):
+            html = [_html(part) for part in parts]
+            yield "\n".join(["<div class='drawn'>", *html, "</div>"] if drawn else html)
+    yield f"<p class='aside'>toolkit {escape(__version__)}</p>\n</body>\n</html>\n"
+
+
+def _html(part: Part) -> str:
+    if isinstance(part, Facts):
+        rows = "\n".join(f"<dt>{escape(n)}</dt><dd>{escape(t)}</dd>" for n, t in part.rows)
+        return f"<dl>\n{rows}\n</dl>"
+    if isinstance(part, Table):
+        return table_html(part)
+    if isinstance(part, Words):
+        return f"<p>{escape(part.text)}</p>"
+    if isinstance(part, Code):
+        return f"<pre>{escape(part.text)}</pre>"
+    return _figure(part)
+
+
+def table_html(table: Table) -> str:
+    """Write a table; it is moved sideways where it is wider than the page."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        marked = zip(cells, table.left, strict=True)
+        written = (
+            f"<{tag}{' class=left' if left else ''}>{escape(cell)}</{tag}>"
+            for cell, left in marked
+        )
+        return f"<tr>{''.join(written)}</tr>"
+
+    body = "\n".join(row(cells, "td") for cells in table.rows)
+    return (
+        f"<div class='scroll'><table>\n<thead>{row(table.heads, 'th')}</thead>\n"
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _figure(drawing: Drawing) -> str:
+    inches = drawing.figure.get_figwidth()
+    wide = " class='wide'" if inches > _WIDE else ""
+    width = f" style='max-width: min(100%, {_pixels(inches)}px)'"
+    words = f"<figcaption>{escape(drawing.words)}</figcaption>" if drawing.words else ""
+    title = f"<h3>{escape(drawing.title)}</h3>"
+    return f"<figure{wide}{width}>{title}{words}{_picture(drawing)}</figure>"
+
+
+def _picture(drawing: Drawing) -> str:
+    """Embed a picture: as SVG, or where that is large as what is smaller."""
+    svg = svg_text(drawing.figure)
+    if len(svg) <= MOST_SVG:
+        return svg
+    data = base64.b64encode(png_bytes(drawing.figure)).decode("ascii")
+    if len(data) >= len(svg):
+        return svg
+    width = _pixels(drawing.figure.get_figwidth())
+    source = f"data:image/png;base64,{data}"
+    return f"<img alt='{escape(drawing.title)}' width='{width}' src='{source}'>"
+
+
+def _pixels(inches: float) -> int:
+    """As browsers count them."""
+    return round(96 * inches)
