@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import area_table
 from toolkit.study.pictures.canvas import canvas
-from toolkit.study.pictures.look import drawn
+from toolkit.study.pictures.look import TINY, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 _SHADE = 0.6
+
+_LETTER = 0.058
+"""Inches: rather too much for a letter of a label."""
 
 MOST_CELLS = 4_096
 """Instances whose borders are drawn; more are only told."""
@@ -192,15 +195,19 @@ def _draw_block(axes: Axes, block: Block, shade: str, most: float) -> None:
     axes.add_patch(
         Rectangle(place, block.width, block.height, fill=False, edgecolor="black", linewidth=0.8)
     )
-    if block.area_mm2 >= _LABELLED * most**2:
-        count = f"{block.instances:,} × " if block.instances > 1 else ""
+    count = f"{block.instances:,} × " if block.instances > 1 else ""
+    name, area = f"{count}{block.level}", f"{block.area_mm2:.3g} mm²"
+    upright = block.height > 2 * block.width
+    room = max(block.height, block.width) if upright else block.width
+    inches = room / most * axes.bbox.width / axes.figure.dpi
+    if block.area_mm2 >= _LABELLED * most**2 and inches > _LETTER * max(len(name), len(area)):
         axes.text(
             block.x + block.width / 2,
             block.y + block.height / 2,
-            f"{count}{block.level}\n{block.area_mm2:.3g} mm²",
+            f"{name}\n{area}",
             ha="center",
             va="center",
-            fontsize=7,
-            rotation=90 if block.height > 2 * block.width else 0,
+            fontsize=TINY,
+            rotation=90 if upright else 0,
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
         )

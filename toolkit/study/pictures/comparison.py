@@ -167,7 +167,7 @@ def problem_drawings(plots: Sequence[ProblemPlot], names: Sequence[str]) -> tupl
     return tuple(
         Drawing(
             f"plot-{name}",
-            f"Convergence: {plot.title}",
+            "How fast strategies converge",
             "Left and middle: medians over the seeds, and bands from the best to the worst seed. "
             "Right: the best mapping of each seed, or its front.",
             _drawing(plot),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-_WIDTH, _ROW = 6.4, 0.27
+_WIDTH, _ROW = 5.4, 0.26
 _ROOM = 0.24
 """Share of a plot that is kept right of the longest bar, for what is written there."""
 
@@ -189,7 +189,7 @@ def draw_costs(picture: CostPicture) -> Canvas:
     energy.set_xlabel(f"energy of all instances ({unit})")
     _draw_bars(cycles, (picture.run, *picture.ports), picture.colors, 1.0)
     cycles.axvline(picture.run.total, color=INK, linewidth=0.7, linestyle=":")
-    cycles.set_xlabel("cycles of the run, and of it those in which a port transfers words")
+    cycles.set_xlabel("cycles of the run, and those in which a port is busy")
     cycles.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
     cycles.xaxis.get_major_locator().set_params(nbins=4)
     _legend(figure, energy, picture, [n for bar in picture.energy for n, _ in bar.parts])

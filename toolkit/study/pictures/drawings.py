@@ -34,6 +34,9 @@ from toolkit.study.pictures.serving import draw_serving, serving_picture
 from toolkit.study.pictures.timelines import draw_timelines, drawn_timelines
 from toolkit.study.storage.runs import Comparison, Outcome, problem_name
 
+MOST_MAPPED = 3
+"""Problems of a comparison up to which the best mapping of each is drawn."""
+
 MOST_CHIPS = 4
 """Strategies whose best machines are drawn side by side, the best ones."""
 
@@ -166,6 +169,8 @@ def comparison_drawings(comparison: Comparison, *, samples: int = SAMPLES) -> tu
         if not outcomes:
             continue
         drawings.append(_place(problem, outcomes, f"space-{name}", samples))
+        if len(names) > MOST_MAPPED:
+            continue
         best = min(outcomes, key=lambda outcome: outcome.objective)
         assert best.mapping is not None
         evaluation = evaluate(

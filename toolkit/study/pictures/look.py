@@ -89,8 +89,7 @@ td.left { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
 .scroll { overflow-x: auto; max-width: 100%; } .aside { color: #555; font-size: .85rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
-pre { font: .8rem/1.4 "DejaVu Sans Mono", Consolas, monospace; white-space: pre-wrap;
-      overflow-wrap: anywhere; }
+pre { font: .8rem/1.4 "DejaVu Sans Mono", Consolas, monospace; overflow-x: auto; }
 .drawn { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 .drawn figure { margin: 0; flex: 1 1 auto; }
 .drawn .wide { overflow-x: auto; } .drawn .wide svg, .drawn .wide img { min-width: 44rem; }

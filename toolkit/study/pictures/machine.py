@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-_WIDTH, _ROW, _CHIP = 6.4, 0.62, 3.0
+_WIDTH, _ROW, _CHIP = 5.2, 0.68, 2.6
 """Inches: of the picture, of a level, of the square that shows areas."""
 
-_INSET, _SPLIT, _UNDER = 0.12, 3.75, 0.09
+_INSET, _SPLIT, _UNDER = 0.1, 3.1, 0.09
 """Inches: by which what lies inside of a fanout is moved in, where scales begin, and what a fanout
 has below all that is inside."""
 
-_LETTER = 0.046
+_LETTER = 0.049
 """Inches: rather too much for a letter of the facts."""
 
 _MOST_TICKS = 5
@@ -253,7 +253,7 @@ def _write(axes: Axes, x: float, top: float, level: DrawnLevel, width: float) ->
         name = f"{level.instances:,} × {level.name}"
     axes.text(x, top + 0.2, name, fontsize=SMALL, weight="bold", va="center")
     facts = "\n".join(wrap(level.facts, int(width / _LETTER)))
-    axes.text(x, top + 0.28, facts, fontsize=TINY - 1, color=QUIET, va="top", linespacing=1.15)
+    axes.text(x, top + 0.28, facts, fontsize=TINY - 0.5, color=QUIET, va="top", linespacing=1.15)
 
 
 def _draw_sizes(axes: Axes, picture: MachinePicture) -> None:

@@ -39,7 +39,7 @@ SAMPLES = 10_000
 """Random mappings of a histogram: what is rarer than that has no bar anyway."""
 
 _BINS, _ASIDE = 60, 0.03
-_WIDTH, _HEIGHT, _NAME_ROW = 6.4, 2.9, 0.17
+_WIDTH, _HEIGHT, _NAME_ROW = 5.4, 2.8, 0.17
 """Inches: of the picture, without its list of results; of a result in that list."""
 
 
@@ -55,11 +55,14 @@ class Mark:
         Of the objective, in the unit of the picture.
     text : str
         The same for people, and how random mappings compare.
+    place : int
+        Of the strategy among all, for its colour.
     """
 
     name: str
     value: float
     text: str
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,12 @@ def space_picture(
     low, high = min(every) * scale, max(every) * scale
     aside = (high / low) ** _ASIDE * 1.01
     edges = np.geomspace(low / aside, high * aside, _BINS + 1)
-    ranked = sorted(results, key=lambda pair: pair[1])
+    ranked = sorted(enumerate(results), key=lambda entry: entry[1][1])
     marks = tuple(
-        Mark(name, value * scale, f"{plain_value(value, objective)}; {_share(values, value)}")
-        for name, value in ranked
+        Mark(
+            name, value * scale, f"{plain_value(value, objective)}; {_share(values, value)}", place
+        )
+        for place, (name, value) in ranked
     )
     known = None
     if bound:
@@ -195,7 +200,7 @@ def draw_space(picture: SpacePicture) -> Canvas:
     figure = canvas(_WIDTH, height)
     figure.set_layout_engine("none")
     under = 0.62 + _NAME_ROW * listed
-    axes: Axes = figure.add_axes((0.1, under / height, 0.86, 1 - (under + 0.55) / height))
+    axes: Axes = figure.add_axes((0.12, under / height, 0.85, 1 - (under + 0.55) / height))
     axes.stairs(picture.counts, picture.edges, fill=True, color=GREY)
     axes.set(xscale="log", xlim=(picture.edges[0], picture.edges[-1]))
     axes.set_ylim(0, 1.18 * max(int(picture.counts.max()), 1))
@@ -203,9 +208,9 @@ def draw_space(picture: SpacePicture) -> Canvas:
     axes.set_ylabel("random mappings")
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
     axes.grid(axis="y", alpha=0.4)
-    axes.set_title(picture.title, fontsize=MEDIUM, weight="bold", loc="left", x=-0.1)
+    axes.set_title(picture.title, fontsize=MEDIUM, weight="bold", loc="left", x=-0.12)
     row = under - 0.55
-    entries = [(m, style(i)) for i, m in enumerate(picture.marks)]
+    entries = [(mark, style(mark.place)) for mark in picture.marks]
     for number, (mark, look) in enumerate(entries):
         axes.axvline(mark.value, color=look.color, linewidth=1.2)
         # Markers at different heights, so that equal results are all seen.

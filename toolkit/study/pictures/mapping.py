@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 _ROW, _GAP = 0.19, 0.11
 """Inches: of a line, between levels."""
 
-_LOOPS, _MARK, _SPACE, _TILES = 2.95, 0.24, 0.3, 2.3
+_LOOPS, _MARK, _SPACE, _TILES = 2.35, 0.22, 0.22, 1.75
 """Inches: least width of the loops, distance of the squares beside them, and from these to tiles,
 and width of what is said of tiles."""
 
 _CODE, _NAME, _NOTE = 0.054, 0.078, 0.052
 """Inches: rather too much for a letter of a loop, of the name of a level, of small text."""
 
-_INDENT, _LEFT = 0.09, 0.12
+_INDENT, _LEFT = 0.06, 0.12
 """Inches by which each loop is moved in, and where the outermost text begins."""
 
 _CUT = COLORS[1]
@@ -242,7 +242,7 @@ def draw_mapping(picture: MappingPicture) -> Canvas:
 
     rows = sum(level.rows for level in picture.levels)
     heads = 0.45 + 0.042 * max(map(len, picture.colors))
-    height = heads + 0.72 + rows * _ROW + len(picture.levels) * _GAP
+    height = heads + 0.72 + 0.18 * picture.ragged + rows * _ROW + len(picture.levels) * _GAP
     figure = canvas(picture.width, height)
     figure.set_layout_engine("none")
     axes: Axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -385,9 +385,9 @@ def _draw_legend(axes: Axes, picture: MappingPicture, y: float) -> None:
             Rectangle((x, y - 0.055), 0.11, 0.11, fc=QUIET if moves else PAPER, ec=QUIET, lw=0.8)
         )
         axes.text(x + 0.17, y, text, fontsize=TINY, color=QUIET, va="center")
-        x += 1.65
+        x += 1.55
     words = "slanted: in parallel"
     axes.text(x, y, words, fontsize=TINY, color=QUIET, va="center", style="italic")
     if picture.ragged:
-        axes.text(x + 1.35, y, "orange: ragged, what is cut off", fontsize=TINY, color=_CUT,
-                  va="center")  # fmt: skip
+        words = "orange: ragged, and what is cut off"
+        axes.text(_LEFT, y + 0.18, words, fontsize=TINY, color=_CUT, va="center")

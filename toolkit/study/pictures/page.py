@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +20,10 @@ from toolkit.version import __version__
 
 MOST_SVG = 250_000
 """Bytes of a picture as SVG from which on a page takes its PNG, if that is smaller."""
+
+_LETTER = re.compile(r'<path id="(DejaVu[^"]*)" d="[^"]*"[^>]*/>')
+
+_DIGITS = re.compile(r"(\.\d\d)\d+")
 
 _WIDE = 8.0
 """Inches from which on a picture is not made as narrow as a phone is, but moved sideways."""
@@ -92,16 +97,17 @@ def write_report_page(
 
 def _page(title: str, sections: Iterable[Section]) -> Iterator[str]:
     yield page_head(title)
+    letters: set[str] = set()
     for section in sections:
         if section.title:
             yield f"<h2>{escape(section.title)}</h2>"
         for drawn, parts in groupby(section.parts, lambda part: isinstance(part, Drawing)):
-            html = [_html(part) for part in parts]
+            html = [_html(part, letters) for part in parts]
             yield "\n".join(["<div class='drawn'>", *html, "</div>"] if drawn else html)
     yield f"<p class='aside'>toolkit {escape(__version__)}</p>\n</body>\n</html>\n"
 
 
-def _html(part: Part) -> str:
+def _html(part: Part, letters: set[str]) -> str:
     if isinstance(part, Facts):
         rows = "\n".join(f"<dt>{escape(n)}</dt><dd>{escape(t)}</dd>" for n, t in part.rows)
         return f"<dl>\n{rows}\n</dl>"
@@ -111,7 +117,7 @@ def _html(part: Part) -> str:
         return f"<p>{escape(part.text)}</p>"
     if isinstance(part, Code):
         return f"<pre>{escape(part.text)}</pre>"
-    return _figure(part)
+    return _figure(part, letters)
 
 
 def table_html(table: Table) -> str:
@@ -132,26 +138,51 @@ def table_html(table: Table) -> str:
     )
 
 
-def _figure(drawing: Drawing) -> str:
+def _figure(drawing: Drawing, letters: set[str]) -> str:
     inches = drawing.figure.get_figwidth()
     wide = " class='wide'" if inches > _WIDE else ""
     width = f" style='max-width: min(100%, {_pixels(inches)}px)'"
     words = f"<figcaption>{escape(drawing.words)}</figcaption>" if drawing.words else ""
     title = f"<h3>{escape(drawing.title)}</h3>"
-    return f"<figure{wide}{width}>{title}{words}{_picture(drawing)}</figure>"
+    return f"<figure{wide}{width}>{title}{words}{_picture(drawing, letters)}</figure>"
 
 
-def _picture(drawing: Drawing) -> str:
+def _picture(drawing: Drawing, letters: set[str]) -> str:
     """Embed a picture: as SVG, or where that is large as what is smaller."""
     svg = svg_text(drawing.figure)
     if len(svg) <= MOST_SVG:
-        return svg
+        return compact(svg, letters)
     data = base64.b64encode(png_bytes(drawing.figure)).decode("ascii")
     if len(data) >= len(svg):
-        return svg
+        return compact(svg, letters)
     width = _pixels(drawing.figure.get_figwidth())
     source = f"data:image/png;base64,{data}"
     return f"<img alt='{escape(drawing.title)}' width='{width}' src='{source}'>"
+
+
+def compact(svg: str, letters: set[str]) -> str:
+    """Leave out of a picture what a page has no use for, or has already.
+
+    Parameters
+    ----------
+    svg : str
+        As Matplotlib writes it.
+    letters : set of str
+        Names of the letters that earlier pictures of the page define; those of this one are
+        added.
+    """
+
+    def once(found: re.Match[str]) -> str:
+        if found[1] in letters:
+            return ""
+        letters.add(found[1])
+        return found[0]
+
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = _LETTER.sub(once, svg)
+    # A hundredth of a point is seen nowhere; letters are drawn in units of their own.
+    svg = re.sub(r' d="[^"]*"', lambda path: _DIGITS.sub(r"\1", path[0]), svg)
+    return re.sub(r"\s*\n\s*", "\n", svg)
 
 
 def _pixels(inches: float) -> int:
