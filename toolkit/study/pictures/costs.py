@@ -23,6 +23,7 @@ from toolkit.study.pictures.look import (
     SMALL,
     TINY,
     drawn,
+    heading_lines,
     lighter,
     tensor_colors,
 )
@@ -194,7 +195,8 @@ def draw_costs(picture: CostPicture) -> Canvas:
     cycles.xaxis.get_major_locator().set_params(nbins=4)
     _legend(figure, energy, picture, [n for bar in picture.energy for n, _ in bar.parts])
     _legend(figure, cycles, picture, [n for n, _ in picture.run.parts])
-    figure.suptitle(picture.title, fontsize=MEDIUM, weight="bold", x=0.02, ha="left")
+    heading = "\n".join(heading_lines(picture.title, _WIDTH))
+    figure.suptitle(heading, fontsize=MEDIUM, weight="bold", x=0.02, ha="left")
     return figure
 
 

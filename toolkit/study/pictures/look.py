@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, ParamSpec, TypeVar
 
 from toolkit.arch.architecture import Architecture
@@ -35,6 +36,9 @@ INK, QUIET, GREY, LIGHT_GREY, PAPER = "#222222", "#666666", "#b0b0b0", "#e6e6e6"
 
 LARGE, MEDIUM, SMALL, TINY = 10.0, 9.0, 8.0, 7.0
 """Points: titles, labels, legends and ticks, notes inside of plots."""
+
+_HEADING_LETTER = 0.084
+"""Inches: rather too much for a letter of `MEDIUM` in bold."""
 
 MATPLOTLIB: dict[Any, Any] = {
     # Comes with Matplotlib, so that pictures are the same everywhere.
@@ -85,7 +89,7 @@ th { border-bottom: 1px solid #888; white-space: pre-line; font-weight: 600; }
 tr:nth-child(even) td { background: #f5f5f5; }
 .names1 td:first-child, .names1 th:first-child, .names2 td:nth-child(-n+2),
 .names2 th:nth-child(-n+2), td.left, th.left { text-align: left; }
-td.left { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
+td.left { white-space: normal; overflow-wrap: break-word; }
 .scroll { overflow-x: auto; max-width: 100%; } .aside { color: #555; font-size: .85rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
@@ -162,6 +166,11 @@ def level_colors(arch: Architecture, more: Iterable[str] = ()) -> dict[str, str]
     named = [level.name for level in arch.levels if not isinstance(level, Fanout)]
     names = dict.fromkeys([*named, UNIT, *more])
     return {name: style(place).color for place, name in enumerate(names)}
+
+
+def heading_lines(title: str, inches: float) -> list[str]:
+    """Break a bold heading of a picture that is so many inches wide."""
+    return wrap(title, int((inches - 0.2) / _HEADING_LETTER)) or [""]
 
 
 def drawn(draw: Callable[Asked, Made]) -> Callable[Asked, Made]:

@@ -26,6 +26,7 @@ from toolkit.study.pictures.look import (
     SMALL,
     TINY,
     drawn,
+    heading_lines,
     level_colors,
     lighter,
 )
@@ -185,13 +186,20 @@ def draw_machine(picture: MachinePicture) -> Canvas:
         If Matplotlib is not installed.
     """
     rows = _ROW * len(picture.levels) + _UNDER * picture.fanouts
-    tall = rows + 1.0
+    heading = heading_lines(picture.title, _WIDTH)
+    tall = rows + 0.85 + 0.15 * len(heading)
     chip = picture.chip
     figure = canvas(_WIDTH, tall + (_CHIP + 0.7 if chip else 0.0))
     figure.set_layout_engine("none")
     height = float(figure.get_figheight())
-    top = height - 0.35
-    figure.text(0.12 / _WIDTH, top / height, picture.title, fontsize=MEDIUM, weight="bold")
+    figure.text(
+        0.12 / _WIDTH,
+        (height - 0.2) / height,
+        "\n".join(heading),
+        fontsize=MEDIUM,
+        weight="bold",
+        va="top",
+    )
     bottom = (height - tall + 0.55) / height
     share = rows / height
     _draw_hierarchy(figure.add_axes((0.0, bottom, _SPLIT / _WIDTH, share)), picture)

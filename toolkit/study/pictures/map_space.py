@@ -27,6 +27,7 @@ from toolkit.study.pictures.look import (
     SMALL,
     TINY,
     drawn,
+    heading_lines,
     style,
 )
 from toolkit.study.units import plain_value, scaled
@@ -196,11 +197,14 @@ def draw_space(picture: SpacePicture) -> Canvas:
         If Matplotlib is not installed.
     """
     listed = len(picture.marks) + (picture.bound is not None)
-    height = _HEIGHT + _NAME_ROW * listed
+    heading = heading_lines(picture.title, _WIDTH)
+    height = _HEIGHT + _NAME_ROW * listed + 0.15 * len(heading)
     figure = canvas(_WIDTH, height)
     figure.set_layout_engine("none")
     under = 0.62 + _NAME_ROW * listed
-    axes: Axes = figure.add_axes((0.12, under / height, 0.85, 1 - (under + 0.55) / height))
+    axes: Axes = figure.add_axes(
+        (0.12, under / height, 0.85, 1 - (under + 0.3 + 0.15 * len(heading)) / height)
+    )
     axes.stairs(picture.counts, picture.edges, fill=True, color=GREY)
     axes.set(xscale="log", xlim=(picture.edges[0], picture.edges[-1]))
     axes.set_ylim(0, 1.18 * max(int(picture.counts.max()), 1))
@@ -208,7 +212,7 @@ def draw_space(picture: SpacePicture) -> Canvas:
     axes.set_ylabel("random mappings")
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
     axes.grid(axis="y", alpha=0.4)
-    axes.set_title(picture.title, fontsize=MEDIUM, weight="bold", loc="left", x=-0.12)
+    axes.set_title("\n".join(heading), fontsize=MEDIUM, weight="bold", loc="left", x=-0.12)
     row = under - 0.55
     entries = [(mark, style(mark.place)) for mark in picture.marks]
     for number, (mark, look) in enumerate(entries):

@@ -23,6 +23,7 @@ from toolkit.study.pictures.look import (
     SMALL,
     TINY,
     drawn,
+    heading_lines,
     lighter,
     tensor_colors,
 )
@@ -241,14 +242,15 @@ def draw_mapping(picture: MappingPicture) -> Canvas:
     from matplotlib.font_manager import FontProperties
 
     rows = sum(level.rows for level in picture.levels)
-    heads = 0.45 + 0.042 * max(map(len, picture.colors))
+    heading = heading_lines(picture.title, picture.width)
+    heads = 0.3 + 0.15 * len(heading) + 0.042 * max(map(len, picture.colors))
     height = heads + 0.72 + 0.18 * picture.ragged + rows * _ROW + len(picture.levels) * _GAP
     figure = canvas(picture.width, height)
     figure.set_layout_engine("none")
     axes: Axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, picture.width), ylim=(height, 0))
     axes.axis("off")
-    axes.text(_LEFT, 0.2, picture.title, fontsize=MEDIUM, weight="bold", va="center")
+    axes.text(_LEFT, 0.12, "\n".join(heading), fontsize=MEDIUM, weight="bold", va="top")
     _draw_heads(axes, picture, heads)
     y = heads + 0.05
     for level in picture.levels:

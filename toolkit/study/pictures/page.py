@@ -126,7 +126,9 @@ def table_html(table: Table) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
         marked = zip(cells, table.left, strict=True)
         written = (
-            f"<{tag}{' class=left' if left else ''}>{escape(cell)}</{tag}>"
+            f"<{tag} class=left>{_breakable(cell)}</{tag}>"
+            if left
+            else f"<{tag}>{escape(cell)}</{tag}>"
             for cell, left in marked
         )
         return f"<tr>{''.join(written)}</tr>"
@@ -136,6 +138,11 @@ def table_html(table: Table) -> str:
         f"<div class='scroll'><table>\n<thead>{row(table.heads, 'th')}</thead>\n"
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
+
+
+def _breakable(words: str) -> str:
+    """Let long names break behind commas, slashes and dots."""
+    return re.sub(r"([,/.:])(?=\S)", r"\1<wbr>", escape(words))
 
 
 def _figure(drawing: Drawing, letters: set[str]) -> str:

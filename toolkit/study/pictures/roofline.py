@@ -15,7 +15,8 @@ from toolkit.arch.levels import Fanout, Memory
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import LayerCost, LayerResult, NetworkResult
 from toolkit.study.pictures.canvas import canvas, page
-from toolkit.study.pictures.look import color, drawn, style
+from toolkit.study.pictures.look import TINY, color, drawn, style
+from toolkit.study.pictures.roofline_names import SLANT, names
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 _INTENSITY = "MACs, or operations of the vector unit, per word of a memory"
 _PERFORMANCE = "MACs or operations per cycle"
 _OFF_CHIP = "DRAM"
-
-# More names than this hide the points, and each other.
-_LABELLED = 12
-# Decades below which two points are one to the eye, and share their name.
-_NEAR = 0.1
 
 
 @dataclass(frozen=True)
@@ -295,40 +291,19 @@ def _roof_color(place: int) -> str:
 
 
 def _label(axes: Axes, picture: Roofline) -> None:
-    """Name the slowest layers, once where several lie at the same place."""
-    groups: list[list[RooflinePoint]] = []
-    for point in sorted(picture.layers, key=lambda point: -point.latency_cycles):
-        near = (group for group in groups if _near(group[0], point))
-        group = next(near, None)
-        if group is None:
-            groups.append([point])
-        else:
-            group.append(point)
-    low, high = picture.span
-    for points in groups[:_LABELLED]:
-        # Names run inwards, so that none leaves the picture.
-        right = math.log(points[0].intensity / low) > 0.5 * math.log(high / low)
-        more = f" ({len(points)} layers)" if len(points) > 1 else ""
+    for name in names(picture.layers, picture.span, picture.height):
         axes.annotate(
-            points[0].layer + more,
-            (points[0].intensity, points[0].performance),
+            name.text,
+            (name.point.intensity, name.point.performance),
             xytext=(0, -9),
             textcoords="offset points",
-            fontsize=7,
-            rotation=35 if right else -35,
+            fontsize=TINY,
+            rotation=SLANT if name.leftwards else -SLANT,
             rotation_mode="anchor",
-            ha="right" if right else "left",
+            ha="right" if name.leftwards else "left",
             va="top",
             zorder=4,
         )
-
-
-def _near(one: RooflinePoint, other: RooflinePoint) -> bool:
-    if one.label != other.label:
-        return False
-    apart = math.log10(one.intensity / other.intensity)
-    above = math.log10(one.performance / other.performance)
-    return abs(apart) < _NEAR and abs(above) < _NEAR
 
 
 def roofline_page(picture: Roofline) -> Figure:
