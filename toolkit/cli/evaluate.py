@@ -155,7 +155,7 @@ def format_energy(energy_pj: float) -> str:
     >>> format_energy(80838500000.0)
     '80.8385 mJ (8.08385e+10 pJ)'
     """
-    from toolkit.study.units import short_energy
+    from toolkit.display import short_energy
 
     short = short_energy(energy_pj, 6)
     return short if short.endswith(" pJ") else f"{short} ({energy_pj:.6g} pJ)"

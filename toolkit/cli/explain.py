@@ -30,7 +30,7 @@ from toolkit.cli.arguments import (
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
 from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
-from toolkit.study.units import short_energy
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from toolkit.mapping.space import Factors

@@ -48,7 +48,7 @@ from toolkit.cli.report import (
     warn_of_missing,
     write_pictures,
 )
-from toolkit.study.units import short_energy
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

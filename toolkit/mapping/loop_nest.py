@@ -13,7 +13,7 @@ from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.kept import Keeping
 from toolkit.mapping.last_rounds import cuts_off, last_rounds
 from toolkit.mapping.mapping import Mapping, to_arrays
-from toolkit.workload.kernel import Index, Tensor, Workload
+from toolkit.workload.kernel import Tensor, Workload, subscript
 
 _INDENT = "  "
 
@@ -294,13 +294,4 @@ def statement(workload: Workload) -> str:
 
 def access(tensor: Tensor) -> str:
     """Write a tensor with its indices."""
-    return f"{tensor.name}[{', '.join(_subscript(index) for index in tensor.indices)}]"
-
-
-def _subscript(index: Index) -> str:
-    return " + ".join(
-        term.dimension.lower()
-        if term.coefficient == 1
-        else f"{term.coefficient}*{term.dimension.lower()}"
-        for term in index
-    )
+    return f"{tensor.name}[{', '.join(subscript(index) for index in tensor.indices)}]"

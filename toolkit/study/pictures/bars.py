@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolkit.display import energy_unit
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import NetworkResult
 from toolkit.search.network.cycles import HOPS, IDLE, layer_cycles
 from toolkit.study.pictures.canvas import canvas, page
 from toolkit.study.pictures.look import GREY, LIGHT_GREY, drawn, level_colors, lighter
 from toolkit.study.pictures.roofline import title
-from toolkit.study.units import energy_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

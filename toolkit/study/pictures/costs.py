@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.display import energy_unit, short_energy
 from toolkit.model.evaluate import Evaluation
 from toolkit.model.reuse import movements
 from toolkit.model.tables import PortUse
@@ -27,7 +28,6 @@ from toolkit.study.pictures.look import (
     lighter,
     tensor_colors,
 )
-from toolkit.study.units import energy_unit, short_energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

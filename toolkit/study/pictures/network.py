@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from toolkit.display import short_energy
 from toolkit.search.network import LayerResult, NetworkResult
 from toolkit.study.pictures.bars import bars_page, draw_bars, layer_bars
 from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.layers import Layout, draw_edge, lay_out, lines
 from toolkit.study.pictures.look import drawn
 from toolkit.study.pictures.roofline import draw_roofline, roofline, roofline_page, title
-from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

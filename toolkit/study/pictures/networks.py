@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.display import energy_unit
 from toolkit.search.network import NetworkComparison
 from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.look import drawn, style
-from toolkit.study.units import energy_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
 
+from toolkit.display import table_html
 from toolkit.study.pictures.canvas import Drawing, page_head, png_bytes, svg_text
 from toolkit.text_files import write_text_atomically
 from toolkit.version import __version__
@@ -112,37 +113,12 @@ def _html(part: Part, letters: set[str]) -> str:
         rows = "\n".join(f"<dt>{escape(n)}</dt><dd>{escape(t)}</dd>" for n, t in part.rows)
         return f"<dl>\n{rows}\n</dl>"
     if isinstance(part, Table):
-        return table_html(part)
+        return table_html(part.heads, part.rows, part.left)
     if isinstance(part, Words):
         return f"<p>{escape(part.text)}</p>"
     if isinstance(part, Code):
         return f"<pre>{escape(part.text)}</pre>"
     return _figure(part, letters)
-
-
-def table_html(table: Table) -> str:
-    """Write a table; it is moved sideways where it is wider than the page."""
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        marked = zip(cells, table.left, strict=True)
-        written = (
-            f"<{tag} class=left>{_breakable(cell)}</{tag}>"
-            if left
-            else f"<{tag}>{escape(cell)}</{tag}>"
-            for cell, left in marked
-        )
-        return f"<tr>{''.join(written)}</tr>"
-
-    body = "\n".join(row(cells, "td") for cells in table.rows)
-    return (
-        f"<div class='scroll'><table>\n<thead>{row(table.heads, 'th')}</thead>\n"
-        f"<tbody>\n{body}\n</tbody></table></div>"
-    )
-
-
-def _breakable(words: str) -> str:
-    """Let long names break behind commas, slashes and dots."""
-    return re.sub(r"([,/.:])(?=\S)", r"\1<wbr>", escape(words))
 
 
 def _figure(drawing: Drawing, letters: set[str]) -> str:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.arch.levels import Fanout, Memory
+from toolkit.display import short_energy
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import LayerCost, LayerResult, NetworkResult
 from toolkit.study.pictures.canvas import canvas, page
 from toolkit.study.pictures.look import TINY, color, drawn, style
 from toolkit.study.pictures.roofline_names import SLANT, names
-from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
