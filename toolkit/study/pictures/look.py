@@ -165,7 +165,11 @@ def level_colors(arch: Architecture, more: Iterable[str] = ()) -> dict[str, str]
     """
     named = [level.name for level in arch.levels if not isinstance(level, Fanout)]
     names = dict.fromkeys([*named, UNIT, *more])
-    return {name: style(place).color for place, name in enumerate(names)}
+    turns = ((name, *divmod(place, len(_MANY_COLORS))) for place, name in enumerate(names))
+    return {
+        name: lighter(_MANY_COLORS[place], 0.5) if turn else _MANY_COLORS[place]
+        for name, turn, place in turns
+    }
 
 
 def heading_lines(title: str, inches: float) -> list[str]:
