@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cli.test_app import Outcome
+from cli.tiny import tiny_network
 
 from toolkit.cli.app import main
 from toolkit.cli.output import Fact, aligned, table
@@ -17,13 +18,14 @@ from toolkit.cli.report import sections_of
 from toolkit.study.pictures.page import Code, Facts, Table, Words
 
 GEMM = ("eyeriss", "12", "8", "4")
-BERT = Path(__file__).parent.parent / "data" / "networks" / "bert_layer.onnx"
-NETWORK = (str(BERT), "--dim", "batch=1", "--dim", "seq=4", "--evaluations", "50", "--no-cache")
+FEW = ("--evaluations", "50", "--no-cache")
+TINY = "tiny.onnx"
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> Any:
     monkeypatch.chdir(tmp_path)
+    Path(TINY).write_bytes(tiny_network())
 
     def call(*words: str) -> Outcome:
         status = main(words)
@@ -47,9 +49,8 @@ def titles(text: str) -> list[str]:
 MAPPED = ["The machine: eyeriss", "The mapping", "Where energy and cycles go"]
 
 
-def test_map_evaluate_and_explain_report_all_that_they_print(run: Any) -> None:
-    saved = ("--save", "best.yaml", "--report", "page.html")
-    found = run("map", *GEMM, "--strategy", "exact", *saved, "--out", "pictures")
+def test_map_reports_all_that_it_prints(run: Any) -> None:
+    found = run("map", *GEMM, "--strategy", "exact", "--report", "page.html", "--out", "pictures")
     assert found.status == 0 and "Written to .: page.html" in found.out
     text = page()
     assert titles(text) == [*MAPPED, "Its place among all mappings"]
@@ -58,9 +59,13 @@ def test_map_evaluate_and_explain_report_all_that_they_print(run: Any) -> None:
     names = {path.name for path in Path("pictures").iterdir()}
     kinds = ("machine", "mapping", "costs", "space")
     assert names == {f"{name}.{kind}" for name in kinds for kind in ("png", "svg")}
+
+
+def test_evaluate_and_explain_report_a_mapping(run: Any) -> None:
+    run("map", *GEMM, "--save", "best.yaml")
     for command, words in (("evaluate", "Where space and time go"), ("explain", "What binds")):
-        again = run(command, *GEMM, "best.yaml", "--report", "page.html", "--json")
-        assert json.loads(again.out)["files"] == ["page.html"]
+        found = run(command, *GEMM, "best.yaml", "--report", "page.html", "--json")
+        assert json.loads(found.out)["files"] == ["page.html"]
         assert titles(page()) == MAPPED and words in page()
 
 
@@ -77,18 +82,17 @@ def test_compare_reports_every_problem(run: Any) -> None:
 
 
 def test_networks_and_fusion_report(run: Any) -> None:
-    assert run("network", NETWORK[0], "eyeriss", *NETWORK[1:], "--report", "page.html").status == 0
-    shown = titles(page())
-    assert shown == ["The machine: eyeriss", "Roofline", "Layer by layer", "The graph of layers"]
+    asked = ("network", TINY, "eyeriss-conv", *FEW, "--report", "page.html")
+    machine = "The machine: eyeriss-conv"
+    assert run(*asked).status == 0
+    assert titles(page()) == [machine, "Roofline", "Layer by layer", "The graph of layers"]
     assert "Where the energy goes" in page()
-    options = (*NETWORK[1:], "--fusion", "segments", "--group-length", "2")
-    assert run("network", NETWORK[0], "eyeriss", *options, "--report", "page.html").status == 0
-    assert titles(page())[0] == "Fused groups" and titles(page())[-1] == "The machine: eyeriss"
+    assert run(*asked, "--fusion", "exact").status == 0
+    assert titles(page()) == ["Fused groups", "What the largest groups keep on chip", machine]
     assert "From layers on their own to fused groups" in page()
-    archs = ("--arch", "eyeriss", "--arch", "simba")
-    assert run("networks", NETWORK[0], *archs, *NETWORK[1:], "--report", "page.html").status == 0
-    machines = ["The machine: eyeriss", "The machine: simba"]
-    assert titles(page()) == ["Networks and architectures", *machines]
+    archs = ("--arch", "eyeriss-conv", "--arch", "simba-conv")
+    assert run("networks", TINY, *archs, *FEW, "--report", "page.html").status == 0
+    assert titles(page()) == ["Networks and architectures", machine, "The machine: simba-conv"]
 
 
 @pytest.mark.parametrize(
@@ -116,12 +120,12 @@ def test_what_is_missing_is_said_before_the_work(
         "toolkit: a picture needs Matplotlib, which is not installed; "
         "pip install 'accel-search-toolkit[study]'\n"
     )
-    assert not list(Path().iterdir())
+    assert [path.name for path in Path().iterdir()] == [TINY]
 
 
 def test_folders_without_pictures_are_announced(run: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("toolkit.study.storage.files.find_spec", lambda name: None)
-    found = run("networks", NETWORK[0], "--arch", "eyeriss", *NETWORK[1:], "--out", "results")
+    found = run("networks", TINY, "--arch", "eyeriss-conv", *FEW, "--out", "results")
     assert found.status == 0
     first, second, third, *work = found.err.splitlines()
     assert "pyarrow" in first and "Matplotlib" in second and "plotly" in third
