@@ -46,7 +46,7 @@ has below all that is inside."""
 _LETTER = 0.049
 """Inches: rather too much for a letter of the facts."""
 
-_MOST_TICKS = 5
+_MOST_TICKS = 3
 
 _SHADOWS = 2
 """Copies that hint at further instances."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WIDE = 5.0
 """Ratio of values from which on an axis is logarithmic."""
+
+_DECADE = 10.0
 
 AXES = ("energy (mJ)", "latency (Mcycles)", "area (mm²)")
 
@@ -131,6 +133,8 @@ def _draw_turned(axes: Any, shown: Sequence[Tradeoffs]) -> None:
     """Draw all three costs at once; Matplotlib has no logarithmic axes in space, so names are."""
     for i, strategy in enumerate(shown):
         look, front = style(i), np.array(strategy.front, dtype=np.bool_)
+        x, y, z = np.log10(strategy.points[~front]).T
+        axes.scatter(x, y, z, s=9, color=look.color, alpha=0.35, linewidths=0)
         if not front.any():
             continue
         x, y, z = np.log10(strategy.points[front]).T
@@ -143,8 +147,10 @@ def _draw_turned(axes: Any, shown: Sequence[Tradeoffs]) -> None:
         axis.set_major_formatter(lambda v, _: f"{10**v:,.3g}")
         axis.get_major_locator().set_params(nbins=4)
         axis.set_label_text(label, fontsize=TINY)
-        axis.set_tick_params(labelsize=TINY - 1, pad=0)
+        axis.set_tick_params(labelsize=TINY - 1, pad=2)
     axes.view_init(elev=22, azim=-55)
+    # Names of axes lie outside of the box.
+    axes.set_box_aspect(None, zoom=0.85)
 
 
 def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
@@ -247,7 +253,17 @@ def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
 
 
 def plain_logarithms(*axes: Axis) -> None:
-    """Label logarithmic axes by plain numbers: powers of ten, and 2 and 5 times these."""
+    """Label logarithmic axes by plain numbers: powers of ten, and some multiples of these.
+
+    Where an axis shows less than a decade, which may hold no power of ten, more of them.
+    """
     for axis in axes:
+        low, high = axis.get_view_interval()
+        digits = "25" if high > _DECADE * low else "23456789" if high < 3 * low else "23457"
         axis.set_major_formatter(lambda x, _: f"{x:,.10g}")
-        axis.set_minor_formatter(lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in "25" else "")
+        axis.set_minor_formatter(_chosen(digits))
+
+
+def _chosen(digits: str) -> Callable[[float, object], str]:
+    """Write numbers that begin with some digits."""
+    return lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in digits else ""
