@@ -69,6 +69,14 @@ def test_evaluate_and_explain_report_a_mapping(run: Any) -> None:
         assert titles(page()) == MAPPED and words in page()
 
 
+def test_spaces_and_least_hardware_are_drawn(run: Any) -> None:
+    assert run("space", *GEMM, "--report", "page.html").status == 0
+    assert titles(page()) == ["Among all mappings", MAPPED[0]] and "loop orders" in page()
+    least = run("minimal-hardware", TINY, "gemmini-ws", *FEW, "--report", "page.html")
+    assert least.status == 0
+    assert titles(page()) == ["Both machines, to scale", "As given", "The least"]
+
+
 def test_compare_reports_every_problem(run: Any) -> None:
     words = ("--strategies", "random,greedy", "--evaluations", "50", "--seeds", "1")
     found = run("compare", *GEMM, *words, "--report", "page.html")

@@ -34,6 +34,11 @@ from toolkit.study.pictures.serving import draw_serving, serving_picture
 from toolkit.study.pictures.timelines import draw_timelines, drawn_timelines
 from toolkit.study.storage.runs import Comparison, Outcome, problem_name
 
+_CHIPS = (
+    "Each level takes the share of the square that its area is, all instances together; where it "
+    "lies says nothing. Shares in the legend are those of the machines from left to right."
+)
+
 MOST_MAPPED = 3
 """Problems of a comparison up to which the best mapping of each is drawn."""
 
@@ -143,6 +148,27 @@ def space_drawing(
         "Its place among all mappings" if len(results) == 1 else "Among all mappings",
         "Grey: random valid mappings. Lines: what strategies found, listed below.",
         draw_space(space_picture(problem, results, bound, samples=samples)),
+    )
+
+
+def map_space_drawings(problem: Problem) -> tuple[Drawing, ...]:
+    """Draw random mappings of a problem, and the machine."""
+    return (space_drawing(problem, [], None), machine_drawing(problem.arch))
+
+
+def minimal_drawings(given: Architecture, least: Architecture) -> tuple[Drawing, ...]:
+    """Draw a machine, and the least one that its mappings run on."""
+    names = [level.name for level in given.levels]
+    chips = [chip_of(given, "given"), chip_of(least, "least")]
+    return (
+        Drawing(
+            "chips",
+            "Both machines, to scale",
+            _CHIPS,
+            draw_chips(chips, level_colors(given, [*names, "vector_unit"])),
+        ),
+        machine_drawing(given, "machine-given", "As given"),
+        machine_drawing(least, "machine-least", "The least"),
     )
 
 
@@ -328,9 +354,7 @@ def hardware_drawings(
         Drawing(
             "chips",
             "The machines, to scale",
-            "Each level takes the share of the square that its area is, all instances together; "
-            "where it lies says nothing. Shares in the legend are those of the machines from left "
-            "to right.",
+            _CHIPS,
             draw_chips(chips, level_colors(largest, [*names, "vector_unit"])),
         ),
         Drawing(
