@@ -99,6 +99,8 @@ pre { font: .8rem/1.4 "DejaVu Sans Mono", Consolas, monospace; overflow-x: auto;
 .drawn .wide { overflow-x: auto; } .drawn .wide svg, .drawn .wide img { min-width: 44rem; }
 .drawn svg, .drawn img { max-width: 100%; height: auto; display: block; }
 figcaption { color: #555; font-size: .85rem; margin-bottom: .5rem; }
+@media (max-width: 46rem) { .drawn .wide figcaption::after {
+       content: " Wider than the screen: move it sideways."; } }
 @media (max-width: 32rem) { body { padding: 0 .5rem; } th, td { padding: .15rem .4rem; }
        dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .35rem; } }
 """
