@@ -103,17 +103,18 @@ def map_workload(
     evaluation = evaluated(result.mapping, problem)
     if save is not None:
         toolkit.write_mapping(save, result.mapping)
+    printed = [] if json and report is None else result_report(result, evaluation)
     written = write_pictures(
         report,
         out,
         f"{problem.workload.name} on {problem.arch.name}: {strategy}",
         lambda: drawings().search_drawings(result, evaluation),
-        lambda: result_report(result, evaluation),
+        lambda: printed,
     )
     if json:
         print_json({**result_record(result, evaluation), **written.asked()})
     else:
-        print_report([*result_report(result, evaluation), *written.lines()])
+        print_report([*printed, *written.lines()])
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -64,12 +64,12 @@ def check_pictures(report: str | None, out: str | None = None) -> None:
     MissingPackageError
         If Matplotlib is not installed.
     """
+    if report is None and out is None:
+        return
     from toolkit.cli.arguments import check_writable
     from toolkit.study.pictures.canvas import check_drawing
     from toolkit.study.storage.files import make_folder
 
-    if report is None and out is None:
-        return
     check_drawing()
     if report is not None:
         check_writable(report, option="--report")
@@ -79,10 +79,10 @@ def check_pictures(report: str | None, out: str | None = None) -> None:
 
 def warn_of_missing(out: str | None) -> None:
     """Say on standard error which pictures and tables there will not be, before the work."""
-    from toolkit.study.storage.files import picture_notes, table_notes
-
     if out is None:
         return
+    from toolkit.study.storage.files import picture_notes, table_notes
+
     for note in (*table_notes(), *picture_notes()):
         print(f"toolkit: {note}; {out} goes without", file=sys.stderr)
 

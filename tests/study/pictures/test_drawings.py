@@ -95,6 +95,15 @@ def test_blocks_tile_a_square_of_the_chips_area(found: HardwareComparison) -> No
         chip_of(load_arch("eyeriss"), "without areas")
 
 
+def test_hardware_shows_itself_in_a_line_and_a_table(found: HardwareComparison) -> None:
+    assert found.best is not None and found.best.choice is not None
+    side = found.best.choice.parameters["side"]
+    assert repr(found).startswith("<HardwareComparison pair on gemmini-ws: ")
+    assert f" by {found.best.plan.strategy} at side={side}, " in repr(found)
+    text = found._repr_html_()
+    assert text.count("<tr>") == 4 and "fill-area" in text and "mm²" in text
+
+
 def test_all_that_is_drawn_of_hardware(found: HardwareComparison, tmp_path: Path) -> None:
     assert found.best is not None and found.best.choice is not None
     curves = parameter_curves(

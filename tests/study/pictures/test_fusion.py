@@ -145,6 +145,8 @@ def test_mapped_groups_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(model(residual()))
     files = [*write_fusion_pictures(tmp_path, result), *write_timelines(tmp_path, result)]
+    assert repr(result).startswith("<FusionResult ") and "against unfused" in repr(result)
+    assert result._repr_html_().count("<tr>") >= len(result.groups) + 5
     assert [file.name for file in files] == [
         "fusion.png",
         "fusion.svg",

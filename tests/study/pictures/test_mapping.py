@@ -100,3 +100,16 @@ def test_results_lie_where_random_mappings_say() -> None:
     assert picture.edges[0] < picture.bound.value and picture.edges[-1] > values.max() * 1e-12
     assert picture.title.startswith("gemm:M=12,K=8,N=4 on eyeriss: ")
     assert_clear(draw_space(picture))
+
+
+def test_values_that_have_no_logarithm_are_drawn_as_well() -> None:
+    arch, workload = toolkit.load_arch("eyeriss"), toolkit.gemm(12, 8, 4)
+    problem = toolkit.make_problem(
+        arch, workload, objective=lambda energy, cycles, _: 1e4 - cycles
+    )
+    picture = space_picture(problem, [("a", 0.0)], samples=50)
+    assert picture.edges[0] < 0 and picture.counts.sum() == 50
+    assert np.diff(picture.edges) == pytest.approx(
+        np.full(60, picture.edges[1] - picture.edges[0])
+    )
+    assert_clear(draw_space(picture))

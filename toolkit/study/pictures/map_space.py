@@ -77,7 +77,7 @@ class SpacePicture:
     label : str
         The objective with its unit.
     edges : array, shape (bins + 1,)
-        Of the bins, evenly spaced in logarithm.
+        Of the bins, evenly spaced in logarithm, or not where values are not positive.
     counts : int array, shape (bins,)
         Random mappings in each.
     samples : int
@@ -113,7 +113,7 @@ def random_values(problem: Problem, samples: int = SAMPLES, seed: int = 0) -> ND
     rng = np.random.default_rng(seed)
     evaluator = Evaluator(problem, Budget(evaluations=samples))
     values = evaluator.evaluate(*sample_mappings(problem, samples, rng))
-    return np.asarray(values[np.isfinite(values) & (values > 0)], dtype=np.float64)
+    return np.asarray(values[np.isfinite(values)], dtype=np.float64)
 
 
 def space_picture(
@@ -145,10 +145,8 @@ def space_picture(
     objective = problem.objective
     values = random_values(problem, samples, seed)
     scale, unit = scaled(1.0, objective)
-    every = [*values, *(value for _, value in results), *([bound] if bound else [])]
-    low, high = min(every) * scale, max(every) * scale
-    aside = (high / low) ** _ASIDE * 1.01
-    edges = np.geomspace(low / aside, high * aside, _BINS + 1)
+    known = [] if bound is None else [bound]
+    edges = _edges(np.array([*values, *(value for _, value in results), *known]) * scale)
     ranked = sorted(enumerate(results), key=lambda entry: entry[1][1])
     marks = tuple(
         Mark(
@@ -156,9 +154,9 @@ def space_picture(
         )
         for place, (name, value) in ranked
     )
-    known = None
-    if bound:
-        known = Mark("bound", bound * scale, f"{plain_value(bound, objective)}: nothing is below")
+    lowest = None
+    if bound is not None:
+        lowest = Mark("bound", bound * scale, f"{plain_value(bound, objective)}: nothing is below")
     return SpacePicture(
         f"{problem.workload.name} on {problem.arch.name}: {_size(problem)}",
         f"{objective} ({unit})" if unit else f"{objective}",
@@ -166,8 +164,18 @@ def space_picture(
         np.histogram(values * scale, edges)[0],
         len(values),
         marks,
-        known,
+        lowest,
     )
+
+
+def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bins that hold all values: evenly spaced in logarithm, if all of them have one."""
+    low, high = float(values.min()), float(values.max())
+    if low > 0:
+        aside = (high / low) ** _ASIDE * 1.01
+        return np.geomspace(low / aside, high * aside, _BINS + 1)
+    aside = (high - low) * _ASIDE or 1.0
+    return np.linspace(low - aside, high + aside, _BINS + 1)
 
 
 def _share(values: NDArray[np.float64], value: float) -> str:
@@ -206,7 +214,8 @@ def draw_space(picture: SpacePicture) -> Canvas:
         (0.12, under / height, 0.85, 1 - (under + 0.3 + 0.15 * len(heading)) / height)
     )
     axes.stairs(picture.counts, picture.edges, fill=True, color=GREY)
-    axes.set(xscale="log", xlim=(picture.edges[0], picture.edges[-1]))
+    axes.set(xscale="log" if picture.edges[0] > 0 else "linear")
+    axes.set_xlim(picture.edges[0], picture.edges[-1])
     axes.set_ylim(0, 1.18 * max(int(picture.counts.max()), 1))
     axes.set_xlabel(picture.label)
     axes.set_ylabel("random mappings")
