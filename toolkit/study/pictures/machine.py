@@ -302,7 +302,7 @@ def _draw_sizes(axes: Axes, picture: MachinePicture) -> None:
 def _ticks(low: float, high: float) -> list[float]:
     """Choose powers of two with room for their names: the first step of which few are needed."""
     first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
-    step = next(s for s in (1, 2, 5, 10, 20, 40, 80) if (last - first) / s <= _MOST_TICKS)
+    step = next(s for s in (1, 2, 3, 4, 6, 8, 10, 20, 40, 80) if (last - first) / s <= _MOST_TICKS)
     return [2.0**p for p in range(-(-first // step) * step, last + 1, step)]
 
 
