@@ -6,7 +6,6 @@ import importlib
 import pickle
 import pkgutil
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ from pathlib import Path
 import pytest
 
 import toolkit
-from toolkit.cli.app import main
-from toolkit.fusion import MappedModel
 
 ROOT = Path(__file__).parent.parent
 SETUP = configparser.ConfigParser()
@@ -171,79 +168,6 @@ def test_readme_holds_the_commands_that_continuous_integration_runs() -> None:
             "&& .venv/bin/toolkit map eyeriss bert-large/KQV"
         ],
     ]
-
-
-def readme_blocks(language: str) -> list[str]:
-    readme = (ROOT / "README.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
-
-
-def test_readme_example_in_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _ = readme_blocks("python")  # The other one is tested in `tests/objectives`.
-    exec(code, {})
-    printed = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"[0-9.e+]+ J·cycle", printed[0])
-    levels = [level.name for level in toolkit.load_arch("eyeriss").levels]
-    assert {line.split()[1] for line in printed[2:]} < set(levels)
-
-
-def test_readme_files_can_be_loaded(tmp_path: Path) -> None:
-    *archs, short, written_out = readme_blocks("yaml")
-    path, names = tmp_path / "file.yaml", []
-    for text in archs:
-        path.write_text(text)
-        names.append(toolkit.load_arch(path).name)
-    assert names == ["mine", "chip", "ported"]
-    kernels = []
-    for text in (short, written_out):
-        path.write_text(text)
-        kernels.append(toolkit.load_workload(path).kernel)
-    assert kernels == ["conv", "custom"]
-
-
-LIMITS = {
-    "map": ["--evaluations", "100"],
-    "compare": ["--evaluations", "100"],
-    "network": ["--evaluations", "100", "--no-cache"],
-    "codesign": ["--evaluations", "100", "--samples", "2", "--no-cache"],
-}
-
-
-def readme_sessions() -> list[list[str]]:
-    """Commands of each block, without comments, each on one line."""
-    blocks = (block.replace("\\\n", " ").splitlines() for block in readme_blocks("sh"))
-    found = (
-        [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]
-        for lines in blocks
-    )
-    return [commands for commands in found if commands]
-
-
-SESSIONS = readme_sessions()
-
-
-def test_readme_has_commands() -> None:
-    assert sum(map(len, SESSIONS)) >= 20
-
-
-@pytest.mark.parametrize("commands", SESSIONS, ids=lambda found: found[0].split("  ")[0])
-def test_readme_commands_work(
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    commands: list[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    # Bounds of fused networks hold, too, where their proofs are cut short.
-    monkeypatch.setitem(MappedModel.__init__.__kwdefaults__, "proof_seconds", 0.05)
-    toolkit.warm_up()
-    capsys.readouterr()
-    for command in commands:
-        words = shlex.split(command)[1:]
-        limits = [*LIMITS.get(words[0], []), *(["--seconds", "5"] if "--within" in words else [])]
-        assert main([*words, *limits]) == 0, command
-        assert "toolkit:" not in capsys.readouterr().err
 
 
 def test_continuous_integration_is_executable() -> None:
