@@ -13,7 +13,7 @@ import pytest
 from pages import PAGES, ROOT, Block, agrees, blocks, of_language
 
 import toolkit
-from toolkit.cli.app import _Commands, main
+from toolkit.cli.app import Commands, main
 from toolkit.fusion import MappedModel
 from toolkit.search.network import cache
 
@@ -138,13 +138,13 @@ def check_kind(command: str) -> None:
     words = shlex.split(command)
     script = next((word for word in words if word.endswith(".py")), None)
     if script is not None:
-        assert words[0] in ("python", ".venv/bin/python")
+        assert re.fullmatch(r"(?:[.\w]+/bin/)?python", words[0])
         text = (ROOT / script).read_text()
         for option in (word.partition("=")[0] for word in words if word.startswith("--")):
             assert option in text or option.strip("-").replace("-", "_") in text, command
     elif words[0] == ".venv/bin/toolkit":
         # What takes hours: its options are there.
-        known = {name for option in _Commands()[words[1]].params for name in option.opts}
+        known = {name for option in Commands()[words[1]].params for name in option.opts}
         assert {word for word in words if word.startswith("--")} <= known
     else:
         assert words[0] in ("toolkit", "python3", ".venv/bin/pip", ".venv/bin/pytest"), command
