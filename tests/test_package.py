@@ -3,7 +3,6 @@ from __future__ import annotations
 import configparser
 import doctest
 import importlib
-import pickle
 import pkgutil
 import re
 import subprocess
@@ -96,7 +95,7 @@ def test_commands_load_what_they_need(words: list[str], loaded: set[str]) -> Non
 
 
 def test_searching_loads_neither_torch_nor_optuna_nor_onnx() -> None:
-    code = "import sys, toolkit; toolkit.search, toolkit.evaluate; print(*sys.modules)"
+    code = "import sys, toolkit; toolkit.map, toolkit.evaluate; print(*sys.modules)"
     assert not set(run_python(code).split()) & {"torch", "optuna", "onnx", "plotly", "pandas"}
 
 
@@ -116,11 +115,16 @@ def test_unknown_names_are_refused() -> None:
         toolkit.evalute  # noqa: B018
 
 
-def test_search_is_callable_however_it_was_imported() -> None:
-    code = "from toolkit.search.result import Budget; import toolkit; print(callable({}))"
-    assert run_python(code.format("toolkit.search")) == "True"
-    assert run_python("from toolkit import search; print(callable(search))") == "True"
-    assert run_python("from toolkit.search import search; print(search.__name__)") == "search"
+def test_no_name_is_both_a_package_and_a_function() -> None:
+    modules = {path.stem for path in (ROOT / "toolkit").iterdir()}
+    assert modules & set(toolkit.__all__) == set(toolkit._MODULES)
+
+
+def test_names_stay_functions_however_they_were_imported() -> None:
+    """Importing a module binds its name in the package that it lies in."""
+    everything = "".join(f"import {name}\n" for name in ("toolkit.search.registry", "toolkit.cli"))
+    code = f"import toolkit\n{everything}print(callable(toolkit.map), callable(toolkit.search))"
+    assert run_python(code) == "True False"
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -134,7 +138,7 @@ def test_every_package_is_distributed() -> None:
         ".".join(path.parent.relative_to(ROOT).parts)
         for path in (ROOT / "toolkit").rglob("__init__.py")
     }
-    assert set(SETUP["options"]["packages"].split()) == folders | {"toolkit.archs"}
+    assert set(SETUP["options"]["packages"].split()) == folders | {"toolkit.archs", "toolkit.docs"}
 
 
 def test_data_files_are_distributed() -> None:
@@ -172,11 +176,3 @@ def test_readme_holds_the_commands_that_continuous_integration_runs() -> None:
 
 def test_continuous_integration_is_executable() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
-
-
-def test_the_package_that_is_a_function_too_can_be_pickled() -> None:
-    """Functions of scripts refer to it, and workers get them pickled."""
-
-    assert (
-        pickle.loads(pickle.dumps(sys.modules["toolkit.search"])) is sys.modules["toolkit.search"]
-    )

@@ -139,7 +139,7 @@ def find_strategy(name: str) -> Entry:
     return STRATEGIES[name]
 
 
-def search(
+def search_mappings(
     problem: Problem,
     strategy: str | Strategy = "greedy",
     *,

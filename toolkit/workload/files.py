@@ -230,7 +230,10 @@ class _GeneralKernel(_Bitwise):
             raise relocated(cause, source) from None
 
 
-FILE_FORMS = {"a ready-made kernel": _NamedKernel, "one that is written out": _GeneralKernel}
+FILE_FORMS: dict[str, type[_Bitwise]] = {
+    "a ready-made kernel": _NamedKernel,
+    "one that is written out": _GeneralKernel,
+}
 """The records of both forms of a file, by what it describes."""
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,10 +28,12 @@ _FROM_CODE = {
 }
 """Pages that lie beside the code which they tell of, and where the site has them."""
 
-_KINDS = {
+_KINDS: dict[str, Callable[[str], bool]] = {
     "Functions": str.islower,
     "Classes": lambda name: name[0].isupper() and not name.isupper(),
+    "Tables": str.isupper,
 }
+"""Names of `toolkit` by how they are written."""
 
 
 def pages_folder() -> Path:
@@ -160,7 +163,7 @@ def _text(source: str) -> str:
         beside = ROOT / source
         if pages_folder() == ROOT / "docs":
             return beside.read_text(encoding="utf-8")
-        return str(metadata.metadata("accel-search-toolkit").get_payload())
+        return str(metadata.metadata("accel-search-toolkit").json["description"])
     room, _, rest = source.partition("/")
     folder = pages_folder() if room == "docs" else PACKAGE
     return (folder / rest).read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from toolkit.messages import suggest
 from toolkit.processes import in_processes
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
-from toolkit.search.registry import search
+from toolkit.search.registry import search_mappings
 from toolkit.search.result import Budget, SearchResult, TracePoint
 from toolkit.study.storage.runs import Comparison, Outcome, Run, problem_name
 
@@ -174,7 +174,7 @@ def execute(run: Run) -> Outcome:
     """
     start = clock()
     try:
-        result = search(run.problem, run.strategy, budget=run.budget, seed=run.seed)
+        result = search_mappings(run.problem, run.strategy, budget=run.budget, seed=run.seed)
     except MissingPackageError:
         raise
     except InputError as cause:
