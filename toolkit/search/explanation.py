@@ -35,6 +35,14 @@ class Explanation:
         What the mapping solves.
     evaluation : Evaluation
         What the mapping costs.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> why = toolkit.explain(best.mapping, "eyeriss", "gemm:M=8,K=4,N=2")
+    >>> why.cycles.ideal_cycles
+    0.38095238095238093
     """
 
     problem: Problem
@@ -109,7 +117,7 @@ def explain(
     >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
     >>> why = toolkit.explain(best.mapping, "eyeriss", "gemm:M=8,K=4,N=2")
     >>> why.energy[0].level, why.cycles.latency_cycles == best.latency_cycles
-    ('OutRegister', True)
+    ('DRAM', True)
     """
     problem = ask(
         arch,

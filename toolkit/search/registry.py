@@ -182,6 +182,13 @@ def search_mappings(
         If the strategy needs a package that is not installed.
     DoesNotFitError
         If no valid mapping was found at all.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> toolkit.search_mappings(problem, "exact").proved
+    True
     """
     # What is read for names alone, such as by `toolkit list`, does not wait for the rest.
     import numpy as np

@@ -182,7 +182,7 @@ def linked(text: str, source: str, name: str) -> str:
     Examples
     --------
     >>> linked("[a](../README.md#b), [c](../archs/x.yaml), [d](bits.md)", "docs/e.md", "e.md")
-    'a [a](index.md#b), c (`archs/x.yaml`), [d](bits.md)'
+    '[a](index.md#b), c (`archs/x.yaml`), [d](bits.md)'
     """
     up = "../" * name.count("/")
 

@@ -91,6 +91,15 @@ def compare(
         After all runs, if a strategy found what another proved to be impossible.
     KeyboardInterrupt
         If interrupted; what was recorded stays.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> few = toolkit.Budget(evaluations=50)
+    >>> rows = toolkit.compare([problem], ["greedy", "random"], few, seeds=2)
+    >>> len(rows.outcomes), rows.strategies
+    (4, ('greedy', 'random'))
     """
     count = plain_integer(seeds)
     numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
