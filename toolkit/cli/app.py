@@ -225,7 +225,6 @@ app = typer.Typer(
     help="How DNN layers and networks should run on spatial accelerators, and what these should "
     "be: mappings, proofs, comparisons, fusion, hardware.",
     epilog="Every command takes --json and has its own --help with examples.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
