@@ -12,6 +12,7 @@ from toolkit.cli.app import main
 from toolkit.cli.arguments import read_problem
 from toolkit.cli.explain import WIDTH, explain_report
 from toolkit.cli.explain_record import explain_record
+from toolkit.model import conventions_named
 from toolkit.yaml_files import dump_yaml
 
 DATA = Path(__file__).parents[1] / "data"
@@ -168,7 +169,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_kernel_under_every_convention(case: str, conventions: str, objective: str) -> None:
     arch, workload = CASES[case]
-    problem = read_problem(arch, (workload,), objective, conventions, ("all",), False)
+    problem = read_problem(
+        arch, (workload,), objective, conventions_named(conventions), ("all",), False
+    )
     budget = toolkit.Budget(evaluations=50)
     mapping = toolkit.search(problem, "random", budget=budget, seed=1).mapping
     evaluation = toolkit.evaluate(

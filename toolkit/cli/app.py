@@ -279,6 +279,7 @@ _OPTIONS = {
     "storage": "--storage",
     "strategies": "--strategies",
     "strategy": "--strategy",
+    "switch": "--switch",
 }
 
 

@@ -40,21 +40,6 @@ ObjectiveName = Annotated[
         help="What to minimise: edp, energy, latency or edp_per_utilization.",
     ),
 ]
-ConventionsName = Annotated[
-    str,
-    typer.Option(
-        "--conventions",
-        metavar="NAME",
-        help="How costs are counted: exact, steady, factorflow, timeloop or timeloop-4.",
-    ),
-]
-Steady = Annotated[
-    bool,
-    typer.Option(
-        "--steady",
-        help="Count no first fills and last drains: short for --conventions steady.",
-    ),
-]
 LatencyCorrection = Annotated[
     str | None,
     typer.Option(
@@ -150,7 +135,7 @@ def read_problem(
     arch: str,
     workload: Sequence[str],
     objective: str,
-    conventions: str,
+    conventions: toolkit.Conventions,
     pad: Sequence[str],
     bias_read: bool,
     factors: str | None = None,
@@ -162,8 +147,10 @@ def read_problem(
 
     Parameters
     ----------
-    arch, objective, conventions : str
+    arch, objective : str
         As the user gave them.
+    conventions : Conventions
+        How costs are counted.
     workload : sequence of str
         One word that `toolkit.load_workload` takes, or the sizes M, K and N of a GEMM.
     pad : sequence of str
@@ -184,9 +171,6 @@ def read_problem(
     InputError
         If anything of it is unknown, malformed or does not fit.
     """
-    from toolkit.model.conventions import conventions_named
-
-    named = conventions_named(conventions)
     loaded_arch = read_arch(arch, estimates)
     loaded_workload = read_workload_words(workload)
     if fix is not None:
@@ -195,7 +179,7 @@ def read_problem(
         loaded_arch,
         loaded_workload,
         objective=objective,
-        conventions=named,
+        conventions=conventions,
         bias_read=bias_read,
         pad=read_pad(pad),
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
@@ -233,27 +217,6 @@ def read_arch(arch: str, estimates: Sequence[str] = ()) -> toolkit.Architecture:
     return with_estimates(loaded, read_accelergy(estimates))
 
 
-def conventions_name(conventions: str, *, steady: bool) -> str:
-    """Name the set of conventions that two options ask for.
-
-    Raises
-    ------
-    InputError
-        If they contradict each other.
-
-    Examples
-    --------
-    >>> conventions_name("exact", steady=True)
-    'steady'
-    """
-    if steady and conventions not in ("exact", "steady"):
-        raise InputError(
-            f"given with --conventions {conventions}; expected it with exact ones alone",
-            source="--steady",
-        )
-    return "steady" if steady else conventions
-
-
 def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:
     """Read dimensions, separated by commas in words or over several; ``all`` means all.
 
@@ -273,7 +236,7 @@ def read_mapped(
     format: str = "auto",
     *,
     objective: str = "edp",
-    conventions: str = "exact",
+    conventions: toolkit.Conventions | None = None,
     pad: Sequence[str] = (),
     bias_read: bool = False,
     factors: str | None = None,
@@ -286,6 +249,8 @@ def read_mapped(
     ----------
     path, format : str
         As `read_valid_mapping` takes them.
+    conventions : Conventions, optional
+        How costs are counted; exact ones by default.
     pad : sequence of str
         Dimensions that grow to what the factors of the mapping multiply to.
     factors : str, optional
@@ -302,10 +267,10 @@ def read_mapped(
     MappingError
         If the file holds no mapping of the problem, or one that breaks rules: all of them.
     """
-    from toolkit.model.conventions import conventions_named
+    from toolkit.model.conventions import EXACT
     from toolkit.search.problem import factors_rule
 
-    named, dimensions = conventions_named(conventions), read_pad(pad)
+    named, dimensions = conventions or EXACT, read_pad(pad)
     if factors is None and not dimensions and named.transfers != "sequential":
         factors = "ragged"
     rule = factors_rule(named, factors, padded=bool(dimensions))  # type: ignore[arg-type]

@@ -17,13 +17,11 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     FactorsName,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, empty_table
 
 if TYPE_CHECKING:
@@ -118,6 +116,7 @@ def compare_strategies(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seeds: Seeds = 3,
@@ -138,7 +137,7 @@ def compare_strategies(
     from toolkit.study.pictures.report import comparison_tables, write_results
     from toolkit.study.storage.files import Results, make_folder
 
-    counting = conventions_name(conventions, steady=steady)
+    counting = read_conventions(conventions, switch, steady=steady)
     problems = [
         read_problem(arch, words, objective, counting, pad, bias_read, factors, bypass)
         for words in split_workloads(workloads)

@@ -12,18 +12,16 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     LatencyCorrection,
     MappingFile,
     MappingFormat,
     PadToMapping,
-    Steady,
     WorkloadWords,
-    conventions_name,
     evaluated,
     read_mapped,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
 from toolkit.workload.bits import bits_of
 
@@ -40,6 +38,7 @@ def evaluate_mapping(
     format: MappingFormat = "auto",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     latency_correction: LatencyCorrection = None,
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bypass: BypassName = "permitted",
@@ -53,7 +52,7 @@ def evaluate_mapping(
         workload,
         mapping,
         format,
-        conventions=conventions_name(conventions, steady=steady),
+        conventions=read_conventions(conventions, switch, steady=steady),
         pad=pad,
         bias_read=bias_read,
         bypass=bypass,

@@ -14,19 +14,17 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     FactorsName,
     MappingFile,
     MappingFormat,
     ObjectiveName,
     PadToMapping,
-    Steady,
     WorkloadWords,
-    conventions_name,
     evaluated,
     read_mapped,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
 from toolkit.study.units import short_energy
@@ -55,6 +53,7 @@ def explain_mapping(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
@@ -71,7 +70,7 @@ def explain_mapping(
         mapping,
         format,
         objective=objective,
-        conventions=conventions_name(conventions, steady=steady),
+        conventions=read_conventions(conventions, switch, steady=steady),
         pad=pad,
         bias_read=bias_read,
         factors=factors,

@@ -15,18 +15,16 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     FactorsName,
     ObjectiveName,
     Pad,
-    Steady,
     WorkloadWords,
     check_writable,
-    conventions_name,
     evaluated,
     read_problem,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
 from toolkit.cli.output import Record, Report, format_count, print_json, print_report, table
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
@@ -55,6 +53,7 @@ def map_workload(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
     evaluations: Annotated[
         int | None,
@@ -88,7 +87,7 @@ def map_workload(
     if save is not None:
         check_writable(save)
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    counting = conventions_name(conventions, steady=steady)
+    counting = read_conventions(conventions, switch, steady=steady)
     problem = read_problem(
         arch, workload, objective, counting, pad, bias_read, factors, bypass, fix, estimates
     )

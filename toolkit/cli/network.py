@@ -12,18 +12,16 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     BypassName,
-    ConventionsName,
     Estimates,
     Experts,
     FactorsName,
     KvCache,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
     read_arch,
     read_pad,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.fusion import (
     MOST_LAYERS,
     Fusion,
@@ -78,6 +76,7 @@ def map_whole_network(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seed: Seed = 0,
@@ -113,7 +112,6 @@ def map_whole_network(
     import toolkit
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
-    from toolkit.model.conventions import conventions_named
     from toolkit.study.storage.files import Results
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
@@ -128,7 +126,7 @@ def map_whole_network(
         fusion, fusion_level, group, group_length, jobs, pad, prefetch=prefetch
     )
     overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
-    counting = conventions_named(conventions_name(conventions, steady=steady))
+    counting = read_conventions(conventions, switch, steady=steady)
     budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
         read_arch(arch, estimates),

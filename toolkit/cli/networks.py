@@ -11,16 +11,14 @@ import typer
 from toolkit.cli.arguments import (
     AsJson,
     BypassName,
-    ConventionsName,
     Experts,
     FactorsName,
     KvCache,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
     read_pad,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.network import watched
 from toolkit.cli.network_options import (
     Bits,
@@ -73,6 +71,7 @@ def compare_whole_networks(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seed: Seed = 0,
@@ -96,7 +95,6 @@ def compare_whole_networks(
     import toolkit
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
-    from toolkit.model.conventions import conventions_named
     from toolkit.search.objective import objective_named
     from toolkit.study.storage.files import Results, make_folder
 
@@ -109,7 +107,7 @@ def compare_whole_networks(
         read_budget(evaluations, seconds),
         seed,
         objective_named(objective),
-        conventions_named(conventions_name(conventions, steady=steady)),
+        read_conventions(conventions, switch, steady=steady),
         read_pad(pad) or not no_pad,
         factors,  # type: ignore[arg-type]  # It is checked there.
     )

@@ -9,12 +9,12 @@ from toolkit.cli.arguments import (
     Arch,
     AsJson,
     BypassName,
-    ConventionsName,
     FactorsName,
     Pad,
     WorkloadWords,
     read_problem,
 )
+from toolkit.cli.conventions import ConventionsName, Switches, read_conventions
 from toolkit.cli.output import (
     Record,
     Report,
@@ -39,6 +39,7 @@ def measure_space(
     arch: Arch,
     workload: WorkloadWords,
     conventions: ConventionsName = "exact",
+    switch: Switches = [],  # noqa: B006 - typer copies it
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
@@ -47,7 +48,8 @@ def measure_space(
     """Count, print."""
     from toolkit.search.space_size import problem_size
 
-    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors, bypass)
+    counting = read_conventions(conventions, switch)
+    problem = read_problem(arch, workload, "edp", counting, pad, False, factors, bypass)
     size = problem_size(problem)
     if json:
         print_json(space_record(problem, size))
