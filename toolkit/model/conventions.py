@@ -134,6 +134,11 @@ class Conventions:
         """The most general factors that these conventions can count."""
         return "perfect" if self.transfers == "sequential" else "ragged"
 
+    @property
+    def sums_go_on(self) -> bool:
+        """Whether old partial sums continue in one instance; sequential transfers seed all."""
+        return not self.seeds_all and self.transfers != "sequential"
+
     def with_settings(self, *, free_drains: bool, overestimate_windows: bool) -> Conventions:
         """Return the same set under FactorFlow's two model settings."""
         return replace(self, free_drains=free_drains, overestimate_windows=overestimate_windows)
