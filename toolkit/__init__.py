@@ -77,6 +77,7 @@ _HOMES = {
     ),
     "model.correction": ("latency_correction",),
     "model.evaluate": ("Evaluation", "evaluate"),
+    "python_files": ("TrustedPython",),
     "search": (
         "OBJECTIVES",
         "STRATEGIES",
@@ -173,6 +174,7 @@ __all__ = [
     "Term",
     "ToolkitError",
     "TracePoint",
+    "TrustedPython",
     "VectorUnit",
     "Wires",
     "Workload",
@@ -285,6 +287,7 @@ if TYPE_CHECKING:
     )
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
+    from toolkit.python_files import TrustedPython
     from toolkit.search.network import (
         LayerCost,
         LayerResult,

@@ -20,7 +20,8 @@ Arch = Annotated[
     typer.Argument(
         metavar="ARCH",
         help="A name (see: toolkit list archs) or a YAML file, also ZigZag's or Timeloop's, with "
-        "parameters if it has any: gemmini-ws:side=32.",
+        "parameters if it has any: gemmini-ws:side=32; with --allow-python also a value in a "
+        "Python file, arch.py:mine.",
     ),
 ]
 WorkloadWords = Annotated[
@@ -29,7 +30,8 @@ WorkloadWords = Annotated[
         metavar="WORKLOAD",
         help="A name (see: toolkit list workloads), a specification such as "
         "gemm:M=128,K=768,N=512, a YAML file, also ZigZag's (net.yaml:Layer2) or Timeloop's, "
-        "or three integers M K N.",
+        "integers M K N of a GEMM or M P Q C R S of a convolution, with Pstride Qstride "
+        "Rdilation Sdilation behind them if wanted; with --allow-python work.py:mine.",
     ),
 ]
 ObjectiveName = Annotated[
@@ -111,6 +113,14 @@ Estimates = Annotated[
         help="Accelergy's ERT or ART, whose figures replace ours; repeat for several.",
     ),
 ]
+AllowPython = Annotated[
+    bool,
+    typer.Option(
+        "--allow-python",
+        help="Run Python files that name architectures or workloads, such as arch.py:mine: only "
+        "those that you trust as you would trust any program.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 KvCache = Annotated[
     str,
@@ -131,9 +141,16 @@ Experts = Annotated[
 ]
 
 
+def trusted(word: str, allow_python: bool) -> str | os.PathLike[str]:
+    """Allow a word to name a value in a Python file, where the user says so."""
+    from toolkit.python_files import TrustedPython, names_python
+
+    return TrustedPython(word) if allow_python and names_python(word) else word
+
+
 def read_problem(
-    arch: str,
-    workload: Sequence[str],
+    arch: str | os.PathLike[str],
+    workload: Sequence[str | os.PathLike[str]],
     objective: str,
     conventions: toolkit.Conventions,
     pad: Sequence[str],
@@ -148,11 +165,11 @@ def read_problem(
     Parameters
     ----------
     arch, objective : str
-        As the user gave them.
+        As the user gave them; an architecture as `trusted` has it.
     conventions : Conventions
         How costs are counted.
     workload : sequence of str
-        One word that `toolkit.load_workload` takes, or the sizes M, K and N of a GEMM.
+        One word that `toolkit.load_workload` takes, or sizes as `read_workload_words` does.
     pad : sequence of str
         Dimensions that may grow; see `read_pad`.
     bias_read : bool
@@ -201,7 +218,7 @@ def _with_fixed(
     return toolkit.fix_spatial(arch, workload, _read_mapping(path, arch, workload, "auto"))
 
 
-def read_arch(arch: str, estimates: Sequence[str] = ()) -> toolkit.Architecture:
+def read_arch(arch: str | os.PathLike[str], estimates: Sequence[str] = ()) -> toolkit.Architecture:
     """Load an architecture, with figures from Accelergy's files where some are given.
 
     Raises
@@ -230,8 +247,8 @@ def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:
 
 
 def read_mapped(
-    arch: str,
-    workload: Sequence[str],
+    arch: str | os.PathLike[str],
+    workload: Sequence[str | os.PathLike[str]],
     path: str,
     format: str = "auto",
     *,
@@ -319,24 +336,40 @@ def grown_to(
     return padded, [note]
 
 
-def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
-    """Read a workload from one word, or from the three sizes M, K and N of a GEMM.
+_SIZES = {
+    3: ("gemm", "M K N"),
+    6: ("conv", "M P Q C R S"),
+    10: ("conv", "M P Q C R S Pstride Qstride Rdilation Sdilation"),
+}
+"""Kernels that integers alone stand for, by how many there are, and what each one is."""
+
+
+def read_workload_words(words: Sequence[str | os.PathLike[str]]) -> toolkit.Workload:
+    """Read a workload from one word, or from the sizes of a GEMM or a convolution.
 
     Raises
     ------
     WorkloadError
         If the words are neither, or name no usable workload.
+
+    Examples
+    --------
+    >>> read_workload_words("64 56 56 64 3 3 2 2 1 1".split()).name
+    'conv:M=64,P=56,Q=56,C=64,R=3,S=3,stride=2'
     """
     from toolkit.errors import WorkloadError
     from toolkit.messages import describe
 
-    if len(words) == 3:
-        m, k, n = words
-        return toolkit.load_workload(f"gemm:M={m},K={k},N={n}")
+    shown = [os.fspath(word) for word in words]
+    if len(words) in _SIZES:
+        kernel, names = _SIZES[len(words)]
+        sizes = zip(names.split(), shown, strict=True)
+        return toolkit.load_workload(f"{kernel}:{','.join('='.join(pair) for pair in sizes)}")
     if len(words) != 1:
+        forms = " or ".join(names for _, names in _SIZES.values())
         raise WorkloadError(
-            f"expected one name, specification or file, or three integers M K N, "
-            f"got {len(words)} words: {describe(' '.join(words))}",
+            f"expected one name, specification or file, or three, six or ten integers ({forms}), "
+            f"got {len(words)} words: {describe(' '.join(shown))}",
             source="WORKLOAD",
         )
     return toolkit.load_workload(words[0])

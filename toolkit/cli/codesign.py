@@ -11,6 +11,7 @@ import typer
 
 from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
+    AllowPython,
     AsJson,
     BypassName,
     Estimates,
@@ -19,6 +20,7 @@ from toolkit.cli.arguments import (
     KvCache,
     Pad,
     read_pad,
+    trusted,
 )
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
@@ -206,6 +208,7 @@ def search_hardware(
     out: Out = "codesign",
     report: Report = False,
     no_cache: NoCache = False,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
@@ -223,7 +226,8 @@ def search_hardware(
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
-    ranges = read_ranges(range, load_template(template), clock_ghz) if range else {}
+    given = trusted(template, allow_python)
+    ranges = read_ranges(range, load_template(given), clock_ghz) if range else {}
     settings = JobSettings(
         ranges,
         Technology(node, clock_ghz, estimates=read_accelergy(estimates)),
@@ -253,7 +257,7 @@ def search_hardware(
         "batch": batch or 1,
     }
     uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
-    job = make_job(template, uses, settings)
+    job = make_job(given, uses, settings)
     folder = make_folder(out)
     found = compare_hardware(
         job,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
@@ -20,6 +21,7 @@ from toolkit.cli.arguments import (
     FactorsName,
     ObjectiveName,
     Pad,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, empty_table
@@ -52,8 +54,8 @@ Workloads = Annotated[
     list[str],
     typer.Argument(
         metavar="WORKLOAD...",
-        help="One or more names, specifications such as gemm:M=128,K=768,N=512, or YAML files; "
-        "or three integers M K N for one GEMM.",
+        help="One or more names, specifications such as gemm:M=128,K=768,N=512, or files; "
+        "or integers alone, M K N for one GEMM or M P Q C R S for one convolution.",
     ),
 ]
 Strategies = Annotated[
@@ -127,6 +129,7 @@ def compare_strategies(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Run what the storage lacks, tabulate, print."""
@@ -139,7 +142,16 @@ def compare_strategies(
 
     counting = read_conventions(conventions, switch, steady=steady)
     problems = [
-        read_problem(arch, words, objective, counting, pad, bias_read, factors, bypass)
+        read_problem(
+            trusted(arch, allow_python),
+            [trusted(word, allow_python) for word in words],
+            objective,
+            counting,
+            pad,
+            bias_read,
+            factors,
+            bypass,
+        )
         for words in split_workloads(workloads)
     ]
     names = strategies.split(",") if strategies is not None else default_strategies(problems[0])
@@ -167,7 +179,7 @@ def compare_strategies(
 
 
 def split_workloads(words: Sequence[str]) -> list[list[str]]:
-    """Take words as one workload each, or three integers as the sizes of one GEMM.
+    """Take words as one workload each, or integers alone as the sizes of one.
 
     Examples
     --------

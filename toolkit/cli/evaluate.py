@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
@@ -20,6 +21,7 @@ from toolkit.cli.arguments import (
     WorkloadWords,
     evaluated,
     read_mapped,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
@@ -44,12 +46,13 @@ def evaluate_mapping(
     bypass: BypassName = "permitted",
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
     problem, read = read_mapped(
-        arch,
-        workload,
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
         mapping,
         format,
         conventions=read_conventions(conventions, switch, steady=steady),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
@@ -23,6 +24,7 @@ from toolkit.cli.arguments import (
     WorkloadWords,
     evaluated,
     read_mapped,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import figures, loop_nest
@@ -59,14 +61,15 @@ def explain_mapping(
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, try every single move, print."""
     from toolkit.cli.explain_record import explain_record
 
     problem, read = read_mapped(
-        arch,
-        workload,
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
         mapping,
         format,
         objective=objective,

@@ -11,6 +11,7 @@ import typer
 import toolkit
 from toolkit.__main__ import INTERRUPTED
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
@@ -23,6 +24,7 @@ from toolkit.cli.arguments import (
     check_writable,
     evaluated,
     read_problem,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
@@ -79,6 +81,7 @@ def map_workload(
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
     ] = None,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Search, save, print."""
@@ -89,7 +92,16 @@ def map_workload(
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
     counting = read_conventions(conventions, switch, steady=steady)
     problem = read_problem(
-        arch, workload, objective, counting, pad, bias_read, factors, bypass, fix, estimates
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
+        objective,
+        counting,
+        pad,
+        bias_read,
+        factors,
+        bypass,
+        fix,
+        estimates,
     )
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search(

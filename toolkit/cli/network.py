@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
@@ -20,6 +21,7 @@ from toolkit.cli.arguments import (
     Pad,
     read_arch,
     read_pad,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.fusion import (
@@ -106,6 +108,7 @@ def map_whole_network(
     fusion_overhead_cycles: OverheadCycles = None,
     prefetch: Prefetch = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -129,7 +132,7 @@ def map_whole_network(
     counting = read_conventions(conventions, switch, steady=steady)
     budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
-        read_arch(arch, estimates),
+        read_arch(trusted(arch, allow_python), estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
     if out is not None:

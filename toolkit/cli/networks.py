@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.arguments import (
+    AllowPython,
     AsJson,
     BypassName,
     Experts,
@@ -17,6 +18,7 @@ from toolkit.cli.arguments import (
     ObjectiveName,
     Pad,
     read_pad,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.network import watched
@@ -89,6 +91,7 @@ def compare_whole_networks(
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Load, map every model on every architecture, write tables and a picture, print."""
@@ -113,7 +116,7 @@ def compare_whole_networks(
     )
     accelerators = [
         toolkit.with_bypass_rule(
-            toolkit.load_arch(name),
+            toolkit.load_arch(trusted(name, allow_python)),
             bypass,  # type: ignore[arg-type]  # It is checked there.
         )
         for name in arch

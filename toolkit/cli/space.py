@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
@@ -13,6 +14,7 @@ from toolkit.cli.arguments import (
     Pad,
     WorkloadWords,
     read_problem,
+    trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Switches, read_conventions
 from toolkit.cli.output import (
@@ -43,13 +45,23 @@ def measure_space(
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Count, print."""
     from toolkit.search.space_size import problem_size
 
     counting = read_conventions(conventions, switch)
-    problem = read_problem(arch, workload, "edp", counting, pad, False, factors, bypass)
+    problem = read_problem(
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
+        "edp",
+        counting,
+        pad,
+        False,
+        factors,
+        bypass,
+    )
     size = problem_size(problem)
     if json:
         print_json(space_record(problem, size))
