@@ -85,9 +85,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_run_files_only_if_told(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_run_files_only_if_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = COMMANDS[command]
     assert main(words) == 2
     captured = capsys.readouterr()

@@ -82,11 +82,13 @@ _HOMES = {
         "OBJECTIVES",
         "STRATEGIES",
         "Budget",
+        "Landscape",
         "Objective",
         "Problem",
         "SearchResult",
         "TracePoint",
         "make_problem",
+        "sample_landscape",
     ),
     "search.network": (
         "LayerCost",
@@ -150,6 +152,7 @@ __all__ = [
     "HardwareEvaluator",
     "HardwareSpace",
     "InputError",
+    "Landscape",
     "Layer",
     "LayerCost",
     "LayerGraph",
@@ -217,6 +220,7 @@ __all__ = [
     "read_mapping",
     "render",
     "sample",
+    "sample_landscape",
     "search",
     "space_size",
     "transposed_conv2d",
@@ -288,6 +292,7 @@ if TYPE_CHECKING:
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
     from toolkit.python_files import TrustedPython
+    from toolkit.search.landscape import Landscape, sample_landscape
     from toolkit.search.network import (
         LayerCost,
         LayerResult,

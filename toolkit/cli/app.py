@@ -84,6 +84,15 @@ COMMANDS = {
         "toolkit space eyeriss bert-large/KQV\n\n"
         "toolkit space gemmini-conv resnet18/L6 --json",
     ),
+    "sample": LateCommand(
+        "toolkit.cli.sample:sample_mappings",
+        help="Draw random mappings: how their costs are distributed, and where descents from "
+        "them lead.",
+        epilog="Examples:\n\n"
+        "toolkit sample eyeriss bert-large/KQV\n\n"
+        "toolkit sample simba 128 768 512 --count 10000 --descend --prove\n\n"
+        "toolkit sample gemmini-conv resnet18/L6 --csv samples.csv --picture samples.png",
+    ),
     "compare": LateCommand(
         "toolkit.cli.compare:compare_strategies",
         help="Run strategies side by side: every one on every workload under every seed.",
@@ -280,6 +289,7 @@ _OPTIONS = {
     "strategies": "--strategies",
     "strategy": "--strategy",
     "switch": "--switch",
+    "warm_starts": "--start",
 }
 
 

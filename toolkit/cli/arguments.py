@@ -445,7 +445,7 @@ def check_mapping(mapping: toolkit.Mapping, problem: toolkit.Problem, path: str)
         )
 
 
-def check_writable(path: str) -> None:
+def check_writable(path: str, option: str = "--save") -> None:
     """Refuse a file that cannot be written, before a long search rather than after it.
 
     Raises
@@ -458,19 +458,19 @@ def check_writable(path: str) -> None:
     target = Path(path)
     try:
         if not path:
-            raise InputError("expected the name of a file, got nothing", source="--save")
+            raise InputError("expected the name of a file, got nothing", source=option)
         if target.is_dir():
-            raise InputError(f"{describe(path)} is a folder; expected a file", source="--save")
+            raise InputError(f"{describe(path)} is a folder; expected a file", source=option)
         if not target.parent.is_dir():
-            raise InputError(f"{describe(path)} lies in no folder", source="--save")
+            raise InputError(f"{describe(path)} lies in no folder", source=option)
         if target.exists() and not target.is_file():
-            raise InputError(f"{describe(path)} is not a regular file", source="--save")
+            raise InputError(f"{describe(path)} is not a regular file", source=option)
         writable = os.access(target if target.exists() else target.parent, os.W_OK)
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)
-        raise InputError(f"{describe(path)}: {reason}", source="--save") from None
+        raise InputError(f"{describe(path)}: {reason}", source=option) from None
     if not writable:
-        raise InputError(f"{describe(path)} may not be written", source="--save")
+        raise InputError(f"{describe(path)} may not be written", source=option)
 
 
 def evaluated(mapping: toolkit.Mapping, problem: toolkit.Problem) -> toolkit.Evaluation:

@@ -17,6 +17,7 @@ from lazy_loader import attach
 _HOMES = {
     "evaluator": ("Evaluator", "checked_cost"),
     "front": ("FrontPoint",),
+    "landscape": ("Landscape", "sample_landscape"),
     "objective": ("OBJECTIVES", "Objective", "objective_named"),
     "problem": ("Problem", "make_problem"),
     "registry": ("STRATEGIES", "Entry", "Strategy", "search"),
@@ -30,6 +31,7 @@ __all__ = [
     "Entry",
     "Evaluator",
     "FrontPoint",
+    "Landscape",
     "Objective",
     "Problem",
     "SearchResult",
@@ -38,12 +40,14 @@ __all__ = [
     "checked_cost",
     "make_problem",
     "objective_named",
+    "sample_landscape",
     "search",
 ]
 
 if TYPE_CHECKING:
     from toolkit.search.evaluator import Evaluator, checked_cost
     from toolkit.search.front import FrontPoint
+    from toolkit.search.landscape import Landscape, sample_landscape
     from toolkit.search.objective import OBJECTIVES, Objective, objective_named
     from toolkit.search.problem import Problem, make_problem
     from toolkit.search.registry import STRATEGIES, Entry, Strategy, search
