@@ -9,7 +9,7 @@ from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.packing import accumulator_bits, operand_bits
-from toolkit.arguments import check_integer, check_kind
+from toolkit.arguments import check_kind
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
@@ -17,7 +17,7 @@ from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
-from toolkit.processes import available_cores, in_processes
+from toolkit.processes import Jobs, available_cores, check_jobs, in_processes
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered
@@ -56,7 +56,7 @@ def map_network(
     factors: Factors | None = None,
     bypass: Bypass = "permitted",
     overlap_vector: bool = False,
-    jobs: int | None = None,
+    jobs: Jobs | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
 ) -> NetworkResult:
@@ -99,9 +99,9 @@ def map_network(
     overlap_vector : bool
         Whether layers of the vector unit run beside those of the array
         (`toolkit.search.network.overlap`); otherwise layers run one after the other.
-    jobs : int, optional
-        Processes; as many as there are cores by default. Results do not depend on it, unless a
-        budget of seconds binds.
+    jobs : int or Cluster, optional
+        Processes; as many as there are cores by default, or those of a `toolkit.Cluster`. Results
+        do not depend on it, unless a budget of seconds binds.
     cache : bool or path-like
         Whether results are kept between runs, and read instead of searched; or in which folder
         (`default_cache_folder` otherwise). Objectives that are functions are not kept.
@@ -130,7 +130,7 @@ def map_network(
     arch = with_bypass_rule(arch, bypass)
     graph = fold_elementwise(graph, operand_bits(arch), accumulator_bits(arch))
     start = clock()
-    jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
+    jobs = available_cores() if jobs is None else check_jobs(jobs)
     wanted = LayerSearch(
         strategy, budget, seed, objective_named(objective), conventions, pad, factors
     )
@@ -333,7 +333,7 @@ def _search(
     search: LayerSearch,
     pending: Sequence[Workload],
     store: LayerCache | None,
-    jobs: int,
+    jobs: Jobs,
     found: Found,
 ) -> bool:
     """Search what is pending; tell whether all results could be kept that should be."""
