@@ -39,6 +39,7 @@ _HOMES = {
         "load_template",
     ),
     "arch.technology": ("Technology", "area_table", "area_um2", "read_accelergy"),
+    "cluster": ("Cluster",),
     "codesign": (
         "HardwareEvaluator",
         "HardwareSpace",
@@ -144,6 +145,7 @@ __all__ = [
     "Architecture",
     "ArchitectureTemplate",
     "Budget",
+    "Cluster",
     "Compute",
     "Conventions",
     "Evaluation",
@@ -253,6 +255,7 @@ if TYPE_CHECKING:
         load_template,
     )
     from toolkit.arch.technology import Technology, area_table, area_um2, read_accelergy
+    from toolkit.cluster import Cluster
     from toolkit.codesign import (
         HardwareEvaluator,
         HardwareSpace,

@@ -13,7 +13,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -45,8 +45,14 @@ class Cluster:
 
     address: str
 
-    def check(self) -> None:
-        """Find out whether it can be used, before any work.
+    @contextmanager
+    def connected(self) -> Iterator[Connected]:
+        """Find out whether it can be used, before any work, and stay connected meanwhile.
+
+        Yields
+        ------
+        Connected
+            To be given in place of this one, which would connect for every bundle of tasks.
 
         Raises
         ------
@@ -56,8 +62,8 @@ class Cluster:
             If nobody answers at the address, there are no workers, or they cannot do the work as
             this process would.
         """
-        with self._client():
-            pass
+        with self._client() as client:
+            yield Connected(self.address, client)
 
     def results(
         self, function: Callable[[A], R], arguments: Sequence[A]
@@ -67,7 +73,7 @@ class Cluster:
         Raises
         ------
         InputError
-            As `check`; or if the connection is lost, or a task ended several workers.
+            As `connected`; or if the connection is lost, or a task ended several workers.
         """
         with self._client() as client:
             from joblib import Parallel, delayed
@@ -158,6 +164,29 @@ def _library() -> Any:
         return import_module("distributed")
     except ModuleNotFoundError as cause:
         raise missing("a cluster", str(cause.name), "cluster", key="cluster") from cause
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Cluster):
+    """A cluster that this process is connected to; `Cluster.connected` makes one.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The connection.
+    """
+
+    client: Any = field(repr=False, compare=False)
+
+    @property
+    def workers(self) -> int:
+        """How many there are now."""
+        return len(self.client.nthreads())
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        with _quiet():
+            yield self.client
 
 
 async def _kind_at(address: str) -> str:

@@ -274,6 +274,7 @@ _OPTIONS = {
     "budget": "--evaluations or --seconds",
     "budget.seconds": "--seconds",
     "bypass": "--bypass",
+    "cluster": "--cluster",
     "conventions": "--conventions",
     "latency_correction": "--latency-correction",
     "factors": "--factors",

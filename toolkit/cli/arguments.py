@@ -8,12 +8,15 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import toolkit
 from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from toolkit.processes import Jobs
 
 Arch = Annotated[
     str,
@@ -121,6 +124,16 @@ AllowPython = Annotated[
         "those that you trust as you would trust any program.",
     ),
 ]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Run searches on the workers of a dask.distributed cluster, by the address of its "
+        "scheduler, such as tcp://host:8786, instead of in processes of this machine.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 KvCache = Annotated[
     str,
@@ -146,6 +159,34 @@ def trusted(word: str, allow_python: bool) -> str | os.PathLike[str]:
     from toolkit.python_files import TrustedPython, names_python
 
     return TrustedPython(word) if allow_python and names_python(word) else word
+
+
+def read_jobs(
+    context: typer.Context, jobs: int | None, cluster: str | None, default: int | None = None
+) -> Jobs | None:
+    """Read where searches run; a cluster is connected to, before any work, until the command ends.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of the command.
+    jobs : int or None
+        Processes that the user asks for.
+    cluster : str or None
+        Address of a scheduler.
+    default : int, optional
+        What `jobs` is where he does not ask.
+
+    Raises
+    ------
+    InputError
+        If both are given, or the cluster cannot be used.
+    """
+    if cluster is None:
+        return jobs
+    if jobs != default:
+        raise InputError("given with --jobs; expected one of them", source="--cluster")
+    return context.with_resource(toolkit.Cluster(cluster).connected())
 
 
 def read_problem(

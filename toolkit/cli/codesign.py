@@ -14,6 +14,7 @@ from toolkit.cli.arguments import (
     AllowPython,
     AsJson,
     BypassName,
+    ClusterAddress,
     Estimates,
     Experts,
     FactorsName,
@@ -205,6 +206,7 @@ def search_hardware(
     storage: Storage = None,
     name: Name = "",
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Out = "codesign",
     report: Report = False,
     no_cache: NoCache = False,
@@ -212,6 +214,7 @@ def search_hardware(
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
+    import toolkit
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.codesign_report import codesign_record, codesign_report
@@ -258,6 +261,7 @@ def search_hardware(
     }
     uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
     job = make_job(given, uses, settings)
+    machines = None if cluster is None else toolkit.Cluster(cluster)
     folder = make_folder(out)
     found = compare_hardware(
         job,
@@ -269,6 +273,7 @@ def search_hardware(
         within=within,
         seeds=seeds,
         jobs=jobs,
+        cluster=machines,
         name=name,
         cache=not no_cache,
         on_sample=show_sample,

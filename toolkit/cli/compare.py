@@ -18,9 +18,11 @@ from toolkit.cli.arguments import (
     AsJson,
     BiasRead,
     BypassName,
+    ClusterAddress,
     FactorsName,
     ObjectiveName,
     Pad,
+    read_jobs,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
@@ -112,6 +114,7 @@ Folder = Annotated[
 
 
 def compare_strategies(
+    context: typer.Context,
     arch: Arch,
     workloads: Workloads,
     strategies: Strategies = None,
@@ -123,6 +126,7 @@ def compare_strategies(
     seconds: Seconds = None,
     seeds: Seeds = 3,
     jobs: Jobs = 1,
+    cluster: ClusterAddress = None,
     storage: StorageName = None,
     out: Folder = None,
     factors: FactorsName = None,
@@ -158,12 +162,13 @@ def compare_strategies(
     if evaluations is None and seconds is None:
         evaluations, seconds = EVALUATIONS, SECONDS
     budget = Budget(evaluations, seconds)
+    workers = read_jobs(context, jobs, cluster, 1) or 1
     if out is not None:
         make_folder(out)
     place = storage if storage is not None else os.path.join(out or "", STORAGE)
     with _watched(place) as on_run:
         comparison = compare(
-            problems, names, budget, seeds, storage=place, jobs=jobs, on_run=on_run
+            problems, names, budget, seeds, storage=place, jobs=workers, on_run=on_run
         )
     tables = comparison_tables(comparison)
     results = Results()

@@ -8,11 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import typer
+
 from toolkit.cli.arguments import (
     AllowPython,
     Arch,
     AsJson,
     BypassName,
+    ClusterAddress,
     Estimates,
     Experts,
     FactorsName,
@@ -20,6 +23,7 @@ from toolkit.cli.arguments import (
     ObjectiveName,
     Pad,
     read_arch,
+    read_jobs,
     read_pad,
     trusted,
 )
@@ -72,6 +76,7 @@ if TYPE_CHECKING:
 
 
 def map_whole_network(
+    context: typer.Context,
     model: Model,
     arch: Arch,
     strategy: Strategy = "greedy",
@@ -97,6 +102,7 @@ def map_whole_network(
     no_pad: NoPad = False,
     overlap_vector: OverlapVector = False,
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
@@ -125,9 +131,7 @@ def map_whole_network(
     if pad and no_pad:
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
-    fused_layers = check_options(
-        fusion, fusion_level, group, group_length, jobs, pad, prefetch=prefetch
-    )
+    fused_layers = check_options(fusion, fusion_level, group, group_length, pad, prefetch=prefetch)
     overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
     counting = read_conventions(conventions, switch, steady=steady)
     budget = read_budget(evaluations, seconds)
@@ -135,6 +139,7 @@ def map_whole_network(
         read_arch(trusted(arch, allow_python), estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
+    workers = read_jobs(context, jobs, cluster)
     if out is not None:
         from toolkit.study.storage.files import make_folder
 
@@ -178,6 +183,7 @@ def map_whole_network(
             most_layers=group_length or MOST_LAYERS,
             overhead=overhead,
             prefetch=prefetch,
+            jobs=workers or 1,
             cache=place,
         )
         steps = steps_to_fused(priced, fused, graph)
@@ -199,7 +205,7 @@ def map_whole_network(
             pad=padding,
             factors=factors,  # type: ignore[arg-type]  # It is checked there.
             overlap_vector=overlap_vector,
-            jobs=jobs,
+            jobs=workers,
             cache=place,
             on_layer=on_layer,
         )

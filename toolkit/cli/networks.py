@@ -12,11 +12,13 @@ from toolkit.cli.arguments import (
     AllowPython,
     AsJson,
     BypassName,
+    ClusterAddress,
     Experts,
     FactorsName,
     KvCache,
     ObjectiveName,
     Pad,
+    read_jobs,
     read_pad,
     trusted,
 )
@@ -67,6 +69,7 @@ Archs = Annotated[
 
 
 def compare_whole_networks(
+    context: typer.Context,
     models: Models,
     arch: Archs,
     strategy: Strategy = "greedy",
@@ -88,6 +91,7 @@ def compare_whole_networks(
     pad: Pad = [],  # noqa: B006 - typer copies it
     no_pad: NoPad = False,
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
@@ -121,6 +125,7 @@ def compare_whole_networks(
         )
         for name in arch
     ]
+    workers = read_jobs(context, jobs, cluster)
     if out is not None:
         make_folder(out)
     graphs = toolkit.load_networks(
@@ -141,7 +146,7 @@ def compare_whole_networks(
             graphs,
             accelerators,
             search,
-            jobs=jobs,
+            jobs=workers,
             cache=place,
             on_layer=on_layer,
         )

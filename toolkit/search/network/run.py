@@ -11,7 +11,7 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.packing import accumulator_bits, operand_bits
 from toolkit.arguments import check_kind
 from toolkit.compilation import clock
-from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
+from toolkit.errors import DoesNotFitError, InputError, ToolkitError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.space import Factors
@@ -28,11 +28,11 @@ from toolkit.search.network.workloads import (
     Found,
     LayerProgress,
     Work,
+    attempted,
     best_way,
     given_cost,
     nameless,
     problem_of,
-    searched,
     work_of,
 )
 from toolkit.search.objective import Function, Objective, objective_named
@@ -289,7 +289,7 @@ def map_layer(
     found = Found({}, len(plan.first), None)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
-        outcome = cost or _attempt(arch, wanted, workload)
+        outcome = cost or attempted(wanted, (arch, workload))
         if store is not None and cost is None and isinstance(outcome, LayerCost):
             store.write(arch, workload, wanted, outcome)
         found.add(workload, name, outcome, cached=cost is not None)
@@ -338,7 +338,8 @@ def _search(
 ) -> bool:
     """Search what is pending; tell whether all results could be kept that should be."""
     kept = True
-    for place, outcome in in_processes(partial(_attempt, arch, search), pending, jobs):
+    tasks = [(arch, workload) for workload in pending]
+    for place, outcome in in_processes(partial(attempted, search), tasks, jobs):
         workload = pending[place]
         if isinstance(outcome, LayerCost) and store is not None:
             written = store.write(arch, workload, search, outcome)
@@ -346,16 +347,6 @@ def _search(
         found.add(workload, plan.first[workload], outcome, cached=False)
         plan.check(found)
     return kept
-
-
-def _attempt(
-    arch: Architecture, search: LayerSearch, workload: Workload
-) -> LayerCost | ToolkitError:
-    """Search, or say why there is no mapping."""
-    try:
-        return searched(arch, workload, search)
-    except (DoesNotFitError, PrecisionError) as cause:
-        return cause
 
 
 def _result(
