@@ -133,7 +133,7 @@ def test_fused_layers(two: Connected, tmp_path: Path) -> None:
 
 def test_proofs_of_layers(two: Connected, tmp_path: Path) -> None:
     arch = toolkit.load_arch("eyeriss")
-    tasks = [ProofTask(arch, toolkit.gemm(m, 2, 3), "energy") for m in (2, 3, 5)]
+    tasks = [ProofTask(arch, toolkit.gemm(m, 2, 3)) for m in (2, 3, 5)]
     found, told = {}, []
     for name, jobs in (("here", 1), ("there", two), ("there", 1)):
         found[name] = prove_all(
