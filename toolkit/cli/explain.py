@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     FactorsName,
     MappingFile,
     MappingFormat,
     ObjectiveName,
     PadToMapping,
-    Steady,
     WorkloadWords,
-    conventions_name,
     read_mapped,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
 from toolkit.study.units import short_energy
@@ -53,11 +53,13 @@ def explain_mapping(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, try every single move, print."""
@@ -65,12 +67,12 @@ def explain_mapping(
     from toolkit.search.explanation import explained
 
     problem, read = read_mapped(
-        arch,
-        workload,
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
         mapping,
         format,
         objective=objective,
-        conventions=conventions_name(conventions, steady=steady),
+        conventions=read_conventions(conventions, switch, steady=steady),
         pad=pad,
         bias_read=bias_read,
         factors=factors,
