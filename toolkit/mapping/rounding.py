@@ -105,19 +105,22 @@ class Rounding:
             alone = np.array([found], dtype=np.int64)
             return alone, self._space.check_factors(alone)
         count, (levels, dimensions) = len(wanted), self._space.shape
-        factors = np.ones((count, levels, dimensions), dtype=np.int64)
+        # Columns are what steps work on, and lie together.
+        columns = np.ones((levels, dimensions, count))
+        factors, extents = columns.transpose(2, 0, 1), np.ones((dimensions, count)).T
+        tiles = np.exp(wanted.transpose(1, 2, 0), order="C")
         state = np.zeros((count, dimensions), dtype=np.int64)
-        extents = np.ones((count, dimensions))
         for level in reversed(range(levels)):
             settled = self._settled[level]
             factors[:, level, settled] = self._least[level, settled]
             extents[:, settled] *= self._least[level, settled]
             for d in self._turns(level, rng):
                 if self._space.ragged[d]:
-                    self._grow(level, d, wanted[:, level, d], extents, factors)
+                    self._grow(level, d, tiles[level, d], extents, factors)
                 else:
                     self._choose(level, d, wanted[:, level, d], state, extents, factors)
-        return factors, self._space.check_factors(factors)
+        found = np.ascontiguousarray(factors, dtype=np.int64)
+        return found, self._space.check_factors(found)
 
     @cached_property
     def _one(self) -> OneRounding | None:
@@ -178,13 +181,15 @@ class Rounding:
         extents[:, d] = steps.divisors[chosen]
 
     def _grow(
-        self, level: int, d: int, wanted: FloatArray, extents: FloatArray, factors: IntArray
+        self, level: int, d: int, wanted: FloatArray, extents: FloatArray, factors: FloatArray
     ) -> None:
         """Let one ragged dimension's tile grow at one level, by any factor that fits."""
         size, inside = float(self._space.sizes[d]), extents[:, d].copy()
-        least = np.maximum(self._least[level, d], -(-size // (inside * self._outside[level, d])))
-        most = np.minimum(-(-size // inside), self._room[level, d] // inside)
-        ideal = np.exp(wanted) / inside
+        # Quotients of integers below 2^53 are rounded to no integer that they are not.
+        outside = inside * self._outside[level, d]
+        least = np.maximum(self._least[level, d], np.ceil(size / outside))
+        most = np.minimum(np.ceil(size / inside), np.floor(self._room[level, d] / inside))
+        ideal = wanted / inside
         below = np.floor(ideal)
         factor = np.where(ideal * ideal > below * (below + 1), below + 1, below)
         factor = np.where(ideal * inside >= size * _WHOLE, most, factor)
@@ -244,8 +249,9 @@ class Rounding:
         for m, outer in self._binding:
             if outer <= level:
                 must = self._least[outer:level].prod(axis=0)
-                grown = tiles * np.maximum(must, -(-self._needed[outer] // tiles))
-                fits &= space.fits(m, space.cut_off(grown))
+                if (self._needed[outer] > 1).any():
+                    must = np.maximum(must, np.ceil(self._needed[outer] / tiles))
+                fits &= space.fits(m, space.cut_off(tiles * must))
         return fits
 
 
