@@ -16,6 +16,7 @@ from toolkit.fusion.partition.optuna_objective import (
 )
 from toolkit.fusion.partition.registry import MOST_LAYERS
 from toolkit.mapping.mapping import Mapping
+from toolkit.messages import describe
 from toolkit.objectives.what import What, check_choose, check_what
 from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
@@ -126,6 +127,8 @@ def for_optuna(
     IntDistribution(high=8, log=True, low=1, step=1)
     """
     asked = check_what(what)
+    if isinstance(known, Mapping) or not isinstance(known, Sequence):
+        raise InputError(f"expected a list of mappings, got {describe(known)}", key="known")
     chosen = check_choose(asked, choose)
     if not isinstance(asked, Problem):
         if logarithms:

@@ -17,7 +17,7 @@ from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.optuna_samplers.coding import AnyCoding, mapping_start
 from toolkit.search.optuna_samplers.encoding import Parameters
-from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
+from toolkit.search.optuna_samplers.objective import OptunaObjective, Told, check_starts
 from toolkit.search.optuna_samplers.repairs import shortfalls
 from toolkit.search.result import Budget, SearchResult, TracePoint
 
@@ -83,6 +83,15 @@ class MappingObjective(OptunaObjective):
             Told(tuple(row), {} if finite[i] else self._lacking(mappings, i))
             for i, row in enumerate(rows.tolist())
         ]
+
+    def first_values(self) -> Sequence[float]:
+        """What a random valid mapping costs, which nobody counts."""
+        drawn = self.coding.random(1, np.random.default_rng(0))
+        factors, order, *choice = self.coding.decode(drawn)
+        chosen = choice[0] if choice else np.zeros(1, dtype=np.int64)
+        costs, _ = self.evaluator.costs(factors, order, chosen)
+        value = np.asarray(self.evaluator.problem.objective.value(*costs[:, :3].T), dtype=float)
+        return [float(one) for one in self._values(value.reshape(1), (factors, order, chosen))[0]]
 
     def _values(self, values: FloatArray, mappings: Sequence[IntArray]) -> FloatArray:
         """What is minimised, [batch, objectives]."""
@@ -161,8 +170,14 @@ class MappingObjective(OptunaObjective):
             Mappings: one with large outer tiles, then random valid ones.
         seed : int
             Of these.
+
+        Raises
+        ------
+        InputError
+            If one is no integer from 0.
         """
-        for params in self.coding.starts(count, self.evaluator.starts, seed):
+        wanted, number = check_starts(count, seed)
+        for params in self.coding.starts(wanted, self.evaluator.starts, number)[:wanted]:
             study.enqueue_trial(params)
 
     def result(self, strategy: str, seed: int = 0) -> SearchResult:

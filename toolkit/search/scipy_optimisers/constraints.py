@@ -39,8 +39,9 @@ def limits_of(vectors: Relaxed | FlippingBox | LocalVectors | FlippingVectors) -
     if isinstance(plain, ExponentVectors):
         low, high = np.zeros(plain.width), _most(plain)
     else:
-        low = space.lower.ravel().astype(np.float64)
-        high = np.minimum(space.upper, space.sizes).ravel().astype(np.float64)
+        assert isinstance(plain, FactorVectors)
+        low = space.lower.ravel()[plain.free].astype(np.float64)
+        high = np.minimum(space.upper, space.sizes).ravel()[plain.free].astype(np.float64)
     low = np.concatenate([low, np.zeros(len(plain.orders) + pairs)])
     high = np.concatenate([high, plain.order_counts - 1.0, np.ones(pairs)])
     return Limits(low, high, np.ones(len(low), dtype=np.int64))

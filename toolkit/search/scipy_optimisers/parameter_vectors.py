@@ -14,7 +14,7 @@ from toolkit.errors import InputError
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.optuna_samplers.objective import OptunaObjective
 from toolkit.search.scipy_optimisers.constraints import Limits
-from toolkit.search.scipy_optimisers.vectors import VectorFunction
+from toolkit.search.scipy_optimisers.vectors import VectorFunction, numbers_of
 
 
 class ParameterVectors(VectorFunction):
@@ -61,14 +61,13 @@ class ParameterVectors(VectorFunction):
         Raises
         ------
         InputError
-            If it is of another length.
+            If it is of another length, or holds NaN.
         """
-        given = np.asarray(x, dtype=np.float64)
+        given = numbers_of(x)
+        if np.isnan(given).any():
+            raise InputError("expected numbers, got NaN", key="vectors")
         if given.shape != self.limits.low.shape:
-            raise InputError(
-                f"expected {len(self.limits.low)} variables, got an array of shape {given.shape}",
-                key="vectors",
-            )
+            raise self._misshapen(given)
         inside = np.clip(given, self.limits.low, self.limits.high)
         values = np.where(self.limits.integral == 1, inside, np.exp2(inside))
         # Powers of two of logarithms of the ends may exceed these by rounding.
@@ -93,10 +92,23 @@ class ParameterVectors(VectorFunction):
 
     def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
-        told = [self.objective.told(self.params(x)) for x in np.asarray(vectors)]
-        values = [t.values if not t.lacking else (np.inf,) * len(t.values) for t in told]
-        array = np.array(values, dtype=np.float64).reshape(len(told), -1)
-        return array[:, 0] if array.shape[1] == 1 else array
+        given, count = numbers_of(vectors), len(self.objective.metrics)
+        if given.ndim != 2 or given.shape[1] != len(self.limits.low):
+            raise self._misshapen(given)
+        array = np.full((len(given), count), np.inf)
+        for row, x in zip(array, given, strict=True):
+            if not np.isnan(x).any():
+                told = self.objective.told(self.params(x))
+                row[:] = np.inf if told.lacking else told.values
+        return array[:, 0] if count == 1 else array
+
+    def _misshapen(self, given: NDArray[np.float64]) -> InputError:
+        return InputError(
+            f"expected {len(self.limits.low)} variables, got an array of shape {given.shape}; "
+            "SciPy's batches are [variables, batch] for the objective itself, others [batch, "
+            "variables] for objective.rows",
+            key="vectors",
+        )
 
     def excess(self, x: NDArray[np.float64]) -> dict[str, float]:
         """Tell which constraints a vector breaks, and by how much."""

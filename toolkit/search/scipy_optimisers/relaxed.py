@@ -119,7 +119,8 @@ class Relaxed:
     def wanted(self, points: FloatArray) -> FloatArray:
         """Binary logarithms of the tile extents inside every level, [batch, levels, dims]."""
         weights = np.zeros((len(points), *self.space.shape))
-        shares = np.maximum(points[:, : len(self.places)], 0.0)
+        # Optimisers of real variables look beyond the bounds, too.
+        shares = points[:, : len(self.places)].clip(0.0, 1.0)
         weights[:, self.places[:, 0], self.places[:, 1]] = shares
         inside = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
         total = inside[:, :1]

@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
+from toolkit.messages import describe
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import ArrayPair
 from toolkit.search.moves import move_space, moved_factors
@@ -30,6 +32,22 @@ Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
 
 
+def numbers_of(vectors: object) -> NDArray[np.float64]:
+    """Read an array of real numbers.
+
+    Raises
+    ------
+    InputError
+        If it holds something else.
+    """
+    try:
+        return np.asarray(vectors, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"expected an array of numbers, got {describe(vectors)}", key="vectors"
+        ) from None
+
+
 class VectorFunction(ABC):
     """A function of vectors, called with one or with SciPy's batches."""
 
@@ -39,7 +57,7 @@ class VectorFunction(ABC):
 
     def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
         """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
-        given = np.asarray(vectors, dtype=np.float64)
+        given = numbers_of(vectors)
         if given.ndim == 1:
             first = self.rows(given[None])[0]
             return float(first) if np.ndim(first) == 0 else np.asarray(first)
@@ -260,7 +278,7 @@ class ExponentVectors(LocalVectors):
 
 @dataclass(frozen=True)
 class FactorVectors(LocalVectors):
-    """Vectors that list the factors of all dimensions, level by level.
+    """Vectors that list the factors that bounds leave open, level by level.
 
     Parameters
     ----------
@@ -273,13 +291,25 @@ class FactorVectors(LocalVectors):
     @property
     def width(self) -> int:
         """How many of the variables are factors."""
-        return int(np.prod(self.space.shape))
+        return len(self.free)
+
+    @cached_property
+    def free(self) -> IntArray:
+        """Which of all factors, level by level, are variables.
+
+        Not those that bounds fix: SciPy has optimisers that refuse bounds without room between.
+        """
+        return np.flatnonzero(self.space.lower < self.space.upper)
 
     def _written(self, factors: IntArray) -> Vector:
-        return factors.ravel().astype(np.float64)
+        return factors.ravel()[self.free].astype(np.float64)
 
     def _factors(self, numbers: IntArray) -> IntArray:
-        return numbers.astype(np.int64).reshape(-1, *self.space.shape)
+        levels, dimensions = self.space.shape
+        factors = np.empty((len(numbers), levels * dimensions), dtype=np.int64)
+        factors[:] = self.space.lower.ravel()
+        factors[:, self.free] = numbers
+        return factors.reshape(-1, levels, dimensions)
 
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""
@@ -287,7 +317,7 @@ class FactorVectors(LocalVectors):
         near = moved_factors(self.space, self.moves, factors[0])
         near = near[self.space.check_factors(near)]
         rows = np.tile(vector, (len(near), 1))
-        rows[:, : self.width] = near.reshape(len(near), self.width)
+        rows[:, : self.width] = near.reshape(len(near), -1)[:, self.free]
         return rows
 
 
