@@ -101,8 +101,7 @@ class Rounding:
         factors, valid : arrays as of `round`
         """
         if len(wanted) == 1 and rng is None and self._one is not None:
-            found = self._one.near(np.exp(wanted[0]).tolist())
-            alone = np.array([found], dtype=np.int64)
+            alone = np.array([self._one.near(np.exp(wanted[0]).tolist())], dtype=np.int64)
             return alone, self._space.check_factors(alone)
         count, (levels, dimensions) = len(wanted), self._space.shape
         # Columns are what steps work on, and lie together.
@@ -163,7 +162,7 @@ class Rounding:
         wanted: FloatArray,
         state: IntArray,
         extents: FloatArray,
-        factors: IntArray,
+        factors: FloatArray,
     ) -> None:
         """Let one dimension's tile grow at one level, by a divisor."""
         steps = self._steps[d]
@@ -230,7 +229,7 @@ class Rounding:
             low, high = np.where(fits, probes, low[:, None]).max(axis=1), least
         return low
 
-    def _mesh_left(self, level: int, d: int, factors: IntArray) -> FloatArray:
+    def _mesh_left(self, level: int, d: int, factors: FloatArray) -> FloatArray:
         """Instances that the other dimensions leave to one, float64 [batch]; inf at memories."""
         if level not in self._space.spatial_levels:
             return np.full(len(factors), np.inf)
