@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, NonlinearConstraint
@@ -13,20 +11,12 @@ from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
 from toolkit.search.scipy_optimisers.chosen import FlippingBox, FlippingVectors
+from toolkit.search.scipy_optimisers.functions import Limits
 from toolkit.search.scipy_optimisers.relaxed import Relaxed
 from toolkit.search.scipy_optimisers.vectors import ExponentVectors, FactorVectors, LocalVectors
 
 _SLACK = 1e-9
 """Binary logarithms that are equal differ by less."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Least and largest values of all variables, and which are integers, [variables] each."""
-
-    low: FloatArray
-    high: FloatArray
-    integral: IntArray
 
 
 def limits_of(vectors: Relaxed | FlippingBox | LocalVectors | FlippingVectors) -> Limits:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
+from scipy.optimize import LinearConstraint, NonlinearConstraint
 
 from toolkit.arguments import check_integer
 from toolkit.errors import InputError
@@ -24,20 +24,14 @@ from toolkit.search.scipy_optimisers.chosen import (
     flipping_vectors,
 )
 from toolkit.search.scipy_optimisers.constraints import (
-    Limits,
     constraints_of,
     lane_weights,
     limits_of,
 )
+from toolkit.search.scipy_optimisers.functions import BoundedFunction, Limits, VectorFunction
 from toolkit.search.scipy_optimisers.relaxed import Relaxed, relax
 from toolkit.search.scipy_optimisers.steps import GreedyStep, Kick
-from toolkit.search.scipy_optimisers.vectors import (
-    Decoder,
-    LocalVectors,
-    VectorFunction,
-    local_vectors,
-    numbers_of,
-)
+from toolkit.search.scipy_optimisers.vectors import Decoder, LocalVectors, local_vectors
 
 AnyVectors = Relaxed | FlippingBox | LocalVectors | FlippingVectors
 
@@ -63,7 +57,7 @@ class Landscape(VectorFunction):
 
 
 @dataclass(frozen=True)
-class VectorObjective(Landscape):
+class VectorObjective(Landscape, BoundedFunction):
     """A problem as a function of vectors. Use `toolkit.objectives.for_vectors`.
 
     Call it with a vector, or with a batch [variables, batch] as SciPy's ``vectorized=True`` does;
@@ -83,7 +77,7 @@ class VectorObjective(Landscape):
 
     def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values [batch], or [batch, costs] of a front, for vectors [batch, variables]."""
-        given = self._checked(vectors)
+        given = self.checked(vectors)
         if np.isnan(given.min(initial=0.0)):
             return self._where_defined(given)
         arrays = self.decoder.decode(given)
@@ -91,18 +85,6 @@ class VectorObjective(Landscape):
         if self.evaluator.problem.objective.front:
             values = self._apart(values, arrays)
         return log_scale(values) if self.logarithms else values
-
-    def _checked(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        given = numbers_of(vectors)
-        count = len(self.integrality)
-        if given.ndim != 2 or given.shape[1] != count:
-            raise InputError(
-                f"expected {count} variables, got an array of shape {given.shape}; SciPy's "
-                "batches are [variables, batch] for the objective itself, others [batch, "
-                "variables] for objective.rows",
-                key="vectors",
-            )
-        return given
 
     def _where_defined(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values of vectors of which some hold NaN."""
@@ -128,16 +110,6 @@ class VectorObjective(Landscape):
     def limits(self) -> Limits:
         """Least and largest variables, and which are integers."""
         return limits_of(self.vectors)
-
-    @property
-    def bounds(self) -> Bounds:
-        """Bounds of all variables."""
-        return Bounds(self.limits.low, self.limits.high)
-
-    @property
-    def integrality(self) -> IntArray:
-        """1 where a variable is rounded to an integer, int64 [variables]."""
-        return self.limits.integral
 
     @property
     def constraints(self) -> tuple[LinearConstraint | NonlinearConstraint, ...]:
@@ -239,10 +211,8 @@ class VectorObjective(Landscape):
         InputError
             If it is of another length, or holds NaN.
         """
-        given = self._checked(numbers_of(x)[None])
-        if np.isnan(given).any():
-            raise InputError("expected numbers, got NaN", key="x")
-        factors, order, *choice = (array[0] for array in self.decoder.decode(given))
+        given = self.checked_one(x)
+        factors, order, *choice = (array[0] for array in self.decoder.decode(given[None]))
         problem = self.evaluator.problem
         return problem.choices.mapping(factors, order, int(choice[0]) if choice else 0)
 

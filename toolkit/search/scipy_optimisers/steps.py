@@ -14,7 +14,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from toolkit.search.scipy_optimisers.chosen import FLIPPED, FlippingVectors
-from toolkit.search.scipy_optimisers.vectors import Neighbours, Vector, VectorFunction
+from toolkit.search.scipy_optimisers.functions import VectorFunction
+from toolkit.search.scipy_optimisers.vectors import Neighbours, Vector
 
 STRENGTH = 5
 """A kick makes at least two random moves, and fewer than two plus this, as those of `greedy`."""

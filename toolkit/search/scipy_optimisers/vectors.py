@@ -17,10 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import InputError
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
-from toolkit.messages import describe
 from toolkit.search.compiled_moves import MoveSpace
 from toolkit.search.evaluator import ArrayPair
 from toolkit.search.moves import move_space, moved_factors
@@ -30,38 +28,6 @@ MOST_COMBINATIONS = 4096
 
 Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
-
-
-def numbers_of(vectors: object) -> NDArray[np.float64]:
-    """Read an array of real numbers.
-
-    Raises
-    ------
-    InputError
-        If it holds something else.
-    """
-    try:
-        return np.asarray(vectors, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"expected an array of numbers, got {describe(vectors)}", key="vectors"
-        ) from None
-
-
-class VectorFunction(ABC):
-    """A function of vectors, called with one or with SciPy's batches."""
-
-    @abstractmethod
-    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
-
-    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
-        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
-        given = numbers_of(vectors)
-        if given.ndim == 1:
-            first = self.rows(given[None])[0]
-            return float(first) if np.ndim(first) == 0 else np.asarray(first)
-        return np.asarray(self.rows(given.T).T)
 
 
 class Decoder(Protocol):
