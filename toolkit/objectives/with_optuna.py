@@ -40,6 +40,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    notes: bool = ...,
     known: Sequence[Mapping] = ...,
 ) -> MappingObjective: ...
 
@@ -53,6 +54,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    notes: bool = ...,
     known: Sequence[Mapping] = ...,
 ) -> NetworkObjective | PartitionObjective: ...
 
@@ -66,6 +68,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    notes: bool = ...,
     known: Sequence[Mapping] = ...,
 ) -> HardwareTrials: ...
 
@@ -78,6 +81,7 @@ def for_optuna(
     encoding: str | None = None,
     repaired: bool = True,
     logarithms: bool = False,
+    notes: bool = False,
     known: Sequence[Mapping] = (),
 ) -> AnyObjective:
     """Make an objective for `optuna.Study.optimize`, or for ``ask`` and ``tell``.
@@ -101,6 +105,9 @@ def for_optuna(
         tell as constraints. Fusion and hardware always repair.
     logarithms : bool
         Whether values of a problem are natural logarithms, for samplers that fit them.
+    notes : bool
+        Of a problem: whether trials keep the factors of their mappings, as they are once repaired
+        and whatever the encoding, as user attributes such as ``GlobalBuffer.M``.
     known : sequence of Mapping
         Of a problem: mappings whose loop orders shall be among the choices as they are, beside one
         per reuse class.
@@ -133,6 +140,8 @@ def for_optuna(
     if not isinstance(asked, Problem):
         if logarithms:
             raise InputError("only values of a layer's problem are told so", key="logarithms")
+        if notes:
+            raise InputError("only trials of a layer's problem keep notes", key="notes")
         if known:
             raise InputError("expected mappings of a layer's problem alone", key="known")
     if not repaired and ("fusion" in chosen or "hardware" in chosen):
@@ -145,7 +154,8 @@ def for_optuna(
             encoding=encoding,
             repaired=repaired,
         )
-        return MappingObjective(Evaluator(asked, Budget()), coding, logarithms=logarithms)
+        evaluator = Evaluator(asked, Budget())
+        return MappingObjective(evaluator, coding, logarithms=logarithms, notes=notes)
     if isinstance(asked, HardwareProblem):
         return HardwareTrials(
             asked,

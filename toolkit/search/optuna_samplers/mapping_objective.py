@@ -42,6 +42,8 @@ class MappingObjective(OptunaObjective):
     logarithms : bool
         Whether natural logarithms are told, for samplers that fit values; those of functions are
         told as they are.
+    notes : bool
+        Whether trials keep the factors of their mappings as user attributes.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class MappingObjective(OptunaObjective):
         *,
         fronts: bool = True,
         logarithms: bool = False,
+        notes: bool = False,
     ) -> None:
         objective, problem = evaluator.problem.objective, evaluator.problem
         self.evaluator, self.coding = evaluator, coding
         self._costs = [_COSTS.index(cost) for cost in objective.front if fronts]
         self._logarithms = logarithms and objective.function is None
+        self._notes = notes
         names = [f"{cost} ({_UNITS[cost]})" for cost in objective.front if fronts] or [
             f"{objective.name} ({objective.unit})" if objective.unit else objective.name
         ]
@@ -73,6 +77,18 @@ class MappingObjective(OptunaObjective):
         """Cost one mapping, as `OptunaObjective.told` describes it."""
         del trial
         return self.told_of(self.coding.decode([params]))[0]
+
+    def noted(self, params: MappingOf[str, Any]) -> dict[str, Any]:
+        """Factors that bounds leave open, such as ``GlobalBuffer.M``, as the mapping has them."""
+        if not self._notes:
+            return {}
+        arrays = self.coding.decode([params])
+        space, (factors, *_) = self.coding.space_of([a[0] for a in arrays]), arrays
+        levels = space.arch.levels
+        return {
+            f"{levels[level].name}.{space.dimensions[d]}": int(factors[0, level, d])
+            for level, d in np.argwhere(space.lower < space.upper).tolist()
+        }
 
     def told_of(self, mappings: Sequence[IntArray]) -> list[Told]:
         """Cost a batch of decoded mappings."""

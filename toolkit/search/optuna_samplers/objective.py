@@ -135,9 +135,18 @@ class OptunaObjective(ABC):
         with self._lock:
             told = self.told(params, asked)
             values = self.finite(told)
+            notes = self.noted(params) if asked is not None else {}
+        if asked is not None:
+            for name, value in notes.items():
+                asked.set_user_attr(name, value)
         if asked is not None and told.lacking:
             note_constraints(asked, told.lacking)
         return values[0] if len(values) == 1 else values
+
+    def noted(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What a trial of these parameters keeps as user attributes; nothing by default."""
+        del params
+        return {}
 
     def finite(self, told: Told) -> tuple[float, ...]:
         """Values that a study takes: the worst so far in place of those that are not finite.
