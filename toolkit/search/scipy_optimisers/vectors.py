@@ -134,8 +134,11 @@ class LocalVectors(ABC):
     def _read_orders(self, rows: IntArray) -> IntArray:
         """Read loop orders [batch, levels, dimensions] from their rows [batch, memories]."""
         if self._all_orders is not None:
-            inside = np.minimum(np.maximum(rows, 0), self.order_counts - 1)
-            return self._all_orders.take(inside @ self._strides, axis=0)
+            # Column by column, integers stay as short as they are.
+            place = np.zeros(len(rows), dtype=rows.dtype)
+            for m, stride in enumerate(self._strides):
+                place += rows[:, m].clip(0, len(self.orders[m]) - 1) * stride
+            return self._all_orders.take(place, axis=0)
         levels, dimensions = self.space.shape
         order = np.tile(np.arange(dimensions, dtype=np.int64), (len(rows), levels, 1))
         for m, orders in enumerate(self.orders):
@@ -144,10 +147,11 @@ class LocalVectors(ABC):
         return order
 
     @cached_property
-    def _strides(self) -> IntArray:
+    def _strides(self) -> list[int]:
         """Distances of a memory's orders in the list of all combinations."""
         after = np.append(self.order_counts[1:], 1)
-        return np.asarray(np.cumprod(after[::-1])[::-1], dtype=np.int64)
+        found: list[int] = np.cumprod(after[::-1])[::-1].tolist()
+        return found
 
     @cached_property
     def _all_orders(self) -> IntArray | None:
