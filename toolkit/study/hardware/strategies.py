@@ -20,6 +20,7 @@ from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_record
 from toolkit.codesign.space import HardwarePoint
+from toolkit.display import object_html, short_energy, table_html
 from toolkit.errors import InputError
 from toolkit.processes import available_cores, in_processes
 from toolkit.study.hardware.plan import (
@@ -94,6 +95,51 @@ class HardwareComparison:
     job: Job
     runs: tuple[HardwareRun, ...]
     proof: HardwareProof | None = None
+
+    def __repr__(self) -> str:
+        best = self.best
+        if best is None or best.choice is None:
+            found = "nothing feasible"
+        else:
+            point = ", ".join(f"{k}={v}" for k, v in best.choice.parameters.items())
+            found = f"{self._described(best)} by {best.plan.strategy} at {point}"
+        return f"<HardwareComparison {self.job.title}: {found}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row per strategy with its best hardware, and what is proved."""
+        heads = ("strategy", self.job.objective.heading, "area", "energy", "cycles", "hardware")
+        rows = []
+        for name in self.strategies:
+            run = self.best_of(name)
+            if run is None or run.choice is None:
+                rows.append((name, "nothing feasible", "", "", "", ""))
+                continue
+            score = run.choice
+            rows.append(
+                (
+                    name,
+                    self._described(run),
+                    f"{score.area_um2 * 1e-6:.4g} mm²",
+                    short_energy(score.energy_pj),
+                    f"{score.latency_cycles:,.0f}",
+                    ", ".join(f"{k}={v}" for k, v in score.parameters.items()),
+                )
+            )
+        facts = [("points", f"{self.job.space.size:,}")]
+        if self.proof is not None and self.best is not None:
+            gap = self.gap(self.value(self.best))
+            proved = "no hardware of these ranges is better"
+            within = f"no hardware is more than {gap:.2%} better"
+            facts.append(("proof", proved if self.proof.proved else within))
+        left = (True, False, False, False, False, True)
+        return object_html(self.job.title, facts, table_html(heads, rows, left))
+
+    def _described(self, run: HardwareRun) -> str:
+        """The objective value of the choice of a run, for people."""
+        score = run.choice
+        assert score is not None
+        costs = score.energy_pj, score.latency_cycles, score.area_um2
+        return self.job.objective.described(*costs)
 
     @property
     def strategies(self) -> tuple[str, ...]:
