@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
+from os import PathLike
 from typing import Annotated
 
 import typer
 
 import toolkit
-from toolkit.cli.arguments import AsJson
+from toolkit.cli.arguments import AllowPython, AsJson, trusted
 from toolkit.cli.output import print_json, print_text
 from toolkit.errors import InputError
 
@@ -43,7 +45,8 @@ Node = Annotated[
 
 def show_definition(
     kind: Annotated[ShowKind, typer.Argument(help="What to show.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a file.")],
+    allow_python: AllowPython = False,
     picture: Picture = None,
     node: Node = None,
     json: AsJson = False,
@@ -51,18 +54,19 @@ def show_definition(
     """Load, draw, print."""
     from toolkit.yaml_files import parse_yaml
 
+    given = trusted(name, allow_python)
     if picture is not None:
-        draw(kind.value, name, picture, node)
+        draw(kind.value, given, picture, node)
     elif node is not None:
         raise InputError("means nothing without --picture", source="--node")
-    text = definition(kind.value, name)
+    text = definition(kind.value, given)
     if json:
         print_json({kind.value: parse_yaml(text.encode(), source=name)})
     else:
         print_text(text)
 
 
-def definition(kind: str, name: str) -> str:
+def definition(kind: str, name: str | os.PathLike[str]) -> str:
     """Write an architecture (kind ``arch``) or a workload as YAML.
 
     An architecture with parameters is written as its file has it, unless `name` gives some.
@@ -71,6 +75,14 @@ def definition(kind: str, name: str) -> str:
     ------
     InputError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> print(toolkit.definition("workload", "gemm:M=8,K=4,N=2"), end="")
+    name: gemm:M=8,K=4,N=2
+    kernel: gemm
+    sizes: {M: 8, K: 4, N: 2}
     """
     from toolkit.arch import arch_definition
 
@@ -79,7 +91,7 @@ def definition(kind: str, name: str) -> str:
     return arch_definition(name)
 
 
-def draw(kind: str, name: str, path: str, node: float | None) -> None:
+def draw(kind: str, name: str | PathLike[str], path: str, node: float | None) -> None:
     """Draw a machine into a file.
 
     Raises

@@ -26,6 +26,13 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
     MappingError
         If the mapping does not describe the workload on the architecture, or leaves out what
         that does not permit.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> toolkit.violations(best.problem.space, best.mapping)
+    ()
     """
     factors, order = to_arrays(mapping, space.arch, space.workload)
     arch = chosen_arch(space.arch, space.workload, mapping)

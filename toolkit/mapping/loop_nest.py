@@ -249,6 +249,14 @@ def render(
         If the mapping does not describe `workload` on `arch`.
     PrecisionError
         If a window is too wide to be counted by enumeration.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> text = toolkit.render(best.mapping, best.problem.arch, best.problem.workload)
+    >>> text.splitlines()[-1].strip()
+    'output[m, n] += input[k, n] * weight[m, k]'
     """
     levels = nest_levels(
         mapping, arch, workload, footprint=footprint, outermost_supplies=outermost_supplies

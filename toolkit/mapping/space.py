@@ -109,6 +109,13 @@ class MapSpace:
         If a mesh is 2^53 or more, or a capacity 2^63 or more.
     InputError
         If `footprint` is unknown, or an argument of another kind.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> problem.space.shape, problem.space.factors
+    ((8, 3), 'ragged')
     """
 
     arch: Architecture
@@ -325,6 +332,8 @@ class MapSpace:
         """Largest tiles of some extents [..., dimensions] that occur."""
         if self.factors == "perfect":
             return extents
+        if self.ragged.all():
+            return np.minimum(extents, self.sizes)
         return np.where(self.ragged, np.minimum(extents, self.sizes), extents)
 
     def check(self, factors: IntArray, order: IntArray) -> BoolArray:
