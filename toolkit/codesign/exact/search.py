@@ -35,6 +35,9 @@ from toolkit.codesign.exact.certificate import (
     HardwareProof,
     PointCost,
     gap_to,
+    join_proofs,
+    limit_of,
+    nothing_proved,
 )
 from toolkit.codesign.exact.corners import Corners
 from toolkit.codesign.exact.floors import Floors
@@ -51,6 +54,9 @@ from toolkit.errors import DoesNotFitError, InputError
 
 MOST_KINDS = 4_096
 """Most boxes to begin with, where parameters are given their values one by one."""
+
+Entry = tuple[float, int, Node]
+"""An open box: its bound, a number that settles ties, what is known of it."""
 
 OnProgress = Callable[["Progress"], None]
 
@@ -83,10 +89,10 @@ class HardwareProver:
         self.closed: list[ClosedBox] = []
         self._cutter = Cutter(question.space.ranges, self.corners.meshing)
         self._known = Known(self.proofs)
-        self._start, self._end, self._target = clock(), math.inf, 1.0
-        self._begun = False
+        self._start, self._end, self._within = clock(), math.inf, 0.0
+        self._parts: tuple[Box, ...] = ()
         self._earlier = 0, 0.0
-        self._settled: tuple[int, list[tuple[float, int, Node]]] = 0, []
+        self._settled: tuple[int, list[Entry]] = 0, []
         self._bounder = BoxBounder(
             objective.powers,
             self.proofs,
@@ -96,7 +102,7 @@ class HardwareProver:
             self._late,
         )
         self._mixes: dict[tuple[object, ...], Mix] = {}
-        self._open: list[tuple[float, int, Node]] = []
+        self._open: list[Entry] = []
         self._numbers = itertools.count()
         self.points = BestPoint(question, self._known, self._mix, self._late)
         self.notes = dict(self.corners.one_by_one)
@@ -124,7 +130,11 @@ class HardwareProver:
         return self.points.value
 
     def run(
-        self, seconds: float | None, within: float, on_progress: OnProgress | None = None
+        self,
+        seconds: float | None,
+        within: float,
+        on_progress: OnProgress | None = None,
+        pause: Callable[[], bool] = lambda: False,
     ) -> HardwareProof:
         """Look at boxes until the best point is proved, to a fraction, or the time is over.
 
@@ -136,66 +146,82 @@ class HardwareProver:
             See `prove_hardware`.
         on_progress : callable, optional
             Called after every box that was looked at.
+        pause : callable, optional
+            Asked after every box whether that is enough for now.
         """
         self._start = clock()
-        self._end = math.inf if seconds is None else self._start + seconds
-        self._target = 1 / (1 + max(within, PROVED))
-        if not self._begun:
-            for box in self._first_boxes():
-                self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
-            self._begun = True
+        self._end, self._within = math.inf if seconds is None else self._start + seconds, within
+        if not self._parts:
+            self.resume(nothing_proved(self.question.space.ranges))
         if self.best is None:
             self.points.first_points()
         while self._open and not self._late():
             # What is cut or looked at meanwhile belongs to the box as a whole.
-            self._settled = len(self.closed), list(self._open)
-            if self._open[0][0] >= self.best_value * self._target:
+            self._settle()
+            if self._open[0][0] >= self._limit:
                 break
             _, _, node = heapq.heappop(self._open)
-            if self._look_at(node) and on_progress is not None:
-                self._settled = len(self.closed), list(self._open)
+            if not self._look_at(node):
+                continue
+            self._settle()
+            if on_progress is not None:
                 on_progress(self._progress())
-        self._settled = len(self.closed), list(self._open)
+            if pause():
+                break
+        self._settle()
         return self.proof()
+
+    def _settle(self) -> None:
+        self._settled = len(self.closed), list(self._open)
+
+    @property
+    def _limit(self) -> float:
+        """The bound from which on boxes are closed."""
+        return limit_of(self.best, self._within)
 
     def proof(self) -> HardwareProof:
         """What is proved so far; boxes that are not settled are open."""
-        closed, open_ = self._settled
-        left = sorted(open_, key=lambda entry: entry[:2])
-        done = not left or left[0][0] >= self.best_value * self._target
-        boxes = [
-            *self.closed[:closed],
-            *(ClosedBox(x.box, bound, "bound" if done else "open") for bound, _, x in left),
-        ]
-        return HardwareProof(
-            self.best,
-            min((x.bound for x in boxes), default=math.inf)
-            if self.best is None
-            else min([self.best.value, *(x.bound for x in boxes)]),
-            tuple(boxes),
-            self.proofs.proofs + self._earlier[0],
-            clock() - self._start + self._earlier[1],
-            tuple(
-                f"the values of {name} are taken one by one: {reason}"
-                for name, reason in self.notes.items()
-            ),
+        closed, left = self._settled
+        open_ = [ClosedBox(x.box, bound, "open") for bound, _, x in sorted(left, key=_by_bound)]
+        notes = tuple(
+            f"the values of {name} are taken one by one: {reason}"
+            for name, reason in self.notes.items()
         )
+        spent = self.proofs.proofs + self._earlier[0], clock() - self._start + self._earlier[1]
+        known = HardwareProof(self.best, 0.0, (*self.closed[:closed], *open_), *spent, notes)
+        return join_proofs([], known, self._within)
 
     def resume(self, before: HardwareProof) -> None:
-        """Go on from what was proved before; boxes that were closed stay closed.
+        """Go on from what was proved before, of the space or of some of its boxes.
 
-        Those closed by their bounds are open again, in case that less of a gap is asked for.
+        Those that are closed stay closed. Those closed by their bounds are open again, in case
+        that less of a gap is asked for. What this prover knows of boxes that it left open is
+        not found anew.
         """
-        self._begun, self.points.best = True, before.best
-        self._earlier = before.proofs, before.seconds
+        if not self._parts:
+            self._parts = tuple(self._first_boxes())
+        known = {node.box: node for _, _, node in self._open}
+        space = whole(self.question.space.ranges)
+        self.points.best, self.closed, self._open = before.best, [], []
+        self._earlier = before.proofs - self.proofs.proofs, before.seconds
         for entry in before.boxes:
             if entry.closing not in ("open", "bound"):
                 self.closed.append(entry)
-                continue
-            node = Node(entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box))
-            heapq.heappush(self._open, (node.bound, next(self._numbers), node))
-        self._settled = len(self.closed), list(self._open)
-        self.proofs.fits_vary = True  # Nobody looked this time.
+            elif entry.box == space:
+                for part in self._parts:
+                    self._push(Node(0.0, part, mesh_width=self._cutter.mesh_width(part)))
+            else:
+                node = known.get(entry.box) or Node(
+                    entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box)
+                )
+                node.bound = max(node.bound, entry.bound)
+                heapq.heappush(self._open, (node.bound, next(self._numbers), node))
+        self._settle()
+
+    @property
+    def left(self) -> frozenset[Box]:
+        """Boxes that this prover has left open, and knows more of than their bounds."""
+        return frozenset(node.box for _, _, node in self._open)
 
     def _progress(self) -> Progress:
         seconds = clock() - self._start + self._earlier[1]
@@ -268,7 +294,7 @@ class HardwareProver:
             return False
         items = mix.items(corner.arch, self.question.conventions)
         room = Room(self.corners, node.box, self.question.space.area_budget_um2)
-        look = Look(node, corner, mix, items, room, self.best_value * self._target)
+        look = Look(node, corner, mix, items, room, self._limit)
         chosen = self._bounder.look(look)
         if math.isinf(node.bound):
             self._close(node.box, math.inf, "unfit")
@@ -279,7 +305,7 @@ class HardwareProver:
             self._round(look, chosen)
         if node.box.is_point and node.seen:
             self._close_point(look, chosen)
-        elif node.bound >= self.best_value * self._target:
+        elif node.bound >= self._limit:
             self._close(node.box, node.bound, "bound")
         else:
             heapq.heappush(self._open, (node.bound, next(self._numbers), node))
@@ -297,7 +323,7 @@ class HardwareProver:
         if gap_to(value, node.bound) <= PROVED:
             self._close(node.box, node.bound, "point")
         else:
-            beaten = node.bound >= self.best_value * self._target
+            beaten = node.bound >= self._limit
             self._close(node.box, node.bound, "bound" if beaten else "open")
 
     def _mix(self, arch: Architecture) -> Mix | None:
@@ -327,6 +353,10 @@ class HardwareProver:
         before = self.best_value
         if parameters is not None and self.points.try_point(parameters) < before:
             self.points.descend()
+
+
+def _by_bound(entry: Entry) -> tuple[float, int]:
+    return entry[:2]
 
 
 def prove_hardware(

@@ -285,7 +285,10 @@ def compare_hardware(
         for study, plan in named.items():
             make_study(opened, job, plan, study)
     work = partial(_work, storage, cache, heartbeat, on_sample)
-    for _ in in_processes(work, list(named), jobs or available_cores()):
+    processes = jobs or available_cores()
+    proving = [name for name, plan in named.items() if hardware_strategy(plan.strategy).proves]
+    # Any number of processes share a proof.
+    for _ in in_processes(work, [*named, *proving * (processes - 1)], processes):
         pass
     with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
         runs = [_run(opened, study, plan) for study, plan in named.items()]
