@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from codesign.exact.test_search import tiny_job
@@ -18,7 +19,7 @@ from codesign.jobs import product, small_job
 from optuna.trial import TrialState
 
 from toolkit.cli.codesign_report import certificate_record, codesign_record, codesign_report
-from toolkit.codesign.exact import HardwareProof, prove_hardware
+from toolkit.codesign.exact import HardwareProof, prove_front, prove_hardware
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.errors import InputError
@@ -29,6 +30,7 @@ from toolkit.study.hardware.shared import open_shared
 from toolkit.study.hardware.shares import FOUND, REPEATED, _read_boxes
 from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
 from toolkit.study.hardware.workers import Worker, make_study
+from toolkit.study.pictures.near_best import draw_tradeoffs, tradeoffs
 from toolkit.study.storage.files import Results
 from toolkit.workload.network import LayerGraph
 
@@ -119,13 +121,13 @@ def shared_job() -> Job:
     return make_job("gemmini-ws", [network], settings)
 
 
-def give_back_once(self: proving._Proving, _: proving._Pause) -> bool:
+def give_back_once(self: proving._Proving[HardwareProof], _: proving._Pause) -> bool:
     """Give boxes back when another worker waits for some; later on do nothing until killed."""
-    if claims_of(self._study, os.getpid(), ended=True):
+    if claims_of(self.study, os.getpid(), ended=True):
         time.sleep(1000)
-    if len(self._prover.left) < 2:
+    if len(self.prover.left) < 2:
         return False
-    while not self._shares.somebody_waits():
+    while not self.shares.somebody_waits():
         time.sleep(0.02)
     return True
 
@@ -219,3 +221,52 @@ def test_a_job_that_cannot_be_proved_is_refused_before_anything_runs(tmp_path: P
     with pytest.raises(InputError, match="fusion: exact proves hardware for layers that are not"):
         compared(small_job(fusion="greedy"), ["random", "exact"], path)
     assert not path.exists()
+
+
+def front_job() -> Job:
+    settings = JobSettings(
+        ranges={"side": [1, 2], "scratchpad_words": [32, 64], "accumulator_words": [4, 8]},
+        factors="perfect",
+        objective="front",
+    )
+    network = LayerGraph.from_layers([product("a", 4, 6, 2, "x", "y")], name="one")
+    return make_job("gemmini-ws", [network], settings)
+
+
+def test_a_front_is_stored_shown_and_drawn(tmp_path: Path) -> None:
+    job, path = front_job(), tmp_path / "a.journal"
+    limits: dict[str, Any] = {"samples": 2, "jobs": 1, "cache": False, "within": 0.1}
+    found = compare_hardware(job, ["random", "exact"], storage=str(path), **limits)
+    front = found.front
+    assert front is not None
+    assert found.proof is None
+    assert front.miss <= 0.1
+    expected = prove_front(question_of(job), within=0.1)
+    table = found.front_table()
+    costs = [(x.energy_pj, x.latency_cycles, x.area_um2) for x in expected.points]
+    assert table[["energy_pj", "latency_cycles", "area_um2"]].to_numpy() == pytest.approx(
+        np.array(costs)
+    )
+    run = next(run for run in found.runs if run.plan.strategy == "exact")
+    assert len(run.scores) == len(table)
+    assert run.choice is not None
+    assert run.choice.edp_pj_cycles == pytest.approx(table["edp_pj_cycles"].min())
+    record = codesign_record(found, Results((), ()))["front"]
+    assert record["miss_fraction"] == front.miss
+    assert sum(entry["points"] for entry in record["closed"].values()) == job.space.size
+    lines = [line for line in codesign_report(found, Results((), ())) if isinstance(line, str)]
+    assert any(line.startswith(f"front: {len(table)} trade-offs") for line in lines)
+    assert len(certificate_record(found)["boxes"]) == len(front.boxes)
+    title = draw_tradeoffs(tradeoffs(found), front.miss).get_suptitle()
+    assert title.endswith(f"nothing is missed by more than {front.miss:.2%}")
+    # Whoever comes next finds it there; less that may be missed goes on from it.
+    limits["within"] = 0.02
+    again = compare_hardware(job, ["exact"], storage=str(path), **limits).front
+    assert again is not None
+    assert again.miss <= 0.02
+    assert again.seconds > front.seconds
+
+
+def test_a_front_needs_a_fraction(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="within: a front is proved to a fraction"):
+        compared(front_job(), ["exact"], tmp_path / "a.journal")

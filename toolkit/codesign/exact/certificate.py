@@ -111,11 +111,7 @@ class HardwareProof:
 
     def closings(self) -> dict[str, tuple[int, int]]:
         """Boxes and points by what closed them."""
-        boxes: Counter[str] = Counter(closed.closing for closed in self.boxes)
-        points: Counter[str] = Counter()
-        for closed in self.boxes:
-            points[closed.closing] += closed.box.points
-        return {closing: (boxes[closing], points[closing]) for closing in sorted(boxes)}
+        return closings_of([(entry.box, entry.closing) for entry in self.boxes])
 
     def left(self, within: float) -> tuple[ClosedBox, ...]:
         """Boxes that have to be looked at before the best point is proved, to a fraction.
@@ -144,6 +140,15 @@ class HardwareProof:
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
+
+
+def closings_of(closed: Sequence[tuple[Box, Closing]]) -> dict[str, tuple[int, int]]:
+    """Count boxes and their points by what closed them."""
+    boxes: Counter[str] = Counter(closing for _, closing in closed)
+    points: Counter[str] = Counter()
+    for box, closing in closed:
+        points[closing] += box.points
+    return {closing: (boxes[closing], points[closing]) for closing in sorted(boxes)}
 
 
 def nothing_proved(ranges: Mapping[str, Range]) -> HardwareProof:

@@ -24,6 +24,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
@@ -90,7 +91,7 @@ class HardwareProver:
         self._cutter = Cutter(question.space.ranges, self.corners.meshing)
         self._known = Known(self.proofs)
         self._start, self._end, self._within = clock(), math.inf, 0.0
-        self._parts: tuple[Box, ...] = ()
+        self._begun = False
         self._earlier = 0, 0.0
         self._settled: tuple[int, list[Entry]] = 0, []
         self._bounder = BoxBounder(
@@ -124,11 +125,6 @@ class HardwareProver:
         """The best point so far."""
         return self.points.best
 
-    @property
-    def best_value(self) -> float:
-        """Of the best point so far; inf if there is none."""
-        return self.points.value
-
     def run(
         self,
         seconds: float | None,
@@ -151,7 +147,7 @@ class HardwareProver:
         """
         self._start = clock()
         self._end, self._within = math.inf if seconds is None else self._start + seconds, within
-        if not self._parts:
+        if not self._begun:
             self.resume(nothing_proved(self.question.space.ranges))
         if self.best is None:
             self.points.first_points()
@@ -170,6 +166,10 @@ class HardwareProver:
                 break
         self._settle()
         return self.proof()
+
+    def try_point(self, parameters: Mapping[str, Number]) -> float:
+        """Score a point that may be a good one by mappings that are known."""
+        return self.points.try_point(parameters)
 
     def _settle(self) -> None:
         self._settled = len(self.closed), list(self._open)
@@ -198,17 +198,16 @@ class HardwareProver:
         that less of a gap is asked for. What this prover knows of boxes that it left open is
         not found anew.
         """
-        if not self._parts:
-            self._parts = tuple(self._first_boxes())
         known = {node.box: node for _, _, node in self._open}
         space = whole(self.question.space.ranges)
         self.points.best, self.closed, self._open = before.best, [], []
+        self._begun = True
         self._earlier = before.proofs - self.proofs.proofs, before.seconds
         for entry in before.boxes:
             if entry.closing not in ("open", "bound"):
                 self.closed.append(entry)
             elif entry.box == space:
-                for part in self._parts:
+                for part in self.first_boxes:
                     self._push(Node(0.0, part, mesh_width=self._cutter.mesh_width(part)))
             else:
                 node = known.get(entry.box) or Node(
@@ -227,8 +226,12 @@ class HardwareProver:
         seconds = clock() - self._start + self._earlier[1]
         return Progress(self.best, self.bound, len(self.closed), len(self._open), seconds)
 
-    def _first_boxes(self) -> Iterable[Box]:
+    @cached_property
+    def first_boxes(self) -> tuple[Box, ...]:
         """The space, or its parts where some parameters are given their values one by one."""
+        return tuple(self._first_boxes())
+
+    def _first_boxes(self) -> Iterable[Box]:
         names = self.corners.names
         for part in self._apart(
             whole(self.question.space.ranges),
@@ -350,7 +353,7 @@ class HardwareProver:
         parameters = roomy_point(
             self.corners, box, look.corner.arch, uses, self.question.conventions, near
         )
-        before = self.best_value
+        before = self.points.value
         if parameters is not None and self.points.try_point(parameters) < before:
             self.points.descend()
 

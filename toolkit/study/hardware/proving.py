@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from toolkit.arch.expressions import Number
+from toolkit.codesign.exact.boxes import Box
 from toolkit.codesign.exact.certificate import (
     HardwareProof,
     PointCost,
@@ -24,7 +26,15 @@ from toolkit.codesign.exact.certificate import (
     nothing_proved,
     proof_from_record,
 )
-from toolkit.codesign.exact.question import Question, question_of
+from toolkit.codesign.exact.front import FrontProver, check_within
+from toolkit.codesign.exact.front_certificate import (
+    FrontProof,
+    TradeOff,
+    front_from_record,
+    join_fronts,
+    no_front,
+)
+from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver, Progress
 from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import hardware_strategy
@@ -52,11 +62,15 @@ ASKED_SECONDS = 2.0
 """Between two looks whether another worker waits for boxes."""
 _POLL_SECONDS = 0.5
 
+Q = TypeVar("Q", HardwareProof, FrontProof)
+
 OnPoint = Callable[[Score, int], None]
 """Called with every point that improves on the best so far, and how many these are."""
 
 BOUNDS = Kind(proof_from_record, join_proofs)
 """Proofs of one value."""
+FRONTS = Kind(front_from_record, join_fronts)
+"""Proofs of fronts."""
 
 
 def shares_of(study: optuna.Study, plan: Plan, job: Job) -> Shares[HardwareProof]:
@@ -64,18 +78,41 @@ def shares_of(study: optuna.Study, plan: Plan, job: Job) -> Shares[HardwareProof
     return Shares(study, BOUNDS, nothing_proved(job.space.ranges), plan.within)
 
 
+def front_shares_of(study: optuna.Study, plan: Plan, job: Job) -> Shares[FrontProof]:
+    """The front of a study, as its workers share it."""
+    return Shares(study, FRONTS, no_front(job.space.ranges), plan.within)
+
+
 def proof_of(study: optuna.Study) -> HardwareProof | None:
-    """What a study has proved so far; None if nothing."""
-    attributes = study.user_attrs
-    plan = Plan(**attributes[PLAN])
-    if not hardware_strategy(plan.strategy).proves:
+    """What a study has proved of one value so far; None if nothing."""
+    found = _proving_study(study)
+    if found is None or found[1].objective.front:
         return None
-    shares = shares_of(study, plan, job_from_record(attributes[JOB], study.study_name))
+    shares = shares_of(study, *found)
     proof = shares.read()
     return proof if shares.begun else None
 
 
-def is_proved(proof: HardwareProof, plan: Plan) -> bool:
+def front_of(study: optuna.Study) -> FrontProof | None:
+    """The front that a study has proved so far; None if none."""
+    found = _proving_study(study)
+    if found is None or not found[1].objective.front:
+        return None
+    shares = front_shares_of(study, *found)
+    proof = shares.read()
+    return proof if shares.begun else None
+
+
+def _proving_study(study: optuna.Study) -> tuple[Plan, Job] | None:
+    """The plan and the job of a study whose strategy proves."""
+    attributes = study.user_attrs
+    plan = Plan(**attributes[PLAN])
+    if not hardware_strategy(plan.strategy).proves:
+        return None
+    return plan, job_from_record(attributes[JOB], study.study_name)
+
+
+def is_proved(proof: HardwareProof | FrontProof, plan: Plan) -> bool:
     """Whether a proof has ended: it is close enough, or its time is over."""
     late = plan.seconds is not None and proof.seconds >= plan.seconds
     return late or not proof.left(plan.within)
@@ -85,6 +122,12 @@ def best_proof(storage: BaseStorage, job: Job) -> HardwareProof | None:
     """Of all proofs of a job in a storage the one with the highest bound."""
     proofs = [proof_of(study) for study in _studies_of(storage, job)]
     return max((p for p in proofs if p is not None), key=lambda p: p.bound, default=None)
+
+
+def best_front(storage: BaseStorage, job: Job) -> FrontProof | None:
+    """Of all proved fronts of a job in a storage the one that may miss least."""
+    fronts = [front_of(study) for study in _studies_of(storage, job)]
+    return min((f for f in fronts if f is not None), key=lambda f: f.miss, default=None)
 
 
 def _studies_of(storage: BaseStorage, job: Job) -> list[optuna.Study]:
@@ -108,84 +151,116 @@ def prove_study(
     InputError
         If of the job nothing can be proved.
     """
-    proving = _Proving(study, plan, job, question_of(job), watch, on_point)
-    proof = proving.run()
+    question = question_of(job)
+    if job.objective.front:
+        check_within(plan.within)
+        front = _Proving(
+            study, plan, job, watch, front_shares_of(study, plan, job), FrontProver(question)
+        ).run()
+        best = best_score(scores_of_front(front, job), job)
+        if best is not None:
+            study.set_user_attr(CHOICE, best.record())
+        return
+    prover = HardwareProver(question)
+    shares = shares_of(study, plan, job)
+    proof = _Improving(study, plan, job, watch, shares, prover, on_point).run()
     if proof.best is not None:
         study.set_user_attr(CHOICE, score_of_point(proof.best, job, 0.0).record())
 
 
-class _Proving:
+class _Prover(Protocol[Q]):
+    """What proves, box by box."""
+
+    @property
+    def left(self) -> frozenset[Box]:
+        """Boxes that it has left open."""
+
+    def resume(self, before: Q) -> None:
+        """Go on with some boxes."""
+
+    def try_point(self, parameters: Mapping[str, Number]) -> object:
+        """Look at a point that may be a good one."""
+
+    def run(
+        self,
+        seconds: float | None,
+        within: float,
+        on_progress: Callable[[Any], None] | None,
+        pause: Callable[[], bool],
+    ) -> Q:
+        """Look at boxes for a while."""
+
+    def proof(self) -> Q:
+        """What is proved of them."""
+
+
+@dataclass(eq=False)
+class _Proving(Generic[Q]):
     """A worker's part in a proof."""
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        plan: Plan,
-        job: Job,
-        question: Question,
-        watch: Watch,
-        on_point: OnPoint | None,
-    ) -> None:
-        self._study, self._plan, self._job = study, plan, job
-        self._watch, self._on_point = watch, on_point
-        self._shares = shares_of(study, plan, job)
-        self._prover = HardwareProver(question)
-        self._encoding = Encoding(job.space)
-        self._told, self._since = math.inf, clock()
-        self._looked = False
+    study: optuna.Study
+    plan: Plan
+    job: Job
+    watch: Watch
+    shares: Shares[Q]
+    prover: _Prover[Q]
+    _looked: bool = field(default=False, init=False)
 
-    def run(self) -> HardwareProof:
+    def run(self) -> Q:
         """Go on with open boxes until there are none, or the time of all workers is over."""
         while True:
-            self._shares.take_over(self._watch)
-            if is_proved(self._shares.read(), self._plan):
+            self.shares.take_over(self.watch)
+            if is_proved(self.shares.read(), self.plan):
                 break
-            found = self._shares.claim(self._prover.left)
+            found = self.shares.claim(self.prover.left)
             if found is None:
                 found = self._wait()
             if found is not None:
                 self._go_on(*found)
-        return self._shares.read()
+        return self.shares.read()
 
-    def _wait(self) -> tuple[HardwareProof, Claim] | None:
+    def _wait(self) -> tuple[Q, Claim] | None:
         """Wait for boxes; None if nothing is left to do."""
-        with self._shares.waiting(self._watch):
-            while not is_proved(self._shares.read(), self._plan):
-                found = self._shares.claim(self._prover.left, waiting=True)
+        with self.shares.waiting(self.watch):
+            while not is_proved(self.shares.read(), self.plan):
+                found = self.shares.claim(self.prover.left, waiting=True)
                 if found is not None:
                     return found
                 time.sleep(_POLL_SECONDS)
-                self._shares.take_over(self._watch)
+                self.shares.take_over(self.watch)
         return None
 
-    def _go_on(self, before: HardwareProof, claim: Claim) -> None:
+    def _go_on(self, before: Q, claim: Claim) -> None:
         """Look at claimed boxes for a while, and give them back."""
-        with self._watch.alive(claim.trial_id):
+        with self.watch.alive(claim.trial_id):
             mine = set(claim.boxes)
-            boxes = [entry for entry in before.boxes if entry.box in mine]
-            self._prover.resume(before.of_boxes(boxes))
-            self._told = math.inf if before.best is None else before.best.value
-            self._since = clock()
-            left = None if self._plan.seconds is None else self._plan.seconds - before.seconds
+            boxes: Any = [entry for entry in before.boxes if entry.box in mine]
+            self.prover.resume(before.of_boxes(boxes))
+            self.begin(before)
+            limit = self.plan.seconds
+            left = None if limit is None else limit - before.seconds
             try:
                 self._try_good_points()
                 pause = partial(self._is_enough, _Pause(clock()))
-                proof = self._prover.run(left, self._plan.within, self._note, pause)
-                if proof.best is not None:
-                    self._tell(proof.best)
+                self.end(self.prover.run(left, self.plan.within, self.note, pause))
             finally:
-                self._shares.give_back(claim, self._prover.proof())
+                self.shares.give_back(claim, self.prover.proof())
+
+    def begin(self, before: Q) -> None:
+        """Called before boxes are looked at, with what is known."""
+
+    def note(self, progress: Any) -> None:
+        """Called after every box."""
+
+    def end(self, proof: Q) -> None:
+        """Called after boxes were looked at."""
 
     def _try_good_points(self) -> None:
         """Try the best points of other studies of the job, once."""
         if not self._looked:
             self._looked = True
-            for parameters in _good_points(self._study, self._job):
-                self._prover.points.try_point(parameters)
-
-    def _note(self, progress: Progress) -> None:
-        if progress.best is not None:
-            self._tell(progress.best)
+            for parameters in _good_points(self.study, self.job):
+                self.prover.try_point(parameters)
 
     def _is_enough(self, pause: _Pause) -> bool:
         """Whether it is time to write down what is found, or another worker waits for boxes."""
@@ -195,26 +270,51 @@ class _Proving:
         if now - pause.looked < ASKED_SECONDS:
             return False
         pause.looked = now
-        return len(self._prover.left) > 1 and self._shares.somebody_waits()
+        return len(self.prover.left) > 1 and self.shares.somebody_waits()
+
+
+@dataclass(eq=False)
+class _Improving(_Proving[HardwareProof]):
+    """The same where one value is proved: points that improve on the best so far are trials."""
+
+    on_point: OnPoint | None
+    _told: float = field(default=math.inf, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def begin(self, before: HardwareProof) -> None:
+        """Remember what others know."""
+        self._told = math.inf if before.best is None else before.best.value
+        self._since = clock()
+
+    def note(self, progress: Progress) -> None:
+        """Tell of a better point."""
+        if progress.best is not None:
+            self._tell(progress.best)
+
+    def end(self, proof: HardwareProof) -> None:
+        """Tell of a better point."""
+        if proof.best is not None:
+            self._tell(proof.best)
 
     def _tell(self, best: PointCost) -> None:
         """Add a trial for a point that improves on the best so far."""
         if best.value >= self._told:
             return
         self._told, now = best.value, clock()
-        score = score_of_point(best, self._job, now - self._since)
+        score = score_of_point(best, self.job, now - self._since)
         self._since = now
-        told = self._job.objective.told(best.energy_pj, best.latency_cycles, best.area_um2)
+        told = self.job.objective.told(best.energy_pj, best.latency_cycles, best.area_um2)
+        encoding = Encoding(self.job.space)
         trial: FrozenTrial = create_trial(
             values=list(told),
-            params=dict(self._encoding.encode(best.parameters)),
-            distributions=dict(self._encoding.distributions),
+            params=dict(encoding.encode(best.parameters)),
+            distributions=dict(encoding.distributions),
             user_attrs={SCORE: score.record(), ELAPSED: score.seconds, EVALUATIONS: 0},
         )
-        self._study.add_trial(trial)
-        if self._on_point is not None:
-            done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            self._on_point(score, len(done))
+        self.study.add_trial(trial)
+        if self.on_point is not None:
+            done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            self.on_point(score, len(done))
 
 
 @dataclass(eq=False)
@@ -225,7 +325,12 @@ class _Pause:
     looked: float = -math.inf
 
 
-def score_of_point(best: PointCost, job: Job, seconds: float) -> Score:
+def scores_of_front(front: FrontProof, job: Job) -> list[Score]:
+    """The scores of all trade-offs, as other strategies have them."""
+    return [score_of_point(point, job, 0.0) for point in front.points]
+
+
+def score_of_point(best: PointCost | TradeOff, job: Job, seconds: float) -> Score:
     """The score of a point as other strategies have it."""
     names = [
         str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(job.networks)

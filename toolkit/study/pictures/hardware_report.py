@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from html import escape
@@ -46,6 +47,17 @@ def chips_of(comparison: HardwareComparison) -> tuple[Chip, ...]:
     )
 
 
+def _missed(comparison: HardwareComparison) -> str:
+    """Say what a proved front may miss."""
+    front = comparison.front
+    if front is None or front.miss == math.inf:
+        return ""
+    return (
+        " Those of exact are proved: whatever hardware of these ranges costs, one of them "
+        f"exceeds none of the three by more than {front.miss:.2%}."
+    )
+
+
 def write_hardware_report(
     comparison: HardwareComparison,
     curves: Sequence[ParameterCurve],
@@ -84,8 +96,9 @@ def write_hardware_report(
         (
             "tradeoffs",
             "Energy, latency and area",
-            "All feasible points of all seeds, from three sides, and below in axes to be turned.",
-            draw_tradeoffs(shown),
+            "All feasible points of all seeds, from three sides, and below in axes to be turned."
+            + _missed(comparison),
+            draw_tradeoffs(shown, None if comparison.front is None else comparison.front.miss),
         ),
     ]
     if curves and comparison.best is not None:

@@ -82,8 +82,15 @@ def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
     return bool(((every <= own).all(axis=1) & (every < own).any(axis=1)).any())
 
 
-def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
+def draw_tradeoffs(shown: Sequence[Tradeoffs], miss: float | None = None) -> Canvas:
     """Draw the points from the three sides; rings are those that nothing beats.
+
+    Parameters
+    ----------
+    shown : sequence of Tradeoffs
+        Of all strategies.
+    miss : float, optional
+        Fraction by which a proved front may be improved upon at most.
 
     Raises
     ------
@@ -113,7 +120,10 @@ def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
         axes.grid(alpha=0.3, which="both")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
-    figure.suptitle("feasible points; rings: no other is better in energy, latency and area")
+    title = "feasible points; rings: no other is better in energy, latency and area"
+    if miss is not None and miss < math.inf:
+        title += f"; proved: nothing is missed by more than {miss:.2%}"
+    figure.suptitle(title)
     return figure
 
 
