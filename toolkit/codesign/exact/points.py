@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -40,6 +41,8 @@ class BestPoint:
         Lists the layers as hardware of some kind runs them; None if it does not.
     late : function
         Whether the time is over.
+    meshes : sequence of str
+        Parameters that change meshes.
     """
 
     def __init__(
@@ -48,10 +51,11 @@ class BestPoint:
         known: Known,
         mix: Callable[[Architecture], Mix | None],
         late: Callable[[], bool],
+        meshes: Sequence[str],
     ) -> None:
         self.question = question
         self.best: PointCost | None = None
-        self._known, self._mix, self._late = known, mix, late
+        self._known, self._mix, self._late, self._meshes = known, mix, late, tuple(meshes)
         self._tried: set[tuple[Number, ...]] = set()
 
     @property
@@ -79,17 +83,38 @@ class BestPoint:
         """Improve the best point by steps, first long ones.
 
         Along single parameters; and where none is better, one up for another one down, for at
-        the limit of a budget nothing else is left.
+        the limit of a budget nothing else is left. Where no step helps, an array of as many
+        instances is tried in other shapes.
         """
+        last = len(self._tried) + most
+        longest = max(len(found.values) for found in self.question.space.ranges.values()) // 4
+        self._step_down(longest, last)
+        while self._reshaped() and len(self._tried) < last:
+            self._step_down(1, last)
+
+    def _step_down(self, step: int, last: int) -> None:
+        """Go on with steps until none is better, or so many points are tried."""
         ranges = self.question.space.ranges
         alone = [{name: sign} for name in ranges for sign in (-1, 1)]
         exchanged = [{more: 1, less: -1} for more in ranges for less in ranges if more != less]
-        step = max(len(found.values) for found in ranges.values()) // 4
-        last = len(self._tried) + most
         while step >= 1 and self.best is not None and len(self._tried) < last:
             if not any([self._steps(move, step) for move in alone]):
                 improved = any(self._steps(move, step) for move in exchanged)
                 step = step if improved else step // 2
+
+    def _reshaped(self) -> bool:
+        """Try one mesh twice as large, and another one half; tells if that is better."""
+        if self.best is None:
+            return False
+        before, ranges = self.value, self.question.space.ranges
+        for more, less in itertools.permutations(self._meshes, 2):
+            point = dict(self.best.parameters)
+            for name, factor in ((more, 2.0), (less, 0.5)):
+                values, wanted = ranges[name].values, float(point[name]) * factor
+                point[name] = min(values, key=lambda x: abs(math.log(x / wanted)))
+            if not self._late():
+                self.try_point(point)
+        return self.value < before
 
     def _steps(self, move: Mapping[str, int], step: int) -> bool:
         """Try the point so many places away from the best; tells if it is better."""

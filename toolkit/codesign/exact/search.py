@@ -105,7 +105,8 @@ class HardwareProver:
         self._mixes: dict[tuple[object, ...], Mix] = {}
         self._open: list[Entry] = []
         self._numbers = itertools.count()
-        self.points = BestPoint(question, self._known, self._mix, self._late)
+        meshes = [self.corners.names[axis] for axis in sorted(self.corners.meshing)]
+        self.points = BestPoint(question, self._known, self._mix, self._late, meshes)
         self.notes = dict(self.corners.one_by_one)
 
     @property
