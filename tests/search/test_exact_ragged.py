@@ -203,6 +203,14 @@ ODD = {
         ),
         (7, 3, 4),
     ),
+    "a latency that counts as energy": (
+        machine(
+            Memory("Buf", 24, 2, 2, 0.5, 0.5, leakage_pj_per_cycle=500),
+            Fanout("A", 3, ("M",)),
+            Memory("Reg", 4, 1, 1, 1, 1),
+        ),
+        (7, 3, 4),
+    ),
     "a single tile left over": (
         machine(
             Memory("Buf", 40, 1, 1, 64, 64),
@@ -220,6 +228,18 @@ def test_odd_machines(name: str, objective: str, monkeypatch: pytest.MonkeyPatch
     no_first_mapping(monkeypatch)
     arch, sizes = ODD[name]
     check_optimum(make_problem(arch, gemm(*sizes), factors="ragged", objective=objective))
+
+
+def test_bounds_of_proofs_cut_short_know_what_leaks() -> None:
+    plain = Memory("Buf", 1024, 2, 2, 8, 8)
+
+    def bound(buffer: Memory) -> float:
+        arch = machine(buffer, Fanout("A", 13, ("M",)), Memory("Reg", 40, 1, 1, 8, 8))
+        problem = make_problem(arch, gemm(500, 300, 400), factors="ragged", objective="energy")
+        return prove(Evaluator(problem, Budget(seconds=0.02)))[0]
+
+    leaked = bound(replace(plain, leakage_pj_per_cycle=100.0)) - bound(plain)
+    assert leaked > 0.9 * 100.0 * 500 * 300 * 400 / 13
 
 
 def test_persistent_transfers_are_enumerated() -> None:
