@@ -34,7 +34,7 @@ from toolkit.study.storage.files import make_folder
 NETWORKS = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
 MODELS = {"resnet18": {}, "bert_base": {"batch": 1, "seq": 128}}
 BASELINES = ("cma-es", "fill-area", "random", "random-mappings")
-ALONE = ("joint-gradient", "gp", "tpe", "nsga2", *BASELINES)
+ALONE = ("joint-gradient", "pattern-search", "gp", "tpe", "nsga2", *BASELINES)
 FUSED = ("joint-gradient", "two-step", "cma-es", "fill-area", "random")
 TEMPLATES = ("gemmini-ws-fine", "eyeriss-like")
 AREA_UM2 = 2e6

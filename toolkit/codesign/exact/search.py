@@ -22,7 +22,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,20 +41,17 @@ from toolkit.codesign.exact.certificate import (
     nothing_proved,
 )
 from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.first_boxes import each_first_box
 from toolkit.codesign.exact.floors import Floors
 from toolkit.codesign.exact.layers import Proofs
 from toolkit.codesign.exact.mix import Chosen, Mix, mix_of
-from toolkit.codesign.exact.padding import padding_follows_sizes
-from toolkit.codesign.exact.points import BestPoint
+from toolkit.codesign.exact.points import BestPoint, Tried
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.rounding import Known, roomy_point
 from toolkit.codesign.exact.tree import Cutter, Node, exceeded, trimmed
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
-
-MOST_KINDS = 4_096
-"""Most boxes to begin with, where parameters are given their values one by one."""
 
 Entry = tuple[float, int, Node]
 """An open box: its bound, a number that settles ties, what is known of it."""
@@ -105,8 +102,7 @@ class HardwareProver:
         self._mixes: dict[tuple[object, ...], Mix] = {}
         self._open: list[Entry] = []
         self._numbers = itertools.count()
-        meshes = [self.corners.names[axis] for axis in sorted(self.corners.meshing)]
-        self.points = BestPoint(question, self._known, self._mix, self._late, meshes)
+        self.points = self.search_points(self._late)
         self.notes = dict(self.corners.one_by_one)
 
     @property
@@ -167,6 +163,20 @@ class HardwareProver:
                 break
         self._settle()
         return self.proof()
+
+    def search_points(
+        self,
+        late: Callable[[], bool],
+        on_tried: Callable[[Tried], None] | None = None,
+    ) -> BestPoint:
+        """Begin a search for good points, by the mappings that this prover knows (`BestPoint`)."""
+        meshes = [self.corners.names[axis] for axis in sorted(self.corners.meshing)]
+        return BestPoint(self.question, self._known, self._mix, late, meshes, on_tried)
+
+    @property
+    def evaluated(self) -> int:
+        """Mappings that were costed to score points."""
+        return self._known.evaluated
 
     def try_point(self, parameters: Mapping[str, Number]) -> float:
         """Score a point that may be a good one by mappings that are known."""
@@ -230,37 +240,7 @@ class HardwareProver:
     @cached_property
     def first_boxes(self) -> tuple[Box, ...]:
         """The space, or its parts where some parameters are given their values one by one."""
-        return tuple(self._first_boxes())
-
-    def _first_boxes(self) -> Iterable[Box]:
-        names = self.corners.names
-        for part in self._apart(
-            whole(self.question.space.ranges),
-            [names.index(name) for name in self.corners.one_by_one],
-        ):
-            fitted = padding_follows_sizes(self, part)
-            self.notes |= {names[axis]: reason for axis, reason in fitted.items()}
-            self.proofs.fits_vary |= bool(fitted)
-            yield from self._apart(part, list(fitted))
-
-    def _apart(self, box: Box, axes: Sequence[int]) -> Iterable[Box]:
-        """Parts of a box with one value each of some parameters."""
-        sides = [range(box.sides[axis][0], box.sides[axis][1] + 1) for axis in axes]
-        count = math.prod(len(side) for side in sides)
-        if count > MOST_KINDS:
-            names = self.corners.names
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.notes.items())
-            raise InputError(
-                f"{', '.join(names[axis] for axis in axes)} have {count:,} values together that "
-                f"have to be looked at one by one, expected at most {MOST_KINDS:,}: {reasons}",
-                source=self.question.space.template.source,
-                key="ranges",
-            )
-        for chosen in itertools.product(*sides):
-            part = box
-            for axis, place in zip(axes, chosen, strict=True):
-                part = part.with_side(axis, place, place)
-            yield part
+        return tuple(each_first_box(self))
 
     @property
     def _budgets(self) -> Mapping[str, float]:
