@@ -93,7 +93,7 @@ def map_workload(
         arch, workload, objective, counting, pad, bias_read, factors, bypass, fix, estimates
     )
     with watched(problem, strategy) as on_improvement:
-        result = toolkit.search(
+        result = toolkit.search_mappings(
             problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
         )
     evaluation = evaluated(result.mapping, problem)

@@ -25,7 +25,6 @@ from toolkit.cli.arguments import (
     read_pad,
 )
 from toolkit.cli.fusion import (
-    MOST_LAYERS,
     Fusion,
     FusionGroup,
     FusionLevel,
@@ -65,6 +64,7 @@ from toolkit.cli.serving import (
     serving_report,
     write_serving,
 )
+from toolkit.fusion import MOST_MAPPED_LAYERS
 
 if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, NetworkResult
@@ -174,7 +174,7 @@ def map_whole_network(
             search=given,
             level=fusion_level,
             groups=group,
-            most_layers=group_length or MOST_LAYERS,
+            most_layers=group_length or MOST_MAPPED_LAYERS,
             overhead=overhead,
             prefetch=prefetch,
             cache=place,
