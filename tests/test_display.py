@@ -7,7 +7,7 @@ from toolkit.display import MOST_ROWS, object_html, shortened, table_html
 
 ARCH, WORKLOAD = toolkit.load_arch("eyeriss"), toolkit.gemm(12, 8, 4)
 PROBLEM = toolkit.make_problem(ARCH, WORKLOAD)
-RESULT = toolkit.search(PROBLEM, "random", budget=toolkit.Budget(evaluations=50))
+RESULT = toolkit.search_mappings(PROBLEM, "random", budget=toolkit.Budget(evaluations=50))
 EVALUATION = toolkit.evaluate(RESULT.mapping, ARCH, WORKLOAD)
 
 

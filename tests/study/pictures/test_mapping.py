@@ -23,7 +23,7 @@ CASES = {
 def evaluated(case: str) -> toolkit.Evaluation:
     arch, workload = CASES[case]
     problem = toolkit.make_problem(toolkit.load_arch(arch), toolkit.load_workload(workload))
-    result = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=300))
+    result = toolkit.search_mappings(problem, "random", budget=toolkit.Budget(evaluations=300))
     return toolkit.evaluate(result.mapping, problem.arch, problem.workload)
 
 
