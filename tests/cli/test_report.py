@@ -121,7 +121,9 @@ def test_what_is_missing_is_said_before_the_work(
         monkeypatch.setattr(
             f"{module}.find_spec", lambda name: None if name == "matplotlib" else find(name)
         )
-    monkeypatch.setattr("toolkit.search", lambda *_: pytest.fail("searched"), raising=False)
+    monkeypatch.setattr(
+        "toolkit.search_mappings", lambda *_: pytest.fail("searched"), raising=False
+    )
     found = run(*words, "--report", "page.html")
     assert found.status == 2 and found.out == ""
     assert found.err == (

@@ -103,9 +103,9 @@ def test_the_look_does_not_leak() -> None:
 
     @drawn
     def fails() -> None:
-        raise ValueError
+        raise ValueError("half drawn")
 
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="half drawn"):
         fails()
     assert mpl.rcParams.copy() == before
 
