@@ -147,7 +147,8 @@ def check_kind(command: str) -> None:
         known = {name for option in Commands()[words[1]].params for name in option.opts}
         assert {word for word in words if word.startswith("--")} <= known
     else:
-        assert words[0] in ("toolkit", "python3", ".venv/bin/pip", ".venv/bin/pytest"), command
+        known = r"toolkit|python3(\.\d+)?|\.venv/bin/(pip|pytest)"
+        assert re.fullmatch(known, words[0]), command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -97,6 +97,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "picture",
         "peer format",
         "command",
+        "page of the documentation",
         "priced component",
         "architecture",
         "workload",
