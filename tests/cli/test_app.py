@@ -57,6 +57,19 @@ def process(*words: str, cwd: Path, **options: Any) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "found"), [("toolkit ma", "map"), ("toolkit map --obj", "--objective")]
+)
+def test_shells_complete_commands_and_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, found: str
+) -> None:
+    monkeypatch.setenv("_TOOLKIT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    asked = process(cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (asked.stdout.split(), asked.stderr) == ([found], "")
+
+
 # Finding mappings
 
 
