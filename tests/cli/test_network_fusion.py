@@ -120,7 +120,6 @@ def test_what_lacks_for_pictures_is_said(
         (("--fusion", "exact", "--fusion-level", "Buffer"), "no level 'Buffer'"),
         (("--fusion", "exact", "--objective", "edp_per_utilization"), "with --fusion"),
         (("--fusion", "exact", "--group", "one,two"), "--group: given with --fusion"),
-        (("--fusion", "exact", "--jobs", "2"), "--jobs: groups are costed in 1 process, got 2"),
         (("--group-length", "3"), "--group-length: means nothing without --fusion"),
         (("--group", "one,two", "--group-length", "3"), "--group-length: means nothing"),
         (("--prefetch",), "--prefetch: means nothing without --fusion or --group"),

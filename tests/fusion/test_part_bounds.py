@@ -111,6 +111,18 @@ def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
         assert least.latency_cycles <= sum(c.latency_cycles for c in costs) * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_on_their_own_take_no_less_at_any_rate(seed: int) -> None:
+    arch = toolkit.load_arch(ARCHS[seed % len(ARCHS)])
+    layer = drawn_layer(random.Random(seed))
+    known = bounds(arch, best("edp"))
+    cost, rate = known.costs.alone(layer.whole), known.rate([layer])
+    (least,) = known.alone([layer], rate)
+    for weight in (0.3 * rate, rate, 3 * rate):
+        spent = cost.energy_pj + weight * cost.latency_cycles
+        assert 0.5 * spent < least.weighted(1.0, weight) <= spent * (1 + 1e-9)
+
+
 def test_proofs_are_close_to_the_whole_layer() -> None:
     arch = without_outermost_energy(toolkit.load_arch("eyeriss-conv"))
     (layer,) = fold(network([conv("c", tensor("x", 64, 56), 256, 1)])).layers

@@ -65,15 +65,6 @@ def test_bad_input_is_one_message(what: Any, options: dict[str, Any], message: s
         for_torch(what, **options)
 
 
-def test_snippets_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (ROOT / "docs" / "objectives_torch.md").read_text()
-    blocks = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
-    assert len(blocks) >= 2
-    torch.manual_seed(0)
-    exec(compile("\n".join(blocks), "objectives_torch.md", "exec"), {})
-    assert "J·cycle" in capsys.readouterr().out
-
-
 def test_options_of_fa_dosa_are_converted() -> None:
     """100 GB/s in words of 4 bytes at 1 GHz, 2.5 pJ per byte, 0.0001 mm² per KB."""
     space = toolkit.hardware_space(str(ROOT / "studies" / "fa_dosa.yaml"), energies=False)

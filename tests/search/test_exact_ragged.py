@@ -21,7 +21,7 @@ from toolkit.arch.levels import FactorConstraint, Level
 from toolkit.errors import ToolkitError
 from toolkit.mapping import sample
 from toolkit.model import EXACT, STEADY, TIMELOOP, Conventions
-from toolkit.search import Budget, Problem, make_problem, objective_named, search
+from toolkit.search import Budget, Problem, make_problem, objective_named, search_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
 from toolkit.search.exact.instance_strategy import InstanceProver
@@ -117,7 +117,7 @@ def test_sizes_that_do_not_divide(
 ) -> None:
     """Perfect factors take up to 390 times as much: 4,179 J·cycle for the first one."""
     problem = make_problem(load_arch(arch), gemm(*sizes), factors="ragged", conventions=STEADY)
-    result = search(problem, "exact")
+    result = search_mappings(problem, "exact")
     assert result.proved
     assert result.objective / J_CYCLES == pytest.approx(edp_j_cycles, rel=1e-5)
 
@@ -125,7 +125,7 @@ def test_sizes_that_do_not_divide(
 def test_perfect_factors_are_among_the_ragged_ones() -> None:
     arch, workload = load_arch("eyeriss"), gemm(96, 60, 64)
     perfect, cut = (
-        search(make_problem(arch, workload, factors=rule), "exact")
+        search_mappings(make_problem(arch, workload, factors=rule), "exact")
         for rule in ("perfect", "ragged")
     )
     assert perfect.proved and cut.proved
@@ -203,6 +203,14 @@ ODD = {
         ),
         (7, 3, 4),
     ),
+    "a latency that counts as energy": (
+        machine(
+            Memory("Buf", 24, 2, 2, 0.5, 0.5, leakage_pj_per_cycle=500),
+            Fanout("A", 3, ("M",)),
+            Memory("Reg", 4, 1, 1, 1, 1),
+        ),
+        (7, 3, 4),
+    ),
     "a single tile left over": (
         machine(
             Memory("Buf", 40, 1, 1, 64, 64),
@@ -222,18 +230,30 @@ def test_odd_machines(name: str, objective: str, monkeypatch: pytest.MonkeyPatch
     check_optimum(make_problem(arch, gemm(*sizes), factors="ragged", objective=objective))
 
 
+def test_bounds_of_proofs_cut_short_know_what_leaks() -> None:
+    plain = Memory("Buf", 1024, 2, 2, 8, 8)
+
+    def bound(buffer: Memory) -> float:
+        arch = machine(buffer, Fanout("A", 13, ("M",)), Memory("Reg", 40, 1, 1, 8, 8))
+        problem = make_problem(arch, gemm(500, 300, 400), factors="ragged", objective="energy")
+        return prove(Evaluator(problem, Budget(seconds=0.02)))[0]
+
+    leaked = bound(replace(plain, leakage_pj_per_cycle=100.0)) - bound(plain)
+    assert leaked > 0.9 * 100.0 * 500 * 300 * 400 / 13
+
+
 def test_persistent_transfers_are_enumerated() -> None:
     """Where tiles are cut off and stays go on outside of their supplier; a limit says so."""
     dram = Memory("DRAM", None, 64.0, 64.0, 4.0, 4.0, values_per_wordline=4)
     buffer = Memory("Buffer", 24, 2.0, 2.0, 8.0, 8.0)
     arch = Architecture("a", (dram, buffer, Fanout("Rows", 2, ("M",)), Compute("MAC", 0.2)))
     small = make_problem(arch, gemm(5, 3, 4), conventions=TIMELOOP, factors="ragged")
-    result = search(small, "exact")
+    result = search_mappings(small, "exact")
     assert result.proved
     assert result.certificate is not None and result.certificate.enumerated > 0
     assert result.objective == pytest.approx(optimum(small), rel=TOLERANCE)
     roomy = replace(arch, levels=(dram, replace(buffer, capacity_words=4096), *arch.levels[2:]))
     large = make_problem(roomy, gemm(97, 89, 101), conventions=TIMELOOP, factors="ragged")
-    limited = search(large, "exact", budget=Budget(seconds=1))
+    limited = search_mappings(large, "exact", budget=Budget(seconds=1))
     assert not limited.proved
     assert limited.bound is not None and 0 < limited.bound < limited.objective

@@ -11,14 +11,17 @@ import typer
 
 from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
+    AllowPython,
     AsJson,
     BypassName,
+    ClusterAddress,
     Estimates,
     Experts,
     FactorsName,
     KvCache,
     Pad,
     read_pad,
+    trusted,
 )
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
@@ -28,6 +31,7 @@ from toolkit.cli.serving import (
     check_serving,
     read_roles,
 )
+from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -168,6 +172,8 @@ Report = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
 
+_STRATEGIES = ",".join(DEFAULT_STRATEGIES)
+
 
 def search_hardware(
     models: Models,
@@ -182,8 +188,8 @@ def search_hardware(
     energies: Energies = "technology",
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     objective: Objective = "edp",
-    strategies: Strategies = "joint-gradient,two-step,tpe,fill-area,random",
-    samples: Samples = 50,
+    strategies: Strategies = _STRATEGIES,
+    samples: Samples = DEFAULT_SAMPLES,
     seconds: Seconds = None,
     run_evaluations: RunEvaluations = None,
     within: Within = 0.0,
@@ -203,12 +209,15 @@ def search_hardware(
     storage: Storage = None,
     name: Name = "",
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Out = "codesign",
     report: Report = False,
     no_cache: NoCache = False,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
+    import toolkit
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.codesign_report import codesign_record, codesign_report
@@ -223,7 +232,8 @@ def search_hardware(
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
-    ranges = read_ranges(range, load_template(template), clock_ghz) if range else {}
+    given = trusted(template, allow_python)
+    ranges = read_ranges(range, load_template(given), clock_ghz) if range else {}
     settings = JobSettings(
         ranges,
         Technology(node, clock_ghz, estimates=read_accelergy(estimates)),
@@ -253,7 +263,8 @@ def search_hardware(
         "batch": batch or 1,
     }
     uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
-    job = make_job(template, uses, settings)
+    job = make_job(given, uses, settings)
+    machines = None if cluster is None else toolkit.Cluster(cluster)
     folder = make_folder(out)
     found = compare_hardware(
         job,
@@ -265,6 +276,7 @@ def search_hardware(
         within=within,
         seeds=seeds,
         jobs=jobs,
+        cluster=machines,
         name=name,
         cache=not no_cache,
         on_sample=show_sample,

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     LatencyCorrection,
     MappingFile,
     MappingFormat,
     PadToMapping,
-    Steady,
     WorkloadWords,
-    conventions_name,
     evaluated,
     read_mapped,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
 from toolkit.workload.bits import bits_of
 
@@ -40,20 +40,22 @@ def evaluate_mapping(
     format: MappingFormat = "auto",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     latency_correction: LatencyCorrection = None,
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bypass: BypassName = "permitted",
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, evaluate, print."""
     problem, read = read_mapped(
-        arch,
-        workload,
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
         mapping,
         format,
-        conventions=conventions_name(conventions, steady=steady),
+        conventions=read_conventions(conventions, switch, steady=steady),
         pad=pad,
         bias_read=bias_read,
         bypass=bypass,

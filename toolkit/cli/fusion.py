@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Option,
         Step,
     )
+    from toolkit.processes import Jobs
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -78,10 +79,6 @@ Prefetch = Annotated[
     ),
 ]
 
-MOST_LAYERS = 12
-"""Layers of a group that a search finds, unless it is told otherwise: the number of groups to cost
-grows fast with it."""
-
 _OBJECTIVES = ("edp", "energy", "latency")
 # More than a screen of reasons or chances is not read; --json and --out have all.
 _MOST_BOUNDARIES = 40
@@ -92,7 +89,6 @@ def check_options(
     level: str | None,
     groups: Sequence[str],
     most_layers: int | None,
-    jobs: int | None,
     pad: Sequence[str] = (),
     *,
     prefetch: bool = False,
@@ -113,8 +109,6 @@ def check_options(
         raise InputError("means nothing without --fusion or --group", source="--fusion-level")
     if prefetch and not fused:
         raise InputError("means nothing without --fusion or --group", source="--prefetch")
-    if fused and jobs is not None and jobs > 1:
-        raise InputError(f"groups are costed in 1 process, got {jobs}", source="--jobs")
     if fused and pad:
         raise InputError(
             "not with --fusion or --group, whose tiles have sizes of their own", source="--pad"
@@ -133,6 +127,7 @@ def fuse_network(
     most_layers: int,
     overhead: FusionOverhead,
     prefetch: bool,
+    jobs: Jobs,
     cache: bool | str,
 ) -> tuple[MappedModel, FusionResult]:
     """Search for a partition, or cost the one that is given.
@@ -142,21 +137,22 @@ def fuse_network(
     InputError
         If the objective is not one of fusion, or as `toolkit.fusion.find_partition` does.
     """
-    from toolkit.fusion import MappedModel, cost_partition, find_partition, fold
+    from toolkit.fusion import cost_partition, find_partition
+    from toolkit.fusion.fusing import fusion_model
 
     if search.objective.name not in _OBJECTIVES:
         raise InputError(
             f"expected {', '.join(_OBJECTIVES)} with --fusion, got {search.objective.name!r}",
             source="--objective",
         )
-    model = MappedModel(
-        fold(graph),
+    model = fusion_model(
+        graph,
         arch,
-        objective=search.objective.name,  # type: ignore[arg-type]  # It is one of these.
         level=level,
         search=search,
         overhead=overhead,
         prefetch=prefetch,
+        jobs=jobs,
         cache=cache,
     )
     with _watched(model):

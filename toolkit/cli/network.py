@@ -8,24 +8,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import typer
+
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
-    ConventionsName,
+    ClusterAddress,
     Estimates,
     Experts,
     FactorsName,
     KvCache,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
     read_arch,
+    read_jobs,
     read_pad,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.fusion import (
-    MOST_LAYERS,
     Fusion,
     FusionGroup,
     FusionLevel,
@@ -65,6 +68,7 @@ from toolkit.cli.serving import (
     serving_report,
     write_serving,
 )
+from toolkit.fusion import MOST_MAPPED_LAYERS
 
 if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, NetworkResult
@@ -72,12 +76,14 @@ if TYPE_CHECKING:
 
 
 def map_whole_network(
+    context: typer.Context,
     model: Model,
     arch: Arch,
     strategy: Strategy = "greedy",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seed: Seed = 0,
@@ -96,6 +102,7 @@ def map_whole_network(
     no_pad: NoPad = False,
     overlap_vector: OverlapVector = False,
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
@@ -107,13 +114,13 @@ def map_whole_network(
     fusion_overhead_cycles: OverheadCycles = None,
     prefetch: Prefetch = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
     import toolkit
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
-    from toolkit.model.conventions import conventions_named
     from toolkit.study.storage.files import Results
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
@@ -124,16 +131,15 @@ def map_whole_network(
     if pad and no_pad:
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
-    fused_layers = check_options(
-        fusion, fusion_level, group, group_length, jobs, pad, prefetch=prefetch
-    )
+    fused_layers = check_options(fusion, fusion_level, group, group_length, pad, prefetch=prefetch)
     overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
-    counting = conventions_named(conventions_name(conventions, steady=steady))
+    counting = read_conventions(conventions, switch, steady=steady)
     budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
-        read_arch(arch, estimates),
+        read_arch(trusted(arch, allow_python), estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
+    workers = read_jobs(context, jobs, cluster)
     if out is not None:
         from toolkit.study.storage.files import make_folder
 
@@ -174,9 +180,10 @@ def map_whole_network(
             search=given,
             level=fusion_level,
             groups=group,
-            most_layers=group_length or MOST_LAYERS,
+            most_layers=group_length or MOST_MAPPED_LAYERS,
             overhead=overhead,
             prefetch=prefetch,
+            jobs=workers or 1,
             cache=place,
         )
         steps = steps_to_fused(priced, fused, graph)
@@ -198,7 +205,7 @@ def map_whole_network(
             pad=padding,
             factors=factors,  # type: ignore[arg-type]  # It is checked there.
             overlap_vector=overlap_vector,
-            jobs=jobs,
+            jobs=workers,
             cache=place,
             on_layer=on_layer,
         )

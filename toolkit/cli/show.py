@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 import toolkit
-from toolkit.cli.arguments import AsJson
+from toolkit.cli.arguments import AllowPython, AsJson, trusted
 from toolkit.cli.output import print_json, print_text
 
 
@@ -21,20 +22,21 @@ class ShowKind(StrEnum):
 
 def show_definition(
     kind: Annotated[ShowKind, typer.Argument(help="What to show.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a YAML file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a file.")],
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Load, print."""
     from toolkit.yaml_files import parse_yaml
 
-    text = definition(kind.value, name)
+    text = definition(kind.value, trusted(name, allow_python))
     if json:
         print_json({kind.value: parse_yaml(text.encode(), source=name)})
     else:
         print_text(text)
 
 
-def definition(kind: str, name: str) -> str:
+def definition(kind: str, name: str | os.PathLike[str]) -> str:
     """Write an architecture (kind ``arch``) or a workload as YAML.
 
     An architecture with parameters is written as its file has it, unless `name` gives some.
@@ -43,6 +45,14 @@ def definition(kind: str, name: str) -> str:
     ------
     InputError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> print(toolkit.definition("workload", "gemm:M=8,K=4,N=2"), end="")
+    name: gemm:M=8,K=4,N=2
+    kernel: gemm
+    sizes: {M: 8, K: 4, N: 2}
     """
     from toolkit.arch import arch_definition
 

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
-    ConventionsName,
     FactorsName,
     Pad,
     WorkloadWords,
     read_problem,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Switches, read_conventions
 from toolkit.cli.output import (
     Record,
     Report,
@@ -39,15 +41,27 @@ def measure_space(
     arch: Arch,
     workload: WorkloadWords,
     conventions: ConventionsName = "exact",
+    switch: Switches = [],  # noqa: B006 - typer copies it
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Count, print."""
     from toolkit.search.space_size import problem_size
 
-    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors, bypass)
+    counting = read_conventions(conventions, switch)
+    problem = read_problem(
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
+        "edp",
+        counting,
+        pad,
+        False,
+        factors,
+        bypass,
+    )
     size = problem_size(problem)
     if json:
         print_json(space_record(problem, size))

@@ -17,6 +17,9 @@ loops at the outermost memory, is a mapping of that layer:
 - A part that was padded is a larger part. Sizes that a level is to have exactly are the most that
   it may have, and the outermost memory may do what it wants: parts are fitted to constraints.
 
+What leaks counts the cycles of the large layer, which are no more than those of copies of a part
+one after another, as its outermost memory holds nothing up.
+
 Windows (R, S, T) are never cut. Parts along a sum read back what they add to, which is no less
 than what the large layer takes for it.
 
@@ -33,21 +36,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations, product
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import FactorConstraint, Memory
 from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
+from toolkit.cluster import Cluster
 from toolkit.errors import ToolkitError
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.layer_costs import cut_dimension, fused_arch
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.conventions import Conventions
-from toolkit.processes import in_processes
+from toolkit.processes import Jobs, in_processes
 from toolkit.search.network import LayerSearch, map_workload
 from toolkit.search.network.cache import LayerCache
+from toolkit.search.network.cost import LayerCost
 from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Role, Tensor, Workload
@@ -69,21 +74,19 @@ _HEADS: frozenset[Role] = frozenset({"input", "weight", "output"})
 
 @dataclass(frozen=True, slots=True)
 class ProofTask:
-    """What is to be bounded: any mapping of a workload on a machine.
+    """What is to be bounded: the energy of any mapping of a workload on a machine.
 
     Parameters
     ----------
     arch : Architecture
-        Words of its outermost memory are free where the workload is a large layer.
+        Words of its outermost memory are free where the workload is a large layer; where latency
+        counts, too, that memory leaks, see `leaking`.
     workload : Workload
         What runs on it.
-    objective : str
-        Of which there is no less: a key of `OBJECTIVES`.
     """
 
     arch: Architecture
     workload: Workload
-    objective: str = "energy"
 
 
 def seen_archs(
@@ -186,7 +189,15 @@ def large_layer(
         share = prod(share_of_parts(workload.sizes[d], copies[d]) for d in cut)
     dram, *levels = priced(arch, 0.0).levels
     assert isinstance(dram, Memory)
-    free = replace(dram, capacity_words=None, constraints=())
+    free = replace(
+        dram,
+        capacity_words=None,
+        constraints=(),
+        read_bandwidth=inf,
+        write_bandwidth=inf,
+        ports=(),
+        burst_words=1,
+    )
     loose = tuple(
         replace(level, constraints=tuple(_loosened(level.constraints))) for level in levels
     )
@@ -251,10 +262,10 @@ def prove_all(
     *,
     seconds: float,
     store: LayerCache | None,
-    jobs: int,
+    jobs: Jobs,
     on_proof: Callable[[int, int], None] | None = None,
 ) -> dict[ProofTask, float]:
-    """Bound the objectives of workloads; those of which nothing is known are left out.
+    """Bound the energy of workloads; those of which nothing is known are left out.
 
     Parameters
     ----------
@@ -264,7 +275,7 @@ def prove_all(
         After which a proof is cut short; its bound holds all the same.
     store : LayerCache, optional
         Where proofs are kept.
-    jobs : int
+    jobs : int or Cluster
         Processes.
     on_proof : callable, optional
         Called after each with how many there were, of how many.
@@ -272,25 +283,37 @@ def prove_all(
     search = LayerSearch(
         "exact",
         Budget(seconds=seconds),
+        objective=OBJECTIVES["energy"],
         conventions=conventions,
         pad=False,
         factors="ragged",
     )
-    call = partial(_prove, search, store)
-    bounds: dict[ProofTask, float] = {}
-    found = in_processes(call, tasks, jobs if len(tasks) > FEW else 1)
-    for done, (place, bound) in enumerate(found, start=1):
-        if bound is not None:
-            bounds[tasks[place]] = bound
+    bounds: dict[ProofTask, float | None] = {}
+    left: list[ProofTask] = []
+
+    def know(task: ProofTask, cost: LayerCost | None) -> None:
+        bounds[task] = None if cost is None else cost.bound
         if on_proof is not None:
-            on_proof(done, len(tasks))
-    return bounds
+            on_proof(len(bounds), len(tasks))
+
+    for task in tasks:
+        known = None if store is None else store.read(task.arch, task.workload, search)
+        if known is None:
+            left.append(task)
+        else:
+            know(task, known)
+    several = len(left) > FEW or isinstance(jobs, Cluster)
+    for place, found in in_processes(partial(_prove, search), left, jobs if several else 1):
+        task = left[place]
+        if found is not None and store is not None:
+            store.write(task.arch, task.workload, search, found)
+        know(task, found)
+    return {task: bound for task in tasks if (bound := bounds[task]) is not None}
 
 
-def _prove(search: LayerSearch, store: LayerCache | None, task: ProofTask) -> float | None:
-    asked = replace(search, objective=OBJECTIVES[task.objective])
+def _prove(search: LayerSearch, task: ProofTask) -> LayerCost | None:
     try:
-        return map_workload(task.arch, task.workload, asked, cache=store).bound
+        return map_workload(task.arch, task.workload, search)
     except (ToolkitError, MemoryError):
         # Too large for exact counts or for its lists, or too short a time to find any mapping.
         return None
@@ -328,6 +351,20 @@ def _own_words_pj(arch: Architecture, workload: Workload, tensor: Tensor) -> flo
         elif level.mesh > 1:
             return 0.0
     return 0.0
+
+
+def leaking(arch: Architecture, rate: float) -> Architecture:
+    """The architecture whose outermost memory leaks so much more (pJ per cycle).
+
+    Energy is then energy and `rate` times the latency, or less, by conventions in which memories
+    leak for as long as they are busy.
+    """
+    if not rate:
+        return arch
+    dram, *levels = arch.levels
+    assert isinstance(dram, Memory)
+    leaked = replace(dram, leakage_pj_per_cycle=dram.leakage_pj_per_cycle + rate)
+    return replace(arch, levels=(leaked, *levels))
 
 
 def priced(arch: Architecture, times: float) -> Architecture:

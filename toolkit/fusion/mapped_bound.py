@@ -73,9 +73,9 @@ class MappedBound:
     def compulsory(self) -> tuple[float, ...]:
         """What the parts of all layers take, and every word once."""
         view = GroupView(self.graph, frozenset(self.graph.names))
-        known = self.objective in ("dram", "latency")
-        least = map(self.layers.floor, view.layers) if known else self.layers.least(view.layers)
-        return self._together(view, list(least))
+        if self.objective in ("dram", "latency"):
+            return self._together(view, list(map(self.layers.floor, view.layers)))
+        return self._together(view, list(self.layers.least(view.layers)))
 
     def within(self, most_layers: int) -> tuple[float, ...] | None:
         """Of groups of limited length; None without proofs or with too many down-sets."""
@@ -94,7 +94,8 @@ class MappedBound:
         if self.objective in ("dram", "latency"):
             parts = alone = tuple(map(self.layers.floor, layers))
         else:
-            alone = self.layers.alone(layers, self.objective)
+            rate = self.layers.rate(layers) if self.objective == "edp" else 0.0
+            alone = self.layers.alone(layers, rate)
             parts = self.layers.least(layers)
         costs = self.layers.costs
         return GroupBounds(

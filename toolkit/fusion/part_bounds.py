@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, sqrt
+from math import fsum
 
 from toolkit.arch.architecture import Architecture
+from toolkit.cluster import Cluster
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.groups import GroupView
@@ -14,6 +15,7 @@ from toolkit.fusion.large_layers import (
     ProofTask,
     cut_roles,
     large_layer,
+    leaking,
     parts_energy_pj,
     priced,
     prove_all,
@@ -45,30 +47,33 @@ class LayerLeast:
         Of parts, but for the words of the outermost memory.
     latency_cycles : float
         One part after the other.
-    edp_pj_cycles : float
-        Their product, where more is known of it.
+    rate_pj_per_cycle, together_pj : float
+        Energy and this rate times the latency take so much together, where more is known of it.
     """
 
     energy_pj: float
     latency_cycles: float
-    edp_pj_cycles: float = 0.0
+    rate_pj_per_cycle: float = 0.0
+    together_pj: float = 0.0
 
     def weighted(self, energy: float, cycles: float) -> float:
         """The least of energy and latency, each at its weight.
 
         Examples
         --------
-        >>> LayerLeast(1.0, 1.0).weighted(1.0, 4.0), LayerLeast(1.0, 1.0, 9.0).weighted(1.0, 4.0)
-        (5.0, 12.0)
+        >>> known = LayerLeast(1.0, 1.0, rate_pj_per_cycle=4.0, together_pj=9.0)
+        >>> LayerLeast(1.0, 1.0).weighted(1.0, 4.0), known.weighted(1.0, 4.0)
+        (5.0, 9.0)
+        >>> known.weighted(1.0, 2.0), known.weighted(1.0, 8.0)
+        (5.0, 13.0)
         """
+        rate = self.rate_pj_per_cycle
         apart = energy * self.energy_pj + cycles * self.latency_cycles
-        if not energy or not cycles or self.edp_pj_cycles <= self.energy_pj * self.latency_cycles:
+        more = self.together_pj - self.energy_pj - rate * self.latency_cycles
+        if more <= 0:
             return apart
-        # On the hyperbola, as near as both limits allow to where the weights would be best.
-        best = sqrt(self.edp_pj_cycles * cycles / energy)
-        most = self.edp_pj_cycles / self.latency_cycles if self.latency_cycles else best
-        spent = min(max(best, self.energy_pj), most)
-        return energy * spent + cycles * self.edp_pj_cycles / spent
+        # All of what is more is spent where it counts least.
+        return apart + more * (min(energy, cycles / rate) if rate else energy)
 
 
 class PartBounds:
@@ -104,39 +109,50 @@ class PartBounds:
             self._floors[layer.name] = self._floor(layer)
         return self._floors[layer.name]
 
+    def rate(self, layers: Sequence[FoldedLayer]) -> float:
+        """Energy by latency (pJ per cycle) of layers on their own, as they are mapped.
+
+        Proofs of both together are best where the product of both is, which is nearby. In three
+        digits, so that a proof that is kept is found again.
+        """
+        costs = [self.costs.alone(layer.whole) for layer in layers]
+        cycles = fsum(cost.latency_cycles for cost in costs)
+        return float(f"{fsum(cost.energy_pj for cost in costs) / cycles:.3g}") if cycles else 0.0
+
     def least(self, layers: Sequence[FoldedLayer]) -> tuple[LayerLeast, ...]:
         """Bound layers as well as proofs can; what was proved once is remembered."""
         self._prove(large for layer in layers for _, _, large, _ in self._large(layer))
         return tuple(map(self._least, layers))
 
-    def alone(self, layers: Sequence[FoldedLayer], objective: str) -> tuple[LayerLeast, ...]:
+    def alone(self, layers: Sequence[FoldedLayer], rate: float = 0.0) -> tuple[LayerLeast, ...]:
         """Bound layers on their own, with the words of the outermost memory.
 
         Parameters
         ----------
-        objective : {"edp", "energy"}
-            What is proved, as every word that a mapping moves is part of it.
+        rate : float
+            In pJ per cycle: energy and so much of the latency are bounded together.
         """
-        whole = [task for layer in layers for task in self._on_their_own(layer, objective)]
+        whole = [task for layer in layers for task in self._on_their_own(layer, rate)]
         parts = [large for layer in layers for _, _, large, _ in self._large(layer)]
         self._prove([*whole, *parts])
-        return tuple(self._alone(layer, objective) for layer in layers)
+        return tuple(self._alone(layer, rate) for layer in layers)
 
     def _prove(self, tasks: Iterable[ProofTask]) -> None:
         """Prove what was not asked before; it is remembered."""
         new = [task for task in dict.fromkeys(tasks) if task not in self._asked]
         if self.seconds > 0 and self._conventions.transfers != "sequential":
             self._asked.update(new)
+            jobs = self.costs.jobs
             self._proved |= prove_all(
                 new,
                 self._conventions,
                 seconds=self.seconds,
                 store=self.costs.store,
-                jobs=available_cores(),
+                jobs=jobs if isinstance(jobs, Cluster) else available_cores(),
                 on_proof=self.on_proof,
             )
 
-    def _on_their_own(self, layer: FoldedLayer, objective: str) -> tuple[ProofTask, ...]:
+    def _on_their_own(self, layer: FoldedLayer, rate: float) -> tuple[ProofTask, ...]:
         """All mappings of a layer on its own; none where it is padded, and larger then."""
         arch, search, ways = self.costs.arch, self.costs.search, self._ways(layer)
         try:
@@ -147,9 +163,9 @@ class PartBounds:
             search.padded(way) or way.sizes != a.sizes for way, a in zip(ways, asked, strict=True)
         ):
             return ()
-        return tuple(ProofTask(arch, way, objective) for way in ways)
+        return tuple(ProofTask(leaking(arch, rate), way) for way in ways)
 
-    def _alone(self, layer: FoldedLayer, objective: str) -> LayerLeast:
+    def _alone(self, layer: FoldedLayer, rate: float) -> LayerLeast:
         if layer.layer.workload is None:
             cost = self.costs.alone(layer.whole)
             return LayerLeast(cost.energy_pj, cost.latency_cycles)
@@ -162,7 +178,7 @@ class PartBounds:
             least.energy_pj + read * dram.read_energy_pj + written * dram.write_energy_pj,
             max(least.latency_cycles, cycles),
         )
-        tasks = self._on_their_own(layer, objective)
+        tasks = self._on_their_own(layer, rate)
         if not tasks or not self._proved.keys() >= set(tasks):
             return least
         bound = min(self._proved[task] for task in tasks)
@@ -170,10 +186,10 @@ class PartBounds:
             arch, self.costs.unit, layer.whole, self._conventions, typed=False
         )
         folded = 0.0 if vector is None else vector.energy_pj
-        if objective == "energy":
-            return replace(least, energy_pj=max(least.energy_pj, times * (bound + folded)))
-        product = times * (times * bound + folded * least.latency_cycles)
-        return replace(least, edp_pj_cycles=product)
+        known = times * (bound + folded)
+        if rate:
+            return replace(least, rate_pj_per_cycle=rate, together_pj=known)
+        return replace(least, energy_pj=max(least.energy_pj, known))
 
     def _least(self, layer: FoldedLayer) -> LayerLeast:
         floor = self.floor(layer)

@@ -67,6 +67,29 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Leaks:
+    """What leaks whichever lanes are used.
+
+    Parameters
+    ----------
+    until_end, busy : float
+        In pJ per cycle of all of the latency, and of those of the lanes.
+    fixed_pj : float
+        Whatever that takes.
+    """
+
+    until_end: float
+    busy: float
+    fixed_pj: float
+
+    @classmethod
+    def least(cls, nest: Nest) -> Leaks:
+        """Of a nest that uses no more lanes than one."""
+        (until_end, fixed), (_, once) = nest.leakage_over(0.0), nest.leakage_over(1.0)
+        return cls(until_end, once - fixed, fixed)
+
+
+@dataclass(frozen=True)
 class Tools:
     """What lists, bounds and solves choices."""
 
@@ -85,6 +108,7 @@ class InstanceProver(Prover):
         windows = window_plan(problem)
         ones = np.ones(problem.space.shape, dtype=np.int64)
         template = Nest(problem, windows, Spatial(problem, ones))
+        self._leaks = Leaks.least(template)
         listing = Listing(template, lambda: self.evaluator.time_share >= 1)
         grid = make_grid(problem.space)
         solver = LeastEnergy(listing, ColumnStore(problem, grid))
@@ -123,11 +147,15 @@ class InstanceProver(Prover):
     def _values(self, energy: FloatArray, steps: FloatArray, stalled: FloatArray) -> FloatArray:
         """Objective values that no mapping undercuts.
 
-        One with at least that energy (pJ), those steps, and those cycles of the busiest port.
+        One with at least that energy (pJ, leakage aside), those steps, and those cycles of the
+        busiest port.
         """
         problem = self.evaluator.problem
         energy_power, latency_power, utilization_power = problem.objective.powers
-        cycles = np.maximum(steps * problem.plan.arch.compute.cycles, stalled)
+        lanes_cycles = steps * problem.plan.arch.compute.cycles
+        cycles = np.maximum(lanes_cycles, stalled)
+        leaks = self._leaks
+        energy = energy + leaks.until_end * cycles + leaks.busy * lanes_cycles + leaks.fixed_pj
         space = problem.space
         lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
         # Where idle lanes are worth more than cycles, as many as there could be count.
@@ -157,8 +185,11 @@ class InstanceProver(Prover):
         nothing is better, for mappings that are worse than some value make a convex set.
         """
         energy_power, latency_power, utilization_power = self.evaluator.problem.objective.powers
-        if self.wants_front or not (energy_power > 0 and latency_power > 0 and energy_pj > 0):
+        if self.wants_front or not (energy_power > 0 and energy_pj > 0):
             return None
+        if not latency_power:
+            leaked = self._leaks.until_end + self._leaks.busy
+            return Mix(1.0, leaked) if leaked else None
         cycles = max(steps * self.evaluator.problem.plan.arch.compute.cycles, stalled_cycles)
         lower = np.array([energy_pj]), np.array([steps]), np.array([stalled_cycles])
         room = self._limit / float(self._values(*lower)[0])
@@ -179,7 +210,7 @@ class InstanceProver(Prover):
     ) -> BoolArray:
         """Which are no better than the best so far, by weighted sums of energy and latency.
 
-        The objective is least at one of the ends of the line of that sum.
+        The objective is least at one of the ends of the line of that sum, also if memories leak.
         """
         cycles = np.maximum(steps * self.evaluator.problem.plan.arch.compute.cycles, stalled)
         with np.errstate(invalid="ignore"):  # What is impossible takes an endless amount of all.

@@ -12,6 +12,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import known_area_um2
 from toolkit.arguments import check_kind
 from toolkit.errors import DoesNotFitError, InputError
+from toolkit.processes import Jobs
 from toolkit.search.network.cost import LayerSearch
 from toolkit.search.network.result import NetworkResult
 from toolkit.search.network.run import map_network
@@ -89,6 +90,17 @@ class NetworkComparison:
         Every network on every architecture, networks in the outer order.
     search : LayerSearch
         How each distinct workload was searched.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> quick, arch = toolkit.Budget(evaluations=20), toolkit.load_arch("eyeriss-conv")
+    >>> asked = toolkit.LayerSearch(budget=quick)
+    >>> sides = toolkit.compare_networks([network.graph()], [arch], asked, jobs=1, cache=False)
+    >>> list(sides.table()["network"])
+    ['one layer']
     """
 
     pairs: tuple[Pair, ...]
@@ -157,7 +169,7 @@ def compare_networks(
     archs: Sequence[Architecture],
     search: LayerSearch | None = None,
     *,
-    jobs: int | None = None,
+    jobs: Jobs | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
 ) -> NetworkComparison:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import in_passes, multiplier_passes
-from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
@@ -71,10 +71,10 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     KeyboardInterrupt
         If the search was interrupted: half a search is no result to keep.
     """
-    from toolkit.search.registry import search as run
+    from toolkit.search.registry import search_mappings
 
     problem = problem_of(arch, workload, search)
-    result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
+    result = search_mappings(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
     cost = layer_cost(problem, workload, result.mapping)
@@ -87,6 +87,16 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         # The length that searches have by default is no limit that anybody set.
         stopped=result.stopped and search.budget is not None,
     )
+
+
+def attempted(
+    search: LayerSearch, task: tuple[Architecture, Workload]
+) -> LayerCost | ToolkitError:
+    """Search, or say why there is no mapping: what other processes are asked to do."""
+    try:
+        return searched(*task, search)
+    except (DoesNotFitError, PrecisionError) as cause:
+        return cause
 
 
 def given_cost(

@@ -14,10 +14,10 @@ from toolkit.compilation import clock
 from toolkit.errors import BoundError, InputError, MissingPackageError
 from toolkit.mapping.explain import render
 from toolkit.messages import suggest
-from toolkit.processes import in_processes
+from toolkit.processes import Jobs, check_jobs, in_processes
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
-from toolkit.search.registry import search
+from toolkit.search.registry import search_mappings
 from toolkit.search.result import Budget, SearchResult, TracePoint
 from toolkit.study.storage.runs import Comparison, Outcome, Run, problem_name
 
@@ -50,7 +50,7 @@ def compare(
     seeds: int | Sequence[int] = 3,
     *,
     storage: Storage | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     on_run: Callable[[Progress], None] | None = None,
     results: Sequence[SearchResult] = (),
 ) -> Comparison:
@@ -71,8 +71,9 @@ def compare(
         Where each run is recorded as an Optuna study as soon as it ends (see
         `toolkit.study.storage.opening.open_storage`). Runs that it holds already are read back,
         not done again, so that a killed comparison continues. By default nothing is recorded.
-    jobs : int
-        Processes; results under a budget of evaluations alone do not depend on it.
+    jobs : int or Cluster
+        Processes, or those of a `toolkit.Cluster`; results under a budget of evaluations alone do
+        not depend on it.
     on_run : callable, optional
         Called with the `Progress` after each run, in the order they end.
     results : sequence of SearchResult
@@ -91,11 +92,20 @@ def compare(
         After all runs, if a strategy found what another proved to be impossible.
     KeyboardInterrupt
         If interrupted; what was recorded stays.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> few = toolkit.Budget(evaluations=50)
+    >>> rows = toolkit.compare([problem], ["greedy", "random"], few, seeds=2)
+    >>> len(rows.outcomes), rows.strategies
+    (4, ('greedy', 'random'))
     """
     count = plain_integer(seeds)
     numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
     numbers = tuple(check_integer(seed, 0, "seeds") for seed in numbers)
-    jobs = check_integer(jobs, 1, "jobs")
+    jobs = check_jobs(jobs)
     others = outcomes_of(results, problems, strategies, budget)
     _check(problems, strategies, budget, numbers, results=bool(others))
     runs = [Run(p, s, seed, budget) for p in problems for s in strategies for seed in numbers]
@@ -174,7 +184,7 @@ def execute(run: Run) -> Outcome:
     """
     start = clock()
     try:
-        result = search(run.problem, run.strategy, budget=run.budget, seed=run.seed)
+        result = search_mappings(run.problem, run.strategy, budget=run.budget, seed=run.seed)
     except MissingPackageError:
         raise
     except InputError as cause:

@@ -25,6 +25,7 @@ from toolkit.codesign.job import Job
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import FITS, NetworkScore, Score
 from toolkit.compilation import clock
+from toolkit.processes import Jobs
 from toolkit.study.hardware.plan import (
     CHOICE,
     ELAPSED,
@@ -87,7 +88,12 @@ def _studies_of(storage: BaseStorage, job: Job) -> list[optuna.Study]:
 
 
 def prove_study(
-    study: optuna.Study, plan: Plan, job: Job, watch: Watch, on_point: OnPoint | None = None
+    study: optuna.Study,
+    plan: Plan,
+    job: Job,
+    watch: Watch,
+    on_point: OnPoint | None = None,
+    jobs: Jobs = 1,
 ) -> None:
     """Prove until a study has what its plan asks for, or wait until another worker has.
 
@@ -103,7 +109,7 @@ def prove_study(
         if _is_first(study, trial.number):
             with watch.alive(trial._trial_id):
                 try:
-                    _Proving(study, plan, job, HardwareProver(question), on_point).run()
+                    _Proving(study, plan, job, HardwareProver(question, jobs=jobs), on_point).run()
                 finally:
                     _withdraw(study, trial)
             break

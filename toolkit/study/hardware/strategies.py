@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from toolkit.arguments import check_integer
+from toolkit.cluster import Cluster
 from toolkit.codesign.exact.certificate import HardwareProof, gap_to
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import Job
@@ -225,6 +226,7 @@ def compare_hardware(
     within: float = 0.0,
     seeds: int = 1,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     name: str = "",
     cache: bool | str | os.PathLike[str] = True,
     heartbeat: int = HEARTBEAT_SECONDS,
@@ -256,6 +258,8 @@ def compare_hardware(
         Runs of each strategy, under the seeds 0, 1, ...; one of a strategy that proves.
     jobs : int, optional
         Processes; as many as there are cores by default.
+    cluster : Cluster, optional
+        Where `exact` proves fronts of layers side by side; the result does not depend on it.
     name : str
         First part of the names of the studies; the networks and the template by default.
     cache : bool or path-like
@@ -278,13 +282,23 @@ def compare_hardware(
         entry.load()
         if entry.proves:
             question_of(job)
+    if cluster is not None:
+        if not any(hardware_strategy(strategy).proves for strategy in strategies):
+            raise InputError(
+                f"proofs alone run on it, and {', '.join(strategies)} proves nothing; expected "
+                "exact among the strategies (all of them run on machines that take part by "
+                "toolkit worker)",
+                key="cluster",
+            )
+        with cluster.connected():
+            pass  # It is wrong now, or not at all.
     check_template(Scorer(job, cache=cache))
     named = {study_name(job, plan, name): plan for plan in plans}
     _make_schema(storage)
     with open_shared(storage, heartbeat) as opened:
         for study, plan in named.items():
             make_study(opened, job, plan, study)
-    work = partial(_work, storage, cache, heartbeat, on_sample)
+    work = partial(_work, storage, cache, heartbeat, cluster, on_sample)
     for _ in in_processes(work, list(named), jobs or available_cores()):
         pass
     with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
@@ -324,12 +338,14 @@ def _work(
     storage: str,
     cache: bool | str | os.PathLike[str],
     heartbeat: int,
+    cluster: Cluster | None,
     on_sample: OnSample | None,
     study: str,
 ) -> int:
     with open_shared(storage, heartbeat) as opened:
         place = cache if isinstance(cache, bool) else os.fspath(cache)
-        return Worker(opened, study, cache=place, heartbeat=heartbeat).run(on_sample)
+        worker = Worker(opened, study, cache=place, heartbeat=heartbeat, cluster=cluster)
+        return worker.run(on_sample)
 
 
 def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan) -> HardwareRun:
