@@ -81,6 +81,7 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "variable to learn",
         "objective",
         "convention",
+        "work for many processes",
         "physical effect",
         "rule of validity",
         "memory key",

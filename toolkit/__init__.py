@@ -42,6 +42,7 @@ _HOMES = {
     "cli.list": ("listing",),
     "cli.show": ("definition",),
     "cli.site.building": ("build_docs",),
+    "cluster": ("Cluster",),
     "codesign": (
         "HardwareEvaluator",
         "HardwareSpace",
@@ -83,11 +84,13 @@ _HOMES = {
     ),
     "model.correction": ("latency_correction",),
     "model.evaluate": ("Evaluation", "evaluate"),
+    "python_files": ("TrustedPython",),
     "search": (
         "OBJECTIVES",
         "STRATEGIES",
         "Budget",
         "Explanation",
+        "Landscape",
         "Objective",
         "Problem",
         "SearchResult",
@@ -95,6 +98,7 @@ _HOMES = {
         "explain",
         "make_problem",
         "map",
+        "sample_landscape",
         "search_mappings",
     ),
     "search.space_size": ("problem_size",),
@@ -155,6 +159,7 @@ __all__ = [
     "Architecture",
     "ArchitectureTemplate",
     "Budget",
+    "Cluster",
     "Compute",
     "Conventions",
     "Evaluation",
@@ -166,6 +171,7 @@ __all__ = [
     "HardwareSpace",
     "InputError",
     "JobSettings",
+    "Landscape",
     "Layer",
     "LayerCost",
     "LayerGraph",
@@ -190,6 +196,7 @@ __all__ = [
     "Term",
     "ToolkitError",
     "TracePoint",
+    "TrustedPython",
     "VectorUnit",
     "Wires",
     "Workload",
@@ -242,6 +249,7 @@ __all__ = [
     "read_mapping",
     "render",
     "sample",
+    "sample_landscape",
     "search_hardware",
     "search_mappings",
     "serve_proxy",
@@ -279,6 +287,7 @@ if TYPE_CHECKING:
     from toolkit.cli.list import listing
     from toolkit.cli.show import definition
     from toolkit.cli.site.building import build_docs
+    from toolkit.cluster import Cluster
     from toolkit.codesign import (
         HardwareEvaluator,
         HardwareSpace,
@@ -320,8 +329,10 @@ if TYPE_CHECKING:
     )
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
+    from toolkit.python_files import TrustedPython
     from toolkit.search.asked import map
     from toolkit.search.explanation import Explanation, explain
+    from toolkit.search.landscape import Landscape, sample_landscape
     from toolkit.search.network import (
         LayerCost,
         LayerResult,

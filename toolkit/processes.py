@@ -10,6 +10,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
+from toolkit.arguments import check_integer
+from toolkit.cluster import Cluster
+
+Jobs = int | Cluster
+"""Where tasks run: in so many processes of this machine, or on a cluster."""
+
 # How long a process may outlive a killed parent; looking once a second costs nothing.
 _WATCH_SECONDS = 1.0
 
@@ -42,8 +48,24 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def check_jobs(jobs: object) -> Jobs:
+    """Read an argument that says where tasks run.
+
+    Raises
+    ------
+    InputError
+        If it is neither a number of processes from 1 nor a cluster.
+
+    Examples
+    --------
+    >>> check_jobs(2), check_jobs(Cluster("tcp://host:8786"))
+    (2, Cluster(address='tcp://host:8786'))
+    """
+    return jobs if isinstance(jobs, Cluster) else check_integer(jobs, 1, "jobs")
+
+
 def in_processes(
-    function: Callable[[A], R], arguments: Sequence[A], jobs: int
+    function: Callable[[A], R], arguments: Sequence[A], jobs: Jobs
 ) -> Iterator[tuple[int, R]]:
     """Call a function on every argument, in the working directory of the caller.
 
@@ -53,8 +75,9 @@ def in_processes(
         Found by name in its module.
     arguments : sequence
         What it is called with.
-    jobs : int
-        Processes; 1 calls it in this one.
+    jobs : int or Cluster
+        Processes of this machine, where 1 calls it in this one; or those of a cluster, which
+        have working directories of their own.
 
     Yields
     ------
@@ -63,6 +86,10 @@ def in_processes(
     object
         The result, in the order in which calls end.
     """
+    if isinstance(jobs, Cluster):
+        if arguments:
+            yield from jobs.results(function, arguments)
+        return
     if jobs == 1 or len(arguments) < 2:
         yield from enumerate(map(function, arguments))
         return

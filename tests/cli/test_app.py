@@ -16,6 +16,7 @@ from toolkit.arch import Architecture, Compute, Fanout, Memory, arch_to_yaml
 from toolkit.cli.app import main
 from toolkit.cli.arguments import read_problem
 from toolkit.cli.space import space_record, space_report
+from toolkit.model import EXACT
 from toolkit.search import Evaluator
 from toolkit.workload import conv2d
 from toolkit.yaml_files import dump_yaml, read_yaml
@@ -254,7 +255,7 @@ def test_space_of_a_small_problem(run: Any) -> None:
 
 
 def test_estimated_space_says_so() -> None:
-    problem = read_problem("simba", ("128", "768", "512"), "edp", "exact", (), False)
+    problem = read_problem("simba", ("128", "768", "512"), "edp", EXACT, (), False)
     size = toolkit.space_size(problem.space, effort=1)
     record = space_record(problem, size)
     assert record["tilings_exact"] is False

@@ -18,6 +18,7 @@ from toolkit.cli.app import main
 from toolkit.cli.arguments import read_problem
 from toolkit.cli.compare import default_strategies
 from toolkit.errors import InputError
+from toolkit.model import EXACT
 from toolkit.search import STRATEGIES, Entry, Evaluator
 
 ROOT = Path(toolkit.__file__).parent.parent
@@ -149,13 +150,13 @@ def test_a_comparison_that_found_nothing_fails(
 
 
 def test_five_strategies_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = read_problem("eyeriss", ["8", "8", "8"], "edp", "exact", [], False)
+    problem = read_problem("eyeriss", ["8", "8", "8"], "edp", EXACT, [], False)
     chosen = default_strategies(problem)
     assert len(chosen) == min(5, len(STRATEGIES))
     assert chosen[:2] == ["greedy", "anneal"]
     monkeypatch.setitem(STRATEGIES, "scipy", Entry("no_such_package:f", "Odd.", extra="none"))
     assert "scipy" not in default_strategies(problem)
-    fronts = read_problem("eyeriss", ["8", "8", "8"], "energy,latency", "exact", [], False)
+    fronts = read_problem("eyeriss", ["8", "8", "8"], "energy,latency", EXACT, [], False)
     assert STRATEGIES[default_strategies(fronts)[0]].fronts
 
 

@@ -12,6 +12,7 @@ from toolkit.cli.app import main
 from toolkit.cli.arguments import read_problem
 from toolkit.cli.explain import WIDTH, explain_report
 from toolkit.cli.explain_record import explain_record
+from toolkit.model import conventions_named
 from toolkit.search.explanation import explained
 from toolkit.yaml_files import dump_yaml
 
@@ -169,7 +170,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_kernel_under_every_convention(case: str, conventions: str, objective: str) -> None:
     arch, workload = CASES[case]
-    problem = read_problem(arch, (workload,), objective, conventions, ("all",), False)
+    problem = read_problem(
+        arch, (workload,), objective, conventions_named(conventions), ("all",), False
+    )
     budget = toolkit.Budget(evaluations=50)
     mapping = toolkit.search_mappings(problem, "random", budget=budget, seed=1).mapping
     explanation = explained(problem, mapping, problem.factors)

@@ -11,6 +11,7 @@ from toolkit.arch import FactorConstraint
 from toolkit.cli.arguments import read_problem
 from toolkit.errors import InputError, MappingError
 from toolkit.mapping import fix_spatial, from_arrays, to_arrays
+from toolkit.model import EXACT
 
 from .spaces import arch as small_arch
 from .spaces import fanout, memory
@@ -77,8 +78,8 @@ def test_the_command_line_takes_it_from_a_file(tmp_path: Path) -> None:
     arch, path, words = tmp_path / "arch.yaml", tmp_path / "mapping.yaml", ["gemm:M=64,K=32,N=16"]
     arch.write_text(toolkit.arch_to_yaml(ARCH))
     toolkit.write_mapping(path, with_factor("SARows", "M", 8))
-    problem = read_problem(str(arch), words, "edp", "exact", [], False, fix=f"spatial:{path}")
+    problem = read_problem(str(arch), words, "edp", EXACT, [], False, fix=f"spatial:{path}")
     assert problem.arch == fix_spatial(ARCH, WORKLOAD, with_factor("SARows", "M", 8))
     for wrong in ("spatial", "spatial:", f"temporal:{path}"):
         with pytest.raises(InputError, match="--fix: expected spatial:FILE"):
-            read_problem(str(arch), words, "edp", "exact", [], False, fix=wrong)
+            read_problem(str(arch), words, "edp", EXACT, [], False, fix=wrong)

@@ -22,6 +22,7 @@ from toolkit.arch.wires import Wires
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, shown_path, suggest
+from toolkit.python_files import TrustedPython, plain_data, refuse_untrusted
 from toolkit.records import validate
 from toolkit.workload.kernel import ROLES
 from toolkit.yaml_files import dump_yaml, parse_yaml
@@ -39,7 +40,8 @@ def load_arch(
         .yml, or an existing file), also an accelerator of ZigZag or an architecture of Timeloop
         (`toolkit.arch.peers`; several files of Timeloop's may be joined, as in
         ``arch.yaml+ERT.yaml``). As text it may go on with parameters, such as
-        ``gemmini-ws:side=32,dram_bandwidth=16``.
+        ``gemmini-ws:side=32,dram_bandwidth=16``. `toolkit.TrustedPython` names an architecture
+        in a Python file, or a mapping with the keys of a YAML file.
     parameters : mapping of str to number, optional
         Parameters of the architecture that shall differ from their defaults.
 
@@ -96,7 +98,8 @@ def load_template(name_or_path: str | os.PathLike[str]) -> ArchitectureTemplate:
     template, given = _open(name_or_path, None)
     if given:
         raise ArchitectureError(
-            f"{describe(name_or_path)} gives parameters; expected a name or a file alone"
+            f"{describe(os.fspath(name_or_path))} gives parameters; expected a name or a file "
+            "alone"
         )
     template.architecture()
     return template
@@ -116,6 +119,8 @@ def arch_definition(name_or_path: str | os.PathLike[str]) -> str:
     template, given = _open(name_or_path, None)
     file = template.file(given)
     if template.parameters and not given:
+        if isinstance(name_or_path, TrustedPython):
+            return dump_yaml(_python_data(name_or_path))
         written = _packaged(name_or_path) or Path(name_or_path)
         return written.read_text(encoding="utf-8-sig")
     return arch_to_yaml(file.architecture(), description=file.description, kernel=file.kernel)
@@ -176,7 +181,7 @@ def _open(
         return make_template(data, source), given
     written: Mapping[str, Number | Quantity] = {}
     if settings is not None:
-        shown = f"archs/{place}.yaml" if _packaged(place) else shown_path(os.fspath(place))
+        shown = f"archs/{place}.yaml" if _packaged(place) else _shown(place)
         written = parse_settings(settings, shown)
         _check_given_once(written, given, name_or_path, shown)
     numbers = {name: value for name, value in written.items() if isinstance(value, int | float)}
@@ -204,6 +209,9 @@ def _check_given_once(
 
 def _split(name_or_path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None]:
     """Take parameters off the end of a text; what exists or ends like a file has none."""
+    refuse_untrusted(name_or_path, ArchitectureError)
+    if isinstance(name_or_path, TrustedPython):
+        return name_or_path, name_or_path.settings or None
     if not isinstance(name_or_path, str) or _is_path(name_or_path) or _is_file(name_or_path):
         return name_or_path, None
     place, colon, settings = name_or_path.rpartition(":")
@@ -216,6 +224,8 @@ def _read(
 ) -> tuple[object, str, frozenset[str]]:
     """Read the data of a file, how messages call it, and which parameters were used for that."""
     name = os.fspath(name_or_path)
+    if isinstance(name_or_path, TrustedPython):
+        return _python_data(name_or_path), _shown(name_or_path), frozenset()
     if _packaged(name_or_path):
         return *packaged_data(name), frozenset()
     if _is_path(name_or_path) or _is_file(name):
@@ -226,6 +236,26 @@ def _read(
         f"unknown architecture {describe(name)}{suggest(name, names)}; "
         f"expected a YAML file or one of {', '.join(names)}"
     )
+
+
+def _shown(place: str | os.PathLike[str]) -> str:
+    return shown_path(place.path if isinstance(place, TrustedPython) else os.fspath(place))
+
+
+def _python_data(spec: TrustedPython) -> object:
+    """The architecture in a Python file, or its plain data, as a YAML file would have it."""
+    value = spec.value(ArchitectureError)
+    source = _shown(spec)
+    if isinstance(value, Architecture):
+        return parse_yaml(arch_to_yaml(value).encode(), source=source, error=ArchitectureError)
+    if not isinstance(value, Mapping):
+        raise ArchitectureError(
+            f"expected an Architecture, or a mapping with the keys of a YAML file, got "
+            f"{describe(type(value).__name__)}",
+            source=source,
+            key=spec.name,
+        )
+    return plain_data(value, source, ArchitectureError)
 
 
 def _packaged(name_or_path: str | os.PathLike[str]) -> Traversable | None:

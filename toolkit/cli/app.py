@@ -97,6 +97,16 @@ COMMANDS = {
         "toolkit space eyeriss bert-large/KQV\n\n"
         "toolkit space gemmini-conv resnet18/L6 --json",
     ),
+    "sample": LateCommand(
+        "toolkit.cli.sample:sample_mappings",
+        "sample_landscape",
+        help="Draw random mappings: how their costs are distributed, and where descents from "
+        "them lead.",
+        epilog="Examples:\n\n"
+        "toolkit sample eyeriss bert-large/KQV\n\n"
+        "toolkit sample simba 128 768 512 --count 10000 --descend --prove\n\n"
+        "toolkit sample gemmini-conv resnet18/L6 --csv samples.csv --picture samples.png",
+    ),
     "compare": LateCommand(
         "toolkit.cli.compare:compare_strategies",
         "compare",
@@ -299,6 +309,7 @@ _OPTIONS = {
     "budget": "--evaluations or --seconds",
     "budget.seconds": "--seconds",
     "bypass": "--bypass",
+    "cluster": "--cluster",
     "conventions": "--conventions",
     "latency_correction": "--latency-correction",
     "factors": "--factors",
@@ -313,6 +324,8 @@ _OPTIONS = {
     "storage": "--storage",
     "strategies": "--strategies",
     "strategy": "--strategy",
+    "switch": "--switch",
+    "warm_starts": "--start",
 }
 
 

@@ -8,19 +8,23 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import toolkit
 from toolkit.errors import InputError
 
+if TYPE_CHECKING:
+    from toolkit.processes import Jobs
+
 Arch = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
         help="A name (see: toolkit list archs) or a YAML file, also ZigZag's or Timeloop's, with "
-        "parameters if it has any: gemmini-ws:side=32.",
+        "parameters if it has any: gemmini-ws:side=32; with --allow-python also a value in a "
+        "Python file, arch.py:mine.",
     ),
 ]
 WorkloadWords = Annotated[
@@ -29,7 +33,8 @@ WorkloadWords = Annotated[
         metavar="WORKLOAD",
         help="A name (see: toolkit list workloads), a specification such as "
         "gemm:M=128,K=768,N=512, a YAML file, also ZigZag's (net.yaml:Layer2) or Timeloop's, "
-        "or three integers M K N.",
+        "integers M K N of a GEMM or M P Q C R S of a convolution, with Pstride Qstride "
+        "Rdilation Sdilation behind them if wanted; with --allow-python work.py:mine.",
     ),
 ]
 ObjectiveName = Annotated[
@@ -38,21 +43,6 @@ ObjectiveName = Annotated[
         "--objective",
         metavar="NAME",
         help="What to minimise: edp, energy, latency or edp_per_utilization.",
-    ),
-]
-ConventionsName = Annotated[
-    str,
-    typer.Option(
-        "--conventions",
-        metavar="NAME",
-        help="How costs are counted: exact, steady, factorflow, timeloop or timeloop-4.",
-    ),
-]
-Steady = Annotated[
-    bool,
-    typer.Option(
-        "--steady",
-        help="Count no first fills and last drains: short for --conventions steady.",
     ),
 ]
 LatencyCorrection = Annotated[
@@ -126,6 +116,24 @@ Estimates = Annotated[
         help="Accelergy's ERT or ART, whose figures replace ours; repeat for several.",
     ),
 ]
+AllowPython = Annotated[
+    bool,
+    typer.Option(
+        "--allow-python",
+        help="Run Python files that name architectures or workloads, such as arch.py:mine: only "
+        "those that you trust as you would trust any program.",
+    ),
+]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Run searches on the workers of a dask.distributed cluster, by the address of its "
+        "scheduler, such as tcp://host:8786, instead of in processes of this machine.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 KvCache = Annotated[
     str,
@@ -146,11 +154,46 @@ Experts = Annotated[
 ]
 
 
+def trusted(word: str, allow_python: bool) -> str | os.PathLike[str]:
+    """Allow a word to name a value in a Python file, where the user says so."""
+    from toolkit.python_files import TrustedPython, names_python
+
+    return TrustedPython(word) if allow_python and names_python(word) else word
+
+
+def read_jobs(
+    context: typer.Context, jobs: int | None, cluster: str | None, default: int | None = None
+) -> Jobs | None:
+    """Read where searches run; a cluster is connected to, before any work, until the command ends.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of the command.
+    jobs : int or None
+        Processes that the user asks for.
+    cluster : str or None
+        Address of a scheduler.
+    default : int, optional
+        What `jobs` is where he does not ask.
+
+    Raises
+    ------
+    InputError
+        If both are given, or the cluster cannot be used.
+    """
+    if cluster is None:
+        return jobs
+    if jobs != default:
+        raise InputError("given with --jobs; expected one of them", source="--cluster")
+    return context.with_resource(toolkit.Cluster(cluster).connected())
+
+
 def read_problem(
-    arch: str,
-    workload: Sequence[str],
+    arch: str | os.PathLike[str],
+    workload: Sequence[str | os.PathLike[str]],
     objective: str,
-    conventions: str,
+    conventions: toolkit.Conventions,
     pad: Sequence[str],
     bias_read: bool,
     factors: str | None = None,
@@ -162,10 +205,12 @@ def read_problem(
 
     Parameters
     ----------
-    arch, objective, conventions : str
-        As the user gave them.
+    arch, objective : str
+        As the user gave them; an architecture as `trusted` has it.
+    conventions : Conventions
+        How costs are counted.
     workload : sequence of str
-        One word that `toolkit.load_workload` takes, or the sizes M, K and N of a GEMM.
+        One word that `toolkit.load_workload` takes, or sizes as `read_workload_words` does.
     pad : sequence of str
         Dimensions that may grow; see `read_pad`.
     bias_read : bool
@@ -184,9 +229,6 @@ def read_problem(
     InputError
         If anything of it is unknown, malformed or does not fit.
     """
-    from toolkit.model.conventions import conventions_named
-
-    named = conventions_named(conventions)
     loaded_arch = read_arch(arch, estimates)
     loaded_workload = read_workload_words(workload)
     if fix is not None:
@@ -195,7 +237,7 @@ def read_problem(
         loaded_arch,
         loaded_workload,
         objective=objective,
-        conventions=named,
+        conventions=conventions,
         bias_read=bias_read,
         pad=read_pad(pad),
         factors=factors,  # type: ignore[arg-type]  # It is checked there.
@@ -217,7 +259,7 @@ def _with_fixed(
     return toolkit.fix_spatial(arch, workload, _read_mapping(path, arch, workload, "auto"))
 
 
-def read_arch(arch: str, estimates: Sequence[str] = ()) -> toolkit.Architecture:
+def read_arch(arch: str | os.PathLike[str], estimates: Sequence[str] = ()) -> toolkit.Architecture:
     """Load an architecture, with figures from Accelergy's files where some are given.
 
     Raises
@@ -233,27 +275,6 @@ def read_arch(arch: str, estimates: Sequence[str] = ()) -> toolkit.Architecture:
     return with_estimates(loaded, read_accelergy(estimates))
 
 
-def conventions_name(conventions: str, *, steady: bool) -> str:
-    """Name the set of conventions that two options ask for.
-
-    Raises
-    ------
-    InputError
-        If they contradict each other.
-
-    Examples
-    --------
-    >>> conventions_name("exact", steady=True)
-    'steady'
-    """
-    if steady and conventions not in ("exact", "steady"):
-        raise InputError(
-            f"given with --conventions {conventions}; expected it with exact ones alone",
-            source="--steady",
-        )
-    return "steady" if steady else conventions
-
-
 def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:
     """Read dimensions, separated by commas in words or over several; ``all`` means all.
 
@@ -267,13 +288,13 @@ def read_pad(words: Sequence[str]) -> tuple[str, ...] | str:
 
 
 def read_mapped(
-    arch: str,
-    workload: Sequence[str],
+    arch: str | os.PathLike[str],
+    workload: Sequence[str | os.PathLike[str]],
     path: str,
     format: str = "auto",
     *,
     objective: str = "edp",
-    conventions: str = "exact",
+    conventions: toolkit.Conventions | None = None,
     pad: Sequence[str] = (),
     bias_read: bool = False,
     factors: str | None = None,
@@ -286,6 +307,8 @@ def read_mapped(
     ----------
     path, format : str
         As `read_valid_mapping` takes them.
+    conventions : Conventions, optional
+        How costs are counted; exact ones by default.
     pad : sequence of str
         Dimensions that grow to what the factors of the mapping multiply to.
     factors : str, optional
@@ -302,10 +325,10 @@ def read_mapped(
     MappingError
         If the file holds no mapping of the problem, or one that breaks rules: all of them.
     """
-    from toolkit.model.conventions import conventions_named
+    from toolkit.model.conventions import EXACT
     from toolkit.search.problem import factors_rule
 
-    named, dimensions = conventions_named(conventions), read_pad(pad)
+    named, dimensions = conventions or EXACT, read_pad(pad)
     if factors is None and not dimensions and named.transfers != "sequential":
         factors = "ragged"
     rule = factors_rule(named, factors, padded=bool(dimensions))  # type: ignore[arg-type]
@@ -354,24 +377,40 @@ def grown_to(
     return padded, [note]
 
 
-def read_workload_words(words: Sequence[str]) -> toolkit.Workload:
-    """Read a workload from one word, or from the three sizes M, K and N of a GEMM.
+_SIZES = {
+    3: ("gemm", "M K N"),
+    6: ("conv", "M P Q C R S"),
+    10: ("conv", "M P Q C R S Pstride Qstride Rdilation Sdilation"),
+}
+"""Kernels that integers alone stand for, by how many there are, and what each one is."""
+
+
+def read_workload_words(words: Sequence[str | os.PathLike[str]]) -> toolkit.Workload:
+    """Read a workload from one word, or from the sizes of a GEMM or a convolution.
 
     Raises
     ------
     WorkloadError
         If the words are neither, or name no usable workload.
+
+    Examples
+    --------
+    >>> read_workload_words("64 56 56 64 3 3 2 2 1 1".split()).name
+    'conv:M=64,P=56,Q=56,C=64,R=3,S=3,stride=2'
     """
     from toolkit.errors import WorkloadError
     from toolkit.messages import describe
 
-    if len(words) == 3:
-        m, k, n = words
-        return toolkit.load_workload(f"gemm:M={m},K={k},N={n}")
+    shown = [os.fspath(word) for word in words]
+    if len(words) in _SIZES:
+        kernel, names = _SIZES[len(words)]
+        sizes = zip(names.split(), shown, strict=True)
+        return toolkit.load_workload(f"{kernel}:{','.join('='.join(pair) for pair in sizes)}")
     if len(words) != 1:
+        forms = " or ".join(names for _, names in _SIZES.values())
         raise WorkloadError(
-            f"expected one name, specification or file, or three integers M K N, "
-            f"got {len(words)} words: {describe(' '.join(words))}",
+            f"expected one name, specification or file, or three, six or ten integers ({forms}), "
+            f"got {len(words)} words: {describe(' '.join(shown))}",
             source="WORKLOAD",
         )
     return toolkit.load_workload(words[0])
@@ -447,8 +486,15 @@ def check_mapping(mapping: toolkit.Mapping, problem: toolkit.Problem, path: str)
         )
 
 
-def check_writable(path: str) -> None:
+def check_writable(path: str, option: str = "--save") -> None:
     """Refuse a file that cannot be written, before a long search rather than after it.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    option : str
+        What asks for it.
 
     Raises
     ------
@@ -460,19 +506,19 @@ def check_writable(path: str) -> None:
     target = Path(path)
     try:
         if not path:
-            raise InputError("expected the name of a file, got nothing", source="--save")
+            raise InputError("expected the name of a file, got nothing", source=option)
         if target.is_dir():
-            raise InputError(f"{describe(path)} is a folder; expected a file", source="--save")
+            raise InputError(f"{describe(path)} is a folder; expected a file", source=option)
         if not target.parent.is_dir():
-            raise InputError(f"{describe(path)} lies in no folder", source="--save")
+            raise InputError(f"{describe(path)} lies in no folder", source=option)
         if target.exists() and not target.is_file():
-            raise InputError(f"{describe(path)} is not a regular file", source="--save")
+            raise InputError(f"{describe(path)} is not a regular file", source=option)
         writable = os.access(target if target.exists() else target.parent, os.W_OK)
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)
-        raise InputError(f"{describe(path)}: {reason}", source="--save") from None
+        raise InputError(f"{describe(path)}: {reason}", source=option) from None
     if not writable:
-        raise InputError(f"{describe(path)} may not be written", source="--save")
+        raise InputError(f"{describe(path)} may not be written", source=option)
 
 
 def evaluated(mapping: toolkit.Mapping, problem: toolkit.Problem) -> toolkit.Evaluation:

@@ -11,15 +11,19 @@ import typer
 
 from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
+    AllowPython,
     AsJson,
     BypassName,
+    ClusterAddress,
     Estimates,
     Experts,
     FactorsName,
     KvCache,
     Pad,
     read_pad,
+    trusted,
 )
+from toolkit.cli.report import check_pictures, drawings, warn_of_missing, write_pictures
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
     Batch,
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from toolkit.codesign.job import Job
     from toolkit.codesign.near_best import ParameterCurve
     from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.pictures.canvas import Drawing
     from toolkit.study.storage.files import Results
 
 STORAGE = "codesign.journal"
@@ -160,11 +165,14 @@ Jobs = Annotated[
 Out = Annotated[
     str, typer.Option(metavar="FOLDER", help="Folder for tables, pictures and the hardware.")
 ]
-Report = Annotated[
-    bool,
+HardwareReport = Annotated[
+    str | None,
     typer.Option(
         "--report",
-        help="Also score what each parameter does near the best hardware, and write report.html.",
+        metavar="FILE.html",
+        help="Also score what each parameter does near the best hardware, and write all that is "
+        "printed, and pictures of it, as one page that needs no network.",
+        show_default=False,
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
@@ -206,12 +214,15 @@ def search_hardware(
     storage: Storage = None,
     name: Name = "",
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Out = "codesign",
-    report: Report = False,
+    report: HardwareReport = None,
     no_cache: NoCache = False,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
+    import toolkit
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.codesign_report import codesign_record, codesign_report
@@ -221,12 +232,13 @@ def search_hardware(
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
     from toolkit.study.hardware.strategies import compare_hardware
-    from toolkit.study.storage.files import make_folder
+    from toolkit.study.storage.files import Results, has_pictures, make_folder
 
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
-    ranges = read_ranges(range, load_template(template), clock_ghz) if range else {}
+    given = trusted(template, allow_python)
+    ranges = read_ranges(range, load_template(given), clock_ghz) if range else {}
     settings = JobSettings(
         ranges,
         Technology(node, clock_ghz, estimates=read_accelergy(estimates)),
@@ -256,8 +268,11 @@ def search_hardware(
         "batch": batch or 1,
     }
     uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
-    job = make_job(template, uses, settings)
+    check_pictures(report)
+    job = make_job(given, uses, settings)
+    machines = None if cluster is None else toolkit.Cluster(cluster)
     folder = make_folder(out)
+    warn_of_missing(out)
     found = compare_hardware(
         job,
         [part.strip() for part in strategies.split(",") if part.strip()],
@@ -268,11 +283,18 @@ def search_hardware(
         within=within,
         seeds=seeds,
         jobs=jobs,
+        cluster=machines,
         name=name,
         cache=not no_cache,
         on_sample=show_sample,
     )
-    written = write_codesign(found, folder, _curves(found, cache=not no_cache) if report else None)
+    curves = _curves(found, cache=not no_cache) if report else ()
+    shown = drawings().hardware_drawings(found, curves) if has_pictures() else ()
+    written = write_codesign(found, folder, shown)
+    page = write_pictures(
+        report, None, found.job.title, lambda: shown, lambda: codesign_report(found, Results())
+    )
+    written = written.also(page)
     if json:
         print_json(codesign_record(found, written))
     else:
@@ -333,24 +355,23 @@ def _sizes(dims: dict[str, int | str]) -> dict[str, int]:
     return sizes
 
 
-def _curves(found: HardwareComparison, *, cache: bool) -> tuple[ParameterCurve, ...] | None:
-    """What each parameter does near the best hardware; None if none was found."""
+def _curves(found: HardwareComparison, *, cache: bool) -> tuple[ParameterCurve, ...]:
+    """What each parameter does near the best hardware; nothing if none was found."""
     from toolkit.codesign.near_best import parameter_curves
     from toolkit.codesign.scoring import Scorer
 
     if found.best is None or found.best.choice is None:
-        return None
+        return ()
     scorer = Scorer(found.job, cache=cache)
     return parameter_curves(scorer, found.best.choice.parameters, found.proof)
 
 
 def write_codesign(
-    found: HardwareComparison, folder: Path, curves: Sequence[ParameterCurve] | None = None
+    found: HardwareComparison, folder: Path, shown: Sequence[Drawing] = ()
 ) -> Results:
-    """Write tables, pictures where their libraries are installed, and hardware as YAML.
+    """Write tables, what is drawn of them, and hardware as YAML.
 
     What is proved is ``certificate.json``, trade-offs of a proved front also ``front.csv``.
-    With curves around the best hardware, also a report of all that.
 
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
@@ -376,13 +397,10 @@ def write_codesign(
             write_text_atomically(files[-1], text)
 
     def draw() -> tuple[Path, ...]:
-        from toolkit.study.pictures.hardware import write_codesign_pictures
-        from toolkit.study.pictures.hardware_report import write_hardware_report
+        from toolkit.study.pictures.canvas import write_drawings
+        from toolkit.study.pictures.hardware import write_codesign_page
 
-        pictures = write_codesign_pictures(found, folder)
-        if curves is not None:
-            pictures += write_hardware_report(found, curves, folder)
-        return pictures
+        return (*write_drawings(shown, folder), write_codesign_page(found, folder))
 
     return with_pictures(files, draw)
 

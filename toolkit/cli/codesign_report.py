@@ -32,7 +32,7 @@ def codesign_record(found: HardwareComparison, written: Results) -> dict[str, An
 def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
     """Lay out the table of strategies and the best hardware."""
     from toolkit.cli.output import aligned
-    from toolkit.study.units import short_energy
+    from toolkit.display import short_energy
 
     space, given, best = found.job.space, found.job.settings, found.best
     limits = [f"{space.size:,} points", f"{given.mapper_evaluations:,} mappings per layer"]

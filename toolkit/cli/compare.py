@@ -13,18 +13,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
+    ClusterAddress,
     FactorsName,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
+    read_jobs,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, empty_table
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +63,8 @@ Workloads = Annotated[
     list[str],
     typer.Argument(
         metavar="WORKLOAD...",
-        help="One or more names, specifications such as gemm:M=128,K=768,N=512, or YAML files; "
-        "or three integers M K N for one GEMM.",
+        help="One or more names, specifications such as gemm:M=128,K=768,N=512, or files; "
+        "or integers alone, M K N for one GEMM or M P Q C R S for one convolution.",
     ),
 ]
 Strategies = Annotated[
@@ -112,25 +121,30 @@ Folder = Annotated[
 
 
 def compare_strategies(
+    context: typer.Context,
     arch: Arch,
     workloads: Workloads,
     strategies: Strategies = None,
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seeds: Seeds = 3,
     jobs: Jobs = 1,
+    cluster: ClusterAddress = None,
     storage: StorageName = None,
     out: Folder = None,
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Run what the storage lacks, tabulate, print."""
+    """Run what the storage lacks, tabulate, draw, print."""
     from toolkit.cli.arguments import read_problem
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
@@ -138,27 +152,47 @@ def compare_strategies(
     from toolkit.study.pictures.report import comparison_tables, write_results
     from toolkit.study.storage.files import Results, make_folder
 
-    counting = conventions_name(conventions, steady=steady)
+    counting = read_conventions(conventions, switch, steady=steady)
     problems = [
-        read_problem(arch, words, objective, counting, pad, bias_read, factors, bypass)
+        read_problem(
+            trusted(arch, allow_python),
+            [trusted(word, allow_python) for word in words],
+            objective,
+            counting,
+            pad,
+            bias_read,
+            factors,
+            bypass,
+        )
         for words in split_workloads(workloads)
     ]
     names = strategies.split(",") if strategies is not None else default_strategies(problems[0])
     if evaluations is None and seconds is None:
         evaluations, seconds = EVALUATIONS, SECONDS
     budget = Budget(evaluations, seconds)
+    check_pictures(report)
+    workers = read_jobs(context, jobs, cluster, 1) or 1
     if out is not None:
         make_folder(out)
+        warn_of_missing(out)
     place = storage if storage is not None else os.path.join(out or "", STORAGE)
     with _watched(place) as on_run:
         comparison = compare(
-            problems, names, budget, seeds, storage=place, jobs=jobs, on_run=on_run
+            problems, names, budget, seeds, storage=place, jobs=workers, on_run=on_run
         )
     tables = comparison_tables(comparison)
     results = Results()
     if out is not None:
         with _steps() as on_step:
             results = write_results(comparison, out, tables=tables, on_step=on_step)
+    page = write_pictures(
+        report,
+        None,
+        ", ".join(comparison.strategies),
+        lambda: drawings().comparison_drawings(comparison),
+        lambda: comparison_report(comparison, tables, place, results),
+    )
+    results = results.also(page)
     if json:
         print_json(comparison_record(comparison, tables, place, results))
     else:
@@ -168,7 +202,7 @@ def compare_strategies(
 
 
 def split_workloads(words: Sequence[str]) -> list[list[str]]:
-    """Take words as one workload each, or three integers as the sizes of one GEMM.
+    """Take words as one workload each, or integers alone as the sizes of one.
 
     Examples
     --------

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     FactorsName,
     MappingFile,
     MappingFormat,
     ObjectiveName,
     PadToMapping,
-    Steady,
     WorkloadWords,
-    conventions_name,
     read_mapped,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
-from toolkit.study.units import short_energy
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from toolkit.model.headroom import CapacityUse, Growth, MeshUse
@@ -53,24 +54,29 @@ def explain_mapping(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Read, evaluate, try every single move, print."""
+    """Read, evaluate, try every single move, draw, print."""
     from toolkit.cli.explain_record import explain_record
     from toolkit.search.explanation import explained
 
+    check_pictures(report, out)
     problem, read = read_mapped(
-        arch,
-        workload,
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
         mapping,
         format,
         objective=objective,
-        conventions=conventions_name(conventions, steady=steady),
+        conventions=read_conventions(conventions, switch, steady=steady),
         pad=pad,
         bias_read=bias_read,
         factors=factors,
@@ -78,10 +84,18 @@ def explain_mapping(
         estimates=estimates,
     )
     explanation = explained(problem, read, factors)  # type: ignore[arg-type]  # It is checked.
+    lines = [] if json and report is None else explain_report(explanation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}, explained",
+        lambda: drawings().evaluation_drawings(explanation.evaluation),
+        lambda: lines,
+    )
     if json:
-        print_json(explain_record(explanation))
+        print_json({**explain_record(explanation), **written.asked()})
     else:
-        print_report(explain_report(explanation))
+        print_report([*lines, *written.lines()])
 
 
 def explain_report(explanation: Explanation) -> Report:

@@ -8,6 +8,7 @@ import typer
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
@@ -16,6 +17,7 @@ from toolkit.cli.arguments import (
     WorkloadWords,
     check_writable,
     read_mapped,
+    trusted,
 )
 from toolkit.cli.output import print_json, print_text
 
@@ -32,12 +34,19 @@ def export_mapping(
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
     ] = None,
+    allow_python: AllowPython = False,
     json: AsJson = False,
 ) -> None:
     """Read, write."""
     if save is not None:
         check_writable(save)
-    problem, read = read_mapped(arch, workload, mapping, pad=pad, bypass=bypass)
+    problem, read = read_mapped(
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
+        mapping,
+        pad=pad,
+        bypass=bypass,
+    )
     record = export_record(problem, read, format)
     if save is not None:
         save_export(save, record, read)

@@ -13,9 +13,9 @@ import typer
 
 from toolkit.cli.fusion_steps import steps_table
 from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.display import short_energy
 from toolkit.errors import InputError
 from toolkit.search.status import describe_proof, describe_status, within_best
-from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Option,
         Step,
     )
+    from toolkit.processes import Jobs
     from toolkit.search.network import LayerSearch
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -88,7 +89,6 @@ def check_options(
     level: str | None,
     groups: Sequence[str],
     most_layers: int | None,
-    jobs: int | None,
     pad: Sequence[str] = (),
     *,
     prefetch: bool = False,
@@ -109,8 +109,6 @@ def check_options(
         raise InputError("means nothing without --fusion or --group", source="--fusion-level")
     if prefetch and not fused:
         raise InputError("means nothing without --fusion or --group", source="--prefetch")
-    if fused and jobs is not None and jobs > 1:
-        raise InputError(f"groups are costed in 1 process, got {jobs}", source="--jobs")
     if fused and pad:
         raise InputError(
             "not with --fusion or --group, whose tiles have sizes of their own", source="--pad"
@@ -129,6 +127,7 @@ def fuse_network(
     most_layers: int,
     overhead: FusionOverhead,
     prefetch: bool,
+    jobs: Jobs,
     cache: bool | str,
 ) -> tuple[MappedModel, FusionResult]:
     """Search for a partition, or cost the one that is given.
@@ -153,6 +152,7 @@ def fuse_network(
         search=search,
         overhead=overhead,
         prefetch=prefetch,
+        jobs=jobs,
         cache=cache,
     )
     with _watched(model):

@@ -11,24 +11,27 @@ import typer
 import toolkit
 from toolkit.__main__ import INTERRUPTED
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BiasRead,
     BypassName,
-    ConventionsName,
     Estimates,
     FactorsName,
     ObjectiveName,
     Pad,
-    Steady,
     WorkloadWords,
     check_writable,
-    conventions_name,
     evaluated,
     read_problem,
+    read_valid_mapping,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
 from toolkit.cli.output import Record, Report, format_count, print_json, print_report, table
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
+from toolkit.errors import InputError
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
 from toolkit.study.units import format_value, plain_value
 
@@ -55,6 +58,7 @@ def map_workload(
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
     evaluations: Annotated[
         int | None,
@@ -75,35 +79,76 @@ def map_workload(
             "searched.",
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Search from the mapping in this file alone: descend by single moves until none "
+            "improves it.",
+        ),
+    ] = None,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
     ] = None,
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Search, save, print."""
+    """Search, save, draw, print."""
     from toolkit.cli.progress import watched
+    from toolkit.search.basin import basin
 
     if save is not None:
         check_writable(save)
+    check_pictures(report, out)
+    if start is not None and strategy != "greedy":
+        raise InputError(
+            f"given with --strategy {strategy}; expected one of them, as a start alone is "
+            "descended from as greedy does",
+            source="--start",
+        )
     budget = toolkit.Budget(evaluations=evaluations, seconds=seconds)
-    counting = conventions_name(conventions, steady=steady)
+    counting = read_conventions(conventions, switch, steady=steady)
     problem = read_problem(
-        arch, workload, objective, counting, pad, bias_read, factors, bypass, fix, estimates
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
+        objective,
+        counting,
+        pad,
+        bias_read,
+        factors,
+        bypass,
+        fix,
+        estimates,
     )
+    starts = [] if start is None else [read_valid_mapping(start, problem)]
     with watched(problem, strategy) as on_improvement:
         result = toolkit.search_mappings(
-            problem, strategy, budget=budget, seed=seed, on_improvement=on_improvement
+            problem,
+            basin if starts else strategy,
+            budget=budget,
+            seed=seed,
+            on_improvement=on_improvement,
+            warm_starts=starts,
         )
     evaluation = evaluated(result.mapping, problem)
-    output = result_record(result, evaluation) if json else result_report(result, evaluation)
     if save is not None:
         toolkit.write_mapping(save, result.mapping)
-    if isinstance(output, dict):
-        print_json(output)
+    printed = [] if json and report is None else result_report(result, evaluation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}: {strategy}",
+        lambda: drawings().search_drawings(result, evaluation),
+        lambda: printed,
+    )
+    if json:
+        print_json({**result_record(result, evaluation), **written.asked()})
     else:
-        print_report(output)
+        print_report([*printed, *written.lines()])
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.amounts import read_amount
-from toolkit.cli.arguments import AsJson, BypassName, FactorsName, check_writable
+from toolkit.cli.arguments import (
+    AllowPython,
+    AsJson,
+    BypassName,
+    FactorsName,
+    check_writable,
+    trusted,
+)
 from toolkit.cli.codesign import Clock, Ranges
 from toolkit.cli.network_options import Dims, Evaluations, Model, NoCache, Seconds, Seed, Strategy
+from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
 
 if TYPE_CHECKING:
     from toolkit.arch.expressions import Number
@@ -55,9 +63,11 @@ def find_minimal_hardware(
     bypass: BypassName = "permitted",
     save: Save = None,
     no_cache: NoCache = False,
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Map, shrink, print."""
+    """Map, shrink, draw, print."""
     import toolkit
     from toolkit.cli.network_options import read_budget, read_dims
     from toolkit.cli.output import print_json, print_report
@@ -66,8 +76,9 @@ def find_minimal_hardware(
 
     if save is not None:
         check_writable(save)
+    check_pictures(report)
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
-    space, parameters = _given(template, range, node, clock_ghz, bypass)
+    space, parameters = _given(template, range, node, clock_ghz, bypass, allow_python)
     given = space.build(parameters)
     result = toolkit.map_network(
         toolkit.load_network(model, read_dims(dim), fold_batch_norm=True, bits="word"),
@@ -89,14 +100,27 @@ def find_minimal_hardware(
             found.point.arch, description=f"the least hardware for {model} as mapped on {template}"
         )
         write_text_atomically(save, text)
+    title = f"{model} on {template}"
+    written = write_pictures(
+        report,
+        None,
+        f"{title}: the least hardware",
+        lambda: drawings().minimal_drawings(given.arch, found.point.arch),
+        lambda: minimal_report(space, given, found, title),
+    )
     if json:
-        print_json(minimal_record(space, given, found))
+        print_json({**minimal_record(space, given, found), **written.asked()})
     else:
-        print_report(minimal_report(space, given, found, f"{model} on {template}"))
+        print_report([*minimal_report(space, given, found, title), *written.lines()])
 
 
 def _given(
-    template: str, words: list[str], node_nm: float, clock_ghz: float, bypass: str
+    template: str,
+    words: list[str],
+    node_nm: float,
+    clock_ghz: float,
+    bypass: str,
+    allow_python: bool,
 ) -> tuple[HardwareSpace, dict[str, Number]]:
     """The space, and the hardware in it that mappings are made for."""
     from toolkit.arch import load_arch_file, load_template
@@ -107,8 +131,8 @@ def _given(
     from toolkit.errors import InputError
 
     name, _, settings = template.rpartition(":") if "=" in template else (template, "", "")
-    opened = load_template(name)
-    chosen = load_arch_file(template).parameters
+    opened = load_template(trusted(name, allow_python))
+    chosen = load_arch_file(trusted(template, allow_python)).parameters
     written = parse_settings(settings, name) if settings else {}
     fixed = {key: [chosen[key]] for key in written if key not in opened.ranges}
     ranges = {**fixed, **read_ranges(words, opened, clock_ghz)}

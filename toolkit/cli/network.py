@@ -8,22 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import typer
+
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
-    ConventionsName,
+    ClusterAddress,
     Estimates,
     Experts,
     FactorsName,
     KvCache,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
     read_arch,
+    read_jobs,
     read_pad,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.fusion import (
     Fusion,
     FusionGroup,
@@ -54,6 +58,13 @@ from toolkit.cli.network_options import (
     read_dims,
 )
 from toolkit.cli.network_report import network_report
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
     Batch,
@@ -69,15 +80,18 @@ from toolkit.fusion import MOST_MAPPED_LAYERS
 if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, NetworkResult
     from toolkit.study.storage.files import Results
+    from toolkit.workload.network import LayerGraph
 
 
 def map_whole_network(
+    context: typer.Context,
     model: Model,
     arch: Arch,
     strategy: Strategy = "greedy",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seed: Seed = 0,
@@ -96,6 +110,7 @@ def map_whole_network(
     no_pad: NoPad = False,
     overlap_vector: OverlapVector = False,
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
@@ -107,13 +122,14 @@ def map_whole_network(
     fusion_overhead_cycles: OverheadCycles = None,
     prefetch: Prefetch = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
     import toolkit
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
-    from toolkit.model.conventions import conventions_named
     from toolkit.study.storage.files import Results
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
@@ -124,20 +140,21 @@ def map_whole_network(
     if pad and no_pad:
         raise InputError("given with --no-pad; expected one of them", source="--pad")
     padding = read_pad(pad) or not no_pad
-    fused_layers = check_options(
-        fusion, fusion_level, group, group_length, jobs, pad, prefetch=prefetch
-    )
+    fused_layers = check_options(fusion, fusion_level, group, group_length, pad, prefetch=prefetch)
     overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
-    counting = conventions_named(conventions_name(conventions, steady=steady))
+    counting = read_conventions(conventions, switch, steady=steady)
     budget = read_budget(evaluations, seconds)
     accelerator = toolkit.with_bypass_rule(
-        read_arch(arch, estimates),
+        read_arch(trusted(arch, allow_python), estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
+    check_pictures(report)
+    workers = read_jobs(context, jobs, cluster)
     if out is not None:
         from toolkit.study.storage.files import make_folder
 
         make_folder(out)
+        warn_of_missing(out)
     load = partial(
         toolkit.load_network,
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
@@ -177,10 +194,20 @@ def map_whole_network(
             most_layers=group_length or MOST_MAPPED_LAYERS,
             overhead=overhead,
             prefetch=prefetch,
+            jobs=workers or 1,
             cache=place,
         )
         steps = steps_to_fused(priced, fused, graph)
         written = write_fusion(out, fused) if out is not None else Results()
+        written = written.also(
+            write_pictures(
+                report,
+                None,
+                f"{_name(graph)} on {accelerator.name}, fused",
+                lambda: drawings().fusion_drawings(fused, accelerator),
+                lambda: fusion_report(priced, fused, steps, Results()),
+            )
+        )
         if json:
             print_json({**fusion_record(priced, fused, steps), **written.record()})
         else:
@@ -198,7 +225,7 @@ def map_whole_network(
             pad=padding,
             factors=factors,  # type: ignore[arg-type]  # It is checked there.
             overlap_vector=overlap_vector,
-            jobs=jobs,
+            jobs=workers,
             cache=place,
             on_layer=on_layer,
         )
@@ -218,16 +245,38 @@ def map_whole_network(
             result = run(load(model, read_dims(dim)))
     if serves:
         written = write_serving(served, out) if out is not None else Results()
+        written = written.also(
+            write_pictures(
+                report,
+                None,
+                f"{served.name} on {accelerator.name}, serving",
+                lambda: drawings().serving_drawings(served),
+                lambda: serving_report(served, Results()),
+            )
+        )
         if json:
             print_json({**served.to_dict(), **written.record()})
         else:
             print_report(serving_report(served, written))
         return
     written = write_results(result, out) if out is not None else Results()
+    written = written.also(
+        write_pictures(
+            report,
+            None,
+            f"{_name(result.graph)} on {accelerator.name}",
+            lambda: drawings().network_drawings(result),
+            lambda: network_report(result, Results()),
+        )
+    )
     if json:
         print_json({**result.to_dict(), **written.record()})
     else:
         print_report(network_report(result, written))
+
+
+def _name(graph: LayerGraph) -> str:
+    return graph.graph.get("name") or "network"
 
 
 @contextmanager

@@ -85,7 +85,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Processes; as many as there are cores by default, one under --fusion.",
+        help="Processes; as many as there are cores by default, 1 under --fusion.",
         show_default=False,
     ),
 ]

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.arguments import (
+    AllowPython,
     AsJson,
     BypassName,
-    ConventionsName,
+    ClusterAddress,
     Experts,
     FactorsName,
     KvCache,
     ObjectiveName,
     Pad,
-    Steady,
-    conventions_name,
+    read_jobs,
     read_pad,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.network import watched
 from toolkit.cli.network_options import (
     Bits,
@@ -41,7 +43,14 @@ from toolkit.cli.network_options import (
     read_dims,
 )
 from toolkit.cli.output import NOTHING_FOUND, Report, aligned, empty_table
-from toolkit.study.units import short_energy
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -67,12 +76,14 @@ Archs = Annotated[
 
 
 def compare_whole_networks(
+    context: typer.Context,
     models: Models,
     arch: Archs,
     strategy: Strategy = "greedy",
     objective: ObjectiveName = "edp",
     conventions: ConventionsName = "exact",
     steady: Steady = False,
+    switch: Switches = [],  # noqa: B006 - typer copies it
     evaluations: Evaluations = None,
     seconds: Seconds = None,
     seed: Seed = 0,
@@ -87,16 +98,18 @@ def compare_whole_networks(
     pad: Pad = [],  # noqa: B006 - typer copies it
     no_pad: NoPad = False,
     jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     out: Folder = None,
     cache: CacheFolder = None,
     no_cache: NoCache = False,
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
     """Load, map every model on every architecture, write tables and a picture, print."""
     import toolkit
     from toolkit.cli.output import print_json, print_report
     from toolkit.errors import InputError
-    from toolkit.model.conventions import conventions_named
     from toolkit.search.objective import objective_named
     from toolkit.study.storage.files import Results, make_folder
 
@@ -109,19 +122,22 @@ def compare_whole_networks(
         read_budget(evaluations, seconds),
         seed,
         objective_named(objective),
-        conventions_named(conventions_name(conventions, steady=steady)),
+        read_conventions(conventions, switch, steady=steady),
         read_pad(pad) or not no_pad,
         factors,  # type: ignore[arg-type]  # It is checked there.
     )
     accelerators = [
         toolkit.with_bypass_rule(
-            toolkit.load_arch(name),
+            toolkit.load_arch(trusted(name, allow_python)),
             bypass,  # type: ignore[arg-type]  # It is checked there.
         )
         for name in arch
     ]
+    check_pictures(report)
+    workers = read_jobs(context, jobs, cluster)
     if out is not None:
         make_folder(out)
+        warn_of_missing(out)
     graphs = toolkit.load_networks(
         models,
         read_dims(dim),
@@ -140,11 +156,19 @@ def compare_whole_networks(
             graphs,
             accelerators,
             search,
-            jobs=jobs,
+            jobs=workers,
             cache=place,
             on_layer=on_layer,
         )
     written = write_comparison(found, out) if out is not None else Results()
+    page = write_pictures(
+        report,
+        None,
+        f"{', '.join(models)} on {', '.join(arch)}",
+        lambda: drawings().networks_drawings(found),
+        lambda: comparison_report(found, Results()),
+    )
+    written = written.also(page)
     if json:
         print_json({**found.to_dict(), **written.record()})
     else:

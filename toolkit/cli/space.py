@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.cli.arguments import (
+    AllowPython,
     Arch,
     AsJson,
     BypassName,
-    ConventionsName,
     FactorsName,
     Pad,
     WorkloadWords,
     read_problem,
+    trusted,
 )
+from toolkit.cli.conventions import ConventionsName, Switches, read_conventions
 from toolkit.cli.output import (
     Record,
     Report,
@@ -24,6 +26,7 @@ from toolkit.cli.output import (
     print_json,
     print_report,
 )
+from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
 
 if TYPE_CHECKING:
     from toolkit.mapping import SpaceSize
@@ -39,20 +42,41 @@ def measure_space(
     arch: Arch,
     workload: WorkloadWords,
     conventions: ConventionsName = "exact",
+    switch: Switches = [],  # noqa: B006 - typer copies it
     factors: FactorsName = None,
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
+    allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Count, print."""
+    """Count, draw, print."""
     from toolkit.search.space_size import problem_size
 
-    problem = read_problem(arch, workload, "edp", conventions, pad, False, factors, bypass)
+    check_pictures(report)
+    counting = read_conventions(conventions, switch)
+    problem = read_problem(
+        trusted(arch, allow_python),
+        [trusted(word, allow_python) for word in workload],
+        "edp",
+        counting,
+        pad,
+        False,
+        factors,
+        bypass,
+    )
     size = problem_size(problem)
+    written = write_pictures(
+        report,
+        None,
+        f"{problem.workload.name} on {problem.arch.name}: the map space",
+        lambda: drawings().map_space_drawings(problem),
+        lambda: space_report(problem, size),
+    )
     if json:
-        print_json(space_record(problem, size))
+        print_json({**space_record(problem, size), **written.asked()})
     else:
-        print_report(space_report(problem, size))
+        print_report([*space_report(problem, size), *written.lines()])
 
 
 def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -239,7 +240,7 @@ class Job:
 
 
 def make_job(
-    template: str,
+    template: str | os.PathLike[str],
     networks: Sequence[LayerGraph | NetworkWeight],
     settings: JobSettings | None = None,
 ) -> Job:
@@ -247,7 +248,7 @@ def make_job(
 
     Parameters
     ----------
-    template : str
+    template : str or path-like
         Name of an architecture with ranges, or its file.
     networks : sequence of LayerGraph or NetworkWeight
         At least one.
@@ -270,7 +271,7 @@ def make_job(
     if not uses:
         raise InputError("expected at least one network", key="networks")
     load_template(template)
-    name = template.removesuffix(".yaml").rpartition("/")[2]
+    name = os.fspath(template).removesuffix(".yaml").rpartition("/")[2]
     job = Job(name, arch_definition(template), uses, settings or JobSettings())
     _ = job.space
     return job

@@ -13,6 +13,7 @@ from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.partition.registry import cost_partition, find_partition
 from toolkit.fusion.partition.result import FusionResult
+from toolkit.processes import Jobs
 from toolkit.search.network.cost import LayerSearch
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.load import load_network
@@ -29,6 +30,7 @@ def fuse(
     level: str | None = None,
     overhead: FusionOverhead | None = None,
     prefetch: bool = False,
+    jobs: Jobs = 1,
     cache: bool | str | os.PathLike[str] = True,
 ) -> FusionResult:
     """Find which layers of a network should share tiles on chip, every part mapped.
@@ -53,6 +55,8 @@ def fuse(
         What fusing two layers costs besides.
     prefetch : bool
         Whether groups load and store while their neighbours run.
+    jobs : int or Cluster
+        Processes that map layers on their own before the search.
     cache : bool or path-like
         Where mappings are kept between runs.
 
@@ -83,6 +87,7 @@ def fuse(
         level=level,
         overhead=overhead or FusionOverhead(),
         prefetch=prefetch,
+        jobs=jobs,
         cache=cache,
     )
     if groups is not None:
@@ -98,6 +103,7 @@ def fusion_model(
     level: str | None,
     overhead: FusionOverhead,
     prefetch: bool,
+    jobs: Jobs,
     cache: bool | str | os.PathLike[str],
 ) -> MappedModel:
     """State what groups of a network cost; see `fuse`."""
@@ -109,5 +115,6 @@ def fusion_model(
         search=search,
         overhead=overhead,
         prefetch=prefetch,
+        jobs=jobs,
         cache=cache,
     )

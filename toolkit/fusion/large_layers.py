@@ -43,14 +43,16 @@ import numpy as np
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import FactorConstraint, Memory
 from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
+from toolkit.cluster import Cluster
 from toolkit.errors import ToolkitError
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.layer_costs import cut_dimension, fused_arch
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.conventions import Conventions
-from toolkit.processes import in_processes
+from toolkit.processes import Jobs, in_processes
 from toolkit.search.network import LayerSearch, map_workload
 from toolkit.search.network.cache import LayerCache
+from toolkit.search.network.cost import LayerCost
 from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Role, Tensor, Workload
@@ -260,7 +262,7 @@ def prove_all(
     *,
     seconds: float,
     store: LayerCache | None,
-    jobs: int,
+    jobs: Jobs,
     on_proof: Callable[[int, int], None] | None = None,
 ) -> dict[ProofTask, float]:
     """Bound the energy of workloads; those of which nothing is known are left out.
@@ -273,7 +275,7 @@ def prove_all(
         After which a proof is cut short; its bound holds all the same.
     store : LayerCache, optional
         Where proofs are kept.
-    jobs : int
+    jobs : int or Cluster
         Processes.
     on_proof : callable, optional
         Called after each with how many there were, of how many.
@@ -286,20 +288,32 @@ def prove_all(
         pad=False,
         factors="ragged",
     )
-    call = partial(_prove, search, store)
-    bounds: dict[ProofTask, float] = {}
-    found = in_processes(call, tasks, jobs if len(tasks) > FEW else 1)
-    for done, (place, bound) in enumerate(found, start=1):
-        if bound is not None:
-            bounds[tasks[place]] = bound
+    bounds: dict[ProofTask, float | None] = {}
+    left: list[ProofTask] = []
+
+    def know(task: ProofTask, cost: LayerCost | None) -> None:
+        bounds[task] = None if cost is None else cost.bound
         if on_proof is not None:
-            on_proof(done, len(tasks))
-    return bounds
+            on_proof(len(bounds), len(tasks))
+
+    for task in tasks:
+        known = None if store is None else store.read(task.arch, task.workload, search)
+        if known is None:
+            left.append(task)
+        else:
+            know(task, known)
+    several = len(left) > FEW or isinstance(jobs, Cluster)
+    for place, found in in_processes(partial(_prove, search), left, jobs if several else 1):
+        task = left[place]
+        if found is not None and store is not None:
+            store.write(task.arch, task.workload, search, found)
+        know(task, found)
+    return {task: bound for task in tasks if (bound := bounds[task]) is not None}
 
 
-def _prove(search: LayerSearch, store: LayerCache | None, task: ProofTask) -> float | None:
+def _prove(search: LayerSearch, task: ProofTask) -> LayerCost | None:
     try:
-        return map_workload(task.arch, task.workload, search, cache=store).bound
+        return map_workload(task.arch, task.workload, search)
     except (ToolkitError, MemoryError):
         # Too large for exact counts or for its lists, or too short a time to find any mapping.
         return None

@@ -6,14 +6,16 @@ A fused layer is mapped on the architecture as it sees it: its operands on chip 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import ceil, fsum
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
-from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
+from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.axes import channels_last
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.group_plan import Part, extent_of, share_of
@@ -25,12 +27,13 @@ from toolkit.model.vector_unit import (
     vector_cost,
     vector_unit_of,
 )
-from toolkit.search.network import LayerSearch, lowerings, map_workload
+from toolkit.processes import Jobs, in_processes
+from toolkit.search.network import LayerSearch, lowerings
 from toolkit.search.network.cache import cache_at
 from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.result import LayerResult
 from toolkit.search.network.vector_layers import in_words, layer_parts, layer_vector_cost
-from toolkit.search.network.workloads import best_way, nameless
+from toolkit.search.network.workloads import attempted, best_way, nameless
 from toolkit.search.status import describe_statuses
 from toolkit.workload.kernel import ROLES, Role, Workload
 from toolkit.workload.network.layer import Layer
@@ -139,6 +142,8 @@ class LayerCosts:
         maps them by default.
     cache : bool or path-like
         Where results are kept between runs; see `toolkit.map_network`.
+    jobs : int or Cluster
+        Processes in which `prepare` searches; results do not depend on it.
 
     Attributes
     ----------
@@ -156,8 +161,10 @@ class LayerCosts:
         search: LayerSearch | None = None,
         *,
         cache: bool | str | os.PathLike[str] = True,
+        jobs: Jobs = 1,
     ) -> None:
         self.arch = arch
+        self.jobs = jobs
         self.search = search or LayerSearch()
         self.unit = vector_unit_of(arch)[0]
         self.on_search: Callable[[int, str], None] | None = None
@@ -166,12 +173,38 @@ class LayerCosts:
         self._archs: dict[Homes, Architecture] = {NOT_FUSED: arch}
         self._known: dict[tuple[str, Part, Homes], PartCost] = {}
         self._mapped: dict[tuple[object, ...], LayerCost] = {}
+        self._ahead: dict[tuple[object, ...], LayerCost | ToolkitError] = {}
 
     @property
     def status(self) -> str:
         """What is known of all mappings so far: how many are optimal, and so on."""
         costs = self._mapped.values()
         return describe_statuses([(cost.within_fraction, cost.stopped) for cost in costs])
+
+    def prepare(self, wanted: Iterable[tuple[FoldedLayer, Part, Homes]]) -> None:
+        """Search side by side for mappings that will be asked for, where there are processes.
+
+        What is found counts, and is kept, when it is asked for: then all is as if it had been
+        searched one by one.
+        """
+        if self.jobs == 1:
+            return
+        tasks: dict[tuple[object, ...], tuple[Architecture, Workload]] = {}
+        for layer, part, homes in wanted:
+            workload, arch = tile_workload(layer, part), self.arch_for(homes)
+            if workload is None or _key(workload, arch) in self._mapped:
+                continue
+            with suppress(ToolkitError):  # Which is said of the layer when it is asked for.
+                for way in lowerings(arch, workload):
+                    tasks.setdefault(_key(way.workload, arch), (arch, way.workload))
+        tasks = {key: task for key, task in tasks.items() if key not in self._ahead}
+        if self.store is not None:
+            kept = self.store
+            tasks = {k: t for k, t in tasks.items() if kept.read(*t, self.search) is None}
+        keys = list(tasks)
+        call = partial(attempted, self.search)
+        for place, outcome in in_processes(call, list(tasks.values()), self.jobs):
+            self._ahead[keys[place]] = outcome
 
     def cost(self, layer: FoldedLayer, part: Part, homes: Homes) -> PartCost:
         """Cost of a part of a layer some of whose operands are on chip.
@@ -315,11 +348,16 @@ class LayerCosts:
         return best[1]
 
     def _search(self, arch: Architecture, workload: Workload) -> LayerCost | ToolkitError:
-        """Search, or say why there is no mapping."""
-        try:
-            found = map_workload(arch, workload, self.search, cache=self.store)
-        except (DoesNotFitError, PrecisionError) as cause:
-            return cause
+        """Search, unless that was done before, or say why there is no mapping."""
+        found = None if self.store is None else self.store.read(arch, workload, self.search)
+        if found is None:
+            ahead = self._ahead.pop(_key(workload, arch), None)
+            outcome = attempted(self.search, (arch, workload)) if ahead is None else ahead
+            if isinstance(outcome, ToolkitError):
+                return outcome
+            found = outcome
+            if self.store is not None:
+                self.store.write(arch, workload, self.search, found)
         self.evaluations += found.evaluations
         return found
 

@@ -14,7 +14,7 @@ from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.layer_costs import LayerCosts
+from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
 from toolkit.fusion.mapped_bound import MappedBound
 from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.passing import passed_by, weights_kept
@@ -31,6 +31,7 @@ from toolkit.fusion.tile.group_plan import (
 )
 from toolkit.fusion.tile.identical import PlanBook
 from toolkit.fusion.tile.residency import Home, capacity_words, fusion_level, fusion_levels
+from toolkit.processes import Jobs
 from toolkit.search.network import LayerSearch
 
 MAPPED_LOOPS, MAPPED_NESTS = 3, 100
@@ -85,6 +86,9 @@ class MappedModel:
         Where mappings are kept between runs.
     costs : LayerCosts, optional
         What maps parts instead of `search`.
+    jobs : int or Cluster
+        Processes in which parts are mapped side by side; results do not depend on it, unless
+        proofs are cut short.
 
     Raises
     ------
@@ -113,6 +117,7 @@ class MappedModel:
         prefetch: bool = False,
         cache: bool | str | os.PathLike[str] = True,
         costs: LayerCosts | None = None,
+        jobs: Jobs = 1,
     ) -> None:
         if objective not in ("dram", "energy", "latency", "edp"):
             raise InputError(
@@ -142,7 +147,7 @@ class MappedModel:
             inner=inner,
             outer=Home.of(memory, capacity) if inner else None,
         )
-        self.costs = LayerCosts(arch, search, cache=cache) if costs is None else costs
+        self.costs = LayerCosts(arch, search, cache=cache, jobs=jobs) if costs is None else costs
         port = DramPort(arch.memories[0], self.costs.search.conventions)
         self.pricing = PlanCosts(graph, memory, self.given, self.costs, port, overhead)
         if prefetch and not port.conventions.first_and_last:
@@ -177,6 +182,8 @@ class MappedModel:
     def alone(self, name: str) -> Option:
         """A layer on its own, as `toolkit.map_network` runs it."""
         if name not in self._alone:
+            if not self._alone:  # Whoever asks for one will ask for all.
+                self.costs.prepare((layer, (), NOT_FUSED) for layer in self.graph.layers)
             self._alone[name] = self._option(self.cost(single_plan(self.graph, name)))
         return self._alone[name]
 
@@ -265,6 +272,7 @@ class MappedModel:
         else:
             apart = sum(single_plan(self.graph, layer.name).dram_words for layer in view.layers)
             found = self._plans(view, apart)
+        self.pricing.prepare(found)
         options += [option for plan in found for option in self._mappable(plan)]
         return tuple(
             option

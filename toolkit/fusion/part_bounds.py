@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import fsum
 
 from toolkit.arch.architecture import Architecture
+from toolkit.cluster import Cluster
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.groups import GroupView
@@ -141,12 +142,13 @@ class PartBounds:
         new = [task for task in dict.fromkeys(tasks) if task not in self._asked]
         if self.seconds > 0 and self._conventions.transfers != "sequential":
             self._asked.update(new)
+            jobs = self.costs.jobs
             self._proved |= prove_all(
                 new,
                 self._conventions,
                 seconds=self.seconds,
                 store=self.costs.store,
-                jobs=available_cores(),
+                jobs=jobs if isinstance(jobs, Cluster) else available_cores(),
                 on_proof=self.on_proof,
             )
 

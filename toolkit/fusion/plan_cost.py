@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import fsum
@@ -88,6 +88,7 @@ class PlanCosts:
         view, spent = GroupView(self.graph, plan.group), dict[str, float]()
         passing = {la.name: PortWords(reads=la.constant_words) for la in view.layers}
         by = dict[Role, int](input=0, weight=0, output=0)
+        self.prepare([plan])
         for layer, part, homes, times in self.parts(plan):
             cost = self.costs.cost(layer, part, homes)
             _add(levels, cost.levels, times)
@@ -118,6 +119,10 @@ class PlanCosts:
         latency = found.cycles + fusing_cycles
         dram = self.port.cycles(found.moved)
         return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan, work)
+
+    def prepare(self, plans: Iterable[GroupPlan]) -> None:
+        """Map all parts of plans side by side, see `LayerCosts.prepare`."""
+        self.costs.prepare(entry[:3] for plan in plans for entry in self.parts(plan))
 
     def parts(self, plan: GroupPlan) -> Iterator[tuple[FoldedLayer, Part, Homes, int]]:
         """Yield what a plan runs: parts of layers, where their operands are, how often."""

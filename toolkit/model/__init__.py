@@ -21,6 +21,7 @@ from toolkit.model.conventions import (
     TIMELOOP_4,
     Conventions,
     conventions_named,
+    switched,
 )
 from toolkit.model.cost import BatchCost, batch_cost
 from toolkit.model.evaluate import Evaluation, evaluate
@@ -57,4 +58,5 @@ __all__ = [
     "conventions_named",
     "evaluate",
     "make_plan",
+    "switched",
 ]

@@ -12,13 +12,15 @@ one switch here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args, get_type_hints
 
 from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError
 from toolkit.mapping.bounds import Footprint
 from toolkit.mapping.space import Factors, MapSpace
+from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import Workload
 
 
@@ -139,6 +141,11 @@ class Conventions:
         """The most general factors that these conventions can count."""
         return "perfect" if self.transfers == "sequential" else "ragged"
 
+    @property
+    def sums_go_on(self) -> bool:
+        """Whether old partial sums continue in one instance; sequential transfers seed all."""
+        return not self.seeds_all and self.transfers != "sequential"
+
     def with_settings(self, *, free_drains: bool, overestimate_windows: bool) -> Conventions:
         """Return the same set under FactorFlow's two model settings."""
         return replace(self, free_drains=free_drains, overestimate_windows=overestimate_windows)
@@ -207,3 +214,71 @@ def conventions_named(name: str) -> Conventions:
             key="conventions",
         )
     return CONVENTIONS[name]
+
+
+def switch_values() -> dict[str, tuple[bool, ...] | tuple[str, ...]]:
+    """List every switch and what it may be set to.
+
+    Examples
+    --------
+    >>> switch_values()["free_drains"], switch_values()["factors"]
+    ((True, False), ('perfect', 'ragged'))
+    """
+    hints = get_type_hints(Conventions)
+    return {
+        field.name: (True, False) if hints[field.name] is bool else get_args(hints[field.name])
+        for field in fields(Conventions)
+        if field.name != "name"
+    }
+
+
+def switched(conventions: Conventions, switches: Mapping[str, object]) -> Conventions:
+    """Turn switches of a set of conventions, by name.
+
+    Parameters
+    ----------
+    conventions : Conventions
+        Where to start from.
+    switches : mapping of str to bool or str
+        Values by switch; booleans may be written ``"true"`` and ``"false"``.
+
+    Returns
+    -------
+    Conventions
+        Its name says what differs, so that results under it are told apart from others; the set
+        itself if nothing does.
+
+    Raises
+    ------
+    InputError
+        If there is no such switch, or it has no such value; the message lists those there are.
+
+    Examples
+    --------
+    >>> turned = switched(EXACT, {"free_drains": "true", "factors": "ragged"})
+    >>> turned.name, turned.free_drains
+    ('exact+free_drains=true', True)
+    """
+    known = switch_values()
+    found: dict[str, object] = {}
+    for name, value in switches.items():
+        if name not in known:
+            raise InputError(
+                f"unknown switch {describe(name)}{suggest(str(name), known)}; "
+                f"expected some of {', '.join(known)}",
+                key="switch",
+            )
+        spelt = {_spelt(own): own for own in known[name]}
+        if _spelt(value) not in spelt:
+            raise InputError(
+                f"{name} is {describe(value)}; expected {' or '.join(spelt)}", key="switch"
+            )
+        found[name] = spelt[_spelt(value)]
+    turned = {name: found[name] for name in known if name in found}
+    turned = {name: value for name, value in turned.items() if getattr(conventions, name) != value}
+    words = "".join(f"+{name}={_spelt(value)}" for name, value in turned.items())
+    return replace(conventions, name=f"{conventions.name}{words}", **turned)  # type: ignore[arg-type]
+
+
+def _spelt(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -94,7 +94,7 @@ def _least_per_mac(
         energy, saved = memory.read_energy_pj / read, 0.0
         if tensor.role == "output":
             # What needs no read where a tile began anew has been drained from here.
-            free = conventions.free_drains and not conventions.seeds_all
+            free = conventions.free_drains and conventions.sums_go_on
             back = 0.0 if free else _least_revisits(arch, workload)
             energy = memory.write_energy_pj / written + energy * back
             less = float(words - words_per_value(memory, tensor.bits))
@@ -121,7 +121,7 @@ def _most_sharing(
     level: Spatial, tensor: Tensor, workload: Workload, conventions: Conventions, written: bool
 ) -> int:
     shared, selective = sharing(level, conventions, written=written)
-    shared = shared or (tensor.role == "output" and not written and not conventions.seeds_all)
+    shared = shared or (tensor.role == "output" and not written and conventions.sums_go_on)
     dimensions = set(workload.dimensions) - set(tensor.dimensions) if shared else set()
     if selective:
         windows = (index for index in tensor.indices if len(index) > 1)

@@ -417,7 +417,7 @@ def _transfer(
     places = sorted({place for i in wired for place in (i, i + 1)})
     reading = [SpatialFlags(i, *sharing(x, conventions, written=False)) for i, x in between]
     writing = [SpatialFlags(i, *sharing(x, conventions, written=True)) for i, x in between]
-    if tensor.role == "output" and not conventions.seeds_all:
+    if tensor.role == "output" and conventions.sums_go_on:
         reading = [replace(flags, shared=True) for flags in reading]
     return Transfer(
         supplier,

@@ -414,7 +414,7 @@ def _switches(plan: Plan) -> SwitchRow:
         conventions.leakage_until_end,
         conventions.free_drains,
         conventions.zero_fills,
-        conventions.seeds_all,
+        not conventions.sums_go_on,
         conventions.whole_cycles,
         plan.bias_read,
         conventions.transfers != "sequential",

@@ -14,6 +14,7 @@ _HOMES = {
     "evaluator": ("Evaluator", "checked_cost"),
     "explanation": ("Explanation", "explain"),
     "front": ("FrontPoint",),
+    "landscape": ("Landscape", "sample_landscape"),
     "objective": ("OBJECTIVES", "Objective", "objective_named"),
     "problem": ("Problem", "make_problem"),
     "registry": ("STRATEGIES", "Entry", "Strategy", "search_mappings"),
@@ -28,6 +29,7 @@ __all__ = [
     "Evaluator",
     "Explanation",
     "FrontPoint",
+    "Landscape",
     "Objective",
     "Problem",
     "SearchResult",
@@ -38,6 +40,7 @@ __all__ = [
     "make_problem",
     "map",
     "objective_named",
+    "sample_landscape",
     "search_mappings",
 ]
 
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from toolkit.search.evaluator import Evaluator, checked_cost
     from toolkit.search.explanation import Explanation, explain
     from toolkit.search.front import FrontPoint
+    from toolkit.search.landscape import Landscape, sample_landscape
     from toolkit.search.objective import OBJECTIVES, Objective, objective_named
     from toolkit.search.problem import Problem, make_problem
     from toolkit.search.registry import STRATEGIES, Entry, Strategy, search_mappings

@@ -33,7 +33,8 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from toolkit.arguments import check_kind
 from toolkit.errors import WorkloadError
-from toolkit.messages import describe, format_key, relocated
+from toolkit.messages import describe, format_key, relocated, shown_path
+from toolkit.python_files import TrustedPython, plain_data
 from toolkit.records import Label, Record, validate
 from toolkit.workload.bits import BITS_KEYS, bits_of, tensor_with_bits
 from toolkit.workload.kernel import MAX_BITS, Index, Role, Tensor, Term, Workload
@@ -272,6 +273,32 @@ def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Wor
             f"holds one workload, no layer {describe(layer)}; leave the name out", source=source
         )
     return _workload(data, source, stem)
+
+
+def python_workload(spec: TrustedPython) -> Workload:
+    """Read a workload from a Python file: a `Workload`, or the plain data of a file of ours.
+
+    Raises
+    ------
+    WorkloadError
+        If the file fails, or the value is something else.
+    """
+    value, source = spec.value(WorkloadError), shown_path(spec.path)
+    if spec.settings:
+        raise WorkloadError(
+            f"expected {spec.path}:{spec.name} alone, got {describe(spec.settings)} behind it",
+            source=source,
+        )
+    if isinstance(value, Workload):
+        return value
+    if not isinstance(value, Mapping):
+        raise WorkloadError(
+            f"expected a Workload, or a mapping with the keys of a YAML file, got "
+            f"{describe(type(value).__name__)}",
+            source=source,
+            key=spec.name,
+        )
+    return _workload(plain_data(value, source, WorkloadError), source, spec.name)
 
 
 def _workload(data: object, source: str, default_name: str) -> Workload:

@@ -16,6 +16,7 @@ from typing import cast
 
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe
+from toolkit.python_files import TrustedPython, refuse_untrusted
 from toolkit.workload.kernel import Workload
 from toolkit.workload.kinds import MAX_SIZE, build_kernel, find_kind
 from toolkit.yaml_files import parse_yaml
@@ -35,7 +36,8 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
         YAML file (a path object, text ending in .yaml or .yml, or an existing file). The file may
         be of our own form, or hold a problem of Timeloop or layers of ZigZag; as text it may go
         on with the name of one layer, such as ``resnet18.yaml:Layer2``. A CSV file is a topology
-        of SCALE-Sim's.
+        of SCALE-Sim's. `toolkit.TrustedPython` names a workload in a Python file, or a mapping
+        with the keys of a YAML file.
 
     Raises
     ------
@@ -47,6 +49,11 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
     >>> load_workload("gemm:M=4,K=2,N=3").macs
     24
     """
+    refuse_untrusted(text_or_path, WorkloadError)
+    if isinstance(text_or_path, TrustedPython):
+        from toolkit.workload.files import python_workload
+
+        return python_workload(text_or_path)
     if not isinstance(text_or_path, str):
         return _read(text_or_path)
     text = text_or_path.strip()

@@ -271,7 +271,14 @@ class BoxBounder:
             left = [w for w in look.mix.workloads if w not in look.proved]
             if not left:
                 return best
-            workload = max(left, key=self._gaps(look, best).__getitem__)
+            gaps = self._gaps(look, best)
+            # Of equal gaps the first one comes first, as `max` has it.
+            left.sort(key=gaps.__getitem__, reverse=True)
+            workload = left[0]
+            self.proofs.prepare(
+                look.corner.arch,
+                [(w, () if (k := look.known[w]) is None else k.starts) for w in left],
+            )
             if not self._prove_one(look, workload):
                 return best
 

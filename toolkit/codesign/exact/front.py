@@ -41,6 +41,7 @@ from toolkit.codesign.exact.search import HardwareProver
 from toolkit.codesign.exact.tree import Node, exceeded, trimmed
 from toolkit.compilation import clock
 from toolkit.errors import InputError
+from toolkit.processes import Jobs
 
 FloatArray = NDArray[np.float64]
 
@@ -66,9 +67,11 @@ class FrontProgress:
 class FrontProver:
     """Finds trade-offs and proves what they may miss; see `prove_front`."""
 
-    def __init__(self, question: Question, layer_seconds: float | None = None) -> None:
+    def __init__(
+        self, question: Question, layer_seconds: float | None = None, *, jobs: Jobs = 1
+    ) -> None:
         edp = HardwareObjective("edp", (1.0, 1.0, 0.0))
-        self._prover = HardwareProver(replace(question, objective=edp), layer_seconds)
+        self._prover = HardwareProver(replace(question, objective=edp), layer_seconds, jobs=jobs)
         self._known: list[TradeOff] = []
         self._costs = np.zeros((0, 3))
         self._tried: set[tuple[Number, ...]] = set()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Level
 from toolkit.arch.packing import accumulator_bits, in_passes, operand_bits
+from toolkit.cluster import Connected
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.exact.hulls import lower_hull, product_hull
 from toolkit.codesign.exact.part_figures import CONSTRAINT, MESH, numbers_of, with_numbers
@@ -21,6 +24,7 @@ from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import Conventions
 from toolkit.model.vector_unit import vector_unit_of
+from toolkit.processes import Jobs, in_processes
 from toolkit.search.evaluator import Evaluator, Start
 from toolkit.search.exact import prove
 from toolkit.search.network.cost import LayerSearch
@@ -138,17 +142,23 @@ class Proofs:
         Longest time for one front; what is known by then is a bound.
     fits_vary : bool
         Whether workloads and constraints are fitted otherwise where meshes differ.
+    jobs : int or Cluster
+        Processes in which `prepare` proves.
     """
 
     conventions: Conventions
     factors: Factors | None
     layer_seconds: float | None = None
     fits_vary: bool = False
+    jobs: Jobs = 1
     proofs: int = field(default=0, init=False)
     _known: dict[tuple[object, ...], Front | None] = field(
         default_factory=dict, init=False, repr=False
     )
     _fitted: dict[tuple[object, ...], Problem] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _ahead: dict[tuple[object, ...], Front | None] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -202,21 +212,63 @@ class Proofs:
         starts : sequence of Start
             Mappings that are likely to be good.
         """
-        # Neither areas nor the vector unit matter to what runs on the array.
-        levels = tuple(replace(level, area_um2=None) for level in arch.levels)
-        key = (levels, arch.leakage, workload)
+        bare, key = _bare(arch), _key(arch, workload)
         if key not in self._known:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            bare = replace(arch, levels=levels, vector_unit=None)
             try:
-                self._known[key] = self._proved(self.fitted(bare, workload), starts)
+                problem = self.fitted(bare, workload)
+                self.proofs += 1
+                if key in self._ahead:
+                    ahead = self._ahead.pop(key)
+                    found = None if ahead is None else replace(ahead, problem=problem)
+                else:
+                    found = self.proved(problem, starts)
+                self._known[key] = found
             except DoesNotFitError:
                 self._known[key] = None
         return self._known[key]
 
-    def _proved(self, problem: Problem, starts: Sequence[Start]) -> Front | None:
-        self.proofs += 1
+    def prepare(
+        self, arch: Architecture, wanted: Sequence[tuple[Workload, Sequence[Start]]]
+    ) -> None:
+        """Prove fronts side by side that `front` is likely to be asked for, likeliest first.
+
+        There are as many as there are processes. Those that are never asked for are lost.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Of all of them.
+        wanted : sequence of (Workload, sequence of Start)
+            As `front` will be given them.
+        """
+        count = self.jobs.workers if isinstance(self.jobs, Connected) else self.jobs
+        if not isinstance(count, int) or count < 2:
+            return
+        bare, tasks = _bare(arch), dict[tuple[object, ...], tuple[Problem, Sequence[Start]]]()
+        for workload, starts in wanted[:count]:
+            key = _key(arch, workload)
+            if key not in self._known and key not in self._ahead:
+                with suppress(DoesNotFitError):
+                    tasks[key] = self.fitted(bare, workload), starts
+        if len(tasks) < 2:
+            return
+        alone = Proofs(self.conventions, self.factors, self.layer_seconds)
+        keys = list(tasks)
+        for place, front in in_processes(
+            partial(_proved_apart, alone), list(tasks.values()), self.jobs
+        ):
+            self._ahead[keys[place]] = front
+
+    def proved(self, problem: Problem, starts: Sequence[Start]) -> Front | None:
+        """Prove the front of a problem, whatever was proved before.
+
+        Raises
+        ------
+        DoesNotFitError
+            If there is no mapping.
+        """
         evaluator = self._evaluator(problem, starts)
         bound, certificate = prove(evaluator)
         found = evaluator.front
@@ -267,6 +319,25 @@ class Proofs:
             alone = replace(problem, objective=OBJECTIVES[name])
             found.append(prove(self._evaluator(alone, starts, share=SHARE))[0])
         return found[0], found[1]
+
+
+def _bare(arch: Architecture) -> Architecture:
+    """Leave out what does not matter on the array: areas and the vector unit."""
+    levels = tuple(replace(level, area_um2=None) for level in arch.levels)
+    return replace(arch, levels=levels, vector_unit=None)
+
+
+def _key(arch: Architecture, workload: Workload) -> tuple[object, ...]:
+    return _bare(arch).levels, arch.leakage, workload
+
+
+def _proved_apart(proofs: Proofs, task: tuple[Problem, Sequence[Start]]) -> Front | None:
+    """Prove a front in another process, which need not send the problem back."""
+    try:
+        front = proofs.proved(*task)
+    except DoesNotFitError:
+        return None
+    return None if front is None else replace(front, problem=None)
 
 
 class _Warm(Evaluator):

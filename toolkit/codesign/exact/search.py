@@ -52,6 +52,7 @@ from toolkit.codesign.exact.rounding import Known, roomy_point
 from toolkit.codesign.exact.tree import Cutter, Node, exceeded, trimmed
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
+from toolkit.processes import Jobs
 
 Entry = tuple[float, int, Node]
 """An open box: its bound, a number that settles ties, what is known of it."""
@@ -73,7 +74,9 @@ class Progress:
 class HardwareProver:
     """Proves which point of a space is best; see `prove_hardware`."""
 
-    def __init__(self, question: Question, layer_seconds: float | None = None) -> None:
+    def __init__(
+        self, question: Question, layer_seconds: float | None = None, *, jobs: Jobs = 1
+    ) -> None:
         objective = question.objective
         if objective.front or min(objective.powers) < 0:
             raise InputError(
@@ -83,7 +86,7 @@ class HardwareProver:
             )
         self.question = question
         self.corners = Corners(question.space, question.conventions)
-        self.proofs = Proofs(question.conventions, question.factors, layer_seconds)
+        self.proofs = Proofs(question.conventions, question.factors, layer_seconds, jobs=jobs)
         self.closed: list[ClosedBox] = []
         self._cutter = Cutter(question.space.ranges, self.corners.meshing)
         self._known = Known(self.proofs)
@@ -349,6 +352,7 @@ def prove_hardware(
     seconds: float | None = None,
     within: float = 0.0,
     layer_seconds: float | None = None,
+    jobs: Jobs = 1,
     on_progress: OnProgress | None = None,
 ) -> HardwareProof:
     """Prove which point of a hardware space is best, or bound how good one can be.
@@ -366,6 +370,9 @@ def prove_hardware(
         Fraction of the bound by which the best point may exceed it in the end; 0 proves it.
     layer_seconds : float, optional
         Longest time for the front of one layer on one corner.
+    jobs : int or Cluster
+        Processes in which fronts are proved that the next steps are likely to ask for. The result
+        does not depend on it, unless the time is limited.
     on_progress : callable, optional
         Called after every box.
 
@@ -374,5 +381,5 @@ def prove_hardware(
     InputError
         If the objective is a front, or parameters have too many values to be looked at.
     """
-    prover = HardwareProver(question, layer_seconds)
+    prover = HardwareProver(question, layer_seconds, jobs=jobs)
     return prover.run(seconds, within, on_progress)

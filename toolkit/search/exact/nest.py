@@ -123,7 +123,7 @@ def _is_unknown(problem: Problem) -> bool:
     tables, conventions, plan = problem.tables, problem.conventions, problem.plan
     waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
     narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
-    rounds = (narrows or not conventions.seeds_all) and plan.rounds_wordlines(
+    rounds = (narrows or conventions.sums_go_on) and plan.rounds_wordlines(
         m for tensor in plan.tensors if tensor.is_output for m in tensor.holders
     )
     return (waits and conventions.transfers != "per_instance") or rounds
@@ -135,7 +135,7 @@ def _begins_windows_anew(problem: Problem) -> bool:
     Or whether they save energy that nothing makes up for.
     """
     plan, space = problem.plan, problem.space
-    if plan.conventions.seeds_all or plan.conventions.transfers == "sequential":
+    if not plan.conventions.sums_go_on:
         return False
     output = next(tensor for tensor in plan.tensors if tensor.is_output)
     others = [d for d, relevant in enumerate(output.relevant) if not relevant]

@@ -12,6 +12,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import known_area_um2
 from toolkit.arguments import check_kind
 from toolkit.errors import DoesNotFitError, InputError
+from toolkit.processes import Jobs
 from toolkit.search.network.cost import LayerSearch
 from toolkit.search.network.result import NetworkResult
 from toolkit.search.network.run import map_network
@@ -168,7 +169,7 @@ def compare_networks(
     archs: Sequence[Architecture],
     search: LayerSearch | None = None,
     *,
-    jobs: int | None = None,
+    jobs: Jobs | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
 ) -> NetworkComparison:

@@ -9,15 +9,15 @@ from functools import partial
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.packing import accumulator_bits, operand_bits
-from toolkit.arguments import check_integer, check_kind
+from toolkit.arguments import check_kind
 from toolkit.compilation import clock
-from toolkit.errors import DoesNotFitError, InputError, PrecisionError, ToolkitError
+from toolkit.errors import DoesNotFitError, InputError, ToolkitError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.mapping.mapping import Mapping as LoopMapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import EXACT, Conventions
 from toolkit.model.vector_unit import vector_unit_of
-from toolkit.processes import available_cores, in_processes
+from toolkit.processes import Jobs, available_cores, check_jobs, in_processes
 from toolkit.search.network.cache import LayerCache, cache_at
 from toolkit.search.network.cost import LayerCost, LayerSearch
 from toolkit.search.network.lowering import Lowered
@@ -28,11 +28,11 @@ from toolkit.search.network.workloads import (
     Found,
     LayerProgress,
     Work,
+    attempted,
     best_way,
     given_cost,
     nameless,
     problem_of,
-    searched,
     work_of,
 )
 from toolkit.search.objective import Function, Objective, objective_named
@@ -56,7 +56,7 @@ def map_network(
     factors: Factors | None = None,
     bypass: Bypass = "permitted",
     overlap_vector: bool = False,
-    jobs: int | None = None,
+    jobs: Jobs | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_layer: Callable[[LayerProgress], None] | None = None,
 ) -> NetworkResult:
@@ -99,9 +99,9 @@ def map_network(
     overlap_vector : bool
         Whether layers of the vector unit run beside those of the array
         (`toolkit.search.network.overlap`); otherwise layers run one after the other.
-    jobs : int, optional
-        Processes; as many as there are cores by default. Results do not depend on it, unless a
-        budget of seconds binds.
+    jobs : int or Cluster, optional
+        Processes; as many as there are cores by default, or those of a `toolkit.Cluster`. Results
+        do not depend on it, unless a budget of seconds binds.
     cache : bool or path-like
         Whether results are kept between runs, and read instead of searched; or in which folder
         (`default_cache_folder` otherwise). Objectives that are functions are not kept.
@@ -130,7 +130,7 @@ def map_network(
     arch = with_bypass_rule(arch, bypass)
     graph = fold_elementwise(graph, operand_bits(arch), accumulator_bits(arch))
     start = clock()
-    jobs = available_cores() if jobs is None else check_integer(jobs, 1, "jobs")
+    jobs = available_cores() if jobs is None else check_jobs(jobs)
     wanted = LayerSearch(
         strategy, budget, seed, objective_named(objective), conventions, pad, factors
     )
@@ -289,7 +289,7 @@ def map_layer(
     found = Found({}, len(plan.first), None)
     for workload, name in plan.first.items():
         cost = store.read(arch, workload, wanted) if store is not None else None
-        outcome = cost or _attempt(arch, wanted, workload)
+        outcome = cost or attempted(wanted, (arch, workload))
         if store is not None and cost is None and isinstance(outcome, LayerCost):
             store.write(arch, workload, wanted, outcome)
         found.add(workload, name, outcome, cached=cost is not None)
@@ -333,12 +333,13 @@ def _search(
     search: LayerSearch,
     pending: Sequence[Workload],
     store: LayerCache | None,
-    jobs: int,
+    jobs: Jobs,
     found: Found,
 ) -> bool:
     """Search what is pending; tell whether all results could be kept that should be."""
     kept = True
-    for place, outcome in in_processes(partial(_attempt, arch, search), pending, jobs):
+    tasks = [(arch, workload) for workload in pending]
+    for place, outcome in in_processes(partial(attempted, search), tasks, jobs):
         workload = pending[place]
         if isinstance(outcome, LayerCost) and store is not None:
             written = store.write(arch, workload, search, outcome)
@@ -346,16 +347,6 @@ def _search(
         found.add(workload, plan.first[workload], outcome, cached=False)
         plan.check(found)
     return kept
-
-
-def _attempt(
-    arch: Architecture, search: LayerSearch, workload: Workload
-) -> LayerCost | ToolkitError:
-    """Search, or say why there is no mapping."""
-    try:
-        return searched(arch, workload, search)
-    except (DoesNotFitError, PrecisionError) as cause:
-        return cause
 
 
 def _result(

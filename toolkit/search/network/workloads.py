@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import in_passes, multiplier_passes
-from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.errors import DoesNotFitError, PrecisionError, ToolkitError
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost, LayerSearch
@@ -87,6 +87,16 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
         # The length that searches have by default is no limit that anybody set.
         stopped=result.stopped and search.budget is not None,
     )
+
+
+def attempted(
+    search: LayerSearch, task: tuple[Architecture, Workload]
+) -> LayerCost | ToolkitError:
+    """Search, or say why there is no mapping: what other processes are asked to do."""
+    try:
+        return searched(*task, search)
+    except (DoesNotFitError, PrecisionError) as cause:
+        return cause
 
 
 def given_cost(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from toolkit.arguments import check_integer, plain_integer
 from toolkit.compilation import clock
 from toolkit.errors import BoundError, InputError, MissingPackageError
-from toolkit.mapping.explain import render
+from toolkit.mapping.loop_nest import render
 from toolkit.messages import suggest
-from toolkit.processes import in_processes
+from toolkit.processes import Jobs, check_jobs, in_processes
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
 from toolkit.search.registry import search_mappings
@@ -50,7 +50,7 @@ def compare(
     seeds: int | Sequence[int] = 3,
     *,
     storage: Storage | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     on_run: Callable[[Progress], None] | None = None,
     results: Sequence[SearchResult] = (),
 ) -> Comparison:
@@ -71,8 +71,9 @@ def compare(
         Where each run is recorded as an Optuna study as soon as it ends (see
         `toolkit.study.storage.opening.open_storage`). Runs that it holds already are read back,
         not done again, so that a killed comparison continues. By default nothing is recorded.
-    jobs : int
-        Processes; results under a budget of evaluations alone do not depend on it.
+    jobs : int or Cluster
+        Processes, or those of a `toolkit.Cluster`; results under a budget of evaluations alone do
+        not depend on it.
     on_run : callable, optional
         Called with the `Progress` after each run, in the order they end.
     results : sequence of SearchResult
@@ -104,7 +105,7 @@ def compare(
     count = plain_integer(seeds)
     numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
     numbers = tuple(check_integer(seed, 0, "seeds") for seed in numbers)
-    jobs = check_integer(jobs, 1, "jobs")
+    jobs = check_jobs(jobs)
     others = outcomes_of(results, problems, strategies, budget)
     _check(problems, strategies, budget, numbers, results=bool(others))
     runs = [Run(p, s, seed, budget) for p in problems for s in strategies for seed in numbers]

@@ -41,6 +41,7 @@ from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import FITS, NetworkScore, Score
 from toolkit.compilation import clock
+from toolkit.processes import Jobs
 from toolkit.study.hardware.plan import (
     CHOICE,
     ELAPSED,
@@ -142,7 +143,12 @@ def _studies_of(storage: BaseStorage, job: Job) -> list[optuna.Study]:
 
 
 def prove_study(
-    study: optuna.Study, plan: Plan, job: Job, watch: Watch, on_point: OnPoint | None = None
+    study: optuna.Study,
+    plan: Plan,
+    job: Job,
+    watch: Watch,
+    on_point: OnPoint | None = None,
+    jobs: Jobs = 1,
 ) -> None:
     """Prove until a study has what its plan asks for, together with other workers.
 
@@ -155,13 +161,18 @@ def prove_study(
     if job.objective.front:
         check_within(plan.within)
         front = _Proving(
-            study, plan, job, watch, front_shares_of(study, plan, job), FrontProver(question)
+            study,
+            plan,
+            job,
+            watch,
+            front_shares_of(study, plan, job),
+            FrontProver(question, jobs=jobs),
         ).run()
         best = best_score(scores_of_front(front, job), job)
         if best is not None:
             study.set_user_attr(CHOICE, best.record())
         return
-    prover = HardwareProver(question)
+    prover = HardwareProver(question, jobs=jobs)
     shares = shares_of(study, plan, job)
     proof = _Improving(study, plan, job, watch, shares, prover, on_point).run()
     if proof.best is not None:

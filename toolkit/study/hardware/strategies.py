@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from toolkit.arguments import check_integer
+from toolkit.cluster import Cluster
 from toolkit.codesign.exact.certificate import HardwareProof, gap_to
 from toolkit.codesign.exact.front import check_within
 from toolkit.codesign.exact.front_certificate import FrontProof
@@ -21,6 +22,7 @@ from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, check_template, score_from_record
 from toolkit.codesign.space import HardwarePoint
+from toolkit.display import object_html, short_energy, table_html
 from toolkit.errors import InputError
 from toolkit.processes import available_cores, in_processes
 from toolkit.study.hardware.plan import (
@@ -104,6 +106,51 @@ class HardwareComparison:
     runs: tuple[HardwareRun, ...]
     proof: HardwareProof | None = None
     front: FrontProof | None = None
+
+    def __repr__(self) -> str:
+        best = self.best
+        if best is None or best.choice is None:
+            found = "nothing feasible"
+        else:
+            point = ", ".join(f"{k}={v}" for k, v in best.choice.parameters.items())
+            found = f"{self._described(best)} by {best.plan.strategy} at {point}"
+        return f"<HardwareComparison {self.job.title}: {found}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row per strategy with its best hardware, and what is proved."""
+        heads = ("strategy", self.job.objective.heading, "area", "energy", "cycles", "hardware")
+        rows = []
+        for name in self.strategies:
+            run = self.best_of(name)
+            if run is None or run.choice is None:
+                rows.append((name, "nothing feasible", "", "", "", ""))
+                continue
+            score = run.choice
+            rows.append(
+                (
+                    name,
+                    self._described(run),
+                    f"{score.area_um2 * 1e-6:.4g} mm²",
+                    short_energy(score.energy_pj),
+                    f"{score.latency_cycles:,.0f}",
+                    ", ".join(f"{k}={v}" for k, v in score.parameters.items()),
+                )
+            )
+        facts = [("points", f"{self.job.space.size:,}")]
+        if self.proof is not None and self.best is not None:
+            gap = self.gap(self.value(self.best))
+            proved = "no hardware of these ranges is better"
+            within = f"no hardware is more than {gap:.2%} better"
+            facts.append(("proof", proved if self.proof.proved else within))
+        left = (True, False, False, False, False, True)
+        return object_html(self.job.title, facts, table_html(heads, rows, left))
+
+    def _described(self, run: HardwareRun) -> str:
+        """The objective value of the choice of a run, for people."""
+        score = run.choice
+        assert score is not None
+        costs = score.energy_pj, score.latency_cycles, score.area_um2
+        return self.job.objective.described(*costs)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -262,6 +309,7 @@ def compare_hardware(
     within: float = 0.0,
     seeds: int = 1,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     name: str = "",
     cache: bool | str | os.PathLike[str] = True,
     heartbeat: int = HEARTBEAT_SECONDS,
@@ -293,6 +341,8 @@ def compare_hardware(
         Runs of each strategy, under the seeds 0, 1, ...; one of a strategy that proves.
     jobs : int, optional
         Processes; as many as there are cores by default.
+    cluster : Cluster, optional
+        Where `exact` proves fronts of layers side by side; the result does not depend on it.
     name : str
         First part of the names of the studies; the networks and the template by default.
     cache : bool or path-like
@@ -317,13 +367,23 @@ def compare_hardware(
             question_of(job)
             if job.objective.front:
                 check_within(within)
+    if cluster is not None:
+        if not any(hardware_strategy(strategy).proves for strategy in strategies):
+            raise InputError(
+                f"proofs alone run on it, and {', '.join(strategies)} proves nothing; expected "
+                "exact among the strategies (all of them run on machines that take part by "
+                "toolkit worker)",
+                key="cluster",
+            )
+        with cluster.connected():
+            pass  # It is wrong now, or not at all.
     check_template(Scorer(job, cache=cache))
     named = {study_name(job, plan, name): plan for plan in plans}
     _make_schema(storage)
     with open_shared(storage, heartbeat) as opened:
         for study, plan in named.items():
             make_study(opened, job, plan, study)
-    work = partial(_work, storage, cache, heartbeat, on_sample)
+    work = partial(_work, storage, cache, heartbeat, cluster, on_sample)
     processes = jobs or available_cores()
     proving = [name for name, plan in named.items() if hardware_strategy(plan.strategy).proves]
     # Any number of processes share a proof.
@@ -366,12 +426,14 @@ def _work(
     storage: str,
     cache: bool | str | os.PathLike[str],
     heartbeat: int,
+    cluster: Cluster | None,
     on_sample: OnSample | None,
     study: str,
 ) -> int:
     with open_shared(storage, heartbeat) as opened:
         place = cache if isinstance(cache, bool) else os.fspath(cache)
-        return Worker(opened, study, cache=place, heartbeat=heartbeat).run(on_sample)
+        worker = Worker(opened, study, cache=place, heartbeat=heartbeat, cluster=cluster)
+        return worker.run(on_sample)
 
 
 def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan, job: Job) -> HardwareRun:

@@ -12,6 +12,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from toolkit.cluster import Cluster
 from toolkit.codesign.brought import BROUGHT, NetworkMappings, read_brought
 from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.job import Job, job_from_record
@@ -28,6 +30,7 @@ from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import Score, Scorer
 from toolkit.compilation import clock
 from toolkit.errors import InputError
+from toolkit.processes import Jobs
 from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
 from toolkit.study.hardware.plan import (
     CHOICE,
@@ -181,6 +184,7 @@ class Worker:
         cache: bool | str = True,
         heartbeat: int = HEARTBEAT_SECONDS,
         scorers: dict[str, Scorer] | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         self.name, self._shown = name, storage_name(storage)
         with guarded(self._shown):
@@ -201,7 +205,7 @@ class Worker:
         self.encoding = Encoding(self.scorer.job.space)
         self.study.sampler = SeededSampler(self.entry, self.scorer, self.plan.seed)
         self._watch = Watch(self.study, heartbeat)
-        self._heartbeat = heartbeat
+        self._heartbeat, self._cluster = heartbeat, cluster
         self._asking, self._descended = 0.0, 0
 
     def run(self, on_sample: OnSample | None = None, most: int | None = None) -> int:
@@ -254,8 +258,12 @@ class Worker:
                 objective = self.scorer.job.objective
                 on_sample(SampleProgress(self.name, done, self.plan.samples, score, objective))
 
-        with guarded(self._shown):
-            prove_study(self.study, self.plan, self.scorer.job, self._watch, tell)
+        with ExitStack() as stack:
+            jobs: Jobs = 1
+            if self._cluster is not None:
+                jobs = stack.enter_context(self._cluster.connected())
+            stack.enter_context(guarded(self._shown))
+            prove_study(self.study, self.plan, self.scorer.job, self._watch, tell, jobs)
         return found
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
