@@ -98,6 +98,8 @@ def test_the_page_says_what_to_touch_for_everything_that_is_added() -> None:
         "picture",
         "peer format",
         "command",
+        "what other packages may add",
+        "page of the documentation",
         "priced component",
         "architecture",
         "workload",

@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     }
     for folder, inside in (("archs", "toolkit/archs"), ("docs", "toolkit/docs")):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".yaml", ".md", ".svg"):
+            if path.suffix in (".yaml", ".md", ".svg", ".ipynb"):
                 assert f"{inside}/{path.relative_to(ROOT / folder)}" in names
     for name in ("py.typed", "cli/site/mkdocs.yml", "cli/site/iframe-worker.js"):
         assert f"toolkit/{name}" in names

@@ -245,6 +245,11 @@ def warm_up() -> tuple[WarmUp, ...]:
     -------
     tuple of WarmUp
         All compiled functions; `toolkit.compilation.cache_folder` says where they are kept.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> done = toolkit.warm_up()  # doctest: +SKIP
     """
     return tuple(_warmed(kernel) for kernel in kernels())
 

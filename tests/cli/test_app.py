@@ -57,6 +57,19 @@ def process(*words: str, cwd: Path, **options: Any) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "found"), [("toolkit ma", "map"), ("toolkit map --obj", "--objective")]
+)
+def test_shells_complete_commands_and_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, found: str
+) -> None:
+    monkeypatch.setenv("_TOOLKIT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    asked = process(cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (asked.stdout.split(), asked.stderr) == ([found], "")
+
+
 # Finding mappings
 
 
@@ -388,7 +401,7 @@ WRONG = {
     "zero size": ("map", "eyeriss", "0", "8", "8", "M: expected an integer from 1"),
     "negative size": ("map", "--", "eyeriss", "8", "8", "-8", "N: expected a plain integer"),
     "fraction": ("map", "eyeriss", "8", "8.5", "8", "K: expected a plain integer"),
-    "two sizes": ("map", "eyeriss", "8", "8", "three integers M K N"),
+    "two sizes": ("map", "eyeriss", "8", "8", "three, six or ten integers (M K N"),
     "absurd size": ("map", "eyeriss", "8", "8", 30 * "9", "N: expected a plain integer"),
     "absurd product": ("map", "eyeriss", *3 * ("2147483648",), *RANDOM, "2^53"),
     "missing dimension": ("map", "eyeriss", "gemm:M=8,K=8", "missing N"),

@@ -36,7 +36,9 @@ def test_every_page_is_in_the_menu_once() -> None:
     listed = nav(settings()["nav"])
     assert len(listed) == len(set(listed))
     pages = {path.name for path in pages_folder().glob("*.md")}
-    assert {name for name in listed if not name.startswith("reference/")} == pages | {"index.md"}
+    notebooks = {f"notebooks/{path.stem}.md" for path in pages_folder().rglob("*.ipynb")}
+    written = {name for name in listed if not name.startswith("reference/")}
+    assert written == pages | notebooks | {"index.md"}
 
 
 def test_all_pages_are_built(site: Path) -> None:

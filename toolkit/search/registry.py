@@ -10,6 +10,7 @@ from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import InputError
 from toolkit.extras import LateEntry
 from toolkit.messages import suggest
+from toolkit.plug_ins import offered, origin
 
 if TYPE_CHECKING:
     from toolkit.mapping.mapping import IntArray, Mapping
@@ -119,6 +120,11 @@ STRATEGIES: dict[str, Entry] = {
         "Draws valid mappings at random: the baseline.",
         fronts=True,
     ),
+}
+
+STRATEGIES |= {
+    point.name: Entry(point.value, f"From the distribution {origin(point)}.")
+    for point in offered("toolkit.strategies", STRATEGIES)
 }
 
 

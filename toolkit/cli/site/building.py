@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import tempfile
@@ -56,7 +57,7 @@ def site_folder() -> Path:
     from platformdirs import user_cache_path
 
     digest = hashlib.sha256()
-    for path in sorted([*pages_folder().rglob("*.md"), *PACKAGE.rglob("*.py")]):
+    for path in sorted([*pages_folder().rglob("*.[mi]*"), *PACKAGE.rglob("*.py")]):
         digest.update(path.read_bytes())
     return user_cache_path("accel-search-toolkit") / "site" / digest.hexdigest()[:16]
 
@@ -128,7 +129,10 @@ def stage(folder: Path) -> None:
     from toolkit.cli.site.schemas import schema_page
 
     pages = pages_folder()
-    shutil.copytree(pages, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(pages, folder, ignore=shutil.ignore_patterns("*.py", "*.ipynb", "__pycache__"))
+    for path in pages.glob("notebooks/*.ipynb"):
+        text = notebook_page(path.read_text(encoding="utf-8"))
+        (folder / "notebooks" / f"{path.stem}.md").write_text(text, encoding="utf-8")
     sources = {path.name: f"docs/{path.name}" for path in pages.glob("*.md")}
     sources |= {to: source for source, to in _FROM_CODE.items()}
     (folder / "javascript").mkdir()
@@ -144,6 +148,28 @@ def stage(folder: Path) -> None:
     }
     for name, text in made.items():
         (folder / "reference" / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def notebook_page(text: str) -> str:
+    r"""Write a notebook as a page: its cells, and what they printed.
+
+    Examples
+    --------
+    >>> cell = {"cell_type": "code", "source": ["f()"], "outputs": [{"text": ["1\n"]}]}
+    >>> notebook_page(json.dumps({"cells": [cell]}))
+    '```python\nf()\n```\n\n```text\n1\n```\n'
+    """
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        printed = "".join(line for output in cell["outputs"] for line in output["text"])
+        if printed:
+            parts.append(f"```text\n{printed.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def told() -> dict[tuple[str, str], str]:

@@ -20,6 +20,7 @@ from toolkit.mapping.peers.timeloop import (
 from toolkit.mapping.peers.zigzag import is_ordering, mapping_from_zigzag, mapping_to_zigzag
 from toolkit.messages import describe, suggest
 from toolkit.peer_files import TIMELOOP_TAGS
+from toolkit.plug_ins import loaded
 from toolkit.text_files import decode, read_bytes
 from toolkit.workload.kernel import Workload
 from toolkit.yaml_files import dump_yaml, parse_yaml
@@ -222,3 +223,5 @@ MAPPING_FORMATS: dict[str, MappingFormat] = {
     ),
 }
 """Formats by name."""
+
+MAPPING_FORMATS |= loaded("toolkit.formats", MappingFormat, (AUTO, *MAPPING_FORMATS))

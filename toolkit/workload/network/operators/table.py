@@ -7,6 +7,7 @@ operators are replaced by their bodies, and `LISTS` are taken apart into their t
 
 from __future__ import annotations
 
+from toolkit.plug_ins import loaded
 from toolkit.workload.network.operators import attention, convolution, products, rotary
 from toolkit.workload.network.operators import vector as v
 from toolkit.workload.network.operators.call import Operator
@@ -337,6 +338,8 @@ OPERATORS: dict[str, Operator] = (
     | _MICROSOFT
 )
 """Rules by operator."""
+
+OPERATORS |= loaded("toolkit.operators", Operator, OPERATORS)
 
 
 def operator_table() -> str:
