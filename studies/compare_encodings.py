@@ -88,8 +88,8 @@ def main() -> None:
             toolkit.load_arch(arch), toolkit.load_workload(workload), factors=factors
         )
         codings, best_known = (RAGGED, "anneal") if factors == "ragged" else (WHOLE, "greedy")
-        yardstick = toolkit.search(problem, best_known).objective
-        drawn = [toolkit.search(problem, "random", budget=budget, seed=s) for s in seeds]
+        yardstick = toolkit.search_mappings(problem, best_known).objective
+        drawn = [toolkit.search_mappings(problem, "random", budget=budget, seed=s) for s in seeds]
         print(f"{arch} {workload}: random {median(r.objective for r in drawn) / yardstick:.2f}")
         for name in codings:
             found = {

@@ -35,7 +35,7 @@ def best(layer: str, inside: int, rows: int, objective: str, budget: Any) -> Any
     arch = replace(CHIP, levels=tuple(levels))
     workload = toolkit.load_workload(f"{layer.replace(' ', ',')},bits=16")
     problem = toolkit.make_problem(arch, workload, objective=objective)
-    result = toolkit.search(problem, "greedy", budget=budget, seed=0)
+    result = toolkit.search_mappings(problem, "greedy", budget=budget, seed=0)
     return toolkit.evaluate(result.mapping, problem.arch, problem.workload)
 
 

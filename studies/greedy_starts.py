@@ -31,11 +31,13 @@ def row(arch: str, workload: str, starts: int, seeds: int) -> list[str]:
     problem = toolkit.make_problem(toolkit.load_arch(arch), toolkit.load_workload(workload))
     found = toolkit.sample_landscape(problem, starts, descend=True)
     greedy = [
-        toolkit.search(problem, "greedy", budget=toolkit.Budget(evaluations=100_000), seed=seed)
+        toolkit.search_mappings(
+            problem, "greedy", budget=toolkit.Budget(evaluations=100_000), seed=seed
+        )
         for seed in range(seeds)
     ]
     start = min((found.best, *greedy), key=lambda result: result.objective)
-    proof = toolkit.search(
+    proof = toolkit.search_mappings(
         problem,
         "exact",
         budget=toolkit.Budget(seconds=PROOF_SECONDS),

@@ -25,7 +25,7 @@ def main() -> None:
         workload = toolkit.load_workload(layer)
         for name in ARCHS:
             problem = toolkit.make_problem(toolkit.load_arch(name), workload, objective="edp")
-            result = toolkit.search(problem, "greedy", budget=budget, seed=0)
+            result = toolkit.search_mappings(problem, "greedy", budget=budget, seed=0)
             results.append(result)
             print(
                 f"{layer:20} {name:8} {result.energy_pj * 1e-9:10.3f} "

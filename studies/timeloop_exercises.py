@@ -68,7 +68,7 @@ def main() -> None:
         mapping = toolkit.read_mapping(DATA / f"{name}.mapping.yaml", arch, work)
         found = toolkit.evaluate(mapping, arch, work, conventions=conventions)
         problem = toolkit.make_problem(arch, work, conventions=conventions)
-        best = toolkit.search(problem, "exact", budget=toolkit.Budget(seconds=60))
+        best = toolkit.search_mappings(problem, "exact", budget=toolkit.Budget(seconds=60))
         counted[name] = beside_timeloop(run, found)
         distances[name] = beside_the_best(run, found, best)
     for rows in (counted, distances):

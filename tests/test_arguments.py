@@ -12,7 +12,7 @@ import toolkit
 ARCH = toolkit.load_arch("eyeriss")
 GEMM = toolkit.gemm(4, 4, 4)
 PROBLEM = toolkit.make_problem(ARCH, GEMM)
-RESULT = toolkit.search(PROBLEM, "random", budget=toolkit.Budget(evaluations=1))
+RESULT = toolkit.search_mappings(PROBLEM, "random", budget=toolkit.Budget(evaluations=1))
 GRAPH = toolkit.LayerGraph.from_layers([])
 UNTYPED: Any = toolkit
 

@@ -210,7 +210,7 @@ def test_no_search_is_billed_for_compiling(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(kernel, "_function", None)
     problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
     budget = toolkit.Budget(evaluations=200, seconds=30)
-    result = toolkit.search(problem, "greedy", budget=budget)
+    result = toolkit.search_mappings(problem, "greedy", budget=budget)
     assert now[0] >= 60.0
     assert result.evaluations > 1
     assert result.seconds == 0.0

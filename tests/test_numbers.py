@@ -29,7 +29,7 @@ FEW = toolkit.Budget(evaluations=20)
 GRAPH = toolkit.LayerGraph.from_layers([])
 
 INTEGERS: dict[str, Callable[[Any], object]] = {
-    "seed": lambda n: toolkit.search(PROBLEM, "random", budget=FEW, seed=n).seed,
+    "seed": lambda n: toolkit.search_mappings(PROBLEM, "random", budget=FEW, seed=n).seed,
     "evaluations": lambda n: toolkit.Budget(n).evaluations,
     "gemm": lambda n: toolkit.gemm(n, 4, 4).sizes["M"],
     "stride": lambda n: toolkit.conv2d(4, 4, 4, 4, 3, 3, stride=n).name,
@@ -105,7 +105,7 @@ def test_what_is_no_number_stays_what_it_is(value: Any) -> None:
 
 def test_messages_show_plain_numbers() -> None:
     with pytest.raises(toolkit.InputError, match="seed: -1 is not an integer from 0"):
-        toolkit.search(PROBLEM, seed=np.int64(-1))  # type: ignore[arg-type]
+        toolkit.search_mappings(PROBLEM, seed=np.int64(-1))  # type: ignore[arg-type]
 
 
 def test_seeds_of_a_comparison(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_seeds_of_a_comparison(tmp_path: Path) -> None:
 
 
 def test_mappings_are_written_with_plain_factors() -> None:
-    result = toolkit.search(PROBLEM, "random", budget=FEW)
+    result = toolkit.search_mappings(PROBLEM, "random", budget=FEW)
     levels = tuple(
         replace(level, factors=tuple((d, np.int64(f)) for d, f in level.factors))
         for level in result.mapping.levels

@@ -3,10 +3,8 @@ from __future__ import annotations
 import configparser
 import doctest
 import importlib
-import pickle
 import pkgutil
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +12,6 @@ from pathlib import Path
 import pytest
 
 import toolkit
-from toolkit.cli.app import main
-from toolkit.fusion import MappedModel
 
 ROOT = Path(__file__).parent.parent
 SETUP = configparser.ConfigParser()
@@ -99,7 +95,7 @@ def test_commands_load_what_they_need(words: list[str], loaded: set[str]) -> Non
 
 
 def test_searching_loads_neither_torch_nor_optuna_nor_onnx() -> None:
-    code = "import sys, toolkit; toolkit.search, toolkit.evaluate; print(*sys.modules)"
+    code = "import sys, toolkit; toolkit.map, toolkit.evaluate; print(*sys.modules)"
     assert not set(run_python(code).split()) & {"torch", "optuna", "onnx", "plotly", "pandas"}
 
 
@@ -119,11 +115,16 @@ def test_unknown_names_are_refused() -> None:
         toolkit.evalute  # noqa: B018
 
 
-def test_search_is_callable_however_it_was_imported() -> None:
-    code = "from toolkit.search.result import Budget; import toolkit; print(callable({}))"
-    assert run_python(code.format("toolkit.search")) == "True"
-    assert run_python("from toolkit import search; print(callable(search))") == "True"
-    assert run_python("from toolkit.search import search; print(search.__name__)") == "search"
+def test_no_name_is_both_a_package_and_a_function() -> None:
+    modules = {path.stem for path in (ROOT / "toolkit").iterdir()}
+    assert modules & set(toolkit.__all__) == set(toolkit._MODULES)
+
+
+def test_names_stay_functions_however_they_were_imported() -> None:
+    """Importing a module binds its name in the package that it lies in."""
+    everything = "".join(f"import {name}\n" for name in ("toolkit.search.registry", "toolkit.cli"))
+    code = f"import toolkit\n{everything}print(callable(toolkit.map), callable(toolkit.search))"
+    assert run_python(code) == "True False"
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -137,7 +138,7 @@ def test_every_package_is_distributed() -> None:
         ".".join(path.parent.relative_to(ROOT).parts)
         for path in (ROOT / "toolkit").rglob("__init__.py")
     }
-    assert set(SETUP["options"]["packages"].split()) == folders | {"toolkit.archs"}
+    assert set(SETUP["options"]["packages"].split()) == folders | {"toolkit.archs", "toolkit.docs"}
 
 
 def test_data_files_are_distributed() -> None:
@@ -173,86 +174,5 @@ def test_readme_holds_the_commands_that_continuous_integration_runs() -> None:
     ]
 
 
-def readme_blocks(language: str) -> list[str]:
-    readme = (ROOT / "README.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
-
-
-def test_readme_example_in_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _ = readme_blocks("python")  # The other one is tested in `tests/objectives`.
-    exec(code, {})
-    printed = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"[0-9.e+]+ J·cycle", printed[0])
-    levels = [level.name for level in toolkit.load_arch("eyeriss").levels]
-    assert {line.split()[1] for line in printed[2:]} < set(levels)
-
-
-def test_readme_files_can_be_loaded(tmp_path: Path) -> None:
-    *archs, short, written_out = readme_blocks("yaml")
-    path, names = tmp_path / "file.yaml", []
-    for text in archs:
-        path.write_text(text)
-        names.append(toolkit.load_arch(path).name)
-    assert names == ["mine", "chip", "ported"]
-    kernels = []
-    for text in (short, written_out):
-        path.write_text(text)
-        kernels.append(toolkit.load_workload(path).kernel)
-    assert kernels == ["conv", "custom"]
-
-
-LIMITS = {
-    "map": ["--evaluations", "100"],
-    "compare": ["--evaluations", "100"],
-    "network": ["--evaluations", "100", "--no-cache"],
-    "codesign": ["--evaluations", "100", "--samples", "2", "--no-cache"],
-}
-
-
-def readme_sessions() -> list[list[str]]:
-    """Commands of each block, without comments, each on one line."""
-    blocks = (block.replace("\\\n", " ").splitlines() for block in readme_blocks("sh"))
-    found = (
-        [line.partition("  #")[0] for line in lines if line.startswith("toolkit ")]
-        for lines in blocks
-    )
-    return [commands for commands in found if commands]
-
-
-SESSIONS = readme_sessions()
-
-
-def test_readme_has_commands() -> None:
-    assert sum(map(len, SESSIONS)) >= 20
-
-
-@pytest.mark.parametrize("commands", SESSIONS, ids=lambda found: found[0].split("  ")[0])
-def test_readme_commands_work(
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    commands: list[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    # Bounds of fused networks hold, too, where their proofs are cut short.
-    monkeypatch.setitem(MappedModel.__init__.__kwdefaults__, "proof_seconds", 0.05)
-    toolkit.warm_up()
-    capsys.readouterr()
-    for command in commands:
-        words = shlex.split(command)[1:]
-        limits = [*LIMITS.get(words[0], []), *(["--seconds", "5"] if "--within" in words else [])]
-        assert main([*words, *limits]) == 0, command
-        assert "toolkit:" not in capsys.readouterr().err
-
-
 def test_continuous_integration_is_executable() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
-
-
-def test_the_package_that_is_a_function_too_can_be_pickled() -> None:
-    """Functions of scripts refer to it, and workers get them pickled."""
-
-    assert (
-        pickle.loads(pickle.dumps(sys.modules["toolkit.search"])) is sys.modules["toolkit.search"]
-    )

@@ -7,7 +7,7 @@ Examples
 >>> import toolkit
 >>> arch, workload = toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2)
 >>> problem = toolkit.make_problem(arch, workload)
->>> result = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=100))
+>>> result = toolkit.search_mappings(problem, "random", budget=toolkit.Budget(evaluations=100))
 >>> result.evaluations
 100
 """
@@ -39,6 +39,9 @@ _HOMES = {
         "load_template",
     ),
     "arch.technology": ("Technology", "area_table", "area_um2", "read_accelergy"),
+    "cli.list": ("listing",),
+    "cli.show": ("definition",),
+    "cli.site.building": ("build_docs",),
     "cluster": ("Cluster",),
     "codesign": (
         "HardwareEvaluator",
@@ -47,8 +50,11 @@ _HOMES = {
         "hardware_space",
         "minimal_hardware",
     ),
+    "codesign.job": ("JobSettings",),
     "compilation": ("warm_up",),
     "errors": ("InputError", "ToolkitError"),
+    "fusion": ("FusionResult",),
+    "fusion.fusing": ("fuse",),
     "mapping": (
         "LevelMapping",
         "MAPPING_FORMATS",
@@ -83,14 +89,19 @@ _HOMES = {
         "OBJECTIVES",
         "STRATEGIES",
         "Budget",
+        "Explanation",
         "Landscape",
         "Objective",
         "Problem",
         "SearchResult",
         "TracePoint",
+        "explain",
         "make_problem",
+        "map",
         "sample_landscape",
+        "search_mappings",
     ),
+    "search.space_size": ("problem_size",),
     "search.network": (
         "LayerCost",
         "LayerResult",
@@ -100,6 +111,10 @@ _HOMES = {
         "compare_networks",
         "map_network",
     ),
+    "study.compare.comparison": ("compare",),
+    "study.hardware.asked": ("join_studies", "search_hardware"),
+    "study.hardware.shared": ("serve_proxy",),
+    "study.storage.dashboard": ("open_dashboard",),
     "workload": (
         "Tensor",
         "Term",
@@ -129,8 +144,7 @@ _HOMES = {
         "operator_table",
     ),
 }
-# The package of strategies can itself be called: `toolkit.search(problem)`.
-_MODULES = ("errors", "objectives", "search")
+_MODULES = ("errors", "objectives")
 
 __all__ = [
     "CONVENTIONS",
@@ -138,8 +152,8 @@ __all__ = [
     "FACTORFLOW",
     "MAPPING_FORMATS",
     "OBJECTIVES",
-    "STRATEGIES",
     "STEADY",
+    "STRATEGIES",
     "TIMELOOP",
     "TIMELOOP_4",
     "Architecture",
@@ -149,18 +163,21 @@ __all__ = [
     "Compute",
     "Conventions",
     "Evaluation",
+    "Explanation",
     "FactorConstraint",
     "Fanout",
+    "FusionResult",
     "HardwareEvaluator",
     "HardwareSpace",
     "InputError",
+    "JobSettings",
     "Landscape",
     "Layer",
     "LayerCost",
     "LayerGraph",
-    "Leakage",
     "LayerResult",
     "LayerSearch",
+    "Leakage",
     "LevelMapping",
     "MapSpace",
     "Mapping",
@@ -190,26 +207,34 @@ __all__ = [
     "area_table",
     "area_um2",
     "batched_gemm",
+    "build_docs",
     "check_bypasses",
     "chosen_arch",
+    "compare",
     "compare_networks",
     "conv1d",
     "conv2d",
+    "definition",
     "depthwise_conv2d",
     "errors",
     "evaluate",
+    "explain",
     "fit",
     "fix_spatial",
+    "fuse",
     "gemm",
     "grouped_conv2d",
     "hardware_space",
+    "join_studies",
     "latency_correction",
+    "listing",
     "load_arch",
     "load_network",
     "load_networks",
     "load_template",
     "load_workload",
     "make_problem",
+    "map",
     "map_network",
     "mapping_from_text",
     "mapping_to_text",
@@ -217,19 +242,23 @@ __all__ = [
     "network_model",
     "network_names",
     "objectives",
+    "open_dashboard",
     "operator_table",
+    "problem_size",
     "read_accelergy",
     "read_mapping",
     "render",
     "sample",
     "sample_landscape",
-    "search",
+    "search_hardware",
+    "search_mappings",
+    "serve_proxy",
     "space_size",
     "transposed_conv2d",
     "violations",
-    "with_bypass_rule",
     "warm_up",
     "with_bits",
+    "with_bypass_rule",
     "workload_names",
     "workload_to_yaml",
     "write_mapping",
@@ -255,6 +284,9 @@ if TYPE_CHECKING:
         load_template,
     )
     from toolkit.arch.technology import Technology, area_table, area_um2, read_accelergy
+    from toolkit.cli.list import listing
+    from toolkit.cli.show import definition
+    from toolkit.cli.site.building import build_docs
     from toolkit.cluster import Cluster
     from toolkit.codesign import (
         HardwareEvaluator,
@@ -263,8 +295,11 @@ if TYPE_CHECKING:
         hardware_space,
         minimal_hardware,
     )
+    from toolkit.codesign.job import JobSettings
     from toolkit.compilation import warm_up
     from toolkit.errors import InputError, ToolkitError
+    from toolkit.fusion.fusing import fuse
+    from toolkit.fusion.partition.result import FusionResult
     from toolkit.mapping import (
         MAPPING_FORMATS,
         LevelMapping,
@@ -295,6 +330,8 @@ if TYPE_CHECKING:
     from toolkit.model.correction import latency_correction
     from toolkit.model.evaluate import Evaluation, evaluate
     from toolkit.python_files import TrustedPython
+    from toolkit.search.asked import map
+    from toolkit.search.explanation import Explanation, explain
     from toolkit.search.landscape import Landscape, sample_landscape
     from toolkit.search.network import (
         LayerCost,
@@ -307,8 +344,13 @@ if TYPE_CHECKING:
     )
     from toolkit.search.objective import OBJECTIVES, Objective
     from toolkit.search.problem import Problem, make_problem
-    from toolkit.search.registry import STRATEGIES, search
+    from toolkit.search.registry import STRATEGIES, search_mappings
     from toolkit.search.result import Budget, SearchResult, TracePoint
+    from toolkit.search.space_size import problem_size
+    from toolkit.study.compare.comparison import compare
+    from toolkit.study.hardware.asked import join_studies, search_hardware
+    from toolkit.study.hardware.shared import serve_proxy
+    from toolkit.study.storage.dashboard import open_dashboard
     from toolkit.workload import (
         Tensor,
         Term,

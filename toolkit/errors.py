@@ -8,7 +8,14 @@ from __future__ import annotations
 
 
 class ToolkitError(Exception):
-    """Base class of every error that this package raises on purpose."""
+    """Base class of every error that this package raises on purpose.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> issubclass(toolkit.InputError, toolkit.ToolkitError)
+    True
+    """
 
 
 class InputError(ToolkitError):
@@ -22,6 +29,15 @@ class InputError(ToolkitError):
         The file, option or argument that held it.
     key : str, optional
         The path of the key inside `source`, such as ``levels[2].mesh``.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> try:
+    ...     toolkit.Budget(evaluations=0)
+    ... except toolkit.InputError as error:
+    ...     print(error)
+    budget.evaluations: 0 is not a positive number
     """
 
     def __init__(self, message: str, *, source: str | None = None, key: str | None = None) -> None:

@@ -27,7 +27,7 @@ TRAFFIC = {
     EXPORTED / "mobilenet_v2.onnx": ((256,), 64),
     LIGHT / "light_inception_v1.onnx": ((256,), 9),
 }
-# As when the numbers of the README were measured.
+# As when the numbers of docs/benchmarks.md were measured.
 WHOLE = LayerSearch(budget=toolkit.Budget(evaluations=10_000), factors="perfect")
 SEARCHES = ("none", "greedy", "segments", "exact")
 MAPPED = {EXPORTED / "resnet18.onnx": 31, LIGHT / "light_resnet50.onnx": 12}

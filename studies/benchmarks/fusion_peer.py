@@ -4,7 +4,8 @@ M 4,096, and 1,024, 4,096 and 1,024 columns, values of 8 bits. AccelForge counts
 no last stores, as `steady` conventions do; under ours, which do, the same is printed below. Its
 figures were printed by version 1.0.467 (`map_workload_to_arch`, energy-delay product, one process,
 the example `tpu_v4i.yaml` as it is, in it `keep: All` at the outermost memory for what is not
-fused) on the machine of the README's tables; the accelerator is described in `tests/data`.
+fused) on the machine of the tables in docs/benchmarks.md; the accelerator is described in
+`tests/data`.
 """
 
 from __future__ import annotations

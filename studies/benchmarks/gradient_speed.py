@@ -64,7 +64,7 @@ def print_gaps(evaluations: int) -> None:
     for arch in ARCHS:
         for workload in GEMMS:
             problem = gemm_problem(arch, workload)
-            best = toolkit.search(problem, "anneal").objective
+            best = toolkit.search_mappings(problem, "anneal").objective
             gaps = [gap(problem, best, evaluations, share) for share in (gradient.POLISH, 0.0)]
             logs.append(np.log1p(gaps))
             print(f"{arch:<9}{workload:<20}" + "".join(f"{g:>10.2%}" for g in gaps), flush=True)

@@ -38,7 +38,7 @@ def run(arch: str, workload: str, seed: int) -> tuple[float, float]:
     problem = toolkit.make_problem(
         toolkit.load_arch(arch), toolkit.load_workload(workload), conventions=toolkit.FACTORFLOW
     )
-    result = toolkit.search(problem, "greedy", seed=seed)
+    result = toolkit.search_mappings(problem, "greedy", seed=seed)
     return result.edp_pj_cycles / ONE_J_IN_PJ, time.process_time() - start
 
 

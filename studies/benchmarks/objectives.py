@@ -47,7 +47,9 @@ def own(problem: toolkit.Problem, trials: int, seed: int) -> tuple[float, float]
 def built_in(problem: toolkit.Problem, trials: int, seed: int) -> tuple[float, float]:
     """The same of the strategy."""
     start = time.process_time()
-    found = toolkit.search(problem, "tpe", budget=toolkit.Budget(evaluations=trials), seed=seed)
+    found = toolkit.search_mappings(
+        problem, "tpe", budget=toolkit.Budget(evaluations=trials), seed=seed
+    )
     return found.objective, time.process_time() - start
 
 

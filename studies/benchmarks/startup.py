@@ -79,7 +79,7 @@ def print_row(name: str, spent: list[float]) -> None:
 
 def reading_mappings() -> None:
     arch, layer = toolkit.load_arch("gemmini-ws"), toolkit.load_workload("resnet18/L1+")
-    found = toolkit.search(
+    found = toolkit.search_mappings(
         toolkit.make_problem(arch, layer), "random", budget=toolkit.Budget(evaluations=10)
     )
     text = mapping_to_timeloop(found.mapping, arch, layer)

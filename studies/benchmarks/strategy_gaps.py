@@ -54,7 +54,7 @@ def run(
             factors="ragged" if conventions == "exact" else None,
         )
         began = time.process_time()
-        result = toolkit.search(problem, strategy, budget=limits, seed=seed)
+        result = toolkit.search_mappings(problem, strategy, budget=limits, seed=seed)
     except DoesNotFitError:
         return line
     used = time.process_time() - began

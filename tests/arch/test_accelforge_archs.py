@@ -108,7 +108,7 @@ def test_workloads_of_accelforge_run_on_it(tmp_path: Path) -> None:
     arch = load_arch(write(tmp_path))
     for workload in ("gemm:M=16,K=8,N=4", "conv:M=16,C=8,P=7,Q=7,R=3,S=3"):
         problem = toolkit.make_problem(arch, toolkit.load_workload(workload))
-        found = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=10))
+        found = toolkit.search_mappings(problem, "random", budget=toolkit.Budget(evaluations=10))
         assert found.evaluations > 0
 
 

@@ -77,7 +77,7 @@ def test_mappings_do_not_depend_on_it(tmp_path: Path) -> None:
     for arch in (with_unit, without):
         problem = toolkit.make_problem(arch, toolkit.gemm(8, 4, 2))
         budget = toolkit.Budget(evaluations=50)
-        costs.append(toolkit.search(problem, "random", budget=budget).energy_pj)
+        costs.append(toolkit.search_mappings(problem, "random", budget=budget).energy_pj)
     assert costs[0] == costs[1]
 
 

@@ -169,7 +169,7 @@ BUILT = {
 def test_machines_that_were_built_run_a_layer(name: str) -> None:
     problem = toolkit.make_problem(load_arch(name), toolkit.load_workload(BUILT[name]))
     budget = toolkit.Budget(evaluations=20_000)
-    found = toolkit.search(problem, "greedy", budget=budget, seed=0)
+    found = toolkit.search_mappings(problem, "greedy", budget=budget, seed=0)
     evaluation = toolkit.evaluate(found.mapping, problem.arch, problem.workload)
     assert evaluation.valid
     assert evaluation.latency_cycles >= evaluation.macs / summarize(load_arch_file(name)).lanes
@@ -184,7 +184,7 @@ def test_factorflows_tpu_never_exceeds_a_sixteenth_of_its_peak(name: str, layer:
     problem = toolkit.make_problem(
         load_arch(name), workload, objective="latency", conventions=toolkit.STEADY
     )
-    fastest = toolkit.search(problem, "exact")
+    fastest = toolkit.search_mappings(problem, "exact")
     assert fastest.proved
     assert workload.macs / fastest.latency_cycles == 65536 / 16
 
@@ -195,7 +195,7 @@ def test_the_published_tpu_does() -> None:
         load_arch("tpu-v1"), workload, objective="latency", conventions=toolkit.STEADY
     )
     budget = toolkit.Budget(evaluations=50_000)
-    found = toolkit.search(problem, "greedy", budget=budget, seed=0)
+    found = toolkit.search_mappings(problem, "greedy", budget=budget, seed=0)
     assert workload.macs / found.latency_cycles > 0.9 * 65536
 
 
@@ -228,6 +228,6 @@ def test_nvdla_runs_resnet50_at_this_rate(settings: str, expected: float) -> Non
     for layer, times in resnet50():
         workload = toolkit.load_workload(layer)
         problem = toolkit.make_problem(arch, workload, objective="latency")
-        found = toolkit.search(problem, "greedy", budget=budget, seed=0)
+        found = toolkit.search_mappings(problem, "greedy", budget=budget, seed=0)
         cycles += times * found.latency_cycles
     assert 1e9 / cycles == pytest.approx(expected, rel=0.08)

@@ -69,7 +69,7 @@ def test_the_dataflow_says_what_runs_where(
     assert set(arch.memories[-1].bypasses) == {"input", "weight", "output"} - {kept}
     for workload in ("conv:M=16,C=8,P=7,Q=7,R=3,S=3", "gemm:M=16,K=8,N=4"):
         problem = toolkit.make_problem(arch, toolkit.load_workload(workload))
-        found = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=10))
+        found = toolkit.search_mappings(problem, "random", budget=toolkit.Budget(evaluations=10))
         assert found.evaluations > 0
 
 

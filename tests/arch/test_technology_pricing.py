@@ -113,7 +113,9 @@ def test_area_adds_up_and_evaluations_agree() -> None:
     assert rows[3].area_total_um2 == pytest.approx(8 * AT_45.mac(8, 32).area_um2)
     assert area_um2(arch) == pytest.approx(sum(row.area_total_um2 for row in rows))
     problem = toolkit.make_problem(arch, toolkit.gemm(4, 4, 4))
-    mapping = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=10)).mapping
+    mapping = toolkit.search_mappings(
+        problem, "random", budget=toolkit.Budget(evaluations=10)
+    ).mapping
     evaluated = toolkit.evaluate(mapping, arch, toolkit.gemm(4, 4, 4))
     assert evaluated.area_um2 == pytest.approx(area_um2(arch))
 

@@ -80,6 +80,6 @@ def test_values_with_bits_take_words_then_bursts(
 
 def test_tables_lack_what_no_burst_moves() -> None:
     problem = toolkit.make_problem(toolkit.load_arch("gemmini"), toolkit.gemm(16, 16, 16))
-    result = toolkit.search(problem, "greedy", budget=toolkit.Budget(evaluations=200))
+    result = toolkit.search_mappings(problem, "greedy", budget=toolkit.Budget(evaluations=200))
     found = toolkit.evaluate(result.mapping, problem.arch, problem.workload)
     assert "fetched_total_words" not in found.access_table()

@@ -13,6 +13,7 @@ from toolkit.cli.arguments import read_problem
 from toolkit.cli.explain import WIDTH, explain_report
 from toolkit.cli.explain_record import explain_record
 from toolkit.model import conventions_named
+from toolkit.search.explanation import explained
 from toolkit.yaml_files import dump_yaml
 
 DATA = Path(__file__).parents[1] / "data"
@@ -173,16 +174,14 @@ def test_every_kernel_under_every_convention(case: str, conventions: str, object
         arch, (workload,), objective, conventions_named(conventions), ("all",), False
     )
     budget = toolkit.Budget(evaluations=50)
-    mapping = toolkit.search(problem, "random", budget=budget, seed=1).mapping
-    evaluation = toolkit.evaluate(
-        mapping, problem.arch, problem.workload, conventions=problem.conventions
-    )
+    mapping = toolkit.search_mappings(problem, "random", budget=budget, seed=1).mapping
+    explanation = explained(problem, mapping, problem.factors)
     nest = toolkit.render(mapping, problem.arch, problem.workload)
-    lines = explain_report(problem, evaluation)
+    lines = explain_report(explanation)
     texts = [line for line in lines if isinstance(line, str) and "output[" not in line]
     assert nest and len(texts) > 20
     assert max(map(len, texts)) <= WIDTH
-    assert json.dumps(explain_record(problem, evaluation), allow_nan=False)
+    assert json.dumps(explain_record(explanation), allow_nan=False)
 
 
 @pytest.mark.parametrize(

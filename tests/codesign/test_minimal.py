@@ -65,7 +65,7 @@ def test_words_of_values_that_have_bits(tmp_path: Path) -> None:
         toolkit.with_bits(toolkit.gemm(16, 8, 8), 4, sum_bits=20),
         factors="perfect",
     )
-    mapping = toolkit.search(problem, "greedy").mapping
+    mapping = toolkit.search_mappings(problem, "greedy").mapping
     found = minimal_hardware(space, [(mapping, problem.workload)])
     needs = {need.level: need.amount for need in found.requirements}
     tiles = problem.space.needed_words(1, to_arrays(mapping, problem.arch, problem.workload)[0])

@@ -145,7 +145,9 @@ def mapping(form: str = "yaml") -> str:
 
     arch, workload = toolkit.load_arch("eyeriss"), toolkit.gemm(16, 8, 4)
     problem = toolkit.make_problem(arch, workload, factors="perfect")
-    found = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=50)).mapping
+    found = toolkit.search_mappings(
+        problem, "random", budget=toolkit.Budget(evaluations=50)
+    ).mapping
     if form == "zigzag":
         return toolkit.mapping_to_text(found, problem.arch, problem.workload, format=form)
     with tempfile.TemporaryDirectory() as folder:

@@ -23,23 +23,23 @@ WORKLOAD = toolkit.load_workload("gemm:M=64,K=32,N=16")
 def test_a_search_keeps_what_is_fixed_and_finds_the_rest() -> None:
     free = toolkit.make_problem(ARCH, WORKLOAD)
     for seed in range(3):
-        given = toolkit.search(
+        given = toolkit.search_mappings(
             free, "random", budget=toolkit.Budget(evaluations=20), seed=seed
         ).mapping
         fixed = toolkit.make_problem(fix_spatial(ARCH, WORKLOAD, given), WORKLOAD)
-        best = toolkit.search(fixed, "exact")
+        best = toolkit.search_mappings(fixed, "exact")
         spatial = [level.name for level in (*ARCH.fanouts, ARCH.levels[-1])]
         for found, asked in zip(best.mapping.levels, given.levels, strict=True):
             if found.level in spatial:
                 assert dict(found.factors) == dict(asked.factors)
         cost = toolkit.evaluate(given, ARCH, WORKLOAD).edp_pj_cycles
         assert best.proved
-        assert toolkit.search(free, "exact").objective <= best.objective <= cost
+        assert toolkit.search_mappings(free, "exact").objective <= best.objective <= cost
 
 
 def with_factor(name: str, dimension: str, factor: int) -> toolkit.Mapping:
     """A mapping that is valid nowhere but on spatial levels, with one factor of choice."""
-    result = toolkit.search(
+    result = toolkit.search_mappings(
         toolkit.make_problem(ARCH, WORKLOAD), "random", budget=toolkit.Budget(evaluations=5)
     )
     factors, order = to_arrays(result.mapping, ARCH, WORKLOAD)
@@ -54,7 +54,7 @@ def test_memories_of_the_mapping_do_not_matter() -> None:
     fixed = fix_spatial(ARCH, WORKLOAD, with_factor("SARows", "M", 8))
     rows = next(level for level in fixed.levels if level.name == "SARows")
     assert rows.constraints == (FactorConstraint("M", "==", 8),)
-    assert toolkit.search(toolkit.make_problem(fixed, WORKLOAD), "greedy").evaluations > 0
+    assert toolkit.search_mappings(toolkit.make_problem(fixed, WORKLOAD), "greedy").evaluations > 0
 
 
 def test_spatial_levels_have_to_be_valid() -> None:
@@ -69,9 +69,9 @@ def test_spatial_levels_have_to_be_valid() -> None:
 
 def test_constraints_that_exceed_the_workload_do_not_count() -> None:
     arch, workload = toolkit.load_arch("gemmini"), toolkit.load_workload("gemm:M=4,K=32,N=16")
-    given = toolkit.search(toolkit.make_problem(arch, workload), "greedy").mapping
+    given = toolkit.search_mappings(toolkit.make_problem(arch, workload), "greedy").mapping
     problem = toolkit.make_problem(fix_spatial(arch, workload, given), workload)
-    assert toolkit.search(problem, "exact").proved
+    assert toolkit.search_mappings(problem, "exact").proved
 
 
 def test_the_command_line_takes_it_from_a_file(tmp_path: Path) -> None:

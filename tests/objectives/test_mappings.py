@@ -17,7 +17,7 @@ from toolkit.mapping import sample
 from toolkit.mapping.mapping import from_arrays, to_arrays
 from toolkit.model.evaluate import evaluate
 from toolkit.objectives import for_optuna
-from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search_mappings
 from toolkit.search.optuna_samplers.encodings import ENCODINGS
 from toolkit.study.compare.comparison import compare
 from toolkit.workload import conv1d, gemm
@@ -137,7 +137,7 @@ def test_a_sampler_of_optunahub_from_a_local_file(tmp_path: Path) -> None:
     objective = for_optuna(CHOOSING)
     study = objective.create_study(sampler=module.MutatingSampler(0))
     study.optimize(objective, n_trials=60)
-    drawn = search(CHOOSING, "random", budget=Budget(evaluations=20))
+    drawn = search_mappings(CHOOSING, "random", budget=Budget(evaluations=20))
     assert study.best_value < drawn.objective
 
 
@@ -161,7 +161,7 @@ def test_a_known_mapping_is_tried_next(encoding: str, asked: Problem) -> None:
             for_optuna(asked, encoding=encoding)
         return
     objective = for_optuna(asked, encoding=encoding)
-    best = search(asked, "greedy", budget=Budget(evaluations=500))
+    best = search_mappings(asked, "greedy", budget=Budget(evaluations=500))
     study = objective.create_study()
     if encoding in ("shares", "innermost"):  # Only roughly: not every mapping is one of theirs.
         try:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from codesign.jobs import two_products
 
 import toolkit
@@ -61,15 +60,6 @@ def test_every_question_is_a_module() -> None:
 def test_bad_input_is_one_message(what: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         for_torch(what, **options)
-
-
-def test_snippets_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (ROOT / "docs" / "objectives_torch.md").read_text()
-    blocks = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
-    assert len(blocks) >= 2
-    torch.manual_seed(0)
-    exec(compile("\n".join(blocks), "objectives_torch.md", "exec"), {})
-    assert "J·cycle" in capsys.readouterr().out
 
 
 def test_options_of_fa_dosa_are_converted() -> None:

@@ -22,7 +22,7 @@ from toolkit.arch import load_arch
 from toolkit.errors import InputError
 from toolkit.model.evaluate import evaluate
 from toolkit.objectives import for_vectors
-from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.scipy_optimisers.objective import ENCODINGS, VectorObjective
 from toolkit.workload import gemm
@@ -84,7 +84,7 @@ def test_every_point_of_the_box_is_valid(asked: Problem) -> None:
 
 
 def test_a_known_mapping_is_a_vector() -> None:
-    best = search(RAGGED, "greedy", budget=Budget(evaluations=500))
+    best = search_mappings(RAGGED, "greedy", budget=Budget(evaluations=500))
     for encoding in ENCODINGS:
         objective = for_vectors(RAGGED, encoding=encoding)
         assert objective(objective.vector(best.mapping)) == pytest.approx(best.objective)
@@ -124,7 +124,7 @@ def test_scipys_global_optimisers() -> None:
         rng=0,
     )
     annealed = dual_annealing(objective, objective.bounds, maxiter=30, no_local_search=True, rng=0)
-    drawn = search(RAGGED, "random", budget=Budget(evaluations=300)).objective
+    drawn = search_mappings(RAGGED, "random", budget=Budget(evaluations=300)).objective
     assert max(evolved.fun, annealed.fun) < 1.5 * drawn
     assert evolved.fun < drawn
 

@@ -335,10 +335,10 @@ def test_a_search_starts_from_a_mapping_that_chooses() -> None:
     )
     problem = make_problem(arch, toolkit.gemm(10, 9, 8))
     budget, start = toolkit.Budget(evaluations=1), toolkit.Mapping(levels)
-    result = toolkit.search(problem, "random", budget=budget, warm_starts=[start])
+    result = toolkit.search_mappings(problem, "random", budget=budget, warm_starts=[start])
     assert result.mapping.levels[1].bypasses == ("weight",)
     cost = toolkit.evaluate(start, arch, problem.workload)
     assert result.objective == cost.edp_pj_cycles
     fixed = make_problem(arch, toolkit.gemm(10, 9, 8), bypass="fixed")
     with pytest.raises(toolkit.InputError, match="Buffer cannot leave out weight"):
-        toolkit.search(fixed, "random", budget=budget, warm_starts=[start])
+        toolkit.search_mappings(fixed, "random", budget=budget, warm_starts=[start])

@@ -47,17 +47,19 @@ def test_no_single_move_improves_the_bottom(name: str) -> None:
 
 def test_an_optimum_is_where_its_own_descent_ends() -> None:
     problem = problem_of("perfect")
-    optimum = toolkit.search(problem, "exact")
-    result = toolkit.search(problem, basin, warm_starts=[optimum.mapping])
+    optimum = toolkit.search_mappings(problem, "exact")
+    result = toolkit.search_mappings(problem, basin, warm_starts=[optimum.mapping])
     assert result.strategy == "basin"
     assert result.objective == pytest.approx(optimum.objective, rel=1e-12)
 
 
 def test_it_depends_on_the_start_alone() -> None:
     problem = problem_of("ragged")
-    start = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=1), seed=5).mapping
+    start = toolkit.search_mappings(
+        problem, "random", budget=toolkit.Budget(evaluations=1), seed=5
+    ).mapping
     found = {
-        toolkit.search(problem, basin, seed=seed, warm_starts=[start]).mapping
+        toolkit.search_mappings(problem, basin, seed=seed, warm_starts=[start]).mapping
         for seed in (0, 1, 2)
     }
     assert len(found) == 1
@@ -66,18 +68,21 @@ def test_it_depends_on_the_start_alone() -> None:
 def test_tensors_are_left_out_where_that_helps() -> None:
     arch, work = toolkit.load_arch("simba"), toolkit.gemm(12, 8, 6)
     held = toolkit.make_problem(arch, work, bypass="fixed")
-    start = toolkit.search(held, "random", budget=toolkit.Budget(evaluations=1)).mapping
+    start = toolkit.search_mappings(held, "random", budget=toolkit.Budget(evaluations=1)).mapping
     free = toolkit.make_problem(arch, work, bypass="free")
     ends = [
-        toolkit.search(problem, basin, warm_starts=[start]).objective for problem in (held, free)
+        toolkit.search_mappings(problem, basin, warm_starts=[start]).objective
+        for problem in (held, free)
     ]
     assert ends[1] < ends[0]
 
 
 def test_a_budget_is_kept() -> None:
     problem = problem_of("conv")
-    start = toolkit.search(problem, "random", budget=toolkit.Budget(evaluations=1)).mapping
-    result = toolkit.search(
+    start = toolkit.search_mappings(
+        problem, "random", budget=toolkit.Budget(evaluations=1)
+    ).mapping
+    result = toolkit.search_mappings(
         problem, basin, warm_starts=[start, start], budget=toolkit.Budget(evaluations=7)
     )
     assert result.evaluations == 7
@@ -86,4 +91,4 @@ def test_a_budget_is_kept() -> None:
 
 def test_without_a_start_there_is_nothing_to_do() -> None:
     with pytest.raises(InputError, match="warm_starts: expected at least one mapping"):
-        toolkit.search(problem_of("perfect"), basin)
+        toolkit.search_mappings(problem_of("perfect"), basin)

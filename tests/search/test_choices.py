@@ -23,7 +23,7 @@ from toolkit.search import STRATEGIES, Budget, Evaluator, Problem, SearchResult,
 from toolkit.search.chosen_evaluator import ChosenEvaluator
 from toolkit.search.chosen_mappings import check_mappings, fitted, sample_mappings
 from toolkit.search.moves import move_space
-from toolkit.search.registry import search
+from toolkit.search.registry import search_mappings
 from toolkit.search.space_size import problem_size
 from toolkit.workload import conv1d, gemm, with_bits
 from toolkit.workload.kernel import Workload
@@ -53,7 +53,7 @@ WORKLOAD = gemm(12, 8, 6)
 @cache
 def proved() -> SearchResult:
     """The optimum of the machine with its choices."""
-    return search(make_problem(machine(), WORKLOAD), "exact")
+    return search_mappings(make_problem(machine(), WORKLOAD), "exact")
 
 
 def random_machine(rng: np.random.Generator) -> Architecture:
@@ -152,7 +152,7 @@ def test_optimum_of_all_choices(seed: int, conventions: Conventions, factors: Fa
         return
     truth = brute_optimum(problem, arch, problem.workload)
     for strategy in ("exhaustive", "exact"):
-        result = search(problem, strategy)
+        result = search_mappings(problem, strategy)
         assert result.objective == pytest.approx(truth, rel=1e-12)
         assert cost_of(result) == pytest.approx(truth, rel=1e-12)
         assert result.proved
@@ -180,8 +180,8 @@ def test_optimum_of_a_convolution(factors: Factors) -> None:
     workload = conv1d(2, 1, 3, 2, stride=1)
     problem = make_problem(arch, workload, factors=factors)
     truth = brute_optimum(problem, arch, problem.workload)
-    assert search(problem, "exhaustive").objective == pytest.approx(truth, rel=1e-12)
-    assert search(problem, "exact").objective == pytest.approx(truth, rel=1e-12)
+    assert search_mappings(problem, "exhaustive").objective == pytest.approx(truth, rel=1e-12)
+    assert search_mappings(problem, "exact").objective == pytest.approx(truth, rel=1e-12)
 
 
 SLOW = {
@@ -202,15 +202,17 @@ def test_every_strategy_chooses(strategy: str) -> None:
     budget = Budget(evaluations=SLOW.get(strategy, 3_000))
     if strategy in ("exhaustive", "exact"):
         budget = Budget()
-    free = search(make_problem(machine(), WORKLOAD), strategy, budget=budget)
-    fixed = search(make_problem(machine(), WORKLOAD, bypass="fixed"), strategy, budget=budget)
+    free = search_mappings(make_problem(machine(), WORKLOAD), strategy, budget=budget)
+    fixed = search_mappings(
+        make_problem(machine(), WORKLOAD, bypass="fixed"), strategy, budget=budget
+    )
     assert free.objective < fixed.objective
     assert any(level.bypasses for level in free.mapping.levels)
     assert cost_of(free) == pytest.approx(free.objective, rel=1e-12)
     assert budget.evaluations is None or free.evaluations <= budget.evaluations
     if strategy == "gp":
         return  # It takes seconds, and its seed is looked at elsewhere.
-    again = search(make_problem(machine(), WORKLOAD), strategy, budget=budget)
+    again = search_mappings(make_problem(machine(), WORKLOAD), strategy, budget=budget)
     assert again.mapping == free.mapping
     assert again.evaluations == free.evaluations
 
@@ -222,7 +224,7 @@ def test_every_strategy_finds_what_only_bypasses_make_fit(strategy: str) -> None
     with pytest.raises(ToolkitError, match="Registers"):
         make_problem(arch, WORKLOAD, bypass="fixed")
     budget = Budget() if strategy in ("exhaustive", "exact") else Budget(evaluations=15)
-    result = search(make_problem(arch, WORKLOAD), strategy, budget=budget)
+    result = search_mappings(make_problem(arch, WORKLOAD), strategy, budget=budget)
     assert cost_of(result) == pytest.approx(result.objective, rel=1e-12)
 
 
@@ -231,9 +233,9 @@ def test_bypasses_alone_are_to_be_chosen(strategy: str) -> None:
     """One iteration of every dimension leaves no factor to move."""
     problem = make_problem(machine(), gemm(1, 1, 1))
     budget = Budget() if strategy in ("exhaustive", "exact", "greedy") else Budget(evaluations=15)
-    result = search(problem, strategy, budget=budget)
+    result = search_mappings(problem, strategy, budget=budget)
     assert cost_of(result) == pytest.approx(result.objective, rel=1e-12)
-    best = search(problem, "exhaustive").objective
+    best = search_mappings(problem, "exhaustive").objective
     assert result.objective >= best * (1 - 1e-12)
     if strategy in ("greedy", "exact"):
         assert result.objective == pytest.approx(best, rel=1e-12)
@@ -242,7 +244,9 @@ def test_bypasses_alone_are_to_be_chosen(strategy: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_starts_from_a_choice(strategy: str) -> None:
     problem, best = make_problem(machine(), WORKLOAD), proved()
-    again = search(problem, strategy, budget=Budget(evaluations=3), warm_starts=[best.mapping])
+    again = search_mappings(
+        problem, strategy, budget=Budget(evaluations=3), warm_starts=[best.mapping]
+    )
     assert again.objective <= best.objective * (1 + 1e-12)
 
 
@@ -250,13 +254,13 @@ def test_every_strategy_starts_from_a_choice(strategy: str) -> None:
 def test_fronts_have_choices(strategy: str) -> None:
     problem = make_problem(machine(), gemm(4, 4, 2), objective="energy,latency")
     budget = Budget() if strategy in ("exhaustive", "exact") else Budget(evaluations=500)
-    result = search(problem, strategy, budget=budget)
+    result = search_mappings(problem, strategy, budget=budget)
     for point in result.front:
         cost = evaluate(point.mapping, problem.arch, problem.workload)
         assert cost.energy_pj == pytest.approx(point.energy_pj, rel=1e-12)
         assert cost.latency_cycles == pytest.approx(point.latency_cycles, rel=1e-12)
     if strategy == "exact":
-        listed = search(problem, "exhaustive").front
+        listed = search_mappings(problem, "exhaustive").front
         assert [p.energy_pj for p in result.front] == pytest.approx([p.energy_pj for p in listed])
 
 
@@ -264,7 +268,7 @@ def test_nothing_optional_is_fixed() -> None:
     """A file without the key gives what it did before there were choices."""
     arch = load_arch("eyeriss")
     results = [
-        search(make_problem(arch, gemm(48, 32, 16), bypass=rule), "greedy")
+        search_mappings(make_problem(arch, gemm(48, 32, 16), bypass=rule), "greedy")
         for rule in ("permitted", "fixed")
     ]
     assert results[0].trace[-1].objective == results[1].objective
@@ -389,27 +393,27 @@ def test_space_size_is_the_sum_of_all_choices() -> None:
 
 def test_a_proof_cut_short_bounds_all_choices() -> None:
     problem = make_problem(machine(), WORKLOAD)
-    truth = search(problem, "exact")
+    truth = search_mappings(problem, "exact")
     assert truth.proved
     for budget in (Budget(evaluations=1), Budget(evaluations=50), Budget(seconds=1e-6)):
-        cut = search(problem, "exact", budget=budget)
+        cut = search_mappings(problem, "exact", budget=budget)
         assert cut.bound is not None
         assert cut.bound <= truth.objective <= cut.objective * (1 + 1e-12)
 
 
 def test_a_warm_start_may_not_leave_out_what_is_held() -> None:
     problem = make_problem(machine(), WORKLOAD)
-    best = search(problem, "greedy", budget=Budget(evaluations=2_000))
+    best = search_mappings(problem, "greedy", budget=Budget(evaluations=2_000))
     fixed = make_problem(machine(), WORKLOAD, bypass="fixed")
     with pytest.raises(MappingError, match="lets a mapping leave out nothing there"):
-        search(fixed, "greedy", budget=Budget(evaluations=10), warm_starts=[best.mapping])
+        search_mappings(fixed, "greedy", budget=Budget(evaluations=10), warm_starts=[best.mapping])
 
 
 def test_free_bypass_pays_on_simba() -> None:
     """The optimum with bypasses as they are is 7.28e6 J·cycle; AccelForge's is 0.1922 of it."""
     problem = make_problem(load_arch("simba"), gemm(3072, 1024, 4096), bypass="free")
     for strategy in ("greedy", "anneal"):
-        result = search(problem, strategy, budget=Budget(evaluations=100_000))
+        result = search_mappings(problem, strategy, budget=Budget(evaluations=100_000))
         assert result.objective < 0.1922 * 7.28073941177642e18
         assert cost_of(result) == pytest.approx(result.objective, rel=1e-12)
 

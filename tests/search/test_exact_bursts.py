@@ -17,7 +17,7 @@ from toolkit.arch import Architecture, Level, Memory
 from toolkit.arch.levels import Layout
 from toolkit.errors import InputError, ToolkitError
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions
-from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search_mappings
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
 
@@ -123,7 +123,7 @@ def test_wordlines_are_not_proved_where_words_add_up_first() -> None:
     arch = replace(arch, levels=(arch.levels[0], buffer, *arch.levels[2:]))
     problem = make_problem(arch, gemm(60, 64, 48), conventions=FACTORFLOW)
     with pytest.raises(InputError, match=f"{buffer.name} has whole_wordlines with sequential"):
-        search(problem, "exact", budget=Budget(seconds=1))
+        search_mappings(problem, "exact", budget=Budget(seconds=1))
 
 
 def test_problems_with_bursts_are_not_listed() -> None:
@@ -151,8 +151,8 @@ def test_nothing_beats_it_on_packaged_machines(
 ) -> None:
     machine = in_bursts(load_arch(arch), 32, layout)
     problem = make_problem(machine, workload)  # type: ignore[arg-type]
-    proved = search(problem, "exact", budget=Budget(seconds=120))
+    proved = search_mappings(problem, "exact", budget=Budget(seconds=120))
     assert proved.proved
     for strategy in ("greedy", "anneal"):
-        other = search(problem, strategy, budget=Budget(evaluations=20_000))
+        other = search_mappings(problem, strategy, budget=Budget(evaluations=20_000))
         assert other.objective >= proved.objective * (1 - 1e-9)

@@ -21,7 +21,7 @@ from toolkit.arch.levels import FactorConstraint, Level
 from toolkit.errors import ToolkitError
 from toolkit.mapping import sample
 from toolkit.model import EXACT, STEADY, TIMELOOP, Conventions
-from toolkit.search import Budget, Problem, make_problem, objective_named, search
+from toolkit.search import Budget, Problem, make_problem, objective_named, search_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
 from toolkit.search.exact.instance_strategy import InstanceProver
@@ -117,7 +117,7 @@ def test_sizes_that_do_not_divide(
 ) -> None:
     """Perfect factors take up to 390 times as much: 4,179 J·cycle for the first one."""
     problem = make_problem(load_arch(arch), gemm(*sizes), factors="ragged", conventions=STEADY)
-    result = search(problem, "exact")
+    result = search_mappings(problem, "exact")
     assert result.proved
     assert result.objective / J_CYCLES == pytest.approx(edp_j_cycles, rel=1e-5)
 
@@ -125,7 +125,7 @@ def test_sizes_that_do_not_divide(
 def test_perfect_factors_are_among_the_ragged_ones() -> None:
     arch, workload = load_arch("eyeriss"), gemm(96, 60, 64)
     perfect, cut = (
-        search(make_problem(arch, workload, factors=rule), "exact")
+        search_mappings(make_problem(arch, workload, factors=rule), "exact")
         for rule in ("perfect", "ragged")
     )
     assert perfect.proved and cut.proved
@@ -248,12 +248,12 @@ def test_persistent_transfers_are_enumerated() -> None:
     buffer = Memory("Buffer", 24, 2.0, 2.0, 8.0, 8.0)
     arch = Architecture("a", (dram, buffer, Fanout("Rows", 2, ("M",)), Compute("MAC", 0.2)))
     small = make_problem(arch, gemm(5, 3, 4), conventions=TIMELOOP, factors="ragged")
-    result = search(small, "exact")
+    result = search_mappings(small, "exact")
     assert result.proved
     assert result.certificate is not None and result.certificate.enumerated > 0
     assert result.objective == pytest.approx(optimum(small), rel=TOLERANCE)
     roomy = replace(arch, levels=(dram, replace(buffer, capacity_words=4096), *arch.levels[2:]))
     large = make_problem(roomy, gemm(97, 89, 101), conventions=TIMELOOP, factors="ragged")
-    limited = search(large, "exact", budget=Budget(seconds=1))
+    limited = search_mappings(large, "exact", budget=Budget(seconds=1))
     assert not limited.proved
     assert limited.bound is not None and 0 < limited.bound < limited.objective

@@ -17,7 +17,7 @@ from toolkit import load_arch
 from toolkit.arch import Architecture, Fanout, Level, Memory, Wires
 from toolkit.errors import ToolkitError
 from toolkit.model import EXACT, TIMELOOP, Conventions
-from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search_mappings
 from toolkit.search.exact.nest import decomposes
 from toolkit.workload import conv2d, gemm
 
@@ -148,8 +148,8 @@ def test_words_between_two_fanouts_have_accounts_of_their_own() -> None:
 )
 def test_nothing_beats_it_on_packaged_machines(arch: str, workload: object) -> None:
     problem = make_problem(wired(load_arch(arch), 3), workload)  # type: ignore[arg-type]
-    proved = search(problem, "exact", budget=Budget(seconds=120))
+    proved = search_mappings(problem, "exact", budget=Budget(seconds=120))
     assert proved.proved
     for strategy in ("greedy", "anneal"):
-        other = search(problem, strategy, budget=Budget(evaluations=20_000))
+        other = search_mappings(problem, strategy, budget=Budget(evaluations=20_000))
         assert other.objective >= proved.objective * (1 - 1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toolkit.arch.files import load_arch
-from toolkit.search import Budget, make_problem, search
+from toolkit.search import Budget, make_problem, search_mappings
 from toolkit.workload import conv2d, gemm
 
 RULES = ("perfect", "ragged")
@@ -22,8 +22,10 @@ def test_no_worse_than_among_whole_tiles_with_half_the_budget(name: str, evaluat
     arch, workload = PAIRS[name]
     whole, ragged = (make_problem(load_arch(arch), workload, factors=f) for f in RULES)
     for seed in (0, 1):
-        half = search(whole, "greedy", budget=Budget(evaluations=evaluations), seed=seed)
-        found = search(ragged, "greedy", budget=Budget(evaluations=2 * evaluations), seed=seed)
+        half = search_mappings(whole, "greedy", budget=Budget(evaluations=evaluations), seed=seed)
+        found = search_mappings(
+            ragged, "greedy", budget=Budget(evaluations=2 * evaluations), seed=seed
+        )
         assert found.objective <= half.objective
         assert found.evaluations <= 2 * evaluations
 
@@ -31,9 +33,12 @@ def test_no_worse_than_among_whole_tiles_with_half_the_budget(name: str, evaluat
 def test_sizes_without_whole_tiles_are_searched_too() -> None:
     """The array takes 16 rows, of which 197 are no multiple."""
     problem = make_problem(load_arch("gemmini"), gemm(197, 32, 48))
-    result = search(problem, "greedy", budget=Budget(evaluations=2_000))
+    result = search_mappings(problem, "greedy", budget=Budget(evaluations=2_000))
     padded = make_problem(load_arch("gemmini"), gemm(208, 32, 48), factors="perfect")
-    assert result.objective < search(padded, "greedy", budget=Budget(evaluations=2_000)).objective
+    assert (
+        result.objective
+        < search_mappings(padded, "greedy", budget=Budget(evaluations=2_000)).objective
+    )
 
 
 def test_large_sizes_take_what_a_prime_offers_none_of() -> None:
@@ -41,5 +46,7 @@ def test_large_sizes_take_what_a_prime_offers_none_of() -> None:
     problem = make_problem(load_arch("eyeriss"), gemm(127, 32, 48), objective="latency")
     perfect = make_problem(problem.arch, problem.workload, objective="latency", factors="perfect")
     budget = Budget(evaluations=5_000)
-    found, whole = (search(p, "greedy", budget=budget).objective for p in (problem, perfect))
+    found, whole = (
+        search_mappings(p, "greedy", budget=budget).objective for p in (problem, perfect)
+    )
     assert found < whole / 5

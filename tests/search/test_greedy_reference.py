@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.arch import load_arch
 from toolkit.model import FACTORFLOW
-from toolkit.search import make_problem, search
+from toolkit.search import make_problem, search_mappings
 from toolkit.workload import Workload, conv2d, gemm
 
 PROVED = [
@@ -36,7 +36,7 @@ FACTORFLOW_BEST = [
 def edp(arch: str, workload: Workload) -> float:
     """Find the EDP that greedy reaches, in J·cycle."""
     problem = make_problem(load_arch(arch), workload, conventions=FACTORFLOW)
-    return search(problem).edp_pj_cycles / 1e12
+    return search_mappings(problem).edp_pj_cycles / 1e12
 
 
 def label(value: object) -> str | None:

@@ -14,7 +14,7 @@ from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.mapping import enumerate_tilings
 from toolkit.model import EXACT
-from toolkit.search import STRATEGIES, Problem, make_problem, search
+from toolkit.search import STRATEGIES, Problem, make_problem, search_mappings
 from toolkit.search.exact.extents import splits_kept_windows
 
 from .problems import budget_of
@@ -72,7 +72,7 @@ def tilings(problem: Problem) -> int:
 
 def test_exact_proves_the_optimum_by_enumeration() -> None:
     for problem, best in drawn():
-        result = search(problem, "exact")
+        result = search_mappings(problem, "exact")
         assert result.proved
         assert result.objective == pytest.approx(best, rel=TOLERANCE)
 
@@ -81,14 +81,14 @@ def test_exact_proves_the_optimum_by_enumeration() -> None:
 def test_nothing_beats_the_optimum(strategy: str) -> None:
     for problem, best in drawn()[:6]:
         try:
-            result = search(problem, strategy, budget=budget_of(strategy))
+            result = search_mappings(problem, strategy, budget=budget_of(strategy))
         except DoesNotFitError:
             continue
         assert result.objective >= best * (1 - TOLERANCE)
 
 
 def test_greedy_is_near_the_optimum() -> None:
-    ratios = [search(problem).objective / best for problem, best in drawn()]
+    ratios = [search_mappings(problem).objective / best for problem, best in drawn()]
     assert np.mean(np.array(ratios) < 1 + TOLERANCE) > 0.9
 
 

@@ -21,7 +21,7 @@ def small(**options: object) -> toolkit.Problem:
 def test_values_are_those_of_valid_mappings() -> None:
     problem = small(factors="perfect")
     found = sample_landscape(problem, 300, seed=4, descend=True)
-    optimum = toolkit.search(problem, "exact").objective
+    optimum = toolkit.search_mappings(problem, "exact").objective
     assert found.bottoms is not None
     assert len(found.drawn) == len(found.bottoms) == 300
     np.testing.assert_allclose(found.energy_pj * found.latency_cycles, found.drawn, rtol=1e-12)

@@ -15,7 +15,7 @@ from toolkit.arch.levels import Compute, FactorConstraint, Memory
 from toolkit.errors import DoesNotFitError, PrecisionError
 from toolkit.mapping import to_arrays, violations
 from toolkit.model import STEADY
-from toolkit.search import Budget, make_problem, search
+from toolkit.search import Budget, make_problem, search_mappings
 from toolkit.workload import gemm
 
 few = settings(max_examples=settings().max_examples // 5)
@@ -36,7 +36,7 @@ def test_the_cost_found_is_exact(strategy: str, case: Case) -> None:
         problem = make_problem(
             arch, work, bias_read=bias_read, factors="perfect", conventions=STEADY
         )
-        result = search(problem, strategy, budget=Budget(evaluations=100))
+        result = search_mappings(problem, strategy, budget=Budget(evaluations=100))
     except (DoesNotFitError, PrecisionError):
         return
     assert violations(problem.space, result.mapping) == ()

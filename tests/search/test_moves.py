@@ -21,7 +21,7 @@ from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import neighbours, order_classes, sample, start_point
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import EXACT, FACTORFLOW
-from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search
+from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search_mappings
 from toolkit.search.compiled_moves import (
     Move,
     MoveSpace,
@@ -257,7 +257,7 @@ def test_a_cost_that_overflows_ends_the_search():
     slow = Memory("DRAM", None, 1.0, 1.0, 1e-320, 1e-320)
     arch = Architecture("slow", (slow, Memory("Reg", 64, 1.0, 1.0, 2.0, 2.0), Compute("MAC", 1.0)))
     with pytest.raises(DoesNotFitError, match="no valid mapping with a finite cost"):
-        search(make_problem(arch, gemm(64, 64, 64)), "greedy")
+        search_mappings(make_problem(arch, gemm(64, 64, 64)), "greedy")
 
 
 @pytest.mark.parametrize("evaluations", [1.5, 2.0, True, "3"])
@@ -269,7 +269,7 @@ def test_evaluations_are_counted_in_integers(evaluations):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_shortest_time_still_gives_a_mapping(strategy):
     problem = make_problem(arch(memory("DRAM"), memory("Reg", 64)), gemm(4, 4, 4))
-    assert search(problem, strategy, budget=Budget(seconds=1e-9)).evaluations > 0
+    assert search_mappings(problem, strategy, budget=Budget(seconds=1e-9)).evaluations > 0
 
 
 def test_wide_sums_are_enumerated_quickly():
@@ -278,7 +278,7 @@ def test_wide_sums_are_enumerated_quickly():
     workload = Workload("wide", "sum", {"p": 65537, "r": 360, "s": 4}, (out,))
     problem = make_problem(arch(memory("DRAM"), memory("Reg", 5000)), workload)
     # Quadratic enumeration would take minutes here.
-    assert search(problem, "greedy", budget=Budget(evaluations=100)).evaluations <= 100
+    assert search_mappings(problem, "greedy", budget=Budget(evaluations=100)).evaluations <= 100
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "anneal", "evolution"])
@@ -286,7 +286,9 @@ def test_a_limit_of_seconds_that_does_not_bind_changes_nothing(strategy):
     problem = make_problem(load_arch("eyeriss"), gemm(64, 48, 96))
     for evaluations in (300, 20_000, 250_000 if strategy == "anneal" else 40_000):
         alone, limited = (
-            search(problem, strategy, budget=Budget(evaluations=evaluations, seconds=seconds))
+            search_mappings(
+                problem, strategy, budget=Budget(evaluations=evaluations, seconds=seconds)
+            )
             for seconds in (None, 1000.0)
         )
         assert limited.mapping == alone.mapping

@@ -9,7 +9,7 @@ from search.brute import mapping_count, optimum
 from search.drawn import draw_problem
 from search.problems import SMALLER, budget_of
 
-from toolkit.search import STRATEGIES, Problem, search
+from toolkit.search import STRATEGIES, Problem, search_mappings
 
 SEEDS = range(120)
 RAGGED_SEEDS = range(1, 40)
@@ -57,7 +57,7 @@ def test_nothing_beats_the_optimum(strategy: str) -> None:
     better = {
         (seed, problem.factors): result.objective / best
         for seed, (problem, best) in some
-        for result in [search(problem, strategy, budget=budget_of(strategy))]
+        for result in [search_mappings(problem, strategy, budget=budget_of(strategy))]
         if result.objective < best * (1 - TOLERANCE)
     }
     assert better == {}
@@ -68,7 +68,7 @@ def test_greedy_reaches_the_optimum() -> None:
         missed = {
             seed: result.objective / best
             for seed, (problem, best) in problems.items()
-            for result in [search(problem)]
+            for result in [search_mappings(problem)]
             if result.objective > best * (1 + TOLERANCE)
         }
         assert len(missed) <= (1 - REACHED) * len(problems), missed

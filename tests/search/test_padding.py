@@ -13,7 +13,7 @@ from toolkit.arch import Architecture, Compute, FactorConstraint, Fanout, Memory
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping import fit
 from toolkit.model.conventions import FACTORFLOW
-from toolkit.search import make_problem, search
+from toolkit.search import make_problem, search_mappings
 from toolkit.search.padding import MOST_MORE, MOST_SIZES, candidate_sizes
 from toolkit.workload import Workload, gemm
 
@@ -33,7 +33,7 @@ def machine(*constraints: FactorConstraint) -> Architecture:
 
 def best(arch: Architecture, workload: Workload, **options: Any) -> tuple[Any, float]:
     problem = make_problem(arch, workload, **options)
-    return problem, search(problem, "greedy").objective
+    return problem, search_mappings(problem, "greedy").objective
 
 
 def test_the_size_that_searches_best_is_taken_and_named() -> None:
@@ -145,5 +145,5 @@ def test_padding_is_as_good_as_by_hand(
     load: Callable[[], Architecture], sizes: tuple[int, int, int], most: float
 ) -> None:
     problem = make_problem(load(), gemm(*sizes), pad="all", conventions=toolkit.STEADY)
-    found = search(problem, "greedy", budget=toolkit.Budget(200_000))
+    found = search_mappings(problem, "greedy", budget=toolkit.Budget(200_000))
     assert found.edp_pj_cycles * 1e-12 < most

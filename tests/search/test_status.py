@@ -105,7 +105,7 @@ def test_several_results() -> None:
 
 def found(strategy: Any, **limits: Any) -> toolkit.SearchResult:
     problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(32, 16, 8))
-    return toolkit.search(problem, strategy, budget=toolkit.Budget(**limits))
+    return toolkit.search_mappings(problem, strategy, budget=toolkit.Budget(**limits))
 
 
 def halfway(evaluator: Evaluator, seed: int) -> float:

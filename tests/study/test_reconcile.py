@@ -22,7 +22,7 @@ from toolkit.mapping.peers.zigzag import mapping_from_zigzag
 
 STUDIES = Path(__file__).parents[2] / "studies"
 FILES = STUDIES / "zigzag_gemmini"
-PAGE = (STUDIES / "comparing_with_other_tools.md").read_text(encoding="utf-8")
+PAGE = (STUDIES.parent / "docs" / "comparing_with_other_tools.md").read_text(encoding="utf-8")
 RECORDED = json.loads((FILES / "recorded.json").read_text())
 BASE = RECORDED["base"]
 ACCELERATOR = yaml.safe_load((FILES / "accelerator.yaml").read_text())

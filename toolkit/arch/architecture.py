@@ -35,6 +35,12 @@ class VectorUnit:
         is the same for all.
     area_um2 : float, optional
         Of the whole unit.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.VectorUnit(lanes=16, operation_energy_pj=0.2, memory="Buffer").lanes
+    16
     """
 
     lanes: int
@@ -58,6 +64,12 @@ class Leakage:
         Whether idle instances leak; None leaves it to every fanout's `power_gating`.
     macs : bool
         Whether the compute level leaks.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Leakage(instances="used").macs
+    True
     """
 
     instances: Literal["used", "all"] | None = None
@@ -88,6 +100,13 @@ class Architecture:
         If that order does not hold, two levels share a name, the outermost memory may bypass
         something, another one has bursts or a layout, no memory has the name of the one that feeds
         the vector unit, or all instances shall leak although a fanout gates their power.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> arch = toolkit.load_arch("eyeriss")
+    >>> [level.name for level in arch.levels][:3], arch.compute.name
+    (['DRAM', 'GlobalBuffer', 'SACols'], 'Compute')
     """
 
     name: str
@@ -221,6 +240,11 @@ def check_bypasses(arch: Architecture, workload: Workload) -> None:
     ------
     ArchitectureError
         Naming the level, the tensor and the names that would have been understood.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.check_bypasses(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
     """
     known = (*ROLES, *(tensor.name for tensor in workload.tensors))
     for i, level in enumerate(arch.levels):

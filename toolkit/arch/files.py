@@ -142,6 +142,12 @@ def arch_to_yaml(
     ------
     ArchitectureError
         If the architecture holds something that a file may not, such as a negative energy.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> print(toolkit.arch_to_yaml(toolkit.load_arch("eyeriss")).splitlines()[0])
+    name: eyeriss
     """
     check_kind(arch, Architecture, "arch")
     head = {

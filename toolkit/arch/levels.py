@@ -83,7 +83,14 @@ MAX_FACTOR = 2**31
 
 @dataclass(frozen=True, slots=True)
 class FactorConstraint:
-    """A bound on the iterations of one dimension at one level, such as ``M == 16``."""
+    """A bound on the iterations of one dimension at one level, such as ``M == 16``.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.FactorConstraint("M", "<=", 8)
+    FactorConstraint(dimension='M', relation='<=', value=8)
+    """
 
     dimension: str
     relation: Relation
@@ -184,6 +191,13 @@ class Memory:
         Words that the outermost memory moves at once, from multiples of as many on; 1: any word.
     layout : Layout
         How tensors lie in the outermost memory, densely and each from a burst's first word on.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> memory = toolkit.Memory("Buffer", 1024, 1.5, 2.0, read_bandwidth=8, write_bandwidth=8)
+    >>> memory.capacity_words, memory.multiple_buffering
+    (1024, 1.0)
     """
 
     name: str
@@ -246,6 +260,12 @@ class Fanout:
         Area of the fanout's network, once.
     wires : Wires or None
         What its network costs; None costs nothing and is never in the way.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Fanout("Rows", mesh=4, dimensions=("M",)).multicast
+    True
     """
 
     name: str
@@ -295,6 +315,12 @@ class Compute:
         Bounds on the iterations here.
     area_um2 : float or None
         Area of one instance.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Compute("MAC", mac_energy_pj=0.2).mesh
+    1
     """
 
     name: str

@@ -27,6 +27,12 @@ class MemoryPort:
         as it suits.
     bandwidth : float
         Words per cycle.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.MemoryPort("read", ("reads", "drains"), 16).bandwidth
+    16
     """
 
     name: str

@@ -27,6 +27,12 @@ class Wires:
         hands back.
     word_bits : int or None
         Bits of a word; None if a word is one value of any tensor.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Wires(unicast_energy_pj=0.1).read_bandwidth
+    inf
     """
 
     unicast_energy_pj: float = 0.0

@@ -32,18 +32,27 @@ class LateCommand(NamedTuple):
     ----------
     home : str
         ``module:function``.
+    function : str
+        The name of `toolkit` that does the same in Python.
     help, epilog : str
         What it does, and examples.
     """
 
     home: str
+    function: str
     help: str
     epilog: str
+
+    @property
+    def in_python(self) -> str:
+        """The last line of its help."""
+        return f"In Python: toolkit.{self.function}(…)"
 
 
 COMMANDS = {
     "map": LateCommand(
         "toolkit.cli.map:map_workload",
+        "map",
         help="Search for the best mapping of a workload on an architecture.",
         epilog="Examples:\n\n"
         "toolkit map eyeriss bert-large/KQV\n\n"
@@ -54,6 +63,7 @@ COMMANDS = {
     ),
     "evaluate": LateCommand(
         "toolkit.cli.evaluate:evaluate_mapping",
+        "evaluate",
         help="Cost one mapping, as saved by: toolkit map --save FILE (or --json > FILE), or as "
         "Timeloop or ZigZag write it.",
         epilog="Examples:\n\n"
@@ -63,6 +73,7 @@ COMMANDS = {
     ),
     "explain": LateCommand(
         "toolkit.cli.explain:explain_mapping",
+        "explain",
         help="Say where a mapping's energy and cycles go, what binds, and which move would help.",
         epilog="Examples:\n\n"
         "toolkit explain eyeriss bert-large/KQV best.yaml\n\n"
@@ -71,6 +82,7 @@ COMMANDS = {
     ),
     "export": LateCommand(
         "toolkit.cli.export:export_mapping",
+        "mapping_to_text",
         help="Write a mapping for another tool (or for this one, from another tool's). "
         "ZigZag cuts no tile off: for it, search with --factors perfect.",
         epilog="Examples:\n\n"
@@ -79,6 +91,7 @@ COMMANDS = {
     ),
     "space": LateCommand(
         "toolkit.cli.space:measure_space",
+        "problem_size",
         help="Measure the map space: all valid mappings of a workload on an architecture.",
         epilog="Examples:\n\n"
         "toolkit space eyeriss bert-large/KQV\n\n"
@@ -86,6 +99,7 @@ COMMANDS = {
     ),
     "sample": LateCommand(
         "toolkit.cli.sample:sample_mappings",
+        "sample_landscape",
         help="Draw random mappings: how their costs are distributed, and where descents from "
         "them lead.",
         epilog="Examples:\n\n"
@@ -95,6 +109,7 @@ COMMANDS = {
     ),
     "compare": LateCommand(
         "toolkit.cli.compare:compare_strategies",
+        "compare",
         help="Run strategies side by side: every one on every workload under every seed.",
         epilog="Examples:\n\n"
         "toolkit compare eyeriss bert-large/KQV\n\n"
@@ -103,6 +118,7 @@ COMMANDS = {
     ),
     "dashboard": LateCommand(
         "toolkit.cli.dashboard:show_dashboard",
+        "open_dashboard",
         help="Show in a browser, by optuna-dashboard, what toolkit compare recorded.",
         epilog="Examples:\n\n"
         "toolkit dashboard\n\n"
@@ -110,6 +126,7 @@ COMMANDS = {
     ),
     "network": LateCommand(
         "toolkit.cli.network:map_whole_network",
+        "map_network",
         help="Map a whole ONNX model: every distinct layer once, then totals of the network.",
         epilog="Examples:\n\n"
         "toolkit network resnet18 eyeriss-conv\n\n"
@@ -118,6 +135,7 @@ COMMANDS = {
     ),
     "networks": LateCommand(
         "toolkit.cli.networks:compare_whole_networks",
+        "compare_networks",
         help="Map several models on several architectures: one table, a row for each pair.",
         epilog="Examples:\n\n"
         "toolkit networks resnet18 mobilenet-v2 --arch eyeriss-conv --arch simba-conv\n\n"
@@ -126,17 +144,20 @@ COMMANDS = {
     ),
     "codesign": LateCommand(
         "toolkit.cli.codesign:search_hardware",
+        "search_hardware",
         help="Search for hardware: sizes of an architecture for networks, within budgets.",
         epilog="Example:\n\ntoolkit codesign resnet18 --template gemmini-ws --area-budget 2",
     ),
     "minimal-hardware": LateCommand(
         "toolkit.cli.minimal_hardware:find_minimal_hardware",
+        "minimal_hardware",
         help="Find the least hardware that a network's mappings run on, none slower than now.",
         epilog="Examples:\n\ntoolkit minimal-hardware resnet18 gemmini-ws:side=32\n\n"
         "toolkit minimal-hardware resnet18 eyeriss-like --slower --save least.yaml",
     ),
     "worker": LateCommand(
         "toolkit.cli.worker:join_studies",
+        "join_studies",
         help="Take part in searches over hardware that toolkit codesign began, on any machine.",
         epilog="Examples:\n\n"
         "toolkit worker postgresql://user@host/designs\n\n"
@@ -144,24 +165,34 @@ COMMANDS = {
     ),
     "proxy": LateCommand(
         "toolkit.cli.proxy:serve_storage",
+        "serve_proxy",
         help="Serve a storage by Optuna's gRPC proxy, to workers that cannot reach it themselves.",
         epilog="Example:\n\ntoolkit proxy postgresql://user@localhost/designs --host 0.0.0.0",
     ),
     "list": LateCommand(
         "toolkit.cli.list:list_names",
+        "listing",
         help="List what has a name.",
         epilog="Examples:\n\ntoolkit list archs\n\ntoolkit list networks\n\n"
         "toolkit list workloads --json",
     ),
     "show": LateCommand(
         "toolkit.cli.show:show_definition",
+        "definition",
         help="Print an architecture or a workload as YAML, ready to be copied and changed.",
         epilog="Examples:\n\n"
         "toolkit show arch eyeriss > mine.yaml\n\n"
         "toolkit show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2",
     ),
+    "docs": LateCommand(
+        "toolkit.cli.docs:open_docs",
+        "build_docs",
+        help="Open the documentation of this version, which needs no network.",
+        epilog="Examples:\n\ntoolkit docs\n\ntoolkit docs --path",
+    ),
     "warm-up": LateCommand(
         "toolkit.cli.warm_up:compile_all",
+        "warm_up",
         help="Compile ahead whatever searches may need.",
         epilog="Examples:\n\ntoolkit warm-up\n\ntoolkit warm-up --json",
     ),
@@ -169,14 +200,18 @@ COMMANDS = {
 """All commands by name, in the order of the help."""
 
 
-class _Commands(Mapping[str, Any]):
+_SHORT_HELP = {"help_option_names": ["--help", "-h"]}
+
+
+class Commands(Mapping[str, Any]):
     """Builds a command when it is looked up, so that no run waits for the others' imports."""
 
     def __getitem__(self, name: str) -> Any:
         entry = COMMANDS[name]
         module, _, function = entry.home.partition(":")
         alone = typer.Typer(add_completion=False)
-        alone.command(name, help=entry.help, epilog=entry.epilog)(
+        epilog = f"{entry.epilog}\n\n{entry.in_python}"
+        alone.command(name, help=entry.help, epilog=epilog, context_settings=_SHORT_HELP)(
             getattr(importlib.import_module(module), function)
         )
         return typer.main.get_command(alone)
@@ -190,16 +225,16 @@ class _Commands(Mapping[str, Any]):
 
 class _Group(TyperGroup):
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "commands": _Commands()})
+        super().__init__(**{**settings, "commands": Commands()})
 
 
 app = typer.Typer(
     name="toolkit",
     cls=_Group,
+    context_settings=_SHORT_HELP,
     help="How DNN layers and networks should run on spatial accelerators, and what these should "
     "be: mappings, proofs, comparisons, fusion, hardware.",
     epilog="Every command takes --json and has its own --help with examples.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -31,6 +31,7 @@ from toolkit.cli.serving import (
     check_serving,
     read_roles,
 )
+from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
@@ -171,6 +172,8 @@ Report = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
 
+_STRATEGIES = ",".join(DEFAULT_STRATEGIES)
+
 
 def search_hardware(
     models: Models,
@@ -185,8 +188,8 @@ def search_hardware(
     energies: Energies = "technology",
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     objective: Objective = "edp",
-    strategies: Strategies = "joint-gradient,two-step,tpe,fill-area,random",
-    samples: Samples = 50,
+    strategies: Strategies = _STRATEGIES,
+    samples: Samples = DEFAULT_SAMPLES,
     seconds: Seconds = None,
     run_evaluations: RunEvaluations = None,
     within: Within = 0.0,

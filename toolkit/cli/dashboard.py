@@ -57,7 +57,7 @@ def show_dashboard(
             else:
                 count = f"{dashboard.studies} {'study' if dashboard.studies == 1 else 'studies'}"
                 print_text(f"{count} of {name} at {dashboard.url}\nCtrl-C ends.\n")
-            if browser and _has_screen():
+            if browser and has_screen():
                 _open_browser(dashboard.url)
             dashboard.server.serve_forever()
     except InputError as error:
@@ -66,7 +66,7 @@ def show_dashboard(
         raise InputError(str(error).removeprefix("storage: "), key="STORAGE") from error
 
 
-def _has_screen() -> bool:
+def has_screen() -> bool:
     """Whether a browser would open in a window, not in this terminal."""
     if sys.platform in ("win32", "darwin"):
         return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import toolkit
@@ -22,7 +21,6 @@ from toolkit.cli.arguments import (
     ObjectiveName,
     PadToMapping,
     WorkloadWords,
-    evaluated,
     read_mapped,
     trusted,
 )
@@ -32,11 +30,11 @@ from toolkit.cli.output import Report, aligned, heading, print_json, print_repor
 from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
-    from toolkit.mapping.space import Factors
     from toolkit.model.headroom import CapacityUse, Growth, MeshUse
     from toolkit.model.reuse import Movement
     from toolkit.model.words import CycleParts, EnergyPart, Wait
     from toolkit.search.advice import Advice, Costs, Move
+    from toolkit.search.explanation import Explanation
 
 WIDTH = 100
 """Columns of the text, as loop nests are about as wide, and longer lines are hard to read."""
@@ -66,6 +64,7 @@ def explain_mapping(
 ) -> None:
     """Read, evaluate, try every single move, print."""
     from toolkit.cli.explain_record import explain_record
+    from toolkit.search.explanation import explained
 
     problem, read = read_mapped(
         trusted(arch, allow_python),
@@ -80,31 +79,16 @@ def explain_mapping(
         bypass=bypass,
         estimates=estimates,
     )
-    if factors is None:
-        problem = replace(problem, factors=_tried(problem, read))
-    evaluation = evaluated(read, problem)
+    explanation = explained(problem, read, factors)  # type: ignore[arg-type]  # It is checked.
     if json:
-        print_json(explain_record(problem, evaluation))
+        print_json(explain_record(explanation))
     else:
-        print_report(explain_report(problem, evaluation))
+        print_report(explain_report(explanation))
 
 
-def _tried(problem: toolkit.Problem, mapping: toolkit.Mapping) -> Factors:
-    """Factors that moves try: what the conventions say, ragged if the mapping's own are."""
-    from toolkit.mapping.explain import violations
-
-    whole = replace(problem, factors="perfect")
-    return problem.factors if violations(whole.space, mapping) else problem.conventions.factors
-
-
-def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Report:
+def explain_report(explanation: Explanation) -> Report:
     """Explain a mapping in words, in `WIDTH` columns."""
-    from toolkit.model.headroom import capacity_uses, mesh_uses
-    from toolkit.model.words import cycle_parts, energy_parts
-    from toolkit.search.advice import advise
-
-    parts = energy_parts(evaluation)
-    advice = advise(problem, evaluation.mapping)
+    problem, evaluation, parts = explanation.problem, explanation.evaluation, explanation.energy
     return [
         *_wrapped(heading(problem), 0),
         *_figure_lines(problem, evaluation),
@@ -116,15 +100,15 @@ def explain_report(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> 
         "How often each distinct word moves, all instances together, and the loops that repeat it",
         *_movement_lines(parts),
         "",
-        *_cycle_lines(evaluation, cycle_parts(evaluation)),
+        *_cycle_lines(evaluation, explanation.cycles),
         "",
         "What binds",
         *_bandwidth_lines(evaluation),
-        *_capacity_lines(capacity_uses(evaluation, problem.factors)),
-        *_mesh_lines(mesh_uses(evaluation, problem.factors)),
-        *_constraint_lines(problem, advice),
+        *_capacity_lines(explanation.capacities),
+        *_mesh_lines(explanation.meshes),
+        *_constraint_lines(problem, explanation.advice),
         "",
-        *_move_lines(problem, advice),
+        *_move_lines(problem, explanation.advice),
     ]
 
 

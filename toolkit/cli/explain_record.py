@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import toolkit
 from toolkit.cli.output import Record
 from toolkit.mapping.files import mapping_to_dict
-from toolkit.model.headroom import Growth, capacity_uses, mesh_uses
+from toolkit.model.headroom import Growth
 from toolkit.model.reuse import Loop, Movement
-from toolkit.model.words import EnergyPart, cycle_parts, energy_parts
-from toolkit.search.advice import Advice, Costs, Move, advise
-
-if TYPE_CHECKING:
-    from toolkit.mapping.space import Factors
+from toolkit.model.words import CycleParts, EnergyPart
+from toolkit.search.advice import Advice, Costs, Move
+from toolkit.search.explanation import Explanation
 
 
-def explain_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Record:
+def explain_record(explanation: Explanation) -> Record:
     """Explain a mapping as JSON-able data; None stands for unlimited or not defined."""
-    advice = advise(problem, evaluation.mapping)
+    problem, evaluation, advice = explanation.problem, explanation.evaluation, explanation.advice
     return {
         "arch": problem.arch.name,
         "workload": problem.workload.name,
@@ -38,9 +36,9 @@ def explain_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> 
         "mapping": mapping_to_dict(evaluation.mapping),
         "bottleneck": evaluation.bottleneck,
         "notes": [*problem.notes, *evaluation.notes],
-        "energy": [_energy(part) for part in energy_parts(evaluation)],
-        "cycles": _cycles(evaluation),
-        "limits": _limits(evaluation, problem.factors),
+        "energy": [_energy(part) for part in explanation.energy],
+        "cycles": _cycles(explanation.cycles),
+        "limits": _limits(explanation),
         "moves": _moves(problem, advice),
         "doubled_bandwidths": [
             {
@@ -110,8 +108,7 @@ def _loop(loop: Loop) -> Record:
     }
 
 
-def _cycles(evaluation: toolkit.Evaluation) -> Record:
-    parts = cycle_parts(evaluation)
+def _cycles(parts: CycleParts) -> Record:
     return {
         "latency_cycles": parts.latency_cycles,
         "ideal_cycles_of_run": parts.ideal_cycles,
@@ -156,7 +153,8 @@ def _cycles(evaluation: toolkit.Evaluation) -> Record:
     }
 
 
-def _limits(evaluation: toolkit.Evaluation, factors: Factors) -> Record:
+def _limits(explanation: Explanation) -> Record:
+    evaluation = explanation.evaluation
     latency = evaluation.latency_cycles
     return {
         "bandwidth": [
@@ -179,7 +177,7 @@ def _limits(evaluation: toolkit.Evaluation, factors: Factors) -> Record:
                 "binds": use.binds,
                 "next_factors": [_growth(g, "needed_words_per_instance") for g in use.growth],
             }
-            for use in capacity_uses(evaluation, factors)
+            for use in explanation.capacities
         ],
         "mesh": [
             {
@@ -189,7 +187,7 @@ def _limits(evaluation: toolkit.Evaluation, factors: Factors) -> Record:
                 "binds": mesh.binds,
                 "next_factors": [_growth(g, "needed_instances") for g in mesh.growth],
             }
-            for mesh in mesh_uses(evaluation, factors)
+            for mesh in explanation.meshes
         ],
     }
 

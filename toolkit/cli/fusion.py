@@ -79,10 +79,6 @@ Prefetch = Annotated[
     ),
 ]
 
-MOST_LAYERS = 12
-"""Layers of a group that a search finds, unless it is told otherwise: the number of groups to cost
-grows fast with it."""
-
 _OBJECTIVES = ("edp", "energy", "latency")
 # More than a screen of reasons or chances is not read; --json and --out have all.
 _MOST_BOUNDARIES = 40
@@ -141,17 +137,17 @@ def fuse_network(
     InputError
         If the objective is not one of fusion, or as `toolkit.fusion.find_partition` does.
     """
-    from toolkit.fusion import MappedModel, cost_partition, find_partition, fold
+    from toolkit.fusion import cost_partition, find_partition
+    from toolkit.fusion.fusing import fusion_model
 
     if search.objective.name not in _OBJECTIVES:
         raise InputError(
             f"expected {', '.join(_OBJECTIVES)} with --fusion, got {search.objective.name!r}",
             source="--objective",
         )
-    model = MappedModel(
-        fold(graph),
+    model = fusion_model(
+        graph,
         arch,
-        objective=search.objective.name,  # type: ignore[arg-type]  # It is one of these.
         level=level,
         search=search,
         overhead=overhead,

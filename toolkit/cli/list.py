@@ -125,6 +125,12 @@ def listing(kind: str) -> list[Entry]:
     ----------
     kind : {"archs", "workloads", "networks", "strategies", "conventions"}
         What to list.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> [entry["name"] for entry in toolkit.listing("strategies")][:2]
+    ['greedy', 'anneal']
     """
     return _LISTINGS[kind]()
 

@@ -122,7 +122,7 @@ def map_workload(
     )
     starts = [] if start is None else [read_valid_mapping(start, problem)]
     with watched(problem, strategy) as on_improvement:
-        result = toolkit.search(
+        result = toolkit.search_mappings(
             problem,
             basin if starts else strategy,
             budget=budget,

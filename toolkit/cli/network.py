@@ -29,7 +29,6 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.fusion import (
-    MOST_LAYERS,
     Fusion,
     FusionGroup,
     FusionLevel,
@@ -69,6 +68,7 @@ from toolkit.cli.serving import (
     serving_report,
     write_serving,
 )
+from toolkit.fusion import MOST_MAPPED_LAYERS
 
 if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, NetworkResult
@@ -180,7 +180,7 @@ def map_whole_network(
             search=given,
             level=fusion_level,
             groups=group,
-            most_layers=group_length or MOST_LAYERS,
+            most_layers=group_length or MOST_MAPPED_LAYERS,
             overhead=overhead,
             prefetch=prefetch,
             jobs=workers or 1,

@@ -116,7 +116,7 @@ def sample_mappings(
     found = toolkit.sample_landscape(problem, count, seed=seed, descend=descend)
     proof = None
     if prove:
-        proof = toolkit.search(
+        proof = toolkit.search_mappings(
             problem, "exact", budget=budget, seed=seed, warm_starts=[found.best.mapping]
         )
     best = found.best if proof is None else proof

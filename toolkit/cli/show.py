@@ -45,6 +45,14 @@ def definition(kind: str, name: str | os.PathLike[str]) -> str:
     ------
     InputError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> print(toolkit.definition("workload", "gemm:M=8,K=4,N=2"), end="")
+    name: gemm:M=8,K=4,N=2
+    kernel: gemm
+    sizes: {M: 8, K: 4, N: 2}
     """
     from toolkit.arch import arch_definition
 

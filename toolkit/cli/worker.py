@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,31 +57,18 @@ def join_studies(
 ) -> None:
     """Open the storage, score points of its studies until they end, print how many."""
     from toolkit.cli.output import print_json, print_text
-    from toolkit.compilation import kernels
-    from toolkit.errors import InputError
-    from toolkit.study.hardware.shared import open_shared
-    from toolkit.study.hardware.workers import Worker, study_names
+    from toolkit.study.hardware.asked import join_studies as join
     from toolkit.study.storage.opening import storage_name
 
-    # Finalizers run while machine code is loaded, and what a signal raises in one is lost.
-    for kernel in kernels():
-        if kernel.is_kept:
-            kernel.load()
-    scored: dict[str, int] = {}
-    with in_arguments(), open_shared(storage, heartbeat) as opened:
-        names = [study] if study is not None else study_names(opened)
-        if not names:
-            raise InputError(
-                "holds no search over hardware; expected one made by toolkit codesign",
-                source=storage_name(storage),
-            )
-        scorers: dict[str, Any] = {}
-        for name in names:
-            left = None if most is None else most - sum(scored.values())
-            if left == 0:
-                break
-            worker = Worker(opened, name, cache=not no_cache, heartbeat=heartbeat, scorers=scorers)
-            scored[name] = worker.run(show_sample, left)
+    with in_arguments():
+        scored = join(
+            storage,
+            study,
+            most=most,
+            heartbeat=heartbeat,
+            cache=not no_cache,
+            on_sample=show_sample,
+        )
     if json:
         print_json({"storage": storage_name(storage), "scored": scored})
     else:

@@ -24,7 +24,16 @@ from toolkit.workload.network import LayerGraph
 
 @dataclass(frozen=True, eq=False)
 class NetworkWeight:
-    """A network, and how often it runs in the mix of several."""
+    """A network, and how often it runs in the mix of several.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> toolkit.NetworkWeight(network.graph(), 0.7).weight
+    0.7
+    """
 
     graph: LayerGraph
     weight: float = 1.0

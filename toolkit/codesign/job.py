@@ -98,6 +98,12 @@ class JobSettings:
     ------
     InputError
         If one of them is not as expected.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.JobSettings(area_budget_um2=2e6, fusion="greedy").objective
+    'edp'
     """
 
     ranges: Mapping[str, Sequence[int | float]] = field(default_factory=dict)

@@ -147,6 +147,15 @@ def minimal_hardware(
         hardware, or more than `parameters` has.
     InputError
         As `requirements` does.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("gemmini-ws", "conv:M=4,C=4,P=8,Q=8,R=3,S=3", evaluations=100)
+    >>> space = toolkit.hardware_space("gemmini-ws")
+    >>> found = toolkit.minimal_hardware(space, [(best.mapping, best.problem.workload)])
+    >>> found.point.parameters["side"] <= 16
+    True
     """
     start = dict(parameters) if parameters is not None else _start(space)
     arch = space.build(start).arch

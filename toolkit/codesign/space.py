@@ -85,6 +85,13 @@ class HardwareSpace:
         Whether the chip has interfaces of its own to DRAM, which take area and power.
     dram_budget_gb_per_s : float or None
         Upper limit of the bandwidth of DRAM.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> space = toolkit.hardware_space("gemmini-ws", ranges={"side": [8, 16]})
+    >>> space.size
+    180
     """
 
     template: ArchitectureTemplate

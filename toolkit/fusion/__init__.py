@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING
 
 from lazy_loader import attach
 
+MOST_MAPPED_LAYERS = 12
+"""Layers of a group that a search over mapped layers finds, unless it is told otherwise: the
+number of groups to cost grows fast with it."""
+
 _HOMES = {
     "baseline": ("Step", "Totals", "steps_to_fused"),
     "folded": ("FoldedGraph", "FoldedLayer", "fold"),
@@ -33,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "FUSION_STRATEGIES",
+    "MOST_MAPPED_LAYERS",
     "PATTERNS",
     "Assumptions",
     "Boundary",

@@ -89,6 +89,13 @@ def space_size(
     ------
     MappingError
         If a memory has too many reuse classes to list.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> toolkit.space_size(problem.space).tilings > 0
+    True
     """
     orders = math.prod(rule_.admissible for rule_ in space.order_rules)
     classes = math.prod(

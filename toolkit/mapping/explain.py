@@ -33,6 +33,13 @@ def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
     MappingError
         If the mapping does not describe the workload on the architecture, or leaves out what
         that does not permit.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> toolkit.violations(best.problem.space, best.mapping)
+    ()
     """
     factors, order = to_arrays(mapping, space.arch, space.workload)
     arch = chosen_arch(space.arch, space.workload, mapping)
@@ -191,6 +198,14 @@ def render(
         If the mapping does not describe `workload` on `arch`.
     PrecisionError
         If a window is too wide to be counted by enumeration.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> text = toolkit.render(best.mapping, best.problem.arch, best.problem.workload)
+    >>> text.splitlines()[-1].strip()
+    'output[m, n] += input[k, n] * weight[m, k]'
     """
     check_footprint(footprint)
     factors, order = to_arrays(mapping, arch, workload)

@@ -115,6 +115,12 @@ def read_mapping(path: str | os.PathLike[str], arch: Architecture, workload: Wor
     ------
     MappingError
         Naming the file and the key, if it cannot be read or is not such a mapping.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> arch, layer = toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2)
+    >>> toolkit.read_mapping("best.yaml", arch, layer)  # doctest: +SKIP
     """
     data = read_yaml(path, error=MappingError)
     return mapping_from_dict(data, arch, workload, source=os.fspath(path))
@@ -127,6 +133,12 @@ def write_mapping(path: str | os.PathLike[str], mapping: Mapping) -> None:
     ------
     InputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> toolkit.write_mapping("best.yaml", best.mapping)  # doctest: +SKIP
     """
     data = mapping_to_dict(mapping)
     is_json = os.fspath(path).endswith(".json")

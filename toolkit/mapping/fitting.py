@@ -87,6 +87,13 @@ def fit(
         If a size is 2^53 or more, or has too many divisors.
     InputError
         If `pad` names an unknown dimension, or an argument is of another kind.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> fitted = toolkit.fit(toolkit.load_arch("gemmini"), toolkit.gemm(100, 100, 100), pad="all")
+    >>> dict(fitted.workload.sizes)
+    {'M': 112, 'K': 112, 'N': 112}
     """
     check_kind(arch, Architecture, "arch")
     check_kind(workload, Workload, "workload")

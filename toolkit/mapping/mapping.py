@@ -34,6 +34,14 @@ class LevelMapping:
     bypasses : tuple of str or None
         For a memory, all tensors, by name, that it does not hold in this mapping; what it may
         choose is up to the architecture (`toolkit.mapping.chosen_arch`). None: as that says.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> level = best.mapping.levels[0]
+    >>> level.level, dict(level.factors).keys() == {"M", "K", "N"}
+    ('DRAM', True)
     """
 
     level: str
@@ -54,7 +62,15 @@ class LevelMapping:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """How a workload runs on an architecture, level by level, outermost first."""
+    """How a workload runs on an architecture, level by level, outermost first.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> [level.level for level in best.mapping.levels][:2]
+    ['DRAM', 'GlobalBuffer']
+    """
 
     levels: tuple[LevelMapping, ...]
 

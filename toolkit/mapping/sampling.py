@@ -63,6 +63,15 @@ def sample(space: MapSpace, count: int, rng: np.random.Generator) -> tuple[IntAr
         If no valid tiling exists, or neither a bounded search nor `ATTEMPTS` draws met one.
     MappingError
         If `count` is negative.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> import numpy as np
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> factors, order = toolkit.sample(problem.space, 3, np.random.default_rng(0))
+    >>> factors.shape == (3, *problem.space.shape)
+    True
     """
     factors = random_tilings(space, count, rng)
     return factors, random_loop_orders(space, count, rng)

@@ -109,6 +109,13 @@ class MapSpace:
         If a mesh is 2^53 or more, or a capacity 2^63 or more.
     InputError
         If `footprint` is unknown, or an argument of another kind.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> problem.space.shape, problem.space.factors
+    ((8, 3), 'ragged')
     """
 
     arch: Architecture

@@ -104,6 +104,13 @@ class Conventions:
         Which factors searches try unless they are told: those that multiply to the sizes, or all
         that reach them (see `MapSpace`). Costs of the latter are not covered by sequential
         transfers.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> from dataclasses import replace
+    >>> replace(toolkit.EXACT, name="mine", zero_fills=True).zero_fills
+    True
     """
 
     name: str

@@ -307,6 +307,12 @@ def latency_correction(name: str) -> LatencyCorrection:
     ------
     InputError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.latency_correction("gemmini-rtl").file.name
+    'gemmini-rtl'
     """
     names = latency_correction_names()
     if name not in names:

@@ -85,6 +85,15 @@ class Evaluation:
         Per memory, per fanout with wires, and for the compute level.
     networks : tuple of NetworkUse
         Per fanout with wires, outermost first.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> problem = best.problem
+    >>> evaluation = toolkit.evaluate(best.mapping, problem.arch, problem.workload)
+    >>> evaluation.macs, evaluation.latency_cycles == best.latency_cycles
+    (64, True)
     """
 
     arch: Architecture
@@ -234,6 +243,15 @@ def evaluate(
         If the MACs, a count or the span of an index exceed 2^53, or a cost is not finite.
     InputError
         If an argument is of another kind.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> problem = best.problem
+    >>> evaluation = toolkit.evaluate(best.mapping, problem.arch, problem.workload)
+    >>> evaluation.edp_pj_cycles == best.edp_pj_cycles
+    True
     """
     check_kind(conventions, Conventions, "conventions")
     factors, order = to_arrays(mapping, arch, workload)

@@ -47,6 +47,12 @@ class Objective:
     InputError
         If the powers are not three numbers within -16 and 16, some of them not 0, or the front
         is none of these costs.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.OBJECTIVES["edp"].powers
+    (1.0, 1.0, 0.0)
     """
 
     name: str

@@ -22,7 +22,7 @@ from toolkit.errors import DoesNotFitError, PrecisionError, WorkloadError
 from toolkit.mapping.bounds import need
 from toolkit.mapping.mapping import IntArray
 from toolkit.search.objective import Objective
-from toolkit.search.registry import search
+from toolkit.search.registry import search_mappings
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
 
@@ -248,7 +248,7 @@ class _Trials:
                 return math.inf  # Rounded up: another combination, which is tried by itself.
             # Compiled descents cannot call a function of Python's.
             strategy = "greedy" if self.objective.function is None else "evolution"
-            result = search(problem, strategy, budget=Budget(evaluations), seed=seed)
+            result = search_mappings(problem, strategy, budget=Budget(evaluations), seed=seed)
         except (DoesNotFitError, PrecisionError, WorkloadError):
             return math.inf
         if result.interrupted:

@@ -58,6 +58,13 @@ class Problem:
         Whether factors multiply to the sizes, or last tiles may be cut off; see `MapSpace`.
     unpadded : tuple of (dimension, size)
         Dimensions whose padded size was chosen under the objective, and their sizes before.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> problem.objective.name, problem.factors
+    ('edp', 'ragged')
     """
 
     arch: Architecture
@@ -134,6 +141,13 @@ def make_problem(
     InputError
         If the objective or the rule of bypasses is unknown, what is asked of factors and padding
         cannot be together, or another argument is of another kind.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> problem.objective.name, problem.notes
+    ('edp', ())
     """
     check_kind(arch, Architecture, "arch")
     check_kind(workload, Workload, "workload")

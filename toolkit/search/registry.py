@@ -139,7 +139,7 @@ def find_strategy(name: str) -> Entry:
     return STRATEGIES[name]
 
 
-def search(
+def search_mappings(
     problem: Problem,
     strategy: str | Strategy = "greedy",
     *,
@@ -182,6 +182,13 @@ def search(
         If the strategy needs a package that is not installed.
     DoesNotFitError
         If no valid mapping was found at all.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> toolkit.search_mappings(problem, "exact").proved
+    True
     """
     # What is read for names alone, such as by `toolkit list`, does not wait for the rest.
     import numpy as np

@@ -32,6 +32,12 @@ class Budget:
     ------
     InputError
         If a limit is not positive, or the one of evaluations not an integer.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Budget(evaluations=1_000).evaluations
+    1000
     """
 
     evaluations: int | None = None
@@ -68,7 +74,15 @@ def require_limit(budget: Budget, strategy: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TracePoint:
-    """One improvement: the best objective value after so many evaluations and seconds."""
+    """One improvement: the best objective value after so many evaluations and seconds.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> best.trace[-1].objective == best.objective
+    True
+    """
 
     evaluations: int
     seconds: float
@@ -151,6 +165,13 @@ class SearchResult:
         What the proof behind `bound` covered, if the strategy tells.
     stopped : bool
         Whether a limit of the budget was reached, or `interrupted`.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> best.strategy, best.evaluations, best.status
+    ('greedy', 100, 'stopped')
     """
 
     strategy: str

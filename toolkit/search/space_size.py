@@ -26,6 +26,13 @@ def problem_size(problem: Problem, *, seed: int = 0) -> SpaceSize:
     ------
     MappingError
         If a memory has too many reuse classes to list.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> toolkit.problem_size(problem).method
+    'combination of splits grouped by extent and spatial factor'
     """
     choices = problem.choices
     if not choices:

@@ -231,6 +231,13 @@ class _GeneralKernel(_Bitwise):
             raise relocated(cause, source) from None
 
 
+FILE_FORMS: dict[str, type[_Bitwise]] = {
+    "a ready-made kernel": _NamedKernel,
+    "one that is written out": _GeneralKernel,
+}
+"""The records of both forms of a file, by what it describes."""
+
+
 def read_workload(path: str | os.PathLike[str], layer: str | None = None) -> Workload:
     """Read a workload from a YAML file; without a `name`, the file's name is the workload's.
 

@@ -25,6 +25,12 @@ class Term:
     """One summand of an index: ``coefficient * dimension``.
 
     The coefficient is a stride or a dilation; 1 where the kernel names none.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Term("P", 2).coefficient
+    2
     """
 
     dimension: str
@@ -54,6 +60,12 @@ class Tensor:
         Of one value, of an output once it is complete; None if a value is a word wherever it is.
     sum_bits : int or None
         Of an output that is still being summed up; None if as many as it has in the end.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> [tensor.role for tensor in toolkit.gemm(8, 4, 2).tensors]
+    ['input', 'weight', 'output']
     """
 
     name: str
@@ -92,6 +104,13 @@ class Workload:
         If a size is not a positive integer, a tensor names an unknown dimension or repeats one,
         a coefficient or bits are not a positive integer, partial sums have fewer bits than
         results, or there is not exactly one output.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> layer = toolkit.gemm(8, 4, 2)
+    >>> layer.dimensions, layer.macs
+    (('M', 'K', 'N'), 64)
     """
 
     name: str

@@ -13,7 +13,7 @@ from toolkit.arch import load_arch
 from toolkit.errors import InputError
 from toolkit.mapping.sampling import sample
 from toolkit.model import FACTORFLOW
-from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.gradient import descent, gradient
 from toolkit.search.gradient.strategy import polish
@@ -39,7 +39,7 @@ def run(problem: Problem, evaluations: int, seed: int = 0) -> Evaluator:
     ids=["eyeriss", "simba", "gemmini-ws"],
 )
 def test_comes_near_the_best(problem: Problem) -> None:
-    best = search(problem, "anneal", budget=Budget(evaluations=200_000)).objective
+    best = search_mappings(problem, "anneal", budget=Budget(evaluations=200_000)).objective
     assert run(problem, 5_000).best_objective <= 1.1 * best
 
 

@@ -36,7 +36,7 @@ def test_a_layer_costs_what_its_workload_costs_alone() -> None:
     workload = toolkit.gemm(8, 4, 6)
     result = mapped(product("a", workload))
     problem = toolkit.make_problem(ARCH, workload)
-    alone = toolkit.search(problem, "greedy", budget=FEW)
+    alone = toolkit.search_mappings(problem, "greedy", budget=FEW)
     evaluation = toolkit.evaluate(alone.mapping, problem.arch, workload)
     cost = result["a"].cost
     assert cost.mapping == alone.mapping

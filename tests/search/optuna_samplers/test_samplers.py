@@ -13,7 +13,7 @@ from search.problems import PROBLEMS
 from toolkit.arch import load_arch
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import to_arrays
-from toolkit.search import Budget, Problem, make_problem, search
+from toolkit.search import Budget, Problem, make_problem, search_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.front import nondominated
 from toolkit.search.optuna_samplers.chosen import problem_coding
@@ -55,7 +55,7 @@ def test_every_trial_is_valid(name: str, where: str) -> None:
 def test_better_than_random(name: str) -> None:
     asked = make_problem(load_arch("simba"), gemm(256, 192, 512))
     budget = Budget(evaluations=200)
-    drawn = [search(asked, "random", budget=budget, seed=s).objective for s in range(5)]
+    drawn = [search_mappings(asked, "random", budget=budget, seed=s).objective for s in range(5)]
     found = [run(name, asked, 200, seed=s).best_objective for s in range(3)]
     assert np.median(found) < np.median(drawn)
 
@@ -84,14 +84,14 @@ def test_no_setting_of_optuna_changes(name: str, capsys: pytest.CaptureFixture[s
 @each
 def test_warm_starts_come_first(name: str) -> None:
     asked = problem("strided")
-    good = search(asked, "greedy", budget=Budget(evaluations=3000)).mapping
+    good = search_mappings(asked, "greedy", budget=Budget(evaluations=3000)).mapping
     factors, order = to_arrays(good, asked.arch, asked.workload)
     evaluator = Evaluator(asked, Budget(evaluations=1), warm_starts=[(factors, order)])
     SAMPLERS[name](evaluator, 0)
     assert evaluator.best is not None
     np.testing.assert_array_equal(evaluator.best[0], factors)
     assert evaluator.best_objective == pytest.approx(
-        search(asked, "greedy", budget=Budget(evaluations=3000)).objective, rel=1e-12
+        search_mappings(asked, "greedy", budget=Budget(evaluations=3000)).objective, rel=1e-12
     )
 
 

@@ -265,6 +265,12 @@ def read_accelergy(paths: Sequence[str | os.PathLike[str]]) -> dict[str, LevelEs
     ArchitectureError
         Naming file and key, if a file has neither section, a section comes twice, or something
         is not as Accelergy writes it.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.read_accelergy([])
+    {}
     """
     found: dict[str, LevelEstimate] = {}
     seen: dict[str, str] = {}

@@ -116,6 +116,15 @@ def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
     ------
     ArchitectureError
         If a level does not give its area; the outermost memory, if unlimited, takes none.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> space = toolkit.hardware_space("gemmini-ws")
+    >>> sizes = {"side": 16, "scratchpad_words": 65536, "accumulator_words": 256}
+    >>> rows = toolkit.area_table(space.build(sizes).arch)
+    >>> rows[-1].area_total_um2 > 0
+    True
     """
     check_kind(arch, Architecture, "arch")
     rows: list[LevelArea] = []
@@ -139,7 +148,16 @@ def area_table(arch: Architecture) -> tuple[LevelArea, ...]:
 
 
 def area_um2(arch: Architecture) -> float:
-    """Sum the area of all levels (see `area_table`)."""
+    """Sum the area of all levels (see `area_table`).
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> space = toolkit.hardware_space("gemmini-ws")
+    >>> sizes = {"side": 16, "scratchpad_words": 65536, "accumulator_words": 256}
+    >>> toolkit.area_um2(space.build(sizes).arch) > 1e5
+    True
+    """
     return math.fsum(row.area_total_um2 for row in area_table(arch))
 
 

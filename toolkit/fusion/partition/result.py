@@ -178,6 +178,16 @@ class FusionResult:
         where more is known of these.
     bound_layers : int or None
         That length.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> quick = toolkit.LayerSearch(budget=toolkit.Budget(evaluations=20))
+    >>> fused = toolkit.fuse(network.graph(), "eyeriss-conv", search=quick)  # doctest: +SKIP
+    >>> fused.partition  # doctest: +SKIP
+    (frozenset({'one'}),)
     """
 
     strategy: str

@@ -110,6 +110,14 @@ def mapping_to_text(
         If the mapping does not describe `workload` on `arch`, or cannot be said in that format.
     InputError
         If `format` is unknown.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
+    >>> arch, layer = best.problem.arch, best.problem.workload
+    >>> print(toolkit.mapping_to_text(best.mapping, arch, layer, format="toolkit").splitlines()[0])
+    levels:
     """
     return find_format(format).write(mapping, arch, workload)
 

@@ -90,6 +90,17 @@ class NetworkComparison:
         Every network on every architecture, networks in the outer order.
     search : LayerSearch
         How each distinct workload was searched.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> quick, arch = toolkit.Budget(evaluations=20), toolkit.load_arch("eyeriss-conv")
+    >>> asked = toolkit.LayerSearch(budget=quick)
+    >>> sides = toolkit.compare_networks([network.graph()], [arch], asked, jobs=1, cache=False)
+    >>> list(sides.table()["network"])
+    ['one layer']
     """
 
     pairs: tuple[Pair, ...]

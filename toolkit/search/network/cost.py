@@ -53,6 +53,12 @@ class LayerSearch:
     ------
     InputError
         If the seed is no integer from 0, or padded sizes are to be chosen for ragged factors.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.LayerSearch("random", toolkit.Budget(evaluations=100)).seed
+    0
     """
 
     strategy: str = "greedy"
@@ -177,6 +183,18 @@ class LayerCost:
         Value of what was minimised, to hold against `bound`.
     stopped : bool
         Whether a limit of the budget that somebody set ended the search.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> quick = toolkit.Budget(evaluations=20)
+    >>> arch = toolkit.load_arch("eyeriss-conv")
+    >>> found = toolkit.map_network(network.graph(), arch, budget=quick, jobs=1, cache=False)
+    >>> cost = found.layers[0].cost
+    >>> cost.latency_cycles > 0, cost.evaluations
+    (True, 20)
     """
 
     workload: Workload

@@ -40,6 +40,18 @@ class LayerResult:
         What lowering and fitting changed or assumed.
     cached : bool
         Whether `cost` was read from the cache.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> quick = toolkit.Budget(evaluations=20)
+    >>> arch = toolkit.load_arch("eyeriss-conv")
+    >>> found = toolkit.map_network(network.graph(), arch, budget=quick, jobs=1, cache=False)
+    >>> result = found.layers[0]
+    >>> result.layer.name, result.cost.status
+    ('one', 'stopped')
     """
 
     layer: Layer
@@ -161,6 +173,17 @@ class NetworkResult:
         after the other.
     warnings : tuple of str
         What had to be assumed, one sentence each, those of the network among them.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> quick = toolkit.Budget(evaluations=20)
+    >>> arch = toolkit.load_arch("eyeriss-conv")
+    >>> found = toolkit.map_network(network.graph(), arch, budget=quick, jobs=1, cache=False)
+    >>> found.latency_cycles > 0, len(found.layers)
+    (True, 1)
     """
 
     graph: LayerGraph

@@ -71,10 +71,10 @@ def searched(arch: Architecture, workload: Workload, search: LayerSearch) -> Lay
     KeyboardInterrupt
         If the search was interrupted: half a search is no result to keep.
     """
-    from toolkit.search.registry import search as run
+    from toolkit.search.registry import search_mappings
 
     problem = problem_of(arch, workload, search)
-    result = run(problem, search.strategy, budget=search.limits, seed=search.seed)
+    result = search_mappings(problem, search.strategy, budget=search.limits, seed=search.seed)
     if result.interrupted:
         raise KeyboardInterrupt
     cost = layer_cost(problem, workload, result.mapping)

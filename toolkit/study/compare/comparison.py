@@ -17,7 +17,7 @@ from toolkit.messages import suggest
 from toolkit.processes import Jobs, check_jobs, in_processes
 from toolkit.search import STRATEGIES
 from toolkit.search.problem import Problem
-from toolkit.search.registry import search
+from toolkit.search.registry import search_mappings
 from toolkit.search.result import Budget, SearchResult, TracePoint
 from toolkit.study.storage.runs import Comparison, Outcome, Run, problem_name
 
@@ -92,6 +92,15 @@ def compare(
         After all runs, if a strategy found what another proved to be impossible.
     KeyboardInterrupt
         If interrupted; what was recorded stays.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> few = toolkit.Budget(evaluations=50)
+    >>> rows = toolkit.compare([problem], ["greedy", "random"], few, seeds=2)
+    >>> len(rows.outcomes), rows.strategies
+    (4, ('greedy', 'random'))
     """
     count = plain_integer(seeds)
     numbers = tuple(range(count)) if isinstance(count, int) else tuple(count)
@@ -175,7 +184,7 @@ def execute(run: Run) -> Outcome:
     """
     start = clock()
     try:
-        result = search(run.problem, run.strategy, budget=run.budget, seed=run.seed)
+        result = search_mappings(run.problem, run.strategy, budget=run.budget, seed=run.seed)
     except MissingPackageError:
         raise
     except InputError as cause:

@@ -195,6 +195,11 @@ def serve_proxy(storage: str, host: str, port: int) -> None:
         If the storage or the port cannot be used.
     MissingPackageError
         If grpcio is not installed.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.serve_proxy("designs.journal", "127.0.0.1", 13000)  # doctest: +SKIP
     """
     if not find_spec("grpc"):
         raise missing("a proxy", "grpcio", "grpc", "storage")

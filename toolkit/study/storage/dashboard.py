@@ -64,6 +64,12 @@ def open_dashboard(storage: Storage, *, host: str = HOST, port: int = PORT) -> I
         If optuna-dashboard is not installed.
     InputError
         If there is no such storage, it cannot be used, or the host or port cannot be listened on.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> with toolkit.open_dashboard("comparison.journal") as dashboard:  # doctest: +SKIP
+    ...     dashboard.server.serve_forever()
     """
     try:
         from optuna_dashboard import wsgi

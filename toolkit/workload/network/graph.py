@@ -29,6 +29,14 @@ class WorkloadUse:
         How often it runs, repetitions included.
     layers : tuple of str
         Names of the layers that run it.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> [use.count for use in network.graph().workloads()]
+    [1]
     """
 
     workload: Workload
@@ -45,6 +53,15 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
     Everything that networkx does with a `DiGraph` works; copies and subgraphs are layer graphs.
 
     Make one with `from_layers` or `toolkit.load_network`.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> graph = network.graph()
+    >>> graph.macs, [layer.name for layer in graph.layers]
+    (9216, ['one'])
     """
 
     @classmethod

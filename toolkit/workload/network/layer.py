@@ -132,6 +132,14 @@ class Layer:
     in_place : bool
         Whether the outputs are the first inputs' own memory, of which `elements` are written:
         a cache that grows by a token.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(4, 4, 8, 8, 3, 3))
+    >>> [layer.cost_class for layer in network.graph().layers]
+    ['einsum']
     """
 
     name: str

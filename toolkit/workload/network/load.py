@@ -106,6 +106,12 @@ def load_network(
     ------
     WorkloadError
         Naming the file and the node, tensor or dimension, if the model cannot be used as it is.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.load_network("alexnet").macs
+    714188480
     """
     if unknown not in get_args(Unknown):
         raise WorkloadError(

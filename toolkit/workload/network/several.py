@@ -31,6 +31,12 @@ def load_networks(
     ------
     WorkloadError
         As `load_network`.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> [graph.macs for graph in toolkit.load_networks(["alexnet"])]
+    [714188480]
     """
     used: set[str] = set()
     refused: dict[str, UnknownDimensionError] = {}
