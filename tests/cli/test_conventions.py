@@ -105,7 +105,7 @@ def test_proofs_follow_switches(base: str, switch: str) -> None:
     arch = toolkit.load_arch("eyeriss-conv")
     work = toolkit.conv2d(2, 2, 3, 1, 2, 1, stride=2)
     problem = toolkit.make_problem(arch, work, conventions=conventions, factors="perfect")
-    proved = toolkit.search(problem, "exact")
-    every = toolkit.search(problem, "exhaustive")
+    proved = toolkit.search_mappings(problem, "exact")
+    every = toolkit.search_mappings(problem, "exhaustive")
     assert proved.proved
     assert proved.objective == pytest.approx(every.objective, rel=1e-12)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -309,3 +311,104 @@ def test_wrong_options_are_told(given: dict[str, Any], message: str) -> None:
 def test_what_is_no_question_is_told() -> None:
     with pytest.raises(InputError, match="what: expected a Problem .*, got 'eyeriss'"):
         for_optuna("eyeriss")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("asked", [RAGGED, PERFECT, CHOOSING])
+def test_objectives_travel_to_other_processes(asked: Problem) -> None:
+    objective = for_optuna(asked)
+    study = objective.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=3)
+    for other in (pickle.loads(pickle.dumps(objective)), copy.deepcopy(objective)):
+        assert other.evaluator.evaluations == 3
+        for trial in study.trials:
+            assert other(optuna.trial.FixedTrial(trial.params)) == trial.value
+    assert objective.evaluator.evaluations == 3
+
+
+def test_samplers_that_cannot_draw_a_parameter_are_told() -> None:
+    numbers, samplers = for_optuna(RAGGED, numbers=True), optuna.samplers
+    some = {"Buffer.M": [1, 2], "Buffer.K": [1, 5]}
+    study = numbers.create_study(sampler=samplers.GridSampler(some))
+    with pytest.raises(InputError, match=r"trial 0: .*: GridSampler cannot draw it: .*an int"):
+        study.optimize(numbers, n_trials=1)
+    whole = {name: [kind.low, kind.high] for name, kind in numbers.parameters.items()}  # type: ignore[attr-defined]
+    study = numbers.create_study(sampler=samplers.GridSampler({**whole, "Buffer.M": [1, 99]}))
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(InputError, match="Buffer.M: GridSampler drew 99; expected an integer from"),
+    ):
+        warnings.simplefilter("ignore")
+        study.optimize(numbers, n_trials=64)
+    study = numbers.create_study(sampler=samplers.GridSampler(whole))
+    study.optimize(numbers, n_trials=5)
+    objective = for_optuna(RAGGED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fixed = samplers.PartialFixedSampler({"Buffer.M": 2}, samplers.CmaEsSampler(seed=0))
+    study = objective.create_study(sampler=fixed)
+    with pytest.raises(InputError, match="CmaEsSampler knows numbers only"):
+        study.optimize(objective, n_trials=1)
+
+
+def test_what_is_infeasible_looks_good_to_no_sampler() -> None:
+    for given in ({}, {"logarithms": True}):
+        objective = for_optuna(PERFECT, repaired=False, **given)
+        study = objective.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        inside = dict.fromkeys(objective.parameters, "Reg")
+        objective.enqueue_params(study, inside | _orders(objective))
+        study.optimize(objective, n_trials=1)
+        assert study.trials[0].constraints
+        assert objective.evaluator.evaluations == 1
+        best = search_mappings(PERFECT, "exhaustive").objective
+        assert study.trials[0].value >= (math.log(best) if given else best)
+
+
+def _orders(objective: Any) -> dict[str, Any]:
+    kinds = objective.parameters.items()
+    return {name: kind.choices[0] for name, kind in kinds if name.endswith("order")}
+
+
+def test_parameters_of_ones_own_may_stand_beside() -> None:
+    objective = for_optuna(RAGGED)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial({"cooling": 0.5})
+
+    def weighed(trial: optuna.Trial) -> float:
+        return float(objective(trial)) * trial.suggest_float("cooling", 0, 1)  # type: ignore[arg-type]
+
+    study.optimize(weighed, n_trials=2)
+    assert study.trials[0].params["cooling"] == 0.5
+    assert objective.result_of(study, "mine").evaluations == 2
+    for name in ("Buffer.holds.weight", "Bufer.M"):  # Of another problem, or a slip of the pen.
+        with pytest.raises(InputError, match=f"unknown parameter '{name}'"):
+            objective.mapping({**study.trials[0].params, name: 1})
+
+
+@pytest.mark.parametrize("asked", [RAGGED, PERFECT, CHOOSING])
+def test_trials_note_the_factors_of_their_mappings(asked: Problem) -> None:
+    objective = for_optuna(asked, notes=True)
+    study = objective.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=10)
+    names = [level.name for level in asked.arch.levels]
+    for trial in study.trials:
+        factors, _ = to_arrays(objective.mapping(trial), asked.arch, asked.workload)
+        for name, noted in trial.user_attrs.items():
+            level, d = name.split(".")
+            assert noted == factors[names.index(level), asked.space.dimensions.index(d)]
+        assert {"DRAM.M", "Buffer.K", "PEs.N"} <= trial.user_attrs.keys()
+    assert not for_optuna(asked).noted(study.trials[0].params)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: for_optuna(RAGGED)(None), "trial: expected a trial of Optuna"),  # type: ignore[arg-type]
+        (lambda: for_optuna(RAGGED).mapping(None), "trial: expected a trial of .*, got nothing"),  # type: ignore[arg-type]
+        (lambda: for_optuna(RAGGED).enqueue_starts(optuna.create_study(), -1), "count: -1 is not"),
+        (lambda: for_optuna(RAGGED).enqueue_starts(optuna.create_study(), 1, -1), "seed: -1 is"),
+        (lambda: for_optuna(RAGGED, known=3), "known: expected a list of mappings, got 3"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_use_is_told(act: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        act()

@@ -11,14 +11,16 @@ from scipy.optimize import differential_evolution
 
 from objectives.test_mappings import quiet  # noqa: F401 - a fixture for all tests here
 from toolkit import arch as arches
+from toolkit.arch import Architecture
 from toolkit.codesign import hardware_space
 from toolkit.errors import InputError
 from toolkit.fusion import find_partition
 from toolkit.fusion.group_model import total_costs, unfused, value_of
-from toolkit.mapping.mapping import to_arrays
+from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.objectives import HardwareProblem, NetworkProblem, for_optuna, for_vectors
 from toolkit.search import Budget
-from toolkit.search.network import LayerSearch, map_network
+from toolkit.search.network import LayerSearch, NetworkResult, map_network
+from toolkit.search.network.problem import MappedLayer
 from toolkit.workload import conv2d
 from toolkit.workload.network import Layer, LayerGraph, TensorInfo
 
@@ -217,3 +219,83 @@ def test_mappings_of_smaller_hardware_are_rounded_to_valid_ones() -> None:
 def test_wrong_questions_are_told(act: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         act()
+
+
+def known_mappings(arch: Architecture) -> NetworkResult:
+    few = Budget(evaluations=20)
+    return map_network(NETWORK, arch, "random", budget=few, cache=False, jobs=1)
+
+
+def factors_of(mapping: Mapping, layer: MappedLayer) -> list[list[int]]:
+    """Loop orders become equivalent ones; factors stay."""
+    factors, order = to_arrays(mapping, layer.problem.arch, layer.problem.workload)
+    assert layer.problem.space.check(factors[None], order[None])[0]
+    found: list[list[int]] = factors.tolist()
+    return found
+
+
+def test_trials_of_everything_become_mappings_and_a_partition() -> None:
+    objective = for_optuna(BUILT, choose=("hardware", "fusion", "mappings"))
+    largest, groups = SPACE.build(SPACE.largest).arch, [["conv1", "conv2"]]
+    known = known_mappings(largest)
+    study = objective.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    objective.enqueue(study, SPACE.largest, groups=groups, mappings=known)
+    objective.enqueue(study, SPACE.smallest, groups=[], mappings=known)
+    study.optimize(objective, n_trials=2)
+    large, small = study.trials
+    for own, other in zip(
+        BUILT.on(0, largest).mapped,
+        BUILT.on(0, objective.point(small).arch).mapped,
+        strict=True,
+    ):
+        # On the largest hardware as they are, on others rounded to what is valid.
+        cost = known[own.name].cost
+        assert cost is not None
+        given = factors_of(cost.mapping, own)
+        assert factors_of(objective.mapping(large, own.name), own) == given
+        assert factors_of(objective.mapping(small, own.name), other) != given
+    assert ("conv1", "conv2") in map(tuple, map(sorted, objective.partition(large).partition))
+    for trial in study.trials:
+        assert objective.partition(trial).value == pytest.approx(trial.value, rel=1e-12)
+    assert all(len(group) == 1 for group in objective.partition(small).partition)
+
+
+def test_mappings_and_a_partition_are_tried_next() -> None:
+    objective, known = for_optuna(ASKED, choose=("mappings", "fusion")), known_mappings(GEMMINI)
+    study = objective.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    objective.enqueue(study, [["conv1", "conv2"]], known)
+    study.optimize(objective, n_trials=1)
+    (trial,) = study.trials
+    for own in ASKED.mapped:
+        cost = known[own.name].cost
+        assert cost is not None
+        assert factors_of(objective.mapping(trial, own.name), own) == factors_of(cost.mapping, own)
+    assert not trial.params["conv1 > conv2.cut"]
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: for_optuna(BUILT).partition(_first(BUILT)), "choose: trials choose no fusion"),
+        (lambda: for_optuna(BUILT).mapping(_first(BUILT), "conv1"), "trials choose no mappings"),
+        (
+            lambda: for_optuna(ASKED, choose="fusion").enqueue(optuna.create_study(), None, {}),
+            "mappings: trials choose no mappings here",
+        ),
+        (
+            lambda: for_optuna(ASKED).enqueue(optuna.create_study(), 3),  # type: ignore[arg-type]
+            "mappings: expected what toolkit.map_network returns",
+        ),
+        (lambda: for_optuna(ASKED).params({"conv9": None}), "layer: no layer 'conv9' is mapped"),  # type: ignore[dict-item]
+        (lambda: for_optuna(ASKED).enqueue_starts(optuna.create_study(), -1), "count: -1 is not"),
+        (lambda: for_optuna(ASKED, notes=True), "notes: only trials of a layer's problem"),
+        (lambda: for_vectors(ASKED)(np.full(3, np.nan)), "vectors: expected .* variables"),
+    ],
+)
+def test_what_trials_do_not_choose_is_told(act: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        act()
+
+
+def _first(asked: HardwareProblem) -> dict[str, Any]:
+    return next(for_optuna(asked).starts(1))

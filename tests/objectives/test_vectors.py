@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from typing import Any
 
@@ -226,5 +228,76 @@ def test_batches_are_as_fast_as_the_evaluator_to_within_a_factor() -> None:
     ],
 )
 def test_wrong_use_is_told(act: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        act()
+
+
+@each
+@each_encoding
+def test_what_is_no_number_is_no_mapping(asked: Problem, encoding: str) -> None:
+    objective = for_vectors(asked, encoding=encoding)
+    vectors = objective.starts(3)
+    vectors[1, -1] = np.nan
+    values = objective.rows(vectors)
+    assert np.isfinite(values).tolist() == [True, False, True]
+    assert objective(vectors[1]) == np.inf
+    with pytest.raises(InputError, match="vectors: expected numbers, got NaN"):
+        objective.mapping(vectors[1])
+    # Optimisers of real variables look beyond bounds.
+    if encoding == "box":
+        beyond = np.where(vectors[0] > 0, 1e300, -np.inf)
+        assert np.isfinite(objective(np.clip(beyond, -1e300, None)))
+        assert np.isfinite(objective(np.full(len(beyond), np.inf)))
+
+
+@each
+def test_objectives_travel(asked: Problem) -> None:
+    for encoding in ENCODINGS:
+        objective = for_vectors(asked, encoding=encoding)
+        starts = objective.starts(3)
+        values = objective.rows(starts)
+        for other in (pickle.loads(pickle.dumps(objective)), copy.deepcopy(objective)):
+            np.testing.assert_array_equal(other.rows(starts), values)
+        assert objective.evaluator.evaluations == 3
+
+
+@each
+def test_no_variable_is_fixed(asked: Problem) -> None:
+    objective = for_vectors(asked, encoding="moves")
+    assert (objective.bounds.lb < objective.bounds.ub).all()
+    start = objective.starts(1)[0]
+    found = minimize(
+        objective,
+        start,
+        method="COBYLA",
+        bounds=objective.bounds,
+        constraints=objective.constraints,
+        options={"maxiter": 60},
+    )
+    assert found.fun <= objective(start)
+
+
+def test_the_greedy_step_says_how_it_ended() -> None:
+    objective = for_vectors(RAGGED, encoding="moves")
+    step, start, seen = objective.greedy_step, objective.starts(1)[0], []
+    whole = minimize(objective, start, method=step, callback=seen.append)
+    assert (whole.success, whole.status, len(seen)) == (True, 0, whole.nit)
+    short = minimize(objective, start, method=step, options={"maxiter": 1})
+    assert (short.success, short.status, short.nit) == (False, 1, 1)
+    assert whole.fun <= short.fun < objective(start)
+    none = minimize(objective, np.full(len(start), 3.0), method=step)
+    assert (none.success, none.status) == (False, 2)
+    assert "expected one such as objective.starts" in none.message
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: for_vectors(RAGGED)("x"), "vectors: expected an array of numbers, got 'x'"),  # type: ignore[arg-type]
+        (lambda: for_vectors(RAGGED).starts(-1), "count: -1 is not an integer from 0"),
+        (lambda: for_vectors(RAGGED, encoding="moves").kick(-1), "seed: -1 is not an integer"),
+    ],
+)
+def test_what_is_no_number_is_told(act: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         act()

@@ -45,8 +45,8 @@ class ChosenCosts(LayerCosts):
         way = lowerings(arch, workload)[0]
         problem = problem_of(arch, way.workload, self.search)
         try:
-            start = self._mappings.start(name, self._params, problem)
+            mapping = self._mappings.mapping(name, self._params, problem)
         except DoesNotFitError as cause:
             raise DoesNotFitError(str(cause), source=f"layer {name!r}") from None
         self.evaluations += 1
-        return layer_cost(problem, way.workload, problem.choices.mapping(*start))
+        return layer_cost(problem, way.workload, mapping)

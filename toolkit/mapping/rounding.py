@@ -101,23 +101,25 @@ class Rounding:
         factors, valid : arrays as of `round`
         """
         if len(wanted) == 1 and rng is None and self._one is not None:
-            found = self._one.near(np.exp(wanted[0]).tolist())
-            alone = np.array([found], dtype=np.int64)
+            alone = np.array([self._one.near(np.exp(wanted[0]).tolist())], dtype=np.int64)
             return alone, self._space.check_factors(alone)
         count, (levels, dimensions) = len(wanted), self._space.shape
-        factors = np.ones((count, levels, dimensions), dtype=np.int64)
+        # Columns are what steps work on, and lie together.
+        columns = np.ones((levels, dimensions, count))
+        factors, extents = columns.transpose(2, 0, 1), np.ones((dimensions, count)).T
+        tiles = np.exp(wanted.transpose(1, 2, 0), order="C")
         state = np.zeros((count, dimensions), dtype=np.int64)
-        extents = np.ones((count, dimensions))
         for level in reversed(range(levels)):
             settled = self._settled[level]
             factors[:, level, settled] = self._least[level, settled]
             extents[:, settled] *= self._least[level, settled]
             for d in self._turns(level, rng):
                 if self._space.ragged[d]:
-                    self._grow(level, d, wanted[:, level, d], extents, factors)
+                    self._grow(level, d, tiles[level, d], extents, factors)
                 else:
                     self._choose(level, d, wanted[:, level, d], state, extents, factors)
-        return factors, self._space.check_factors(factors)
+        found = np.ascontiguousarray(factors, dtype=np.int64)
+        return found, self._space.check_factors(found)
 
     @cached_property
     def _one(self) -> OneRounding | None:
@@ -160,7 +162,7 @@ class Rounding:
         wanted: FloatArray,
         state: IntArray,
         extents: FloatArray,
-        factors: IntArray,
+        factors: FloatArray,
     ) -> None:
         """Let one dimension's tile grow at one level, by a divisor."""
         steps = self._steps[d]
@@ -178,13 +180,15 @@ class Rounding:
         extents[:, d] = steps.divisors[chosen]
 
     def _grow(
-        self, level: int, d: int, wanted: FloatArray, extents: FloatArray, factors: IntArray
+        self, level: int, d: int, wanted: FloatArray, extents: FloatArray, factors: FloatArray
     ) -> None:
         """Let one ragged dimension's tile grow at one level, by any factor that fits."""
         size, inside = float(self._space.sizes[d]), extents[:, d].copy()
-        least = np.maximum(self._least[level, d], -(-size // (inside * self._outside[level, d])))
-        most = np.minimum(-(-size // inside), self._room[level, d] // inside)
-        ideal = np.exp(wanted) / inside
+        # Quotients of integers below 2^53 are rounded to no integer that they are not.
+        outside = inside * self._outside[level, d]
+        least = np.maximum(self._least[level, d], np.ceil(size / outside))
+        most = np.minimum(np.ceil(size / inside), np.floor(self._room[level, d] / inside))
+        ideal = wanted / inside
         below = np.floor(ideal)
         factor = np.where(ideal * ideal > below * (below + 1), below + 1, below)
         factor = np.where(ideal * inside >= size * _WHOLE, most, factor)
@@ -225,7 +229,7 @@ class Rounding:
             low, high = np.where(fits, probes, low[:, None]).max(axis=1), least
         return low
 
-    def _mesh_left(self, level: int, d: int, factors: IntArray) -> FloatArray:
+    def _mesh_left(self, level: int, d: int, factors: FloatArray) -> FloatArray:
         """Instances that the other dimensions leave to one, float64 [batch]; inf at memories."""
         if level not in self._space.spatial_levels:
             return np.full(len(factors), np.inf)
@@ -244,8 +248,9 @@ class Rounding:
         for m, outer in self._binding:
             if outer <= level:
                 must = self._least[outer:level].prod(axis=0)
-                grown = tiles * np.maximum(must, -(-self._needed[outer] // tiles))
-                fits &= space.fits(m, space.cut_off(grown))
+                if (self._needed[outer] > 1).any():
+                    must = np.maximum(must, np.ceil(self._needed[outer] / tiles))
+                fits &= space.fits(m, space.cut_off(tiles * must))
         return fits
 
 

@@ -332,6 +332,8 @@ class MapSpace:
         """Largest tiles of some extents [..., dimensions] that occur."""
         if self.factors == "perfect":
             return extents
+        if self.ragged.all():
+            return np.minimum(extents, self.sizes)
         return np.where(self.ragged, np.minimum(extents, self.sizes), extents)
 
     def check(self, factors: IntArray, order: IntArray) -> BoolArray:

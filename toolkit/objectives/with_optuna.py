@@ -16,6 +16,7 @@ from toolkit.fusion.partition.optuna_objective import (
 )
 from toolkit.fusion.partition.registry import MOST_LAYERS
 from toolkit.mapping.mapping import Mapping
+from toolkit.messages import describe
 from toolkit.objectives.what import What, check_choose, check_what
 from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
@@ -39,6 +40,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    notes: bool = ...,
     known: Sequence[Mapping] = ...,
 ) -> MappingObjective: ...
 
@@ -52,6 +54,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    notes: bool = ...,
     known: Sequence[Mapping] = ...,
 ) -> NetworkObjective | PartitionObjective: ...
 
@@ -65,6 +68,7 @@ def for_optuna(
     encoding: str | None = ...,
     repaired: bool = ...,
     logarithms: bool = ...,
+    notes: bool = ...,
     known: Sequence[Mapping] = ...,
 ) -> HardwareTrials: ...
 
@@ -77,6 +81,7 @@ def for_optuna(
     encoding: str | None = None,
     repaired: bool = True,
     logarithms: bool = False,
+    notes: bool = False,
     known: Sequence[Mapping] = (),
 ) -> AnyObjective:
     """Make an objective for `optuna.Study.optimize`, or for ``ask`` and ``tell``.
@@ -100,6 +105,9 @@ def for_optuna(
         tell as constraints. Fusion and hardware always repair.
     logarithms : bool
         Whether values of a problem are natural logarithms, for samplers that fit them.
+    notes : bool
+        Of a problem: whether trials keep the factors of their mappings, as they are once repaired
+        and whatever the encoding, as user attributes such as ``GlobalBuffer.M``.
     known : sequence of Mapping
         Of a problem: mappings whose loop orders shall be among the choices as they are, beside one
         per reuse class.
@@ -126,10 +134,14 @@ def for_optuna(
     IntDistribution(high=8, log=True, low=1, step=1)
     """
     asked = check_what(what)
+    if isinstance(known, Mapping) or not isinstance(known, Sequence):
+        raise InputError(f"expected a list of mappings, got {describe(known)}", key="known")
     chosen = check_choose(asked, choose)
     if not isinstance(asked, Problem):
         if logarithms:
             raise InputError("only values of a layer's problem are told so", key="logarithms")
+        if notes:
+            raise InputError("only trials of a layer's problem keep notes", key="notes")
         if known:
             raise InputError("expected mappings of a layer's problem alone", key="known")
     if not repaired and ("fusion" in chosen or "hardware" in chosen):
@@ -142,7 +154,8 @@ def for_optuna(
             encoding=encoding,
             repaired=repaired,
         )
-        return MappingObjective(Evaluator(asked, Budget()), coding, logarithms=logarithms)
+        evaluator = Evaluator(asked, Budget())
+        return MappingObjective(evaluator, coding, logarithms=logarithms, notes=notes)
     if isinstance(asked, HardwareProblem):
         return HardwareTrials(
             asked,

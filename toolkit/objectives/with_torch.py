@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arguments import check_integer, check_kind
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.problem import HardwareProblem
 from toolkit.codesign.space import HardwareSpace
 from toolkit.errors import InputError
 from toolkit.extras import load
 from toolkit.fusion.group_model import FusionOverhead
+from toolkit.messages import describe
 from toolkit.objectives.what import What, check_choose, check_what
 from toolkit.search.network import NetworkResult
 from toolkit.search.network.problem import NetworkProblem
@@ -107,8 +109,8 @@ def for_torch(
     Raises
     ------
     InputError
-        If `what` is no question, its objective is a Python function, the device is not there, or
-        another argument is not as expected.
+        If `what` is no question, its objective is a Python function, the device is not there,
+        another argument is not as expected, or has no meaning there.
     MissingPackageError
         If torch is not installed.
     DoesNotFitError
@@ -123,6 +125,18 @@ def for_torch(
     torch.Size([4])
     """
     check_what(what)
+    check_integer(starts, 1, "starts")
+    check_integer(seed, 0, "seed")
+    check_kind(overhead, FusionOverhead, "overhead")
+    if not isinstance(known, Sequence) or any(not isinstance(k, NetworkResult) for k in known):
+        raise InputError(
+            f"expected a list of what toolkit.map_network returns, got {describe(known)}",
+            key="known",
+        )
+    if known and isinstance(what, Problem):
+        raise InputError("expected results of networks, of a question about them", key="known")
+    if sizes != "needed" and not isinstance(what, HardwareProblem):
+        raise InputError("only a HardwareProblem has sizes", key="sizes")
     place = load("toolkit.search.gradient.tilings:torch_device", "for_torch", "torch", "what")(
         device
     )

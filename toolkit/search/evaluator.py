@@ -29,8 +29,13 @@ class Costing:
     """The rules and the cost model of one problem, with nothing left to choose."""
 
     def __init__(self, problem: Problem) -> None:
+        self._problem = problem
         self.model = CompiledModel(problem.plan)
         self._rules = Block(make_rules(problem.space))
+
+    def __reduce__(self) -> tuple[type[Costing], tuple[Problem]]:
+        # Machine code and the places of arrays are of one process.
+        return Costing, (self._problem,)
 
     def costs(
         self, factors: IntArray, order: IntArray

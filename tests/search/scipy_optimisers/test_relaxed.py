@@ -12,7 +12,7 @@ from search.problems import PROBLEMS
 
 from toolkit.mapping import sample
 from toolkit.search import make_problem
-from toolkit.search.scipy_optimisers.relaxed import relax
+from toolkit.search.scipy_optimisers.relaxed import Divisors, relax
 from toolkit.workload import gemm
 
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
@@ -62,3 +62,28 @@ def test_too_large_tiles_shrink_evenly() -> None:
     point = np.concatenate([wanted, np.zeros(2)])
     factors, _ = box.decode(point[None])
     assert factors[0, :2].tolist() == [[4, 4, 1], [2, 2, 1]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_extents_are_the_nearest_divisors_that_levels_may_lead_to(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    problem = next(filter(None, map(draw_problem, range(10 * seed, 10 * seed + 10))))
+    tiler = relax(problem.space).tiler
+    assert isinstance(tiler, Divisors)
+    levels, dimensions = problem.space.shape
+    wanted = np.sort(rng.random((20, levels, dimensions)), axis=1)[:, ::-1]
+    wanted = wanted * np.log2(problem.space.sizes)
+    for row, factors in zip(wanted, tiler._factors(wanted), strict=True):
+        for d, lattice in enumerate(problem.space.lattices):
+            extent = int(problem.space.sizes[d])
+            for level in range(levels):
+                low, high = int(lattice.lower[level]), int(lattice.upper[level])
+                inner = [
+                    (abs(np.log2(e) - row[level, d]), e)
+                    for e, there in zip(
+                        lattice.extents.tolist(), lattice.reachable[level + 1], strict=True
+                    )
+                    if there and extent % e == 0 and low <= extent // e <= high
+                ]
+                assert factors[level, d] == extent // min(inner)[1]
+                extent //= int(factors[level, d])

@@ -15,8 +15,8 @@ from scipy.stats import wilcoxon
 from study.runs import BUDGET, comparison, problem
 
 from toolkit.errors import InputError
-from toolkit.search import FrontPoint
-from toolkit.study.compare.comparison import compare
+from toolkit.search import Budget, FrontPoint
+from toolkit.study.compare.comparison import compare, failed
 from toolkit.study.compare.readable import describe_columns, readable_summary
 from toolkit.study.compare.statistics import holm, problem_medians, rank_table, significance
 from toolkit.study.compare.tables import (
@@ -83,6 +83,21 @@ def test_summary_over_seeds() -> None:
     # The run that failed spent 100 evaluations and 9 seconds to no avail.
     assert (a["evaluations_to_5_percent"], b["evaluations_to_5_percent"]) == (15, 110)
     assert (b["seconds_to_5_percent"], b["seconds_to_1_percent"]) == (10, math.inf)
+
+
+def test_runs_that_failed_spent_their_budget_to_no_avail() -> None:
+    values = {"a": [[(100.0,), (), ()]]}
+    made = comparison(values)
+    unknown = tuple(
+        failed(o.run, "nothing", 4.0) if o.error else o for o in made.outcomes
+    )  # As `compare` makes them.
+    (row,) = summary_table(replace(made, outcomes=unknown)).to_dict("records")
+    assert row["evaluations_to_1_percent"] == 10 + 2 * 120
+    assert row["seconds_to_1_percent"] == 1 + 2 * 4
+    unlimited = replace(made, outcomes=unknown, budget=Budget(seconds=5.0))
+    (row,) = summary_table(unlimited).to_dict("records")
+    assert math.isnan(row["evaluations_to_1_percent"])
+    assert row["seconds_to_1_percent"] == 9
 
 
 def test_the_reference_is_proved_only_if_a_bound_meets_it() -> None:

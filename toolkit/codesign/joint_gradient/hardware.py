@@ -96,6 +96,14 @@ class Hardware(torch.nn.Module):
         self.figures = self.figures.to(self.logs.device)
         return found
 
+    def get_extra_state(self) -> torch.Tensor:
+        """Where figures were measured, for a ``state_dict``."""
+        return self.figures.centre
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Measure figures there again."""
+        self.recentre_(state)
+
     def forward(
         self, needs: Mapping[int, torch.Tensor], softness: float = SOFTNESS
     ) -> torch.Tensor:

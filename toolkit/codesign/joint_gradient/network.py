@@ -14,8 +14,13 @@ from toolkit.codesign.joint_gradient.layers import Gathered, LayerBatch
 from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.partition.edges import FUSED, FusionEdges, fused_costs
 from toolkit.model.cost import BatchCost
-from toolkit.search.gradient.alternatives import Noise
-from toolkit.search.gradient.layer import RelaxedCosts, constant_area, expected_costs
+from toolkit.search.gradient.layer import (
+    DoubleModule,
+    RelaxedCosts,
+    constant_area,
+    drawn_noise,
+    expected_costs,
+)
 from toolkit.search.network import LayerSearch
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 Powers = tuple[float, float, float]
 
 
-class RelaxedNetwork(torch.nn.Module):
+class RelaxedNetwork(DoubleModule):
     """Learnable tilings of all layers of networks, with fusion and hardware where these are given.
 
     Every start is a whole network, with decisions and hardware of its own.
@@ -125,8 +130,13 @@ class RelaxedNetwork(torch.nn.Module):
         noise : float
             Gumbel noise that is added to these, in units of its own; anneal it with the
             temperature.
+
+        Raises
+        ------
+        InputError
+            If the temperature is not above 0, or the noise below.
         """
-        drawn = Noise(self._source, noise) if noise else None
+        drawn = drawn_noise(self._source, temperature, noise)
         fused = None if self.edges is None else self.edges.chances(temperature, drawn)
         factors = [batch.tilings.factors() for batch in self.all_batches]
         chances = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -24,11 +24,12 @@ from toolkit.fusion.partition.cut_edges import CutEdges, check_most_layers
 from toolkit.fusion.partition.merging import decode
 from toolkit.fusion.partition.registry import MOST_LAYERS, make_result
 from toolkit.fusion.partition.result import Found, FusionResult
-from toolkit.search.network import LayerSearch
+from toolkit.mapping.mapping import Mapping as LoopMapping
+from toolkit.search.network import LayerSearch, NetworkResult
 from toolkit.search.network.problem import NetworkProblem
 from toolkit.search.network.trial_mappings import TrialMappings
 from toolkit.search.optuna_samplers.encoding import Parameters
-from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
+from toolkit.search.optuna_samplers.objective import OptunaObjective, Told, check_starts
 
 _METRICS = {
     "dram": ("DRAM words",),
@@ -93,6 +94,10 @@ class PartitionObjective(OptunaObjective):
             self.best = groups
         return Told(costs if self._apart else (value_of(costs),))
 
+    def first_values(self) -> Sequence[float]:
+        """What every layer on its own costs."""
+        return self.told(self.cuts.uniform(True)).values
+
     def result(self, trial: FrozenTrial | Trial | Mapping[str, Any]) -> FusionResult:
         """Read the partition that a trial chose, with what it costs.
 
@@ -106,15 +111,38 @@ class PartitionObjective(OptunaObjective):
         groups = decode(model, self.cuts.kept(params), self._most)
         return make_result(model, "trial", Found(groups), self._most, start)
 
-    def enqueue(self, study: optuna.Study, groups: Iterable[Iterable[str]]) -> None:
-        """Let a study try a partition next; layers that it leaves out are on their own.
+    def enqueue(
+        self,
+        study: optuna.Study,
+        groups: Iterable[Iterable[str]] | None = None,
+        mappings: NetworkResult | Mapping[str, LoopMapping] | None = None,
+    ) -> None:
+        """Let a study try a partition next, and mappings where trials choose them.
+
+        Parameters
+        ----------
+        groups : iterable of iterable of str, optional
+            The partition; layers that it leaves out are on their own. By default the sampler
+            chooses it.
+        mappings : NetworkResult or mapping of str to Mapping, optional
+            As `toolkit.search.network.trial_mappings.TrialMappings.params` takes them.
 
         Raises
         ------
         InputError
-            If it is not legal.
+            If the partition is not legal, a mapping not valid, or trials choose none.
         """
-        study.enqueue_trial(self.cuts.written(groups))
+        params = {} if groups is None else self.cuts.written(groups)
+        if mappings is not None:
+            params |= self._written(mappings)
+        study.enqueue_trial(params)
+
+    def _written(self, mappings: NetworkResult | Mapping[str, LoopMapping]) -> dict[str, Any]:
+        raise InputError(
+            "trials choose no mappings here; expected an objective made with "
+            "choose=('mappings', 'fusion')",
+            key="mappings",
+        )
 
 
 class FusedMappingsObjective(PartitionObjective):
@@ -163,12 +191,36 @@ class FusedMappingsObjective(PartitionObjective):
         costs = ChosenCosts(self.network.arch, self.network.search, self._mappings, params)
         return fused_model(self.network, self._folded, costs=costs)
 
+    def first_values(self) -> Sequence[float]:
+        """What large outer tiles cost where nothing is fused."""
+        first = self._mappings.starts(1, 0)[0]
+        return self.told({**first, **self.cuts.uniform(True)}).values
+
+    def mapping(self, trial: FrozenTrial | Trial | Mapping[str, Any], layer: str) -> LoopMapping:
+        """Read the mapping that a trial chose for a layer as a whole.
+
+        Raises
+        ------
+        InputError
+            If the trial is of another problem, or the layer is not mapped.
+        """
+        own = self._mappings.mapped(layer)
+        return self._mappings.mapping(layer, self.params_of(trial), own.problem)
+
+    def _written(self, mappings: NetworkResult | Mapping[str, LoopMapping]) -> dict[str, Any]:
+        return self._mappings.params(mappings)
+
     def enqueue_starts(self, study: optuna.Study, count: int, seed: int = 0) -> None:
         """Let a study set out from mappings as `NetworkObjective.enqueue_starts` has them.
 
         Nothing is fused in every other one; the rest cut nothing that may stay together.
+
+        Raises
+        ------
+        InputError
+            If the count or the seed is no integer from 0.
         """
-        for place, params in enumerate(self._mappings.starts(count, seed)):
+        for place, params in enumerate(self._mappings.starts(*check_starts(count, seed))):
             study.enqueue_trial({**params, **self.cuts.uniform(place % 2 == 0)})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,16 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import known_area_um2
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import Mapping as LoopMapping
+from toolkit.messages import describe, suggest
 from toolkit.model.cost import BatchCost
 from toolkit.model.evaluate import Evaluation, evaluate
+from toolkit.search.chosen_mappings import checked_start
+from toolkit.search.evaluator import Evaluator
 from toolkit.search.gradient.alternatives import Noise, Relaxing, make_alternatives
 from toolkit.search.gradient.candidates import candidates, score
 from toolkit.search.gradient.tilings import ArchAt, Tilings, first_tilings
 from toolkit.search.problem import Problem
+from toolkit.search.result import Budget, SearchResult
 
 Adjust = Callable[[BatchCost], tuple[torch.Tensor, ...]]
 """Tells energy in pJ and cycles of a batch."""
@@ -60,8 +65,12 @@ class RelaxedCosts:
         Raises
         ------
         InputError
-            If the area is asked for, and not known.
+            If there are not three powers, or the area is asked for, and not known.
         """
+        if len(powers) != 3:
+            raise InputError(
+                f"expected one each of energy, latency and area, got {len(powers)}", key="powers"
+            )
         total = torch.zeros_like(self.energy_pj)
         costs = (self.energy_pj, self.latency_cycles, self.area_um2)
         for power, value in zip(powers, costs, strict=True):
@@ -72,7 +81,20 @@ class RelaxedCosts:
         return total
 
     def penalty(self, weights: Mapping[str, float] = WEIGHTS) -> torch.Tensor:
-        """Sum of the penalties, each by its weight; shape (starts,)."""
+        """Sum of the penalties, each by its weight, 0 by default; shape (starts,).
+
+        Raises
+        ------
+        InputError
+            If there is no such penalty.
+        """
+        for name in weights:
+            if name not in WEIGHTS:
+                raise InputError(
+                    f"unknown penalty {name!r}{suggest(str(name), WEIGHTS)}; expected some of "
+                    f"{', '.join(WEIGHTS)}",
+                    key="weights",
+                )
         none = torch.zeros_like(self.energy_pj)
         return sum((weights.get(name, 0.0) * v for name, v in self.penalties.items()), none)
 
@@ -99,7 +121,36 @@ class RoundedLayer:
     evaluations: int
 
 
-class RelaxedLayer(torch.nn.Module):
+class DoubleModule(torch.nn.Module):
+    """A module that changes places, but never its numbers: costs need the digits of float64.
+
+    So it may be a part of another one that is made ``float`` or ``half``.
+    """
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
+        def moved(tensor: torch.Tensor) -> torch.Tensor:
+            found = fn(tensor)
+            return found if found.dtype == tensor.dtype else tensor.to(found.device)
+
+        return super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
+
+
+def drawn_noise(source: torch.Generator, temperature: float, noise: float) -> Noise | None:
+    """Noise of one step, if any.
+
+    Raises
+    ------
+    InputError
+        If the temperature is not above 0, or the noise below.
+    """
+    if not temperature > 0:
+        raise InputError(f"expected above 0, got {describe(temperature)}", key="temperature")
+    if not noise >= 0:
+        raise InputError(f"expected 0 or more, got {describe(noise)}", key="noise")
+    return Noise(source, noise) if noise else None
+
+
+class RelaxedLayer(DoubleModule):
     """Learnable tilings of one layer, many starts side by side.
 
     Parameters
@@ -113,11 +164,6 @@ class RelaxedLayer(torch.nn.Module):
         (`toolkit.search.gradient.alternatives`).
     seed : int
         Of where tilings set out, and of noise.
-
-    Attributes
-    ----------
-    evaluations : int
-        Mappings costed so far, real-valued or rounded.
     """
 
     def __init__(
@@ -136,7 +182,12 @@ class RelaxedLayer(torch.nn.Module):
         chosen = make_alternatives([problem], order, orders=orders, bypasses=bypasses, seed=seed)
         self.tilings = Tilings([problem], factors, order, chosen)
         self._source = torch.Generator().manual_seed(seed)
-        self.evaluations = 0
+        self._evaluator = Evaluator(problem, Budget())
+
+    @property
+    def evaluations(self) -> int:
+        """Mappings costed so far, real-valued or rounded."""
+        return self._evaluator.evaluations
 
     def forward(self, temperature: float = 1.0, noise: float = 0.0) -> RelaxedCosts:
         """Cost all tilings.
@@ -147,13 +198,18 @@ class RelaxedLayer(torch.nn.Module):
             Divides logits of loop orders and bypasses.
         noise : float
             Gumbel noise that is added to these, in units of its own.
+
+        Raises
+        ------
+        InputError
+            If the temperature is not above 0, or the noise below.
         """
         tilings = self.tilings
-        drawn = Noise(self._source, noise) if noise else None
+        drawn = drawn_noise(self._source, temperature, noise)
         chances = tilings.alternatives.chances(temperature, drawn)
         factors = tilings.factors()
         energy, latency = expected_costs(tilings, factors, chances)
-        self.evaluations += tilings.alternatives.count * len(factors)
+        self._evaluator.spend(tilings.alternatives.count * len(factors), invalid=0)
         needs = {level: tilings.need(level, factors, chances) for level in tilings.bound_levels}
         penalties = {**tilings.penalties(needs), "validity": tilings.outside()}
         area = constant_area(self.problem.arch, energy)
@@ -175,7 +231,7 @@ class RelaxedLayer(torch.nn.Module):
     def round(self) -> RoundedLayer | None:
         """Round all tilings, and take the best by the true model; None if none is valid."""
         problem, found = self.problem, candidates(self.tilings, self.tilings.rounded(), 0)
-        self.evaluations += len(found)
+        self._evaluator.spend(len(found), invalid=0)
         if not found:
             return None
         costs = score(problem, found)
@@ -188,7 +244,21 @@ class RelaxedLayer(torch.nn.Module):
             conventions=problem.conventions,
             bias_read=problem.bias_read,
         )
-        return RoundedLayer(mapping, evaluation, float(costs.objective[best]), len(found))
+        value = float(costs.objective[best])
+        self._evaluator.report(value, *checked_start(problem, mapping, "rounded"))
+        return RoundedLayer(mapping, evaluation, value, len(found))
+
+    def result(self, strategy: str, seed: int = 0) -> SearchResult:
+        """Wrap up all roundings until now, for `toolkit.study` to compare.
+
+        Evaluations are mappings costed, real-valued ones included.
+
+        Raises
+        ------
+        DoesNotFitError
+            If none found a valid mapping.
+        """
+        return self._evaluator.result(strategy, seed, None)
 
 
 def constant_area(arch: Architecture, like: torch.Tensor) -> torch.Tensor | None:

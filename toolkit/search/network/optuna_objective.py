@@ -16,7 +16,6 @@ from toolkit.mapping.mapping import Mapping
 from toolkit.model.vector_unit import vector_unit_of
 from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Costing
-from toolkit.search.network.cost import LayerCost
 from toolkit.search.network.problem import MappedLayer, NetworkProblem
 from toolkit.search.network.result import NetworkResult
 from toolkit.search.network.run import network_result
@@ -25,7 +24,7 @@ from toolkit.search.network.vector_layers import layer_vector_cost
 from toolkit.search.network.workloads import Found, layer_cost, nameless
 from toolkit.search.optuna_samplers.coding import mapping_start
 from toolkit.search.optuna_samplers.encoding import Parameters
-from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
+from toolkit.search.optuna_samplers.objective import OptunaObjective, Told, check_starts
 from toolkit.search.optuna_samplers.repairs import shortfalls
 
 
@@ -98,6 +97,13 @@ class NetworkObjective(OptunaObjective):
             return Told((math.inf,) * len(self.metrics), lacking)
         return Told(self._values(energies, cycles))
 
+    def first_values(self) -> Sequence[float]:
+        """What large outer tiles cost, which nobody counts."""
+        before = self.evaluations
+        values = self.told(self._mappings.starts(1, 0)[0]).values
+        self.evaluations = before
+        return values
+
     def _cost(
         self, layer: MappedLayer, arrays: Sequence[Any]
     ) -> tuple[float, float, dict[str, float]]:
@@ -127,12 +133,8 @@ class NetworkObjective(OptunaObjective):
         InputError
             If the trial is of another problem, or the layer is not mapped.
         """
-        first = self._mappings.first_of.get(layer)
-        if first is None:
-            known = ", ".join(self._mappings.first_of)
-            raise InputError(f"no layer {layer!r} is mapped; expected one of {known}", key="layer")
-        own = next(entry for entry in self.network.mapped if entry.name == first)
-        arrays = self._mappings.arrays(first, self.params_of(trial))
+        own = self._mappings.mapped(layer)
+        arrays = self._mappings.arrays(own.name, self.params_of(trial))
         return own.problem.choices.mapping(*mapping_start(arrays))
 
     def result(self, trial: FrozenTrial | Trial | MappingOf[str, Any]) -> NetworkResult:
@@ -157,33 +159,14 @@ class NetworkObjective(OptunaObjective):
         return network_result(network.folded, network.arch, network.search, network.work, found)
 
     def params(self, known: NetworkResult | MappingOf[str, Mapping]) -> dict[str, Any]:
-        """Write mappings as parameters.
-
-        Parameters
-        ----------
-        known : NetworkResult or mapping of str to Mapping
-            Of `toolkit.map_network`, or by layer; those left out are up to the sampler.
+        """Write mappings as parameters, see `TrialMappings.params`.
 
         Raises
         ------
         InputError
             If a mapping is not valid, or its layer is not mapped.
         """
-        given: dict[str, Mapping] = {}
-        if isinstance(known, NetworkResult):
-            for layer in known.layers:
-                if isinstance(layer.cost, LayerCost):
-                    given.setdefault(self._mappings.first_of[layer.name], layer.cost.mapping)
-        else:
-            given = dict(known)
-        written: dict[str, Any] = {}
-        for name, mapping in given.items():
-            own = next((e for e in self.network.mapped if name in e.layers), None)
-            if own is None:
-                raise InputError(f"no layer {name!r} is mapped", key="mappings")
-            start = checked_start(own.problem, mapping, f"mappings: {name}")
-            written |= self._mappings.written(own.name, start)
-        return written
+        return self._mappings.params(known)
 
     def enqueue(self, study: optuna.Study, known: NetworkResult | MappingOf[str, Mapping]) -> None:
         """Let a study try known mappings next; see `params`.
@@ -196,8 +179,14 @@ class NetworkObjective(OptunaObjective):
         study.enqueue_trial(self.params(known))
 
     def enqueue_starts(self, study: optuna.Study, count: int, seed: int = 0) -> None:
-        """Let a study set out from large outer tiles everywhere, then random mappings."""
-        for params in self._mappings.starts(count, seed):
+        """Let a study set out from large outer tiles everywhere, then random mappings.
+
+        Raises
+        ------
+        InputError
+            If the count or the seed is no integer from 0.
+        """
+        for params in self._mappings.starts(*check_starts(count, seed)):
             study.enqueue_trial(params)
 
 

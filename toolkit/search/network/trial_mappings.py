@@ -13,15 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.mapping.mapping import IntArray
+from toolkit.errors import InputError
+from toolkit.mapping.mapping import IntArray, Mapping
 from toolkit.mapping.rounding import Rounding
-from toolkit.search.evaluator import Start
-from toolkit.search.network.problem import NetworkProblem
+from toolkit.messages import describe
+from toolkit.search.evaluator import Evaluator, Start
+from toolkit.search.network.cost import LayerCost
+from toolkit.search.network.problem import MappedLayer, NetworkProblem
+from toolkit.search.network.result import NetworkResult
 from toolkit.search.optuna_samplers.chosen import problem_coding
 from toolkit.search.optuna_samplers.coding import AnyCoding, mapping_start
 from toolkit.search.optuna_samplers.encoding import Parameters
+from toolkit.search.optuna_samplers.mapping_objective import MappingObjective
 from toolkit.search.optuna_samplers.repairs import valid_tiling
 from toolkit.search.problem import Problem
+from toolkit.search.result import Budget
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +74,20 @@ class TrialMappings:
         """By the name of a layer, that of the distinct one that stands for it."""
         return {name: layer.name for layer in self.network.mapped for name in layer.layers}
 
+    def mapped(self, layer: str) -> MappedLayer:
+        """The distinct layer that stands for a layer.
+
+        Raises
+        ------
+        InputError
+            If it is not mapped.
+        """
+        for own in self.network.mapped:
+            if layer in own.layers:
+                return own
+        known = ", ".join(self.first_of)
+        raise InputError(f"no layer {layer!r} is mapped; expected one of {known}", key="layer")
+
     @cached_property
     def parameters(self) -> Parameters:
         """All that is chosen."""
@@ -92,10 +112,9 @@ class TrialMappings:
         problem : Problem
             Of the same levels and dimensions.
         """
-        name = self.first_of[layer]
-        factors, order, choice = mapping_start(self.arrays(name, params))
-        reference = next(own for own in self.network.mapped if own.name == name).problem
-        left = dict(enumerate(reference.choices.names))
+        own = self.mapped(layer)
+        factors, order, choice = mapping_start(self.arrays(own.name, params))
+        left = dict(enumerate(own.problem.choices.names))
         out = {pair for bit, pair in left.items() if choice >> bit & 1}
         wanted = sum(1 << bit for bit, pair in enumerate(problem.choices.names) if pair in out)
         number = int(problem.choices.mended(np.array([wanted]))[0]) if problem.choices else 0
@@ -114,9 +133,45 @@ class TrialMappings:
                     order[level] = rule.complete(())
         return factors, order, number
 
-    def written(self, layer: str, start: Start) -> dict[str, Any]:
-        """Write the mapping of a distinct layer."""
-        return {f"{layer}.{own}": v for own, v in self.codings[layer].written(start).items()}
+    def params(self, known: NetworkResult | MappingOf[str, Mapping]) -> dict[str, Any]:
+        """Write mappings as parameters.
+
+        Parameters
+        ----------
+        known : NetworkResult or mapping of str to Mapping
+            Of `toolkit.map_network`, or by layer; those left out are up to the sampler.
+
+        Raises
+        ------
+        InputError
+            If a mapping is not valid, the encoding cannot express it, or its layer is not mapped.
+        """
+        if isinstance(known, NetworkResult):
+            costs = {layer.name: layer.cost for layer in known.layers}
+            given = {n: cost.mapping for n, cost in costs.items() if isinstance(cost, LayerCost)}
+        elif isinstance(known, MappingOf):
+            given = dict(known)
+        else:
+            raise InputError(
+                "expected what toolkit.map_network returns, or mappings by the names of layers, "
+                f"got {describe(known)}",
+                key="mappings",
+            )
+        written: dict[str, Any] = {}
+        for name, mapping in given.items():
+            own = self.mapped(name)
+            alone = MappingObjective(Evaluator(own.problem, Budget()), self.codings[own.name])
+            try:
+                values = alone.params(mapping)
+            except InputError as cause:
+                raise InputError(cause.message, source="mappings", key=name) from None
+            # Of layers that run the same, the first one stands for all.
+            written = {f"{own.name}.{key}": value for key, value in values.items()} | written
+        return written
+
+    def mapping(self, layer: str, params: MappingOf[str, Any], problem: Problem) -> Mapping:
+        """Read a layer's mapping, rounded to what is valid in a problem as `start` does it."""
+        return problem.choices.mapping(*self.start(layer, params, problem))
 
     def starts(self, count: int, seed: int) -> list[dict[str, Any]]:
         """Choose where to set out from: large outer tiles everywhere, then random mappings."""

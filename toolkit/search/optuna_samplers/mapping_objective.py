@@ -17,7 +17,7 @@ from toolkit.search.chosen_mappings import checked_start
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.optuna_samplers.coding import AnyCoding, mapping_start
 from toolkit.search.optuna_samplers.encoding import Parameters
-from toolkit.search.optuna_samplers.objective import OptunaObjective, Told
+from toolkit.search.optuna_samplers.objective import OptunaObjective, Told, check_starts
 from toolkit.search.optuna_samplers.repairs import shortfalls
 from toolkit.search.result import Budget, SearchResult, TracePoint
 
@@ -42,6 +42,8 @@ class MappingObjective(OptunaObjective):
     logarithms : bool
         Whether natural logarithms are told, for samplers that fit values; those of functions are
         told as they are.
+    notes : bool
+        Whether trials keep the factors of their mappings as user attributes.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class MappingObjective(OptunaObjective):
         *,
         fronts: bool = True,
         logarithms: bool = False,
+        notes: bool = False,
     ) -> None:
         objective, problem = evaluator.problem.objective, evaluator.problem
         self.evaluator, self.coding = evaluator, coding
         self._costs = [_COSTS.index(cost) for cost in objective.front if fronts]
         self._logarithms = logarithms and objective.function is None
+        self._notes = notes
         names = [f"{cost} ({_UNITS[cost]})" for cost in objective.front if fronts] or [
             f"{objective.name} ({objective.unit})" if objective.unit else objective.name
         ]
@@ -74,6 +78,18 @@ class MappingObjective(OptunaObjective):
         del trial
         return self.told_of(self.coding.decode([params]))[0]
 
+    def noted(self, params: MappingOf[str, Any]) -> dict[str, Any]:
+        """Factors that bounds leave open, such as ``GlobalBuffer.M``, as the mapping has them."""
+        if not self._notes:
+            return {}
+        arrays = self.coding.decode([params])
+        space, (factors, *_) = self.coding.space_of([a[0] for a in arrays]), arrays
+        levels = space.arch.levels
+        return {
+            f"{levels[level].name}.{space.dimensions[d]}": int(factors[0, level, d])
+            for level, d in np.argwhere(space.lower < space.upper).tolist()
+        }
+
     def told_of(self, mappings: Sequence[IntArray]) -> list[Told]:
         """Cost a batch of decoded mappings."""
         values = self.evaluator.evaluate(*mappings)
@@ -83,6 +99,15 @@ class MappingObjective(OptunaObjective):
             Told(tuple(row), {} if finite[i] else self._lacking(mappings, i))
             for i, row in enumerate(rows.tolist())
         ]
+
+    def first_values(self) -> Sequence[float]:
+        """What a random valid mapping costs, which nobody counts."""
+        drawn = self.coding.random(1, np.random.default_rng(0))
+        factors, order, *choice = self.coding.decode(drawn)
+        chosen = choice[0] if choice else np.zeros(1, dtype=np.int64)
+        costs, _ = self.evaluator.costs(factors, order, chosen)
+        value = np.asarray(self.evaluator.problem.objective.value(*costs[:, :3].T), dtype=float)
+        return [float(one) for one in self._values(value.reshape(1), (factors, order, chosen))[0]]
 
     def _values(self, values: FloatArray, mappings: Sequence[IntArray]) -> FloatArray:
         """What is minimised, [batch, objectives]."""
@@ -161,8 +186,14 @@ class MappingObjective(OptunaObjective):
             Mappings: one with large outer tiles, then random valid ones.
         seed : int
             Of these.
+
+        Raises
+        ------
+        InputError
+            If one is no integer from 0.
         """
-        for params in self.coding.starts(count, self.evaluator.starts, seed):
+        wanted, number = check_starts(count, seed)
+        for params in self.coding.starts(wanted, self.evaluator.starts, number)[:wanted]:
             study.enqueue_trial(params)
 
     def result(self, strategy: str, seed: int = 0) -> SearchResult:

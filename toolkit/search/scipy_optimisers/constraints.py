@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, NonlinearConstraint
@@ -13,20 +11,12 @@ from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
 from toolkit.search.scipy_optimisers.chosen import FlippingBox, FlippingVectors
+from toolkit.search.scipy_optimisers.functions import Limits
 from toolkit.search.scipy_optimisers.relaxed import Relaxed
 from toolkit.search.scipy_optimisers.vectors import ExponentVectors, FactorVectors, LocalVectors
 
 _SLACK = 1e-9
 """Binary logarithms that are equal differ by less."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Least and largest values of all variables, and which are integers, [variables] each."""
-
-    low: FloatArray
-    high: FloatArray
-    integral: IntArray
 
 
 def limits_of(vectors: Relaxed | FlippingBox | LocalVectors | FlippingVectors) -> Limits:
@@ -39,8 +29,9 @@ def limits_of(vectors: Relaxed | FlippingBox | LocalVectors | FlippingVectors) -
     if isinstance(plain, ExponentVectors):
         low, high = np.zeros(plain.width), _most(plain)
     else:
-        low = space.lower.ravel().astype(np.float64)
-        high = np.minimum(space.upper, space.sizes).ravel().astype(np.float64)
+        assert isinstance(plain, FactorVectors)
+        low = space.lower.ravel()[plain.free].astype(np.float64)
+        high = np.minimum(space.upper, space.sizes).ravel()[plain.free].astype(np.float64)
     low = np.concatenate([low, np.zeros(len(plain.orders) + pairs)])
     high = np.concatenate([high, plain.order_counts - 1.0, np.ones(pairs)])
     return Limits(low, high, np.ones(len(low), dtype=np.int64))

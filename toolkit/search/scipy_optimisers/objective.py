@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
+from scipy.optimize import LinearConstraint, NonlinearConstraint
 
+from toolkit.arguments import check_integer
 from toolkit.errors import InputError
 from toolkit.mapping.mapping import FloatArray, IntArray, Mapping
 from toolkit.search.chosen_mappings import checked_start, sample_mappings
@@ -23,19 +24,14 @@ from toolkit.search.scipy_optimisers.chosen import (
     flipping_vectors,
 )
 from toolkit.search.scipy_optimisers.constraints import (
-    Limits,
     constraints_of,
     lane_weights,
     limits_of,
 )
+from toolkit.search.scipy_optimisers.functions import BoundedFunction, Limits, VectorFunction
 from toolkit.search.scipy_optimisers.relaxed import Relaxed, relax
 from toolkit.search.scipy_optimisers.steps import GreedyStep, Kick
-from toolkit.search.scipy_optimisers.vectors import (
-    Decoder,
-    LocalVectors,
-    VectorFunction,
-    local_vectors,
-)
+from toolkit.search.scipy_optimisers.vectors import Decoder, LocalVectors, local_vectors
 
 AnyVectors = Relaxed | FlippingBox | LocalVectors | FlippingVectors
 
@@ -61,12 +57,12 @@ class Landscape(VectorFunction):
 
 
 @dataclass(frozen=True)
-class VectorObjective(Landscape):
+class VectorObjective(Landscape, BoundedFunction):
     """A problem as a function of vectors. Use `toolkit.objectives.for_vectors`.
 
     Call it with a vector, or with a batch [variables, batch] as SciPy's ``vectorized=True`` does;
     `rows` takes a batch [batch, variables] as most other packages do. What is no valid mapping is
-    inf. A front's costs come apart: [2, batch], and [batch, 2] of `rows`.
+    inf, and so is NaN. A front's costs come apart: [2, batch], and [batch, 2] of `rows`.
 
     Parameters
     ----------
@@ -81,24 +77,22 @@ class VectorObjective(Landscape):
 
     def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values [batch], or [batch, costs] of a front, for vectors [batch, variables]."""
-        given = self._checked(vectors)
+        given = self.checked(vectors)
+        if np.isnan(given.min(initial=0.0)):
+            return self._where_defined(given)
         arrays = self.decoder.decode(given)
         values = self.evaluator.evaluate(*arrays)
         if self.evaluator.problem.objective.front:
             values = self._apart(values, arrays)
         return log_scale(values) if self.logarithms else values
 
-    def _checked(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        given = np.asarray(vectors, dtype=np.float64)
-        count = len(self.integrality)
-        if given.ndim != 2 or given.shape[1] != count:
-            raise InputError(
-                f"expected {count} variables, got an array of shape {given.shape}; SciPy's "
-                "batches are [variables, batch] for the objective itself, others [batch, "
-                "variables] for objective.rows",
-                key="vectors",
-            )
-        return given
+    def _where_defined(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of vectors of which some hold NaN."""
+        front = self.evaluator.problem.objective.front
+        found = np.full((len(given), 2) if front else len(given), np.inf)
+        rows = np.flatnonzero(~np.isnan(given).any(axis=1))
+        found[rows] = self.rows(given[rows])
+        return found
 
     def _apart(
         self, values: NDArray[np.float64], arrays: Sequence[IntArray]
@@ -116,16 +110,6 @@ class VectorObjective(Landscape):
     def limits(self) -> Limits:
         """Least and largest variables, and which are integers."""
         return limits_of(self.vectors)
-
-    @property
-    def bounds(self) -> Bounds:
-        """Bounds of all variables."""
-        return Bounds(self.limits.low, self.limits.high)
-
-    @property
-    def integrality(self) -> IntArray:
-        """1 where a variable is rounded to an integer, int64 [variables]."""
-        return self.limits.integral
 
     @property
     def constraints(self) -> tuple[LinearConstraint | NonlinearConstraint, ...]:
@@ -166,9 +150,9 @@ class VectorObjective(Landscape):
         Raises
         ------
         InputError
-            If vectors have no neighbours, or there is a front.
+            If vectors have no neighbours, there is a front, or the seed is no integer from 0.
         """
-        return Kick(self._neighbours(), np.random.default_rng(seed))
+        return Kick(self._neighbours(), _drawing(0, seed)[1])
 
     def _neighbours(self) -> LocalVectors | FlippingVectors:
         if not isinstance(self.vectors, LocalVectors | FlippingVectors):
@@ -184,8 +168,14 @@ class VectorObjective(Landscape):
         return self.vectors
 
     def starts(self, count: int, seed: int = 0) -> FloatArray:
-        """Vectors of random valid mappings, [count, variables]."""
-        rng = np.random.default_rng(seed)
+        """Vectors of random valid mappings, [count, variables].
+
+        Raises
+        ------
+        InputError
+            If the count or the seed is no integer from 0.
+        """
+        count, rng = _drawing(count, seed)
         factors, order, choice = sample_mappings(self.evaluator.problem, count, rng)
         return np.array(
             [self._written((f, o, int(c))) for f, o, c in zip(factors, order, choice, strict=True)]
@@ -219,10 +209,10 @@ class VectorObjective(Landscape):
         Raises
         ------
         InputError
-            If it is of another length.
+            If it is of another length, or holds NaN.
         """
-        given = self._checked(np.asarray(x, dtype=np.float64)[None])
-        factors, order, *choice = (array[0] for array in self.decoder.decode(given))
+        given = self.checked_one(x)
+        factors, order, *choice = (array[0] for array in self.decoder.decode(given[None]))
         problem = self.evaluator.problem
         return problem.choices.mapping(factors, order, int(choice[0]) if choice else 0)
 
@@ -235,6 +225,12 @@ class VectorObjective(Landscape):
             If no valid mapping was found.
         """
         return self.evaluator.result(strategy, seed, None)
+
+
+def _drawing(count: object, seed: object) -> tuple[int, np.random.Generator]:
+    """Read how many are to be drawn, and by what."""
+    rng = np.random.default_rng(check_integer(seed, 0, "seed"))
+    return check_integer(count, 0, "count"), rng
 
 
 def vectors_of(evaluator: Evaluator, encoding: str) -> AnyVectors:

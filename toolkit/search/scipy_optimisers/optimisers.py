@@ -28,12 +28,7 @@ from toolkit.search.scipy_optimisers.chosen import FlippingBox, FlippingVectors,
 from toolkit.search.scipy_optimisers.objective import Landscape, vectors_of
 from toolkit.search.scipy_optimisers.relaxed import Relaxed
 from toolkit.search.scipy_optimisers.steps import GreedyStep, Kick
-from toolkit.search.scipy_optimisers.vectors import (
-    LocalVectors,
-    Neighbours,
-    Vector,
-    local_vectors,
-)
+from toolkit.search.scipy_optimisers.vectors import LocalVectors, Neighbours, Vector, local_vectors
 
 TEMPERATURE = 0.01
 """Of the test that accepts worse optima, in units of the logarithm of the objective."""

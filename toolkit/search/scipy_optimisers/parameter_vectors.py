@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import IntDistribution
-from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
+from scipy.optimize import LinearConstraint, NonlinearConstraint
 
-from toolkit.errors import InputError
-from toolkit.mapping.mapping import FloatArray, IntArray
+from toolkit.mapping.mapping import FloatArray
 from toolkit.search.optuna_samplers.objective import OptunaObjective
-from toolkit.search.scipy_optimisers.constraints import Limits
-from toolkit.search.scipy_optimisers.vectors import VectorFunction
+from toolkit.search.scipy_optimisers.functions import BoundedFunction, Limits
 
 
-class ParameterVectors(VectorFunction):
+class ParameterVectors(BoundedFunction):
     """An objective whose parameters are numbers, as a function of vectors.
 
     Variables are the parameters in their order: integers, or binary logarithms of those whose
@@ -38,17 +36,12 @@ class ParameterVectors(VectorFunction):
         ends = np.array([(kind.low, kind.high) for kind in self._kinds], dtype=np.float64)
         logarithmic = np.array([kind.log for kind in self._kinds], dtype=np.bool_)
         ends = np.where(logarithmic[:, None], np.log2(np.maximum(ends, 1.0)), ends)
-        self.limits = Limits(ends[:, 0], ends[:, 1], (~logarithmic).astype(np.int64))
+        self._limits = Limits(ends[:, 0], ends[:, 1], (~logarithmic).astype(np.int64))
 
     @property
-    def bounds(self) -> Bounds:
-        """Bounds of all variables."""
-        return Bounds(self.limits.low, self.limits.high)
-
-    @property
-    def integrality(self) -> IntArray:
-        """1 where a variable is an integer, int64 [variables]."""
-        return self.limits.integral
+    def limits(self) -> Limits:
+        """Least and largest variables, and which are integers."""
+        return self._limits
 
     @property
     def constraints(self) -> tuple[LinearConstraint | NonlinearConstraint, ...]:
@@ -61,15 +54,9 @@ class ParameterVectors(VectorFunction):
         Raises
         ------
         InputError
-            If it is of another length.
+            If it is of another length, or holds NaN.
         """
-        given = np.asarray(x, dtype=np.float64)
-        if given.shape != self.limits.low.shape:
-            raise InputError(
-                f"expected {len(self.limits.low)} variables, got an array of shape {given.shape}",
-                key="vectors",
-            )
-        inside = np.clip(given, self.limits.low, self.limits.high)
+        inside = np.clip(self.checked_one(x), self.limits.low, self.limits.high)
         values = np.where(self.limits.integral == 1, inside, np.exp2(inside))
         # Powers of two of logarithms of the ends may exceed these by rounding.
         return {
@@ -93,10 +80,13 @@ class ParameterVectors(VectorFunction):
 
     def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
-        told = [self.objective.told(self.params(x)) for x in np.asarray(vectors)]
-        values = [t.values if not t.lacking else (np.inf,) * len(t.values) for t in told]
-        array = np.array(values, dtype=np.float64).reshape(len(told), -1)
-        return array[:, 0] if array.shape[1] == 1 else array
+        given, count = self.checked(vectors), len(self.objective.metrics)
+        array = np.full((len(given), count), np.inf)
+        for row, x in zip(array, given, strict=True):
+            if not np.isnan(x).any():
+                told = self.objective.told(self.params(x))
+                row[:] = np.inf if told.lacking else told.values
+        return array[:, 0] if count == 1 else array
 
     def excess(self, x: NDArray[np.float64]) -> dict[str, float]:
         """Tell which constraints a vector breaks, and by how much."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,10 @@ ABSENT = -0.5
 count as 0, and this is in their middle."""
 SCALES = np.arange(15, -1, -1) / 16
 """Shares of the wanted tile extents, on a logarithmic scale, tried in turn until they fit."""
+_AT_ONCE = 64
+"""Tilings tried at once where few do not fit: so many take little longer than one."""
+_SPAN = 64.0
+"""Above every binary logarithm of a size."""
 
 
 class Tiler(Protocol):
@@ -114,7 +119,8 @@ class Relaxed:
     def wanted(self, points: FloatArray) -> FloatArray:
         """Binary logarithms of the tile extents inside every level, [batch, levels, dims]."""
         weights = np.zeros((len(points), *self.space.shape))
-        shares = np.maximum(points[:, : len(self.places)], 0.0)
+        # Optimisers of real variables look beyond the bounds, too.
+        shares = points[:, : len(self.places)].clip(0.0, 1.0)
         weights[:, self.places[:, 0], self.places[:, 1]] = shares
         inside = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
         total = inside[:, :1]
@@ -134,53 +140,77 @@ class Divisors:
     ----------
     space : MapSpace
         Whose tilings.
-    divisors : int64 array, shape (dimensions, divisors)
-        Of every size, ascending, followed by ones where it has fewer than another.
-    counts : int64 array, shape (dimensions,)
-        How many there are.
-    steps : bool array, shape (levels, dimensions, divisors, divisors)
-        Whether a level may divide a tile of one extent into tiles of another.
+    extents : int64 array, shape (states,)
+        Divisors of all sizes, ascending, one dimension after another: each is a state.
+    whole : int64 array, shape (dimensions,)
+        The state that is a dimension's size.
+    nearest : tuple of Nearest
+        Per level, the states that a state may become.
     start : int64 array, shape (levels, dimensions)
         A valid tiling, for points where nothing else is.
     """
 
     space: MapSpace
-    divisors: IntArray
-    counts: IntArray
-    steps: BoolArray
+    extents: IntArray
+    whole: IntArray
+    nearest: tuple[Nearest, ...]
     start: IntArray
 
     def fit(self, wanted: FloatArray) -> IntArray:
         """Valid factors whose tile extents are near the wanted ones, or evenly below."""
-        factors = self._nearest(wanted)
-        rows = np.flatnonzero(~self.space.check_factors(factors))
-        if not len(rows):
-            return factors
-        scaled = SCALES[:, None, None, None] * wanted[rows]
-        shrunk = self._nearest(scaled.reshape(-1, *self.space.shape))
-        fits: BoolArray = self.space.check_factors(shrunk).reshape(len(SCALES), len(rows))
-        shrunk = shrunk.reshape(len(SCALES), len(rows), *self.space.shape)
-        best = shrunk[fits.argmax(axis=0), np.arange(len(rows))]
-        some: BoolArray = np.asarray(fits.any(axis=0))
-        factors[rows] = np.where(some[:, None, None], best, self.start)
+        factors = self._factors(wanted)
+        rows, tried = np.flatnonzero(~self.space.check_factors(factors)), 0
+        while len(rows) and tried < len(SCALES):
+            scales = SCALES[tried : tried + max(_AT_ONCE // len(rows), 1)]
+            shape = len(scales), len(rows), *self.space.shape
+            scaled = scales[:, None, None, None] * wanted[rows]
+            shrunk = self._factors(scaled.reshape(-1, *self.space.shape))
+            fits: BoolArray = self.space.check_factors(shrunk).reshape(shape[:2])
+            best = fits.argmax(axis=0), np.arange(len(rows))
+            some = fits[best]
+            factors[rows[some]] = shrunk.reshape(shape)[best][some]
+            rows, tried = rows[~some], tried + len(scales)
+        factors[rows] = self.start
         return factors
 
-    def _nearest(self, wanted: FloatArray) -> IntArray:
+    def _factors(self, wanted: FloatArray) -> IntArray:
         """Factors whose tile extents are nearest to the wanted ones, dimension by dimension."""
-        levels, dimensions = self.space.shape
-        column = np.arange(dimensions)
-        logarithms = np.log2(self.divisors)
-        state = np.tile(self.counts - 1, (len(wanted), 1))
-        extent = np.tile(self.space.sizes, (len(wanted), 1))
+        state = np.tile(self.whole, (len(wanted), 1))
+        outer = self.extents[state]
         factors = np.empty(wanted.shape, dtype=np.int64)
-        for level in range(levels):
-            distance = np.abs(logarithms - wanted[:, level, :, None])
-            distance[~self.steps[level, column, state]] = np.inf
-            state = distance.argmin(axis=2)
-            inner = self.divisors[column, state]
-            factors[:, level] = extent // inner
-            extent = inner
+        for level, nearest in enumerate(self.nearest):
+            state = nearest.after(state, wanted[:, level])
+            inner = self.extents[state]
+            factors[:, level] = outer // inner
+            outer = inner
         return factors
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Which state is nearest to a wanted extent, of those that a level may lead to.
+
+    All states have their limits in one ascending list, a `_SPAN` apart, so that one search of it
+    does for a whole batch.
+
+    Parameters
+    ----------
+    limits : float64 array
+        Binary logarithms midway between neighbouring extents, of one state after another.
+    ends : int64 array
+        The states that one state after another may become, ascending.
+    shift : int64 array, shape (states,)
+        What leads from a place among the limits to one among the ends.
+    """
+
+    limits: FloatArray
+    ends: IntArray
+    shift: IntArray
+
+    def after(self, state: IntArray, wanted: FloatArray) -> IntArray:
+        """The nearest states, the lesser of two, to binary logarithms of extents."""
+        place = self.limits.searchsorted(_SPAN * state + wanted)
+        return np.asarray(self.ends[place + self.shift[state]])
 
 
 @dataclass(frozen=True)
@@ -238,15 +268,37 @@ def relax(space: MapSpace) -> Relaxed:
 
 
 def _divisors(space: MapSpace, start: IntArray) -> Divisors:
-    count = max(len(lattice.extents) for lattice in space.lattices)
-    divisors = np.ones((len(space.lattices), count), dtype=np.int64)
-    steps = np.zeros((*space.shape, count, count), dtype=np.bool_)
-    for d, lattice in enumerate(space.lattices):
-        own = len(lattice.extents)
-        divisors[d, :own] = lattice.extents
-        steps[:, d, :own, :own] = _steps(lattice)
-    counts = np.array([len(lattice.extents) for lattice in space.lattices])
-    return Divisors(space, divisors, counts, steps, start)
+    counts = [len(lattice.extents) for lattice in space.lattices]
+    first = np.cumsum([0, *counts])
+    steps = [_steps(lattice) for lattice in space.lattices]
+    return Divisors(
+        space,
+        np.concatenate([lattice.extents for lattice in space.lattices]),
+        first[1:] - 1,
+        tuple(
+            _nearest([own[level] for own in steps], space.lattices, first)
+            for level in range(space.shape[0])
+        ),
+        start,
+    )
+
+
+def _nearest(
+    steps: Sequence[BoolArray], lattices: Sequence[DimensionLattice], first: IntArray
+) -> Nearest:
+    """List what one level may lead to; `first` is the first state of each dimension."""
+    limits, ends, shift = [np.zeros(0)], list[IntArray](), list[int]()
+    passed = reached = 0
+    for own, lattice, begin in zip(steps, lattices, first.tolist(), strict=False):
+        logs = np.log2(lattice.extents)
+        for state, allowed in enumerate(own):
+            # What no tiling comes by may stay what it is.
+            some = np.flatnonzero(allowed) if allowed.any() else np.array([state])
+            limits.append(_SPAN * (begin + state) + (logs[some[:-1]] + logs[some[1:]]) / 2)
+            ends.append(begin + some)
+            shift.append(reached - passed)
+            passed, reached = passed + len(some) - 1, reached + len(some)
+    return Nearest(np.concatenate(limits), np.concatenate(ends), np.array(shift, dtype=np.int64))
 
 
 def _ranges(lattice: DimensionLattice) -> list[bool]:

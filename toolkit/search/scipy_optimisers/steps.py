@@ -14,7 +14,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from toolkit.search.scipy_optimisers.chosen import FLIPPED, FlippingVectors
-from toolkit.search.scipy_optimisers.vectors import Neighbours, Vector, VectorFunction
+from toolkit.search.scipy_optimisers.functions import VectorFunction
+from toolkit.search.scipy_optimisers.vectors import Neighbours, Vector
 
 STRENGTH = 5
 """A kick makes at least two random moves, and fewer than two plus this, as those of `greedy`."""
@@ -27,7 +28,8 @@ _ROUNDING = 1e-12
 class GreedyStep:
     """A method of `scipy.optimize.minimize`: step 3 of FactorFlow's mapper, steepest descent.
 
-    All neighbours are costed as one batch, which SciPy's function of one vector cannot do.
+    All neighbours are costed as one batch, which SciPy's function of one vector cannot do. Of
+    SciPy's options it knows ``maxiter``; ``callback`` is called with the vector after each step.
 
     Parameters
     ----------
@@ -41,9 +43,18 @@ class GreedyStep:
     vectors: Neighbours
 
     def __call__(
-        self, fun: Callable[[Vector], float], x0: Vector, args: tuple[()] = (), **unused: Any
+        self,
+        fun: Callable[[Vector], float],
+        x0: Vector,
+        args: tuple[()] = (),
+        *,
+        maxiter: int | None = None,
+        callback: Callable[[Vector], object] | None = None,
+        **unused: Any,
     ) -> OptimizeResult:
         """Descend from `x0` until no move and no loop order helps; SciPy gives the rest unasked.
+
+        Without success if `x0` is no mapping, or `maxiter` steps were not enough.
 
         Raises
         ------
@@ -51,14 +62,24 @@ class GreedyStep:
             If a limit of the budget of a strategy is reached.
         """
         x, value = np.rint(x0), fun(x0, *args)
-        steps = 0
-        while True:
+        steps, most = 0, np.inf if maxiter is None else maxiter
+        if not np.isfinite(value):
+            why = "The start is no valid mapping; expected one such as objective.starts(1)[0]."
+            return OptimizeResult(x=x, fun=value, nit=0, success=False, status=2, message=why)
+        while steps < most:
             for memory in range(len(self.vectors.orders)):
                 x, value = self._best(x, value, self.vectors.reorderings(x, memory))
             moved, reached = self._best(x, value, self.vectors.neighbours(x))
             if not reached < value:
-                return OptimizeResult(x=x, fun=value, nit=steps, success=True)
+                why = "No move and no loop order makes it better."
+                return OptimizeResult(
+                    x=x, fun=value, nit=steps, success=True, status=0, message=why
+                )
             x, value, steps = moved, reached, steps + 1
+            if callback is not None:
+                callback(x)
+        why = f"After {steps} steps there may be better ones."
+        return OptimizeResult(x=x, fun=value, nit=steps, success=False, status=1, message=why)
 
     def _best(self, x: Vector, value: float, others: Vector) -> tuple[Vector, float]:
         """Return the lowest of `others`, if any is lower than `x` by more than rounding."""

@@ -30,22 +30,6 @@ Vector = NDArray[np.float64]
 """Shape (variables,), or (batch, variables); integers, in SciPy's type."""
 
 
-class VectorFunction(ABC):
-    """A function of vectors, called with one or with SciPy's batches."""
-
-    @abstractmethod
-    def rows(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values [batch], or [batch, values] of several, for vectors [batch, variables]."""
-
-    def __call__(self, vectors: NDArray[np.float64]) -> NDArray[np.float64] | float:
-        """Values of vectors [variables, batch], as SciPy has them, or of one [variables]."""
-        given = np.asarray(vectors, dtype=np.float64)
-        if given.ndim == 1:
-            first = self.rows(given[None])[0]
-            return float(first) if np.ndim(first) == 0 else np.asarray(first)
-        return np.asarray(self.rows(given.T).T)
-
-
 class Decoder(Protocol):
     """Reads mappings from vectors."""
 
@@ -150,8 +134,11 @@ class LocalVectors(ABC):
     def _read_orders(self, rows: IntArray) -> IntArray:
         """Read loop orders [batch, levels, dimensions] from their rows [batch, memories]."""
         if self._all_orders is not None:
-            inside = np.minimum(np.maximum(rows, 0), self.order_counts - 1)
-            return self._all_orders.take(inside @ self._strides, axis=0)
+            # Column by column, integers stay as short as they are.
+            place = np.zeros(len(rows), dtype=rows.dtype)
+            for m, stride in enumerate(self._strides):
+                place += rows[:, m].clip(0, len(self.orders[m]) - 1) * stride
+            return self._all_orders.take(place, axis=0)
         levels, dimensions = self.space.shape
         order = np.tile(np.arange(dimensions, dtype=np.int64), (len(rows), levels, 1))
         for m, orders in enumerate(self.orders):
@@ -160,10 +147,11 @@ class LocalVectors(ABC):
         return order
 
     @cached_property
-    def _strides(self) -> IntArray:
+    def _strides(self) -> list[int]:
         """Distances of a memory's orders in the list of all combinations."""
         after = np.append(self.order_counts[1:], 1)
-        return np.asarray(np.cumprod(after[::-1])[::-1], dtype=np.int64)
+        found: list[int] = np.cumprod(after[::-1])[::-1].tolist()
+        return found
 
     @cached_property
     def _all_orders(self) -> IntArray | None:
@@ -260,7 +248,7 @@ class ExponentVectors(LocalVectors):
 
 @dataclass(frozen=True)
 class FactorVectors(LocalVectors):
-    """Vectors that list the factors of all dimensions, level by level.
+    """Vectors that list the factors that bounds leave open, level by level.
 
     Parameters
     ----------
@@ -273,13 +261,25 @@ class FactorVectors(LocalVectors):
     @property
     def width(self) -> int:
         """How many of the variables are factors."""
-        return int(np.prod(self.space.shape))
+        return len(self.free)
+
+    @cached_property
+    def free(self) -> IntArray:
+        """Which of all factors, level by level, are variables.
+
+        Not those that bounds fix: SciPy has optimisers that refuse bounds without room between.
+        """
+        return np.flatnonzero(self.space.lower < self.space.upper)
 
     def _written(self, factors: IntArray) -> Vector:
-        return factors.ravel().astype(np.float64)
+        return factors.ravel()[self.free].astype(np.float64)
 
     def _factors(self, numbers: IntArray) -> IntArray:
-        return numbers.astype(np.int64).reshape(-1, *self.space.shape)
+        levels, dimensions = self.space.shape
+        factors = np.empty((len(numbers), levels * dimensions), dtype=np.int64)
+        factors[:] = self.space.lower.ravel()
+        factors[:, self.free] = numbers
+        return factors.reshape(-1, levels, dimensions)
 
     def neighbours(self, vector: Vector) -> Vector:
         """All valid vectors that are one move away, [n, variables]."""
@@ -287,7 +287,7 @@ class FactorVectors(LocalVectors):
         near = moved_factors(self.space, self.moves, factors[0])
         near = near[self.space.check_factors(near)]
         rows = np.tile(vector, (len(near), 1))
-        rows[:, : self.width] = near.reshape(len(near), self.width)
+        rows[:, : self.width] = near.reshape(len(near), -1)[:, self.free]
         return rows
 
 

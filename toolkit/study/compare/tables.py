@@ -122,10 +122,10 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
     """Tabulate problems and strategies: best, median and worst over the seeds.
 
     A run that found nothing counts as inf. How soon runs come near the reference is an expected
-    running time, inf if none did; ``reached_1_percent`` says how many did. ``status`` and
-    ``within_fraction`` say what a strategy proves of each of its runs; ``reference_kind`` says
-    what the reference is, and ``reference_within`` by which fraction of the optimum it exceeds
-    that at most.
+    running time, inf if none did, to which runs that failed add the evaluations of the budget;
+    ``reached_1_percent`` says how many did. ``status`` and ``within_fraction`` say what a strategy
+    proves of each of its runs; ``reference_kind`` says what the reference is, and
+    ``reference_within`` by which fraction of the optimum it exceeds that at most.
     """
     import pandas as pd
 
@@ -142,11 +142,17 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
         for label, pick in _PICKS.items():
             row[label] = pick(group["objective_value"])
         row |= {f"gap_{label}": _named_gap(row[label], reference) for label in _PICKS}
+        # Of runs that failed nobody knows the evaluations: at most the budget's.
+        most = math.nan if comparison.budget.evaluations is None else comparison.budget.evaluations
+        spent = {
+            "evaluations": group["evaluations"].fillna(most).to_numpy(),
+            "seconds": group["seconds"].to_numpy(),
+        }
         for near in NEAR:
             row[f"reached_{near}"] = int(group[f"evaluations_to_{near}"].notna().sum())
-            for unit in ("evaluations", "seconds"):
+            for unit, amounts in spent.items():
                 row[f"{unit}_to_{near}"] = expected_running_time(
-                    group[f"{unit}_to_{near}"].to_numpy(), group[unit].to_numpy()
+                    group[f"{unit}_to_{near}"].to_numpy(), amounts
                 )
         row["evaluations"] = group["evaluations"].median()
         row["seconds"] = group["seconds"].median()
@@ -300,17 +306,19 @@ def expected_running_time(reached: NDArray[np.float64], spent: NDArray[np.float6
     reached : float64 array, shape (runs,)
         What each took, NaN where it never did.
     spent : float64 array, shape (runs,)
-        What each spent altogether, NaN counting as nothing.
+        What each spent altogether; NaN if that is unknown, and then it is if that counts.
 
     Examples
     --------
     >>> expected_running_time(np.array([10.0, np.nan]), np.array([100.0, 100.0]))
     110.0
+    >>> expected_running_time(np.array([10.0, np.nan]), np.array([np.nan, np.nan]))
+    nan
     """
     there = np.isfinite(reached)
     if not there.any():
         return math.inf
-    lost = np.where(there, reached, np.nan_to_num(spent))
+    lost = np.where(there, reached, spent)
     return float(lost.sum() / there.sum())
 
 
