@@ -230,8 +230,11 @@ LLAMA = ("llama3.2-1b:int4", "eyeriss", "--evaluations", "50", "--no-cache", "--
 
 
 def test_serving(run: Any, tmp_path: Path) -> None:
-    outcome = run(*LLAMA, "--prefill", "64", "--decode", "8", "--batch", "2", "--out", "made")
+    written = ("--out", "made", "--report", "page.html")
+    outcome = run(*LLAMA, "--prefill", "64", "--decode", "8", "--batch", "2", *written)
     assert outcome.status == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "What a token costs" in page and "of 2 sequences" in page and len(page) < 1_000_000
     for words in (
         "llama3.2-1b:int4 on eyeriss: 64 tokens of prompt, 8 made, 2 at a time",
         "as the context grows, mapped at 5 lengths and interpolated between",

@@ -144,7 +144,7 @@ def test_pictures_show_every_layer(tmp_path: Path) -> None:
     assert [layer.name for layer in picture.layers] == ["a", "s"]
     assert {layer.group for layer in picture.layers} == {0}
     assert places["a"][1] < places["s"][1]
-    png, html = write_fusion_pictures(tmp_path, found)
+    png, _, html = write_fusion_pictures(tmp_path, found)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "Add 1x1x4x4" in html.read_text()
 

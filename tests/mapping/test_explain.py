@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import InputError, MappingError
-from toolkit.mapping.explain import render, violations
+from toolkit.mapping.explain import violations
+from toolkit.mapping.loop_nest import render
 from toolkit.mapping.mapping import LevelMapping, Mapping
 from toolkit.mapping.space import MapSpace
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from toolkit.arch.levels import Compute, Fanout, Layout, Level, Memory, impossible_figures
 from toolkit.arguments import store_plain_numbers
+from toolkit.display import object_html, table_html
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import ROLES, Tensor, Workload
@@ -169,6 +171,35 @@ class Architecture:
                 source=self.name,
                 key="leakage.instances",
             )
+
+    def __repr__(self) -> str:
+        return f"<Architecture {self.name}: {len(self.levels)} levels, {self.lanes:,} lanes>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row per level, outermost first."""
+        heads = ("level", "instances", "words", "pJ per read", "pJ per write", "words per cycle")
+        rows, instances = [], 1
+        for level in self.levels:
+            if isinstance(level, Fanout):
+                over = ", ".join(level.dimensions)
+                rows.append((f"{level.name}, fanout over {over}", f"× {level.mesh:,}", *[""] * 4))
+                instances *= level.mesh
+            elif isinstance(level, Memory):
+                room = level.capacity_words
+                words = "unlimited" if room is None else f"{room:,}"
+                figures = level.read_energy_pj, level.write_energy_pj, level.bandwidth
+                cells = [f"{figure:,.4g}" for figure in figures]
+                rows.append((level.name, f"{instances:,}", words, *cells))
+            else:
+                count, energy = instances * level.mesh, f"{level.mac_energy_pj:.4g} per MAC"
+                rows.append((level.name, f"{count:,}", "", energy, "", ""))
+        left = [True] + [False] * 5
+        return object_html(f"{self.name}: {self.lanes:,} lanes", (), table_html(heads, rows, left))
+
+    @property
+    def lanes(self) -> int:
+        """Multiply-accumulates at a time, of all instances."""
+        return prod(level.mesh for level in self.fanouts) * self.compute.mesh
 
     @property
     def compute(self) -> Compute:

@@ -489,6 +489,13 @@ def check_mapping(mapping: toolkit.Mapping, problem: toolkit.Problem, path: str)
 def check_writable(path: str, option: str = "--save") -> None:
     """Refuse a file that cannot be written, before a long search rather than after it.
 
+    Parameters
+    ----------
+    path : str
+        The file.
+    option : str
+        What asks for it.
+
     Raises
     ------
     InputError

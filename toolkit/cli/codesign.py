@@ -23,6 +23,7 @@ from toolkit.cli.arguments import (
     read_pad,
     trusted,
 )
+from toolkit.cli.report import check_pictures, drawings, warn_of_missing, write_pictures
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
     Batch,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from toolkit.codesign.job import Job
     from toolkit.codesign.near_best import ParameterCurve
     from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.pictures.canvas import Drawing
     from toolkit.study.storage.files import Results
 
 STORAGE = "codesign.journal"
@@ -128,7 +130,7 @@ Within = Annotated[
         min=0.0,
         metavar="FRACTION",
         help="How far the best hardware of exact may be from its bound when it ends: 0.001 is "
-        "0.1 %; 0 proves it.",
+        "0.1 %; 0 proves it. Of a front, by how much any trade-off may be missed.",
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")]
@@ -163,11 +165,14 @@ Jobs = Annotated[
 Out = Annotated[
     str, typer.Option(metavar="FOLDER", help="Folder for tables, pictures and the hardware.")
 ]
-Report = Annotated[
-    bool,
+HardwareReport = Annotated[
+    str | None,
     typer.Option(
         "--report",
-        help="Also score what each parameter does near the best hardware, and write report.html.",
+        metavar="FILE.html",
+        help="Also score what each parameter does near the best hardware, and write all that is "
+        "printed, and pictures of it, as one page that needs no network.",
+        show_default=False,
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, keep nothing.")]
@@ -211,7 +216,7 @@ def search_hardware(
     jobs: Jobs = None,
     cluster: ClusterAddress = None,
     out: Out = "codesign",
-    report: Report = False,
+    report: HardwareReport = None,
     no_cache: NoCache = False,
     allow_python: AllowPython = False,
     json: AsJson = False,
@@ -227,7 +232,7 @@ def search_hardware(
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
     from toolkit.study.hardware.strategies import compare_hardware
-    from toolkit.study.storage.files import make_folder
+    from toolkit.study.storage.files import Results, has_pictures, make_folder
 
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
@@ -263,9 +268,11 @@ def search_hardware(
         "batch": batch or 1,
     }
     uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
+    check_pictures(report)
     job = make_job(given, uses, settings)
     machines = None if cluster is None else toolkit.Cluster(cluster)
     folder = make_folder(out)
+    warn_of_missing(out)
     found = compare_hardware(
         job,
         [part.strip() for part in strategies.split(",") if part.strip()],
@@ -281,7 +288,13 @@ def search_hardware(
         cache=not no_cache,
         on_sample=show_sample,
     )
-    written = write_codesign(found, folder, _curves(found, cache=not no_cache) if report else None)
+    curves = _curves(found, cache=not no_cache) if report else ()
+    shown = drawings().hardware_drawings(found, curves) if has_pictures() else ()
+    written = write_codesign(found, folder, shown)
+    page = write_pictures(
+        report, None, found.job.title, lambda: shown, lambda: codesign_report(found, Results())
+    )
+    written = written.also(page)
     if json:
         print_json(codesign_record(found, written))
     else:
@@ -342,23 +355,23 @@ def _sizes(dims: dict[str, int | str]) -> dict[str, int]:
     return sizes
 
 
-def _curves(found: HardwareComparison, *, cache: bool) -> tuple[ParameterCurve, ...] | None:
-    """What each parameter does near the best hardware; None if none was found."""
+def _curves(found: HardwareComparison, *, cache: bool) -> tuple[ParameterCurve, ...]:
+    """What each parameter does near the best hardware; nothing if none was found."""
     from toolkit.codesign.near_best import parameter_curves
     from toolkit.codesign.scoring import Scorer
 
     if found.best is None or found.best.choice is None:
-        return None
+        return ()
     scorer = Scorer(found.job, cache=cache)
     return parameter_curves(scorer, found.best.choice.parameters, found.proof)
 
 
 def write_codesign(
-    found: HardwareComparison, folder: Path, curves: Sequence[ParameterCurve] | None = None
+    found: HardwareComparison, folder: Path, shown: Sequence[Drawing] = ()
 ) -> Results:
-    """Write tables, pictures where their libraries are installed, and hardware as YAML.
+    """Write tables, what is drawn of them, and hardware as YAML.
 
-    With curves around the best hardware, also a report of all that.
+    What is proved is ``certificate.json``, trade-offs of a proved front also ``front.csv``.
 
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
@@ -371,7 +384,9 @@ def write_codesign(
 
     tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
     files = list(write_tables(tables, folder))
-    if found.proof is not None:
+    if found.front is not None:
+        files += write_tables({"front": found.front_table()}, folder)
+    if found.proof is not None or found.front is not None:
         files.append(folder / "certificate.json")
         write_text_atomically(files[-1], json.dumps(certificate_record(found), indent=1))
     best = {name: found.best_of(name) for name in found.strategies}
@@ -382,13 +397,10 @@ def write_codesign(
             write_text_atomically(files[-1], text)
 
     def draw() -> tuple[Path, ...]:
-        from toolkit.study.pictures.hardware import write_codesign_pictures
-        from toolkit.study.pictures.hardware_report import write_hardware_report
+        from toolkit.study.pictures.canvas import write_drawings
+        from toolkit.study.pictures.hardware import write_codesign_page
 
-        pictures = write_codesign_pictures(found, folder)
-        if curves is not None:
-            pictures += write_hardware_report(found, curves, folder)
-        return pictures
+        return (*write_drawings(shown, folder), write_codesign_page(found, folder))
 
     return with_pictures(files, draw)
 

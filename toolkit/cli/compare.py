@@ -27,6 +27,13 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, empty_table
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,9 +141,10 @@ def compare_strategies(
     pad: Pad = [],  # noqa: B006 - typer copies it
     bias_read: BiasRead = False,
     allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Run what the storage lacks, tabulate, print."""
+    """Run what the storage lacks, tabulate, draw, print."""
     from toolkit.cli.arguments import read_problem
     from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
     from toolkit.search import Budget
@@ -162,9 +170,11 @@ def compare_strategies(
     if evaluations is None and seconds is None:
         evaluations, seconds = EVALUATIONS, SECONDS
     budget = Budget(evaluations, seconds)
+    check_pictures(report)
     workers = read_jobs(context, jobs, cluster, 1) or 1
     if out is not None:
         make_folder(out)
+        warn_of_missing(out)
     place = storage if storage is not None else os.path.join(out or "", STORAGE)
     with _watched(place) as on_run:
         comparison = compare(
@@ -175,6 +185,14 @@ def compare_strategies(
     if out is not None:
         with _steps() as on_step:
             results = write_results(comparison, out, tables=tables, on_step=on_step)
+    page = write_pictures(
+        report,
+        None,
+        ", ".join(comparison.strategies),
+        lambda: drawings().comparison_drawings(comparison),
+        lambda: comparison_report(comparison, tables, place, results),
+    )
+    results = results.also(page)
     if json:
         print_json(comparison_record(comparison, tables, place, results))
     else:

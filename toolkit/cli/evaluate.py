@@ -25,6 +25,7 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.workload.bits import bits_of
 
 if TYPE_CHECKING:
@@ -47,9 +48,12 @@ def evaluate_mapping(
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     allow_python: AllowPython = False,
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Read, evaluate, print."""
+    """Read, evaluate, draw, print."""
+    check_pictures(report, out)
     problem, read = read_mapped(
         trusted(arch, allow_python),
         [trusted(word, allow_python) for word in workload],
@@ -64,10 +68,17 @@ def evaluate_mapping(
     evaluation = evaluated(read, problem)
     if latency_correction is not None:
         evaluation = toolkit.latency_correction(latency_correction).corrected(evaluation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}",
+        lambda: drawings().evaluation_drawings(evaluation),
+        lambda: evaluation_report(problem, evaluation),
+    )
     if json:
-        print_json(evaluation_record(problem, evaluation))
+        print_json({**evaluation_record(problem, evaluation), **written.asked()})
     else:
-        print_report(evaluation_report(problem, evaluation))
+        print_report([*evaluation_report(problem, evaluation), *written.lines()])
 
 
 def evaluation_record(problem: toolkit.Problem, evaluation: toolkit.Evaluation) -> Record:
@@ -146,7 +157,7 @@ def format_energy(energy_pj: float) -> str:
     >>> format_energy(80838500000.0)
     '80.8385 mJ (8.08385e+10 pJ)'
     """
-    from toolkit.study.units import short_energy
+    from toolkit.display import short_energy
 
     short = short_energy(energy_pj, 6)
     return short if short.endswith(" pJ") else f"{short} ({energy_pj:.6g} pJ)"

@@ -27,7 +27,8 @@ from toolkit.cli.arguments import (
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
-from toolkit.study.units import short_energy
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from toolkit.model.headroom import CapacityUse, Growth, MeshUse
@@ -60,12 +61,15 @@ def explain_mapping(
     bias_read: BiasRead = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     allow_python: AllowPython = False,
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Read, evaluate, try every single move, print."""
+    """Read, evaluate, try every single move, draw, print."""
     from toolkit.cli.explain_record import explain_record
     from toolkit.search.explanation import explained
 
+    check_pictures(report, out)
     problem, read = read_mapped(
         trusted(arch, allow_python),
         [trusted(word, allow_python) for word in workload],
@@ -80,10 +84,18 @@ def explain_mapping(
         estimates=estimates,
     )
     explanation = explained(problem, read, factors)  # type: ignore[arg-type]  # It is checked.
+    lines = [] if json and report is None else explain_report(explanation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}, explained",
+        lambda: drawings().evaluation_drawings(explanation.evaluation),
+        lambda: lines,
+    )
     if json:
-        print_json(explain_record(explanation))
+        print_json({**explain_record(explanation), **written.asked()})
     else:
-        print_report(explain_report(explanation))
+        print_report([*lines, *written.lines()])
 
 
 def explain_report(explanation: Explanation) -> Report:

@@ -13,9 +13,9 @@ import typer
 
 from toolkit.cli.fusion_steps import steps_table
 from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.display import short_energy
 from toolkit.errors import InputError
 from toolkit.search.status import describe_proof, describe_status, within_best
-from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture

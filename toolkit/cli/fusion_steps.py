@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.cli.output import empty_table
-from toolkit.study.units import short_energy
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from rich.table import Table

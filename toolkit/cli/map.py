@@ -30,6 +30,7 @@ from toolkit.cli.arguments import (
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
 from toolkit.cli.output import Record, Report, format_count, print_json, print_report, table
+from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.errors import InputError
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
 from toolkit.study.units import format_value, plain_value
@@ -92,14 +93,17 @@ def map_workload(
         typer.Option(metavar="FILE", help="Write the mapping: JSON if named .json, else YAML."),
     ] = None,
     allow_python: AllowPython = False,
+    report: ReportFile = None,
+    out: PictureFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Search, save, print."""
+    """Search, save, draw, print."""
     from toolkit.cli.progress import watched
     from toolkit.search.basin import basin
 
     if save is not None:
         check_writable(save)
+    check_pictures(report, out)
     if start is not None and strategy != "greedy":
         raise InputError(
             f"given with --strategy {strategy}; expected one of them, as a start alone is "
@@ -131,13 +135,20 @@ def map_workload(
             warm_starts=starts,
         )
     evaluation = evaluated(result.mapping, problem)
-    output = result_record(result, evaluation) if json else result_report(result, evaluation)
     if save is not None:
         toolkit.write_mapping(save, result.mapping)
-    if isinstance(output, dict):
-        print_json(output)
+    printed = [] if json and report is None else result_report(result, evaluation)
+    written = write_pictures(
+        report,
+        out,
+        f"{problem.workload.name} on {problem.arch.name}: {strategy}",
+        lambda: drawings().search_drawings(result, evaluation),
+        lambda: printed,
+    )
+    if json:
+        print_json({**result_record(result, evaluation), **written.asked()})
     else:
-        print_report(output)
+        print_report([*printed, *written.lines()])
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 

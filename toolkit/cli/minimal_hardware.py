@@ -17,6 +17,7 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.codesign import Clock, Ranges
 from toolkit.cli.network_options import Dims, Evaluations, Model, NoCache, Seconds, Seed, Strategy
+from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
 
 if TYPE_CHECKING:
     from toolkit.arch.expressions import Number
@@ -63,9 +64,10 @@ def find_minimal_hardware(
     save: Save = None,
     no_cache: NoCache = False,
     allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Map, shrink, print."""
+    """Map, shrink, draw, print."""
     import toolkit
     from toolkit.cli.network_options import read_budget, read_dims
     from toolkit.cli.output import print_json, print_report
@@ -74,6 +76,7 @@ def find_minimal_hardware(
 
     if save is not None:
         check_writable(save)
+    check_pictures(report)
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
     space, parameters = _given(template, range, node, clock_ghz, bypass, allow_python)
     given = space.build(parameters)
@@ -97,10 +100,18 @@ def find_minimal_hardware(
             found.point.arch, description=f"the least hardware for {model} as mapped on {template}"
         )
         write_text_atomically(save, text)
+    title = f"{model} on {template}"
+    written = write_pictures(
+        report,
+        None,
+        f"{title}: the least hardware",
+        lambda: drawings().minimal_drawings(given.arch, found.point.arch),
+        lambda: minimal_report(space, given, found, title),
+    )
     if json:
-        print_json(minimal_record(space, given, found))
+        print_json({**minimal_record(space, given, found), **written.asked()})
     else:
-        print_report(minimal_report(space, given, found, f"{model} on {template}"))
+        print_report([*minimal_report(space, given, found, title), *written.lines()])
 
 
 def _given(

@@ -58,6 +58,13 @@ from toolkit.cli.network_options import (
     read_dims,
 )
 from toolkit.cli.network_report import network_report
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
     Batch,
@@ -73,6 +80,7 @@ from toolkit.fusion import MOST_MAPPED_LAYERS
 if TYPE_CHECKING:
     from toolkit.search.network import LayerProgress, NetworkResult
     from toolkit.study.storage.files import Results
+    from toolkit.workload.network import LayerGraph
 
 
 def map_whole_network(
@@ -115,6 +123,7 @@ def map_whole_network(
     prefetch: Prefetch = False,
     estimates: Estimates = [],  # noqa: B006 - typer copies it
     allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
@@ -139,11 +148,13 @@ def map_whole_network(
         read_arch(trusted(arch, allow_python), estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
+    check_pictures(report)
     workers = read_jobs(context, jobs, cluster)
     if out is not None:
         from toolkit.study.storage.files import make_folder
 
         make_folder(out)
+        warn_of_missing(out)
     load = partial(
         toolkit.load_network,
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
@@ -188,6 +199,15 @@ def map_whole_network(
         )
         steps = steps_to_fused(priced, fused, graph)
         written = write_fusion(out, fused) if out is not None else Results()
+        written = written.also(
+            write_pictures(
+                report,
+                None,
+                f"{_name(graph)} on {accelerator.name}, fused",
+                lambda: drawings().fusion_drawings(fused, accelerator),
+                lambda: fusion_report(priced, fused, steps, Results()),
+            )
+        )
         if json:
             print_json({**fusion_record(priced, fused, steps), **written.record()})
         else:
@@ -225,16 +245,38 @@ def map_whole_network(
             result = run(load(model, read_dims(dim)))
     if serves:
         written = write_serving(served, out) if out is not None else Results()
+        written = written.also(
+            write_pictures(
+                report,
+                None,
+                f"{served.name} on {accelerator.name}, serving",
+                lambda: drawings().serving_drawings(served),
+                lambda: serving_report(served, Results()),
+            )
+        )
         if json:
             print_json({**served.to_dict(), **written.record()})
         else:
             print_report(serving_report(served, written))
         return
     written = write_results(result, out) if out is not None else Results()
+    written = written.also(
+        write_pictures(
+            report,
+            None,
+            f"{_name(result.graph)} on {accelerator.name}",
+            lambda: drawings().network_drawings(result),
+            lambda: network_report(result, Results()),
+        )
+    )
     if json:
         print_json({**result.to_dict(), **written.record()})
     else:
         print_report(network_report(result, written))
+
+
+def _name(graph: LayerGraph) -> str:
+    return graph.graph.get("name") or "network"
 
 
 @contextmanager

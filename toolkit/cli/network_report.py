@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.display import short_energy
 from toolkit.search.registry import STRATEGIES
 from toolkit.search.status import COSTED_IN_FULL, describe_status
-from toolkit.study.units import short_bytes, short_energy
+from toolkit.study.units import short_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

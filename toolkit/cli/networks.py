@@ -43,7 +43,14 @@ from toolkit.cli.network_options import (
     read_dims,
 )
 from toolkit.cli.output import NOTHING_FOUND, Report, aligned, empty_table
-from toolkit.study.units import short_energy
+from toolkit.cli.report import (
+    ReportFile,
+    check_pictures,
+    drawings,
+    warn_of_missing,
+    write_pictures,
+)
+from toolkit.display import short_energy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,6 +103,7 @@ def compare_whole_networks(
     cache: CacheFolder = None,
     no_cache: NoCache = False,
     allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
     """Load, map every model on every architecture, write tables and a picture, print."""
@@ -125,9 +133,11 @@ def compare_whole_networks(
         )
         for name in arch
     ]
+    check_pictures(report)
     workers = read_jobs(context, jobs, cluster)
     if out is not None:
         make_folder(out)
+        warn_of_missing(out)
     graphs = toolkit.load_networks(
         models,
         read_dims(dim),
@@ -151,6 +161,14 @@ def compare_whole_networks(
             on_layer=on_layer,
         )
     written = write_comparison(found, out) if out is not None else Results()
+    page = write_pictures(
+        report,
+        None,
+        f"{', '.join(models)} on {', '.join(arch)}",
+        lambda: drawings().networks_drawings(found),
+        lambda: comparison_report(found, Results()),
+    )
+    written = written.also(page)
     if json:
         print_json({**found.to_dict(), **written.record()})
     else:

@@ -96,10 +96,24 @@ def heading(problem: toolkit.Problem) -> str:
     return f"{name} on {problem.arch.name}, {format_count(workload.macs)} MACs"
 
 
+class Fact(str):
+    """A line of a report that says something of a label, both of which pages need apart."""
+
+    label: str
+    text: str
+
+    @classmethod
+    def of(cls, label: str, text: str, width: int) -> Fact:
+        """Write a label, as wide as the others are, and a text."""
+        line = cls(f"  {label:<{width}}  {text}")
+        line.label, line.text = label, text
+        return line
+
+
 def aligned(facts: Sequence[tuple[str, str]]) -> list[str]:
-    """Write labels and texts in two columns."""
+    """Write labels and texts in two columns, as lines that are `Fact`."""
     width = max(len(label) for label, _ in facts)
-    return [f"  {label:<{width}}  {text}" for label, text in facts]
+    return [Fact.of(label, text, width) for label, text in facts]
 
 
 def empty_table(gap: int = 2) -> Table:

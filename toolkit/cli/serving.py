@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.output import Report, aligned, empty_table
+from toolkit.display import short_energy
 from toolkit.search.network.serving import ATTENTION, OTHER, PARTS, WEIGHTS
-from toolkit.study.units import short_bytes, short_energy
+from toolkit.study.units import short_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from os import PathLike
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 import toolkit
 from toolkit.cli.arguments import AllowPython, AsJson, trusted
 from toolkit.cli.output import print_json, print_text
+from toolkit.errors import InputError
 
 
 class ShowKind(StrEnum):
@@ -20,16 +22,44 @@ class ShowKind(StrEnum):
     workload = "workload"
 
 
+Picture = Annotated[
+    str | None,
+    typer.Option(
+        "--picture",
+        metavar="FILE",
+        help="Also draw the machine, into a file named .svg or .png: its hierarchy, what "
+        "memories hold, and areas where they are known.",
+        show_default=False,
+    ),
+]
+Node = Annotated[
+    float | None,
+    typer.Option(
+        "--node",
+        metavar="NM",
+        help="Areas of the picture as estimated for this technology node, 3 to 90 nm.",
+        show_default=False,
+    ),
+]
+
+
 def show_definition(
     kind: Annotated[ShowKind, typer.Argument(help="What to show.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a file.")],
     allow_python: AllowPython = False,
+    picture: Picture = None,
+    node: Node = None,
     json: AsJson = False,
 ) -> None:
-    """Load, print."""
+    """Load, draw, print."""
     from toolkit.yaml_files import parse_yaml
 
-    text = definition(kind.value, trusted(name, allow_python))
+    given = trusted(name, allow_python)
+    if picture is not None:
+        draw(kind.value, given, picture, node)
+    elif node is not None:
+        raise InputError("means nothing without --picture", source="--node")
+    text = definition(kind.value, given)
     if json:
         print_json({kind.value: parse_yaml(text.encode(), source=name)})
     else:
@@ -59,3 +89,37 @@ def definition(kind: str, name: str | os.PathLike[str]) -> str:
     if kind == "workload":
         return toolkit.workload_to_yaml(toolkit.load_workload(name))
     return arch_definition(name)
+
+
+def draw(kind: str, name: str | PathLike[str], path: str, node: float | None) -> None:
+    """Draw a machine into a file.
+
+    Raises
+    ------
+    InputError
+        If it is not a machine, is unknown, or the file cannot be written.
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    from pathlib import Path
+
+    from toolkit.arch.files import load_arch_file
+    from toolkit.arch.technology import Technology, priced
+    from toolkit.cli.arguments import check_writable
+    from toolkit.messages import describe
+    from toolkit.study.pictures.canvas import FORMATS, write_canvas
+    from toolkit.study.pictures.machine import draw_machine, machine_picture
+
+    if kind != ShowKind.arch.value:
+        raise InputError(f"draws machines; expected arch, got {kind}", source="--picture")
+    if Path(path).suffix.removeprefix(".") not in FORMATS:
+        expected = " or ".join(f".{ending}" for ending in FORMATS)
+        raise InputError(
+            f"expected a file named {expected}, got {describe(path)}", source="--picture"
+        )
+    check_writable(path, option="--picture")
+    arch = toolkit.load_arch(name)
+    if node is not None:
+        file = load_arch_file(name)
+        arch = priced(file.architecture(), file.components(), Technology(node), energies=False)
+    write_canvas(path, draw_machine(machine_picture(arch)))

@@ -26,6 +26,7 @@ from toolkit.cli.output import (
     print_json,
     print_report,
 )
+from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
 
 if TYPE_CHECKING:
     from toolkit.mapping import SpaceSize
@@ -46,11 +47,13 @@ def measure_space(
     bypass: BypassName = "permitted",
     pad: Pad = [],  # noqa: B006 - typer copies it
     allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
 ) -> None:
-    """Count, print."""
+    """Count, draw, print."""
     from toolkit.search.space_size import problem_size
 
+    check_pictures(report)
     counting = read_conventions(conventions, switch)
     problem = read_problem(
         trusted(arch, allow_python),
@@ -63,10 +66,17 @@ def measure_space(
         bypass,
     )
     size = problem_size(problem)
+    written = write_pictures(
+        report,
+        None,
+        f"{problem.workload.name} on {problem.arch.name}: the map space",
+        lambda: drawings().map_space_drawings(problem),
+        lambda: space_report(problem, size),
+    )
     if json:
-        print_json(space_record(problem, size))
+        print_json({**space_record(problem, size), **written.asked()})
     else:
-        print_report(space_report(problem, size))
+        print_report([*space_report(problem, size), *written.lines()])
 
 
 def space_record(problem: toolkit.Problem, size: SpaceSize) -> Record:

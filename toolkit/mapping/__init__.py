@@ -20,10 +20,11 @@ _HOMES = {
         "with_holds",
     ),
     "counting": ("SpaceSize", "space_size"),
-    "explain": ("render", "violations"),
+    "explain": ("violations",),
     "files": ("mapping_from_dict", "mapping_to_dict", "read_mapping", "write_mapping"),
     "fitting": ("Fitted", "fit"),
     "fixed": ("fix_spatial",),
+    "loop_nest": ("HeldTile", "NestLevel", "NestLoop", "nest_levels", "render"),
     "mapping": ("LevelMapping", "Mapping", "from_arrays", "to_arrays"),
     "orders": ("OrderRule", "ReuseRule", "admissible_orders", "order_classes"),
     "peers": (
@@ -44,10 +45,13 @@ __all__ = [
     "MAPPING_FORMATS",
     "Fitted",
     "Footprint",
+    "HeldTile",
     "LevelMapping",
     "MapSpace",
     "Mapping",
     "MappingFormat",
+    "NestLevel",
+    "NestLoop",
     "OrderRule",
     "ReuseRule",
     "SpaceSize",
@@ -70,6 +74,7 @@ __all__ = [
     "mapping_to_zigzag",
     "may_leave_out",
     "neighbours",
+    "nest_levels",
     "order_classes",
     "random_loop_orders",
     "random_tilings",
@@ -96,7 +101,7 @@ if TYPE_CHECKING:
         with_holds,
     )
     from toolkit.mapping.counting import SpaceSize, space_size
-    from toolkit.mapping.explain import render, violations
+    from toolkit.mapping.explain import violations
     from toolkit.mapping.files import (
         mapping_from_dict,
         mapping_to_dict,
@@ -105,6 +110,7 @@ if TYPE_CHECKING:
     )
     from toolkit.mapping.fitting import Fitted, fit
     from toolkit.mapping.fixed import fix_spatial
+    from toolkit.mapping.loop_nest import HeldTile, NestLevel, NestLoop, nest_levels, render
     from toolkit.mapping.mapping import LevelMapping, Mapping, from_arrays, to_arrays
     from toolkit.mapping.orders import OrderRule, ReuseRule, admissible_orders, order_classes
     from toolkit.mapping.peers import (

@@ -1,4 +1,4 @@
-"""A mapping in words and numbers: the loop nest that it stands for, and the rules it breaks."""
+"""What is wrong with a mapping, in words and numbers: the rules that it breaks."""
 
 from __future__ import annotations
 
@@ -8,21 +8,14 @@ from math import prod
 
 import numpy as np
 
-from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Compute, Level, Memory
-from toolkit.arch.packing import Footing, footing
-from toolkit.mapping.bounds import Footprint, check_footprint, exact_tensor_words, usable_text
+from toolkit.arch.levels import Level, Memory
+from toolkit.mapping.bounds import usable_text
 from toolkit.mapping.bypasses import chosen_arch
-from toolkit.mapping.kept import Keeping, Seen
-from toolkit.mapping.last_rounds import cuts_off, last_rounds
+from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
-from toolkit.workload.kernel import Index, Tensor, Workload
 
 _Rows = list[list[int]]
-
-
-_INDENT = "  "
 
 
 def violations(space: MapSpace, mapping: Mapping) -> tuple[str, ...]:
@@ -157,152 +150,4 @@ def kept_text(space: MapSpace, m: int, extents: list[int], seen: Seen | None) ->
     return (
         f"; it is the outermost memory that holds {' and '.join(names)}, of which it keeps "
         f"{space.keeping.share(m)}, {words} words, for the whole run"
-    )
-
-
-def render(
-    mapping: Mapping,
-    arch: Architecture,
-    workload: Workload,
-    *,
-    footprint: Footprint = "distinct",
-    outermost_supplies: bool = False,
-) -> str:
-    """Write a mapping as a readable loop nest.
-
-    Every memory opens with the tensors it holds and the words of their largest tiles there (or,
-    where nothing outside holds a tensor, of all that stays), and with those that the mapping
-    leaves out though it need not, followed by its loops, outermost first; loops of one iteration
-    are left out. Where factors reach a size instead of multiplying to it, a loop says how large
-    its last tile is, and how often it turns in its last round.
-
-    Parameters
-    ----------
-    mapping : Mapping
-        What to show; it need not be valid.
-    arch, workload : Architecture, Workload
-        What it maps.
-    footprint : {"distinct", "stride_blind", "bounding"}
-        How tiles are counted.
-    outermost_supplies : bool
-        Whether the outermost memory supplies what it bypasses, too; see `MapSpace`.
-
-    Returns
-    -------
-    str
-        Lines of text, the last one ended.
-
-    Raises
-    ------
-    MappingError
-        If the mapping does not describe `workload` on `arch`.
-    PrecisionError
-        If a window is too wide to be counted by enumeration.
-
-    Examples
-    --------
-    >>> import toolkit
-    >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
-    >>> text = toolkit.render(best.mapping, best.problem.arch, best.problem.workload)
-    >>> text.splitlines()[-1].strip()
-    'output[m, n] += input[k, n] * weight[m, k]'
-    """
-    check_footprint(footprint)
-    factors, order = to_arrays(mapping, arch, workload)
-    chosen = chosen_arch(arch, workload, mapping)
-    columns: _Rows = factors.T.tolist()
-    pairs = zip(columns, workload.sizes.values(), strict=True)
-    whole = [size if cuts_off(column, size) else prod(column) for column, size in pairs]
-    cuts = _cuts(columns, whole)
-    keeping = Keeping(chosen, workload, outermost_supplies)
-    lines: list[str] = []
-    depth = 0
-    for i, (level, usual) in enumerate(zip(chosen.levels, arch.levels, strict=True)):
-        loops = [(int(d), int(factors[i, d])) for d in order[i] if factors[i, d] > 1]
-        if isinstance(level, Memory) and isinstance(usual, Memory):
-            extents = [min(prod(x[i:]), most) for x, most in zip(columns, whole, strict=True)]
-            m = chosen.memories.index(level)
-            seen = keeping.seen(m, factors.astype(object))
-            kept = {
-                tensor.name: keeping.extents(m, t, extents, seen).tolist()
-                for t, tensor in enumerate(workload.tensors)
-                if keeping.tensors[m, t]
-            }
-            left_out = [t for t in workload.tensors if holds(usual, t) and not holds(level, t)]
-            room = footing(chosen, workload, level)
-            heading = _heading(level, workload, room, extents, kept, footprint)
-            names = ", ".join(tensor.name for tensor in left_out)
-            lines.append(_INDENT * depth + heading + (f"; leaves out {names}" if names else ""))
-        elif not isinstance(level, Memory):
-            used = prod(factor for _, factor in loops)
-            lines.append(_INDENT * depth + f"{level.name}: {used} of {level.mesh} instances")
-        word = "for" if isinstance(level, Memory) else "parallel-for"
-        for d, factor in loops:
-            depth += 1
-            name = workload.dimensions[d].lower()
-            lines.append(_INDENT * depth + f"{word} {name} in 0..{factor}{cuts[d][i]}")
-        depth += 1
-        if isinstance(level, Compute):
-            lines.append(_INDENT * depth + _statement(workload))
-    return "\n".join(lines) + "\n"
-
-
-def _cuts(columns: _Rows, whole: list[int]) -> list[list[str]]:
-    """Say per dimension and level what is cut off of factors that reach the `whole`."""
-    found: list[list[str]] = []
-    for column, size in zip(columns, whole, strict=True):
-        texts: list[str] = []
-        for i, last in enumerate(last_rounds(column, size)):
-            tile, parts = prod(column[i + 1 :]), []
-            rest = (size - 1) % tile + 1
-            if rest < tile:
-                parts.append(f"tiles of {tile}, the last {rest}")
-            if last < column[i]:
-                parts.append(f"{last} in the last round")
-            texts.append(f"  # {'; '.join(parts)}" if parts else "")
-        found.append(texts)
-    return found
-
-
-def _heading(
-    memory: Memory,
-    workload: Workload,
-    room: Footing,
-    extents: list[int],
-    kept: dict[str, list[int]],
-    footprint: Footprint,
-) -> str:
-    held = []
-    total, one = 0, room.units_per_word
-    for tensor, units in zip(workload.tensors, room.units, strict=True):
-        if holds(memory, tensor):
-            own = kept.get(tensor.name, extents)
-            taken = exact_tensor_words(tensor, own, workload.dimensions, footprint) * units
-            total += taken
-            words = f"{taken // one:,}" if taken % one == 0 else f"{taken / one:,.10g}"
-            stays = " for the whole run" if tensor.name in kept else ""
-            held.append(f"{tensor.name} {words}{stays}")
-    capacity = "unlimited" if memory.capacity_words is None else f"{memory.capacity_words:,}"
-    copies = memory.multiple_buffering
-    times = f" x {copies:g} copies" if copies != 1 else ""
-    tensors = " + ".join(held) or "nothing"
-    words_text = f" = {-(-total // one):,}" if len(held) > 1 or total % one else ""
-    return f"{memory.name}: {tensors}{words_text}{times} of {capacity} words"
-
-
-def _statement(workload: Workload) -> str:
-    inputs = " * ".join(_access(t) for t in workload.tensors if t.role != "output")
-    return f"{_access(workload.output)} += {inputs}"
-
-
-def _access(tensor: Tensor) -> str:
-    return f"{tensor.name}[{', '.join(_subscript(index) for index in tensor.indices)}]"
-
-
-def _subscript(index: Index) -> str:
-    return " + ".join(
-        term.dimension.lower()
-        if term.coefficient == 1
-        else f"{term.coefficient}*{term.dimension.lower()}"
-        for term in index
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.arguments import check_kind, plain_integer
+from toolkit.display import object_html, shortened, table_html
 from toolkit.errors import MappingError
 from toolkit.workload.kernel import Workload
 
@@ -73,6 +74,28 @@ class Mapping:
     """
 
     levels: tuple[LevelMapping, ...]
+
+    def __repr__(self) -> str:
+        loops = ", ".join(
+            f"{entry.level} {_loops(entry)}" for entry in self.levels if _loops(entry)
+        )
+        return f"<Mapping {shortened(loops or 'of single iterations')}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row per level, outermost first."""
+        rows = [
+            (entry.level, _loops(entry) or "-", ", ".join(entry.bypasses or ()))
+            for entry in self.levels
+        ]
+        heads = ("level", "loops, outermost first", "bypasses")
+        return object_html("Mapping", (), table_html(heads, rows, (True, True, True)))
+
+
+def _loops(entry: LevelMapping) -> str:
+    """Loops of more than one iteration, outermost first."""
+    factors = dict(entry.factors)
+    order = entry.order or tuple(factors)
+    return " ".join(f"{d.lower()}:{factors[d]}" for d in order if factors.get(d, 1) > 1)
 
 
 def check_levels(mapping: Mapping, arch: Architecture) -> None:

@@ -11,10 +11,12 @@ import numpy as np
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.arguments import check_kind
+from toolkit.display import code_html, object_html, short_energy, shortened, table_html
 from toolkit.errors import MappingError
 from toolkit.mapping.bypasses import chosen_arch
 from toolkit.mapping.explain import broken_products, violations
 from toolkit.mapping.files import mapping_to_dict
+from toolkit.mapping.loop_nest import render
 from toolkit.mapping.mapping import IntArray, Mapping, to_arrays
 from toolkit.mapping.space import MapSpace
 from toolkit.model.breakdown import (
@@ -113,6 +115,53 @@ class Evaluation:
     memories: tuple[MemoryUse, ...]
     energies: tuple[LevelEnergy, ...]
     networks: tuple[NetworkUse, ...] = ()
+
+    def __repr__(self) -> str:
+        what = f"{self.workload.name} on {self.arch.name}"
+        return f"<Evaluation {shortened(what)}: {self._costs}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the main figures, the loop nest, a row per level."""
+        facts = [
+            ("energy", short_energy(self.energy_pj, 6)),
+            ("latency", f"{self.latency_cycles:,.0f} cycles"),
+            ("EDP", f"{self.edp_pj_cycles * 1e-12:.6g} J·cycle"),
+            ("utilization", f"{self.utilization:.2%}"),
+            ("bottleneck", self.bottleneck),
+            *(("breaks", rule) for rule in self.violations),
+            *(("note", note) for note in self.notes),
+        ]
+        busy = {
+            use.level: max(port.busy_cycles for port in use.ports) / self.latency_cycles
+            for use in self.movers
+            if self.latency_cycles
+        }
+        rows = [
+            (
+                entry.level,
+                short_energy(entry.energy_pj),
+                f"{entry.share:.2%}",
+                f"{busy[entry.level]:.1%}" if entry.level in busy else "",
+            )
+            for entry in self.energies
+        ]
+        heads = ("level", "energy", "of it all", "busiest port")
+        nest = render(
+            self.mapping,
+            self.arch,
+            self.workload,
+            footprint=self.conventions.window_footprint,
+            outermost_supplies=self.conventions.charge_bypassing_outermost,
+        )
+        table_of_levels = table_html(heads, rows, (True, False, False, False))
+        title = f"{self.workload.name} on {self.arch.name}"
+        return object_html(title, facts, code_html(nest), table_of_levels)
+
+    @property
+    def _costs(self) -> str:
+        """Energy, latency and what is used, in a few words."""
+        cycles = f"{self.latency_cycles:,.0f} cycles"
+        return f"{short_energy(self.energy_pj)}, {cycles}, {self.utilization:.1%} used"
 
     @property
     def movers(self) -> tuple[MemoryUse | NetworkUse, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from toolkit.arch.architecture import Architecture, check_bypasses
 from toolkit.arch.levels import Memory
 from toolkit.arguments import check_kind
+from toolkit.display import shortened
 from toolkit.errors import ArchitectureError, DoesNotFitError, InputError, MappingError
 from toolkit.mapping.bypasses import (
     Bypass,
@@ -75,6 +76,11 @@ class Problem:
     notes: tuple[str, ...] = ()
     factors: Factors = "perfect"
     unpadded: tuple[tuple[str, int], ...] = ()
+
+    def __repr__(self) -> str:
+        what = f"{self.workload.name} on {self.arch.name}"
+        how = f"{self.objective}, {self.conventions.name}, {self.factors} factors"
+        return f"<Problem {shortened(what)}: {how}>"
 
     @cached_property
     def space(self) -> MapSpace:

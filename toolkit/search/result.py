@@ -7,7 +7,9 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.arguments import store_plain_numbers
+from toolkit.display import code_html, object_html, short_energy, shown_unit
 from toolkit.errors import InputError
+from toolkit.mapping.loop_nest import render
 from toolkit.mapping.mapping import Mapping
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
@@ -192,6 +194,41 @@ class SearchResult:
     front: tuple[FrontPoint, ...] = ()
     certificate: Certificate | None = None
     stopped: bool = False
+
+    def __repr__(self) -> str:
+        known = f", {self.status}" if self.status else ""
+        return (
+            f"<SearchResult {self.strategy}: {self._value}{known}, "
+            f"{self.evaluations:,} evaluations>"
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was found, how, what is proved, and the loop nest."""
+        problem = self.problem
+        facts = [
+            ("objective", self._value),
+            ("energy", short_energy(self.energy_pj, 6)),
+            ("latency", f"{self.latency_cycles:,.0f} cycles"),
+            ("utilization", f"{self.utilization:.2%}"),
+            *([("status", self.status)] if self.status else []),
+            ("effort", f"{self.evaluations:,} evaluations in {self.seconds:.2f} s"),
+        ]
+        nest = render(
+            self.mapping,
+            problem.arch,
+            problem.workload,
+            footprint=problem.conventions.window_footprint,
+            outermost_supplies=problem.conventions.charge_bypassing_outermost,
+        )
+        title = f"{problem.workload.name} on {problem.arch.name}: best of {self.strategy}"
+        return object_html(title, facts, code_html(nest))
+
+    @property
+    def _value(self) -> str:
+        """The value of the objective with its name and unit."""
+        objective = self.problem.objective
+        value, unit = shown_unit(self.objective, objective.unit)
+        return f"{objective} {value:.6g} {unit}".rstrip()
 
     def trace_table(self) -> pd.DataFrame:
         """Tabulate the improvements: evaluations, seconds and objective value, in order."""

@@ -4,36 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from toolkit.display import shown_unit
 from toolkit.search.status import describe_proof
 
 if TYPE_CHECKING:
     from toolkit.search.objective import Objective
-
-_ENERGY_UNITS = (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3), ("pJ", 1.0))
-_EDP_UNIT = "pJ*cycles"
-
-
-def short_energy(energy_pj: float, digits: int = 4) -> str:
-    """Write an energy in the unit that suits it.
-
-    Examples
-    --------
-    >>> short_energy(80838500000.0)
-    '80.84 mJ'
-    """
-    unit, scale = energy_unit(energy_pj)
-    return f"{energy_pj / scale:.{digits}g} {unit}"
-
-
-def energy_unit(energy_pj: float) -> tuple[str, float]:
-    """Choose the unit that suits an energy, and how many pJ it has.
-
-    Examples
-    --------
-    >>> energy_unit(2e6)
-    ('µJ', 1000000.0)
-    """
-    return next((u for u in _ENERGY_UNITS if energy_pj >= u[1]), _ENERGY_UNITS[-1])
 
 
 def short_bytes(count: float) -> str:
@@ -49,6 +24,21 @@ def short_bytes(count: float) -> str:
             return f"{count:.4g} {unit}"
         count /= 1000
     return f"{count:.4g} GB"
+
+
+def binary_bytes(count: float) -> str:
+    """Write a number of bytes in units of 1,024, as sizes of memories are.
+
+    Examples
+    --------
+    >>> binary_bytes(65536), binary_bytes(1.5), binary_bytes(8 * 2.0**30)
+    ('64 KiB', '1.5 B', '8 GiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.4g} GiB"
 
 
 def format_value(value: float, objective: Objective) -> str:
@@ -93,6 +83,4 @@ def proof_of(
 
 def scaled(value: float, objective: Objective) -> tuple[float, str]:
     """Convert a value of an objective to the unit that people read, and name that."""
-    if objective.unit == _EDP_UNIT:
-        return value * 1e-12, "J·cycle"
-    return value, objective.unit
+    return shown_unit(value, objective.unit)

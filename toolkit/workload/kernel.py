@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from toolkit.arguments import plain_integer, store_plain_numbers
+from toolkit.display import object_html, shortened, table_html
 from toolkit.errors import WorkloadError
 
 MAX_BITS = 4096
@@ -42,6 +43,22 @@ class Term:
 
 Index = tuple[Term, ...]
 """An affine sum of dimensions that addresses one axis of a tensor."""
+
+
+def subscript(index: Index) -> str:
+    """Write an index.
+
+    Examples
+    --------
+    >>> subscript((Term("P", 2), Term("R")))
+    '2*p + r'
+    """
+    return " + ".join(
+        term.dimension.lower()
+        if term.coefficient == 1
+        else f"{term.coefficient}*{term.dimension.lower()}"
+        for term in index
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +140,26 @@ class Workload:
         object.__setattr__(self, "sizes", MappingProxyType(sizes))
         _check_sizes(self)
         _check_tensors(self)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{d}={size}" for d, size in self.sizes.items())
+        return f"<Workload {shortened(f'{self.name}: {self.kernel} {sizes}', 110)}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: sizes, and a row per tensor."""
+        sizes = ", ".join(f"{d} = {size:,}" for d, size in self.sizes.items())
+        facts = [("kernel", self.kernel), ("sizes", sizes), ("MACs", f"{self.macs:,}")]
+        rows = [
+            (
+                tensor.name,
+                tensor.role,
+                ", ".join(subscript(index) for index in tensor.indices),
+                "a word" if tensor.bits is None else f"{tensor.bits}",
+            )
+            for tensor in self.tensors
+        ]
+        heads = ("tensor", "role", "indices", "bits")
+        return object_html(self.name, facts, table_html(heads, rows, (True, True, True, False)))
 
     def __eq__(self, other: object) -> bool:
         # The order of dimensions is part of a workload, which mappings as sets would ignore.

@@ -183,7 +183,6 @@ def test_fronts_and_falling_objectives_are_refused(gemmini: Question) -> None:
     [
         ({"fusion": "greedy"}, "fusion: exact proves hardware for layers that are not fused"),
         ({"pad": ("all",)}, "pad: exact proves hardware for the sizes that layers have"),
-        ({"objective": "front"}, "objective: exact proves the best value of one objective"),
     ],
 )
 def test_jobs_of_which_nothing_can_be_proved(settings: dict[str, object], message: str) -> None:

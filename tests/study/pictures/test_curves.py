@@ -13,7 +13,6 @@ from study.runs import BUDGET, comparison, outcome, problem
 
 from toolkit.search import FrontPoint, TracePoint
 from toolkit.study.compare.comparison import compare
-from toolkit.study.pictures.canvas import style
 from toolkit.study.pictures.curves import (
     LEAST_GAP,
     convergence,
@@ -22,6 +21,7 @@ from toolkit.study.pictures.curves import (
     trade_limits,
     value_limits,
 )
+from toolkit.study.pictures.look import style
 from toolkit.study.storage.runs import Run
 
 RUN = Run(problem(), "random", 0, BUDGET)

@@ -145,16 +145,20 @@ def test_mapped_groups_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(model(residual()))
     files = [*write_fusion_pictures(tmp_path, result), *write_timelines(tmp_path, result)]
+    assert repr(result).startswith("<FusionResult ") and "against unfused" in repr(result)
+    assert result._repr_html_().count("<tr>") >= len(result.groups) + 5
     assert [file.name for file in files] == [
         "fusion.png",
+        "fusion.svg",
         "fusion.html",
         "fusion_timelines.png",
+        "fusion_timelines.svg",
         "fusion_timelines.html",
     ]
     for file in files:
         if file.suffix == ".png":
             assert file.read_bytes().startswith(b"\x89PNG")
-    text = files[1].read_text()
+    text = files[2].read_text()
     assert "goes through DRAM" in text and "a group of several layers" in text
     assert "group 0: " in text and "stem" in text
 
@@ -163,7 +167,7 @@ def test_without_groups_there_is_no_timeline(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(TrafficModel(residual(), Assumptions(3)), reasons=False)
     assert drawn_timelines(result) == ()
-    assert write_timelines(tmp_path, result) == []
+    assert write_timelines(tmp_path, result) == ()
     assert not list(tmp_path.iterdir())
 
 

@@ -161,14 +161,17 @@ def test_pictures_are_written(tmp_path: Path, layers: tuple[Layer, ...]) -> None
     paths = write_pictures(tmp_path, mapped(*layers))
     assert [path.name for path in paths] == [
         "roofline.png",
+        "roofline.svg",
         "roofline.html",
         "layers.png",
+        "layers.svg",
         "layers.html",
         "graph.png",
+        "graph.svg",
         "graph.html",
     ]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths[::2])
-    assert "https://cdn" not in paths[1].read_text()[:10_000]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths[::3])
+    assert "https://cdn" not in paths[2].read_text()[:10_000]
 
 
 def test_networks_side_by_side(tmp_path: Path) -> None:
@@ -189,7 +192,7 @@ def test_networks_side_by_side(tmp_path: Path) -> None:
     # No multiply-accumulates, no efficiency; a logarithmic axis has no place for 0.
     assert math.isnan(efficiency.values["eyeriss"][1])
     paths = write_comparison(tmp_path, found)
-    assert [path.name for path in paths] == ["networks.png", "networks.html"]
+    assert [path.name for path in paths] == ["networks.png", "networks.svg", "networks.html"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
 
 

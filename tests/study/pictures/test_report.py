@@ -15,7 +15,8 @@ from study.runs import BUDGET, comparison, problem
 
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.study.compare.comparison import compare
-from toolkit.study.pictures.comparison import file_names, problem_figure, write_drawings
+from toolkit.study.pictures.canvas import write_drawings
+from toolkit.study.pictures.comparison import file_names, problem_drawings, problem_figure
 from toolkit.study.pictures.curves import problem_plots
 from toolkit.study.pictures.report import write_report
 from toolkit.study.storage.runs import Comparison
@@ -47,12 +48,12 @@ def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 @pytest.mark.parametrize("made", [ODD, NONE, NEGATIVE], ids=["odd", "none", "negative"])
 def test_all_plots_are_drawn_and_the_same_each_time(made: Comparison, tmp_path: Path) -> None:
     plots = problem_plots(made)
-    files = write_drawings(plots, ["a"], tmp_path / "new")
+    files = write_drawings(problem_drawings(plots, ["a"]), tmp_path / "new")
     png, svg = (path.read_bytes() for path in files)
     assert [path.name for path in files] == ["plot-a.png", "plot-a.svg"]
     assert np.frombuffer(png[16:24], ">u4").tolist() == [2100, 750]
     assert b"<svg" in svg
-    again = write_drawings(plots, ["a"], tmp_path / "again")
+    again = write_drawings(problem_drawings(plots, ["a"]), tmp_path / "again")
     assert [path.read_bytes() for path in again] == [png, svg]
     assert sorted(tmp_path.glob("new/*")) == sorted(files)
 
@@ -109,7 +110,7 @@ def test_the_report_says_what_found_nothing(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for package, write in (
         ("plotly", lambda: write_report(tmp_path / "a.html", ODD)),
-        ("matplotlib", lambda: write_drawings(problem_plots(ODD), ["a"], tmp_path)),
+        ("matplotlib", lambda: problem_drawings(problem_plots(ODD), ["a"])),
     ):
         with monkeypatch.context() as patch:
             without(patch, package)
@@ -121,6 +122,6 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "plot-a.png").mkdir()
     with pytest.raises(InputError, match=r"plot-a\.png: is not a regular file"):
-        write_drawings(problem_plots(NONE), ["a"], tmp_path)
+        write_drawings(problem_drawings(problem_plots(NONE), ["a"]), tmp_path)
     with pytest.raises(InputError, match="is not a regular file"):
         write_report(tmp_path, NONE)

@@ -23,6 +23,6 @@ def test_stacks_add_up(tmp_path: Path, decode: int) -> None:
     totals = [step.total_pj for step in result.steps]
     assert [x / shares[0] for x in shares] == pytest.approx([x / totals[0] for x in totals])
     assert len(draw_serving(picture).axes) == 2
-    png, html = write_pictures(tmp_path, result)
+    png, _, html = write_pictures(tmp_path, result)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "tokens in the cache" in html.read_text()

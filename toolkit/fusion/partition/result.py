@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from toolkit.display import MOST_ROWS, object_html, table_html
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, Option, total_costs, value_of
 from toolkit.fusion.groups import Group
@@ -206,6 +207,43 @@ class FusionResult:
     exact_value: float | None = None
     given: Assumptions | None = None
     prefetch: PrefetchedNetwork | None = None
+
+    def __repr__(self) -> str:
+        proved = "proved best" if self.proved else self.strategy
+        return f"<FusionResult {self._title}; {self.objective}, {proved}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what fusing saves, and a row per group."""
+        facts = [
+            ("search", f"{self.strategy}, {self.costed:,} groups costed in {self.seconds:.1f} s"),
+            (self.objective, f"{self.value:.6g}, unfused {self.unfused_value:.6g}"),
+            ("no partition is below", f"{self.bound:.6g}"),
+            ("DRAM words", f"{self.dram_words:,}, unfused {self.unfused_dram_words:,}"),
+            *(("note", note) for note in self.notes),
+        ]
+        rows = [
+            (
+                f"{number}",
+                ", ".join(sorted(plan.group, key=self.graph.positions.__getitem__)),
+                tile_text(plan, self.graph),
+                f"{plan.steps:,}",
+                f"{plan.footprint_words:,}",
+                f"{plan.dram_words:,}",
+            )
+            for number, plan in enumerate(self.plans)
+        ]
+        heads = ("group", "layers", "tile", "steps", "words held", "DRAM words")
+        left = (False, True, True, False, False, False)
+        return object_html(self._title, facts, table_html(heads, rows, left, MOST_ROWS))
+
+    @property
+    def _title(self) -> str:
+        """How many groups there are, and what they save."""
+        name = self.graph.graph.get("name") or "network"
+        fused = sum(len(group) > 1 for group in self.partition)
+        saved = self.value / self.unfused_value - 1 if self.unfused_value else 0.0
+        groups = f"{len(self.groups)} groups, {fused} of several layers"
+        return f"{name}: {groups}, {saved:+.1%} against unfused"
 
     @property
     def hidden_cycles(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.arch.architecture import Architecture, VectorUnit
+from toolkit.display import MOST_ROWS, object_html, short_energy, table_html
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.vector_unit import VectorCost
 from toolkit.search.network.cost import LayerCost, LayerSearch
@@ -199,6 +200,47 @@ class NetworkResult:
     seconds: float = 0.0
     overlapped_cycles: float | None = None
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<NetworkResult {self._title}: {len(self.layers)} layers, {self._costs}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: totals, and a row per layer that costs something."""
+        facts = [
+            ("energy", short_energy(self.energy_pj, 6)),
+            ("latency", f"{self.latency_cycles:,.0f} cycles"),
+            ("EDP", f"{self.edp_pj_cycles * 1e-12:.6g} J·cycle"),
+            ("utilization", f"{self.utilization:.2%} of the peak"),
+            ("DRAM", f"{self.dram_reads:,} words read, {self.dram_writes:,} written"),
+            *([("mappings", self.status)] if self.status else []),
+            *(("note", warning) for warning in self.warnings),
+        ]
+        heads = ("layer", "operator", "times", "energy", "of it all", "cycles", "of them all")
+        energy, cycles = self.energy_pj or 1.0, self.latency_cycles or 1.0
+        rows = [
+            (
+                layer.name,
+                layer.layer.operators,
+                f"{layer.repetitions:,}",
+                short_energy(layer.energy_pj),
+                f"{layer.energy_pj / energy:.2%}",
+                f"{layer.latency_cycles:,.0f}",
+                f"{layer.latency_cycles / cycles:.2%}",
+            )
+            for layer in self.layers
+            if layer.cost or layer.vector
+        ]
+        left = [True, True] + [False] * 5
+        return object_html(self._title, facts, table_html(heads, rows, left, MOST_ROWS))
+
+    @property
+    def _title(self) -> str:
+        name = self.graph.graph.get("name") or "network"
+        return f"{name} on {self.arch.name}"
+
+    @property
+    def _costs(self) -> str:
+        return f"{short_energy(self.energy_pj)}, {self.latency_cycles:,.0f} cycles"
 
     def __getitem__(self, name: str) -> LayerResult:
         """Return the result of a layer, by name."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from toolkit.arguments import check_integer, plain_integer
 from toolkit.compilation import clock
 from toolkit.errors import BoundError, InputError, MissingPackageError
-from toolkit.mapping.explain import render
+from toolkit.mapping.loop_nest import render
 from toolkit.messages import suggest
 from toolkit.processes import Jobs, check_jobs, in_processes
 from toolkit.search import STRATEGIES

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import InputError
 from toolkit.study.fidelity.validation import agreement, relative_errors
-from toolkit.study.pictures.canvas import canvas, color, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.look import color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -236,7 +237,6 @@ def plotly_figure(picture: Comparison) -> Figure:
     figure.update_yaxes(type="log", title="rows", dtick=1, row=1, col=2)
     figure.update_layout(
         title=picture.title,
-        template="plotly_white",
         legend={"orientation": "v", "y": -0.15, "x": 0, "yanchor": "top"},
     )
     return figure
@@ -249,6 +249,7 @@ def _middles(picture: Comparison) -> FloatArray:
     return middles
 
 
+@drawn
 def write_png(path: str | os.PathLike[str], picture: Comparison) -> None:
     """Draw a comparison as a picture of 1,800 by 900 pixels.
 
@@ -264,7 +265,7 @@ def write_png(path: str | os.PathLike[str], picture: Comparison) -> None:
     _draw_scatter(left, picture)
     _draw_histogram(right, picture)
     figure.suptitle(picture.title)
-    figure.legend(loc="outside lower center", frameon=False)
+    figure.legend(loc="outside lower center")
     write_canvas(path, figure)
 
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolkit.arch.levels import Fanout
+from toolkit.display import energy_unit
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import NetworkResult
 from toolkit.search.network.cycles import HOPS, IDLE, layer_cycles
-from toolkit.study.pictures.canvas import canvas, page, style
+from toolkit.study.pictures.canvas import canvas, page
+from toolkit.study.pictures.look import GREY, LIGHT_GREY, drawn, level_colors, lighter
 from toolkit.study.pictures.roofline import title
-from toolkit.study.units import energy_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # What makes less than this of all bars together is drawn as one.
 _LEAST_SHARE = 0.0005
 _REST = "the rest"
-_GREY, _LIGHT_GREY = "#c4c4c4", "#e6e6e6"
 
 # A row for a name of 6 points, and the height at which rows become thinner instead of more.
 _ROW_INCHES, _MOST_INCHES = 0.13, 14.0
@@ -92,7 +91,7 @@ def layer_bars(result: NetworkResult) -> LayerBars:
     shown = [i for i, layer in enumerate(result.layers) if layer.cost or layer.vector]
     layers = [result.layers[i] for i in shown]
     cycles = layer_cycles(result)
-    colors = level_colors(result)
+    colors = level_colors(result.arch, result.level_energies())
     return LayerBars(
         title(result),
         tuple(layer.name for layer in layers),
@@ -100,14 +99,6 @@ def layer_bars(result: NetworkResult) -> LayerBars:
         _parts([layer.level_energies() for layer in layers], list(colors), colors),
         _parts([cycles[i] for i in shown], _causes(result), _cause_colors(colors)),
     )
-
-
-def level_colors(result: NetworkResult) -> dict[str, str]:
-    """A colour for every level that takes energy or has the array's cycles, and for the unit."""
-    taking = result.level_energies()
-    named = [level for level in result.arch.levels if not isinstance(level, Fanout)]
-    names = dict.fromkeys([*(level.name for level in named), *taking, UNIT])
-    return {name: style(place).color for place, name in enumerate(names)}
 
 
 def _causes(result: NetworkResult) -> list[str]:
@@ -122,14 +113,9 @@ def _cause_colors(colors: dict[str, str]) -> dict[str, str]:
     return {
         **colors,
         **{f"{name} stalls": shade for name, shade in colors.items()},
-        **{f"{name} waits": _lighter(shade) for name, shade in colors.items()},
-        IDLE: _GREY,
+        **{f"{name} waits": lighter(shade) for name, shade in colors.items()},
+        IDLE: GREY,
     }
-
-
-def _lighter(shade: str) -> str:
-    channels = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{(channel + 255) // 2:02x}" for channel in channels)
 
 
 def _parts(
@@ -140,11 +126,11 @@ def _parts(
     sums = {name: sum(row.get(name, 0.0) for row in rows) for name in order}
     large = [name for name in order if sums[name] > _LEAST_SHARE * total]
     parts = [
-        Part(name, colors.get(name, _LIGHT_GREY), tuple(row.get(name, 0.0) for row in rows))
+        Part(name, colors.get(name, LIGHT_GREY), tuple(row.get(name, 0.0) for row in rows))
         for name in large
     ]
     rest = tuple(sum(value for name, value in row.items() if name not in large) for row in rows)
-    return (*parts, Part(_REST, _LIGHT_GREY, rest)) if any(rest) else tuple(parts)
+    return (*parts, Part(_REST, LIGHT_GREY, rest)) if any(rest) else tuple(parts)
 
 
 def _totals(parts: Sequence[Part]) -> list[float]:
@@ -181,6 +167,7 @@ def named_layers(picture: LayerBars, most: int) -> list[int]:
     return sorted(chosen)
 
 
+@drawn
 def draw_bars(picture: LayerBars) -> Canvas:
     """Draw bars with Matplotlib, the first layer on top.
 
@@ -197,7 +184,6 @@ def draw_bars(picture: LayerBars) -> Canvas:
         _stack(axes, parts, scale)
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
         if parts:
             _legend(axes)
     named = named_layers(picture, int(_MOST_INCHES / _ROW_INCHES))
@@ -227,9 +213,7 @@ def _stack(axes: Axes, parts: Sequence[Part], scale: float) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=_POINTS + 1
-    )
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, fontsize=_POINTS + 1)
 
 
 def _heading(picture: LayerBars, named: int) -> str:
@@ -270,7 +254,6 @@ def bars_page(picture: LayerBars) -> Figure:
     legend: dict[str, Any] = {"yanchor": "bottom", "y": 1.0, "orientation": "h"}
     figure.update_layout(
         title=picture.title,
-        template="plotly_white",
         barmode="stack",
         bargap=0.1,
         height=max(500, 14 * len(rows) + 260),

@@ -1,4 +1,4 @@
-"""What all pictures share: colours and markers, canvases to draw on, and files.
+"""What all pictures are drawn on, and how they become files; `look` says how they look.
 
 Neither plotly nor Matplotlib is imported before something is drawn.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.extras import missing
+from toolkit.study.pictures.look import PAGE_STYLE, PLOTLY
+from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_bytes_atomically, write_text_atomically
 
 if TYPE_CHECKING:
@@ -24,60 +28,31 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, which all readers can tell apart."""
-
-# Of comparisons, which have no black lines of another meaning; brown stands for Okabe and Ito's
-# yellow, which is hard to see on white.
-_STRATEGY_COLORS = (*COLORS, "#000000", "#8c6d1f")
-_MARKERS = ("o", "s", "D", "^", "v", "p", "*", "h")
-_LINES = ("solid", "dashed", "dotted")
-
-_PAGE_STYLE = """
-body { font-family: system-ui, sans-serif; color: #222; margin: 2rem auto; max-width: 90rem;
-       padding: 0 1rem; line-height: 1.45; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { padding: .2rem .7rem; text-align: right; }
-td { white-space: nowrap; } th { vertical-align: bottom; }
-th { border-bottom: 1px solid #888; white-space: pre-line; font-weight: 600; }
-tr:nth-child(even) td { background: #f5f5f5; }
-.names1 td:first-child, .names1 th:first-child, .names2 td:nth-child(-n+2),
-.names2 th:nth-child(-n+2) { text-align: left; }
-.scroll { overflow-x: auto; } .aside { color: #555; font-size: .85rem; }
-"""
-
 # Sharp in print at the size of a page, at a few hundred kB per picture.
 _DPI = 150
 
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A colour as ``#rrggbb``, a line and a marker as Matplotlib names them, a size in points."""
-
-    color: str
-    line: str
-    marker: str
-    size: float
+FORMATS = ("png", "svg")
+"""Of pictures by Matplotlib."""
 
 
-def style(place: int) -> Style:
-    """Choose how the strategy at a place in the list of all looks.
+@dataclass(frozen=True)
+class Drawing:
+    """A picture by Matplotlib, and what stands beside it.
 
-    Later markers are smaller, so that those of equal points are all seen.
+    Parameters
+    ----------
+    name : str
+        Of its files, without an ending.
+    title, words : str
+        What it shows, and how it is read.
+    figure : matplotlib.figure.Figure
+        The picture.
     """
-    turn = place // len(_STRATEGY_COLORS)
-    return Style(
-        _STRATEGY_COLORS[place % len(_STRATEGY_COLORS)],
-        _LINES[turn % len(_LINES)],
-        _MARKERS[place % len(_MARKERS)],
-        max(13.0 - 1.5 * place, 5.0),
-    )
 
-
-def color(place: int) -> str:
-    """Choose the colour of a series, an operator or a group by its place; six recur."""
-    return COLORS[place % len(COLORS)]
+    name: str
+    title: str
+    words: str
+    figure: Canvas
 
 
 def stairs(front: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -130,7 +105,9 @@ def page(columns: int = 1, rows: int = 1, **options: Any) -> Figure:
         from plotly.subplots import make_subplots
     except ImportError:
         raise missing("a picture", "plotly", "study") from None
-    return make_subplots(rows, columns, **options) if columns * rows > 1 else Figure()
+    figure = make_subplots(rows, columns, **options) if columns * rows > 1 else Figure()
+    figure.update_layout(PLOTLY)
+    return figure
 
 
 def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:
@@ -143,14 +120,62 @@ def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:
     InputError
         If the file cannot be written.
     """
+    target = Path(path)
+    write_bytes_atomically(target, _bytes(figure, target.suffix.removeprefix(".")))
+
+
+def svg_text(figure: Canvas) -> str:
+    """Write a figure of Matplotlib's as the element that an HTML page takes.
+
+    The same figure gives the same text.
+    """
+    text = _bytes(figure, "svg").decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def png_bytes(figure: Canvas) -> bytes:
+    """Write a figure of Matplotlib's as a PNG."""
+    return _bytes(figure, "png")
+
+
+def _bytes(figure: Canvas, kind: str) -> bytes:
     from matplotlib import rc_context
 
-    target, stream = Path(path), io.BytesIO()
-    kind = target.suffix.removeprefix(".")
+    stream = io.BytesIO()
     with rc_context({"svg.hashsalt": "toolkit"}):
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(stream, format=kind, metadata=metadata)
-    write_bytes_atomically(target, stream.getvalue())
+    return stream.getvalue()
+
+
+def write_drawings(
+    drawings: Iterable[Drawing], folder: str | os.PathLike[str]
+) -> tuple[Path, ...]:
+    """Write pictures as PNG and SVG into a folder, which is made.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    target, written = make_folder(folder), []
+    for drawing in drawings:
+        for kind in FORMATS:
+            written.append(target / f"{drawing.name}.{kind}")
+            write_canvas(written[-1], drawing.figure)
+    return tuple(written)
+
+
+def check_drawing() -> None:
+    """Refuse to draw where Matplotlib is missing, before a long search rather than after it.
+
+    Raises
+    ------
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise missing("a picture", "Matplotlib", "study")
 
 
 def write_page(path: str | os.PathLike[str], figure: Figure) -> None:
@@ -164,10 +189,38 @@ def write_page(path: str | os.PathLike[str], figure: Figure) -> None:
     write_text_atomically(path, figure.to_html(include_plotlyjs=True))
 
 
+def write_figures(
+    folder: str | os.PathLike[str], name: str, figure: Canvas, web: Figure
+) -> tuple[Path, ...]:
+    """Write the same picture by both libraries: as PNG, as SVG and as a page.
+
+    Parameters
+    ----------
+    folder : path-like
+        It exists.
+    name : str
+        Of the files, without an ending.
+    figure, web : Figure
+        Of Matplotlib's and of plotly's.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    drawn = [Path(folder, f"{name}.{kind}") for kind in FORMATS]
+    for path in drawn:
+        write_canvas(path, figure)
+    html = Path(folder, f"{name}.html")
+    write_page(html, web)
+    return (*drawn, html)
+
+
 def page_head(title: str) -> str:
     """Begin an HTML page of plots and tables, up to its heading."""
     shown = escape(title)
+    sized = "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     return (
-        f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>{shown}\n"
-        f"</title>\n<style>{_PAGE_STYLE}</style>\n</head>\n<body>\n<h1>{shown}</h1>"
+        f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n{sized}\n"
+        f"<title>{shown}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n<h1>{shown}</h1>"
     )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import area_table
-from toolkit.study.pictures.canvas import canvas, color
+from toolkit.study.pictures.canvas import canvas
+from toolkit.study.pictures.look import TINY, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+
+_SHADE = 0.6
+
+_LETTER = 0.058
+"""Inches: rather too much for a letter of a label."""
 
 MOST_CELLS = 4_096
 """Instances whose borders are drawn; more are only told."""
@@ -114,59 +120,72 @@ def _laid(
     return first + _laid(rows[at:], x, y + height * share, width, height * (1 - share))
 
 
-def draw_chips(chips: Sequence[Chip], levels: Sequence[str]) -> Canvas:
+@drawn
+def draw_chips(chips: Sequence[Chip], colors: Mapping[str, str]) -> Canvas:
     """Draw machines side by side, all to one scale.
 
     Parameters
     ----------
     chips : sequence of Chip
         At least one.
-    levels : sequence of str
-        Names, in the order of their colours.
+    colors : mapping of str to str
+        By level, in the order of the legend.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    sides = [math.sqrt(chip.area_mm2) for chip in chips]
-    most = max(sides)
+    from matplotlib.patches import Patch
+
+    most = max(math.sqrt(chip.area_mm2) for chip in chips)
     figure = canvas(max(4.2 * len(chips), 6.0), 5.2)
     plots = figure.subplots(1, len(chips), squeeze=False)[0]
     for axes, chip in zip(plots, chips, strict=True):
-        for block in chip.blocks:
-            _draw_block(axes, block, color(list(levels).index(block.level)), most)
-        axes.set(xlim=(0, most * 1.01), ylim=(0, most * 1.01), aspect="equal")
-        axes.set_title(f"{chip.title}\n{chip.area_mm2:.4g} mm²", fontsize=10)
-        axes.set_xlabel("mm")
-        axes.spines[["top", "right"]].set_visible(False)
+        draw_chip(axes, chip, colors, most)
+        axes.set_title(f"{chip.title}\n{chip.area_mm2:.4g} mm²")
     handles = [
-        _patch(level, color(i), chips) for i, level in enumerate(levels) if _takes(level, chips)
+        Patch(facecolor=shade, alpha=_SHADE, label=f"{level} {_shares(level, chips)}")
+        for level, shade in colors.items()
+        if any(block.level == level for chip in chips for block in chip.blocks)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def _takes(level: str, chips: Sequence[Chip]) -> bool:
-    return any(block.level == level for chip in chips for block in chip.blocks)
-
-
-def _patch(level: str, shade: str, chips: Sequence[Chip]) -> object:
-    from matplotlib.patches import Patch
-
+def _shares(level: str, chips: Sequence[Chip]) -> str:
+    """Shares of the chips that a level takes."""
     shares = [
         sum(block.area_mm2 for block in chip.blocks if block.level == level) / chip.area_mm2
         for chip in chips
     ]
-    told = ", ".join(f"{share:.1%}" for share in shares)
-    return Patch(facecolor=shade, alpha=0.6, label=f"{level} {told}")
+    return ", ".join(f"{share:.1%}" for share in shares)
+
+
+def draw_chip(axes: Axes, chip: Chip, colors: Mapping[str, str], most: float) -> None:
+    """Draw one machine by Matplotlib.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    chip : Chip
+        The machine.
+    colors : mapping of str to str
+        By level.
+    most : float
+        Side in mm of the largest machine that is drawn to this scale.
+    """
+    for block in chip.blocks:
+        _draw_block(axes, block, colors[block.level], most)
+    axes.set(xlim=(0, most * 1.01), ylim=(0, most * 1.01), aspect="equal", xlabel="mm")
 
 
 def _draw_block(axes: Axes, block: Block, shade: str, most: float) -> None:
     from matplotlib.patches import Rectangle
 
     place = block.x, block.y
-    axes.add_patch(Rectangle(place, block.width, block.height, facecolor=shade, alpha=0.6))
+    axes.add_patch(Rectangle(place, block.width, block.height, facecolor=shade, alpha=_SHADE))
     if 1 < block.instances <= MOST_CELLS:
         columns, rows = block.cells()
         xs = [block.x + block.width * i / columns for i in range(1, columns)]
@@ -176,15 +195,19 @@ def _draw_block(axes: Axes, block: Block, shade: str, most: float) -> None:
     axes.add_patch(
         Rectangle(place, block.width, block.height, fill=False, edgecolor="black", linewidth=0.8)
     )
-    if block.area_mm2 >= _LABELLED * most**2:
-        count = f"{block.instances:,} × " if block.instances > 1 else ""
+    count = f"{block.instances:,} × " if block.instances > 1 else ""
+    name, area = f"{count}{block.level}", f"{block.area_mm2:.3g} mm²"
+    upright = block.height > 2 * block.width
+    room = max(block.height, block.width) if upright else block.width
+    inches = room / most * axes.bbox.width / axes.figure.dpi
+    if block.area_mm2 >= _LABELLED * most**2 and inches > _LETTER * max(len(name), len(area)):
         axes.text(
             block.x + block.width / 2,
             block.y + block.height / 2,
-            f"{count}{block.level}\n{block.area_mm2:.3g} mm²",
+            f"{name}\n{area}",
             ha="center",
             va="center",
-            fontsize=7,
-            rotation=90 if block.height > 2 * block.width else 0,
+            fontsize=TINY,
+            rotation=90 if upright else 0,
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
         )

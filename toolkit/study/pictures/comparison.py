@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.study.pictures.canvas import Style, canvas, page, stairs, style, write_canvas
+from toolkit.study.pictures.canvas import Drawing, canvas, page, stairs
 from toolkit.study.pictures.curves import (
     SPENT,
     Curve,
@@ -21,14 +19,12 @@ from toolkit.study.pictures.curves import (
     trade_limits,
     value_limits,
 )
-from toolkit.study.storage.files import make_folder
+from toolkit.study.pictures.look import Style, drawn, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
-
-FORMATS = ("png", "svg")
 
 _HEIGHT, _END_SIZE = 460, 7.0
 _DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot"}
@@ -63,7 +59,6 @@ def problem_figure(plot: ProblemPlot) -> Figure:
             figure.add_trace(trace, row=1, col=column)
     _set_axes(figure, plot)
     figure.update_layout(
-        template="plotly_white",
         height=_HEIGHT,
         margin={"t": 20, "r": 10, "b": 60, "l": 60},
         legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
@@ -154,10 +149,8 @@ def _set_axes(figure: Figure, plot: ProblemPlot) -> None:
     figure.update_yaxes(exponentformat="power", row=1, col=_TRADES)
 
 
-def write_drawings(
-    plots: Sequence[ProblemPlot], names: Sequence[str], folder: str | os.PathLike[str]
-) -> tuple[Path, ...]:
-    """Draw each problem as ``plot-NAME.png``, 2,100 by 750 pixels, and ``plot-NAME.svg``.
+def problem_drawings(plots: Sequence[ProblemPlot], names: Sequence[str]) -> tuple[Drawing, ...]:
+    """Draw each problem: 2,100 by 750 pixels, as ``plot-NAME``.
 
     Parameters
     ----------
@@ -165,23 +158,22 @@ def write_drawings(
         From `toolkit.study.pictures.curves.problem_plots`.
     names : sequence of str
         What the files are called after, one per plot; what file names cannot hold is replaced.
-    folder : path-like
-        Created if there is none.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
-    InputError
-        If a file cannot be written.
     """
-    target, written = make_folder(folder), []
-    for plot, name in zip(plots, file_names(names), strict=True):
-        figure = _drawing(plot)
-        for kind in FORMATS:
-            written.append(target / f"plot-{name}.{kind}")
-            write_canvas(written[-1], figure)
-    return tuple(written)
+    return tuple(
+        Drawing(
+            f"plot-{name}",
+            "How fast strategies converge",
+            "Left and middle: medians over the seeds, and bands from the best to the worst seed. "
+            "Right: the best mapping of each seed, or its front.",
+            _drawing(plot),
+        )
+        for plot, name in zip(plots, file_names(names), strict=True)
+    )
 
 
 def file_names(names: Sequence[str]) -> list[str]:
@@ -203,6 +195,7 @@ def file_names(names: Sequence[str]) -> list[str]:
     return made
 
 
+@drawn
 def _drawing(plot: ProblemPlot) -> Canvas:
     figure = canvas(*_INCHES)
     *convergence, trades = figure.subplots(1, len(SPENT) + 1)
@@ -214,7 +207,7 @@ def _drawing(plot: ProblemPlot) -> Canvas:
         _set_convergence_axes(axes, plot, spent)
     _set_trade_axes(trades, plot)
     handles, labels = convergence[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
     # A long name of a problem is broken rather than cut.
     figure.suptitle(plot.title, fontsize=10, wrap=True, parse_math=False)
     return figure

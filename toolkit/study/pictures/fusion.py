@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from toolkit.fusion.group_model import Option
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
-from toolkit.study.pictures.canvas import canvas, color, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.group_boxes import (
     HEAD,
     LABEL_INDENT,
@@ -26,6 +26,7 @@ from toolkit.study.pictures.group_boxes import (
     boxes_of,
 )
 from toolkit.study.pictures.layers import Layout, Place, draw_edge, lines
+from toolkit.study.pictures.look import color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,8 +158,10 @@ def _title(result: FusionResult) -> str:
     return f"{name}: {fused} {groups} of several layers, DRAM traffic {share:+.0%}"
 
 
-def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
-    """Draw ``fusion.png`` and ``fusion.html`` in a folder that exists.
+def write_fusion_pictures(
+    folder: str | os.PathLike[str], result: FusionResult
+) -> tuple[Path, ...]:
+    """Draw ``fusion.png``, ``.svg`` and ``.html`` in a folder that exists.
 
     Raises
     ------
@@ -167,13 +170,11 @@ def write_fusion_pictures(folder: str | os.PathLike[str], result: FusionResult) 
     InputError
         If a file cannot be written.
     """
-    png, html = Path(folder) / "fusion.png", Path(folder) / "fusion.html"
     picture = fusion_graph(result)
-    write_canvas(png, draw_fusion(picture))
-    write_page(html, fusion_page(picture))
-    return [png, html]
+    return write_figures(folder, "fusion", draw_fusion(picture), fusion_page(picture))
 
 
+@drawn
 def draw_fusion(picture: FusionGraph) -> Canvas:
     """Draw a partition with Matplotlib.
 
@@ -261,7 +262,6 @@ def _draw_legend(axes: Axes) -> None:
         bbox_transform=axes.transData,
         ncols=2,
         fontsize=_POINTS,
-        frameon=False,
         borderpad=0,
         columnspacing=1.2,
         labelspacing=0.2,
@@ -320,7 +320,6 @@ def fusion_page(picture: FusionGraph) -> Figure:
         height=round(_PIXELS_PER_INCH * picture.boxes.height) + 110,
         margin={"l": 0, "r": 0, "t": 110, "b": 0},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0.0},
-        template="simple_white",
     )
     figure.update_xaxes(visible=False, range=[0, picture.boxes.width])
     figure.update_yaxes(visible=False, range=[picture.boxes.height, 0])

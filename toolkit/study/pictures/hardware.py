@@ -11,15 +11,9 @@ import numpy as np
 
 from toolkit.search.front import nondominated
 from toolkit.study.hardware.strategies import HardwareComparison
-from toolkit.study.pictures.canvas import (
-    FloatArray,
-    canvas,
-    page,
-    page_head,
-    stairs,
-    style,
-    write_canvas,
-)
+from toolkit.study.pictures.canvas import FloatArray, canvas, page, page_head, stairs
+from toolkit.study.pictures.look import drawn, style
+from toolkit.study.pictures.near_best import tradeoff_page, tradeoffs
 from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_text_atomically
 
@@ -94,25 +88,22 @@ def _points(comparison: HardwareComparison, name: str) -> StrategyPoints:
     )
 
 
-def write_codesign_pictures(
-    comparison: HardwareComparison, folder: str | os.PathLike[str]
-) -> tuple[Path, ...]:
-    """Draw ``pareto.png`` and ``codesign.html``, which needs nothing else.
+def write_codesign_page(comparison: HardwareComparison, folder: str | os.PathLike[str]) -> Path:
+    """Write ``codesign.html``: plots to zoom, point at and turn; it needs nothing else.
 
     Raises
     ------
     MissingPackageError
-        If Matplotlib or plotly is not installed.
+        If plotly is not installed.
     InputError
-        If a file cannot be written.
+        If the file cannot be written.
     """
-    target, shown = make_folder(folder), strategy_points(comparison)
-    png, html = target / "pareto.png", target / "codesign.html"
-    write_canvas(png, draw_codesign(shown, comparison.job.title))
-    write_text_atomically(html, "\n".join(_page(comparison, shown)))
-    return png, html
+    html = make_folder(folder) / "codesign.html"
+    write_text_atomically(html, "\n".join(_page(comparison, strategy_points(comparison))))
+    return html
 
 
+@drawn
 def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
     """Draw both plots by Matplotlib.
 
@@ -167,7 +158,7 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
         axes.grid(alpha=0.3, which="both")
     figure.suptitle(title)
     handles, labels = traces.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
     return figure
 
 
@@ -189,7 +180,6 @@ def codesign_page(shown: tuple[StrategyPoints, ...]) -> Figure:
         figure.update_yaxes(title=shown[0].value_title, row=1, col=2)
     figure.update_xaxes(title=_SAMPLES, row=1, col=2)
     figure.update_layout(
-        template="plotly_white",
         height=520,
         legend={"orientation": "h", "y": -0.15, "yanchor": "top"},
     )
@@ -251,6 +241,8 @@ def _page(comparison: HardwareComparison, shown: tuple[StrategyPoints, ...]) -> 
         "<p class='aside'>Left: feasible points of all seeds, and a line around what they "
         "dominate. Right: the median seed's best so far. Costs in the table are those of the "
         "median seed's choice.</p>",
-        f"<div class='scroll'>{table}</div>",
+        "<h2>Energy, latency and area</h2>",
+        tradeoff_page(tradeoffs(comparison)).to_html(full_html=False, include_plotlyjs=False),
+        f"<h2>Strategies</h2><div class='scroll'>{table}</div>",
         "</body>\n</html>\n",
     ]

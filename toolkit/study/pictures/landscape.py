@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from toolkit.search.landscape import Histogram, Landscape, histogram
-from toolkit.study.pictures.canvas import canvas, color, write_canvas
+from toolkit.study.pictures.canvas import canvas, write_canvas
+from toolkit.study.pictures.look import color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -43,6 +44,7 @@ def write_landscape(path: str | os.PathLike[str], found: Landscape, best: Search
     write_canvas(path, draw_landscape(landscape_bins(found, best), found))
 
 
+@drawn
 def draw_landscape(bins: Histogram, found: Landscape) -> Canvas:
     """Draw what `landscape_bins` worked out."""
     problem = found.problem

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toolkit.codesign.near_best import ParameterCurve
 from toolkit.codesign.scoring import Score
 from toolkit.study.hardware.strategies import HardwareComparison
-from toolkit.study.pictures.canvas import COLORS, FloatArray, canvas, page, style
+from toolkit.study.pictures.canvas import FloatArray, canvas, page
+from toolkit.study.pictures.look import COLORS, TINY, drawn, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
 
 _WIDE = 5.0
 """Ratio of values from which on an axis is logarithmic."""
+
+_DECADE = 10.0
 
 AXES = ("energy (mJ)", "latency (Mcycles)", "area (mm²)")
 
@@ -82,39 +86,80 @@ def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
     return bool(((every <= own).all(axis=1) & (every < own).any(axis=1)).any())
 
 
-def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
-    """Draw the points from the three sides; rings are those that nothing beats.
+@drawn
+def draw_tradeoffs(shown: Sequence[Tradeoffs], miss: float | None = None) -> Canvas:
+    """Draw the points from three sides and the best in space; rings are those nothing beats.
+
+    Parameters
+    ----------
+    shown : sequence of Tradeoffs
+        Of all strategies.
+    miss : float, optional
+        Fraction by which a proved front may be improved upon at most.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(13, 4.8)
+    figure = canvas(10, 8.4)
     sides = list(itertools.combinations(range(3), 2))
-    for axes, (x, y) in zip(figure.subplots(1, 3), sides, strict=True):
+    some = any(len(strategy.points) for strategy in shown)
+    for number, (x, y) in enumerate(sides, start=1):
+        axes = figure.add_subplot(2, 2, number)
         for i, strategy in enumerate(shown):
-            look, front = style(i), np.array(strategy.front, dtype=np.bool_)
-            own = strategy.points
-            axes.scatter(own[:, x], own[:, y], s=14, color=look.color, alpha=0.35, linewidths=0)
-            axes.scatter(
-                own[front, x],
-                own[front, y],
-                s=look.size**2 / 2,
-                marker=look.marker,
-                facecolors="none",
-                edgecolors=look.color,
-                label=strategy.name,
-            )
+            _draw_side(axes, strategy, i, x, y)
         axes.set(xlabel=AXES[x], ylabel=AXES[y])
-        if any(len(strategy.points) for strategy in shown):
+        if some:
             axes.set(xscale="log", yscale="log")
             plain_logarithms(axes.xaxis, axes.yaxis)
         axes.grid(alpha=0.3, which="both")
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
-    figure.suptitle("feasible points; rings: no other is better in energy, latency and area")
+    _draw_turned(figure.add_subplot(2, 2, 4, projection="3d"), shown)
+    figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    if miss is not None and miss < math.inf:
+        figure.suptitle(f"proved: nothing is missed by more than {miss:.2%}")
     return figure
+
+
+def _draw_side(axes: Axes, strategy: Tradeoffs, place: int, x: int, y: int) -> None:
+    """Draw the points of a strategy in two of the costs, and rings around those of the front."""
+    look, front = style(place), np.array(strategy.front, dtype=np.bool_)
+    own = strategy.points
+    axes.scatter(own[:, x], own[:, y], s=14, color=look.color, alpha=0.35, linewidths=0)
+    axes.scatter(
+        own[front, x],
+        own[front, y],
+        s=look.size**2 / 2,
+        marker=look.marker,
+        facecolors="none",
+        edgecolors=look.color,
+        label=strategy.name,
+    )
+
+
+def _draw_turned(axes: Any, shown: Sequence[Tradeoffs]) -> None:
+    """Draw all three costs at once; Matplotlib has no logarithmic axes in space, so names are."""
+    for i, strategy in enumerate(shown):
+        look, front = style(i), np.array(strategy.front, dtype=np.bool_)
+        x, y, z = np.log10(strategy.points[~front]).T
+        axes.scatter(x, y, z, s=9, color=look.color, alpha=0.35, linewidths=0)
+        if not front.any():
+            continue
+        x, y, z = np.log10(strategy.points[front]).T
+        axes.scatter(x, y, z, s=22, color=look.color, marker=look.marker, depthshade=False)
+        # How high each lies is told by the ground.
+        floor = min(float(np.log10(s.points[:, 2]).min()) for s in shown if len(s.points))
+        for a, b, c in zip(x, y, z, strict=True):
+            axes.plot([a, a], [b, b], [floor, c], color=look.color, linewidth=0.5, alpha=0.6)
+    for axis, label in zip((axes.xaxis, axes.yaxis, axes.zaxis), AXES, strict=True):
+        axis.set_major_formatter(lambda v, _: f"{10**v:,.3g}")
+        axis.get_major_locator().set_params(nbins=4)
+        axis.set_label_text(label, fontsize=TINY)
+        axis.set_tick_params(labelsize=TINY - 1, pad=2)
+    axes.view_init(elev=22, azim=-55)
+    # Names of axes lie outside of the box.
+    axes.set_box_aspect(None, zoom=0.85)
 
 
 def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
@@ -148,10 +193,11 @@ def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
         f"{axis}axis": {"title": {"text": title}, "type": "log"}
         for axis, title in zip("xyz", AXES, strict=True)
     }
-    figure.update_layout(template="plotly_white", height=640, scene=axes)
+    figure.update_layout(height=640, scene=axes)
     return figure
 
 
+@drawn
 def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
     """Draw one plot for each parameter: what is found, what cannot be undercut, the budget.
 
@@ -211,14 +257,22 @@ def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
         for axes in figure.axes
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False
-    )
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
     return figure
 
 
 def plain_logarithms(*axes: Axis) -> None:
-    """Label logarithmic axes by plain numbers: powers of ten, and 2 and 5 times these."""
+    """Label logarithmic axes by plain numbers: powers of ten, and some multiples of these.
+
+    Where an axis shows less than a decade, which may hold no power of ten, more of them.
+    """
     for axis in axes:
+        low, high = axis.get_view_interval()
+        digits = "25" if high > _DECADE * low else "23456789" if high < 3 * low else "23457"
         axis.set_major_formatter(lambda x, _: f"{x:,.10g}")
-        axis.set_minor_formatter(lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in "25" else "")
+        axis.set_minor_formatter(_chosen(digits))
+
+
+def _chosen(digits: str) -> Callable[[float, object], str]:
+    """Write numbers that begin with some digits."""
+    return lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in digits else ""

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from toolkit.display import short_energy
 from toolkit.search.network import LayerResult, NetworkResult
 from toolkit.study.pictures.bars import bars_page, draw_bars, layer_bars
-from toolkit.study.pictures.canvas import canvas, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.layers import Layout, draw_edge, lay_out, lines
+from toolkit.study.pictures.look import drawn
 from toolkit.study.pictures.roofline import draw_roofline, roofline, roofline_page, title
-from toolkit.study.units import short_energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ _MOST_INCHES = 120
 
 
 def write_pictures(folder: str | os.PathLike[str], result: NetworkResult) -> tuple[Path, ...]:
-    """Draw ``roofline``, ``layers`` and ``graph``, each as ``.png`` and ``.html``, in a folder.
+    """Draw ``roofline``, ``layers`` and ``graph``, each as PNG, SVG and page, in a folder.
 
     Raises
     ------
@@ -52,16 +53,13 @@ def write_pictures(folder: str | os.PathLike[str], result: NetworkResult) -> tup
         If a file cannot be written.
     """
     roofs, bars, graph = roofline(result), layer_bars(result), energy_graph(result)
-    written = []
+    written: list[Path] = []
     for name, figure, web in (
         ("roofline", draw_roofline(roofs), roofline_page(roofs)),
         ("layers", draw_bars(bars), bars_page(bars)),
         ("graph", draw_graph(graph), graph_page(graph)),
     ):
-        png, html = Path(folder, f"{name}.png"), Path(folder, f"{name}.html")
-        write_canvas(png, figure)
-        write_page(html, web)
-        written += [png, html]
+        written += write_figures(folder, name, figure, web)
     return tuple(written)
 
 
@@ -104,6 +102,7 @@ def energy_graph(result: NetworkResult) -> EnergyGraph:
     return EnergyGraph(title(result), nodes, lay_out(graph, _ROWS))
 
 
+@drawn
 def draw_graph(picture: EnergyGraph) -> Canvas:
     """Draw a graph of layers with Matplotlib.
 
@@ -226,7 +225,6 @@ def graph_page(picture: EnergyGraph) -> Figure:
     figure.update_yaxes(visible=False, autorange="reversed")
     figure.update_layout(
         title=picture.title,
-        template="plotly_white",
         height=max(500, int(30 * bottom) + 120),
         width=max(800, int(_pixels(picture) * right) + 200),
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.display import energy_unit
 from toolkit.search.network import NetworkComparison
-from toolkit.study.pictures.canvas import canvas, page, style, write_canvas, write_page
-from toolkit.study.units import energy_unit
+from toolkit.study.pictures.canvas import canvas, page, write_figures
+from toolkit.study.pictures.look import drawn, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -82,7 +83,7 @@ def _number(value: float | None) -> float:
 
 
 def write_pictures(folder: str | os.PathLike[str], found: NetworkComparison) -> tuple[Path, ...]:
-    """Draw ``networks.png`` and ``networks.html`` in a folder.
+    """Draw ``networks.png``, ``.svg`` and ``.html`` in a folder.
 
     Raises
     ------
@@ -92,12 +93,10 @@ def write_pictures(folder: str | os.PathLike[str], found: NetworkComparison) -> 
         If a file cannot be written.
     """
     picture = networks_picture(found)
-    png, html = Path(folder, "networks.png"), Path(folder, "networks.html")
-    write_canvas(png, draw_networks(picture))
-    write_page(html, networks_page(picture))
-    return png, html
+    return write_figures(folder, "networks", draw_networks(picture), networks_page(picture))
 
 
+@drawn
 def draw_networks(picture: NetworksPicture) -> Canvas:
     """Draw networks with Matplotlib, a line from the best architecture to the worst.
 
@@ -137,11 +136,10 @@ def draw_networks(picture: NetworksPicture) -> Canvas:
             axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(entry.label)
         axes.grid(axis="x", alpha=0.3, which="both")
-        axes.spines[["top", "right"]].set_visible(False)
     plots[0].set_yticks(rows, picture.networks)
     plots[0].set_ylim(count - 0.5, -0.5)
     handles, labels = plots[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=6)
     return figure
 
 
@@ -171,5 +169,5 @@ def networks_page(picture: NetworksPicture) -> Figure:
         figure.update_xaxes(type="log", title=entry.label, row=1, col=column)
     figure.update_yaxes(autorange="reversed")
     height = max(400, 40 * len(picture.networks) + 200)
-    figure.update_layout(template="plotly_white", height=height)
+    figure.update_layout(height=height)
     return figure

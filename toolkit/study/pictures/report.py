@@ -19,8 +19,8 @@ from toolkit.study.compare.readable import (
 )
 from toolkit.study.compare.statistics import LEVEL, describe_test, rank_table, significance
 from toolkit.study.compare.tables import front_table, run_table, summary_table, trace_table
-from toolkit.study.pictures.canvas import page_head
-from toolkit.study.pictures.comparison import problem_figure, write_drawings
+from toolkit.study.pictures.canvas import page_head, write_drawings
+from toolkit.study.pictures.comparison import problem_drawings, problem_figure
 from toolkit.study.pictures.curves import LEAST_GAP, ProblemPlot, problem_plots
 from toolkit.study.storage.files import Results, make_folder, table_notes, write_tables
 from toolkit.study.storage.runs import Comparison, problem_name
@@ -83,7 +83,7 @@ def write_results(
     names = [problem_name(problem) for problem in comparison.problems]
     steps: list[tuple[str, Callable[[], Sequence[Path]]]] = [
         (f"writing {REPORT}", lambda: [write_report(target / REPORT, comparison, plots)]),
-        ("drawing plots", lambda: write_drawings(plots, names, target)),
+        ("drawing plots", lambda: write_drawings(problem_drawings(plots, names), target)),
     ]
     for words, write in steps:
         if on_step is not None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.arch.levels import Fanout, Memory
+from toolkit.display import short_energy
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import LayerCost, LayerResult, NetworkResult
-from toolkit.study.pictures.canvas import canvas, color, page, style
-from toolkit.study.units import short_energy
+from toolkit.study.pictures.canvas import canvas, page
+from toolkit.study.pictures.look import TINY, color, drawn, style
+from toolkit.study.pictures.roofline_names import SLANT, names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +27,6 @@ if TYPE_CHECKING:
 _INTENSITY = "MACs, or operations of the vector unit, per word of a memory"
 _PERFORMANCE = "MACs or operations per cycle"
 _OFF_CHIP = "DRAM"
-
-# More names than this hide the points, and each other.
-_LABELLED = 12
-# Decades below which two points are one to the eye, and share their name.
-_NEAR = 0.1
 
 
 @dataclass(frozen=True)
@@ -220,6 +217,7 @@ def _moved(cost: LayerCost) -> dict[str, float]:
     return moved
 
 
+@drawn
 def draw_roofline(picture: Roofline) -> Canvas:
     """Draw a roofline with Matplotlib.
 
@@ -254,9 +252,7 @@ def draw_roofline(picture: Roofline) -> Canvas:
         fontsize=10,
     )
     if picture.points:
-        axes.legend(
-            frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=1
-        )
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=1)
     return figure
 
 
@@ -295,40 +291,19 @@ def _roof_color(place: int) -> str:
 
 
 def _label(axes: Axes, picture: Roofline) -> None:
-    """Name the slowest layers, once where several lie at the same place."""
-    groups: list[list[RooflinePoint]] = []
-    for point in sorted(picture.layers, key=lambda point: -point.latency_cycles):
-        near = (group for group in groups if _near(group[0], point))
-        group = next(near, None)
-        if group is None:
-            groups.append([point])
-        else:
-            group.append(point)
-    low, high = picture.span
-    for points in groups[:_LABELLED]:
-        # Names run inwards, so that none leaves the picture.
-        right = math.log(points[0].intensity / low) > 0.5 * math.log(high / low)
-        more = f" ({len(points)} layers)" if len(points) > 1 else ""
+    for name in names(picture.layers, picture.span, picture.height):
         axes.annotate(
-            points[0].layer + more,
-            (points[0].intensity, points[0].performance),
+            name.text,
+            (name.point.intensity, name.point.performance),
             xytext=(0, -9),
             textcoords="offset points",
-            fontsize=7,
-            rotation=35 if right else -35,
+            fontsize=TINY,
+            rotation=SLANT if name.leftwards else -SLANT,
             rotation_mode="anchor",
-            ha="right" if right else "left",
+            ha="right" if name.leftwards else "left",
             va="top",
             zorder=4,
         )
-
-
-def _near(one: RooflinePoint, other: RooflinePoint) -> bool:
-    if one.label != other.label:
-        return False
-    apart = math.log10(one.intensity / other.intensity)
-    above = math.log10(one.performance / other.performance)
-    return abs(apart) < _NEAR and abs(above) < _NEAR
 
 
 def roofline_page(picture: Roofline) -> Figure:
@@ -369,7 +344,7 @@ def roofline_page(picture: Roofline) -> Figure:
         _add_points(figure, points, operator, marker)
     figure.update_xaxes(type="log", title=_INTENSITY)
     figure.update_yaxes(type="log", title=_PERFORMANCE)
-    figure.update_layout(title=picture.title, template="plotly_white", height=700)
+    figure.update_layout(title=picture.title, height=700)
     return figure
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.display import energy_unit
 from toolkit.search.network.serving import PARTS, ServingResult
-from toolkit.study.pictures.canvas import canvas, color, page, write_canvas, write_page
-from toolkit.study.units import energy_unit
+from toolkit.study.pictures.canvas import canvas, page, write_figures
+from toolkit.study.pictures.look import color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -70,7 +71,7 @@ def serving_picture(result: ServingResult) -> ServingPicture:
 
 
 def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tuple[Path, ...]:
-    """Draw ``serving.png`` and ``serving.html`` in a folder.
+    """Draw ``serving.png``, ``.svg`` and ``.html`` in a folder.
 
     Raises
     ------
@@ -80,12 +81,10 @@ def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tup
         If a file cannot be written.
     """
     picture = serving_picture(result)
-    png, html = Path(folder, "serving.png"), Path(folder, "serving.html")
-    write_canvas(png, draw_serving(picture))
-    write_page(html, serving_page(picture))
-    return png, html
+    return write_figures(folder, "serving", draw_serving(picture), serving_page(picture))
 
 
+@drawn
 def draw_serving(picture: ServingPicture) -> Canvas:
     """Draw stacks with Matplotlib.
 
@@ -112,9 +111,8 @@ def draw_serving(picture: ServingPicture) -> Canvas:
         axes.set_ylim(bottom=0)
         axes.margins(x=0)
         axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(picture.title)
     return figure
 
@@ -145,5 +143,5 @@ def serving_page(picture: ServingPicture) -> Figure:
             )
         figure.update_xaxes(title="tokens in the cache", row=1, col=column)
         figure.update_yaxes(title=stack.label, rangemode="tozero", row=1, col=column)
-    figure.update_layout(template="plotly_white", title=picture.title, height=460)
+    figure.update_layout(title=picture.title, height=460)
     return figure

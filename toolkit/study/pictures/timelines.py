@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
 from toolkit.fusion.timeline import GroupTimeline, timeline
-from toolkit.study.pictures.canvas import COLORS, canvas, color, page, write_canvas, write_page
+from toolkit.study.pictures.canvas import canvas, page, write_figures
+from toolkit.study.pictures.look import COLORS, color, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,8 +152,8 @@ def _drawn(title: str, line: GroupTimeline) -> DrawnTimeline:
     return DrawnTimeline(title, layers, line.steps, tuple(series), line.capacity_words)
 
 
-def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> list[Path]:
-    """Draw ``fusion_timelines.png`` and ``.html`` in a folder, if any group has several layers.
+def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> tuple[Path, ...]:
+    """Draw ``fusion_timelines`` as PNG, SVG and page, if any group has several layers.
 
     Raises
     ------
@@ -163,13 +164,12 @@ def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> lis
     """
     pictures = drawn_timelines(result)
     if not pictures:
-        return []
-    png, html = (Path(folder) / f"fusion_timelines.{kind}" for kind in ("png", "html"))
-    write_canvas(png, draw_timelines(pictures))
-    write_page(html, timelines_page(pictures))
-    return [png, html]
+        return ()
+    figures = draw_timelines(pictures), timelines_page(pictures)
+    return write_figures(folder, "fusion_timelines", *figures)
 
 
+@drawn
 def draw_timelines(pictures: tuple[DrawnTimeline, ...]) -> Canvas:
     """Draw groups below each other with Matplotlib.
 
@@ -218,11 +218,10 @@ def _draw(axes: Axes, picture: DrawnTimeline) -> None:
     axes.yaxis.set_major_formatter(lambda words, _: f"{words:,.0f}")
     axes.set_ylabel("words on chip", fontsize=7.5)
     axes.set_title("\n".join(wrap(picture.title, _LETTERS)), fontsize=8, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6.5
-    ).set_frame_on(False)
+    )
 
 
 def timelines_page(pictures: tuple[DrawnTimeline, ...]) -> Figure:
@@ -249,7 +248,6 @@ def timelines_page(pictures: tuple[DrawnTimeline, ...]) -> Figure:
     margin = {"l": 90, "r": round(_LETTER * legend) + 60, "t": _HEAD + 30, "b": below}
     figure.update_layout(
         barmode="stack",
-        template="simple_white",
         width=margin["l"] + max(28 * phases, 560) + margin["r"],
         height=inside + margin["t"] + margin["b"],
         margin=margin,

@@ -24,12 +24,21 @@ class Results:
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def also(self, other: Results) -> Results:
+        """Join with what was written elsewhere."""
+        return Results((*self.files, *other.files), (*self.notes, *other.notes))
+
     def lines(self) -> list[str]:
         """Say where the files are, and what there would be with other packages."""
-        if not self.files:
-            return list(self.notes)
-        names = ", ".join(path.name for path in self.files)
-        return [f"Written to {self.files[0].parent}: {names}", *self.notes]
+        folders: dict[Path, list[str]] = {}
+        for path in self.files:
+            folders.setdefault(path.parent, []).append(path.name)
+        written = [f"Written to {place}: {', '.join(names)}" for place, names in folders.items()]
+        return [*written, *self.notes]
+
+    def asked(self) -> dict[str, list[str]]:
+        """The same as JSON-able data, nothing where nothing was asked for."""
+        return self.record() if self.files or self.notes else {}
 
     def record(self) -> dict[str, list[str]]:
         """The same as JSON-able data."""
@@ -46,6 +55,17 @@ def table_notes() -> list[str]:
     return [] if has_parquet() else [str(missing("Parquet", "pyarrow", "study"))]
 
 
+def picture_notes() -> list[str]:
+    """Say what pictures need, where it is not installed."""
+    lacking = [name for name in ("Matplotlib", "plotly") if find_spec(name.lower()) is None]
+    return [str(missing("a picture", name, "study")) for name in lacking]
+
+
+def has_pictures() -> bool:
+    """Whether what draws pictures is installed."""
+    return not picture_notes()
+
+
 def with_pictures(tables: Iterable[Path], draw: Callable[[], Iterable[Path]]) -> Results:
     """Add pictures to tables where Matplotlib and plotly are installed, or a note where not.
 
@@ -56,12 +76,9 @@ def with_pictures(tables: Iterable[Path], draw: Callable[[], Iterable[Path]]) ->
     draw : callable
         Writes the pictures.
     """
-    notes = table_notes()
-    lacking = [name for name in ("Matplotlib", "plotly") if find_spec(name.lower()) is None]
-    if lacking:
-        notes += [str(missing("a picture", name, "study")) for name in lacking]
-        return Results(tuple(tables), tuple(notes))
-    return Results((*tables, *draw()), tuple(notes))
+    lacking = picture_notes()
+    notes = (*table_notes(), *lacking)
+    return Results((*tables, *(() if lacking else draw())), notes)
 
 
 def write_tables(

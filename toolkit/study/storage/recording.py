@@ -20,8 +20,8 @@ from optuna.trial import FrozenTrial
 
 from toolkit.arch import arch_to_yaml
 from toolkit.errors import InputError
-from toolkit.mapping.explain import render
 from toolkit.mapping.files import mapping_from_dict
+from toolkit.mapping.loop_nest import render
 from toolkit.mapping.mapping import Mapping
 from toolkit.messages import describe
 from toolkit.model.evaluate import Evaluation, evaluate

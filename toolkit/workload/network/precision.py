@@ -163,8 +163,7 @@ def typed(layer: Layer, sum_bits: int = SUM_BITS, operand_bits: int | None = Non
     >>> from toolkit.workload import gemm
     >>> x, w, y = (TensorInfo(name, (8, 8), "int8") for name in "xwy")
     >>> typed(Layer("p", "MatMulInteger", "einsum", (x,), (w,), (y,), (), gemm(8, 8, 8))).workload
-    ... # doctest: +ELLIPSIS
-    Workload(name='gemm:M=8,K=8,N=8,bits=8,sum_bits=32', ...
+    <Workload gemm:M=8,K=8,N=8,bits=8,sum_bits=32: gemm M=8, K=8, N=8>
     """
     if layer.workload is None:
         return layer

@@ -1,4 +1,4 @@
-"""The report of a search over hardware: curves, trade-offs, machines to scale."""
+"""What is drawn of a search over hardware: curves, trade-offs, machines to scale."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from toolkit.codesign.near_best import near_places, parameter_curves
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import ArchitectureError
 from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.pictures.canvas import write_drawings
 from toolkit.study.pictures.chip import Block, chip_of
-from toolkit.study.pictures.hardware_report import chips_of, write_hardware_report
+from toolkit.study.pictures.drawings import chips_of, hardware_drawings
+from toolkit.study.pictures.hardware import write_codesign_page
 from toolkit.study.pictures.near_best import tradeoffs
 
 
@@ -93,20 +95,33 @@ def test_blocks_tile_a_square_of_the_chips_area(found: HardwareComparison) -> No
         chip_of(load_arch("eyeriss"), "without areas")
 
 
-def test_the_report_has_all_pictures_in_it(found: HardwareComparison, tmp_path: Path) -> None:
+def test_hardware_shows_itself_in_a_line_and_a_table(found: HardwareComparison) -> None:
+    assert found.best is not None and found.best.choice is not None
+    side = found.best.choice.parameters["side"]
+    assert repr(found).startswith("<HardwareComparison pair on gemmini-ws: ")
+    assert f" by {found.best.plan.strategy} at side={side}, " in repr(found)
+    text = found._repr_html_()
+    assert text.count("<tr>") == 4 and "fill-area" in text and "mm²" in text
+
+
+def test_all_that_is_drawn_of_hardware(found: HardwareComparison, tmp_path: Path) -> None:
     assert found.best is not None and found.best.choice is not None
     curves = parameter_curves(
         Scorer(found.job, cache=False), found.best.choice.parameters, None, 3
     )
-    files = write_hardware_report(found, curves, tmp_path)
-    assert {file.name for file in files} >= {"parameters.png", "tradeoffs.svg", "chips.png"}
-    text = (tmp_path / "report.html").read_text()
-    for words in (
-        "What each parameter does",
-        "The machines, to scale",
-        "Energy, latency and area",
-    ):
-        assert words in text
-    assert text.count("<svg") >= 3
-    assert "scatter3d" in text
+    shown = hardware_drawings(found, curves)
+    names = ["pareto", "parameters", "machine", "chips", "tradeoffs"]
+    assert [drawing.name for drawing in shown] == names
+    assert [drawing.name for drawing in hardware_drawings(found)] == [
+        name for name in names if name != "parameters"
+    ]
+    files = write_drawings(shown[3:], tmp_path)
+    assert [file.name for file in files] == [
+        "chips.png",
+        "chips.svg",
+        "tradeoffs.png",
+        "tradeoffs.svg",
+    ]
+    page = write_codesign_page(found, tmp_path)
+    assert "scatter3d" in page.read_text()
     assert 1 <= len(chips_of(found)) <= 2
