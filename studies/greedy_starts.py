@@ -4,7 +4,7 @@
 
 So many random mappings, greedy's descent from each of them to the bottom of its basin, and greedy
 itself under several seeds; all as multiples of the best that is known, which the exact search
-proves to be the optimum where it can. What came out is in docs/sample.md.
+proves to be the optimum where it can. What came out is in docs/optimum.md.
 """
 
 from __future__ import annotations

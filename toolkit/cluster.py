@@ -116,7 +116,7 @@ class Cluster:
                 client = library.Client(
                     self.address, timeout=CONNECT_SECONDS, set_as_default=False
                 )
-            except (OSError, ValueError, TypeError) as cause:
+            except Exception as cause:  # Bytes of whatever listens there may mean anything.
                 said = " ".join(str(cause).split())[:200] or f"not in {CONNECT_SECONDS:g} s"
                 raise self._error(f"no scheduler answers: {said}") from None
             try:
