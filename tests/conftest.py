@@ -1,6 +1,6 @@
 """Hypothesis profiles, and the option that names the golden files to check.
 
-``pytest tests --hypothesis-profile thorough`` draws twenty times as many examples, always others.
+``pytest tests --hypothesis-profile thorough`` draws thirty times as many examples, always others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
     "ci",
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=SLOW,
 )
-settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("thorough", max_examples=900, deadline=None, suppress_health_check=SLOW)
 settings.load_profile("ci")
 
 

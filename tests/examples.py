@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-_OF_A_COMMIT = 50
+_OF_A_COMMIT = 30
 """Examples of the profile `ci` (conftest.py)."""
 
 

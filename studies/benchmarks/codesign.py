@@ -4,7 +4,9 @@ Every strategy scores the same number of hardware points within an area budget, 
 the same mapper; the mappings that it cost for that, those of descents included, stand beside it.
 Points that exceed the budget are known before anything is mapped, so that the random baseline
 draws none. Of random-mappings, DOSA's baseline, mappings are random, too. The last line of a table
-is its headline: the best strategy against the best baseline that knows nothing of costs.
+is its headline: the best strategy against the best baseline that knows nothing of costs. With
+--within, `exact` proves to that fraction what the best hardware of each space costs, and every
+strategy's gap to the bound is printed.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from toolkit.study.storage.files import make_folder
 NETWORKS = Path(__file__).parent.parent.parent / "tests" / "data" / "networks"
 MODELS = {"resnet18": {}, "bert_base": {"batch": 1, "seq": 128}}
 BASELINES = ("cma-es", "fill-area", "random", "random-mappings")
-ALONE = ("joint-gradient", "gp", "tpe", "nsga2", *BASELINES)
+ALONE = ("joint-gradient", "pattern-search", "gp", "tpe", "nsga2", *BASELINES)
 FUSED = ("joint-gradient", "two-step", "cma-es", "fill-area", "random")
 TEMPLATES = ("gemmini-ws-fine", "eyeriss-like")
 AREA_UM2 = 2e6
@@ -55,10 +57,18 @@ def job_for(template: str, model: str, **settings: object) -> Job:
     return make_job(template, [graph], JobSettings(**given))
 
 
-def compare(job: Job, strategies: tuple[str, ...], samples: int, seeds: int, where: str) -> None:
+def compare(
+    job: Job,
+    strategies: tuple[str, ...],
+    samples: int,
+    seeds: int,
+    where: str,
+    within: float | None,
+) -> None:
     start = time.perf_counter()
-    limits = {"samples": samples, "seeds": seeds, "cache": False}
-    found = compare_hardware(job, strategies, storage=where, **limits)
+    limits = {"samples": samples, "seeds": seeds, "cache": False, "within": within or 0.0}
+    proving = () if within is None else ("exact",)
+    found = compare_hardware(job, [*strategies, *proving], storage=where, **limits)
     print(f"\n{job.title}, {job.space.size:,} points, fusion {job.settings.fusion}:", end=" ")
     print(f"{samples} samples, {seeds} seeds in {time.perf_counter() - start:.0f} s")
     table = found.strategy_table()
@@ -71,6 +81,17 @@ def compare(job: Job, strategies: tuple[str, ...], samples: int, seeds: int, whe
     )
     if "two-step" in strategies:
         areas(found)
+    if found.proof is not None:
+        gaps(found)
+
+
+def gaps(found: HardwareComparison) -> None:
+    """Print how far each strategy's choices are from what is proved, over seeds."""
+    print(f"proved: at least {found.job.objective.shown(found.proof.bound):,.6g}")
+    for strategy in found.strategies:
+        own = sorted(found.gap(found.value(r)) for r in found.runs if r.plan.strategy == strategy)
+        median = own[(len(own) - 1) // 2]
+        print(f"gap of {strategy}: median {median:.2%}, {own[0]:.2%} to {own[-1]:.2%}", flush=True)
 
 
 def ratios(found: HardwareComparison, samples: int) -> None:
@@ -139,6 +160,7 @@ def main() -> None:
     parser.add_argument("--templates", default=",".join(TEMPLATES))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--strategies", help="instead of all; names, separated by commas")
+    parser.add_argument("--within", type=float, help="prove each space to this fraction")
     parser.add_argument("--fusion", default="none,greedy", help="of every point; several runs")
     parser.add_argument("--storage", help="which workers share; a journal file by default")
     parser.add_argument("--no-speed", action="store_true", help="compare alone")
@@ -160,7 +182,14 @@ def main() -> None:
         strategies = ALONE if job.settings.fusion == "none" else FUSED
         if options.strategies:
             strategies = tuple(options.strategies.split(","))
-        compare(job, strategies, options.samples, options.seeds, str(folder / f"{name}.journal"))
+        compare(
+            job,
+            strategies,
+            options.samples,
+            options.seeds,
+            str(folder / f"{name}.journal"),
+            options.within,
+        )
 
 
 if __name__ == "__main__":

@@ -401,7 +401,7 @@ WRONG = {
     "zero size": ("map", "eyeriss", "0", "8", "8", "M: expected an integer from 1"),
     "negative size": ("map", "--", "eyeriss", "8", "8", "-8", "N: expected a plain integer"),
     "fraction": ("map", "eyeriss", "8", "8.5", "8", "K: expected a plain integer"),
-    "two sizes": ("map", "eyeriss", "8", "8", "three integers M K N"),
+    "two sizes": ("map", "eyeriss", "8", "8", "three, six or ten integers (M K N"),
     "absurd size": ("map", "eyeriss", "8", "8", 30 * "9", "N: expected a plain integer"),
     "absurd product": ("map", "eyeriss", *3 * ("2147483648",), *RANDOM, "2^53"),
     "missing dimension": ("map", "eyeriss", "gemm:M=8,K=8", "missing N"),

@@ -65,8 +65,11 @@ def test_a_table_pictures_and_hardware_that_can_be_mapped(
 
 def test_tables_rank_by_what_was_asked_and_have_a_column_of_it(run: Any, tmp_path: Path) -> None:
     words = (*BERT, *SMALL, *FEW, "--strategies", "fill-area,random", "--objective", "edap")
-    outcome = run(*words, "--area-budget", "2e6um2", "--power-budget", "5W", "--clock", "800MHz")
+    limits = ("--area-budget", "2e6um2", "--power-budget", "5W", "--clock", "800MHz")
+    outcome = run(*words, *limits, "--report", "page.html")
     assert outcome.status == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "What each parameter does" in page and "EDAP" in page and len(page) < 1_000_000
     for text in ("EDAP", "J·cycle·mm²", "best baseline", "power", "up to", " W", "5 W"):
         assert text in outcome.out
     table = pd.read_csv(tmp_path / "codesign" / "strategies.csv").set_index("strategy")

@@ -118,6 +118,15 @@ def entrances() -> dict[str, Entrance]:
             "map eyeriss gemm:M=16,K=8,N=4 --strategy random --evaluations 10 --objective edp "
             "--pad M --json"
         ),
+        "a start alone": Entrance(
+            "map eyeriss 16 8 4 --start FILE", "mapping.yaml", _bytes(mapping())
+        ),
+        "random mappings": Entrance(
+            "sample eyeriss 16 8 4 --count 20 --seed 3 --objective edp --factors perfect --json"
+        ),
+        "switches": Entrance(
+            "space eyeriss 8 4 2 --switch window_footprint=stride_blind --switch zero_fills=true"
+        ),
         "kernels": Entrance("show workload conv:M=64,C=3,P=112,Q=112,R=7,S=7,stride=2"),
         # There is no such network, nor any energies of SCALE-Sim: what is right is refused late.
         "hardware": Entrance(

@@ -204,6 +204,9 @@ def test_mappings_of_smaller_hardware_are_rounded_to_valid_ones() -> None:
         (lambda: HardwareProblem(SPACE, NETWORK), "networks: expected a list of networks"),
         (lambda: HardwareProblem(SPACE, ["three"]), "networks: expected LayerGraph"),
         (lambda: HardwareProblem(SPACE, []), "networks: expected at least one network"),
+        (lambda: HardwareProblem(SPACE, [NETWORK], search="greedy"), "search: expected LayerSea"),  # type: ignore[arg-type]
+        (lambda: NetworkProblem(NETWORK, GEMMINI, mapper="greedy"), "mapper: expected LayerSear"),  # type: ignore[arg-type]
+        (lambda: NetworkProblem(NETWORK, GEMMINI, most_layers=0), "most_layers: 0 is not an int"),
         (
             lambda: for_optuna(ASKED).mapping({}, "conv1"),
             "parameters: has no parameter 'conv1",

@@ -21,7 +21,7 @@ from toolkit.search import (
     SearchResult,
     TracePoint,
     make_problem,
-    search,
+    search_mappings,
 )
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.random import random_search
@@ -44,7 +44,7 @@ each_pair = pytest.mark.parametrize(
 
 @cache
 def found(strategy: str, name: str, evaluations: int = BUDGET) -> SearchResult:
-    return search(problem(name), strategy, budget=budget_of(strategy, evaluations))
+    return search_mappings(problem(name), strategy, budget=budget_of(strategy, evaluations))
 
 
 def check_validity_and_costs(result: SearchResult) -> None:
@@ -94,7 +94,7 @@ def test_a_result_is_valid_repeats_itself_and_costs_what_it_says(strategy: str, 
     assert 0 < first.evaluations <= BUDGET
     check_validity_and_costs(first)
     check_trace(first)
-    again = search(
+    again = search_mappings(
         PROBLEMS[name](), strategy, budget=budget_of(strategy), on_improvement=points.append
     )
     assert again.mapping == first.mapping
@@ -116,7 +116,9 @@ def test_small_budgets_are_kept(strategy: str, name: str, evaluations: int) -> N
 @each_strategy
 def test_seeds_matter_only_to_the_search(strategy: str) -> None:
     for seed in (1, 2**40):
-        result = search(problem("strided"), strategy, budget=budget_of(strategy, 300), seed=seed)
+        result = search_mappings(
+            problem("strided"), strategy, budget=budget_of(strategy, 300), seed=seed
+        )
         assert result.seed == seed
         check_validity_and_costs(result)
 
@@ -136,7 +138,7 @@ def test_inputs_are_left_alone(strategy: str, name: str) -> None:
     before = pickle.dumps((asked.arch, asked.workload))
     lower, upper = asked.space.lower.copy(), asked.space.upper.copy()
     random_state = str(np.random.get_state())
-    search(asked, strategy, budget=budget_of(strategy, 300))
+    search_mappings(asked, strategy, budget=budget_of(strategy, 300))
     assert pickle.dumps((asked.arch, asked.workload)) == before
     np.testing.assert_array_equal(asked.space.lower, lower)
     np.testing.assert_array_equal(asked.space.upper, upper)
@@ -155,7 +157,7 @@ def test_ends_soon_after_its_seconds(strategy: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Evaluator, "seconds", property(tick))
     # Ragged factors are more than `exhaustive` lists.
     asked = make_problem(problem("simba").arch, gemm(3072, 1024, 4096), factors="perfect")
-    result = search(asked, strategy, budget=Budget(seconds=1.0))
+    result = search_mappings(asked, strategy, budget=Budget(seconds=1.0))
     assert len(readings) < 20
     # What was drawn by then is still costed.
     assert result.evaluations - readings[9] <= 10
@@ -166,7 +168,7 @@ def test_ends_soon_after_its_seconds(strategy: str, monkeypatch: pytest.MonkeyPa
 @each_strategy
 def test_evaluations_limit_even_with_seconds_to_spare(strategy: str) -> None:
     budget = Budget(evaluations=50, seconds=1000.0)
-    assert search(problem("strided"), strategy, budget=budget).evaluations <= 50
+    assert search_mappings(problem("strided"), strategy, budget=budget).evaluations <= 50
 
 
 @each_strategy
@@ -177,7 +179,7 @@ def test_every_objective(
 ) -> None:
     for name in ("eyeriss", "lanes"):
         asked = problem(name)
-        result = search(
+        result = search_mappings(
             make_problem(
                 asked.arch,
                 asked.workload,
@@ -222,15 +224,17 @@ def test_ragged_tiles_pay(strategy: str) -> None:
     machine, workload = problem("ragged").arch, gemm(127, 251, 509)
     budget = budget_of(strategy, 1000)
     perfect = make_problem(machine, workload, factors="perfect")
-    whole = search(perfect, strategy, budget=budget)
+    whole = search_mappings(perfect, strategy, budget=budget)
     asked = make_problem(machine, workload, factors="ragged")
-    cut = search(asked, strategy, budget=budget, seed=1)
+    cut = search_mappings(asked, strategy, budget=budget, seed=1)
     check_validity_and_costs(cut)
     if strategy != "exhaustive":
         assert cut.objective < whole.objective / 50
         products = to_arrays(cut.mapping, machine, workload)[0].prod(axis=0)
         assert (products > asked.space.sizes).any()
-    again = search(asked, strategy, budget=Budget(evaluations=3), warm_starts=[cut.mapping])
+    again = search_mappings(
+        asked, strategy, budget=Budget(evaluations=3), warm_starts=[cut.mapping]
+    )
     assert again.objective <= cut.objective
 
 
@@ -238,13 +242,13 @@ def test_ragged_tiles_pay(strategy: str) -> None:
 @pytest.mark.parametrize("budget", [Budget(evaluations=1), Budget(seconds=1.0)])
 def test_no_mapping_is_an_error(strategy: str, budget: Budget) -> None:
     with pytest.raises(DoesNotFitError, match="gemm:M=2,K=2,N=2"):
-        search(NOTHING_FITS, strategy, budget=budget)
+        search_mappings(NOTHING_FITS, strategy, budget=budget)
 
 
 @each_strategy
 def test_without_limit_it_ends_or_asks_for_one(strategy: str) -> None:
     try:
-        result = search(problem("only_one"), strategy)
+        result = search_mappings(problem("only_one"), strategy)
     except InputError as error:
         assert error.key == "budget"
     else:
@@ -253,27 +257,27 @@ def test_without_limit_it_ends_or_asks_for_one(strategy: str) -> None:
 
 @each_problem
 def test_greedy_needs_no_limit(name: str) -> None:
-    result = search(problem(name), "greedy")
+    result = search_mappings(problem(name), "greedy")
     check_validity_and_costs(result)
     assert result.objective <= found("greedy", name).objective
 
 
 def test_a_function_is_a_strategy_too() -> None:
     budget = Budget(evaluations=200)
-    named = search(problem("eyeriss"), "random", budget=budget)
+    named = search_mappings(problem("eyeriss"), "random", budget=budget)
     for function in (random_search, partial(random_search)):
-        result = search(problem("eyeriss"), function, budget=budget)
+        result = search_mappings(problem("eyeriss"), function, budget=budget)
         assert (result.strategy, result.mapping) == ("random_search", named.mapping)
 
 
 def test_random_needs_a_limit() -> None:
     with pytest.raises(InputError, match="limit"):
-        search(problem("eyeriss"), "random")
+        search_mappings(problem("eyeriss"), "random")
 
 
 def test_unknown_strategy_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="'gready'.*greedy"):
-        search(problem("ones"), "gready")
+        search_mappings(problem("ones"), "gready")
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("inf"), float("nan")])

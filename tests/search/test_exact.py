@@ -29,7 +29,7 @@ from toolkit.search import (
     Problem,
     make_problem,
     objective_named,
-    search,
+    search_mappings,
 )
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact import branch as branch_module
@@ -194,7 +194,7 @@ def test_nothing_beats_it_on_odd_problems(name: str) -> None:
     evaluator, bound, certificate = solve(problem)
     assert certificate.unfinished == 0
     assert evaluator.result("exact", 0, bound).proved
-    other = search(problem, "greedy", budget=Budget(evaluations=20_000))
+    other = search_mappings(problem, "greedy", budget=Budget(evaluations=20_000))
     assert other.objective >= bound * (1 - TOLERANCE)
 
 
@@ -323,7 +323,7 @@ def test_a_time_limit_holds_while_choices_are_listed(monkeypatch: pytest.MonkeyP
     buffer = Memory("Buffer", 4096, 5, 5, 16, 16)
     arch = Architecture("many choices", (DRAM, *fanouts, buffer, Compute("MAC", 0.5)))
     problem = make_problem(arch, layer)
-    result = search(problem, "exact", budget=Budget(seconds=10))
+    result = search_mappings(problem, "exact", budget=Budget(seconds=10))
     certificate = result.certificate
     assert certificate is not None and certificate.unfinished > 0
     # Of hundreds of thousands: the time is looked at after every 256.
@@ -350,7 +350,7 @@ def test_refuses_what_it_cannot_prove() -> None:
 def test_idle_loops_under_an_order_constraint_are_no_obstacle(strategy: str) -> None:
     problem = draw_wide(147, bits=False)
     assert problem is not None
-    result = search(problem, strategy, budget=Budget(evaluations=20_000))
+    result = search_mappings(problem, strategy, budget=Budget(evaluations=20_000))
     assert result.objective == pytest.approx(56)
 
 
@@ -401,6 +401,6 @@ def test_one_machine_written_two_ways(lanes: str, edp_j_cycles: float, tmp_path:
     problem = make_problem(
         load_arch(path), gemm(64, 64, 64), objective="edp_per_utilization", conventions=STEADY
     )
-    result = search(problem, "exact")
+    result = search_mappings(problem, "exact")
     assert result.proved
     assert result.edp_pj_cycles / J_CYCLES == pytest.approx(edp_j_cycles, rel=1e-5)

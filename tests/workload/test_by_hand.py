@@ -101,6 +101,10 @@ def test_windows_along_one_axis() -> None:
         (lambda net: net.add_edge("sum", "before"), "wait for each other: 'before' > "),
         (lambda net: net.add_edge("sum", "sum", "output"), "expected input or weight"),
         (lambda net: (net.add_group("first"), net.add_group("first")), "is in two groups"),
+        (lambda net: net.add_group("first", "first"), "group: layer 'first' is named twice"),
+        (lambda net: net.add_group(), "group: expected the names of layers"),
+        (lambda net: net.add_group(["first"]), "group: expected the name of a layer, got a list"),
+        (lambda net: net.add_layer(3, gemm(1, 1, 1)), "expected the name of a layer, got 3"),
         (lambda net: NetworkByHand("x", "int88"), "dtype: unknown data type 'int88'"),
     ],
 )

@@ -130,7 +130,7 @@ Within = Annotated[
         min=0.0,
         metavar="FRACTION",
         help="How far the best hardware of exact may be from its bound when it ends: 0.001 is "
-        "0.1 %; 0 proves it.",
+        "0.1 %; 0 proves it. Of a front, by how much any trade-off may be missed.",
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")]
@@ -371,6 +371,8 @@ def write_codesign(
 ) -> Results:
     """Write tables, what is drawn of them, and hardware as YAML.
 
+    What is proved is ``certificate.json``, trade-offs of a proved front also ``front.csv``.
+
     Each strategy's best hardware becomes ``STRATEGY.yaml``, and the best of all
     ``hardware.yaml``: architectures that every command takes.
     """
@@ -382,7 +384,9 @@ def write_codesign(
 
     tables = {"strategies": found.strategy_table(), "samples": found.sample_table()}
     files = list(write_tables(tables, folder))
-    if found.proof is not None:
+    if found.front is not None:
+        files += write_tables({"front": found.front_table()}, folder)
+    if found.proof is not None or found.front is not None:
         files.append(folder / "certificate.json")
         write_text_atomically(files[-1], json.dumps(certificate_record(found), indent=1))
     best = {name: found.best_of(name) for name in found.strategies}

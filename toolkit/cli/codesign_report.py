@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolkit.codesign.exact.front_certificate import FrontProof
     from toolkit.study.hardware.strategies import HardwareComparison
     from toolkit.study.storage.files import Results
 
@@ -22,6 +24,7 @@ def codesign_record(found: HardwareComparison, written: Results) -> dict[str, An
         if best is None or best.choice is None
         else {**best.plan.record(), **best.choice.record()},
         "proof": None if found.proof is None else proof_record(found),
+        "front": None if found.front is None else front_record(found),
         **written.record(),
     }
 
@@ -70,6 +73,8 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
         report += [f"Best: {best.plan.strategy}, seed {best.plan.seed}", *aligned(facts)]
     if found.proof is not None:
         report += ["", *_proof_lines(found)]
+    if found.front is not None:
+        report += ["", *_front_lines(found.front)]
     return [*report, "", *written.lines()]
 
 
@@ -94,11 +99,29 @@ def _proof_lines(found: HardwareComparison) -> list[str]:
         head = f"proved: no hardware of these ranges has a lower {objective.name}"
     else:
         head = f"no hardware has a {objective.name} more than {proof.gap:.2%} below the best"
+    return [head, _points_line(proof.closings(), _CLOSED_BY), *proof.notes]
+
+
+def _points_line(closings: Mapping[str, tuple[int, int]], closed_by: Mapping[str, str]) -> str:
     closed = ", ".join(
-        f"{points:,} in {boxes:,} boxes {_CLOSED_BY[reason]}"
-        for reason, (boxes, points) in proof.closings().items()
+        f"{points:,} in {boxes:,} boxes {closed_by[reason]}"
+        for reason, (boxes, points) in closings.items()
     )
-    return [head, f"points: {closed}", *proof.notes]
+    return f"points: {closed}"
+
+
+def _front_lines(front: FrontProof) -> list[str]:
+    """Say what the trade-offs may miss, and what closed how many of the points."""
+    if front.miss == float("inf"):
+        head = "of some hardware nothing is known yet; expected more seconds"
+    else:
+        head = (
+            f"front: {len(front.points):,} trade-offs of energy, latency and area; whatever "
+            "hardware of these ranges costs, one of them exceeds none of the three by more than "
+            f"{front.miss:.2%}"
+        )
+    closed_by = {**_CLOSED_BY, "bound": "no trade-off missed by more"}
+    return [head, _points_line(front.closings(), closed_by)]
 
 
 _COLUMNS = {
@@ -147,8 +170,21 @@ def _table(found: HardwareComparison) -> Any:
 
 
 def certificate_record(found: HardwareComparison) -> dict[str, Any]:
-    """What is proved, with all boxes: first and last value of every parameter, bound, reason."""
+    """What is proved, with all boxes: first and last value of every parameter, bound, reason.
+
+    Of a front, by how much trade-offs of a box may be missed instead of its bound.
+    """
     proof, ranges = found.proof, found.job.space.ranges
+    if found.front is not None:
+        missed = [
+            {
+                "values": {name: list(ends) for name, ends in entry.box.values(ranges).items()},
+                "miss_fraction": entry.miss if entry.miss < float("inf") else None,
+                "closed_by": entry.closing,
+            }
+            for entry in found.front.boxes
+        ]
+        return {**front_record(found), "boxes": missed}
     assert proof is not None
     boxes = [
         {
@@ -161,6 +197,28 @@ def certificate_record(found: HardwareComparison) -> dict[str, Any]:
     return {**proof_record(found), "boxes": boxes}
 
 
+def front_record(found: HardwareComparison) -> dict[str, Any]:
+    """The trade-offs, by how much others may be missed, and what closed boxes."""
+    import json
+
+    front = found.front
+    assert front is not None
+    return {
+        "objective": found.job.settings.objective,
+        "miss_fraction": front.miss if front.miss < float("inf") else None,
+        "points": json.loads(found.front_table().to_json(orient="records")),
+        "closed": _closed(front.closings()),
+        "fronts_proved": front.proofs,
+        "seconds": front.seconds,
+    }
+
+
+def _closed(closings: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, int]]:
+    return {
+        reason: {"boxes": boxes, "points": points} for reason, (boxes, points) in closings.items()
+    }
+
+
 def proof_record(found: HardwareComparison) -> dict[str, Any]:
     """What is proved, and how many boxes and points each reason closed."""
     proof = found.proof
@@ -171,10 +229,7 @@ def proof_record(found: HardwareComparison) -> dict[str, Any]:
         "best": None if proof.best is None else proof.best.value,
         "gap_fraction": proof.gap if proof.gap < float("inf") else None,
         "proved": proof.proved,
-        "closed": {
-            reason: {"boxes": boxes, "points": points}
-            for reason, (boxes, points) in proof.closings().items()
-        },
+        "closed": _closed(proof.closings()),
         "fronts_proved": proof.proofs,
         "seconds": proof.seconds,
         "notes": list(proof.notes),

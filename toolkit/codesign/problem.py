@@ -45,7 +45,7 @@ class HardwareProblem:
     Raises
     ------
     InputError
-        If there is no network, or the objective is unknown.
+        If there is no network, the objective is unknown, or another argument is not as expected.
     """
 
     space: HardwareSpace
@@ -66,6 +66,8 @@ class HardwareProblem:
             if not isinstance(network, NetworkWeight):
                 check_kind(network, LayerGraph, "networks")
         check_most_layers(self.most_layers)
+        if self.search is not None:
+            check_kind(self.search, LayerSearch, "search")
         hardware_objective(self.objective)
 
     @property

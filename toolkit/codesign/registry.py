@@ -84,6 +84,13 @@ HARDWARE_STRATEGIES: dict[str, HardwareEntry] = {
         extra="torch",
         maps=True,
     ),
+    "pattern-search": HardwareEntry(
+        "toolkit.codesign.pattern_search:pattern_search",
+        "Steps and exchanges from the rule's best points; mappings of all layers chosen together.",
+        fused=False,
+        remembers=True,
+        maps=True,
+    ),
     "tpe": HardwareEntry(
         "toolkit.codesign.samplers:tpe",
         "Optuna's tree-structured Parzen estimator over hardware.",

@@ -11,9 +11,11 @@ from codesign.exact.drawn_spaces import draw_question, trade_offs
 from codesign.jobs import product
 
 from toolkit.codesign.exact import FrontProof, Question, prove_front
-from toolkit.codesign.exact.front import missed_by
+from toolkit.codesign.exact.front import FrontProver
+from toolkit.codesign.exact.front_certificate import front_from_record, join_fronts, missed_by
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import JobSettings, make_job
+from toolkit.errors import InputError
 from toolkit.workload.network import LayerGraph
 
 
@@ -81,3 +83,25 @@ def test_what_known_points_miss() -> None:
     assert missed_by(hull, 1.0, np.zeros((0, 3))) == math.inf
     assert missed_by(hull[:1], 1.0, ends) == 0.0
     assert missed_by(hull[:1], 0.5, ends) == pytest.approx(1.0)
+
+
+def test_a_front_goes_on_from_its_record() -> None:
+    question = smallest_question()
+    rough = prove_front(question, within=0.5)
+    read = front_from_record(rough.record())
+    assert [(x.box, x.miss) for x in read.boxes] == [(x.box, x.miss) for x in rough.boxes]
+    assert read.points == rough.points
+    left = read.left(0.02)
+    assert {x.closing for x in left} == {"bound"}
+    prover = FrontProver(question)
+    prover.resume(read.of_boxes(left))
+    part = prover.run(None, 0.02)
+    whole = join_fronts([([x.box for x in left], part)], read, 0.02)
+    check_front(question, whole)
+    assert whole.miss <= 0.02
+    assert whole.left(0.02) == ()
+
+
+def test_a_front_that_shall_miss_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="within: a front is proved to a fraction of more than 0"):
+        prove_front(smallest_question(), within=0.0)

@@ -15,7 +15,11 @@ from toolkit.arch.template import make_template
 from toolkit.codesign import NetworkWeight, hardware_space
 from toolkit.codesign.evaluation import HardwareObjective, hardware_objective
 from toolkit.codesign.exact import Question, prove_hardware
-from toolkit.codesign.exact.certificate import proof_from_record
+from toolkit.codesign.exact.certificate import (
+    join_proofs,
+    nothing_proved,
+    proof_from_record,
+)
 from toolkit.codesign.exact.corners import Corners
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver
@@ -127,6 +131,22 @@ def test_a_proof_goes_on_from_its_record(
     assert proof.seconds >= rough.seconds
 
 
+def test_what_two_provers_find_of_boxes_in_turns_is_a_proof(
+    gemmini: Question, values: dict[tuple[float, ...], float]
+) -> None:
+    provers = [HardwareProver(gemmini), HardwareProver(gemmini)]
+    proof, turns = nothing_proved(gemmini.space.ranges), 0
+    while left := proof.left(0.0):
+        prover, turns = provers[turns % 2], turns + 1
+        prover.resume(proof.of_boxes(left[:1]))
+        part = prover.run(None, 0.0, None, lambda: True)
+        proof = join_proofs([([left[0].box], part)], proof, 0.0)
+        check_certificate(gemmini, proof, values)
+    assert turns > 1
+    assert proof.proved
+    assert proof.proofs == sum(prover.proofs.proofs for prover in provers)
+
+
 TEMPLATE = """
 name: odd
 kernel: gemm
@@ -183,7 +203,6 @@ def test_fronts_and_falling_objectives_are_refused(gemmini: Question) -> None:
     [
         ({"fusion": "greedy"}, "fusion: exact proves hardware for layers that are not fused"),
         ({"pad": ("all",)}, "pad: exact proves hardware for the sizes that layers have"),
-        ({"objective": "front"}, "objective: exact proves the best value of one objective"),
     ],
 )
 def test_jobs_of_which_nothing_can_be_proved(settings: dict[str, object], message: str) -> None:

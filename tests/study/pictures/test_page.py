@@ -97,9 +97,9 @@ def test_a_picture_that_is_large_as_svg_is_a_png(tmp_path: Path) -> None:
 
 
 def test_the_look_does_not_leak() -> None:
-    before = dict(mpl.rcParams)
+    before = mpl.rcParams.copy()
     assert labelled("a").texts[0].get_fontfamily() == [MATPLOTLIB["font.family"]]
-    assert dict(mpl.rcParams) == before
+    assert mpl.rcParams.copy() == before
 
     @drawn
     def fails() -> None:
@@ -107,7 +107,7 @@ def test_the_look_does_not_leak() -> None:
 
     with pytest.raises(ValueError, match=""):
         fails()
-    assert dict(mpl.rcParams) == before
+    assert mpl.rcParams.copy() == before
 
 
 def test_colours_tell_tensors_and_levels_apart() -> None:

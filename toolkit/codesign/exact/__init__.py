@@ -4,7 +4,8 @@
 """
 
 from toolkit.codesign.exact.certificate import ClosedBox, HardwareProof, PointCost
-from toolkit.codesign.exact.front import FrontProof, MissedBox, TradeOff, prove_front
+from toolkit.codesign.exact.front import prove_front
+from toolkit.codesign.exact.front_certificate import FrontProof, MissedBox, TradeOff
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.search import Progress, prove_hardware
 

@@ -1,15 +1,20 @@
-"""What a proof over hardware says: the best point, a bound, and the boxes that it is made of."""
+"""What a proof over hardware says: the best point, a bound, and the boxes that it is made of.
+
+A proof of some boxes is a part of one: `join_proofs` puts parts together, in the order in which
+they were made, each in the place of the boxes that it was asked about.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.exact.boxes import Box
+from toolkit.arch.ranges import Range
+from toolkit.codesign.exact.boxes import Box, whole
 
 Closing = Literal["area", "power", "unfit", "bound", "point", "open"]
 """What closed a box: its least area or power exceeds a budget; a layer does not even run on its
@@ -106,11 +111,22 @@ class HardwareProof:
 
     def closings(self) -> dict[str, tuple[int, int]]:
         """Boxes and points by what closed them."""
-        boxes: Counter[str] = Counter(closed.closing for closed in self.boxes)
-        points: Counter[str] = Counter()
-        for closed in self.boxes:
-            points[closed.closing] += closed.box.points
-        return {closing: (boxes[closing], points[closing]) for closing in sorted(boxes)}
+        return closings_of([(entry.box, entry.closing) for entry in self.boxes])
+
+    def left(self, within: float) -> tuple[ClosedBox, ...]:
+        """Boxes that have to be looked at before the best point is proved, to a fraction.
+
+        The most promising first. Those that their bounds closed are among them where less of a
+        gap is asked for.
+        """
+        limit = limit_of(self.best, within)
+        left = [x for x in self.boxes if x.closing in ("open", "bound") and x.bound < limit]
+        return tuple(sorted(left, key=lambda x: (x.bound, x.box.sides)))
+
+    def of_boxes(self, boxes: Sequence[ClosedBox]) -> HardwareProof:
+        """What is known of some boxes alone, all of them open, for somebody to go on with."""
+        known = tuple(replace(entry, closing="open") for entry in boxes)
+        return replace(self, boxes=known, proofs=0, seconds=0.0)
 
     def record(self) -> dict[str, Any]:
         """Write the proof as plain data; infinite bounds as null."""
@@ -124,6 +140,66 @@ class HardwareProof:
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
+
+
+def closings_of(closed: Sequence[tuple[Box, Closing]]) -> dict[str, tuple[int, int]]:
+    """Count boxes and their points by what closed them."""
+    boxes: Counter[str] = Counter(closing for _, closing in closed)
+    points: Counter[str] = Counter()
+    for box, closing in closed:
+        points[closing] += box.points
+    return {closing: (boxes[closing], points[closing]) for closing in sorted(boxes)}
+
+
+def nothing_proved(ranges: Mapping[str, Range]) -> HardwareProof:
+    """Say what is known of a space to begin with: all of it is one open box."""
+    return HardwareProof(None, 0.0, (ClosedBox(whole(ranges), 0.0, "open"),), 0, 0.0)
+
+
+def limit_of(best: PointCost | None, within: float) -> float:
+    """The bound from which on a box holds nothing better than a point, but for a fraction."""
+    return math.inf if best is None else best.value / (1 + max(within, PROVED))
+
+
+def join_proofs(
+    parts: Iterable[tuple[Sequence[Box], HardwareProof]], whole: HardwareProof, within: float
+) -> HardwareProof:
+    """Put parts of a proof together.
+
+    Parameters
+    ----------
+    parts : iterable of (sequence of Box, HardwareProof)
+        Of which boxes, all of them of the proof so far, each part tells.
+    whole : HardwareProof
+        What is known to begin with.
+    within : float
+        Fraction of the bound by which the best point may exceed it.
+    """
+    boxes = {entry.box: entry for entry in whole.boxes}
+    best, proofs, seconds, notes = (
+        whole.best,
+        whole.proofs,
+        whole.seconds,
+        dict.fromkeys(whole.notes),
+    )
+    for asked, part in parts:
+        for box in asked:
+            del boxes[box]
+        boxes |= {entry.box: entry for entry in part.boxes}
+        if part.best is not None and (best is None or part.best.value < best.value):
+            best = part.best
+        proofs, seconds = proofs + part.proofs, seconds + part.seconds
+        notes |= dict.fromkeys(part.notes)
+    limit = limit_of(best, within)
+    closed = tuple(
+        replace(entry, closing="bound")
+        if entry.closing == "open" and entry.bound >= limit
+        else entry
+        for entry in boxes.values()
+    )
+    bound = min((entry.bound for entry in closed), default=math.inf)
+    bound = bound if best is None else min(best.value, bound)
+    return HardwareProof(best, bound, closed, proofs, seconds, tuple(notes))
 
 
 def gap_to(value: float, bound: float) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,202 +21,172 @@ from numpy.typing import NDArray
 from toolkit.arch.expressions import Number
 from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.exact.box_bounds import Look
-from toolkit.codesign.exact.boxes import Box
+from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.certificate import Closing
+from toolkit.codesign.exact.front_certificate import (
+    FrontProof,
+    MissedBox,
+    TradeOff,
+    best_of,
+    costs_of,
+    join_fronts,
+    missed_by,
+    no_front,
+    uncovered,
+)
 from toolkit.codesign.exact.mix import Hulls, Item, Mix
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.search import HardwareProver
 from toolkit.codesign.exact.tree import Node, exceeded, trimmed
 from toolkit.compilation import clock
+from toolkit.errors import InputError
+from toolkit.processes import Jobs
 
 FloatArray = NDArray[np.float64]
 
-_HALVINGS = 40
-"""Of the fraction that a box is missed by, in logarithms."""
+Entry = tuple[float, int, Node, FloatArray, float]
+"""An open box: by how much it may be missed, negative; a number that settles ties; what is known
+of it; the hull of what it may have, and its least area."""
+
 _LOOKS = 12
 """Places of a hull at which layers are bounded more closely before a box is cut."""
 
 
 @dataclass(frozen=True, slots=True)
-class MissedBox:
-    """A box, and what the front may miss of it.
+class FrontProgress:
+    """How far a front is: trade-offs, by how much a box may be missed, boxes closed and open."""
 
-    Parameters
-    ----------
-    box : Box
-        Places in the ranges.
-    miss : float
-        Of every trade-off in it, the front has one that exceeds no cost by more than this
-        fraction; 0 where nothing is within the budgets, or nothing runs.
-    closing : str
-        As of `ClosedBox`; ``bound`` where the front comes close enough.
-    """
-
-    box: Box
+    points: int
     miss: float
-    closing: Closing
-
-
-@dataclass(frozen=True)
-class TradeOff:
-    """What networks cost together on a point, with mappings for one trade-off.
-
-    Parameters
-    ----------
-    parameters : mapping of str to number
-        The point.
-    energy_pj, latency_cycles : float
-        Weighted sums over the networks.
-    area_um2, power_mw : float
-        Of the chip; the most power it can draw.
-    """
-
-    parameters: Mapping[str, Number]
-    energy_pj: float
-    latency_cycles: float
-    area_um2: float
-    power_mw: float
-
-
-@dataclass(frozen=True)
-class FrontProof:
-    """Trade-offs of energy, latency and area that were found, and what they may miss.
-
-    Parameters
-    ----------
-    points : tuple of TradeOff
-        By rising area, then energy; none is as good as another in all three.
-    boxes : tuple of MissedBox
-        Disjoint; together all of the space.
-    proofs : int
-        Fronts of layers that were proved.
-    seconds : float
-        Wall-clock time.
-    """
-
-    points: tuple[TradeOff, ...]
-    boxes: tuple[MissedBox, ...]
-    proofs: int
+    closed: int
+    open: int
     seconds: float
-
-    @property
-    def miss(self) -> float:
-        """Whatever hardware of the space and mappings cost, some point costs at most this more.
-
-        As a fraction, of each of the three.
-        """
-        return max((entry.miss for entry in self.boxes), default=0.0)
-
-
-def missed_by(hull: FloatArray, area: float, known: FloatArray) -> float:
-    """Fraction by which known trade-offs exceed the nearest ones on or above a hull, at most.
-
-    Parameters
-    ----------
-    hull : float64 array, shape (corners, 2)
-        Convex, by rising energy and falling latency.
-    area : float
-        Least area of what is above it.
-    known : float64 array, shape (points, 3)
-        Energies, latencies and areas.
-
-    Examples
-    --------
-    >>> hull = np.array([[1.0, 4.0], [4.0, 1.0]])
-    >>> missed_by(hull, 1.0, np.array([[1.0, 4.0, 1.0], [4.0, 1.0, 1.0]])) > 0.5
-    True
-    >>> round(missed_by(np.array([[1.0, 2.0]]), 1.0, np.array([[1.0, 2.0, 1.5]])), 9)
-    0.5
-    """
-    if not len(known):
-        return math.inf
-    least = [*hull.min(axis=0), area]
-    if min(least) <= 0:
-        return math.inf
-    # A single known point suffices from here on.
-    high = float(np.max(known / least, axis=1).min()) - 1
-    low = 0.0
-    if high <= 0 or _uncovered(hull, area, known, 0.0) is None:
-        return 0.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if _uncovered(hull, area, known, middle) is None:
-            high = middle
-        else:
-            low = middle
-    return round(high, 12)
-
-
-def _uncovered(
-    hull: FloatArray, area: float, known: FloatArray, miss: float
-) -> tuple[float, float] | None:
-    """A corner below which known points, made so much better, leave a part of a hull free."""
-    reach = (1 + miss) * (1 + 1e-12)
-    known = known[known[:, 2] <= area * reach]
-    stairs = known[np.lexsort((known[:, 1], known[:, 0])), :2] / reach
-    steps = np.concatenate([[math.inf], np.minimum.accumulate(stairs[:, 1])])
-    energies = np.concatenate([stairs[:, 0], [math.inf]])
-    for energy, latency in zip(energies.tolist(), steps.tolist(), strict=True):
-        if energy > hull[0, 0] and np.interp(energy, *hull.T) < latency:
-            return energy, latency
-    return None
 
 
 class FrontProver:
     """Finds trade-offs and proves what they may miss; see `prove_front`."""
 
-    def __init__(self, question: Question, layer_seconds: float | None = None) -> None:
+    def __init__(
+        self, question: Question, layer_seconds: float | None = None, *, jobs: Jobs = 1
+    ) -> None:
         edp = HardwareObjective("edp", (1.0, 1.0, 0.0))
-        self._prover = HardwareProver(replace(question, objective=edp), layer_seconds)
+        self._prover = HardwareProver(replace(question, objective=edp), layer_seconds, jobs=jobs)
         self._known: list[TradeOff] = []
         self._costs = np.zeros((0, 3))
         self._tried: set[tuple[Number, ...]] = set()
-        self._open: list[tuple[float, int, Node, FloatArray, float]] = []
-        self._closed: list[tuple[Box, FloatArray | None, float, Closing]] = []
+        self._open: list[Entry] = []
+        self._closed: list[MissedBox] = []
         self._numbers = itertools.count()
+        self._start, self._within, self._earlier = clock(), 0.0, (0, 0.0)
+        self._begun = False
+        self._settled: tuple[int, list[Entry]] = 0, []
 
-    def run(self, within: float, seconds: float | None) -> FrontProof:
-        """Look at boxes, those that may be missed by most first."""
-        start = clock()
-        end = math.inf if seconds is None else start + seconds
+    def run(
+        self,
+        seconds: float | None,
+        within: float,
+        on_progress: Callable[[FrontProgress], None] | None = None,
+        pause: Callable[[], bool] = lambda: False,
+    ) -> FrontProof:
+        """Look at boxes, those that may be missed by most first.
+
+        Parameters
+        ----------
+        seconds : float or None
+            Longest time of this call.
+        within : float
+            See `prove_front`.
+        on_progress : callable, optional
+            Called after every box that was looked at.
+        pause : callable, optional
+            Asked after every box whether that is enough for now.
+        """
+        self._start, self._within = clock(), within
+        end = math.inf if seconds is None else self._start + seconds
         prover = self._prover
-        self._try(prover.question.space.smallest)
-        for box in prover._first_boxes():
-            self._push(Node(0.0, box))
+        if not self._begun:
+            self.resume(no_front(prover.question.space.ranges))
+        self.try_point(prover.question.space.smallest)
         prover._end = end
         while self._open and clock() < end:
+            # What is cut or looked at meanwhile belongs to the box as a whole.
+            self._settle()
             negative, _, node, hull, area = heapq.heappop(self._open)
             miss = missed_by(hull, area, self._costs) if node.seen else math.inf
             if miss <= within:
-                self._closed.append((node.box, hull, area, "bound"))
+                self._close(node, "bound", hull, area)
             elif miss < -negative:  # Other points have come closer meanwhile.
                 self._reopen(node, hull, area, miss)
             elif not node.seen:
                 self._look(node, within)
+                self._settle()
+                if on_progress is not None:
+                    on_progress(self._progress())
+                if pause():
+                    break
             elif node.box.is_point:
-                self._closed.append((node.box, hull, area, "point"))
+                self._close(node, "point", hull, area)
             else:
                 for part in prover._cutter.cut(node):
                     self._push(part)
-        left = [(node.box, hull, area, "open") for _, _, node, hull, area in self._open]
-        return self._proof([*self._closed, *left], clock() - start, within)  # type: ignore[list-item]
+        self._settle()
+        return self.proof()
 
-    def _proof(
-        self,
-        boxes: list[tuple[Box, FloatArray | None, float, Closing]],
-        seconds: float,
-        within: float,
-    ) -> FrontProof:
-        missed = []
-        for box, hull, area, closing in boxes:
-            miss = 0.0
-            if hull is not None:
-                miss = missed_by(hull, area, self._costs) if len(hull) else math.inf
-            closed: Closing = "bound" if closing == "open" and miss <= within else closing
-            missed.append(MissedBox(box, miss, closed))
-        points = sorted(self._known, key=lambda x: (x.area_um2, x.energy_pj, x.latency_cycles))
-        return FrontProof(tuple(points), tuple(missed), self._prover.proofs.proofs, seconds)
+    def _progress(self) -> FrontProgress:
+        # Boxes that are closed are missed by no more than they shall be.
+        miss = max(-self._open[0][0] if self._open else 0.0, self._within)
+        seconds = clock() - self._start + self._earlier[1]
+        return FrontProgress(len(self._known), miss, len(self._closed), len(self._open), seconds)
+
+    def _settle(self) -> None:
+        self._settled = len(self._closed), list(self._open)
+
+    def _close(self, node: Node, closing: Closing, hull: FloatArray, area: float) -> None:
+        self._closed.append(MissedBox(node.box, 0.0, closing, _plain(hull), area))
+
+    def proof(self) -> FrontProof:
+        """What is proved so far."""
+        closed, left = self._settled
+        open_ = [
+            MissedBox(node.box, -negative, "open", _plain(hull), area)
+            for negative, _, node, hull, area in sorted(left, key=lambda x: x[:2])
+        ]
+        proofs, seconds = self._earlier
+        proofs, seconds = proofs + self._prover.proofs.proofs, seconds + clock() - self._start
+        boxes = (*self._closed[:closed], *open_)
+        return join_fronts(
+            [], FrontProof(tuple(self._known), boxes, proofs, seconds), self._within
+        )
+
+    def resume(self, before: FrontProof) -> None:
+        """Go on from what was proved before, of the space or of some of its boxes.
+
+        What this prover knows of boxes that it left open is not found anew.
+        """
+        space, known = whole(self._prover.question.space.ranges), {}
+        for entry in self._open:
+            known[entry[2].box] = entry
+        self._open, self._closed, self._begun = [], [], True
+        self._earlier = before.proofs - self._prover.proofs.proofs, before.seconds
+        self._known = best_of([*self._known, *before.points])
+        self._costs = costs_of(self._known)
+        for box in before.boxes:
+            if box.closing not in ("open", "bound"):
+                self._closed.append(box)
+            elif box.box == space:
+                for part in self._prover.first_boxes:
+                    self._push(Node(0.0, part))
+            elif box.box in known:
+                heapq.heappush(self._open, known[box.box])
+            else:
+                self._reopen(Node(0.0, box.box), np.zeros((0, 2)), 0.0, math.inf)
+        self._settle()
+
+    @property
+    def left(self) -> frozenset[Box]:
+        """Boxes that this prover has left open."""
+        return frozenset(node.box for _, _, node, _, _ in self._open)
 
     def _reopen(self, node: Node, hull: FloatArray, area: float, miss: float) -> None:
         heapq.heappush(self._open, (-miss, next(self._numbers), node, hull, area))
@@ -226,11 +196,11 @@ class FrontProver:
         prover = self._prover
         beyond = exceeded(prover.corners, node.box, prover._budgets)
         if beyond:
-            self._closed.append((node.box, None, 0.0, beyond))  # type: ignore[arg-type]
+            self._closed.append(MissedBox(node.box, 0.0, beyond))  # type: ignore[arg-type]
             return
         if prover._budgets:
             node.box, off = trimmed(prover.corners, node.box, prover._budgets)
-            self._closed += [(away, None, 0.0, reason) for away, reason in off]  # type: ignore[misc]
+            self._closed += [MissedBox(away, 0.0, reason) for away, reason in off]  # type: ignore[arg-type]
         self._reopen(node, np.zeros((0, 2)), 0.0, math.inf)
 
     def _look(self, node: Node, within: float) -> None:
@@ -240,9 +210,9 @@ class FrontProver:
         mix = prover._mix(corner.arch)
         node.seen = True
         for at_last in (prover.corners.lean_at_last, (True,) * len(prover.corners.names)):
-            self._try(node.box.parameters(prover.question.space.ranges, at_last))
+            self.try_point(node.box.parameters(prover.question.space.ranges, at_last))
         if mix is None:
-            self._closed.append((node.box, None, 0.0, "unfit"))
+            self._closed.append(MissedBox(node.box, 0.0, "unfit"))
             return
         items = mix.items(corner.arch, prover.question.conventions)
         room = Room(prover.corners, node.box, prover.question.space.area_budget_um2)
@@ -256,14 +226,14 @@ class FrontProver:
             if total is None:
                 break
             miss = missed_by(total.corners, corner.area_um2, self._costs)
-            free = _uncovered(total.corners, corner.area_um2, self._costs, miss * (1 - 1e-6))
+            free = uncovered(total.corners, corner.area_um2, self._costs, miss * (1 - 1e-6))
             if miss <= within or free is None or node.box.is_point:
                 break
             if not bounder.settle_along(look, _normal(total.corners, free[0])):
                 break
             total = mix.total(items, look.lower)
         if total is None:
-            self._closed.append((node.box, None, 0.0, "unfit"))
+            self._closed.append(MissedBox(node.box, 0.0, "unfit"))
             return
         miss = missed_by(total.corners, corner.area_um2, self._costs)
         self._reopen(node, total.corners, corner.area_um2, miss)
@@ -282,7 +252,7 @@ class FrontProver:
         )
         self._keep(parameters, look.mix, look.items, look.lower)
 
-    def _try(self, parameters: Mapping[str, Number]) -> None:
+    def try_point(self, parameters: Mapping[str, Number]) -> None:
         """Keep the trade-offs of known mappings on a point."""
         prover = self._prover
         space = prover.question.space
@@ -303,19 +273,27 @@ class FrontProver:
     ) -> None:
         """Keep what nothing known is as good as; drop what is no better than it."""
         point = self._prover.question.space.build(parameters)
-        total = mix.total(items, hulls)
-        if total is None:
-            return
-        for energy, latency in total.corners.tolist():
-            costs = np.array([energy, latency, point.area_um2])
+        for chosen in mix.trade_offs(items, hulls):
+            costs = np.array([chosen.energy_pj, chosen.latency_cycles, point.area_um2])
             if (self._costs <= costs * (1 + 1e-12)).all(axis=1).any():
                 continue
             kept = np.flatnonzero((self._costs < costs).any(axis=1))
             self._known = [self._known[i] for i in kept.tolist()]
             self._costs = np.concatenate([self._costs[kept], costs[None]])
             self._known.append(
-                TradeOff(point.parameters, energy, latency, point.area_um2, point.power_mw)
+                TradeOff(
+                    point.parameters,
+                    chosen.energy_pj,
+                    chosen.latency_cycles,
+                    point.area_um2,
+                    point.power_mw,
+                    chosen.networks,
+                )
             )
+
+
+def _plain(hull: FloatArray) -> tuple[tuple[float, float], ...]:
+    return tuple((energy, latency) for energy, latency in hull.tolist())
 
 
 def _normal(hull: FloatArray, energy: float) -> FloatArray:
@@ -352,6 +330,23 @@ def prove_front(
     Raises
     ------
     InputError
-        As `prove_hardware` does.
+        As `prove_hardware` does, and if the fraction is 0.
     """
-    return FrontProver(question, layer_seconds).run(within, seconds)
+    check_within(within)
+    return FrontProver(question, layer_seconds).run(seconds, within)
+
+
+def check_within(within: float) -> None:
+    """Refuse a front that shall miss nothing, of which there is no end.
+
+    Raises
+    ------
+    InputError
+        If the fraction is 0.
+    """
+    if not within > 0:
+        raise InputError(
+            f"a front is proved to a fraction of more than 0 that it may miss, got {within:g}; "
+            "expected such as 0.05",
+            key="within",
+        )

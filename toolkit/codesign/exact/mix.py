@@ -114,6 +114,20 @@ class Mix:
             return None
         return sum_of_hulls(known, [float(np.dot(item.counts, self.weights)) for item in items])
 
+    def trade_offs(self, items: Sequence[Item], hulls: Hulls) -> list[Chosen]:
+        """Corners of the same, with what makes each; none if a layer has none.
+
+        Each is worth its energy-delay product.
+        """
+        own = [_item_hull(item, hulls) for item in items]
+        known = [entry for entry in own if entry is not None]
+        if not known or len(known) < len(own):
+            return []
+        counts = [float(np.dot(item.counts, self.weights)) for item in items]
+        total = sum_of_hulls([hull for hull, _ in known], counts)
+        values = total.corners.prod(axis=1).tolist()
+        return [self._chosen(items, known, total, value, i) for i, value in enumerate(values)]
+
     def _chosen(
         self,
         items: Sequence[Item],

@@ -39,15 +39,14 @@ class Question:
 
 
 def question_of(job: Job) -> Question:
-    """State what is to be proved of a job: the best point, every layer mapped on its own.
+    """State what is to be proved of a job: the best point or front, layers mapped on their own.
 
     The mapper of the job does not matter: mappings of all layers are chosen together.
 
     Raises
     ------
     InputError
-        If the job fuses layers, chooses padded sizes or asks for a front, of which nothing can
-        be proved.
+        If the job fuses layers or chooses padded sizes, of which nothing can be proved.
     """
     given = job.settings
     if given.fusion != "none":
@@ -61,11 +60,5 @@ def question_of(job: Job) -> Question:
             "exact proves hardware for the sizes that layers have, got padded ones "
             f"({', '.join(given.pad)}); expected none, or other strategies",
             key="pad",
-        )
-    if job.objective.front:
-        raise InputError(
-            f"exact proves the best value of one objective, got {given.objective}; expected edp, "
-            "edap, energy or latency, or other strategies",
-            key="objective",
         )
     return Question(job.space, job.networks, job.objective, EXACT, given.factors)

@@ -30,9 +30,16 @@ MOST_KNOWN = 512
 
 @dataclass(eq=False)
 class Known:
-    """Mappings of workloads that were the best somewhere."""
+    """Mappings of workloads that were the best somewhere.
+
+    Attributes
+    ----------
+    evaluated : int
+        Mappings that were costed so far.
+    """
 
     proofs: Proofs
+    evaluated: int = field(default=0, init=False)
     _starts: dict[Workload, dict[bytes, Start]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -68,15 +75,19 @@ class Known:
         bare = replace(arch, vector_unit=None)
         try:
             evaluator = Evaluator(self.proofs.fitted(bare, workload), Budget())
-            found = self._valid(evaluator, list(self._starts.get(workload, {}).values()))
-            if found is None or anew:
-                descents(evaluator, 0, most, 1.0)
+            found = None if anew else self._valid_of(evaluator, workload)
+            if found is not None:
+                return found
+            descents(evaluator, 0, most, 1.0)
+            self.evaluated += evaluator.evaluations
         except DoesNotFitError:
             return None
         if evaluator.best is not None:
             self._keep(workload, [(*evaluator.best, evaluator.best_choice)])
-            found = self._valid(evaluator, list(self._starts[workload].values()))
-        return found
+        return self._valid_of(evaluator, workload)
+
+    def _valid_of(self, evaluator: Evaluator, workload: Workload) -> Front | None:
+        return self._valid(evaluator, list(self._starts.get(workload, {}).values()))
 
     def _valid(self, evaluator: Evaluator, starts: Sequence[Start]) -> Front | None:
         if not starts:
@@ -84,6 +95,7 @@ class Known:
         factors, orders = (np.stack([start[i] for start in starts]) for i in (0, 1))
         choices = np.array([start[2] for start in starts], dtype=np.int64)
         costs, valid = evaluator.costs(factors, orders, choices)
+        self.evaluated += len(starts)
         rows = np.flatnonzero(valid)
         if not len(rows):
             return None

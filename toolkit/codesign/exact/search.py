@@ -22,8 +22,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
@@ -35,13 +36,16 @@ from toolkit.codesign.exact.certificate import (
     HardwareProof,
     PointCost,
     gap_to,
+    join_proofs,
+    limit_of,
+    nothing_proved,
 )
 from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.first_boxes import each_first_box
 from toolkit.codesign.exact.floors import Floors
 from toolkit.codesign.exact.layers import Proofs
 from toolkit.codesign.exact.mix import Chosen, Mix, mix_of
-from toolkit.codesign.exact.padding import padding_follows_sizes
-from toolkit.codesign.exact.points import BestPoint
+from toolkit.codesign.exact.points import BestPoint, Tried
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.rounding import Known, roomy_point
@@ -50,8 +54,8 @@ from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.processes import Jobs
 
-MOST_KINDS = 4_096
-"""Most boxes to begin with, where parameters are given their values one by one."""
+Entry = tuple[float, int, Node]
+"""An open box: its bound, a number that settles ties, what is known of it."""
 
 OnProgress = Callable[["Progress"], None]
 
@@ -86,10 +90,10 @@ class HardwareProver:
         self.closed: list[ClosedBox] = []
         self._cutter = Cutter(question.space.ranges, self.corners.meshing)
         self._known = Known(self.proofs)
-        self._start, self._end, self._target = clock(), math.inf, 1.0
+        self._start, self._end, self._within = clock(), math.inf, 0.0
         self._begun = False
         self._earlier = 0, 0.0
-        self._settled: tuple[int, list[tuple[float, int, Node]]] = 0, []
+        self._settled: tuple[int, list[Entry]] = 0, []
         self._bounder = BoxBounder(
             objective.powers,
             self.proofs,
@@ -99,9 +103,9 @@ class HardwareProver:
             self._late,
         )
         self._mixes: dict[tuple[object, ...], Mix] = {}
-        self._open: list[tuple[float, int, Node]] = []
+        self._open: list[Entry] = []
         self._numbers = itertools.count()
-        self.points = BestPoint(question, self._known, self._mix, self._late)
+        self.points = self.search_points(self._late)
         self.notes = dict(self.corners.one_by_one)
 
     @property
@@ -121,13 +125,12 @@ class HardwareProver:
         """The best point so far."""
         return self.points.best
 
-    @property
-    def best_value(self) -> float:
-        """Of the best point so far; inf if there is none."""
-        return self.points.value
-
     def run(
-        self, seconds: float | None, within: float, on_progress: OnProgress | None = None
+        self,
+        seconds: float | None,
+        within: float,
+        on_progress: OnProgress | None = None,
+        pause: Callable[[], bool] = lambda: False,
     ) -> HardwareProof:
         """Look at boxes until the best point is proved, to a fraction, or the time is over.
 
@@ -139,101 +142,108 @@ class HardwareProver:
             See `prove_hardware`.
         on_progress : callable, optional
             Called after every box that was looked at.
+        pause : callable, optional
+            Asked after every box whether that is enough for now.
         """
         self._start = clock()
-        self._end = math.inf if seconds is None else self._start + seconds
-        self._target = 1 / (1 + max(within, PROVED))
+        self._end, self._within = math.inf if seconds is None else self._start + seconds, within
         if not self._begun:
-            for box in self._first_boxes():
-                self._push(Node(0.0, box, mesh_width=self._cutter.mesh_width(box)))
-            self._begun = True
+            self.resume(nothing_proved(self.question.space.ranges))
         if self.best is None:
             self.points.first_points()
         while self._open and not self._late():
             # What is cut or looked at meanwhile belongs to the box as a whole.
-            self._settled = len(self.closed), list(self._open)
-            if self._open[0][0] >= self.best_value * self._target:
+            self._settle()
+            if self._open[0][0] >= self._limit:
                 break
             _, _, node = heapq.heappop(self._open)
-            if self._look_at(node) and on_progress is not None:
-                self._settled = len(self.closed), list(self._open)
+            if not self._look_at(node):
+                continue
+            self._settle()
+            if on_progress is not None:
                 on_progress(self._progress())
-        self._settled = len(self.closed), list(self._open)
+            if pause():
+                break
+        self._settle()
         return self.proof()
+
+    def search_points(
+        self,
+        late: Callable[[], bool],
+        on_tried: Callable[[Tried], None] | None = None,
+    ) -> BestPoint:
+        """Begin a search for good points, by the mappings that this prover knows (`BestPoint`)."""
+        meshes = [self.corners.names[axis] for axis in sorted(self.corners.meshing)]
+        return BestPoint(self.question, self._known, self._mix, late, meshes, on_tried)
+
+    @property
+    def evaluated(self) -> int:
+        """Mappings that were costed to score points."""
+        return self._known.evaluated
+
+    def try_point(self, parameters: Mapping[str, Number]) -> float:
+        """Score a point that may be a good one by mappings that are known."""
+        return self.points.try_point(parameters)
+
+    def _settle(self) -> None:
+        self._settled = len(self.closed), list(self._open)
+
+    @property
+    def _limit(self) -> float:
+        """The bound from which on boxes are closed."""
+        return limit_of(self.best, self._within)
 
     def proof(self) -> HardwareProof:
         """What is proved so far; boxes that are not settled are open."""
-        closed, open_ = self._settled
-        left = sorted(open_, key=lambda entry: entry[:2])
-        done = not left or left[0][0] >= self.best_value * self._target
-        boxes = [
-            *self.closed[:closed],
-            *(ClosedBox(x.box, bound, "bound" if done else "open") for bound, _, x in left),
-        ]
-        return HardwareProof(
-            self.best,
-            min((x.bound for x in boxes), default=math.inf)
-            if self.best is None
-            else min([self.best.value, *(x.bound for x in boxes)]),
-            tuple(boxes),
-            self.proofs.proofs + self._earlier[0],
-            clock() - self._start + self._earlier[1],
-            tuple(
-                f"the values of {name} are taken one by one: {reason}"
-                for name, reason in self.notes.items()
-            ),
+        closed, left = self._settled
+        open_ = [ClosedBox(x.box, bound, "open") for bound, _, x in sorted(left, key=_by_bound)]
+        notes = tuple(
+            f"the values of {name} are taken one by one: {reason}"
+            for name, reason in self.notes.items()
         )
+        spent = self.proofs.proofs + self._earlier[0], clock() - self._start + self._earlier[1]
+        known = HardwareProof(self.best, 0.0, (*self.closed[:closed], *open_), *spent, notes)
+        return join_proofs([], known, self._within)
 
     def resume(self, before: HardwareProof) -> None:
-        """Go on from what was proved before; boxes that were closed stay closed.
+        """Go on from what was proved before, of the space or of some of its boxes.
 
-        Those closed by their bounds are open again, in case that less of a gap is asked for.
+        Those that are closed stay closed. Those closed by their bounds are open again, in case
+        that less of a gap is asked for. What this prover knows of boxes that it left open is
+        not found anew.
         """
-        self._begun, self.points.best = True, before.best
-        self._earlier = before.proofs, before.seconds
+        known = {node.box: node for _, _, node in self._open}
+        space = whole(self.question.space.ranges)
+        self.points.best, self.closed, self._open = before.best, [], []
+        self._begun = True
+        self._earlier = before.proofs - self.proofs.proofs, before.seconds
         for entry in before.boxes:
             if entry.closing not in ("open", "bound"):
                 self.closed.append(entry)
-                continue
-            node = Node(entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box))
-            heapq.heappush(self._open, (node.bound, next(self._numbers), node))
-        self._settled = len(self.closed), list(self._open)
-        self.proofs.fits_vary = True  # Nobody looked this time.
+            elif entry.box == space:
+                for part in self.first_boxes:
+                    self._push(Node(0.0, part, mesh_width=self._cutter.mesh_width(part)))
+            else:
+                node = known.get(entry.box) or Node(
+                    entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box)
+                )
+                node.bound = max(node.bound, entry.bound)
+                heapq.heappush(self._open, (node.bound, next(self._numbers), node))
+        self._settle()
+
+    @property
+    def left(self) -> frozenset[Box]:
+        """Boxes that this prover has left open, and knows more of than their bounds."""
+        return frozenset(node.box for _, _, node in self._open)
 
     def _progress(self) -> Progress:
         seconds = clock() - self._start + self._earlier[1]
         return Progress(self.best, self.bound, len(self.closed), len(self._open), seconds)
 
-    def _first_boxes(self) -> Iterable[Box]:
+    @cached_property
+    def first_boxes(self) -> tuple[Box, ...]:
         """The space, or its parts where some parameters are given their values one by one."""
-        names = self.corners.names
-        for part in self._apart(
-            whole(self.question.space.ranges),
-            [names.index(name) for name in self.corners.one_by_one],
-        ):
-            fitted = padding_follows_sizes(self, part)
-            self.notes |= {names[axis]: reason for axis, reason in fitted.items()}
-            self.proofs.fits_vary |= bool(fitted)
-            yield from self._apart(part, list(fitted))
-
-    def _apart(self, box: Box, axes: Sequence[int]) -> Iterable[Box]:
-        """Parts of a box with one value each of some parameters."""
-        sides = [range(box.sides[axis][0], box.sides[axis][1] + 1) for axis in axes]
-        count = math.prod(len(side) for side in sides)
-        if count > MOST_KINDS:
-            names = self.corners.names
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.notes.items())
-            raise InputError(
-                f"{', '.join(names[axis] for axis in axes)} have {count:,} values together that "
-                f"have to be looked at one by one, expected at most {MOST_KINDS:,}: {reasons}",
-                source=self.question.space.template.source,
-                key="ranges",
-            )
-        for chosen in itertools.product(*sides):
-            part = box
-            for axis, place in zip(axes, chosen, strict=True):
-                part = part.with_side(axis, place, place)
-            yield part
+        return tuple(each_first_box(self))
 
     @property
     def _budgets(self) -> Mapping[str, float]:
@@ -271,7 +281,7 @@ class HardwareProver:
             return False
         items = mix.items(corner.arch, self.question.conventions)
         room = Room(self.corners, node.box, self.question.space.area_budget_um2)
-        look = Look(node, corner, mix, items, room, self.best_value * self._target)
+        look = Look(node, corner, mix, items, room, self._limit)
         chosen = self._bounder.look(look)
         if math.isinf(node.bound):
             self._close(node.box, math.inf, "unfit")
@@ -282,7 +292,7 @@ class HardwareProver:
             self._round(look, chosen)
         if node.box.is_point and node.seen:
             self._close_point(look, chosen)
-        elif node.bound >= self.best_value * self._target:
+        elif node.bound >= self._limit:
             self._close(node.box, node.bound, "bound")
         else:
             heapq.heappush(self._open, (node.bound, next(self._numbers), node))
@@ -300,7 +310,7 @@ class HardwareProver:
         if gap_to(value, node.bound) <= PROVED:
             self._close(node.box, node.bound, "point")
         else:
-            beaten = node.bound >= self.best_value * self._target
+            beaten = node.bound >= self._limit
             self._close(node.box, node.bound, "bound" if beaten else "open")
 
     def _mix(self, arch: Architecture) -> Mix | None:
@@ -327,9 +337,13 @@ class HardwareProver:
         parameters = roomy_point(
             self.corners, box, look.corner.arch, uses, self.question.conventions, near
         )
-        before = self.best_value
+        before = self.points.value
         if parameters is not None and self.points.try_point(parameters) < before:
             self.points.descend()
+
+
+def _by_bound(entry: Entry) -> tuple[float, int]:
+    return entry[:2]
 
 
 def prove_hardware(

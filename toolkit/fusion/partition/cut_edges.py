@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from toolkit.errors import InputError
+from toolkit.arguments import check_integer
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import check_partition, siblings
 from toolkit.search.optuna_samplers.encoding import Parameters, choice
@@ -65,14 +65,12 @@ class CutEdges:
         return {name: int(one) if self.numbers else one for name, one in cut.items()}
 
 
-def check_most_layers(most_layers: int) -> int:
+def check_most_layers(most_layers: object) -> int:
     """Refuse groups of no layer.
 
     Raises
     ------
     InputError
-        If it is not positive.
+        If it is no integer from 1.
     """
-    if most_layers < 1:
-        raise InputError(f"expected at least 1, got {most_layers!r}", key="most_layers")
-    return most_layers
+    return check_integer(most_layers, 1, "most_layers")

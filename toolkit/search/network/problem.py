@@ -7,7 +7,7 @@ from functools import cached_property
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.packing import accumulator_bits, operand_bits
-from toolkit.arguments import check_kind
+from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import InputError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.mapping.space import Factors
@@ -89,6 +89,10 @@ class NetworkProblem:
         check_kind(self.graph, LayerGraph, "graph")
         check_kind(self.arch, Architecture, "arch")
         check_kind(self.conventions, Conventions, "conventions")
+        if self.mapper is not None:
+            check_kind(self.mapper, LayerSearch, "mapper")
+        if self.most_layers is not None:
+            check_integer(self.most_layers, 1, "most_layers")
         if self.asked.powers[2]:
             raise InputError(
                 f"{self.asked} asks for utilization, which a network has none of; expected energy "

@@ -1,27 +1,43 @@
-"""The strategy `exact` as a study: one worker proves, all find what it has proved.
+"""The strategy `exact` as a study: workers share a proof, all find what it has proved.
 
-A proof is an attribute of the study, written while it grows, so that whoever comes after a worker
-that was killed goes on with it. Points that improve on the best so far are its trials.
+What is proved is in trials (`toolkit.study.hardware.shares`), so that whoever comes after a worker
+that was killed goes on with it. Points that improve on the best so far are trials, too.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 import time
-import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from toolkit.arch.expressions import Number
-from toolkit.codesign.exact.certificate import HardwareProof, PointCost, proof_from_record
+from toolkit.codesign.exact.boxes import Box
+from toolkit.codesign.exact.certificate import (
+    HardwareProof,
+    PointCost,
+    join_proofs,
+    nothing_proved,
+    proof_from_record,
+)
+from toolkit.codesign.exact.front import FrontProver, check_within
+from toolkit.codesign.exact.front_certificate import (
+    FrontProof,
+    TradeOff,
+    front_from_record,
+    join_fronts,
+    no_front,
+)
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver, Progress
-from toolkit.codesign.job import Job
+from toolkit.codesign.job import Job, job_from_record
+from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.samplers import Encoding
 from toolkit.codesign.scoring import FITS, NetworkScore, Score
 from toolkit.compilation import clock
@@ -31,49 +47,88 @@ from toolkit.study.hardware.plan import (
     ELAPSED,
     EVALUATIONS,
     JOB,
+    PLAN,
     SCORE,
-    WITHDRAWN,
     Plan,
     best_score,
     score_of,
     scored_trials,
 )
 from toolkit.study.hardware.shared import Watch
+from toolkit.study.hardware.shares import Claim, Kind, Shares
 
-PROOF = "proof"
-"""Attribute of a study of a strategy that proves: what is proved, as compressed text."""
-
-WRITE_SECONDS = 30.0
-"""Between two times that a growing proof is written down."""
+SHARE_SECONDS = 30.0
+"""For how long a worker keeps boxes before it writes down what it has found of them."""
+ASKED_SECONDS = 2.0
+"""Between two looks whether another worker waits for boxes."""
 _POLL_SECONDS = 0.5
-_MAX_BYTES = 1 << 28
+
+Q = TypeVar("Q", HardwareProof, FrontProof)
 
 OnPoint = Callable[[Score, int], None]
 """Called with every point that improves on the best so far, and how many these are."""
 
+BOUNDS = Kind(proof_from_record, join_proofs)
+"""Proofs of one value."""
+FRONTS = Kind(front_from_record, join_fronts)
+"""Proofs of fronts."""
+
+
+def shares_of(study: optuna.Study, plan: Plan, job: Job) -> Shares[HardwareProof]:
+    """The proof of a study, as its workers share it."""
+    return Shares(study, BOUNDS, nothing_proved(job.space.ranges), plan.within)
+
+
+def front_shares_of(study: optuna.Study, plan: Plan, job: Job) -> Shares[FrontProof]:
+    """The front of a study, as its workers share it."""
+    return Shares(study, FRONTS, no_front(job.space.ranges), plan.within)
+
 
 def proof_of(study: optuna.Study) -> HardwareProof | None:
-    """What a study has proved so far; None if nothing."""
-    text = study.user_attrs.get(PROOF)
-    if not text:
+    """What a study has proved of one value so far; None if nothing."""
+    found = _proving_study(study)
+    if found is None or found[1].objective.front:
         return None
-    data = zlib.decompressobj().decompress(base64.b85decode(text), _MAX_BYTES)
-    return proof_from_record(json.loads(data))
+    shares = shares_of(study, *found)
+    proof = shares.read()
+    return proof if shares.begun else None
 
 
-def is_proved(study: optuna.Study, plan: Plan) -> bool:
+def front_of(study: optuna.Study) -> FrontProof | None:
+    """The front that a study has proved so far; None if none."""
+    found = _proving_study(study)
+    if found is None or not found[1].objective.front:
+        return None
+    shares = front_shares_of(study, *found)
+    proof = shares.read()
+    return proof if shares.begun else None
+
+
+def _proving_study(study: optuna.Study) -> tuple[Plan, Job] | None:
+    """The plan and the job of a study whose strategy proves."""
+    attributes = study.user_attrs
+    plan = Plan(**attributes[PLAN])
+    if not hardware_strategy(plan.strategy).proves:
+        return None
+    return plan, job_from_record(attributes[JOB], study.study_name)
+
+
+def is_proved(proof: HardwareProof | FrontProof, plan: Plan) -> bool:
     """Whether a proof has ended: it is close enough, or its time is over."""
-    proof = proof_of(study)
-    if proof is None:
-        return False
     late = plan.seconds is not None and proof.seconds >= plan.seconds
-    return late or proof.proved or proof.gap <= plan.within
+    return late or not proof.left(plan.within)
 
 
 def best_proof(storage: BaseStorage, job: Job) -> HardwareProof | None:
     """Of all proofs of a job in a storage the one with the highest bound."""
     proofs = [proof_of(study) for study in _studies_of(storage, job)]
     return max((p for p in proofs if p is not None), key=lambda p: p.bound, default=None)
+
+
+def best_front(storage: BaseStorage, job: Job) -> FrontProof | None:
+    """Of all proved fronts of a job in a storage the one that may miss least."""
+    fronts = [front_of(study) for study in _studies_of(storage, job)]
+    return min((f for f in fronts if f is not None), key=lambda f: f.miss, default=None)
 
 
 def _studies_of(storage: BaseStorage, job: Job) -> list[optuna.Study]:
@@ -95,7 +150,7 @@ def prove_study(
     on_point: OnPoint | None = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Prove until a study has what its plan asks for, or wait until another worker has.
+    """Prove until a study has what its plan asks for, together with other workers.
 
     Raises
     ------
@@ -103,102 +158,190 @@ def prove_study(
         If of the job nothing can be proved.
     """
     question = question_of(job)
-    while not is_proved(study, plan):
-        watch.take_over()
-        trial = study.ask({})
-        if _is_first(study, trial.number):
-            with watch.alive(trial._trial_id):
-                try:
-                    _Proving(study, plan, job, HardwareProver(question, jobs=jobs), on_point).run()
-                finally:
-                    _withdraw(study, trial)
-            break
-        _withdraw(study, trial)
-        time.sleep(_POLL_SECONDS)
-    proof = proof_of(study)
-    if proof is not None and proof.best is not None:
+    if job.objective.front:
+        check_within(plan.within)
+        front = _Proving(
+            study,
+            plan,
+            job,
+            watch,
+            front_shares_of(study, plan, job),
+            FrontProver(question, jobs=jobs),
+        ).run()
+        best = best_score(scores_of_front(front, job), job)
+        if best is not None:
+            study.set_user_attr(CHOICE, best.record())
+        return
+    prover = HardwareProver(question, jobs=jobs)
+    shares = shares_of(study, plan, job)
+    proof = _Improving(study, plan, job, watch, shares, prover, on_point).run()
+    if proof.best is not None:
         study.set_user_attr(CHOICE, score_of_point(proof.best, job, 0.0).record())
 
 
-def _withdraw(study: optuna.Study, trial: optuna.Trial) -> None:
-    """End the trial that keeps others from proving the same."""
-    trial.set_user_attr(WITHDRAWN, True)
-    study.tell(trial, state=TrialState.FAIL)
+class _Prover(Protocol[Q]):
+    """What proves, box by box."""
 
+    @property
+    def left(self) -> frozenset[Box]:
+        """Boxes that it has left open."""
 
-def _is_first(study: optuna.Study, number: int) -> bool:
-    """Whether no earlier trial proves."""
-    proving = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return all(trial.number >= number for trial in proving)
+    def resume(self, before: Q) -> None:
+        """Go on with some boxes."""
 
+    def try_point(self, parameters: Mapping[str, Number]) -> object:
+        """Look at a point that may be a good one."""
 
-class _Proving:
-    """A proof that writes down what it has as it goes along."""
-
-    def __init__(
+    def run(
         self,
-        study: optuna.Study,
-        plan: Plan,
-        job: Job,
-        prover: HardwareProver,
-        on_point: OnPoint | None,
-    ) -> None:
-        self._study, self._plan, self._job = study, plan, job
-        self._prover, self._on_point = prover, on_point
-        self._encoding = Encoding(job.space)
-        self._written, self._told = clock(), math.inf
-        self._spent = 0.0
+        seconds: float | None,
+        within: float,
+        on_progress: Callable[[Any], None] | None,
+        pause: Callable[[], bool],
+    ) -> Q:
+        """Look at boxes for a while."""
 
-    def run(self) -> None:
-        """Go on from what is written until the plan is met."""
-        before = proof_of(self._study)
-        if before is not None:
-            self._prover.resume(before)
-            self._spent = before.seconds
-            self._told = math.inf if before.best is None else before.best.value
-        for parameters in _good_points(self._study, self._job):
-            self._prover.points.try_point(parameters)
-        seconds = None if self._plan.seconds is None else self._plan.seconds - self._spent
-        try:
-            proof = self._prover.run(seconds, self._plan.within, self._note)
-            if proof.best is not None:
-                self._tell(proof.best, proof.seconds)
-        finally:
-            self._write()
+    def proof(self) -> Q:
+        """What is proved of them."""
 
-    def _note(self, progress: Progress) -> None:
+
+@dataclass(eq=False)
+class _Proving(Generic[Q]):
+    """A worker's part in a proof."""
+
+    study: optuna.Study
+    plan: Plan
+    job: Job
+    watch: Watch
+    shares: Shares[Q]
+    prover: _Prover[Q]
+    _looked: bool = field(default=False, init=False)
+
+    def run(self) -> Q:
+        """Go on with open boxes until there are none, or the time of all workers is over."""
+        while True:
+            self.shares.take_over(self.watch)
+            if is_proved(self.shares.read(), self.plan):
+                break
+            found = self.shares.claim(self.prover.left)
+            if found is None:
+                found = self._wait()
+            if found is not None:
+                self._go_on(*found)
+        return self.shares.read()
+
+    def _wait(self) -> tuple[Q, Claim] | None:
+        """Wait for boxes; None if nothing is left to do."""
+        with self.shares.waiting(self.watch):
+            while not is_proved(self.shares.read(), self.plan):
+                found = self.shares.claim(self.prover.left, waiting=True)
+                if found is not None:
+                    return found
+                time.sleep(_POLL_SECONDS)
+                self.shares.take_over(self.watch)
+        return None
+
+    def _go_on(self, before: Q, claim: Claim) -> None:
+        """Look at claimed boxes for a while, and give them back."""
+        with self.watch.alive(claim.trial_id):
+            mine = set(claim.boxes)
+            boxes: Any = [entry for entry in before.boxes if entry.box in mine]
+            self.prover.resume(before.of_boxes(boxes))
+            self.begin(before)
+            limit = self.plan.seconds
+            left = None if limit is None else limit - before.seconds
+            try:
+                self._try_good_points()
+                pause = partial(self._is_enough, _Pause(clock()))
+                self.end(self.prover.run(left, self.plan.within, self.note, pause))
+            finally:
+                self.shares.give_back(claim, self.prover.proof())
+
+    def begin(self, before: Q) -> None:
+        """Called before boxes are looked at, with what is known."""
+
+    def note(self, progress: Any) -> None:
+        """Called after every box."""
+
+    def end(self, proof: Q) -> None:
+        """Called after boxes were looked at."""
+
+    def _try_good_points(self) -> None:
+        """Try the best points of other studies of the job, once."""
+        if not self._looked:
+            self._looked = True
+            for parameters in _good_points(self.study, self.job):
+                self.prover.try_point(parameters)
+
+    def _is_enough(self, pause: _Pause) -> bool:
+        """Whether it is time to write down what is found, or another worker waits for boxes."""
+        now = clock()
+        if now - pause.begun > SHARE_SECONDS:
+            return True
+        if now - pause.looked < ASKED_SECONDS:
+            return False
+        pause.looked = now
+        return len(self.prover.left) > 1 and self.shares.somebody_waits()
+
+
+@dataclass(eq=False)
+class _Improving(_Proving[HardwareProof]):
+    """The same where one value is proved: points that improve on the best so far are trials."""
+
+    on_point: OnPoint | None
+    _told: float = field(default=math.inf, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def begin(self, before: HardwareProof) -> None:
+        """Remember what others know."""
+        self._told = math.inf if before.best is None else before.best.value
+        self._since = clock()
+
+    def note(self, progress: Progress) -> None:
+        """Tell of a better point."""
         if progress.best is not None:
-            self._tell(progress.best, progress.seconds)
-        if clock() - self._written > WRITE_SECONDS:
-            self._write()
+            self._tell(progress.best)
 
-    def _write(self) -> None:
-        record = self._prover.proof().record()
-        data = json.dumps(record, separators=(",", ":")).encode()
-        self._study.set_user_attr(PROOF, base64.b85encode(zlib.compress(data, 9)).decode())
-        self._written = clock()
+    def end(self, proof: HardwareProof) -> None:
+        """Tell of a better point."""
+        if proof.best is not None:
+            self._tell(proof.best)
 
-    def _tell(self, best: PointCost, seconds: float) -> None:
+    def _tell(self, best: PointCost) -> None:
         """Add a trial for a point that improves on the best so far."""
         if best.value >= self._told:
             return
-        self._told = best.value
-        score = score_of_point(best, self._job, seconds - self._spent)
-        self._spent = seconds
-        told = self._job.objective.told(best.energy_pj, best.latency_cycles, best.area_um2)
+        self._told, now = best.value, clock()
+        score = score_of_point(best, self.job, now - self._since)
+        self._since = now
+        told = self.job.objective.told(best.energy_pj, best.latency_cycles, best.area_um2)
+        encoding = Encoding(self.job.space)
         trial: FrozenTrial = create_trial(
             values=list(told),
-            params=dict(self._encoding.encode(best.parameters)),
-            distributions=dict(self._encoding.distributions),
+            params=dict(encoding.encode(best.parameters)),
+            distributions=dict(encoding.distributions),
             user_attrs={SCORE: score.record(), ELAPSED: score.seconds, EVALUATIONS: 0},
         )
-        self._study.add_trial(trial)
-        if self._on_point is not None:
-            done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            self._on_point(score, len(done))
+        self.study.add_trial(trial)
+        if self.on_point is not None:
+            done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            self.on_point(score, len(done))
 
 
-def score_of_point(best: PointCost, job: Job, seconds: float) -> Score:
+@dataclass(eq=False)
+class _Pause:
+    """When a worker began with boxes, and last looked whether others wait."""
+
+    begun: float
+    looked: float = -math.inf
+
+
+def scores_of_front(front: FrontProof, job: Job) -> list[Score]:
+    """The scores of all trade-offs, as other strategies have them."""
+    return [score_of_point(point, job, 0.0) for point in front.points]
+
+
+def score_of_point(best: PointCost | TradeOff, job: Job, seconds: float) -> Score:
     """The score of a point as other strategies have it."""
     names = [
         str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(job.networks)

@@ -15,6 +15,8 @@ import optuna
 from toolkit.arguments import check_integer
 from toolkit.cluster import Cluster
 from toolkit.codesign.exact.certificate import HardwareProof, gap_to
+from toolkit.codesign.exact.front import check_within
+from toolkit.codesign.exact.front_certificate import FrontProof
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
@@ -31,7 +33,13 @@ from toolkit.study.hardware.plan import (
     scored_trials,
     seconds_of,
 )
-from toolkit.study.hardware.proving import best_proof, proof_of
+from toolkit.study.hardware.proving import (
+    best_front,
+    best_proof,
+    front_of,
+    proof_of,
+    scores_of_front,
+)
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
 from toolkit.study.hardware.workers import OnSample, Worker, make_study, study_name
 from toolkit.study.storage.opening import guarded, open_storage, storage_name, storage_path
@@ -90,11 +98,14 @@ class HardwareComparison:
         Strategies in the order given, each under all seeds.
     proof : HardwareProof or None
         What the storage knows of how good any hardware can be: of this run or of earlier ones.
+    front : FrontProof or None
+        The same of trade-offs, where the objective asks for them.
     """
 
     job: Job
     runs: tuple[HardwareRun, ...]
     proof: HardwareProof | None = None
+    front: FrontProof | None = None
 
     def __repr__(self) -> str:
         best = self.best
@@ -260,6 +271,32 @@ class HardwareComparison:
             ]
         )
 
+    def front_table(self) -> pd.DataFrame:
+        """One row per trade-off of the front that is proved, by rising area, then energy.
+
+        Returns
+        -------
+        DataFrame
+            The parameters, ``energy_pj``, ``latency_cycles``, ``edp_pj_cycles``, ``area_um2`` and
+            ``power_mw``.
+        """
+        import pandas as pd
+
+        points = () if self.front is None else self.front.points
+        return pd.DataFrame(
+            [
+                {
+                    **point.parameters,
+                    "energy_pj": point.energy_pj,
+                    "latency_cycles": point.latency_cycles,
+                    "edp_pj_cycles": point.energy_pj * point.latency_cycles,
+                    "area_um2": point.area_um2,
+                    "power_mw": point.power_mw,
+                }
+                for point in points
+            ]
+        )
+
 
 def compare_hardware(
     job: Job,
@@ -328,6 +365,8 @@ def compare_hardware(
         entry.load()
         if entry.proves:
             question_of(job)
+            if job.objective.front:
+                check_within(within)
     if cluster is not None:
         if not any(hardware_strategy(strategy).proves for strategy in strategies):
             raise InputError(
@@ -345,12 +384,15 @@ def compare_hardware(
         for study, plan in named.items():
             make_study(opened, job, plan, study)
     work = partial(_work, storage, cache, heartbeat, cluster, on_sample)
-    for _ in in_processes(work, list(named), jobs or available_cores()):
+    processes = jobs or available_cores()
+    proving = [name for name, plan in named.items() if hardware_strategy(plan.strategy).proves]
+    # Any number of processes share a proof.
+    for _ in in_processes(work, [*named, *proving * (processes - 1)], processes):
         pass
     with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
-        runs = [_run(opened, study, plan) for study, plan in named.items()]
-        proof = best_proof(opened, job)
-    return HardwareComparison(job, tuple(runs), proof)
+        runs = [_run(opened, study, plan, job) for study, plan in named.items()]
+        proof, front = best_proof(opened, job), best_front(opened, job)
+    return HardwareComparison(job, tuple(runs), proof, front)
 
 
 def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
@@ -394,19 +436,22 @@ def _work(
         return worker.run(on_sample)
 
 
-def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan) -> HardwareRun:
+def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan, job: Job) -> HardwareRun:
     study = optuna.load_study(study_name=name, storage=storage)
     scored = scored_trials(study)
+    front = front_of(study)
     if not hardware_strategy(plan.strategy).proves:
         scored = scored[: plan.samples]
     record = study.user_attrs.get(CHOICE)
     choice = score_from_record(record) if record else None
     # What was fused at the end alone is mapped once more for that.
     fused_last = choice is not None and choice.fused and not hardware_strategy(plan.strategy).fused
-    proof = proof_of(study)
+    proof = front or proof_of(study)
     return HardwareRun(
         plan,
-        tuple(score_of(trial) for trial in scored),
+        tuple(score_of(trial) for trial in scored)
+        if front is None
+        else tuple(scores_of_front(front, job)),
         choice,
         seconds_of(scored) if proof is None else proof.seconds,
         evaluations_of(scored) + (choice.evaluations if choice and fused_last else 0),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _WIDTH, _ROW = 5.4, 0.26
-_ROOM = 0.24
+_ROOM = 0.3
 """Share of a plot that is kept right of the longest bar, for what is written there."""
 
 MACS, LEAKAGE = "multiply-accumulates", "leakage"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
+from toolkit.codesign.exact.front_certificate import FrontProof
 from toolkit.codesign.near_best import ParameterCurve
 from toolkit.fusion.partition import FusionResult
 from toolkit.model.evaluate import Evaluation, evaluate
@@ -361,7 +363,19 @@ def hardware_drawings(
             "tradeoffs",
             "Energy, latency and area",
             "All feasible points of all seeds, from three sides and in three axes; rings: no "
-            "other point is better in energy, latency and area.",
-            draw_tradeoffs(tradeoffs(comparison)),
+            "other point is better in energy, latency and area." + _missed(comparison.front),
+            draw_tradeoffs(
+                tradeoffs(comparison), comparison.front.miss if comparison.front else None
+            ),
         ),
+    )
+
+
+def _missed(front: FrontProof | None) -> str:
+    """Say what a proved front may miss."""
+    if front is None or front.miss == math.inf:
+        return ""
+    return (
+        " Those of exact are proved: whatever hardware of these ranges costs, one of them "
+        f"exceeds none of the three by more than {front.miss:.2%}."
     )

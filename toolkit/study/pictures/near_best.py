@@ -87,8 +87,15 @@ def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
 
 
 @drawn
-def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
+def draw_tradeoffs(shown: Sequence[Tradeoffs], miss: float | None = None) -> Canvas:
     """Draw the points from three sides and the best in space; rings are those nothing beats.
+
+    Parameters
+    ----------
+    shown : sequence of Tradeoffs
+        Of all strategies.
+    miss : float, optional
+        Fraction by which a proved front may be improved upon at most.
 
     Raises
     ------
@@ -110,6 +117,8 @@ def draw_tradeoffs(shown: Sequence[Tradeoffs]) -> Canvas:
     handles, labels = axes.get_legend_handles_labels()
     _draw_turned(figure.add_subplot(2, 2, 4, projection="3d"), shown)
     figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    if miss is not None and miss < math.inf:
+        figure.suptitle(f"proved: nothing is missed by more than {miss:.2%}")
     return figure
 
 

@@ -9,7 +9,7 @@ import networkx as nx
 
 from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import WorkloadError
-from toolkit.messages import suggest
+from toolkit.messages import describe, suggest
 from toolkit.workload.kernel import Role, Tensor, Workload
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.layer import BITS, Attribute, Layer, TensorInfo
@@ -84,6 +84,10 @@ class NetworkByHand:
         self._add(name, operator=operator)
 
     def _add(self, name: str, **what: object) -> None:
+        if not isinstance(name, str) or not name:
+            raise WorkloadError(
+                f"expected the name of a layer, got {describe(name)}", source=self.name or None
+            )
         if name in self._layers:
             raise WorkloadError(
                 "two layers have this name", source=self.name or None, key=f"layer {name!r}"
@@ -119,16 +123,26 @@ class NetworkByHand:
         Raises
         ------
         WorkloadError
-            If one is unknown, or in another group.
+            If there is none, one is unknown, named twice, or in another group.
         """
         taken = {name for group in self.groups for name in group}
-        for name in names:
+        if not names:
+            raise WorkloadError("expected the names of layers", key="group")
+        for place, name in enumerate(names):
             self._known(name, "group")
+            if name in names[:place]:
+                raise WorkloadError(f"layer {name!r} is named twice", key="group")
             if name in taken:
                 raise WorkloadError(f"layer {name!r} is in two groups", key="group")
         self.groups.append(names)
 
     def _known(self, name: str, key: str) -> None:
+        if not isinstance(name, str):
+            raise WorkloadError(
+                f"expected the name of a layer, got {describe(name)}",
+                source=self.name or None,
+                key=key,
+            )
         if name not in self._layers:
             raise WorkloadError(
                 f"no layer {name!r}{suggest(name, list(self._layers))}",
