@@ -3,6 +3,7 @@ from __future__ import annotations
 import configparser
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -103,6 +104,13 @@ def test_searching_loads_neither_torch_nor_optuna_nor_onnx() -> None:
 def test_public_names_resolve(name: str) -> None:
     assert getattr(toolkit, name) is not None
     assert name in dir(toolkit)
+
+
+@pytest.mark.parametrize("name", toolkit.__all__)
+def test_public_names_have_an_example(name: str) -> None:
+    value = getattr(toolkit, name)
+    if callable(value):
+        assert ">>> " in (inspect.getdoc(value) or "")
 
 
 def test_every_exported_name_is_public() -> None:

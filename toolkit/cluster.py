@@ -41,6 +41,12 @@ class Cluster:
     ----------
     address : str
         Of its scheduler, such as ``tcp://host:8786``.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> toolkit.Cluster("tcp://host:8786").address
+    'tcp://host:8786'
     """
 
     address: str

@@ -53,6 +53,14 @@ class Landscape:
     best : SearchResult
         The mapping of the lowest objective value among all that were drawn or passed on the way
         down, costed anew.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> landscape = toolkit.sample_landscape(problem, 20)
+    >>> landscape.drawn.shape, bool(landscape.best.objective == landscape.drawn.min())
+    ((20,), True)
     """
 
     problem: Problem
