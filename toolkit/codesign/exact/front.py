@@ -76,6 +76,7 @@ class FrontProver:
         self._costs = np.zeros((0, 3))
         self._tried: set[tuple[Number, ...]] = set()
         self._open: list[Entry] = []
+        self._known_boxes: dict[Box, Entry] = {}
         self._closed: list[MissedBox] = []
         self._numbers = itertools.count()
         self._start, self._within, self._earlier = clock(), 0.0, (0, 0.0)
@@ -164,9 +165,8 @@ class FrontProver:
 
         What this prover knows of boxes that it left open is not found anew.
         """
-        space, known = whole(self._prover.question.space.ranges), {}
-        for entry in self._open:
-            known[entry[2].box] = entry
+        space = whole(self._prover.question.space.ranges)
+        self._known_boxes |= {entry[2].box: entry for entry in self._open}
         self._open, self._closed, self._begun = [], [], True
         self._earlier = before.proofs - self._prover.proofs.proofs, before.seconds
         self._known = best_of([*self._known, *before.points])
@@ -174,19 +174,24 @@ class FrontProver:
         for box in before.boxes:
             if box.closing not in ("open", "bound"):
                 self._closed.append(box)
+            elif box.box in self._known_boxes:
+                heapq.heappush(self._open, self._known_boxes.pop(box.box))
             elif box.box == space:
                 for part in self._prover.first_boxes:
                     self._push(Node(0.0, part))
-            elif box.box in known:
-                heapq.heappush(self._open, known[box.box])
             else:
                 self._reopen(Node(0.0, box.box), np.zeros((0, 2)), 0.0, math.inf)
         self._settle()
 
     @property
     def left(self) -> frozenset[Box]:
-        """Boxes that this prover has left open."""
+        """Boxes that are open."""
         return frozenset(node.box for _, _, node, _, _ in self._open)
+
+    @property
+    def known(self) -> frozenset[Box]:
+        """Boxes that this prover ever left open, and knows more of."""
+        return self.left.union(self._known_boxes)
 
     def _reopen(self, node: Node, hull: FloatArray, area: float, miss: float) -> None:
         heapq.heappush(self._open, (-miss, next(self._numbers), node, hull, area))

@@ -104,6 +104,7 @@ class HardwareProver:
         )
         self._mixes: dict[tuple[object, ...], Mix] = {}
         self._open: list[Entry] = []
+        self._known_nodes: dict[Box, Node] = {}
         self._numbers = itertools.count()
         self.points = self.search_points(self._late)
         self.notes = dict(self.corners.one_by_one)
@@ -212,7 +213,7 @@ class HardwareProver:
         that less of a gap is asked for. What this prover knows of boxes that it left open is
         not found anew.
         """
-        known = {node.box: node for _, _, node in self._open}
+        self._known_nodes |= {node.box: node for _, _, node in self._open}
         space = whole(self.question.space.ranges)
         self.points.best, self.closed, self._open = before.best, [], []
         self._begun = True
@@ -220,21 +221,26 @@ class HardwareProver:
         for entry in before.boxes:
             if entry.closing not in ("open", "bound"):
                 self.closed.append(entry)
-            elif entry.box == space:
+            elif entry.box == space and space not in self._known_nodes:
                 for part in self.first_boxes:
                     self._push(Node(0.0, part, mesh_width=self._cutter.mesh_width(part)))
             else:
-                node = known.get(entry.box) or Node(
-                    entry.bound, entry.box, mesh_width=self._cutter.mesh_width(entry.box)
-                )
+                width = self._cutter.mesh_width(entry.box)
+                fresh = Node(entry.bound, entry.box, mesh_width=width)
+                node = self._known_nodes.pop(entry.box, fresh)
                 node.bound = max(node.bound, entry.bound)
                 heapq.heappush(self._open, (node.bound, next(self._numbers), node))
         self._settle()
 
     @property
     def left(self) -> frozenset[Box]:
-        """Boxes that this prover has left open, and knows more of than their bounds."""
+        """Boxes that are open."""
         return frozenset(node.box for _, _, node in self._open)
+
+    @property
+    def known(self) -> frozenset[Box]:
+        """Boxes that this prover ever left open, and knows more of than their bounds."""
+        return self.left.union(self._known_nodes)
 
     def _progress(self) -> Progress:
         seconds = clock() - self._start + self._earlier[1]

@@ -184,7 +184,11 @@ class _Prover(Protocol[Q]):
 
     @property
     def left(self) -> frozenset[Box]:
-        """Boxes that it has left open."""
+        """Boxes that are open."""
+
+    @property
+    def known(self) -> frozenset[Box]:
+        """Boxes that it ever left open."""
 
     def resume(self, before: Q) -> None:
         """Go on with some boxes."""
@@ -223,7 +227,7 @@ class _Proving(Generic[Q]):
             self.shares.take_over(self.watch)
             if is_proved(self.shares.read(), self.plan):
                 break
-            found = self.shares.claim(self.prover.left)
+            found = self.shares.claim(self.prover.known)
             if found is None:
                 found = self._wait()
             if found is not None:
@@ -234,7 +238,7 @@ class _Proving(Generic[Q]):
         """Wait for boxes; None if nothing is left to do."""
         with self.shares.waiting(self.watch):
             while not is_proved(self.shares.read(), self.plan):
-                found = self.shares.claim(self.prover.left, waiting=True)
+                found = self.shares.claim(self.prover.known, waiting=True)
                 if found is not None:
                     return found
                 time.sleep(_POLL_SECONDS)
