@@ -20,7 +20,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--no-deps", "--no-index", "--no-build-isolation", "--quiet", "--target"]
     source = folder / "source"
     source.mkdir()
-    for path in (ROOT / "examples" / "plug_in").glob("*.*"):
+    for path in (ROOT / "studies" / "plug_in").glob("*.*"):
         (source / path.name).write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "pip", "install", *options, str(folder / "site"), str(source)]
     subprocess.run(command, check=True, capture_output=True)
