@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from search.drawn import draw_problem
@@ -17,7 +18,6 @@ from search.drawn_wide import draw_wide
 from search.everything import best_front, best_value, order_count, tiling_count, without_ties
 from search.problems import PROBLEMS
 
-from examples import examples
 from toolkit import load_arch, load_workload
 from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.errors import InputError

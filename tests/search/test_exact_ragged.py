@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from search.brute import optimum
@@ -14,7 +15,6 @@ from search.drawn import draw_problem
 from search.drawn_wide import draw_wide
 from search.everything import best_front, without_ties
 
-from examples import examples
 from toolkit import load_arch
 from toolkit.arch import Architecture, Compute, Fanout, Memory
 from toolkit.arch.levels import FactorConstraint, Level
