@@ -1,4 +1,4 @@
-"""What long commands tell while they run: `--json-lines`, `--quiet`, and progress on a terminal."""
+"""What long commands tell as they run: `--json-lines`, `--quiet`, progress on a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ RANGES = ("--range", "side=8,16", "--range", "scratchpad_words=8192", "--range")
 HARDWARE = ("codesign", "tiny.onnx", "--template", "gemmini-ws", *RANGES, "accumulator_words=256")
 LONG = {
     "map": (("map", *SMALL, "--strategy", "greedy", *FEW), {"improvement"}),
-    "sample": (("sample", "eyeriss", "8", "4", "2", "--count", "20", "--prove"), {"drawn", "improvement"}),
+    "sample": (
+        ("sample", "eyeriss", "8", "4", "2", "--count", "20", "--prove"),
+        {"drawn", "improvement"},
+    ),
     "compare": (
         ("compare", *SMALL, "--strategies", "greedy,random", "--seeds", "1", *FEW),
         {"run"},
