@@ -49,7 +49,7 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
         page.click("text=gemm12 on tiny, edp, exact, ragged: greedy, seed 1")
         # Its values, and the plots that the study brought along.
         page.wait_for_selector("text=Best Trial")
-        for words in ("edp (pJ*cycles)", "Best value over evaluations", "Where the energy goes"):
+        for words in ("edp (nJ·cycle)", "Best value over evaluations", "Where the energy goes"):
             page.wait_for_selector(f"text={words}")
         page.click("a[href$='/note']")
         page.wait_for_selector("text=Best loop nest")
@@ -61,7 +61,7 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
 
         page.click("a[href='/dashboard/'] >> nth=0")
         page.click("text=gemm12 on tiny, energy,latency, exact, ragged: random, seed 0")
-        for words in ("Pareto Front", "energy (pJ)", "latency (cycles)", "Best Trial"):
+        for words in ("Pareto Front", "energy (nJ)", "latency (cycles)", "Best Trial"):
             page.wait_for_selector(f"text={words}")
         assert seen.errors == []
         assert all(request.startswith((url, "data:", "blob:")) for request in seen.requests)

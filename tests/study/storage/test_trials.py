@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from wsgiref.util import setup_testing_defaults
 
 import optuna
@@ -13,7 +14,7 @@ from study.runs import BUDGET, outcome, problem
 
 from toolkit.search import Budget, FrontPoint
 from toolkit.study.compare.comparison import execute
-from toolkit.study.storage.recording import record
+from toolkit.study.storage.recording import record, recorded_outcomes
 from toolkit.study.storage.runs import Outcome, Run
 from toolkit.study.storage.trials import CONVERGENCE, ENERGY, note
 
@@ -79,10 +80,12 @@ def test_the_dashboard_reads_the_plots(found: Outcome) -> None:
     drawn = plots(recorded(found))
     assert set(drawn) == {CONVERGENCE, ENERGY}
     (line,) = drawn[CONVERGENCE]["data"]
-    assert line["y"][-1] == found.objective
+    assert line["y"][-1] == found.objective / 1e3
+    assert drawn[CONVERGENCE]["layout"]["yaxis"]["title"]["text"] == "edp (nJ·cycle)"
     assert (line["x"][0], line["x"][-1]) == (found.trace[0].evaluations, 120)
     bars = drawn[ENERGY]["data"]
-    assert sum(sum(bar["x"]) for bar in bars) == pytest.approx(found.energy_pj)
+    assert sum(sum(bar["x"]) for bar in bars) == pytest.approx(found.energy_pj / 1e3)
+    assert drawn[ENERGY]["layout"]["xaxis"]["title"]["text"] == "energy (nJ), all instances"
     assert bars[0]["y"] == ["DRAM", "Buffer", "Reg", "MAC"]
 
 
@@ -109,6 +112,27 @@ def test_names_from_files_are_not_markup() -> None:
     made = outcome(Run(replace(named, workload=workload), "random", 0, BUDGET), 1.0)
     heading = note(made, None, "").splitlines()[0]
     assert heading == "# a\\|b \\<img src=x\\> \\[c\\]\\(d\\) on tiny"
+
+
+# Times and values
+
+
+def test_trials_last_from_one_improvement_to_the_next(found: Outcome) -> None:
+    trials = recorded(found).get_trials()
+    starts, ends = zip(*((t.datetime_start, t.datetime_complete) for t in trials), strict=True)
+    assert starts[1:] == ends[:-1]
+    for end, point in zip(ends, found.trace, strict=True):
+        assert (end - starts[0]).total_seconds() == pytest.approx(point.seconds, abs=2e-6)
+    assert 0 <= (datetime.now() - starts[0]).total_seconds() - found.seconds < 60
+
+
+def test_values_have_a_unit_that_suits_the_best_and_come_back_whole(found: Outcome) -> None:
+    study = recorded(found)
+    assert study.metric_names == ["edp (nJ·cycle)"]
+    assert 1 <= study.best_value < 1000
+    assert study.best_value == found.objective / 1e3
+    (again,) = recorded_outcomes(study._storage, [found.run])
+    assert again == found
 
 
 # Parameters

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,11 @@ from toolkit.search.front import FrontPoint
 from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
 from toolkit.search.problem import Problem
 from toolkit.study.storage.runs import Outcome
-from toolkit.study.units import format_value, proof_of
+from toolkit.study.units import common_unit, format_value, proof_of
 
 MAPPING, BEST, ON_FRONT = "mapping", "best", "on_front"
 EVALUATIONS, SECONDS = "evaluations", "seconds"
+VALUE, COSTS = "objective_value", "energy_pj_latency_cycles"
 
 _CONSTRAINT = "broken rules"
 
@@ -60,11 +62,14 @@ _BLUE, _ORANGE = "#0072b2", "#d55e00"
 Parameters = dict[str, tuple[int, BaseDistribution]]
 
 
-def make_trials(outcome: Outcome, best: dict[str, Any]) -> tuple[list[str], list[FrozenTrial]]:
+def make_trials(
+    outcome: Outcome, best: dict[str, Any], ended: datetime
+) -> tuple[list[str], list[FrozenTrial]]:
     """Name the values of the trials of an outcome and make them.
 
     Every trial has parameters, as optuna-dashboard 0.21 divides by their number: tile factors
-    where mappings are known, else how many evaluations were spent until then.
+    where mappings are known, else how many evaluations were spent until then. Their values are
+    in units that suit the best one; as they are found, they are attributes.
 
     Parameters
     ----------
@@ -72,28 +77,64 @@ def make_trials(outcome: Outcome, best: dict[str, Any]) -> tuple[list[str], list
         Its front becomes the trials where the objective asks for one, else its trace.
     best : dict
         Attributes of the trial of the best mapping.
+    ended : datetime
+        When the run did; trials last from one improvement to the next, or as long as the run.
     """
     objective = outcome.run.problem.objective
+    began = ended - timedelta(seconds=outcome.seconds)
     if objective.front:
-        return ["energy (pJ)", "latency (cycles)"], list(_front_trials(outcome, best))
-    unit = f" ({objective.unit})" if objective.unit else ""
-    return [f"{objective.name}{unit}"], list(_trace_trials(outcome, best))
+        energy = common_unit(outcome.energy_pj, "pJ")
+        latency = common_unit(outcome.latency_cycles, "cycles")
+        trials = _front_trials(outcome, best, (energy[0], latency[0]))
+        timed = [_timed(trial, began, ended) for trial in trials]
+        return [f"energy ({energy[1]})", f"latency ({latency[1]})"], timed
+    scale, unit = common_unit(outcome.objective, objective.unit)
+    times = [began, *(began + timedelta(seconds=point.seconds) for point in outcome.trace)]
+    timed = [
+        _timed(trial, *times[i : i + 2])
+        for i, trial in enumerate(_trace_trials(outcome, best, scale))
+    ]
+    return [f"{objective.name} ({unit})" if unit else objective.name], timed
 
 
-def _trace_trials(outcome: Outcome, best: dict[str, Any]) -> Iterator[FrozenTrial]:
+def _timed(trial: FrozenTrial, began: datetime, ended: datetime) -> FrozenTrial:
+    """Say when a trial was made, for timelines."""
+    trial.datetime_start, trial.datetime_complete = began, ended
+    return trial
+
+
+def trial_value(trial: FrozenTrial) -> float:
+    """The value of an improvement, in the unit of the objective."""
+    # Older versions recorded it unscaled.
+    return float(trial.user_attrs.get(VALUE, trial.values[0]))
+
+
+def trial_costs(trial: FrozenTrial) -> tuple[float, float]:
+    """Energy in pJ and latency in cycles of a point of the front."""
+    energy, latency = trial.user_attrs.get(COSTS, trial.values)
+    return float(energy), float(latency)
+
+
+def _trace_trials(outcome: Outcome, best: dict[str, Any], scale: float) -> Iterator[FrozenTrial]:
     """Make a trial of each improvement; the last one is the best."""
     most = max((point.evaluations for point in outcome.trace), default=1)
     spent = IntDistribution(1, max(most, 1), log=True)
     for i, point in enumerate(outcome.trace, start=1):
-        attributes: dict[str, Any] = {EVALUATIONS: point.evaluations, SECONDS: point.seconds}
+        attributes: dict[str, Any] = {
+            EVALUATIONS: point.evaluations,
+            SECONDS: point.seconds,
+            VALUE: point.objective,
+        }
         yield _trial(
-            [point.objective],
+            [point.objective / scale],
             {EVALUATIONS: (max(point.evaluations, 1), spent)},
             {**attributes, **(best if i == len(outcome.trace) else {})},
         )
 
 
-def _front_trials(outcome: Outcome, best: dict[str, Any]) -> Iterator[FrozenTrial]:
+def _front_trials(
+    outcome: Outcome, best: dict[str, Any], scales: tuple[float, float]
+) -> Iterator[FrozenTrial]:
     """Make a trial of each point of the front, and of the best mapping if it is not on it."""
     points = list(outcome.front)
     if outcome.mapping is not None:
@@ -104,8 +145,10 @@ def _front_trials(outcome: Outcome, best: dict[str, Any]) -> Iterator[FrozenTria
         attributes: dict[str, Any] = {MAPPING: mapping_to_dict(point.mapping)}
         if point.mapping == outcome.mapping:
             attributes = {**best, BEST: True}
-        attributes[ON_FRONT] = i < len(outcome.front)
-        yield _trial([point.energy_pj, point.latency_cycles], factors, attributes)
+        costs = point.energy_pj, point.latency_cycles
+        attributes |= {ON_FRONT: i < len(outcome.front), COSTS: list(costs)}
+        values = [cost / scale for cost, scale in zip(costs, scales, strict=True)]
+        yield _trial(values, factors, attributes)
 
 
 def _tile_factors(mappings: list[Mapping], problem: Problem) -> list[Parameters]:
@@ -239,12 +282,13 @@ def _escaped(text: str) -> str:
 def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
     """Draw the best value over evaluations, as plain data of plotly's."""
     objective = outcome.run.problem.objective
-    values = [point.objective for point in outcome.trace]
+    unit_scale, unit = common_unit(outcome.objective, objective.unit)
+    values = [point.objective / unit_scale for point in outcome.trace]
     steps = [point.evaluations for point in outcome.trace]
     if outcome.evaluations is not None and outcome.evaluations > steps[-1]:
         steps, values = [*steps, outcome.evaluations], [*values, values[-1]]
     scale = "log" if min(values) > 0 and all(map(math.isfinite, values)) else "linear"
-    unit = f" ({objective.unit})" if objective.unit else ""
+    title = f"{objective.name} ({unit})" if unit else objective.name
     return _plot(
         "Best value over evaluations",
         [
@@ -258,7 +302,7 @@ def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
         ],
         {"title": {"text": "evaluations"}, "type": "log", "automargin": True},
         {
-            "title": {"text": f"{objective.name}{unit}"},
+            "title": {"text": title},
             "type": scale,
             "exponentformat": "power",
             "automargin": True,
@@ -269,9 +313,10 @@ def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
 def _energy_plot(evaluation: Evaluation) -> dict[str, Any]:
     """Draw the energy of every level, accesses and leakage, as plain data of plotly's."""
     levels = [entry.level for entry in evaluation.energies]
+    scale, unit = common_unit(max(entry.energy_pj for entry in evaluation.energies), "pJ")
     parts = {
-        "accesses": (_BLUE, [entry.access_pj for entry in evaluation.energies]),
-        "leakage": (_ORANGE, [entry.leakage_pj for entry in evaluation.energies]),
+        "accesses": (_BLUE, [entry.access_pj / scale for entry in evaluation.energies]),
+        "leakage": (_ORANGE, [entry.leakage_pj / scale for entry in evaluation.energies]),
     }
     bars = [
         {
@@ -286,9 +331,9 @@ def _energy_plot(evaluation: Evaluation) -> dict[str, Any]:
         if any(energies)
     ]
     return _plot(
-        "Where the energy goes, total of all instances",
+        "Where the energy goes",
         bars,
-        {"title": {"text": "energy (pJ)"}, "exponentformat": "power"},
+        {"title": {"text": f"energy ({unit}), all instances"}},
         {"autorange": "reversed", "automargin": True},
         barmode="stack",
     )
