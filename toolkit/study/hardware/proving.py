@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -334,6 +335,12 @@ class _Improving(_Proving[HardwareProof]):
             params=dict(encoding.encode(best.parameters)),
             distributions=dict(encoding.distributions),
             user_attrs={SCORE: score.record(), ELAPSED: score.seconds, EVALUATIONS: 0},
+        )
+        # Since the best before it, for timelines.
+        ended = datetime.now()
+        trial.datetime_start, trial.datetime_complete = (
+            ended - timedelta(seconds=score.seconds),
+            ended,
         )
         self.study.add_trial(trial)
         if self.on_point is not None:

@@ -38,6 +38,7 @@ from toolkit.study.storage.trials import (
     trial_costs,
     trial_value,
 )
+from toolkit.study.units import plain_value
 from toolkit.version import __version__
 from toolkit.workload import workload_to_yaml
 
@@ -151,11 +152,12 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
         study = optuna.create_study(
             storage=storage, study_name=run.name, directions=["minimize"] * len(names)
         )
-        # Without the problem a study with trials would be taken for somebody else's.
-        study.set_user_attr(PROBLEM, problem_record(run))
         study.set_metric_names(names)
+        # The dashboard shows them in this order, so the long one comes last.
         for key, value in _about(outcome).items():
             study.set_user_attr(key, value)
+        # Without the problem a study with trials would be taken for somebody else's.
+        study.set_user_attr(PROBLEM, problem_record(run))
         for key, value in shown.items():
             storage.set_study_system_attr(study._study_id, key, value)
         study.add_trials(trials)
@@ -164,10 +166,13 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
 
 def _about(outcome: Outcome) -> Attributes:
     """Say who ran what with which versions, and what came out."""
-    run, front = outcome.run, bool(outcome.run.problem.objective.front)
+    run, objective = outcome.run, outcome.run.problem.objective
+    front = bool(objective.front)
+    best = None if outcome.mapping is None else plain_value(outcome.objective, objective)
     about: Attributes = {
         "strategy": run.strategy,
         "seed": run.seed,
+        "best": best,
         "recorded": RECORDED[front],
         "notes": list(run.problem.notes),
         "versions": versions(),

@@ -288,7 +288,9 @@ def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
     if outcome.evaluations is not None and outcome.evaluations > steps[-1]:
         steps, values = [*steps, outcome.evaluations], [*values, values[-1]]
     scale = "log" if min(values) > 0 and all(map(math.isfinite, values)) else "linear"
-    title = f"{objective.name} ({unit})" if unit else objective.name
+    # Of a front, improvements are those of the product.
+    name = "·".join(objective.front) or objective.name
+    title = f"{name} ({unit})" if unit else name
     return _plot(
         "Best value over evaluations",
         [
