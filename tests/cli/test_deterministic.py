@@ -60,9 +60,8 @@ def test_networks(strategy: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("network", BERT, "eyeriss", "--strategy", strategy, "--seed", "3", *SIZES)
     expected = here(capsys, *words, "--jobs", "1", "--no-cache")
     cache = ("--cache", "cache")
-    assert here(capsys, *words, "--jobs", "2", *cache) == expected, "two processes, a cold cache"
+    assert fresh(*words, "--jobs", "2", *cache) == expected, "other hashes, two processes"
     assert here(capsys, *words, *cache) == expected, "a warm cache"
-    assert fresh(*words, "--jobs", "1", "--no-cache") == expected, "other hashes"
 
 
 def test_fusion(
@@ -70,9 +69,8 @@ def test_fusion(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ("network", model, "eyeriss-conv", "--fusion", "nsga2", "--evaluations", "60")
-    expected = here(capsys, *words, "--cache", "cache")
-    assert here(capsys, *words, "--cache", "cache") == expected, "a warm cache"
-    assert fresh(*words, "--no-cache") == expected, "other hashes"
+    expected = fresh(*words, "--cache", "cache")
+    assert here(capsys, *words, "--cache", "cache") == expected, "other hashes, a warm cache"
 
 
 def test_hardware(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,5 +78,4 @@ def test_hardware(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = (BERT, "--dim", "batch=1", "--dim", "seq=16", "--no-cache")
     words = ("codesign", *sizes, "--template", "gemmini-ws", *strategies)
     expected = here(capsys, *words, "--jobs", "1", "--out", "one")
-    assert here(capsys, *words, "--jobs", "2", "--out", "two") == expected, "two processes"
-    assert fresh(*words, "--jobs", "1", "--out", "three") == expected, "other hashes"
+    assert fresh(*words, "--jobs", "2", "--out", "two") == expected, "two processes, other hashes"

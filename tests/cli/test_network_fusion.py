@@ -23,6 +23,14 @@ def model(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.fixture(autouse=True)
+def short_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from toolkit.fusion import MappedModel
+
+    defaults = MappedModel.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "proof_seconds", 0.2)  # type: ignore[arg-type]
+
+
 def run(*words: str) -> int:
     return main(["network", *words])
 

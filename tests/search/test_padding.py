@@ -114,7 +114,7 @@ def test_an_interruption_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> No
         calls += 1
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("toolkit.search.padding.search", interrupted)
+    monkeypatch.setattr("toolkit.search.padding.search_mappings", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_problem(machine(), gemm(23, 4, 4), pad="M")
     assert calls == 1

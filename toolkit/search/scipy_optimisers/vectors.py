@@ -287,7 +287,7 @@ class FactorVectors(LocalVectors):
         near = moved_factors(self.space, self.moves, factors[0])
         near = near[self.space.check_factors(near)]
         rows = np.tile(vector, (len(near), 1))
-        rows[:, : self.width] = near.reshape(len(near), -1)[:, self.free]
+        rows[:, : self.width] = near.reshape(len(near), math.prod(self.space.shape))[:, self.free]
         return rows
 
 
