@@ -17,7 +17,10 @@ import toolkit
 from toolkit.cli import progress
 from toolkit.cli.app import COMMANDS, Commands, main
 from toolkit.cli.progress import Pace, Reporter, watched
+from toolkit.cli.worker import HardwareTold
+from toolkit.codesign.exact.front import FrontProgress
 from toolkit.fusion import MappedModel
+from toolkit.study.hardware.workers import BoxProgress
 
 FEW = ("--evaluations", "50")
 ALONE = ("--jobs", "1", "--no-cache")
@@ -130,6 +133,21 @@ def test_numbers_that_json_lacks_are_null(capsys: pytest.CaptureFixture[str]) ->
         "energy_total_pj": None,
         "done": 1,
     }
+
+
+def test_people_read_how_far_a_proof_is(capsys: pytest.CaptureFixture[str]) -> None:
+    told = HardwareTold(Reporter())
+    for front in (
+        FrontProgress(7, 0.25, 3, 4, 11.0),
+        FrontProgress(9, 0.125, 5, 2, 12.0),  # Too soon after the first.
+    ):
+        told.box(BoxProgress("pair/exact/0", front, 42.0))
+    line = "pair/exact/0: 3 boxes closed, 4 open, 7 trade-offs, others missed by 25 % at most"
+    assert capsys.readouterr().err == f"{line}, about 42 s left\n"
+    HardwareTold(Reporter()).box(
+        BoxProgress("pair/exact/0", FrontProgress(7, math.inf, 3, 4, 11.0), None)
+    )
+    assert capsys.readouterr().err.endswith("4 open, 7 trade-offs\n")
 
 
 class Terminal(io.StringIO):

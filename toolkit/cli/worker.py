@@ -153,7 +153,10 @@ def _box_text(progress: BoxProgress) -> str:
     proof = progress.proof
     boxes = f"{proof.closed:,} boxes closed, {proof.open:,} open"
     if isinstance(proof, FrontProgress):
-        return f"{boxes}, {proof.points:,} trade-offs, each missed by {proof.miss:.3g} at most"
+        found = f"{boxes}, {proof.points:,} trade-offs"
+        # A box that nothing is known of yet may hide anything.
+        known = math.isfinite(proof.miss)
+        return f"{found}, others missed by {100 * proof.miss:.3g} % at most" if known else found
     if proof.best is None or not proof.bound > 0:
         return boxes
     return f"{boxes}, within {100 * (proof.best.value / proof.bound - 1):.3g} %"
