@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 from wsgiref.util import setup_testing_defaults
@@ -12,6 +13,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 from study.runs import BUDGET, outcome, problem
 
+from toolkit.mapping.mapping import to_arrays
 from toolkit.search import Budget, FrontPoint
 from toolkit.study.compare.comparison import execute
 from toolkit.study.storage.recording import record, recorded_outcomes
@@ -138,8 +140,22 @@ def test_values_have_a_unit_that_suits_the_best_and_come_back_whole(found: Outco
 # Parameters
 
 
-def test_trials_of_a_trace_have_their_evaluations_as_parameter(found: Outcome) -> None:
+def test_trials_of_a_trace_have_tile_factors_as_parameters(found: Outcome) -> None:
     trials = recorded(found).get_trials()
+    levels = [level.name for level in found.run.problem.arch.levels]
+    assert found.mapping is not None
+    best, _ = to_arrays(found.mapping, found.run.problem.arch, found.run.problem.workload)
+    for trial, point in zip(trials, found.trace, strict=True):
+        for name, factor in trial.params.items():
+            level, dimension = name.split()
+            assert factor == point.factors[levels.index(level)]["MKN".index(dimension)]
+        assert math.prod(trial.params.values()) == math.prod(map(math.prod, point.factors))
+    assert found.trace[-1].factors == tuple(map(tuple, best.tolist()))
+
+
+def test_trials_without_tile_factors_have_their_evaluations_as_parameter(found: Outcome) -> None:
+    trace = tuple(replace(point, factors=()) for point in found.trace)
+    trials = recorded(replace(found, trace=trace)).get_trials()
     assert [t.params for t in trials] == [{"evaluations": p.evaluations} for p in found.trace]
 
 

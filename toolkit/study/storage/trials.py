@@ -22,7 +22,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, create_trial
 
 from toolkit.mapping.files import mapping_to_dict
-from toolkit.mapping.mapping import Mapping, to_arrays
+from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.model.evaluate import Evaluation
 from toolkit.search.front import FrontPoint
 from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
@@ -47,8 +47,8 @@ CONVERGENCE, ENERGY = "convergence", "energy"
 RECORDED = {
     False: "Trials are the improvements of the search, in order: the best value after so many "
     "evaluations and seconds. Evaluations that improved nothing are counted, not recorded. The "
-    "last trial is the best and holds the mapping and what it costs. The only parameter is how "
-    "many evaluations had been spent.",
+    "last trial is the best and holds the mapping and what it costs. Parameters are tile factors, "
+    "by level and dimension; their importances are of improvements alone.",
     True: "Trials are the front: mappings that no other one met beats in both costs, by rising "
     "energy. Other evaluations are counted, not recorded. The trial with the attribute best has "
     "the lowest product of both and holds what it costs. Parameters are tile factors, by level "
@@ -117,9 +117,8 @@ def trial_costs(trial: FrozenTrial) -> tuple[float, float]:
 
 def _trace_trials(outcome: Outcome, best: dict[str, Any], scale: float) -> Iterator[FrozenTrial]:
     """Make a trial of each improvement; the last one is the best."""
-    most = max((point.evaluations for point in outcome.trace), default=1)
-    spent = IntDistribution(1, max(most, 1), log=True)
-    for i, point in enumerate(outcome.trace, start=1):
+    parameters = _trace_parameters(outcome)
+    for i, (point, chosen) in enumerate(zip(outcome.trace, parameters, strict=True), start=1):
         attributes: dict[str, Any] = {
             EVALUATIONS: point.evaluations,
             SECONDS: point.seconds,
@@ -127,9 +126,19 @@ def _trace_trials(outcome: Outcome, best: dict[str, Any], scale: float) -> Itera
         }
         yield _trial(
             [point.objective / scale],
-            {EVALUATIONS: (max(point.evaluations, 1), spent)},
+            chosen,
             {**attributes, **(best if i == len(outcome.trace) else {})},
         )
+
+
+def _trace_parameters(outcome: Outcome) -> list[Parameters]:
+    """Take tile factors as parameters, or where they are not known how much had been spent."""
+    trace = outcome.trace
+    if trace and all(point.factors for point in trace):
+        return _tile_factors(np.array([point.factors for point in trace]), outcome.run.problem)
+    most = max((point.evaluations for point in trace), default=1)
+    spent = IntDistribution(1, max(most, 1), log=True)
+    return [{EVALUATIONS: (max(point.evaluations, 1), spent)} for point in trace]
 
 
 def _front_trials(
@@ -140,7 +149,9 @@ def _front_trials(
     if outcome.mapping is not None:
         own = FrontPoint(outcome.energy_pj, outcome.latency_cycles, outcome.mapping)
         points += [] if own in points else [own]
-    parameters = _tile_factors([point.mapping for point in points], outcome.run.problem)
+    problem = outcome.run.problem
+    arrays = [to_arrays(point.mapping, problem.arch, problem.workload)[0] for point in points]
+    parameters = _tile_factors(np.array(arrays), problem) if points else []
     for i, (point, factors) in enumerate(zip(points, parameters, strict=True)):
         attributes: dict[str, Any] = {MAPPING: mapping_to_dict(point.mapping)}
         if point.mapping == outcome.mapping:
@@ -151,12 +162,9 @@ def _front_trials(
         yield _trial(values, factors, attributes)
 
 
-def _tile_factors(mappings: list[Mapping], problem: Problem) -> list[Parameters]:
+def _tile_factors(factors: IntArray, problem: Problem) -> list[Parameters]:
     """Take tile factors as parameters, of those levels and dimensions that any mapping tiles."""
-    if not mappings:
-        return []
     workload, levels = problem.workload, problem.arch.levels
-    factors = np.array([to_arrays(mapping, problem.arch, workload)[0] for mapping in mappings])
     names = workload.dimensions
     tiled = [(int(i), int(d)) for i, d in np.argwhere((factors > 1).any(axis=0))] or [(0, 0)]
     distributions = {d: IntDistribution(1, workload.sizes[names[d]], log=True) for _, d in tiled}
