@@ -93,7 +93,7 @@ def test_reals(name: str, kind: Callable[[int], Any]) -> None:
 def test_what_is_no_integer_stays_what_it_is(value: Any) -> None:
     assert plain_integer(value) is value
     with pytest.raises(toolkit.InputError, match="seed: .* is not an integer from 0"):
-        UNTYPED.search(PROBLEM, "random", budget=FEW, seed=value)
+        UNTYPED.search_mappings(PROBLEM, "random", budget=FEW, seed=value)
     with pytest.raises(toolkit.InputError, match="size .* is not a positive integer"):
         UNTYPED.gemm(value, 4, 4)
 

@@ -47,6 +47,9 @@ def test_warm_up_compiles_what_is_not_there(tmp_path: Path) -> None:
     }
     assert "counts of repeated mappings" in second.stderr
 
+    Path(cold["folder"], "toolkit.search.compiled_check.count_seen.o").unlink()
+    assert warm_up(tmp_path, "--quiet").stderr == ""
+
     third = warm_up(tmp_path)
     assert third.stderr == ""
     head, *lines = third.stdout.splitlines()

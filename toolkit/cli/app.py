@@ -234,7 +234,8 @@ app = typer.Typer(
     context_settings=_SHORT_HELP,
     help="How DNN layers and networks should run on spatial accelerators, and what these should "
     "be: mappings, proofs, comparisons, fusion, hardware.",
-    epilog="Every command takes --json and has its own --help with examples.",
+    epilog="Every command takes --json and has its own --help with examples; long ones also take "
+    "--json-lines and --quiet.",
     pretty_exceptions_enable=False,
 )
 

@@ -135,6 +135,17 @@ ClusterAddress = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+AsJsonLines = Annotated[
+    bool,
+    typer.Option(
+        "--json-lines",
+        help="Print a JSON object on a line whenever something happens, the result as the last.",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show no progress; warnings and errors stay."),
+]
 KvCache = Annotated[
     str,
     typer.Option(

@@ -13,6 +13,7 @@ from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
     AllowPython,
     AsJson,
+    AsJsonLines,
     BypassName,
     ClusterAddress,
     Estimates,
@@ -20,6 +21,7 @@ from toolkit.cli.arguments import (
     FactorsName,
     KvCache,
     Pad,
+    Quiet,
     read_pad,
     trusted,
 )
@@ -220,20 +222,25 @@ def search_hardware(
     no_cache: NoCache = False,
     allow_python: AllowPython = False,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Read, search, write tables, pictures and the hardware, print."""
     import toolkit
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
     from toolkit.cli.codesign_report import codesign_record, codesign_report
-    from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
-    from toolkit.cli.worker import show_sample
+    from toolkit.cli.output import NOTHING_FOUND, print_report
+    from toolkit.cli.progress import Reporter
+    from toolkit.cli.worker import HardwareTold
     from toolkit.codesign.job import JobSettings, make_job
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
     from toolkit.study.hardware.strategies import compare_hardware
     from toolkit.study.storage.files import Results, has_pictures, make_folder
 
+    reporter = Reporter.of(quiet, json, json_lines)
+    told = HardwareTold(reporter)
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
@@ -286,7 +293,8 @@ def search_hardware(
         cluster=machines,
         name=name,
         cache=not no_cache,
-        on_sample=show_sample,
+        on_sample=told.sample,
+        on_box=told.box,
     )
     curves = _curves(found, cache=not no_cache) if report else ()
     shown = drawings().hardware_drawings(found, curves) if has_pictures() else ()
@@ -295,8 +303,8 @@ def search_hardware(
         report, None, found.job.title, lambda: shown, lambda: codesign_report(found, Results())
     )
     written = written.also(page)
-    if json:
-        print_json(codesign_record(found, written))
+    if reporter.json:
+        reporter.print_json(codesign_record(found, written))
     else:
         print_report(codesign_report(found, written))
     if found.best is None:

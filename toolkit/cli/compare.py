@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,12 +15,14 @@ from toolkit.cli.arguments import (
     AllowPython,
     Arch,
     AsJson,
+    AsJsonLines,
     BiasRead,
     BypassName,
     ClusterAddress,
     FactorsName,
     ObjectiveName,
     Pad,
+    Quiet,
     read_jobs,
     trusted,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
 
+    from toolkit.cli.progress import Reporter
     from toolkit.search import Problem
     from toolkit.study.compare.comparison import Progress
     from toolkit.study.compare.statistics import Significance
@@ -143,15 +145,19 @@ def compare_strategies(
     allow_python: AllowPython = False,
     report: ReportFile = None,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run what the storage lacks, tabulate, draw, print."""
     from toolkit.cli.arguments import read_problem
-    from toolkit.cli.output import NOTHING_FOUND, print_json, print_report
+    from toolkit.cli.output import NOTHING_FOUND, print_report
+    from toolkit.cli.progress import Reporter
     from toolkit.search import Budget
     from toolkit.study.compare.comparison import compare
     from toolkit.study.pictures.report import comparison_tables, write_results
     from toolkit.study.storage.files import Results, make_folder
 
+    reporter = Reporter.of(quiet, json, json_lines)
     counting = read_conventions(conventions, switch, steady=steady)
     problems = [
         read_problem(
@@ -176,14 +182,14 @@ def compare_strategies(
         make_folder(out)
         warn_of_missing(out)
     place = storage if storage is not None else os.path.join(out or "", STORAGE)
-    with _watched(place) as on_run:
+    with _watched(reporter, place) as on_run:
         comparison = compare(
             problems, names, budget, seeds, storage=place, jobs=workers, on_run=on_run
         )
     tables = comparison_tables(comparison)
     results = Results()
     if out is not None:
-        with _steps() as on_step:
+        with _steps(reporter) as on_step:
             results = write_results(comparison, out, tables=tables, on_step=on_step)
     page = write_pictures(
         report,
@@ -193,8 +199,8 @@ def compare_strategies(
         lambda: comparison_report(comparison, tables, place, results),
     )
     results = results.also(page)
-    if json:
-        print_json(comparison_record(comparison, tables, place, results))
+    if reporter.json:
+        reporter.print_json(comparison_record(comparison, tables, place, results))
     else:
         print_report(comparison_report(comparison, tables, place, results))
     if all(outcome.error for outcome in comparison.outcomes):
@@ -240,28 +246,44 @@ def default_strategies(problem: Problem) -> list[str]:
 
 
 @contextmanager
-def _watched(storage: str) -> Iterator[Callable[[Progress], None]]:
-    """Show progress on standard error: a bar on a terminal, else a line per run.
-
-    An interruption is followed by how to go on.
-    """
-    from toolkit.cli.progress import counted
+def _watched(reporter: Reporter, storage: str) -> Iterator[Callable[[Progress], None]]:
+    """Tell of every run that ended; an interruption is followed by how to go on."""
     from toolkit.study.storage.opening import storage_name
 
-    with counted(f"runs are kept in {storage_name(storage)}") as show:
-        yield lambda progress: show(progress.done, progress.total, _ended(progress))
+    with reporter.counted(f"runs are kept in {storage_name(storage)}") as show:
+
+        def ended(progress: Progress) -> None:
+            show(progress.done, progress.total, _ended(progress), read_back=progress.resumed)
+            reporter.event("run", _run_record(progress))
+
+        yield ended
 
 
 @contextmanager
-def _steps() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is being written."""
-    if not sys.stderr.isatty():
-        yield lambda words: None
-        return
-    from rich.console import Console
+def _steps(reporter: Reporter) -> Iterator[Callable[[str], None]]:
+    """Show what is being written."""
+    step = ["writing tables"]
+    with reporter.live(lambda: step[-1]):
+        yield step.append
 
-    with Console(stderr=True, markup=False).status("writing tables") as status:
-        yield lambda words: status.update(words)
+
+def _run_record(progress: Progress) -> Record:
+    from toolkit.study.storage.runs import problem_name
+
+    outcome = progress.outcome
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "problem": problem_name(outcome.run.problem),
+        "strategy": outcome.run.strategy,
+        "seed": outcome.run.seed,
+        "objective_value": outcome.objective,
+        "evaluations": outcome.evaluations,
+        "search_seconds": outcome.seconds,
+        "status": outcome.status,
+        "error": outcome.error,
+        "read_back": progress.resumed,
+    }
 
 
 def _ended(progress: Progress) -> str:

@@ -19,6 +19,7 @@ from toolkit.search.status import describe_proof, describe_status, within_best
 
 if TYPE_CHECKING:
     from toolkit.arch import Architecture
+    from toolkit.cli.progress import Reporter
     from toolkit.fusion import (
         Boundary,
         FusionChance,
@@ -121,6 +122,7 @@ def fuse_network(
     arch: Architecture,
     strategy: str,
     *,
+    reporter: Reporter,
     search: LayerSearch,
     level: str | None,
     groups: Sequence[str],
@@ -155,7 +157,7 @@ def fuse_network(
         jobs=jobs,
         cache=cache,
     )
-    with _watched(model):
+    with _watched(reporter, model):
         if groups:
             given = [[name.strip() for name in words.split(",")] for words in groups]
             return model, cost_partition(model, given)
@@ -163,13 +165,10 @@ def fuse_network(
 
 
 @contextmanager
-def _watched(model: MappedModel) -> Iterator[None]:
-    """On a terminal, show on standard error how many parts of layers are mapped.
-
-    An interruption is followed by how to go on.
-    """
+def _watched(reporter: Reporter, model: MappedModel) -> Iterator[None]:
+    """Tell how many parts of layers are mapped; an interruption is followed by how to go on."""
     try:
-        with _shown(model):
+        with _told(reporter, model):
             yield
     except KeyboardInterrupt:
         if model.costs.store is not None:
@@ -179,22 +178,23 @@ def _watched(model: MappedModel) -> Iterator[None]:
 
 
 @contextmanager
-def _shown(model: MappedModel) -> Iterator[None]:
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
+def _told(reporter: Reporter, model: MappedModel) -> Iterator[None]:
+    from toolkit.cli.progress import Pace, describe_left
 
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    with console.status("costing groups") as status:
+    now = ["costing groups"]
+    pace = Pace()
 
-        def show(number: int, layer: str) -> None:
-            status.update(f"{number:,} parts of layers mapped; {layer}")
+    def mapped(number: int, layer: str) -> None:
+        now[:] = [f"{number:,} parts of layers mapped; {layer}"]
+        reporter.event("part", {"done": number, "layer": layer})
 
-        def proved(done: int, total: int) -> None:
-            status.update(f"{done:,} of {total:,} layers bounded")
+    def bounded(done: int, total: int) -> None:
+        left = describe_left(pace.left(done, total))
+        now[:] = [", ".join(filter(None, (f"{done:,} of {total:,} layers bounded", left)))]
+        reporter.event("bound", {"done": done, "total": total})
 
-        model.costs.on_search, model.bounds.on_proof = show, proved
+    model.costs.on_search, model.bounds.on_proof = mapped, bounded
+    with reporter.live(lambda: now[0]):
         yield
 
 

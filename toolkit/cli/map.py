@@ -14,12 +14,14 @@ from toolkit.cli.arguments import (
     AllowPython,
     Arch,
     AsJson,
+    AsJsonLines,
     BiasRead,
     BypassName,
     Estimates,
     FactorsName,
     ObjectiveName,
     Pad,
+    Quiet,
     WorkloadWords,
     check_writable,
     evaluated,
@@ -29,7 +31,8 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
-from toolkit.cli.output import Record, Report, format_count, print_json, print_report, table
+from toolkit.cli.output import Record, Report, format_count, print_report, table
+from toolkit.cli.progress import Reporter, point_record, watched
 from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.errors import InputError
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
@@ -96,11 +99,13 @@ def map_workload(
     report: ReportFile = None,
     out: PictureFolder = None,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Search, save, draw, print."""
-    from toolkit.cli.progress import watched
     from toolkit.search.basin import basin
 
+    reporter = Reporter.of(quiet, json, json_lines)
     if save is not None:
         check_writable(save)
     check_pictures(report, out)
@@ -125,7 +130,7 @@ def map_workload(
         estimates,
     )
     starts = [] if start is None else [read_valid_mapping(start, problem)]
-    with watched(problem, strategy) as on_improvement:
+    with watched(reporter, problem, strategy, budget) as on_improvement:
         result = toolkit.search_mappings(
             problem,
             basin if starts else strategy,
@@ -137,7 +142,7 @@ def map_workload(
     evaluation = evaluated(result.mapping, problem)
     if save is not None:
         toolkit.write_mapping(save, result.mapping)
-    printed = [] if json and report is None else result_report(result, evaluation)
+    printed = [] if reporter.json and report is None else result_report(result, evaluation)
     written = write_pictures(
         report,
         out,
@@ -145,8 +150,8 @@ def map_workload(
         lambda: drawings().search_drawings(result, evaluation),
         lambda: printed,
     )
-    if json:
-        print_json({**result_record(result, evaluation), **written.asked()})
+    if reporter.json:
+        reporter.print_json({**result_record(result, evaluation), **written.asked()})
     else:
         print_report([*printed, *written.lines()])
     if result.interrupted:
@@ -177,14 +182,7 @@ def result_record(result: toolkit.SearchResult, evaluation: toolkit.Evaluation) 
         "duplicate_evaluations": result.duplicates,
         "interrupted": result.interrupted,
         "search_seconds": result.seconds,
-        "trace": [
-            {
-                "evaluations": point.evaluations,
-                "seconds_since_start": point.seconds,
-                "objective_value": point.objective,
-            }
-            for point in result.trace
-        ],
+        "trace": [point_record(point) for point in result.trace],
         "front": [
             {
                 "energy_total_pj": point.energy_pj,

@@ -10,8 +10,10 @@ from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
     AllowPython,
     AsJson,
+    AsJsonLines,
     BypassName,
     FactorsName,
+    Quiet,
     check_writable,
     trusted,
 )
@@ -66,29 +68,36 @@ def find_minimal_hardware(
     allow_python: AllowPython = False,
     report: ReportFile = None,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Map, shrink, draw, print."""
     import toolkit
+    from toolkit.cli.network import watched
     from toolkit.cli.network_options import read_budget, read_dims
-    from toolkit.cli.output import print_json, print_report
+    from toolkit.cli.output import print_report
+    from toolkit.cli.progress import Reporter
     from toolkit.codesign.minimal import minimal_hardware
     from toolkit.text_files import write_text_atomically
 
+    reporter = Reporter.of(quiet, json, json_lines)
     if save is not None:
         check_writable(save)
     check_pictures(report)
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
     space, parameters = _given(template, range, node, clock_ghz, bypass, allow_python)
     given = space.build(parameters)
-    result = toolkit.map_network(
-        toolkit.load_network(model, read_dims(dim), fold_batch_norm=True, bits="word"),
-        given.arch,
-        strategy,
-        budget=read_budget(evaluations, seconds),
-        seed=seed,
-        factors=factors,  # type: ignore[arg-type]  # It is checked there.
-        cache=not no_cache,
-    )
+    with watched(reporter, kept=not no_cache) as on_layer:
+        result = toolkit.map_network(
+            toolkit.load_network(model, read_dims(dim), fold_batch_norm=True, bits="word"),
+            given.arch,
+            strategy,
+            budget=read_budget(evaluations, seconds),
+            seed=seed,
+            factors=factors,  # type: ignore[arg-type]  # It is checked there.
+            cache=not no_cache,
+            on_layer=on_layer,
+        )
     uses: list[Use] = [
         (layer.cost.mapping, layer.cost.workload)
         for layer in result.layers
@@ -108,8 +117,8 @@ def find_minimal_hardware(
         lambda: drawings().minimal_drawings(given.arch, found.point.arch),
         lambda: minimal_report(space, given, found, title),
     )
-    if json:
-        print_json({**minimal_record(space, given, found), **written.asked()})
+    if reporter.json:
+        reporter.print_json({**minimal_record(space, given, found), **written.asked()})
     else:
         print_report([*minimal_report(space, given, found, title), *written.lines()])
 

@@ -14,6 +14,7 @@ from toolkit.cli.arguments import (
     AllowPython,
     Arch,
     AsJson,
+    AsJsonLines,
     BypassName,
     ClusterAddress,
     Estimates,
@@ -22,6 +23,7 @@ from toolkit.cli.arguments import (
     KvCache,
     ObjectiveName,
     Pad,
+    Quiet,
     read_arch,
     read_jobs,
     read_pad,
@@ -78,6 +80,8 @@ from toolkit.cli.serving import (
 from toolkit.fusion import MOST_MAPPED_LAYERS
 
 if TYPE_CHECKING:
+    from toolkit.cli.output import Record
+    from toolkit.cli.progress import Reporter
     from toolkit.search.network import LayerProgress, NetworkResult
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
@@ -125,14 +129,18 @@ def map_whole_network(
     allow_python: AllowPython = False,
     report: ReportFile = None,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Load, map, write tables and pictures, print."""
     import toolkit
-    from toolkit.cli.output import print_json, print_report
+    from toolkit.cli.output import print_report
+    from toolkit.cli.progress import Reporter
     from toolkit.errors import InputError
     from toolkit.study.storage.files import Results
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
+    reporter = Reporter.of(quiet, json, json_lines)
     if cache in get_args(WaysToGrow):
         kv_cache, cache = str(cache), None
     if cache is not None and no_cache:
@@ -188,6 +196,7 @@ def map_whole_network(
             graph,
             accelerator,
             fusion or "exact",
+            reporter=reporter,
             search=given,
             level=fusion_level,
             groups=group,
@@ -208,12 +217,12 @@ def map_whole_network(
                 lambda: fusion_report(priced, fused, steps, Results()),
             )
         )
-        if json:
-            print_json({**fusion_record(priced, fused, steps), **written.record()})
+        if reporter.json:
+            reporter.print_json({**fusion_record(priced, fused, steps), **written.record()})
         else:
             print_report(fusion_report(priced, fused, steps, written))
         return
-    with watched(kept=bool(place)) as on_layer:
+    with watched(reporter, kept=bool(place)) as on_layer:
         run = partial(
             toolkit.map_network,
             arch=accelerator,
@@ -254,8 +263,8 @@ def map_whole_network(
                 lambda: serving_report(served, Results()),
             )
         )
-        if json:
-            print_json({**served.to_dict(), **written.record()})
+        if reporter.json:
+            reporter.print_json({**served.to_dict(), **written.record()})
         else:
             print_report(serving_report(served, written))
         return
@@ -269,8 +278,8 @@ def map_whole_network(
             lambda: network_report(result, Results()),
         )
     )
-    if json:
-        print_json({**result.to_dict(), **written.record()})
+    if reporter.json:
+        reporter.print_json({**result.to_dict(), **written.record()})
     else:
         print_report(network_report(result, written))
 
@@ -280,14 +289,30 @@ def _name(graph: LayerGraph) -> str:
 
 
 @contextmanager
-def watched(*, kept: bool) -> Iterator[Callable[[LayerProgress], None]]:
-    """Show progress on standard error: a bar on a terminal, else a line per search."""
-    from toolkit.cli.progress import counted
+def watched(reporter: Reporter, *, kept: bool) -> Iterator[Callable[[LayerProgress], None]]:
+    """Tell of every layer's workload that is mapped."""
+    with reporter.counted("layers that differ are mapped and kept" if kept else None) as show:
 
-    with counted("layers that differ are mapped and kept" if kept else None) as show:
-        yield lambda progress: show(
-            progress.done, progress.total, _ended(progress), read_back=progress.cached
-        )
+        def mapped(progress: LayerProgress) -> None:
+            known, text = progress.cached, _ended(progress)
+            show(progress.done, progress.total, text, read_back=known, silent=known)
+            reporter.event("layer", _layer_record(progress))
+
+        yield mapped
+
+
+def _layer_record(progress: LayerProgress) -> Record:
+    cost = progress.cost
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "layer": progress.layer,
+        "workload": progress.workload.name,
+        "energy_total_pj": None if cost is None else cost.energy_pj,
+        "latency_cycles": None if cost is None else cost.latency_cycles,
+        "evaluations": None if cost is None else cost.evaluations,
+        "read_back": progress.cached,
+    }
 
 
 def _ended(progress: LayerProgress) -> str:

@@ -11,6 +11,7 @@ import typer
 from toolkit.cli.arguments import (
     AllowPython,
     AsJson,
+    AsJsonLines,
     BypassName,
     ClusterAddress,
     Experts,
@@ -18,6 +19,7 @@ from toolkit.cli.arguments import (
     KvCache,
     ObjectiveName,
     Pad,
+    Quiet,
     read_jobs,
     read_pad,
     trusted,
@@ -105,14 +107,18 @@ def compare_whole_networks(
     allow_python: AllowPython = False,
     report: ReportFile = None,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Load, map every model on every architecture, write tables and a picture, print."""
     import toolkit
-    from toolkit.cli.output import print_json, print_report
+    from toolkit.cli.output import print_report
+    from toolkit.cli.progress import Reporter
     from toolkit.errors import InputError
     from toolkit.search.objective import objective_named
     from toolkit.study.storage.files import Results, make_folder
 
+    reporter = Reporter.of(quiet, json, json_lines)
     if cache is not None and no_cache:
         raise InputError("given with --no-cache; expected one of them", source="--cache")
     if pad and no_pad:
@@ -151,7 +157,7 @@ def compare_whole_networks(
         ),
     )
     place = not no_cache if cache is None else cache
-    with watched(kept=bool(place)) as on_layer:
+    with watched(reporter, kept=bool(place)) as on_layer:
         found = toolkit.compare_networks(
             graphs,
             accelerators,
@@ -169,8 +175,8 @@ def compare_whole_networks(
         lambda: comparison_report(found, Results()),
     )
     written = written.also(page)
-    if json:
-        print_json({**found.to_dict(), **written.record()})
+    if reporter.json:
+        reporter.print_json({**found.to_dict(), **written.record()})
     else:
         print_report(comparison_report(found, written))
     if not found.results:

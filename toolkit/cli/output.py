@@ -37,6 +37,17 @@ def print_json(record: Record) -> None:
     print_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
+def print_json_line(record: Record) -> None:
+    """Print one JSON object on a line of its own.
+
+    Raises
+    ------
+    InputError
+        If standard output cannot be written.
+    """
+    print_text(json.dumps(record, allow_nan=False) + "\n")
+
+
 def print_text(text: str) -> None:
     """Print text as it is.
 

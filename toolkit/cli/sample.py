@@ -12,11 +12,13 @@ from toolkit.cli.arguments import (
     AllowPython,
     Arch,
     AsJson,
+    AsJsonLines,
     BiasRead,
     BypassName,
     FactorsName,
     ObjectiveName,
     Pad,
+    Quiet,
     WorkloadWords,
     check_writable,
     read_problem,
@@ -29,10 +31,10 @@ from toolkit.cli.output import (
     aligned,
     format_count,
     heading,
-    print_json,
     print_report,
     table,
 )
+from toolkit.cli.progress import Reporter, watched
 from toolkit.errors import InputError
 from toolkit.study.units import plain_value, proof_of
 
@@ -93,8 +95,11 @@ def sample_mappings(
     ] = None,
     allow_python: AllowPython = False,
     json: AsJson = False,
+    json_lines: AsJsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw, descend, prove, write, print."""
+    reporter = Reporter.of(quiet, json, json_lines)
     for option, path in (("--csv", csv), ("--picture", picture), ("--save", save)):
         if path is not None:
             check_writable(path, option)
@@ -113,16 +118,25 @@ def sample_mappings(
         factors,
         bypass,
     )
-    found = toolkit.sample_landscape(problem, count, seed=seed, descend=descend)
+    under_way = "descending from" if descend else "drawing"
+    with reporter.live(lambda: f"{under_way} {count:,} mappings"):
+        found = toolkit.sample_landscape(problem, count, seed=seed, descend=descend)
+    reporter.event("drawn", {"count": count, "best_value": found.best.objective})
     proof = None
     if prove:
-        proof = toolkit.search_mappings(
-            problem, "exact", budget=budget, seed=seed, warm_starts=[found.best.mapping]
-        )
+        with watched(reporter, problem, "exact", budget) as on_improvement:
+            proof = toolkit.search_mappings(
+                problem,
+                "exact",
+                budget=budget,
+                seed=seed,
+                warm_starts=[found.best.mapping],
+                on_improvement=on_improvement,
+            )
     best = found.best if proof is None else proof
     _write(found, best, csv, picture, save)
-    if json:
-        print_json(sample_record(found, best, proof))
+    if reporter.json:
+        reporter.print_json(sample_record(found, best, proof))
     else:
         print_report(sample_report(found, best, proof))
 

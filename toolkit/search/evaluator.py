@@ -263,7 +263,8 @@ class Evaluator:
             chosen = np.array([choice])
             costs, valid = self.costs(self._best[0][None], self._best[1][None], chosen)
             self.front.add(costs[valid, :2], self._best[0][None], self._best[1][None], chosen)
-        point = TracePoint(self.evaluations, self.seconds, objective)
+        known = tuple(map(tuple, factors.tolist()))
+        point = TracePoint(self.evaluations, self.seconds, objective, known)
         self._trace.append(point)
         if self._on_improvement:
             self._on_improvement(point)

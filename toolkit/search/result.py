@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.arguments import store_plain_numbers
@@ -78,6 +78,9 @@ def require_limit(budget: Budget, strategy: str) -> None:
 class TracePoint:
     """One improvement: the best objective value after so many evaluations and seconds.
 
+    ``factors`` are the mapping's tile factors, level by level, in the order of the workload's
+    dimensions; none where they are not remembered.
+
     Examples
     --------
     >>> import toolkit
@@ -89,6 +92,8 @@ class TracePoint:
     evaluations: int
     seconds: float
     objective: float
+    # Says nothing of how a search went.
+    factors: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,8 @@ class SearchResult:
         import pandas as pd
 
         columns = ["evaluations", "seconds", "objective"]
-        return pd.DataFrame([astuple(point) for point in self.trace], columns=columns)
+        rows = [(point.evaluations, point.seconds, point.objective) for point in self.trace]
+        return pd.DataFrame(rows, columns=columns)
 
     @property
     def edp_pj_cycles(self) -> float:

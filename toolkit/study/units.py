@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.display import shown_unit
+from toolkit.display import energy_unit, shown_unit
 from toolkit.search.status import describe_proof
 
 if TYPE_CHECKING:
@@ -79,6 +79,38 @@ def proof_of(
     """
     shown = "" if bound is None else plain_value(bound, objective)
     return describe_proof(value, bound, shown, stopped=stopped)
+
+
+_LARGE = (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
+
+
+def common_unit(value: float, unit: str) -> tuple[float, str]:
+    """Choose one unit for many values, of which this one is the least.
+
+    Returns
+    -------
+    float
+        How many of the given unit it has.
+    str
+        What it is called.
+
+    Examples
+    --------
+    >>> [common_unit(3.2e7, unit) for unit in ("pJ", "pJ*cycles", "cycles", "pJ^2")]
+    [(1000000.0, 'µJ'), (1000000.0, 'µJ·cycle'), (1000000.0, 'Mcycles'), (1.0, 'pJ^2')]
+    >>> common_unit(3.2e15, "pJ*cycles")
+    (1000000000000000.0, 'kJ·cycle')
+    """
+    if unit == "cycles":
+        prefix, size = next((u for u in _LARGE if value >= u[1]), _LARGE[-1])
+        return size, f"{prefix}cycles"
+    if unit not in ("pJ", "pJ*cycles"):
+        return 1.0, unit
+    name, size = energy_unit(value)
+    if value >= 1e12:
+        prefix, many = next((u for u in _LARGE if value >= 1e12 * u[1]), _LARGE[-1])
+        name, size = f"{prefix}J", 1e12 * many
+    return size, name if unit == "pJ" else f"{name}·cycle"
 
 
 def scaled(value: float, objective: Objective) -> tuple[float, str]:

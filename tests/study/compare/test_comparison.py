@@ -113,15 +113,16 @@ def test_a_study_says_what_was_asked_and_what_came_out(tmp_path: Path) -> None:
     ((name, study),) = studies(tmp_path / "a").items()
     attributes = study.user_attrs
     assert name == outcome.run.name == "gemm12 on tiny, edp, exact, ragged: greedy, seed 7"
-    assert study.metric_names == ["edp (pJ*cycles)"]
+    assert study.metric_names == ["edp (nJ·cycle)"]
     assert attributes["problem"]["budget"] == {"evaluations": 120, "seconds": None}
     assert "name: gemm12" in attributes["problem"]["workload"]
     assert "capacity_words: 64" in attributes["problem"]["arch"]
     assert attributes["problem"]["conventions"]["name"] == "exact"
     assert (attributes["strategy"], attributes["seed"]) == ("greedy", 7)
+    assert attributes["best"] == f"{outcome.objective * 1e-12:.6g} J·cycle"
     assert attributes["versions"]["optuna"] == optuna.__version__
     assert "not recorded" in attributes["recorded"]
-    assert study.best_value == outcome.objective
+    assert study.best_value == outcome.objective / 1e3
     assert [t.user_attrs["evaluations"] for t in study.trials] == [
         point.evaluations for point in outcome.trace
     ]
@@ -144,8 +145,8 @@ def test_a_front_becomes_a_study_of_two_values(tmp_path: Path) -> None:
     asked = problem(objective="energy,latency")
     (outcome,) = compare([asked], ["random"], BUDGET, 1, storage=tmp_path / "a").outcomes
     (study,) = studies(tmp_path / "a").values()
-    assert study.metric_names == ["energy (pJ)", "latency (cycles)"]
-    points = [[point.energy_pj, point.latency_cycles] for point in outcome.front]
+    assert study.metric_names == ["energy (nJ)", "latency (cycles)"]
+    points = [[point.energy_pj / 1e3, point.latency_cycles] for point in outcome.front]
     assert [t.values for t in study.trials if t.user_attrs["on_front"]] == points
     assert sorted(t.values for t in study.best_trials) == points
     assert sum(BREAKDOWN in t.user_attrs for t in study.trials) == 1

@@ -8,14 +8,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from codesign.jobs import small_job
 from study.browser import visit
 from study.runs import BUDGET, problem
 
 from toolkit.errors import InputError, MissingPackageError
-from toolkit.search import Problem
+from toolkit.search import Budget, Problem
 from toolkit.study.compare.comparison import compare
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.storage.dashboard import open_dashboard
 
 SINGLE, FRONT = problem(), problem(objective="energy,latency")
@@ -25,6 +29,23 @@ def record(path: Path, *problems: Problem) -> Path:
     for asked in problems:
         compare([asked], ["random", "greedy"], BUDGET, 2, storage=path)
     return path
+
+
+DRAWN = """id => {
+  const plot = document.getElementById(id);
+  return plot && plot.data && plot.data.length
+    ? plot.data.map(t => ({
+        name: t.name || "", x: [...t.x], y: [...t.y], base: t.base && [...t.base].map(Number)
+      }))
+    : null;
+}"""
+
+
+def drawn(page: Any, plot: str) -> list[dict[str, Any]]:
+    """What a plot of the dashboard shows, once it does."""
+    page.wait_for_function(f"id => ({DRAWN})(id) !== null", arg=plot)
+    found: list[dict[str, Any]] = page.evaluate(DRAWN, plot)
+    return found
 
 
 @contextmanager
@@ -49,7 +70,7 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
         page.click("text=gemm12 on tiny, edp, exact, ragged: greedy, seed 1")
         # Its values, and the plots that the study brought along.
         page.wait_for_selector("text=Best Trial")
-        for words in ("edp (pJ*cycles)", "Best value over evaluations", "Where the energy goes"):
+        for words in ("edp (nJ·cycle)", "Best value over evaluations", "Where the energy goes"):
             page.wait_for_selector(f"text={words}")
         page.click("a[href$='/note']")
         page.wait_for_selector("text=Best loop nest")
@@ -61,10 +82,39 @@ def test_a_browser_shows_studies_notes_and_values(tmp_path: Path) -> None:
 
         page.click("a[href='/dashboard/'] >> nth=0")
         page.click("text=gemm12 on tiny, energy,latency, exact, ragged: random, seed 0")
-        for words in ("Pareto Front", "energy (pJ)", "latency (cycles)", "Best Trial"):
+        for words in ("Pareto Front", "energy (nJ)", "latency (cycles)", "Best Trial"):
             page.wait_for_selector(f"text={words}")
         assert seen.errors == []
         assert all(request.startswith((url, "data:", "blob:")) for request in seen.requests)
+
+
+def test_timelines_importances_and_slices_mean_something(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
+    path = tmp_path / "a.journal"
+    (run,) = compare([problem(16)], ["greedy"], Budget(5_000), 1, storage=path).outcomes
+    found = compare_hardware(
+        small_job(), ["random"], storage=str(path), samples=12, jobs=1, cache=False
+    )
+    with served(path) as url, visit(url) as seen:
+        page = seen.page
+        page.click("text=greedy, seed 0")
+        (bars,) = drawn(page, "graph-timeline")
+        page.goto(url)
+        page.click("text=random/0")
+        (importances,) = drawn(page, "graph-hyperparameter-importances")
+        page.click("a[href$='/analytics']")
+        (points,) = (part for part in drawn(page, "plot-slice") if part["x"])
+
+    # In milliseconds, which cut both ends.
+    times = zip(bars["base"], bars["x"], strict=True)
+    ends = [begin + length - bars["base"][0] for begin, length in times]
+    assert ends == pytest.approx([1e3 * point.seconds for point in run.trace], abs=2.5)
+    # With the number of multipliers, latency falls to less than half: of all sizes it counts most.
+    assert importances["y"][-1] == "log2 side" and len(importances["y"]) == 3
+    assert sum(importances["x"]) == pytest.approx(1)
+    table = found.sample_table()
+    assert points["x"] == pytest.approx(np.log2(table["accumulator_words"]))
+    assert points["y"] == pytest.approx(np.log10(table["edp_pj_cycles"]))
 
 
 def test_what_is_recorded_meanwhile_is_shown(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from datetime import datetime
 from wsgiref.util import setup_testing_defaults
 
 import optuna
@@ -11,9 +13,10 @@ import pytest
 from optuna.storages import InMemoryStorage
 from study.runs import BUDGET, outcome, problem
 
+from toolkit.mapping.mapping import to_arrays
 from toolkit.search import Budget, FrontPoint
 from toolkit.study.compare.comparison import execute
-from toolkit.study.storage.recording import record
+from toolkit.study.storage.recording import record, recorded_outcomes
 from toolkit.study.storage.runs import Outcome, Run
 from toolkit.study.storage.trials import CONVERGENCE, ENERGY, note
 
@@ -79,10 +82,12 @@ def test_the_dashboard_reads_the_plots(found: Outcome) -> None:
     drawn = plots(recorded(found))
     assert set(drawn) == {CONVERGENCE, ENERGY}
     (line,) = drawn[CONVERGENCE]["data"]
-    assert line["y"][-1] == found.objective
+    assert line["y"][-1] == found.objective / 1e3
+    assert drawn[CONVERGENCE]["layout"]["yaxis"]["title"]["text"] == "edp (nJ·cycle)"
     assert (line["x"][0], line["x"][-1]) == (found.trace[0].evaluations, 120)
     bars = drawn[ENERGY]["data"]
-    assert sum(sum(bar["x"]) for bar in bars) == pytest.approx(found.energy_pj)
+    assert sum(sum(bar["x"]) for bar in bars) == pytest.approx(found.energy_pj / 1e3)
+    assert drawn[ENERGY]["layout"]["xaxis"]["title"]["text"] == "energy (nJ), all instances"
     assert bars[0]["y"] == ["DRAM", "Buffer", "Reg", "MAC"]
 
 
@@ -111,11 +116,46 @@ def test_names_from_files_are_not_markup() -> None:
     assert heading == "# a\\|b \\<img src=x\\> \\[c\\]\\(d\\) on tiny"
 
 
+# Times and values
+
+
+def test_trials_last_from_one_improvement_to_the_next(found: Outcome) -> None:
+    trials = recorded(found).get_trials()
+    starts, ends = zip(*((t.datetime_start, t.datetime_complete) for t in trials), strict=True)
+    assert starts[1:] == ends[:-1]
+    for end, point in zip(ends, found.trace, strict=True):
+        assert (end - starts[0]).total_seconds() == pytest.approx(point.seconds, abs=2e-6)
+    assert 0 <= (datetime.now() - starts[0]).total_seconds() - found.seconds < 60
+
+
+def test_values_have_a_unit_that_suits_the_best_and_come_back_whole(found: Outcome) -> None:
+    study = recorded(found)
+    assert study.metric_names == ["edp (nJ·cycle)"]
+    assert 1 <= study.best_value < 1000
+    assert study.best_value == found.objective / 1e3
+    (again,) = recorded_outcomes(study._storage, [found.run])
+    assert again == found
+
+
 # Parameters
 
 
-def test_trials_of_a_trace_have_their_evaluations_as_parameter(found: Outcome) -> None:
+def test_trials_of_a_trace_have_tile_factors_as_parameters(found: Outcome) -> None:
     trials = recorded(found).get_trials()
+    levels = [level.name for level in found.run.problem.arch.levels]
+    assert found.mapping is not None
+    best, _ = to_arrays(found.mapping, found.run.problem.arch, found.run.problem.workload)
+    for trial, point in zip(trials, found.trace, strict=True):
+        for name, factor in trial.params.items():
+            level, dimension = name.split()
+            assert factor == point.factors[levels.index(level)]["MKN".index(dimension)]
+        assert math.prod(trial.params.values()) == math.prod(map(math.prod, point.factors))
+    assert found.trace[-1].factors == tuple(map(tuple, best.tolist()))
+
+
+def test_trials_without_tile_factors_have_their_evaluations_as_parameter(found: Outcome) -> None:
+    trace = tuple(replace(point, factors=()) for point in found.trace)
+    trials = recorded(replace(found, trace=trace)).get_trials()
     assert [t.params for t in trials] == [{"evaluations": p.evaluations} for p in found.trace]
 
 

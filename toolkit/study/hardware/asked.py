@@ -13,7 +13,7 @@ from toolkit.errors import InputError
 from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
 from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
-from toolkit.study.hardware.workers import OnSample, Worker, study_names
+from toolkit.study.hardware.workers import OnBox, OnSample, Worker, study_names
 from toolkit.study.storage.opening import storage_name
 from toolkit.workload.network.graph import LayerGraph
 from toolkit.workload.network.load import load_network
@@ -34,6 +34,7 @@ def search_hardware(
     jobs: int | None = None,
     cache: bool | str | os.PathLike[str] = True,
     on_sample: OnSample | None = None,
+    on_box: OnBox | None = None,
 ) -> HardwareComparison:
     """Search for hardware: sizes of an architecture for networks, within budgets.
 
@@ -50,7 +51,7 @@ def search_hardware(
         Where every point is recorded, such as ``"designs.journal"`` or a URL of a database.
     settings : JobSettings, optional
         Ranges, technology, budgets, objective, the mapper of layers, fusion.
-    samples, seconds, evaluations, within, seeds, jobs, cache, on_sample
+    samples, seconds, evaluations, within, seeds, jobs, cache, on_sample, on_box
         As `toolkit.study.hardware.strategies.compare_hardware` takes them.
 
     Raises
@@ -85,6 +86,7 @@ def search_hardware(
         jobs=jobs,
         cache=cache,
         on_sample=on_sample,
+        on_box=on_box,
     )
 
 
@@ -96,6 +98,7 @@ def join_studies(
     heartbeat: int = HEARTBEAT_SECONDS,
     cache: bool | str = True,
     on_sample: OnSample | None = None,
+    on_box: OnBox | None = None,
 ) -> dict[str, int]:
     """Take part in searches over hardware that were begun elsewhere, until they end.
 
@@ -113,6 +116,8 @@ def join_studies(
         Where mappings are kept on this machine.
     on_sample : callable, optional
         Called after every point.
+    on_box : callable, optional
+        Called after every box that a proof has looked at.
 
     Returns
     -------
@@ -148,5 +153,5 @@ def join_studies(
             if left == 0:
                 break
             worker = Worker(opened, name, cache=cache, heartbeat=heartbeat, scorers=scorers)
-            scored[name] = worker.run(on_sample, left)
+            scored[name] = worker.run(on_sample, left, on_box)
     return scored

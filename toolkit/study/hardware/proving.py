@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -26,7 +27,7 @@ from toolkit.codesign.exact.certificate import (
     nothing_proved,
     proof_from_record,
 )
-from toolkit.codesign.exact.front import FrontProver, check_within
+from toolkit.codesign.exact.front import FrontProgress, FrontProver, check_within
 from toolkit.codesign.exact.front_certificate import (
     FrontProof,
     TradeOff,
@@ -67,6 +68,9 @@ Q = TypeVar("Q", HardwareProof, FrontProof)
 
 OnPoint = Callable[[Score, int], None]
 """Called with every point that improves on the best so far, and how many these are."""
+
+OnProgress = Callable[[Progress | FrontProgress], None]
+"""Called after every box."""
 
 BOUNDS = Kind(proof_from_record, join_proofs)
 """Proofs of one value."""
@@ -148,6 +152,7 @@ def prove_study(
     job: Job,
     watch: Watch,
     on_point: OnPoint | None = None,
+    on_progress: OnProgress | None = None,
     jobs: Jobs = 1,
 ) -> None:
     """Prove until a study has what its plan asks for, together with other workers.
@@ -167,6 +172,7 @@ def prove_study(
             watch,
             front_shares_of(study, plan, job),
             FrontProver(question, jobs=jobs),
+            on_progress,
         ).run()
         best = best_score(scores_of_front(front, job), job)
         if best is not None:
@@ -174,7 +180,7 @@ def prove_study(
         return
     prover = HardwareProver(question, jobs=jobs)
     shares = shares_of(study, plan, job)
-    proof = _Improving(study, plan, job, watch, shares, prover, on_point).run()
+    proof = _Improving(study, plan, job, watch, shares, prover, on_progress, on_point).run()
     if proof.best is not None:
         study.set_user_attr(CHOICE, score_of_point(proof.best, job, 0.0).record())
 
@@ -219,6 +225,7 @@ class _Proving(Generic[Q]):
     watch: Watch
     shares: Shares[Q]
     prover: _Prover[Q]
+    on_progress: OnProgress | None
     _looked: bool = field(default=False, init=False)
 
     def run(self) -> Q:
@@ -265,7 +272,9 @@ class _Proving(Generic[Q]):
         """Called before boxes are looked at, with what is known."""
 
     def note(self, progress: Any) -> None:
-        """Called after every box."""
+        """Tell of every box that was looked at."""
+        if self.on_progress is not None:
+            self.on_progress(progress)
 
     def end(self, proof: Q) -> None:
         """Called after boxes were looked at."""
@@ -302,9 +311,10 @@ class _Improving(_Proving[HardwareProof]):
         self._since = clock()
 
     def note(self, progress: Progress) -> None:
-        """Tell of a better point."""
+        """Tell of the box, and of a better point."""
         if progress.best is not None:
             self._tell(progress.best)
+        super().note(progress)
 
     def end(self, proof: HardwareProof) -> None:
         """Tell of a better point."""
@@ -325,6 +335,12 @@ class _Improving(_Proving[HardwareProof]):
             params=dict(encoding.encode(best.parameters)),
             distributions=dict(encoding.distributions),
             user_attrs={SCORE: score.record(), ELAPSED: score.seconds, EVALUATIONS: 0},
+        )
+        # Since the best before it, for timelines.
+        ended = datetime.now()
+        trial.datetime_start, trial.datetime_complete = (
+            ended - timedelta(seconds=score.seconds),
+            ended,
         )
         self.study.add_trial(trial)
         if self.on_point is not None:

@@ -41,7 +41,7 @@ from toolkit.study.hardware.proving import (
     scores_of_front,
 )
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
-from toolkit.study.hardware.workers import OnSample, Worker, make_study, study_name
+from toolkit.study.hardware.workers import OnBox, OnSample, Worker, make_study, study_name
 from toolkit.study.storage.opening import guarded, open_storage, storage_name, storage_path
 
 if TYPE_CHECKING:
@@ -314,6 +314,7 @@ def compare_hardware(
     cache: bool | str | os.PathLike[str] = True,
     heartbeat: int = HEARTBEAT_SECONDS,
     on_sample: OnSample | None = None,
+    on_box: OnBox | None = None,
 ) -> HardwareComparison:
     """Let strategies search for hardware, each within the same budget.
 
@@ -351,6 +352,8 @@ def compare_hardware(
         Seconds between two signs of life of this worker.
     on_sample : callable, optional
         Called after every point, in the process that scored it.
+    on_box : callable, optional
+        Called after every box that a proof has looked at, in the process that did.
 
     Raises
     ------
@@ -383,7 +386,7 @@ def compare_hardware(
     with open_shared(storage, heartbeat) as opened:
         for study, plan in named.items():
             make_study(opened, job, plan, study)
-    work = partial(_work, storage, cache, heartbeat, cluster, on_sample)
+    work = partial(_work, storage, cache, heartbeat, cluster, on_sample, on_box)
     processes = jobs or available_cores()
     proving = [name for name, plan in named.items() if hardware_strategy(plan.strategy).proves]
     # Any number of processes share a proof.
@@ -428,12 +431,13 @@ def _work(
     heartbeat: int,
     cluster: Cluster | None,
     on_sample: OnSample | None,
+    on_box: OnBox | None,
     study: str,
 ) -> int:
     with open_shared(storage, heartbeat) as opened:
         place = cache if isinstance(cache, bool) else os.fspath(cache)
         worker = Worker(opened, study, cache=place, heartbeat=heartbeat, cluster=cluster)
-        return worker.run(on_sample)
+        return worker.run(on_sample, on_box=on_box)
 
 
 def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan, job: Job) -> HardwareRun:

@@ -24,6 +24,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from toolkit.cluster import Cluster
 from toolkit.codesign.brought import BROUGHT, NetworkMappings, read_brought
 from toolkit.codesign.evaluation import HardwareObjective
+from toolkit.codesign.exact.front import FrontProgress
+from toolkit.codesign.exact.search import Progress
 from toolkit.codesign.job import Job, job_from_record
 from toolkit.codesign.registry import SeededSampler, hardware_strategy
 from toolkit.codesign.samplers import Encoding
@@ -55,16 +57,33 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class SampleProgress:
-    """One more point is scored: how many are by now, of how many, and what is minimised."""
+    """One more point is scored: how many are by now, of how many, and what is minimised.
+
+    ``seconds_left`` is how long the others take if all go on as they did, None if unknown.
+    """
 
     study: str
     done: int
     samples: int
     score: Score
     objective: HardwareObjective
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class BoxProgress:
+    """A proof has looked at one more box: how far it is, and how long it may still take.
+
+    ``seconds_left`` is None where its time has no limit.
+    """
+
+    study: str
+    proof: Progress | FrontProgress
+    seconds_left: float | None
 
 
 OnSample = Callable[[SampleProgress], None]
+OnBox = Callable[[BoxProgress], None]
 
 
 def study_name(job: Job, plan: Plan, prefix: str = "") -> str:
@@ -208,7 +227,12 @@ class Worker:
         self._heartbeat, self._cluster = heartbeat, cluster
         self._asking, self._descended = 0.0, 0
 
-    def run(self, on_sample: OnSample | None = None, most: int | None = None) -> int:
+    def run(
+        self,
+        on_sample: OnSample | None = None,
+        most: int | None = None,
+        on_box: OnBox | None = None,
+    ) -> int:
         """Score points until the study has its samples, then choose.
 
         Parameters
@@ -217,6 +241,8 @@ class Worker:
             Called after every point.
         most : int, optional
             Points to score, at most; the study may go on afterwards.
+        on_box : callable, optional
+            Called after every box that a proof has looked at.
 
         Returns
         -------
@@ -229,8 +255,8 @@ class Worker:
             If the storage fails.
         """
         if self.entry.proves:
-            return self._prove(on_sample)
-        scored = 0
+            return self._prove(on_sample, on_box)
+        scored, first, began = 0, len(self._trials(TrialState.COMPLETE)), clock()
         while most is None or scored < most:
             trial = self._next()
             if trial is None:
@@ -242,12 +268,15 @@ class Worker:
             if on_sample is not None:
                 done = len(self._trials(TrialState.COMPLETE))
                 objective = self.scorer.job.objective
-                on_sample(SampleProgress(self.name, done, self.plan.samples, score, objective))
+                samples = self.plan.samples
+                # Of all workers.
+                left = (samples - done) * (clock() - began) / max(done - first, 1)
+                on_sample(SampleProgress(self.name, done, samples, score, objective, left))
         with guarded(self._shown):
             choose(self.study, self.plan, self.scorer)
         return scored
 
-    def _prove(self, on_sample: OnSample | None) -> int:
+    def _prove(self, on_sample: OnSample | None, on_box: OnBox | None) -> int:
         """Prove, or wait until somebody else has; returns the points that improved on others."""
         found = 0
 
@@ -258,12 +287,18 @@ class Worker:
                 objective = self.scorer.job.objective
                 on_sample(SampleProgress(self.name, done, self.plan.samples, score, objective))
 
+        def look(progress: Progress | FrontProgress) -> None:
+            if on_box is not None:
+                limit = self.plan.seconds
+                left = None if limit is None else max(limit - progress.seconds, 0.0)
+                on_box(BoxProgress(self.name, progress, left))
+
         with ExitStack() as stack:
             jobs: Jobs = 1
             if self._cluster is not None:
                 jobs = stack.enter_context(self._cluster.connected())
             stack.enter_context(guarded(self._shown))
-            prove_study(self.study, self.plan, self.scorer.job, self._watch, tell, jobs)
+            prove_study(self.study, self.plan, self.scorer.job, self._watch, tell, look, jobs)
         return found
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:

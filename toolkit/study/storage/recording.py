@@ -11,6 +11,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -29,7 +30,15 @@ from toolkit.search.front import FrontPoint
 from toolkit.search.result import TracePoint
 from toolkit.study.storage.opening import guarded, storage_name
 from toolkit.study.storage.runs import Outcome, Run
-from toolkit.study.storage.trials import MAPPING, RECORDED, dashboard_attributes, make_trials
+from toolkit.study.storage.trials import (
+    MAPPING,
+    RECORDED,
+    dashboard_attributes,
+    make_trials,
+    trial_costs,
+    trial_value,
+)
+from toolkit.study.units import plain_value
 from toolkit.version import __version__
 from toolkit.workload import workload_to_yaml
 
@@ -135,7 +144,7 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
     """
     run = outcome.run
     evaluation, nest = _evaluated(outcome)
-    names, trials = make_trials(outcome, _best_attributes(evaluation, nest))
+    names, trials = make_trials(outcome, _best_attributes(evaluation, nest), datetime.now())
     shown = dashboard_attributes(outcome, evaluation, nest)
     with guarded(name or storage_name(storage)):
         if run.name in optuna.get_all_study_names(storage):
@@ -143,11 +152,12 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
         study = optuna.create_study(
             storage=storage, study_name=run.name, directions=["minimize"] * len(names)
         )
-        # Without the problem a study with trials would be taken for somebody else's.
-        study.set_user_attr(PROBLEM, problem_record(run))
         study.set_metric_names(names)
+        # The dashboard shows them in this order, so the long one comes last.
         for key, value in _about(outcome).items():
             study.set_user_attr(key, value)
+        # Without the problem a study with trials would be taken for somebody else's.
+        study.set_user_attr(PROBLEM, problem_record(run))
         for key, value in shown.items():
             storage.set_study_system_attr(study._study_id, key, value)
         study.add_trials(trials)
@@ -156,10 +166,13 @@ def record(storage: BaseStorage, outcome: Outcome, *, name: str | None = None) -
 
 def _about(outcome: Outcome) -> Attributes:
     """Say who ran what with which versions, and what came out."""
-    run, front = outcome.run, bool(outcome.run.problem.objective.front)
+    run, objective = outcome.run, outcome.run.problem.objective
+    front = bool(objective.front)
+    best = None if outcome.mapping is None else plain_value(outcome.objective, objective)
     about: Attributes = {
         "strategy": run.strategy,
         "seed": run.seed,
+        "best": best,
         "recorded": RECORDED[front],
         "notes": list(run.problem.notes),
         "versions": versions(),
@@ -239,7 +252,7 @@ def _outcome(run: Run, attributes: Attributes, trials: Sequence[FrozenTrial]) ->
         trace = [TracePoint(*point) for point in attributes[TRACE]]
     else:
         trace = [
-            TracePoint(t.user_attrs["evaluations"], t.user_attrs["seconds"], t.values[0])
+            TracePoint(t.user_attrs["evaluations"], t.user_attrs["seconds"], trial_value(t))
             for t in trials
         ]
     nothing = float("nan")
@@ -256,7 +269,7 @@ def _outcome(run: Run, attributes: Attributes, trials: Sequence[FrozenTrial]) ->
         tuple(trace),
         None if best is None else mapping_of(best),
         tuple(
-            FrontPoint(t.values[0], t.values[1], mapping_of(t))
+            FrontPoint(*trial_costs(t), mapping_of(t))
             for t in trials
             if t.user_attrs.get("on_front")
         ),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,17 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, create_trial
 
 from toolkit.mapping.files import mapping_to_dict
-from toolkit.mapping.mapping import Mapping, to_arrays
+from toolkit.mapping.mapping import IntArray, to_arrays
 from toolkit.model.evaluate import Evaluation
 from toolkit.search.front import FrontPoint
 from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
 from toolkit.search.problem import Problem
 from toolkit.study.storage.runs import Outcome
-from toolkit.study.units import format_value, proof_of
+from toolkit.study.units import common_unit, format_value, proof_of
 
 MAPPING, BEST, ON_FRONT = "mapping", "best", "on_front"
 EVALUATIONS, SECONDS = "evaluations", "seconds"
+VALUE, COSTS = "objective_value", "energy_pj_latency_cycles"
 
 _CONSTRAINT = "broken rules"
 
@@ -45,8 +47,8 @@ CONVERGENCE, ENERGY = "convergence", "energy"
 RECORDED = {
     False: "Trials are the improvements of the search, in order: the best value after so many "
     "evaluations and seconds. Evaluations that improved nothing are counted, not recorded. The "
-    "last trial is the best and holds the mapping and what it costs. The only parameter is how "
-    "many evaluations had been spent.",
+    "last trial is the best and holds the mapping and what it costs. Parameters are tile factors, "
+    "by level and dimension; their importances are of improvements alone.",
     True: "Trials are the front: mappings that no other one met beats in both costs, by rising "
     "energy. Other evaluations are counted, not recorded. The trial with the attribute best has "
     "the lowest product of both and holds what it costs. Parameters are tile factors, by level "
@@ -60,11 +62,14 @@ _BLUE, _ORANGE = "#0072b2", "#d55e00"
 Parameters = dict[str, tuple[int, BaseDistribution]]
 
 
-def make_trials(outcome: Outcome, best: dict[str, Any]) -> tuple[list[str], list[FrozenTrial]]:
+def make_trials(
+    outcome: Outcome, best: dict[str, Any], ended: datetime
+) -> tuple[list[str], list[FrozenTrial]]:
     """Name the values of the trials of an outcome and make them.
 
     Every trial has parameters, as optuna-dashboard 0.21 divides by their number: tile factors
-    where mappings are known, else how many evaluations were spent until then.
+    where mappings are known, else how many evaluations were spent until then. Their values are
+    in units that suit the best one; as they are found, they are attributes.
 
     Parameters
     ----------
@@ -72,48 +77,94 @@ def make_trials(outcome: Outcome, best: dict[str, Any]) -> tuple[list[str], list
         Its front becomes the trials where the objective asks for one, else its trace.
     best : dict
         Attributes of the trial of the best mapping.
+    ended : datetime
+        When the run did; trials last from one improvement to the next, or as long as the run.
     """
     objective = outcome.run.problem.objective
+    began = ended - timedelta(seconds=outcome.seconds)
     if objective.front:
-        return ["energy (pJ)", "latency (cycles)"], list(_front_trials(outcome, best))
-    unit = f" ({objective.unit})" if objective.unit else ""
-    return [f"{objective.name}{unit}"], list(_trace_trials(outcome, best))
+        energy = common_unit(outcome.energy_pj, "pJ")
+        latency = common_unit(outcome.latency_cycles, "cycles")
+        trials = _front_trials(outcome, best, (energy[0], latency[0]))
+        timed = [_timed(trial, began, ended) for trial in trials]
+        return [f"energy ({energy[1]})", f"latency ({latency[1]})"], timed
+    scale, unit = common_unit(outcome.objective, objective.unit)
+    times = [began, *(began + timedelta(seconds=point.seconds) for point in outcome.trace)]
+    timed = [
+        _timed(trial, *times[i : i + 2])
+        for i, trial in enumerate(_trace_trials(outcome, best, scale))
+    ]
+    return [f"{objective.name} ({unit})" if unit else objective.name], timed
 
 
-def _trace_trials(outcome: Outcome, best: dict[str, Any]) -> Iterator[FrozenTrial]:
+def _timed(trial: FrozenTrial, began: datetime, ended: datetime) -> FrozenTrial:
+    """Say when a trial was made, for timelines."""
+    trial.datetime_start, trial.datetime_complete = began, ended
+    return trial
+
+
+def trial_value(trial: FrozenTrial) -> float:
+    """The value of an improvement, in the unit of the objective."""
+    # Older versions recorded it unscaled.
+    return float(trial.user_attrs.get(VALUE, trial.values[0]))
+
+
+def trial_costs(trial: FrozenTrial) -> tuple[float, float]:
+    """Energy in pJ and latency in cycles of a point of the front."""
+    energy, latency = trial.user_attrs.get(COSTS, trial.values)
+    return float(energy), float(latency)
+
+
+def _trace_trials(outcome: Outcome, best: dict[str, Any], scale: float) -> Iterator[FrozenTrial]:
     """Make a trial of each improvement; the last one is the best."""
-    most = max((point.evaluations for point in outcome.trace), default=1)
-    spent = IntDistribution(1, max(most, 1), log=True)
-    for i, point in enumerate(outcome.trace, start=1):
-        attributes: dict[str, Any] = {EVALUATIONS: point.evaluations, SECONDS: point.seconds}
+    parameters = _trace_parameters(outcome)
+    for i, (point, chosen) in enumerate(zip(outcome.trace, parameters, strict=True), start=1):
+        attributes: dict[str, Any] = {
+            EVALUATIONS: point.evaluations,
+            SECONDS: point.seconds,
+            VALUE: point.objective,
+        }
         yield _trial(
-            [point.objective],
-            {EVALUATIONS: (max(point.evaluations, 1), spent)},
+            [point.objective / scale],
+            chosen,
             {**attributes, **(best if i == len(outcome.trace) else {})},
         )
 
 
-def _front_trials(outcome: Outcome, best: dict[str, Any]) -> Iterator[FrozenTrial]:
+def _trace_parameters(outcome: Outcome) -> list[Parameters]:
+    """Take tile factors as parameters, or where they are not known how much had been spent."""
+    trace = outcome.trace
+    if trace and all(point.factors for point in trace):
+        return _tile_factors(np.array([point.factors for point in trace]), outcome.run.problem)
+    most = max((point.evaluations for point in trace), default=1)
+    spent = IntDistribution(1, max(most, 1), log=True)
+    return [{EVALUATIONS: (max(point.evaluations, 1), spent)} for point in trace]
+
+
+def _front_trials(
+    outcome: Outcome, best: dict[str, Any], scales: tuple[float, float]
+) -> Iterator[FrozenTrial]:
     """Make a trial of each point of the front, and of the best mapping if it is not on it."""
     points = list(outcome.front)
     if outcome.mapping is not None:
         own = FrontPoint(outcome.energy_pj, outcome.latency_cycles, outcome.mapping)
         points += [] if own in points else [own]
-    parameters = _tile_factors([point.mapping for point in points], outcome.run.problem)
+    problem = outcome.run.problem
+    arrays = [to_arrays(point.mapping, problem.arch, problem.workload)[0] for point in points]
+    parameters = _tile_factors(np.array(arrays), problem) if points else []
     for i, (point, factors) in enumerate(zip(points, parameters, strict=True)):
         attributes: dict[str, Any] = {MAPPING: mapping_to_dict(point.mapping)}
         if point.mapping == outcome.mapping:
             attributes = {**best, BEST: True}
-        attributes[ON_FRONT] = i < len(outcome.front)
-        yield _trial([point.energy_pj, point.latency_cycles], factors, attributes)
+        costs = point.energy_pj, point.latency_cycles
+        attributes |= {ON_FRONT: i < len(outcome.front), COSTS: list(costs)}
+        values = [cost / scale for cost, scale in zip(costs, scales, strict=True)]
+        yield _trial(values, factors, attributes)
 
 
-def _tile_factors(mappings: list[Mapping], problem: Problem) -> list[Parameters]:
+def _tile_factors(factors: IntArray, problem: Problem) -> list[Parameters]:
     """Take tile factors as parameters, of those levels and dimensions that any mapping tiles."""
-    if not mappings:
-        return []
     workload, levels = problem.workload, problem.arch.levels
-    factors = np.array([to_arrays(mapping, problem.arch, workload)[0] for mapping in mappings])
     names = workload.dimensions
     tiled = [(int(i), int(d)) for i, d in np.argwhere((factors > 1).any(axis=0))] or [(0, 0)]
     distributions = {d: IntDistribution(1, workload.sizes[names[d]], log=True) for _, d in tiled}
@@ -239,12 +290,15 @@ def _escaped(text: str) -> str:
 def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
     """Draw the best value over evaluations, as plain data of plotly's."""
     objective = outcome.run.problem.objective
-    values = [point.objective for point in outcome.trace]
+    unit_scale, unit = common_unit(outcome.objective, objective.unit)
+    values = [point.objective / unit_scale for point in outcome.trace]
     steps = [point.evaluations for point in outcome.trace]
     if outcome.evaluations is not None and outcome.evaluations > steps[-1]:
         steps, values = [*steps, outcome.evaluations], [*values, values[-1]]
     scale = "log" if min(values) > 0 and all(map(math.isfinite, values)) else "linear"
-    unit = f" ({objective.unit})" if objective.unit else ""
+    # Of a front, improvements are those of the product.
+    name = "·".join(objective.front) or objective.name
+    title = f"{name} ({unit})" if unit else name
     return _plot(
         "Best value over evaluations",
         [
@@ -258,7 +312,7 @@ def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
         ],
         {"title": {"text": "evaluations"}, "type": "log", "automargin": True},
         {
-            "title": {"text": f"{objective.name}{unit}"},
+            "title": {"text": title},
             "type": scale,
             "exponentformat": "power",
             "automargin": True,
@@ -269,9 +323,10 @@ def _convergence_plot(outcome: Outcome) -> dict[str, Any]:
 def _energy_plot(evaluation: Evaluation) -> dict[str, Any]:
     """Draw the energy of every level, accesses and leakage, as plain data of plotly's."""
     levels = [entry.level for entry in evaluation.energies]
+    scale, unit = common_unit(max(entry.energy_pj for entry in evaluation.energies), "pJ")
     parts = {
-        "accesses": (_BLUE, [entry.access_pj for entry in evaluation.energies]),
-        "leakage": (_ORANGE, [entry.leakage_pj for entry in evaluation.energies]),
+        "accesses": (_BLUE, [entry.access_pj / scale for entry in evaluation.energies]),
+        "leakage": (_ORANGE, [entry.leakage_pj / scale for entry in evaluation.energies]),
     }
     bars = [
         {
@@ -286,9 +341,9 @@ def _energy_plot(evaluation: Evaluation) -> dict[str, Any]:
         if any(energies)
     ]
     return _plot(
-        "Where the energy goes, total of all instances",
+        "Where the energy goes",
         bars,
-        {"title": {"text": "energy (pJ)"}, "exponentformat": "power"},
+        {"title": {"text": f"energy ({unit}), all instances"}},
         {"autorange": "reversed", "automargin": True},
         barmode="stack",
     )
