@@ -36,11 +36,13 @@ OTHERS: dict[str, Callable[[], object]] = {
     "conventions: expected Conventions": lambda: UNTYPED.make_problem(
         ARCH, GEMM, conventions="exact"
     ),
-    "problem: expected Problem": lambda: UNTYPED.search(ARCH),
-    "budget: expected Budget": lambda: UNTYPED.search(PROBLEM, budget=100),
-    "warm_starts: expected Sequence": lambda: UNTYPED.search(PROBLEM, warm_starts=RESULT.mapping),
+    "problem: expected Problem": lambda: UNTYPED.search_mappings(ARCH),
+    "budget: expected Budget": lambda: UNTYPED.search_mappings(PROBLEM, budget=100),
+    "warm_starts: expected Sequence": lambda: UNTYPED.search_mappings(
+        PROBLEM, warm_starts=RESULT.mapping
+    ),
     "mapping: expected Mapping": lambda: UNTYPED.evaluate("best.yaml", ARCH, GEMM),
-    r"unknown strategy .*'greedy'": lambda: UNTYPED.search(PROBLEM, ["greedy"]),
+    r"unknown strategy .*'greedy'": lambda: UNTYPED.search_mappings(PROBLEM, ["greedy"]),
     "graph: expected LayerGraph": lambda: UNTYPED.map_network("net.onnx", ARCH),
     "budget.seconds: '3' is not": lambda: UNTYPED.Budget(seconds="3"),
 }

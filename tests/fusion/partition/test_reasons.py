@@ -124,8 +124,7 @@ def branches() -> FoldedGraph:
 
 
 @pytest.mark.parametrize("graph", [residual(), branches()], ids=["residual", "branches"])
-@pytest.mark.parametrize("words", [40, 120, 300])
-@pytest.mark.parametrize("overhead", [0.0, 2e4, 1e6])
+@pytest.mark.parametrize(("words", "overhead"), [(40, 0.0), (120, 2e4), (300, 1e6)])
 def test_reasons_of_mapped_groups(graph: FoldedGraph, words: int, overhead: float) -> None:
     priced = model(graph, overhead=FusionOverhead(overhead)).with_capacity(words)
     found = find_partition(priced)
