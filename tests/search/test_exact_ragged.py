@@ -242,6 +242,15 @@ def test_bounds_of_proofs_cut_short_know_what_leaks() -> None:
     assert leaked > 0.9 * 100.0 * 500 * 300 * 400 / 13
 
 
+@pytest.mark.parametrize("seed", [5222, 5626])
+def test_what_is_impossible_is_a_number_where_nothing_leaks(seed: int) -> None:
+    """It takes endless cycles, and no energy per cycle times these is no number."""
+    problem = ragged(draw_problem(seed), 3000, EXACT)
+    assert problem is not None
+    with np.errstate(invalid="raise"):
+        check_optimum(problem)
+
+
 def test_persistent_transfers_are_enumerated() -> None:
     """Where tiles are cut off and stays go on outside of their supplier; a limit says so."""
     dram = Memory("DRAM", None, 64.0, 64.0, 4.0, 4.0, values_per_wordline=4)

@@ -82,6 +82,14 @@ class Leaks:
     busy: float
     fixed_pj: float
 
+    def over(self, cycles: FloatArray, lanes_cycles: FloatArray) -> FloatArray:
+        """What leaks (pJ) while all of it takes so many cycles, and the lanes so many."""
+        leaked = np.full(cycles.shape, self.fixed_pj)
+        for rate, spent in ((self.until_end, cycles), (self.busy, lanes_cycles)):
+            if rate:  # What is impossible takes endless cycles, of which nothing is no number.
+                leaked = leaked + rate * spent
+        return leaked
+
     @classmethod
     def least(cls, nest: Nest) -> Leaks:
         """Of a nest that uses no more lanes than one."""
@@ -154,8 +162,7 @@ class InstanceProver(Prover):
         energy_power, latency_power, utilization_power = problem.objective.powers
         lanes_cycles = steps * problem.plan.arch.compute.cycles
         cycles = np.maximum(lanes_cycles, stalled)
-        leaks = self._leaks
-        energy = energy + leaks.until_end * cycles + leaks.busy * lanes_cycles + leaks.fixed_pj
+        energy = energy + self._leaks.over(cycles, lanes_cycles)
         space = problem.space
         lanes = math.prod(float(space.mesh[i]) for i in space.spatial_levels.tolist())
         # Where idle lanes are worth more than cycles, as many as there could be count.
