@@ -65,7 +65,6 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) ->
     monkeypatch.setattr("toolkit.study.storage.files.has_pictures", lambda: False)
     # Up to 4 s for each layer.
     monkeypatch.setitem(MappedModel.__init__.__kwdefaults__, "proof_seconds", 0.01)
-    toolkit.warm_up()  # What is compiled is announced, which is no progress of the command.
 
     def call(*words: str) -> Outcome:
         capsys.readouterr()
