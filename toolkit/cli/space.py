@@ -21,12 +21,12 @@ from toolkit.cli.output import (
     Record,
     Report,
     aligned,
-    format_count,
     heading,
     print_json,
     print_report,
 )
 from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
+from toolkit.display import format_count
 
 if TYPE_CHECKING:
     from toolkit.mapping import SpaceSize
