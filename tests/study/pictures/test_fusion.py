@@ -129,7 +129,6 @@ def test_timelines_are_those_of_the_largest_groups() -> None:
         assert picture.peak_words == plan.peak_words
         assert len(picture.series) <= MOST_TENSORS + 1
         assert {*picture.layers} == plan.group
-        assert picture.scales[-1][2] == len(picture.layers)
 
 
 def test_small_tensors_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +170,9 @@ def test_without_groups_there_is_no_timeline(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_group_with_one_step_has_one_scale() -> None:
+def test_a_group_with_one_step_says_so() -> None:
     result = find_partition(TrafficModel(residual(), Assumptions(10**6)), reasons=False)
     (picture,) = drawn_timelines(result)
-    assert [name for name, _, _ in picture.scales] == ["the only step"]
+    assert picture.step == "the only step"
     assert not picture.shows_room
     assert isinstance(fusion_graph(result), FusionGraph)

@@ -96,6 +96,22 @@ def test_a_picture_that_is_large_as_svg_is_a_png(tmp_path: Path) -> None:
     assert "data:image/png;base64," in text and "<svg" not in text
 
 
+def test_what_is_wide_has_a_narrow_one_beside_it(tmp_path: Path) -> None:
+    def narrow() -> Figure:
+        return labelled("cab")
+
+    wide = Drawing("a", "both", "", labelled("abc"), narrow)
+    text = write_report_page(tmp_path / "a.html", "a", (Section("", (wide,)),)).read_text()
+    assert text.count("<svg") == 2
+    broad, slim = text.split("<div class='slim'>")
+    assert "<div class='broad'>" in broad
+    # A browser does not look for what is defined in a picture that is not shown.
+    defined = [
+        set(re.findall(r'id="(?!DejaVu|text|fig|patch)([^"]+)"', part)) for part in (broad, slim)
+    ]
+    assert not defined[0] & defined[1]
+
+
 def test_the_look_does_not_leak() -> None:
     before = mpl.rcParams.copy()
     assert labelled("a").texts[0].get_fontfamily() == [MATPLOTLIB["font.family"]]

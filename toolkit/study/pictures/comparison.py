@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from toolkit.study.pictures.curves import (
     trade_limits,
     value_limits,
 )
-from toolkit.study.pictures.look import Style, drawn, style
+from toolkit.study.pictures.look import LARGE, MEDIUM, NARROW, Style, drawn, heading_lines, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,9 +169,10 @@ def problem_drawings(plots: Sequence[ProblemPlot], names: Sequence[str]) -> tupl
         Drawing(
             f"plot-{name}",
             "How fast strategies converge",
-            "Left and middle: medians over the seeds, and bands from the best to the worst seed. "
-            "Right: the best mapping of each seed, or its front.",
+            "Over evaluations and seconds: medians over the seeds, and bands from the best to the "
+            "worst seed. Energy and latency: the best mapping of each seed, or its front.",
             _drawing(plot),
+            partial(_drawing, plot, narrow=True),
         )
         for plot, name in zip(plots, file_names(names), strict=True)
     )
@@ -196,9 +198,10 @@ def file_names(names: Sequence[str]) -> list[str]:
 
 
 @drawn
-def _drawing(plot: ProblemPlot) -> Canvas:
-    figure = canvas(*_INCHES)
-    *convergence, trades = figure.subplots(1, len(SPENT) + 1)
+def _drawing(plot: ProblemPlot, *, narrow: bool = False) -> Canvas:
+    """Draw plots side by side, or where that is narrow below each other."""
+    figure = canvas(NARROW, 3.0 * _TRADES + 1.2) if narrow else canvas(*_INCHES)
+    *convergence, trades = figure.subplots(_TRADES, 1) if narrow else figure.subplots(1, _TRADES)
     for i, strategy in enumerate(plot.strategies):
         for axes, spent in zip(convergence, SPENT, strict=True):
             _draw_curve(axes, strategy, spent, style(i))
@@ -207,9 +210,13 @@ def _drawing(plot: ProblemPlot) -> Canvas:
         _set_convergence_axes(axes, plot, spent)
     _set_trade_axes(trades, plot)
     handles, labels = convergence[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if narrow else 7)
     # A long name of a problem is broken rather than cut.
-    figure.suptitle(plot.title, fontsize=10, wrap=True, parse_math=False)
+    if narrow:
+        heading = "\n".join(heading_lines(plot.title, NARROW))
+        figure.suptitle(heading, fontsize=MEDIUM, x=0.02, ha="left", parse_math=False)
+    else:
+        figure.suptitle(plot.title, fontsize=LARGE, wrap=True, parse_math=False)
     return figure
 
 

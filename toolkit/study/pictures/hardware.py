@@ -12,7 +12,7 @@ import numpy as np
 from toolkit.search.front import nondominated
 from toolkit.study.hardware.strategies import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page, page_head, stairs
-from toolkit.study.pictures.look import drawn, style
+from toolkit.study.pictures.look import MEDIUM, NARROW, drawn, heading_lines, style
 from toolkit.study.pictures.near_best import tradeoff_page, tradeoffs
 from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_text_atomically
@@ -104,16 +104,18 @@ def write_codesign_page(comparison: HardwareComparison, folder: str | os.PathLik
 
 
 @drawn
-def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
-    """Draw both plots by Matplotlib.
+def draw_codesign(
+    shown: tuple[StrategyPoints, ...], title: str, *, narrow: bool = False
+) -> Canvas:
+    """Draw both plots by Matplotlib: side by side, or where that is narrow below each other.
 
     Raises
     ------
     MissingPackageError
         If it is not installed.
     """
-    figure = canvas(13, 5.5)
-    trades, traces = figure.subplots(1, 2)
+    figure = canvas(NARROW, 8.2) if narrow else canvas(13, 5.5)
+    trades, traces = figure.subplots(2, 1) if narrow else figure.subplots(1, 2)
     for i, strategy in enumerate(shown):
         look = style(i)
         own = {"color": look.color, "linestyle": look.line}
@@ -156,9 +158,12 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
         traces.set(yscale="log")
     for axes in (trades, traces):
         axes.grid(alpha=0.3, which="both")
-    figure.suptitle(title)
+    if narrow:
+        figure.suptitle("\n".join(heading_lines(title, NARROW)), fontsize=MEDIUM)
+    else:
+        figure.suptitle(title)
     handles, labels = traces.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3 if narrow else 7)
     return figure
 
 

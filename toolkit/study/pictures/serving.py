@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from toolkit.display import energy_unit
 from toolkit.search.network.serving import PARTS, ServingResult
 from toolkit.study.pictures.canvas import canvas, page, write_figures
-from toolkit.study.pictures.look import color, drawn
+from toolkit.study.pictures.look import MEDIUM, NARROW, color, drawn, heading_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -85,16 +85,18 @@ def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tup
 
 
 @drawn
-def draw_serving(picture: ServingPicture) -> Canvas:
-    """Draw stacks with Matplotlib.
+def draw_serving(picture: ServingPicture, *, narrow: bool = False) -> Canvas:
+    """Draw stacks with Matplotlib: side by side, or where that is narrow below each other.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(11, 4.2)
-    for axes, stack in zip(figure.subplots(1, len(picture.stacks)), picture.stacks, strict=True):
+    count = len(picture.stacks)
+    figure = canvas(NARROW, 3.2 * count + 0.8) if narrow else canvas(11, 4.2)
+    plots = figure.subplots(count, 1) if narrow else figure.subplots(1, count)
+    for axes, stack in zip(plots, picture.stacks, strict=True):
         colors = [color(place) for place in range(len(stack.parts))]
         axes.stackplot(
             picture.contexts,
@@ -112,8 +114,12 @@ def draw_serving(picture: ServingPicture) -> Canvas:
         axes.margins(x=0)
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    figure.suptitle(picture.title)
+    columns = 2 if narrow else len(labels)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    if narrow:
+        figure.suptitle("\n".join(heading_lines(picture.title, NARROW)), fontsize=MEDIUM)
+    else:
+        figure.suptitle(picture.title)
     return figure
 
 
