@@ -10,8 +10,11 @@ from fusion.networks import random_network, residual
 from fusion.test_mapped import model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from study.pictures.clear import assert_fits
 
+import toolkit
 from toolkit.fusion import Assumptions, FusionResult, TrafficModel, find_partition
+from toolkit.study.pictures.drawings import fusion_drawings
 from toolkit.study.pictures.fusion import FusionGraph, fusion_graph, write_fusion_pictures
 from toolkit.study.pictures.group_boxes import LABEL_INDENT
 from toolkit.study.pictures.timelines import (
@@ -143,6 +146,7 @@ def test_small_tensors_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mapped_groups_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(model(residual()))
+    assert_fits(fusion_drawings(result, toolkit.load_arch("eyeriss")))
     files = [*write_fusion_pictures(tmp_path, result), *write_timelines(tmp_path, result)]
     assert repr(result).startswith("<FusionResult ") and "against unfused" in repr(result)
     assert result._repr_html_().count("<tr>") >= len(result.groups) + 5

@@ -73,9 +73,9 @@ def test_a_page_holds_its_parts_and_loads_nothing(tmp_path: Path) -> None:
     assert "some &lt;words&gt;" in text and "viewport" in text
     assert not re.search(r"(src|href)=['\"]https?:", text) and "<script" not in text
     # Letters are defined once, however often pictures write them.
-    letters = re.findall(r'<path id="(DejaVu[^"]*)"', text)
+    letters = re.findall(r'<path id="(Sans-[^"]*)"', text)
     assert len(letters) == len(set(letters)) == 3
-    assert set(re.findall(r'href="#(DejaVu[^"]*)"', text)) == set(letters)
+    assert set(re.findall(r'href="#(Sans-[^"]*)"', text)) == set(letters)
 
 
 def test_what_is_left_out_is_not_seen() -> None:
@@ -107,7 +107,7 @@ def test_what_is_wide_has_a_narrow_one_beside_it(tmp_path: Path) -> None:
     assert "<div class='broad'>" in broad
     # A browser does not look for what is defined in a picture that is not shown.
     defined = [
-        set(re.findall(r'id="(?!DejaVu|text|fig|patch)([^"]+)"', part)) for part in (broad, slim)
+        set(re.findall(r'id="(?!Sans|text|fig|patch)([^"]+)"', part)) for part in (broad, slim)
     ]
     assert not defined[0] & defined[1]
 

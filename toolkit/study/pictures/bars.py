@@ -25,6 +25,7 @@ from toolkit.study.pictures.look import (
     lighter,
 )
 from toolkit.study.pictures.roofline import title
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,13 +87,8 @@ class LayerBars:
     def panels(self) -> tuple[tuple[str, float, tuple[Part, ...]], ...]:
         """Label, divisor and parts of both plots."""
         unit, scale = energy_unit(max(_totals(self.energy_pj), default=0.0))
-        most = max(_totals(self.cycles), default=0.0)
-        power = next((p for p in (9, 6, 3) if most >= 10**p), 0)
-        words = {9: "billions of cycles", 6: "millions of cycles", 3: "thousands of cycles"}
-        return (
-            (f"energy ({unit})", scale, self.energy_pj),
-            (words.get(power, "cycles"), 10.0**power, self.cycles),
-        )
+        words, cycles = cycles_unit(max(_totals(self.cycles), default=0.0))
+        return (f"energy ({unit})", scale, self.energy_pj), (words, cycles, self.cycles)
 
 
 def layer_bars(result: NetworkResult) -> LayerBars:
@@ -197,7 +193,7 @@ def draw_bars(picture: LayerBars, *, narrow: bool = False) -> Canvas:
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.3)
         if parts:
-            _legend(axes, 2 if narrow else 4)
+            _legend(axes, narrow=narrow)
         axes.set_yticks(named, [picture.layers[i] for i in named], fontsize=_POINTS)
         axes.set_ylim(max(count, 1) - 0.5, -0.5)
     heading = _heading(picture, len(named))
@@ -228,8 +224,20 @@ def _stack(axes: Axes, parts: Sequence[Part], scale: float) -> None:
     axes.set_xlim(0, 1.02 * max(before, default=0.0) or 1.0)
 
 
-def _legend(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, fontsize=_POINTS + 1)
+def _legend(axes: Axes, *, narrow: bool) -> None:
+    """Name the parts above the bars, from the left end of the picture if that is narrow."""
+    from matplotlib.transforms import blended_transform_factory
+
+    whole = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        bbox_transform=whole if narrow else axes.transAxes,
+        ncols=3 if narrow else 4,
+        columnspacing=1.0,
+        handlelength=1.4,
+        fontsize=_POINTS + 1,
+    )
 
 
 def _heading(picture: LayerBars, named: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.display import energy_unit
 from toolkit.study.pictures.canvas import Drawing, canvas, page, stairs
 from toolkit.study.pictures.curves import (
     SPENT,
@@ -21,6 +22,7 @@ from toolkit.study.pictures.curves import (
     value_limits,
 )
 from toolkit.study.pictures.look import LARGE, MEDIUM, NARROW, Style, drawn, heading_lines, style
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -263,10 +265,19 @@ def _set_convergence_axes(axes: Axes, plot: ProblemPlot, spent: str) -> None:
 
 
 def _set_trade_axes(axes: Axes, plot: ProblemPlot) -> None:
-    axes.set(xlabel="energy, total (pJ)", ylabel="latency (cycles)")
     scales, limits = (axes.set_xscale, axes.set_yscale), (axes.set_xlim, axes.set_ylim)
-    for column in range(2):
+    units, names = (energy_unit, cycles_unit), ("energy, total ({})", "latency ({})")
+    for column, axis in enumerate((axes.xaxis, axes.yaxis)):
         low, high, wide = trade_limits(plot, column)
         scales[column]("log" if wide else "linear")
         limits[column](low, high)
+        unit, scale = units[column](high)
+        axis.set_label_text(names[column].format(unit))
+        axis.set_major_formatter(partial(_in_unit, scale))
+        if wide:
+            axis.set_minor_formatter("")
     axes.grid(alpha=0.3)
+
+
+def _in_unit(scale: float, value: float, _: object) -> str:
+    return f"{value / scale:,.6g}"

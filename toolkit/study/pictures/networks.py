@@ -15,6 +15,7 @@ from toolkit.display import energy_unit
 from toolkit.search.network import NetworkComparison
 from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.look import NARROW, drawn, style
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -63,10 +64,11 @@ def networks_picture(found: NetworkComparison) -> NetworksPicture:
     by_pair = {(row["network"], row["arch"]): row for row in rows}
     most = max((row["energy_total_pj"] or 0.0 for row in rows), default=0.0)
     unit, scale = energy_unit(most)
+    words, cycles = cycles_unit(max((row["latency_cycles"] or 0.0 for row in rows), default=0.0))
     figures = []
     for label, key, divisor in (
         (f"energy ({unit})", "energy_total_pj", scale),
-        ("cycles", "latency_cycles", 1.0),
+        (words, "latency_cycles", cycles),
         ("TOPS/W", "tops_per_watt", 1.0),
     ):
         values = {

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 MOST_SVG = 250_000
 """Bytes of a picture as SVG from which on a page takes its PNG, if that is smaller."""
 
-_LETTER = re.compile(r'<path id="(DejaVu[^"]*)" d="[^"]*"[^>]*/>')
+_LETTER = re.compile(r'<path id="DejaVu([^"]*)"( d="[^"]*"[^>]*/>)')
+
+_WRITTEN = re.compile(r'<use xlink:href="#DejaVu([^"]*)"( transform="[^"]*")?/>')
+
+_SHIFT = re.compile(r' transform="translate\((\S+) (\S+)\)"')
 
 _DIGITS = re.compile(r"(\.\d\d)\d+")
 
@@ -163,13 +167,23 @@ def compact(svg: str, letters: set[str]) -> str:
         if found[1] in letters:
             return ""
         letters.add(found[1])
-        return found[0]
+        return f'<path id="{found[1]}"{found[2]}'
+
+    def shortly(found: re.Match[str]) -> str:
+        place = _SHIFT.sub(_place, found[2] or "")
+        return f'<use href="#{found[1]}"{place}/>'
 
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = _LETTER.sub(once, svg)
+    svg = _WRITTEN.sub(shortly, _LETTER.sub(once, svg))
     # A hundredth of a point is seen nowhere; letters are drawn in units of their own.
     svg = re.sub(r' d="[^"]*"', lambda path: _DIGITS.sub(r"\1", path[0]), svg)
     return re.sub(r"\s*\n\s*", "\n", svg)
+
+
+def _place(shift: re.Match[str]) -> str:
+    """Write where a letter stands: a tenth of a unit is less than a hundredth of a point."""
+    places = (("x", float(shift[1])), ("y", float(shift[2])))
+    return "".join(f' {axis}="{round(at, 1):g}"' for axis, at in places if round(at, 1))
 
 
 def _pixels(figure: Canvas) -> int:

@@ -14,6 +14,7 @@ from toolkit.display import energy_unit
 from toolkit.search.network.serving import PARTS, ServingResult
 from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.look import MEDIUM, NARROW, color, drawn, heading_lines
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -58,7 +59,9 @@ class ServingPicture:
 def serving_picture(result: ServingResult) -> ServingPicture:
     """Work out the picture: cycles of a step, and energy of each token in it."""
     unit, scale = energy_unit(max(step.total_pj for step in result.steps) / result.batch)
-    cycles = {part: tuple(step.cycles[part] for step in result.steps) for part in PARTS}
+    most = max(sum(step.cycles.values()) for step in result.steps)
+    words, count = cycles_unit(most)
+    cycles = {part: tuple(step.cycles[part] / count for step in result.steps) for part in PARTS}
     energy = {
         part: tuple(step.energy_pj[part] / (scale * result.batch) for step in result.steps)
         for part in PARTS
@@ -66,7 +69,7 @@ def serving_picture(result: ServingResult) -> ServingPicture:
     return ServingPicture(
         f"{result.name} on {result.arch.name}, {result.batch} at a time",
         tuple(step.context for step in result.steps),
-        (Stack("cycles per token", cycles), Stack(f"energy per token ({unit})", energy)),
+        (Stack(f"{words} per token", cycles), Stack(f"energy per token ({unit})", energy)),
     )
 
 
