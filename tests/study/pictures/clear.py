@@ -58,6 +58,10 @@ def _hidden(figure: Figure) -> set[int]:
     """Labels of axes that are not drawn: all of those that are off, else those beyond the ends."""
     found = set()
     for axes in figure.axes:
+        if axes.name == "3d":
+            # Where its labels are is only known once they are drawn.
+            found |= {id(text) for text in axes.findobj(Text)}
+            continue
         for axis in (axes.xaxis, axes.yaxis):
             shown = {axis.label, axis.get_offset_text()}
             shown |= {t for tick in axis._update_ticks() for t in (tick.label1, tick.label2)}

@@ -12,8 +12,16 @@ import numpy as np
 from toolkit.search.front import nondominated
 from toolkit.study.hardware.strategies import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page, page_head, stairs
-from toolkit.study.pictures.look import MEDIUM, NARROW, drawn, heading_lines, style
-from toolkit.study.pictures.near_best import tradeoff_page, tradeoffs
+from toolkit.study.pictures.look import (
+    LARGE,
+    MEDIUM,
+    NARROW,
+    SMALL,
+    drawn,
+    heading_lines,
+    style,
+)
+from toolkit.study.pictures.near_best import plain_logarithms, tradeoff_page, tradeoffs
 from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_text_atomically
 
@@ -151,11 +159,14 @@ def draw_codesign(
     trades.set_title("feasible points and their best trade-offs")
     traces.set(xlabel=_SAMPLES, ylabel=shown[0].value_title if shown else _EDP)
     traces.set_title("best so far: median seed, band from best to worst")
+    for axes in (trades, traces):
+        axes.title.set_fontsize(SMALL if narrow else LARGE)
     traces.xaxis.get_major_locator().set_params(integer=True)
     if any(len(strategy.points) for strategy in shown):
         # Nothing cannot be drawn on a logarithmic axis.
         trades.set(xscale="log", yscale="log")
         traces.set(yscale="log")
+        plain_logarithms(trades.xaxis, trades.yaxis, traces.yaxis)
     for axes in (trades, traces):
         axes.grid(alpha=0.3, which="both")
     if narrow:

@@ -259,8 +259,8 @@ def draw_curves(curves: Sequence[ParameterCurve], best: float, *, narrow: bool =
         axes.tick_params(axis="x", which="minor", bottom=False)
         axes.set_xlabel(curve.name)
         axes.grid(alpha=0.3)
-    first = figure.axes[0]
-    first.set_ylabel(f"{curves[0].objective.heading} ({curves[0].objective.shown_unit})")
+    for axes in figure.axes if narrow else figure.axes[:1]:
+        axes.set_ylabel(f"{curves[0].objective.heading} ({curves[0].objective.shown_unit})")
     handles = {
         label: handle
         for axes in figure.axes
