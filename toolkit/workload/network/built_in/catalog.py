@@ -158,8 +158,8 @@ COUNTS: Mapping[str, tuple[int, int]] = {
     "qwen2-7b": (7_615_616_512, 7_481_327_616),
     "mixtral-8x7b": (46_702_792_704, 13_285_457_920),
 }
-"""Parameters, and multiply-accumulates of one run with `BuiltIn.dims`: written down, because a list
-of all networks would have to read each of them. Tests count them anew."""
+"""Parameters, and multiply-accumulates of one run with `BuiltIn.dims`: written down, because a
+list of all networks would have to read each of them. Tests count them anew."""
 
 
 def network_names() -> tuple[str, ...]:
