@@ -18,7 +18,7 @@ import toolkit
 from toolkit.fusion import MappedModel, find_partition, fold
 from toolkit.search import Budget
 from toolkit.search.network import LayerSearch
-from toolkit.study.script import Arguments, run_script
+from toolkit.study.script import Arguments, positive, run_script
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 NETWORKS = {
@@ -56,12 +56,15 @@ def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--mapper", default="greedy", help="how parts of layers are mapped")
     parser.add_argument("--seconds", type=float, help="of each such search")
+    parser.add_argument("--evaluations", type=positive, default=10_000, help="of each, otherwise")
     parser.add_argument("--fusion", default="exact", help="how partitions are searched")
     parser.add_argument("--group-length", type=int, default=12, help="most layers of a group")
     parser.add_argument("--proof-seconds", type=float, default=4.0, help="of each proof")
     parser.add_argument("--network", action="append", help="by name; all by default")
     given = parser.parse_args()
-    budget = Budget(seconds=given.seconds, evaluations=10_000 if given.seconds is None else None)
+    budget = Budget(
+        seconds=given.seconds, evaluations=given.evaluations if given.seconds is None else None
+    )
     search = LayerSearch(given.mapper, budget)
     for name in NETWORKS:
         if not given.network or name.strip() in given.network:
