@@ -39,6 +39,7 @@ from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
     from toolkit.arch.quantities import Kind
+    from toolkit.cli.progress import Reporter
     from toolkit.codesign.job import Job
     from toolkit.codesign.near_best import ParameterCurve
     from toolkit.study.hardware.strategies import HardwareComparison
@@ -231,7 +232,6 @@ def search_hardware(
     import toolkit
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
-    from toolkit.cli.codesign_report import codesign_record, codesign_report
     from toolkit.cli.output import NOTHING_FOUND
     from toolkit.cli.progress import Reporter
     from toolkit.cli.worker import HardwareTold
@@ -239,7 +239,6 @@ def search_hardware(
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
     from toolkit.study.hardware.strategies import compare_hardware
-    from toolkit.study.storage.files import has_pictures
 
     reporter = Reporter.of(quiet, json, json_lines)
     told = HardwareTold(reporter)
@@ -264,13 +263,7 @@ def search_hardware(
         dram_interface=dram_interface,  # type: ignore[arg-type]  # It is checked there.
         dram_budget_gb_per_s=_limit("--dram-budget", dram_budget, "bytes per second", 1e9, 1e-9),
     )
-    answers = None
-    if check_serving(prefill, decode, batch):
-        answers = {
-            "prompt": prefill or 1,
-            "decode": decode or DEFAULT_DECODE,
-            "batch": batch or 1,
-        }
+    answers = _answers(prefill, decode, batch)
     job = make_job(given, _networks(models, dim, kv_cache, experts, answers), settings)
     check_output(None, out)
     found = compare_hardware(
@@ -289,7 +282,26 @@ def search_hardware(
         on_sample=told.sample,
         on_box=told.box,
     )
-    curves = _curves(found, cache=not no_cache) if report else ()
+    _show(found, reporter, report, out, cache=not no_cache)
+    if found.best is None:
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _answers(prefill: int | None, decode: int | None, batch: int | None) -> dict[str, int] | None:
+    """What decoders answer, where they serve."""
+    if not check_serving(prefill, decode, batch):
+        return None
+    return {"prompt": prefill or 1, "decode": decode or DEFAULT_DECODE, "batch": batch or 1}
+
+
+def _show(
+    found: HardwareComparison, reporter: Reporter, report: str | None, out: str, *, cache: bool
+) -> None:
+    """Write tables, pictures and the hardware, and print."""
+    from toolkit.cli.codesign_report import codesign_record, codesign_report
+    from toolkit.study.storage.files import has_pictures
+
+    curves = _curves(found, cache=cache) if report else ()
     shown = _drawings(found, curves) if report or has_pictures() else ()
     finish(
         reporter,
@@ -300,8 +312,6 @@ def search_hardware(
         partial(codesign_record, found),
         write_codesign(found, Path(out), shown),
     )
-    if found.best is None:
-        raise typer.Exit(NOTHING_FOUND)
 
 
 def _limit(option: str, text: str | None, kind: Kind, plain: float, scale: float) -> float | None:
