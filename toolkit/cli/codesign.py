@@ -26,20 +26,13 @@ from toolkit.cli.arguments import (
     trusted,
 )
 from toolkit.cli.report import check_pictures, drawings, warn_of_missing, write_pictures
-from toolkit.cli.serving import (
-    DEFAULT_DECODE,
-    Batch,
-    Decode,
-    Prefill,
-    check_serving,
-    read_roles,
-)
+from toolkit.cli.serving import DEFAULT_DECODE, Batch, Decode, Prefill, check_serving, read_roles
 from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
     from toolkit.codesign.job import Job
     from toolkit.codesign.near_best import ParameterCurve
-    from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.hardware.comparison import HardwareComparison
     from toolkit.study.pictures.canvas import Drawing
     from toolkit.study.storage.files import Results
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.arguments import check_integer, check_kind
 from toolkit.errors import InputError
+from toolkit.mapping.mapping import FloatArray
 from toolkit.search.basin import Basins
 from toolkit.search.chosen_mappings import sample_mappings
 from toolkit.search.evaluator import Evaluator
@@ -23,7 +24,6 @@ from toolkit.search.result import Budget, SearchResult
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
 
 BATCH = 1024
 """Mappings drawn at once. Where bypasses may be chosen, each batch makes a few choices, so that

@@ -22,11 +22,10 @@ from toolkit.arch.expressions import Number
 from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.exact.box_bounds import Look
 from toolkit.codesign.exact.boxes import Box, whole
-from toolkit.codesign.exact.certificate import Closing
+from toolkit.codesign.exact.certificate import Closing, TradeOff
 from toolkit.codesign.exact.front_certificate import (
     FrontProof,
     MissedBox,
-    TradeOff,
     best_of,
     costs_of,
     join_fronts,

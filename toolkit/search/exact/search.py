@@ -14,12 +14,13 @@ from toolkit.mapping.tilings import SPLIT_LIMIT, enumerate_tilings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.buffers import prove_buffered, undecided
 from toolkit.search.exact.choices import prove_choices
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.instance_strategy import InstanceProver
-from toolkit.search.exact.nest import Nest, decomposes, window_plan
+from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.spatial import each_spatial_choice, lanes_bound, plain_bound
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.exact.strategy import Prover
-from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
 from toolkit.search.result import Certificate
 

@@ -15,7 +15,7 @@ from toolkit.search.network import NetworkComparison, NetworkResult
 from toolkit.search.network.serving import ServingResult
 from toolkit.search.problem import Problem
 from toolkit.search.result import SearchResult
-from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.pictures.bars import draw_bars, layer_bars
 from toolkit.study.pictures.canvas import Drawing
 from toolkit.study.pictures.chip import Chip, chip_of, draw_chips
