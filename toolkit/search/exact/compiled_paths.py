@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, formula, once
-from toolkit.search.exact.compiled_steps import Step, charge, leave, place, stop_extent
+from toolkit.search.exact.compiled_steps import Step, charge, leave, place, state_of, stop_extent
 from toolkit.search.exact.compiled_words import COUNTS, Room, Rows, WindowPlan, WindowRoom
 
 
@@ -80,7 +80,7 @@ def misplaced(plan: WindowPlan, step: Step, flags: int, along: Table) -> bool:
     """
     outer_waits = False
     for t in range(step.waiting.shape[0]):
-        if flags // step.waiting[t].weight % step.waiting[t].radix == 0:
+        if state_of(step, flags, t) == 0:
             outer_waits = False
             continue
         if step.waiting[t].with_outer and not outer_waits:
@@ -97,7 +97,7 @@ def misplaced(plan: WindowPlan, step: Step, flags: int, along: Table) -> bool:
 def same_for_all(rows: Rows, step: Step, flags: int, d: int) -> bool:
     """Whether what a loop of `d` costs and leads to does not depend on its iterations."""
     for t in range(step.waiting.shape[0]):
-        if flags // step.waiting[t].weight % step.waiting[t].radix > 0:
+        if state_of(step, flags, t) > 0:
             r = step.waiting[t].row
             if rows.slide[r, d] >= 0 or rows.rows[r].orthogonal == COUNTS:
                 return False

@@ -219,6 +219,12 @@ def charge(
 
 
 @formula
+def state_of(step: Step, flags: int, t: int) -> int:
+    """State of one tensor at a memory, where `flags` numbers those of all; 0 if at rest."""
+    return int(flags // step.waiting[t].weight % step.waiting[t].radix)
+
+
+@formula
 def place(
     plan: WindowPlan,
     nest: WindowRoom,
@@ -235,7 +241,7 @@ def place(
     if f == 1.0 or flags == 0:
         return flags
     for t in range(step.waiting.shape[0]):
-        v = flags // step.waiting[t].weight % step.waiting[t].radix
+        v = state_of(step, flags, t)
         if v == 0:
             continue
         r = step.waiting[t].row
@@ -268,7 +274,7 @@ def leave(
     """Leave a memory outwards with extents `room.along`; returns states for the next memory."""
     new = 0
     for t in range(step.waiting.shape[0]):
-        v = flags // step.waiting[t].weight % step.waiting[t].radix
+        v = state_of(step, flags, t)
         r = step.waiting[t].row
         if v > 0:
             rule = rows.rows[r].leaving
