@@ -184,7 +184,7 @@ class LookedAt(Protocol):
         """Places in the ranges."""
 
 
-E = TypeVar("E", bound=LookedAt)
+E = TypeVar("E", bound=LookedAt, covariant=True)
 
 
 class BoxProof(Protocol[E]):

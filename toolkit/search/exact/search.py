@@ -107,7 +107,9 @@ def exact_front(evaluator: Evaluator) -> list[BestTradeOff] | None:
     if front is None or certificate.unfinished:
         return None
     rows = zip(front.costs.tolist(), front.factors, front.orders, strict=True)
-    return [BestTradeOff(*costs, factors, order) for costs, factors, order in rows]
+    return [
+        BestTradeOff(energy, latency, factors, order) for (energy, latency), factors, order in rows
+    ]
 
 
 def _listable(problem: Problem) -> bool:
