@@ -12,13 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch.ranges import Range
 from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.certificate import Closing, TradeOff, closings_of, joined
-
-FloatArray = NDArray[np.float64]
+from toolkit.mapping.mapping import FloatArray
 
 _HALVINGS = 40
 """Of the fraction that a box is missed by, in logarithms."""

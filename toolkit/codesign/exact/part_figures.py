@@ -16,8 +16,7 @@ from toolkit.arch.architecture import VectorUnit
 from toolkit.arch.constraints import FactorConstraint
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.codesign.exact.boxes import Box
-
-FloatArray = NDArray[np.float64]
+from toolkit.mapping.mapping import FloatArray
 
 Part = Level | VectorUnit
 """A level of an architecture, or its vector unit."""
