@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import toolkit
+from toolkit.compilation import unannounced
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -142,9 +143,23 @@ AsJsonLines = Annotated[
         help="Print a JSON object on a line whenever something happens, the result as the last.",
     ),
 ]
+
+
+def _compile_quietly(context: typer.Context, quiet: bool) -> bool:
+    """Announce nothing that is compiled until the command ends, if it is to be quiet."""
+    if quiet:
+        context.with_resource(unannounced())
+    return quiet
+
+
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Show no progress; warnings and errors stay."),
+    typer.Option(
+        "--quiet",
+        "-q",
+        callback=_compile_quietly,
+        help="Show no progress; warnings and errors stay.",
+    ),
 ]
 KvCache = Annotated[
     str,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,7 +172,7 @@ def _watched(reporter: Reporter, model: MappedModel) -> Iterator[None]:
     except KeyboardInterrupt:
         if model.costs.store is not None:
             what = "parts of layers that are mapped are kept; the same command goes on"
-            print(f"toolkit: {what}", file=sys.stderr)
+            reporter.say(f"toolkit: {what}")
         raise
 
 

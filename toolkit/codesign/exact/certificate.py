@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 from toolkit.arch.expressions import Number
 from toolkit.arch.ranges import Range
 from toolkit.codesign.exact.boxes import Box, whole
+from toolkit.display import object_html, table_html
 
 Closing = Literal["area", "power", "DRAM", "unfit", "bound", "point", "open"]
 """What closed a box: its least area, power or bandwidth of DRAM exceeds a budget; a layer does not
@@ -114,6 +115,23 @@ class HardwareProof:
     seconds: float
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        known = "proved best" if self.proved else f"within {self.gap:.3%}"
+        best = "nothing feasible"
+        if self.best is not None:
+            best = ", ".join(f"{k}={v}" for k, v in self.best.parameters.items())
+        return f"<HardwareProof {best}: {known}, {len(self.boxes):,} boxes>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is known of the best point, and what closed the others."""
+        facts = [("bound", f"{self.bound:.6g}"), ("effort", f"{self.proofs:,} fronts of layers")]
+        if self.best is not None:
+            point = ", ".join(f"{k}={v}" for k, v in self.best.parameters.items())
+            known = "proved" if self.proved else f"at most {self.gap:.3%} above the best possible"
+            facts = [("best", f"{point}: {self.best.value:.6g}, {known}"), *facts]
+        facts += [("note", note) for note in self.notes]
+        return object_html("What no hardware undercuts", facts, closings_html(self.closings()))
+
     @property
     def gap(self) -> float:
         """Fraction of the bound by which the best point exceeds it."""
@@ -155,6 +173,12 @@ class HardwareProof:
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
+
+
+def closings_html(closings: Mapping[str, tuple[int, int]]) -> str:
+    """Write how many boxes and points each rule closed, for notebooks."""
+    rows = [(name, f"{boxes:,}", f"{points:,}") for name, (boxes, points) in closings.items()]
+    return table_html(("closed by", "boxes", "points"), rows, (True, False, False))
 
 
 def closings_of(closed: Sequence[tuple[Box, Closing]]) -> dict[str, tuple[int, int]]:

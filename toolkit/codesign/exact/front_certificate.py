@@ -15,7 +15,14 @@ import numpy as np
 
 from toolkit.arch.ranges import Range
 from toolkit.codesign.exact.boxes import Box, whole
-from toolkit.codesign.exact.certificate import Closing, TradeOff, closings_of, joined
+from toolkit.codesign.exact.certificate import (
+    Closing,
+    TradeOff,
+    closings_html,
+    closings_of,
+    joined,
+)
+from toolkit.display import MOST_ROWS, object_html, short_energy, table_html
 from toolkit.mapping.mapping import FloatArray
 
 _HALVINGS = 40
@@ -71,6 +78,26 @@ class FrontProof:
     boxes: tuple[MissedBox, ...]
     proofs: int
     seconds: float
+
+    def __repr__(self) -> str:
+        found = f"{len(self.points):,} trade-offs"
+        return f"<FrontProof {found}, others missed by {self.miss:.3%}, {len(self.boxes):,} boxes>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the trade-offs, and what closed the rest of the space."""
+        heads = ("hardware", "energy", "cycles", "area")
+        rows = [
+            (
+                ", ".join(f"{k}={v}" for k, v in point.parameters.items()),
+                short_energy(point.energy_pj),
+                f"{point.latency_cycles:,.0f}",
+                f"{point.area_um2 * 1e-6:.4g} mm²",
+            )
+            for point in self.points
+        ]
+        facts = [("others missed", f"by {self.miss:.3%} at most")]
+        points = table_html(heads, rows, (True, False, False, False), MOST_ROWS)
+        return object_html("Trade-offs", facts, points, closings_html(self.closings()))
 
     @property
     def miss(self) -> float:

@@ -44,7 +44,7 @@ from toolkit.codesign.scoring import FITS, NetworkScore, Score
 from toolkit.compilation import clock
 from toolkit.processes import Jobs
 from toolkit.study.hardware.plan import (
-    CHOICE,
+    COSTS,
     ELAPSED,
     EVALUATIONS,
     JOB,
@@ -52,7 +52,9 @@ from toolkit.study.hardware.plan import (
     SCORE,
     Plan,
     best_score,
+    keep_choice,
     score_of,
+    score_text,
     scored_trials,
 )
 from toolkit.study.hardware.shared import Watch
@@ -176,13 +178,13 @@ def prove_study(
         ).run()
         best = best_score(scores_of_front(front, job), job)
         if best is not None:
-            study.set_user_attr(CHOICE, best.record())
+            keep_choice(study, job, best)
         return
     prover = HardwareProver(question, jobs=jobs)
     shares = shares_of(study, plan, job)
     proof = _Improving(study, plan, job, watch, shares, prover, on_progress, on_point).run()
     if proof.best is not None:
-        study.set_user_attr(CHOICE, score_of_point(proof.best, job, 0.0).record())
+        keep_choice(study, job, score_of_point(proof.best, job, 0.0))
 
 
 class _Prover(Protocol[Q]):
@@ -334,7 +336,12 @@ class _Improving(_Proving[HardwareProof]):
             values=list(told),
             params=dict(encoding.encode(best.parameters)),
             distributions=dict(encoding.distributions),
-            user_attrs={SCORE: score.record(), ELAPSED: score.seconds, EVALUATIONS: 0},
+            user_attrs={
+                COSTS: score_text(self.job.objective, score),
+                SCORE: score.record(),
+                ELAPSED: score.seconds,
+                EVALUATIONS: 0,
+            },
         )
         # Since the best before it, for timelines.
         ended = datetime.now()
