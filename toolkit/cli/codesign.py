@@ -23,9 +23,9 @@ from toolkit.cli.arguments import (
     KvCache,
     Pad,
     Quiet,
-    read_pad,
     trusted,
 )
+from toolkit.cli.problems import read_pad
 from toolkit.cli.report import check_output, check_pictures, finish
 from toolkit.cli.serving import DEFAULT_DECODE, Batch, Decode, Prefill, check_serving, read_roles
 from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
