@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from fusion.nest_operations import Ints
+from fusion.nest_operations import NONE, Ints
 from fusion.nest_program import Mask, Program, Turn
 
 from toolkit.fusion import FoldedLayer
@@ -125,7 +125,8 @@ def touches(program: Program, layer: FoldedLayer, turn: Turn, kept: Kept, elemen
             mask[done.out[turn.terms]] = True
         for tensor, read in zip(layer.inputs, done.reads, strict=True):
             if tensor.name == kept.name:
-                mask[read[turn.terms]] = True
+                at = read[turn.terms]
+                mask[at[at != NONE]] = True
     return mask
 
 
