@@ -34,6 +34,9 @@ FORMULA_MODULES = (
     "toolkit.workload.distinct",
     "toolkit.model.nest",
     "toolkit.model.windows",
+    "toolkit.model.movers",
+    "toolkit.model.repeats",
+    "toolkit.model.tiles",
     "toolkit.model.traffic",
     "toolkit.model.sequential",
     "toolkit.model.room",
@@ -59,11 +62,11 @@ KERNEL_MODULES = (
     "toolkit.model.compiled",
     "toolkit.search.compiled_anneal",
     "toolkit.search.compiled_check",
-    "toolkit.search.compiled_moves",
+    "toolkit.search.compiled_descent",
     "toolkit.search.exact.compiled_labels",
     "toolkit.search.exact.compiled_least",
     "toolkit.search.exact.compiled_relaxed",
-    "toolkit.search.exact.compiled_steps",
+    "toolkit.search.exact.compiled_paths",
 )
 """Modules that define kernels."""
 

@@ -14,7 +14,7 @@ import pytest
 import toolkit
 from toolkit.arch import Architecture, Compute, Fanout, Memory, arch_to_yaml
 from toolkit.cli.app import main
-from toolkit.cli.arguments import read_problem
+from toolkit.cli.problems import read_problem
 from toolkit.cli.space import space_record, space_report
 from toolkit.model import EXACT
 from toolkit.search import Evaluator

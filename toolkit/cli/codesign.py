@@ -23,18 +23,11 @@ from toolkit.cli.arguments import (
     KvCache,
     Pad,
     Quiet,
-    read_pad,
     trusted,
 )
+from toolkit.cli.problems import read_pad
 from toolkit.cli.report import check_output, check_pictures, finish
-from toolkit.cli.serving import (
-    DEFAULT_DECODE,
-    Batch,
-    Decode,
-    Prefill,
-    check_serving,
-    read_roles,
-)
+from toolkit.cli.serving import DEFAULT_DECODE, Batch, Decode, Prefill, check_serving, read_roles
 from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
@@ -42,7 +35,7 @@ if TYPE_CHECKING:
     from toolkit.cli.progress import Reporter
     from toolkit.codesign.job import Job
     from toolkit.codesign.near_best import ParameterCurve
-    from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.hardware.comparison import HardwareComparison
     from toolkit.study.pictures.canvas import Drawing
     from toolkit.study.storage.files import Results
 

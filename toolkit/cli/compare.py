@@ -144,8 +144,8 @@ def compare_strategies(
     quiet: Quiet = False,
 ) -> None:
     """Run what the storage lacks, tabulate, draw, print."""
-    from toolkit.cli.arguments import read_problem
     from toolkit.cli.output import NOTHING_FOUND
+    from toolkit.cli.problems import read_problem
     from toolkit.cli.progress import Reporter
     from toolkit.search import Budget
     from toolkit.study.compare.comparison import compare

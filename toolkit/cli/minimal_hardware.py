@@ -15,11 +15,11 @@ from toolkit.cli.arguments import (
     BypassName,
     FactorsName,
     Quiet,
-    check_writable,
     trusted,
 )
 from toolkit.cli.codesign import Clock, Ranges
 from toolkit.cli.network_options import Dims, Evaluations, Model, NoCache, Seconds, Seed, Strategy
+from toolkit.cli.problems import check_writable
 from toolkit.cli.report import ReportFile, check_pictures, write_pictures
 
 if TYPE_CHECKING:

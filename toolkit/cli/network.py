@@ -25,7 +25,6 @@ from toolkit.cli.arguments import (
     ObjectiveName,
     Pad,
     Quiet,
-    read_arch,
     read_jobs,
     trusted,
 )
@@ -62,6 +61,7 @@ from toolkit.cli.network_options import (
     read_padding,
 )
 from toolkit.cli.network_report import network_report
+from toolkit.cli.problems import read_arch
 from toolkit.cli.report import ReportFile, check_output, drawings, finish
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
@@ -274,7 +274,8 @@ class _Asked:
         prefetch: bool,
     ) -> None:
         """Fuse layers into groups, as `fuse_network` does, or as they are given."""
-        from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
+        from toolkit.cli.fusion import fuse_network, write_fusion
+        from toolkit.cli.fusion_report import fusion_record, fusion_report
         from toolkit.fusion import steps_to_fused
 
         graph = self.load(self.model, read_dims(self.dims))

@@ -134,7 +134,7 @@ def read_padding(words: Sequence[str], no_pad: bool) -> bool | tuple[str, ...] |
     InputError
         If both are given.
     """
-    from toolkit.cli.arguments import read_pad
+    from toolkit.cli.problems import read_pad
     from toolkit.errors import InputError
 
     if words and no_pad:

@@ -62,7 +62,7 @@ def check_picture(path: str | None) -> None:
         return
     from pathlib import Path
 
-    from toolkit.cli.arguments import check_writable
+    from toolkit.cli.problems import check_writable
     from toolkit.errors import InputError
     from toolkit.messages import describe
     from toolkit.study.pictures.canvas import FORMATS, check_drawing
@@ -95,7 +95,7 @@ def check_pictures(report: str | None, out: str | None = None) -> None:
     """
     if report is None and out is None:
         return
-    from toolkit.cli.arguments import check_writable
+    from toolkit.cli.problems import check_writable
     from toolkit.study.pictures.canvas import check_drawing
     from toolkit.study.storage.files import make_folder
 

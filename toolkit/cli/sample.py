@@ -19,28 +19,13 @@ from toolkit.cli.arguments import (
     Pad,
     Quiet,
     WorkloadWords,
-    check_writable,
-    evaluated,
-    read_problem,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
-from toolkit.cli.output import (
-    Record,
-    Report,
-    aligned,
-    heading,
-    print_report,
-    table,
-)
+from toolkit.cli.output import Record, Report, aligned, heading, print_report, table
+from toolkit.cli.problems import check_writable, evaluated, read_problem
 from toolkit.cli.progress import Reporter, watched
-from toolkit.cli.report import (
-    ReportFile,
-    check_picture,
-    check_pictures,
-    drawings,
-    write_pictures,
-)
+from toolkit.cli.report import ReportFile, check_picture, check_pictures, drawings, write_pictures
 from toolkit.display import format_count
 from toolkit.errors import InputError
 from toolkit.study.units import plain_value, proof_of

@@ -14,18 +14,11 @@ from toolkit.cli.arguments import (
     Pad,
     Quiet,
     WorkloadWords,
-    read_problem,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Switches, read_conventions
-from toolkit.cli.output import (
-    Record,
-    Report,
-    aligned,
-    heading,
-    print_json,
-    print_report,
-)
+from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report
+from toolkit.cli.problems import read_problem
 from toolkit.cli.progress import Reporter
 from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
 from toolkit.display import format_count

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.components import Component
 from toolkit.arch.expressions import Number
 from toolkit.arch.files import load_template
-from toolkit.arch.levels import Component, Fanout, Memory
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.arch.ranges import Range, parse_range
 from toolkit.arch.technology import Technology, area_um2, peak_power_mw, priced
 from toolkit.arch.template import ArchitectureTemplate

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from toolkit.arguments import check_integer, check_kind
 from toolkit.display import object_html, shortened, shown_unit, table_html
 from toolkit.errors import InputError
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.basin import Basins
 from toolkit.search.chosen_mappings import sample_mappings
 from toolkit.search.evaluator import Evaluator
@@ -25,8 +26,6 @@ from toolkit.search.result import Budget, SearchResult
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 BATCH = 1024
 """Mappings drawn at once. Where bypasses may be chosen, each batch makes a few choices, so that

@@ -17,7 +17,8 @@ from toolkit.codesign.exact.certificate import ClosedBox, HardwareProof
 from toolkit.codesign.near_best import near_places, parameter_curves
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import ArchitectureError
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.comparison import HardwareComparison
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.pictures.canvas import write_drawings
 from toolkit.study.pictures.chip import Block, chip_of
 from toolkit.study.pictures.hardware import write_codesign_page

@@ -23,6 +23,7 @@ from toolkit.codesign.exact.boxes import Box
 from toolkit.codesign.exact.certificate import (
     HardwareProof,
     PointCost,
+    TradeOff,
     join_proofs,
     nothing_proved,
     proof_from_record,
@@ -30,7 +31,6 @@ from toolkit.codesign.exact.certificate import (
 from toolkit.codesign.exact.front import FrontProgress, FrontProver, check_within
 from toolkit.codesign.exact.front_certificate import (
     FrontProof,
-    TradeOff,
     front_from_record,
     join_fronts,
     no_front,
@@ -368,7 +368,7 @@ def scores_of_front(front: FrontProof, job: Job) -> list[Score]:
     return [score_of_point(point, job, 0.0) for point in front.points]
 
 
-def score_of_point(best: PointCost | TradeOff, job: Job, seconds: float) -> Score:
+def score_of_point(best: TradeOff, job: Job, seconds: float) -> Score:
     """The score of a point as other strategies have it."""
     names = [
         str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(job.networks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.search.front import nondominated
-from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page, page_head, stairs
 from toolkit.study.pictures.look import (
     LARGE,

@@ -10,7 +10,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.codesign.exact.front_certificate import FrontProof
 from toolkit.codesign.near_best import ParameterCurve
-from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.pictures.canvas import Drawing
 from toolkit.study.pictures.chip import Chip, chip_of, draw_chips
 from toolkit.study.pictures.drawings import machine_drawing

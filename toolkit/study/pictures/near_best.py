@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.codesign.near_best import ParameterCurve
 from toolkit.codesign.scoring import Score
-from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page
 from toolkit.study.pictures.look import COLORS, NARROW, TINY, drawn, style
 
