@@ -113,7 +113,6 @@ def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
         assert least.latency_cycles <= sum(c.latency_cycles for c in costs) * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("seed", range(4))
 def buffered(bypasses: tuple[str, ...] = ()) -> toolkit.Architecture:
     """A buffer from which lanes take all they need; words of DRAM cost nothing."""
     levels = (
@@ -142,6 +141,7 @@ def test_both_operands_of_a_layer_on_its_own_may_pass_by() -> None:
     assert least.energy_pj <= known.costs.alone(layer.whole).energy_pj
 
 
+@pytest.mark.parametrize("seed", range(4))
 def test_layers_on_their_own_take_no_less_at_any_rate(seed: int) -> None:
     arch = toolkit.load_arch(ARCHS[seed % len(ARCHS)])
     layer = drawn_layer(random.Random(seed))
@@ -159,7 +159,7 @@ def test_proofs_are_close_to_the_whole_layer() -> None:
     known = bounds(arch, best("energy", 4.0), seconds=4.0)
     whole = known.costs.cost(layer, (), Homes.at("GlobalBuffer", "input", "output"))
     (least,) = known.least([layer])
-    assert 0.97 * whole.energy_pj < least.energy_pj <= whole.energy_pj
+    assert 0.96 * whole.energy_pj < least.energy_pj <= whole.energy_pj
     assert least.energy_pj > 1.02 * known.floor(layer).energy_pj
 
 
@@ -217,9 +217,10 @@ def test_where_operands_can_be() -> None:
     # Scratchpads that outputs pass by: a layer on its own does not write them there.
     scratchpad = toolkit.load_arch("gemmini-ws")
     assert scratchpad in seen_archs(scratchpad, ["Scratchpad"], operands_alike=False)
-    assert (
-        len(seen_archs(toolkit.load_arch("eyeriss"), ["GlobalBuffer"], operands_alike=True)) == 1
-    )
+    # Weights pass by that buffer, and so does an activation that is one to its workload.
+    eyeriss = toolkit.load_arch("eyeriss")
+    assert len(seen_archs(eyeriss, ["GlobalBuffer"], operands_alike=False)) == 1
+    assert eyeriss in seen_archs(eyeriss, ["GlobalBuffer"], operands_alike=True)
 
 
 @pytest.mark.parametrize("seed", range(4))
