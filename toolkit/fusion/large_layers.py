@@ -42,7 +42,7 @@ from math import fsum, inf, prod
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import FactorConstraint, Fanout, Memory
+from toolkit.arch.levels import FactorConstraint, Fanout, Level, Memory
 from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
 from toolkit.cluster import Cluster
 from toolkit.errors import ToolkitError
@@ -205,14 +205,7 @@ def large_layer(
         ports=(),
         burst_words=1,
     )
-    loose = tuple(
-        replace(
-            level,
-            constraints=tuple(_loosened(level.constraints)),
-            **({} if isinstance(level, Fanout) else {"leakage_pj_per_cycle": 0.0}),
-        )
-        for level in levels
-    )
+    loose = map(_without_limits, levels)
     return ProofTask(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
 
 
@@ -260,6 +253,12 @@ def _asked(arch: Architecture) -> Mapping[str, int]:
             if entry.relation != "<=":
                 asked[entry.dimension] = asked.get(entry.dimension, 1) * entry.value
     return asked
+
+
+def _without_limits(level: Level) -> Level:
+    """A level of the large layer: what it insists on is the most it may have; nothing leaks."""
+    loose = replace(level, constraints=tuple(_loosened(level.constraints)))
+    return loose if isinstance(loose, Fanout) else replace(loose, leakage_pj_per_cycle=0.0)
 
 
 def _loosened(constraints: Iterable[FactorConstraint]) -> Iterator[FactorConstraint]:
