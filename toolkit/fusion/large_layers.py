@@ -17,11 +17,12 @@ loops at the outermost memory, is a mapping of that layer:
 - A part that was padded is a larger part. Sizes that a level is to have exactly are the most that
   it may have, and the outermost memory may do what it wants: parts are fitted to constraints.
 
-What leaks counts the cycles of the large layer, which are no more than those of copies of a part
-one after another, as its outermost memory holds nothing up.
+- Along a sum, every copy but the first brings back what it adds to (`old_sum_pj`), where parts
+  begin with nothing. A group pays for that in all parts but one along each sum, so that this one
+  has to be taken off: once for every output.
 
-Windows (R, S, T) are never cut. Parts along a sum read back what they add to, which is no less
-than what the large layer takes for it.
+Nothing leaks in the large layer: what sums that are brought back hold up is not known there.
+Windows (R, S, T) are never cut.
 
 **Homes.** Activations are on one of the memories that tensors of a group can wait on, or pass by
 where wires lead past it; weights are there or on the outermost memory, and a layer on its own
@@ -36,19 +37,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations, product
-from math import inf, prod
+from math import fsum, inf, prod
 
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.constraints import FactorConstraint
-from toolkit.arch.levels import Memory
+from toolkit.arch.levels import Fanout, Level, Memory
 from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
 from toolkit.cluster import Cluster
 from toolkit.errors import ToolkitError
+from toolkit.fusion.between_steps import old_sum_pj
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.layer_costs import cut_dimension, fused_arch
 from toolkit.fusion.tile.residency import Homes
+from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.model.conventions import Conventions
 from toolkit.processes import Jobs, in_processes
 from toolkit.search.network import LayerSearch, map_workload
@@ -56,7 +59,7 @@ from toolkit.search.network.cache import LayerCache
 from toolkit.search.network.cost import LayerCost
 from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
-from toolkit.workload.kernel import Role, Tensor, Workload
+from toolkit.workload.kernel import ROLES, Role, Tensor, Workload
 
 COPIES = 256
 """Sizes of the large layer, in those of the layer along a dimension, while counts are exact."""
@@ -107,9 +110,12 @@ def seen_archs(
     for homes in _homes(memories, first.may_bypass, operands_alike=operands_alike):
         seen = fused_arch(arch, homes)
         found.setdefault(seen.levels, seen)
-    kept: tuple[Role, ...] = ("input", "output")
-    if any(role in (*first.bypasses, *first.may_bypass) for role in kept):
-        # On its own, a layer can do without the accesses of that memory.
+    passing = {*first.bypasses, *first.may_bypass}
+    if not operands_alike:
+        passing.discard("weight")
+    named = any(set(memory.may_bypass) - set(ROLES) for memory in arch.memories)
+    if passing or named:
+        # On its own, a layer can do without accesses that it makes where tensors wait.
         found.setdefault(arch.levels, arch)
     return tuple(found.values())
 
@@ -192,6 +198,7 @@ def large_layer(
     assert isinstance(dram, Memory)
     free = replace(
         dram,
+        leakage_pj_per_cycle=0.0,
         capacity_words=None,
         constraints=(),
         read_bandwidth=inf,
@@ -199,9 +206,7 @@ def large_layer(
         ports=(),
         burst_words=1,
     )
-    loose = tuple(
-        replace(level, constraints=tuple(_loosened(level.constraints))) for level in levels
-    )
+    loose = map(_without_limits, levels)
     return ProofTask(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
 
 
@@ -249,6 +254,12 @@ def _asked(arch: Architecture) -> Mapping[str, int]:
             if entry.relation != "<=":
                 asked[entry.dimension] = asked.get(entry.dimension, 1) * entry.value
     return asked
+
+
+def _without_limits(level: Level) -> Level:
+    """A level of the large layer: what it insists on is the most it may have; nothing leaks."""
+    loose = replace(level, constraints=tuple(_loosened(level.constraints)))
+    return loose if isinstance(loose, Fanout) else replace(loose, leakage_pj_per_cycle=0.0)
 
 
 def _loosened(constraints: Iterable[FactorConstraint]) -> Iterator[FactorConstraint]:
@@ -323,10 +334,16 @@ def _prove(search: LayerSearch, task: ProofTask) -> LayerCost | None:
 def parts_energy_pj(
     arch: Architecture, workload: Workload, large: ProofTask, share: float, bound: float
 ) -> float:
-    """Energy of all parts of a workload, from a bound of that of its large layer."""
-    own = workload.macs * _own_pj(arch, workload)
+    """Energy of all parts of a workload, from a bound of that of its large layer.
+
+    Leakage aside; with that of bringing back sums that go on from part to part.
+    """
+    own, more = workload.macs * _own_pj(arch, workload), 0.0
     scaled = bound * (workload.macs / large.workload.macs)
-    return own + share * max(scaled - own, 0.0)
+    if any(large.workload.sizes[d] > workload.sizes[d] for d in workload.reduction_dimensions):
+        outputs = whole_tensor_values(workload, workload.output)
+        more = outputs * fsum(old_sum_pj(priced(arch, 0.0), workload.output).values())
+    return own + max(share * max(scaled - own, 0.0) - more, 0.0)
 
 
 def _own_pj(arch: Architecture, workload: Workload) -> float:

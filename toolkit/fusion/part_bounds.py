@@ -26,6 +26,7 @@ from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.model.conventions import Conventions
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.model.plan_ports import port_cycles
+from toolkit.model.vector_unit import idle_leakage_pj
 from toolkit.processes import available_cores
 from toolkit.search.network import lowerings
 from toolkit.search.network.vector_layers import layer_parts, layer_vector_cost
@@ -140,7 +141,9 @@ class PartBounds:
     def _prove(self, tasks: Iterable[ProofTask]) -> None:
         """Prove what was not asked before; it is remembered."""
         new = [task for task in dict.fromkeys(tasks) if task not in self._asked]
-        if self.seconds > 0 and self._conventions.transfers != "sequential":
+        # Where sums are read by all instances that go on, large layers read more than parts.
+        conventions = self._conventions
+        if self.seconds > 0 and conventions.transfers != "sequential" and conventions.sums_go_on:
             self._asked.update(new)
             jobs = self.costs.jobs
             self._proved |= prove_all(
@@ -201,8 +204,17 @@ class PartBounds:
         ]
         if not energies:
             return floor
-        proved = layer.layer.repetitions * min(energies) + self._vector(layer).energy_pj
+        times = layer.layer.repetitions
+        proved = times * (min(energies) + self._leaking_pj(layer)) + self._vector(layer).energy_pj
         return replace(floor, energy_pj=max(floor.energy_pj, proved))
+
+    def _leaking_pj(self, layer: FoldedLayer) -> float:
+        """What leaks of the array while one repetition of a layer runs at its fastest."""
+        if not self._conventions.leakage_until_end:
+            return 0.0
+        arch = self.costs.arch
+        cycles = min(least_cycles(arch, way) for way in self._ways(layer))
+        return fsum(idle_leakage_pj(arch, cycles, self._conventions).values())
 
     def _large(
         self, layer: FoldedLayer

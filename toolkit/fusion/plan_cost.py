@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import fsum
 
+from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.fusion.between_steps import between_steps
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
@@ -101,7 +102,7 @@ class PlanCosts:
             by["output"] -= times * cost.again_words
             by["input"] += times * cost.again_words
         computing = fsum(spent.values())
-        for more in between_steps(plan, self.graph, self.costs, partial(self._home_of, plan)):
+        for more in between_steps(plan, self.graph, self.costs, partial(self._arch_for, plan)):
             _add(levels, more.levels, 1)
             spent[more.layer] += more.cycles
             computing += more.cycles - more.idle_cycles
@@ -177,9 +178,8 @@ class PlanCosts:
             levels.append(("weight", read))
         return Homes(tuple(levels), tuple(used))
 
-    def _home_of(self, plan: GroupPlan, tensor: str) -> Memory:
-        name = plan.homes.get(tensor, self.memory.name)
-        return next(memory for memory in self.costs.arch.memories if memory.name == name)
+    def _arch_for(self, plan: GroupPlan, layer: FoldedLayer) -> Architecture:
+        return self.costs.arch_for(self._homes(layer, plan))
 
     def _transfers(self, plan: GroupPlan, constants: int) -> dict[str, float]:
         """Energy of words between DRAM and the fusion level, which mappings do not see."""
