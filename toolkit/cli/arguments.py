@@ -97,7 +97,8 @@ BiasRead = Annotated[
 MappingFile = Annotated[
     str,
     typer.Argument(
-        metavar="MAPPING", help="A file: this toolkit's YAML or JSON, Timeloop's or ZigZag's."
+        metavar="MAPPING",
+        help="A file: this toolkit's YAML or JSON, Timeloop's, ZigZag's or AccelForge's.",
     ),
 ]
 MappingFormat = Annotated[
@@ -105,7 +106,8 @@ MappingFormat = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
+        help="How the mapping is written: toolkit, timeloop, zigzag or accelforge; auto looks at "
+        "it.",
     ),
 ]
 Estimates = Annotated[
