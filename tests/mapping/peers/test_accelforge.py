@@ -61,7 +61,7 @@ def test_nodes_are_loops_of_the_memory_around_them() -> None:
 
 def test_a_mapping_leaves_out_what_it_may() -> None:
     kept = "  - !Storage {component: Buffer, tensors: [weight]}\n"
-    assert read(TEXT.replace(kept, "")).levels[1].bypasses == ("W",)
+    assert read(TEXT.replace(kept, "")).levels[1].bypasses == ("weight",)
 
 
 def test_tiles_are_stored_outside_of_the_loops_that_they_stay_through() -> None:
@@ -70,7 +70,7 @@ def test_tiles_are_stored_outside_of_the_loops_that_they_stay_through() -> None:
     nodes = lines[lines.index("mapping:") :]
     stored = [i for i, line in enumerate(nodes) if line == "    component: Buffer"]
     loop = nodes.index('    rank_variable: "n"')
-    assert [nodes[i + 1] for i in stored] == ["    tensors: [W]", "    tensors: [In, Out]"]
+    assert [nodes[i + 1] for i in stored] == ["    tensors: [weight]", "    tensors: [input, output]"]
     assert stored[0] < loop < stored[1]
 
 
@@ -97,7 +97,7 @@ def test_the_workload_is_written_along(tmp_path) -> None:
         ("rank_variable: k, tile_shape: 3", "rank_variable: q, tile_shape: 3", "dimension 'q'"),
         ("k, tile_shape: 3", "k, tile_shape: 11", "line 9: .*the tiles around it have 10"),
         ("m, tile_shape: 1", "m, tile_shape: 2", "no loop over M has tiles of 1"),
-        ("[input, output]", "[output]", "line 8: .*does not keep In in Buffer"),
+        ("[input, output]", "[output]", "line 8: .*does not keep input in Buffer"),
         ("[weight]}\n    - !Temporal", "[output]}\n    - !Temporal", "Register, which bypasses"),
         ("Buffer, tensors: [weight]", "Buffer, tensors: [input]", "line 4: .*an uneven mapping"),
         ("component: Register", "component: Reg", "unknown level 'Reg'"),
