@@ -108,7 +108,7 @@ def read_document(
         data,
         source=source,
         error=error,
-        tags=(*TIMELOOP_TAGS, *ACCELFORGE_TAGS) if theirs else (),
+        tags=PEER_TAGS if theirs else (),
         # ZigZag's own examples repeat keys; its reader takes the last one, too.
         repeats=_ZIGZAG_FILE.search(data) is not None,
         aliases=theirs,

@@ -145,7 +145,7 @@ def mapping_to_accelforge(mapping: Mapping, arch: Architecture, workload: Worklo
     _check_expressible(factors, workload)
     ranks = written_names(arch, workload, accelforge_names(workload), "AccelForge")
     nodes: list[_Storage | _Loop] = []
-    for i, level in enumerate(arch.levels[:-1]):
+    for i, level in enumerate(arch.levels):
         fanout = None if isinstance(level, Memory) else fanout_names(arch, i)
         if isinstance(level, Memory):
             held = tuple(t for t in workload.tensors if holds(level, t))
