@@ -9,10 +9,10 @@ Names. Rank variables are our dimensions in small letters. A fanout that is call
 dimension ``NAME`` at ``COMPONENT``; any other one is a dimension of what lies directly inside.
 
 Storage. AccelForge fetches a tile again in every iteration of the loops around its ``!Storage``,
-even of those that the tensor does not depend on; here a tile stays through these. So a tensor's
-``!Storage`` is written outside of the loops next to its memory that do not index it. The last
-``!Storage`` of a component, be it one of no tensors, is where its own loops begin: the same
-memory has the same loops for all of its tensors.
+even of those that the tensor does not depend on; here a tile stays through the innermost ones of
+these, up to the memory that it comes from. So a tensor's ``!Storage`` is written outside of them.
+The last ``!Storage`` of a component, be it one of no tensors, is where its own loops begin: the
+same memory has the same loops for all of its tensors.
 
 What is written holds the workload, too, whose rank variables the mapping names: with an
 architecture it is all that AccelForge asks for.
@@ -130,6 +130,9 @@ class _Loop:
         return lines
 
 
+_Node = _Storage | _Loop
+
+
 def mapping_to_accelforge(mapping: Mapping, arch: Architecture, workload: Workload) -> str:
     """Write a mapping and its workload as AccelForge's YAML.
 
@@ -144,12 +147,13 @@ def mapping_to_accelforge(mapping: Mapping, arch: Architecture, workload: Worklo
     check_no_hidden_unrolling(factors, arch)
     _check_expressible(factors, workload)
     ranks = written_names(arch, workload, accelforge_names(workload), "AccelForge")
-    nodes: list[_Storage | _Loop] = []
+    nodes: list[_Node] = []
+    homes: dict[str, _Storage] = {}
     for i, level in enumerate(arch.levels):
         fanout = None if isinstance(level, Memory) else fanout_names(arch, i)
         if isinstance(level, Memory):
             held = tuple(t for t in workload.tensors if holds(level, t))
-            _store(nodes, level.name, held)
+            _store(nodes, level.name, held, homes)
         nodes += [
             _Loop(workload.dimensions[j], ranks[j], prod(factors[i + 1 :, j].tolist()), fanout)
             for j in order[i].tolist()
@@ -163,23 +167,36 @@ def mapping_to_accelforge(mapping: Mapping, arch: Architecture, workload: Worklo
     return "\n".join(lines) + "\n"
 
 
-def _store(nodes: list[_Storage | _Loop], component: str, held: Sequence[Tensor]) -> None:
-    """Put the tensors of a memory outside of the loops through which its tiles of them stay."""
+def _store(
+    nodes: list[_Node], component: str, held: Sequence[Tensor], homes: dict[str, _Storage]
+) -> None:
+    """Put the tensors of a memory outside of the loops through which its tiles of them stay.
+
+    Parameters
+    ----------
+    nodes : list of node
+        So far; extended.
+    component, held : str, sequence of Tensor
+        The memory, and what it holds.
+    homes : dict of str to _Storage
+        By tensor, the last node of the memory around that holds it; brought up to date.
+    """
     places: dict[int, list[Tensor]] = {len(nodes): []}
     for tensor in held:
-        places.setdefault(_place(nodes, tensor), []).append(tensor)
+        places.setdefault(_place(nodes, tensor, homes.get(tensor.name)), []).append(tensor)
     for place in sorted(places, reverse=True):
         nodes.insert(place, _Storage(component, tuple(places[place])))
+    last = next(x for x in reversed(nodes) if isinstance(x, _Storage))
+    homes.update((tensor.name, last) for tensor in held)
 
 
-def _place(nodes: Sequence[_Storage | _Loop], tensor: Tensor) -> int:
+def _place(nodes: Sequence[_Node], tensor: Tensor, home: _Storage | None) -> int:
     found = len(nodes)
     for place in reversed(range(len(nodes))):
         node = nodes[place]
-        if isinstance(node, _Storage):
-            if tensor in node.tensors:
-                break
-        elif node.fanout is None:
+        if node is home:
+            break
+        if isinstance(node, _Loop) and node.fanout is None:
             if node.dimension in tensor.dimensions:
                 break
             found = place
