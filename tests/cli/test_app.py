@@ -563,13 +563,19 @@ def test_closed_pipe_is_quiet(tmp_path: Path, words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
-def test_full_disk_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("list", "archs"), "standard output: cannot be written: "),
+        (("--version",), ""),
+        (("show", "--help"), ""),
+    ],
+)
+def test_full_disk_is_told(tmp_path: Path, words: tuple[str, ...], place: str) -> None:
     with open("/dev/full", "w") as full:
-        done = process("list", "archs", cwd=tmp_path, stdout=full)
+        done = process(*words, cwd=tmp_path, stdout=full)
     assert done.returncode == 2
-    assert done.stderr == (
-        "toolkit: standard output: cannot be written: No space left on device\n"
-    )
+    assert done.stderr == f"toolkit: {place}No space left on device\n"
 
 
 def test_closed_output_is_quiet(tmp_path: Path) -> None:
