@@ -188,7 +188,21 @@ def test_bad_input(
 def test_a_proxy_for_all_warns(
     run: Any, monkeypatch: pytest.MonkeyPatch, host: str, *, warned: bool
 ) -> None:
-    monkeypatch.setattr("toolkit.study.hardware.shared.serve_proxy", lambda *_: None)
+    monkeypatch.setattr(
+        "toolkit.study.hardware.shared.serve_proxy", lambda *_, on_ready: on_ready()
+    )
     outcome = run("proxy", "designs.journal", "--host", host)
     assert ("no password and no encryption" in outcome.err) == warned
     assert ("ssh -L 13000:127.0.0.1:13000" in outcome.err) == warned
+
+
+def test_a_proxy_that_cannot_serve_says_nothing_else(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("grpc", reason="grpcio is not installed")
+    outcome = run("proxy", str(tmp_path))
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "is a folder; expected a file" in outcome.err
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        outcome = run("proxy", str(tmp_path / "new.journal"), "--port", port)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert f"--port: 127.0.0.1:{port} cannot be listened on: Address already" in outcome.err

@@ -22,11 +22,11 @@ def serve_storage(
     port: Port = 13000,
     json: AsJson = False,
 ) -> None:
-    """Say where the proxy is, serve it until Ctrl-C."""
+    """Open the storage, say where the proxy is, serve it until Ctrl-C."""
     from toolkit.study.hardware.shared import serve_proxy
     from toolkit.study.storage.opening import storage_name
 
-    with in_arguments():
+    def tell() -> None:
         name, url = storage_name(storage), f"grpc://{host}:{port}"
         if json:
             print_json({"storage": name, "url": url})
@@ -39,7 +39,9 @@ def serve_storage(
                 f"let workers tunnel: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE",
                 file=sys.stderr,
             )
-        serve_proxy(storage, host, port)
+
+    with in_arguments():
+        serve_proxy(storage, host, port, on_ready=tell)
 
 
 def _is_local(host: str) -> bool:

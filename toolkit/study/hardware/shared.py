@@ -8,10 +8,11 @@ change for a while takes the trial over. Clocks of machines are never compared.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
@@ -186,8 +187,19 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> bool:
     return True
 
 
-def serve_proxy(storage: str, host: str, port: int) -> None:
+def serve_proxy(
+    storage: str, host: str, port: int, *, on_ready: Callable[[], None] | None = None
+) -> None:
     """Serve a storage to workers that cannot reach it themselves, until interrupted.
+
+    Parameters
+    ----------
+    storage : str
+        As for `toolkit.join_studies`.
+    host, port : str, int
+        Where to listen.
+    on_ready : callable, optional
+        Called once, when the storage is open and nobody else listens there.
 
     Raises
     ------
@@ -205,10 +217,38 @@ def serve_proxy(storage: str, host: str, port: int) -> None:
         raise missing("a proxy", "grpcio", "grpc", "storage")
     with open_shared(storage) as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        try:
+        with _listening(host, port):
+            _try_to_listen(host, port)
+        if on_ready is not None:
+            on_ready()
+        with _listening(host, port):
             optuna.storages.run_grpc_proxy_server(opened, host=host, port=port)
-        except (RuntimeError, OSError, OptunaError, SQLAlchemyError) as cause:
-            raise InputError(
-                f"{host}:{port} cannot be listened on: {' '.join(str(cause).split())[:200]}",
-                key="port",
-            ) from None
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[None]:
+    """Turn what gRPC and the system raise into one line."""
+    try:
+        yield
+    except (RuntimeError, OSError, OptunaError, SQLAlchemyError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(
+            f"{host}:{port} cannot be listened on: {' '.join(reason.split())[:200]}", key="port"
+        ) from None
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    """Notice another server on a port, which gRPC would share with it, so that calls go astray.
+
+    Raises
+    ------
+    OSError
+        If there is one, or no such host.
+    """
+    (family, _, _, _, address), *_ = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM
+    )
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(address)
+        tried.listen()
