@@ -43,6 +43,8 @@ def test_nothing_but_a_site_is_replaced(
         assert main(["docs", "--out", folder]) == 2
         assert "expected a new folder, an empty one, or a site" in capsys.readouterr().err
     assert mine.read_text() == "years"
+    with pytest.raises(toolkit.InputError, match="embedded null byte"):
+        build_docs("a\0b")
 
 
 def test_every_page_is_in_the_menu_once() -> None:

@@ -165,11 +165,12 @@ def test_one_process_joins_all_studies(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("new.journal",), "holds no search over hardware"),
-        (("new.journal", "--study", "mine"), "has no study 'mine'"),
+        (("empty.journal",), "holds no search over hardware"),
+        (("empty.journal", "--study", "mine"), "has no study 'mine'"),
+        (("new.journal",), "does not exist; toolkit codesign writes such files"),
         (("grpc://localhost:1",), "does not answer"),
         (("postgresql://a:secret@127.0.0.1:1/b",), "cannot be used"),
-        (("no/such/folder.journal",), "lies in no folder"),
+        (("no/such/folder.journal",), "does not exist"),
     ],
 )
 def test_bad_input(
@@ -177,7 +178,9 @@ def test_bad_input(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("toolkit.study.hardware.shared._READY_SECONDS", 0.5)
+    (tmp_path / "empty.journal").touch()
     outcome = run("worker", *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.journal"]
     assert (outcome.status, outcome.out) == (2, "")
     assert message in outcome.err
     assert "secret" not in outcome.err

@@ -91,7 +91,7 @@ def build_docs(folder: str | Path | None = None) -> Path:
     >>> toolkit.build_docs("site").name  # doctest: +SKIP
     'index.html'
     """
-    target = site_folder() if folder is None else Path(os.path.realpath(folder))
+    target = site_folder() if folder is None else _resolved(folder)
     first = target / "index.html"
     if folder is None and first.is_file():
         return first
@@ -119,6 +119,13 @@ def build_docs(folder: str | Path | None = None) -> Path:
         reason = cause.strerror or str(cause)
         raise InputError(f"cannot be written: {reason}", source=str(target)) from None
     return first
+
+
+def _resolved(folder: str | Path) -> Path:
+    try:
+        return Path(os.path.realpath(folder))
+    except ValueError as cause:
+        raise InputError(f"cannot be written: {cause}", source=shown_path(str(folder))) from None
 
 
 def _check_replaceable(target: Path) -> None:

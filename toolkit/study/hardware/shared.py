@@ -50,7 +50,9 @@ _GRPC = "grpc://"
 
 
 @contextmanager
-def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[BaseStorage]:
+def open_shared(
+    storage: str, heartbeat: int = HEARTBEAT_SECONDS, *, new: bool = True
+) -> Iterator[BaseStorage]:
     """Open a storage to work on it side by side with others.
 
     Parameters
@@ -60,11 +62,13 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
         ``postgresql://host/name``, or ``grpc://host:port`` of Optuna's proxy.
     heartbeat : int
         Seconds between two beats.
+    new : bool
+        Whether a file is made where there is none.
 
     Raises
     ------
     InputError
-        If it cannot be reached or used, or a comparison has it for itself.
+        If it cannot be reached or used, is not there, or a comparison has it for itself.
     MissingPackageError
         If the driver of a database, or grpcio, is not installed.
     """
@@ -75,6 +79,10 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
     if path is None:
         yield _with_heartbeat(storage, heartbeat)
         return
+    if not (new or path.exists()):
+        raise InputError(
+            f"{path} does not exist; toolkit codesign writes such files", key="storage"
+        )
     with held(path, shared=True):
         opened = connect(storage)
         if _database(opened):
