@@ -590,6 +590,21 @@ def test_closed_output_is_quiet(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="shells differ")
+def test_closed_messages_go_nowhere(tmp_path: Path) -> None:
+    """As where a daemon starts it: progress is told to nobody, and results are as ever."""
+    words = "sample eyeriss 4 4 4 --count 2 --json"
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m toolkit {words} 2>&-"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["kinds"]["drawn"]
+
+
 @pytest.mark.parametrize("factors", ["perfect", "ragged"])
 def test_fronts_are_listed(run: Any, factors: str) -> None:
     words = ("eyeriss", "8", "12", "16", "--objective", "energy,latency", "--strategy", "exact")

@@ -194,9 +194,3 @@ def test_a_search_that_fails_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown strategy"):
         map_workload(ARCH, WORKLOAD, LayerSearch("gredy"), cache=LayerCache(tmp_path))
     assert files(tmp_path) == []
-
-
-def test_a_cache_is_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file: is not a folder, which results are kept in"):
-        cache_module.cache_at(tmp_path / "file")

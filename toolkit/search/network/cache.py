@@ -174,17 +174,7 @@ def _cost_from(record: dict[str, Any], arch: Architecture, workload: Workload) -
 
 
 def cache_at(place: bool | str | os.PathLike[str]) -> LayerCache | None:
-    """Return the cache in a folder, in the default folder (True), or none (False).
-
-    Raises
-    ------
-    InputError
-        If something else than a folder is there. One that cannot be written is no mistake:
-        nothing is kept then.
-    """
+    """Return the cache in a folder, in the default folder (True), or none (False)."""
     if isinstance(place, bool):
         return LayerCache(default_cache_folder()) if place else None
-    folder = Path(place)
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise InputError("is not a folder, which results are kept in", source=str(folder))
-    return LayerCache(folder)
+    return LayerCache(Path(place))
