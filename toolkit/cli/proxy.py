@@ -41,7 +41,7 @@ def serve_storage(
             )
 
     with in_arguments():
-        serve_proxy(storage, host, port, on_ready=tell)
+        serve_proxy(storage, host, port, tell)
 
 
 def _is_local(host: str) -> bool:

@@ -196,18 +196,20 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> bool:
 
 
 def serve_proxy(
-    storage: str, host: str, port: int, *, on_ready: Callable[[], None] | None = None
+    storage: str, host: str, port: int, on_open: Callable[[], None] | None = None
 ) -> None:
     """Serve a storage to workers that cannot reach it themselves, until interrupted.
 
     Parameters
     ----------
     storage : str
-        As for `toolkit.join_studies`.
-    host, port : str, int
-        Where to listen.
-    on_ready : callable, optional
-        Called once, when the storage is open and nobody else listens there.
+        What is served.
+    host : str
+        Name or address to listen on.
+    port : int
+        Port to listen on.
+    on_open : callable, optional
+        Called once the storage is open and nobody else listens there, before workers are served.
 
     Raises
     ------
@@ -227,8 +229,8 @@ def serve_proxy(
         warnings.simplefilter("ignore", ExperimentalWarning)
         with _listening(host, port):
             _try_to_listen(host, port)
-        if on_ready is not None:
-            on_ready()
+        if on_open is not None:
+            on_open()
         with _listening(host, port):
             optuna.storages.run_grpc_proxy_server(opened, host=host, port=port)
 
