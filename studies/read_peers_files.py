@@ -23,7 +23,7 @@ from toolkit.workload.network import load_network
 
 KINDS = {
     "ONNX models": (".onnx", rb""),
-    "topologies (CSV)": (".csv", rb"(?i)\A(?:\xef\xbb\xbf)?[^\n]*layer"),
+    "topologies (CSV)": (".csv", rb"(?i)\A(?:\xef\xbb\xbf)?[^\n]*layer(?!id)"),
     "configurations": (".cfg", rb"(?m)^\[architecture_presets\]"),
     "mappings": (".map.txt .map.yaml", rb""),
     "problems": (".yaml .yml", rb"(?m)^problem[ \t]*:"),

@@ -18,6 +18,8 @@ def main() -> int:
         The exit status, 130 also where what the signal raised was swallowed on its way.
     """
     asked = False
+    if sys.stderr is None:  # closed by whoever started this process
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal asked

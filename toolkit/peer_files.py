@@ -35,6 +35,24 @@ TIMELOOP_TAGS = (
 ACCELFORGE_TAGS = ("!Compute", "!Memory", "!Toll", "!Fork", "!Array", "!Network")
 """Tags in AccelForge's files, beside those that Timeloop has, too."""
 
+ACCELFORGE_NODES = (
+    "!Storage",
+    "!Temporal",
+    "!Spatial",
+    "!Compute",
+    "!Nested",
+    "!Sequential",
+    "!Pipeline",
+    "!Split",
+    "!Toll",
+    "!Reservation",
+    "!TextBox",
+)
+"""Tags of nodes in AccelForge's mappings."""
+
+PEER_TAGS = (*TIMELOOP_TAGS, *ACCELFORGE_TAGS, *ACCELFORGE_NODES)
+"""All of them."""
+
 _TIMELOOP_FILE = re.compile(
     rb"(?m)^(?:arch|architecture|architecture_constraints|constraints|mapspace|mapping|problem"
     rb"|components|variables|ERT|ART|workload)[ \t]*:"
@@ -90,7 +108,7 @@ def read_document(
         data,
         source=source,
         error=error,
-        tags=(*TIMELOOP_TAGS, *ACCELFORGE_TAGS) if theirs else (),
+        tags=PEER_TAGS if theirs else (),
         # ZigZag's own examples repeat keys; its reader takes the last one, too.
         repeats=_ZIGZAG_FILE.search(data) is not None,
         aliases=theirs,
@@ -259,14 +277,14 @@ def parse_marked(text: str, *, source: str, error: type[InputError]) -> MarkedYa
     Parameters
     ----------
     text : str
-        One document, which may bear `TIMELOOP_TAGS`.
+        One document, which may bear `PEER_TAGS`.
     source : str
         How messages call it.
     error : type of InputError
         The class to raise.
     """
     data = parse_yaml(
-        text.encode("utf-8", "surrogatepass"), source=source, error=error, tags=TIMELOOP_TAGS
+        text.encode("utf-8", "surrogatepass"), source=source, error=error, tags=PEER_TAGS
     )
     lines: dict[KeyPath, int] = {(): 1}
     root = yaml.compose(text.removeprefix("\ufeff"), Loader=YAML_LOADER)

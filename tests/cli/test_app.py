@@ -565,13 +565,19 @@ def test_closed_pipe_is_quiet(tmp_path: Path, words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
-def test_full_disk_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("list", "archs"), "standard output: cannot be written: "),
+        (("--version",), ""),
+        (("show", "--help"), ""),
+    ],
+)
+def test_full_disk_is_told(tmp_path: Path, words: tuple[str, ...], place: str) -> None:
     with open("/dev/full", "w") as full:
-        done = process("list", "archs", cwd=tmp_path, stdout=full)
+        done = process(*words, cwd=tmp_path, stdout=full)
     assert done.returncode == 2
-    assert done.stderr == (
-        "toolkit: standard output: cannot be written: No space left on device\n"
-    )
+    assert done.stderr == f"toolkit: {place}No space left on device\n"
 
 
 def test_closed_output_is_quiet(tmp_path: Path) -> None:
@@ -584,6 +590,21 @@ def test_closed_output_is_quiet(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells differ")
+def test_closed_messages_go_nowhere(tmp_path: Path) -> None:
+    """As where a daemon starts it: progress is told to nobody, and results are as ever."""
+    words = "sample eyeriss 4 4 4 --count 2 --json"
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m toolkit {words} 2>&-"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["kinds"]["drawn"]
 
 
 @pytest.mark.parametrize("factors", ["perfect", "ragged"])

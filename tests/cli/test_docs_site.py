@@ -39,6 +39,21 @@ def nav(entries: list[object]) -> list[str]:
     return found
 
 
+def test_nothing_but_a_site_is_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("material", reason="the extra docs is not installed")
+    mine = tmp_path / "thesis.tex"
+    mine.write_text("years")
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", str(tmp_path), "thesis.tex"):
+        assert main(["docs", "--out", folder]) == 2
+        assert "expected a new folder, an empty one, or a site" in capsys.readouterr().err
+    assert mine.read_text() == "years"
+    with pytest.raises(toolkit.InputError, match="embedded null byte"):
+        build_docs("a\0b")
+
+
 def test_every_page_is_in_the_menu_once() -> None:
     listed = nav(settings()["nav"])
     assert len(listed) == len(set(listed))

@@ -17,6 +17,9 @@ from toolkit.cli.output import Fact, aligned, table
 from toolkit.cli.report import sections_of
 from toolkit.study.pictures.page import Code, Facts, Table, Words
 
+for _package in ("matplotlib", "plotly"):
+    pytest.importorskip(_package, reason="the extra study is not installed")
+
 GEMM = ("eyeriss", "12", "8", "4")
 FEW = ("--evaluations", "50", "--no-cache")
 TINY = "tiny.onnx"

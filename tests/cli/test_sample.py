@@ -30,6 +30,7 @@ def test_a_report_with_quantiles_and_bars(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_files_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="the extra study is not installed")
     words = ["sample", *WORDS, "--count", "50", "--seed", "3", "--csv", "s.csv"]
     assert main([*words, "--picture", "s.png", "--save", "best.yaml", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

@@ -165,11 +165,12 @@ def test_one_process_joins_all_studies(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("new.journal",), "holds no search over hardware"),
-        (("new.journal", "--study", "mine"), "has no study 'mine'"),
+        (("empty.journal",), "holds no search over hardware"),
+        (("empty.journal", "--study", "mine"), "has no study 'mine'"),
+        (("new.journal",), "does not exist; toolkit codesign writes such files"),
         (("grpc://localhost:1",), "does not answer"),
         (("postgresql://a:secret@127.0.0.1:1/b",), "cannot be used"),
-        (("no/such/folder.journal",), "lies in no folder"),
+        (("no/such/folder.journal",), "does not exist"),
     ],
 )
 def test_bad_input(
@@ -177,7 +178,9 @@ def test_bad_input(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("toolkit.study.hardware.shared._READY_SECONDS", 0.5)
+    (tmp_path / "empty.journal").touch()
     outcome = run("worker", *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.journal"]
     assert (outcome.status, outcome.out) == (2, "")
     assert message in outcome.err
     assert "secret" not in outcome.err
@@ -192,6 +195,18 @@ def test_a_proxy_for_all_warns(
     outcome = run("proxy", "designs.journal", "--host", host)
     assert ("no password and no encryption" in outcome.err) == warned
     assert ("ssh -L 13000:127.0.0.1:13000" in outcome.err) == warned
+
+
+def test_a_proxy_that_cannot_serve_says_nothing_else(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("grpc", reason="grpcio is not installed")
+    outcome = run("proxy", str(tmp_path))
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "is a folder; expected a file" in outcome.err
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        outcome = run("proxy", str(tmp_path / "new.journal"), "--port", port)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert f"--port: 127.0.0.1:{port} cannot be listened on: Address already" in outcome.err
 
 
 def test_a_proxy_that_cannot_be_says_nothing_else(

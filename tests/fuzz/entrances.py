@@ -108,6 +108,9 @@ def entrances() -> dict[str, Entrance]:
         "mapping of ZigZag": Entrance(
             f"{MAPPED} --format zigzag", "map.yaml", _bytes(ZIGZAG_SPATIAL, mapping("zigzag"))
         ),
+        "mapping of AccelForge": Entrance(
+            f"{MAPPED} --format accelforge", "map.yaml", _bytes(mapping("accelforge")), text
+        ),
         "estimates": Entrance(
             f"map eyeriss 8 4 2 {ONCE} --estimates FILE", "ert.yaml", _bytes(ERT)
         ),
@@ -148,7 +151,7 @@ def mapping(form: str = "yaml") -> str:
     found = toolkit.search_mappings(
         problem, "random", budget=toolkit.Budget(evaluations=50)
     ).mapping
-    if form == "zigzag":
+    if form in toolkit.MAPPING_FORMATS:
         return toolkit.mapping_to_text(found, problem.arch, problem.workload, format=form)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"mapping.{form}"

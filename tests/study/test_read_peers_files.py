@@ -37,7 +37,7 @@ def test_files_are_told_by_what_they_hold(script: Any, tmp_path: Path) -> None:
     assert counts == {
         "problems": (3, 1),
         "architectures": (1, 0),
-        "topologies (CSV)": (2, 1),
+        "topologies (CSV)": (1, 1),
         "einsums": (1, 1),
     }
     assert rows["einsums"].read == {"with --value": 1}

@@ -56,6 +56,8 @@ RANGES = [
     ("TopK", "x k", {"axis": 5}, "axis 5 is outside"),
     ("Transpose", "x", {"perm": [0, 1, 1]}, "perm .* is no order of the 3 axes"),
     ("Transpose", "x", {"perm": [0, 1]}, "perm .* is no order of the 3 axes"),
+    ("Einsum", "x x", {"equation": "b\u00e9ij,\n\n"}, "equation .* is none, such as"),
+    ("Einsum", "x x", {"equation": "ij..,ij"}, "equation 'ij..,ij' is none"),
     ("Conv", "i f", {"group": 0}, "group 0 must be positive"),
     ("Conv", "i f", {"dilations": [1, -1]}, "dilations .* must be positive"),
     ("Conv", "i f", {"strides": [0, 1]}, "strides .* must be positive"),

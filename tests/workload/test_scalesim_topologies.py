@@ -44,6 +44,15 @@ def test_convolutions_have_the_sizes_that_scale_sim_computes(tmp_path: Path) -> 
     assert graph.warnings == ("the topology does not say which layers read from which",)
 
 
+def test_searches_over_hardware_read_them_too(tmp_path: Path) -> None:
+    """They ask for words, and for batch normalizations to be folded."""
+    path = write(tmp_path, LAYERS)
+    found = load_network(path, fold_batch_norm=True, bits="word")
+    assert found.layers == load_network(path).layers
+    with pytest.raises(WorkloadError, match="net.csv: layers in YAML or CSV have no bits"):
+        load_network(path, bits=8)
+
+
 def test_products_name_the_rows_of_the_input_first(tmp_path: Path) -> None:
     path = write(tmp_path, PRODUCTS)
     assert load_workload(f"{path}:QK") == gemm(m=6, k=7, n=5, name="QK")

@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 
 from toolkit.__main__ import INTERRUPTED
 from toolkit.errors import InputError, ToolkitError
+from toolkit.messages import shown_path
 from toolkit.version import __version__
 
 OUTPUT_CLOSED = 1
@@ -301,6 +302,11 @@ def _run(arguments: list[str]) -> int:
     except ToolkitError as error:
         print(f"toolkit: {_in_options(error)}", file=sys.stderr)
         return WRONG_INPUT
+    except OSError as cause:
+        # Readers and writers of files say what they were at; this is the rest, such as a full
+        # disk under what typer itself prints.
+        print(f"toolkit: {cause.strerror or cause}{_place(cause)}", file=sys.stderr)
+        return WRONG_INPUT
     if status == INTERRUPTED:  # what typer makes of Ctrl-C during a command
         print("toolkit: interrupted", file=sys.stderr)
     return status if isinstance(status, int) else 0
@@ -329,6 +335,11 @@ _OPTIONS = {
     "switch": "--switch",
     "warm_starts": "--start",
 }
+
+
+def _place(cause: OSError) -> str:
+    """Name the file that the system complains of, if it tells."""
+    return f": {shown_path(os.fspath(cause.filename))}" if cause.filename is not None else ""
 
 
 def _in_options(error: ToolkitError) -> str:

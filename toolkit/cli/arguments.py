@@ -93,7 +93,8 @@ BiasRead = Annotated[
 MappingFile = Annotated[
     str,
     typer.Argument(
-        metavar="MAPPING", help="A file: this toolkit's YAML or JSON, Timeloop's or ZigZag's."
+        metavar="MAPPING",
+        help="A file: this toolkit's YAML or JSON, Timeloop's, ZigZag's or AccelForge's.",
     ),
 ]
 MappingFormat = Annotated[
@@ -101,7 +102,8 @@ MappingFormat = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="How the mapping is written: toolkit, timeloop or zigzag; auto looks at it.",
+        help="How the mapping is written: toolkit, timeloop, zigzag or accelforge; auto looks at "
+        "it.",
     ),
 ]
 Estimates = Annotated[

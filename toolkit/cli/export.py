@@ -26,7 +26,10 @@ def export_mapping(
     workload: WorkloadWords,
     mapping: MappingFile,
     format: Annotated[
-        str, typer.Option(metavar="NAME", help="timeloop, zigzag or toolkit.", show_default=False)
+        str,
+        typer.Option(
+            metavar="NAME", help="timeloop, zigzag, accelforge or toolkit.", show_default=False
+        ),
     ],
     pad: PadToMapping = [],  # noqa: B006 - typer copies it
     bypass: BypassName = "permitted",

@@ -22,7 +22,7 @@ def serve_storage(
     port: Port = 13000,
     json: AsJson = False,
 ) -> None:
-    """Say where the proxy is, serve it until Ctrl-C."""
+    """Open the storage, say where the proxy is, serve it until Ctrl-C."""
     from toolkit.study.hardware.shared import serve_proxy
     from toolkit.study.storage.opening import storage_name
 

@@ -36,13 +36,26 @@ def test_mappings_survive_writing_and_reading(case, name):
 
 
 @deterministic
-@given(ragged(), st.sampled_from(["toolkit", "timeloop"]))
+@given(ragged(), st.sampled_from(["toolkit", "timeloop", "accelforge"]))
 def test_cut_off_tiles_and_chosen_bypasses_survive_writing_and_reading(case, name):
     arch, workload, mapping = case
+    if name == "accelforge" and cuts_windows(mapping, workload):
+        with pytest.raises(MappingError, match="AccelForge cuts no tile off where windows move"):
+            mapping_to_text(mapping, arch, workload, format=name)
+        return
     text = mapping_to_text(mapping, arch, workload, format=name)
     read = mapping_from_text(text, arch, workload)
     assert loops(read) == loops(mapping)
     assert [x.bypasses for x in read.levels] == [x.bypasses for x in mapping.levels]
+
+
+def cuts_windows(mapping, workload):
+    """Whether tiles are cut off along a dimension of a convolution's window."""
+    return any(
+        math.prod(level.factor(d) for level in mapping.levels) > workload.sizes[d]
+        for d in "PQRS"
+        if d in workload.sizes
+    )
 
 
 @deterministic
@@ -88,7 +101,7 @@ def test_damaged_texts_are_read_or_refused(name, edits, given_format):
         return
     # Our own format leaves products to `violations`, which names all mistakes at once.
     factors, _ = to_arrays(mapping, GEMMINI, LAYER)
-    if given_format == "timeloop":
+    if given_format in ("timeloop", "accelforge"):
         assert not list(broken_products(RAGGED, factors.tolist()))
     elif given_format == "zigzag":
         assert factors.prod(axis=0).tolist() == list(LAYER.sizes.values())
@@ -103,6 +116,7 @@ def test_damaged_texts_are_read_or_refused(name, edits, given_format):
         ("mapping:\n  - target: DRAM\n", "timeloop"),
         ("- target: DRAM\n  type: temporal\n", "timeloop"),
         ("mapping: {version: 0.4, nodes: []}", "timeloop"),
+        ("mapping: {nodes: [!Storage {tensors: []}]}", "accelforge"),
         ("- name: default\n  temporal_ordering: []\n", "zigzag"),
         ("Loop ordering for a; O=W*I\n===\nTemporal Loops  O W I\n", "zigzag"),
         ("levels: []", "toolkit"),
@@ -165,7 +179,7 @@ def test_dimensions_that_no_peer_can_spell_are_refused():
     mapping = toolkit.Mapping(
         (toolkit.LevelMapping("DRAM", (("m n", 2),), ("m n",)), toolkit.LevelMapping("MAC", ()))
     )
-    for name in ("timeloop", "zigzag"):
+    for name in ("timeloop", "zigzag", "accelforge"):
         with pytest.raises(MappingError, match="odd: dimension 'm n' cannot be written"):
             mapping_to_text(mapping, arch, workload, format=name)
 
@@ -178,6 +192,6 @@ def test_factors_where_nothing_unrolls_are_not_lost():
     mapping = toolkit.Mapping(
         (toolkit.LevelMapping("DRAM", ()), toolkit.LevelMapping("MAC", (("M", 2),)))
     )
-    for name in ("timeloop", "zigzag"):
+    for name in ("timeloop", "zigzag", "accelforge"):
         with pytest.raises(MappingError, match="tiny: MAC may unroll nothing"):
             mapping_to_text(mapping, arch, workload, format=name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -14,8 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import toolkit
-from toolkit.errors import MissingPackageError
+from toolkit.errors import InputError, MissingPackageError
 from toolkit.extras import load
+from toolkit.messages import shown_path
 from toolkit.yaml_files import parse_yaml
 
 PACKAGE = Path(toolkit.__file__).parent
@@ -69,8 +72,8 @@ def build_docs(folder: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder : path-like, optional
-        Where to write it, replacing what is there; by default into the user's cache, once for
-        each version.
+        Where to write it, replacing a site that is there; by default into the user's cache, once
+        for each version.
 
     Returns
     -------
@@ -81,13 +84,15 @@ def build_docs(folder: str | Path | None = None) -> Path:
     ------
     MissingPackageError
         If the extra ``docs`` is not installed.
+    InputError
+        If the folder holds anything but such a site, or cannot be written.
 
     Examples
     --------
     >>> toolkit.build_docs("site").name  # doctest: +SKIP
     'index.html'
     """
-    target = site_folder() if folder is None else Path(folder)
+    target = site_folder() if folder is None else _resolved(folder)
     first = target / "index.html"
     if folder is None and first.is_file():
         return first
@@ -96,22 +101,77 @@ def build_docs(folder: str | Path | None = None) -> Path:
         load_config: Any = load("mkdocs.config:load_config", "the site", "docs", "docs")
     except MissingPackageError as cause:
         raise MissingPackageError(f"{cause}; its pages, in Markdown: {pages_folder()}") from None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        staged, made = Path(scratch) / "pages", Path(scratch) / "site"
-        stage(staged)
-        config = load_config(
-            config_file=str(_settings(Path(scratch))),
-            docs_dir=str(staged),
-            site_dir=str(made),
-            strict=True,
-        )
-        build(config)
-        if target.exists():
-            shutil.rmtree(target)
-        shutil.move(made, target)
+    _check_replaceable(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the target, where it need not be copied and there is room if there is any.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".site-") as scratch:
+            staged, made = Path(scratch) / "pages", Path(scratch) / "site"
+            stage(staged)
+            config = load_config(
+                config_file=str(_settings(Path(scratch))),
+                docs_dir=str(staged),
+                site_dir=str(made),
+                strict=True,
+            )
+            build(config)
+            _replace(target, made, kept=folder is None)
+    except OSError as cause:
+        reason = cause.strerror or str(cause)
+        raise InputError(f"cannot be written: {reason}", source=str(target)) from None
     return first
 
+
+def _resolved(folder: str | Path) -> Path:
+    try:
+        return Path(os.path.realpath(folder))
+    except ValueError as cause:
+        raise InputError(f"cannot be written: {cause}", source=shown_path(str(folder))) from None
+
+
+def _check_replaceable(target: Path) -> None:
+    """Refuse to delete what is no site of ours.
+
+    Raises
+    ------
+    InputError
+        Naming the folder.
+    """
+    try:
+        is_folder = target.is_dir()
+        others = target.exists() and not is_folder
+        filled = is_folder and any(target.iterdir())
+        ours = (target / _WORKER).is_file()
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(f"cannot be read: {reason}", source=shown_path(str(target))) from None
+    if others or (filled and not ours):
+        what = "is not a folder" if others else "is not empty, and holds no site of the toolkit's"
+        raise InputError(
+            f"{what}; expected a new folder, an empty one, or a site to replace",
+            source=str(target),
+        )
+
+
+def _replace(target: Path, made: Path, *, kept: bool) -> None:
+    """Put a site where it is to be; one that is `kept` is alike whoever makes it first."""
+    if kept:
+        try:
+            made.rename(target)
+        except OSError as cause:
+            if cause.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        return
+    for old in target.iterdir() if target.is_dir() else ():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    shutil.copytree(made, target, dirs_exist_ok=True)
+
+
+_WORKER = "javascript/iframe-worker.js"
+"""A file that every site of ours has, and hardly any other folder."""
 
 _PACKAGES = ("material", "mkdocstrings", "mkdocstrings_handlers.python")
 

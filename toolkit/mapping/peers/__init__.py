@@ -11,6 +11,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.errors import InputError, MappingError
 from toolkit.mapping.files import mapping_from_dict, mapping_to_dict
 from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.peers.accelforge import mapping_from_accelforge, mapping_to_accelforge
 from toolkit.mapping.peers.timeloop import (
     is_compact,
     is_nest,
@@ -19,7 +20,7 @@ from toolkit.mapping.peers.timeloop import (
 )
 from toolkit.mapping.peers.zigzag import is_ordering, mapping_from_zigzag, mapping_to_zigzag
 from toolkit.messages import describe, suggest
-from toolkit.peer_files import TIMELOOP_TAGS
+from toolkit.peer_files import ACCELFORGE_NODES, PEER_TAGS
 from toolkit.plug_ins import loaded
 from toolkit.text_files import decode, read_bytes
 from toolkit.workload.kernel import Workload
@@ -164,6 +165,8 @@ def detect_format(text: str, *, source: str | None = None) -> str:
         )
     if isinstance(data, dict) and "levels" not in data:
         data = data.get("mapping")
+        if _has_nodes(data):
+            return "accelforge"
         if isinstance(data, list) or (isinstance(data, dict) and "nodes" in data):
             return "timeloop"
     if isinstance(data, list):
@@ -192,7 +195,14 @@ def find_format(name: str, *, also: str | None = None) -> MappingFormat:
 
 def _parsed(text: str, source: str | None) -> object:
     data = text.encode("utf-8", "surrogatepass")
-    return parse_yaml(data, source=source or "mapping", error=MappingError, tags=TIMELOOP_TAGS)
+    return parse_yaml(data, source=source or "mapping", error=MappingError, tags=PEER_TAGS)
+
+
+def _has_nodes(data: object) -> bool:
+    """Whether a mapping begins with a node of AccelForge's."""
+    nodes = data.get("nodes") if isinstance(data, dict) else None
+    first = nodes[0] if isinstance(nodes, list) and nodes else None
+    return isinstance(first, dict) and any(tag in ACCELFORGE_NODES for tag in first)
 
 
 def _read_own(
@@ -220,6 +230,11 @@ MAPPING_FORMATS: dict[str, MappingFormat] = {
     ),
     "zigzag": MappingFormat(
         "ZigZag: mapping YAML, printed loop orderings", mapping_from_zigzag, mapping_to_zigzag
+    ),
+    "accelforge": MappingFormat(
+        "AccelForge: mapping YAML of one loop nest",
+        mapping_from_accelforge,
+        mapping_to_accelforge,
     ),
 }
 """Formats by name."""

@@ -156,7 +156,8 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
                 )
         row["evaluations"] = group["evaluations"].median()
         row["seconds"] = group["seconds"].median()
-        row["hypervolume"] = group["hypervolume"].median()
+        # Older pandas warns of medians of nothing.
+        row["hypervolume"] = group["hypervolume"].dropna().median()
         within = reference.within_fraction
         row |= {
             "reference": reference.value,

@@ -141,7 +141,7 @@ def join_studies(
         if kernel.is_kept:
             kernel.load()
     scored: dict[str, int] = {}
-    with open_shared(storage, heartbeat) as opened:
+    with open_shared(storage, heartbeat, new=False) as opened:
         names = [study] if study is not None else study_names(opened)
         if not names:
             raise InputError(

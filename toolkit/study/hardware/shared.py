@@ -8,6 +8,7 @@ change for a while takes the trial over. Clocks of machines are never compared.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import warnings
@@ -49,7 +50,9 @@ _GRPC = "grpc://"
 
 
 @contextmanager
-def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[BaseStorage]:
+def open_shared(
+    storage: str, heartbeat: int = HEARTBEAT_SECONDS, *, new: bool = True
+) -> Iterator[BaseStorage]:
     """Open a storage to work on it side by side with others.
 
     Parameters
@@ -59,11 +62,13 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
         ``postgresql://host/name``, or ``grpc://host:port`` of Optuna's proxy.
     heartbeat : int
         Seconds between two beats.
+    new : bool
+        Whether a file is made where there is none.
 
     Raises
     ------
     InputError
-        If it cannot be reached or used, or a comparison has it for itself.
+        If it cannot be reached or used, is not there, or a comparison has it for itself.
     MissingPackageError
         If the driver of a database, or grpcio, is not installed.
     """
@@ -74,6 +79,10 @@ def open_shared(storage: str, heartbeat: int = HEARTBEAT_SECONDS) -> Iterator[Ba
     if path is None:
         yield _with_heartbeat(storage, heartbeat)
         return
+    if not (new or path.exists()):
+        raise InputError(
+            f"{path} does not exist; toolkit codesign writes such files", key="storage"
+        )
     with held(path, shared=True):
         opened = connect(storage)
         if _database(opened):
@@ -200,7 +209,7 @@ def serve_proxy(
     port : int
         Port to listen on.
     on_open : callable, optional
-        Called once the storage is open, before workers are served.
+        Called once the storage is open and nobody else listens there, before workers are served.
 
     Raises
     ------
@@ -218,12 +227,38 @@ def serve_proxy(
         raise missing("a proxy", "grpcio", "grpc", "storage")
     with open_shared(storage) as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        with _listening(host, port):
+            _try_to_listen(host, port)
         if on_open is not None:
             on_open()
-        try:
+        with _listening(host, port):
             optuna.storages.run_grpc_proxy_server(opened, host=host, port=port)
-        except (RuntimeError, OSError, OptunaError, SQLAlchemyError) as cause:
-            raise InputError(
-                f"{host}:{port} cannot be listened on: {' '.join(str(cause).split())[:200]}",
-                key="port",
-            ) from None
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[None]:
+    """Turn what gRPC and the system raise into one line."""
+    try:
+        yield
+    except (RuntimeError, OSError, OptunaError, SQLAlchemyError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise InputError(
+            f"{host}:{port} cannot be listened on: {' '.join(reason.split())[:200]}", key="port"
+        ) from None
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    """Notice another server on a port, which gRPC would share with it, so that calls go astray.
+
+    Raises
+    ------
+    OSError
+        If there is one, or no such host.
+    """
+    (family, _, _, _, address), *_ = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM
+    )
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(address)
+        tried.listen()

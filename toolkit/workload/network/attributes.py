@@ -1,14 +1,17 @@
 """Attributes that a node cannot have, found before ONNX sees them.
 
-ONNX's own shape inference trusts some of them, and ends the process where they are out of range.
+ONNX's own shape inference trusts some of them, and ends the process where they are out of range,
+or does not end itself.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from toolkit.messages import describe
 from toolkit.workload.network.operators import Call
 
 LARGEST_INTEGER = 1 << 40
@@ -67,6 +70,10 @@ _LEAST_AXES = {
 }
 """Axes that the first operand has at least; ONNX does not check these."""
 
+_TERM = r"[A-Za-z]*(?:\.{3}[A-Za-z]*)?"
+_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
+"""Of an Einsum, without blanks. On other characters ONNX looks for the next term forever."""
+
 
 def check_attributes(call: Call, outputs: int) -> None:
     """Check integers, counts, axes and permutations of a node of a known domain.
@@ -106,6 +113,8 @@ def check_attributes(call: Call, outputs: int) -> None:
             f"operand 0 has shape {list(call.shape(0))}; expected {least} axes or more"
         )
     _check_axes(call, operator)
+    if operator == "Einsum":
+        _check_equation(call)
     if operator == "Split":
         _check_parts(call, outputs)
     if operator == "Transpose" and call.has(0) and "perm" in call.attributes:
@@ -117,6 +126,13 @@ def _check_batch(call: Call, count: Any) -> None:
     most = min((len(call.shape(i)) for i in range(2) if call.has(i)), default=0)
     if not isinstance(count, int) or not 0 <= count < max(most, 1):
         raise call.error(f"batch_dims {count} is outside of 0 to {max(most, 1) - 1}")
+
+
+def _check_equation(call: Call) -> None:
+    """Letters for axes, in terms for operands."""
+    equation = call.text("equation", "")
+    if not _EQUATION.fullmatch(equation.replace(" ", "")):
+        raise call.error(f"equation {describe(equation)} is none, such as bij,bjk->bik")
 
 
 def _check_parts(call: Call, outputs: int) -> None:

@@ -23,6 +23,7 @@ from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.precision import (
     FROM_FILE,
+    IN_WORDS,
     Bits,
     precision_of,
     with_activation_bits,
@@ -63,11 +64,10 @@ def load_network(
     ----------
     path : path-like or ModelProto
         The model; opsets 7 to the newest that the installed onnx knows. A name that ends in
-        .yaml or .yml means layers in ZigZag's form, .csv in SCALE-Sim's, to which no option
-        applies. Where there is no such file, one of `toolkit.network_names`, or with a precision
-        behind it, such as
-        ``llama3-8b:int4``; sizes that `dims` leaves out are then those of
-        ``toolkit list networks``.
+        .yaml or .yml means layers in ZigZag's form, .csv in SCALE-Sim's, on which options
+        change nothing. Where there is no such file, one of `toolkit.network_names`, or with a
+        precision behind it, such as ``llama3-8b:int4``; sizes that `dims` leaves out are then
+        those of ``toolkit list networks``.
     dims : mapping of str to int, optional
         Sizes of dynamic dimensions by name (``{"batch": 1}``) or by place
         (``{"images:0": 1}``: axis 0 of the tensor ``images``), 0 for a cache that is still empty;
@@ -110,11 +110,10 @@ def load_network(
     source = source_of(path)
     precision = precision_of(bits)
     if Path(source).suffix.lower() in (".yaml", ".yml", ".csv"):
-        if fold_batch_norm or precision != FROM_FILE:
+        # Their values take a word each, and there are no batch normalizations to fold.
+        if precision not in (FROM_FILE, IN_WORDS):
             raise WorkloadError(
-                "layers in YAML or CSV have no batch normalizations, and bits of their own; leave "
-                "fold_batch_norm and bits out",
-                source=source,
+                "layers in YAML or CSV have no bits; leave bits out", source=source
             )
         return _read_layers(source, dims)
     model, name, dims = model_of(path, dims)
