@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -102,10 +103,13 @@ def in_processes(
         return_as="generator_unordered",
     )
     here = os.getcwd()
-    yield from parallel(
-        delayed(_call)(function, place, argument, os.getpid(), here)
-        for place, argument in enumerate(arguments)
-    )
+    with warnings.catch_warnings():
+        # Loky replaces workers that have grown, and warns although nothing is lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield from parallel(
+            delayed(_call)(function, place, argument, os.getpid(), here)
+            for place, argument in enumerate(arguments)
+        )
 
 
 def _call(

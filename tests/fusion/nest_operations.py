@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.fusion import FoldedGraph, FoldedLayer
+from toolkit.workload.network import TensorInfo
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -78,10 +79,25 @@ def _axes(shape: tuple[int, ...], elements: Ints) -> dict[int | str, Ints]:
 def _projection(layer: FoldedLayer) -> Operation:
     (source,), out = layer.inputs, layer.output
     summed, columns = source.shape[-1], out.shape[-1]
+    if len(layer.layer.weights[0].shape) == 3:
+        return _experts(source, out)
     r, k, c = (a.ravel() for a in np.indices((source.elements // summed, summed, columns)))
     elements = r * columns + c
     coordinates = _axes(out.shape, elements) | {"K": k}
     return Operation("sum", elements, (r * summed + k,), k * columns + c, coordinates)
+
+
+def _experts(source: TensorInfo, out: TensorInfo) -> Operation:
+    """A matrix each: of rows of their own, or of all, as any may be a router's choice."""
+    (count, each, columns), summed = out.shape, source.shape[-1]
+    own = source.shape == (count, each, summed)
+    rows = 1 if own else source.elements // summed
+    shape = (count, each, rows, summed, columns)
+    e, n, r, k, c = (a.ravel() for a in np.indices(shape))
+    elements = np.ravel_multi_index((e, n, c), out.shape)
+    read = ((e * each + n) if own else r) * summed + k
+    coordinates = _axes(out.shape, elements) | {"K": k}
+    return Operation("sum", elements, (read,), (e * summed + k) * columns + c, coordinates)
 
 
 def _product(layer: FoldedLayer) -> Operation:

@@ -31,6 +31,32 @@ def project(name: str, source: TensorInfo, columns: int) -> Layer:
     )
 
 
+def experts(name: str, source: TensorInfo, count: int, tokens: int, columns: int) -> Layer:
+    """A matrix for each of several inputs, which are rows of one tensor or its own."""
+    summed = source.shape[-1]
+    out = rows(f"{name}.out", count, tokens, columns)
+    return Layer(
+        name,
+        "MatMul",
+        "einsum",
+        (source,),
+        (rows(f"{name}.w", count, summed, columns),),
+        (out,),
+        workload=batched_gemm(count, columns, summed, tokens),
+        elements=out.elements,
+    )
+
+
+def mixture(tokens: int = 5, count: int = 3, each: int = 4, inner: int = 6) -> FoldedGraph:
+    """Experts between a projection and nothing: every one with its share of the rows."""
+    x = rows("x", 1, tokens, 4)
+    before = project("before", x, 5)
+    first = experts("first", made(before), count, each, inner)
+    act = relu("act", made(first))
+    second = experts("second", made(act), count, each, 3)
+    return fold(network([before, first, act, second]))
+
+
 def multiply(name: str, left: TensorInfo, right: TensorInfo, *, transposed: bool = False) -> Layer:
     """A batched product of activations; heads of the right operand may be shared."""
     heads, m, k = left.shape

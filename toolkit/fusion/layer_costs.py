@@ -92,6 +92,8 @@ def cut_dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> st
         if columns:
             return "M" if "M" in workload.sizes else "C"
         return _CONV_POSITIONS[rank][axis - (1 if channels_last(layer.layer) else 2)]
+    if columns and axis < rank - 1 and "B" in workload.sizes:
+        return "B"
     if columns or (len(layer.inputs) > 1 and axis == rank - 1):
         return "M"
     if axis < rank - 2 and len(layer.inputs) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fusion.brute_force import group_frontier, least_words
 from fusion.enumerate_graphs import differences
-from fusion.products import sharing, small
+from fusion.products import mixture, sharing, small
 
 from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition
 from toolkit.fusion.groups import GroupView
@@ -23,6 +23,14 @@ def test_nothing_moves_fewer_words_than_what_is_proved(seed: int) -> None:
 def test_layers_that_read_one_tensor_are_groups(seed: int) -> None:
     """Products, convolutions and what follows them, whose first layers share an input alone."""
     count, wrong = differences(sharing(seed), "sharing")
+    assert count["proved"]
+    assert not wrong
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 2, 3), (4, 3, 1, 2), (2, 2, 3, 4)])
+def test_experts(sizes: tuple[int, int, int, int]) -> None:
+    """A matrix each, whose rows are those of others, or its own."""
+    count, wrong = differences(mixture(*sizes), "experts")
     assert count["proved"]
     assert not wrong
 
