@@ -21,7 +21,8 @@ from fusion.nest_stays import Stay, ahead_words, stay, touches
 
 from toolkit.fusion import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView, quotient
-from toolkit.fusion.tile.group_plan import HALOS, Halo, Kept
+from toolkit.fusion.tile.assumptions import HALOS, Halo
+from toolkit.fusion.tile.group_plan import Kept
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import places_of
 
@@ -383,7 +384,7 @@ class Enumerated:
         words = least_words(self.frontiers[group], room)
         if words is None and len(group) == 1:
             (layer,) = GroupView(self.graph, group).layers
-            fetched = len(layer.inputs) * layer.macs
+            fetched = len(layer.layer.inputs) * layer.macs
             read = max(fetched, sum(tensor.elements for tensor in layer.inputs))
             weights = max(layer.weight_words, layer.macs if layer.weight_words else 0)
             words = read + layer.constant_words + weights + layer.output.elements

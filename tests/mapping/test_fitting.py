@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from toolkit.arch.levels import FactorConstraint
+from toolkit.arch.constraints import FactorConstraint
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace

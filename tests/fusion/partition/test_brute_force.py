@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from fusion.brute_force import group_frontier, least_words
 from fusion.enumerate_graphs import differences
-from fusion.products import mixture, sharing, small
+from fusion.networks import add, conv, network, tensor
+from fusion.products import joined, mixture, sharing, small
 
-from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition
+from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition, fold
 from toolkit.fusion.groups import GroupView
 
 
@@ -31,6 +32,23 @@ def test_layers_that_read_one_tensor_are_groups(seed: int) -> None:
 def test_experts(sizes: tuple[int, int, int, int]) -> None:
     """A matrix each, whose rows are those of others, or its own."""
     count, wrong = differences(mixture(*sizes), "experts")
+    assert count["proved"]
+    assert not wrong
+
+
+def test_windows_of_two_steps_reach_an_edge_each() -> None:
+    """Rows of padding are on no chip: four rows in two steps need three at a time, not four."""
+    x = tensor("x", 2, 4)
+    alone = fold(network([conv("a", x, 1, 3)]))
+    added = conv("a", tensor("y", 1, 4), 1, 3)
+    for graph in (alone, fold(network([added, add("s", added.inputs[0], added.outputs[0])]))):
+        _, wrong = differences(graph, "edges")
+        assert not wrong
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tensors_side_by_side(seed: int) -> None:
+    count, wrong = differences(joined(seed), "side by side")
     assert count["proved"]
     assert not wrong
 

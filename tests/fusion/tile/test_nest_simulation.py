@@ -14,7 +14,7 @@ from fusion.nest_points import random_group, random_plan
 from fusion.nest_program import Program, program
 from fusion.nest_simulation import Run, run
 from fusion.nest_stays import Stay, stays
-from fusion.products import attention, images, mixture, mlp, sharing
+from fusion.products import attention, images, joined, mixture, mlp, sharing
 
 from toolkit.fusion import Assumptions, FoldedGraph, GroupPlan, best_plan
 from toolkit.fusion.groups import GroupView
@@ -77,6 +77,13 @@ def test_layers_that_read_one_tensor_compute_what_they_do_apart(seed: int) -> No
     """Loops that follow an input to several readers, columns cut side by side included."""
     graph, draw = sharing(seed), random.Random(seed)
     for _ in range(2):
+        check(graph, random_plan(graph, draw))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_tensors_side_by_side_need_no_copy(seed: int) -> None:
+    graph, draw = joined(seed), random.Random(seed)
+    for _ in range(3):
         check(graph, random_plan(graph, draw))
 
 
