@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import toolkit
-from toolkit.compilation import unannounced
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -144,6 +143,8 @@ AsJsonLines = Annotated[
 def _compile_quietly(context: typer.Context, quiet: bool) -> bool:
     """Announce nothing that is compiled until the command ends, if it is to be quiet."""
     if quiet:
+        from toolkit.compilation import unannounced
+
         context.with_resource(unannounced())
     return quiet
 

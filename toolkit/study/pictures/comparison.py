@@ -22,6 +22,7 @@ from toolkit.study.pictures.curves import (
     value_limits,
 )
 from toolkit.study.pictures.look import LARGE, MEDIUM, NARROW, Style, drawn, heading_lines, style
+from toolkit.study.pictures.near_best import plain_logarithms
 from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
@@ -253,13 +254,18 @@ def _draw_points(axes: Axes, strategy: StrategyPlot, look: Style) -> None:
 
 
 def _set_convergence_axes(axes: Axes, plot: ProblemPlot, spent: str) -> None:
+    from matplotlib.ticker import NullLocator
+
     low, high = value_limits(plot)
     axes.set(xscale="log", xlabel=spent, ylabel=plot.value_title)
+    if not is_long(plot, spent):
+        # Less than a decade may hold no power of ten.
+        plain_logarithms(axes.xaxis)
     if plot.relative:
         ticks, texts = gap_ticks(high)
         axes.set_yscale("log")
         axes.set_yticks(ticks, texts)
-        axes.minorticks_off()
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylim(low, high)
     axes.grid(alpha=0.3)
 
