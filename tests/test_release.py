@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import configparser
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
+import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
+from dockerfile import Image, carried_out, steps
 
 import toolkit
 
@@ -21,40 +22,56 @@ PARTS = ("toolkit", "archs", "docs", "README.md", "LICENSE", "setup.cfg", "pypro
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a source distribution, as `python -m build` does it, by what is installed."""
-    pytest.importorskip("build", reason="build is not installed")
-    folder = tmp_path_factory.mktemp("release")
-    source = folder / "source"
-    source.mkdir()
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, source / part)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), "."]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
-    assert [path.name for path in folder.glob("*.tar.gz")] == [
-        f"accel_search_toolkit-{toolkit.__version__}.tar.gz"
-    ]
-    (made,) = folder.glob("*.whl")
-    return made
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """What the Dockerfile makes, which installs this package."""
+    return carried_out(tmp_path_factory.mktemp("image"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.partition("/")[0] for name in names} == {
-        "toolkit",
-        f"accel_search_toolkit-{toolkit.__version__}.dist-info",
+@pytest.fixture(scope="module")
+def installed(image: Image) -> set[str]:
+    """Files of the wheel, by their paths within the environment."""
+    (record,) = image.root.glob("usr/lib/python*/site-packages/accel_search_toolkit-*/RECORD")
+    place = record.parents[1]
+    files = (place / line.partition(",")[0] for line in record.read_text().splitlines())
+    return {os.path.relpath(path, place) for path in files if path.suffix != ".pyc"}
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(installed: set[str]) -> None:
+    outside = {name for name in installed if not name.startswith("toolkit/")}
+    described = f"accel_search_toolkit-{toolkit.__version__}.dist-info/"
+    assert {name for name in outside if not name.startswith(described)} == {
+        "../../../bin/toolkit",
+        "../../../share/man/man1/toolkit.1",
     }
     for folder, inside in (("archs", "toolkit/archs"), ("docs", "toolkit/docs")):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".yaml", ".md", ".svg", ".ipynb"):
-                assert f"{inside}/{path.relative_to(ROOT / folder)}" in names
+                assert f"{inside}/{path.relative_to(ROOT / folder)}" in installed
     for name in ("py.typed", "cli/site/mkdocs.yml", "cli/site/iframe-worker.js"):
-        assert f"toolkit/{name}" in names
+        assert f"toolkit/{name}" in installed
 
 
-def test_what_is_unpacked_works_without_the_repository(wheel: Path, tmp_path: Path) -> None:
-    zipfile.ZipFile(wheel).extractall(tmp_path)
+def test_sources_that_are_handed_out_make_the_same(installed: set[str], tmp_path: Path) -> None:
+    pytest.importorskip("build", reason="build is not installed")
+    source = tmp_path / "source"
+    source.mkdir()
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, source / part)
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", ".", "."]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (made,) = source.glob("*.tar.gz")
+    release = f"accel_search_toolkit-{toolkit.__version__}"
+    assert made.name == f"{release}.tar.gz"
+    with tarfile.open(made) as archive:
+        held = {name.removeprefix(f"{release}/") for name in archive.getnames()}
+    needed = {name for name in installed if name.startswith("toolkit/")}
+    moved = {re.sub("^toolkit/(?=archs/|docs/)", "", name) for name in needed}
+    assert moved | {"docs/toolkit.1", "pyproject.toml", "setup.cfg", "LICENSE"} <= held
+
+
+def test_what_is_installed_works_without_the_repository(image: Image) -> None:
+    assert not (image.root / "src").exists()
     code = (
         "import toolkit; from toolkit.cli.site.building import PACKAGE, _text, pages_folder;"
         "assert 'eyeriss' in toolkit.arch_names(), toolkit.arch_names();"
@@ -62,17 +79,9 @@ def test_what_is_unpacked_works_without_the_repository(wheel: Path, tmp_path: Pa
         "assert _text('README.md').startswith('# accel-search-toolkit');"
         "print(toolkit.__file__)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    process = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-    )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.strip() == str(tmp_path / "toolkit" / "__init__.py")
+    done = image.run("python", "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(image.root / "usr")
 
 
 def test_versions_agree() -> None:
@@ -88,14 +97,25 @@ def test_links_of_release_files_lead_somewhere(name: str) -> None:
         assert "://" in target or (ROOT / target).exists(), target
 
 
-def test_the_image_installs_what_there_is() -> None:
-    """Docker is not at hand everywhere: what its steps name is there, and runs in other tests."""
-    steps = (ROOT / "Dockerfile").read_text()
-    settings = configparser.ConfigParser()
-    settings.read(ROOT / "setup.cfg")
-    (extra,) = re.findall(r"/src\[(\w+)\]", steps)
-    assert extra in settings["options.extras_require"]
-    version = re.search(r"FROM python:([\d.]+)", steps)
-    assert version is not None
-    assert f"Python :: {version[1]}" in settings["metadata"]["classifiers"]
-    assert "RUN toolkit warm-up" in steps
+def test_the_image_starts_warm(image: Image) -> None:
+    done = image.run(*image.entrypoint, "warm-up", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert Path(found["folder"]).is_relative_to(image.root / "home" / "toolkit")
+    assert len(found["kernels"]) > 1
+    assert all(kernel["was_there"] for kernel in found["kernels"])
+
+
+def test_the_image_is_the_command(image: Image) -> None:
+    done = image.run(*image.entrypoint, "--version")
+    assert (done.returncode, done.stdout) == (0, f"{toolkit.__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["rm -rf /etc", "pip install '/work[study]'", "cp x /"])
+def test_paths_that_are_unknown_are_not_touched(tmp_path: Path, command: str) -> None:
+    with pytest.raises(AssertionError, match="unknown path"):
+        Image(tmp_path, tmp_path).mapped(command)
+
+
+def test_words_of_the_file_are_taken_apart() -> None:
+    assert steps("# a\nFROM x\nRUN a && \\\n  b\n") == [("FROM", "x"), ("RUN", "a && b")]

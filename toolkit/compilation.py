@@ -270,7 +270,8 @@ def warm_up() -> tuple[WarmUp, ...]:
     Examples
     --------
     >>> import toolkit
-    >>> done = toolkit.warm_up()  # doctest: +SKIP
+    >>> toolkit.warm_up()[0].what
+    'the cost model'
     """
     return tuple(_warmed(kernel) for kernel in kernels())
 

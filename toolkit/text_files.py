@@ -16,6 +16,31 @@ MAX_BYTES = 1 << 20
 one is refused before it costs memory and minutes."""
 
 
+def is_file(text: str) -> bool:
+    """Whether a text that may be a name is the path of a file that is there."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def lies_there(name: str) -> str:
+    """Say for a message what lies where a name might mean a file, or nothing.
+
+    Examples
+    --------
+    >>> lies_there(".")
+    ' (a folder)'
+    """
+    try:
+        if name and Path(name).is_dir():
+            return " (a folder)"
+    except (OSError, ValueError):
+        return ""
+    found = next((f"{name}{end}" for end in (".yaml", ".yml") if is_file(f"{name}{end}")), None)
+    return f" (did you mean the file {found}?)" if found else ""
+
+
 def read_bytes(path: str, error: type[InputError]) -> bytes:
     """Read a regular file, up to one byte more than `MAX_BYTES`.
 

@@ -12,6 +12,7 @@ from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.peers import MappingFormat
 from toolkit.search import Evaluator
 from toolkit.search.chosen_mappings import sample_mappings
+from toolkit.search.result import require_limit
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.operators.output_shapes import same
 from toolkit.workload.network.operators.vector import elementwise
@@ -21,6 +22,7 @@ BATCH = 256
 
 def hill(evaluator: Evaluator, seed: int) -> None:
     """Draw mappings, and try the loop orders of the best with the tilings of all others."""
+    require_limit(evaluator.budget, "hill")
     rng = np.random.default_rng(seed)
     order = None
     while not evaluator.exhausted:

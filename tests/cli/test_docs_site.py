@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -130,6 +131,8 @@ def test_the_command_says_where_the_site_is(
     monkeypatch.setattr("toolkit.cli.site.building.site_folder", lambda: site)
     assert main(["docs", "--path"]) == 0
     assert capsys.readouterr().out == f"{site / 'index.html'}\n"
+    doctest.run_docstring_examples(build_docs, {"toolkit": toolkit})
+    assert capsys.readouterr().out == ""
 
 
 def test_without_the_extra_the_message_says_what_to_install(

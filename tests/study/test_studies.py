@@ -145,6 +145,31 @@ def test_wrong_input_is_one_line(
     assert (printed.out, printed.err.count("\n")) == ("", 1)
 
 
+SCRIPTS = sorted(
+    str(path.relative_to(STUDIES))
+    for path in (*STUDIES.glob("*.py"), *STUDIES.glob("benchmarks/*.py"))
+    if "Arguments(__doc__)" in path.read_text(encoding="utf-8")
+    and path.stem != "codesign_exact"  # It imports codesign.py beside it, as tests do another.
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_says_what_it_is_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str
+) -> None:
+    assert run(monkeypatch, script, "--help") == 0
+    first = (STUDIES / script).read_text(encoding="utf-8").partition("\n")[0].strip('"')
+    assert first in " ".join(capsys.readouterr().out.split())
+
+
+def test_tables_of_others_have_commands() -> None:
+    page = (STUDIES.parent / "docs" / "reproducing.md").read_text(encoding="utf-8")
+    table, commands = page.split("## The commands")
+    scripts = re.findall(r"\| `(\w+\.py)` \|", table)
+    assert len(scripts) >= 12
+    assert sorted(scripts) == sorted(re.findall(r"/(\w+\.py)", commands.partition("```\n\n")[0]))
+
+
 WRONG_SIZES = [
     ("export.py", "o", "none"),
     ("llama.py", "o.onnx", "--layers", "0"),

@@ -145,8 +145,9 @@ class Architecture:
                 )
         computes = [i for i, level in enumerate(self.levels) if isinstance(level, Compute)]
         if computes != [len(self.levels) - 1]:
+            found = f"found them at positions {computes}" if computes else "found none"
             raise ArchitectureError(
-                f"exactly one compute level must come last, found them at positions {computes}",
+                f"exactly one compute level must come last, {found}",
                 source=self.name,
                 key="levels",
             )

@@ -20,6 +20,7 @@ from toolkit.arch.writing import arch_to_yaml
 from toolkit.errors import ArchitectureError
 from toolkit.messages import describe, shown_path, suggest
 from toolkit.python_files import TrustedPython, plain_data, refuse_untrusted
+from toolkit.text_files import is_file, lies_there
 from toolkit.yaml_files import dump_yaml, parse_yaml
 
 
@@ -163,10 +164,10 @@ def _split(name_or_path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str]
     refuse_untrusted(name_or_path, ArchitectureError)
     if isinstance(name_or_path, TrustedPython):
         return name_or_path, name_or_path.settings or None
-    if not isinstance(name_or_path, str) or _is_path(name_or_path) or _is_file(name_or_path):
+    if not isinstance(name_or_path, str) or _is_path(name_or_path) or is_file(name_or_path):
         return name_or_path, None
     place, colon, settings = name_or_path.rpartition(":")
-    found = "=" in settings or _is_path(place) or _packaged(place) or _is_file(place)
+    found = "=" in settings or _is_path(place) or _packaged(place) or is_file(place)
     return (place, settings) if colon and found else (name_or_path, None)
 
 
@@ -179,12 +180,12 @@ def _read(
         return _python_data(name_or_path), _shown(name_or_path), frozenset()
     if _packaged(name_or_path):
         return *packaged_data(name), frozenset()
-    if _is_path(name_or_path) or _is_file(name):
+    if _is_path(name_or_path) or is_file(name):
         document = read_arch_data(name_or_path, given)
         return document.data, document.source, document.used
     names = arch_names()
     raise ArchitectureError(
-        f"unknown architecture {describe(name)}{suggest(name, names)}; "
+        f"unknown architecture {describe(name)}{lies_there(name) or suggest(name, names)}; "
         f"expected a YAML file or one of {', '.join(names)}"
     )
 
@@ -220,10 +221,3 @@ def _is_path(name_or_path: str | os.PathLike[str]) -> bool:
     if not isinstance(name_or_path, str):
         return True
     return Path(name_or_path).suffix.lower() in (".yaml", ".yml")
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):
-        return False

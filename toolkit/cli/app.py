@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -296,8 +297,8 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return OUTPUT_CLOSED
     except TyperException as error:
-        message = getattr(error, "format_message", error.__str__)()
-        print(f"toolkit: {' '.join(message.split())}", file=sys.stderr)
+        message = " ".join(getattr(error, "format_message", error.__str__)().split())
+        print(f"toolkit: {_of_numbers(message, arguments)}", file=sys.stderr)
         return WRONG_INPUT
     except ToolkitError as error:
         print(f"toolkit: {_in_options(error)}", file=sys.stderr)
@@ -310,6 +311,14 @@ def _run(arguments: list[str]) -> int:
     if status == INTERRUPTED:  # what typer makes of Ctrl-C during a command
         print("toolkit: interrupted", file=sys.stderr)
     return status if isinstance(status, int) else 0
+
+
+def _of_numbers(message: str, arguments: Sequence[str]) -> str:
+    """Say of a number below zero that it is one, where it was taken for an option."""
+    numbers = [word for word in arguments if re.fullmatch(r"-[\d.]+", word)]
+    if numbers and re.match(r"No such option: -[\d.]", message):
+        return f"{numbers[0]} is negative; expected sizes from 1, and options that begin with --"
+    return message
 
 
 _OPTIONS = {

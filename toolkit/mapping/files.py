@@ -120,7 +120,10 @@ def read_mapping(path: str | os.PathLike[str], arch: Architecture, workload: Wor
     --------
     >>> import toolkit
     >>> arch, layer = toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2)
-    >>> toolkit.read_mapping("best.yaml", arch, layer)  # doctest: +SKIP
+    >>> best = toolkit.map(arch, layer, evaluations=100)
+    >>> toolkit.write_mapping("best.yaml", best.mapping)
+    >>> toolkit.read_mapping("best.yaml", arch, layer) == best.mapping
+    True
     """
     data = read_yaml(path, error=MappingError)
     return mapping_from_dict(data, arch, workload, source=os.fspath(path))
@@ -138,7 +141,9 @@ def write_mapping(path: str | os.PathLike[str], mapping: Mapping) -> None:
     --------
     >>> import toolkit
     >>> best = toolkit.map("eyeriss", "gemm:M=8,K=4,N=2", evaluations=100)
-    >>> toolkit.write_mapping("best.yaml", best.mapping)  # doctest: +SKIP
+    >>> toolkit.write_mapping("best.yaml", best.mapping)
+    >>> toolkit.load_arch("eyeriss").levels[0].name in open("best.yaml").read()
+    True
     """
     data = mapping_to_dict(mapping)
     is_json = os.fspath(path).endswith(".json")

@@ -17,6 +17,7 @@ from typing import cast
 from toolkit.errors import WorkloadError
 from toolkit.messages import describe
 from toolkit.python_files import TrustedPython, refuse_untrusted
+from toolkit.text_files import is_file, lies_there
 from toolkit.workload.kernel import Workload
 from toolkit.workload.kinds import MAX_SIZE, build_kernel, find_kind
 from toolkit.yaml_files import parse_yaml
@@ -68,17 +69,21 @@ def load_workload(text_or_path: str | os.PathLike[str]) -> Workload:
         named_workload(name)  # Says so if there is none.
         return parse_spec(f"{_groups()[group][member]},{keys}", name=text)
     if colon:
-        return parse_spec(text)
-    if text not in workload_names() and _is_file(text):
+        try:
+            return parse_spec(text)
+        except WorkloadError:
+            _refuse_network(name)
+            raise
+    if text not in workload_names() and is_file(text):
         return _read(text)
     try:
         return named_workload(text)
     except WorkloadError as cause:
         if text.partition("/")[0] in workload_groups():
             raise
-        raise WorkloadError(
-            f"{cause}; also accepted: sizes such as gemm:M=4,K=2,N=3, or a YAML file"
-        ) from None
+        _refuse_network(text)
+        accepted = "sizes such as gemm:M=4,K=2,N=3, or a YAML file"
+        raise WorkloadError(f"{cause}; also accepted: {accepted}") from None
 
 
 def _read(path: str | os.PathLike[str], layer: str | None = None) -> Workload:
@@ -87,17 +92,22 @@ def _read(path: str | os.PathLike[str], layer: str | None = None) -> Workload:
     return read_workload(path, layer)
 
 
+def _refuse_network(text: str) -> None:
+    """Say of the name of a network, which has no single workload, what takes it."""
+    from toolkit.workload.network import network_names
+
+    name = text.partition("/")[0]
+    if name in network_names():
+        raise WorkloadError(
+            f"{name!r} is a network, whose layers `toolkit network` and `toolkit.map_network` map "
+            "and list; expected one workload, such as gemm:M=4,K=2,N=3"
+        )
+
+
 def _split_layer(text: str) -> tuple[str, str, str]:
     """Take the name of a layer off a file; names may hold colons, too."""
     match = re.match(r"(?i)(.*?\.(?:ya?ml|csv)):(.*)", text)
     return (match[1], ":", match[2]) if match else (text, "", "")
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 @cache
@@ -157,8 +167,9 @@ def named_workload(name: str) -> Workload:
         )
     names = {known.lower(): known for known in (*workload_names(), *groups)}
     close = difflib.get_close_matches(name.lower()[:80], names, n=3)
+    unknown = f"unknown workload {describe(name)}{lies_there(name)}"
     hint = f"did you mean {', '.join(names[match] for match in close)}? " if close else ""
-    raise WorkloadError(f"unknown workload {describe(name)}; {hint}groups: {', '.join(groups)}")
+    raise WorkloadError(f"{unknown}; {hint}groups: {', '.join(groups)}")
 
 
 def parse_spec(text: str, *, name: str | None = None) -> Workload:

@@ -89,7 +89,7 @@ def build_docs(folder: str | Path | None = None) -> Path:
 
     Examples
     --------
-    >>> toolkit.build_docs("site").name  # doctest: +SKIP
+    >>> toolkit.build_docs().name
     'index.html'
     """
     target = site_folder() if folder is None else _resolved(folder)

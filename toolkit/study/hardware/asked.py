@@ -63,11 +63,19 @@ def search_hardware(
     Examples
     --------
     >>> import toolkit
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(2, 2, 4, 4, 1, 1))
     >>> found = toolkit.search_hardware(
-    ...     ["resnet18"], "gemmini-ws", ["random"], storage="designs.journal"
-    ... )  # doctest: +SKIP
-    >>> found.best.choice.area_um2  # doctest: +SKIP
-    1846270.0
+    ...     [network.graph()],
+    ...     "gemmini-ws",
+    ...     ["random"],
+    ...     storage="designs.journal",
+    ...     settings=toolkit.JobSettings(ranges={"side": [4, 8]}, mapper_evaluations=10),
+    ...     samples=2,
+    ...     cache=False,
+    ... )
+    >>> found.best.choice.parameters["side"]
+    8
     """
     uses = [
         load_network(network, fold_batch_norm=True, bits="word")
@@ -133,8 +141,20 @@ def join_studies(
     Examples
     --------
     >>> import toolkit
-    >>> toolkit.join_studies("postgresql://user@host/designs", most=50)  # doctest: +SKIP
-    {'resnet18 on gemmini-ws, random, seed 0': 50}
+    >>> network = toolkit.NetworkByHand("one layer")
+    >>> network.add_layer("one", toolkit.conv2d(2, 2, 4, 4, 1, 1))
+    >>> storage = "shared.journal"  # or "postgresql://user@host/designs", on any machine
+    >>> found = toolkit.search_hardware(
+    ...     [network.graph()],
+    ...     "gemmini-ws",
+    ...     ["random"],
+    ...     storage=storage,
+    ...     settings=toolkit.JobSettings(ranges={"side": [4, 8]}, mapper_evaluations=10),
+    ...     samples=2,
+    ...     cache=False,
+    ... )
+    >>> toolkit.join_studies(storage, most=50, cache=False)  # both points are known already
+    {'one layer on gemmini-ws/random/0': 0}
     """
     # Finalizers run while machine code is loaded, and what a signal raises in one is lost.
     for kernel in kernels():

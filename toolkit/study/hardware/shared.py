@@ -220,8 +220,13 @@ def serve_proxy(
 
     Examples
     --------
+    >>> from multiprocessing import get_context
     >>> import toolkit
-    >>> toolkit.serve_proxy("designs.journal", "127.0.0.1", 13000)  # doctest: +SKIP
+    >>> asked = ("designs.journal", "127.0.0.1", 13000)
+    >>> server = get_context("spawn").Process(target=toolkit.serve_proxy, args=asked)
+    >>> server.start()
+    >>> server.terminate()
+    >>> server.join()
     """
     if not find_spec("grpc"):
         raise missing("a proxy", "grpcio", "grpc", "storage")

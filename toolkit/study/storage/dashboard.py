@@ -68,8 +68,12 @@ def open_dashboard(storage: Storage, *, host: str = HOST, port: int = PORT) -> I
     Examples
     --------
     >>> import toolkit
-    >>> with toolkit.open_dashboard("comparison.journal") as dashboard:  # doctest: +SKIP
-    ...     dashboard.server.serve_forever()
+    >>> problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(8, 4, 2))
+    >>> few = toolkit.Budget(evaluations=10)
+    >>> done = toolkit.compare([problem], ["random"], few, 1, storage="comparison.journal")
+    >>> with toolkit.open_dashboard("comparison.journal", port=0) as dashboard:
+    ...     print(dashboard.studies)  # and dashboard.server.serve_forever()
+    1
     """
     try:
         from optuna_dashboard import wsgi
