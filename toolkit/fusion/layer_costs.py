@@ -49,7 +49,7 @@ def tile_workload(layer: FoldedLayer, part: Part) -> Workload | None:
 
     Examples
     --------
-    >>> from toolkit.fusion.folded import fold
+    >>> from toolkit.fusion.folding import fold
     >>> from toolkit.workload import conv2d
     >>> from toolkit.workload.network import Layer, LayerGraph, TensorInfo
     >>> x, y = TensorInfo("x", (1, 4, 8, 8), "int8"), TensorInfo("y", (1, 2, 8, 8), "int8")
