@@ -36,6 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) ->
     return call
 
 
+@pytest.mark.usefixtures("rendered")
 def test_a_table_pictures_and_hardware_that_can_be_mapped(
     run: Any, tmp_path: Path, capsys: Any
 ) -> None:

@@ -29,6 +29,7 @@ def test_a_report_with_quantiles_and_bars(capsys: pytest.CaptureFixture[str]) ->
     assert sum(int(line.split()[-1]) for line in bars) == 200
 
 
+@pytest.mark.usefixtures("rendered")
 def test_files_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["sample", *WORDS, "--count", "50", "--seed", "3", "--csv", "s.csv"]
     assert main([*words, "--picture", "s.png", "--save", "best.yaml", "--json"]) == 0
