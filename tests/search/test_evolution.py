@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from search.brute import optimum
 from search.drawn import draw_problem
@@ -30,7 +31,7 @@ from toolkit.search.front import nondominated
 from toolkit.search.moves import move_space
 
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
-few = settings(derandomize=True, deadline=None, max_examples=50)
+few = examples(30)
 
 
 def run(problem: Problem, budget: Budget | None, seed: int = 0) -> SearchResult:

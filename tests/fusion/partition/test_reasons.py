@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from examples import examples
 from fusion.networks import add, conv, network, random_network, residual, tensor
 from fusion.test_mapped import QUICK, eyeriss, model
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError
@@ -59,7 +60,7 @@ def edges(result: FusionResult) -> set[tuple[str, str]]:
 
 
 @given(SEEDS, st.sampled_from([3, 20, 60, 150, 400]), st.sampled_from([2, 4, 9]))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_more_room_removes_what_capacity_is_the_reason_of(
     seed: int, words: int, most: int
 ) -> None:
@@ -79,7 +80,7 @@ def test_more_room_removes_what_capacity_is_the_reason_of(
 
 
 @given(SEEDS, st.sampled_from([3, 60, 150]), st.sampled_from([2, 3, 5]))
-@settings(max_examples=20, deadline=None)
+@examples(10)
 def test_no_room_removes_a_barrier(seed: int, words: int, most: int) -> None:
     graph = random_network(seed, 7)
     found = find_partition(TrafficModel(graph, short(words)), most_layers=most)
@@ -90,7 +91,7 @@ def test_no_room_removes_a_barrier(seed: int, words: int, most: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([20, 60, 150, 400]))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_joining_does_as_the_reason_says(seed: int, words: int) -> None:
     """At the capacity that there is, and at any larger one."""
     graph = random_network(seed, 6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from examples import examples
 from mapping.spaces import arch, fanout, memory
 from scipy.optimize import minimize
 from search.brute import objectives, optimum
@@ -35,7 +35,7 @@ STRATEGIES = {
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = examples(15)
 
 
 def run(strategy: str, problem: Problem, budget: Budget | None, seed: int = 0) -> SearchResult:
