@@ -131,7 +131,7 @@ def test_drawn_problems_are_of_every_kind() -> None:
 
 
 def test_every_mapping_is_covered() -> None:
-    for problem in wide_problems()[:40]:
+    for problem in wide_problems()[:25]:
         assert covered_tilings(problem) == tiling_count(problem)
 
 
@@ -246,13 +246,13 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
 
 
 def test_a_limit_leaves_a_valid_bound() -> None:
-    problem = make_problem(load_arch("simba"), gemm(32, 64, 48), conventions=EXACT)
-    optimum = solve(problem)[1]
+    problem = make_problem(load_arch("simba"), gemm(16, 32, 24), conventions=EXACT)
+    least = solve(problem)[1]
     evaluator = Evaluator(problem, Budget(evaluations=2))
     bound, certificate = prove(evaluator)
     assert certificate.unfinished > 0
-    assert 0 < bound < optimum
-    assert evaluator.best_objective >= optimum * (1 - TOLERANCE)
+    assert 0 < bound < least
+    assert evaluator.best_objective >= least * (1 - TOLERANCE)
     assert not evaluator.result("exact", 0, bound * (1 - 1e-6)).proved
 
 

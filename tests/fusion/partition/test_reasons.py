@@ -124,10 +124,19 @@ def branches() -> FoldedGraph:
     return fold(network([one, two, three, total, conv("last", total.outputs[0], 2, 3, 2)]))
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Mappings of parts, which all of a machine's buffers and overheads have in common."""
+    return str(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.mark.parametrize("graph", [residual(), branches()], ids=["residual", "branches"])
 @pytest.mark.parametrize(("words", "overhead"), [(40, 0.0), (120, 2e4), (300, 1e6)])
-def test_reasons_of_mapped_groups(graph: FoldedGraph, words: int, overhead: float) -> None:
-    priced = model(graph, overhead=FusionOverhead(overhead)).with_capacity(words)
+def test_reasons_of_mapped_groups(
+    graph: FoldedGraph, words: int, overhead: float, kept: str
+) -> None:
+    asked = model(graph, overhead=FusionOverhead(overhead), cache=kept)
+    priced = asked.with_capacity(words)
     found = find_partition(priced)
     roomy = priced.with_capacity(whole_words(graph))
     assert found.boundaries or len(found.groups) == 1
