@@ -68,7 +68,7 @@ def test_wordlines_where_sums_begin_anew(seed: int) -> None:
 
 def test_mappings_cost_no_more_than_where_all_is_decided() -> None:
     """Of the whole search, whatever part of it asks; in batches that are cut short, too."""
-    problems = [p for p in map(waiting, range(60)) if p is not None and is_small(p, 3000)]
+    problems = [p for p in map(waiting, range(150)) if p is not None and is_small(p, 3000)]
     compared = 0
     for problem in problems:
         space = problem.space

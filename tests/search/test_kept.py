@@ -27,7 +27,7 @@ TOLERANCE = 1e-9
 def drawn() -> tuple[tuple[Problem, float], ...]:
     """Problems whose outermost memory bypasses tensors, with their optima by enumeration."""
     found = []
-    for seed in range(200):
+    for seed in range(300):
         problem = draw_problem(seed)
         if problem is None:
             continue
