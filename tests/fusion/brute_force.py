@@ -383,7 +383,7 @@ class Enumerated:
         words = least_words(self.frontiers[group], room)
         if words is None and len(group) == 1:
             (layer,) = GroupView(self.graph, group).layers
-            fetched = len(layer.inputs) * layer.macs
+            fetched = len(layer.layer.inputs) * layer.macs
             read = max(fetched, sum(tensor.elements for tensor in layer.inputs))
             weights = max(layer.weight_words, layer.macs if layer.weight_words else 0)
             words = read + layer.constant_words + weights + layer.output.elements

@@ -14,9 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.fusion import FoldedGraph, FoldedLayer
+from toolkit.workload.network import TensorInfo
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+NONE = -1
+"""Where a term reads none of a tensor, as the other tensors beside it have the element."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Operation:
     out : int array, shape (terms,)
         Elements of the output.
     reads : tuple of int array
-        Elements of each input.
+        Elements of each input, `NONE` where a term takes nothing from it.
     weight : int array or None
         Elements of the weights.
     coordinates : mapping of int or str to int array
@@ -50,11 +55,30 @@ class Operation:
     taps: int = 1
 
 
+def taken(done: Operation, values: Floats, at: Ints) -> Floats:
+    """What terms read of a tensor, or what changes no result."""
+    nothing = {"max": -np.inf, "sum of inputs": 0.0}.get(done.kind, 1.0)
+    return np.where(at == NONE, nothing, values[at])
+
+
+def _beside(layer: FoldedLayer, read: Ints) -> tuple[Ints, ...]:
+    """Elements of tensors side by side, from those of them as one."""
+    shapes, whole = [tensor.shape for tensor in layer.inputs], layer.layer.inputs[0].shape
+    axis = next((i for i, size in enumerate(whole) if size != shapes[0][i]), 0)
+    places, first, found = list(np.unravel_index(read, whole)), 0, []
+    for shape in shapes:
+        inside = (places[axis] >= first) & (places[axis] < first + shape[axis])
+        here = [np.where(inside, p - first * (i == axis), 0) for i, p in enumerate(places)]
+        found.append(np.where(inside, np.ravel_multi_index(here, shape), NONE))
+        first += shape[axis]
+    return tuple(found)
+
+
 def operation(layer: FoldedLayer) -> Operation:
     """The terms of a layer."""
     operator = layer.layer.operator
     if operator == "MatMul":
-        return _product(layer) if len(layer.inputs) == 2 else _projection(layer)
+        return _product(layer) if len(layer.layer.inputs) == 2 else _projection(layer)
     if operator in ("Conv", "MaxPool"):
         return _windows(layer)
     shape = layer.output.shape
@@ -76,12 +100,28 @@ def _axes(shape: tuple[int, ...], elements: Ints) -> dict[int | str, Ints]:
 
 
 def _projection(layer: FoldedLayer) -> Operation:
-    (source,), out = layer.inputs, layer.output
+    (source,), out = layer.layer.inputs, layer.output
     summed, columns = source.shape[-1], out.shape[-1]
+    if len(layer.layer.weights[0].shape) == 3:
+        return _experts(source, out)
     r, k, c = (a.ravel() for a in np.indices((source.elements // summed, summed, columns)))
     elements = r * columns + c
     coordinates = _axes(out.shape, elements) | {"K": k}
-    return Operation("sum", elements, (r * summed + k,), k * columns + c, coordinates)
+    reads = _beside(layer, r * summed + k)
+    return Operation("sum", elements, reads, k * columns + c, coordinates)
+
+
+def _experts(source: TensorInfo, out: TensorInfo) -> Operation:
+    """A matrix each: of rows of their own, or of all, as any may be a router's choice."""
+    (count, each, columns), summed = out.shape, source.shape[-1]
+    own = source.shape == (count, each, summed)
+    rows = 1 if own else source.elements // summed
+    shape = (count, each, rows, summed, columns)
+    e, n, r, k, c = (a.ravel() for a in np.indices(shape))
+    elements = np.ravel_multi_index((e, n, c), out.shape)
+    read = ((e * each + n) if own else r) * summed + k
+    coordinates = _axes(out.shape, elements) | {"K": k}
+    return Operation("sum", elements, (read,), (e * summed + k) * columns + c, coordinates)
 
 
 def _product(layer: FoldedLayer) -> Operation:
@@ -102,7 +142,7 @@ def _product(layer: FoldedLayer) -> Operation:
 
 def _windows(layer: FoldedLayer) -> Operation:
     """Convolutions, depthwise ones too, and poolings; taps on padding are left out."""
-    (source,), out, first = layer.inputs, layer.output, layer.layer
+    (source,), out, first = layer.layer.inputs, layer.output, layer.layer
     attributes = dict(first.attributes)
     pooled = first.operator == "MaxPool"
     kernel = attributes["kernel_shape"] if pooled else first.weights[0].shape[2:]
@@ -122,7 +162,8 @@ def _windows(layer: FoldedLayer) -> Operation:
         weight = np.ravel_multi_index((o, c, r, s), first.weights[0].shape)
     coordinates = _axes(out.shape, elements) | {"C": c}
     kind, taps = "max" if pooled else "sum", int(np.prod(kernel))
-    return Operation(kind, elements, (read,), weight, coordinates, taps=taps)
+    reads = _beside(layer, read)
+    return Operation(kind, elements, reads, weight, coordinates, taps=taps)
 
 
 @dataclass(frozen=True)
@@ -159,7 +200,9 @@ def reference(graph: FoldedGraph, data: Data) -> dict[str, Floats]:
     values = dict(data.tensors)
     for layer in graph.layers:
         done = operation(layer)
-        inputs = [values[t.name][at] for t, at in zip(layer.inputs, done.reads, strict=True)]
+        inputs = [
+            taken(done, values[t.name], at) for t, at in zip(layer.inputs, done.reads, strict=True)
+        ]
         values[layer.output.name] = after(layer, _whole(layer, done, inputs, data))
     return values
 
@@ -168,7 +211,7 @@ def _whole(layer: FoldedLayer, done: Operation, inputs: list[Floats], data: Data
     size = layer.output.elements
     if done.kind == "max":
         result = np.full(size, -np.inf)
-        np.maximum.at(result, done.out, inputs[0])
+        np.maximum.at(result, done.out, np.max(inputs, axis=0))
         return result
     if done.kind in ("sum", "sum of inputs", "product of inputs"):
         result = np.zeros(size)
@@ -202,6 +245,6 @@ def all_read(graph: FoldedGraph) -> bool:
     read: dict[str, set[int]] = {}
     for layer in graph.layers:
         for tensor, elements in zip(layer.inputs, operation(layer).reads, strict=True):
-            read.setdefault(tensor.name, set()).update(elements.tolist())
+            read.setdefault(tensor.name, set()).update(elements[elements != NONE].tolist())
     tensors = {t.name: t for layer in graph.layers for t in layer.inputs}
     return all(len(read[name]) == tensor.elements for name, tensor in tensors.items())

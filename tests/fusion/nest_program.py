@@ -12,7 +12,7 @@ from functools import cached_property
 
 import networkx as nx
 import numpy as np
-from fusion.nest_operations import Operation, operation
+from fusion.nest_operations import NONE, Operation, operation
 from numpy.typing import NDArray
 
 from toolkit.fusion import FoldedLayer, GroupPlan
@@ -129,7 +129,8 @@ class Program:
                 reader.inputs, self.operations[reader.name].reads, strict=True
             ):
                 for step in range(steps) if tensor.name == name else ():
-                    wanted = place[read[found[reader.name][step]]]
+                    elements = read[found[reader.name][step]]
+                    wanted = place[elements[elements != NONE]]
                     if len(wanted):
                         low[step] = min(low[step], wanted.min())
                         high[step] = max(high[step], wanted.max())

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from fusion.nest_operations import EPSILON, Data, Floats, Ints, Operation, after
+from fusion.nest_operations import EPSILON, NONE, Data, Floats, Ints, Operation, after, taken
 from fusion.nest_program import Mask, Program, Turn
 from fusion.nest_stays import Visit, stays, use
 
@@ -180,10 +180,12 @@ class _Machine:
         for tensor, read in zip(layer.inputs, done.reads, strict=True):
             buffer = self._buffer(tensor.name, layer.name, "input", "inside", "output")
             at = read[turn.terms]
-            assert buffer.there[at].all(), f"{layer.name} reads {tensor.name}, which is not there"
+            needed = at[at != NONE]
+            missing = f"{layer.name} reads {tensor.name}, which is not there"
+            assert buffer.there[needed].all(), missing
             streamed = self._streamed(layer, tensor.name)
-            assert streamed or buffer.complete[at].all(), f"{tensor.name} is not complete"
-            inputs.append(buffer.values[at])
+            assert streamed or buffer.complete[needed].all(), f"{tensor.name} is not complete"
+            inputs.append(taken(done, buffer.values, at))
         target = self._buffer(layer.output.name, layer.name, "inside", "output")
         if done.kind in ("softmax", "layer norm", "rms norm"):
             self._recur(layer, done, turn, inputs[0], target)
@@ -226,7 +228,7 @@ class _Machine:
         assert target.there[every].all(), f"partial sums of {layer.name} are not there"
         target.complete[every] = False
         if done.kind == "max":
-            np.maximum.at(target.values, out, inputs[0])
+            np.maximum.at(target.values, out, np.max(inputs, axis=0))
         elif done.kind == "sum of inputs":
             np.add.at(target.values, out, np.sum(inputs, axis=0))
         else:

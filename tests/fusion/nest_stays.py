@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from fusion.nest_operations import Ints
+from fusion.nest_operations import NONE, Ints
 from fusion.nest_program import Mask, Program, Turn
 
 from toolkit.fusion import FoldedLayer
@@ -125,7 +125,8 @@ def touches(program: Program, layer: FoldedLayer, turn: Turn, kept: Kept, elemen
             mask[done.out[turn.terms]] = True
         for tensor, read in zip(layer.inputs, done.reads, strict=True):
             if tensor.name == kept.name:
-                mask[read[turn.terms]] = True
+                at = read[turn.terms]
+                mask[at[at != NONE]] = True
     return mask
 
 
@@ -135,6 +136,8 @@ def _carry(program: Program, kept: Kept, visits: list[Visit], windowed: tuple[in
     sharing = [i for i in windowed if kept.name not in program.repeated[i]]
     uncut = [i for i in numbers if visits[0].at[i] >= 0 and not _cut(program, kept, visits, i)]
     there = np.zeros_like(visits[0].touched)
+    # What inner loops are done with, by loop and step: it waits for later ones.
+    waiting: dict[tuple[int, ...], Mask] = {}
     for number, visit in enumerate(visits):
         visit.brought = visit.touched & ~there
         there = there | visit.touched
@@ -147,8 +150,10 @@ def _carry(program: Program, kept: Kept, visits: list[Visit], windowed: tuple[in
             then = _any(v.touched for v in later if v.at[i] > visit.at[i])
             stays_on |= before & (again | then)
             inner = [j for j in uncut if j > i]
+            done = waiting.setdefault(visit.at[: i + 1], np.zeros_like(there))
             if all(visit.at[j] == program.loops[j].steps - 1 for j in inner):
-                stays_on |= then
+                done |= visit.touched
+            stays_on |= then & done
         there &= stays_on
         visit.kept = there.copy()
 

@@ -75,6 +75,14 @@ def add(name: str, *sources: TensorInfo) -> Layer:
     )
 
 
+def beside(name: str, axis: int, *sources: TensorInfo) -> Layer:
+    """Tensors side by side, which nobody copies."""
+    shape = list(sources[0].shape)
+    shape[axis] = sum(source.shape[axis] for source in sources)
+    out = TensorInfo(f"{name}.out", tuple(shape), "int8")
+    return Layer(name, "Concat", "view", sources, (), (out,), attributes=(("axis", axis),))
+
+
 def relu(name: str, source: TensorInfo) -> Layer:
     out = TensorInfo(f"{name}.out", source.shape, "int8")
     return Layer(

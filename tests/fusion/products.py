@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from fusion.networks import add, conv, network, pool, relu
+from fusion.networks import add, beside, conv, network, pool, relu, tensor
 
 from toolkit.fusion import FoldedGraph, fold
 from toolkit.workload import batched_gemm, conv2d, depthwise_conv2d, gemm
@@ -29,6 +29,59 @@ def project(name: str, source: TensorInfo, columns: int) -> Layer:
         workload=gemm(columns, summed, source.elements // summed),
         elements=out.elements,
     )
+
+
+def experts(name: str, source: TensorInfo, count: int, tokens: int, columns: int) -> Layer:
+    """A matrix for each of several inputs, which are rows of one tensor or its own."""
+    summed = source.shape[-1]
+    out = rows(f"{name}.out", count, tokens, columns)
+    return Layer(
+        name,
+        "MatMul",
+        "einsum",
+        (source,),
+        (rows(f"{name}.w", count, summed, columns),),
+        (out,),
+        workload=batched_gemm(count, columns, summed, tokens),
+        elements=out.elements,
+    )
+
+
+def mixture(tokens: int = 5, count: int = 3, each: int = 4, inner: int = 6) -> FoldedGraph:
+    """Experts between a projection and nothing: every one with its share of the rows."""
+    x = rows("x", 1, tokens, 4)
+    before = project("before", x, 5)
+    first = experts("first", made(before), count, each, inner)
+    act = relu("act", made(first))
+    second = experts("second", made(act), count, each, 3)
+    return fold(network([before, first, act, second]))
+
+
+def joined(seed: int) -> FoldedGraph:
+    """Blocks that read all that was made before them, side by side; or rows and columns so."""
+    draw = random.Random(seed)
+    if seed % 3 == 0:
+        x = rows("x", 1, draw.randint(2, 4), draw.randint(2, 4))
+        one = project("one", x, draw.randint(1, 4))
+        two = project("two", x, one.outputs[0].shape[2] if draw.random() < 0.5 else 2)
+        same = made(one).shape == made(two).shape
+        side = beside("side", draw.choice((1, 2)) if same else 2, made(one), made(two))
+        return fold(network([one, two, side, project("last", made(side), draw.randint(1, 4))]))
+    x = tensor("x", draw.randint(1, 2), draw.choice((2, 4)))
+    layers, parts = list[Layer](), [x]
+    for number in range(draw.randint(2, 3)):
+        source = parts[0]
+        if len(parts) > 1:
+            # As graphs write it: what is joined is joined with what comes next.
+            layers.append(beside(f"join {number}", 1, *parts))
+            source = made(layers[-1])
+            parts = [source]
+        kernel = draw.choice((1, 3))
+        layers.append(conv(f"conv {number}", source, draw.randint(1, 3), kernel))
+        parts.append(made(layers[-1]))
+    layers.append(beside("all", 1, *parts))
+    layers.append(pool("pool", made(layers[-1])))
+    return fold(network(layers))
 
 
 def multiply(name: str, left: TensorInfo, right: TensorInfo, *, transposed: bool = False) -> Layer:

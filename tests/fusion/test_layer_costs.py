@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fusion.networks import network
+from fusion.products import mixture
 
 from toolkit.arch import Architecture, Compute, Fanout, Memory, load_arch
 from toolkit.fusion import fold
@@ -49,6 +50,20 @@ def test_an_axis_of_both_operands_is_a_batch() -> None:
     whole = batched_gemm(2, 15, 8, 4)
     assert part((2, 1, 4, 8), (2, 3, 8, 5), whole, 0, 1) == {"B": 1, "M": 15, "K": 8, "N": 4}
     assert part((2, 1, 4, 8), (2, 3, 8, 5), whole, 1, 1) == {"B": 2, "M": 5, "K": 8, "N": 4}
+
+
+def test_parts_of_experts() -> None:
+    """Fewer experts, fewer rows of each, fewer columns, a part of their sums."""
+    second = mixture(count=3, each=4, inner=6).layer_of("second")
+    for part, sizes in (
+        ((0, 2), {"B": 2, "M": 3, "K": 6, "N": 4}),
+        ((1, 3), {"B": 3, "M": 3, "K": 6, "N": 3}),
+        ((2, 1), {"B": 3, "M": 1, "K": 6, "N": 4}),
+        (("K", 2), {"B": 3, "M": 3, "K": 2, "N": 4}),
+    ):
+        found = tile_workload(second, (part,))
+        assert found is not None
+        assert dict(found.sizes) == sizes
 
 
 def test_what_a_group_keeps_is_left_out_by_no_mapping() -> None:

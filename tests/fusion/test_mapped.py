@@ -16,6 +16,7 @@ from toolkit.fusion.layer_costs import LayerCosts, fused_arch
 from toolkit.fusion.tile.group_plan import Schedule, single_plan
 from toolkit.fusion.tile.residency import Homes
 from toolkit.search.network import LayerSearch, map_layer
+from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
 
 QUICK = LayerSearch(budget=Budget(evaluations=200))
@@ -58,6 +59,29 @@ def test_fused_tensors_never_visit_dram(block: MappedModel) -> None:
     assert cost.levels["DRAM"] == pytest.approx(words * dram.read_energy_pj)
     tensors = 2 * 8 * 8
     assert (cost.plan.input_words, cost.plan.output_words) == (tensors, tensors)
+
+
+def test_what_leaks_leaks_until_the_end() -> None:
+    """Also while a group waits for DRAM, of which the mappings of its parts know nothing."""
+    first = conv("one", tensor("x", 2, 8), 2)
+    graph = fold(network([first, conv("two", first.outputs[0], 2)]))
+    search = LayerSearch(budget=Budget(evaluations=200), objective=OBJECTIVES["latency"])
+    arch = eyeriss()
+    dram, *levels = arch.levels
+    slow = replace(dram, read_bandwidth=0.05, write_bandwidth=0.05)
+    machines = [
+        replace(arch, levels=(replace(slow, leakage_pj_per_cycle=pj), *levels)) for pj in (0, 10)
+    ]
+    tight, leaking = (
+        MappedModel(graph, machine, objective="latency", search=search, cache=False)
+        for machine in machines
+    )
+    for group in (frozenset(["one"]), frozenset(["one", "two"])):
+        (option, *_) = tight.options(group)
+        costs = [model.cost(option.plan) for model in (tight, leaking)]
+        cycles = costs[0].latency_cycles
+        assert costs[1].latency_cycles == cycles
+        assert costs[1].energy_pj - costs[0].energy_pj == pytest.approx(10 * cycles)
 
 
 def test_exact_is_best_and_its_parts_add_up(block: MappedModel) -> None:

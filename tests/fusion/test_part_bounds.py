@@ -11,6 +11,7 @@ from math import ceil, prod
 import pytest
 from examples import some
 from fusion.networks import conv, network, random_network, residual, tensor
+from fusion.products import mixture
 
 import toolkit
 from toolkit.arch.levels import Memory
@@ -212,6 +213,20 @@ def test_no_partition_is_below_the_bound(seed: int, objective: str) -> None:
     assert 0 < found.bound <= found.value
     assert found.bound <= found.unfused_value
     assert not found.proved
+
+
+@pytest.mark.parametrize("machine", ["eyeriss", "gemmini-ws"])
+def test_no_partition_of_experts_is_below_the_bound(machine: str) -> None:
+    graph = mixture(6, 4, 3, 8)
+    model = MappedModel(
+        graph,
+        toolkit.load_arch(machine),
+        search=best("edp", 0.1),
+        proof_seconds=0.3,
+        cache=False,
+    )
+    found = find_partition(model, "exact")
+    assert 0 < found.bound <= found.value < 0.9 * found.unfused_value
 
 
 def test_strides_leave_out_what_is_not_read() -> None:

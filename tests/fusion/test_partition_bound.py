@@ -71,6 +71,17 @@ def test_what_fusing_costs_is_part_of_it() -> None:
     assert free < dear <= apart
 
 
+def test_words_that_strides_pass_over_need_not_be_read() -> None:
+    """Where the input passes by, a quarter of it comes from DRAM; staged, all of it would."""
+    one = conv("one", tensor("x", 4, 16), 4, 1, 2)
+    graph = fold(network([one, conv("two", one.outputs[0], 4, 1)]))
+    arch = tight(toolkit.load_arch("eyeriss-conv"), "GlobalBuffer", 4_000, open_wires=True)
+    search = LayerSearch("greedy", Budget(evaluations=200))
+    model = MappedModel(graph, arch, objective="dram", search=search, cache=False)
+    (least, *_) = min(option.costs for option in model.options(frozenset(graph.names)))
+    assert 0.5 * least < model.bound[0] <= least
+
+
 def test_groups_of_any_length_are_covered() -> None:
     model = model_of(4_000, "edp", proof_seconds=0.3)
     longest = find_partition(model, "exact", most_layers=3, reasons=False)

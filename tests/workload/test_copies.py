@@ -9,6 +9,7 @@ import pytest
 from tiny_networks import constant, load, model, node, value, weight
 
 import toolkit
+from toolkit.fusion import fold
 
 PAST, BATCH, HEADS, GROUPS, SIZE = 99, 2, 8, 2, 16
 TOKEN = BATCH * GROUPS * SIZE
@@ -193,7 +194,7 @@ def test_keys_scaled_by_the_exporter_are_not_read_for_that(tmp_path: Path) -> No
     assert working[-1].operations == BATCH * GROUPS * (PAST + 1)
 
 
-def test_what_else_is_joined_is_moved(tmp_path: Path) -> None:
+def test_what_else_is_joined_is_read_side_by_side_unless_it_leaves(tmp_path: Path) -> None:
     nodes = [node("Relu", "x", "r"), node("Concat", "r p", "y", axis=1)]
     inputs = [value("x", [1, 4, 8]), value("p", [1, 2, 8])]
     assert moved(load(tmp_path, model(nodes, inputs))) == {"concat": 48}
@@ -203,7 +204,32 @@ def test_what_else_is_joined_is_moved(tmp_path: Path) -> None:
         node("Sigmoid", "z", "y"),
     ]
     inside = [inside[1], inside[0], inside[2]]
-    assert moved(load(tmp_path, model(inside, inputs))) == {"inside": 48}
+    graph = load(tmp_path, model(inside, inputs))
+    assert moved(graph) == {}
+    assert {layer.name for layer in graph.layers if layer.cost_class == "view"} == {"inside"}
+
+
+def test_tensors_are_read_side_by_side_as_often_as_they_are_joined(tmp_path: Path) -> None:
+    """As in dense blocks: what was joined before is joined with what comes next."""
+    nodes = [
+        node("MatMul", "x w4", "a", name="first"),
+        node("Concat", "x a", "xa", axis=2, name="two"),
+        node("MatMul", "xa w8", "b", name="second"),
+        node("Concat", "xa b", "xab", axis=2, name="three"),
+        node("Sigmoid", "xab", "c", name="all"),
+        node("Concat", "a z", "d", axis=2, name="constant"),
+        node("Relu", "d", "e"),
+        node("Concat", "a b", "y", axis=1, name="leaves"),
+    ]
+    tensors = [weight("w4", 4, 4), weight("w8", 8, 4), weight("z", 1, 3, 2)]
+    outputs = ["c", "e", "y"]
+    graph = load(tmp_path, model(nodes, [value("x", [1, 3, 4])], tensors, outputs=outputs))
+    assert moved(graph) == {"constant": 18, "leaves": 24}
+    folded = fold(graph)
+    read = {layer.name: [t.name for t in layer.inputs] for layer in folded.layers}
+    assert read["second"] == ["x", "a"] and read["all"] == ["x", "a", "b"]
+    assert folded.layer_of("all").output.elements == 36
+    assert [rank.axis for rank in folded.layer_of("all").ranks] == [1]
 
 
 def test_copies_that_others_read_are_made(tmp_path: Path) -> None:

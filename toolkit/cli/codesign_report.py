@@ -81,6 +81,7 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
 _CLOSED_BY = {
     "area": "too large",
     "power": "too much power",
+    "DRAM": "too much bandwidth of DRAM",
     "unfit": "a layer does not run",
     "bound": "nothing better inside",
     "point": "optimum of the point known",

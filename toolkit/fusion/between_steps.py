@@ -34,11 +34,14 @@ class BetweenSteps:
         Energy in pJ by level and of the vector unit.
     cycles : float
         That it takes.
+    idle_cycles : float
+        Those of them in which nothing computes; `levels` leave out what leaks meanwhile.
     """
 
     layer: str
     levels: dict[str, float]
     cycles: float
+    idle_cycles: float = 0.0
 
 
 def between_steps(
@@ -67,7 +70,8 @@ def between_steps(
         if again > 0:
             home = home_of(layer.output.name)
             cycles = port_cycles(home, conventions, {"reads": again})
-            yield BetweenSteps(layer.name, {home.name: again * home.read_energy_pj}, cycles)
+            read = {home.name: again * home.read_energy_pj}
+            yield BetweenSteps(layer.name, read, cycles, idle_cycles=cycles)
         for loop in plan.loops:
             operations = _corrections(graph, layer, loop, made)
             if operations:

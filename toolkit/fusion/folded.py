@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -194,9 +195,10 @@ class FoldedGraph(nx.DiGraph):  # type: ignore[misc]
 def fold(graph: LayerGraph) -> FoldedGraph:
     """Fold elementwise operators with one activation into the layer that makes it.
 
-    See `fold_elementwise`. Views (reshapes, casts) vanish: their readers read what they show.
-    Layers without a workload that depend on constants alone are left out. Where bits come from the
-    types of tensors, they are left out, too: fusion counts a word for every value.
+    See `fold_elementwise`. Views (reshapes, casts, tensors side by side) vanish: their readers
+    read what they show. Layers without a workload that depend on constants alone are left out.
+    Where bits come from the types of tensors, they are left out, too: fusion counts a word for
+    every value.
 
     Raises
     ------
@@ -226,7 +228,7 @@ class _Folding:
     def __init__(self, graph: LayerGraph, *, typed: bool) -> None:
         self.graph = graph
         self.typed = typed
-        self.views: dict[str, _View] = {}
+        self.views: dict[str, tuple[_View, ...]] = {}
         self.made: dict[str, FoldedLayer] = {}
         self.readers = _readers(graph)
         self.constants: set[str] = set()
@@ -236,7 +238,9 @@ class _Folding:
         for layer in self.graph.layers:
             self._take(layer)
         outputs = frozenset(
-            self._seen(tensor.name, tensor).tensor.name for tensor in self.graph.outputs
+            view.tensor.name
+            for tensor in self.graph.outputs
+            for view in self._seen(tensor.name, tensor)
         )
         return _connect(self.graph, list(self.made.values()), outputs | self.written)
 
@@ -244,6 +248,8 @@ class _Folding:
         inputs = [t for t in layer.inputs if t.name not in self.constants]
         if not inputs and layer.workload is None:
             self.constants |= {tensor.name for tensor in layer.outputs}
+        elif layer.cost_class == "view" and layer.operator == "Concat":
+            self._side_by_side(layer)
         elif layer.cost_class == "view":
             self._view(layer, inputs[0])
         elif layer.in_place:
@@ -251,14 +257,25 @@ class _Folding:
         else:
             self._add(layer, inputs)
 
-    def _seen(self, name: str, tensor: TensorInfo) -> _View:
-        return self.views.get(name, _View(tensor))
+    def _seen(self, name: str, tensor: TensorInfo) -> tuple[_View, ...]:
+        """What is shown under a name: one tensor, or several side by side."""
+        return self.views.get(name, (_View(tensor),))
 
     def _view(self, layer: Layer, source: TensorInfo) -> None:
+        own = axis_rule(layer).links[layer.inputs.index(source)]
         shown = self._seen(source.name, source)
         for tensor in layer.outputs:
-            links = _composed(axis_rule(layer).links[layer.inputs.index(source)], shown.links)
-            self.views[tensor.name] = _View(shown.tensor, links)
+            self.views[tensor.name] = tuple(
+                _View(view.tensor, _composed(own, view.links)) for view in shown
+            )
+
+    def _side_by_side(self, layer: Layer) -> None:
+        rule = axis_rule(layer)
+        views: dict[str, _View] = {}
+        for source, own in zip(layer.inputs, rule.links, strict=True):
+            for view in self._seen(source.name, source):
+                views[view.tensor.name] = _View(view.tensor, _composed(own, view.links))
+        self.views[layer.outputs[0].name] = tuple(views.values())
 
     def _update(self, layer: Layer) -> None:
         """Write some words of a tensor that stays where it is, and is read from there."""
@@ -266,7 +283,7 @@ class _Folding:
         inputs = {
             seen.name: seen
             for tensor in updates_of(layer)
-            for seen in (self._seen(tensor.name, tensor).tensor,)
+            for seen in (view.tensor for view in self._seen(tensor.name, tensor))
         }
         links = (NO_LINKS,) * len(inputs)
         self.made[written.name] = FoldedLayer(
@@ -277,19 +294,15 @@ class _Folding:
     def _add(self, layer: Layer, inputs: Sequence[TensorInfo]) -> None:
         outputs = [t for t in layer.outputs if self.readers[t.name]] or list(layer.outputs)
         rule = axis_rule(layer)
-        views = [self._seen(t.name, t) for t in inputs]
-        links = [
-            _composed(rule.links[layer.inputs.index(t)], view.links)
-            for t, view in zip(inputs, views, strict=True)
-        ]
+        seen = [(layer.inputs.index(t), view) for t in inputs for view in self._seen(t.name, t)]
         tensors: dict[str, TensorInfo] = {}
         merged: dict[str, Links] = {}
-        for view, entry in zip(views, links, strict=True):
+        for number, view in seen:
+            links = _composed(rule.links[number], view.links)
             tensors[view.tensor.name] = view.tensor
-            merged[view.tensor.name] = _merged(merged.get(view.tensor.name), entry)
+            merged[view.tensor.name] = _merged(merged.get(view.tensor.name), links)
         output = _joined(outputs)
-        numbers = [layer.inputs.index(t) for t in inputs]
-        ranks = _ranks(layer, rule, numbers, views) if len(outputs) == 1 else ()
+        ranks = _ranks(layer, rule, seen) if len(outputs) == 1 else ()
         first = replace(without_bits(layer) if self.typed else layer, folded=())
         self.made[output.name] = FoldedLayer(
             layer.name,
@@ -302,9 +315,9 @@ class _Folding:
             ranks,
         )
         for tensor in outputs[1:] if len(outputs) > 1 else ():
-            self.views[tensor.name] = _View(output, {})
+            self.views[tensor.name] = (_View(output, {}),)
         if len(outputs) > 1:
-            self.views[outputs[0].name] = _View(output, {})
+            self.views[outputs[0].name] = (_View(output, {}),)
 
 
 def updates_of(layer: Layer) -> tuple[TensorInfo, ...]:
@@ -353,10 +366,11 @@ def _through(reach: Reach, shown: Reach) -> Reach:
     )
 
 
-def _ranks(
-    layer: Layer, rule: AxisRule, numbers: Sequence[int], views: Sequence[_View]
-) -> tuple[Rank, ...]:
-    """All ranks of a layer, in terms of what its views show."""
+def _ranks(layer: Layer, rule: AxisRule, seen: Sequence[tuple[int, _View]]) -> tuple[Rank, ...]:
+    """All ranks of a layer, in terms of what its views show.
+
+    Not those along which tensors lie side by side: their parts have no tiles in common.
+    """
     further = further_ranks(layer)
     known = {rank.axis for rank in further}
     found = [
@@ -365,18 +379,28 @@ def _ranks(
         if axis in rule.open_axes and axis not in known
     ]
     return tuple(
-        replace(rank, reads=_seen_reads(rank.reads, numbers, views))
+        replace(rank, reads=_seen_reads(rank.reads, seen))
         for rank in (*found, *further)
-        if rank.size > 1
+        if rank.size > 1 and not _runs_across(rank, seen)
+    )
+
+
+def _runs_across(rank: Rank, seen: Sequence[tuple[int, _View]]) -> bool:
+    """Whether a rank runs through several tensors, one after the other."""
+    shown = Counter(number for number, _ in seen)
+    return any(
+        shown[number] > 1 and reach is not None and not _composed({0: reach}, view.links)
+        for number, view in seen
+        for reach in (rank.reads[number],)
     )
 
 
 def _seen_reads(
-    reads: Sequence[Reach | None], numbers: Sequence[int], views: Sequence[_View]
+    reads: Sequence[Reach | None], seen: Sequence[tuple[int, _View]]
 ) -> tuple[Reach | None, ...]:
     """What a rank reads of each tensor that is shown, those that are read twice once."""
     merged: dict[str, Links] = {}
-    for number, view in zip(numbers, views, strict=True):
+    for number, view in seen:
         reach = reads[number]
         links = {} if reach is None else _composed({0: reach}, view.links)
         merged[view.tensor.name] = _merged(merged.get(view.tensor.name), links)

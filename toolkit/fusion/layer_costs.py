@@ -16,7 +16,7 @@ from math import ceil, fsum
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, ToolkitError
-from toolkit.fusion.axes import channels_last
+from toolkit.fusion.axes import axis_rule, channels_last
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.tile.group_plan import Part, extent_of, share_of
 from toolkit.fusion.tile.residency import Homes
@@ -92,11 +92,14 @@ def cut_dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> st
         if columns:
             return "M" if "M" in workload.sizes else "C"
         return _CONV_POSITIONS[rank][axis - (1 if channels_last(layer.layer) else 2)]
-    if columns or (len(layer.inputs) > 1 and axis == rank - 1):
+    if columns and axis < rank - 1 and "B" in workload.sizes:
+        return "B"
+    operands = axis_rule(layer.layer).links
+    if columns or (len(operands) > 1 and axis == rank - 1):
         return "M"
-    if axis < rank - 2 and len(layer.inputs) > 1:
+    if axis < rank - 2 and len(operands) > 1:
         # Where only one operand has the axis, the other is broadcast along it.
-        first, second = (axis in links for links in layer.links[:2])
+        first, second = (axis in links for links in operands)
         if first and second:
             return "B"
         return "N" if first else "M"

@@ -3,7 +3,8 @@
 A group is bounded by three proofs that count nothing twice:
 
 - the words that pass the outermost memory, by the search over its plans (`tile.choice`), which
-  knows what the fusion level has room for: mappings of its parts move no fewer;
+  knows what the fusion level has room for: mappings of its parts move no fewer, but for what they
+  need not read of tensors that may pass by;
 - the energy of all else and the cycles, by those of its layers' parts (`large_layers`), in which
   words of the outermost memory are free;
 - for a layer on its own both at once: the exact search over its mappings.
@@ -25,7 +26,7 @@ from toolkit.compilation import clock
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.part_bounds import LayerLeast, compulsory_words
+from toolkit.fusion.part_bounds import LayerLeast, compulsory_words, words_read, words_written
 from toolkit.fusion.partition.exact import least_value
 from toolkit.fusion.tile.group_plan import Assumptions, least_words, single_plan
 from toolkit.fusion.tile.identical import PlanBook
@@ -111,20 +112,42 @@ class GroupBounds:
         return self._views[group]
 
     def passing(self, group: Group, *, fused: bool) -> Passing:
-        """Words that a group moves however it runs; fused, it moves its tensors as a whole."""
+        """Words that a group moves however it runs; fused, it stages its tensors as a whole."""
         if (group, fused) not in self._passing:
             self._passing[group, fused] = self._compulsory(self.view(group), fused=fused)
         return self._passing[group, fused]
 
     def _compulsory(self, view: GroupView, *, fused: bool) -> Passing:
-        if not fused:
-            return Passing(*compulsory_words(view))
-        read = sum(layer.weight_words + layer.constant_words for layer in view.layers)
-        read += sum(tensor.elements for tensor in view.external)
-        return Passing(read, sum(tensor.elements for tensor in view.leaving))
+        read, written = compulsory_words(view)
+        if fused:
+            left_out = self._left_out(view)
+            return Passing(read + left_out.read, written + left_out.written)
+        return Passing(read, written)
+
+    def _left_out(self, view: GroupView, *, passing_by: bool = False) -> Passing:
+        """Words of tensors that no layer uses, as strides pass over them.
+
+        Of those that are staged, as a whole; or of those that may pass by the fusion level, of
+        which plans count all words and mappings those that they use.
+        """
+        roles, read, written = self.memory.may_bypass, 0, 0
+        if ("input" in roles) is passing_by:
+            read = sum(tensor.elements - words_read(view, tensor) for tensor in view.external)
+        if ("output" in roles) is passing_by:
+            leaving = {tensor.name for tensor in view.leaving}
+            made = (layer for layer in view.layers if layer.output.name in leaving)
+            written = sum(layer.output.elements - words_written(layer) for layer in made)
+        return Passing(read, written)
 
     def words(self, group: Group, most: float, *, double_buffered: bool) -> float:
         """Words that no plan of a group undercuts; `most`, if they are not fewer than that."""
+        unused = self._left_out(self.view(group), passing_by=True)
+        unused_words = unused.read + unused.written
+        planned = self._planned_words(group, most + unused_words, double_buffered)
+        return planned - unused_words
+
+    def _planned_words(self, group: Group, most: float, double_buffered: bool) -> float:
+        """The same as plans count words."""
         key = group, double_buffered
         least, asked = self._words.get(key) or (float(least_words(self.view(group))), 0.0)
         books = [b for b in self.books if b.given.double_buffered is double_buffered]

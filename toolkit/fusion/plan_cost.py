@@ -16,6 +16,7 @@ from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
 from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, Part, constant_words
 from toolkit.fusion.tile.residency import Homes
+from toolkit.model.vector_unit import idle_leakage_pj
 from toolkit.workload.kernel import Role
 
 OVERHEAD = "fusion overhead"
@@ -98,10 +99,11 @@ class PlanCosts:
                 by[role] += times * words
             by["output"] -= times * cost.again_words
             by["input"] += times * cost.again_words
-        home_of = partial(self._home_of, plan)
-        for more in between_steps(plan, self.graph, self.costs, home_of):
+        computing = fsum(spent.values())
+        for more in between_steps(plan, self.graph, self.costs, partial(self._home_of, plan)):
             _add(levels, more.levels, 1)
             spent[more.layer] += more.cycles
+            computing += more.cycles - more.idle_cycles
         plan = replace(
             plan,
             input_words=plan.staged_input_words + constant_words(view) + by["input"],
@@ -117,6 +119,7 @@ class PlanCosts:
         work = GroupWork(view, plan, self.port, spent, passing, together)
         found = work.latency()
         latency = found.cycles + fusing_cycles
+        _add(levels, self._waiting_pj(latency - computing), 1)
         dram = self.port.cycles(found.moved)
         return GroupCost(levels, fsum(levels.values()), latency, compute, dram, plan, work)
 
@@ -186,6 +189,16 @@ class PlanCosts:
             dram.name: loaded * dram.read_energy_pj + stored * dram.write_energy_pj,
             memory.name: loaded * memory.write_energy_pj + stored * memory.read_energy_pj,
         }
+
+    def _waiting_pj(self, cycles: float) -> dict[str, float]:
+        """What leaks while the array waits for the outermost memory, which parts know nothing of.
+
+        Where instances leak until a run ends. What groups hide under each other counts as well.
+        """
+        conventions = self.costs.search.conventions
+        if not conventions.leakage_until_end or cycles <= 0:
+            return {}
+        return idle_leakage_pj(self.costs.arch, cycles, conventions)
 
     def _compute_cycles(self, cycles: list[float], plan: GroupPlan) -> float:
         """Cycles of the layers, in turns or side by side on shares of the outermost fanout."""

@@ -69,6 +69,8 @@ def further_ranks(layer: Layer) -> tuple[Rank, ...]:
     if "gemm" in layer.workload.kernel and len(layer.inputs) == 2 and not layer.weights:
         return _product(layer)
     if "gemm" in layer.workload.kernel and len(layer.inputs) == 1:
+        if any(len(weight.shape) == 3 for weight in layer.weights):
+            return _matrix_each(layer, layer.workload)
         return _projection(layer, layer.workload)
     if "conv" in layer.workload.kernel and layer.repetitions == 1 and len(layer.inputs) == 1:
         return _convolution(layer, layer.workload)
@@ -118,6 +120,25 @@ def _projection(layer: Layer, workload: Workload) -> tuple[Rank, ...]:
     return (
         Rank(columns, len(out) - 1, (None,), weights=True),
         Rank(summed, None, (Reach(axis),), weights=True, dimension="K"),
+    )
+
+
+def _matrix_each(layer: Layer, workload: Workload) -> tuple[Rank, ...]:
+    """A matrix of weights for each of several inputs, such as experts.
+
+    Which rows an expert reads is not known: all of them, where they are not its own already.
+    """
+    data, out, sizes = layer.inputs[0].shape, layer.outputs[0].shape, workload.sizes
+    b, n, m, k = (sizes.get(d, 1) for d in ("B", "N", "M", "K"))
+    turned = any(_flag(layer, name) for name in ("transA", "transB", "transBatchA", "transBatchB"))
+    if turned or layer.repetitions != 1 or out != (b, n, m) or data[-1] != k:
+        return ()
+    own = data == (b, n, k)
+    return (
+        Rank(b, 0, (Reach(0) if own else None,), weights=True),
+        Rank(n, 1, (Reach(1) if own else None,)),
+        Rank(m, 2, (None,), weights=True),
+        Rank(k, None, (Reach(len(data) - 1),), weights=True, dimension="K"),
     )
 
 

@@ -245,7 +245,7 @@ def _cost(
         access[UNIT] = operation_pj
     if conventions.whole_cycles:
         latency = float(math.ceil(latency))
-    levels = _levels(access, _leakage(arch, latency, conventions))
+    levels = _levels(access, idle_leakage_pj(arch, latency, conventions))
     return VectorCost(
         operations,
         math.fsum(level.energy_pj for level in levels),
@@ -261,8 +261,18 @@ def _outermost_words(moved: Moved, paths: Mapping[Role, Sequence[Memory]], role:
     return math.ceil(words_in(paths[role][0], moved[role])) if role in paths else 0
 
 
-def _leakage(arch: Architecture, cycles: float, conventions: Conventions) -> dict[str, float]:
-    """Leakage in pJ by level: the array idles, so that what can be gated is."""
+def idle_leakage_pj(
+    arch: Architecture, cycles: float, conventions: Conventions
+) -> dict[str, float]:
+    """Leakage in pJ by level while the array idles, so that what can be gated is.
+
+    Examples
+    --------
+    >>> from toolkit.arch import Architecture, Compute, Memory
+    >>> dram = Memory("DRAM", None, 64.0, 64.0, 4.0, 4.0, leakage_pj_per_cycle=2.0)
+    >>> idle_leakage_pj(Architecture("small", (dram, Compute("MAC", 0.2))), 10.0, EXACT)
+    {'DRAM': 20.0}
+    """
     leaked, instances = {}, 1
     for level in arch.levels:
         if isinstance(level, Fanout):

@@ -7,16 +7,21 @@ import math
 
 import numpy as np
 import pytest
+from codesign.exact.checks import check_optimum
 from codesign.exact.drawn_spaces import draw_question, trade_offs
 from codesign.jobs import product
 
-from toolkit.codesign.exact import FrontProof, Question, prove_front
+from toolkit.arch.template import make_template
+from toolkit.codesign import NetworkWeight, hardware_space
+from toolkit.codesign.evaluation import hardware_objective
+from toolkit.codesign.exact import FrontProof, Question, prove_front, prove_hardware
 from toolkit.codesign.exact.front import FrontProver
 from toolkit.codesign.exact.front_certificate import front_from_record, join_fronts, missed_by
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import JobSettings, make_job
 from toolkit.errors import InputError
 from toolkit.workload.network import LayerGraph
+from toolkit.yaml_files import parse_yaml
 
 
 def check_front(question: Question, proof: FrontProof) -> None:
@@ -31,7 +36,7 @@ def check_front(question: Question, proof: FrontProof) -> None:
             point = {n: r.values[i] for (n, r), i in zip(ranges.items(), places, strict=True)}
             area = question.space.build(point).area_um2
             real[tuple(point.values())] = totals = trade_offs(question, point)
-            if entry.closing in ("area", "power", "unfit"):
+            if entry.closing in ("area", "power", "DRAM", "unfit"):
                 assert not len(totals)
             for costs in totals:
                 excess = (found / [*costs, area]).max(axis=1).min()
@@ -100,6 +105,35 @@ def test_a_front_goes_on_from_its_record() -> None:
     check_front(question, whole)
     assert whole.miss <= 0.02
     assert whole.left(0.02) == ()
+
+
+PACED = """
+name: paced
+kernel: gemm
+parameters: {side: 1, pace: 1}
+levels:
+  - {memory: DRAM, capacity_words: unlimited, access_energy_pj: 20, component: lpddr4,
+     bandwidth_words_per_cycle: = side * pace, word_bits: 8, area_um2: 0}
+  - {memory: Buffer, capacity_words: 24, access_energy_pj: 1, component: sram,
+     bandwidth_words_per_cycle: 8, word_bits: 8}
+  - {fanout: Columns, mesh: = side, dimensions: [M]}
+  - {compute: MAC, mac_energy_pj: 0.4, component: integer-mac, word_bits: 8, accumulator_bits: 32}
+"""
+
+
+def test_what_takes_too_much_of_dram_is_no_trade_off() -> None:
+    """Two parameters make the bandwidth, so that no range ends where the budget does."""
+    template = make_template(parse_yaml(PACED.encode(), source="paced"), "paced")
+    ranges = {"side": [1, 2], "pace": [1, 2, 3]}
+    space = hardware_space(template, ranges=ranges, dram_budget_gb_per_s=3.0)
+    networks = [NetworkWeight(LayerGraph.from_layers([product("a", 4, 3, 2, "x", "y")]), 1.0)]
+    question = Question(space, networks, hardware_objective("latency"), factors="perfect")
+    front = prove_front(question, within=0.1)
+    check_front(question, front)
+    assert all(not space.excess(space.build(x.parameters)) for x in front.points)
+    proof = prove_hardware(question)
+    check_optimum(question, proof)
+    assert {x.closing for x in (*front.boxes, *proof.boxes)} > {"DRAM"}
 
 
 def test_a_front_that_shall_miss_nothing_is_refused() -> None:

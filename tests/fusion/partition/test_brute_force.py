@@ -6,9 +6,10 @@ import pytest
 from examples import some
 from fusion.brute_force import group_frontier, least_words
 from fusion.enumerate_graphs import differences
-from fusion.products import sharing, small
+from fusion.networks import add, conv, network, tensor
+from fusion.products import joined, mixture, sharing, small
 
-from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition
+from toolkit.fusion import Assumptions, TrafficModel, best_plan, find_partition, fold
 from toolkit.fusion.groups import GroupView
 
 
@@ -24,6 +25,31 @@ def test_nothing_moves_fewer_words_than_what_is_proved(seed: int) -> None:
 def test_layers_that_read_one_tensor_are_groups(seed: int) -> None:
     """Products, convolutions and what follows them, whose first layers share an input alone."""
     count, wrong = differences(sharing(seed), "sharing")
+    assert count["proved"]
+    assert not wrong
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 2, 3), (4, 3, 1, 2), (2, 2, 3, 4)])
+def test_experts(sizes: tuple[int, int, int, int]) -> None:
+    """A matrix each, whose rows are those of others, or its own."""
+    count, wrong = differences(mixture(*sizes), "experts")
+    assert count["proved"]
+    assert not wrong
+
+
+def test_windows_of_two_steps_reach_an_edge_each() -> None:
+    """Rows of padding are on no chip: four rows in two steps need three at a time, not four."""
+    x = tensor("x", 2, 4)
+    alone = fold(network([conv("a", x, 1, 3)]))
+    added = conv("a", tensor("y", 1, 4), 1, 3)
+    for graph in (alone, fold(network([added, add("s", added.inputs[0], added.outputs[0])]))):
+        _, wrong = differences(graph, "edges")
+        assert not wrong
+
+
+@pytest.mark.parametrize("seed", some(range(6), 4))
+def test_tensors_side_by_side(seed: int) -> None:
+    count, wrong = differences(joined(seed), "side by side")
     assert count["proved"]
     assert not wrong
 

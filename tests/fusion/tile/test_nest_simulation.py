@@ -15,7 +15,7 @@ from fusion.nest_points import random_group, random_plan
 from fusion.nest_program import Program, program
 from fusion.nest_simulation import Run, run
 from fusion.nest_stays import Stay, stays
-from fusion.products import attention, images, mlp, sharing
+from fusion.products import attention, images, joined, mixture, mlp, sharing
 
 from toolkit.fusion import Assumptions, FoldedGraph, GroupPlan, best_plan
 from toolkit.fusion.groups import GroupView
@@ -81,12 +81,30 @@ def test_layers_that_read_one_tensor_compute_what_they_do_apart(seed: int) -> No
         check(graph, random_plan(graph, draw))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_tensors_side_by_side_need_no_copy(seed: int) -> None:
+    graph, draw = joined(seed), random.Random(seed)
+    for _ in range(3):
+        check(graph, random_plan(graph, draw))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_experts_compute_what_they_do_apart(seed: int) -> None:
+    """Of inputs of their own, and of rows that nobody knows."""
+    draw = random.Random(seed)
+    tokens, count, each, inner = (draw.randint(a, b) for a, b in ((2, 6), (2, 3), (1, 4), (2, 6)))
+    graph = mixture(tokens, count, each, inner)
+    for _ in range(3):
+        check(graph, random_plan(graph, draw))
+
+
 CASES = {
     "attention": attention(),
     "shared heads": attention(4, 4, 6, 2, shared=2, mask=True),
     "mlp": mlp(6, 4, 8),
     "layer norm": mlp(5, 4, 6, "LayerNormalization"),
     "gated": mlp(5, 4, 6, "RMSNormalization", gated=True),
+    "experts": mixture(),
     **{f"images {seed}": images(seed) for seed in (3, 4, 6, 7)},
 }
 

@@ -74,11 +74,23 @@ class Look:
     lower: dict[Workload, FloatArray | None] = field(default_factory=dict, init=False)
     known: dict[Workload, Front | None] = field(default_factory=dict, init=False)
     proved: set[Workload] = field(default_factory=set, init=False)
+    complete: set[Workload] = field(default_factory=set, init=False)
 
     @property
     def closed(self) -> bool:
         """Whether the bound is reached."""
         return self.node.bound >= self.limit
+
+    @property
+    def below(self) -> set[Workload]:
+        """Workloads of which `lower` is a hull below all mappings, not what mappings cost."""
+        return self.lower.keys() - self.complete
+
+    def take(self, workload: Workload, front: Front) -> None:
+        """Take all trade-offs of a workload as what is known of it."""
+        self.lower[workload] = front.costs
+        if front.complete:
+            self.complete.add(workload)
 
 
 class BoxBounder:
@@ -213,7 +225,7 @@ class BoxBounder:
             before = look.node.bound
             stage = SOLVED if ratio(look.limit, before) < NEAR else RELAXED
             line = self._line(least)
-            corners = {way: self._corner(look, way, place) for way, place in least.corners}
+            corners = {way: self._corner(look, way, place) for way, place in least.places}
             changed = [
                 way
                 for way, corner in corners.items()
@@ -245,7 +257,7 @@ class BoxBounder:
 
     def _raise(self, look: Look) -> Chosen | None:
         """Combine the layers; None if one has no mapping."""
-        least = look.mix.least(look.items, look.lower, self.powers[:2])
+        least = look.mix.least(look.items, look.lower, self.powers[:2], below=look.below)
         if least is None:
             look.node.bound = np.inf
             return None
@@ -258,8 +270,8 @@ class BoxBounder:
         area = look.corner.area_um2 ** self.powers[2]
         wide = WIDE_WITH_TABLES if len(look.rows) == len(look.mix.workloads) else WIDE
         while True:
-            hulls = {w: None if f is None else f.hull for w, f in look.known.items()}
-            best = look.mix.least(look.items, hulls, self.powers[:2])
+            known = {w: None if f is None else f.costs for w, f in look.known.items()}
+            best = look.mix.least(look.items, known, self.powers[:2])
             if look.closed or self.late() or look.node.mesh_width > wide:
                 return best
             if best is not None:
@@ -277,7 +289,7 @@ class BoxBounder:
             workload = left[0]
             self.proofs.prepare(
                 look.corner.arch,
-                [(w, () if (k := look.known[w]) is None else k.starts) for w in left],
+                [(w, () if (k := look.known[w]) is None else k.best_starts) for w in left],
             )
             if not self._prove_one(look, workload):
                 return best
@@ -286,7 +298,7 @@ class BoxBounder:
         """Prove one front; False if a layer has no mapping for that."""
         arch, node = look.corner.arch, look.node
         known = look.known[workload]
-        front = self.proofs.front(arch, workload, () if known is None else known.starts)
+        front = self.proofs.front(arch, workload, () if known is None else known.best_starts)
         look.proved.add(workload)
         if front is None:
             look.lower[workload] = None
@@ -295,15 +307,14 @@ class BoxBounder:
             own = look.lower[workload]
             assert own is not None
             if front.complete:
-                look.lower[workload], look.known[workload] = front.hull, front
-            elif front.hull.min(axis=0).prod() < own.min(axis=0).prod():
+                look.known[workload] = front
+            elif front.costs.min(axis=0).prod() < own.min(axis=0).prod():
                 return True  # What was carried says more.
-            else:
-                look.lower[workload] = front.hull
+            look.take(workload, front)
             prices = prices_of(arch, workload, self.proofs.conventions)
             node.carried = {**node.carried, workload: Carried(front, prices)}
             if front.complete:  # Otherwise bounds take their time on this hardware.
-                self._prove_words(look, workload, front.starts)
+                self._prove_words(look, workload, front.best_starts)
         return self._raise(look) is not None
 
     def _prove_words(self, look: Look, workload: Workload, starts: Sequence[Start]) -> None:
@@ -338,5 +349,5 @@ class BoxBounder:
                 found[workload] = np.inf if known is None else count * float(lower[:, 1].min())
                 continue
             line = self._line(best)
-            found[workload] = count * float((known.hull @ line).min() - (lower @ line).min())
+            found[workload] = count * float((known.costs @ line).min() - (lower @ line).min())
         return found

@@ -16,10 +16,10 @@ from toolkit.arch.expressions import Number
 from toolkit.arch.ranges import Range
 from toolkit.codesign.exact.boxes import Box, whole
 
-Closing = Literal["area", "power", "unfit", "bound", "point", "open"]
-"""What closed a box: its least area or power exceeds a budget; a layer does not even run on its
-relaxed corner; its bound is no better than the best point; it is a point whose optimum is known;
-or nothing did, within the time."""
+Closing = Literal["area", "power", "DRAM", "unfit", "bound", "point", "open"]
+"""What closed a box: its least area, power or bandwidth of DRAM exceeds a budget; a layer does not
+even run on its relaxed corner; its bound is no better than the best point; it is a point whose
+optimum is known; or nothing did, within the time."""
 
 ROUNDING, PROVED = 1e-12, 1e-10
 """Relative differences: what rounding may take off a bound, and below which a value and its bound

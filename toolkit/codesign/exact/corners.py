@@ -25,9 +25,11 @@ from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology import Technology, WireEstimate
+from toolkit.codesign.budgets import dram_bits_per_cycle
 from toolkit.codesign.exact.boxes import Box, whole
 from toolkit.codesign.exact.part_figures import (
     AREA,
+    BANDWIDTHS,
     CAPACITY,
     CONSTRAINT,
     MESH,
@@ -138,7 +140,7 @@ class Corners:
 
         Areas outside of all fanouts lengthen no wires, and count each for itself.
         """
-        power = (PEAK, "read_bandwidth", "write_bandwidth")
+        power = (PEAK, *BANDWIDTHS)
         names = (MESH, *power) if self.space.power_budget_mw is not None else (MESH,)
         inside = self.tables[self._alone :]
         return (
@@ -240,6 +242,24 @@ class Corners:
             if AREA in table.figures and level.area_um2 is not None:
                 least -= level.area_um2 - float(table.figures[AREA][table.entries(box)].min())
         return least * ROUNDED, point.power_mw * ROUNDED
+
+    def dram_gb_per_s(self, box: Box) -> float:
+        """What memories off the chip move at most, of which no point of a box has less.
+
+        In GB/s; 0 without a budget for it.
+        """
+        if self.space.dram_budget_gb_per_s is None:
+            return 0.0
+        point = self._lean_point(box)
+        slowest = tuple(
+            cast(
+                Level, with_numbers(level, {**numbers_of(level)[0], **table.least_bandwidths(box)})
+            )
+            for table, level in zip(self.tables, point.arch.levels, strict=False)
+        )
+        arch = replace(point.arch, levels=slowest)
+        bits = sum(dram_bits_per_cycle(arch, point.components))
+        return bits / 8 * self.space.technology.clock_ghz * ROUNDED
 
     def lean(self, box: Box) -> Architecture:
         """The point of a box with the least meshes, and the least areas inside of fanouts."""

@@ -34,7 +34,7 @@ from toolkit.codesign.exact.front_certificate import (
     no_front,
     uncovered,
 )
-from toolkit.codesign.exact.mix import Hulls, Item, Mix
+from toolkit.codesign.exact.mix import Item, Mix, TradeOffs
 from toolkit.codesign.exact.question import Question
 from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.search import HardwareProver
@@ -226,7 +226,7 @@ class FrontProver:
         bounder.begin(look)
         if node.box.is_point:
             self._prove(look)
-        total = mix.total(items, look.lower)
+        total = mix.total(items, look.lower, look.below)
         for _ in range(_LOOKS):
             if total is None:
                 break
@@ -236,7 +236,7 @@ class FrontProver:
                 break
             if not bounder.settle_along(look, _normal(total.corners, free[0])):
                 break
-            total = mix.total(items, look.lower)
+            total = mix.total(items, look.lower, look.below)
         if total is None:
             self._closed.append(MissedBox(node.box, 0.0, "unfit"))
             return
@@ -248,9 +248,12 @@ class FrontProver:
         prover, arch = self._prover, look.corner.arch
         for workload in look.mix.workloads:
             known = prover._known.front(arch, workload)
-            front = prover.proofs.front(arch, workload, () if known is None else known.starts)
-            look.lower[workload] = None if front is None else front.hull
-            if front is not None and not front.complete:
+            front = prover.proofs.front(arch, workload, () if known is None else known.best_starts)
+            if front is None:
+                look.lower[workload] = None
+                continue
+            look.take(workload, front)
+            if not front.complete:
                 return  # What was cut short is no trade-off.
         parameters = look.node.box.parameters(
             prover.question.space.ranges, prover.corners.lean_at_last
@@ -270,15 +273,15 @@ class FrontProver:
         if mix is None:
             return
         fronts = {w: prover._known.front(point.arch, w, anew=True) for w in mix.workloads}
-        hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
-        self._keep(parameters, mix, mix.items(point.arch, prover.question.conventions), hulls)
+        costs = {w: None if front is None else front.costs for w, front in fronts.items()}
+        self._keep(parameters, mix, mix.items(point.arch, prover.question.conventions), costs)
 
     def _keep(
-        self, parameters: Mapping[str, Number], mix: Mix, items: Sequence[Item], hulls: Hulls
+        self, parameters: Mapping[str, Number], mix: Mix, items: Sequence[Item], known: TradeOffs
     ) -> None:
         """Keep what nothing known is as good as; drop what is no better than it."""
         point = self._prover.question.space.build(parameters)
-        for chosen in mix.trade_offs(items, hulls):
+        for chosen in mix.trade_offs(items, known):
             costs = np.array([chosen.energy_pj, chosen.latency_cycles, point.area_um2])
             if (self._costs <= costs * (1 + 1e-12)).all(axis=1).any():
                 continue

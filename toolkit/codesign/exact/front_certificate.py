@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 _HALVINGS = 40
 """Of the fraction that a box is missed by, in logarithms."""
-_NOTHING: tuple[Closing, ...] = ("area", "power", "unfit")
+_NOTHING: tuple[Closing, ...] = ("area", "power", "DRAM", "unfit")
 """Closings of boxes that have no trade-offs at all."""
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
@@ -48,34 +48,50 @@ MOST_KNOWN = 2_000
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """The lower hull of all mappings of one workload, or what is below it.
+    """The best trade-offs of all mappings of one workload, or a hull below them.
 
     Parameters
     ----------
-    hull : float64 array, shape (corners, 2)
+    costs : float64 array, shape (trade-offs, 2)
         Energies (pJ) and latencies (cycles) by rising energy.
     starts : tuple of Start
-        Mappings with these costs, one per corner, as arrays; others, if not `complete`.
+        Mappings with these costs, one each, as arrays; others, if not `complete`.
     problem : Problem or None
         Of these mappings; None if there is none to tell.
     complete : bool
-        Whether every corner is what a mapping costs. Otherwise no mapping lies below the hull.
+        Whether all of this is what mappings cost. Otherwise no mapping lies below its hull.
     """
 
-    hull: FloatArray
+    costs: FloatArray
     starts: tuple[Start, ...]
     problem: Problem | None
     complete: bool
+
+    @cached_property
+    def _corners(self) -> NDArray[np.intp]:
+        return lower_hull(self.costs)
+
+    @property
+    def hull(self) -> FloatArray:
+        """Lower hull of the trade-offs, which no mapping lies below; by rising energy."""
+        return np.asarray(self.costs[self._corners])
+
+    @property
+    def best_starts(self) -> tuple[Start, ...]:
+        """Mappings at the corners of the hull; all that there are, if not `complete`."""
+        if not self.complete:
+            return self.starts
+        return tuple(self.starts[corner] for corner in self._corners.tolist())
 
     @classmethod
     def below(cls, energy_pj: float, latency_cycles: float) -> Front:
         """The front of which no more is known than bounds of both costs."""
         return cls(np.array([[energy_pj, latency_cycles]]), (), None, complete=False)
 
-    def mapping(self, corner: int) -> Mapping:
-        """The mapping at a corner of a complete front."""
+    def mapping(self, place: int) -> Mapping:
+        """The mapping of one of the trade-offs of a complete front."""
         assert self.problem is not None
-        return self.problem.choices.mapping(*self.starts[corner])
+        return self.problem.choices.mapping(*self.starts[place])
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,10 +298,7 @@ class Proofs:
             return Front(hull, tuple(known), problem, complete=False)
         if not len(found.costs):
             return None
-        corners = lower_hull(found.costs)
-        return Front(
-            found.costs[corners], tuple(known[i] for i in corners.tolist()), problem, complete=True
-        )
+        return Front(found.costs, tuple(known), problem, complete=True)
 
     def least_energy_pj(
         self, arch: Architecture, workload: Workload, starts: Sequence[Start]

@@ -1,8 +1,13 @@
-"""What a mix of networks costs at best on some hardware: hulls of layers, added up."""
+"""What a mix of networks costs at best on some hardware: hulls of layers, added up.
+
+What a layer does beside the array takes its time at once with it: no layer takes fewer cycles than
+that. So a trade-off that lies above the lower hull of its workload may lie on that of the layer,
+once those with fewer cycles have none to show for it: hulls are taken after what is beside.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +21,9 @@ from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Workload
 
 FloatArray = NDArray[np.float64]
-Hulls = Mapping[Workload, FloatArray | None]
-"""Hull of every workload; None where it has no mapping."""
+TradeOffs = Mapping[Workload, FloatArray | None]
+"""Energies and latencies of every workload by rising energy: what mappings cost, or a hull below
+that; None where it has no mapping."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,15 @@ class Chosen:
         Weighted sums over the networks.
     networks : tuple of (float, float)
         Energy and latency of one run of each.
-    corners : tuple of (Workload, int)
-        For every item with a workload the way that it runs, and the corner of its hull.
+    places : tuple of (Workload, int)
+        For every item with a workload the way that it runs, and which of its trade-offs.
     """
 
     value: float
     energy_pj: float
     latency_cycles: float
     networks: tuple[tuple[float, float], ...]
-    corners: tuple[tuple[Workload, int], ...]
+    places: tuple[tuple[Workload, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,60 +99,75 @@ class Mix:
                 counts[demand.network] += demand.count
         return tuple(Item(*key, tuple(counts)) for key, counts in found.items())
 
-    def least(self, items: Sequence[Item], hulls: Hulls, powers: Sequence[float]) -> Chosen | None:
-        """The least objective value over all choices of corners; None if a layer has none."""
-        own = [_item_hull(item, hulls) for item in items]
-        known = [entry for entry in own if entry is not None]
-        if len(known) < len(own):
+    def least(
+        self,
+        items: Sequence[Item],
+        known: TradeOffs,
+        powers: Sequence[float],
+        *,
+        below: Collection[Workload] = (),
+    ) -> Chosen | None:
+        """The least objective value over all choices of trade-offs; None if a layer has none.
+
+        Parameters
+        ----------
+        below : collection of Workload
+            Those of which a hull is known, with what lies between its corners.
+        """
+        own = [_item_hull(item, known, below) for item in items]
+        hulls = [entry for entry in own if entry is not None]
+        if len(hulls) < len(own):
             return None
         counts = [float(np.dot(item.counts, self.weights)) for item in items]
-        if not known:
+        if not hulls:
             return Chosen(0.0, 0.0, 0.0, ((0.0, 0.0),) * len(self.weights), ())
-        total = sum_of_hulls([hull for hull, _ in known], counts)
+        total = sum_of_hulls([hull for hull, _ in hulls], counts)
         value, place = total.least(powers)
-        return self._chosen(items, known, total, value, place)
+        return self._chosen(items, hulls, total, value, place)
 
-    def total(self, items: Sequence[Item], hulls: Hulls) -> HullSum | None:
-        """Lower hull of the sums over all choices of corners; None if a layer has none."""
-        own = [entry and entry[0] for entry in (_item_hull(item, hulls) for item in items)]
-        known = [hull for hull in own if hull is not None]
-        if not known or len(known) < len(own):
+    def total(
+        self, items: Sequence[Item], known: TradeOffs, below: Collection[Workload]
+    ) -> HullSum | None:
+        """Lower hull of the sums over all choices; None if a layer has none."""
+        own = [entry and entry[0] for entry in (_item_hull(x, known, below) for x in items)]
+        hulls = [hull for hull in own if hull is not None]
+        if not hulls or len(hulls) < len(own):
             return None
-        return sum_of_hulls(known, [float(np.dot(item.counts, self.weights)) for item in items])
+        return sum_of_hulls(hulls, [float(np.dot(item.counts, self.weights)) for item in items])
 
-    def trade_offs(self, items: Sequence[Item], hulls: Hulls) -> list[Chosen]:
+    def trade_offs(self, items: Sequence[Item], known: TradeOffs) -> list[Chosen]:
         """Corners of the same, with what makes each; none if a layer has none.
 
         Each is worth its energy-delay product.
         """
-        own = [_item_hull(item, hulls) for item in items]
-        known = [entry for entry in own if entry is not None]
-        if not known or len(known) < len(own):
+        own = [_item_hull(item, known) for item in items]
+        hulls = [entry for entry in own if entry is not None]
+        if not hulls or len(hulls) < len(own):
             return []
         counts = [float(np.dot(item.counts, self.weights)) for item in items]
-        total = sum_of_hulls([hull for hull, _ in known], counts)
+        total = sum_of_hulls([hull for hull, _ in hulls], counts)
         values = total.corners.prod(axis=1).tolist()
-        return [self._chosen(items, known, total, value, i) for i, value in enumerate(values)]
+        return [self._chosen(items, hulls, total, value, i) for i, value in enumerate(values)]
 
     def _chosen(
         self,
         items: Sequence[Item],
-        known: Sequence[tuple[FloatArray, list[tuple[Workload, int]]]],
+        hulls: Sequence[tuple[FloatArray, list[tuple[Workload, int]]]],
         total: HullSum,
         value: float,
         place: int,
     ) -> Chosen:
         picks = total.picks[place].tolist()
-        parts = np.array([hull[pick] for (hull, _), pick in zip(known, picks, strict=True)])
+        parts = np.array([hull[pick] for (hull, _), pick in zip(hulls, picks, strict=True)])
         counts = np.array([item.counts for item in items])
         energy, latency = total.corners[place].tolist()
         networks = counts.T @ parts
-        corners = tuple(
+        places = tuple(
             origins[pick]
-            for item, (_, origins), pick in zip(items, known, picks, strict=True)
+            for item, (_, origins), pick in zip(items, hulls, picks, strict=True)
             if item.ways
         )
-        return Chosen(value, energy, latency, tuple(map(tuple, networks.tolist())), corners)
+        return Chosen(value, energy, latency, tuple(map(tuple, networks.tolist())), places)
 
 
 def mix_of(networks: Sequence[NetworkWeight], arch: Architecture) -> Mix:
@@ -160,22 +181,38 @@ def mix_of(networks: Sequence[NetworkWeight], arch: Architecture) -> Mix:
     return Mix(tuple(use.weight for use in networks), demands_of(networks, arch))
 
 
-def _item_hull(item: Item, hulls: Hulls) -> tuple[FloatArray, list[tuple[Workload, int]]] | None:
-    """Hull of an item, and which way and corner makes each of its corners."""
+def _item_hull(
+    item: Item, known: TradeOffs, below: Collection[Workload] = ()
+) -> tuple[FloatArray, list[tuple[Workload, int]]] | None:
+    """Hull of an item, and which way and trade-off makes each of its corners."""
     if not item.ways:
         return np.array([[item.energy_pj, item.cycles]]), []
     points, origins = [], []
     for way in item.ways:
-        hull = hulls[way]
-        if hull is not None:
-            # What is beside the array runs at the same time.
-            beside = np.stack(
-                [hull[:, 0] + item.energy_pj, np.maximum(hull[:, 1], item.cycles)], axis=1
-            )
-            points.append(beside)
-            origins += [(way, corner) for corner in range(len(hull))]
+        costs = known[way]
+        if costs is None:
+            continue
+        origins += [(way, place) for place in range(len(costs))]
+        if way in below:
+            crossing, place = _crossing(costs, item.cycles)
+            costs = np.concatenate([costs, crossing[None]])
+            origins.append((way, place))
+        # What is beside the array runs at the same time.
+        beside = [costs[:, 0] + item.energy_pj, np.maximum(costs[:, 1], item.cycles)]
+        points.append(np.stack(beside, axis=1))
     if not points:
         return None
     together = np.concatenate(points)
     kept = lower_hull(together)
     return together[kept], [origins[i] for i in kept.tolist()]
+
+
+def _crossing(hull: FloatArray, cycles: float) -> tuple[FloatArray, int]:
+    """The least energy on a hull within some cycles, and the first corner that is within them.
+
+    The end of the hull where all of it takes more.
+    """
+    latencies = hull[::-1, 1]
+    within = max(cycles, float(latencies[0]))
+    energy = np.interp(within, latencies, hull[::-1, 0])
+    return np.array([energy, within]), int((hull[:, 1] <= within).argmax())

@@ -51,6 +51,8 @@ LEAKAGE, PEAK = "leakage_pj_per_cycle", "peak_pj_per_cycle"
 TOGETHER = ("values_per_wordline", "burst_words")
 """Words that a memory moves or charges together: any number of them may suit some mapping best,
 and one by one suits all."""
+BANDWIDTHS = ("read_bandwidth", "write_bandwidth")
+"""Of a memory without ports that have their own."""
 CONSTRAINT = "constraints."
 """What the name of a ``<=`` begins with; its dimension follows."""
 _PORT, _WIRE, _BITS = "ports.", "wires.", "energies_by_bits."
@@ -60,7 +62,7 @@ def more_is_better(figure: str) -> bool:
     """Whether mappings like more of a figure; they like less of all others."""
     last = figure.rpartition(".")[2]
     return (
-        last in (CAPACITY, MESH, "lanes", "read_bandwidth", "write_bandwidth")
+        last in (CAPACITY, MESH, "lanes", *BANDWIDTHS)
         or figure.startswith((_PORT, CONSTRAINT))
     )  # fmt: skip
 
@@ -190,6 +192,15 @@ class PartTable:
             varies = own.max() > own.min()
             found[name] = 1.0 if name in TOGETHER and varies else best
         return found, self.rests[int(self.kinds[place].flat[0])]
+
+    def least_bandwidths(self, box: Box) -> Numbers:
+        """The least of every bandwidth of a memory in a box."""
+        place = self.entries(box)
+        return {
+            name: float(values[place].min())
+            for name, values in self.figures.items()
+            if name in BANDWIDTHS or name.startswith(_PORT)
+        }
 
     def directions(self, figure: str, axis: int) -> set[int]:
         """Signs with which a figure changes along a parameter."""

@@ -44,7 +44,7 @@ class Tried:
     value : float
         Of the objective.
     uses : tuple of (Workload, Front, int)
-        Fronts of known mappings, and which corner of each makes that value.
+        Fronts of known mappings, and which trade-off of each makes that value.
     """
 
     parameters: Mapping[str, Number]
@@ -53,7 +53,7 @@ class Tried:
 
     def mappings(self) -> dict[Workload, LoopMapping]:
         """The mapping of every workload."""
-        return {workload: front.mapping(corner) for workload, front, corner in self.uses}
+        return {workload: front.mapping(place) for workload, front, place in self.uses}
 
 
 class BestPoint:
@@ -198,17 +198,17 @@ class BestPoint:
             fronts = {
                 w: self._known.front(point.arch, w, anew=True, most=most) for w in mix.workloads
             }
-            hulls = {w: None if front is None else front.hull for w, front in fronts.items()}
-            chosen = mix.least(items, hulls, powers[:2])
+            known = {w: None if front is None else front.costs for w, front in fronts.items()}
+            chosen = mix.least(items, known, powers[:2])
             if chosen is None:
                 break
-            known, value = self.value, self.offer(point.arch, parameters, chosen)
+            before, value = self.value, self.offer(point.arch, parameters, chosen)
             uses = tuple(
-                (workload, front, corner)
-                for workload, corner in chosen.corners
+                (workload, front, place)
+                for workload, place in chosen.places
                 if (front := fronts[workload]) is not None
             )
-            if value > known * (1 + NEARLY):
+            if value > before * (1 + NEARLY):
                 break
         if self._on_tried is not None and value < math.inf:
             self._on_tried(Tried(point.parameters, value, uses))

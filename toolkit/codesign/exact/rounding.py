@@ -11,13 +11,13 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.codesign.exact.boxes import Box
 from toolkit.codesign.exact.corners import Corners
-from toolkit.codesign.exact.hulls import lower_hull
 from toolkit.codesign.exact.layers import Front, Proofs
 from toolkit.codesign.exact.part_figures import CAPACITY, MESH
 from toolkit.codesign.minimal import requirements
 from toolkit.errors import DoesNotFitError
 from toolkit.model.conventions import Conventions
 from toolkit.search.evaluator import Evaluator, Start
+from toolkit.search.front import nondominated
 from toolkit.search.greedy import descents
 from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
@@ -48,7 +48,7 @@ class Known:
         """Keep the mappings of fronts."""
         for workload, front in fronts.items():
             if front is not None:
-                self._keep(workload, front.starts)
+                self._keep(workload, front.best_starts)
 
     def _keep(self, workload: Workload, starts: Sequence[Start]) -> None:
         kept = self._starts.setdefault(workload, {})
@@ -62,7 +62,7 @@ class Known:
     def front(
         self, arch: Architecture, workload: Workload, *, anew: bool = False, most: int = SEARCHED
     ) -> Front | None:
-        """Lower hull of what the known mappings of a workload cost; None if there is none at all.
+        """Best trade-offs of the known mappings of a workload; None if there is none at all.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Known:
         rows = np.flatnonzero(valid)
         if not len(rows):
             return None
-        rows = rows[lower_hull(costs[rows, :2])]
+        rows = rows[nondominated(costs[rows, :2])]
         kept = tuple(starts[row] for row in rows.tolist())
         return Front(costs[rows, :2], kept, evaluator.problem, complete=True)
 

@@ -254,7 +254,11 @@ class HardwareProver:
     @property
     def _budgets(self) -> Mapping[str, float]:
         space = self.question.space
-        budgets = {"area": space.area_budget_um2, "power": space.power_budget_mw}
+        budgets = {
+            "area": space.area_budget_um2,
+            "power": space.power_budget_mw,
+            "DRAM": space.dram_budget_gb_per_s,
+        }
         return {name: budget for name, budget in budgets.items() if budget is not None}
 
     def _push(self, node: Node) -> None:
@@ -338,7 +342,7 @@ class HardwareProver:
         box = look.node.box
         if box.is_point:
             return
-        uses = [(look.known[way], place) for way, place in chosen.corners]
+        uses = [(look.known[way], place) for way, place in chosen.places]
         near = None if self.best is None else self.best.parameters
         parameters = roomy_point(
             self.corners, box, look.corner.arch, uses, self.question.conventions, near

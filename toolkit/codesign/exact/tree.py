@@ -159,8 +159,9 @@ def trimmed(
 
 
 def exceeded(corners: Corners, box: Box, budgets: Mapping[str, float]) -> str:
-    """Which budget all points of a box exceed; empty if none."""
+    """Which budget all points of a box exceed; empty if none is known to be."""
     if not budgets:
         return ""
     least = dict(zip(("area", "power"), corners.area_and_power(box), strict=True))
+    least["DRAM"] = corners.dram_gb_per_s(box)
     return next((name for name, budget in budgets.items() if least[name] > budget), "")

@@ -320,7 +320,7 @@ def streamed_plan(graph: FoldedGraph, name: str) -> GroupPlan:
     Operations without multiply-accumulates pass all of their tensors once.
     """
     plan, layer = single_plan(graph, name), graph.layer_of(name)
-    operands = max(len(layer.inputs), 1)
+    operands = max(len(layer.layer.inputs), 1)
     return replace(
         plan,
         input_words=max(plan.input_words, operands * layer.macs + layer.constant_words),

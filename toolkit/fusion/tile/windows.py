@@ -81,8 +81,21 @@ class Spans:
 
     @cached_property
     def window(self) -> Ints:
-        """Most positions that a step holds: the first one makes all from the edge on."""
-        return np.minimum(self.size, self.high - np.minimum(self.low, 0))
+        """Most positions that a step holds: the first one makes all from the edge on.
+
+        None are held beyond an edge, which the windows of all steps reach where these are few.
+        """
+        step, last = np.maximum(self.step, 1), self.steps - 1
+        # Windows grow until they have left one edge, and shrink once they reach the other.
+        turns = (-(self.low // step), (self.size - self.high) // step)
+        numbers = [0 * last, np.minimum(last, 1)]
+        numbers += [np.clip(turn + more, 0, last) for turn in turns for more in (0, 1)]
+        held = [
+            np.minimum(self.size, self.high + i * self.step)
+            - np.maximum(np.where(i > 0, self.low + i * self.step, 0), 0)
+            for i in numbers
+        ]
+        return np.asarray(np.maximum.reduce(np.broadcast_arrays(*held)))
 
     @cached_property
     def made(self) -> Ints:

@@ -9,6 +9,7 @@ from toolkit.workload.network.experts import run_chosen_experts
 from toolkit.workload.network.layer import Layer, TensorInfo
 from toolkit.workload.network.operators.call import KvCache
 from toolkit.workload.network.shared_heads import share_heads
+from toolkit.workload.network.side_by_side import read_side_by_side
 from toolkit.workload.network.transposes import absorb_transposes
 from toolkit.workload.network.wiring import Wiring
 
@@ -23,7 +24,8 @@ def without_copies(
     """Rewrite layers that copy what could be read, or kept, where it is.
 
     Weights are read of the experts that run, heads that are shared are not repeated, caches grow
-    in place unless they are to be copied, and products read transposed operands.
+    in place unless they are to be copied, tensors are read side by side, and products read
+    transposed operands.
     """
     wiring = Wiring(layers, inputs, outputs)
     run_chosen_experts(wiring, experts)
@@ -32,5 +34,6 @@ def without_copies(
         grow_in_place(wiring)
         scale_results(wiring)
     scatter_in_place(wiring)
+    read_side_by_side(wiring)
     absorb_transposes(wiring)
     return list(wiring.layers)

@@ -264,7 +264,11 @@ _WINDOW = {
 _UPDATED = "elements of the output; of the updates alone where nobody else reads the old tensor"
 
 _MOVEMENT = {
-    "Concat": movement("every element", data=None, shapes=v.joined),
+    "Concat": movement(
+        "every element that leaves the network; others are read side by side",
+        data=None,
+        shapes=v.joined,
+    ),
     "Split": movement("every element"),
     "Slice": movement("elements kept", shapes=v.sliced, bound=v.operand_shape),
     "Pad": movement("elements of the output"),
