@@ -127,7 +127,7 @@ def test_layers_on_their_own_take_no_less_at_any_rate(seed: int) -> None:
 
 def test_proofs_are_close_to_the_whole_layer() -> None:
     arch = without_outermost_energy(toolkit.load_arch("eyeriss-conv"))
-    (layer,) = fold(network([conv("c", tensor("x", 16, 28), 64, 1)])).layers
+    (layer,) = fold(network([conv("c", tensor("x", 64, 28), 256, 1)])).layers
     search = LayerSearch("greedy", Budget(evaluations=20_000), objective=OBJECTIVES["energy"])
     known = bounds(arch, search, seconds=4.0)
     whole = known.costs.cost(layer, (), Homes.at("GlobalBuffer", "input", "output"))
