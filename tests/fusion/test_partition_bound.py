@@ -23,13 +23,8 @@ def chain(rows: int = 12, channels: int = 4) -> FoldedGraph:
 
 
 def model_of(
-    words: int,
-    objective: FusionObjective = "dram",
-    *,
-    overhead: FusionOverhead | None = None,
-    proof_seconds: float = 0.0,
+    words: int, objective: FusionObjective = "dram", *, overhead: FusionOverhead | None = None
 ) -> MappedModel:
-    """Without proofs unless they have time, so that bounds are the same each time."""
     arch = tight(toolkit.load_arch("eyeriss-conv"), "GlobalBuffer", words)
     search = LayerSearch("greedy", Budget(evaluations=1_000))
     return MappedModel(
@@ -37,7 +32,7 @@ def model_of(
         arch,
         objective=objective,
         search=search,
-        proof_seconds=proof_seconds,
+        proof_seconds=1.0,
         overhead=overhead or FusionOverhead(),
         cache=False,
     )
@@ -83,7 +78,7 @@ def test_words_that_strides_pass_over_need_not_be_read() -> None:
 
 
 def test_groups_of_any_length_are_covered() -> None:
-    model = model_of(4_000, "edp", proof_seconds=0.3)
+    model = model_of(4_000, "edp")
     longest = find_partition(model, "exact", most_layers=3, reasons=False)
     assert len(longest.groups) == 1
     assert prod(model.bound) <= longest.value
