@@ -175,7 +175,7 @@ def test_greedy_networks_cost_no_more_than_the_plain_ones(name: str, arch: str) 
 
 
 def test_fused_alexnet_costs_no_more_than_the_plain_one(tmp_path: Path) -> None:
-    search = LayerSearch(budget=Budget(evaluations=1500))
+    search = LayerSearch(budget=Budget(evaluations=5000))
     graph = alexnet(tmp_path, batch=4)
     model = priced(graph, "eyeriss-conv", search)
     found = find_partition(model, most_layers=3)

@@ -246,7 +246,7 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
 
 
 def test_a_limit_leaves_a_valid_bound() -> None:
-    problem = make_problem(load_arch("simba"), gemm(8, 16, 12), conventions=EXACT)
+    problem = make_problem(load_arch("simba"), gemm(16, 32, 24), conventions=EXACT)
     least = solve(problem)[1]
     evaluator = Evaluator(problem, Budget(evaluations=2))
     bound, certificate = prove(evaluator)
