@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.workload.kernel import Role, Tensor, Term, Workload
 
 ROLES: dict[str, Role] = {"in": "input", "w": "weight", "out": "output"}

@@ -161,6 +161,11 @@ def test_compiling_is_announced_once(folder: Path, capfd: pytest.CaptureFixture[
     again = count_seen()
     assert seen_twice(kernel) == seen_twice(again) == 1
     assert capfd.readouterr().err == ""
+    kernel.path.unlink()
+    with compilation.unannounced():
+        count_seen().load()
+    assert kernel.is_kept and compilation.is_announced()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "changed", "no machine code"])

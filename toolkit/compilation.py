@@ -2,9 +2,9 @@
 
 A `Kernel` names a function of a module ``compiled*.py``. At its first call its machine code is
 read from the user's cache; if it is not there, numba makes it (`toolkit.machine_code`), which is
-announced. Neither counts for a search's seconds: see `clock`. The code depends on the sources of
-all functions that may be compiled, on the compiler and on the processor, and on nothing else, so
-that all installations of one version share it.
+announced unless `unannounced`. Neither counts for a search's seconds: see `clock`. The code
+depends on the sources of all functions that may be compiled, on the compiler and on the
+processor, and on nothing else, so that all installations of one version share it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,9 @@ FORMULA_MODULES = (
     "toolkit.workload.distinct",
     "toolkit.model.nest",
     "toolkit.model.windows",
+    "toolkit.model.movers",
+    "toolkit.model.repeats",
+    "toolkit.model.tiles",
     "toolkit.model.traffic",
     "toolkit.model.sequential",
     "toolkit.model.room",
@@ -59,11 +62,11 @@ KERNEL_MODULES = (
     "toolkit.model.compiled",
     "toolkit.search.compiled_anneal",
     "toolkit.search.compiled_check",
-    "toolkit.search.compiled_moves",
+    "toolkit.search.compiled_descent",
     "toolkit.search.exact.compiled_labels",
     "toolkit.search.exact.compiled_least",
     "toolkit.search.exact.compiled_relaxed",
-    "toolkit.search.exact.compiled_steps",
+    "toolkit.search.exact.compiled_paths",
 )
 """Modules that define kernels."""
 
@@ -76,11 +79,28 @@ LANES = 8
 
 _lock = Lock()
 _made_seconds = 0.0
+_announced = True
 
 
 def clock() -> float:
     """Seconds of a clock that stands still while something is compiled or loaded."""
     return time.perf_counter() - _made_seconds
+
+
+def is_announced() -> bool:
+    """Whether standard error tells what is compiled."""
+    return _announced
+
+
+@contextmanager
+def unannounced() -> Iterator[None]:
+    """Compile without a word on standard error while the block runs, whatever thread does."""
+    global _announced
+    before, _announced = _announced, False
+    try:
+        yield
+    finally:
+        _announced = before
 
 
 class Block:
@@ -185,12 +205,13 @@ class Kernel:
         return cast(Callable[..., Any], function)
 
     def _compiled(self) -> bytes:
-        print(
-            f"toolkit: compiling {self.what} for this machine (some seconds, once; "
-            f"kept in {cache_folder()})",
-            file=sys.stderr,
-            flush=True,
-        )
+        if is_announced():
+            print(
+                f"toolkit: compiling {self.what} for this machine (some seconds, once; "
+                f"kept in {cache_folder()})",
+                file=sys.stderr,
+                flush=True,
+            )
         from toolkit.machine_code import machine_code
 
         code = machine_code(self.entry, SYMBOL, _target_machine())

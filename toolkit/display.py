@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from html import escape
 
 _ENERGY_UNITS = (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3), ("pJ", 1.0))
@@ -50,6 +51,17 @@ def shown_unit(value: float, unit: str) -> tuple[float, str]:
     ((3.0, 'J·cycle'), (80.0, 'cycles'))
     """
     return (value * 1e-12, "J·cycle") if unit == "pJ*cycles" else (value, unit)
+
+
+def format_count(count: int) -> str:
+    """Write a count with separators, or shortly if it is long.
+
+    Examples
+    --------
+    >>> format_count(1234567), format_count(12**30)
+    ('1,234,567', '2.374e+32')
+    """
+    return f"{count:,}" if count < 10**15 else f"{Decimal(count):.3e}"
 
 
 def shortened(text: str, most: int = 100) -> str:

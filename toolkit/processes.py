@@ -7,12 +7,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import TypeVar
 
 from toolkit.arguments import check_integer
 from toolkit.cluster import Cluster
+from toolkit.compilation import is_announced, unannounced
 
 Jobs = int | Cluster
 """Where tasks run: in so many processes of this machine, or on a cluster."""
@@ -102,23 +103,24 @@ def in_processes(
         batch_size=1,
         return_as="generator_unordered",
     )
-    here = os.getcwd()
+    here, quiet = os.getcwd(), not is_announced()
     with warnings.catch_warnings():
         # Loky replaces workers that have grown, and warns although nothing is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         yield from parallel(
-            delayed(_call)(function, place, argument, os.getpid(), here)
+            delayed(_call)(function, place, argument, os.getpid(), here, quiet)
             for place, argument in enumerate(arguments)
         )
 
 
 def _call(
-    function: Callable[[A], R], place: int, argument: A, parent: int, here: str
+    function: Callable[[A], R], place: int, argument: A, parent: int, here: str, quiet: bool
 ) -> tuple[int, R]:
     _end_with(parent)
     # Processes outlive a call, and relative paths mean what they mean to the caller now.
     os.chdir(here)
-    return place, function(argument)
+    with unannounced() if quiet else nullcontext():
+        return place, function(argument)
 
 
 @cache

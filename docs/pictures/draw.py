@@ -1,4 +1,7 @@
-"""Draws the pictures of the documentation: `python docs/pictures/draw.py`."""
+"""Draws the pictures of the documentation: `python docs/pictures/draw.py`.
+
+Each is drawn twice: pages of the site show those named `_narrow` on a phone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 import toolkit
 from toolkit.study.pictures.bars import draw_bars, layer_bars
-from toolkit.study.pictures.canvas import COLORS
+from toolkit.study.pictures.look import COLORS, NARROW
 
 FOLDER = Path(__file__).parent
 
@@ -21,13 +24,24 @@ def draw_layers() -> None:
     result = toolkit.map_network(
         toolkit.load_network("resnet18"), toolkit.load_arch("eyeriss-conv")
     )
-    _write(draw_bars(layer_bars(result)), "resnet18_layers")
+    bars = layer_bars(result)
+    _write(draw_bars(bars), "resnet18_layers")
+    _write(draw_bars(bars, narrow=True), "resnet18_layers_narrow")
 
 
 def draw_kernels() -> None:
     """Dimensions of a matrix product and of a convolution."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    product, convolution = figure.subplots(1, 2)
+    wide, slim = (
+        Figure((9, 3.6), layout="constrained"),
+        Figure((NARROW, 4.4), layout="constrained"),
+    )
+    _draw_kernels(*wide.subplots(1, 2))
+    _write(wide, "kernels")
+    _draw_kernels(*slim.subplots(2, 1))
+    _write(slim, "kernels_narrow")
+
+
+def _draw_kernels(product: Axes, convolution: Axes) -> None:
     _box(product, (0, 0), 2, 3, COLORS[2], "weight", "K", "M")
     _box(product, (3, 0), 2.5, 2, COLORS[0], "input", "N", "K")
     _box(product, (6.5, 0), 2.5, 3, COLORS[1], "output", "N", "M")
@@ -50,7 +64,6 @@ def draw_kernels() -> None:
         axes.set_aspect("equal")
         axes.autoscale_view()
         axes.axis("off")
-    _write(figure, "kernels")
 
 
 def _box(

@@ -24,9 +24,10 @@ import optuna
 import toolkit
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.hardware.plan import Plan
 from toolkit.study.hardware.shared import open_shared
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.hardware.workers import make_study
 from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.storage.files import make_folder

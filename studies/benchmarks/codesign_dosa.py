@@ -18,7 +18,8 @@ from pathlib import Path
 import toolkit
 from toolkit.codesign.dosa.sampler import ROUNDS, STARTS
 from toolkit.codesign.job import JobSettings, make_job
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.comparison import HardwareComparison
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.script import Arguments, positive, run_script
 from toolkit.study.storage.files import make_folder
 from toolkit.workload.network import Layer, LayerGraph, TensorInfo

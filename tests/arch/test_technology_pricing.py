@@ -9,7 +9,7 @@ import pytest
 
 import toolkit
 from toolkit.arch import Architecture, Compute, Fanout, Memory, load_arch_file
-from toolkit.arch.levels import Component
+from toolkit.arch.components import Component
 from toolkit.arch.technology import (
     LevelEstimate,
     Technology,

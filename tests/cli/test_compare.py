@@ -15,8 +15,8 @@ from cli.test_app import Outcome
 
 import toolkit
 from toolkit.cli.app import main
-from toolkit.cli.arguments import read_problem
 from toolkit.cli.compare import default_strategies
+from toolkit.cli.problems import read_problem
 from toolkit.errors import InputError
 from toolkit.model import EXACT
 from toolkit.search import STRATEGIES, Entry, Evaluator

@@ -10,7 +10,14 @@ from study.browser import visit
 
 import toolkit
 from toolkit.cli.app import COMMANDS, Commands, main
-from toolkit.cli.site.building import PACKAGE, build_docs, pages_folder, settings, told
+from toolkit.cli.site.building import (
+    PACKAGE,
+    build_docs,
+    linked,
+    pages_folder,
+    settings,
+    told,
+)
 from toolkit.cli.site.schemas import sections, what_is
 
 ROOT = PACKAGE.parent
@@ -39,6 +46,18 @@ def test_every_page_is_in_the_menu_once() -> None:
     notebooks = {f"notebooks/{path.stem}.md" for path in pages_folder().rglob("*.ipynb")}
     written = {name for name in listed if not name.startswith("reference/")}
     assert written == pages | notebooks | {"index.md"}
+
+
+def test_phones_are_shown_narrow_pictures() -> None:
+    shown = linked("![A & b](docs/pictures/kernels.svg)", "README.md", "index.md")
+    assert shown == (
+        '<picture><source media="(max-width: 46rem)" srcset="pictures/kernels_narrow.svg">'
+        '<img alt="A &amp; b" src="pictures/kernels.svg"></picture>'
+    )
+    assert linked("![a](pictures/b.svg)", "docs/c.md", "c.md") == "![a](pictures/b.svg)"
+    drawn = {path.stem for path in (pages_folder() / "pictures").glob("*.svg")}
+    wide = {name for name in drawn if not name.endswith("_narrow")}
+    assert drawn == wide | {f"{name}_narrow" for name in wide}
 
 
 def test_all_pages_are_built(site: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 import toolkit
 from toolkit.cli.app import main
-from toolkit.cli.arguments import read_problem
 from toolkit.cli.explain import WIDTH, explain_report
 from toolkit.cli.explain_record import explain_record
+from toolkit.cli.problems import read_problem
 from toolkit.model import conventions_named
 from toolkit.search.explanation import explained
 from toolkit.yaml_files import dump_yaml

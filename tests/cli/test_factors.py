@@ -14,7 +14,7 @@ from workload.tiny_networks import model, node, value, write
 import toolkit
 from toolkit.arch import Architecture, Compute, Fanout, Memory, arch_to_yaml
 from toolkit.cli.app import main
-from toolkit.cli.arguments import read_pad
+from toolkit.cli.problems import read_pad
 from toolkit.yaml_files import dump_yaml
 
 MODELS = Path(__file__).parent.parent / "data" / "networks"

@@ -112,6 +112,12 @@ def test_networks_and_fusion_report(run: Any) -> None:
         ("network", "resnet18", "eyeriss-conv"),
         ("networks", "resnet18", "--arch", "eyeriss-conv"),
         ("codesign", "resnet18", "--template", "gemmini-ws"),
+        ("minimal-hardware", TINY, "gemmini-ws"),
+        ("space", *GEMM),
+        ("sample", *GEMM),
+        ("evaluate", *GEMM, TINY),
+        ("explain", *GEMM, TINY),
+        ("show", "arch", "eyeriss"),
     ],
 )
 def test_what_is_missing_is_said_before_the_work(
@@ -125,7 +131,8 @@ def test_what_is_missing_is_said_before_the_work(
     monkeypatch.setattr(
         "toolkit.search_mappings", lambda *_: pytest.fail("searched"), raising=False
     )
-    found = run(*words, "--report", "page.html")
+    asked = ("--picture", "a.svg") if words[0] == "show" else ("--report", "page.html")
+    found = run(*words, *asked)
     assert found.status == 2 and found.out == ""
     assert found.err == (
         "toolkit: a picture needs Matplotlib, which is not installed; "

@@ -48,6 +48,14 @@ def test_files_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert evaluated["edp_pj_cycles"] == pytest.approx(record["best_value"], rel=1e-12)
 
 
+def test_a_report_has_the_histogram(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", *WORDS, "--count", "30", "--report", "s.html", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["s.html"]
+    page = Path("s.html").read_text(encoding="utf-8")
+    for words in ("Random mappings</h3>", "The mapping</h3>", "Share of mappings within"):
+        assert words in page
+
+
 def test_a_start_alone_is_descended_from(capsys: pytest.CaptureFixture[str]) -> None:
     drawn = ["map", *WORDS, "--strategy", "random", "--evaluations", "1", "--save", "start.yaml"]
     assert main([*drawn, "--json"]) == 0
@@ -64,7 +72,7 @@ def test_a_start_alone_is_descended_from(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["sample", *WORDS, "--picture", "s.gif"], "--picture: expected a name ending in .png or"),
+        (["sample", *WORDS, "--picture", "s.gif"], "--picture: expected a file named .png or"),
         (["sample", *WORDS, "--csv", "no/s.csv"], "--csv: 'no/s.csv' lies in no folder"),
         (["sample", *WORDS, "--seconds", "3"], "--seconds: given without --prove"),
         (["sample", *WORDS, "--prove", "--seconds", "0"], "--seconds: 0.0 is not a positive"),

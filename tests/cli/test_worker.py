@@ -188,7 +188,16 @@ def test_bad_input(
 def test_a_proxy_for_all_warns(
     run: Any, monkeypatch: pytest.MonkeyPatch, host: str, *, warned: bool
 ) -> None:
-    monkeypatch.setattr("toolkit.study.hardware.shared.serve_proxy", lambda *_: None)
+    monkeypatch.setattr("toolkit.study.hardware.shared.serve_proxy", lambda *given: given[-1]())
     outcome = run("proxy", "designs.journal", "--host", host)
     assert ("no password and no encryption" in outcome.err) == warned
     assert ("ssh -L 13000:127.0.0.1:13000" in outcome.err) == warned
+
+
+def test_a_proxy_that_cannot_be_says_nothing_else(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.study.hardware.shared.find_spec", lambda _: None)
+    outcome = run("proxy", "designs.journal")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "a proxy needs grpcio, which is not installed" in outcome.err

@@ -21,7 +21,8 @@ from fusion.nest_stays import Stay, ahead_words, stay, touches
 
 from toolkit.fusion import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView, quotient
-from toolkit.fusion.tile.group_plan import HALOS, Halo, Kept
+from toolkit.fusion.tile.assumptions import HALOS, Halo
+from toolkit.fusion.tile.group_plan import Kept
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks
 from toolkit.fusion.tile.windows import places_of
 

@@ -26,8 +26,8 @@ from toolkit.fusion.group_model import FusionObjective, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.partition.exact import State, hull
 from toolkit.fusion.tile.choice import _Search
-from toolkit.fusion.tile.group_plan import plan_at
 from toolkit.fusion.tile.nest import Nest, Sizes
+from toolkit.fusion.tile.planned import plan_at
 from toolkit.fusion.tile.search import Point
 from toolkit.search.network import LayerSearch
 from toolkit.search.objective import OBJECTIVES

@@ -11,9 +11,10 @@ from fusion.products import attention, images, mlp, products
 
 from toolkit.fusion import FoldedGraph, GroupPlan
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.assumptions import HALOS, Halo
 from toolkit.fusion.tile.depths import Point
-from toolkit.fusion.tile.group_plan import HALOS, Halo, plan_at
 from toolkit.fusion.tile.nest import Nest, Sizes
+from toolkit.fusion.tile.planned import plan_at
 from toolkit.fusion.tile.shared import shared_ranks
 from toolkit.fusion.tile.windows import make_cut, places_of, spans
 

@@ -16,7 +16,7 @@ from fusion.nest_program import Mask, Program, Turn
 
 from toolkit.fusion import FoldedLayer
 from toolkit.fusion.tile.group_plan import Kept
-from toolkit.fusion.tile.nest import STATE_WORDS
+from toolkit.fusion.tile.items import STATE_WORDS
 
 
 @dataclass

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from fusion.networks import conv, tensor
 
-from toolkit.fusion.axes import Reach, axis_rule, reshape_links
+from toolkit.fusion.axes import axis_rule
+from toolkit.fusion.reach import Reach, reshape_links
 from toolkit.workload.network import Layer, TensorInfo
 
 

@@ -17,8 +17,9 @@ from toolkit.fusion import (
 )
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.depths import solve
-from toolkit.fusion.tile.group_plan import plan_at, single_plan
+from toolkit.fusion.tile.group_plan import single_plan
 from toolkit.fusion.tile.nest import Nest
+from toolkit.fusion.tile.planned import plan_at
 from toolkit.fusion.tile.shared import shared_ranks
 from toolkit.fusion.tile.windows import make_cut, spans
 from toolkit.search.network import LayerSearch

@@ -13,7 +13,8 @@ import toolkit
 from toolkit.errors import InputError, MissingPackageError
 from toolkit.fusion import FoldedGraph, MappedModel, find_partition, fold
 from toolkit.fusion.layer_costs import LayerCosts, fused_arch
-from toolkit.fusion.tile.group_plan import Schedule, single_plan
+from toolkit.fusion.tile.assumptions import Schedule
+from toolkit.fusion.tile.group_plan import single_plan
 from toolkit.fusion.tile.residency import Homes
 from toolkit.search.network import LayerSearch, map_layer
 from toolkit.search.objective import OBJECTIVES

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.fusion import Assumptions, MappedModel, best_plan
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.group_plan import Schedule, single_plan
+from toolkit.fusion.tile.assumptions import Schedule
+from toolkit.fusion.tile.group_plan import single_plan
 from toolkit.fusion.timeline import ALL_LAYERS, timeline, weights_of
 
 SEEDS = st.integers(0, 10**6)

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Compute, Fanout, Memory
 from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Tensor, Term, Workload
 

@@ -4,7 +4,7 @@ import pytest
 from examples import examples
 from hypothesis import given
 
-from toolkit.arch.levels import FactorConstraint
+from toolkit.arch.constraints import FactorConstraint
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.space import MapSpace

@@ -8,7 +8,7 @@ import pytest
 
 import toolkit
 from toolkit.arch import FactorConstraint
-from toolkit.cli.arguments import read_problem
+from toolkit.cli.problems import read_problem
 from toolkit.errors import InputError, MappingError
 from toolkit.mapping import fix_spatial, from_arrays, to_arrays
 from toolkit.model import EXACT

@@ -15,7 +15,8 @@ from hypothesis import given
 from oracle.strategies import Case, cases
 
 from toolkit.arch.architecture import Architecture, Leakage
-from toolkit.arch.levels import Compute, FactorConstraint
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Compute
 from toolkit.errors import ArchitectureError, MappingError, PrecisionError
 from toolkit.mapping import LevelMapping, Mapping, from_arrays
 from toolkit.model import (

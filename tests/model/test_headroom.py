@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toolkit.arch.levels import FactorConstraint
+from toolkit.arch.constraints import FactorConstraint
 from toolkit.model.headroom import Growth, capacity_uses, mesh_uses
 
 from .nests import conv, fanout, gemm, memory, run

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 from toolkit.arch import Memory, MemoryPort
 from toolkit.errors import ArchitectureError
 from toolkit.model import EXACT, TIMELOOP, make_plan
-from toolkit.model.plan import Port, port_cycles, ports_of
+from toolkit.model.plan_ports import Port, port_cycles, ports_of
 
 from .nests import gemm, mapped, memory, run
 

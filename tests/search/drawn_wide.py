@@ -8,7 +8,8 @@ from dataclasses import replace
 from search.drawn import ROLES, Dice
 
 from toolkit.arch import Architecture, Compute, Fanout, Leakage, Level, Memory
-from toolkit.arch.levels import FactorConstraint, Layout
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Layout
 from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.arch.wires import Wires
 from toolkit.errors import ToolkitError

@@ -35,14 +35,15 @@ from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact import branch as branch_module
 from toolkit.search.exact import covered_tilings, exact, exact_front, prove
 from toolkit.search.exact.branch import Branch, LabelSearch
-from toolkit.search.exact.nest import Nest, decomposes, window_plan
+from toolkit.search.exact.decomposition import decomposes
+from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.spatial import (
     compulsory_energy_pj,
     each_spatial_choice,
     lanes_bound,
     plain_bound,
 )
-from toolkit.search.exact.transfers import Spatial
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.result import Certificate
 from toolkit.workload import conv1d, conv2d, gemm
 

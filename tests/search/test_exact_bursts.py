@@ -18,7 +18,7 @@ from toolkit.arch.levels import Layout
 from toolkit.errors import InputError, ToolkitError
 from toolkit.model import EXACT, FACTORFLOW, TIMELOOP, Conventions
 from toolkit.search import Budget, Problem, make_problem, search_mappings
-from toolkit.search.exact.nest import decomposes
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.workload import conv2d, gemm
 
 few = examples(15)

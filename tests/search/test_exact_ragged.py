@@ -16,15 +16,16 @@ from search.drawn_wide import draw_wide
 
 from toolkit import load_arch
 from toolkit.arch import Architecture, Compute, Fanout, Memory
-from toolkit.arch.levels import FactorConstraint, Level
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Level
 from toolkit.errors import ToolkitError
 from toolkit.mapping import sample
 from toolkit.model import EXACT, STEADY, TIMELOOP, Conventions
 from toolkit.search import Budget, Problem, make_problem, objective_named, search_mappings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact import exact_front, prove
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.search.exact.instance_strategy import InstanceProver
-from toolkit.search.exact.nest import decomposes
 from toolkit.workload import gemm
 
 LARGEST = 60_000

@@ -16,11 +16,12 @@ from toolkit.mapping import sample
 from toolkit.model import EXACT
 from toolkit.search import Problem, make_problem
 from toolkit.search.evaluator import checked_cost
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.search.exact.grid import make_grid
 from toolkit.search.exact.limits import LANES
-from toolkit.search.exact.nest import Nest, decomposes, window_plan
+from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.relaxed import Mix, Relaxation
-from toolkit.search.exact.transfers import Spatial
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.workload import conv2d, gemm
 
 TOLERANCE = 1e-9

@@ -18,7 +18,7 @@ from toolkit.arch import Architecture, Fanout, Level, Memory, Wires
 from toolkit.errors import ToolkitError
 from toolkit.model import EXACT, TIMELOOP, Conventions
 from toolkit.search import Budget, Problem, make_problem, search_mappings
-from toolkit.search.exact.nest import decomposes
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.workload import conv2d, gemm
 
 few = examples(30)

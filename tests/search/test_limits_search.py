@@ -12,7 +12,8 @@ from oracle.large import large_cases
 from oracle.strategies import Case
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import Compute, FactorConstraint, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Compute, Memory
 from toolkit.errors import DoesNotFitError, PrecisionError
 from toolkit.mapping import to_arrays, violations
 from toolkit.model import STEADY

@@ -22,16 +22,13 @@ from toolkit.mapping import neighbours, order_classes, sample, start_point
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import EXACT, FACTORFLOW
 from toolkit.search import OBJECTIVES, STRATEGIES, Budget, Problem, make_problem, search_mappings
+from toolkit.search.compiled_descent import descend, improve_factors, improve_orders, kick
 from toolkit.search.compiled_moves import (
     Move,
     MoveSpace,
     Walker,
     counted_value,
-    descend,
-    improve_factors,
-    improve_orders,
     keeps_bounds,
-    kick,
     make,
     undo,
 )

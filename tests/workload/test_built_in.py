@@ -14,7 +14,7 @@ from workload.tiny_networks import PEAK_KIB, constant, model, node, value, weigh
 
 import toolkit
 from toolkit.errors import WorkloadError
-from toolkit.workload.network.built_in import NETWORKS, find_network
+from toolkit.workload.network.built_in import COUNTS, NETWORKS, find_network
 
 ROOT = Path(__file__).parents[2]
 EXPORTED = ROOT / "tests" / "data" / "networks"
@@ -86,7 +86,7 @@ def test_every_network_is_held_against_what_is_published() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_counts(name: str) -> None:
     graph = toolkit.load_network(name)
-    assert (graph.parameters, graph.macs) == PUBLISHED[name]
+    assert (graph.parameters, graph.macs) == PUBLISHED[name] == COUNTS[name]
     assert graph.warnings == ()
     assert graph.graph["name"] == name
 

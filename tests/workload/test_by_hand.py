@@ -7,7 +7,7 @@ import pytest
 from toolkit.arch import load_arch
 from toolkit.errors import WorkloadError
 from toolkit.fusion import TrafficModel, cost_partition, fold
-from toolkit.fusion.tile.group_plan import Assumptions
+from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.search import Budget
 from toolkit.search.network import map_network
 from toolkit.workload import conv1d, conv2d, depthwise_conv2d, gemm

@@ -18,24 +18,21 @@ _HOMES = {
         "holds",
         "may_bypass",
     ),
-    "files": ("arch_definition", "arch_to_yaml", "load_arch", "load_arch_file", "load_template"),
-    "levels": (
-        "Compute",
+    "constraints": (
         "FactorConstraint",
-        "Fanout",
-        "Level",
-        "Memory",
         "Relation",
-        "Spatial",
         "check_constraints",
         "check_loop_order",
         "parse_constraint",
     ),
+    "files": ("arch_definition", "load_arch", "load_arch_file", "load_template"),
+    "levels": ("Compute", "Fanout", "Level", "Memory", "Spatial"),
     "packaged": ("arch_names",),
     "ports": ("MemoryPort",),
     "schema": ("ArchitectureFile",),
     "template": ("ArchitectureTemplate",),
     "wires": ("Wires",),
+    "writing": ("arch_to_yaml",),
 }
 
 __all__ = [
@@ -76,30 +73,21 @@ if TYPE_CHECKING:
         holds,
         may_bypass,
     )
-    from toolkit.arch.files import (
-        arch_definition,
-        arch_to_yaml,
-        load_arch,
-        load_arch_file,
-        load_template,
-    )
-    from toolkit.arch.levels import (
-        Compute,
+    from toolkit.arch.constraints import (
         FactorConstraint,
-        Fanout,
-        Level,
-        Memory,
         Relation,
-        Spatial,
         check_constraints,
         check_loop_order,
         parse_constraint,
     )
+    from toolkit.arch.files import arch_definition, load_arch, load_arch_file, load_template
+    from toolkit.arch.levels import Compute, Fanout, Level, Memory, Spatial
     from toolkit.arch.packaged import arch_names
     from toolkit.arch.ports import MemoryPort
     from toolkit.arch.schema import ArchitectureFile
     from toolkit.arch.template import ArchitectureTemplate
     from toolkit.arch.wires import Wires
+    from toolkit.arch.writing import arch_to_yaml
 
 
 __getattr__, __dir__, _ = attach(__name__, submod_attrs=_HOMES)

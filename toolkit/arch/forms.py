@@ -1,13 +1,15 @@
-"""Forms in which a file may give bandwidths, ports, layouts of memories and wires of fanouts."""
+"""Forms in which a file may give figures: by bits, bandwidths, ports, layouts, wires."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     PlainValidator,
@@ -29,6 +31,7 @@ from toolkit.arch.ports import TRAFFIC, MemoryPort
 from toolkit.arch.wires import Wires, energies_over_hops
 from toolkit.messages import describe, suggest
 from toolkit.records import Label, Record
+from toolkit.workload.kernel import MAX_BITS
 
 # Far beyond any hardware, and small enough that no cost overflows.
 Amount = Annotated[float, Field(ge=0, le=1e15)]
@@ -215,3 +218,27 @@ class WireKeys(Bandwidths):
         for way in ("read_", "write_"):
             found[f"{way}bandwidth"] = words.get(way, half)
         return Wires(**found, word_bits=self.word_bits)
+
+
+_MAX_MESH = 2**31
+Mesh = Annotated[int, Field(ge=1, le=_MAX_MESH)]
+
+
+def _figure_or_table(value: object) -> str:
+    return "(table)" if isinstance(value, dict) else "(number)"
+
+
+def _by_bits(table: dict[str, object]) -> dict[int, object]:
+    for key in table:
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", str(key)) or int(key) > MAX_BITS:
+            raise ValueError(
+                f"expected bits of an operand, 1 to {MAX_BITS}, as keys, got {describe(key)}"
+            )
+    return {int(key): value for key, value in table.items()}
+
+
+FigureByBits = Annotated[
+    Annotated[Amount, Tag("(number)")]
+    | Annotated[dict[int, Amount], Field(min_length=1), BeforeValidator(_by_bits), Tag("(table)")],
+    Discriminator(_figure_or_table),
+]

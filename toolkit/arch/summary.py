@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.arch.levels import OFF_CHIP, Fanout, Memory
+from toolkit.arch.components import OFF_CHIP
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.arch.schema import ArchitectureFile
 
 

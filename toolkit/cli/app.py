@@ -315,6 +315,7 @@ _OPTIONS = {
     "latency_correction": "--latency-correction",
     "factors": "--factors",
     "format": "--format",
+    "fusion": "--fusion",
     "host": "--host",
     "jobs": "--jobs",
     "objective": "--objective",

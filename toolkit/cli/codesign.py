@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,24 +23,19 @@ from toolkit.cli.arguments import (
     KvCache,
     Pad,
     Quiet,
-    read_pad,
     trusted,
 )
-from toolkit.cli.report import check_pictures, drawings, warn_of_missing, write_pictures
-from toolkit.cli.serving import (
-    DEFAULT_DECODE,
-    Batch,
-    Decode,
-    Prefill,
-    check_serving,
-    read_roles,
-)
+from toolkit.cli.problems import read_pad
+from toolkit.cli.report import check_output, check_pictures, finish
+from toolkit.cli.serving import DEFAULT_DECODE, Batch, Decode, Prefill, check_serving, read_roles
 from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
+    from toolkit.arch.quantities import Kind
+    from toolkit.cli.progress import Reporter
     from toolkit.codesign.job import Job
     from toolkit.codesign.near_best import ParameterCurve
-    from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.hardware.comparison import HardwareComparison
     from toolkit.study.pictures.canvas import Drawing
     from toolkit.study.storage.files import Results
 
@@ -229,33 +225,27 @@ def search_hardware(
     import toolkit
     from toolkit.arch import load_template
     from toolkit.arch.technology import Technology, read_accelergy
-    from toolkit.cli.codesign_report import codesign_record, codesign_report
-    from toolkit.cli.output import NOTHING_FOUND, print_report
+    from toolkit.cli.output import NOTHING_FOUND
     from toolkit.cli.progress import Reporter
     from toolkit.cli.worker import HardwareTold
     from toolkit.codesign.job import JobSettings, make_job
     from toolkit.codesign.range_words import read_ranges
     from toolkit.errors import InputError
     from toolkit.study.hardware.strategies import compare_hardware
-    from toolkit.study.storage.files import Results, has_pictures, make_folder
 
     reporter = Reporter.of(quiet, json, json_lines)
     told = HardwareTold(reporter)
     if energies not in ("technology", "template"):
         raise InputError(f"expected technology or template, got {energies!r}", source="--energies")
+    check_pictures(report)
     clock_ghz = read_amount("--clock", clock, "hertz", 1e9) / 1e9
     given = trusted(template, allow_python)
-    ranges = read_ranges(range, load_template(given), clock_ghz) if range else {}
     settings = JobSettings(
-        ranges,
+        read_ranges(range, load_template(given), clock_ghz) if range else {},
         Technology(node, clock_ghz, estimates=read_accelergy(estimates)),
         energies == "technology",
-        None
-        if area_budget is None
-        else 1e6 * read_amount("--area-budget", area_budget, "mm²", 1.0),
-        None
-        if power_budget is None
-        else 1e3 * read_amount("--power-budget", power_budget, "watts", 1e-3),
+        _limit("--area-budget", area_budget, "mm²", 1.0, 1e6),
+        _limit("--power-budget", power_budget, "watts", 1e-3, 1e3),
         objective,
         mapper,
         evaluations,
@@ -264,22 +254,11 @@ def search_hardware(
         bypass=bypass,  # type: ignore[arg-type]  # It is checked there.
         pad=("all",) if (dimensions := read_pad(pad)) == "all" else tuple(dimensions),
         dram_interface=dram_interface,  # type: ignore[arg-type]  # It is checked there.
-        dram_budget_gb_per_s=None
-        if dram_budget is None
-        else 1e-9 * read_amount("--dram-budget", dram_budget, "bytes per second", 1e9),
+        dram_budget_gb_per_s=_limit("--dram-budget", dram_budget, "bytes per second", 1e9, 1e-9),
     )
-    serves = check_serving(prefill, decode, batch)
-    answers = {
-        "prompt": prefill or 1,
-        "decode": decode or DEFAULT_DECODE,
-        "batch": batch or 1,
-    }
-    uses = _networks(models, dim, kv_cache, experts, answers if serves else None)
-    check_pictures(report)
-    job = make_job(given, uses, settings)
-    machines = None if cluster is None else toolkit.Cluster(cluster)
-    folder = make_folder(out)
-    warn_of_missing(out)
+    answers = _answers(prefill, decode, batch)
+    job = make_job(given, _networks(models, dim, kv_cache, experts, answers), settings)
+    check_output(None, out)
     found = compare_hardware(
         job,
         [part.strip() for part in strategies.split(",") if part.strip()],
@@ -290,25 +269,53 @@ def search_hardware(
         within=within,
         seeds=seeds,
         jobs=jobs,
-        cluster=machines,
+        cluster=None if cluster is None else toolkit.Cluster(cluster),
         name=name,
         cache=not no_cache,
         on_sample=told.sample,
         on_box=told.box,
     )
-    curves = _curves(found, cache=not no_cache) if report else ()
-    shown = drawings().hardware_drawings(found, curves) if has_pictures() else ()
-    written = write_codesign(found, folder, shown)
-    page = write_pictures(
-        report, None, found.job.title, lambda: shown, lambda: codesign_report(found, Results())
-    )
-    written = written.also(page)
-    if reporter.json:
-        reporter.print_json(codesign_record(found, written))
-    else:
-        print_report(codesign_report(found, written))
+    _show(found, reporter, report, out, cache=not no_cache)
     if found.best is None:
         raise typer.Exit(NOTHING_FOUND)
+
+
+def _answers(prefill: int | None, decode: int | None, batch: int | None) -> dict[str, int] | None:
+    """What decoders answer, where they serve."""
+    if not check_serving(prefill, decode, batch):
+        return None
+    return {"prompt": prefill or 1, "decode": decode or DEFAULT_DECODE, "batch": batch or 1}
+
+
+def _show(
+    found: HardwareComparison, reporter: Reporter, report: str | None, out: str, *, cache: bool
+) -> None:
+    """Write tables, pictures and the hardware, and print."""
+    from toolkit.cli.codesign_report import codesign_record, codesign_report
+    from toolkit.study.storage.files import has_pictures
+
+    curves = _curves(found, cache=cache) if report else ()
+    shown = _drawings(found, curves) if report or has_pictures() else ()
+    finish(
+        reporter,
+        report,
+        found.job.title,
+        lambda: shown,
+        partial(codesign_report, found),
+        partial(codesign_record, found),
+        write_codesign(found, Path(out), shown),
+    )
+
+
+def _limit(option: str, text: str | None, kind: Kind, plain: float, scale: float) -> float | None:
+    """Read a budget as `read_amount` does, if one is given, and scale it."""
+    return None if text is None else scale * read_amount(option, text, kind, plain)
+
+
+def _drawings(found: HardwareComparison, curves: Sequence[ParameterCurve]) -> tuple[Drawing, ...]:
+    from toolkit.study.pictures.hardware_drawings import hardware_drawings
+
+    return hardware_drawings(found, curves)
 
 
 def _networks(
@@ -318,8 +325,6 @@ def _networks(
     experts: int | None,
     answers: dict[str, int] | None,
 ) -> list[Any]:
-    from functools import partial
-
     import toolkit
     from toolkit.codesign.evaluation import NetworkWeight
     from toolkit.codesign.serving import serving_mix

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit.codesign.exact.front_certificate import FrontProof
-    from toolkit.study.hardware.strategies import HardwareComparison
+    from toolkit.study.hardware.comparison import HardwareComparison
     from toolkit.study.storage.files import Results
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,13 +29,7 @@ from toolkit.cli.arguments import (
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, empty_table
-from toolkit.cli.report import (
-    ReportFile,
-    check_pictures,
-    drawings,
-    warn_of_missing,
-    write_pictures,
-)
+from toolkit.cli.report import ReportFile, check_output, drawings, finish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,13 +144,12 @@ def compare_strategies(
     quiet: Quiet = False,
 ) -> None:
     """Run what the storage lacks, tabulate, draw, print."""
-    from toolkit.cli.arguments import read_problem
-    from toolkit.cli.output import NOTHING_FOUND, print_report
+    from toolkit.cli.output import NOTHING_FOUND
+    from toolkit.cli.problems import read_problem
     from toolkit.cli.progress import Reporter
     from toolkit.search import Budget
     from toolkit.study.compare.comparison import compare
     from toolkit.study.pictures.report import comparison_tables, write_results
-    from toolkit.study.storage.files import Results, make_folder
 
     reporter = Reporter.of(quiet, json, json_lines)
     counting = read_conventions(conventions, switch, steady=steady)
@@ -176,33 +170,27 @@ def compare_strategies(
     if evaluations is None and seconds is None:
         evaluations, seconds = EVALUATIONS, SECONDS
     budget = Budget(evaluations, seconds)
-    check_pictures(report)
+    check_output(report, out)
     workers = read_jobs(context, jobs, cluster, 1) or 1
-    if out is not None:
-        make_folder(out)
-        warn_of_missing(out)
     place = storage if storage is not None else os.path.join(out or "", STORAGE)
     with _watched(reporter, place) as on_run:
         comparison = compare(
             problems, names, budget, seeds, storage=place, jobs=workers, on_run=on_run
         )
     tables = comparison_tables(comparison)
-    results = Results()
+    written = None
     if out is not None:
         with _steps(reporter) as on_step:
-            results = write_results(comparison, out, tables=tables, on_step=on_step)
-    page = write_pictures(
+            written = write_results(comparison, out, tables=tables, on_step=on_step)
+    finish(
+        reporter,
         report,
-        None,
         ", ".join(comparison.strategies),
         lambda: drawings().comparison_drawings(comparison),
-        lambda: comparison_report(comparison, tables, place, results),
+        partial(comparison_report, comparison, tables, place),
+        partial(comparison_record, comparison, tables, place),
+        written,
     )
-    results = results.also(page)
-    if reporter.json:
-        reporter.print_json(comparison_record(comparison, tables, place, results))
-    else:
-        print_report(comparison_report(comparison, tables, place, results))
     if all(outcome.error for outcome in comparison.outcomes):
         raise typer.Exit(NOTHING_FOUND)
 

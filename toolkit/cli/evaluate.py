@@ -19,12 +19,11 @@ from toolkit.cli.arguments import (
     MappingFormat,
     PadToMapping,
     WorkloadWords,
-    evaluated,
-    read_mapped,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report, table
+from toolkit.cli.problems import evaluated, read_mapped
 from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.workload.bits import bits_of
 

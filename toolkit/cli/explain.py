@@ -21,12 +21,12 @@ from toolkit.cli.arguments import (
     ObjectiveName,
     PadToMapping,
     WorkloadWords,
-    read_mapped,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import figures, loop_nest
 from toolkit.cli.output import Report, aligned, heading, print_json, print_report
+from toolkit.cli.problems import read_mapped
 from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
 from toolkit.display import short_energy
 

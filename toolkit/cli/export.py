@@ -15,11 +15,10 @@ from toolkit.cli.arguments import (
     MappingFile,
     PadToMapping,
     WorkloadWords,
-    check_writable,
-    read_mapped,
     trusted,
 )
 from toolkit.cli.output import print_json, print_text
+from toolkit.cli.problems import check_writable, read_mapped
 
 
 def export_mapping(

@@ -73,16 +73,16 @@ def _workloads() -> list[Entry]:
 
 
 def _networks() -> list[Entry]:
-    from toolkit.workload.network.built_in import NETWORKS
+    from toolkit.workload.network.built_in import COUNTS, NETWORKS
 
     entries = []
     for name, network in NETWORKS.items():
-        graph = toolkit.load_network(name)
+        parameters, macs = COUNTS[name]
         entries.append(
             {
                 "name": name,
-                "parameters": graph.parameters,
-                "macs": graph.macs,
+                "parameters": parameters,
+                "macs": macs,
                 "dims": dict(network.dims),
                 "precisions": [network.precision, *_others(network)],
             }

@@ -23,17 +23,15 @@ from toolkit.cli.arguments import (
     Pad,
     Quiet,
     WorkloadWords,
-    check_writable,
-    evaluated,
-    read_problem,
-    read_valid_mapping,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
 from toolkit.cli.evaluate import evaluation_record, evaluation_report, format_energy
-from toolkit.cli.output import Record, Report, format_count, print_report, table
+from toolkit.cli.output import Record, Report, print_report, table
+from toolkit.cli.problems import check_writable, evaluated, read_problem, read_valid_mapping
 from toolkit.cli.progress import Reporter, point_record, watched
 from toolkit.cli.report import PictureFolder, ReportFile, check_pictures, drawings, write_pictures
+from toolkit.display import format_count
 from toolkit.errors import InputError
 from toolkit.search.status import COSTED_IN_FULL, describe_proof
 from toolkit.study.units import format_value, plain_value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,17 +15,18 @@ from toolkit.cli.arguments import (
     BypassName,
     FactorsName,
     Quiet,
-    check_writable,
     trusted,
 )
 from toolkit.cli.codesign import Clock, Ranges
 from toolkit.cli.network_options import Dims, Evaluations, Model, NoCache, Seconds, Seed, Strategy
-from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
+from toolkit.cli.problems import check_writable
+from toolkit.cli.report import ReportFile, check_pictures, write_pictures
 
 if TYPE_CHECKING:
     from toolkit.arch.expressions import Number
     from toolkit.codesign.minimal import MinimalHardware, Use
     from toolkit.codesign.space import HardwarePoint, HardwareSpace
+    from toolkit.study.pictures.canvas import Drawing
 
 Template = Annotated[
     str,
@@ -114,13 +116,19 @@ def find_minimal_hardware(
         report,
         None,
         f"{title}: the least hardware",
-        lambda: drawings().minimal_drawings(given.arch, found.point.arch),
+        lambda: _drawings(given, found.point),
         lambda: minimal_report(space, given, found, title),
     )
     if reporter.json:
         reporter.print_json({**minimal_record(space, given, found), **written.asked()})
     else:
         print_report([*minimal_report(space, given, found, title), *written.lines()])
+
+
+def _drawings(given: HardwarePoint, least: HardwarePoint) -> Sequence[Drawing]:
+    from toolkit.study.pictures.hardware_drawings import minimal_drawings
+
+    return minimal_drawings(given.arch, least.arch)
 
 
 def _given(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -24,9 +25,7 @@ from toolkit.cli.arguments import (
     ObjectiveName,
     Pad,
     Quiet,
-    read_arch,
     read_jobs,
-    read_pad,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
@@ -57,16 +56,13 @@ from toolkit.cli.network_options import (
     Unknown,
     read_bits,
     read_budget,
+    read_cache,
     read_dims,
+    read_padding,
 )
 from toolkit.cli.network_report import network_report
-from toolkit.cli.report import (
-    ReportFile,
-    check_pictures,
-    drawings,
-    warn_of_missing,
-    write_pictures,
-)
+from toolkit.cli.problems import read_arch
+from toolkit.cli.report import ReportFile, check_output, drawings, finish
 from toolkit.cli.serving import (
     DEFAULT_DECODE,
     Batch,
@@ -77,12 +73,16 @@ from toolkit.cli.serving import (
     serving_report,
     write_serving,
 )
+from toolkit.errors import InputError
 from toolkit.fusion import MOST_MAPPED_LAYERS
 
 if TYPE_CHECKING:
+    from toolkit.arch import Architecture
     from toolkit.cli.output import Record
     from toolkit.cli.progress import Reporter
-    from toolkit.search.network import LayerProgress, NetworkResult
+    from toolkit.fusion import FusionOverhead
+    from toolkit.processes import Jobs as Workers
+    from toolkit.search.network import LayerProgress, LayerSearch, NetworkResult
     from toolkit.study.storage.files import Results
     from toolkit.workload.network import LayerGraph
 
@@ -134,35 +134,33 @@ def map_whole_network(
 ) -> None:
     """Load, map, write tables and pictures, print."""
     import toolkit
-    from toolkit.cli.output import print_report
     from toolkit.cli.progress import Reporter
-    from toolkit.errors import InputError
-    from toolkit.study.storage.files import Results
+    from toolkit.search.objective import objective_named
     from toolkit.workload.network.operators.call import KvCache as WaysToGrow
 
     reporter = Reporter.of(quiet, json, json_lines)
     if cache in get_args(WaysToGrow):
         kv_cache, cache = str(cache), None
-    if cache is not None and no_cache:
-        raise InputError("given with --no-cache; expected one of them", source="--cache")
-    if pad and no_pad:
-        raise InputError("given with --no-pad; expected one of them", source="--pad")
-    padding = read_pad(pad) or not no_pad
-    fused_layers = check_options(fusion, fusion_level, group, group_length, pad, prefetch=prefetch)
-    overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused_layers)
-    counting = read_conventions(conventions, switch, steady=steady)
-    budget = read_budget(evaluations, seconds)
+    place, padding = read_cache(cache, no_cache), read_padding(pad, no_pad)
+    fused = check_options(fusion, fusion_level, group, group_length, pad, prefetch=prefetch)
+    overhead = read_overhead(fusion_overhead_pj, fusion_overhead_cycles, fused_layers=fused)
+    serves = check_serving(prefill, decode, batch)
+    for option, chosen in (("--overlap-vector", overlap_vector), ("--prefill", serves)):
+        if fused and chosen:
+            raise InputError("given with --fusion; expected one of them", source=option)
+    search = toolkit.LayerSearch(
+        strategy,
+        read_budget(evaluations, seconds),
+        seed,
+        objective_named(objective),
+        read_conventions(conventions, switch, steady=steady),
+        padding,
+        factors,  # type: ignore[arg-type]  # It is checked there.
+    )
     accelerator = toolkit.with_bypass_rule(
         read_arch(trusted(arch, allow_python), estimates),
         bypass,  # type: ignore[arg-type]  # It is checked there.
     )
-    check_pictures(report)
-    workers = read_jobs(context, jobs, cluster)
-    if out is not None:
-        from toolkit.study.storage.files import make_folder
-
-        make_folder(out)
-        warn_of_missing(out)
     load = partial(
         toolkit.load_network,
         unknown=unknown,  # type: ignore[arg-type]  # It is checked there.
@@ -171,117 +169,162 @@ def map_whole_network(
         kv_cache=kv_cache,  # type: ignore[arg-type]  # It is checked there.
         experts=experts,
     )
-    serves = check_serving(prefill, decode, batch)
-    for option, chosen in (("--overlap-vector", overlap_vector), ("--prefill", serves)):
-        if fused_layers and chosen:
-            raise InputError("given with --fusion; expected one of them", source=option)
-    place = not no_cache if cache is None else cache
-    if fused_layers:
-        from toolkit.cli.fusion import fuse_network, fusion_record, fusion_report, write_fusion
-        from toolkit.fusion import steps_to_fused
-        from toolkit.search.network import LayerSearch
-        from toolkit.search.objective import objective_named
-
-        given = LayerSearch(
-            strategy,
-            budget,
-            seed,
-            objective_named(objective),
-            counting,
-            padding,
-            factors,  # type: ignore[arg-type]  # It is checked there.
-        )
-        graph = load(model, read_dims(dim))
-        priced, fused = fuse_network(
-            graph,
-            accelerator,
+    check_output(report, out)
+    workers = read_jobs(context, jobs, cluster)
+    asked = _Asked(load, model, dim, accelerator, search, workers, place, report, out, reporter)
+    if fused:
+        asked.fuse(
             fusion or "exact",
-            reporter=reporter,
-            search=given,
             level=fusion_level,
             groups=group,
             most_layers=group_length or MOST_MAPPED_LAYERS,
             overhead=overhead,
             prefetch=prefetch,
-            jobs=workers or 1,
-            cache=place,
         )
-        steps = steps_to_fused(priced, fused, graph)
-        written = write_fusion(out, fused) if out is not None else Results()
-        written = written.also(
-            write_pictures(
-                report,
-                None,
-                f"{_name(graph)} on {accelerator.name}, fused",
-                lambda: drawings().fusion_drawings(fused, accelerator),
-                lambda: fusion_report(priced, fused, steps, Results()),
+    elif serves:
+        asked.serve(prefill or 1, decode or DEFAULT_DECODE, batch or 1)
+    else:
+        asked.map(overlap_vector=overlap_vector)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is mapped on what, and where its results go.
+
+    Parameters
+    ----------
+    load : callable
+        Reads a model with sizes of its dimensions.
+    model : str
+        Which.
+    dims : list of str
+        Sizes, or what dimensions are, as the user gave them.
+    arch : Architecture
+        The accelerator.
+    search : LayerSearch
+        How each layer is searched.
+    jobs : int, Cluster or None
+        Where.
+    cache : bool or str
+        Whether results of searches are kept, or in which folder.
+    report, out : str or None
+        The page, and the folder of tables and pictures.
+    reporter : Reporter
+        Who is told.
+    """
+
+    load: Callable[..., LayerGraph]
+    model: str
+    dims: list[str]
+    arch: Architecture
+    search: LayerSearch
+    jobs: Workers | None
+    cache: bool | str
+    report: str | None
+    out: str | None
+    reporter: Reporter
+
+    def map(self, *, overlap_vector: bool) -> None:
+        """Map every layer on its own."""
+        with watched(self.reporter, kept=bool(self.cache)) as on_layer:
+            graph = self.load(self.model, read_dims(self.dims))
+            result = self._run(on_layer, overlap_vector=overlap_vector)(graph)
+        finish(
+            self.reporter,
+            self.report,
+            f"{_name(result.graph)} on {self.arch.name}",
+            lambda: drawings().network_drawings(result),
+            partial(network_report, result),
+            lambda written: {**result.to_dict(), **written.record()},
+            None if self.out is None else write_results(result, self.out),
+        )
+
+    def serve(self, prompt: int, decode: int, batch: int) -> None:
+        """Map a model that answers, at several lengths of its context."""
+        from toolkit.search.network.serving import serve
+        from toolkit.workload.network.decoding import find_decoder
+
+        with watched(self.reporter, kept=bool(self.cache)) as on_layer:
+            result = serve(
+                find_decoder(self.model, read_roles(self.dims)),
+                partial(self.load, self.model),
+                self._run(on_layer),
+                prompt=prompt,
+                decode=decode,
+                batch=batch,
             )
+        finish(
+            self.reporter,
+            self.report,
+            f"{result.name} on {self.arch.name}, serving",
+            lambda: drawings().serving_drawings(result),
+            partial(serving_report, result),
+            lambda written: {**result.to_dict(), **written.record()},
+            None if self.out is None else write_serving(result, self.out),
         )
-        if reporter.json:
-            reporter.print_json({**fusion_record(priced, fused, steps), **written.record()})
-        else:
-            print_report(fusion_report(priced, fused, steps, written))
-        return
-    with watched(reporter, kept=bool(place)) as on_layer:
-        run = partial(
+
+    def fuse(
+        self,
+        strategy: str,
+        *,
+        level: str | None,
+        groups: list[str],
+        most_layers: int,
+        overhead: FusionOverhead,
+        prefetch: bool,
+    ) -> None:
+        """Fuse layers into groups, as `fuse_network` does, or as they are given."""
+        from toolkit.cli.fusion import fuse_network, write_fusion
+        from toolkit.cli.fusion_report import fusion_record, fusion_report
+        from toolkit.fusion import steps_to_fused
+
+        graph = self.load(self.model, read_dims(self.dims))
+        model, result = fuse_network(
+            graph,
+            self.arch,
+            strategy,
+            reporter=self.reporter,
+            search=self.search,
+            level=level,
+            groups=groups,
+            most_layers=most_layers,
+            overhead=overhead,
+            prefetch=prefetch,
+            jobs=self.jobs or 1,
+            cache=self.cache,
+        )
+        steps = steps_to_fused(model, result, graph)
+        finish(
+            self.reporter,
+            self.report,
+            f"{_name(graph)} on {self.arch.name}, fused",
+            lambda: drawings().fusion_drawings(result, self.arch),
+            partial(fusion_report, model, result, steps),
+            lambda written: {**fusion_record(model, result, steps), **written.record()},
+            None if self.out is None else write_fusion(self.out, result),
+        )
+
+    def _run(
+        self, on_layer: Callable[[LayerProgress], None], *, overlap_vector: bool = False
+    ) -> Callable[[LayerGraph], NetworkResult]:
+        import toolkit
+
+        search = self.search
+        return partial(
             toolkit.map_network,
-            arch=accelerator,
-            strategy=strategy,
-            budget=budget,
-            objective=objective,
-            conventions=counting,
-            seed=seed,
-            pad=padding,
-            factors=factors,  # type: ignore[arg-type]  # It is checked there.
+            arch=self.arch,
+            strategy=search.strategy,
+            budget=search.budget,
+            objective=search.objective,
+            conventions=search.conventions,
+            seed=search.seed,
+            pad=search.pad,
+            factors=search.factors,
             overlap_vector=overlap_vector,
-            jobs=workers,
-            cache=place,
+            jobs=self.jobs,
+            cache=self.cache,
             on_layer=on_layer,
         )
-        if serves:
-            from toolkit.search.network.serving import serve
-            from toolkit.workload.network.decoding import find_decoder
-
-            served = serve(
-                find_decoder(model, read_roles(dim)),
-                partial(load, model),
-                run,
-                prompt=prefill or 1,
-                decode=decode or DEFAULT_DECODE,
-                batch=batch or 1,
-            )
-        else:
-            result = run(load(model, read_dims(dim)))
-    if serves:
-        written = write_serving(served, out) if out is not None else Results()
-        written = written.also(
-            write_pictures(
-                report,
-                None,
-                f"{served.name} on {accelerator.name}, serving",
-                lambda: drawings().serving_drawings(served),
-                lambda: serving_report(served, Results()),
-            )
-        )
-        if reporter.json:
-            reporter.print_json({**served.to_dict(), **written.record()})
-        else:
-            print_report(serving_report(served, written))
-        return
-    written = write_results(result, out) if out is not None else Results()
-    written = written.also(
-        write_pictures(
-            report,
-            None,
-            f"{_name(result.graph)} on {accelerator.name}",
-            lambda: drawings().network_drawings(result),
-            lambda: network_report(result, Results()),
-        )
-    )
-    if reporter.json:
-        reporter.print_json({**result.to_dict(), **written.record()})
-    else:
-        print_report(network_report(result, written))
 
 
 def _name(graph: LayerGraph) -> str:

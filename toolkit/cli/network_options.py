@@ -111,6 +111,37 @@ CacheFolder = Annotated[
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Search every layer, and keep nothing.")]
 
 
+def read_cache(folder: str | None, no_cache: bool) -> bool | str:
+    """Whether results of searches are kept, or in which folder.
+
+    Raises
+    ------
+    InputError
+        If both are given.
+    """
+    from toolkit.errors import InputError
+
+    if folder is not None and no_cache:
+        raise InputError("given with --no-cache; expected one of them", source="--cache")
+    return not no_cache if folder is None else folder
+
+
+def read_padding(words: Sequence[str], no_pad: bool) -> bool | tuple[str, ...] | str:
+    """Dimensions whose padded size is chosen, or whether sizes may be rounded up.
+
+    Raises
+    ------
+    InputError
+        If both are given.
+    """
+    from toolkit.cli.problems import read_pad
+    from toolkit.errors import InputError
+
+    if words and no_pad:
+        raise InputError("given with --no-pad; expected one of them", source="--pad")
+    return read_pad(words) or not no_pad
+
+
 def read_budget(evaluations: int | None, seconds: float | None) -> Budget | None:
     """Limits as the user gives them; None if he gives none.
 

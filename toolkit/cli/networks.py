@@ -21,7 +21,6 @@ from toolkit.cli.arguments import (
     Pad,
     Quiet,
     read_jobs,
-    read_pad,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
@@ -42,16 +41,12 @@ from toolkit.cli.network_options import (
     Unknown,
     read_bits,
     read_budget,
+    read_cache,
     read_dims,
+    read_padding,
 )
 from toolkit.cli.output import NOTHING_FOUND, Report, aligned, empty_table
-from toolkit.cli.report import (
-    ReportFile,
-    check_pictures,
-    drawings,
-    warn_of_missing,
-    write_pictures,
-)
+from toolkit.cli.report import ReportFile, check_output, drawings, finish
 from toolkit.display import short_energy
 
 if TYPE_CHECKING:
@@ -112,24 +107,18 @@ def compare_whole_networks(
 ) -> None:
     """Load, map every model on every architecture, write tables and a picture, print."""
     import toolkit
-    from toolkit.cli.output import print_report
     from toolkit.cli.progress import Reporter
-    from toolkit.errors import InputError
     from toolkit.search.objective import objective_named
-    from toolkit.study.storage.files import Results, make_folder
 
     reporter = Reporter.of(quiet, json, json_lines)
-    if cache is not None and no_cache:
-        raise InputError("given with --no-cache; expected one of them", source="--cache")
-    if pad and no_pad:
-        raise InputError("given with --no-pad; expected one of them", source="--pad")
+    place = read_cache(cache, no_cache)
     search = toolkit.LayerSearch(
         strategy,
         read_budget(evaluations, seconds),
         seed,
         objective_named(objective),
         read_conventions(conventions, switch, steady=steady),
-        read_pad(pad) or not no_pad,
+        read_padding(pad, no_pad),
         factors,  # type: ignore[arg-type]  # It is checked there.
     )
     accelerators = [
@@ -139,11 +128,8 @@ def compare_whole_networks(
         )
         for name in arch
     ]
-    check_pictures(report)
+    check_output(report, out)
     workers = read_jobs(context, jobs, cluster)
-    if out is not None:
-        make_folder(out)
-        warn_of_missing(out)
     graphs = toolkit.load_networks(
         models,
         read_dims(dim),
@@ -156,7 +142,6 @@ def compare_whole_networks(
             bits=read_bits(bits),
         ),
     )
-    place = not no_cache if cache is None else cache
     with watched(reporter, kept=bool(place)) as on_layer:
         found = toolkit.compare_networks(
             graphs,
@@ -166,19 +151,15 @@ def compare_whole_networks(
             cache=place,
             on_layer=on_layer,
         )
-    written = write_comparison(found, out) if out is not None else Results()
-    page = write_pictures(
+    finish(
+        reporter,
         report,
-        None,
         f"{', '.join(models)} on {', '.join(arch)}",
         lambda: drawings().networks_drawings(found),
-        lambda: comparison_report(found, Results()),
+        partial(comparison_report, found),
+        lambda written: {**found.to_dict(), **written.record()},
+        None if out is None else write_comparison(found, out),
     )
-    written = written.also(page)
-    if reporter.json:
-        reporter.print_json({**found.to_dict(), **written.record()})
-    else:
-        print_report(comparison_report(found, written))
     if not found.results:
         raise typer.Exit(NOTHING_FOUND)
 

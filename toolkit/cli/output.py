@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import toolkit
+from toolkit.display import format_count
 from toolkit.errors import InputError
 from toolkit.workload.bits import bits_of
 
@@ -84,17 +84,6 @@ def _write(write: Callable[[], object]) -> None:
         raise InputError(
             f"cannot be written: {cause.strerror}", source="standard output"
         ) from None
-
-
-def format_count(count: int) -> str:
-    """Write a count with separators, or shortly if it is long.
-
-    Examples
-    --------
-    >>> format_count(1234567), format_count(12**30)
-    ('1,234,567', '2.374e+32')
-    """
-    return f"{count:,}" if count < 10**15 else f"{Decimal(count):.3e}"
 
 
 def heading(problem: toolkit.Problem) -> str:

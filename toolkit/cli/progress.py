@@ -182,7 +182,7 @@ class Reporter:
         except KeyboardInterrupt:
             if ended is not None and kept is not None:
                 how = f"{ended[0]} of {ended[1]} {kept}; the same command goes on"
-                print(f"toolkit: {how}", file=sys.stderr)
+                self.say(f"toolkit: {how}")
             raise
 
     @contextmanager

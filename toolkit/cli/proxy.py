@@ -26,7 +26,7 @@ def serve_storage(
     from toolkit.study.hardware.shared import serve_proxy
     from toolkit.study.storage.opening import storage_name
 
-    with in_arguments():
+    def tell() -> None:
         name, url = storage_name(storage), f"grpc://{host}:{port}"
         if json:
             print_json({"storage": name, "url": url})
@@ -39,7 +39,9 @@ def serve_storage(
                 f"let workers tunnel: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE",
                 file=sys.stderr,
             )
-        serve_proxy(storage, host, port)
+
+    with in_arguments():
+        serve_proxy(storage, host, port, tell)
 
 
 def _is_local(host: str) -> bool:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.output import Fact, Report
+from toolkit.cli.output import Fact, Record, Report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from toolkit.cli.progress import Reporter
     from toolkit.study.pictures.canvas import Drawing
     from toolkit.study.pictures.page import Part, Section
     from toolkit.study.storage.files import Results
@@ -47,6 +48,34 @@ def drawings() -> ModuleType:
     return import_module("toolkit.study.pictures.drawings")
 
 
+def check_picture(path: str | None) -> None:
+    """Refuse what ``--picture`` cannot write, before the work rather than after it.
+
+    Raises
+    ------
+    InputError
+        If the name says neither PNG nor SVG, or the file cannot be written.
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    if path is None:
+        return
+    from pathlib import Path
+
+    from toolkit.cli.problems import check_writable
+    from toolkit.errors import InputError
+    from toolkit.messages import describe
+    from toolkit.study.pictures.canvas import FORMATS, check_drawing
+
+    if Path(path).suffix.removeprefix(".") not in FORMATS:
+        expected = " or ".join(f".{ending}" for ending in FORMATS)
+        raise InputError(
+            f"expected a file named {expected}, got {describe(path)}", source="--picture"
+        )
+    check_writable(path, option="--picture")
+    check_drawing()
+
+
 def check_pictures(report: str | None, out: str | None = None) -> None:
     """Refuse what cannot be drawn or written, before a long search rather than after it.
 
@@ -66,7 +95,7 @@ def check_pictures(report: str | None, out: str | None = None) -> None:
     """
     if report is None and out is None:
         return
-    from toolkit.cli.arguments import check_writable
+    from toolkit.cli.problems import check_writable
     from toolkit.study.pictures.canvas import check_drawing
     from toolkit.study.storage.files import make_folder
 
@@ -77,12 +106,29 @@ def check_pictures(report: str | None, out: str | None = None) -> None:
         make_folder(out)
 
 
-def warn_of_missing(out: str | None) -> None:
-    """Say on standard error which pictures and tables there will not be, before the work."""
+def check_output(report: str | None, out: str | None) -> None:
+    """Refuse before the work a page that cannot be drawn, or files that cannot be written.
+
+    Parameters
+    ----------
+    report : str or None
+        The page that is asked for.
+    out : str or None
+        The folder of tables and pictures: what it goes without is said on standard error.
+
+    Raises
+    ------
+    InputError
+        If the page or the folder cannot be written.
+    MissingPackageError
+        If Matplotlib is not installed, for the page.
+    """
+    check_pictures(report)
     if out is None:
         return
-    from toolkit.study.storage.files import picture_notes, table_notes
+    from toolkit.study.storage.files import make_folder, picture_notes, table_notes
 
+    make_folder(out)
     for note in (*table_notes(), *picture_notes()):
         print(f"toolkit: {note}; {out} goes without", file=sys.stderr)
 
@@ -125,6 +171,49 @@ def write_pictures(
     if report is not None:
         files.append(write_report_page(report, title, report_sections(printed(), shown)))
     return Results(tuple(files))
+
+
+def finish(
+    reporter: Reporter,
+    report: str | None,
+    title: str,
+    draw: Callable[[], Sequence[Drawing]],
+    laid_out: Callable[[Results], Report],
+    record: Callable[[Results], Record],
+    written: Results | None = None,
+) -> None:
+    """Write the page that is asked for, and print the result with all files that were written.
+
+    Parameters
+    ----------
+    reporter : Reporter
+        How it is printed.
+    report : str or None
+        The page.
+    title : str
+        Of the page.
+    draw : callable
+        Draws its pictures.
+    laid_out, record : callable
+        Lay out for people, and as plain data, what was found and which files were written.
+    written : Results, optional
+        Files that are written already.
+
+    Raises
+    ------
+    InputError
+        If the page cannot be written.
+    """
+    from toolkit.cli.output import print_report
+    from toolkit.study.storage.files import Results
+
+    nothing = Results()
+    page = write_pictures(report, None, title, draw, lambda: laid_out(nothing))
+    written = (written or nothing).also(page)
+    if reporter.json:
+        reporter.print_json(record(written))
+    else:
+        print_report(laid_out(written))
 
 
 def report_sections(report: Report, shown: Iterable[Drawing]) -> tuple[Section, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,21 +19,14 @@ from toolkit.cli.arguments import (
     Pad,
     Quiet,
     WorkloadWords,
-    check_writable,
-    read_problem,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Steady, Switches, read_conventions
-from toolkit.cli.output import (
-    Record,
-    Report,
-    aligned,
-    format_count,
-    heading,
-    print_report,
-    table,
-)
+from toolkit.cli.output import Record, Report, aligned, heading, print_report, table
+from toolkit.cli.problems import check_writable, evaluated, read_problem
 from toolkit.cli.progress import Reporter, watched
+from toolkit.cli.report import ReportFile, check_picture, check_pictures, drawings, write_pictures
+from toolkit.display import format_count
 from toolkit.errors import InputError
 from toolkit.study.units import plain_value, proof_of
 
@@ -94,17 +86,18 @@ def sample_mappings(
         ),
     ] = None,
     allow_python: AllowPython = False,
+    report: ReportFile = None,
     json: AsJson = False,
     json_lines: AsJsonLines = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw, descend, prove, write, print."""
     reporter = Reporter.of(quiet, json, json_lines)
-    for option, path in (("--csv", csv), ("--picture", picture), ("--save", save)):
+    for option, path in (("--csv", csv), ("--save", save)):
         if path is not None:
             check_writable(path, option)
-    if picture is not None:
-        _check_picture(picture)
+    check_picture(picture)
+    check_pictures(report)
     if seconds is not None and not prove:
         raise InputError("given without --prove, whose time it limits", source="--seconds")
     budget = toolkit.Budget(seconds=seconds)
@@ -134,32 +127,23 @@ def sample_mappings(
                 on_improvement=on_improvement,
             )
     best = found.best if proof is None else proof
-    _write(found, best, csv, picture, save)
+    _write(found, proof, best, csv, picture, save)
+    written = write_pictures(
+        report,
+        None,
+        f"{problem.workload.name} on {problem.arch.name}: random mappings",
+        lambda: drawings().landscape_drawings(found, proof, evaluated(best.mapping, problem)),
+        lambda: sample_report(found, best, proof),
+    )
     if reporter.json:
-        reporter.print_json(sample_record(found, best, proof))
+        reporter.print_json({**sample_record(found, best, proof), **written.asked()})
     else:
-        print_report(sample_report(found, best, proof))
-
-
-def _check_picture(path: str) -> None:
-    """Find out before the work what a picture needs.
-
-    Raises
-    ------
-    InputError
-        If its name says neither PNG nor SVG, or Matplotlib is not installed.
-    """
-    from toolkit.study.pictures.canvas import canvas
-
-    if Path(path).suffix not in (".png", ".svg"):
-        raise InputError(
-            f"expected a name ending in .png or .svg, got {path!r}", source="--picture"
-        )
-    canvas(1.0, 1.0)
+        print_report([*sample_report(found, best, proof), *written.lines()])
 
 
 def _write(
     found: Landscape,
+    proof: toolkit.SearchResult | None,
     best: toolkit.SearchResult,
     csv: str | None,
     picture: str | None,
@@ -170,9 +154,10 @@ def _write(
     if csv is not None:
         write_text_atomically(csv, found.table().to_csv(index=False))
     if picture is not None:
-        from toolkit.study.pictures.landscape import write_landscape
+        from toolkit.study.pictures.canvas import write_canvas
+        from toolkit.study.pictures.map_space import draw_space, landscape_picture
 
-        write_landscape(picture, found, best)
+        write_canvas(picture, draw_space(landscape_picture(found, proof)))
     if save is not None:
         toolkit.write_mapping(save, best.mapping)
 

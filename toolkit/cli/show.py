@@ -101,23 +101,15 @@ def draw(kind: str, name: str | PathLike[str], path: str, node: float | None) ->
     MissingPackageError
         If Matplotlib is not installed.
     """
-    from pathlib import Path
-
     from toolkit.arch.files import load_arch_file
     from toolkit.arch.technology import Technology, priced
-    from toolkit.cli.arguments import check_writable
-    from toolkit.messages import describe
-    from toolkit.study.pictures.canvas import FORMATS, write_canvas
+    from toolkit.cli.report import check_picture
+    from toolkit.study.pictures.canvas import write_canvas
     from toolkit.study.pictures.machine import draw_machine, machine_picture
 
     if kind != ShowKind.arch.value:
         raise InputError(f"draws machines; expected arch, got {kind}", source="--picture")
-    if Path(path).suffix.removeprefix(".") not in FORMATS:
-        expected = " or ".join(f".{ending}" for ending in FORMATS)
-        raise InputError(
-            f"expected a file named {expected}, got {describe(path)}", source="--picture"
-        )
-    check_writable(path, option="--picture")
+    check_picture(path)
     arch = toolkit.load_arch(name)
     if node is not None:
         file = load_arch_file(name)

@@ -12,21 +12,16 @@ from toolkit.cli.arguments import (
     BypassName,
     FactorsName,
     Pad,
+    Quiet,
     WorkloadWords,
-    read_problem,
     trusted,
 )
 from toolkit.cli.conventions import ConventionsName, Switches, read_conventions
-from toolkit.cli.output import (
-    Record,
-    Report,
-    aligned,
-    format_count,
-    heading,
-    print_json,
-    print_report,
-)
+from toolkit.cli.output import Record, Report, aligned, heading, print_json, print_report
+from toolkit.cli.problems import read_problem
+from toolkit.cli.progress import Reporter
 from toolkit.cli.report import ReportFile, check_pictures, drawings, write_pictures
+from toolkit.display import format_count
 
 if TYPE_CHECKING:
     from toolkit.mapping import SpaceSize
@@ -49,6 +44,7 @@ def measure_space(
     allow_python: AllowPython = False,
     report: ReportFile = None,
     json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Count, draw, print."""
     from toolkit.search.space_size import problem_size
@@ -65,7 +61,8 @@ def measure_space(
         factors,
         bypass,
     )
-    size = problem_size(problem)
+    with Reporter(quiet).live(lambda: "counting tilings, or drawing some where they are too many"):
+        size = problem_size(problem)
     written = write_pictures(
         report,
         None,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-
 from toolkit.cli.arguments import AsJson, Quiet
 from toolkit.cli.output import aligned, print_json, print_text
 
@@ -13,9 +10,7 @@ def compile_all(json: AsJson = False, quiet: Quiet = False) -> None:
     """Compile, print."""
     from toolkit.compilation import WarmUp, cache_folder, warm_up
 
-    # All that it says is what it compiles.
-    with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
-        done = warm_up()
+    done = warm_up()
     folder = str(cache_folder())
     if json:
         print_json({"folder": folder, "kernels": [kernel._asdict() for kernel in done]})

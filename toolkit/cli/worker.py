@@ -119,16 +119,11 @@ class HardwareTold:
 
 
 def _sample_text(progress: SampleProgress) -> str:
+    from toolkit.study.hardware.plan import score_text
+
     score = progress.score
     sizes = " ".join(f"{name}={value}" for name, value in score.parameters.items())
-    if score.reason:
-        return f"{sizes}: does not run: {score.reason}"
-    costs = score.energy_pj, score.latency_cycles, score.area_um2
-    objective = progress.objective
-    what = f"{objective.heading} {objective.described(*costs)}, {score.area_um2 * 1e-6:.4g} mm²"
-    broken = [name for name, excess in score.constraints.items() if excess > 0]
-    what += f", beyond the {' and '.join(broken)} budget" if broken else ""
-    return f"{sizes}: {what}"
+    return f"{sizes}: {score_text(progress.objective, score)}"
 
 
 def _sample_record(progress: SampleProgress) -> Record:

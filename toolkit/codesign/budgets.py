@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.components import OFF_CHIP, Component
 from toolkit.arch.expressions import Number
-from toolkit.arch.levels import OFF_CHIP, Component
 from toolkit.arch.ranges import parse_range
 from toolkit.arch.technology import area_table
 from toolkit.arguments import plain_number

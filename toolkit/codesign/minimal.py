@@ -13,6 +13,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
+from toolkit.display import object_html, table_html
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.mapping.bounds import word_limit
 from toolkit.mapping.bypasses import chosen_arch
@@ -67,6 +68,25 @@ class MinimalHardware:
 
     point: HardwarePoint
     requirements: tuple[Requirement, ...]
+
+    def __repr__(self) -> str:
+        return f"<MinimalHardware {self._sizes}: {self.point.area_um2 * 1e-6:.4g} mm²>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the least sizes, and what asks for them."""
+        point = self.point
+        facts = [
+            ("sizes", self._sizes),
+            ("area", f"{point.area_um2 * 1e-6:.4g} mm²"),
+            ("power", f"up to {point.power_mw * 1e-3:.4g} W"),
+        ]
+        rows = [(n.level, n.workload, f"{n.amount:,} {n.kind}") for n in self.requirements]
+        needs = table_html(("level", "most for", "needed"), rows, (True, True, False))
+        return object_html("The least hardware", facts, needs)
+
+    @property
+    def _sizes(self) -> str:
+        return ", ".join(f"{k}={v}" for k, v in self.point.parameters.items())
 
 
 def requirements(

@@ -22,7 +22,8 @@ from toolkit.codesign.space import HardwarePoint
 from toolkit.compilation import clock
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion.chosen_costs import ChosenCosts
-from toolkit.fusion.folded import FoldedGraph, fold
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.folding import fold
 from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.partition.cut_edges import CutEdges
 from toolkit.fusion.partition.merging import decode

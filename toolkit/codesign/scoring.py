@@ -15,6 +15,7 @@ from toolkit.codesign.evaluation import HardwareCost, HardwareEvaluator
 from toolkit.codesign.job import Job
 from toolkit.codesign.space import HardwarePoint
 from toolkit.compilation import clock
+from toolkit.display import short_energy
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.fusion import MappedModel, find_partition, fold
 from toolkit.fusion.folded import FoldedGraph
@@ -91,6 +92,12 @@ class Score:
     evaluations: int = 0
     seconds: float = 0.0
     reason: str = ""
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        costs = f"{short_energy(self.energy_pj)}, {self.latency_cycles:,.0f} cycles"
+        area = f"{self.area_um2 * 1e-6:.4g} mm²"
+        return f"<Score {sizes}: {self.reason or costs}, {area}>"
 
     @property
     def edp_pj_cycles(self) -> float:

@@ -6,15 +6,17 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.components import Component
 from toolkit.arch.expressions import Number
 from toolkit.arch.files import load_template
-from toolkit.arch.levels import Component, Fanout, Memory
+from toolkit.arch.levels import Fanout, Memory
 from toolkit.arch.ranges import Range, parse_range
 from toolkit.arch.technology import Technology, area_um2, peak_power_mw, priced
 from toolkit.arch.template import ArchitectureTemplate
@@ -25,6 +27,7 @@ from toolkit.codesign.budgets import (
     positive_budget,
     within_dram,
 )
+from toolkit.display import object_html, table_html
 from toolkit.errors import ArchitectureError, InputError
 from toolkit.mapping.bypasses import Bypass, with_bypass_rule
 from toolkit.messages import describe, suggest
@@ -60,6 +63,10 @@ class HardwarePoint:
     area_um2: float
     power_mw: float
     dram_gb_per_s: float
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"<HardwarePoint {sizes}: {self.area_um2 * 1e-6:.4g} mm²>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +113,29 @@ class HardwareSpace:
     _built: dict[tuple[Number, ...], HardwarePoint] = field(
         default_factory=dict, init=False, repr=False
     )
+
+    def __repr__(self) -> str:
+        return f"<HardwareSpace {self._name}: {self.size:,} points>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what may be chosen, and within which budgets."""
+        limits = {
+            "area": (self.area_budget_um2, 1e-6, "mm²"),
+            "power": (self.power_budget_mw, 1e-3, "W"),
+            "DRAM": (self.dram_budget_gb_per_s, 1.0, "GB/s"),
+        }
+        facts = [("points", f"{self.size:,}")] + [
+            (name, f"at most {limit * scale:.4g} {unit}")
+            for name, (limit, scale, unit) in limits.items()
+            if limit is not None
+        ]
+        rows = [(name, str(found)) for name, found in self.ranges.items()]
+        table = table_html(("parameter", "values"), rows, (True, True))
+        return object_html(f"Hardware: {self._name}", facts, table)
+
+    @property
+    def _name(self) -> str:
+        return PurePath(self.template.source).stem
 
     @property
     def size(self) -> int:

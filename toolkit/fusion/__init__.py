@@ -1,6 +1,6 @@
 """Layer fusion: which layers of a network share tiles on chip, what that costs and saves.
 
-A network is folded (`folded`, with what `axes` says of each operator), and its legal groups are
+A network is folded (`folding`, with what `axes` says of each operator), and its legal groups are
 known (`groups`, `patterns`). How a group runs is chosen in `tile`; what that costs is told by a
 model (`group_model` by traffic, `mapped` by mapping every part, see `plan_cost`); which groups
 there are is searched in `partition`, what none of them undercuts is proved in `partition_bound`,
@@ -21,7 +21,8 @@ number of groups to cost grows fast with it."""
 
 _HOMES = {
     "baseline": ("Step", "Totals", "steps_to_fused"),
-    "folded": ("FoldedGraph", "FoldedLayer", "fold"),
+    "folded": ("FoldedGraph", "FoldedLayer"),
+    "folding": ("fold",),
     "group_model": ("FusionOverhead", "GroupModel", "Option", "TrafficModel"),
     "groups": ("candidates", "check_group", "check_partition"),
     "mapped": ("MappedModel",),
@@ -30,8 +31,9 @@ _HOMES = {
     "patterns": ("PATTERNS", "Pattern", "chain", "find_pattern", "matches"),
     "plan_cost": ("GroupCost",),
     "prefetch": ("Prefetched", "PrefetchedNetwork"),
+    "tile.assumptions": ("Assumptions",),
     "tile.choice": ("best_plan",),
-    "tile.group_plan": ("Assumptions", "GroupPlan"),
+    "tile.group_plan": ("GroupPlan",),
     "tile.residency": ("fusion_level", "fusion_levels"),
 }
 
@@ -74,7 +76,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toolkit.fusion.baseline import Step, Totals, steps_to_fused
-    from toolkit.fusion.folded import FoldedGraph, FoldedLayer, fold
+    from toolkit.fusion.folded import FoldedGraph, FoldedLayer
+    from toolkit.fusion.folding import fold
     from toolkit.fusion.group_model import FusionOverhead, GroupModel, Option, TrafficModel
     from toolkit.fusion.groups import candidates, check_group, check_partition
     from toolkit.fusion.mapped import MappedModel
@@ -83,8 +86,9 @@ if TYPE_CHECKING:
     from toolkit.fusion.patterns import PATTERNS, Pattern, chain, find_pattern, matches
     from toolkit.fusion.plan_cost import GroupCost
     from toolkit.fusion.prefetch import Prefetched, PrefetchedNetwork
+    from toolkit.fusion.tile.assumptions import Assumptions
     from toolkit.fusion.tile.choice import best_plan
-    from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+    from toolkit.fusion.tile.group_plan import GroupPlan
     from toolkit.fusion.tile.residency import fusion_level, fusion_levels
 
 

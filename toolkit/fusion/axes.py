@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from types import MappingProxyType
 
+from toolkit.fusion.reach import (
+    AxisRule,
+    Links,
+    Reach,
+    Shape,
+    joined_links,
+    new_rule,
+    reshape_links,
+    split_links,
+)
 from toolkit.workload.network.layer import Layer
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What the positions of an output axis read along one axis of an input.
-
-    Position `i` reads ``stride * i - pad`` up to ``stride * i - pad + extent``, excluded.
-
-    Parameters
-    ----------
-    axis : int
-        Of the input.
-    stride : int
-        Positions of the input from one position of the output to the next.
-    extent : int
-        Positions that one of the output needs: taps, spread by the dilation.
-    pad : int
-        Positions before the first.
-    share : int
-        Positions of the output in a row that read the same: heads of the query that share a key.
-        Position `i` then stands for ``i // share`` above, and tiles hold whole shares.
-    """
-
-    axis: int
-    stride: int = 1
-    extent: int = 1
-    pad: int = 0
-    share: int = 1
-
-
-Links = Mapping[int, Reach]
-"""Output axis to what it needs of one input; an axis left out needs all of it."""
-
 NO_LINKS: Links = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class AxisRule:
-    """How one layer can be cut into tiles.
-
-    Parameters
-    ----------
-    links : tuple of mapping of int to Reach
-        One entry per input (activations only).
-    open_axes : frozenset of int
-        Output axes that can be tiled without cutting the weights or repeating a reduction.
-    """
-
-    links: tuple[Links, ...]
-    open_axes: frozenset[int] = field(default_factory=frozenset)
 
 
 def axis_rule(layer: Layer) -> AxisRule:
@@ -86,66 +44,6 @@ def axis_rule(layer: Layer) -> AxisRule:
     return rule(layer)
 
 
-def reshape_links(source: Shape, target: Shape) -> Links:
-    """Axes that a reshape keeps: equally long, with as many positions before them.
-
-    Examples
-    --------
-    >>> sorted(reshape_links((1, 128, 768), (1, 128, 12, 64)))
-    [0, 1]
-    """
-    before = _places(source)
-    links = {}
-    for axis, size in enumerate(target):
-        key = (math.prod(target[:axis]), size)
-        if key in before:
-            links[axis] = Reach(before[key])
-    return links
-
-
-def split_links(source: Shape, target: Shape) -> Links:
-    """Axes that a reshape splits: the first part is cut as whole runs of the others.
-
-    Examples
-    --------
-    >>> split_links((1, 128, 768), (1, 128, 12, 64))
-    {2: Reach(axis=2, stride=64, extent=64, pad=0, share=1)}
-    """
-    before = _places(source)
-    links: dict[int, Reach] = {}
-    for axis, size in enumerate(target):
-        run = 1
-        for following in target[axis + 1 :] if size > 1 else ():
-            run *= following
-            split = before.get((math.prod(target[:axis]), size * run))
-            if run > 1 and split is not None:
-                links.setdefault(axis, Reach(split, run, run))
-    return links
-
-
-def joined_links(source: Shape, target: Shape) -> Links:
-    """Axes that a reshape joins: positions share one of the first part, in whole runs.
-
-    Examples
-    --------
-    >>> joined_links((1, 128, 12, 64), (1, 128, 768))
-    {2: Reach(axis=2, stride=1, extent=1, pad=0, share=64)}
-    """
-    links: dict[int, Reach] = {}
-    for axis, reach in split_links(target, source).items():
-        if reach.stride == reach.extent and reach.axis not in links:
-            links[reach.axis] = Reach(axis, share=reach.stride)
-    return links
-
-
-def _places(shape: Shape) -> dict[tuple[int, int], int]:
-    """Axes by the number of positions before them and their length."""
-    places: dict[tuple[int, int], int] = {}
-    for axis, size in enumerate(shape):
-        places.setdefault((math.prod(shape[:axis]), size), axis)
-    return places
-
-
 def _attribute(layer: Layer, name: str) -> object:
     return dict(layer.attributes).get(name)
 
@@ -162,12 +60,6 @@ def _integers(layer: Layer, name: str, default: tuple[int, ...]) -> tuple[int, .
     return default
 
 
-def _rule(links: tuple[Links, ...], closed: tuple[int, ...] = ()) -> AxisRule:
-    axes = {axis for entry in links for axis in entry} - set(closed)
-    kept = tuple({a: r for a, r in entry.items() if a in axes} for entry in links)
-    return AxisRule(kept, frozenset(axes))
-
-
 def _broadcast(source: Shape, target: Shape) -> Links:
     """Links of an operand that NumPy's rules broadcast; repeated axes are needed whole."""
     shift = len(target) - len(source)
@@ -180,7 +72,7 @@ def _broadcast(source: Shape, target: Shape) -> Links:
 
 def _elementwise(layer: Layer) -> AxisRule:
     out = layer.outputs[0].shape
-    return _rule(tuple(_broadcast(tensor.shape, out) for tensor in layer.inputs))
+    return new_rule(tuple(_broadcast(tensor.shape, out) for tensor in layer.inputs))
 
 
 def _reshaped(layer: Layer) -> AxisRule:
@@ -193,7 +85,7 @@ def _reshaped(layer: Layer) -> AxisRule:
         }
         for tensor in layer.inputs
     )
-    return _rule(tuple(links))
+    return new_rule(tuple(links))
 
 
 def channels_last(layer: Layer) -> bool:
@@ -221,7 +113,7 @@ def _along(layer: Layer, kernel: Shape, channels: bool) -> AxisRule:
             pad = total // 2 if auto == "SAME_UPPER" else -(-total // 2)
         links[i + first] = Reach(i + first, strides[i], extent, pad)
     others = (NO_LINKS,) * (len(layer.inputs) - 1)
-    return _rule((links, *others))
+    return new_rule((links, *others))
 
 
 def _convolution(layer: Layer) -> AxisRule:
@@ -230,7 +122,7 @@ def _convolution(layer: Layer) -> AxisRule:
     if len(kernel) != count:
         kernel = _integers(layer, "kernel_shape", (0,) * count)
     if count < 1 or not all(kernel):
-        return _rule(({0: Reach(0)}, *((NO_LINKS,) * (len(layer.inputs) - 1))))
+        return new_rule(({0: Reach(0)}, *((NO_LINKS,) * (len(layer.inputs) - 1))))
     return _along(layer, kernel, channels=False)
 
 
@@ -244,7 +136,7 @@ def _pooling(layer: Layer) -> AxisRule:
 
 def _batch_only(layer: Layer) -> AxisRule:
     others = (NO_LINKS,) * (len(layer.inputs) - 1)
-    return _rule(({0: Reach(0)}, *others))
+    return new_rule(({0: Reach(0)}, *others))
 
 
 def _kept_axes(layer: Layer) -> AxisRule:
@@ -255,7 +147,7 @@ def _kept_axes(layer: Layer) -> AxisRule:
         same = len(tensor.shape) == len(out)
         pairs = enumerate(zip(tensor.shape, out, strict=True)) if same else ()
         links.append({axis: Reach(axis) for axis, (a, b) in pairs if a == b})
-    return _rule(tuple(links))
+    return new_rule(tuple(links))
 
 
 def _without(default: int | None, *, following: bool = False) -> Callable[[Layer], AxisRule]:
@@ -268,32 +160,32 @@ def _without(default: int | None, *, following: bool = False) -> Callable[[Layer
         if not isinstance(axis, int):
             axis = default
         if axis is None:
-            return _rule(kept.links, tuple(range(1, rank)))
+            return new_rule(kept.links, tuple(range(1, rank)))
         first = axis % rank if rank else 0
         closed = tuple(range(first, rank)) if following else (first,)
-        return _rule(kept.links, closed)
+        return new_rule(kept.links, closed)
 
     return rule
 
 
 def _concatenated(layer: Layer) -> AxisRule:
     rank = len(layer.outputs[0].shape)
-    return _rule(_kept_axes(layer).links, (_integer(layer, "axis", 0) % max(rank, 1),))
+    return new_rule(_kept_axes(layer).links, (_integer(layer, "axis", 0) % max(rank, 1),))
 
 
 def _per_channel(layer: Layer) -> AxisRule:
     rank = len(layer.outputs[0].shape)
-    return _rule(_kept_axes(layer).links, tuple(range(2, rank)))
+    return new_rule(_kept_axes(layer).links, tuple(range(2, rank)))
 
 
 def _across_channels(layer: Layer) -> AxisRule:
-    return _rule(_kept_axes(layer).links, (1,))
+    return new_rule(_kept_axes(layer).links, (1,))
 
 
 def _transposed(layer: Layer) -> AxisRule:
     rank = len(layer.inputs[0].shape)
     order = _integers(layer, "perm", tuple(reversed(range(rank))))
-    return _rule(({axis: Reach(source) for axis, source in enumerate(order)},))
+    return new_rule(({axis: Reach(source) for axis, source in enumerate(order)},))
 
 
 def _matrix_product(layer: Layer) -> AxisRule:
@@ -311,15 +203,15 @@ def _matrix_product(layer: Layer) -> AxisRule:
         rows = {rank - 2: Reach(len(left) + row)}
         keys = len(right) + column
         columns = {rank - 1: spread(keys, right[keys], out[-1])}
-        return _rule((_batch(left, out) | rows, _batch(right, out) | columns))
+        return new_rule((_batch(left, out) | rows, _batch(right, out) | columns))
     data = layer.inputs[0].shape
     if not layer.weights or min(len(data), rank) < 2 or len(layer.weights[0].shape) != 2:
         return AxisRule((NO_LINKS,) * len(layer.inputs))
     weight = layer.weights[0].shape
     kept = {axis: Reach(axis) for axis in range(rank - 2)}
     if data[:-2] == out[:-2] and data[row] == out[-2] and weight[column] == out[-1]:
-        return _rule((kept | {rank - 2: Reach(len(data) + row)},))
-    return _rule(({rank - 1: Reach(len(data) + column)},))
+        return new_rule((kept | {rank - 2: Reach(len(data) + row)},))
+    return new_rule(({rank - 1: Reach(len(data) + column)},))
 
 
 def spread(axis: int, size: int, positions: int) -> Reach:
@@ -353,7 +245,7 @@ def _general_product(layer: Layer) -> AxisRule:
     row_axis = 1 if transposed else 0
     if data[row_axis] != out[0]:
         return AxisRule((NO_LINKS,))
-    return _rule(({0: Reach(row_axis)},))
+    return new_rule(({0: Reach(row_axis)},))
 
 
 def _heads(layer: Layer) -> AxisRule:
@@ -368,7 +260,7 @@ def _heads(layer: Layer) -> AxisRule:
         links = ({0: Reach(0)} if len(out) == 3 else {}) | {len(out) - 2: Reach(2)}
         if out[-1] == data[1] * data[3]:
             links[len(out) - 1] = Reach(1, share=data[3])
-        return _rule((links,))
+        return new_rule((links,))
     if len(out) != 4 or (not first and out[0] > 1):
         return AxisRule((NO_LINKS,) * len(layer.inputs))
     links = ({0: Reach(0)} if first else {}) | {2: Reach(first)}
@@ -377,7 +269,7 @@ def _heads(layer: Layer) -> AxisRule:
         links[1] = Reach(first + 1)
     elif data[-1] == heads * size:
         links[1] = Reach(first + 1, stride=size, extent=size)
-    return _rule((links,))
+    return new_rule((links,))
 
 
 # The axis of a cumulated sum is an operand, which rules do not see.

@@ -14,7 +14,7 @@ from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import LayerCosts
 from toolkit.fusion.tile.group_plan import GroupPlan, Loop, made_share
-from toolkit.model.plan import port_cycles
+from toolkit.model.plan_ports import port_cycles
 from toolkit.model.vector_unit import vector_cost
 
 STATE_OPERATIONS = 4

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.files import load_arch
 from toolkit.fusion import MOST_MAPPED_LAYERS
-from toolkit.fusion.folded import fold
+from toolkit.fusion.folding import fold
 from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.partition.registry import cost_partition, find_partition

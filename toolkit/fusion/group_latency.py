@@ -33,7 +33,7 @@ from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.group_plan import GroupPlan, Kept
 from toolkit.fusion.timeline import weights_of
 from toolkit.model.conventions import Conventions
-from toolkit.model.plan import port_cycles, ports_of
+from toolkit.model.plan_ports import port_cycles, ports_of
 
 
 @dataclass(frozen=True, slots=True)

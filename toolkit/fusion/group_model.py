@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.group_plan import (
-    Assumptions,
-    GroupPlan,
-    least_words,
-    single_plan,
-    streamed_plan,
-)
+from toolkit.fusion.tile.assumptions import Assumptions
+from toolkit.fusion.tile.group_plan import GroupPlan, least_words, single_plan, streamed_plan
 from toolkit.fusion.tile.identical import PlanBook
 
 if TYPE_CHECKING:

@@ -41,7 +41,8 @@ from math import inf, prod
 import numpy as np
 
 from toolkit.arch.architecture import Architecture, holds
-from toolkit.arch.levels import FactorConstraint, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Memory
 from toolkit.arch.packing import mac_energy_pj, sum_bits, words_per_value
 from toolkit.cluster import Cluster
 from toolkit.errors import ToolkitError

@@ -20,15 +20,8 @@ from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.passing import passed_by, weights_kept
 from toolkit.fusion.plan_cost import GroupCost, PlanCosts
 from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch
-from toolkit.fusion.tile.group_plan import (
-    HALOS,
-    Assumptions,
-    GroupPlan,
-    Halo,
-    Schedule,
-    least_words,
-    single_plan,
-)
+from toolkit.fusion.tile.assumptions import HALOS, Assumptions, Halo, Schedule
+from toolkit.fusion.tile.group_plan import GroupPlan, least_words, single_plan
 from toolkit.fusion.tile.identical import PlanBook
 from toolkit.fusion.tile.residency import Home, capacity_words, fusion_level, fusion_levels
 from toolkit.processes import Jobs

@@ -12,9 +12,9 @@ from toolkit.fusion.group_model import FusionObjective, FusionOverhead
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.part_bounds import LayerLeast, PartBounds, compulsory_words
 from toolkit.fusion.partition_bound import GroupBounds, network_bound
-from toolkit.fusion.tile.group_plan import Assumptions
+from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.fusion.tile.identical import PlanBook
-from toolkit.model.plan import port_cycles
+from toolkit.model.plan_ports import port_cycles
 
 _SAFE = 1 - 1e-9
 """Keeps bounds below what sums of floats may round off."""

@@ -25,7 +25,7 @@ from toolkit.fusion.layer_costs import LayerCosts
 from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.model.conventions import Conventions
 from toolkit.model.floor import least_cycles, least_energy_pj
-from toolkit.model.plan import port_cycles
+from toolkit.model.plan_ports import port_cycles
 from toolkit.processes import available_cores
 from toolkit.search.network import lowerings
 from toolkit.search.network.vector_layers import layer_parts, layer_vector_cost

@@ -28,10 +28,11 @@ from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.part_bounds import LayerLeast, compulsory_words, words_read, words_written
 from toolkit.fusion.partition.exact import least_value
-from toolkit.fusion.tile.group_plan import Assumptions, least_words, single_plan
+from toolkit.fusion.tile.assumptions import Assumptions
+from toolkit.fusion.tile.group_plan import least_words, single_plan
 from toolkit.fusion.tile.identical import PlanBook
 from toolkit.model.conventions import Conventions
-from toolkit.model.plan import port_cycles
+from toolkit.model.plan_ports import port_cycles
 
 CLOSE = 1.02
 """Ratio of weights between which no further ones are asked."""

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, Kept
+from toolkit.fusion.tile.assumptions import Assumptions
+from toolkit.fusion.tile.group_plan import GroupPlan, Kept
 from toolkit.fusion.timeline import timeline, weights_of
 
 

@@ -14,7 +14,8 @@ from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
 from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan, Part, constant_words
+from toolkit.fusion.tile.assumptions import Assumptions
+from toolkit.fusion.tile.group_plan import GroupPlan, Part, constant_words
 from toolkit.fusion.tile.residency import Homes
 from toolkit.model.vector_unit import idle_leakage_pj
 from toolkit.workload.kernel import Role

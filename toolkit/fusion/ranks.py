@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.fusion.axes import Reach, channels_last, spread
+from toolkit.fusion.axes import channels_last, spread
+from toolkit.fusion.reach import Reach
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer
 

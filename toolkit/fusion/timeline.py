@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.groups import GroupView
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+from toolkit.fusion.tile.assumptions import Assumptions
+from toolkit.fusion.tile.group_plan import GroupPlan
 
 ALL_LAYERS = "all layers"
 """The one phase of a step in which layers run side by side."""

@@ -11,7 +11,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import FactorConstraint, Level, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Level, Memory
 from toolkit.errors import ArchitectureError, InputError, WorkloadError
 from toolkit.mapping.factors import SIZE_LIMIT, divisors
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray

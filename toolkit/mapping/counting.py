@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from toolkit.display import format_count, object_html
 from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.orders import ReuseRule, order_classes
@@ -53,6 +54,21 @@ class SpaceSize:
     orders: int
     order_classes: int
     method: str
+
+    def __repr__(self) -> str:
+        about = "" if self.tilings_exact else "about "
+        return f"<SpaceSize {about}{format_count(self.mappings)} mappings>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: tilings, loop orders, mappings."""
+        about = "" if self.tilings_exact else "about "
+        facts = [
+            ("tilings", f"{about}{format_count(self.tilings)}, {self.method}"),
+            ("loop orders", f"{format_count(self.orders)} for each tiling"),
+            ("order classes", f"{format_count(self.order_classes)} that differ in reuse"),
+            ("mappings", f"{about}{format_count(self.mappings)}"),
+        ]
+        return object_html("The map space", facts)
 
     @property
     def mappings(self) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import FactorConstraint, Level, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Level, Memory
 from toolkit.arch.packaged import arch_names
 from toolkit.arguments import check_kind
 from toolkit.errors import DoesNotFitError, InputError

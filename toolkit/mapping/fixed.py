@@ -6,7 +6,8 @@ from dataclasses import replace
 from math import prod
 
 from toolkit.arch.architecture import Architecture
-from toolkit.arch.levels import FactorConstraint, Memory, Spatial
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Memory, Spatial
 from toolkit.errors import MappingError
 from toolkit.mapping.fitting import fit
 from toolkit.mapping.mapping import Mapping, to_arrays

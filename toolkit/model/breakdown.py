@@ -17,7 +17,7 @@ from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.messages import shown
 from toolkit.model.cost import AccessTable, BatchCost, access_counts, converted
-from toolkit.model.plan import Port
+from toolkit.model.plan_ports import Port
 from toolkit.model.tables import (
     Crossing,
     LevelEnergy,

@@ -30,9 +30,9 @@ from toolkit.lifted import (
     negated,
     where,
 )
+from toolkit.model.movers import Mover
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import PlanTables
-from toolkit.model.traffic import Mover
 from toolkit.model.windows import slides, swept, window
 from toolkit.workload.distinct import ALL_GAPS, values_of
 

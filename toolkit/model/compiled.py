@@ -20,9 +20,10 @@ from toolkit.lifted import Table, formula, in_lane, is_never, lane, lanes, once
 from toolkit.mapping.mapping import IntArray
 from toolkit.model.nest import Nest, Nests, measure_tiles
 from toolkit.model.plan import Plan
-from toolkit.model.plan_tables import PlanTables, compiled_tables, widest_enumeration
+from toolkit.model.plan_tables import PlanTables
 from toolkit.model.room import fits
 from toolkit.model.sequential import count_sequential
+from toolkit.model.tabulate import compiled_tables, widest_enumeration
 from toolkit.model.totals import fill_bursts, pack_words, totals
 from toolkit.model.traffic import count_per_instance
 

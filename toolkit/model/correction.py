@@ -18,17 +18,11 @@ from pydantic import Field
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Memory
 from toolkit.errors import InputError
-from toolkit.mapping.mapping import IntArray, to_arrays
+from toolkit.mapping.mapping import FloatArray, IntArray, to_arrays
 from toolkit.messages import describe, suggest
 from toolkit.model.compiled import BatchTotals
 from toolkit.model.evaluate import Evaluation
-from toolkit.model.gemmini_library import (
-    DIMENSIONS,
-    FloatArray,
-    array_width,
-    stride,
-    wrapped_rows,
-)
+from toolkit.model.gemmini_library import DIMENSIONS, array_width, stride, wrapped_rows
 from toolkit.model.gemmini_program import ACTIVITIES, program_counts
 from toolkit.records import Label, Record, validate
 from toolkit.workload.kernel import Workload

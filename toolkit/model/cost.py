@@ -16,15 +16,9 @@ from toolkit.lifted import namespace
 from toolkit.mapping.mapping import FloatArray
 from toolkit.model.nest import Accesses, Cut, LevelState, Loop, Nest, Parts, measure_tiles
 from toolkit.model.plan import Plan
-from toolkit.model.plan_tables import PlanTables, plan_tables
-from toolkit.model.totals import (
-    Totals,
-    charged,
-    count_accesses,
-    fill_bursts,
-    pack_words,
-    totals,
-)
+from toolkit.model.plan_tables import PlanTables
+from toolkit.model.tabulate import plan_tables
+from toolkit.model.totals import Totals, charged, count_accesses, fill_bursts, pack_words, totals
 from toolkit.workload.distinct import Progression
 
 Array = Any

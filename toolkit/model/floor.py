@@ -58,8 +58,8 @@ def least_energy_pj(
 
     Notes
     -----
-    Counts are those of `toolkit.model.traffic.per_instance` for the transfer without a child, with
-    every spatial factor at the most that it can be.
+    Counts are those of `toolkit.model.traffic.count_per_instance` for the transfer without a
+    child, with every spatial factor at the most that it can be.
     """
     energy = mac_energy_pj(arch, workload)
     if conventions.transfers != "sequential":

@@ -26,12 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.workload.kernel import Workload
-
-FloatArray = NDArray[np.float64]
 
 DIMENSIONS = ("M", "P", "Q", "C", "R", "S")
 """Those of a convolution; a batch of one may come before them."""

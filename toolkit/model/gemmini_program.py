@@ -20,11 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.gemmini_library import (
     SLIDING,
     TILE_ORDER,
-    FloatArray,
     LibraryTiles,
     library_tiles,
     stride,

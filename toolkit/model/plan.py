@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, check_figures, holds
 from toolkit.arch.layout import check_layout
 from toolkit.arch.levels import Compute, Fanout, Memory, Spatial
 from toolkit.arch.packing import check_bits
-from toolkit.arch.ports import TRAFFIC, MemoryPort, passing_traffic
+from toolkit.arch.ports import passing_traffic
 from toolkit.arch.wires import Wires
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import Conventions
+from toolkit.model.plan_ports import Port, network_ports, ports_of
 from toolkit.workload.kernel import Tensor, Workload
 
 
@@ -77,96 +76,6 @@ class TensorPlan:
     def is_output(self) -> bool:
         """Whether the operand is accumulated rather than only read."""
         return self.tensor.role == "output"
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """What words pass through into or out of a memory: a port, or several that share a load.
-
-    Where ports serve the same kinds of traffic, words are divided among them as it suits. The
-    least time in which ports p move words w of kinds k is then the longest, over sets S of kinds,
-    of what the ports that serve any of S need for all of S: the sum of w over S by the sum of
-    their bandwidths (a flow from kinds to ports is as large as its least cut). Each set that may
-    be the longest counts as one `Port`.
-
-    Parameters
-    ----------
-    name : str
-        Which port of its memory it is, or which ones.
-    kinds : tuple of str
-        What passes, in the order of `toolkit.arch.ports.TRAFFIC`.
-    bandwidth : float
-        Words per cycle and instance.
-    """
-
-    name: str
-    kinds: tuple[str, ...]
-    bandwidth: float
-
-    @property
-    def traffic(self) -> str:
-        """What passes it."""
-        *first, last = self.kinds
-        return f"{', '.join(first)} and {last}" if first else last
-
-    def cycles(self, words: Mapping[str, float]) -> float:
-        """Cycles in which so many words pass, by kind."""
-        return sum(words.get(kind, 0) for kind in self.kinds) / self.bandwidth
-
-
-def ports_of(memory: Memory, conventions: Conventions) -> tuple[Port, ...]:
-    """List the ports of a memory: one for everything, one for each direction, or those named."""
-    read, write = memory.read_bandwidth, memory.write_bandwidth
-    if memory.shared_port or conventions.shared_ports:
-        return (Port("port", TRAFFIC, memory.bandwidth),)
-    if memory.ports:
-        return tuple(_named_ports(memory.ports))
-    return (Port("read port", TRAFFIC[:2], read), Port("write port", TRAFFIC[2:], write))
-
-
-def _named_ports(ports: tuple[MemoryPort, ...]) -> Iterator[Port]:
-    """List the sets of kinds whose ports may take longest, fewest ports first.
-
-    A set adds nothing if another kind could join it at no more ports, or if it falls into two
-    whose ports are all different: then the other set, or one of the two, takes as long.
-    """
-    serving = {
-        kind: {i for i, port in enumerate(ports) if kind in port.serves} for kind in TRAFFIC
-    }
-    served = [kind for kind in TRAFFIC if serving[kind]]
-    found: list[tuple[list[int], tuple[str, ...]]] = []
-    for count in range(1, 1 + len(served)):
-        for kinds in itertools.combinations(served, count):
-            used = {i for kind in kinds for i in serving[kind]}
-            closed = all(kind in kinds for kind in served if serving[kind] <= used)
-            if closed and _hangs_together([serving[kind] for kind in kinds]):
-                found.append((sorted(used), kinds))
-    for numbers, kinds in sorted(found, key=lambda pair: (len(pair[0]), pair[0])):
-        together = [ports[i] for i in numbers]
-        name = f"{' + '.join(p.name for p in together)} port{'s' * (len(together) > 1)}"
-        yield Port(name, kinds, sum(p.bandwidth for p in together))
-
-
-def _hangs_together(serving: Sequence[set[int]]) -> bool:
-    """Whether ports do not fall into two groups that serve nothing in common."""
-    reached = set(serving[0])
-    for _ in serving:
-        reached |= {i for ports in serving if ports & reached for i in ports}
-    return all(ports & reached for ports in serving)
-
-
-def _network_ports(level: Fanout) -> Iterator[Port]:
-    """List the ways through the network of a fanout that can be in the way."""
-    wires = level.wires or Wires()
-    if math.isfinite(wires.read_bandwidth):
-        yield Port("network inwards", ("reads",), wires.read_bandwidth)
-    if math.isfinite(wires.write_bandwidth):
-        yield Port("network outwards", ("updates",), wires.write_bandwidth)
-
-
-def port_cycles(memory: Memory, conventions: Conventions, words: Mapping[str, float]) -> float:
-    """Cycles in which one instance of a memory moves so many words, by kind of traffic."""
-    return max(port.cycles(words) for port in ports_of(memory, conventions))
 
 
 def gates_idle_instances(arch: Architecture, fanout: Fanout, conventions: Conventions) -> bool:
@@ -238,11 +147,6 @@ class Plan:
         between = range(transfer.nest[0] + 1, end)
         return [i for i in between if not isinstance(self.arch.levels[i], Memory)]
 
-    @property
-    def innermost_memory(self) -> int:
-        """Level number of the last memory before the compute level."""
-        return self.memories[-1]
-
     def memory(self, level: int) -> Memory:
         """Return the memory at a level number."""
         return _memory(self.arch, level)
@@ -299,7 +203,7 @@ def make_plan(
         for i, level in enumerate(arch.levels)
         if not isinstance(level, Compute)
         for port in (
-            ports_of(level, conventions) if isinstance(level, Memory) else _network_ports(level)
+            ports_of(level, conventions) if isinstance(level, Memory) else network_ports(level)
         )
     )
     _check_served(arch, plans, ports)

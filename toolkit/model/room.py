@@ -8,7 +8,7 @@ from typing import Any
 from toolkit.lifted import ceil, formula, minimum, once
 from toolkit.model.nest import Nest
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN, IN_WINDOW, PlanTables
-from toolkit.model.traffic import elements
+from toolkit.model.tiles import elements
 from toolkit.model.windows import room_taken
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.arch.ports import TRAFFIC
-from toolkit.model.plan import Port
+from toolkit.model.plan_ports import Port
 
 if TYPE_CHECKING:
     import pandas as pd

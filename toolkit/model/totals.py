@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from toolkit.lifted import Table, apart, ceil, formula, maximum, nearest, once, where
 from toolkit.model.bursts import burst_share, sent_at_once
+from toolkit.model.movers import find_mover, sums_go_on
 from toolkit.model.nest import Nest, orthogonal
 from toolkit.model.plan_tables import ALONE, BOTH_WAYS, PlanTables
 from toolkit.model.sequential import count_sequential
-from toolkit.model.traffic import count_per_instance, elements, find_mover, sums_go_on
+from toolkit.model.tiles import elements
+from toolkit.model.traffic import count_per_instance
 from toolkit.model.waits import array_cycles, note_waits
 from toolkit.workload.distinct import NO_GAPS, values_of
 

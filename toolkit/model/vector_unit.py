@@ -17,7 +17,8 @@ from toolkit.arch.packing import words_per_value
 from toolkit.arch.ports import TRAFFIC
 from toolkit.errors import ArchitectureError
 from toolkit.model.conventions import EXACT, Conventions
-from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle, port_cycles
+from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle
+from toolkit.model.plan_ports import port_cycles
 from toolkit.model.tables import LevelEnergy
 from toolkit.workload.kernel import Role
 

@@ -20,15 +20,9 @@ from typing import Any
 from toolkit.lifted import formula, maximum, once, where
 from toolkit.model.bursts import first_share
 from toolkit.model.nest import Nest
-from toolkit.model.plan_tables import (
-    DOUBLE_BUFFERED,
-    NEVER,
-    READING,
-    WRITING,
-    PlanTables,
-)
+from toolkit.model.plan_tables import DOUBLE_BUFFERED, NEVER, READING, WRITING, PlanTables
 from toolkit.model.room import clipped_extents, held_words
-from toolkit.model.traffic import parts
+from toolkit.model.tiles import parts
 from toolkit.model.windows import tile_values
 
 READS, DRAINS, UPDATES, FILLS = range(4)

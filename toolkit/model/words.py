@@ -12,6 +12,9 @@ from toolkit.model.lanes import CutOff, costed, cut_offs
 from toolkit.model.reasons import feeds_lanes, why
 from toolkit.model.reuse import Movement, movements
 
+_NOTHING = 1e-6
+"""Cycles that are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -163,6 +166,20 @@ class CycleParts:
     stalls: tuple[Stall, ...]
     warm_up_cycles: float
     rounding_cycles: float
+
+    @property
+    def lost(self) -> dict[str, float]:
+        """Cycles beyond ideal work, by what they are lost to; causes of none are left out."""
+        lost = {
+            "idle instances": sum(entry.cycles for entry in self.idle),
+            "cut-off tiles": sum(entry.cycles for entry in self.cut_off),
+            "waits": sum(entry.cycles for entry in self.waits),
+            "stalls": sum(entry.cycles for entry in self.stalls),
+            "hops": self.warm_up_cycles,
+            "rounded up": self.rounding_cycles,
+        }
+        # What rounding of numbers alone leaves over is nothing.
+        return {name: cycles for name, cycles in lost.items() if cycles > _NOTHING}
 
 
 def energy_parts(evaluation: Evaluation) -> tuple[EnergyPart, ...]:

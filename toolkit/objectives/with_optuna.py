@@ -8,7 +8,7 @@ from typing import overload
 from toolkit.codesign.optuna_objective import HardwareTrials
 from toolkit.codesign.problem import HardwareProblem
 from toolkit.errors import InputError
-from toolkit.fusion.folded import fold
+from toolkit.fusion.folding import fold
 from toolkit.fusion.partition.optuna_objective import (
     FusedMappingsObjective,
     PartitionObjective,

@@ -128,13 +128,7 @@ def for_torch(
     check_integer(starts, 1, "starts")
     check_integer(seed, 0, "seed")
     check_kind(overhead, FusionOverhead, "overhead")
-    if not isinstance(known, Sequence) or any(not isinstance(k, NetworkResult) for k in known):
-        raise InputError(
-            f"expected a list of what toolkit.map_network returns, got {describe(known)}",
-            key="known",
-        )
-    if known and isinstance(what, Problem):
-        raise InputError("expected results of networks, of a question about them", key="known")
+    _check_known(what, known)
     if sizes != "needed" and not isinstance(what, HardwareProblem):
         raise InputError("only a HardwareProblem has sizes", key="sizes")
     place = load("toolkit.search.gradient.tilings:torch_device", "for_torch", "torch", "what")(
@@ -171,6 +165,16 @@ def for_torch(
         seed=seed,
     )
     return network.to(place)
+
+
+def _check_known(what: What, known: Sequence[NetworkResult]) -> None:
+    if not isinstance(known, Sequence) or any(not isinstance(k, NetworkResult) for k in known):
+        raise InputError(
+            f"expected a list of what toolkit.map_network returns, got {describe(known)}",
+            key="known",
+        )
+    if known and isinstance(what, Problem):
+        raise InputError("expected results of networks, of a question about them", key="known")
 
 
 def _learned(what: What, choose: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import IntArray, Mapping, from_arrays, to_arrays
 from toolkit.model.compiled import BatchTotals, batch_totals
 from toolkit.model.conventions import Conventions
-from toolkit.model.plan import make_plan, ports_of
+from toolkit.model.plan import make_plan
+from toolkit.model.plan_ports import ports_of
 from toolkit.search.advice_flips import single_flips
 from toolkit.search.advice_steps import (
     Obstacle,

@@ -10,7 +10,8 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.search.chosen_walks import Walkers
-from toolkit.search.compiled_moves import DESCEND_AND_KICK, STRICTLY
+from toolkit.search.compiled_descent import DESCEND_AND_KICK
+from toolkit.search.compiled_moves import STRICTLY
 from toolkit.search.evaluator import Evaluator, Start
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from toolkit.arch.architecture import Architecture
+from toolkit.display import MOST_ROWS, object_html, short_energy, shortened, table_html
 from toolkit.mapping.bypasses import Bypass
 from toolkit.mapping.explain import violations
 from toolkit.mapping.mapping import Mapping
@@ -47,6 +48,38 @@ class Explanation:
 
     problem: Problem
     evaluation: Evaluation
+
+    def __repr__(self) -> str:
+        costs = f"{short_energy(self.evaluation.energy_pj)}, "
+        costs += f"{self.evaluation.latency_cycles:,.0f} cycles"
+        return f"<Explanation {self._title}: {costs}, {self.evaluation.bottleneck}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where energy and cycles go, and the single moves that help most."""
+        energy = [
+            (
+                part.level,
+                part.tensor or part.what,
+                short_energy(part.energy_pj),
+                f"{part.share:.1%}",
+            )
+            for part in self.energy
+        ]
+        cycles = self.cycles
+        whole, parts = cycles.latency_cycles or 1.0, {"work": cycles.ideal_cycles, **cycles.lost}
+        spent = [(name, f"{n:,.0f}", f"{n / whole:.1%}") for name, n in parts.items()]
+        heads = ("level", "what", "energy", "of it all")
+        return object_html(
+            self._title,
+            [("bottleneck", self.evaluation.bottleneck)],
+            table_html(heads, energy, [True, True, False, False], MOST_ROWS),
+            table_html(("cycles", "", "of them all"), spent, [True, False, False]),
+        )
+
+    @property
+    def _title(self) -> str:
+        name = f"{self.problem.workload.name} on {self.problem.arch.name}"
+        return shortened(name)
 
     @cached_property
     def energy(self) -> Sequence[EnergyPart]:

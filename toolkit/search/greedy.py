@@ -28,7 +28,8 @@ from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 from toolkit.mapping.tilings import start_point
 from toolkit.search.chosen_walks import Chosen, Walkers
-from toolkit.search.compiled_moves import DESCEND_AND_KICK, STRICTLY, MoveSpace
+from toolkit.search.compiled_descent import DESCEND_AND_KICK
+from toolkit.search.compiled_moves import STRICTLY, MoveSpace
 from toolkit.search.evaluator import ArrayPair, Evaluator, Start
 from toolkit.search.moves import LocalSearch, first_orders, move_space
 

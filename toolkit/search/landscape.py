@@ -6,6 +6,7 @@ descents lie tells how much it depends on where it starts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arguments import check_integer, check_kind
+from toolkit.display import object_html, shortened, shown_unit, table_html
 from toolkit.errors import InputError
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.basin import Basins
 from toolkit.search.chosen_mappings import sample_mappings
 from toolkit.search.evaluator import Evaluator
@@ -23,7 +26,6 @@ from toolkit.search.result import Budget, SearchResult
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
 
 BATCH = 1024
 """Mappings drawn at once. Where bypasses may be chosen, each batch makes a few choices, so that
@@ -71,6 +73,33 @@ class Landscape:
     drawn: FloatArray
     bottoms: FloatArray | None
     best: SearchResult
+
+    def __repr__(self) -> str:
+        return f"<Landscape {self._title}: best {self._shown(self.best.objective)}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: values by the share of mappings that are no worse."""
+        summary = self.summary(self.best.objective)
+        names = {0.0: "best", 0.5: "median", 1.0: "worst"}
+        rows = [
+            (
+                names.get(share, f"{100 * share:g} %"),
+                *(self._shown(told["quantiles"][share]) for told in summary.values()),
+            )
+            for share in QUANTILES
+        ]
+        left = [True] + [False] * len(summary)
+        return object_html(self._title, (), table_html(("share", *summary), rows, left))
+
+    @property
+    def _title(self) -> str:
+        problem = self.problem
+        name = shortened(f"{problem.workload.name} on {problem.arch.name}")
+        return f"{name}, {len(self.drawn):,} random mappings, {problem.objective}"
+
+    def _shown(self, value: float) -> str:
+        number, unit = shown_unit(value, self.problem.objective.unit)
+        return f"{number:.6g} {unit}".rstrip()
 
     @property
     def kinds(self) -> dict[str, FloatArray]:
@@ -142,7 +171,12 @@ class Histogram:
     counts: dict[str, NDArray[np.int64]]
 
 
-def histogram(values: dict[str, FloatArray], reference: float, bins: int = 20) -> Histogram:
+def histogram(
+    values: Mapping[str, FloatArray],
+    reference: float,
+    bins: int = 20,
+    also: Sequence[float] = (),
+) -> Histogram:
     """Count values in bins from the least to the largest.
 
     Parameters
@@ -151,6 +185,10 @@ def histogram(values: dict[str, FloatArray], reference: float, bins: int = 20) -
         By kind; at least one of them is finite.
     reference : float
         Edges are multiples of it; of 1 unless it is positive.
+    bins : int
+        How many.
+    also : sequence of float
+        Values that the bins reach to as well, which are not counted.
 
     Examples
     --------
@@ -160,7 +198,7 @@ def histogram(values: dict[str, FloatArray], reference: float, bins: int = 20) -
     """
     unit = reference if reference > 0 else 1.0
     scaled = {kind: own[np.isfinite(own)] / unit for kind, own in values.items()}
-    every = np.concatenate(list(scaled.values()))
+    every = np.concatenate([*scaled.values(), np.array(also) / unit])
     low, high = float(every.min()), float(every.max())
     if high <= low:
         high = low + 0.01 * abs(low or 1.0)
@@ -211,12 +249,7 @@ def sample_landscape(
             key="objective",
         )
     evaluator = Evaluator(problem, Budget())
-    rng = np.random.default_rng(seed)
-    batches = [
-        sample_mappings(problem, min(BATCH, count - begun), rng)
-        for begun in range(0, count, BATCH)
-    ]
-    factors, order, choice = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    factors, order, choice = _drawn(problem, count, seed)
     drawn = evaluator.evaluate(factors, order, choice)
     costs, _ = evaluator.costs(factors, order, choice)
     bottoms = None
@@ -238,3 +271,32 @@ def sample_landscape(
         bottoms,
         evaluator.result("sample", seed, None),
     )
+
+
+def random_values(problem: Problem, count: int, seed: int = 0) -> FloatArray:
+    """Draw random valid mappings as `sample_landscape` does, and cost them, whatever is asked.
+
+    Returns
+    -------
+    float64 array
+        Finite values of the objective, in its own unit, the product of its costs if it asks for a
+        front; at most `count`.
+
+    Raises
+    ------
+    DoesNotFitError
+        If no valid mapping is found.
+    """
+    values = Evaluator(problem, Budget()).evaluate(*_drawn(problem, count, seed))
+    return np.asarray(values[np.isfinite(values)], dtype=np.float64)
+
+
+def _drawn(problem: Problem, count: int, seed: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Draw factors, orders and choices of bypasses, batch by batch."""
+    rng = np.random.default_rng(seed)
+    batches = [
+        sample_mappings(problem, min(BATCH, count - begun), rng)
+        for begun in range(0, count, BATCH)
+    ]
+    factors, order, choice = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return factors, order, choice

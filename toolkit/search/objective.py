@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arguments import plain_number
+from toolkit.display import object_html
 from toolkit.errors import InputError
 from toolkit.messages import suggest
 
@@ -82,6 +83,27 @@ class Objective:
 
     def __str__(self) -> str:
         return self.name
+
+    def __repr__(self) -> str:
+        return f"<Objective {self.name}: {self._described}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is minimised, and in which unit."""
+        facts = [("minimises", self._described), ("unit", self.unit or "its own")]
+        return object_html(f"Objective {self.name}", facts)
+
+    @property
+    def _described(self) -> str:
+        """What is minimised."""
+        if self.front:
+            return f"best trade-offs of {' and '.join(self.front)}"
+        if self.function is not None:
+            return "a function of energy, latency and utilization"
+        return " * ".join(
+            cost if power == 1 else f"{cost}^{power:g}"
+            for cost, power in zip(_COSTS, self.powers, strict=True)
+            if power
+        )
 
     @property
     def unit(self) -> str:

@@ -30,7 +30,8 @@ from toolkit.mapping.space import Factors, MapSpace, check_factors_rule
 from toolkit.model.breakdown import check_magnitude, check_outermost
 from toolkit.model.conventions import EXACT, Conventions, map_space
 from toolkit.model.plan import Plan, make_plan
-from toolkit.model.plan_tables import PlanTables, plan_tables
+from toolkit.model.plan_tables import PlanTables
+from toolkit.model.tabulate import plan_tables
 from toolkit.search.choices import Choices
 from toolkit.search.objective import OBJECTIVES, Function, Objective, objective_named
 from toolkit.workload.kernel import Workload

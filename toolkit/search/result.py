@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.arguments import store_plain_numbers
-from toolkit.display import code_html, object_html, short_energy, shown_unit
+from toolkit.display import (
+    MOST_ROWS,
+    code_html,
+    object_html,
+    short_energy,
+    shown_unit,
+    table_html,
+)
 from toolkit.errors import InputError
 from toolkit.mapping.loop_nest import render
 from toolkit.mapping.mapping import Mapping
@@ -133,6 +140,23 @@ class Certificate:
     undercut: int
     enumerated: int
 
+    def __repr__(self) -> str:
+        covered = ", ".join(f"{text} {name}" for name, text in self._covered)
+        return f"<Certificate {covered}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: how many choices of spatial factors each rule covers."""
+        return object_html("What the proof looked at", self._covered)
+
+    @property
+    def _covered(self) -> list[tuple[str, str]]:
+        """What was looked at, and how much of it; what there was none of is left out."""
+        counts = {
+            name: getattr(self, name) for name in self.__slots__ if name != "spatial_choices"
+        }
+        known = {"choices of spatial factors": self.spatial_choices, **counts}
+        return [(name.replace("_", " "), f"{count:,}") for name, count in known.items() if count]
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -226,7 +250,19 @@ class SearchResult:
             outermost_supplies=problem.conventions.charge_bypassing_outermost,
         )
         title = f"{problem.workload.name} on {problem.arch.name}: best of {self.strategy}"
-        return object_html(title, facts, code_html(nest))
+        tables = [code_html(nest)]
+        if self.front:
+            heads = ("energy", "cycles", "EDP (J·cycle)")
+            rows = [
+                (
+                    short_energy(point.energy_pj),
+                    f"{point.latency_cycles:,.0f}",
+                    f"{point.energy_pj * point.latency_cycles * 1e-12:.6g}",
+                )
+                for point in self.front
+            ]
+            tables.append(table_html(heads, rows, [False] * 3, MOST_ROWS))
+        return object_html(title, facts, *tables)
 
     @property
     def _value(self) -> str:

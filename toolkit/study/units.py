@@ -81,6 +81,25 @@ def proof_of(
     return describe_proof(value, bound, shown, stopped=stopped)
 
 
+_CYCLES = {
+    "billions of cycles": 1e9,
+    "millions of cycles": 1e6,
+    "thousands of cycles": 1e3,
+    "cycles": 1.0,
+}
+
+
+def cycles_unit(most: float) -> tuple[str, float]:
+    """Choose the unit that suits numbers of cycles, and how many of them it has.
+
+    Examples
+    --------
+    >>> cycles_unit(3.2e7), cycles_unit(12)
+    (('millions of cycles', 1000000.0), ('cycles', 1.0))
+    """
+    return next((unit for unit in _CYCLES.items() if most >= unit[1]), ("cycles", 1.0))
+
+
 _LARGE = (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
 
 

@@ -17,9 +17,11 @@ import toolkit
 from toolkit.arch.levels import Fanout
 from toolkit.fusion import FoldedGraph, GroupPlan, MappedModel, best_plan
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.assumptions import Halo
 from toolkit.fusion.tile.depths import solve
-from toolkit.fusion.tile.group_plan import Halo, made_share, plan_at
+from toolkit.fusion.tile.group_plan import made_share
 from toolkit.fusion.tile.nest import Nest
+from toolkit.fusion.tile.planned import plan_at
 from toolkit.fusion.tile.shared import shared_ranks
 from toolkit.fusion.tile.windows import make_cut, spans
 from toolkit.search.network import LayerSearch

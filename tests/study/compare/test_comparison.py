@@ -119,7 +119,7 @@ def test_a_study_says_what_was_asked_and_what_came_out(tmp_path: Path) -> None:
     assert "capacity_words: 64" in attributes["problem"]["arch"]
     assert attributes["problem"]["conventions"]["name"] == "exact"
     assert (attributes["strategy"], attributes["seed"]) == ("greedy", 7)
-    assert attributes["best"] == f"{outcome.objective * 1e-12:.6g} J·cycle"
+    assert attributes["best"] == f"{outcome.objective * 1e-3:.6g} nJ·cycle"
     assert attributes["versions"]["optuna"] == optuna.__version__
     assert "not recorded" in attributes["recorded"]
     assert study.best_value == outcome.objective / 1e3

@@ -24,11 +24,12 @@ from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.errors import InputError
 from toolkit.study.hardware import proving, shared
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.hardware.plan import WORKER, Plan
 from toolkit.study.hardware.proving import is_proved, proof_of, shares_of
 from toolkit.study.hardware.shared import open_shared
 from toolkit.study.hardware.shares import FOUND, REPEATED, _read_boxes
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.hardware.workers import Worker, make_study
 from toolkit.study.pictures.near_best import draw_tradeoffs, tradeoffs
 from toolkit.study.storage.files import Results

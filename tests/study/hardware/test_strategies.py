@@ -15,7 +15,8 @@ from codesign.jobs import small_job
 from toolkit.errors import InputError
 from toolkit.search import Budget
 from toolkit.search.network import LayerSearch
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.comparison import HardwareComparison
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.pictures.hardware import strategy_points
 
 STUDIES = Path(__file__).parents[3] / "studies"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from toolkit.study.pictures.canvas import Drawing
+
 # Letters of neighbouring lines may touch.
 _SLACK = 2.0
+
+# Inches that 400 pixels hold without letters of less than 7.
+_PHONE = 5.5
 
 
 def assert_clear(figure: Figure) -> None:
@@ -25,6 +30,16 @@ def assert_clear(figure: Figure) -> None:
             both = Bbox.intersection(box, near)
             cramped = both is not None and min(both.width, both.height) > _SLACK
             assert not cramped, (text, other)
+
+
+def assert_fits(drawings: Iterable[Drawing]) -> None:
+    """Find pictures that a phone does not show at a size that is read, and what is cut in them."""
+    for drawing in drawings:
+        shown = drawing.figure if drawing.narrow is None else drawing.narrow()
+        assert shown.get_figwidth() <= _PHONE, drawing.name
+        if drawing.narrow is not None:
+            assert_clear(drawing.figure)
+        assert_clear(shown)
 
 
 def _boxes(figure: Figure) -> Iterator[tuple[str, Bbox, bool]]:
@@ -43,6 +58,10 @@ def _hidden(figure: Figure) -> set[int]:
     """Labels of axes that are not drawn: all of those that are off, else those beyond the ends."""
     found = set()
     for axes in figure.axes:
+        if axes.name == "3d":
+            # Where its labels are is only known once they are drawn.
+            found |= {id(text) for text in axes.findobj(Text)}
+            continue
         for axis in (axes.xaxis, axes.yaxis):
             shown = {axis.label, axis.get_offset_text()}
             shown |= {t for tick in axis._update_ticks() for t in (tick.label1, tick.label2)}

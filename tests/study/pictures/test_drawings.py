@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from codesign.jobs import small_job
+from study.pictures.clear import assert_fits
 
 from toolkit.arch import load_arch
 from toolkit.codesign.exact.boxes import Box
@@ -16,11 +17,12 @@ from toolkit.codesign.exact.certificate import ClosedBox, HardwareProof
 from toolkit.codesign.near_best import near_places, parameter_curves
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import ArchitectureError
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.comparison import HardwareComparison
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.pictures.canvas import write_drawings
 from toolkit.study.pictures.chip import Block, chip_of
-from toolkit.study.pictures.drawings import chips_of, hardware_drawings
 from toolkit.study.pictures.hardware import write_codesign_page
+from toolkit.study.pictures.hardware_drawings import chips_of, hardware_drawings
 from toolkit.study.pictures.near_best import tradeoffs
 
 
@@ -115,6 +117,7 @@ def test_all_that_is_drawn_of_hardware(found: HardwareComparison, tmp_path: Path
     assert [drawing.name for drawing in hardware_drawings(found)] == [
         name for name in names if name != "parameters"
     ]
+    assert_fits(shown)
     files = write_drawings(shown[3:], tmp_path)
     assert [file.name for file in files] == [
         "chips.png",

@@ -11,8 +11,11 @@ from fusion.networks import random_network, residual
 from fusion.test_mapped import model
 from hypothesis import given
 from hypothesis import strategies as st
+from study.pictures.clear import assert_fits
 
+import toolkit
 from toolkit.fusion import Assumptions, FusionResult, TrafficModel, find_partition
+from toolkit.study.pictures.drawings import fusion_drawings
 from toolkit.study.pictures.fusion import FusionGraph, fusion_graph, write_fusion_pictures
 from toolkit.study.pictures.group_boxes import LABEL_INDENT
 from toolkit.study.pictures.timelines import (
@@ -130,7 +133,6 @@ def test_timelines_are_those_of_the_largest_groups() -> None:
         assert picture.peak_words == plan.peak_words
         assert len(picture.series) <= MOST_TENSORS + 1
         assert {*picture.layers} == plan.group
-        assert picture.scales[-1][2] == len(picture.layers)
 
 
 def test_small_tensors_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +147,7 @@ def test_small_tensors_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mapped_groups_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     result = find_partition(model(residual()))
+    assert_fits(fusion_drawings(result, toolkit.load_arch("eyeriss")))
     files = [*write_fusion_pictures(tmp_path, result), *write_timelines(tmp_path, result)]
     assert repr(result).startswith("<FusionResult ") and "against unfused" in repr(result)
     assert result._repr_html_().count("<tr>") >= len(result.groups) + 5
@@ -172,9 +175,9 @@ def test_without_groups_there_is_no_timeline(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_group_with_one_step_has_one_scale() -> None:
+def test_a_group_with_one_step_says_so() -> None:
     result = find_partition(TrafficModel(residual(), Assumptions(10**6)), reasons=False)
     (picture,) = drawn_timelines(result)
-    assert [name for name, _, _ in picture.scales] == ["the only step"]
+    assert picture.step == "the only step"
     assert not picture.shows_room
     assert isinstance(fusion_graph(result), FusionGraph)

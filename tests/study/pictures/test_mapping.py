@@ -9,8 +9,9 @@ import pytest
 from study.pictures.clear import assert_clear
 
 import toolkit
+from toolkit.search.landscape import random_values, sample_landscape
 from toolkit.study.pictures.costs import cost_picture, draw_costs
-from toolkit.study.pictures.map_space import draw_space, random_values, space_picture
+from toolkit.study.pictures.map_space import draw_space, landscape_picture, space_picture
 from toolkit.study.pictures.mapping import draw_mapping, mapping_picture
 
 CASES = {
@@ -90,8 +91,8 @@ def test_results_lie_where_random_mappings_say() -> None:
     assert len(values) == 200 and (values == random_values(problem, 200, seed=3)).all()
     best, middle = float(values.min()), float(np.median(values))
     results = [("b", middle), ("a", best), ("c", best / 2)]
-    picture = space_picture(problem, results, best / 3, samples=200, seed=3)
-    assert picture.counts.sum() == picture.samples == 200
+    picture = space_picture(problem, {"random": values}, results, best / 3)
+    assert picture.counts["random"].sum() == 200
     assert [(mark.name, mark.place) for mark in picture.marks] == [("c", 2), ("a", 1), ("b", 0)]
     assert "none of 200 random mappings is as good" in picture.marks[0].text
     same = int((values <= best).sum())
@@ -107,9 +108,27 @@ def test_values_that_have_no_logarithm_are_drawn_as_well() -> None:
     problem = toolkit.make_problem(
         arch, workload, objective=lambda energy, cycles, _: 1e4 - cycles
     )
-    picture = space_picture(problem, [("a", 0.0)], samples=50)
-    assert picture.edges[0] < 0 and picture.counts.sum() == 50
+    picture = space_picture(problem, {"random": random_values(problem, 50)}, [("a", 0.0)])
+    assert picture.edges[0] < 0 and picture.counts["random"].sum() == 50
     assert np.diff(picture.edges) == pytest.approx(
         np.full(60, picture.edges[1] - picture.edges[0])
     )
     assert_clear(draw_space(picture))
+
+
+def test_descents_have_a_histogram_of_their_own() -> None:
+    arch, workload = toolkit.load_arch("eyeriss"), toolkit.gemm(12, 8, 4)
+    problem = toolkit.make_problem(arch, workload, factors="perfect")
+    found = sample_landscape(problem, 60, seed=3, descend=True)
+    assert (random_values(problem, 60, seed=3) == found.drawn).all()
+    proof = toolkit.search_mappings(problem, "exact")
+    picture = landscape_picture(found, proof)
+    assert {kind: int(counts.sum()) for kind, counts in picture.counts.items()} == {
+        "drawn": 60,
+        "descended": 60,
+    }
+    assert {mark.name for mark in picture.marks} == {"best of these", "exact"}
+    assert picture.bound is not None and picture.edges[0] < picture.bound.value
+    figure = draw_space(picture)
+    assert len(figure.axes) == 2
+    assert_clear(figure)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from search.network.layers import network, product, relu, tensor, total
+from study.pictures.clear import assert_fits
 
 import toolkit
 from toolkit.errors import InputError
 from toolkit.study.pictures.bars import layer_bars, named_layers
+from toolkit.study.pictures.drawings import network_drawings, networks_drawings
 from toolkit.study.pictures.network import box_lines, energy_graph, write_pictures
 from toolkit.study.pictures.networks import networks_picture
 from toolkit.study.pictures.networks import write_pictures as write_comparison
@@ -174,6 +176,10 @@ def test_pictures_are_written(tmp_path: Path, layers: tuple[Layer, ...]) -> None
     assert "https://cdn" not in paths[2].read_text()[:10_000]
 
 
+def test_nothing_is_cut_on_a_desk_or_on_a_phone() -> None:
+    assert_fits(network_drawings(mapped(*residual())))
+
+
 def test_networks_side_by_side(tmp_path: Path) -> None:
     graphs = [
         network(product("a", toolkit.gemm(8, 4, 6)), name="one"),
@@ -191,6 +197,7 @@ def test_networks_side_by_side(tmp_path: Path) -> None:
     assert cycles.values["eyeriss"] == (rows[0]["latency_cycles"], rows[2]["latency_cycles"])
     # No multiply-accumulates, no efficiency; a logarithmic axis has no place for 0.
     assert math.isnan(efficiency.values["eyeriss"][1])
+    assert_fits(networks_drawings(found))
     paths = write_comparison(tmp_path, found)
     assert [path.name for path in paths] == ["networks.png", "networks.svg", "networks.html"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")

@@ -73,9 +73,9 @@ def test_a_page_holds_its_parts_and_loads_nothing(tmp_path: Path) -> None:
     assert "some &lt;words&gt;" in text and "viewport" in text
     assert not re.search(r"(src|href)=['\"]https?:", text) and "<script" not in text
     # Letters are defined once, however often pictures write them.
-    letters = re.findall(r'<path id="(DejaVu[^"]*)"', text)
+    letters = re.findall(r'<path id="(Sans-[^"]*)"', text)
     assert len(letters) == len(set(letters)) == 3
-    assert set(re.findall(r'href="#(DejaVu[^"]*)"', text)) == set(letters)
+    assert set(re.findall(r'href="#(Sans-[^"]*)"', text)) == set(letters)
 
 
 def test_what_is_left_out_is_not_seen() -> None:
@@ -94,6 +94,22 @@ def test_a_picture_that_is_large_as_svg_is_a_png(tmp_path: Path) -> None:
     sections = (Section("", (Drawing("a", "many", "", figure),)),)
     text = write_report_page(tmp_path / "a.html", "many", sections).read_text()
     assert "data:image/png;base64," in text and "<svg" not in text
+
+
+def test_what_is_wide_has_a_narrow_one_beside_it(tmp_path: Path) -> None:
+    def narrow() -> Figure:
+        return labelled("cab")
+
+    wide = Drawing("a", "both", "", labelled("abc"), narrow)
+    text = write_report_page(tmp_path / "a.html", "a", (Section("", (wide,)),)).read_text()
+    assert text.count("<svg") == 2
+    broad, slim = text.split("<div class='slim'>")
+    assert "<div class='broad'>" in broad
+    # A browser does not look for what is defined in a picture that is not shown.
+    defined = [
+        set(re.findall(r'id="(?!Sans|text|fig|patch)([^"]+)"', part)) for part in (broad, slim)
+    ]
+    assert not defined[0] & defined[1]
 
 
 def test_the_look_does_not_leak() -> None:

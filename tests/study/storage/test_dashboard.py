@@ -102,6 +102,7 @@ def test_timelines_importances_and_slices_mean_something(tmp_path: Path) -> None
         page.goto(url)
         page.click("text=random/0")
         (importances,) = drawn(page, "graph-hyperparameter-importances")
+        told = page.inner_text("body")
         page.click("a[href$='/analytics']")
         (points,) = (part for part in drawn(page, "plot-slice") if part["x"])
 
@@ -112,6 +113,9 @@ def test_timelines_importances_and_slices_mean_something(tmp_path: Path) -> None
     # With the number of multipliers, latency falls to less than half: of all sizes it counts most.
     assert importances["y"][-1] == "log2 side" and len(importances["y"]) == 3
     assert sum(importances["x"]) == pytest.approx(1)
+    # What a study is and what it found is read without any of its JSON.
+    assert "pair on gemmini-ws: edp by random, seed 0" in told
+    assert "mm²: side=" in told and told.index("mm²: side=") < told.index("description: Gemmini")
     table = found.sample_table()
     assert points["x"] == pytest.approx(np.log2(table["accumulator_words"]))
     assert points["y"] == pytest.approx(np.log10(table["edp_pj_cycles"]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from toolkit.arch.levels import FactorConstraint, Relation
+from toolkit.arch.constraints import FactorConstraint, Relation
 from toolkit.arch.peers.timeloop_tree import Part
 from toolkit.errors import InputError
 from toolkit.messages import describe

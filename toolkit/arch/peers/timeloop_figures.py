@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.arch.levels import UNLIMITED_BANDWIDTH, LevelEstimate
+from toolkit.arch.components import LevelEstimate
+from toolkit.arch.levels import UNLIMITED_BANDWIDTH
 from toolkit.arch.peers.estimates import MAC_PJ, estimated_pj
 from toolkit.arch.peers.timeloop_dense import SPARSE_KEYS
 from toolkit.arch.peers.timeloop_tree import Part

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from toolkit.arch.levels import UNLIMITED_BANDWIDTH
 from toolkit.arch.parameters import complete_settings
@@ -184,8 +185,8 @@ def _level(
     name: str, memory: Memory, outermost: bool, values: Mapping[str, int], source: str
 ) -> dict[str, object]:
     word = _word_bits(memory, values)
-    reads, writes, widths, granule = _traffic(name, memory, source)
-    if not writes and not outermost:
+    traffic = _traffic(name, memory, source)
+    if not traffic.writes and not outermost:
         raise ArchitectureError(
             "no port allows writing from further out (fh) or further in (fl)",
             source=source,
@@ -201,14 +202,14 @@ def _level(
     level: dict[str, object] = {
         "memory": name,
         "capacity_words": memory.size // word,
-        "read_energy_pj": (memory.r_cost or 0.0) * word / widths[0],
-        "write_energy_pj": (memory.w_cost or 0.0) * word / widths[1],
-        "read_bandwidth_words_per_cycle": reads / word,
-        "write_bandwidth_words_per_cycle": writes / word if writes else UNLIMITED_BANDWIDTH,
+        "read_energy_pj": (memory.r_cost or 0.0) * word / traffic.read_width,
+        "write_energy_pj": (memory.w_cost or 0.0) * word / traffic.write_width,
+        "read_bandwidth_words_per_cycle": traffic.reads / word,
+        "write_bandwidth_words_per_cycle": traffic.writes / word or UNLIMITED_BANDWIDTH,
         "bypasses": [role for word_, role in _ROLES.items() if word_ not in memory.operands],
     }
-    if granule > word:
-        level["values_per_wordline"] = granule // word
+    if traffic.granule > word:
+        level["values_per_wordline"] = traffic.granule // word
     if memory.force_double_buffering:
         level["multiple_buffering"] = 2.0
     return level
@@ -221,8 +222,17 @@ def _word_bits(memory: Memory, values: Mapping[str, int]) -> int:
     return max(values[_BITS[word]] for word in operands)
 
 
-def _traffic(name: str, memory: Memory, source: str) -> tuple[float, float, tuple[int, int], int]:
+class _Traffic(NamedTuple):
     """Bits per cycle read and written, bits of one access of each kind, and least bits at once."""
+
+    reads: float
+    writes: float
+    read_width: int
+    write_width: int
+    granule: int
+
+
+def _traffic(name: str, memory: Memory, source: str) -> _Traffic:
     used = _uses(name, memory, source)
     reads = writes = 0.0
     widths: dict[str, list[int]] = {"read": [], "write": []}
@@ -242,7 +252,8 @@ def _traffic(name: str, memory: Memory, source: str) -> tuple[float, float, tupl
     read_width = min(widths["read"])
     least = [port.bandwidth_min for port in memory.ports if isinstance(port, Port)]
     granule = min(least, default=memory.min_r_granularity or 1)
-    return reads, writes, (read_width, min(widths["write"], default=read_width)), granule
+    write_width = min(widths["write"], default=read_width)
+    return _Traffic(reads, writes, read_width, write_width, granule)
 
 
 def _uses(name: str, memory: Memory, source: str) -> list[tuple[tuple[str, ...], int]]:

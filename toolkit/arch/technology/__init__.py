@@ -1,6 +1,6 @@
 """Energy, leakage, area and speed of components, and architectures priced with them."""
 
-from toolkit.arch.levels import COMPUTES, MEMORIES, OFF_CHIP, Component, LevelEstimate
+from toolkit.arch.components import COMPUTES, MEMORIES, OFF_CHIP, Component, LevelEstimate
 from toolkit.arch.peers.timeloop_figures import read_accelergy
 from toolkit.arch.technology.pricing import (
     LevelArea,

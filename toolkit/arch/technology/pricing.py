@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from toolkit.arch.architecture import Architecture, VectorUnit
-from toolkit.arch.levels import (
+from toolkit.arch.components import (
     COMPUTES,
     MEMORIES,
     OFF_CHIP,
     VECTOR_UNIT,
     Component,
-    Compute,
-    Fanout,
-    Level,
     LevelEstimate,
-    Memory,
 )
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.arch.technology.technology import InterfaceEstimate, Technology
 from toolkit.arguments import check_kind
 from toolkit.errors import ArchitectureError

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from toolkit.arch.levels import COMPUTES, OFF_CHIP, LevelEstimate
+from toolkit.arch.components import COMPUTES, OFF_CHIP, LevelEstimate
 from toolkit.arch.technology.published import (
     Curve,
     Dram,

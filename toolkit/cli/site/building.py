@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from html import escape
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -225,7 +226,19 @@ def linked(text: str, source: str, name: str) -> str:
             return f"[{words}]({up}{path.removeprefix('docs/')}{anchor})"
         return f"{words} (`{path}`)"
 
-    return re.sub(r"\[([^\]]*)\]\(([^)#\s]*)(#[^)\s]*)?\)", moved, text)
+    text = re.sub(r"\[([^\]]*)\]\(([^)#\s]*)(#[^)\s]*)?\)", moved, text)
+    return re.sub(r"!\[([^\]]*)\]\((\S*)\.svg\)", _drawn, text)
+
+
+def _drawn(match: re.Match[str]) -> str:
+    """Show a picture; where there is a narrow one, that on phones."""
+    words, place = match[1], match[2]
+    if not (pages_folder() / f"{place}_narrow.svg").is_file():
+        return match[0]
+    return (
+        f'<picture><source media="(max-width: 46rem)" srcset="{place}_narrow.svg">'
+        f'<img alt="{escape(words)}" src="{place}.svg"></picture>'
+    )
 
 
 def _normal(path: PurePosixPath) -> str:

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from toolkit.arch.schema import ArchitectureFile, ComputeEntry, FanoutEntry, MemoryEntry
+from toolkit.arch.level_entries import ComputeEntry, FanoutEntry, MemoryEntry
+from toolkit.arch.schema import ArchitectureFile
 from toolkit.mapping.files import LevelEntry, MappingFile
 from toolkit.workload.files import FILE_FORMS
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.codesign.exact.carried import Carried, Least, prices_of, ratio
 from toolkit.codesign.exact.certificate import ROUNDING
@@ -19,12 +18,11 @@ from toolkit.codesign.exact.room import Room
 from toolkit.codesign.exact.rounding import Known
 from toolkit.codesign.exact.tree import Node
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.mapping import FloatArray
 from toolkit.model.floor import least_cycles, least_energy_pj
 from toolkit.search.evaluator import Start
 from toolkit.search.exact.families import unit_priced
 from toolkit.workload.kernel import Workload
-
-FloatArray = NDArray[np.float64]
 
 WORTH = 0.25
 """Part of a box's distance from being closed, in logarithms, that proofs must be able to gain."""

@@ -14,18 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.arch.packing import in_passes, mac_energy_pj
 from toolkit.codesign.exact.hulls import lower_hull
 from toolkit.codesign.exact.layers import Front
+from toolkit.mapping.mapping import FloatArray
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle
 from toolkit.workload.kernel import Workload
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from toolkit.arch.expressions import Number
 from toolkit.arch.ranges import Range
 from toolkit.codesign.exact.boxes import Box, whole
+from toolkit.display import object_html, table_html
 
 Closing = Literal["area", "power", "DRAM", "unfit", "bound", "point", "open"]
 """What closed a box: its least area, power or bandwidth of DRAM exceeds a budget; a layer does not
@@ -46,15 +47,13 @@ class ClosedBox:
 
 
 @dataclass(frozen=True)
-class PointCost:
-    """What networks cost together on a point, every layer mapped for the sake of all.
+class TradeOff:
+    """What networks cost together on a point, with mappings for one trade-off.
 
     Parameters
     ----------
     parameters : mapping of str to number
         The point.
-    value : float
-        Of the objective.
     energy_pj, latency_cycles : float
         Weighted sums over the networks.
     area_um2, power_mw : float
@@ -64,12 +63,29 @@ class PointCost:
     """
 
     parameters: Mapping[str, Number]
-    value: float
     energy_pj: float
     latency_cycles: float
     area_um2: float
     power_mw: float
     networks: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made of one."""
+        return cls(**{**record, "networks": tuple(map(tuple, record["networks"]))})
+
+
+@dataclass(frozen=True)
+class PointCost(TradeOff):
+    """The same with every layer mapped for the sake of all.
+
+    Parameters
+    ----------
+    value : float
+        Of the objective.
+    """
+
+    value: float
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,23 @@ class HardwareProof:
     proofs: int
     seconds: float
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        known = "proved best" if self.proved else f"within {self.gap:.3%}"
+        best = "nothing feasible"
+        if self.best is not None:
+            best = ", ".join(f"{k}={v}" for k, v in self.best.parameters.items())
+        return f"<HardwareProof {best}: {known}, {len(self.boxes):,} boxes>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is known of the best point, and what closed the others."""
+        facts = [("bound", f"{self.bound:.6g}"), ("effort", f"{self.proofs:,} fronts of layers")]
+        if self.best is not None:
+            point = ", ".join(f"{k}={v}" for k, v in self.best.parameters.items())
+            known = "proved" if self.proved else f"at most {self.gap:.3%} above the best possible"
+            facts = [("best", f"{point}: {self.best.value:.6g}, {known}"), *facts]
+        facts += [("note", note) for note in self.notes]
+        return object_html("What no hardware undercuts", facts, closings_html(self.closings()))
 
     @property
     def gap(self) -> float:
@@ -142,6 +175,12 @@ class HardwareProof:
         }
 
 
+def closings_html(closings: Mapping[str, tuple[int, int]]) -> str:
+    """Write how many boxes and points each rule closed, for notebooks."""
+    rows = [(name, f"{boxes:,}", f"{points:,}") for name, (boxes, points) in closings.items()]
+    return table_html(("closed by", "boxes", "points"), rows, (True, False, False))
+
+
 def closings_of(closed: Sequence[tuple[Box, Closing]]) -> dict[str, tuple[int, int]]:
     """Count boxes and their points by what closed them."""
     boxes: Counter[str] = Counter(closing for _, closing in closed)
@@ -161,6 +200,47 @@ def limit_of(best: PointCost | None, within: float) -> float:
     return math.inf if best is None else best.value / (1 + max(within, PROVED))
 
 
+class LookedAt(Protocol):
+    """A box of a proof."""
+
+    @property
+    def box(self) -> Box:
+        """Places in the ranges."""
+
+
+E = TypeVar("E", bound=LookedAt, covariant=True)
+
+
+class BoxProof(Protocol[E]):
+    """A proof that is made of boxes, or a part of one."""
+
+    @property
+    def boxes(self) -> tuple[E, ...]:
+        """Disjoint ones."""
+
+    @property
+    def proofs(self) -> int:
+        """Fronts of layers that were proved."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time."""
+
+
+def joined(
+    parts: Iterable[tuple[Sequence[Box], BoxProof[E]]], whole: BoxProof[E]
+) -> tuple[list[E], int, float]:
+    """Put boxes of parts in the place of those that they tell of, and add up what all took."""
+    boxes = {entry.box: entry for entry in whole.boxes}
+    proofs, seconds = whole.proofs, whole.seconds
+    for asked, part in parts:
+        for box in asked:
+            del boxes[box]
+        boxes |= {entry.box: entry for entry in part.boxes}
+        proofs, seconds = proofs + part.proofs, seconds + part.seconds
+    return list(boxes.values()), proofs, seconds
+
+
 def join_proofs(
     parts: Iterable[tuple[Sequence[Box], HardwareProof]], whole: HardwareProof, within: float
 ) -> HardwareProof:
@@ -175,27 +255,19 @@ def join_proofs(
     within : float
         Fraction of the bound by which the best point may exceed it.
     """
-    boxes = {entry.box: entry for entry in whole.boxes}
-    best, proofs, seconds, notes = (
-        whole.best,
-        whole.proofs,
-        whole.seconds,
-        dict.fromkeys(whole.notes),
-    )
-    for asked, part in parts:
-        for box in asked:
-            del boxes[box]
-        boxes |= {entry.box: entry for entry in part.boxes}
+    given = list(parts)
+    boxes, proofs, seconds = joined(given, whole)
+    best, notes = whole.best, dict.fromkeys(whole.notes)
+    for _, part in given:
         if part.best is not None and (best is None or part.best.value < best.value):
             best = part.best
-        proofs, seconds = proofs + part.proofs, seconds + part.seconds
         notes |= dict.fromkeys(part.notes)
     limit = limit_of(best, within)
     closed = tuple(
         replace(entry, closing="bound")
         if entry.closing == "open" and entry.bound >= limit
         else entry
-        for entry in boxes.values()
+        for entry in boxes
     )
     bound = min((entry.bound for entry in closed), default=math.inf)
     bound = bound if best is None else min(best.value, bound)
@@ -218,14 +290,12 @@ def gap_to(value: float, bound: float) -> float:
 def proof_from_record(record: Mapping[str, Any]) -> HardwareProof:
     """Read what `HardwareProof.record` wrote."""
     best = record["best"]
-    if best is not None:
-        best = PointCost(**{**best, "networks": tuple(map(tuple, best["networks"]))})
     boxes = tuple(
         ClosedBox(Box(tuple(map(tuple, sides))), _read(bound), closing)
         for sides, bound, closing in record["boxes"]
     )
     return HardwareProof(
-        best,
+        None if best is None else PointCost.from_record(best),
         _read(record["bound"]),
         boxes,
         record["proofs"],

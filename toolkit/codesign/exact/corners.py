@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture, VectorUnit
 from toolkit.arch.expressions import Number
@@ -43,6 +42,7 @@ from toolkit.codesign.exact.part_figures import (
 )
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import InputError
+from toolkit.mapping.mapping import FloatArray
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import gates_idle_instances
 
@@ -52,8 +52,6 @@ KEPT_POINTS = 5_000
 """Points that a space keeps before a fresh one goes on."""
 ROUNDED = 1 - 1e-12
 """What is left of a difference of rounded numbers that must not be too large."""
-
-FloatArray = NDArray[np.float64]
 
 
 class _Unwired(Technology):

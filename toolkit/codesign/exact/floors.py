@@ -16,7 +16,6 @@ from dataclasses import InitVar, dataclass, field, replace
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout, Level
@@ -33,14 +32,12 @@ from toolkit.codesign.exact.part_figures import (
 )
 from toolkit.codesign.exact.room import Room
 from toolkit.errors import DoesNotFitError
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.conventions import Conventions
 from toolkit.model.plan import gates_idle_instances, leakage_pj_per_cycle
 from toolkit.search.exact.families import FamilyBounds, spatial_families
 from toolkit.search.problem import Problem
 from toolkit.workload.kernel import Workload
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 MOST_FAMILIES = 4_096
 """Choices of spatial factors of a workload that are looked at one by one."""

@@ -14,19 +14,18 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch.expressions import Number
 from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.exact.box_bounds import Look
 from toolkit.codesign.exact.boxes import Box, whole
-from toolkit.codesign.exact.certificate import Closing
+from toolkit.codesign.exact.certificate import Closing, TradeOff
 from toolkit.codesign.exact.front_certificate import (
     FrontProof,
     MissedBox,
-    TradeOff,
     best_of,
     costs_of,
     join_fronts,
@@ -41,16 +40,25 @@ from toolkit.codesign.exact.search import HardwareProver
 from toolkit.codesign.exact.tree import Node, exceeded, trimmed
 from toolkit.compilation import clock
 from toolkit.errors import InputError
+from toolkit.mapping.mapping import FloatArray
 from toolkit.processes import Jobs
-
-FloatArray = NDArray[np.float64]
-
-Entry = tuple[float, int, Node, FloatArray, float]
-"""An open box: by how much it may be missed, negative; a number that settles ties; what is known
-of it; the hull of what it may have, and its least area."""
 
 _LOOKS = 12
 """Places of a hull at which layers are bounded more closely before a box is cut."""
+
+
+class OpenBox(NamedTuple):
+    """A box of a heap: the one that may be missed by most comes first.
+
+    ``negative``: by how much it may be missed, below 0; ``number`` settles ties. Then what is
+    known of it, the hull of what it may have, and its least area.
+    """
+
+    negative: float
+    number: int
+    node: Node
+    hull: FloatArray
+    area_um2: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,13 @@ class FrontProver:
         self._known: list[TradeOff] = []
         self._costs = np.zeros((0, 3))
         self._tried: set[tuple[Number, ...]] = set()
-        self._open: list[Entry] = []
-        self._known_boxes: dict[Box, Entry] = {}
+        self._open: list[OpenBox] = []
+        self._known_boxes: dict[Box, OpenBox] = {}
         self._closed: list[MissedBox] = []
         self._numbers = itertools.count()
         self._start, self._within, self._earlier = clock(), 0.0, (0, 0.0)
         self._begun = False
-        self._settled: tuple[int, list[Entry]] = 0, []
+        self._settled: tuple[int, list[OpenBox]] = 0, []
 
     def run(
         self,
@@ -136,7 +144,7 @@ class FrontProver:
 
     def _progress(self) -> FrontProgress:
         # Boxes that are closed are missed by no more than they shall be.
-        miss = max(-self._open[0][0] if self._open else 0.0, self._within)
+        miss = max(-self._open[0].negative if self._open else 0.0, self._within)
         seconds = clock() - self._start + self._earlier[1]
         return FrontProgress(len(self._known), miss, len(self._closed), len(self._open), seconds)
 
@@ -150,8 +158,8 @@ class FrontProver:
         """What is proved so far."""
         closed, left = self._settled
         open_ = [
-            MissedBox(node.box, -negative, "open", _plain(hull), area)
-            for negative, _, node, hull, area in sorted(left, key=lambda x: x[:2])
+            MissedBox(x.node.box, -x.negative, "open", _plain(x.hull), x.area_um2)
+            for x in sorted(left, key=lambda x: (x.negative, x.number))
         ]
         proofs, seconds = self._earlier
         proofs, seconds = proofs + self._prover.proofs.proofs, seconds + clock() - self._start
@@ -166,7 +174,7 @@ class FrontProver:
         What this prover knows of boxes that it left open is not found anew.
         """
         space = whole(self._prover.question.space.ranges)
-        self._known_boxes |= {entry[2].box: entry for entry in self._open}
+        self._known_boxes |= {entry.node.box: entry for entry in self._open}
         self._open, self._closed, self._begun = [], [], True
         self._earlier = before.proofs - self._prover.proofs.proofs, before.seconds
         self._known = best_of([*self._known, *before.points])
@@ -186,7 +194,7 @@ class FrontProver:
     @property
     def left(self) -> frozenset[Box]:
         """Boxes that are open."""
-        return frozenset(node.box for _, _, node, _, _ in self._open)
+        return frozenset(entry.node.box for entry in self._open)
 
     @property
     def known(self) -> frozenset[Box]:
@@ -194,7 +202,7 @@ class FrontProver:
         return self.left.union(self._known_boxes)
 
     def _reopen(self, node: Node, hull: FloatArray, area: float, miss: float) -> None:
-        heapq.heappush(self._open, (-miss, next(self._numbers), node, hull, area))
+        heapq.heappush(self._open, OpenBox(-miss, next(self._numbers), node, hull, area))
 
     def _push(self, node: Node) -> None:
         """Open a box, without what exceeds the budgets in any case."""

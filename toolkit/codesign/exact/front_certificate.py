@@ -12,14 +12,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolkit.arch.expressions import Number
 from toolkit.arch.ranges import Range
 from toolkit.codesign.exact.boxes import Box, whole
-from toolkit.codesign.exact.certificate import Closing, closings_of
-
-FloatArray = NDArray[np.float64]
+from toolkit.codesign.exact.certificate import (
+    Closing,
+    TradeOff,
+    closings_html,
+    closings_of,
+    joined,
+)
+from toolkit.display import MOST_ROWS, object_html, short_energy, table_html
+from toolkit.mapping.mapping import FloatArray
 
 _HALVINGS = 40
 """Of the fraction that a box is missed by, in logarithms."""
@@ -55,30 +59,6 @@ class MissedBox:
 
 
 @dataclass(frozen=True)
-class TradeOff:
-    """What networks cost together on a point, with mappings for one trade-off.
-
-    Parameters
-    ----------
-    parameters : mapping of str to number
-        The point.
-    energy_pj, latency_cycles : float
-        Weighted sums over the networks.
-    area_um2, power_mw : float
-        Of the chip; the most power it can draw.
-    networks : tuple of (float, float)
-        Energy and latency of one run of each network.
-    """
-
-    parameters: Mapping[str, Number]
-    energy_pj: float
-    latency_cycles: float
-    area_um2: float
-    power_mw: float
-    networks: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
 class FrontProof:
     """Trade-offs of energy, latency and area that were found, and what they may miss.
 
@@ -98,6 +78,26 @@ class FrontProof:
     boxes: tuple[MissedBox, ...]
     proofs: int
     seconds: float
+
+    def __repr__(self) -> str:
+        found = f"{len(self.points):,} trade-offs"
+        return f"<FrontProof {found}, others missed by {self.miss:.3%}, {len(self.boxes):,} boxes>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the trade-offs, and what closed the rest of the space."""
+        heads = ("hardware", "energy", "cycles", "area")
+        rows = [
+            (
+                ", ".join(f"{k}={v}" for k, v in point.parameters.items()),
+                short_energy(point.energy_pj),
+                f"{point.latency_cycles:,.0f}",
+                f"{point.area_um2 * 1e-6:.4g} mm²",
+            )
+            for point in self.points
+        ]
+        facts = [("others missed", f"by {self.miss:.3%} at most")]
+        points = table_html(heads, rows, (True, False, False, False), MOST_ROWS)
+        return object_html("Trade-offs", facts, points, closings_html(self.closings()))
 
     @property
     def miss(self) -> float:
@@ -139,10 +139,7 @@ class FrontProof:
 
 def front_from_record(record: Mapping[str, Any]) -> FrontProof:
     """Read what `FrontProof.record` wrote."""
-    points = tuple(
-        TradeOff(**{**point, "networks": tuple(map(tuple, point["networks"]))})
-        for point in record["points"]
-    )
+    points = tuple(map(TradeOff.from_record, record["points"]))
     boxes = tuple(
         MissedBox(Box(tuple(map(tuple, sides))), math.inf, closing, tuple(map(tuple, hull)), area)
         for sides, closing, hull, area in record["boxes"]
@@ -170,17 +167,11 @@ def join_fronts(
     within : float
         Fraction that no trade-off may be missed by.
     """
-    boxes = {entry.box: entry for entry in known.boxes}
-    points, proofs, seconds = list(known.points), known.proofs, known.seconds
-    for asked, part in parts:
-        for box in asked:
-            del boxes[box]
-        boxes |= {entry.box: entry for entry in part.boxes}
-        points += part.points
-        proofs, seconds = proofs + part.proofs, seconds + part.seconds
-    points = best_of(points)
+    given = list(parts)
+    boxes, proofs, seconds = joined(given, known)
+    points = best_of([*known.points, *(point for _, part in given for point in part.points)])
     costs = costs_of(points)
-    missed = tuple(_missed(entry, costs, within) for entry in boxes.values())
+    missed = tuple(_missed(entry, costs, within) for entry in boxes)
     return FrontProof(tuple(points), missed, proofs, seconds)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from toolkit.mapping.mapping import FloatArray
 
 _TANGENTS = 12
 """Of a curve of constant product: with so many the polygon is within some thousandths of it."""

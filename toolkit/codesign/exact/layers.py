@@ -20,7 +20,7 @@ from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.exact.hulls import lower_hull, product_hull
 from toolkit.codesign.exact.part_figures import CONSTRAINT, MESH, numbers_of, with_numbers
 from toolkit.errors import DoesNotFitError
-from toolkit.mapping.mapping import Mapping
+from toolkit.mapping.mapping import FloatArray, Mapping
 from toolkit.mapping.space import Factors
 from toolkit.model.conventions import Conventions
 from toolkit.model.vector_unit import vector_unit_of
@@ -36,8 +36,6 @@ from toolkit.search.result import Budget
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network import Layer
 from toolkit.workload.network.elementwise import fold_elementwise
-
-FloatArray = NDArray[np.float64]
 
 FRONT = OBJECTIVES["energy,latency"]
 SHARE = 0.25

@@ -11,16 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
 from toolkit.codesign.evaluation import NetworkWeight
 from toolkit.codesign.exact.hulls import HullSum, lower_hull, sum_of_hulls
 from toolkit.codesign.exact.layers import Demand, demands_of
+from toolkit.mapping.mapping import FloatArray
 from toolkit.model.conventions import Conventions
 from toolkit.workload.kernel import Workload
 
-FloatArray = NDArray[np.float64]
 TradeOffs = Mapping[Workload, FloatArray | None]
 """Energies and latencies of every workload by rising energy: what mappings cost, or a hull below
 that; None where it has no mapping."""

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.architecture import VectorUnit
-from toolkit.arch.levels import Compute, FactorConstraint, Fanout, Level, Memory
+from toolkit.arch.constraints import FactorConstraint
+from toolkit.arch.levels import Compute, Fanout, Level, Memory
 from toolkit.codesign.exact.boxes import Box
-
-FloatArray = NDArray[np.float64]
+from toolkit.mapping.mapping import FloatArray
 
 Part = Level | VectorUnit
 """A level of an architecture, or its vector unit."""

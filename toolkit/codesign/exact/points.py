@@ -223,11 +223,11 @@ class BestPoint:
         if value < self.value:
             self.best = PointCost(
                 point.parameters,
-                value,
                 chosen.energy_pj,
                 chosen.latency_cycles,
                 point.area_um2,
                 point.power_mw,
                 chosen.networks,
+                value,
             )
         return value

@@ -11,9 +11,7 @@ from toolkit.arch.levels import Compute, Fanout
 from toolkit.codesign.exact.boxes import Box
 from toolkit.codesign.exact.corners import ROUNDED, Corners
 from toolkit.codesign.exact.part_figures import MESH
-
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from toolkit.mapping.mapping import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

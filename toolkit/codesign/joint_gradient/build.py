@@ -13,7 +13,7 @@ from toolkit.codesign.joint_gradient.layers import DistinctLayer, LayerBatch, ga
 from toolkit.codesign.joint_gradient.network import Powers, RelaxedNetwork
 from toolkit.codesign.space import HardwareSpace
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.fusion.folded import fold
+from toolkit.fusion.folding import fold
 from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.partition.edges import fusible_edges
 from toolkit.mapping.mapping import IntArray

@@ -180,7 +180,7 @@ class RelaxedNetwork(DoubleModule):
         -------
         dict of str to float64 tensor, shape (starts,)
             Sizes by parameter of the hardware space; without one, instances and words by level.
-            `Rounded.minimal_hardware` tells it exactly, of rounded mappings.
+            `RoundedNetwork.minimal_hardware` tells it exactly, of rounded mappings.
         """
         fused = None if self.edges is None else self.edges.chances()
         factors = [batch.tilings.factors() for batch in self.all_batches]

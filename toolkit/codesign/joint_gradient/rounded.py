@@ -18,7 +18,7 @@ from toolkit.codesign.minimal import MinimalHardware, Requirement, minimal_hardw
 from toolkit.codesign.scoring import point_model
 from toolkit.codesign.space import HardwarePoint, HardwareSpace
 from toolkit.errors import DoesNotFitError
-from toolkit.fusion.folded import fold
+from toolkit.fusion.folding import fold
 from toolkit.fusion.group_model import FusionObjective, total_costs, unfused, value_of
 from toolkit.fusion.layer_costs import LayerCosts
 from toolkit.fusion.partition.edges import name_among

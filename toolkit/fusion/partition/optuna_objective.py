@@ -11,14 +11,9 @@ from optuna.trial import FrozenTrial, Trial
 from toolkit.compilation import clock
 from toolkit.errors import InputError
 from toolkit.fusion.chosen_costs import ChosenCosts
-from toolkit.fusion.folded import FoldedGraph, fold
-from toolkit.fusion.group_model import (
-    FusionObjective,
-    GroupModel,
-    Option,
-    total_costs,
-    value_of,
-)
+from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.folding import fold
+from toolkit.fusion.group_model import FusionObjective, GroupModel, Option, total_costs, value_of
 from toolkit.fusion.mapped import MappedModel
 from toolkit.fusion.partition.cut_edges import CutEdges, check_most_layers
 from toolkit.fusion.partition.merging import decode

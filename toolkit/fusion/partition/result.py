@@ -9,7 +9,8 @@ from toolkit.display import MOST_ROWS, object_html, table_html
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, Option, total_costs, value_of
 from toolkit.fusion.groups import Group
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+from toolkit.fusion.tile.assumptions import Assumptions
+from toolkit.fusion.tile.group_plan import GroupPlan
 from toolkit.fusion.tile_names import tile_text
 
 if TYPE_CHECKING:

@@ -22,17 +22,11 @@ import networkx as nx
 import numpy as np
 
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.assumptions import Assumptions, Halo
 from toolkit.fusion.tile.depths import Point, solve
-from toolkit.fusion.tile.group_plan import (
-    Assumptions,
-    GroupPlan,
-    Halo,
-    constant_words,
-    least_words,
-    plan_at,
-    waiting,
-)
+from toolkit.fusion.tile.group_plan import GroupPlan, constant_words, least_words
 from toolkit.fusion.tile.nest import Nest
+from toolkit.fusion.tile.planned import plan_at, waiting
 from toolkit.fusion.tile.residency import choose_homes, words_held
 from toolkit.fusion.tile.search import best_point, least_words_within
 from toolkit.fusion.tile.shared import SharedRank, shared_ranks

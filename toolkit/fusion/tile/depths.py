@@ -11,7 +11,8 @@ from math import prod
 
 import numpy as np
 
-from toolkit.fusion.tile.nest import Item, Nest, Sizes, Way
+from toolkit.fusion.tile.items import Item
+from toolkit.fusion.tile.nest import Nest, Sizes, Way
 from toolkit.fusion.tile.residency import choose_resident
 from toolkit.fusion.tile.windows import Ints
 

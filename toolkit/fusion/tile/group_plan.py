@@ -1,4 +1,4 @@
-"""How one group runs: what it may do, what was chosen, and what that moves."""
+"""How one group runs: its nest, what is held where and for how long, and what that moves."""
 
 from __future__ import annotations
 
@@ -6,110 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import prod
-from typing import Literal
 
-from toolkit.errors import InputError
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.tile.depths import Point
-from toolkit.fusion.tile.residency import Home, Waiting
-from toolkit.fusion.tile.shared import SharedRank
-
-Halo = Literal["retain", "mixed", "recompute"]
-"""What becomes of positions that neighbouring tiles share.
-
-- ``retain``: kept on chip; everything is made or loaded once;
-- ``mixed``: kept along inner loops, made or loaded again along the outermost one;
-- ``recompute``: made or loaded again along all.
-"""
-
-HALOS: tuple[Halo, ...] = ("retain", "mixed", "recompute")
-
-Schedule = Literal["time-shared", "pipelined"]
-"""Whether the layers of a group take turns on the whole array, or each has a part of it."""
+from toolkit.fusion.tile.assumptions import Halo
 
 Part = tuple[tuple[int | str, int], ...]
 """Sizes by output axis, and by dimension of the workload where it is summed over; what is left out
 is whole."""
-
-LOOPS = 4
-"""Most loops of a nest: attention has four that matter (heads, queries, keys, values)."""
-
-MOST_NESTS = 700
-"""Orders of loops per group: all of four loops over six ranks."""
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """What a fused group may do.
-
-    Parameters
-    ----------
-    capacity_words : int
-        Words of the fusion level.
-    loops : int
-        Most loops of a nest; 1 with halos retained is tiles of whole rows, or of one other rank.
-    nests : int
-        Orders of loops that are looked at per group; groups of many ranks have shorter nests, over
-        the ranks that cut most layers.
-    halos : tuple of Halo
-        Ways to treat a halo, tried one by one for each tensor.
-    schedule : {"time-shared", "pipelined"}
-        How the layers of a group share the array.
-    weights_stay : bool
-        Whether the fusion level can hold weights.
-    sums_cut : bool
-        Whether loops may cut what a layer sums over, or along which it keeps a state. Where they
-        do, sums go on from step to step, which costs nothing in words of DRAM and yet something.
-    weights_cut : bool
-        Whether loops may cut weights; otherwise they go over rows and columns, batches and heads.
-    double_buffered : bool
-        Whether the next tile from DRAM comes while the present one is used, and the last one goes
-        while others run. Otherwise tiles are there once, while they are used, and transfers take
-        time of their own.
-    least_steps : int
-        Nests of fewer steps are passed over: the fewest words may be moved in a single step, in
-        which layers wait for all loads, and stores for all layers. The bound does not know of it.
-    pass_by : tuple of str
-        Which activations may pass by the fusion level on their way from DRAM or to it: ``input``,
-        ``output``, both or none.
-    inner : tuple of Home
-        Further memories, inside the fusion level, that tensors between layers can wait on.
-    outer : Home or None
-        The fusion level, where there are inner ones.
-    """
-
-    capacity_words: int
-    loops: int = LOOPS
-    nests: int = MOST_NESTS
-    halos: tuple[Halo, ...] = HALOS
-    schedule: Schedule = "time-shared"
-    weights_stay: bool = True
-    sums_cut: bool = True
-    weights_cut: bool = True
-    double_buffered: bool = True
-    least_steps: int = 1
-    pass_by: tuple[str, ...] = ()
-    inner: tuple[Home, ...] = ()
-    outer: Home | None = None
-
-    def __post_init__(self) -> None:
-        if self.capacity_words < 1:
-            raise InputError(
-                f"expected at least 1 word, got {self.capacity_words}", key="capacity_words"
-            )
-        if self.loops not in range(1, LOOPS + 1):
-            raise InputError(f"expected 1 to {LOOPS}, got {self.loops!r}", key="loops")
-        if self.least_steps < 1:
-            raise InputError(f"expected at least 1, got {self.least_steps}", key="least_steps")
-        if self.schedule == "pipelined" and not self.double_buffered:
-            raise InputError(
-                "expected double-buffered tiles of layers that run at once", key="double_buffered"
-            )
-        if not self.halos or not set(self.halos) <= set(HALOS):
-            raise InputError(
-                f"expected some of {', '.join(HALOS)}, got {self.halos!r}", key="halos"
-            )
 
 
 @dataclass(frozen=True)
@@ -153,7 +57,7 @@ class Kept:
     name : str
         Of a tensor; of a layer for its weights or for the state of its rows.
     kind : str
-        See `toolkit.fusion.tile.nest.Kind`.
+        See `toolkit.fusion.tile.items.Kind`.
     depth : int or None
         Loops outside of it stand still while it is there; None for what passes by.
     words : int
@@ -337,150 +241,6 @@ def least_words(view: GroupView) -> int:
 def constant_words(view: GroupView) -> int:
     """Words of constants beside weights, which every plan reads once."""
     return sum(layer.constant_words for layer in view.layers)
-
-
-def plan_at(point: Point, halo: Mapping[str, Halo]) -> GroupPlan:
-    """The plan of one point of a nest."""
-    nest = point.nest
-    inputs = outputs = weights = 0
-    kept = []
-    activations = [
-        way for item, way in zip(nest.items, point.ways, strict=True) if item.kind != "weights"
-    ]
-    for item, way in zip(nest.items, point.ways, strict=True):
-        moved = int(way.moved[0])
-        readers = tuple(nest.layers[user].name for user in item.users if user != item.maker)
-        during, between = (
-            tuple(la.name for la, is_in in zip(nest.layers, mask, strict=True) if is_in)
-            for mask in (way.during, way.between & ~way.during)
-        )
-        held, stays, tile = (int(words[0]) for words in (way.held, way.kept, way.tile))
-        kept.append(
-            Kept(
-                item.name,
-                item.kind,
-                way.depth,
-                held,
-                moved,
-                readers,
-                stays,
-                during,
-                between,
-                min(tile, item.words),
-                item.words,
-            )
-        )
-        if item.kind == "weights":
-            weights += moved
-        elif item.kind == "input":
-            inputs += moved
-        elif item.kind == "output":
-            outputs += (moved + item.words) // 2
-            inputs += (moved - item.words) // 2
-    return GroupPlan(
-        nest.view.group,
-        _loops(point),
-        tuple(kept),
-        dict(halo),
-        int(nest.words_at(activations).max(initial=0)),
-        point.footprint_words,
-        inputs + constant_words(nest.view),
-        outputs,
-        weights,
-        {layer.name: parts(point, place) for place, layer in enumerate(nest.layers)},
-        double_buffered=nest.ahead,
-    )
-
-
-def _loops(point: Point) -> tuple[Loop, ...]:
-    found = []
-    nest = point.nest
-    for number, (shared, at) in enumerate(zip(nest.loops, point.at, strict=True)):
-        tile = int(nest.tiles[number][at])
-        name = next(la.name for la in reversed(nest.view.layers) if la.name in shared.members)
-        layer = nest.view.graph.layer_of(name)
-        tensor, axis, rate = _cut(shared, layer)
-        inside = frozenset(
-            la.name for la, loops in zip(nest.layers, nest.inside, strict=True) if number in loops
-        )
-        steps = int(nest.spans[number].steps[at])
-        found.append(
-            Loop(tensor, axis, int(tile * rate), steps, inside, shared.reduces, shared.recurrent)
-        )
-    return tuple(found)
-
-
-def _cut(shared: SharedRank, layer: FoldedLayer) -> tuple[str, int | str, Fraction]:
-    """A tensor that a loop cuts, an axis of it, and positions of that per position of the loop."""
-    member = shared.members[layer.name]
-    if member.rank.axis is not None:
-        return layer.output.name, member.rank.axis, member.rate
-    for number, tensor in enumerate(layer.inputs):
-        place = shared.reading(layer, number)
-        if place is not None:
-            return tensor.name, place[0].axis, place[0].rate
-    return layer.output.name, member.rank.dimension, member.rate
-
-
-def parts(point: Point, place: int) -> dict[Part, int]:
-    """Sizes of the parts that steps make of a layer, and how many steps make each."""
-    nest = point.nest
-    layer = nest.layers[place]
-    found: dict[Part, int] = {(): 1}
-    for number in sorted(nest.inside[place]):
-        shared, spans, at = nest.loops[number], nest.spans[number], point.at[number]
-        member = shared.members.get(layer.name)
-        key: int | str | None
-        if member is None:
-            sizes, key = {0: int(spans.steps[at])}, None
-        elif member.rank.axis is None:
-            tile = int(nest.tiles[number][at] * member.rate)
-            full, left = divmod(member.rank.size, tile)
-            sizes = {tile: full} | ({left: 1} if left else {})
-            sizes, key = {s: t for s, t in sizes.items() if t}, member.rank.dimension
-        else:
-            sizes, key = spans.made_at(layer.output.name, at), member.rank.axis
-        found = {
-            (*part, *(((key, size),) if key is not None else ())): times * count
-            for part, times in found.items()
-            for size, count in sizes.items()
-        }
-    return found
-
-
-def waiting(point: Point) -> list[Waiting]:
-    """Tensors between layers that have to wait somewhere."""
-    nest = point.nest
-    found = []
-    for item, way in zip(nest.items, point.ways, strict=True):
-        if item.kind != "inside" or item.maker is None:
-            continue
-        words = item.words * executions(point, item.maker)
-        stays = any(i >= (way.depth or 0) for user in item.users for i in nest.inside[user])
-        held = int(way.held[0])
-        found.append(
-            Waiting(
-                item.name,
-                held if stays else int(way.kept[0]),
-                held,
-                min(item.users),
-                max(item.users),
-                words,
-                words * (len(item.users) - 1),
-            )
-        )
-    return found
-
-
-def executions(point: Point, place: int) -> int:
-    """How often a layer runs again in loops that do not cut it."""
-    nest = point.nest
-    name = nest.layers[place].name
-    return prod(
-        int(nest.spans[i].steps[point.at[i]])
-        for i in nest.inside[place]
-        if name not in nest.loops[i].members
-    )
 
 
 def share_of(layer: FoldedLayer, part: Part) -> Fraction:

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field, replace
 
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.fusion.tile.choice import search_plans
-from toolkit.fusion.tile.group_plan import Assumptions, GroupPlan
+from toolkit.fusion.tile.group_plan import GroupPlan
 
 Signature = tuple[object, ...]
 

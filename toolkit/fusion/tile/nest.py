@@ -1,9 +1,7 @@
-"""A nest of loops over a group: who runs in which loop, what is kept where, what that moves.
+"""A nest of loops over a group: what is kept where, and what that holds and moves.
 
-Loops are over shared ranks, outermost first. An operator runs in the loops that cut it; it runs
-again in a loop that does not cut it only if its results are not kept there. Everything that is
-kept has a depth: it is there for as long as the loops outside of that depth stand still, and
-holds what the loops inside of it touch.
+Loops are over shared ranks, outermost first. Everything that is kept has a depth: it is there
+for as long as the loops outside of that depth stand still, and holds what those inside touch.
 """
 
 from __future__ import annotations
@@ -11,53 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.groups import GroupView
+from toolkit.fusion.tile.items import Item, list_items
+from toolkit.fusion.tile.runs import Runs
 from toolkit.fusion.tile.shared import SharedRank
-from toolkit.fusion.tile.windows import Ints, Spans, places_of
-
-Kind = Literal["input", "weights", "inside", "output", "state"]
-"""Activations from outside, weights, tensors that only the group sees, tensors that leave it, and
-what a softmax or a normalisation remembers of a row while it streams."""
-
-STATE_WORDS = 2
-"""Of a row: maximum and sum, or sum and sum of squares."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """Something that a group keeps, or moves to or from DRAM.
-
-    Parameters
-    ----------
-    name : str
-        Of the tensor; of the layer for weights and states.
-    kind : Kind
-        What it is.
-    words : int
-        All of it.
-    users : tuple of int
-        Places of the layers that make or read it.
-    maker : int or None
-        The one that makes it.
-    cut : tuple of bool
-        Which loops cut it, for all of its users alike.
-    deepest : int
-        Depth beyond which its users do not run side by side.
-    """
-
-    name: str
-    kind: Kind
-    words: int
-    users: tuple[int, ...]
-    maker: int | None
-    cut: tuple[bool, ...]
-    deepest: int
+from toolkit.fusion.tile.windows import Ints, Spans
 
 
 @dataclass(frozen=True)
@@ -132,6 +92,11 @@ class Nest:
         Whether tensors between layers may wait on other memories, and do not count here.
     free_halos : bool
         Whether halos are there without being kept: less than any choice of halos needs.
+
+    Attributes
+    ----------
+    layers, inside
+        See `Runs`.
     """
 
     def __init__(
@@ -155,6 +120,7 @@ class Nest:
         self.spans = tuple(spans)
         self.tiles = tuple(tiles)
         self.again = again
+        self.runs = Runs(view, self.loops, again=again)
         self.apart = apart
         self.pipelined = pipelined
         self.weights_stay = weights_stay
@@ -162,141 +128,13 @@ class Nest:
         self.pass_by = frozenset(pass_by)
         self.elsewhere = elsewhere
         self.free_halos = free_halos
+        self.layers, self.inside = self.runs.layers, self.runs.inside
         self._known: dict[object, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
-
-    @cached_property
-    def _loops_of(self) -> dict[str, frozenset[int]]:
-        """Loops that each layer runs in."""
-        found: dict[str, frozenset[int]] = {}
-        for layer in reversed(self.view.layers):
-            own = frozenset(i for i, loop in enumerate(self.loops) if layer.name in loop.members)
-            if self.again and not layer.macs and own:
-                readers = self.view.readers.get(layer.output.name, ())
-                further = {i for reader in readers for i in found[reader.name]}
-                own |= {i for i in further if i < max(own)}
-            found[layer.name] = own
-        return found
-
-    @cached_property
-    def layers(self) -> tuple[FoldedLayer, ...]:
-        """Layers of the group, as they first run: those of a loop one after the other."""
-        return tuple(self.view.graph.layer_of(name) for name, _ in self._tree)
-
-    @cached_property
-    def _tree(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Layers in order, and for every loop which run of it each is in; -1 for none."""
-        return self._branches([layer.name for layer in self.view.layers], ())
-
-    def _branches(
-        self, names: list[str], runs: tuple[int, ...]
-    ) -> list[tuple[str, tuple[int, ...]]]:
-        """Layers outside of a loop run before it if it needs them or they stand before it."""
-        loop = len(runs)
-        if loop == len(self.loops):
-            return [(name, runs) for name in names]
-        own = [name for name in names if loop in self._loops_of[name]]
-        needed = frozenset[str]().union(*(self.view.before[name] for name in own))
-        first = names.index(own[0]) if own else len(names)
-        after = [
-            name
-            for i, name in enumerate(names)
-            if i > first and name not in own and name not in needed
-        ]
-        before = [name for name in names if name not in own and name not in after]
-        # The place of its first layer tells one run of a loop from others.
-        run = self.view.layers.index(self.view.graph.layer_of(own[0])) if own else -1
-        return [
-            branch
-            for part, number in ((before, -1), (own, run), (after, -1))
-            for branch in (self._branches(part, (*runs, number)) if part else ())
-        ]
-
-    @cached_property
-    def places(self) -> dict[str, int]:
-        """Place of each layer in that order."""
-        return {layer.name: i for i, layer in enumerate(self.layers)}
-
-    @cached_property
-    def inside(self) -> tuple[frozenset[int], ...]:
-        """Loops that each layer runs in."""
-        return tuple(self._loops_of[layer.name] for layer in self.layers)
-
-    def _together(self, users: Sequence[int]) -> int:
-        """Loops, from the outermost on, that layers run in side by side."""
-        for i in range(len(self.loops)):
-            if len({self._tree[user][1][i] for user in users}) > 1:
-                return i
-        return len(self.loops)
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
         """All that is kept or moved."""
-        found = [*self._inputs(), *self._weights()]
-        leaving = {tensor.name for tensor in self.view.leaving}
-        for place, layer in enumerate(self.layers):
-            found.append(self._made(place, layer, layer.output.name in leaving))
-            found += self._states(place, layer)
-        return tuple(found)
-
-    def _inputs(self) -> list[Item]:
-        found = []
-        cuts = [places_of(loop) for loop in self.loops]
-        for tensor in self.view.external:
-            readings = self.view.readings[tensor.name]
-            sets = [[r] for r in readings] if tensor.name in self.apart else [readings]
-            for chosen in sets:
-                cut = tuple(
-                    all(
-                        (read := loop.reading(layer, number)) is not None
-                        and read[0] == at.get(tensor.name)
-                        for layer, number in chosen
-                    )
-                    for loop, at in zip(self.loops, cuts, strict=True)
-                )
-                users = tuple(sorted({self.places[layer.name] for layer, _ in chosen}))
-                deepest = self._together(users)
-                found.append(
-                    Item(tensor.name, "input", tensor.elements, users, None, cut, deepest)
-                )
-        return found
-
-    def _weights(self) -> list[Item]:
-        found = []
-        for place, layer in enumerate(self.layers):
-            if layer.weight_words:
-                members = [loop.members.get(layer.name) for loop in self.loops]
-                cut = tuple(member is not None and member.rank.weights for member in members)
-                name, words = layer.name, layer.weight_words
-                found.append(Item(name, "weights", words, (place,), None, cut, len(self.loops)))
-        return found
-
-    def _made(self, place: int, layer: FoldedLayer, leaves: bool) -> Item:
-        readings = self.view.readings.get(layer.output.name, ())
-        users = (place, *sorted({self.places[reader.name] for reader, _ in readings}))
-        cut = tuple(
-            layer.output.name in loop.made
-            and all(loop.tied(layer, reader, number) for reader, number in readings)
-            for loop in self.loops
-        )
-        deepest = self._together(users)
-        if not leaves or readings:
-            # What is summed is complete only after the loop.
-            sums = [i for i, loop in enumerate(self.loops) if layer.name in loop.reduces]
-            deepest = min([deepest, *sums])
-        kind: Kind = "output" if leaves else "inside"
-        return Item(layer.output.name, kind, layer.output.elements, users, place, cut, deepest)
-
-    def _states(self, place: int, layer: FoldedLayer) -> list[Item]:
-        found = []
-        for i, loop in enumerate(self.loops):
-            if layer.name in loop.recurrent:
-                words = STATE_WORDS * (layer.output.elements // loop.members[layer.name].rank.size)
-                cut = tuple(
-                    j != i and layer.output.name in other.made
-                    for j, other in enumerate(self.loops)
-                )
-                found.append(Item(layer.name, "state", words, (place,), place, cut, i))
-        return found
+        return list_items(self.view, self.loops, self.runs, self.apart)
 
     def depths(self, item: Item) -> list[int]:
         """Depths at which an item may be kept, the deepest last.
@@ -412,20 +250,15 @@ class Nest:
         for user in item.users:
             for i in self.inside[user]:
                 if i >= depth:
-                    during |= self._beside(user, i)
+                    during |= self.runs.beside(user, i)
         if item.kind in ("input", "weights", "output") and depth and self.ahead:
             # Loaded ahead, or still on its way out, while others run.
-            during |= self._beside(item.users[0], depth - 1)
+            during |= self.runs.beside(item.users[0], depth - 1)
         between = during.copy()
         for i in range(depth):
             if item.cut[i] and self.loops[i].windowed:
-                between |= self._beside(item.users[0], i)
+                between |= self.runs.beside(item.users[0], i)
         return during, between
-
-    def _beside(self, place: int, loop: int) -> NDArray[np.bool_]:
-        """Layers in the same run of a loop as another one, step by step."""
-        run = self._tree[place][1][: loop + 1]
-        return np.array([runs[: loop + 1] == run for _, runs in self._tree])
 
     def _moved(self, item: Item, depth: int, sizes: Sizes) -> Ints:
         """Words to and from DRAM."""

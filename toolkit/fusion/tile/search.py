@@ -13,7 +13,8 @@ from math import prod
 import numpy as np
 
 from toolkit.fusion.tile.depths import NEVER, Point, least_words, solve
-from toolkit.fusion.tile.nest import Item, Nest, Sizes, Way
+from toolkit.fusion.tile.items import Item
+from toolkit.fusion.tile.nest import Nest, Sizes, Way
 from toolkit.fusion.tile.windows import Ints
 
 SEGMENTS = 4

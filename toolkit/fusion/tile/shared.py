@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
-from toolkit.fusion.axes import Reach
 from toolkit.fusion.folded import FoldedLayer
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.ranks import Rank
+from toolkit.fusion.reach import Reach
 
 LINEAR = frozenset({"Cast", "Identity", "Dropout"})
 """What may follow a softmax whose results are summed before it is complete."""

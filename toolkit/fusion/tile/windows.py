@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.fusion.axes import Reach
 from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.reach import Reach
 from toolkit.fusion.tile.shared import Place, SharedRank
 
 Ints = NDArray[np.int64]

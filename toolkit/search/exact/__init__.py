@@ -35,7 +35,7 @@ through each port of each memory are others, and latency is the maximum of the l
 of every port's ``words / (instances x bandwidth)``, plus a constant for warm-up; leakage until
 the end is a multiple of latency. What levels wait for at a memory is one more sum, in the
 limits of all that lies inside of it, and in one more limit for each port of the memory, with the
-words that pass it meanwhile left out (`transfers.limits_of`).
+words that pass it meanwhile left out (`limits.limits_of`).
 
 What is rounded up stays exact. Whole wordlines are charged once for the run by memory, tensor
 and kind of words, all of which come from one transfer (unless these are sequential): rounded
@@ -97,7 +97,7 @@ factors go the same way, with nothing but the spatial factors fixed.
 sum and the others start from zero, and inside of these nothing is read at first. So reads of a
 transfer are all its visits, less those that entered its supplier from zero; that is a sum over
 the transfers outside, and each is charged with what its own visits change further in
-(`transfers`). Such credits may exceed its costs: then more words are better, bounds count the
+(`accounts`). Such credits may exceed its costs: then more words are better, bounds count the
 most there can be (`relaxed`), and compulsory traffic says nothing of it (`family`).
 
 **Waits.** First and last tiles of a memory cost what its extents say, at its top; a memory that
@@ -119,14 +119,16 @@ Tiles of every size differ then, so that no ragged extent stands for another (`c
 the order of a quick bound, all against the same best mapping (`choices`).
 
 **Where it stands.** `search` begins; `strategy` takes the branches in the order of their bounds;
-`spatial` lists these and bounds each without any search. A `branch` is searched in a `nest`: its
-`extents`, and its `transfers` as rows that the kernels read, in `slots` that wait on their own.
-What a row moves is said by `compiled_words`, with the cost model's own formulas for windows and
-first visits; walks, shortest paths first, are in `compiled_steps`, and labels in
-`compiled_labels`. Of transfers per instance, `instance_strategy` takes what `listing` lists and
-`relaxations` bounds; `least` solves a choice in one call (`compiled_least`), whose columns of
-extents (`columns`) lie in a `store`; a `family` has what choices with the same spatial factors
-share, and a `choice_nest` the tables of one for labels.
+`spatial` lists these and bounds each without any search. A `branch` is searched in a `nest` of its
+`spatial_factors`: its `extents` become `steps`, and its `transfers` rows that the kernels read, in
+`slots` that wait on their own. What a transfer's values cost is in its account (`accounts`,
+`waits`), what a row moves is said by `compiled_words`, with the cost model's own formulas for
+windows and first visits; how a walk goes on is in `compiled_steps`, shortest paths are in
+`compiled_paths`, and labels in `compiled_labels`. Of transfers per instance, `instance_strategy`
+takes what `listing` lists of the `options` of every dimension, and `relaxations` bounds; `least`
+solves a choice in one call (`compiled_least`), whose columns of extents (`columns`) lie in a
+`store`; a `family` has what choices with the same spatial factors share, and a `choice_nest` the
+tables of one for labels.
 """
 
 from toolkit.search.exact.search import covered_tilings, exact, exact_front, prove

@@ -7,25 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.compilation import Block, record_type
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.orders import OrderRule
 from toolkit.search.exact.compiled_course import Course, Shared, Store
-from toolkit.search.exact.compiled_labels import (
-    UNDOMINATED,
-    Goal,
-    GoalRow,
-    Labels,
-    Sieve,
-)
+from toolkit.search.exact.compiled_labels import UNDOMINATED, Goal, GoalRow, Labels, Sieve
 from toolkit.search.exact.compiled_least import EXTEND, LABEL, LabelSet
-from toolkit.search.exact.compiled_steps import Least, Step
+from toolkit.search.exact.compiled_paths import Least
+from toolkit.search.exact.compiled_steps import Step
 from toolkit.search.exact.compiled_words import LabelRow
 from toolkit.search.exact.nest import NO_FLOORS, NOWHERE, Nest, nothing_of
-
-FloatArray = NDArray[np.float64]
 
 MOST_LABELS = 1 << 21
 """Most labels at one boundary before undercut ones are removed."""

@@ -12,16 +12,19 @@ from toolkit.arch.ports import TRAFFIC
 from toolkit.compilation import Block
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.waits import DRAINS, UPDATES, passing_cycles
+from toolkit.search.exact.accounts import NOTHING, Account
 from toolkit.search.exact.chains import Chain
-from toolkit.search.exact.compiled_steps import Least, Step
+from toolkit.search.exact.compiled_paths import Least
+from toolkit.search.exact.compiled_steps import Step
 from toolkit.search.exact.compiled_words import Rows
 from toolkit.search.exact.complete import CompleteOutputs
 from toolkit.search.exact.family import Family
 from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.limits import LANES, limits_of
-from toolkit.search.exact.nest import Constant, Floors, LoopLists, Nest
+from toolkit.search.exact.nest import Constant, Floors, Nest
 from toolkit.search.exact.relaxed import ToGo
-from toolkit.search.exact.transfers import NOTHING, Account, Seen
+from toolkit.search.exact.steps import LoopLists, linked
+from toolkit.search.exact.transfers import Seen
 
 WAY_OF_KIND = (0, 1, 2, 2, 0)
 """How words of each kind go: out of the supplier, back into it, into or out of the child."""
@@ -215,7 +218,7 @@ class ChoiceNest(Nest):
         """Memories, outermost first; empty if no tiling exists."""
         if not self.possible:
             return []
-        return self.linked([self._step(k) for k in range(len(self.memories))])
+        return linked([self._step(k) for k in range(len(self.memories))])
 
     @property
     def table_sizes(self) -> list[tuple[int, int, int]]:

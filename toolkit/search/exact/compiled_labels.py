@@ -10,8 +10,8 @@ from toolkit.compilation import Kernel
 from toolkit.lifted import Table, apart, formula, once
 from toolkit.model.totals import in_whole_cycles
 from toolkit.search.compiled_moves import power
+from toolkit.search.exact.compiled_paths import Least
 from toolkit.search.exact.compiled_steps import (
-    Least,
     Step,
     has_room,
     leave,
@@ -154,6 +154,15 @@ def cell_of(goal: Goal, room: Room) -> int:
 
 
 @formula
+def stand(step: Step, room: Room, state: int, d: int) -> int:
+    """Stand along a dimension where a state of a memory says; returns the coordinate."""
+    row = step.dimensions[d]
+    c: int = state // row.stride % (row.above + row.below)
+    room.along[d].coordinate, room.along[d].tau = c, step.tau[d, c]
+    return c
+
+
+@formula
 def enter(step: Step, extent: int, room: Room) -> int:
     """Stand below a memory with numbered extents and no loop placed; returns the state."""
     state = 0
@@ -164,6 +173,115 @@ def enter(step: Step, extent: int, room: Room) -> int:
         room.along[d].tau = step.tau[d, c]
         state += c * step.dimensions[d].stride
     return state
+
+
+@formula
+def with_loop(sequence: int, d: int) -> int:
+    """Loops placed while a tensor waited, with one more, of dimension `d`, outside of them."""
+    place_in, left = 0, sequence
+    while left:
+        left >>= 4
+        place_in += 4
+    return sequence | (d + 1) << place_in
+
+
+@formula
+def may_stand(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, d: int, c: int) -> bool:
+    """Whether tiles fit once the loop of `d` leads to a coordinate, if nothing else is placed."""
+    before = room.along[d].tau
+    room.along[d].tau = step.tau[d, c]
+    fits = has_room(plan, nest, step, room)
+    room.along[d].tau = before
+    return fits
+
+
+@once
+@formula
+def leave_branch(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    step: Step,
+    goal: Goal,
+    own: Least,
+    found: Labels,
+    room: Room,
+    parent: int,
+    depth: int,
+) -> bool:
+    """Add the label above a memory that no more loops of a branch lead to, if it is worthwhile.
+
+    Returns whether there was room for it. Idle loops do not change extents, so that those of
+    ``room.along`` hold above, too.
+    """
+    branch, k = room.stack[depth], room.state.found
+    a, into = stop_extent(step, room.along), room.costs[depth + 1]
+    if a < 0 or not tiles_fit(plan, nest, step, room, a):
+        return True
+    if k == found.costs.shape[0]:
+        return False
+    for p in range(into.shape[0]):
+        into[p] = room.costs[depth, p]
+    new, row = leave(plan, nest, rows, step, branch.flags, into, room), found.rows[k]
+    for p in range(into.shape[0]):
+        found.costs[k, p] = into[p]
+    row.extent, row.waiting, row.parent, row.sequence = a, new, parent, branch.sequence
+    if worthwhile(goal, room.costs[depth], own.rest, a, branch.flags, cell_of(goal, room)):
+        room.state.found += 1
+    else:
+        room.state.dropped += 1
+    return True
+
+
+@once
+@formula
+def branch_off(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    step: Step,
+    goal: Goal,
+    own: Least,
+    room: Room,
+    depth: int,
+) -> bool:
+    """Place the next loop of a branch that is worthwhile; returns whether there is one left."""
+    branch, along, into = room.stack[depth], room.along, room.costs[depth + 1]
+    flags, mask = branch.flags, branch.mask
+    while branch.d < along.shape[0]:
+        d, k = branch.d, branch.k
+        if flags == 0 and mask & ((1 << d) - 1) != (1 << d) - 1:
+            return False
+        blocked = mask >> d & 1 or (flags > 0 and not step.choices[mask] >> d & 1)
+        before = along[d].coordinate
+        b = before - step.dimensions[d].above
+        if blocked or k == step.counts[d, b]:
+            branch.d, branch.k = d + 1, 0
+            continue
+        branch.k = k + 1
+        f, c = step.loops[d, b, k].factor, step.loops[d, b, k].target
+        if f == 1.0 and flags > 0 and not step.sizes.strict:
+            continue
+        if step.fits.shape[0] == 0 and not may_stand(plan, nest, step, room, d, c):
+            branch.k = step.counts[d, b]  # Nor do the larger ones.
+            continue
+        state = branch.state + (c - before) * step.dimensions[d].stride
+        for p in range(into.shape[0]):
+            into[p] = room.costs[depth, p]
+        new = place(plan, nest, rows, step, flags, d, f, c, into, room)
+        along[d].coordinate = c
+        if not worthwhile(goal, into, own.least, state, new, cell_of(goal, room)):
+            along[d].coordinate = before
+            room.state.dropped += 1
+            continue
+        along[d].tau = step.tau[d, c]
+        further = room.stack[depth + 1]
+        further.d, further.k, further.flags, further.state = -1, 0, new, state
+        further.mask, further.sequence = mask | 1 << d, branch.sequence
+        if flags > 0:
+            further.sequence = with_loop(branch.sequence, d)
+        return True
+    return False
 
 
 @apart
@@ -185,123 +303,36 @@ def expand(
     because there was no room left (then its extensions are taken back), or the number of labels.
     ``room.state.dropped`` adds up what was not worthwhile.
     """
-    least, rest, outcome = own.least, own.rest, room.state
-    dimensions, passes = room.along.shape[0], labels.costs.shape[1]
-    stack, costs, along = room.stack, room.costs, room.along
-    full = (1 << dimensions) - 1
-    for i in range(labels.costs.shape[0]):
-        start_count = outcome.found
-        state = enter(step, labels.rows[i].extent, room)
-        for p in range(passes):
-            costs[0, p] = labels.costs[i, p]
-        depth = 0
-        stack[0].d, stack[0].k = -1, 0
-        stack[0].flags, stack[0].state = labels.rows[i].waiting, state
-        stack[0].mask, stack[0].sequence = 0, 0
+    count: int = labels.costs.shape[0]
+    full = (1 << room.along.shape[0]) - 1
+    for i in range(count):
+        begin, label, branch = room.state.found, labels.rows[i], room.stack[0]
+        state = enter(step, label.extent, room)
+        for p in range(labels.costs.shape[1]):
+            room.costs[0, p] = labels.costs[i, p]
+        branch.d, branch.k, branch.flags, branch.state = -1, 0, label.waiting, state
+        branch.mask, branch.sequence = 0, 0
         cell = cell_of(goal, room)
-        if not worthwhile(goal, costs[0], least, state, labels.rows[i].waiting, cell):
-            outcome.dropped += 1
+        if not worthwhile(goal, room.costs[0], own.least, state, label.waiting, cell):
+            room.state.dropped += 1
             continue
+        depth = 0
         while depth >= 0:
-            flags, mask = stack[depth].flags, stack[depth].mask
-            state, d = stack[depth].state, stack[depth].d
-            if d < 0:
-                if flags > 0 or mask == full:
-                    a = stop_extent(step, along)
-                    if a >= 0 and tiles_fit(plan, nest, step, room, a):
-                        if outcome.found == found.costs.shape[0]:
-                            outcome.found = start_count
-                            return i
-                        for p in range(passes):
-                            costs[depth + 1, p] = costs[depth, p]
-                        # Idle loops do not change extents, so `room.along` holds above too.
-                        into = costs[depth + 1]
-                        new = leave(plan, nest, rows, step, flags, into, room)
-                        k = outcome.found
-                        for p in range(passes):
-                            found.costs[k, p] = costs[depth + 1, p]
-                        found.rows[k].extent = a
-                        found.rows[k].waiting = new
-                        found.rows[k].parent = i
-                        found.rows[k].sequence = stack[depth].sequence
-                        cell = cell_of(goal, room)
-                        if worthwhile(goal, costs[depth], rest, a, flags, cell):
-                            outcome.found += 1
-                        else:
-                            outcome.dropped += 1
-                d = 0
-                stack[depth].k = 0
-            pushed = False
-            while d < dimensions:
-                blocked = mask >> d & 1 or (flags > 0 and not step.choices[mask] >> d & 1)
-                if flags == 0 and mask & ((1 << d) - 1) != (1 << d) - 1:
-                    break
-                if blocked:
-                    d += 1
-                    stack[depth].k = 0
-                    continue
-                b = along[d].coordinate - step.dimensions[d].above
-                k = stack[depth].k
-                if k == step.counts[d, b]:
-                    d += 1
-                    stack[depth].k = 0
-                    continue
-                stack[depth].k = k + 1
-                f = step.loops[d, b, k].factor
-                if f == 1.0 and flags > 0 and not step.sizes.strict:
-                    continue
-                c = step.loops[d, b, k].target
-                if step.fits.shape[0] == 0:
-                    room.along[d].tau = step.tau[d, c]
-                    fits = has_room(plan, nest, step, room)
-                    room.along[d].tau = step.tau[d, along[d].coordinate]
-                    if not fits:  # Nor do the larger ones.
-                        stack[depth].k = step.counts[d, b]
-                        continue
-                higher = c - along[d].coordinate
-                new_state = state + higher * step.dimensions[d].stride
-                for p in range(passes):
-                    costs[depth + 1, p] = costs[depth, p]
-                new = place(plan, nest, rows, step, flags, d, f, c, costs[depth + 1], room)
-                before = along[d].coordinate
-                along[d].coordinate = c
-                cell = cell_of(goal, room)
-                along[d].coordinate = before
-                if not worthwhile(goal, costs[depth + 1], least, new_state, new, cell):
-                    outcome.dropped += 1
-                    continue
-                stack[depth].d = d
-                sequence = stack[depth].sequence
-                if flags > 0:
-                    place_in, left = 0, sequence
-                    while left:
-                        left >>= 4
-                        place_in += 4
-                    sequence |= (d + 1) << place_in
+            branch = room.stack[depth]
+            if branch.d < 0:
+                branch.d, branch.k = 0, 0
+                ends = branch.flags > 0 or branch.mask == full
+                if ends and not leave_branch(
+                    plan, nest, rows, step, goal, own, found, room, i, depth
+                ):
+                    room.state.found = begin
+                    return i
+            if branch_off(plan, nest, rows, step, goal, own, room, depth):
                 depth += 1
-                stack[depth].d, stack[depth].k = -1, 0
-                stack[depth].flags, stack[depth].state = new, new_state
-                stack[depth].mask = mask | 1 << d
-                stack[depth].sequence = sequence
-                along[d].coordinate = c
-                room.along[d].tau = step.tau[d, c]
-                pushed = True
-                break
-            if pushed:
                 continue
             depth -= 1
-            if depth >= 0:
-                # Take back the loop that led here.
-                d = stack[depth].d
-                state = stack[depth].state
-                c = (
-                    state
-                    // step.dimensions[d].stride
-                    % (step.dimensions[d].above + step.dimensions[d].below)
-                )
-                along[d].coordinate = c
-                room.along[d].tau = step.tau[d, c]
-    count: int = labels.costs.shape[0]
+            if depth >= 0:  # Take back the loop that led here.
+                stand(step, room, room.stack[depth].state, room.stack[depth].d)
     return count
 
 

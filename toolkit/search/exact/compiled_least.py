@@ -12,16 +12,18 @@ from typing import Annotated, NamedTuple
 from toolkit.compilation import Kernel
 from toolkit.lifted import Table, formula, once
 from toolkit.search.exact.compiled_course import Course, Shared, Store, load
-from toolkit.search.exact.compiled_labels import Goal, Labels, enter, expand, reaches
-from toolkit.search.exact.compiled_steps import (
-    Least,
-    Step,
-    charge,
-    has_room,
-    leave,
-    place,
-    stop_extent,
+from toolkit.search.exact.compiled_labels import (
+    Goal,
+    Labels,
+    enter,
+    expand,
+    may_stand,
+    reaches,
+    stand,
+    with_loop,
 )
+from toolkit.search.exact.compiled_paths import Least
+from toolkit.search.exact.compiled_steps import Step, charge, has_room, leave, place, stop_extent
 from toolkit.search.exact.compiled_words import LabelRow, Room, Rows, WindowPlan, WindowRoom
 
 NONE, FOUND, TOO_MANY, BEATEN = range(4)
@@ -108,16 +110,6 @@ def forget(set_: LabelSet, begin: int, end: int) -> None:
 
 
 @formula
-def next_place(sequence: int) -> int:
-    """Bits of the loops placed while a tensor waited."""
-    place_in = 0
-    while sequence:
-        sequence >>= 4
-        place_in += 4
-    return place_in
-
-
-@formula
 def may_reach(
     shared: Shared, course: Course, k: int, flags: int, cell: int, goal: Goal, cost: float
 ) -> bool:
@@ -155,10 +147,8 @@ def pass_memory(
         label, into = layer.rows[i], room.costs[1]
         state, flags, mask, cell = label.extent, label.waiting, 0, 0
         for d in range(dimensions):
-            row = step.dimensions[d]
-            c = state // row.stride % (row.above + row.below)
-            along[d].coordinate, along[d].tau = c, step.tau[d, c]
-            mask |= (c < row.above) << d
+            c = stand(step, room, state, d)
+            mask |= (c < step.dimensions[d].above) << d
             cell += course.cell[k, d, c]
         if mask == 0 and not has_room(plan, nest, step, room):
             continue
@@ -183,10 +173,7 @@ def pass_memory(
                 f, target = loop.factor, loop.target
                 if f == 1.0 and flags > 0 and not step.sizes.strict:
                     continue
-                along[d].tau = step.tau[d, target]
-                fits = has_room(plan, nest, step, room)
-                along[d].tau = step.tau[d, c]
-                if not fits:
+                if not may_stand(plan, nest, step, room, d, target):
                     break  # Nor do the larger ones.
                 into[0] = layer.costs[i, 0]
                 new = place(plan, nest, rows, step, flags, d, f, target, into, room)
@@ -196,12 +183,97 @@ def pass_memory(
                 new_state = state + (target - c) * step.dimensions[d].stride
                 sequence = label.sequence
                 if flags > 0:
-                    sequence |= (d + 1) << next_place(sequence)
+                    sequence = with_loop(sequence, d)
                 count = settle(grown, 0, count, into[0], new_state, new, label.parent, sequence)
         if count > grown.costs.shape[0] or end > kept.costs.shape[0]:
             break
     room.state.found = end
     return count
+
+
+@once
+@formula
+def enter_memory(
+    step: Step, kept: LabelSet, begin: int, end: int, layer: LabelSet, room: Room
+) -> int:
+    """Make labels inside a memory of those below it; returns how many, be there room or not."""
+    for i in range(begin, end):
+        size = i - begin
+        if size < layer.costs.shape[0]:
+            row = layer.rows[size]
+            layer.costs[size, 0] = kept.costs[i, 0]
+            row.extent, row.waiting = enter(step, kept.rows[i].extent, room), kept.rows[i].waiting
+            row.parent, row.sequence = i, 0
+    return end - begin
+
+
+@once
+@formula
+def follow(kept: LabelSet, begin: int, end: int, course: Course, room: Room) -> None:
+    """Write down the cheapest label from `begin` to `end`, and the way that led to it."""
+    best, count = begin, course.path.shape[0]
+    for i in range(begin, end):
+        if kept.costs[i, 0] < kept.costs[best, 0]:
+            best = i
+    room.costs[0, 0] = kept.costs[best, 0]
+    for j in range(count):
+        path = course.path[count - 1 - j]
+        path.extent, path.sequence = kept.rows[best].extent, kept.rows[best].sequence
+        best = kept.rows[best].parent
+
+
+@once
+@formula
+def climb(
+    plan: WindowPlan,
+    nest: WindowRoom,
+    rows: Rows,
+    shared: Shared,
+    course: Course,
+    k: int,
+    goal: Goal,
+    kept: LabelSet,
+    begin: int,
+    end: int,
+    layer: LabelSet,
+    grown: LabelSet,
+    room: Room,
+) -> int:
+    """Extend the labels below memory number `k`, from `begin` to `end`, to those above it.
+
+    These are added to `kept` up to ``room.state.found``. Returns the size of the last layer of
+    labels inside: more than there is room for if there are too many.
+    """
+    step = Step(
+        course.sizes[k],
+        course.dimensions[k],
+        shared.waiting[k],
+        course.tau[k],
+        course.idle[k],
+        course.counts[k],
+        course.loops[k],
+        shared.choices[k],
+        course.nothing,
+        course.inside[k],
+        course.seen[k],
+        course.nothing,
+        course.unseen,
+        course.first,
+        course.ends,
+        course.ends,
+    )
+    size = enter_memory(step, kept, begin, end, layer, room)
+    room.state.found = end
+    for depth in range(room.along.shape[0] + 1):
+        if size <= layer.costs.shape[0]:
+            take, give = layer, grown
+            if depth % 2 == 1:
+                take, give = grown, layer
+            size = pass_memory(
+                plan, nest, rows, step, shared, course, k, goal, kept, end, take, give, size, room
+            )
+            forget(give, 0, size)
+    return size
 
 
 @once
@@ -240,70 +312,17 @@ def solve(
     begin, end = 0, 1
     for j in range(count):
         k = count - 1 - j
-        step = Step(
-            course.sizes[k],
-            course.dimensions[k],
-            shared.waiting[k],
-            course.tau[k],
-            course.idle[k],
-            course.counts[k],
-            course.loops[k],
-            shared.choices[k],
-            course.nothing,
-            course.inside[k],
-            course.seen[k],
-            course.nothing,
-            course.unseen,
-            course.first,
-            course.ends,
-            course.ends,
+        size = climb(
+            plan, nest, rows, shared, course, k, goal, kept, begin, end, layer, grown, room
         )
-        size = 0
-        for i in range(begin, end):
-            if size < layer.costs.shape[0]:
-                layer.costs[size, 0] = kept.costs[i, 0]
-                layer.rows[size].extent = enter(step, kept.rows[i].extent, room)
-                layer.rows[size].waiting = kept.rows[i].waiting
-                layer.rows[size].parent, layer.rows[size].sequence = i, 0
-            size += 1
-        begin, room.state.found = end, end
-        for depth in range(dimensions + 1):
-            if size <= layer.costs.shape[0]:
-                take, give = layer, grown
-                if depth % 2 == 1:
-                    take, give = grown, layer
-                size = pass_memory(
-                    plan,
-                    nest,
-                    rows,
-                    step,
-                    shared,
-                    course,
-                    k,
-                    goal,
-                    kept,
-                    begin,
-                    take,
-                    give,
-                    size,
-                    room,
-                )
-                forget(give, 0, size)
+        begin = end
         end = room.state.found
         forget(kept, begin, end)
         if size > layer.costs.shape[0] or end > kept.costs.shape[0]:
             return TOO_MANY
         if begin == end:
             return NONE
-    best = begin
-    for i in range(begin, end):
-        if kept.costs[i, 0] < kept.costs[best, 0]:
-            best = i
-    room.costs[0, 0] = kept.costs[best, 0]
-    for j in range(count):
-        path = course.path[count - 1 - j]
-        path.extent, path.sequence = kept.rows[best].extent, kept.rows[best].sequence
-        best = kept.rows[best].parent
+    follow(kept, begin, end, course, room)
     return FOUND
 
 

@@ -1,4 +1,4 @@
-"""Shortest paths and labels through the loops of one memory after the other.
+"""Steps of a walk through the loops of one memory after the other: what a loop costs, and leaving.
 
 Loops are placed one by one, the innermost first. A state of a memory says, per dimension,
 either its temporal extent inside (no loop placed yet) or the one with the memory's own loop,
@@ -11,8 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.compilation import Kernel
-from toolkit.lifted import Table, ceil, formula, once
+from toolkit.lifted import Table, ceil, formula
 from toolkit.model.bursts import burst_share
 from toolkit.model.plan_tables import A_TILE, ALL_SEEN
 from toolkit.model.windows import room_taken, tile_values
@@ -163,31 +162,6 @@ class Step(NamedTuple):
     leaves: Annotated[Table, float, 2]
 
 
-class Least(NamedTuple):
-    """Least costs to come, each of P costs by itself.
-
-    Attributes
-    ----------
-    beyond : [P, states, flags]
-        From every state of the next memory outwards on; of the outermost one, zeros.
-    rest : [P, extents above, flags]
-        From the top of a memory on.
-    least : [P, states, flags]
-        From every state on.
-    left : [extents above, flags]
-        States of the tensors outside of the memory.
-    next : [states, flags]
-        The best way on by cost 0: the next state times the number of flags, plus the next flags;
-        -1 if no loop is placed any more. Not recorded in an empty array.
-    """
-
-    beyond: Annotated[Table, float, 3]
-    rest: Annotated[Table, float, 3]
-    least: Annotated[Table, float, 3]
-    left: Annotated[Table, np.int32, 2]
-    next: Annotated[Table, np.int32, 2]
-
-
 @formula
 def add_costs(rows: Rows, r: int, moved: Words, into: Table, first: int, end: int) -> None:
     """Add what the words of a transfer cost: costs `first` to before `end`, energy being 0."""
@@ -245,6 +219,12 @@ def charge(
 
 
 @formula
+def state_of(step: Step, flags: int, t: int) -> int:
+    """State of one tensor at a memory, where `flags` numbers those of all; 0 if at rest."""
+    return int(flags // step.waiting[t].weight % step.waiting[t].radix)
+
+
+@formula
 def place(
     plan: WindowPlan,
     nest: WindowRoom,
@@ -261,7 +241,7 @@ def place(
     if f == 1.0 or flags == 0:
         return flags
     for t in range(step.waiting.shape[0]):
-        v = flags // step.waiting[t].weight % step.waiting[t].radix
+        v = state_of(step, flags, t)
         if v == 0:
             continue
         r = step.waiting[t].row
@@ -294,7 +274,7 @@ def leave(
     """Leave a memory outwards with extents `room.along`; returns states for the next memory."""
     new = 0
     for t in range(step.waiting.shape[0]):
-        v = flags // step.waiting[t].weight % step.waiting[t].radix
+        v = state_of(step, flags, t)
         r = step.waiting[t].row
         if v > 0:
             rule = rows.rows[r].leaving
@@ -340,41 +320,6 @@ def first_bursts(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room, t: 
     return share
 
 
-@once
-@formula
-def close(
-    plan: WindowPlan,
-    nest: WindowRoom,
-    rows: Rows,
-    step: Step,
-    own: Least,
-    room: Room,
-) -> None:
-    """Fill in the least costs from the top of a memory on."""
-    rest, outer_rest = own.rest, own.beyond
-    passes = rest.shape[0]
-    into = room.costs[0]
-    for a in range(step.sizes.above):
-        place_in_outer = 0
-        for d in range(room.along.shape[0]):
-            c = a // step.dimensions[d].above_stride % step.dimensions[d].above
-            room.along[d].tau, room.along[d].coordinate = step.tau[d, c], c
-            place_in_outer += (step.dimensions[d].outer_above + c) * step.dimensions[
-                d
-            ].outer_stride
-        for flags in range(step.sizes.flags):
-            if not step.fits[a]:
-                for p in range(passes):
-                    rest[p, a, flags] = np.inf
-                continue
-            for p in range(passes):
-                into[p] = 0.0
-            new = leave(plan, nest, rows, step, flags, into, room)
-            own.left[a, flags] = new
-            for p in range(passes):
-                rest[p, a, flags] = into[p] + outer_rest[p, place_in_outer, new]
-
-
 @formula
 def has_room(plan: WindowPlan, nest: WindowRoom, step: Step, room: Room) -> bool:
     """Whether tiles with the extents of ``room.along`` fit into a memory."""
@@ -415,149 +360,3 @@ def stop_extent(step: Step, along: Table) -> int:
                 return -1
         a += c * step.dimensions[d].above_stride
     return a
-
-
-@formula
-def misplaced(plan: WindowPlan, step: Step, flags: int, along: Table) -> bool:
-    """Whether some tensor waits although a loop that indexes it is placed.
-
-    Or its inner transfer waits although the outer one does not: the same loop moves both.
-    """
-    outer_waits = False
-    for t in range(step.waiting.shape[0]):
-        if flags // step.waiting[t].weight % step.waiting[t].radix == 0:
-            outer_waits = False
-            continue
-        if step.waiting[t].with_outer and not outer_waits:
-            return True
-        outer_waits = True
-        for d in range(along.shape[0]):
-            c, indexed = along[d].coordinate, plan.indexes[step.waiting[t].tensor, d]
-            if c < step.dimensions[d].above and indexed and not step.sizes.strict:
-                return True
-    return False
-
-
-@formula
-def same_for_all(rows: Rows, step: Step, flags: int, d: int) -> bool:
-    """Whether what a loop of `d` costs and leads to does not depend on its iterations."""
-    for t in range(step.waiting.shape[0]):
-        if flags // step.waiting[t].weight % step.waiting[t].radix > 0:
-            r = step.waiting[t].row
-            if rows.slide[r, d] >= 0 or rows.rows[r].orthogonal == COUNTS:
-                return False
-    return True
-
-
-@once
-@formula
-def sweep(
-    plan: WindowPlan, nest: WindowRoom, rows: Rows, step: Step, own: Least, room: Room
-) -> None:
-    """Fill in the least costs from every state on, from those of the top."""
-    rest, least = own.rest, own.least
-    dimensions, passes = room.along.shape[0], rest.shape[0]
-    along, into = room.along, room.costs[0]
-    for d in range(dimensions):
-        along[d].coordinate = 0
-    along[dimensions - 1].coordinate = -1
-    for state in range(step.sizes.states):
-        d = dimensions - 1
-        along[d].coordinate += 1
-        while along[d].coordinate == step.dimensions[d].above + step.dimensions[d].below:
-            along[d].coordinate = 0
-            d -= 1
-            along[d].coordinate += 1
-        mask, lowest, inner = 0, -1, 0
-        for d in range(dimensions):
-            c = along[d].coordinate
-            room.along[d].tau = step.tau[d, c]
-            if c < step.dimensions[d].above:
-                mask |= 1 << d
-            else:
-                inner += (c - step.dimensions[d].above) * step.dimensions[d].below_stride
-                if lowest < 0:
-                    lowest = d
-        if not step.inner_fits[inner]:
-            # Nor would it with larger extents below of the loops that are placed.
-            for p in range(passes):
-                for flags in range(step.sizes.flags):
-                    least[p, state, flags] = np.inf
-            continue
-        stop = stop_extent(step, along)
-        for flags in range(step.sizes.flags):
-            for p in range(passes):
-                least[p, state, flags] = np.inf
-            if own.next.shape[0] > 0:
-                own.next[state, flags] = -1
-            if misplaced(plan, step, flags, along):
-                continue
-            if stop >= 0 and (flags > 0 or lowest < 0):
-                for p in range(passes):
-                    least[p, state, flags] = rest[p, stop, flags]
-            for d in range(dimensions):
-                if mask >> d & 1 or (flags == 0 and d != lowest):
-                    continue
-                if flags > 0 and not step.choices[mask] >> d & 1:
-                    continue
-                b = along[d].coordinate - step.dimensions[d].above
-                known = False
-                new = flags
-                for p in range(passes):
-                    into[p] = 0.0
-                for k in range(step.counts[d, b]):
-                    f = step.loops[d, b, k].factor
-                    if f == 1.0 and flags > 0 and not step.sizes.strict:
-                        continue
-                    higher = step.loops[d, b, k].target - along[d].coordinate
-                    new_state = state + higher * step.dimensions[d].stride
-                    if f > 1.0 and flags > 0 and not known:
-                        for p in range(passes):
-                            into[p] = 0.0
-                        target = step.loops[d, b, k].target
-                        new = place(plan, nest, rows, step, flags, d, f, target, into, room)
-                        known = same_for_all(rows, step, flags, d)
-                    for p in range(passes):
-                        total = into[p] + least[p, new_state, new]
-                        if total < least[p, state, flags]:
-                            least[p, state, flags] = total
-                            if p == 0 and own.next.shape[0] > 0:
-                                own.next[state, flags] = new_state * step.sizes.flags + new
-
-
-@once
-@formula
-def measure(plan: WindowPlan, nest: WindowRoom, rows: Rows, r: int, room: Room) -> None:
-    """Add the costs of a row if nothing moves it inside its supplier to ``room.costs[0]``."""
-    charge(plan, nest, rows, r, room, -1, 1.0, 0, 1, room.costs[0])
-
-
-CLOSE, SWEEP, MEASURE = range(3)
-"""What `explore` does."""
-
-
-@once
-@formula
-def explore(
-    task: int,
-    number: int,
-    plan: WindowPlan,
-    nest: WindowRoom,
-    rows: Rows,
-    room: Room,
-    step: Step,
-    own: Least,
-) -> None:
-    """Do one task at one memory; they are one kernel, for they share most of its machine code.
-
-    `number` is the row to measure.
-    """
-    if task == CLOSE:
-        close(plan, nest, rows, step, own, room)
-    elif task == SWEEP:
-        sweep(plan, nest, rows, step, own, room)
-    else:
-        measure(plan, nest, rows, number, room)
-
-
-EXPLORE = Kernel("toolkit.search.exact.compiled_steps:explore", "the exact search")

@@ -16,8 +16,8 @@ from toolkit.model.bursts import burst_share
 from toolkit.model.nest import Parts
 from toolkit.model.plan_tables import BurstRow, LevelRow, ShapeRow, SwitchRow, TensorRow
 from toolkit.model.sequential import without_first_visits
+from toolkit.model.tiles import window_words
 from toolkit.model.totals import in_wordlines
-from toolkit.model.traffic import window_words
 from toolkit.model.values import ValueRow
 from toolkit.model.windows import swept, tile_values, window
 from toolkit.workload.distinct import AxisRow, Progression, TermRow
@@ -51,13 +51,13 @@ class RowRow(NamedTuple):
     pre_write: float
     post_read: float
     post_write: float
-    wait_read: float
-    wait_fill: float
-    wait_write: float
-    wait_drain: float
-    stays: int
-    bursts: int
-    complete: float
+    wait_read: float = 0.0
+    wait_fill: float = 0.0
+    wait_write: float = 0.0
+    wait_drain: float = 0.0
+    stays: int = 0
+    bursts: int = 0
+    complete: float = 0.0
 
 
 class Rows(NamedTuple):

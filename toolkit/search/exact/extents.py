@@ -12,7 +12,7 @@ from toolkit.mapping.kept import Seen
 from toolkit.mapping.mapping import IntArray
 from toolkit.mapping.orders import OrderRule
 from toolkit.mapping.space import MapSpace
-from toolkit.search.exact.transfers import Spatial
+from toolkit.search.exact.spatial_factors import Spatial
 
 Extents = list[list[IntArray]]
 """Ascending temporal extents by boundary and dimension."""

@@ -21,15 +21,16 @@ from toolkit.search.exact.buffers import undecided
 from toolkit.search.exact.choice_nest import ChoiceNest
 from toolkit.search.exact.compiled_labels import GoalRow
 from toolkit.search.exact.compiled_least import FOUND
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.search.exact.grid import make_grid
 from toolkit.search.exact.least import IMPOSSIBLE, LeastEnergy
 from toolkit.search.exact.limits import LANES
 from toolkit.search.exact.listing import Listing, each_choice
-from toolkit.search.exact.nest import NOWHERE, Nest, decomposes, window_plan
+from toolkit.search.exact.nest import NOWHERE, Nest, window_plan
 from toolkit.search.exact.relaxations import COARSE_CELLS, NEARLY, TRIALS
 from toolkit.search.exact.relaxed import ENERGY, Relaxation, Relaxed
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.exact.store import ColumnStore
-from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
 
 _PRICED = (("reads", "drains"), ("fills", "updates"))

@@ -9,17 +9,20 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.compilation import Block, record_type
+from toolkit.compilation import Block
 from toolkit.mapping.mapping import FloatArray, IntArray
+from toolkit.model.movers import sums_go_on
 from toolkit.model.plan import SpatialFlags
-from toolkit.model.traffic import sums_go_on
+from toolkit.search.exact.accounts import RAW
 from toolkit.search.exact.chains import ENTER, Chain, Line
 from toolkit.search.exact.columns import Column
-from toolkit.search.exact.compiled_words import RowRow, Rows
+from toolkit.search.exact.compiled_words import Rows
 from toolkit.search.exact.complete import CompleteOutputs
-from toolkit.search.exact.nest import Nest, strides
+from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.spatial_factors import Spatial
+from toolkit.search.exact.steps import strides
 from toolkit.search.exact.store import ColumnStore, WallKey, wall_key
-from toolkit.search.exact.transfers import NOTHING, RAW, Spatial
+from toolkit.search.exact.transfers import make_rows
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import count_window
 
@@ -127,25 +130,7 @@ class Family:
     @cached_property
     def row_arrays(self) -> Rows:
         """Transfers, whatever the choice, with their energy; the tables are a choice's own."""
-        nest, lines = self.nest, len(self.lines)
-        states = max((row.states for row, _ in nest.seen), default=1)
-        dimensions = len(nest.n)
-        rows = Rows(
-            np.zeros(lines, dtype=record_type(RowRow)),
-            np.ones((lines, 5, dimensions)),
-            np.full((lines, dimensions), -1, dtype=np.int64),
-            np.zeros((lines, 1, len(NOTHING))),
-            np.zeros((lines, 2)),
-            np.ones((lines, states)),
-            np.zeros((0, 0, 0, 0, 0, 0)),
-            np.zeros((0, 0, 0)),
-            np.zeros((0, 0, 0)),
-            np.ones((lines, 4)),
-        )
-        for r, (row, costs) in enumerate(nest.seen):
-            rows.rows[r], rows.ext[r], rows.slide[r] = row.row, row.ext, row.slide
-            rows.coef[r, 0], rows.together[r] = costs.energy, costs.together
-        return rows
+        return make_rows(self.problem.plan, self.nest.seen, (), self.spatial.active)
 
     def parts(self, d: int, chain: Chain) -> tuple[FloatArray, FloatArray]:
         """What a dimension contributes whatever its loops: of all visits, and of first ones."""

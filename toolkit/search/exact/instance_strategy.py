@@ -22,9 +22,9 @@ from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.relaxations import COARSE, FINE, FINEST, Relaxations
 from toolkit.search.exact.relaxed import Mix
 from toolkit.search.exact.spatial import lanes_bound
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.exact.store import ColumnStore
 from toolkit.search.exact.strategy import ROUNDING, Prover
-from toolkit.search.exact.transfers import Spatial
 from toolkit.search.greedy import descents
 
 MANY_CHOICES = 1 << 11

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from toolkit.arch.ports import EXCHANGED
-from toolkit.model.plan import Port
+from toolkit.model.plan_ports import Port
 from toolkit.search.problem import Problem
 
 LANES = Port("lanes", (), 1.0)

@@ -9,113 +9,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from toolkit.mapping.factors import ALL_EXTENTS, ragged_extents
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.mapping.ragged import idle_from
 from toolkit.mapping.space import MapSpace
-from toolkit.search.exact.chains import ENTER, READ, Chain, EvenChain, Line, Wall, used_levels
+from toolkit.search.exact.accounts import RAW
+from toolkit.search.exact.chains import ENTER, READ, Chain
 from toolkit.search.exact.complete import CompleteOutputs
-from toolkit.search.exact.family import fixed_parts, list_lines
-from toolkit.search.exact.grid import Grid
+from toolkit.search.exact.family import list_lines
 from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.options import IntRow, Options
 from toolkit.search.exact.relaxed import Mix, Relaxed
-from toolkit.search.exact.transfers import RAW
 from toolkit.workload.distinct import count_window
 
 MOST_CHOICES = 1 << 24
 """Most combinations of chains looked at for one choice of spatial factors, 128 MiB; beyond it that
 choice is left open."""
-
-IntRow = tuple[int, ...]
-
-
-class Options:
-    """Chains of one dimension for given spatial factors, with what they contribute.
-
-    Attributes
-    ----------
-    inner : int64 array, shape (chains, walls)
-        Extents inside every wall, innermost first.
-    steps : float64 array, shape (chains,)
-        Steps of the dimension.
-    base, fresh : float64 arrays, shape (lines, 3, chains)
-        See `fixed_parts`, of all instances.
-    """
-
-    def __init__(
-        self, nest: Nest, lines: list[Line], limits: IntArray, d: int, column: IntRow
-    ) -> None:
-        space = nest.problem.space
-        self.size, self.levels = int(space.sizes[d]), used_levels(column)
-        self.column, self.even = column, not space.ragged[d]
-        if self.even:
-            possible = self.size % math.prod(column) == 0
-            self.inner = np.ones((int(possible), len(self.levels)), dtype=np.int64)
-        else:
-            self.inner = _inner_extents(space, limits, d, self.size, column, self.levels)
-        chain = self.chain(slice(None))
-        count = len(self.inner)
-        self.steps = np.broadcast_to(np.asarray(chain.steps(), dtype=np.float64), (count,))
-        base, fresh = fixed_parts(nest, lines, d, chain)
-        shape = (*base.shape[:3], count)
-        if base.ndim == 3:
-            base, fresh = base[..., None], fresh[..., None]
-        self.base = np.broadcast_to(base, shape)[:, 0]
-        self.fresh = np.broadcast_to(fresh, shape)[:, 0]
-
-    def buckets(self, grid: Grid, d: int, outer: int, inner: int) -> IntArray:
-        """Bucket of every chain's extent in time between two memories."""
-        wall = next(w for w in self.chain(slice(None)).walls if outer < w.level < inner)
-        inside = math.prod(self.column[wall.level + 1 :])
-        # Not as if what reaches the size with the instances did so inside of them, too.
-        cells = grid.cells(d, wall.inner.astype(np.int64) // inside, 0)
-        return np.asarray(cells // math.prod(grid.shape[d + 1 :]))
-
-    def chain(self, rows: slice | int) -> Chain:
-        """Chains as arrays, or one of them."""
-        columns = zip(self.levels, self.inner[rows].T, strict=True)
-        walls = (Wall(level, inner.astype(float), self.column[level]) for level, inner in columns)
-        return (EvenChain if self.even else Chain)(self.size, tuple(walls))
-
-
-def _inner_extents(
-    space: MapSpace, limits: IntArray, d: int, size: int, column: IntRow, levels: list[int]
-) -> IntArray:
-    """Extents inside every wall, int64 [chains, walls]: multiples of what lies further in."""
-    memories = space.memory_levels
-    found = np.ones((1, 0), dtype=np.int64)
-    reached, inside = np.ones(1, dtype=np.int64), len(column)
-    for level in levels:
-        between = memories[(memories > level) & (memories < inside)]
-        most = int(min(size, math.prod(space.upper[between, d].tolist())))
-        least = math.prod(space.lower[between, d].tolist())
-        limit = size
-        for i, memory in enumerate(between.tolist()):
-            outside = math.prod(space.upper[between[:i], d].tolist())
-            limit = min(limit, int(limits[memory, d]) * outside)
-        grown, parents = [], []
-        for i, extent in enumerate(reached.tolist()):
-            room = min(limit // extent, most, (size - 1) // (extent * (column[level] - 1)))
-            if size <= ALL_EXTENTS:
-                values = np.arange(least, room + 1, dtype=np.int64) * extent
-            else:
-                values = ragged_extents(size)
-                turns = values // extent
-                values = values[(turns * extent == values) & (turns >= least) & (turns <= room)]
-            grown.append(values)
-            parents.append(np.full(len(values), i))
-        if not grown:
-            return np.zeros((0, len(levels)), dtype=np.int64)
-        inner, parent = np.concatenate(grown), np.concatenate(parents)
-        found = np.concatenate([found[parent], inner[:, None]], axis=1)
-        reached, inside = inner * column[level], level
-    return found
 
 
 @dataclass(frozen=True)
@@ -309,39 +223,13 @@ class Listing:
         options = [self.options(d, tuple(factors[:, d].tolist())) for d in range(dimensions)]
         if any(len(o.inner) == 0 for o in options):
             return NO_CHOICES
-        floor = bounds.energy_pj
-        least = [float(o.steps.min()) for o in options]
-        picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
-        for d, option in enumerate(options):
-            rest = math.prod(least[d + 1 :])
-            if len(steps) * len(option.steps) > MOST_CHOICES:
-                return None
-            product = np.multiply.outer(steps, option.steps)
-            shape = product.shape
-            kept = worthwhile(
-                np.full(shape, floor), product * rest, np.full(shape, bounds.stalled_cycles)
-            )
-            rows, columns = np.nonzero(kept)
-            picks = np.concatenate([picks[rows], columns[:, None]], axis=1)
-            steps = product[rows, columns]
+        combined = _combine(options, bounds, worthwhile)
+        if combined is None:
+            return None
+        picks, steps = combined
         if not len(picks):
             return NO_CHOICES
-        shared = self._macs_pj - float(self._complete.energy_pj(factors))
-        energy, lanes = np.zeros(len(picks)), np.full(len(picks), shared)
-        for visits, r, way in np.argwhere(self._coef).tolist():
-            words = np.full(len(picks), self._coef[visits, r, way])
-            for option, column in zip(options, picks.T, strict=True):
-                words *= (option.fresh if visits else option.base)[r, way][column]
-            if self.lines[r].memory is None:
-                lanes += words
-            else:
-                energy += words
-        reads = np.zeros(len(picks))
-        for r in np.flatnonzero(self._reads).tolist():
-            words = np.full(len(picks), self._reads[r])
-            for option, column in zip(options, picks.T, strict=True):
-                words *= option.base[r, READ][column]
-            reads += words
+        energy, lanes, reads = self._compulsory(factors, options, picks)
         stalled = np.full(len(picks), bounds.stalled_cycles)
         sums = [np.zeros(len(picks)) for _ in bounds.mixed]
         working = steps * self.problem.plan.arch.compute.cycles
@@ -366,6 +254,31 @@ class Listing:
             kept &= ~beaten(energy, steps, stalled, mix, mixed)
         return Choices(energy[kept], steps[kept], stalled[kept], picks[kept])
 
+    def _compulsory(
+        self, factors: IntArray, options: Sequence[Options], picks: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Energy (pJ) of the compulsory words of picked chains: of memories, and of lanes.
+
+        Last what lanes read beyond what is certain without a look at what else moves.
+        """
+        shared = self._macs_pj - float(self._complete.energy_pj(factors))
+        energy, lanes = np.zeros(len(picks)), np.full(len(picks), shared)
+        for visits, r, way in np.argwhere(self._coef).tolist():
+            words = np.full(len(picks), self._coef[visits, r, way])
+            for option, column in zip(options, picks.T, strict=True):
+                words *= (option.fresh if visits else option.base)[r, way][column]
+            if self.lines[r].memory is None:
+                lanes += words
+            else:
+                energy += words
+        reads = np.zeros(len(picks))
+        for r in np.flatnonzero(self._reads).tolist():
+            words = np.full(len(picks), self._reads[r])
+            for option, column in zip(options, picks.T, strict=True):
+                words *= option.base[r, READ][column]
+            reads += words
+        return energy, lanes, reads
+
     def mixed_floor(self, number: int, mix: Mix, table: Relaxed) -> float:
         """Least sum of weighted energy, leakage aside, and latency of some spatial factors."""
         cycles = float(self.least_steps(number)[0]) * self.problem.plan.arch.compute.cycles
@@ -379,6 +292,35 @@ class Listing:
     def chain(self, number: int, d: int, pick: int) -> Chain:
         """A chain of one dimension by its number."""
         return self.options(d, tuple(self.spatial[number][:, d].tolist())).chain(pick)
+
+
+def _combine(
+    options: Sequence[Options],
+    bounds: FamilyBounds,
+    worthwhile: Callable[[FloatArray, FloatArray, FloatArray], BoolArray],
+) -> tuple[IntArray, FloatArray] | None:
+    """Combine chains of all dimensions whose steps are worthwhile; None if there are too many.
+
+    Returns
+    -------
+    picks : int64 array, shape (choices, dimensions)
+        Numbers of chains.
+    steps : float64 array, shape (choices,)
+        Of the lanes.
+    """
+    least = [float(option.steps.min()) for option in options]
+    picks, steps = np.zeros((1, 0), dtype=np.int64), np.ones(1)
+    for d, option in enumerate(options):
+        rest = math.prod(least[d + 1 :])
+        if len(steps) * len(option.steps) > MOST_CHOICES:
+            return None
+        product = np.multiply.outer(steps, option.steps)
+        energy = np.full(product.shape, bounds.energy_pj)
+        stalled = np.full(product.shape, bounds.stalled_cycles)
+        rows, columns = np.nonzero(worthwhile(energy, product * rest, stalled))
+        picks = np.concatenate([picks[rows], columns[:, None]], axis=1)
+        steps = product[rows, columns]
+    return picks, steps
 
 
 def each_choice(space: MapSpace) -> Iterator[IntArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,24 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.compilation import Block, fields_of, record_type
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.compiled import nest_room
-from toolkit.model.plan import TensorPlan
-from toolkit.model.plan_tables import compiled_tables
+from toolkit.model.tabulate import compiled_tables
 from toolkit.model.totals import in_whole_cycles
-from toolkit.search.exact.compiled_steps import (
-    CLOSE,
-    EXPLORE,
-    MEASURE,
-    SWEEP,
-    DimensionRow,
-    FirstRow,
-    Least,
-    LoopRow,
-    SizeRow,
-    Step,
-    WaitingRow,
-)
+from toolkit.search.exact.accounts import Account
+from toolkit.search.exact.compiled_paths import CLOSE, EXPLORE, MEASURE, SWEEP, Least
+from toolkit.search.exact.compiled_steps import Step, WaitingRow
 from toolkit.search.exact.compiled_words import (
     AlongRow,
     Depth,
@@ -41,33 +30,14 @@ from toolkit.search.exact.compiled_words import (
     WindowRoom,
 )
 from toolkit.search.exact.complete import CompleteOutputs
-from toolkit.search.exact.extents import (
-    Extents,
-    choice_table,
-    fitting_extents,
-    is_strict,
-    reachable,
-    splits_kept_windows,
-)
+from toolkit.search.exact.extents import Extents, fitting_extents, reachable
 from toolkit.search.exact.limits import Limit
-from toolkit.search.exact.slots import Slot, list_slots
-from toolkit.search.exact.transfers import (
-    Account,
-    Seen,
-    Spatial,
-    account,
-    crossing,
-    crossings,
-    ends_in,
-    leakage,
-    make_rows,
-    scattered_sums,
-    see,
-    wait_of,
-)
+from toolkit.search.exact.slots import list_slots
+from toolkit.search.exact.spatial_factors import Spatial
+from toolkit.search.exact.steps import LoopLists, assemble, divided_loops, linked, strides
+from toolkit.search.exact.transfers import is_fixed, list_rows, make_rows
+from toolkit.search.exact.waits import ends_in, first_and_last, takes_time
 from toolkit.search.problem import Problem
-
-FloatArray = NDArray[np.float64]
 
 NOWHERE = np.zeros((0, 2))
 
@@ -84,84 +54,6 @@ class Floors(NamedTuple):
 _WHOLE = np.zeros((0, 0), dtype=np.int64)
 NO_FLOORS = Floors(NOWHERE, np.zeros((0, 0, 0)), np.zeros(0, dtype=np.int64), _WHOLE)
 """Where such tables are made."""
-
-
-def decomposes(problem: Problem) -> bool:
-    """Whether the words of every transfer depend on what the search keeps track of.
-
-    They do not where instances share overlapping windows selectively across a memory in
-    between whose loops move these windows, or across instances in between that get windows of
-    their own: the distances of what is shared then depend on a further tile. Neither does what
-    fits, where fanouts split windows that have to be kept as a whole, nor do outputs in windows
-    whose sums begin anew somewhere inside.
-    """
-    plan, space = problem.plan, problem.space
-    if splits_kept_windows(space) or _begins_windows_anew(problem) or _is_unknown(problem):
-        return False
-    most = np.minimum(space.upper, space.mesh[:, None])
-    for tensor in plan.tensors:
-        if all(len(terms) == 1 for terms in tensor.sums):
-            continue
-        for transfer in tensor.transfers:
-            flags = (*transfer.reading, *transfer.writing)
-            if any(x.selective and x.level < transfer.nest[-1] for x in flags):
-                return False
-            if plan.conventions.transfers == "sequential" or transfer.child is None:
-                continue
-            if any(scattered_sums(tensor, x, most) for x in (transfer.reading, transfer.writing)):
-                return False
-    return True
-
-
-def _is_unknown(problem: Problem) -> bool:
-    """Whether costs have parts that only some of the searches follow.
-
-    Waits are known of transfers per instance; wordlines of outputs are rounded up where all of
-    these are as wide as partial sums, none of which begins anew, and no transfer is charged with
-    what its visits change further in.
-    """
-    tables, conventions, plan = problem.tables, problem.conventions, problem.plan
-    waits = bool(tables.switches.waits) or tables.shape.stationary >= 0
-    narrows = any(row.less_updated or row.less_drained for row in tables.values.values())
-    rounds = (narrows or conventions.sums_go_on) and plan.rounds_wordlines(
-        m for tensor in plan.tensors if tensor.is_output for m in tensor.holders
-    )
-    return (waits and conventions.transfers != "per_instance") or rounds
-
-
-def _begins_windows_anew(problem: Problem) -> bool:
-    """Whether first visits of outputs in windows depend on two tiles.
-
-    Or whether they save energy that nothing makes up for.
-    """
-    plan, space = problem.plan, problem.space
-    if not plan.conventions.sums_go_on:
-        return False
-    output = next(tensor for tensor in plan.tensors if tensor.is_output)
-    others = [d for d, relevant in enumerate(output.relevant) if not relevant]
-    most = np.minimum(space.upper, space.mesh[:, None])[:, others]
-    apart = any(
-        (most[x.level] > 1).any() for transfer in output.transfers[:-1] for x in transfer.writing
-    )
-    wide = any(len(terms) > 1 for terms in output.sums)
-    return apart and (wide or plan.conventions.free_drains)
-
-
-@dataclass(frozen=True)
-class LoopLists:
-    """Possible loops of one dimension at one memory.
-
-    Parameters
-    ----------
-    loops : `LoopRow` array, shape (extents below, loops)
-        What they are.
-    counts, idle : int64 arrays, shape (extents below,)
-        How many, and the extent above if the loop iterates once, -1 if it may not.
-    """
-
-    loops: NDArray[Any]
-    counts: IntArray
-    idle: IntArray
 
 
 @dataclass(frozen=True)
@@ -186,6 +78,8 @@ class Nest:
         Transfers; costs are energy and the ports that may matter.
     limits : list of Limit
         Those ports, in a proof of choices also what lanes wait for.
+    seen, fixed_rows, row_of
+        See `TransferRows`.
     """
 
     def __init__(self, problem: Problem, windows: Block, spatial: Spatial) -> None:
@@ -194,91 +88,23 @@ class Nest:
         self.spatial = spatial
         self.memories = list(problem.plan.memories)
         self.n = spatial.temporal.astype(np.float64)
-        self._seen: list[Seen] = []
-        self._accounts: list[Account] = []
-        self._fixed: list[int] = []
         self._slots = list_slots(problem.plan)
-        self._row_of = self._list_rows()
+        sequential = problem.conventions.transfers == "sequential"
+        reach = self.reach if sequential else None
+        listed = list_rows(problem.plan, spatial, self._slots, reach)
+        self.seen, self.fixed_rows, self.row_of = listed.seen, listed.fixed, listed.row_of
         self.limits = [Limit(m, port, m, m, m) for m, port in problem.plan.ports]
         self.limits = [limit for limit in self.limits if self._matters(limit)]
-        self.rows: Rows = make_rows(
-            problem.plan, self._seen, self._accounts, self.limits, spatial.active
-        )
+        self.rows: Rows = make_rows(problem.plan, self.seen, self.limits, spatial.active)
         self.row_block = Block(self.rows)
         self.window_room = Block(_window_room(problem))
-
-    def _list_rows(self) -> IntArray:
-        """Row of the transfer of each slot that is under way at each memory, -1 if none."""
-        plan = self.problem.plan
-        row_of = np.full((len(self.memories), len(self._slots)), -1, dtype=np.int64)
-        for s, slot in enumerate(self._slots):
-            for number in slot.numbers:
-                tensor = plan.tensors[slot.tensor]
-                accounts, transfer = (
-                    [account(self.spatial, tensor, number)],
-                    tensor.transfers[number],
-                )
-                for at in crossings(plan, transfer):
-                    accounts.append(crossing(self.spatial, tensor, number, at))
-                fixed = self._is_fixed(slot.tensor, number)
-                for m in transfer.nest[-1:] if fixed else transfer.nest:
-                    first = self._add_rows(tensor, number, m, accounts, fixed=fixed)
-                    if not fixed:
-                        row_of[self.memories.index(m), s] = first
-        return row_of
-
-    def _add_rows(
-        self, tensor: TensorPlan, number: int, m: int, accounts: list[Account], *, fixed: bool
-    ) -> int:
-        """Add a row of a transfer for every account, each beside the one before; its first."""
-        first, last = len(self._seen), len(self._seen) + len(accounts) - 1
-        for costs in accounts:
-            seen, beside = self._see(tensor, number, m, costs.place), -1
-            if fixed:
-                self._fixed.append(len(self._seen))
-            elif len(self._seen) < last:
-                beside = len(self._seen) + 1
-            self._seen.append(replace(seen, row=seen.row._replace(beside=beside)))
-            self._accounts.append(costs)
-        return first
-
-    @property
-    def fixed_rows(self) -> list[int]:
-        """Rows of transfers whose words are the same for all temporal loops."""
-        return self._fixed
-
-    @property
-    def seen(self) -> list[tuple[Seen, Account]]:
-        """All rows with what their words cost."""
-        return list(zip(self._seen, self._accounts, strict=True))
-
-    def _see(self, tensor: TensorPlan, number: int, memory: int, place: int) -> Seen:
-        """Describe a transfer; the last memory of its nest may count loops that do not move it."""
-        last = self.memories.index(tensor.transfers[number].nest[-1])
-        products = {1}
-        sequential = self.problem.conventions.transfers == "sequential"
-        for d, relevant in enumerate(tensor.relevant if sequential else ()):
-            if not relevant and self.reach is not None:
-                ratios = self.reach[last][d][:, None] // self.reach[last + 1][d][None, :]
-                exact = self.reach[last][d][:, None] % self.reach[last + 1][d][None, :] == 0
-                # A loop that is not placed yet counts once.
-                products = {p * f for p in products for f in {1, *ratios[exact].tolist()}}
-        return see(self.spatial, tensor, number, memory, place, sorted(products))
-
-    def _is_fixed(self, t: int, number: int) -> bool:
-        """Whether a transfer's words are the same for all temporal loops."""
-        transfer = self.problem.plan.tensors[t].transfers[number]
-        sequential = self.problem.plan.conventions.transfers == "sequential"
-        return transfer.child is None and not (
-            sequential and transfer.supplier != transfer.nest[-1]
-        )
 
     @cached_property
     def _most_words(self) -> list[tuple[Account, FloatArray]]:
         """Most words of every kind that each transfer can ever move."""
         everything = math.prod(self.spatial.temporal.tolist())
         found: dict[int, tuple[Account, FloatArray]] = {}
-        for row, costs in zip(self._seen, self._accounts, strict=True):
+        for row, costs in self.seen:
             if id(costs) in found:
                 continue
             relevant = np.array(self.problem.plan.tensors[row.row.tensor].relevant)
@@ -321,26 +147,15 @@ class Nest:
         """Costs of all transfers without a choice."""
         costs, nothing = room.arrays.costs[0], Block(nothing_of(Step))
         costs[:] = 0.0
-        for r in self._fixed:
+        for r in self.fixed_rows:
             self._explore(MEASURE, room, nothing, Block(nothing_of(Least)), r)
         found: FloatArray = costs.copy()
         return found
 
     @property
-    def row_of(self) -> IntArray:
-        """Row of the transfer of each slot that is under way at each memory, -1 if none.
-
-        Slots are tensors unless transfers are persistent (see `list_slots`).
-        """
-        return self._row_of
-
-    @property
     def utilization(self) -> float:
         """Share of the instances used."""
-        used, space = 1.0, self.problem.space
-        for i in space.spatial_levels.tolist():
-            used *= float(self.spatial.used[i]) / float(space.mesh[i])
-        return used
+        return self.spatial.utilization
 
     @property
     def warm_up(self) -> float:
@@ -363,7 +178,7 @@ class Nest:
 
     def leakage_over(self, cycles: float) -> tuple[float, float]:
         """Leakage like `leakage_pj_per_cycle` if the lanes take so many cycles."""
-        leaks = leakage(self.spatial)
+        leaks = self.spatial.leakage_pj
         if self.problem.conventions.leakage_until_end:
             return sum(x for _, x in leaks), 0.0
         compute = len(self.spatial.factors) - 1
@@ -375,7 +190,7 @@ class Nest:
         """Whether memories leak for as long as they are busy themselves."""
         if self.problem.conventions.leakage_until_end:
             return False
-        return any(bool(x > 0) for i, x in leakage(self.spatial) if i in self.memories)
+        return any(bool(x > 0) for i, x in self.spatial.leakage_pj if i in self.memories)
 
     @cached_property
     def reach(self) -> Extents | None:
@@ -395,18 +210,7 @@ class Nest:
             steps.append(self._step(k))
             if not steps[-1].fits.any():
                 return []
-        return self.linked(steps)
-
-    def linked(self, steps: list[Step]) -> list[Step]:
-        """Tell every memory what it needs of its neighbours."""
-        if not all(len(step.fits) == 0 or step.fits.any() for step in steps):
-            return []
-        for outer, inner in itertools.pairwise(steps):
-            inner.dimensions["outer_above"] = outer.dimensions["above"]
-            inner.dimensions["outer_stride"] = outer.dimensions["stride"]
-            inner.waiting["outer_weight"] = outer.waiting["weight"]
-        fits = [*(step.fits for step in steps[1:]), np.ones(1, dtype=np.int64)]
-        return [step._replace(inner_fits=x) for step, x in zip(steps, fits, strict=True)]
+        return linked(steps)
 
     @cached_property
     def step_blocks(self) -> list[Block]:
@@ -430,16 +234,16 @@ class Nest:
 
     def radix(self, k: int) -> list[int]:
         """Number of states of every slot at memory number `k`."""
-        return [self._seen[r].states if r >= 0 else 1 for r in self._row_of[k]]
+        return [self.seen[r][0].states if r >= 0 else 1 for r in self.row_of[k]]
 
     @property
     def start(self) -> int:
         """States of the tensors inside the innermost memory."""
-        step = self.steps[-1]
+        step, plan = self.steps[-1], self.problem.plan
         waiting = [
             s
             for s, slot in enumerate(self._slots)
-            if None in self._children(slot) and not self._is_fixed(slot.tensor, slot.numbers[-1])
+            if None in slot.children and not is_fixed(plan, slot.transfers[-1])
         ]
         return int(sum(step.waiting["weight"][t] for t in waiting))
 
@@ -459,41 +263,19 @@ class Nest:
     def waiting(self, k: int, radix: IntArray, kind: np.dtype[Any]) -> NDArray[Any]:
         """Describe the slots at memory number `k`, whose states `radix` numbers."""
         waiting = np.zeros(len(radix), dtype=kind)
-        waiting["row"], waiting["radix"], waiting["weight"] = (
-            self._row_of[k],
-            radix,
-            strides(radix),
-        )
+        waiting["row"], waiting["radix"] = self.row_of[k], radix
+        waiting["weight"] = strides(radix)
         waiting["tensor"] = [slot.tensor for slot in self._slots]
-        waiting["begins"] = [self.memories[k] in self._children(slot) for slot in self._slots]
+        waiting["begins"] = [self.memories[k] in slot.children for slot in self._slots]
         alike = waiting["tensor"][1:] == waiting["tensor"][:-1]
         waiting["with_outer"][1:] = alike & (waiting["row"][1:] >= 0) & (waiting["row"][:-1] >= 0)
         return waiting
-
-    def _children(self, slot: Slot) -> list[int | None]:
-        """Who holds the tensor inside of the transfers of a slot."""
-        transfers = self.problem.plan.tensors[slot.tensor].transfers
-        return [transfers[number].child for number in slot.numbers]
 
     def _step(self, k: int) -> Step:
         assert self.reach is not None  # Only then are there steps.
         above, below = self.reach[k], self.reach[k + 1]
         space, m = self.problem.space, self.memories[k]
-        lists = []
-        for d in range(len(above)):
-            idle = np.full(len(below[d]), -1, dtype=np.int64)
-            count = np.zeros(len(below[d]), dtype=np.int64)
-            loops = np.zeros((len(below[d]), len(above[d])), dtype=record_type(LoopRow))
-            for b, inside in enumerate(below[d].tolist()):
-                f, rest = np.divmod(above[d], inside)
-                fine = (rest == 0) & (f >= space.lower[m, d]) & (f <= space.upper[m, d])
-                chosen = np.flatnonzero(fine)
-                count[b] = len(chosen)
-                loops["target"][b, : len(chosen)] = chosen
-                loops["factor"][b, : len(chosen)] = f[chosen]
-                if len(chosen) and f[chosen[0]] == 1:
-                    idle[b] = chosen[0]
-            lists.append(LoopLists(loops, count, idle))
+        lists = divided_loops(above, below, space.lower[m], space.upper[m])
         return self.assembled(k, above, below, lists)._replace(
             fits=fitting_extents(space, k, above, self.spatial),
             inside=self.spatial.inside[m].astype(np.float64),
@@ -511,42 +293,10 @@ class Nest:
 
         Whether tiles fit is left to be worked out.
         """
-        dimensions = len(above)
-        na = np.array([len(x) for x in above], dtype=np.int64)
-        nb = np.array([len(x) for x in below], dtype=np.int64)
-        depth, longest = int(nb.max()), max(x.loops.shape[1] for x in lists)
-        tau = np.ones((dimensions, int((na + nb).max())))
-        idle = np.full((dimensions, depth), -1, dtype=np.int64)
-        count = np.zeros((dimensions, depth), dtype=np.int64)
-        loops = np.zeros((dimensions, depth, longest), dtype=record_type(LoopRow))
-        loops["factor"] = 1.0
-        for d, own in enumerate(lists):
-            tau[d, : na[d]], tau[d, na[d] : na[d] + nb[d]] = above[d], below[d]
-            count[d, : nb[d]], idle[d, : nb[d]] = own.counts, own.idle
-            loops[d, : nb[d], : own.loops.shape[1]] = own.loops
         rule, m = self.problem.space.order_rules[k], self.memories[k]
-        strict = is_strict(rule)
         radix = np.array(self.radix(k))
-        states, above_count = math.prod((na + nb).tolist()), math.prod(na.tolist())
-        size = SizeRow(states, above_count, int(radix.prod()), strict, m)
-        along = np.zeros(dimensions, dtype=record_type(DimensionRow))
-        along["above"], along["below"] = na, nb
-        along["stride"], along["above_stride"] = strides(na + nb), strides(na)
-        along["below_stride"] = strides(nb)
-        return Step(
-            sizes=np.array([size], dtype=record_type(SizeRow)),
-            dimensions=along,
+        return assemble(m, rule, above, below, lists, int(radix.prod()))._replace(
             waiting=self.waiting(k, radix, record_type(WaitingRow)),
-            tau=tau,
-            idle=idle,
-            counts=count,
-            loops=loops,
-            choices=choice_table(rule, strict),
-            fits=np.zeros(0, dtype=np.int64),
-            inside=np.ones(dimensions),
-            seen=np.ones(dimensions),
-            inner_fits=np.ones(0, dtype=np.int64),
-            spread=np.ones(dimensions),
             entry=self.entries[m],
             comes=self.ends[m][0],
             leaves=self.ends[m][1],
@@ -555,7 +305,7 @@ class Nest:
     @cached_property
     def entries(self) -> dict[int, NDArray[Any]]:
         """Cycles of a value of first and last tiles, `FirstRow` by tensor, by memory."""
-        return {m: self._entry(m) for m in self.memories}
+        return {m: first_and_last(self.spatial, m) for m in self.memories}
 
     @cached_property
     def ends(self) -> dict[int, FloatArray]:
@@ -567,21 +317,13 @@ class Nest:
         }
         return {m: np.tile(np.array(part).T[..., None], tensors) for m, part in parts.items()}
 
-    def _entry(self, memory: int) -> NDArray[Any]:
-        entry = np.zeros(len(self.problem.plan.tensors), dtype=record_type(FirstRow))
-        for t, tensor in enumerate(self.problem.plan.tensors):
-            for number, transfer in enumerate(tensor.transfers):
-                if transfer.child == memory:
-                    entry[t] = wait_of(self.spatial, tensor, number).first
-        return entry
-
     def is_open(self, limit: Limit, k: int) -> bool:
         """Whether the cycles of a limit may still grow outside of memory number `k`."""
         p = 1 + self.limits.index(limit)
         outer = [m for m in self.memories[:k] if self.ends[m][:, p].any()]
         return any(takes_time(self.entries[m]) for m in outer) or any(
             costs.transfer.nest[0] < self.memories[k] and costs.costs(limit).any()
-            for costs in self._accounts
+            for _, costs in self.seen
         )
 
     def room(self, passes: int) -> Block:
@@ -638,11 +380,6 @@ class Nest:
         EXPLORE(task, number, windows, self.window_room, rows, room, step, own)
 
 
-def takes_time(entry: NDArray[Any]) -> bool:
-    """Whether first or last tiles do, `FirstRow` by tensor."""
-    return any(entry[name].any() for name in FirstRow._fields[:-1])
-
-
 def window_plan(problem: Problem) -> Block:
     """What kernels need to know of a problem's windows; for all its nests."""
     tables = compiled_tables(problem.plan)
@@ -670,8 +407,3 @@ def nothing_of(arrays: Any) -> Any:
             for field in fields_of(arrays).values()
         )
     )
-
-
-def strides(counts: IntArray) -> IntArray:
-    """Weights of coordinates in a number, the last one runs fastest."""
-    return np.concatenate([np.cumprod(counts[::-1])[::-1][1:], [1]]).astype(np.int64)

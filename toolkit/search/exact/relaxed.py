@@ -20,6 +20,7 @@ import numpy as np
 from toolkit.compilation import Block, record_type
 from toolkit.mapping.mapping import BoolArray, FloatArray, IntArray
 from toolkit.model.plan_tables import A_TILE
+from toolkit.search.exact.accounts import ENTER, NOTHING, RAW, READ, WRITE
 from toolkit.search.exact.chains import Line
 from toolkit.search.exact.compiled_relaxed import RELAX, Relaxing, ShareRow, Ways
 from toolkit.search.exact.complete import CompleteOutputs
@@ -28,7 +29,6 @@ from toolkit.search.exact.grid import Grid
 from toolkit.search.exact.limits import LANES, limits_of
 from toolkit.search.exact.nest import Nest
 from toolkit.search.exact.relaxed_waits import RelaxedWaits, WaitTables
-from toolkit.search.exact.transfers import ENTER, NOTHING, RAW, READ, WRITE
 from toolkit.workload.distinct import count_window
 
 ENERGY = -1

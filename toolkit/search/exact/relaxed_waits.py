@@ -13,9 +13,11 @@ import numpy as np
 from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.plan import Transfer
 from toolkit.model.plan_tables import NEVER
+from toolkit.search.exact.accounts import account
 from toolkit.search.exact.limits import LANES, Limit
 from toolkit.search.exact.nest import Nest
-from toolkit.search.exact.transfers import Spatial, Wait, account, ends_in, wait_of
+from toolkit.search.exact.spatial_factors import Spatial
+from toolkit.search.exact.waits import Wait, ends_in, wait_of
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,9 @@ class RelaxedWaits:
         return self._last[1]
 
     def _arrival(self, spatial: Spatial, t: int, number: int, child: int) -> _Arrival:
-        tensor, values = self._problem.plan.tensors[t], self._problem.tables.values
-        transfer, costs = tensor.transfers[number], account(spatial, tensor, number)
+        values = self._problem.tables.values
+        transfer = self._problem.plan.tensors[t].transfers[number]
+        costs = account(spatial, t, number)
         less = values[t, transfer.supplier].less_updated, values[t, child].less_drained
-        wait = wait_of(spatial, tensor, number)
+        wait = wait_of(spatial, t, number)
         return _Arrival(t, transfer, child, wait, costs.tile_cycles, not any(less))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,12 +15,13 @@ from toolkit.mapping.tilings import SPLIT_LIMIT, enumerate_tilings
 from toolkit.search.evaluator import Evaluator
 from toolkit.search.exact.buffers import prove_buffered, undecided
 from toolkit.search.exact.choices import prove_choices
+from toolkit.search.exact.decomposition import decomposes
 from toolkit.search.exact.extents import reachable
 from toolkit.search.exact.instance_strategy import InstanceProver
-from toolkit.search.exact.nest import Nest, decomposes, window_plan
+from toolkit.search.exact.nest import Nest, window_plan
 from toolkit.search.exact.spatial import each_spatial_choice, lanes_bound, plain_bound
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.exact.strategy import Prover
-from toolkit.search.exact.transfers import Spatial
 from toolkit.search.problem import Problem
 from toolkit.search.result import Certificate
 
@@ -81,14 +83,23 @@ def prove(evaluator: Evaluator) -> tuple[float, Certificate]:
     return bound, prover.certificate
 
 
-def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntArray]] | None:
+class BestTradeOff(NamedTuple):
+    """A mapping of a front: energy in pJ, latency in cycles, and its arrays."""
+
+    energy_pj: float
+    latency_cycles: float
+    factors: IntArray
+    order: IntArray
+
+
+def exact_front(evaluator: Evaluator) -> list[BestTradeOff] | None:
     """All best trade-offs of energy and latency, by rising energy.
 
     The objective must ask for them (``energy,latency``).
 
     Returns
     -------
-    list of (energy in pJ, latency in cycles, factors, order), or None
+    list of BestTradeOff, or None
         None if the budget ended before the front was complete.
     """
     _, certificate = prove(evaluator)
@@ -96,7 +107,9 @@ def exact_front(evaluator: Evaluator) -> list[tuple[float, float, IntArray, IntA
     if front is None or certificate.unfinished:
         return None
     rows = zip(front.costs.tolist(), front.factors, front.orders, strict=True)
-    return [(energy, latency, factors, order) for (energy, latency), factors, order in rows]
+    return [
+        BestTradeOff(energy, latency, factors, order) for (energy, latency), factors, order in rows
+    ]
 
 
 def _listable(problem: Problem) -> bool:

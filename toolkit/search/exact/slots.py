@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.model.plan import Plan
+from toolkit.model.plan import Plan, Transfer
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Transfers of one tensor of which one at a time can be under way."""
+    """Transfers of one tensor of which one at a time can be under way.
+
+    Parameters
+    ----------
+    tensor : int
+        Its number.
+    numbers : tuple of int
+        Those of its transfers.
+    transfers : tuple of Transfer
+        These themselves.
+    """
 
     tensor: int
     numbers: tuple[int, ...]
+    transfers: tuple[Transfer, ...]
+
+    @property
+    def children(self) -> tuple[int | None, ...]:
+        """Who holds the tensor inside of each."""
+        return tuple(transfer.child for transfer in self.transfers)
 
 
 def list_slots(plan: Plan) -> list[Slot]:
@@ -24,11 +40,9 @@ def list_slots(plan: Plan) -> list[Slot]:
     """
     slots: list[Slot] = []
     for t, tensor in enumerate(plan.tensors):
-        numbers = range(len(tensor.transfers))
-        if plan.conventions.transfers != "persistent":
-            slots.append(Slot(t, tuple(numbers)))
-            continue
-        waiting = max(len(numbers) - 1, 1)
-        slots += [Slot(t, (number,)) for number in range(waiting - 1)]
-        slots.append(Slot(t, tuple(numbers[waiting - 1 :])))
+        numbers, last = tuple(range(len(tensor.transfers))), 0
+        if plan.conventions.transfers == "persistent":
+            last = max(len(numbers) - 2, 0)
+        for chosen in (*((number,) for number in numbers[:last]), numbers[last:]):
+            slots.append(Slot(t, chosen, tuple(tensor.transfers[number] for number in chosen)))
     return slots

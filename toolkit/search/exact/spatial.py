@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from toolkit.mapping.factors import divisors
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.mapping.space import MapSpace
 from toolkit.model.floor import busy_cycles, least_energy_pj
 from toolkit.model.plan import TensorPlan
+from toolkit.search.exact.accounts import ENTER, FILL, RAW, READ, WRITE, Account
 from toolkit.search.exact.compiled_words import AS_HELD, AS_READ, AS_WRITTEN
-from toolkit.search.exact.nest import FloatArray, Nest
-from toolkit.search.exact.transfers import ENTER, FILL, RAW, READ, WRITE, Account, Spatial, leakage
+from toolkit.search.exact.nest import Nest
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.problem import Problem
 from toolkit.workload.distinct import distinct_values
 
@@ -124,11 +125,9 @@ def plain_bound(problem: Problem, late: Callable[[], bool] = lambda: False) -> f
             return lanes_bound(problem)
         spatial, energy = Spatial(problem, factors), least
         if problem.conventions.leakage_until_end:
-            energy += spatial.cycles * sum(x for _, x in leakage(spatial))
-        used = 1.0
-        for i in problem.space.spatial_levels.tolist():
-            used *= float(spatial.used[i]) / float(problem.space.mesh[i])
-        values.append(float(problem.objective.value(energy, spatial.cycles, used)))
+            energy += spatial.cycles * sum(x for _, x in spatial.leakage_pj)
+        value = problem.objective.value(energy, spatial.cycles, spatial.utilization)
+        values.append(float(value))
     return min(values)
 
 

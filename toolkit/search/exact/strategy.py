@@ -11,13 +11,13 @@ from contextlib import suppress
 import numpy as np
 
 from toolkit.errors import DoesNotFitError, InputError
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.search.evaluator import Evaluator, checked_cost
 from toolkit.search.exact.branch import MOST_STATES, Branch, Ends, LabelSearch
 from toolkit.search.exact.extents import reachable
-from toolkit.search.exact.nest import NOWHERE, FloatArray, Nest, window_plan
+from toolkit.search.exact.nest import NOWHERE, Nest, window_plan
 from toolkit.search.exact.spatial import compulsory_energy_pj, each_spatial_choice, lanes_bound
-from toolkit.search.exact.transfers import Spatial
+from toolkit.search.exact.spatial_factors import Spatial
 from toolkit.search.greedy import descents
 from toolkit.search.result import Certificate
 

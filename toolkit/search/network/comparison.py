@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import known_area_um2
 from toolkit.arguments import check_kind
+from toolkit.display import MOST_ROWS, object_html, short_energy, table_html
 from toolkit.errors import DoesNotFitError, InputError
 from toolkit.processes import Jobs
 from toolkit.search.network.cost import LayerSearch
@@ -80,6 +81,16 @@ _FIGURES = (
 )
 
 
+def _cells(result: NetworkResult) -> tuple[str, ...]:
+    return (
+        short_energy(result.energy_pj),
+        f"{result.latency_cycles:,.0f}",
+        f"{result.edp_pj_cycles * 1e-12:.5g}",
+        f"{result.utilization:.2%}",
+        result.status,
+    )
+
+
 @dataclass(frozen=True)
 class NetworkComparison:
     """What networks cost on architectures; made by `compare_networks`.
@@ -105,6 +116,25 @@ class NetworkComparison:
 
     pairs: tuple[Pair, ...]
     search: LayerSearch
+
+    def __repr__(self) -> str:
+        mapped = len(self.results)
+        return f"<NetworkComparison {len(self.pairs)} networks on architectures, {mapped} mapped>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row per network and architecture."""
+        heads = ("network", "arch", "energy", "cycles", "EDP (J·cycle)", "of the peak", "mappings")
+        rows = [
+            (
+                pair.network,
+                pair.arch,
+                *(("", "", "", "", pair.why) if pair.result is None else _cells(pair.result)),
+            )
+            for pair in self.pairs
+        ]
+        left = (True, True, False, False, False, False, True)
+        table = table_html(heads, rows, left, MOST_ROWS)
+        return object_html("Networks on architectures", [("search", self.search.strategy)], table)
 
     @property
     def results(self) -> tuple[NetworkResult, ...]:

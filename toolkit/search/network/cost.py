@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from toolkit.arguments import check_integer
+from toolkit.display import short_energy, shortened
 from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.mapping.mapping import Mapping
 from toolkit.mapping.space import Factors
@@ -210,6 +211,11 @@ class LayerCost:
     notes: tuple[str, ...] = ()
     objective: float | None = None
     stopped: bool = False
+
+    def __repr__(self) -> str:
+        costs = f"{short_energy(self.energy_pj)}, {self.latency_cycles:,.0f} cycles"
+        known = f", {self.status}" if self.status else ""
+        return f"<LayerCost {shortened(self.workload.name)}: {costs}{known}>"
 
     @property
     def within_fraction(self) -> float | None:

@@ -11,7 +11,7 @@ import networkx as nx
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.ports import TRAFFIC
 from toolkit.model.conventions import Conventions
-from toolkit.model.plan import port_cycles
+from toolkit.model.plan_ports import port_cycles
 from toolkit.search.network.result import LayerResult
 
 ARRAY, VECTOR_UNIT = "array", "vector unit"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.arch.architecture import Architecture, VectorUnit
-from toolkit.display import MOST_ROWS, object_html, short_energy, table_html
+from toolkit.display import MOST_ROWS, object_html, short_energy, shortened, table_html
 from toolkit.mapping.files import mapping_to_dict
 from toolkit.model.vector_unit import VectorCost
 from toolkit.search.network.cost import LayerCost, LayerSearch
@@ -62,6 +62,27 @@ class LayerResult:
     lowering: str = ""
     notes: tuple[str, ...] = ()
     cached: bool = False
+
+    def __repr__(self) -> str:
+        costs = f"{short_energy(self.energy_pj)}, {self.latency_cycles:,.0f} cycles"
+        return f"<LayerResult {shortened(self.name)}: {costs}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the layer costs, and the energy of every level."""
+        facts = [
+            ("operator", self.layer.operators),
+            ("times", f"{self.repetitions:,}"),
+            ("energy", short_energy(self.energy_pj, 6)),
+            ("latency", f"{self.latency_cycles:,.0f} cycles"),
+            *(("note", note) for note in self.notes),
+        ]
+        whole = self.energy_pj or 1.0
+        rows = [
+            (level, short_energy(energy), f"{energy / whole:.2%}")
+            for level, energy in self.level_energies().items()
+        ]
+        table = table_html(("level", "energy", "of it all"), rows, (True, False, False))
+        return object_html(self.name, facts, table)
 
     @property
     def name(self) -> str:

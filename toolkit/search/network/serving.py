@@ -11,6 +11,7 @@ import numpy as np
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arguments import check_integer
+from toolkit.display import object_html, short_energy, table_html
 from toolkit.search.network.result import LayerResult, NetworkResult
 from toolkit.workload.network.decoding import Decoder
 from toolkit.workload.network.graph import LayerGraph
@@ -57,6 +58,10 @@ class Step:
     other_words: int
     dram_bytes: float | None
     result: NetworkResult
+
+    def __repr__(self) -> str:
+        costs = f"{self.latency_cycles:,.0f} cycles, {short_energy(self.total_pj)}"
+        return f"<Step {self.new:,} new after {self.context:,} tokens: {costs}>"
 
     @property
     def total_pj(self) -> float:
@@ -120,6 +125,42 @@ class ServingResult:
     steps: tuple[Step, ...]
     kv_bytes_per_token: float
     weight_bytes: int
+
+    def __repr__(self) -> str:
+        costs = f"{self.cycles_per_token:,.0f} cycles, {short_energy(self.pj_per_token)}"
+        return f"<ServingResult {self._title}: {costs} per token>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first token and the next ones, and a row per length of context."""
+        first, rate = self.prefill, self.tokens_per_second
+        facts = [
+            (
+                "first token",
+                f"{first.latency_cycles:,.0f} cycles, {short_energy(first.total_pj)}",
+            ),
+            (
+                "next tokens",
+                f"{self.cycles_per_token:,.0f} cycles, {short_energy(self.pj_per_token)} each",
+            ),
+            *([] if rate is None else [("tokens", f"{rate:,.4g} per second")]),
+        ]
+        heads = ("tokens in the cache", "new tokens", "cycles", "energy", "DRAM words")
+        rows = [
+            (
+                f"{step.context:,}",
+                f"{step.new:,}",
+                f"{step.latency_cycles:,.0f}",
+                short_energy(step.total_pj),
+                f"{step.dram_words:,}",
+            )
+            for step in (first, *self.steps)
+        ]
+        return object_html(self._title, facts, table_html(heads, rows, [False] * len(heads)))
+
+    @property
+    def _title(self) -> str:
+        asked = f"{self.prompt:,} tokens of prompt, {self.decode:,} made"
+        return f"{self.name} on {self.arch.name}: {asked}"
 
     @property
     def decode_cycles(self) -> float:

@@ -116,7 +116,7 @@ class DivisorIndex:
     """The number of each factor among the divisors; the outermost free level takes the rest.
 
     Where the inner factors do not divide the size, the outermost one is 0: no mapping, for
-    which `toolkit.search.optuna_samplers.encoding.shortfalls` has a word and a `Repair` has none.
+    which `toolkit.search.optuna_samplers.repairs.shortfalls` has a word and a `Repair` has none.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,6 +35,15 @@ class TilingRepair(Protocol):
 
     def apply(self, factors: IntArray) -> IntArray:
         """Valid tilings [batch, levels, dimensions]; those that are valid stay as they are."""
+
+
+class _PrimeFactor(NamedTuple):
+    """One of all prime factors of the sizes, and the level where a valid tiling has it."""
+
+    number: int
+    dimension: int
+    prime: int
+    home: int
 
 
 class Repair:
@@ -95,11 +104,14 @@ class Repair:
         return plain_memories(self._space)
 
     @cached_property
-    def _instances(self) -> list[tuple[int, int, int, int]]:
-        """Number, dimension, value and home of every prime factor, in the order they give way."""
+    def _instances(self) -> list[_PrimeFactor]:
+        """All prime factors in the order they give way."""
         dimension, prime = self._primes.dimension.tolist(), self._primes.prime.tolist()
         home = self._home.tolist()
-        return [(i, dimension[i], prime[i], home[i]) for i in np.argsort(self._rank).tolist()]
+        return [
+            _PrimeFactor(i, dimension[i], prime[i], home[i])
+            for i in np.argsort(self._rank).tolist()
+        ]
 
     def _apply_one(self, given: IntArray, levels: list[int]) -> IntArray:
         """Do the same with one tiling [levels, dimensions], in plain numbers."""
@@ -110,14 +122,14 @@ class Repair:
                 found = np.array(factors, dtype=np.int64)
                 if space.check_factors(found[None])[0]:
                     return found
-            number, d, prime, home = blamed
-            factors[levels[number]][d] //= prime
-            factors[home][d] *= prime
-            levels[number] = home
+            d = blamed.dimension
+            factors[levels[blamed.number]][d] //= blamed.prime
+            factors[blamed.home][d] *= blamed.prime
+            levels[blamed.number] = blamed.home
 
     def _first_blamed(
         self, factors: list[list[int]], levels: list[int]
-    ) -> tuple[bool, tuple[int, int, int, int]]:
+    ) -> tuple[bool, _PrimeFactor]:
         """Whether a broken rule counts a prime factor, and the first to go home for it."""
         full = [
             memory.level
@@ -131,8 +143,7 @@ class Repair:
         broken, first = False, self._instances[0]
         away = False
         for one in self._instances:
-            number, d, _, home = one
-            level = levels[number]
+            d, home, level = one.dimension, one.home, levels[one.number]
             if not away and level != home:
                 away, first = True, one
             if (

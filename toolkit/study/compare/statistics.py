@@ -25,15 +25,15 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from toolkit.mapping.mapping import FloatArray
 from toolkit.study.compare.tables import summary_table
 from toolkit.study.storage.runs import Comparison, problem_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
 
 LEVEL = 0.05
 """Probability below which a difference is called significant, by convention."""

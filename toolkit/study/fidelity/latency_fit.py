@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import InputError
-from toolkit.mapping.mapping import IntArray
+from toolkit.mapping.mapping import FloatArray, IntArray
 from toolkit.model.conventions import EXACT
 from toolkit.model.correction import CorrectionFile
 from toolkit.model.gemmini_library import array_width, wrapped_rows
@@ -28,7 +28,6 @@ from toolkit.study.fidelity.ordering import Ordering, ordering, ordering_by_kind
 from toolkit.study.fidelity.published import PublishedResults
 from toolkit.study.fidelity.validation import layer_kind, published_totals, rank_correlations
 
-FloatArray = NDArray[np.float64]
 Predict = Callable[[NDArray[np.bool_]], FloatArray]
 """Given the rows to learn from, shape (rows,), estimates every row."""
 

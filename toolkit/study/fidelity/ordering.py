@@ -10,12 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.mapping.mapping import IntArray
-
-FloatArray = NDArray[np.float64]
+from toolkit.mapping.mapping import FloatArray, IntArray
 
 APART = 0.02
 """Relative difference from which on two measurements tell which mapping is faster."""

@@ -19,19 +19,16 @@ from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.arch import ArchitectureTemplate, load_template
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Fanout
 from toolkit.errors import InputError
-from toolkit.mapping.mapping import IntArray, to_arrays
+from toolkit.mapping.mapping import FloatArray, IntArray, to_arrays
 from toolkit.mapping.peers.timeloop import is_compact, mapping_from_timeloop
 from toolkit.messages import describe, relocated, suggest
 from toolkit.workload.kernel import Workload
 from toolkit.workload.ready_made import conv2d
-
-FloatArray = NDArray[np.float64]
 
 _MAX_INTEGER = 2**31
 _TEMPLATE = "gemmini-ws"

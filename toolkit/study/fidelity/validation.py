@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import InputError
+from toolkit.mapping.mapping import FloatArray
 from toolkit.model.compiled import batch_totals
 from toolkit.model.conventions import TIMELOOP, Conventions
 from toolkit.model.correction import LatencyCorrection
@@ -24,7 +25,6 @@ from toolkit.workload.kernel import Workload
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
 
 TOLERANCE = 0.01
 """Relative error up to which a number counts as agreeing."""

@@ -11,8 +11,9 @@ from toolkit.codesign.job import JobSettings, make_job
 from toolkit.compilation import kernels
 from toolkit.errors import InputError
 from toolkit.study.hardware import DEFAULT_SAMPLES, DEFAULT_STRATEGIES
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
-from toolkit.study.hardware.strategies import HardwareComparison, compare_hardware
+from toolkit.study.hardware.strategies import compare_hardware
 from toolkit.study.hardware.workers import OnBox, OnSample, Worker, study_names
 from toolkit.study.storage.opening import storage_name
 from toolkit.workload.network.graph import LayerGraph

@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from toolkit.arguments import check_integer, store_plain_numbers
+from toolkit.codesign.evaluation import HardwareObjective
 from toolkit.codesign.job import Job
 from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Score, Scorer, score_from_record
@@ -18,6 +19,9 @@ from toolkit.errors import InputError
 
 JOB, PLAN, CHOICE = "job", "plan", "choice"
 """Attributes of a study: the job, the plan and, once it has ended, the choice."""
+
+ASKED, BEST, COSTS = "asked", "best", "costs"
+"""Attributes for people: what a study searches for and what it chose, what a point costs."""
 
 SCORE, ELAPSED, EVALUATIONS = "score", "elapsed_seconds", "evaluations"
 """Attributes of a trial: what its point is worth; seconds and mappings that choosing and scoring
@@ -125,8 +129,25 @@ def choose(study: optuna.Study, plan: Plan, scorer: Scorer) -> Score | None:
         return None
     fuses = scorer.job.settings.fusion != "none" and not best.fused
     chosen = scorer.score(best.parameters) if fuses else best
-    study.set_user_attr(CHOICE, chosen.record())
+    keep_choice(study, scorer.job, chosen)
     return chosen
+
+
+def keep_choice(study: optuna.Study, job: Job, chosen: Score) -> None:
+    """Write down what a study chooses, for programs and for people."""
+    study.set_user_attr(CHOICE, chosen.record())
+    sizes = ", ".join(f"{name}={value}" for name, value in chosen.parameters.items())
+    study.set_user_attr(BEST, f"{score_text(job.objective, chosen)}: {sizes}")
+
+
+def score_text(objective: HardwareObjective, score: Score) -> str:
+    """Write what a point costs with units, or why it does not run."""
+    if score.reason:
+        return f"does not run: {score.reason}"
+    costs = score.energy_pj, score.latency_cycles, score.area_um2
+    what = f"{objective.heading} {objective.described(*costs)}, {score.area_um2 * 1e-6:.4g} mm²"
+    broken = [name for name, excess in score.constraints.items() if excess > 0]
+    return what + (f", beyond the {' and '.join(broken)} budget" if broken else "")
 
 
 def best_score(scores: Sequence[Score], job: Job) -> Score | None:

@@ -23,6 +23,7 @@ from toolkit.codesign.exact.boxes import Box
 from toolkit.codesign.exact.certificate import (
     HardwareProof,
     PointCost,
+    TradeOff,
     join_proofs,
     nothing_proved,
     proof_from_record,
@@ -30,7 +31,6 @@ from toolkit.codesign.exact.certificate import (
 from toolkit.codesign.exact.front import FrontProgress, FrontProver, check_within
 from toolkit.codesign.exact.front_certificate import (
     FrontProof,
-    TradeOff,
     front_from_record,
     join_fronts,
     no_front,
@@ -44,7 +44,7 @@ from toolkit.codesign.scoring import FITS, NetworkScore, Score
 from toolkit.compilation import clock
 from toolkit.processes import Jobs
 from toolkit.study.hardware.plan import (
-    CHOICE,
+    COSTS,
     ELAPSED,
     EVALUATIONS,
     JOB,
@@ -52,7 +52,9 @@ from toolkit.study.hardware.plan import (
     SCORE,
     Plan,
     best_score,
+    keep_choice,
     score_of,
+    score_text,
     scored_trials,
 )
 from toolkit.study.hardware.shared import Watch
@@ -176,13 +178,13 @@ def prove_study(
         ).run()
         best = best_score(scores_of_front(front, job), job)
         if best is not None:
-            study.set_user_attr(CHOICE, best.record())
+            keep_choice(study, job, best)
         return
     prover = HardwareProver(question, jobs=jobs)
     shares = shares_of(study, plan, job)
     proof = _Improving(study, plan, job, watch, shares, prover, on_progress, on_point).run()
     if proof.best is not None:
-        study.set_user_attr(CHOICE, score_of_point(proof.best, job, 0.0).record())
+        keep_choice(study, job, score_of_point(proof.best, job, 0.0))
 
 
 class _Prover(Protocol[Q]):
@@ -334,7 +336,12 @@ class _Improving(_Proving[HardwareProof]):
             values=list(told),
             params=dict(encoding.encode(best.parameters)),
             distributions=dict(encoding.distributions),
-            user_attrs={SCORE: score.record(), ELAPSED: score.seconds, EVALUATIONS: 0},
+            user_attrs={
+                COSTS: score_text(self.job.objective, score),
+                SCORE: score.record(),
+                ELAPSED: score.seconds,
+                EVALUATIONS: 0,
+            },
         )
         # Since the best before it, for timelines.
         ended = datetime.now()
@@ -361,7 +368,7 @@ def scores_of_front(front: FrontProof, job: Job) -> list[Score]:
     return [score_of_point(point, job, 0.0) for point in front.points]
 
 
-def score_of_point(best: PointCost | TradeOff, job: Job, seconds: float) -> Score:
+def score_of_point(best: TradeOff, job: Job, seconds: float) -> Score:
     """The score of a point as other strategies have it."""
     names = [
         str(use.graph.graph.get("name") or f"network {i}") for i, use in enumerate(job.networks)

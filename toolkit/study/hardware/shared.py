@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
@@ -186,8 +186,21 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> bool:
     return True
 
 
-def serve_proxy(storage: str, host: str, port: int) -> None:
+def serve_proxy(
+    storage: str, host: str, port: int, on_open: Callable[[], None] | None = None
+) -> None:
     """Serve a storage to workers that cannot reach it themselves, until interrupted.
+
+    Parameters
+    ----------
+    storage : str
+        What is served.
+    host : str
+        Name or address to listen on.
+    port : int
+        Port to listen on.
+    on_open : callable, optional
+        Called once the storage is open, before workers are served.
 
     Raises
     ------
@@ -205,6 +218,8 @@ def serve_proxy(storage: str, host: str, port: int) -> None:
         raise missing("a proxy", "grpcio", "grpc", "storage")
     with open_shared(storage) as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        if on_open is not None:
+            on_open()
         try:
             optuna.storages.run_grpc_proxy_server(opened, host=host, port=port)
         except (RuntimeError, OSError, OptunaError, SQLAlchemyError) as cause:

@@ -35,7 +35,10 @@ from toolkit.errors import InputError
 from toolkit.processes import Jobs
 from toolkit.search.optuna_samplers.objective import LEGACY_CONSTRAINTS
 from toolkit.study.hardware.plan import (
+    ASKED,
+    BEST,
     CHOICE,
+    COSTS,
     ELAPSED,
     EVALUATIONS,
     JOB,
@@ -45,6 +48,7 @@ from toolkit.study.hardware.plan import (
     WORKER,
     Plan,
     choose,
+    score_text,
 )
 from toolkit.study.hardware.proving import prove_study
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, Watch, retry
@@ -101,7 +105,7 @@ def make_study(storage: BaseStorage, job: Job, plan: Plan, name: str) -> None:
     InputError
         If another job or plan has that name, or the storage fails.
     """
-    asked = job.record()
+    asked, given = job.record(), job.settings.objective
     with guarded(storage_name(storage)):
         try:
             study = optuna.create_study(
@@ -116,6 +120,11 @@ def make_study(storage: BaseStorage, job: Job, plan: Plan, name: str) -> None:
             study.set_metric_names(job.objective.metrics)
             storage.set_study_system_attr(study._study_id, NOTE_VERSION, 1)
             storage.set_study_system_attr(study._study_id, NOTE_TEXT, _note(job, plan))
+            # People read the first ones.
+            study.set_user_attr(
+                ASKED, f"{job.title}: {given} by {plan.strategy}, seed {plan.seed}"
+            )
+            study.set_user_attr(BEST, None)
             study.set_user_attr(PLAN, plan.record())
             # Whoever sees the job may begin.
             study.set_user_attr(JOB, asked)
@@ -131,6 +140,7 @@ def make_study(storage: BaseStorage, job: Job, plan: Plan, name: str) -> None:
         with guarded(storage_name(storage)):
             study.set_user_attr(PLAN, plan.record())
             study.set_user_attr(CHOICE, None)
+            study.set_user_attr(BEST, None)
 
 
 def _other(there: dict[str, Any], asked: dict[str, Any]) -> str:
@@ -365,6 +375,7 @@ class Worker:
         return read_brought(attributes[BROUGHT])
 
     def _tell(self, trial: Trial, score: Score, seconds: float) -> None:
+        trial.set_user_attr(COSTS, score_text(self.scorer.job.objective, score))
         trial.set_user_attr(SCORE, score.record())
         trial.set_user_attr(ELAPSED, seconds)
         trial.set_user_attr(EVALUATIONS, score.evaluations + self._descended)

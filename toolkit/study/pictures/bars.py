@@ -14,8 +14,18 @@ from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import NetworkResult
 from toolkit.search.network.cycles import HOPS, IDLE, layer_cycles
 from toolkit.study.pictures.canvas import canvas, page
-from toolkit.study.pictures.look import GREY, LIGHT_GREY, drawn, level_colors, lighter
+from toolkit.study.pictures.look import (
+    GREY,
+    LIGHT_GREY,
+    MEDIUM,
+    NARROW,
+    drawn,
+    heading_lines,
+    level_colors,
+    lighter,
+)
 from toolkit.study.pictures.roofline import title
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,13 +87,8 @@ class LayerBars:
     def panels(self) -> tuple[tuple[str, float, tuple[Part, ...]], ...]:
         """Label, divisor and parts of both plots."""
         unit, scale = energy_unit(max(_totals(self.energy_pj), default=0.0))
-        most = max(_totals(self.cycles), default=0.0)
-        power = next((p for p in (9, 6, 3) if most >= 10**p), 0)
-        words = {9: "billions of cycles", 6: "millions of cycles", 3: "thousands of cycles"}
-        return (
-            (f"energy ({unit})", scale, self.energy_pj),
-            (words.get(power, "cycles"), 10.0**power, self.cycles),
-        )
+        words, cycles = cycles_unit(max(_totals(self.cycles), default=0.0))
+        return (f"energy ({unit})", scale, self.energy_pj), (words, cycles, self.cycles)
 
 
 def layer_bars(result: NetworkResult) -> LayerBars:
@@ -168,8 +173,10 @@ def named_layers(picture: LayerBars, most: int) -> list[int]:
 
 
 @drawn
-def draw_bars(picture: LayerBars) -> Canvas:
+def draw_bars(picture: LayerBars, *, narrow: bool = False) -> Canvas:
     """Draw bars with Matplotlib, the first layer on top.
+
+    Energy stands beside cycles, or where that is narrow above them.
 
     Raises
     ------
@@ -178,18 +185,23 @@ def draw_bars(picture: LayerBars) -> Canvas:
     """
     count = len(picture.layers)
     height = min(_ROW_INCHES * max(count, 8), _MOST_INCHES)
-    figure = canvas(13, height + 1.4)
-    plots = figure.subplots(1, 2, sharey=True)
+    named = named_layers(picture, int(_MOST_INCHES / _ROW_INCHES))
+    figure = canvas(NARROW, 2 * height + 3.2) if narrow else canvas(13, height + 1.4)
+    plots = figure.subplots(2, 1) if narrow else figure.subplots(1, 2, sharey=True)
     for axes, (label, scale, parts) in zip(plots, picture.panels, strict=True):
         _stack(axes, parts, scale)
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.3)
         if parts:
-            _legend(axes)
-    named = named_layers(picture, int(_MOST_INCHES / _ROW_INCHES))
-    plots[0].set_yticks(named, [picture.layers[i] for i in named], fontsize=_POINTS)
-    plots[0].set_ylim(max(count, 1) - 0.5, -0.5)
-    figure.suptitle(_heading(picture, len(named)))
+            _legend(axes, narrow=narrow)
+        axes.set_yticks(named, [picture.layers[i] for i in named], fontsize=_POINTS)
+        axes.set_ylim(max(count, 1) - 0.5, -0.5)
+    heading = _heading(picture, len(named))
+    if narrow:
+        lines = [part for line in heading.split("\n") for part in heading_lines(line, NARROW)]
+        figure.suptitle("\n".join(lines), fontsize=MEDIUM, weight="bold", x=0.02, ha="left")
+    else:
+        figure.suptitle(heading)
     return figure
 
 
@@ -212,8 +224,20 @@ def _stack(axes: Axes, parts: Sequence[Part], scale: float) -> None:
     axes.set_xlim(0, 1.02 * max(before, default=0.0) or 1.0)
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, fontsize=_POINTS + 1)
+def _legend(axes: Axes, *, narrow: bool) -> None:
+    """Name the parts above the bars, from the left end of the picture if that is narrow."""
+    from matplotlib.transforms import blended_transform_factory
+
+    whole = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        bbox_transform=whole if narrow else axes.transAxes,
+        ncols=3 if narrow else 4,
+        columnspacing=1.0,
+        handlelength=1.4,
+        fontsize=_POINTS + 1,
+    )
 
 
 def _heading(picture: LayerBars, named: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
@@ -47,12 +47,15 @@ class Drawing:
         What it shows, and how it is read.
     figure : matplotlib.figure.Figure
         The picture.
+    narrow : callable, optional
+        Draws what stands for a wide picture where the screen is narrow: `look.NARROW` inches.
     """
 
     name: str
     title: str
     words: str
     figure: Canvas
+    narrow: Callable[[], Canvas] | None = None
 
 
 def stairs(front: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -124,12 +127,19 @@ def write_canvas(path: str | os.PathLike[str], figure: Canvas) -> None:
     write_bytes_atomically(target, _bytes(figure, target.suffix.removeprefix(".")))
 
 
-def svg_text(figure: Canvas) -> str:
+def svg_text(figure: Canvas, salt: str = "") -> str:
     """Write a figure of Matplotlib's as the element that an HTML page takes.
 
     The same figure gives the same text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The picture.
+    salt : str
+        Makes what is defined in it, such as markers, another than what others define.
     """
-    text = _bytes(figure, "svg").decode("utf-8")
+    text = _bytes(figure, "svg", salt).decode("utf-8")
     return text[text.index("<svg") :]
 
 
@@ -138,11 +148,11 @@ def png_bytes(figure: Canvas) -> bytes:
     return _bytes(figure, "png")
 
 
-def _bytes(figure: Canvas, kind: str) -> bytes:
+def _bytes(figure: Canvas, kind: str, salt: str = "") -> bytes:
     from matplotlib import rc_context
 
     stream = io.BytesIO()
-    with rc_context({"svg.hashsalt": "toolkit"}):
+    with rc_context({"svg.hashsalt": f"toolkit{salt}"}):
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(stream, format=kind, metadata=metadata)
     return stream.getvalue()

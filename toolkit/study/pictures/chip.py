@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.technology import area_table
 from toolkit.study.pictures.canvas import canvas
-from toolkit.study.pictures.look import TINY, drawn
+from toolkit.study.pictures.look import NARROW, TINY, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,8 +121,10 @@ def _laid(
 
 
 @drawn
-def draw_chips(chips: Sequence[Chip], colors: Mapping[str, str]) -> Canvas:
-    """Draw machines side by side, all to one scale.
+def draw_chips(
+    chips: Sequence[Chip], colors: Mapping[str, str], *, narrow: bool = False
+) -> Canvas:
+    """Draw machines side by side, or where that is narrow below each other, all to one scale.
 
     Parameters
     ----------
@@ -139,8 +141,12 @@ def draw_chips(chips: Sequence[Chip], colors: Mapping[str, str]) -> Canvas:
     from matplotlib.patches import Patch
 
     most = max(math.sqrt(chip.area_mm2) for chip in chips)
-    figure = canvas(max(4.2 * len(chips), 6.0), 5.2)
-    plots = figure.subplots(1, len(chips), squeeze=False)[0]
+    if narrow:
+        figure = canvas(NARROW, 4.4 * len(chips) + 1.4)
+        plots = figure.subplots(len(chips), 1, squeeze=False)[:, 0]
+    else:
+        figure = canvas(max(4.2 * len(chips), 6.0), 5.2)
+        plots = figure.subplots(1, len(chips), squeeze=False)[0]
     for axes, chip in zip(plots, chips, strict=True):
         draw_chip(axes, chip, colors, most)
         axes.set_title(f"{chip.title}\n{chip.area_mm2:.4g} mm²")
@@ -149,7 +155,7 @@ def draw_chips(chips: Sequence[Chip], colors: Mapping[str, str]) -> Canvas:
         for level, shade in colors.items()
         if any(block.level == level for chip in chips for block in chip.blocks)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 3)
     return figure
 
 

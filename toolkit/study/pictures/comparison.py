@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.display import energy_unit
 from toolkit.study.pictures.canvas import Drawing, canvas, page, stairs
 from toolkit.study.pictures.curves import (
     SPENT,
@@ -19,7 +21,8 @@ from toolkit.study.pictures.curves import (
     trade_limits,
     value_limits,
 )
-from toolkit.study.pictures.look import Style, drawn, style
+from toolkit.study.pictures.look import LARGE, MEDIUM, NARROW, Style, drawn, heading_lines, style
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,9 +171,10 @@ def problem_drawings(plots: Sequence[ProblemPlot], names: Sequence[str]) -> tupl
         Drawing(
             f"plot-{name}",
             "How fast strategies converge",
-            "Left and middle: medians over the seeds, and bands from the best to the worst seed. "
-            "Right: the best mapping of each seed, or its front.",
+            "Over evaluations and seconds: medians over the seeds, and bands from the best to the "
+            "worst seed. Energy and latency: the best mapping of each seed, or its front.",
             _drawing(plot),
+            partial(_drawing, plot, narrow=True),
         )
         for plot, name in zip(plots, file_names(names), strict=True)
     )
@@ -196,9 +200,10 @@ def file_names(names: Sequence[str]) -> list[str]:
 
 
 @drawn
-def _drawing(plot: ProblemPlot) -> Canvas:
-    figure = canvas(*_INCHES)
-    *convergence, trades = figure.subplots(1, len(SPENT) + 1)
+def _drawing(plot: ProblemPlot, *, narrow: bool = False) -> Canvas:
+    """Draw plots side by side, or where that is narrow below each other."""
+    figure = canvas(NARROW, 3.0 * _TRADES + 1.2) if narrow else canvas(*_INCHES)
+    *convergence, trades = figure.subplots(_TRADES, 1) if narrow else figure.subplots(1, _TRADES)
     for i, strategy in enumerate(plot.strategies):
         for axes, spent in zip(convergence, SPENT, strict=True):
             _draw_curve(axes, strategy, spent, style(i))
@@ -207,9 +212,13 @@ def _drawing(plot: ProblemPlot) -> Canvas:
         _set_convergence_axes(axes, plot, spent)
     _set_trade_axes(trades, plot)
     handles, labels = convergence[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if narrow else 7)
     # A long name of a problem is broken rather than cut.
-    figure.suptitle(plot.title, fontsize=10, wrap=True, parse_math=False)
+    if narrow:
+        heading = "\n".join(heading_lines(plot.title, NARROW))
+        figure.suptitle(heading, fontsize=MEDIUM, x=0.02, ha="left", parse_math=False)
+    else:
+        figure.suptitle(plot.title, fontsize=LARGE, wrap=True, parse_math=False)
     return figure
 
 
@@ -256,10 +265,19 @@ def _set_convergence_axes(axes: Axes, plot: ProblemPlot, spent: str) -> None:
 
 
 def _set_trade_axes(axes: Axes, plot: ProblemPlot) -> None:
-    axes.set(xlabel="energy, total (pJ)", ylabel="latency (cycles)")
     scales, limits = (axes.set_xscale, axes.set_yscale), (axes.set_xlim, axes.set_ylim)
-    for column in range(2):
+    units, names = (energy_unit, cycles_unit), ("energy, total ({})", "latency ({})")
+    for column, axis in enumerate((axes.xaxis, axes.yaxis)):
         low, high, wide = trade_limits(plot, column)
         scales[column]("log" if wide else "linear")
         limits[column](low, high)
+        unit, scale = units[column](high)
+        axis.set_label_text(names[column].format(unit))
+        axis.set_major_formatter(partial(_in_unit, scale))
+        if wide:
+            axis.set_minor_formatter("")
     axes.grid(alpha=0.3)
+
+
+def _in_unit(scale: float, value: float, _: object) -> str:
+    return f"{value / scale:,.6g}"

@@ -158,18 +158,8 @@ def _port(
 
 
 def _run(parts: CycleParts) -> Bar:
-    lost = {
-        "idle instances": sum(entry.cycles for entry in parts.idle),
-        "cut-off tiles": sum(entry.cycles for entry in parts.cut_off),
-        "waits": sum(entry.cycles for entry in parts.waits),
-        "stalls": sum(entry.cycles for entry in parts.stalls),
-        "hops": parts.warm_up_cycles,
-        "rounded up": parts.rounding_cycles,
-    }
-    # What rounding alone leaves over is not worth a colour.
-    shown = [(name, cycles) for name, cycles in lost.items() if cycles > 1e-6]
     share = parts.ideal_cycles / parts.latency_cycles if parts.latency_cycles else 0.0
-    return Bar("the run", ((IDEAL, parts.ideal_cycles), *shown), f"{share:.1%} work")
+    return Bar("the run", ((IDEAL, parts.ideal_cycles), *parts.lost.items()), f"{share:.1%} work")
 
 
 @drawn

@@ -20,13 +20,14 @@ from toolkit.study.pictures.canvas import canvas, page, write_figures
 from toolkit.study.pictures.group_boxes import (
     HEAD,
     LABEL_INDENT,
+    WIDTH,
     Box,
     Boxes,
     Way,
     boxes_of,
 )
 from toolkit.study.pictures.layers import Layout, Place, draw_edge, lines
-from toolkit.study.pictures.look import color, drawn
+from toolkit.study.pictures.look import MEDIUM, NARROW, color, drawn, heading_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +40,10 @@ _THROUGH_DRAM = "#cc0000"
 _POINTS = 6.5
 """Size of all text but the title, for which boxes are laid out."""
 
-_TOP = 0.75
-"""Inches above the boxes, for title and legend."""
+_TOP = 0.6
+"""Inches above the boxes, for the legend and a line of the title, but for further lines of it."""
+
+_TITLE_ROW = 0.15
 
 _PIXELS_PER_INCH = 135
 """Of pages: their text of 11 pixels is as wide then as that of the PNG."""
@@ -116,8 +119,11 @@ class FusionGraph:
             yield way, by_name[way.source].color if way.inside else None
 
 
-def fusion_graph(result: FusionResult) -> FusionGraph:
-    """Lay out a partition, and say of each group and layer what it is and how it runs."""
+def fusion_graph(result: FusionResult, *, narrow: bool = False) -> FusionGraph:
+    """Lay out a partition, and say of each group and layer what it is and how it runs.
+
+    All groups stand in one column where that is to be narrow.
+    """
     group_of = {name: i for i, group in enumerate(result.partition) for name in group}
     found = []
     for layer in result.graph.layers:
@@ -134,6 +140,9 @@ def fusion_graph(result: FusionResult) -> FusionGraph:
         result.partition,
         [_heading(result, number, option) for number, option in enumerate(result.groups)],
         {layer.name: f"{layer.name}  {layer.label}" for layer in found},
+        result.graph.positions,
+        columns=1 if narrow else None,
+        width=NARROW if narrow else WIDTH,
     )
     return FusionGraph(_title(result), tuple(found), boxes)
 
@@ -183,15 +192,17 @@ def draw_fusion(picture: FusionGraph) -> Canvas:
     MissingPackageError
         If Matplotlib is not installed.
     """
-    width, height = picture.boxes.width, picture.boxes.height + _TOP
+    heading = heading_lines(picture.title, picture.boxes.width)
+    top = _TOP + _TITLE_ROW * len(heading)
+    width, height = picture.boxes.width, picture.boxes.height + top
     figure = canvas(width, height)
     # Places are inches: nothing is to move them.
     figure.set_layout_engine("none")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_xlim(0, width)
-    axes.set_ylim(height - _TOP, -_TOP)
+    axes.set_ylim(height - top, -top)
     axes.set_axis_off()
-    axes.text(0.1, -_TOP + 0.2, picture.title, fontsize=9, va="center")
+    axes.text(0.1, -top + 0.1, "\n".join(heading), fontsize=MEDIUM, va="top")
     _draw_legend(axes)
     for box in picture.boxes.boxes:
         _draw_box(axes, box)
@@ -258,7 +269,7 @@ def _draw_legend(axes: Axes) -> None:
     axes.legend(
         handles=handles,
         loc="center left",
-        bbox_to_anchor=(0.1, -_TOP + 0.5),
+        bbox_to_anchor=(0.1, -0.25),
         bbox_transform=axes.transData,
         ncols=2,
         fontsize=_POINTS,

@@ -34,6 +34,9 @@ _LETTER, _BOLD = 0.0555, 0.065
 _ASPECT = 1.3
 """Width of the picture against its height."""
 
+WIDTH = 5.5
+"""Least width, for what stands above the boxes."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -126,30 +129,41 @@ def boxes_of(
     partition: Sequence[frozenset[str]],
     headings: Sequence[tuple[str, ...]],
     labels: Mapping[str, str],
+    positions: Mapping[str, int],
+    *,
+    columns: int | None = None,
+    width: float = WIDTH,
 ) -> Boxes:
     """Lay out groups.
 
     Parameters
     ----------
     graph : networkx.DiGraph
-        Layers and tensors, with ``positions`` of the layers in the order in which they run.
+        Layers and tensors.
     partition : sequence of frozenset of str
         In the order in which groups run.
     headings : sequence of tuple of str
         Lines above the layers of each group.
     labels : mapping of str to str
         What is written beside each layer.
+    positions : mapping of str to int
+        Of the layers in the order in which they run.
+    columns : int, optional
+        In which groups stand; by default so many that all is about as wide as it is high.
+    width : float
+        Of all of it at least.
     """
     group_of = {name: i for i, group in enumerate(partition) for name in group}
-    members = [sorted(group, key=graph.positions.__getitem__) for group in partition]
+    members = [sorted(group, key=positions.__getitem__) for group in partition]
     heights = [len(h) * HEAD + len(m) * ROW + _GAP for h, m in zip(headings, members, strict=True)]
     widest = max(map(len, [*labels.values(), *(line for h in headings for line in h)]))
-    count = max(1, round(math.sqrt(_ASPECT * sum(heights) / (widest * _LETTER + 0.5))))
-    columns = [_filled(part, heights, headings, members) for part in _parts(heights, count)]
-    home = {name: column for column in columns for name in column.rows}
+    even = round(math.sqrt(_ASPECT * sum(heights) / (widest * _LETTER + 0.5)))
+    count = columns or max(1, even)
+    filled = [_filled(part, heights, headings, members) for part in _parts(heights, count)]
+    home = {name: column for column in filled for name in column.rows}
     left, boxes, places = _SIDE, list[Box](), dict[str, Place]()
     ways, elsewhere = list[Way](), dict[str, tuple[Place, str]]()
-    for column in columns:
+    for column in filled:
         edges = [e for e in graph.edges if home[e[0]] is column and home[e[1]] is column]
         straight = _straight(column, edges)
         column.lanes = _lanes(column, [e for e in edges if e not in straight], group_of)
@@ -175,9 +189,9 @@ def boxes_of(
                 at = wide - (len(words) + 1) * _LETTER
                 elsewhere[name] = ((at, column.rows[name]), words)
         left = wide + _SIDE
-    height = max(column.height for column in columns)
+    height = max(column.height for column in filled)
     layout = Layout(places, tuple(graph.edges))
-    return Boxes(tuple(boxes), layout, tuple(ways), elsewhere, max(left, 5.5), height)
+    return Boxes(tuple(boxes), layout, tuple(ways), elsewhere, max(left, width), height)
 
 
 def _width(heading: Sequence[str]) -> float:

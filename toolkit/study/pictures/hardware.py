@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.search.front import nondominated
-from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page, page_head, stairs
-from toolkit.study.pictures.look import drawn, style
-from toolkit.study.pictures.near_best import tradeoff_page, tradeoffs
+from toolkit.study.pictures.look import (
+    LARGE,
+    MEDIUM,
+    NARROW,
+    SMALL,
+    drawn,
+    heading_lines,
+    style,
+)
+from toolkit.study.pictures.near_best import plain_logarithms, tradeoff_page, tradeoffs
 from toolkit.study.storage.files import make_folder
 from toolkit.text_files import write_text_atomically
 
@@ -104,16 +112,18 @@ def write_codesign_page(comparison: HardwareComparison, folder: str | os.PathLik
 
 
 @drawn
-def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
-    """Draw both plots by Matplotlib.
+def draw_codesign(
+    shown: tuple[StrategyPoints, ...], title: str, *, narrow: bool = False
+) -> Canvas:
+    """Draw both plots by Matplotlib: side by side, or where that is narrow below each other.
 
     Raises
     ------
     MissingPackageError
         If it is not installed.
     """
-    figure = canvas(13, 5.5)
-    trades, traces = figure.subplots(1, 2)
+    figure = canvas(NARROW, 8.2) if narrow else canvas(13, 5.5)
+    trades, traces = figure.subplots(2, 1) if narrow else figure.subplots(1, 2)
     for i, strategy in enumerate(shown):
         look = style(i)
         own = {"color": look.color, "linestyle": look.line}
@@ -149,16 +159,22 @@ def draw_codesign(shown: tuple[StrategyPoints, ...], title: str) -> Canvas:
     trades.set_title("feasible points and their best trade-offs")
     traces.set(xlabel=_SAMPLES, ylabel=shown[0].value_title if shown else _EDP)
     traces.set_title("best so far: median seed, band from best to worst")
+    for axes in (trades, traces):
+        axes.title.set_fontsize(SMALL if narrow else LARGE)
     traces.xaxis.get_major_locator().set_params(integer=True)
     if any(len(strategy.points) for strategy in shown):
         # Nothing cannot be drawn on a logarithmic axis.
         trades.set(xscale="log", yscale="log")
         traces.set(yscale="log")
+        plain_logarithms(trades.xaxis, trades.yaxis, traces.yaxis)
     for axes in (trades, traces):
         axes.grid(alpha=0.3, which="both")
-    figure.suptitle(title)
+    if narrow:
+        figure.suptitle("\n".join(heading_lines(title, NARROW)), fontsize=MEDIUM)
+    else:
+        figure.suptitle(title)
     handles, labels = traces.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3 if narrow else 7)
     return figure
 
 

@@ -37,6 +37,9 @@ INK, QUIET, GREY, LIGHT_GREY, PAPER = "#222222", "#666666", "#b0b0b0", "#e6e6e6"
 LARGE, MEDIUM, SMALL, TINY = 10.0, 9.0, 8.0, 7.0
 """Points: titles, labels, legends and ticks, notes inside of plots."""
 
+NARROW = 4.3
+"""Inches: width of what a picture is where the screen is that of a phone."""
+
 _HEADING_LETTER = 0.084
 """Inches: rather too much for a letter of `MEDIUM` in bold."""
 
@@ -96,11 +99,10 @@ dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 pre { font: .8rem/1.4 "DejaVu Sans Mono", Consolas, monospace; overflow-x: auto; }
 .drawn { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 .drawn figure { margin: 0; flex: 1 1 auto; }
-.drawn .wide { overflow-x: auto; } .drawn .wide svg, .drawn .wide img { min-width: 44rem; }
+.drawn .slim { display: none; }
 .drawn svg, .drawn img { max-width: 100%; height: auto; display: block; }
 figcaption { color: #555; font-size: .85rem; margin-bottom: .5rem; }
-@media (max-width: 46rem) { .drawn .wide figcaption::after {
-       content: " Wider than the screen: move it sideways."; } }
+@media (max-width: 46rem) { .drawn .slim { display: block; } .drawn .broad { display: none; } }
 @media (max-width: 32rem) { body { padding: 0 .5rem; } th, td { padding: .15rem .4rem; }
        dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .35rem; } }
 """

@@ -1,4 +1,4 @@
-"""Where mappings that were found lie among all there are: random ones as a histogram.
+"""Where mappings that were found lie among all there are: random ones as histograms.
 
 A record first (`space_picture`), which is what tests look at; drawn by Matplotlib.
 """
@@ -6,20 +6,20 @@ A record first (`space_picture`), which is what tests look at; drawn by Matplotl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.search.chosen_mappings import sample_mappings
-from toolkit.search.evaluator import Evaluator
+from toolkit.search.landscape import Landscape, histogram
 from toolkit.search.problem import Problem
-from toolkit.search.result import Budget
+from toolkit.search.result import SearchResult
 from toolkit.search.space_size import problem_size
 from toolkit.study.pictures.canvas import canvas
 from toolkit.study.pictures.look import (
+    COLORS,
     GREY,
     INK,
     MEDIUM,
@@ -40,8 +40,14 @@ SAMPLES = 10_000
 """Random mappings of a histogram: what is rarer than that has no bar anyway."""
 
 _BINS, _ASIDE = 60, 0.03
-_WIDTH, _HEIGHT, _NAME_ROW = 5.4, 2.8, 0.17
-"""Inches: of the picture, without its list of results; of a result in that list."""
+_WIDTH, _PLOT, _NAME_ROW = 5.2, 1.75, 0.17
+"""Inches: of the picture, of a histogram, of a result in the list below."""
+
+_HEADING, _UNDER, _BETWEEN = 0.15, 0.62, 0.16
+"""Inches: of a line of the heading, of the axis below all, between histograms."""
+
+_KINDS = {"random": GREY, "drawn": GREY, "descended": COLORS[5]}
+"""Colours of histograms by what is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class SpacePicture:
-    """Random mappings, and results among them.
+    """Random mappings, what became of them, and results among them.
 
     Parameters
     ----------
@@ -78,10 +84,8 @@ class SpacePicture:
         The objective with its unit.
     edges : array, shape (bins + 1,)
         Of the bins, evenly spaced in logarithm, or not where values are not positive.
-    counts : int array, shape (bins,)
-        Random mappings in each.
-    samples : int
-        All of them.
+    counts : dict of str to int array, shape (bins,)
+        Mappings in each, by what they are: random, or drawn and descended.
     marks : tuple of Mark
         Results, the best first.
     bound : Mark or None
@@ -91,38 +95,34 @@ class SpacePicture:
     title: str
     label: str
     edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    samples: int
+    counts: Mapping[str, NDArray[np.int64]]
     marks: tuple[Mark, ...]
     bound: Mark | None
 
 
-def random_values(problem: Problem, samples: int = SAMPLES, seed: int = 0) -> NDArray[np.float64]:
-    """Draw random valid mappings and cost them.
+def landscape_picture(found: Landscape, proof: SearchResult | None) -> SpacePicture:
+    """Work out how random mappings and the ends of descents lie to the best that is known.
 
-    Returns
-    -------
-    float64 array
-        Finite values of the objective, in its own unit; at most `samples`.
-
-    Raises
-    ------
-    DoesNotFitError
-        If no valid mapping is found.
+    Parameters
+    ----------
+    found : Landscape
+        Random mappings.
+    proof : SearchResult or None
+        What a search for the optimum found, if there was one.
     """
-    rng = np.random.default_rng(seed)
-    evaluator = Evaluator(problem, Budget(evaluations=samples))
-    values = evaluator.evaluate(*sample_mappings(problem, samples, rng))
-    return np.asarray(values[np.isfinite(values)], dtype=np.float64)
+    results = [("best of these", found.best.objective)]
+    bound = None
+    if proof is not None:
+        results.append((proof.strategy, proof.objective))
+        bound = proof.bound
+    return space_picture(found.problem, found.kinds, results, bound)
 
 
 def space_picture(
     problem: Problem,
+    kinds: Mapping[str, NDArray[np.float64]],
     results: Sequence[tuple[str, float]],
     bound: float | None = None,
-    *,
-    samples: int = SAMPLES,
-    seed: int = 0,
 ) -> SpacePicture:
     """Work out where results lie among random mappings.
 
@@ -130,23 +130,18 @@ def space_picture(
     ----------
     problem : Problem
         What was searched.
+    kinds : mapping of str to array
+        Values of the objective, in its own unit, by what was drawn: random mappings first.
     results : sequence of (str, float)
-        Names of strategies, and values of the objective, in its own unit, that they found.
+        Names of strategies, and values that they found.
     bound : float, optional
         What no mapping undercuts.
-    samples, seed : int
-        Random mappings, and the seed of their drawing.
-
-    Raises
-    ------
-    DoesNotFitError
-        If no valid mapping is found.
     """
     objective = problem.objective
-    values = random_values(problem, samples, seed)
     scale, unit = scaled(1.0, objective)
-    known = [] if bound is None else [bound]
-    edges = _edges(np.array([*values, *(value for _, value in results), *known]) * scale)
+    values, *_ = kinds.values()
+    known = [value for _, value in results] + ([] if bound is None else [bound])
+    bins = histogram(kinds, 1 / scale, _BINS, _ends([*kinds.values(), np.array(known)]))
     ranked = sorted(enumerate(results), key=lambda entry: entry[1][1])
     marks = tuple(
         Mark(
@@ -160,22 +155,23 @@ def space_picture(
     return SpacePicture(
         f"{problem.workload.name} on {problem.arch.name}: {_size(problem)}",
         f"{objective} ({unit})" if unit else f"{objective}",
-        edges,
-        np.histogram(values * scale, edges)[0],
-        len(values),
+        bins.edges,
+        bins.counts,
         marks,
         lowest,
     )
 
 
-def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bins that hold all values: evenly spaced in logarithm, if all of them have one."""
-    low, high = float(values.min()), float(values.max())
+def _ends(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Ends of the axis: all values lie between them, with some room."""
+    every = np.concatenate(values)
+    every = every[np.isfinite(every)]
+    low, high = float(every.min()), float(every.max())
     if low > 0:
         aside = (high / low) ** _ASIDE * 1.01
-        return np.geomspace(low / aside, high * aside, _BINS + 1)
+        return low / aside, high * aside
     aside = (high - low) * _ASIDE or 1.0
-    return np.linspace(low - aside, high + aside, _BINS + 1)
+    return low - aside, high + aside
 
 
 def _share(values: NDArray[np.float64], value: float) -> str:
@@ -197,7 +193,7 @@ def _size(problem: Problem) -> str:
 
 @drawn
 def draw_space(picture: SpacePicture) -> Canvas:
-    """Draw a histogram with Matplotlib, results as lines with numbers, listed below.
+    """Draw histograms with Matplotlib, results as lines with marks, listed below.
 
     Raises
     ------
@@ -206,42 +202,58 @@ def draw_space(picture: SpacePicture) -> Canvas:
     """
     listed = len(picture.marks) + (picture.bound is not None)
     heading = heading_lines(picture.title, _WIDTH)
-    height = _HEIGHT + _NAME_ROW * listed + 0.15 * len(heading)
+    under, over = _UNDER + _NAME_ROW * listed, 0.2 + _HEADING * len(heading)
+    plots = len(picture.counts)
+    height = under + plots * _PLOT + (plots - 1) * _BETWEEN + over
     figure = canvas(_WIDTH, height)
     figure.set_layout_engine("none")
-    under = 0.62 + _NAME_ROW * listed
-    axes: Axes = figure.add_axes(
-        (0.12, under / height, 0.85, 1 - (under + 0.3 + 0.15 * len(heading)) / height)
+    figure.text(
+        0.02,
+        1 - 0.1 / height,
+        "\n".join(heading),
+        fontsize=MEDIUM,
+        weight="bold",
+        va="top",
     )
-    axes.stairs(picture.counts, picture.edges, fill=True, color=GREY)
-    axes.set(xscale="log" if picture.edges[0] > 0 else "linear")
-    axes.set_xlim(picture.edges[0], picture.edges[-1])
-    axes.set_ylim(0, 1.18 * max(int(picture.counts.max()), 1))
-    axes.set_xlabel(picture.label)
-    axes.set_ylabel("random mappings")
-    axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
-    axes.grid(axis="y", alpha=0.4)
-    axes.set_title("\n".join(heading), fontsize=MEDIUM, weight="bold", loc="left", x=-0.12)
+    for number, (kind, counts) in enumerate(picture.counts.items()):
+        bottom = under + (plots - 1 - number) * (_PLOT + _BETWEEN)
+        axes = figure.add_axes((0.14, bottom / height, 0.83, _PLOT / height))
+        _draw_kind(axes, picture, kind, counts)
+        if number < plots - 1:
+            axes.tick_params(axis="x", which="both", labelbottom=False)
+        else:
+            axes.set_xlabel(picture.label)
     row = under - 0.55
-    entries = [(mark, style(mark.place)) for mark in picture.marks]
-    for number, (mark, look) in enumerate(entries):
-        axes.axvline(mark.value, color=look.color, linewidth=1.2)
-        # Markers at different heights, so that equal results are all seen.
-        top = 1.12 - 0.09 * (number % 8)
-        axes.plot(
-            mark.value,
-            top * max(int(picture.counts.max()), 1),
-            marker=look.marker,
-            color=look.color,
-            markersize=6,
-            clip_on=False,
-        )
+    for mark in picture.marks:
+        look = style(mark.place)
         row -= _NAME_ROW
         _list(figure, row / height, mark, look.color, look.marker)
     if picture.bound is not None:
-        axes.axvline(picture.bound.value, color=INK, linewidth=1.2, linestyle="--")
         _list(figure, (row - _NAME_ROW) / height, picture.bound, INK, None)
     return figure
+
+
+def _draw_kind(axes: Axes, picture: SpacePicture, kind: str, counts: NDArray[np.int64]) -> None:
+    """Draw a histogram, and results over it."""
+    most = max(int(counts.max()), 1)
+    axes.stairs(counts, picture.edges, fill=True, color=_KINDS.get(kind, GREY))
+    axes.set(xscale="log" if picture.edges[0] > 0 else "linear")
+    axes.set_xlim(picture.edges[0], picture.edges[-1])
+    axes.set_ylim(0, 1.18 * most)
+    axes.set_ylabel(f"{kind} mappings")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
+    axes.locator_params(axis="y", integer=True)
+    axes.grid(axis="y", alpha=0.4)
+    for number, mark in enumerate(picture.marks):
+        look = style(mark.place)
+        axes.axvline(mark.value, color=look.color, linewidth=1.2)
+        # Markers at different heights, so that equal results are all seen.
+        top = (1.12 - 0.09 * (number % 8)) * most
+        axes.plot(
+            mark.value, top, marker=look.marker, color=look.color, markersize=6, clip_on=False
+        )
+    if picture.bound is not None:
+        axes.axvline(picture.bound.value, color=INK, linewidth=1.2, linestyle="--")
 
 
 def _list(figure: Canvas, y: float, mark: Mark, shade: str, marker: str | None) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from toolkit.codesign.near_best import ParameterCurve
 from toolkit.codesign.scoring import Score
-from toolkit.study.hardware.strategies import HardwareComparison
+from toolkit.study.hardware.comparison import HardwareComparison
 from toolkit.study.pictures.canvas import FloatArray, canvas, page
-from toolkit.study.pictures.look import COLORS, TINY, drawn, style
+from toolkit.study.pictures.look import COLORS, NARROW, TINY, drawn, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,9 @@ def _is_beaten(point: tuple[float, float, float], every: FloatArray) -> bool:
 
 
 @drawn
-def draw_tradeoffs(shown: Sequence[Tradeoffs], miss: float | None = None) -> Canvas:
+def draw_tradeoffs(
+    shown: Sequence[Tradeoffs], miss: float | None = None, *, narrow: bool = False
+) -> Canvas:
     """Draw the points from three sides and the best in space; rings are those nothing beats.
 
     Parameters
@@ -96,17 +98,20 @@ def draw_tradeoffs(shown: Sequence[Tradeoffs], miss: float | None = None) -> Can
         Of all strategies.
     miss : float, optional
         Fraction by which a proved front may be improved upon at most.
+    narrow : bool
+        Whether plots stand below each other.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(10, 8.4)
+    figure = canvas(NARROW, 13.6) if narrow else canvas(10, 8.4)
+    rows, columns = (4, 1) if narrow else (2, 2)
     sides = list(itertools.combinations(range(3), 2))
     some = any(len(strategy.points) for strategy in shown)
     for number, (x, y) in enumerate(sides, start=1):
-        axes = figure.add_subplot(2, 2, number)
+        axes = figure.add_subplot(rows, columns, number)
         for i, strategy in enumerate(shown):
             _draw_side(axes, strategy, i, x, y)
         axes.set(xlabel=AXES[x], ylabel=AXES[y])
@@ -115,8 +120,8 @@ def draw_tradeoffs(shown: Sequence[Tradeoffs], miss: float | None = None) -> Can
             plain_logarithms(axes.xaxis, axes.yaxis)
         axes.grid(alpha=0.3, which="both")
     handles, labels = axes.get_legend_handles_labels()
-    _draw_turned(figure.add_subplot(2, 2, 4, projection="3d"), shown)
-    figure.legend(handles, labels, loc="outside lower center", ncols=7)
+    _draw_turned(figure.add_subplot(rows, columns, 4, projection="3d"), shown)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3 if narrow else 7)
     if miss is not None and miss < math.inf:
         figure.suptitle(f"proved: nothing is missed by more than {miss:.2%}")
     return figure
@@ -198,7 +203,7 @@ def tradeoff_page(shown: Sequence[Tradeoffs]) -> Figure:
 
 
 @drawn
-def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
+def draw_curves(curves: Sequence[ParameterCurve], best: float, *, narrow: bool = False) -> Canvas:
     """Draw one plot for each parameter: what is found, what cannot be undercut, the budget.
 
     Parameters
@@ -207,15 +212,19 @@ def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
         At least one.
     best : float
         Objective value of the point, as the strategy that chose it found it.
+    narrow : bool
+        Whether plots stand below each other.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    columns = min(len(curves), 3)
+    columns = 1 if narrow else min(len(curves), 3)
     rows = math.ceil(len(curves) / columns)
-    figure = canvas(4.4 * columns, 3.8 * rows + 0.4)
+    figure = (
+        canvas(NARROW, 3.2 * rows + 0.8) if narrow else canvas(4.4 * columns, 3.8 * rows + 0.4)
+    )
     plots = figure.subplots(rows, columns, squeeze=False).flat
     for axes in plots[len(curves) :]:
         axes.set_visible(False)
@@ -250,14 +259,15 @@ def draw_curves(curves: Sequence[ParameterCurve], best: float) -> Canvas:
         axes.tick_params(axis="x", which="minor", bottom=False)
         axes.set_xlabel(curve.name)
         axes.grid(alpha=0.3)
-    first = figure.axes[0]
-    first.set_ylabel(f"{curves[0].objective.heading} ({curves[0].objective.shown_unit})")
+    for axes in figure.axes if narrow else figure.axes[:1]:
+        axes.set_ylabel(f"{curves[0].objective.heading} ({curves[0].objective.shown_unit})")
     handles = {
         label: handle
         for axes in figure.axes
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
+    columns = 2 if narrow else 4
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns)
     return figure
 
 

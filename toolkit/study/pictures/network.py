@@ -19,8 +19,9 @@ from toolkit.display import short_energy
 from toolkit.search.network import LayerResult, NetworkResult
 from toolkit.study.pictures.bars import bars_page, draw_bars, layer_bars
 from toolkit.study.pictures.canvas import canvas, page, write_figures
+from toolkit.study.pictures.group_boxes import LABEL_INDENT, boxes_of
 from toolkit.study.pictures.layers import Layout, draw_edge, lay_out, lines
-from toolkit.study.pictures.look import drawn
+from toolkit.study.pictures.look import MEDIUM, NARROW, SMALL, TINY, drawn, heading_lines
 from toolkit.study.pictures.roofline import draw_roofline, roofline, roofline_page, title
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _ASIDE = 0.55
 _FAR = 2.5
 # Inches of a letter and of a line of so many points, and letters of a line if a name has breaks.
 _POINTS, _INCH_ACROSS, _INCH_DOWN, _LINE = 6, 0.055, 0.1, 26
+# That for which lists are laid out.
+_LISTED = 6.5
 # Larger than any screen or page; Matplotlib cannot draw pictures of any size.
 _MOST_INCHES = 120
 
@@ -103,14 +106,16 @@ def energy_graph(result: NetworkResult) -> EnergyGraph:
 
 
 @drawn
-def draw_graph(picture: EnergyGraph) -> Canvas:
-    """Draw a graph of layers with Matplotlib.
+def draw_graph(picture: EnergyGraph, *, narrow: bool = False) -> Canvas:
+    """Draw a graph of layers with Matplotlib, where it is to be narrow as a list.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
+    if narrow and picture.nodes:
+        return _list(picture)
     layout = picture.layout
     right, bottom = layout.extent
     labels = {layer.name: box_lines(layer) for layer in picture.nodes}
@@ -151,6 +156,43 @@ def draw_graph(picture: EnergyGraph) -> Canvas:
     axes.set_title(picture.title)
     bar = figure.colorbar(ScalarMappable(norm, scale), ax=axes, fraction=0.03, pad=0.01)
     bar.set_label("energy (pJ)")
+    return figure
+
+
+def _list(picture: EnergyGraph) -> Canvas:
+    """Draw layers below each other in the order in which they run, tensors beside them."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+
+    graph = nx.DiGraph(picture.layout.edges)
+    names = [layer.name for layer in picture.nodes]
+    graph.add_nodes_from(names)
+    labels = {n.name: f"{n.name}  {short_energy(n.energy_pj, 3)}" for n in picture.nodes}
+    order = {name: place for place, name in enumerate(names)}
+    boxes = boxes_of(graph, [frozenset(names)], [("",)], labels, order, columns=1, width=NARROW)
+    heading = heading_lines(picture.title, boxes.width)
+    top, bottom = 0.1 + 0.15 * len(heading), 0.7
+    height = top + boxes.height + bottom
+    figure = canvas(boxes.width, height)
+    # Places are inches: nothing is to move them.
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set(xlim=(0, boxes.width), ylim=(height - top, -top))
+    axes.set_axis_off()
+    axes.text(0.1, 0.1 - top, "\n".join(heading), fontsize=MEDIUM, weight="bold", va="top")
+    for way in boxes.ways:
+        draw_edge(axes, way.places, color="0.55", line="-", head="->", width=0.6, room=3)
+    norm, scale = _norm(picture), colormaps[_MAP]
+    for layer in picture.nodes:
+        x, y = boxes.layout.places[layer.name]
+        shade = scale(float(norm(max(layer.energy_pj, norm.vmin or 0))))
+        axes.scatter([x], [y], s=30, marker="s", c=[shade], edgecolors="0.4", linewidths=0.5)
+        label = labels[layer.name]
+        axes.text(x + LABEL_INDENT, y, label, va="center", fontsize=_LISTED, zorder=4)
+    bar = figure.add_axes((0.1, (bottom - 0.25) / height, 0.8, 0.12 / height))
+    figure.colorbar(ScalarMappable(norm, scale), cax=bar, orientation="horizontal")
+    bar.set_xlabel("energy (pJ)", fontsize=SMALL)
+    bar.tick_params(labelsize=TINY)
     return figure
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from toolkit.display import energy_unit
 from toolkit.search.network import NetworkComparison
 from toolkit.study.pictures.canvas import canvas, page, write_figures
-from toolkit.study.pictures.look import drawn, style
+from toolkit.study.pictures.look import NARROW, drawn, style
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -63,10 +64,11 @@ def networks_picture(found: NetworkComparison) -> NetworksPicture:
     by_pair = {(row["network"], row["arch"]): row for row in rows}
     most = max((row["energy_total_pj"] or 0.0 for row in rows), default=0.0)
     unit, scale = energy_unit(most)
+    words, cycles = cycles_unit(max((row["latency_cycles"] or 0.0 for row in rows), default=0.0))
     figures = []
     for label, key, divisor in (
         (f"energy ({unit})", "energy_total_pj", scale),
-        ("cycles", "latency_cycles", 1.0),
+        (words, "latency_cycles", cycles),
         ("TOPS/W", "tops_per_watt", 1.0),
     ):
         values = {
@@ -97,8 +99,10 @@ def write_pictures(folder: str | os.PathLike[str], found: NetworkComparison) -> 
 
 
 @drawn
-def draw_networks(picture: NetworksPicture) -> Canvas:
+def draw_networks(picture: NetworksPicture, *, narrow: bool = False) -> Canvas:
     """Draw networks with Matplotlib, a line from the best architecture to the worst.
+
+    Figures stand side by side, or where that is narrow below each other.
 
     Raises
     ------
@@ -106,11 +110,17 @@ def draw_networks(picture: NetworksPicture) -> Canvas:
         If Matplotlib is not installed.
     """
     count = len(picture.networks)
-    figure = canvas(13, _ROW_INCHES * max(count, 3) + 1.6)
+    plots_inches = _ROW_INCHES * max(count, 3)
+    figures = len(picture.figures)
+    figure = (
+        canvas(NARROW, figures * (plots_inches + 0.6) + 1.2)
+        if narrow
+        else canvas(13, plots_inches + 1.6)
+    )
     # After the canvas, which says what to install where Matplotlib is missing.
     from matplotlib.ticker import LogLocator
 
-    plots = figure.subplots(1, len(picture.figures), sharey=True)
+    plots = figure.subplots(*((figures, 1) if narrow else (1, figures)), sharey=True)
     rows = range(count)
     for axes, entry in zip(plots, picture.figures, strict=True):
         for row, values in enumerate(zip(*entry.values.values(), strict=True)):
@@ -139,7 +149,7 @@ def draw_networks(picture: NetworksPicture) -> Canvas:
     plots[0].set_yticks(rows, picture.networks)
     plots[0].set_ylim(count - 0.5, -0.5)
     handles, labels = plots[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=6)
+    figure.legend(handles, labels, loc="outside upper center", ncols=2 if narrow else 6)
     return figure
 
 

@@ -13,21 +13,26 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.display import table_html
 from toolkit.study.pictures.canvas import Drawing, page_head, png_bytes, svg_text
 from toolkit.text_files import write_text_atomically
 from toolkit.version import __version__
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
 MOST_SVG = 250_000
 """Bytes of a picture as SVG from which on a page takes its PNG, if that is smaller."""
 
-_LETTER = re.compile(r'<path id="(DejaVu[^"]*)" d="[^"]*"[^>]*/>')
+_LETTER = re.compile(r'<path id="DejaVu([^"]*)"( d="[^"]*"[^>]*/>)')
+
+_WRITTEN = re.compile(r'<use xlink:href="#DejaVu([^"]*)"( transform="[^"]*")?/>')
+
+_SHIFT = re.compile(r' transform="translate\((\S+) (\S+)\)"')
 
 _DIGITS = re.compile(r"(\.\d\d)\d+")
-
-_WIDE = 8.0
-"""Inches from which on a picture is not made as narrow as a phone is, but moved sideways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +127,28 @@ def _html(part: Part, letters: set[str]) -> str:
 
 
 def _figure(drawing: Drawing, letters: set[str]) -> str:
-    inches = drawing.figure.get_figwidth()
-    wide = " class='wide'" if inches > _WIDE else ""
-    width = f" style='max-width: min(100%, {_pixels(inches)}px)'"
+    """Embed a picture; where another stands for it on narrow screens, both."""
+    shown = _picture(drawing.title, drawing.figure, letters)
+    if drawing.narrow is not None:
+        # A browser does not find what is defined in a picture that it does not show.
+        slim = _picture(drawing.title, drawing.narrow(), letters, salt="-slim")
+        shown = f"<div class='broad'>{shown}</div><div class='slim'>{slim}</div>"
+    width = f" style='max-width: min(100%, {_pixels(drawing.figure)}px)'"
     words = f"<figcaption>{escape(drawing.words)}</figcaption>" if drawing.words else ""
     title = f"<h3>{escape(drawing.title)}</h3>"
-    return f"<figure{wide}{width}>{title}{words}{_picture(drawing, letters)}</figure>"
+    return f"<figure{width}>{title}{words}{shown}</figure>"
 
 
-def _picture(drawing: Drawing, letters: set[str]) -> str:
-    """Embed a picture: as SVG, or where that is large as what is smaller."""
-    svg = svg_text(drawing.figure)
+def _picture(title: str, figure: Canvas, letters: set[str], salt: str = "") -> str:
+    """Write a picture as SVG, or where that is large as what is smaller."""
+    svg = svg_text(figure, salt)
     if len(svg) <= MOST_SVG:
         return compact(svg, letters)
-    data = base64.b64encode(png_bytes(drawing.figure)).decode("ascii")
+    data = base64.b64encode(png_bytes(figure)).decode("ascii")
     if len(data) >= len(svg):
         return compact(svg, letters)
-    width = _pixels(drawing.figure.get_figwidth())
     source = f"data:image/png;base64,{data}"
-    return f"<img alt='{escape(drawing.title)}' width='{width}' src='{source}'>"
+    return f"<img alt='{escape(title)}' width='{_pixels(figure)}' src='{source}'>"
 
 
 def compact(svg: str, letters: set[str]) -> str:
@@ -159,15 +167,25 @@ def compact(svg: str, letters: set[str]) -> str:
         if found[1] in letters:
             return ""
         letters.add(found[1])
-        return found[0]
+        return f'<path id="{found[1]}"{found[2]}'
+
+    def shortly(found: re.Match[str]) -> str:
+        place = _SHIFT.sub(_place, found[2] or "")
+        return f'<use href="#{found[1]}"{place}/>'
 
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = _LETTER.sub(once, svg)
+    svg = _WRITTEN.sub(shortly, _LETTER.sub(once, svg))
     # A hundredth of a point is seen nowhere; letters are drawn in units of their own.
     svg = re.sub(r' d="[^"]*"', lambda path: _DIGITS.sub(r"\1", path[0]), svg)
     return re.sub(r"\s*\n\s*", "\n", svg)
 
 
-def _pixels(inches: float) -> int:
-    """As browsers count them."""
-    return round(96 * inches)
+def _place(shift: re.Match[str]) -> str:
+    """Write where a letter stands: a tenth of a unit is less than a hundredth of a point."""
+    places = (("x", float(shift[1])), ("y", float(shift[2])))
+    return "".join(f' {axis}="{round(at, 1):g}"' for axis, at in places if round(at, 1))
+
+
+def _pixels(figure: Canvas) -> int:
+    """Width of a picture, as browsers count it."""
+    return round(96 * float(figure.get_figwidth()))

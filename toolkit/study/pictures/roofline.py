@@ -16,8 +16,18 @@ from toolkit.display import short_energy
 from toolkit.model.vector_unit import UNIT
 from toolkit.search.network import LayerCost, LayerResult, NetworkResult
 from toolkit.study.pictures.canvas import canvas, page
-from toolkit.study.pictures.look import TINY, color, drawn, style
-from toolkit.study.pictures.roofline_names import SLANT, names
+from toolkit.study.pictures.look import (
+    LARGE,
+    MEDIUM,
+    NARROW,
+    SMALL,
+    TINY,
+    color,
+    drawn,
+    heading_lines,
+    style,
+)
+from toolkit.study.pictures.roofline_names import SLANT, Plot, names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -218,23 +228,26 @@ def _moved(cost: LayerCost) -> dict[str, float]:
 
 
 @drawn
-def draw_roofline(picture: Roofline) -> Canvas:
-    """Draw a roofline with Matplotlib.
+def draw_roofline(picture: Roofline, *, narrow: bool = False) -> Canvas:
+    """Draw a roofline with Matplotlib, its legend to the right, or below where that is narrow.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(12, 7)
+    listed = 1 + len(picture.roofs) + len(picture.by_operator())
+    inches = (NARROW - 0.8, 3.4) if narrow else (8.6, 6.0)
+    figure = canvas(NARROW, inches[1] + 1.1 + 0.16 * listed) if narrow else canvas(12, 7)
     axes: Axes = figure.subplots()
     _draw_roofs(axes, picture)
     largest = max((point.latency_cycles for point in picture.layers), default=1.0)
+    area = 90 if narrow else 200
     for shade, operator, points in _colored(picture):
         axes.scatter(
             [point.intensity for point in points],
             [point.performance for point in points],
-            s=[20 + 200 * point.latency_cycles / largest for point in points],
+            s=[20 + area * point.latency_cycles / largest for point in points],
             color=shade,
             marker="^" if points[0].vector else "o",
             alpha=0.6,
@@ -242,17 +255,22 @@ def draw_roofline(picture: Roofline) -> Canvas:
             label=operator,
             zorder=3,
         )
-    _label(axes, picture)
-    axes.set(xscale="log", yscale="log", xlabel=_INTENSITY, ylabel=_PERFORMANCE)
+    _label(axes, picture, Plot(picture.span, picture.height, inches))
+    axes.set(xscale="log", yscale="log", ylabel=_PERFORMANCE)
+    axes.set_xlabel(_INTENSITY.replace(", per", ",\nper") if narrow else _INTENSITY)
     axes.set(xlim=picture.span, ylim=picture.height)
     axes.grid(alpha=0.3, which="both")
-    axes.set_title(
-        f"{picture.title}\nfilled: per word of {picture.roofs[0].memory}, area by cycles "
-        "(triangles: on the vector unit); crosses: per word of a memory on chip",
-        fontsize=10,
-    )
-    if picture.points:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=1)
+    if narrow:
+        heading = "\n".join(heading_lines(picture.title, NARROW))
+        figure.suptitle(heading, fontsize=MEDIUM, weight="bold", x=0.02, ha="left")
+        figure.legend(loc="outside lower left", fontsize=SMALL)
+    else:
+        axes.set_title(
+            f"{picture.title}\nfilled: per word of {picture.roofs[0].memory}, area by cycles "
+            "(triangles: on the vector unit); crosses: per word of a memory on chip",
+            fontsize=LARGE,
+        )
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=SMALL)
     return figure
 
 
@@ -290,8 +308,8 @@ def _roof_color(place: int) -> str:
     return "#000000" if place == 0 else style(place - 1).color
 
 
-def _label(axes: Axes, picture: Roofline) -> None:
-    for name in names(picture.layers, picture.span, picture.height):
+def _label(axes: Axes, picture: Roofline, plot: Plot) -> None:
+    for name in names(picture.layers, plot):
         axes.annotate(
             name.text,
             (name.point.intensity, name.point.performance),

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 # More names than this hide the points, and each other.
 _LABELLED = 12
-# Degrees by which names are slanted, inches of a line of them and of a letter, and of the plot.
+# Degrees by which names are slanted, inches of a line of them and of a letter.
 SLANT = 35
-_LINE, _LETTER, _PLOT = 0.11, 0.058, (8.6, 6.0)
+_LINE, _LETTER = 0.11, 0.058
 # Decades below which two points are one to the eye, and share their name.
 _NEAR = 0.1
+
+
+Range = tuple[float, float]
+"""The first and the last value that an axis shows."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,39 @@ class Name:
     leftwards: bool
 
 
-Range = tuple[float, float]
-"""The first and the last value that an axis shows."""
+@dataclass(frozen=True)
+class Plot:
+    """A plot of logarithmic axes.
+
+    Parameters
+    ----------
+    span, height : (float, float)
+        What its axes show.
+    inches : (float, float)
+        How wide and how high it is.
+    """
+
+    span: Range
+    height: Range
+    inches: tuple[float, float]
+
+    def place(self, point: RooflinePoint, aside: tuple[float, float]) -> tuple[float, float]:
+        """Inches from the lower left corner, so far aside of a point."""
+        (left, right), (low, high) = self.span, self.height
+        x = self.inches[0] * math.log(point.intensity / left) / math.log(right / left)
+        y = self.inches[1] * math.log(point.performance / low) / math.log(high / low)
+        return x + aside[0], y + aside[1]
 
 
-def names(points: Sequence[RooflinePoint], span: Range, height: Range) -> list[Name]:
+def names(points: Sequence[RooflinePoint], plot: Plot) -> list[Name]:
     """Choose names: the slowest layers, once where several lie at one place, none over another.
 
     Parameters
     ----------
     points : sequence of RooflinePoint
         All layers.
-    span, height : (float, float)
-        What the axes show.
+    plot : Plot
+        Where they are written.
     """
     groups: list[list[RooflinePoint]] = []
     for point in sorted(points, key=lambda point: -point.latency_cycles):
@@ -60,23 +84,29 @@ def names(points: Sequence[RooflinePoint], span: Range, height: Range) -> list[N
             groups.append([point])
         else:
             group.append(point)
-    low, high = span
+    low, high = plot.span
     chosen: list[Name] = []
     for among in groups:
         # Names run inwards, so that none leaves the picture.
         leftwards = math.log(among[0].intensity / low) > 0.5 * math.log(high / low)
         more = f" ({len(among)} layers)" if len(among) > 1 else ""
         name = Name(among[0], among[0].layer + more, leftwards)
-        if len(chosen) < _LABELLED and not any(_meet(span, height, name, old) for old in chosen):
+        if len(chosen) == _LABELLED:
+            break
+        if _fits(plot, name) and not any(_meet(plot, name, old) for old in chosen):
             chosen.append(name)
     return chosen
 
 
-def _meet(span: Range, height: Range, one: Name, other: Name) -> bool:
+def _fits(plot: Plot, name: Name) -> bool:
+    """Whether a name ends within the plot."""
+    x, y = plot.place(name.point, _along(name)[-1])
+    return 0 <= x <= plot.inches[0] and y >= 0
+
+
+def _meet(plot: Plot, one: Name, other: Name) -> bool:
     """Whether two names would be written over each other."""
-    corners = [
-        [_place(span, height, name.point, at) for at in _along(name)] for name in (one, other)
-    ]
+    corners = [[plot.place(name.point, at) for at in _along(name)] for name in (one, other)]
     return any(math.dist(a, b) < 1.6 * _LINE for a in corners[0] for b in corners[1])
 
 
@@ -88,16 +118,6 @@ def _along(name: Name) -> list[tuple[float, float]]:
         (way * s * math.cos(angle), -s * math.sin(angle))
         for s in (_LETTER * i for i in range(len(name.text)))
     ]
-
-
-def _place(
-    span: Range, height: Range, point: RooflinePoint, aside: tuple[float, float]
-) -> tuple[float, float]:
-    """Inches from the lower left corner of the plot."""
-    (left, right), (low, high) = span, height
-    x = _PLOT[0] * math.log(point.intensity / left) / math.log(right / left)
-    y = _PLOT[1] * math.log(point.performance / low) / math.log(high / low)
-    return x + aside[0], y + aside[1]
 
 
 def _near(one: RooflinePoint, other: RooflinePoint) -> bool:

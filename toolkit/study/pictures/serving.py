@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from toolkit.display import energy_unit
 from toolkit.search.network.serving import PARTS, ServingResult
 from toolkit.study.pictures.canvas import canvas, page, write_figures
-from toolkit.study.pictures.look import color, drawn
+from toolkit.study.pictures.look import MEDIUM, NARROW, color, drawn, heading_lines
+from toolkit.study.units import cycles_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -58,7 +59,9 @@ class ServingPicture:
 def serving_picture(result: ServingResult) -> ServingPicture:
     """Work out the picture: cycles of a step, and energy of each token in it."""
     unit, scale = energy_unit(max(step.total_pj for step in result.steps) / result.batch)
-    cycles = {part: tuple(step.cycles[part] for step in result.steps) for part in PARTS}
+    most = max(sum(step.cycles.values()) for step in result.steps)
+    words, count = cycles_unit(most)
+    cycles = {part: tuple(step.cycles[part] / count for step in result.steps) for part in PARTS}
     energy = {
         part: tuple(step.energy_pj[part] / (scale * result.batch) for step in result.steps)
         for part in PARTS
@@ -66,7 +69,7 @@ def serving_picture(result: ServingResult) -> ServingPicture:
     return ServingPicture(
         f"{result.name} on {result.arch.name}, {result.batch} at a time",
         tuple(step.context for step in result.steps),
-        (Stack("cycles per token", cycles), Stack(f"energy per token ({unit})", energy)),
+        (Stack(f"{words} per token", cycles), Stack(f"energy per token ({unit})", energy)),
     )
 
 
@@ -85,16 +88,18 @@ def write_pictures(folder: str | os.PathLike[str], result: ServingResult) -> tup
 
 
 @drawn
-def draw_serving(picture: ServingPicture) -> Canvas:
-    """Draw stacks with Matplotlib.
+def draw_serving(picture: ServingPicture, *, narrow: bool = False) -> Canvas:
+    """Draw stacks with Matplotlib: side by side, or where that is narrow below each other.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
-    figure = canvas(11, 4.2)
-    for axes, stack in zip(figure.subplots(1, len(picture.stacks)), picture.stacks, strict=True):
+    count = len(picture.stacks)
+    figure = canvas(NARROW, 3.2 * count + 0.8) if narrow else canvas(11, 4.2)
+    plots = figure.subplots(count, 1) if narrow else figure.subplots(1, count)
+    for axes, stack in zip(plots, picture.stacks, strict=True):
         colors = [color(place) for place in range(len(stack.parts))]
         axes.stackplot(
             picture.contexts,
@@ -112,8 +117,12 @@ def draw_serving(picture: ServingPicture) -> Canvas:
         axes.margins(x=0)
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    figure.suptitle(picture.title)
+    columns = 2 if narrow else len(labels)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    if narrow:
+        figure.suptitle("\n".join(heading_lines(picture.title, NARROW)), fontsize=MEDIUM)
+    else:
+        figure.suptitle(picture.title)
     return figure
 
 

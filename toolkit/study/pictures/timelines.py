@@ -10,13 +10,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.fusion.partition import FusionResult
 from toolkit.fusion.tile_names import tile_text
 from toolkit.fusion.timeline import GroupTimeline, timeline
 from toolkit.study.pictures.canvas import canvas, page, write_figures
-from toolkit.study.pictures.look import COLORS, color, drawn
+from toolkit.study.pictures.look import COLORS, NARROW, SMALL, TINY, color, drawn, heading_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,10 +102,9 @@ class DrawnTimeline:
         return 1.16 * max(self.peak_words, self.capacity_words if self.shows_room else 0)
 
     @property
-    def scales(self) -> tuple[tuple[str, int, int], ...]:
-        """Names of steps, with their first phase and the one after the last."""
-        name = "the only step" if self.steps == 1 else f"each of {self.steps:,} steps"
-        return ((name, 0, len(self.layers)),)
+    def step(self) -> str:
+        """Which steps are drawn."""
+        return "the only step" if self.steps == 1 else f"each of {self.steps:,} steps"
 
 
 def drawn_timelines(result: FusionResult) -> tuple[DrawnTimeline, ...]:
@@ -170,58 +169,89 @@ def write_timelines(folder: str | os.PathLike[str], result: FusionResult) -> tup
 
 
 @drawn
-def draw_timelines(pictures: tuple[DrawnTimeline, ...]) -> Canvas:
-    """Draw groups below each other with Matplotlib.
+def draw_timelines(pictures: tuple[DrawnTimeline, ...], *, narrow: bool = False) -> Canvas:
+    """Draw groups below each other with Matplotlib, the layers of each from left to right.
+
+    Where that is narrow, they go on from top to bottom.
 
     Raises
     ------
     MissingPackageError
         If Matplotlib is not installed.
     """
+    if narrow:
+        return _narrow(pictures)
     names = max(len(layer) for picture in pictures for layer in picture.layers)
     phases = max(len(picture.layers) for picture in pictures)
     legend = max(len(series.name) for picture in pictures for series in picture.series)
     width = 1.2 + max(0.22 * phases, 4.5) + 0.055 * legend + 0.5
     figure = canvas(width, len(pictures) * (2.6 + 0.055 * names))
     for number, picture in enumerate(pictures):
-        _draw(figure.add_subplot(len(pictures), 1, number + 1), picture)
+        axes = figure.add_subplot(len(pictures), 1, number + 1)
+        _draw(axes, picture)
+        axes.set_title("\n".join(wrap(picture.title, _LETTERS)), fontsize=SMALL, loc="left")
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(
+            handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6.5
+        )
     return figure
 
 
-def _draw(axes: Axes, picture: DrawnTimeline) -> None:
+def _narrow(pictures: tuple[DrawnTimeline, ...]) -> Canvas:
+    """Draw groups below each other, the legend of each above its bars."""
+    titles = [heading_lines(picture.title, NARROW) for picture in pictures]
+    heights = [
+        height
+        for picture, title in zip(pictures, titles, strict=True)
+        for height in (
+            0.15 * (len(title) + len(picture.series) + picture.shows_room) + 0.1,
+            0.135 * len(picture.layers) + 0.2,
+        )
+    ]
+    figure = canvas(NARROW, sum(heights) + 0.65 * len(pictures))
+    plots = figure.subplots(len(heights), 1, height_ratios=heights)
+    for above, axes, picture, title in zip(plots[::2], plots[1::2], pictures, titles, strict=True):
+        _draw(axes, picture, upright=False)
+        above.set_axis_off()
+        above.set_title("\n".join(title), fontsize=SMALL, loc="left", va="top", y=1.0)
+        above.legend(*axes.get_legend_handles_labels(), loc="lower left", fontsize=TINY)
+    return figure
+
+
+def _draw(axes: Axes, picture: DrawnTimeline, *, upright: bool = True) -> None:
+    """Draw stacks of bars, side by side, or where they are not upright below each other."""
     places = range(len(picture.layers))
     bottom = [0] * len(picture.layers)
     for series in picture.series:
-        axes.bar(
-            places,
-            series.words,
-            0.94,
-            bottom,
-            facecolor=series.color,
-            label=series.name,
-            hatch="////" if series.hatched else None,
-            edgecolor="white",
-            linewidth=0.0,
-        )
+        look: dict[str, Any] = {
+            "facecolor": series.color,
+            "label": series.name,
+            "hatch": "////" if series.hatched else None,
+            "edgecolor": "white",
+            "linewidth": 0.0,
+        }
+        if upright:
+            axes.bar(places, series.words, 0.94, bottom, **look)
+        else:
+            axes.barh(places, series.words, 0.94, bottom, **look)
         bottom = [low + words for low, words in zip(bottom, series.words, strict=True)]
-    room, top = picture.capacity_words, picture.top
     if picture.shows_room:
-        axes.axhline(room, color=_CAPACITY, lw=0.9, ls="--", label=f"room for {room:,}")
-    for words, start, end in picture.scales:
-        axes.text((start + end - 1) / 2, 0.985 * top, words, fontsize=7, ha="center", va="top")
-        if start:
-            axes.axvline(start - 0.5, color="#555555", lw=0.8)
-    axes.set_ylim(0, top)
-    axes.set_xlim(-0.5, len(picture.layers) - 0.5)
-    axes.set_xticks(places, picture.layers, rotation=90, fontsize=6.5)
-    axes.tick_params(axis="y", labelsize=7)
-    axes.yaxis.set_major_formatter(lambda words, _: f"{words:,.0f}")
-    axes.set_ylabel("words on chip", fontsize=7.5)
-    axes.set_title("\n".join(wrap(picture.title, _LETTERS)), fontsize=8, loc="left")
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(
-        handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6.5
-    )
+        room = picture.capacity_words
+        line = axes.axhline if upright else axes.axvline
+        line(room, color=_CAPACITY, lw=0.9, ls="--", label=f"room for {room:,}")
+    ends, wide = (-0.5, len(picture.layers) - 0.5), (0, picture.top)
+    words, layers = (axes.yaxis, axes.xaxis) if upright else (axes.xaxis, axes.yaxis)
+    axes.set(xlim=ends, ylim=wide) if upright else axes.set(xlim=wide, ylim=ends[::-1])
+    layers.set_ticks(places, picture.layers, rotation=90 if upright else 0, fontsize=6.5)
+    words.set_tick_params(labelsize=TINY)
+    words.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    if upright:
+        middle = (len(picture.layers) - 1) / 2
+        axes.text(middle, 0.985 * picture.top, picture.step, fontsize=TINY, ha="center", va="top")
+        axes.set_ylabel("words on chip", fontsize=SMALL)
+    else:
+        axes.locator_params(axis="x", nbins=4)
+        axes.set_xlabel(f"words on chip, in {picture.step}", fontsize=SMALL)
 
 
 def timelines_page(pictures: tuple[DrawnTimeline, ...]) -> Figure:
@@ -261,7 +291,7 @@ def _legend(number: int) -> str:
 
 
 def _add(figure: Figure, picture: DrawnTimeline, place: dict[str, int], number: int) -> None:
-    """Add a plot: bars, the room, names of steps and layers."""
+    """Add a plot: bars, the room, which steps, names of layers."""
     places = list(range(len(picture.layers)))
     for series in picture.series:
         figure.add_bar(
@@ -274,10 +304,7 @@ def _add(figure: Figure, picture: DrawnTimeline, place: dict[str, int], number: 
             **place,
         )
     text = {"showarrow": False, "yref": "y domain", **place}
-    for words, start, end in picture.scales:
-        figure.add_annotation(x=(start + end - 1) / 2, y=1.0, yanchor="top", text=words, **text)
-        if start:
-            figure.add_vline(x=start - 0.5, line={"color": "#555555", "width": 1}, **place)
+    figure.add_annotation(x=(len(places) - 1) / 2, y=1.0, yanchor="top", text=picture.step, **text)
     figure.add_annotation(
         x=0,
         xref="x domain",

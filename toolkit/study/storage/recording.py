@@ -38,7 +38,7 @@ from toolkit.study.storage.trials import (
     trial_costs,
     trial_value,
 )
-from toolkit.study.units import plain_value
+from toolkit.study.units import common_unit
 from toolkit.version import __version__
 from toolkit.workload import workload_to_yaml
 
@@ -168,7 +168,10 @@ def _about(outcome: Outcome) -> Attributes:
     """Say who ran what with which versions, and what came out."""
     run, objective = outcome.run, outcome.run.problem.objective
     front = bool(objective.front)
-    best = None if outcome.mapping is None else plain_value(outcome.objective, objective)
+    best = None
+    if outcome.mapping is not None:
+        scale, unit = common_unit(outcome.objective, objective.unit)
+        best = f"{outcome.objective / scale:.6g} {unit}".rstrip()
     about: Attributes = {
         "strategy": run.strategy,
         "seed": run.seed,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from toolkit.display import MOST_ROWS, object_html, shortened, table_html
 from toolkit.mapping.mapping import Mapping
 from toolkit.search.front import FrontPoint
 from toolkit.search.problem import Problem
 from toolkit.search.result import Budget, TracePoint
 from toolkit.search.status import describe_status, within_best
+from toolkit.study.units import format_value, plain_value
 
 # Optuna's tables hold names of up to 512 characters; names from files have up to 500 each.
 _MAX_NAME = 400
@@ -98,6 +100,11 @@ class Outcome:
     error: str = ""
     stopped: bool = False
 
+    def __repr__(self) -> str:
+        found = self.error or format_value(self.objective, self.run.problem.objective)
+        known = f", {self.status}" if self.status and not self.error else ""
+        return f"<Outcome {shortened(self.run.name)}: {shortened(found)}{known}>"
+
     @property
     def proved(self) -> bool:
         """Whether the mapping is proved to be optimal."""
@@ -141,6 +148,39 @@ class Comparison:
     seeds: tuple[int, ...]
     budget: Budget
     outcomes: tuple[Outcome, ...]
+
+    def __repr__(self) -> str:
+        names = shortened(", ".join(self.strategies))
+        count, seeds = len(self.problems), len(self.seeds)
+        what = f"{count:,} problem{'s' * (count != 1)}, {seeds:,} seed{'s' * (seeds != 1)}"
+        return f"<Comparison {names}: {what}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the best and the median of each strategy on each problem."""
+        heads = ("problem", "strategy", "best", "median", "evaluations", "known of the best")
+        rows = []
+        for problem in self.problems:
+            name, objective = problem_name(problem), problem.objective
+            for strategy in self.strategies:
+                own = [
+                    o
+                    for o in self.outcomes
+                    if o.run.strategy == strategy and problem_name(o.run.problem) == name
+                ]
+                own.sort(key=lambda outcome: outcome.objective)
+                best, middle = own[0], own[(len(own) - 1) // 2]
+                values = [
+                    "nothing found" if o.error else plain_value(o.objective, objective)
+                    for o in (best, middle)
+                ]
+                spent = f"{middle.evaluations or 0:,}"
+                rows.append((name, strategy, *values, spent, best.status))
+        left = (True, True, False, False, False, True)
+        limits = {"evaluations": self.budget.evaluations, "seconds": self.budget.seconds}
+        budget = [f"{limit:,} {unit}" for unit, limit in limits.items() if limit is not None]
+        facts = [("seeds", f"{len(self.seeds):,}"), ("budget", " and ".join(budget) or "none")]
+        table = table_html(heads, rows, left, MOST_ROWS)
+        return object_html("Strategies side by side", facts, table)
 
 
 def problem_name(problem: Problem) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from toolkit.display import MOST_ROWS, object_html, table_html
 from toolkit.errors import WorkloadError
 from toolkit.workload.kernel import Workload
 from toolkit.workload.network.layer import Layer, TensorInfo
@@ -63,6 +64,37 @@ class LayerGraph(nx.DiGraph):  # type: ignore[misc]
     >>> graph.macs, [layer.name for layer in graph.layers]
     (9216, ['one'])
     """
+
+    def __repr__(self) -> str:
+        return f"<LayerGraph {self._title}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the network reads and makes, and a row per layer with products."""
+        facts = [
+            ("inputs", ", ".join(map(_shown, self.inputs))),
+            ("outputs", ", ".join(map(_shown, self.outputs))),
+            *(("note", warning) for warning in self.warnings),
+        ]
+        rows = [
+            (
+                layer.name,
+                layer.operators,
+                "" if layer.workload is None else layer.workload.name,
+                f"{layer.repetitions:,}",
+                f"{layer.macs:,}",
+            )
+            for layer in self.layers
+            if layer.macs
+        ]
+        heads, left = ("layer", "operator", "workload", "times", "MACs"), (True, True, True)
+        table = table_html(heads, rows, (*left, False, False), MOST_ROWS)
+        return object_html(self._title, facts, table)
+
+    @property
+    def _title(self) -> str:
+        name = self.graph.get("name") or "network"
+        figures = f"{self.macs:,} MACs, {self.parameters:,} parameters"
+        return f"{name}: {len(self)} layer{'s' * (len(self) != 1)}, {figures}"
 
     @classmethod
     def from_layers(
@@ -238,3 +270,7 @@ _COLUMNS = (
     "dtype",
     "output",
 )
+
+
+def _shown(tensor: TensorInfo) -> str:
+    return f"{tensor.name} {'x'.join(map(str, tensor.shape))} {tensor.dtype}"

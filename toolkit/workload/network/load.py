@@ -33,20 +33,10 @@ from toolkit.workload.network.read import opsets_of
 from toolkit.workload.network.routing import Routers
 from toolkit.workload.network.shapes import Dimensions
 from toolkit.workload.network.sources import ModelSource, model_of, source_of
-from toolkit.workload.network.values import (
-    MAX_ELEMENTS,
-    Value,
-    dtype_name,
-    dtype_number,
-    empty,
-)
+from toolkit.workload.network.values import MAX_ELEMENTS, Value, dtype_name, dtype_number, empty
 from toolkit.workload.network.views import views_last
 from toolkit.workload.network.walk import Unknown, Walk
-from toolkit.workload.network.weights import (
-    absent_contents,
-    inputs_that_are_weights,
-    weight_note,
-)
+from toolkit.workload.network.weights import absent_contents, inputs_that_are_weights, weight_note
 
 _FOLDS_INTO = ("Conv", "ConvTranspose", "Gemm")
 
@@ -113,14 +103,8 @@ def load_network(
     >>> toolkit.load_network("alexnet").macs
     714188480
     """
-    if unknown not in get_args(Unknown):
-        raise WorkloadError(
-            f"expected one of {', '.join(get_args(Unknown))}, got {unknown!r}", key="unknown"
-        )
-    if kv_cache not in get_args(KvCache):
-        raise WorkloadError(
-            f"expected one of {', '.join(get_args(KvCache))}, got {kv_cache!r}", key="kv_cache"
-        )
+    _check_choice(unknown, get_args(Unknown), "unknown")
+    _check_choice(kv_cache, get_args(KvCache), "kv_cache")
     if experts is not None:
         experts = check_integer(experts, 1, "experts")
     source = source_of(path)
@@ -132,17 +116,7 @@ def load_network(
                 "fold_batch_norm and bits out",
                 source=source,
             )
-        # These modules build on this package.
-        from toolkit.workload.peers.scalesim_network import read_scalesim_network
-        from toolkit.workload.peers.zigzag_network import read_yaml_network
-
-        if not source.lower().endswith(".csv"):
-            return read_yaml_network(source, dims)
-        if dims:
-            raise WorkloadError(
-                "layers in CSV have no dynamic dimensions; leave dims out", source=source
-            )
-        return read_scalesim_network(source)
+        return _read_layers(source, dims)
     model, name, dims = model_of(path, dims)
     notes = absent_contents(model.graph, source)
     notes += without_padded_channels(model.graph, source)
@@ -161,23 +135,38 @@ def load_network(
     _check_empty(walk, outputs)
     layers = walk.routers.with_idle_weights(_remove_dead(walk.layers, outputs))
     layers = without_copies(layers, [value.info for value in inputs], outputs, kv_cache, experts)
-    layers = views_last(fold_forms(layers, outputs), outputs)
-    layers = fold_quantization(layers, outputs)
+    layers = fold_quantization(views_last(fold_forms(layers, outputs), outputs), outputs)
     if fold_batch_norm:
         layers = _fold_batch_norm(layers, outputs)
-    layers = with_precision(layers, precision)
+    given = [value.info for value in inputs if value.info.name not in weights]
     return LayerGraph.from_layers(
-        layers,
+        with_precision(layers, precision),
         name=name,
-        inputs=[
-            with_activation_bits(value.info, precision)
-            for value in inputs
-            if value.info.name not in weights
-        ],
+        inputs=[with_activation_bits(tensor, precision) for tensor in given],
         outputs=[with_activation_bits(tensor, precision) for tensor in outputs],
         warnings=[*notes, *walk.warnings],
         precision=precision if precision.typed else None,
     )
+
+
+def _check_choice(value: str, known: Sequence[str], key: str) -> None:
+    if value not in known:
+        raise WorkloadError(f"expected one of {', '.join(known)}, got {value!r}", key=key)
+
+
+def _read_layers(source: str, dims: Mapping[str, int] | None) -> LayerGraph:
+    """Read a file that lists layers: ZigZag's in YAML, SCALE-Sim's in CSV."""
+    # These modules build on this package.
+    from toolkit.workload.peers.scalesim_network import read_scalesim_network
+    from toolkit.workload.peers.zigzag_network import read_yaml_network
+
+    if not source.lower().endswith(".csv"):
+        return read_yaml_network(source, dims)
+    if dims:
+        raise WorkloadError(
+            "layers in CSV have no dynamic dimensions; leave dims out", source=source
+        )
+    return read_scalesim_network(source)
 
 
 def _check_empty(walk: Walk, outputs: list[TensorInfo]) -> None:

@@ -1,6 +1,7 @@
 """Networks by name, written as exporters write them, without files, downloads or weights."""
 
 from toolkit.workload.network.built_in.catalog import (
+    COUNTS,
     NETWORKS,
     PRECISIONS,
     BuiltIn,
@@ -12,6 +13,7 @@ from toolkit.workload.network.built_in.catalog import (
 )
 
 __all__ = [
+    "COUNTS",
     "NETWORKS",
     "PRECISIONS",
     "BuiltIn",
