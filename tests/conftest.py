@@ -41,7 +41,7 @@ def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     `tests/study/pictures` renders all kinds of them.
     """
     name = "toolkit.study.pictures.canvas._bytes"
-    monkeypatch.setattr(name, lambda figure, kind: UNRENDERED[kind])
+    monkeypatch.setattr(name, lambda figure, kind, *salt: UNRENDERED[kind])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -224,7 +224,6 @@ def test_no_search_is_billed_for_compiling(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_results_are_the_same_cold_and_warm(tmp_path: Path) -> None:
     words = ["-m", "toolkit", "map", "eyeriss", "8", "4", "2", "--evaluations", "50", "--json"]
-    words += ["--strategy", "random"]  # It needs the fewest kernels.
     cold, warm = (run_python(words, tmp_path / "cache") for _ in range(2))
     lines = cold.stderr.splitlines()
     assert len(lines) == len(set(lines)) > 0

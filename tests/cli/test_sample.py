@@ -48,6 +48,7 @@ def test_files_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert evaluated["edp_pj_cycles"] == pytest.approx(record["best_value"], rel=1e-12)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_a_report_has_the_histogram(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", *WORDS, "--count", "30", "--report", "s.html", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"] == ["s.html"]
