@@ -2,7 +2,7 @@
 
 Costs the mappings of its public exercises beside what it printed, and proves the least EDP.
 
-    python studies/timeloop_exercises.py [--conventions NAME]
+    python studies/timeloop_exercises.py [--conventions NAME] [--prove TEXT]
 """
 
 from __future__ import annotations
@@ -60,16 +60,20 @@ def beside_the_best(run: Any, found: toolkit.Evaluation, best: Any) -> dict[str,
 def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--conventions", default="timeloop-4", help="how costs are counted")
-    conventions = conventions_named(parser.parse_args().conventions)
+    parser.add_argument("--prove", default="", help="only for exercises with this in their names")
+    given = parser.parse_args()
+    conventions = conventions_named(given.conventions)
     counted, distances = {}, {}
     for name, run in yaml.safe_load((DATA / "results.yaml").read_text(encoding="utf-8")).items():
         arch = toolkit.load_arch(DATA / f"{name}.arch.yaml")
         work = toolkit.load_workload(DATA / f"{name}.workload.yaml")
         mapping = toolkit.read_mapping(DATA / f"{name}.mapping.yaml", arch, work)
         found = toolkit.evaluate(mapping, arch, work, conventions=conventions)
+        counted[name] = beside_timeloop(run, found)
+        if given.prove not in name:
+            continue
         problem = toolkit.make_problem(arch, work, conventions=conventions)
         best = toolkit.search_mappings(problem, "exact", budget=toolkit.Budget(seconds=60))
-        counted[name] = beside_timeloop(run, found)
         distances[name] = beside_the_best(run, found, best)
     for rows in (counted, distances):
         print(pd.DataFrame.from_dict(rows, orient="index").to_string(), end="\n\n")

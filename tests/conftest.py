@@ -31,6 +31,19 @@ settings.register_profile("thorough", max_examples=900, deadline=None, suppress_
 settings.load_profile("ci")
 
 
+UNRENDERED = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg viewBox='0 0 1 1'></svg>"}
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn and not rendered, which takes longer than most of what they show.
+
+    `tests/study/pictures` renders all kinds of them.
+    """
+    name = "toolkit.study.pictures.canvas._bytes"
+    monkeypatch.setattr(name, lambda figure, kind, *salt: UNRENDERED[kind])
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile once for all processes of a run, which would each compile the same."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):

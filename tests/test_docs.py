@@ -17,8 +17,8 @@ from toolkit.cli.app import Commands, main
 from toolkit.fusion import MappedModel
 from toolkit.search.network import cache
 
-TESTED_APART = {"pictures.md"}
-"""Pages of sessions and doctests, which run in `tests/study/pictures/test_docs.py`."""
+RENDERED = {"README.md", "pictures.md"}
+"""Pages whose pictures are what users get; those of the others are drawn and not rendered."""
 
 FILES = r"^(?:# (\S+)\.yaml$|name: (\S+)$)"
 """How a file that a page shows says what it is called."""
@@ -71,8 +71,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("page", "block"), sessions())
 def test_commands_print_what_pages_show(
-    capsys: pytest.CaptureFixture[str], folder: Path, page: Path, block: Block
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    page: Path,
+    block: Block,
 ) -> None:
+    if page.name not in RENDERED:
+        request.getfixturevalue("unrendered")
     written(page, folder)
     make_saved(page, block)
     capsys.readouterr()
@@ -81,6 +87,9 @@ def test_commands_print_what_pages_show(
         assert main(shlex.split(command)[1:]) == 0, command
         printed = capsys.readouterr()
         assert "toolkit:" not in printed.err
+        for picture in re.findall(r"--(?:report|picture) (\S+)", command):
+            least = 2_000 if page.name in RENDERED else 1
+            assert least <= Path(picture).stat().st_size < 1_000_000
         if file:
             Path(file).write_text(printed.out)
     if block.shown is not None:
@@ -100,7 +109,7 @@ def make_saved(page: Path, block: Block) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [p for p in PAGES if any(of_language(p, "python")) and p.name not in TESTED_APART],
+    [page for page in PAGES if any(of_language(page, "python"))],
     ids=named,
 )
 def test_python_prints_what_pages_show(
@@ -138,8 +147,7 @@ def test_files_can_be_loaded(tmp_path: Path, page: Path) -> None:
 def test_all_that_is_shown_is_known(page: Path) -> None:
     """Nothing passes untested because of how it is written."""
     for block in blocks(page.read_text()):
-        also = ("console",) if page.name in TESTED_APART else ()
-        assert block.language in ("sh", "python", "yaml", "text", *also)
+        assert block.language in ("sh", "python", "yaml", "text")
         if block.language == "sh":
             for command in block.commands():
                 check_kind(command)

@@ -47,6 +47,9 @@ def check_kind(value: object, kind: type, key: str) -> None:
 
 ValueT = TypeVar("ValueT")
 
+_PLAIN_KINDS = frozenset((bool, float, int, str, tuple, type(None)))
+"""Of what nothing has to be tried: almost all that `plain_number` is given."""
+
 
 def plain_integer(value: ValueT) -> ValueT | int:
     """Write an integer of NumPy or another library as Python's own; leave all else as it is.
@@ -74,6 +77,8 @@ def plain_number(value: ValueT) -> ValueT | int | float:
     >>> plain_number(np.float32(0.5)), plain_number(np.int8(3)), plain_number(True)
     (0.5, 3, True)
     """
+    if type(value) in _PLAIN_KINDS:
+        return value
     number = plain_integer(value)
     if isinstance(number, int) or not isinstance(number, numbers.Real):
         return number

@@ -10,6 +10,7 @@ import optuna
 import pandas as pd
 import pytest
 from cli.test_app import Outcome
+from cli.tiny import tiny_network
 from search.network.test_serving import decoder
 
 import toolkit
@@ -36,22 +37,23 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) ->
     return call
 
 
+@pytest.mark.usefixtures("rendered")
 def test_a_table_pictures_and_hardware_that_can_be_mapped(
     run: Any, tmp_path: Path, capsys: Any
 ) -> None:
-    strategies = ("--strategies", "joint-gradient,tpe,random")
+    strategies = ("--strategies", "joint-gradient,random")
     outcome = run(*BERT, *SMALL, *FEW, *strategies, "--seeds", "2", "--area-budget", "2")
     assert outcome.status == 0
     for words in ("bert_layer on gemmini-ws", "area up to 2 mm²", "joint-gradient", "Best: "):
         assert words in outcome.out
     # A line for each point.
-    assert len(outcome.err.splitlines()) == 3 * 2 * 4
+    assert len(outcome.err.splitlines()) == 2 * 2 * 4
     folder = tmp_path / "codesign"
     table = pd.read_csv(folder / "strategies.csv")
-    assert list(table["strategy"]) == ["joint-gradient", "tpe", "random"]
+    assert list(table["strategy"]) == ["joint-gradient", "random"]
     assert (table["samples"] == 4).all() and (table["found"] == 2).all()
     samples = pd.read_csv(folder / "samples.csv")
-    assert len(samples) == 24
+    assert len(samples) == 16
     best = samples[samples["feasible"]]["edp_pj_cycles"].min()
     assert table["best_objective_value"].min() == pytest.approx(best * 1e-12)
     assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
@@ -119,9 +121,10 @@ def test_the_same_command_reads_back(run: Any) -> None:
 
 
 def test_networks_may_be_several_and_fused(run: Any, tmp_path: Path) -> None:
-    words = (f"{BERT[0]}:2", BERT[0], *BERT[1:], *SMALL, *FEW, "--fusion", "greedy", "--json")
+    (tmp_path / "tiny.onnx").write_bytes(tiny_network())
+    words = ("tiny.onnx:2", "tiny.onnx", *SMALL, *FEW, "--fusion", "greedy", "--json")
     record = run(*words, "--strategies", "two-step").record
-    assert record["title"] == "bert_layer + bert_layer on gemmini-ws"
+    assert record["title"] == "tiny + tiny on gemmini-ws"
     networks = record["best"]["networks"]
     assert len(networks) == 2
     assert record["best"]["energy_pj"] == pytest.approx(3 * networks[0]["energy_pj"])

@@ -52,6 +52,7 @@ def titles(text: str) -> list[str]:
 MAPPED = ["The machine: eyeriss", "The mapping", "Where energy and cycles go"]
 
 
+@pytest.mark.usefixtures("rendered")
 def test_map_reports_all_that_it_prints(run: Any) -> None:
     found = run("map", *GEMM, "--strategy", "exact", "--report", "page.html", "--out", "pictures")
     assert found.status == 0 and "Written to .: page.html" in found.out
@@ -162,6 +163,7 @@ def test_reports_that_cannot_be_written_are_refused_before_the_work(
     assert "--report" in found.err and "lies in no folder" in found.err
 
 
+@pytest.mark.usefixtures("rendered")
 def test_show_draws_machines(run: Any) -> None:
     drawn = run("show", "arch", "gemmini-ws", "--picture", "a.svg", "--node", "45")
     assert drawn.status == 0 and drawn.out.startswith("name: gemmini-ws")

@@ -29,6 +29,7 @@ def test_a_report_with_quantiles_and_bars(capsys: pytest.CaptureFixture[str]) ->
     assert sum(int(line.split()[-1]) for line in bars) == 200
 
 
+@pytest.mark.usefixtures("rendered")
 def test_files_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="the extra study is not installed")
     words = ["sample", *WORDS, "--count", "50", "--seed", "3", "--csv", "s.csv"]
@@ -48,6 +49,7 @@ def test_files_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert evaluated["edp_pj_cycles"] == pytest.approx(record["best_value"], rel=1e-12)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_a_report_has_the_histogram(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", *WORDS, "--count", "30", "--report", "s.html", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"] == ["s.html"]

@@ -10,7 +10,8 @@ import optuna
 import pytest
 import torch
 from codesign.jobs import small_job
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
@@ -56,7 +57,7 @@ def test_divisors_near_a_value() -> None:
 
 
 @given(st.lists(st.floats(0.3, 9.0), min_size=36, max_size=36))
-@settings(max_examples=20, deadline=None)
+@examples(10)
 def test_rounded_factors_are_a_tiling_near_by(drawn: list[float]) -> None:
     space = SPACE
     real = np.array(drawn).reshape(6, 6)

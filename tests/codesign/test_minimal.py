@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -124,7 +125,7 @@ SIZED = ["rows", "buffer_words", "row_words", "buffer_bandwidth"]
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(st.lists(SIZES, min_size=1, max_size=3), st.integers(0, 1000))
 def test_least_hardware_of_a_grid(
     grid: HardwareSpace, sizes: list[tuple[int, int, int]], seed: int
@@ -137,7 +138,7 @@ def test_least_hardware_of_a_grid(
     check_least(grid, uses, reference, SIZED)
 
 
-@settings(max_examples=15)
+@examples(10)
 @given(st.lists(SIZES, min_size=1, max_size=2), st.integers(0, 1000))
 def test_least_hardware_as_fast_as_given(
     grid: HardwareSpace, sizes: list[tuple[int, int, int]], seed: int
@@ -161,7 +162,7 @@ def test_least_hardware_as_fast_as_given(
             )
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.integers(0, 1000))
 def test_least_gemmini(seed: int) -> None:
     space = hardware_space("gemmini-ws")

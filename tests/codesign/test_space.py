@@ -187,3 +187,11 @@ def test_spaces_and_points_go_to_other_processes() -> None:
     point = pickle.loads(pickle.dumps(GEMMINI.build(GEMMINI.default)))
     assert space.build(space.default).arch == point.arch
     assert (space.technology, hash(space.technology)) == (Technology(40), hash(Technology(40)))
+
+
+def test_another_area_knows_what_was_built() -> None:
+    space = hardware_space("gemmini-ws")
+    point = space.build(space.largest)
+    tight = space.within_area(point.area_um2 / 2)
+    assert tight.build(space.largest) is point
+    assert (space.excess(point), tight.excess(point)) == ({}, {"area": 2.0})

@@ -6,9 +6,10 @@ import random
 from dataclasses import replace
 
 import pytest
+from examples import examples
 from fusion.networks import conv, network, random_network, residual, tensor
 from fusion.step_simulation import run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -51,7 +52,7 @@ def drawn_work(
 
 
 @given(SEEDS, st.sampled_from([40, 90, 200, 600]), st.booleans())
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_a_group_is_no_faster_than_its_execution(seed: int, words: int, shared: bool) -> None:
     graph, port = random_network(seed, 5), port_of(shared)
     work = drawn_work(graph, frozenset(graph.names), words, seed, port)

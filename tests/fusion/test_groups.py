@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import networkx as nx
 import pytest
+from examples import examples
 from fusion.brute_force import share_tensors
 from fusion.networks import add, conv, network, pool, random_network, relu, residual, tensor
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError
@@ -109,7 +110,7 @@ def test_a_given_partition_is_costed() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 5))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_candidates_are_all_legal_groups_once(seed: int, length: int) -> None:
     graph = random_network(seed, most=7)
     found = list(candidates(graph, length))

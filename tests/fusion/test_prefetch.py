@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import networkx as nx
 import pytest
+from examples import examples
 from fusion.networks import add, conv, network, random_network, residual, tensor
 from fusion.step_simulation import run
 from fusion.test_group_latency import drawn_work, port_of
 from fusion.test_mapped import QUICK, model
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -86,7 +87,7 @@ def executed_cycles(
 
 
 @given(SEEDS, st.sampled_from([90, 200, 600]), st.booleans())
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_what_is_hidden_can_be_executed(seed: int, words: int, shared: bool) -> None:
     port = port_of(shared)
     drawn = drawn_network(seed, words, port)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from examples import examples
 from fusion.networks import network
 from fusion.products import attention, made, multiply, project, rows, sharing, small
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -122,7 +123,7 @@ def test_a_tensor_that_is_read_along_two_axes_is_there_as_a_whole() -> None:
 
 
 @given(SEEDS, st.integers(8, 60))
-@settings(max_examples=15, deadline=None)
+@examples(10)
 def test_nests_of_four_loops_are_no_worse(seed: int, room: int) -> None:
     """Under partition search: bounds hold; more loops, and tiles held once, do no harm."""
     graph = (sharing, small)[seed % 2](seed)

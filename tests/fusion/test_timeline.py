@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from examples import examples
 from fusion.networks import random_network, residual
 from fusion.test_mapped import QUICK, model
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -19,7 +20,7 @@ SEEDS = st.integers(0, 10**6)
 
 
 @given(SEEDS, st.sampled_from([40, 90, 200, 600]), st.sampled_from(["time-shared", "pipelined"]))
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_the_peak_is_what_the_plan_says(seed: int, words: int, schedule: Schedule) -> None:
     graph = random_network(seed, 7)
     allowed = Assumptions(words, schedule=schedule)
@@ -38,7 +39,7 @@ def test_the_peak_is_what_the_plan_says(seed: int, words: int, schedule: Schedul
 
 
 @given(SEEDS, st.sampled_from([60, 200]))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_a_layer_runs_on_what_is_there(seed: int, words: int) -> None:
     """Its operands and its result are on chip in its turn, and a result that nobody reads later
     has left, but for its halo."""

@@ -6,7 +6,6 @@ import itertools
 from math import prod
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from toolkit.arch.architecture import Architecture, holds
@@ -16,8 +15,6 @@ from toolkit.mapping.space import MapSpace
 from toolkit.workload.kernel import Tensor, Term, Workload
 
 Tiling = tuple[tuple[int, ...], ...]
-
-deterministic = settings(derandomize=True, deadline=None)
 
 
 def gemm(m: int, k: int, n: int) -> Workload:

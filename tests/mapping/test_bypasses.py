@@ -26,7 +26,7 @@ from toolkit.mapping import (
 from toolkit.mapping.bypasses import held
 from toolkit.workload.kernel import Tensor, Term, Workload
 
-from .spaces import arch, deterministic, fanout, gemm, memory
+from .spaces import arch, fanout, gemm, memory
 
 ARCH = arch(
     memory("DRAM"),
@@ -71,7 +71,6 @@ def test_arrays_tell_what_may_be_chosen_and_what_is() -> None:
     assert holds.astype(int).tolist() == [[1, 1, 1], [1, 0, 1], [1, 1, 0]]
 
 
-@deterministic
 @given(st.lists(st.booleans(), min_size=3, max_size=3))
 def test_arrays_and_mappings_say_the_same(cells: list[bool]) -> None:
     holds = held(ARCH, WORKLOAD)

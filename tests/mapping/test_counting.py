@@ -1,15 +1,16 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 
 from toolkit.mapping.counting import space_size
 from toolkit.mapping.space import MapSpace
 
-from .spaces import EYERISS, all_valid, arch, conv2d, deterministic, fanout, gemm, memory, spaces
+from .spaces import EYERISS, all_valid, arch, conv2d, fanout, gemm, memory, spaces
 
 
-@settings(deterministic, max_examples=150)
+@examples(75)
 @given(spaces())
 def test_counts_are_those_of_brute_force(space):
     size = space_size(space)

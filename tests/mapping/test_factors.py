@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from toolkit.errors import WorkloadError
 from toolkit.mapping.factors import build_lattice, divisors, prime_factors
 
-from .spaces import deterministic, splits
+from .spaces import splits
 
 
-@deterministic
 @given(st.integers(1, 2**40))
 def test_primes_multiply_to_the_number(number):
     factors = prime_factors(number)
@@ -29,7 +28,6 @@ def test_primes_outside_the_exact_range(number):
         prime_factors(number)
 
 
-@deterministic
 @given(st.integers(1, 2000))
 def test_divisors_are_those_that_divide(number):
     assert divisors(number).tolist() == [d for d in range(1, number + 1) if number % d == 0]
@@ -54,7 +52,6 @@ def expected_splits(size, rows):
     }
 
 
-@deterministic
 @given(st.sampled_from([1, 2, 7, 12, 16, 24]), bounds)
 def test_lattice_lists_every_split_once(size, rows):
     lattice = build_lattice(size, *zip(*rows, strict=True))
@@ -63,7 +60,6 @@ def test_lattice_lists_every_split_once(size, rows):
     assert set(listed) == expected_splits(size, rows)
 
 
-@deterministic
 @given(st.sampled_from([1, 2, 7, 12, 16, 24]), bounds)
 def test_lattice_ranges_are_those_of_its_splits(size, rows):
     lattice = build_lattice(size, *zip(*rows, strict=True))

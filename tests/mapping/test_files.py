@@ -18,7 +18,7 @@ from toolkit.mapping.mapping import from_arrays, to_arrays
 from toolkit.mapping.sampling import sample
 from toolkit.mapping.space import MapSpace
 
-from .spaces import all_valid, arch, deterministic, fanout, gemm, memory, spaces
+from .spaces import all_valid, arch, fanout, gemm, memory, spaces
 
 ARCH = arch(memory("DRAM", order="NM"), fanout("PEs", 4, "M"), memory("Reg"))
 WORKLOAD = gemm(8, 4, 2)
@@ -43,7 +43,6 @@ def levels(dram=None, pes=None, register=None):
     }
 
 
-@deterministic
 @given(spaces())
 def test_mappings_survive_writing_and_reading(space):
     if not all_valid(space):
@@ -53,7 +52,6 @@ def test_mappings_survive_writing_and_reading(space):
     assert mapping_from_dict(mapping_to_dict(mapping), space.arch, space.workload) == mapping
 
 
-@deterministic
 @given(*(st.integers(1, 13) for _ in "mkn"), st.integers(0, 2**32 - 1))
 def test_ragged_factors_and_bypasses_survive_writing_and_reading(m, k, n, seed):
     rng = np.random.default_rng(seed)

@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 
 from toolkit.arch.constraints import FactorConstraint
 from toolkit.errors import DoesNotFitError, InputError
@@ -16,7 +17,6 @@ from .spaces import (
     as_tiling,
     conv1d,
     conv2d,
-    deterministic,
     fanout,
     gemm,
     memory,
@@ -174,7 +174,7 @@ def test_a_gemm_on_a_convolution_architecture():
         fit(sister, conv2d())
 
 
-@settings(deterministic, max_examples=200)
+@examples(100)
 @given(spaces())
 def test_fit_turns_down_exactly_the_empty_spaces(space):
     try:
@@ -190,7 +190,7 @@ def test_fit_turns_down_exactly_the_empty_spaces(space):
     assert all_valid(replace(space, arch=fitted.arch, workload=fitted.workload))
 
 
-@settings(deterministic, max_examples=100)
+@examples(50)
 @given(spaces())
 def test_fitting_twice_changes_nothing(space):
     try:

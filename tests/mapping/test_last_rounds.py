@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from toolkit.mapping.last_rounds import last_rounds, reach
 
-from .spaces import deterministic
-
 
 @pytest.mark.parametrize(
     ("factors", "size", "expected"),
@@ -36,7 +34,6 @@ def turns(factors: list[int], size: int, start: int = 0) -> list[list[int]]:
     return [[len(starts)], *([n for part in inner for n in part[i]] for i in range(len(inner[0])))]
 
 
-@deterministic
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.data())
 def test_loops_that_are_clipped_turn_as_often_the_last_time(
     factors: list[int], data: st.DataObject

@@ -13,7 +13,7 @@ from toolkit.errors import ArchitectureError, MappingError
 from toolkit.mapping.orders import admissible_orders, order_classes, order_rule, random_orders
 from toolkit.workload.kernel import Tensor, Term, Workload
 
-from .spaces import arch, conv1d, conv2d, deterministic, gemm, memory
+from .spaces import arch, conv1d, conv2d, gemm, memory
 
 DIMS = ("M", "K", "N", "B")
 ORDERS = ["", "M", "MK", "NKM", "BNKM", "_M__", "K_B_", "__", "_N", "___M", "MKNB"]
@@ -71,7 +71,6 @@ def test_dimensions_that_the_workload_lacks_are_dropped():
     assert order_rule(memory("Buffer", order="__M"), ("M", "K")).slots == (-1, 0)
 
 
-@deterministic
 @given(st.sampled_from(ORDERS), st.permutations(DIMS), st.integers(0, 4))
 def test_completing_an_order_keeps_it_and_is_admissible_if_possible(constraint, order, length):
     rule = order_rule(memory("Buffer", order=constraint), DIMS)
@@ -158,7 +157,6 @@ def class_problems(draw):
     return machine, workload, active, draw(st.sampled_from(["model", "factorflow"]))
 
 
-@deterministic
 @given(class_problems())
 def test_classes_are_complete_and_without_repetition(problem):
     machine, workload, active, rule = problem

@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 
 from toolkit.errors import DoesNotFitError, MappingError
 from toolkit.mapping.sampling import random_tilings, sample
 from toolkit.mapping.space import MapSpace
 
-from .spaces import EYERISS, all_valid, arch, as_tiling, deterministic, gemm, memory, spaces
+from .spaces import EYERISS, all_valid, arch, as_tiling, gemm, memory, spaces
 
 
-@settings(deterministic, max_examples=100)
+@examples(50)
 @given(spaces())
 def test_samples_are_valid_or_nothing_is(space):
     rng = np.random.default_rng(1)
@@ -22,7 +23,7 @@ def test_samples_are_valid_or_nothing_is(space):
             sample(space, 50, rng)
 
 
-@settings(deterministic, max_examples=30)
+@examples(30)
 @given(spaces())
 def test_samples_reach_every_valid_tiling(space):
     valid = all_valid(space)

@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError, MappingError, WorkloadError
@@ -17,7 +18,6 @@ from .spaces import (
     as_tiling,
     conv1d,
     count_words,
-    deterministic,
     fanout,
     gemm,
     is_valid,
@@ -45,7 +45,7 @@ def spaces_and_tilings(draw):
     return space, factors
 
 
-@settings(deterministic, max_examples=300)
+@examples(150)
 @given(spaces_and_tilings())
 def test_check_agrees_with_the_rules_one_by_one(drawn):
     space, factors = drawn
@@ -57,7 +57,6 @@ def test_check_agrees_with_the_rules_one_by_one(drawn):
     assert (violations(space, mapping) == ()) == expected
 
 
-@deterministic
 @given(spaces_and_tilings())
 def test_footprints_count_the_values_of_every_window(drawn):
     space, factors = drawn

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 
 from toolkit.errors import DoesNotFitError, MappingError
 from toolkit.mapping.space import MapSpace
@@ -11,7 +12,6 @@ from .spaces import (
     all_valid,
     arch,
     as_tiling,
-    deterministic,
     fanout,
     gemm,
     memory,
@@ -19,7 +19,7 @@ from .spaces import (
 )
 
 
-@settings(deterministic, max_examples=100)
+@examples(50)
 @given(spaces())
 def test_enumeration_is_complete_and_without_repetition(space):
     chunks = list(enumerate_tilings(space, chunk=7))
@@ -69,7 +69,7 @@ def differ_by_one_prime(a, b):
     return ratios <= {2, 3} and len(ratios) == 1
 
 
-@settings(deterministic, max_examples=60)
+@examples(30)
 @given(spaces())
 def test_neighbours_are_all_valid_tilings_one_prime_away(space):
     valid = sorted(all_valid(space))
@@ -79,7 +79,7 @@ def test_neighbours_are_all_valid_tilings_one_prime_away(space):
         assert set(found) == {other for other in valid if differ_by_one_prime(tiling, other)}
 
 
-@settings(deterministic, max_examples=150)
+@examples(75)
 @given(spaces())
 def test_the_start_point_is_valid_or_nothing_is(space):
     valid = all_valid(space)

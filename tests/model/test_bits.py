@@ -9,7 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle.arrays import array_of
 from oracle.ports import KINDS, least_cycles
@@ -36,7 +37,7 @@ from toolkit.workload import Tensor, gemm, with_bits
 
 from .test_executed_nest import hops_of_tiles
 
-many = settings(max_examples=3 * settings().max_examples)
+many = examples(50)
 
 
 @st.composite

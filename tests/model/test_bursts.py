@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle.bursts import Nest, Touched, touched_bits
 from oracle.strategies import Case, cases, ragged_cases, with_drawn_bits
@@ -27,7 +28,7 @@ from toolkit.workload import Tensor, Workload, conv2d, gemm, with_bits
 from .nests import MAC, fanout, mapped, memory, workload
 from .test_executed_nest import with_holders
 
-many = settings(max_examples=3 * settings().max_examples)
+many = examples(50)
 
 
 def in_bursts(arch: Architecture, burst_words: int, layout: Layout) -> Architecture:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle.strategies import architectures, mappings, workloads
 
@@ -27,7 +28,7 @@ from toolkit.model.compiled import CompiledModel
 from toolkit.model.conventions import map_space
 from toolkit.workload.kernel import Workload
 
-many = settings(max_examples=3 * settings().max_examples)
+many = examples(50)
 
 switches = st.fixed_dictionaries(
     {"free_drains": st.booleans(), "overestimate_windows": st.booleans()}

@@ -12,11 +12,11 @@ never faster, and slower where
 - words pass by a memory that waits, on their way between lanes or memories inside of it and one
   outside: these stop, too.
 
-Of the 600 cases here 65 % take exactly as long as the model says with `first_and_last`. A run
-takes 0 % longer in the median, 2.5 % on average, 11 % at the 90th percentile and 35 % at worst;
-3.0 % on average where all memories hide, at most 31 %. Compared with a steady state, which such
-short runs hardly reach, it is 3.6 % in the median, 15 % on average, 47 % at the 90th percentile
-and 310 % at worst.
+Of 600 cases, all of which a nightly run tries, 65 % take exactly as long as the model says with
+`first_and_last`. A run takes 0 % longer in the median, 2.5 % on average, 11 % at the 90th
+percentile and 35 % at worst; 3.0 % on average where all memories hide, at most 31 %. Compared
+with a steady state, which such short runs hardly reach, it is 3.6 % in the median, 15 % on
+average, 47 % at the 90th percentile and 310 % at worst.
 
 Where nothing is hidden, nothing bypassed and all tiles are alike, a run takes exactly as long as
 the model says; where all is hidden and no sum comes back, at most as much longer as the first
@@ -39,6 +39,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from examples import some
 from oracle.events import Played, play
 from oracle.movements import Move
 from oracle.ports import KINDS, least_cycles
@@ -54,8 +55,10 @@ from toolkit.model.words import cycle_parts
 FAMILIES = {"always": ("always",), "never": ("never",), "mixed": OVERLAPS}
 """What the memories of a case may hide."""
 
-SEEDS = 200
-"""Cases of each family."""
+MOST = 200
+"""Cases of each family, of which a commit tries the first ones."""
+
+SEEDS = some(range(MOST), 70)
 
 ROUNDING = 1e-9
 
@@ -131,7 +134,7 @@ class Timed:
 
 @functools.cache
 def timed(family: str) -> list[Timed]:
-    cases = [draw_case(seed, FAMILIES[family]) for seed in range(SEEDS)]
+    cases = [draw_case(seed, FAMILIES[family]) for seed in SEEDS]
     return [Timed(case, play(*case)) for case in cases]
 
 
@@ -196,7 +199,7 @@ def check_sums() -> None:
                 expected = latency(x.case, first_and_last)
                 assert x.played.cycles == pytest.approx(expected, rel=ROUNDING)
             checked += 1
-    assert checked > 30
+    assert checked > 10
 
 
 def check_even_runs() -> None:
@@ -208,7 +211,7 @@ def check_even_runs() -> None:
             most = latency(x.case) + x.first_and_last_cycles
             assert x.played.cycles <= most * (1 + ROUNDING)
             checked += 1
-    assert checked > 15
+    assert checked > 5
 
 
 def check_lower_bounds() -> None:
@@ -235,18 +238,21 @@ def check_errors() -> None:
             longer[len(longer) * 9 // 10],
             longer[-1],
         )
+        # The first ones happen to be somewhat worse than all of them.
+        slack = 1.08 if len(SEEDS) < MOST else 1.0
         for value, limit in zip(found, limits, strict=True):
-            assert value <= limit + ROUNDING
+            assert value <= limit * slack + ROUNDING
 
 
 CHECKS: tuple[Callable[[], None], ...] = (
+    check_what_is_hidden,
     check_sums,
     check_even_runs,
-    check_errors,
-    check_what_is_hidden,
     check_lower_bounds,
     check_words,
+    check_errors,
 )
+"""Those first that notice most mistakes soonest."""
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -275,7 +281,7 @@ def test_cases_have_everything() -> None:
         counts["two tiles do not"] += any(
             not x.played.hides[m] and x.memories[m].overlap == "double-buffered" for m in x.inner
         )
-    assert min(counts.values()) >= 40, counts
+    assert min(counts.values()) >= 10, counts
 
 
 @pytest.mark.parametrize("first_and_last", [False, True])

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracle.arrays import Array, array_of
 from oracle.ports import KINDS, least_cycles
@@ -27,7 +28,7 @@ from toolkit.model import STEADY, BatchCost, batch_cost, make_plan
 from toolkit.model.compiled import CompiledModel, batch_totals
 from toolkit.workload.kernel import Tensor, Term, Workload
 
-many = settings(max_examples=3 * settings().max_examples)
+many = examples(50)
 
 
 def with_holders(arch: Architecture, workload: Workload, holds: np.ndarray | None) -> Architecture:

@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from examples import examples
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from oracle.exact_integers import ExactCost, TooWideError, exact_cost
 from oracle.large import large_cases
@@ -38,7 +39,7 @@ LIMIT = 2**53
 
 KINDS = ("reads", "updates", "fills", "drains")
 
-many = settings(max_examples=2 * settings().max_examples)
+many = examples(40)
 
 
 def evaluated(case: Case, conventions: Conventions = STEADY) -> Evaluation:

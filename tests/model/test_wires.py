@@ -9,7 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle.arrays import array_of
 from oracle.ports import KINDS, least_cycles
@@ -40,7 +41,7 @@ from .test_executed_nest import hops_of_tiles, with_holders
 
 DRAM, REGISTER = memory("dram"), memory("register")
 
-many = settings(max_examples=3 * settings().max_examples)
+many = examples(50)
 
 
 @st.composite

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from oracle.strategies import Case, cases, cases_with_bits
 
 from toolkit.arch.levels import Compute
@@ -188,7 +189,7 @@ def test_warm_up_is_apart() -> None:
 
 @pytest.mark.parametrize("conventions", CONVENTIONS.values(), ids=lambda c: c.name)
 @given(case=cases() | cases_with_bits())
-@settings(max_examples=60)
+@examples(30)
 def test_parts_add_up(conventions: Conventions, case: Case) -> None:
     arch, workload, factors, order, bias_read = case
     mapping = from_arrays(factors, order, arch, workload)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.arch.architecture import Architecture, holds
@@ -19,9 +20,7 @@ from toolkit.workload.kernel import Tensor
 from .simulator import simulate
 from .strategies import Case, cases
 
-many = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+many = examples(40)
 
 
 def holders(arch: Architecture, tensor: Tensor) -> list[int]:

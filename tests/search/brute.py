@@ -13,6 +13,7 @@ from toolkit.mapping.covering import covering_orders
 from toolkit.mapping.mapping import IntArray
 from toolkit.model import batch_cost
 from toolkit.search import Problem
+from toolkit.search.front import nondominated
 
 CHUNK = 8192
 """Mappings costed at once."""
@@ -48,31 +49,69 @@ def optimum(problem: Problem, *, full_orders: bool = False) -> float:
 
     With `full_orders` every admissible permutation is tried, otherwise one per reuse class.
     """
+    batches = all_costs(problem, full_orders=full_orders)
+    values = (float(problem.objective.value(*costs.T).min()) for costs in batches)
+    return min(values, default=math.inf)
+
+
+def best_front(problem: Problem) -> np.ndarray:
+    """Energies and latencies that none of any mapping beats, [point, 2]."""
+    front = np.empty((0, 2))
+    for costs in all_costs(problem, full_orders=True):
+        merged = np.concatenate([front, costs[:, :2]])
+        front = merged[nondominated(merged)]
+    return without_ties(front)
+
+
+def without_ties(front: np.ndarray) -> np.ndarray:
+    """Merge points that rounding alone tells apart."""
+    kept: list[tuple[float, float]] = []
+    for energy, latency in front.tolist():
+        if kept and latency > kept[-1][1] * (1 - 1e-9):
+            continue
+        if kept and energy < kept[-1][0] * (1 + 1e-9):
+            kept.pop()
+        kept.append((energy, latency))
+    return np.array(kept).reshape(-1, 2)
+
+
+def all_costs(problem: Problem, *, full_orders: bool = False) -> Iterator[np.ndarray]:
+    """Energy, latency and utilization of all mappings in batches, [batch, 3]."""
     orders = np.stack(list(_order_choices(problem, full_orders)))
-    best = np.inf
     for tilings in enumerate_tilings(problem.space):
-        for rows in np.array_split(
-            np.arange(len(tilings) * len(orders)), len(tilings) * len(orders) // CHUNK + 1
-        ):
+        count = len(tilings) * len(orders)
+        for rows in np.array_split(np.arange(count), count // CHUNK + 1):
             tiling, order = np.divmod(rows, len(orders))
-            best = min(best, float(objectives(problem, tilings[tiling], orders[order]).min()))
-    return best
+            yield _costs(problem, tilings[tiling], orders[order])
 
 
 def objectives(problem: Problem, factors: IntArray, order: IntArray) -> np.ndarray:
     """Objective values by the batched model; `order` may also be one for all."""
+    return problem.objective.value(*_costs(problem, factors, order).T)
+
+
+def _costs(problem: Problem, factors: IntArray, order: IntArray) -> np.ndarray:
+    """Energy, latency and utilization of a batch, [batch, 3]."""
     cost = batch_cost(
         problem.plan,
         factors.astype(np.float64),
         np.broadcast_to(order, factors.shape),
     )
-    values = problem.objective.value(cost.energy_pj, cost.latency_cycles, cost.utilization)
-    return np.broadcast_to(values, len(factors))
+    columns = (cost.energy_pj, cost.latency_cycles, cost.utilization)
+    return np.stack([np.broadcast_to(column, len(factors)) for column in columns], axis=1)
+
+
+def tiling_count(problem: Problem) -> int:
+    return sum(len(batch) for batch in enumerate_tilings(problem.space))
+
+
+def order_count(problem: Problem) -> int:
+    """Admissible orders of all memories together."""
+    return math.prod(rule.admissible for rule in problem.space.order_rules)
 
 
 def mapping_count(problem: Problem, *, full_orders: bool = False) -> int:
-    tilings = sum(len(batch) for batch in enumerate_tilings(problem.space))
-    return tilings * len(list(_order_choices(problem, full_orders)))
+    return tiling_count(problem) * len(list(_order_choices(problem, full_orders)))
 
 
 def _order_choices(problem: Problem, full_orders: bool) -> Iterator[IntArray]:

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from examples import some
 from search import brute
 
 from toolkit.arch import load_arch
@@ -54,6 +55,10 @@ WORKLOAD = gemm(12, 8, 6)
 def proved() -> SearchResult:
     """The optimum of the machine with its choices."""
     return search_mappings(make_problem(machine(), WORKLOAD), "exact")
+
+
+SEEDS = (0, 1, 9, 4, 10, 5, 2, 3, 6, 7, 8, 11)
+"""Of machines that are drawn; from 9 on their values have bits."""
 
 
 def random_machine(rng: np.random.Generator) -> Architecture:
@@ -132,7 +137,7 @@ def cost_of(result: SearchResult) -> float:
 
 @pytest.mark.parametrize("factors", ["perfect", "ragged"])
 @pytest.mark.parametrize("conventions", [EXACT, FACTORFLOW, TIMELOOP_4], ids=lambda c: c.name)
-@pytest.mark.parametrize("seed", range(9))
+@pytest.mark.parametrize("seed", some(SEEDS, 6))
 def test_optimum_of_all_choices(seed: int, conventions: Conventions, factors: Factors) -> None:
     if factors == "ragged" and conventions is FACTORFLOW:
         pytest.skip("FactorFlow counts whole tiles only")

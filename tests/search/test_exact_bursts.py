@@ -140,8 +140,8 @@ NHWC = Layout(("P", "Q", "C"), ("M", "R", "S", "C"), ("P", "Q", "M"))
 @pytest.mark.parametrize(
     ("arch", "workload", "layout"),
     [
-        ("eyeriss", gemm(20, 24, 18), Layout()),
-        ("simba", gemm(6, 8, 7), Layout()),
+        ("eyeriss", gemm(6, 8, 5), Layout()),
+        ("simba", gemm(4, 6, 5), Layout()),
         ("eyeriss-conv", conv2d(16, 8, 13, 13, 3, 3), NHWC),
         ("gemmini-conv", conv2d(16, 16, 14, 14, 3, 3, stride=2), NHWC),
     ],

@@ -10,10 +10,9 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from search.brute import optimum
+from search.brute import best_front, optimum, without_ties
 from search.drawn import draw_problem
 from search.drawn_wide import draw_wide
-from search.everything import best_front, without_ties
 
 from toolkit import load_arch
 from toolkit.arch import Architecture, Compute, Fanout, Memory

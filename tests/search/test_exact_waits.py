@@ -9,9 +9,9 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from search.brute import optimum
 from search.drawn import Dice
 from search.drawn_wide import draw_wide
-from search.everything import best_value
 
 from toolkit.arch import Fanout, Level, Memory
 from toolkit.arch.levels import Overlap
@@ -92,6 +92,6 @@ def test_the_best_of_all_decisions_is_the_optimum() -> None:
     drawn = [p for p in map(waiting, range(150)) if p is not None and is_small(p, 800)]
     assert len(drawn) > 3
     for problem in drawn[:4]:
-        best = min(best_value(simpler) for simpler in decided(problem))
-        assert best == pytest.approx(best_value(problem), rel=TOLERANCE)
+        best = min(optimum(simpler, full_orders=True) for simpler in decided(problem))
+        assert best == pytest.approx(optimum(problem, full_orders=True), rel=TOLERANCE)
         assert prove(Evaluator(problem, Budget()))[0] == pytest.approx(best, rel=TOLERANCE)

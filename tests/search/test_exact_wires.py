@@ -141,8 +141,8 @@ def test_words_between_two_fanouts_have_accounts_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("arch", "workload"),
     [
-        ("eyeriss", gemm(14, 16, 10)),
-        ("simba", gemm(4, 6, 5)),
+        ("eyeriss", gemm(6, 8, 5)),
+        ("simba", gemm(4, 5, 3)),
         ("gemmini-conv", conv2d(16, 16, 14, 14, 3, 3)),
     ],
 )

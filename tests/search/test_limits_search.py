@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from oracle.exact_integers import TooWideError, exact_cost
 from oracle.large import large_cases
 from oracle.strategies import Case
@@ -19,7 +20,7 @@ from toolkit.model import STEADY
 from toolkit.search import Budget, make_problem, search_mappings
 from toolkit.workload import gemm
 
-few = settings(max_examples=settings().max_examples // 5)
+few = examples(6)
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "anneal", "random"])

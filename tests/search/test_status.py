@@ -104,7 +104,7 @@ def test_several_results() -> None:
 
 
 def found(strategy: Any, **limits: Any) -> toolkit.SearchResult:
-    problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(32, 16, 8))
+    problem = toolkit.make_problem(toolkit.load_arch("eyeriss"), toolkit.gemm(12, 8, 4))
     return toolkit.search_mappings(problem, strategy, budget=toolkit.Budget(**limits))
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from tiny_networks import PEAK_KIB, constant, load, model, node, value, weight, write
@@ -51,7 +52,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40)
+@examples(20)
 def test_truncated_and_damaged_files_give_one_message(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -44,6 +45,11 @@ class _Evolving(PointSampler):
         self._seed = seed
         self._objective = scorer.job.objective
 
+    @cached_property
+    def _first(self) -> list[dict[str, Number]]:
+        """The points that it begins with, in turns where there are less than `FIRST_POINTS`."""
+        return list(islice(filled_points(self._space), FIRST_POINTS))
+
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
@@ -51,8 +57,7 @@ class _Evolving(PointSampler):
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         known = [other for other in done if names <= set(other.params)]
         if trial.number < FIRST_POINTS or not known:
-            rule = list(islice(filled_points(self._space), FIRST_POINTS))
-            return dict(self._encoding.encode(rule[trial.number % len(rule)]))
+            return dict(self._encoding.encode(self._first[trial.number % len(self._first)]))
         strategy = self._strategy(known)
         seen = {tuple(self._encoding.decode(other.params).values()) for other in known}
         for _ in range(_DRAWS):

@@ -7,7 +7,7 @@ may begin.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.expressions import Number
@@ -100,7 +100,7 @@ def filled_points(space: HardwareSpace, shares: int = MOST_SHARES) -> Iterator[P
     """
     if space.area_budget_um2 is None:
         area = space.build(space.largest).area_um2
-        space = replace(space, area_budget_um2=area)
+        space = space.within_area(area)
     roles = parameter_roles(space)
     start = _with_room(space, roles)
     seen: set[tuple[Number, ...]] = set()
@@ -130,7 +130,7 @@ def _spread(number: int) -> float:
 def _with_room(space: HardwareSpace, roles: Roles) -> Point:
     """Take the smallest of what is sized, and all else up to the default, within half the area."""
     assert space.area_budget_um2 is not None
-    half = replace(space, area_budget_um2=space.area_budget_um2 / 2)
+    half = space.within_area(space.area_budget_um2 / 2)
     sized = {n: space.smallest[n] for n in space.ranges if n not in roles.others}
     point = {**space.default, **sized}
     while half.excess(half.build(point)):
@@ -154,7 +154,7 @@ def _filled(space: HardwareSpace, start: Point, roles: Roles, share: float) -> P
         without = {**point, name: start[name]}
         return space.build(point).area_um2 - space.build(without).area_um2
 
-    units = replace(space, area_budget_um2=max(for_units, least))
+    units = space.within_area(max(for_units, least))
     point = _grown(units, start, roles.units, lambda point, name: point[name])
     return _grown(space, point, roles.buffers, taken_um2)
 

@@ -192,6 +192,12 @@ class HardwareSpace:
             )
         return self._built[key]
 
+    def within_area(self, budget_um2: float) -> HardwareSpace:
+        """The same space with another budget; both know the points that either has built."""
+        other = replace(self, area_budget_um2=budget_um2)
+        object.__setattr__(other, "_built", self._built)
+        return other
+
     def free(self) -> tuple[str, ...]:
         """Name the parameters of which more costs neither area nor power, but helps.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from codesign.exact.drawn_spaces import draw_question
 from codesign.exact.relaxation import draw_box
+from examples import some
 
 from toolkit.arch.levels import Memory
 from toolkit.codesign import hardware_space
@@ -18,7 +19,7 @@ from toolkit.codesign.exact.room import Room
 from toolkit.model.conventions import EXACT
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", some(range(8), 5))
 def test_what_some_point_has_room_for_a_box_has_room_for(seed: int) -> None:
     question, rng = draw_question(seed), random.Random(seed)
     corners = Corners(question.space, question.conventions)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from examples import examples
 from fusion.networks import add, conv, network, random_network, residual, tensor
 from fusion.test_mapped import QUICK, eyeriss, model
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError
@@ -59,7 +60,7 @@ def edges(result: FusionResult) -> set[tuple[str, str]]:
 
 
 @given(SEEDS, st.sampled_from([3, 20, 60, 150, 400]), st.sampled_from([2, 4, 9]))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_more_room_removes_what_capacity_is_the_reason_of(
     seed: int, words: int, most: int
 ) -> None:
@@ -79,7 +80,7 @@ def test_more_room_removes_what_capacity_is_the_reason_of(
 
 
 @given(SEEDS, st.sampled_from([3, 60, 150]), st.sampled_from([2, 3, 5]))
-@settings(max_examples=20, deadline=None)
+@examples(10)
 def test_no_room_removes_a_barrier(seed: int, words: int, most: int) -> None:
     graph = random_network(seed, 7)
     found = find_partition(TrafficModel(graph, short(words)), most_layers=most)
@@ -90,7 +91,7 @@ def test_no_room_removes_a_barrier(seed: int, words: int, most: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([20, 60, 150, 400]))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_joining_does_as_the_reason_says(seed: int, words: int) -> None:
     """At the capacity that there is, and at any larger one."""
     graph = random_network(seed, 6)
@@ -123,10 +124,19 @@ def branches() -> FoldedGraph:
     return fold(network([one, two, three, total, conv("last", total.outputs[0], 2, 3, 2)]))
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Mappings of parts, which all of a machine's buffers and overheads have in common."""
+    return str(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.mark.parametrize("graph", [residual(), branches()], ids=["residual", "branches"])
 @pytest.mark.parametrize(("words", "overhead"), [(40, 0.0), (120, 2e4), (300, 1e6)])
-def test_reasons_of_mapped_groups(graph: FoldedGraph, words: int, overhead: float) -> None:
-    priced = model(graph, overhead=FusionOverhead(overhead)).with_capacity(words)
+def test_reasons_of_mapped_groups(
+    graph: FoldedGraph, words: int, overhead: float, kept: str
+) -> None:
+    asked = model(graph, overhead=FusionOverhead(overhead), cache=kept)
+    priced = asked.with_capacity(words)
     found = find_partition(priced)
     roomy = priced.with_capacity(whole_words(graph))
     assert found.boundaries or len(found.groups) == 1

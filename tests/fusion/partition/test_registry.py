@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import networkx as nx
 import pytest
+from examples import examples, some
 from fusion.brute_force import share_tensors
 from fusion.networks import conv, network, random_network, residual, tensor
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError
@@ -105,7 +106,7 @@ def brute_force(model: Priced) -> float:
 
 
 @pytest.mark.parametrize("objective", ["energy", "edp"])
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", some(range(120), 50))
 def test_exact_is_brute_force(objective: FusionObjective, seed: int) -> None:
     graph = random_network(seed, most=6 if objective == "edp" else 7)
     model = Priced(graph, objective, seed)
@@ -114,7 +115,7 @@ def test_exact_is_brute_force(objective: FusionObjective, seed: int) -> None:
     assert is_partition(graph, found.partition)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", some(range(12), 6))
 def test_exact_is_brute_force_on_nine_layers(seed: int) -> None:
     graph = random_network(8 * seed, most=9)
     model = TrafficModel(graph, ROWS)
@@ -127,7 +128,7 @@ def test_exact_is_brute_force_on_nine_layers(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([60, 200, 1000]))
-@settings(max_examples=20, deadline=None)
+@examples(10)
 def test_order_of_strategies(seed: int, words: int) -> None:
     graph = random_network(seed, 7)
     model = TrafficModel(graph, Assumptions(words, loops=2, halos=("retain",)))
@@ -149,7 +150,7 @@ def test_order_of_strategies(seed: int, words: int) -> None:
 
 
 @given(SEEDS, st.integers(20, 400), st.integers(1, 400))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_more_room_never_costs_more(seed: int, words: int, more: int) -> None:
     graph = random_network(seed, 5)
     group = frozenset(graph.names)
@@ -159,7 +160,7 @@ def test_more_room_never_costs_more(seed: int, words: int, more: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_more_ways_never_cost_more(seed: int) -> None:
     graph = random_network(seed, 7)
     group = frozenset(graph.names)
@@ -170,7 +171,7 @@ def test_more_ways_never_cost_more(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([40, 90, 200]), st.floats(1.0, 1.6))
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_limits_only_hide_plans(seed: int, words: int, scale: float) -> None:
     """Bounds that skip plans are none for plans with mixed halos, which have other windows."""
     graph = random_network(seed, 6)
@@ -192,7 +193,7 @@ def test_the_search_mixes_halos_where_that_helps() -> None:
 
 
 @given(SEEDS, st.integers(30, 400))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_a_plan_keeps_its_promises(seed: int, words: int) -> None:
     graph = random_network(seed, 7)
     plan = best_plan(GroupView(graph, frozenset(graph.names)), Assumptions(words))
@@ -206,7 +207,7 @@ def test_a_plan_keeps_its_promises(seed: int, words: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@examples(15)
 def test_a_layer_on_its_own_moves_each_tensor_once(seed: int) -> None:
     graph = random_network(seed)
     for layer in graph.layers:

@@ -6,8 +6,9 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from examples import examples
 from fusion.networks import add, conv, network, residual, tensor
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -59,7 +60,7 @@ WAITING = st.lists(
 
 
 @given(WAITING, st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
+@examples(75)
 def test_homes_are_the_best_of_all(
     rows: list[tuple[int, ...]], rooms: list[tuple[int, int]]
 ) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from examples import examples
 from fusion.nest_points import random_plan
 from fusion.networks import random_network, residual
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toolkit
@@ -36,7 +37,7 @@ def macs(graph: FoldedGraph, plan: GroupPlan) -> float:
 
 
 @given(SEEDS)
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_without_halos_made_again_no_operation_is_done_twice(seed: int) -> None:
     """Whatever is cut and kept; rows that nobody reads may be left out."""
     graph = random_network(seed, 6)
@@ -79,7 +80,7 @@ def model(graph: FoldedGraph, mesh: int) -> MappedModel:
 
 
 @given(SEEDS, st.integers(1, 64), st.integers(1, 64))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_the_array_does_not_change_compulsory_traffic(seed: int, mesh: int, more: int) -> None:
     graph = random_network(seed)
     small, large = model(graph, mesh), model(graph, mesh + more)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from mapping.spaces import arch, memory
 from search.drawn import draw_problem
@@ -16,7 +17,7 @@ from toolkit.search.scipy_optimisers.relaxed import Divisors, relax
 from toolkit.workload import gemm
 
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = examples(15)
 
 
 @each_problem

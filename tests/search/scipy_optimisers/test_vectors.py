@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from examples import examples
 from mapping.spaces import arch, memory
 from search.problems import PROBLEMS
 
@@ -14,7 +14,7 @@ from toolkit.search.scipy_optimisers.vectors import local_vectors
 from toolkit.workload import gemm
 
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = examples(20)
 
 
 @each_problem

@@ -109,6 +109,7 @@ def test_bad_plans(tmp_path: Path, changed: dict[str, Any], message: str) -> Non
         compare_hardware(small_job(), strategies, storage=str(tmp_path / "a"), **given)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_study_script_runs(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     script = runpy.run_path(str(STUDIES / "resnet18_codesign.py"))
     monkeypatch.setitem(script["main"].__globals__, "STRATEGIES", ("random",))

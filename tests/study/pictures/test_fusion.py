@@ -6,9 +6,10 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from examples import examples
 from fusion.networks import random_network, residual
 from fusion.test_mapped import model
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from study.pictures.clear import assert_fits
 
@@ -33,7 +34,7 @@ def partition(seed: int, words: int) -> FusionResult:
 
 
 @given(SEEDS, st.sampled_from([20, 60, 150]))
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_groups_and_layers_are_those_of_the_table(seed: int, words: int) -> None:
     result = partition(seed, words)
     picture = fusion_graph(result)
@@ -51,7 +52,7 @@ def test_groups_and_layers_are_those_of_the_table(seed: int, words: int) -> None
 
 
 @given(SEEDS, st.sampled_from([20, 60, 150, 1000]))
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_boxes_hold_their_layers_and_nothing_else(seed: int, words: int) -> None:
     picture = fusion_graph(partition(seed, words))
     boxes = picture.boxes
@@ -67,7 +68,7 @@ def test_boxes_hold_their_layers_and_nothing_else(seed: int, words: int) -> None
 
 
 @given(SEEDS, st.sampled_from([20, 60, 150]))
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_every_tensor_is_shown_once(seed: int, words: int) -> None:
     result = partition(seed, words)
     picture = fusion_graph(result)
@@ -84,7 +85,7 @@ def test_every_tensor_is_shown_once(seed: int, words: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([20, 60, 1000]))
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_lines_of_two_tensors_never_lie_on_each_other(seed: int, words: int) -> None:
     picture = fusion_graph(partition(seed, words))
     for (way, _), (other, _) in combinations(picture.edges(), 2):

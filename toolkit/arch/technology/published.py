@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Literal
 
@@ -204,13 +204,17 @@ class Curve:
     y: NDArray[np.float64]
     clamped: bool = False
 
+    @cached_property
+    def _logs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.log(self.x), np.log(self.y)
+
     def __call__(self, x: float) -> float:
         """Evaluate at `x`."""
-        logs, values = np.log(self.x), np.log(self.y)
+        logs, values = self._logs
         where = float(np.log(x))
         if self.clamped or len(logs) == 1:
             return float(np.exp(np.interp(where, logs, values)))
-        i = int(np.clip(np.searchsorted(logs, where) - 1, 0, len(logs) - 2))
+        i = min(max(int(np.searchsorted(logs, where)) - 1, 0), len(logs) - 2)
         slope = (values[i + 1] - values[i]) / (logs[i + 1] - logs[i])
         return float(np.exp(values[i] + slope * (where - logs[i])))
 
@@ -233,9 +237,13 @@ class Surface:
     values: NDArray[np.float64]
     clamped: bool = False
 
+    @cached_property
+    def _lines(self) -> tuple[Curve, ...]:
+        return tuple(Curve(self.columns, line, self.clamped) for line in self.values)
+
     def __call__(self, row: float, column: float) -> float:
         """Evaluate at one place."""
-        along = [Curve(self.columns, line, self.clamped)(column) for line in self.values]
+        along = [line(column) for line in self._lines]
         return Curve(self.rows, np.array(along), self.clamped)(row)
 
 
