@@ -46,7 +46,6 @@ def test_cut_off_tiles_and_chosen_bypasses_survive_writing_and_reading(case, nam
     assert [x.bypasses for x in read.levels] == [x.bypasses for x in mapping.levels]
 
 
-<<<<<<< HEAD
 def cuts_windows(mapping, workload):
     """Whether tiles are cut off along a dimension of a convolution's window."""
     return any(
@@ -56,9 +55,6 @@ def cuts_windows(mapping, workload):
     )
 
 
-@deterministic
-=======
->>>>>>> trim
 @given(ragged())
 def test_zigzag_is_told_what_it_can_be_told(case):
     arch, workload, mapping = case
