@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile once for all processes of a run, which would each compile the same."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         warm_up()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage all that was imported: it takes a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -120,7 +120,7 @@ def test_hardware() -> None:
     mapped = toolkit.search_mappings(problem, "greedy", budget=toolkit.Budget(evaluations=50))
     least = toolkit.minimal_hardware(space, [(mapped.mapping, problem.workload)])
     assert "most for" in shown(least) and "side=" in repr(least) and "side=" in repr(least.point)
-    point = PointCost({"side": 8}, 2.0, 1e3, 2e-3, 1e6, 10.0, ())
+    point = PointCost({"side": 8}, 1e3, 2e-3, 1e6, 10.0, (), value=2.0)
     whole_space = ClosedBox(Box(((0, 1),)), 1.0, "open")
     proof = HardwareProof(point, 1.0, (whole_space,), 3, 0.1)
     assert "side=8: within 100.000%" in repr(proof) and "open" in shown(proof)
