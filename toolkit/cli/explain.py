@@ -43,8 +43,6 @@ WIDTH = 100
 _SMALL_SHARE = 0.01
 """Fraction of the energy below which a part is only summed up."""
 
-_LABELS = {"edp": "EDP", "edp_per_utilization": "EDP per utilization"}
-
 
 def explain_mapping(
     arch: Arch,
@@ -307,7 +305,7 @@ def _growths(growth: Sequence[Growth], unit: str, verb: str) -> str:
 
 def _constraint_lines(problem: toolkit.Problem, advice: Advice) -> list[str]:
     """Constraints that alone forbid a move that would help."""
-    name = _label(problem.objective)
+    name = problem.objective.label
     texts = []
     for move in advice.blocked:
         if all(rule.kind in ("constraint", "loop order") for rule in move.obstacles):
@@ -318,7 +316,7 @@ def _constraint_lines(problem: toolkit.Problem, advice: Advice) -> list[str]:
 
 
 def _move_lines(problem: toolkit.Problem, advice: Advice) -> list[str]:
-    name = _label(problem.objective)
+    name = problem.objective.label
     tried = f"{advice.tried:,} tried, {advice.valid:,} of them valid"
     now = f"{tried}; {name} now {_value(problem, advice)}"
     lines = _wrapped(f"Which single move would help most ({now})", 0, 2)
@@ -368,7 +366,7 @@ def _numbered(problem: toolkit.Problem, advice: Advice, moves: Iterable[Move]) -
 def _change(problem: toolkit.Problem, advice: Advice, costs: Costs) -> str:
     now = advice.current
     changes = {
-        _label(problem.objective): (costs.objective, now.objective),
+        problem.objective.label: (costs.objective, now.objective),
         "energy": (costs.energy_pj, now.energy_pj),
         "latency": (costs.latency_cycles, now.latency_cycles),
     }
@@ -386,13 +384,9 @@ def _value(problem: toolkit.Problem, advice: Advice) -> str:
         return short_energy(value)
     if problem.objective.name == "latency":
         return f"{value:,.0f} cycles"
-    if problem.objective.name in _LABELS:
+    if problem.objective.name in ("edp", "edp_per_utilization"):
         return f"{value * 1e-12:.6g} J·cycle"
     return f"{value:.6g} {problem.objective.unit}"
-
-
-def _label(objective: toolkit.Objective) -> str:
-    return _LABELS.get(objective.name, objective.name)
 
 
 def _labelled(label: str, texts: Sequence[str]) -> list[str]:

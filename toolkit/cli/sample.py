@@ -227,7 +227,7 @@ def sample_report(
         heading(found.problem),
         *aligned(facts),
         "",
-        f"{objective} by the share of mappings that are no worse",
+        f"{objective.label} by the share of mappings that are no worse",
         _quantiles(summary, best.objective, objective),
         "",
         "Share of mappings within some percent of the best known",

@@ -21,6 +21,7 @@ Function = Callable[[Any, Any, Any], Any]
 
 _COSTS = ("energy", "latency", "utilization")
 _UNITS = {"energy": "pJ", "latency": "cycles", "utilization": ""}
+_LABELS = {"edp": "EDP", "edp_per_utilization": "EDP per utilization"}
 _LARGEST_POWER = 16
 _FLOOR = -746.0
 """Below the logarithm of every positive double."""
@@ -60,6 +61,17 @@ class Objective:
     powers: tuple[float, float, float] = (1.0, 1.0, 0.0)
     function: Function | None = None
     front: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What tables and pictures call it.
+
+        Examples
+        --------
+        >>> Objective("edp").label, Objective("energy", (1.0, 0.0, 0.0)).label
+        ('EDP', 'energy')
+        """
+        return _LABELS.get(self.name, self.name)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "powers", tuple(map(plain_number, self.powers)))

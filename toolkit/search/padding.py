@@ -64,8 +64,6 @@ _SMOOTH = (2, 3, 5, 7)
 _LEAST = 1e-300
 """Stands for a value of zero, which has no logarithm."""
 
-_NAMES = {"edp": "EDP", "edp_per_utilization": "EDP per utilization"}
-
 
 Sizes = dict[str, int]
 """Iterations of every dimension."""
@@ -260,7 +258,7 @@ class _Trials:
         self, start: Mapping[str, int], chosen: Mapping[str, int], allowed: Sequence[str]
     ) -> str:
         """Say what was padded and why."""
-        name = _NAMES.get(self.objective.name, self.objective.name)
+        name = self.objective.label
         effort = f"{len(self._values):,} sizes tried in {self.evaluations:,} evaluations before"
         if chosen == start:
             return f"padding {', '.join(allowed)} would not lower the {name}: {effort}"

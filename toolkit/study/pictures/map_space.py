@@ -154,7 +154,7 @@ def space_picture(
         lowest = Mark("bound", bound * scale, f"{plain_value(bound, objective)}: nothing is below")
     return SpacePicture(
         f"{problem.workload.name} on {problem.arch.name}: {_size(problem)}",
-        f"{objective} ({unit})" if unit else f"{objective}",
+        f"{objective.label} ({unit})" if unit else objective.label,
         bins.edges,
         bins.counts,
         marks,
