@@ -144,7 +144,8 @@ def test_views_show_what_they_view() -> None:
     graph = fold(LayerGraph.from_layers([view, product], inputs=[x], outputs=[z]))
     (layer,) = graph.layers
     assert layer.inputs == (x,)
-    assert layer.links[0][0].axis == 1
+    rows = next(rank for rank in layer.ranks if rank.axis == 0)
+    assert [reach and reach.axis for reach in rows.reads] == [1]
     assert layer.weight_words == 8
 
 

@@ -66,6 +66,15 @@ def test_parts_of_experts() -> None:
         assert dict(found.sizes) == sizes
 
 
+def test_one_matrix_for_several_inputs_is_a_projection() -> None:
+    """However many axes it is written with."""
+    x, y = TensorInfo("x", (4, 3, 8), "int8"), TensorInfo("y", (4, 3, 5), "int8")
+    weight = TensorInfo("w", (1, 8, 5), "int8")
+    layer = Layer("mm", "MatMul", "einsum", (x,), (weight,), (y,), workload=gemm(5, 8, 12))
+    (folded,) = fold(network([layer])).layers
+    assert {(rank.axis, rank.dimension) for rank in folded.ranks} == {(2, ""), (None, "K")}
+
+
 def test_what_a_group_keeps_is_left_out_by_no_mapping() -> None:
     free = with_bypass_rule(load_arch("simba"), "free")
     fused = fused_arch(free, Homes.at("GlobalBuffer", "input"))

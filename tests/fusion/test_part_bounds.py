@@ -80,7 +80,7 @@ def pieces(draw: random.Random, size: int) -> list[int]:
 
 def parts(draw: random.Random, layer: FoldedLayer) -> Iterator[Part]:
     """A grid of parts of all sizes."""
-    axes = [axis for axis in sorted(layer.open_axes) if layer.output.shape[axis] > 1]
+    axes = sorted(r.axis for r in layer.ranks if r.axis is not None and not r.weights)
     sizes = [pieces(draw, layer.output.shape[axis]) for axis in axes]
     for cell in product(*sizes):
         yield tuple(zip(axes, cell, strict=True))

@@ -10,7 +10,6 @@ from itertools import combinations
 import networkx as nx
 
 from toolkit.fusion.ranks import Rank
-from toolkit.fusion.reach import Links
 from toolkit.search.network.vector_layers import (
     folded_constants,
     moved_values,
@@ -32,12 +31,8 @@ class FoldedLayer:
         The layer, then what is folded into it, in order.
     inputs : tuple of TensorInfo
         Activations that it reads, views replaced by what they show, each once.
-    links : tuple of mapping of int to Reach
-        For each input, what a position along an output axis needs of it.
     output : TensorInfo
         What it writes.
-    open_axes : frozenset of int
-        Output axes that it can be tiled along.
     weight_words : int
         Weights of the workload; biases and scales are among `constant_words`.
     ranks : tuple of Rank
@@ -47,9 +42,7 @@ class FoldedLayer:
     name: str
     layers: tuple[Layer, ...]
     inputs: tuple[TensorInfo, ...]
-    links: tuple[Links, ...]
     output: TensorInfo
-    open_axes: frozenset[int]
     weight_words: int
     ranks: tuple[Rank, ...] = ()
 

@@ -10,7 +10,7 @@ from toolkit.errors import WorkloadError
 from toolkit.fusion.axes import NO_LINKS, axis_rule
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
 from toolkit.fusion.ranks import Rank, further_ranks
-from toolkit.fusion.reach import AxisRule, Links, Reach
+from toolkit.fusion.reach import Links, Reach
 from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.workload.network.elementwise import fold_elementwise
 from toolkit.workload.network.graph import LayerGraph
@@ -111,39 +111,28 @@ class _Folding:
             for tensor in updates_of(layer)
             for seen in (view.tensor for view in self._seen(tensor.name, tensor))
         }
-        links = (NO_LINKS,) * len(inputs)
         self.made[written.name] = FoldedLayer(
-            layer.name, (layer,), tuple(inputs.values()), links, written, frozenset(), 0
+            layer.name, (layer,), tuple(inputs.values()), written, 0
         )
         self.written.add(written.name)
 
     def _add(self, layer: Layer, inputs: Sequence[TensorInfo]) -> None:
         outputs = [t for t in layer.outputs if self.readers[t.name]] or list(layer.outputs)
-        rule = axis_rule(layer)
         seen = [(layer.inputs.index(t), view) for t in inputs for view in self._seen(t.name, t)]
-        tensors: dict[str, TensorInfo] = {}
-        merged: dict[str, Links] = {}
-        for number, view in seen:
-            links = _composed(rule.links[number], view.links)
-            tensors[view.tensor.name] = view.tensor
-            merged[view.tensor.name] = _merged(merged.get(view.tensor.name), links)
+        tensors = {view.tensor.name: view.tensor for _, view in seen}
         output = _joined(outputs)
-        ranks = _ranks(layer, rule, seen) if len(outputs) == 1 else ()
+        ranks = _ranks(layer, seen) if len(outputs) == 1 else ()
         first = replace(without_bits(layer) if self.typed else layer, folded=())
         self.made[output.name] = FoldedLayer(
             layer.name,
             (first, *layer.folded),
             tuple(tensors.values()),
-            tuple(merged.values()),
             output,
-            rule.open_axes if len(outputs) == 1 else frozenset(),
             _weight_words(layer),
             ranks,
         )
-        for tensor in outputs[1:] if len(outputs) > 1 else ():
-            self.views[tensor.name] = (_View(output, {}),)
         if len(outputs) > 1:
-            self.views[outputs[0].name] = (_View(output, {}),)
+            self.views |= {tensor.name: (_View(output, {}),) for tensor in outputs}
 
 
 def updates_of(layer: Layer) -> tuple[TensorInfo, ...]:
@@ -192,12 +181,12 @@ def _through(reach: Reach, shown: Reach) -> Reach:
     )
 
 
-def _ranks(layer: Layer, rule: AxisRule, seen: Sequence[tuple[int, _View]]) -> tuple[Rank, ...]:
+def _ranks(layer: Layer, seen: Sequence[tuple[int, _View]]) -> tuple[Rank, ...]:
     """All ranks of a layer, in terms of what its views show.
 
     Not those along which tensors lie side by side: their parts have no tiles in common.
     """
-    further = further_ranks(layer)
+    rule, further = axis_rule(layer), further_ranks(layer)
     known = {rank.axis for rank in further}
     found = [
         Rank(size, axis, tuple(entry.get(axis) for entry in rule.links))

@@ -94,7 +94,7 @@ def cut_dimension(layer: FoldedLayer, workload: Workload, axis: int | str) -> st
         return _CONV_POSITIONS[rank][axis - (1 if channels_last(layer.layer) else 2)]
     if columns and axis < rank - 1 and "B" in workload.sizes:
         return "B"
-    operands = axis_rule(layer.layer).links
+    operands = axis_rule(layer.layer).links[:2]
     if columns or (len(operands) > 1 and axis == rank - 1):
         return "M"
     if axis < rank - 2 and len(operands) > 1:

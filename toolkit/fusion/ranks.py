@@ -70,9 +70,7 @@ def further_ranks(layer: Layer) -> tuple[Rank, ...]:
     if "gemm" in layer.workload.kernel and len(layer.inputs) == 2 and not layer.weights:
         return _product(layer)
     if "gemm" in layer.workload.kernel and len(layer.inputs) == 1:
-        if any(len(weight.shape) == 3 for weight in layer.weights):
-            return _matrix_each(layer, layer.workload)
-        return _projection(layer, layer.workload)
+        return _matrix_each(layer, layer.workload) or _projection(layer, layer.workload)
     if "conv" in layer.workload.kernel and layer.repetitions == 1 and len(layer.inputs) == 1:
         return _convolution(layer, layer.workload)
     return ()
@@ -132,7 +130,8 @@ def _matrix_each(layer: Layer, workload: Workload) -> tuple[Rank, ...]:
     data, out, sizes = layer.inputs[0].shape, layer.outputs[0].shape, workload.sizes
     b, n, m, k = (sizes.get(d, 1) for d in ("B", "N", "M", "K"))
     turned = any(_flag(layer, name) for name in ("transA", "transB", "transBatchA", "transBatchB"))
-    if turned or layer.repetitions != 1 or out != (b, n, m) or data[-1] != k:
+    several = any(len(weight.shape) == 3 for weight in layer.weights)
+    if not several or turned or layer.repetitions != 1 or out != (b, n, m) or data[-1] != k:
         return ()
     own = data == (b, n, k)
     return (
