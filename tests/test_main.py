@@ -63,6 +63,47 @@ def test_without_a_signal_nothing_changes() -> None:
     assert outcome("return 2") == (2, "", "")
 
 
+def test_a_module_is_imported_whole_before(tmp_path: Path) -> None:
+    # Libraries that call Python while they are imported abort the process when that raises.
+    (tmp_path / "native.py").write_text(
+        "import signal, time\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "time.sleep(0.2)\n"
+        "print('whole', flush=True)\n"
+    )
+    body = (
+        f"sys.path.insert(0, {str(tmp_path)!r})\nimport native\nimport time\n"
+        "time.sleep(9)\nprint('never')"
+    )
+    assert outcome(body) == (130, "whole\n", LINE)
+
+
+def test_what_python_drops_is_raised_again() -> None:
+    body = (
+        "import time\n"
+        "class Dropped:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "Dropped()\n"
+        "print('on', flush=True)\n"
+        "time.sleep(9)\nprint('never')"
+    )
+    assert outcome(body) == (130, "on\n", LINE)
+
+
+def test_a_library_that_fails_at_tidying_up_ends_no_differently() -> None:
+    body = (
+        "try: signal.raise_signal(signal.SIGINT)\n"
+        "finally: raise RuntimeError('cannot join thread before it is started')"
+    )
+    assert outcome(body) == (130, "", LINE)
+
+
+def test_a_fault_without_a_signal_is_no_interruption() -> None:
+    status, out, err = outcome("raise RuntimeError('a fault')")
+    assert (status, out) == (1, "") and "a fault" in err
+
+
 def test_a_map_prints_and_saves_the_best_so_far(tmp_path: Path) -> None:
     words = "map eyeriss 64 64 64 --strategy random --seconds 600 --json --save best.yaml"
     process = subprocess.Popen(
