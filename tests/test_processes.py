@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,12 @@ def test_relative_paths_mean_what_they_mean_to_the_caller(
         monkeypatch.chdir(tmp_path / name)
         found = dict(in_processes(directory, [0, 1, 2], jobs))
         assert found == dict.fromkeys(range(3), str(tmp_path / name))
+
+
+def _deaf(_: int) -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_processes_hear_no_interruption_of_the_terminal_but_this_one_does() -> None:
+    assert [deaf for _, deaf in in_processes(_deaf, [1, 2, 3], 2)] == [True] * 3
+    assert not _deaf(0)

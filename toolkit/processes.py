@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 import time
 import warnings
@@ -20,6 +22,9 @@ Jobs = int | Cluster
 
 # How long a process may outlive a killed parent; looking once a second costs nothing.
 _WATCH_SECONDS = 1.0
+
+_SILENT_TRACKERS = "ignore:resource_tracker:UserWarning"
+"""As Python's option -W has it."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -107,10 +112,48 @@ def in_processes(
     with warnings.catch_warnings():
         # Loky replaces workers that have grown, and warns although nothing is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        yield from parallel(
-            delayed(_call)(function, place, argument, os.getpid(), here, quiet)
-            for place, argument in enumerate(arguments)
-        )
+        with _deaf_to_interrupts():
+            results = parallel(
+                delayed(_call)(function, place, argument, os.getpid(), here, quiet)
+                for place, argument in enumerate(arguments)
+            )
+        yield from results
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that are started meanwhile hear no Ctrl-C, as this one hears it later.
+
+    A terminal sends it to all of them, and those that still import would end with a traceback
+    each; this process ends them anyway.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    _start_trackers()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_trackers() -> None:
+    """Start the processes that tidy up after others.
+
+    They come with the first process otherwise, and open this one's ears before it. They take
+    over the filters of this interpreter: nobody asked what an interrupted one has left to them.
+    """
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as tracker_of_loky
+
+    sys.warnoptions.append(_SILENT_TRACKERS)
+    try:
+        for tracker in (resource_tracker, tracker_of_loky):
+            tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(_SILENT_TRACKERS)
 
 
 def _call(

@@ -41,6 +41,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) ->
 def test_a_table_pictures_and_hardware_that_can_be_mapped(
     run: Any, tmp_path: Path, capsys: Any
 ) -> None:
+    pytest.importorskip("torch")
     strategies = ("--strategies", "joint-gradient,random")
     outcome = run(*BERT, *SMALL, *FEW, *strategies, "--seeds", "2", "--area-budget", "2")
     assert outcome.status == 0
@@ -121,6 +122,7 @@ def test_the_same_command_reads_back(run: Any) -> None:
 
 
 def test_networks_may_be_several_and_fused(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     (tmp_path / "tiny.onnx").write_bytes(tiny_network())
     words = ("tiny.onnx:2", "tiny.onnx", *SMALL, *FEW, "--fusion", "greedy", "--json")
     record = run(*words, "--strategies", "two-step").record

@@ -28,7 +28,7 @@ from toolkit.study.hardware.shared import BEAT, open_shared
 from toolkit.study.hardware.workers import make_study
 
 ROOT = Path(toolkit.__file__).parent.parent
-BERT = ROOT / "tests" / "data" / "networks" / "bert_layer.onnx"
+BERT = Path(__file__).parents[1] / "data" / "networks" / "bert_layer.onnx"
 PATIENCE = 300.0
 
 

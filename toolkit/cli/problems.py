@@ -8,13 +8,9 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def read_problem(

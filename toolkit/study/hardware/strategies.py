@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import optuna
 
@@ -19,6 +18,7 @@ from toolkit.codesign.registry import hardware_strategy
 from toolkit.codesign.scoring import Scorer, check_template, score_from_record
 from toolkit.errors import InputError
 from toolkit.processes import available_cores, in_processes
+from toolkit.study.hardware.comparison import BASELINE, HardwareComparison, HardwareRun
 from toolkit.study.hardware.plan import (
     CHOICE,
     Plan,
@@ -37,10 +37,6 @@ from toolkit.study.hardware.proving import (
 from toolkit.study.hardware.shared import HEARTBEAT_SECONDS, open_shared
 from toolkit.study.hardware.workers import OnBox, OnSample, Worker, make_study, study_name
 from toolkit.study.storage.opening import guarded, open_storage, storage_name, storage_path
-
-if TYPE_CHECKING:
-    pass
-from toolkit.study.hardware.comparison import BASELINE, HardwareComparison, HardwareRun
 
 
 def compare_hardware(
