@@ -1,8 +1,10 @@
-"""Kills long commands at random moments, many times in one folder, and looks at what they leave.
+"""Ends long commands at random moments, many times in one folder, and looks at what they leave.
 
 ``python -m kills 20`` in ``tests``. Each command is killed (SIGKILL) so many times after a moment
-that a seed draws, and then left alone: it has to end with status 0 and with the result of one that
-nobody killed. Two processes in one folder both end well, as does one that finds no folder for
+that a seed draws, interrupted as often (SIGINT or SIGTERM, to it alone or to all its processes, as
+a terminal does), and then left alone: it has to end with status 0 and with the result of one that
+nobody killed. Who is interrupted says so in one line at the end, with status 130, soon, and leaves
+no process. Two processes in one folder both end well, as does one that finds no folder for
 temporary files; a folder that cannot be made ends with one message.
 """
 
@@ -13,11 +15,13 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cli.test_deterministic import plain
@@ -38,6 +42,12 @@ REFUSALS = "refusals"
 MOMENTS = 12.0
 """Seconds within which a command is killed: from before its imports to its last tables."""
 PATIENCE = 900
+EARLIEST = 0.2
+"""Seconds until this command, no longer Python alone, answers signals."""
+SOON = 20
+"""Seconds from an interruption to the end: what was found is printed and drawn."""
+AFTERWARDS = 2.5
+"""Seconds after which processes have seen that their parent has gone."""
 
 
 def start(
@@ -63,6 +73,36 @@ def killed(words: tuple[str, ...], folder: Path, seconds: float) -> None:
     process.communicate()
 
 
+def interrupted(words: tuple[str, ...], folder: Path, draw: random.Random) -> Iterator[str]:
+    """Start a command and interrupt it after some seconds; yield what is wrong with its end."""
+    process, seconds = start(words, folder), draw.uniform(EARLIEST, MOMENTS)
+    number, send = draw.choice((signal.SIGINT, signal.SIGTERM)), draw.choice((os.kill, os.killpg))
+    time.sleep(seconds)
+    ended = process.poll() is not None
+    if not ended:
+        send(process.pid, number)
+    case = f"{number.name} by {send.__name__} after {seconds:.2f} s"
+    try:
+        out, err = process.communicate(timeout=SOON)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        yield f"{case}: it goes on for more than {SOON} s: {process.communicate()[1][-500:]}"
+        return
+    # An end that the signal met half way is as good as any.
+    line = err.splitlines()[-1:] == ["toolkit: interrupted"]
+    served = words[0] == "dashboard" and not process.returncode
+    if (process.returncode, line) not in ((130, True), (0, False)) and not served:
+        yield f"{case}: it ended with {process.returncode}: {err[-500:]}"
+    if "Traceback" in err or "Warning" in err or err.count("interrupted") > 1:
+        yield f"{case}: {err[-900:]}"
+    if out and words[0] != "dashboard":
+        json.loads(out)
+    time.sleep(AFTERWARDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+        yield f"{case}: processes are left"
+
+
 def finished(words: tuple[str, ...], folder: Path) -> tuple[int, str, str]:
     out, err = (process := start(words, folder)).communicate(timeout=PATIENCE)
     return process.returncode, out, err
@@ -80,10 +120,12 @@ def attack(name: str, kills: int, folder: Path) -> Iterator[str]:
             finished(first, place)
     for _ in range(kills):
         killed(words, folder / "killed", draw.uniform(0.05, MOMENTS))
+    for _ in range(kills):
+        yield from interrupted(words, folder / "killed", draw)
     if name == "dashboard":
         process = start(words, folder / "killed")
         time.sleep(MOMENTS)
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
         if process.returncode not in (0, 130) or "Traceback" in err:
             yield f"it ended with {process.returncode}: {err[-500:]}"
@@ -123,7 +165,9 @@ def refusals(folder: Path) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kills", nargs="?", type=int, default=20, help="of each command")
+    parser.add_argument(
+        "kills", nargs="?", type=int, default=20, help="of each command, and as many interruptions"
+    )
     names = [*COMMANDS, REFUSALS]
     parser.add_argument("--command", action="append", choices=names, help="all by default")
     given = parser.parse_args()

@@ -133,7 +133,7 @@ def test_networks_may_be_several_and_fused(run: Any, tmp_path: Path) -> None:
     assert record["best"]["fused"]
 
 
-def test_a_killed_search_loses_nothing(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_interrupted_search_tells_what_it_found_and_loses_nothing(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
     words = (*BERT, *SMALL, *FEW, "--strategies", "random")
     score, calls = Scorer.score, []
 
@@ -145,13 +145,33 @@ def test_a_killed_search_loses_nothing(run: Any, tmp_path: Path, monkeypatch: An
 
     with monkeypatch.context() as patched:
         patched.setattr(Scorer, "score", interrupted)
-        assert run(*words).status == 130
+        told = run(*words, "--json")
+    assert (told.status, told.record["interrupted"]) == (130, True)
+    assert told.err.splitlines()[-1] == "toolkit: interrupted"
+    (row,) = told.record["strategies"]
+    assert row["samples"] == 2
     outcome = run(*words)
-    assert outcome.status == 0
+    assert outcome.status == 0 and "interrupted" not in outcome.out
     assert len(outcome.err.splitlines()) == 2
     with open_shared(str(tmp_path / "codesign" / "codesign.journal")) as storage:
         (study,) = optuna.get_all_study_summaries(storage)
         assert study.n_trials == 5
+
+
+def test_a_search_that_is_interrupted_at_once_has_nothing_to_tell(
+    run: Any, monkeypatch: Any
+) -> None:
+    score, calls = Scorer.score, []
+
+    def interrupted(self: Scorer, *args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return score(self, *args, **kwargs)
+
+    monkeypatch.setattr(Scorer, "score", interrupted)
+    told = run(*BERT, *SMALL, *FEW, "--strategies", "random")
+    assert (told.status, told.out) == (130, "")
 
 
 def test_a_search_that_found_nothing_fails(run: Any, monkeypatch: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.__main__ import INTERRUPTED
 from toolkit.cli.amounts import read_amount
 from toolkit.cli.arguments import (
     AllowPython,
@@ -276,6 +277,8 @@ def search_hardware(
         on_box=told.box,
     )
     _show(found, reporter, report, out, cache=not no_cache)
+    if found.interrupted:
+        raise typer.Exit(INTERRUPTED)
     if found.best is None:
         raise typer.Exit(NOTHING_FOUND)
 
@@ -294,7 +297,8 @@ def _show(
     from toolkit.cli.codesign_report import codesign_record, codesign_report
     from toolkit.study.storage.files import has_pictures
 
-    curves = _curves(found, cache=cache) if report else ()
+    # Curves cost points that nobody has scored yet.
+    curves = _curves(found, cache=cache) if report and not found.interrupted else ()
     shown = _drawings(found, curves) if report or has_pictures() else ()
     finish(
         reporter,

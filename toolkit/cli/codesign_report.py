@@ -19,6 +19,7 @@ def codesign_record(found: HardwareComparison, written: Results) -> dict[str, An
     return {
         "title": found.job.title,
         "points": found.job.space.size,
+        "interrupted": found.interrupted,
         "strategies": json.loads(found.strategy_table().to_json(orient="records")),
         "best": None
         if best is None or best.choice is None
@@ -50,6 +51,7 @@ def codesign_report(found: HardwareComparison, written: Results) -> list[Any]:
         limits.append("with interfaces to DRAM")
     if free := space.free():
         limits.append(f"{', '.join(free)} at no cost")
+    limits += ["interrupted; the same command goes on"] if found.interrupted else []
     report: list[Any] = [
         f"{found.job.title}: {', '.join(limits)}; objective {given.objective}",
         "",

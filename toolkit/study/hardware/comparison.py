@@ -74,12 +74,16 @@ class HardwareComparison:
         What the storage knows of how good any hardware can be: of this run or of earlier ones.
     front : FrontProof or None
         The same of trade-offs, where the objective asks for them.
+    interrupted : bool
+        Whether the search was interrupted from the keyboard; it goes on where it is asked for
+        again.
     """
 
     job: Job
     runs: tuple[HardwareRun, ...]
     proof: HardwareProof | None = None
     front: FrontProof | None = None
+    interrupted: bool = False
 
     def __repr__(self) -> str:
         best = self.best
@@ -88,7 +92,8 @@ class HardwareComparison:
         else:
             point = ", ".join(f"{k}={v}" for k, v in best.choice.parameters.items())
             found = f"{self._described(best)} by {best.plan.strategy} at {point}"
-        return f"<HardwareComparison {self.job.title}: {found}>"
+        ended = ", interrupted" if self.interrupted else ""
+        return f"<HardwareComparison {self.job.title}: {found}{ended}>"
 
     def _repr_html_(self) -> str:
         """For notebooks: a row per strategy with its best hardware, and what is proved."""
@@ -111,6 +116,7 @@ class HardwareComparison:
                 )
             )
         facts = [("points", f"{self.job.space.size:,}")]
+        facts += [("ended", "interrupted")] if self.interrupted else []
         if self.proof is not None and self.best is not None:
             gap = self.gap(self.value(self.best))
             proved = "no hardware of these ranges is better"

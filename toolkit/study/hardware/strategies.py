@@ -22,6 +22,7 @@ from toolkit.study.hardware.comparison import BASELINE, HardwareComparison, Hard
 from toolkit.study.hardware.plan import (
     CHOICE,
     Plan,
+    best_score,
     evaluations_of,
     score_of,
     scored_trials,
@@ -101,6 +102,8 @@ def compare_hardware(
     InputError
         If a strategy is unknown, a layer does not run on the template, or the storage cannot be
         used. Nothing is lost then.
+    KeyboardInterrupt
+        If interrupted before there is anything to tell; later, what was found is returned.
     """
     limits = Plan(BASELINE, 0, samples, seconds, evaluations, within)
     plans = _plans(strategies, seeds, limits)
@@ -130,13 +133,19 @@ def compare_hardware(
     work = partial(_work, storage, cache, heartbeat, cluster, on_sample, on_box)
     processes = jobs or available_cores()
     proving = [name for name, plan in named.items() if hardware_strategy(plan.strategy).proves]
-    # Any number of processes share a proof.
-    for _ in in_processes(work, [*named, *proving * (processes - 1)], processes):
-        pass
+    interrupted = False
+    try:
+        # Any number of processes share a proof.
+        for _ in in_processes(work, [*named, *proving * (processes - 1)], processes):
+            pass
+    except KeyboardInterrupt:
+        interrupted = True
     with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
         runs = [_run(opened, study, plan, job) for study, plan in named.items()]
         proof, front = best_proof(opened, job), best_front(opened, job)
-    return HardwareComparison(job, tuple(runs), proof, front)
+    if interrupted and not any(run.scores for run in runs):
+        raise KeyboardInterrupt
+    return HardwareComparison(job, tuple(runs), proof, front, interrupted)
 
 
 def _plans(strategies: Sequence[str], seeds: int, limits: Plan) -> list[Plan]:
@@ -188,13 +197,15 @@ def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan, job: Job) 
     if not hardware_strategy(plan.strategy).proves:
         scored = scored[: plan.samples]
     record = study.user_attrs.get(CHOICE)
-    choice = score_from_record(record) if record else None
+    # What was interrupted has chosen nothing yet.
+    known = [score_of(trial) for trial in scored]
+    choice = score_from_record(record) if record else best_score(known, job)
     # What was fused at the end alone is mapped once more for that.
     fused_last = choice is not None and choice.fused and not hardware_strategy(plan.strategy).fused
     proof = front or proof_of(study)
     return HardwareRun(
         plan,
-        tuple(score_of(trial) for trial in scored)
+        tuple(known)
         if front is None
         else tuple(scores_of_front(front, job)),
         choice,
