@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from toolkit import text_files
 from toolkit.errors import InputError
 from toolkit.text_files import write_text_atomically
 
@@ -24,6 +27,21 @@ def test_writing_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     write_text_atomically(tmp_path / "link", "x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "x"
+
+
+def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    here = text_files._HERE
+    dead = tmp_path / f".a.yaml.{here}-{process.pid}-0123456789ab.tmp"
+    alive = tmp_path / f".a.yaml.{here}-{os.getpid()}-0123456789ab.tmp"
+    elsewhere = tmp_path / f".a.yaml.{here}2-{process.pid}-0123456789ab.tmp"
+    theirs = tmp_path / ".a.yaml.tmp"
+    for path in (dead, alive, elsewhere, theirs):
+        path.touch()
+    write_text_atomically(tmp_path / "b.yaml", "b")
+    assert not dead.exists()
+    assert alive.exists() and elsewhere.exists() and theirs.exists()
 
 
 def test_failed_writes_leave_nothing_behind(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
 import shutil
 import stat
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from toolkit.errors import InputError
@@ -14,6 +18,11 @@ from toolkit.messages import shown_path
 MAX_BYTES = 1 << 20
 """Largest file that is read. What people write is a few kilobytes; a file of a gigabyte taken for
 one is refused before it costs memory and minutes."""
+
+_HERE = re.sub(r"\W", "", platform.node())[:20] or "here"
+"""This machine, in names of files that are being written: others know nothing of its processes."""
+
+_LEFTOVER = re.compile(r"\..+\.(?P<machine>\w+)-(?P<process>\d+)-[0-9a-f]{12}\.tmp")
 
 
 def is_file(text: str) -> bool:
@@ -112,7 +121,9 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             raise InputError(
                 "is not a regular file; choose another path", source=shown_path(os.fspath(path))
             )
-        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+        _clear_leftovers(target.parent)
+        mark = f"{_HERE}-{os.getpid()}-{secrets.token_hex(6)}"
+        temporary = target.with_name(f".{target.name[:100]}.{mark}.tmp")
         try:
             with open(temporary, "xb") as file:
                 file.write(data)
@@ -125,6 +136,26 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as cause:
         raise _unwritten(path, cause) from None
+
+
+@cache
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine left when they were killed while writing, once."""
+    for name in os.listdir(folder) if hasattr(os, "getuid") else ():
+        left = _LEFTOVER.fullmatch(name)
+        if left and left["machine"] == _HERE and not _is_running(int(left["process"])):
+            with suppress(OSError):
+                (folder / name).unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def _unwritten(path: str | os.PathLike[str], cause: Exception) -> InputError:

@@ -133,7 +133,9 @@ def test_networks_may_be_several_and_fused(run: Any, tmp_path: Path) -> None:
     assert record["best"]["fused"]
 
 
-def test_an_interrupted_search_tells_what_it_found_and_loses_nothing(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_interrupted_search_tells_what_it_found_and_loses_nothing(
+    run: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     words = (*BERT, *SMALL, *FEW, "--strategies", "random")
     score, calls = Scorer.score, []
 

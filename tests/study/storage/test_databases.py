@@ -13,7 +13,7 @@ from codesign.postgres import pg_ctl, postgres
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from toolkit.study.storage import databases
-from toolkit.study.storage.databases import is_away, open_database, patient
+from toolkit.study.storage.databases import is_away, is_restarting, open_database, patient
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,24 @@ class RefusedError(Exception):
 
 
 RefusedError.__name__ = "OperationalError"  # as drivers call it
+
+
+def test_only_one_that_was_met_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_database(url)
+    pg_ctl(url, "-m", "fast", "stop")
+    with pytest.raises(OperationalError):
+        open_database(url)
+    back = threading.Timer(1, pg_ctl, [url, "start"])
+    back.start()
+    open_database(url, met=True)
+    back.join()
+
+
+def test_one_that_starts_is_there() -> None:
+    starting = OperationalError("", None, RefusedError("the database system is starting up"))
+    assert is_restarting(starting)
+    assert not is_restarting(OperationalError("", None, RefusedError("no connection")))
+    assert not is_restarting(ValueError("the database system is starting up"))
 
 
 def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ _GRPC = "grpc://"
 
 @contextmanager
 def open_shared(
-    storage: str, heartbeat: int = HEARTBEAT_SECONDS, *, new: bool = True
+    storage: str, heartbeat: int = HEARTBEAT_SECONDS, *, new: bool = True, met: bool = False
 ) -> Iterator[BaseStorage]:
     """Open a storage to work on it side by side with others.
 
@@ -64,6 +64,8 @@ def open_shared(
         Seconds between two beats.
     new : bool
         Whether a file is made where there is none.
+    met : bool
+        Whether it answered before, so that a database is waited for if it does not.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def open_shared(
         return
     path = storage_path(storage)
     if path is None:
-        yield _with_heartbeat(storage, heartbeat)
+        yield _with_heartbeat(storage, heartbeat, met=met)
         return
     if not (new or path.exists()):
         raise InputError(
@@ -86,15 +88,14 @@ def open_shared(
     with held(path, shared=True):
         opened = connect(storage)
         if _database(opened):
-            opened = _with_heartbeat(f"sqlite:///{path.absolute()}", heartbeat)
+            opened = _with_heartbeat(f"sqlite:///{path.absolute()}", heartbeat, met=met)
         yield opened
 
 
-def _with_heartbeat(storage: str, heartbeat: int) -> BaseStorage:
+def _with_heartbeat(storage: str, heartbeat: int, *, met: bool) -> BaseStorage:
+    grace = GRACE_BEATS * heartbeat
     with guarded(storage_name(storage)):
-        return open_database(
-            storage, heartbeat_seconds=heartbeat, grace_seconds=GRACE_BEATS * heartbeat
-        )
+        return open_database(storage, heartbeat_seconds=heartbeat, grace_seconds=grace, met=met)
 
 
 def _proxy(storage: str) -> BaseStorage:

@@ -140,7 +140,7 @@ def compare_hardware(
             pass
     except KeyboardInterrupt:
         interrupted = True
-    with open_shared(storage, heartbeat) as opened, guarded(storage_name(storage)):
+    with open_shared(storage, heartbeat, met=True) as opened, guarded(storage_name(storage)):
         runs = [_run(opened, study, plan, job) for study, plan in named.items()]
         proof, front = best_proof(opened, job), best_front(opened, job)
     if interrupted and not any(run.scores for run in runs):
@@ -184,7 +184,7 @@ def _work(
     on_box: OnBox | None,
     study: str,
 ) -> int:
-    with open_shared(storage, heartbeat) as opened:
+    with open_shared(storage, heartbeat, met=True) as opened:
         place = cache if isinstance(cache, bool) else os.fspath(cache)
         worker = Worker(opened, study, cache=place, heartbeat=heartbeat, cluster=cluster)
         return worker.run(on_sample, on_box=on_box)
@@ -205,9 +205,7 @@ def _run(storage: optuna.storages.BaseStorage, name: str, plan: Plan, job: Job) 
     proof = front or proof_of(study)
     return HardwareRun(
         plan,
-        tuple(known)
-        if front is None
-        else tuple(scores_of_front(front, job)),
+        tuple(known) if front is None else tuple(scores_of_front(front, job)),
         choice,
         seconds_of(scored) if proof is None else proof.seconds,
         evaluations_of(scored) + (choice.evaluations if choice and fused_last else 0),

@@ -33,6 +33,9 @@ _DELAYS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _AWAY = ("08", "57P")
 """Classes of SQL states: connection exceptions, and an operator's intervention."""
 
+_RESTARTING = ("is starting up", "is shutting down", "in recovery mode")
+"""What PostgreSQL answers then; of a connection that it refuses drivers give no SQL state."""
+
 _CALLS = re.compile(
     r"(_?create_new|delete_study|_?set_trial|set_study|_?get_|record_)(?!\w*(_without_commit|prepared))"
 )
@@ -44,7 +47,11 @@ R = TypeVar("R")
 
 
 def open_database(
-    url: str, *, heartbeat_seconds: int | None = None, grace_seconds: int | None = None
+    url: str,
+    *,
+    heartbeat_seconds: int | None = None,
+    grace_seconds: int | None = None,
+    met: bool = False,
 ) -> BaseStorage:
     """Open a database, its tables made if there are none.
 
@@ -55,6 +62,9 @@ def open_database(
     heartbeat_seconds, grace_seconds : int, optional
         Between two beats of a running trial, and without any until it is run again by others; by
         default hearts do not beat.
+    met : bool
+        Whether it answered before, so that it is waited for if it does not. At the first contact
+        its name is more likely to be wrong; only if it says that it starts or ends, it is not.
 
     Raises
     ------
@@ -70,7 +80,7 @@ def open_database(
     text = place.render_as_string(hide_password=False)
     lasting = place.drivername.startswith("sqlite")
     engine = {"connect_args": {"timeout": _BUSY_SECONDS}} if lasting else {"pool_pre_ping": True}
-    kind = RDBStorage if lasting else PatientDatabase
+    kind = RDBStorage if lasting else patient(PatientDatabase, is_away if met else is_restarting)
     again = Retry() if heartbeat_seconds is not None else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -91,7 +101,32 @@ def open_database(
     raise AssertionError("the last try returns or raises")
 
 
-def patient(call: Callable[P, R]) -> Callable[P, R]:
+def is_away(error: BaseException | None) -> bool:
+    """Whether an error says that there is no connection, not that something is wrong with it."""
+    cause = _cause(error)
+    if cause is None:
+        return False
+    state = getattr(cause.orig, "sqlstate", None)
+    refused = type(cause.orig).__name__ in ("OperationalError", "InterfaceError") and state is None
+    return cause.connection_invalidated or refused or str(state).startswith(_AWAY)
+
+
+def is_restarting(error: BaseException | None) -> bool:
+    """Whether an error says that there is a database, which starts or ends."""
+    cause = _cause(error)
+    return cause is not None and any(words in str(cause.orig) for words in _RESTARTING)
+
+
+def _cause(error: BaseException | None) -> DBAPIError | None:
+    """What a driver raised."""
+    while error is not None and not isinstance(error, DBAPIError):
+        error = error.__cause__
+    return error
+
+
+def patient(
+    call: Callable[P, R], away: Callable[[BaseException], bool] = is_away
+) -> Callable[P, R]:
     """Let a call of a storage be made again while its database is away, saying so once."""
 
     @functools.wraps(call)
@@ -101,7 +136,7 @@ def patient(call: Callable[P, R]) -> Callable[P, R]:
             try:
                 return call(*args, **kwargs)
             except (SQLAlchemyError, StorageInternalError) as cause:
-                if not is_away(cause) or time.monotonic() - start > PATIENCE_SECONDS:
+                if not away(cause) or time.monotonic() - start > PATIENCE_SECONDS:
                     raise
             if tries == 0:
                 limit = f"trying again for {PATIENCE_SECONDS:.0f} s"
@@ -110,17 +145,6 @@ def patient(call: Callable[P, R]) -> Callable[P, R]:
             tries += 1
 
     return waiting
-
-
-def is_away(error: BaseException | None) -> bool:
-    """Whether an error says that there is no connection, not that something is wrong with it."""
-    while error is not None and not isinstance(error, DBAPIError):
-        error = error.__cause__
-    if error is None:
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    refused = type(error.orig).__name__ in ("OperationalError", "InterfaceError") and state is None
-    return error.connection_invalidated or refused or str(state).startswith(_AWAY)
 
 
 class PatientDatabase(RDBStorage):
