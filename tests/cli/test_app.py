@@ -485,7 +485,7 @@ WRONG = {
     "bomb": ("map", "bomb.yaml", "8", "8", "8", "anchors and aliases"),
     "bomb as workload": ("map", "eyeriss", "bomb.yaml", "anchors and aliases"),
     "bomb as mapping": ("evaluate", *MAP[1:], "bomb.yaml", "anchors and aliases"),
-    "deep": ("map", "deep.yaml", "8", "8", "8", "nested more than"),
+    "deep": ("map", "deep.yaml", "8", "8", "8", "nest"),
     "malformed": ("map", "open.yaml", "8", "8", "8", "open.yaml: not valid YAML: line 2"),
     "empty": ("map", "empty.yaml", "8", "8", "8", "empty.yaml: expected a mapping"),
     "binary": ("map", "eyeriss", "binary.yaml", "binary.yaml: not valid YAML"),

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from toolkit.study.storage import databases
 from toolkit.study.storage.databases import is_away, is_restarting, open_database, patient
+from toolkit.study.storage.opening import storage_name
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,10 @@ def test_first_contacts_do_not_race(url: str) -> None:
         opened = list(pool.map(open_database, [url] * 4))
     studies = [optuna.create_study(storage=storage) for storage in opened]
     assert len({study._study_id for study in studies}) == 4
+
+
+def test_a_database_is_called_by_its_url(url: str) -> None:
+    assert storage_name(open_database(url)).startswith("postgresql+psycopg://tests@/postgres")
 
 
 def test_a_restart_is_waited_for(
@@ -94,6 +99,8 @@ def test_only_absence_is_waited_for() -> None:
     refused = OperationalError("", None, RefusedError("no connection"))
     wrapped = RuntimeError("commit failed")
     wrapped.__cause__ = refused
-    assert is_away(refused) and is_away(wrapped)
+    next_one = RuntimeError("invalid transaction")
+    next_one.__context__ = refused
+    assert is_away(refused) and is_away(wrapped) and is_away(next_one)
     assert not is_away(IntegrityError("", None, ValueError("twice")))
     assert not is_away(ValueError("other"))

@@ -118,9 +118,9 @@ def is_restarting(error: BaseException | None) -> bool:
 
 
 def _cause(error: BaseException | None) -> DBAPIError | None:
-    """What a driver raised."""
+    """What a driver raised; what SQLAlchemy asks of a lost connection next fails without it."""
     while error is not None and not isinstance(error, DBAPIError):
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return error
 
 

@@ -106,6 +106,9 @@ def connect(storage: Storage) -> BaseStorage:
 
 def storage_name(storage: Storage) -> str:
     """Name a storage in messages, without the password of its URL."""
+    behind = getattr(storage, "_backend", None)
+    if isinstance(behind, RDBStorage):  # Optuna puts a cache before databases.
+        storage = behind
     if isinstance(storage, RDBStorage):
         storage = storage.url
     if isinstance(storage, BaseStorage):
