@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.errors import LostProcessError
 from toolkit.processes import in_processes
 
 
@@ -25,6 +26,18 @@ def test_relative_paths_mean_what_they_mean_to_the_caller(
         monkeypatch.chdir(tmp_path / name)
         found = dict(in_processes(directory, [0, 1, 2], jobs))
         assert found == dict.fromkeys(range(3), str(tmp_path / name))
+
+
+def _die(number: int) -> int:
+    if number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_process_that_is_killed_is_a_message() -> None:
+    with pytest.raises(LostProcessError, match="a process ended before its result came"):
+        list(in_processes(_die, [0, 1, 1], 2))
+    assert len(list(in_processes(directory, [0, 1], 2))) == 2  # others take their place
 
 
 def _deaf(_: int) -> bool:

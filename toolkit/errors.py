@@ -72,5 +72,9 @@ class PrecisionError(ToolkitError):
     """A count is too large to be represented exactly, so no number is given at all."""
 
 
+class LostProcessError(ToolkitError):
+    """A process of a search ended before its result came; what others had found is kept."""
+
+
 class MissingPackageError(InputError):
     """An optional package that was asked for is not installed."""

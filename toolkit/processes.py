@@ -16,6 +16,7 @@ from typing import TypeVar
 from toolkit.arguments import check_integer
 from toolkit.cluster import Cluster
 from toolkit.compilation import is_announced, unannounced
+from toolkit.errors import LostProcessError
 
 Jobs = int | Cluster
 """Where tasks run: in so many processes of this machine, or on a cluster."""
@@ -25,6 +26,11 @@ _WATCH_SECONDS = 1.0
 
 _SILENT_TRACKERS = "ignore:resource_tracker:UserWarning"
 """As Python's option -W has it."""
+
+_LOST = (
+    "a process ended before its result came: killed by somebody, or by the machine for want of "
+    "memory; expected fewer of them (--jobs)"
+)
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -92,6 +98,11 @@ def in_processes(
         Place of the argument.
     object
         The result, in the order in which calls end.
+
+    Raises
+    ------
+    LostProcessError
+        If a process ended before its result came.
     """
     if isinstance(jobs, Cluster):
         if arguments:
@@ -101,6 +112,7 @@ def in_processes(
         yield from enumerate(map(function, arguments))
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     parallel = Parallel(
         n_jobs=min(jobs, len(arguments)),
@@ -117,7 +129,10 @@ def in_processes(
                 delayed(_call)(function, place, argument, os.getpid(), here, quiet)
                 for place, argument in enumerate(arguments)
             )
-        yield from results
+        try:
+            yield from results
+        except TerminatedWorkerError as cause:
+            raise LostProcessError(_LOST) from cause
 
 
 @contextmanager

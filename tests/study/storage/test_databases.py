@@ -6,14 +6,23 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from codesign.postgres import pg_ctl, postgres
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from toolkit.quiet import quiet_optuna
 from toolkit.study.storage import databases
-from toolkit.study.storage.databases import is_away, is_restarting, open_database, patient
+from toolkit.study.storage.databases import (
+    PatientProxy,
+    is_away,
+    is_restarting,
+    open_database,
+    patient,
+)
 from toolkit.study.storage.opening import storage_name
 
 
@@ -52,7 +61,7 @@ def test_a_restart_is_waited_for(
     study.tell(study.ask(), 2.0)
     back.join()
     assert [trial.value for trial in study.trials] == [1.0, 2.0]
-    assert capsys.readouterr().err.count("the database does not answer") == 1
+    assert capsys.readouterr().err.count("the storage does not answer") == 1
 
 
 class RefusedError(Exception):
@@ -93,6 +102,34 @@ def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OperationalError):
         call()
     assert len(calls) > 1
+
+
+def test_a_proxy_is_waited_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    monkeypatch.setattr(databases, "_DELAYS", (0.01,))
+
+    class FailedError(grpc.RpcError):  # type: ignore[misc]
+        def __init__(self, code: str) -> None:
+            self.code = lambda: getattr(grpc.StatusCode, code)
+            self.details = lambda: "in its own words"
+
+    answers = ["UNAVAILABLE", "CANCELLED", "INTERNAL"]
+
+    def answer(request: object) -> SimpleNamespace:
+        if answers:
+            raise FailedError(answers.pop(0))
+        return SimpleNamespace(study_id=7)
+
+    with quiet_optuna():
+        proxy = PatientProxy(host="localhost", port=1)
+    monkeypatch.setattr(proxy, "_stub", SimpleNamespace(GetStudyIdFromName=answer))
+    with pytest.raises(StorageInternalError, match="INTERNAL: in its own words"):
+        proxy.get_study_id_from_name("a")
+    assert capsys.readouterr().err.count("the storage does not answer") == 1
+    assert proxy.get_study_id_from_name("a") == 7
+    assert storage_name(proxy) == "grpc://localhost:1"
 
 
 def test_only_absence_is_waited_for() -> None:

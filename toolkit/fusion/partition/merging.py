@@ -109,13 +109,12 @@ def nsga2(model: GroupModel, most_layers: int, seed: int) -> Found:
     import optuna
 
     from toolkit.fusion.partition.optuna_objective import PartitionObjective
+    from toolkit.quiet import quiet_optuna
 
     objective = PartitionObjective(
         model, most_layers, numbers=True, costs_apart=model.objective == "edp"
     )
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(
             directions=objective.directions,
             sampler=optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed),
@@ -123,8 +122,6 @@ def nsga2(model: GroupModel, most_layers: int, seed: int) -> Found:
         for cut in (False, True):
             study.enqueue_trial(objective.cuts.uniform(cut))
         study.optimize(objective, n_trials=TRIALS)
-    finally:
-        optuna.logging.set_verbosity(level)
     return Found(objective.best)
 
 

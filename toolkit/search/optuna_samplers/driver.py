@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from toolkit.mapping.mapping import IntArray
+from toolkit.quiet import quiet_optuna
 from toolkit.search.optuna_samplers.coding import Written
 from toolkit.search.optuna_samplers.mapping_objective import MappingObjective
 
@@ -73,7 +72,7 @@ def drive(
 def _new_study(
     objective: MappingObjective, make_sampler: MakeSampler, seeds: np.random.Generator
 ) -> optuna.Study:
-    with _quiet():
+    with quiet_optuna():
         return optuna.create_study(
             storage=optuna.storages.InMemoryStorage(),
             sampler=make_sampler(int(seeds.integers(2**32))),
@@ -91,19 +90,6 @@ def _best(study: optuna.Study, count: int) -> list[FrozenTrial]:
         return excess, trial.number not in front, sum(trial.values)
 
     return sorted(done, key=rank)[:count]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Optuna from announcing studies and experimental features."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 class _Teller:

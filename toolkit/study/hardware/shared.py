@@ -11,22 +11,22 @@ from __future__ import annotations
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, OptunaError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.errors import InputError
 from toolkit.extras import missing
-from toolkit.study.storage.databases import open_database
+from toolkit.quiet import quiet_optuna
+from toolkit.study.storage.databases import PATIENCE_SECONDS, PatientProxy, open_database
 from toolkit.study.storage.opening import connect, guarded, held, storage_name, storage_path
 
 HEARTBEAT_SECONDS = 10
@@ -65,7 +65,7 @@ def open_shared(
     new : bool
         Whether a file is made where there is none.
     met : bool
-        Whether it answered before, so that a database is waited for if it does not.
+        Whether it answered before, so that it is waited for if it does not.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def open_shared(
         If the driver of a database, or grpcio, is not installed.
     """
     if storage.startswith(_GRPC):
-        yield _proxy(storage)
+        yield _proxy(storage, PATIENCE_SECONDS if met else _READY_SECONDS)
         return
     path = storage_path(storage)
     if path is None:
@@ -98,21 +98,19 @@ def _with_heartbeat(storage: str, heartbeat: int, *, met: bool) -> BaseStorage:
         return open_database(storage, heartbeat_seconds=heartbeat, grace_seconds=grace, met=met)
 
 
-def _proxy(storage: str) -> BaseStorage:
+def _proxy(storage: str, seconds: float) -> BaseStorage:
     host, _, port = storage.removeprefix(_GRPC).rstrip("/").partition(":")
     if not host or (port and not port.isdigit()):
         raise InputError(f"expected grpc://HOST:PORT, got {storage}", key="storage")
     if not find_spec("grpc"):
         raise missing(storage, "grpcio", "grpc", "storage")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        proxy = GrpcStorageProxy(host=host, port=int(port or GRPC_PORT))
+    with quiet_optuna():
+        proxy = PatientProxy(host=host, port=int(port or GRPC_PORT))
     try:
-        proxy.wait_server_ready(timeout=_READY_SECONDS)
+        proxy.wait_server_ready(timeout=seconds)
     except Exception as cause:  # grpc raises several kinds of its own
         raise InputError(
-            f"{storage} does not answer within {_READY_SECONDS} s; is toolkit proxy running "
-            "there?",
+            f"{storage} does not answer within {seconds:g} s; is toolkit proxy running there?",
             key="storage",
         ) from cause
     return optuna.storages.get_storage(proxy)
@@ -168,8 +166,7 @@ class Watch:
     def take_over(self) -> None:
         """Fail trials whose heart has stopped, and queue them to be run again."""
         if not self._own:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
+            with quiet_optuna():
                 optuna.storages.fail_stale_trials(self._study)
         now, limit = time.monotonic(), GRACE_BEATS * self._heartbeat
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -190,8 +187,7 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> bool:
             return False
     except UpdateFinishedTrialError:
         return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with quiet_optuna():
         Retry()(study, study._storage.get_trial(trial._trial_id))
     return True
 
@@ -231,8 +227,7 @@ def serve_proxy(
     """
     if not find_spec("grpc"):
         raise missing("a proxy", "grpcio", "grpc", "storage")
-    with open_shared(storage) as opened, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with open_shared(storage) as opened, quiet_optuna():
         with _listening(host, port):
             _try_to_listen(host, port)
         if on_open is not None:

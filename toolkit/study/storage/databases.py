@@ -1,4 +1,7 @@
-"""Databases as storages of Optuna: they may be away for a while, and be met by many at once."""
+"""Databases as storages of Optuna, and its proxy before them.
+
+They may be away for a while, and be met by many at once.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,18 @@ import random
 import re
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
 from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from toolkit.extras import missing
+from toolkit.quiet import quiet_optuna
 
 PATIENCE_SECONDS = 300.0
 """For how long a database may be away: a restart takes seconds, moving it minutes."""
@@ -82,8 +85,7 @@ def open_database(
     engine = {"connect_args": {"timeout": _BUSY_SECONDS}} if lasting else {"pool_pre_ping": True}
     kind = RDBStorage if lasting else patient(PatientDatabase, is_away if met else is_restarting)
     again = Retry() if heartbeat_seconds is not None else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with quiet_optuna():
         for last in (*[False] * (FIRST_CONTACTS - 1), True):
             try:
                 opened = kind(
@@ -103,6 +105,8 @@ def open_database(
 
 def is_away(error: BaseException | None) -> bool:
     """Whether an error says that there is no connection, not that something is wrong with it."""
+    if isinstance(error, _UnansweredError):
+        return True
     cause = _cause(error)
     if cause is None:
         return False
@@ -127,7 +131,7 @@ def _cause(error: BaseException | None) -> DBAPIError | None:
 def patient(
     call: Callable[P, R], away: Callable[[BaseException], bool] = is_away
 ) -> Callable[P, R]:
-    """Let a call of a storage be made again while its database is away, saying so once."""
+    """Let a call of a storage be made again while it is away, saying so once."""
 
     @functools.wraps(call)
     def waiting(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -140,7 +144,7 @@ def patient(
                     raise
             if tries == 0:
                 limit = f"trying again for {PATIENCE_SECONDS:.0f} s"
-                print(f"toolkit: the database does not answer; {limit}", file=sys.stderr)
+                print(f"toolkit: the storage does not answer; {limit}", file=sys.stderr)
             time.sleep(_DELAYS[min(tries, len(_DELAYS) - 1)])
             tries += 1
 
@@ -151,7 +155,36 @@ class PatientDatabase(RDBStorage):
     """A database whose calls wait while it is away."""
 
 
+class PatientProxy(GrpcStorageProxy):
+    """A proxy whose calls wait while it is away."""
+
+
+class _UnansweredError(StorageInternalError):
+    """A call that reached no proxy."""
+
+
+def _told(call: Callable[P, R]) -> Callable[P, R]:
+    """Let a call of a proxy fail as one of a database does."""
+
+    @functools.wraps(call)
+    def asking(*args: P.args, **kwargs: P.kwargs) -> R:
+        import grpc
+
+        try:
+            return call(*args, **kwargs)
+        except grpc.RpcError as cause:
+            # It cancels what it has not answered when it is ended in peace.
+            away = cause.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+            text = f"the proxy says {cause.code().name}: {cause.details()}"
+            raise (_UnansweredError if away else StorageInternalError)(text) from cause
+
+    return asking
+
+
 # Optuna's cache before a database calls some of its own functions, too.
 for _name, _call in list(vars(RDBStorage).items()):
     if _CALLS.match(_name) and callable(_call):
         setattr(PatientDatabase, _name, patient(_call))
+for _name, _call in list(vars(GrpcStorageProxy).items()):
+    if _CALLS.match(_name) and callable(_call):
+        setattr(PatientProxy, _name, patient(_told(_call)))

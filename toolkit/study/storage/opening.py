@@ -21,20 +21,20 @@ from __future__ import annotations
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, OptunaError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.errors import InputError
 from toolkit.messages import describe
+from toolkit.quiet import quiet_optuna
 from toolkit.study.storage.databases import open_database
 
 Storage = str | os.PathLike[str] | BaseStorage
@@ -109,6 +109,8 @@ def storage_name(storage: Storage) -> str:
     behind = getattr(storage, "_backend", None)
     if isinstance(behind, RDBStorage):  # Optuna puts a cache before databases.
         storage = behind
+    if isinstance(storage, GrpcStorageProxy):
+        return f"grpc://{storage._host}:{storage._port}"
     if isinstance(storage, RDBStorage):
         storage = storage.url
     if isinstance(storage, BaseStorage):
@@ -236,11 +238,8 @@ def guarded(name: str) -> Iterator[None]:
     InputError
         In place of an exception about the storage.
     """
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
+        with quiet_optuna():
             yield
     except (OSError, OptunaError, SQLAlchemyError, ImportError) as cause:
         # SQLAlchemy's own text goes on with the statement and a link.
@@ -252,8 +251,6 @@ def guarded(name: str) -> Iterator[None]:
             raise
         reason = f"{type(cause).__name__}: {cause}"
         raise _unusable(name, "is not a storage, or a damaged one", reason) from cause
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def _unusable(name: str, what: str, reason: str) -> InputError:
