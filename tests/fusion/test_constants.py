@@ -7,7 +7,9 @@ from fusion.networks import network, tensor
 
 import toolkit
 from toolkit.fusion import MappedModel, cost_partition, fold
+from toolkit.fusion.group_model import FusionObjective, value_of
 from toolkit.search.network import LayerSearch
+from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
 from toolkit.workload import gemm
 from toolkit.workload.network import Layer, LayerGraph, TensorInfo
@@ -70,6 +72,26 @@ def test_a_folded_operator_reads_its_constants(shape: tuple[int, ...], words: in
     before, after = (cost_partition(m, []).dram_words for m in (plain, more))
     assert len(more.graph) == 1
     assert after - before == words == more.graph.layer_of("mm").constant_words
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+@pytest.mark.parametrize("objective", ["latency", "edp"])
+def test_a_layer_reads_its_constants_beside_its_operands(
+    objective: FusionObjective, seconds: float
+) -> None:
+    first = product("mm", matrix("x", 16, 8))
+    add = vector("add", "Add", first.outputs[0], matrix("c", 16, 8))
+    mapped = MappedModel(
+        fold(network([first, add])),
+        toolkit.load_arch("eyeriss"),
+        objective=objective,
+        search=LayerSearch(budget=Budget(evaluations=1000), objective=OBJECTIVES[objective]),
+        proof_seconds=seconds,
+        cache=False,
+    )
+    found = mapped.alone("mm").costs
+    assert value_of(mapped.bound) <= value_of(found)
+    assert value_of(mapped.least(frozenset(("mm",)))) <= value_of(found)
 
 
 def test_products_with_a_state_from_nowhere_are_kept() -> None:

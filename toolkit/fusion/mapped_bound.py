@@ -10,7 +10,7 @@ from toolkit.arch.levels import Memory
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.part_bounds import LayerLeast, PartBounds, compulsory_words
+from toolkit.fusion.part_bounds import LayerLeast, PartBounds, compulsory_words, constants_beside
 from toolkit.fusion.partition_bound import GroupBounds, network_bound
 from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.fusion.tile.identical import PlanBook
@@ -119,7 +119,8 @@ class MappedBound:
             return (float(read + written),)
         moved = read * dram.read_energy_pj + written * dram.write_energy_pj
         conventions = self.layers.costs.search.conventions
-        busy = port_cycles(dram, conventions, {"reads": read, "updates": written})
+        words = {"reads": read - constants_beside(view), "updates": written}
+        busy = port_cycles(dram, conventions, words)
         cycles = fsum(layer.latency_cycles for layer in layers)
         costs = {
             "energy": _SAFE * (moved + fsum(layer.energy_pj for layer in layers)),

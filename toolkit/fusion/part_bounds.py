@@ -176,7 +176,8 @@ class PartBounds:
         read = layer.weight_words + layer.constant_words
         read += sum(_used(layer, tensor) for tensor in layer.inputs)
         written, dram = words_written(layer), arch.memories[0]
-        cycles = port_cycles(dram, self._conventions, {"reads": read, "updates": written})
+        words = {"reads": read - layer.constant_words, "updates": written}
+        cycles = port_cycles(dram, self._conventions, words)
         least = LayerLeast(
             least.energy_pj + read * dram.read_energy_pj + written * dram.write_energy_pj,
             max(least.latency_cycles, cycles),
@@ -299,6 +300,15 @@ def compulsory_words(view: GroupView) -> tuple[int, int]:
     read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
     leaving = {tensor.name for tensor in view.leaving}
     return read, sum(words_written(x) for x in view.layers if x.output.name in leaving)
+
+
+def constants_beside(view: GroupView) -> int:
+    """Those of the words that layers on their own read in no cycles beside others.
+
+    What is folded into a product reads its constants while the array reads its operands: such a
+    layer takes as long as the array or the vector unit (`LayerResult.latency_cycles`).
+    """
+    return sum(x.constant_words for x in view.layers if x.layer.workload is not None)
 
 
 def words_read(view: GroupView, tensor: TensorInfo) -> int:

@@ -26,7 +26,13 @@ from toolkit.compilation import clock
 from toolkit.fusion.folded import FoldedGraph
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
-from toolkit.fusion.part_bounds import LayerLeast, compulsory_words, words_read, words_written
+from toolkit.fusion.part_bounds import (
+    LayerLeast,
+    compulsory_words,
+    constants_beside,
+    words_read,
+    words_written,
+)
 from toolkit.fusion.partition.exact import least_value
 from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.fusion.tile.group_plan import least_words, single_plan
@@ -51,10 +57,19 @@ class Weights:
 
 @dataclass(frozen=True)
 class Passing:
-    """Words that pass the outermost memory at least."""
+    """Words that pass the outermost memory at least.
+
+    Parameters
+    ----------
+    read, written : float
+        Each way.
+    beside : float
+        Those of what is read that may pass while others do, see `constants_beside`.
+    """
 
     read: float
     written: float
+    beside: float = 0.0
 
 
 class GroupBounds:
@@ -123,7 +138,7 @@ class GroupBounds:
         if fused:
             left_out = self._left_out(view)
             return Passing(read + left_out.read, written + left_out.written)
-        return Passing(read, written)
+        return Passing(read, written, constants_beside(view))
 
     def _left_out(self, view: GroupView, *, passing_by: bool = False) -> Passing:
         """Words of tensors that no layer uses, as strides pass over them.
@@ -166,7 +181,7 @@ class GroupBounds:
 
     def port_cycles(self, passing: Passing) -> float:
         """Cycles in which the outermost memory moves so many words."""
-        words = {"reads": passing.read, "updates": passing.written}
+        words = {"reads": passing.read - passing.beside, "updates": passing.written}
         return port_cycles(self.dram, self.conventions, words)
 
     def any_port_cycles(self, words: float) -> float:
@@ -281,7 +296,8 @@ class WeightedBounds:
         cost = weights.energy * moved + weights.word * once + self._per_word * more_words
         parts = math.fsum(self._parts[name] for name in group) + waiting
         if weights.cycle:
-            cycles = max(bounds.port_cycles(passing), bounds.any_port_cycles(once + more_words))
+            words = once - passing.beside + more_words
+            cycles = max(bounds.port_cycles(passing), bounds.any_port_cycles(words))
             held_up = math.fsum(bounds.parts[name].energy_pj for name in group)
             parts = max(parts, weights.energy * held_up + weights.cycle * cycles)
         return cost + parts
