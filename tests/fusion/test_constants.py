@@ -7,6 +7,7 @@ from fusion.networks import network, tensor
 
 import toolkit
 from toolkit.fusion import MappedModel, cost_partition, fold
+from toolkit.fusion.group_latency import weights_memory
 from toolkit.fusion.group_model import FusionObjective, value_of
 from toolkit.search.network import LayerSearch
 from toolkit.search.objective import OBJECTIVES
@@ -92,6 +93,23 @@ def test_a_layer_reads_its_constants_beside_its_operands(
     found = mapped.alone("mm").costs
     assert value_of(mapped.bound) <= value_of(found)
     assert value_of(mapped.least(frozenset(("mm",)))) <= value_of(found)
+
+
+@pytest.mark.parametrize("arch", ["eyeriss", "tpu-v1"])
+def test_constants_of_a_group_are_paid_once(arch: str) -> None:
+    first = product("mm", matrix("x", 16, 8))
+    second = product("two", first.outputs[0])
+    add = vector("add", "Add", second.outputs[0], matrix("c", 16, 8))
+    graph, machine = fold(network([first, second, add])), toolkit.load_arch(arch)
+    mapped = MappedModel(graph, machine, search=SEARCH, proof_seconds=0.0, cache=False)
+    (dram, *_), weights = machine.memories, weights_memory(machine) or machine.memories[0]
+    for option in mapped.options(frozenset(graph.names)):
+        cost = mapped.cost(option.plan)
+        words = cost.plan
+        assert words.dram_words == 2 * 128 + 2 * 64 + 128
+        paid = sum(cost.levels[name] for name in {dram.name, weights.name})
+        streamed = 128 + words.weight_words
+        assert paid == 256 * dram.read_energy_pj + streamed * weights.read_energy_pj
 
 
 def test_products_with_a_state_from_nowhere_are_kept() -> None:

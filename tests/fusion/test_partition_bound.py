@@ -7,12 +7,14 @@ from math import prod
 import pytest
 from fusion.mapped_plans import drawn_model, gap, tight
 from fusion.networks import conv, network, tensor
+from fusion.products import project, rows
 
 import toolkit
 from toolkit.fusion import FoldedGraph, FusionOverhead, MappedModel, find_partition, fold
 from toolkit.fusion.group_model import FusionObjective
 from toolkit.fusion.partition_bound import least_product
 from toolkit.search.network import LayerSearch
+from toolkit.search.objective import OBJECTIVES
 from toolkit.search.result import Budget
 
 
@@ -75,6 +77,27 @@ def test_words_that_strides_pass_over_need_not_be_read() -> None:
     model = MappedModel(graph, arch, objective="dram", search=search, cache=False)
     (least, *_) = min(option.costs for option in model.options(frozenset(graph.names)))
     assert 0.5 * least < model.bound[0] <= least
+
+
+@pytest.mark.parametrize("objective", ["latency", "edp"])
+def test_weights_may_come_from_a_memory_of_their_own(objective: FusionObjective) -> None:
+    first = project("one", rows("x", 1, 4, 64), 64)
+    graph = fold(network([first, project("two", first.outputs[0], 64)]))
+    search = LayerSearch(budget=Budget(evaluations=1_000), objective=OBJECTIVES[objective])
+    model = MappedModel(
+        graph,
+        toolkit.load_arch("tpu-v1"),
+        objective=objective,
+        search=search,
+        proof_seconds=0.2,
+        cache=False,
+    )
+    costs = zip(*(model.alone(name).costs for name in graph.names), strict=True)
+    assert prod(model.bound) <= prod(map(sum, costs))
+    # Two ports move at once, also where layers are fused.
+    (fused, *_) = model.options(frozenset(graph.names))
+    cost = model.cost(fused.plan)
+    assert cost.dram_cycles == pytest.approx(2 * 64 * 64 / model.pricing.port.weights.bandwidth)
 
 
 def test_groups_of_any_length_are_covered() -> None:

@@ -160,7 +160,10 @@ def _roles(workload: Workload, dimension: str) -> frozenset[Role]:
 
 
 def large_layer(
-    arch: Architecture, workload: Workload, roles: Collection[frozenset[Role]]
+    arch: Architecture,
+    workload: Workload,
+    roles: Collection[frozenset[Role]],
+    weights: str | None = None,
 ) -> tuple[ProofTask, float]:
     """Make a layer that parts of another one fill, and say what share of its cost parts cost.
 
@@ -172,6 +175,9 @@ def large_layer(
         The whole layer, lowered to the architecture.
     roles : collection of set of role
         What it may be cut along, see `cut_roles`.
+    weights : str, optional
+        The memory that weights come from, if it is not the outermost one
+        (`toolkit.fusion.group_latency.weights_memory`); its words are free, too.
 
     Returns
     -------
@@ -194,7 +200,7 @@ def large_layer(
         share = prod(sizes[d] / (sizes[d] + most[d]) for d in cut)
     else:
         share = prod(share_of_parts(workload.sizes[d], copies[d]) for d in cut)
-    dram, *levels = priced(arch, 0.0).levels
+    dram, *levels = priced(arch, 0.0, weights).levels
     assert isinstance(dram, Memory)
     free = replace(
         dram,
@@ -206,7 +212,12 @@ def large_layer(
         ports=(),
         burst_words=1,
     )
-    loose = map(_without_limits, levels)
+    loose = (
+        replace(level, capacity_words=None, leakage_pj_per_cycle=0.0, constraints=())
+        if isinstance(level, Memory) and level.name == weights
+        else _without_limits(level)
+        for level in levels
+    )
     return ProofTask(replace(arch, levels=(free, *loose)), replace(workload, sizes=sizes)), share
 
 
@@ -332,13 +343,18 @@ def _prove(search: LayerSearch, task: ProofTask) -> LayerCost | None:
 
 
 def parts_energy_pj(
-    arch: Architecture, workload: Workload, large: ProofTask, share: float, bound: float
+    arch: Architecture,
+    workload: Workload,
+    large: ProofTask,
+    share: float,
+    bound: float,
+    weights: str | None = None,
 ) -> float:
     """Energy of all parts of a workload, from a bound of that of its large layer.
 
     Leakage aside; with that of bringing back sums that go on from part to part.
     """
-    own, more = workload.macs * _own_pj(arch, workload), 0.0
+    own, more = workload.macs * _own_pj(priced(arch, 0.0, weights), workload), 0.0
     scaled = bound * (workload.macs / large.workload.macs)
     if any(large.workload.sizes[d] > workload.sizes[d] for d in workload.reduction_dimensions):
         outputs = whole_tensor_values(workload, workload.output)
@@ -385,13 +401,21 @@ def leaking(arch: Architecture, rate: float) -> Architecture:
     return replace(arch, levels=(leaked, *levels))
 
 
-def priced(arch: Architecture, times: float) -> Architecture:
-    """The architecture with the words of its outermost memory at a multiple of their energy."""
-    dram, *levels = arch.levels
-    assert isinstance(dram, Memory)
-    priced = replace(
-        dram,
-        read_energy_pj=times * dram.read_energy_pj,
-        write_energy_pj=times * dram.write_energy_pj,
+def priced(arch: Architecture, times: float, weights: str | None = None) -> Architecture:
+    """The architecture with the words of its outermost memory at a multiple of their energy.
+
+    And those of the memory that weights come from, if that is another.
+    """
+    outer = {arch.levels[0].name, weights}
+    return replace(
+        arch, levels=tuple(_at(x, times) if x.name in outer else x for x in arch.levels)
     )
-    return replace(arch, levels=(priced, *levels))
+
+
+def _at(level: Level, times: float) -> Level:
+    assert isinstance(level, Memory)
+    return replace(
+        level,
+        read_energy_pj=times * level.read_energy_pj,
+        write_energy_pj=times * level.write_energy_pj,
+    )

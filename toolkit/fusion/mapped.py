@@ -141,7 +141,7 @@ class MappedModel:
             outer=Home.of(memory, capacity) if inner else None,
         )
         self.costs = LayerCosts(arch, search, cache=cache, jobs=jobs) if costs is None else costs
-        port = DramPort(arch.memories[0], self.costs.search.conventions)
+        port = DramPort.of(arch, self.costs.search.conventions)
         self.pricing = PlanCosts(graph, memory, self.given, self.costs, port, overhead)
         if prefetch and not port.conventions.first_and_last:
             raise InputError(
@@ -251,7 +251,7 @@ class MappedModel:
         (name,) = plan.group
         held = self.costs.held_words(self.graph.layer_of(name).whole, self.memory)
         words = cost.plan
-        moved = PortWords(words.input_words + words.weight_words, words.output_words)
+        moved = PortWords(words.input_words, words.output_words, words.weight_words)
         room = 0 if held is None else max(self.given.capacity_words - held, 0)
         return Running(plan.group, cost.latency_cycles, moved, room)
 

@@ -14,7 +14,6 @@ from toolkit.fusion.part_bounds import LayerLeast, PartBounds, compulsory_words,
 from toolkit.fusion.partition_bound import GroupBounds, network_bound
 from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.fusion.tile.identical import PlanBook
-from toolkit.model.plan_ports import port_cycles
 
 _SAFE = 1 - 1e-9
 """Keeps bounds below what sums of floats may round off."""
@@ -97,33 +96,27 @@ class MappedBound:
             rate = self.layers.rate(layers) if self.objective == "edp" else 0.0
             alone = self.layers.alone(layers, rate)
             parts = self.layers.least(layers)
-        costs = self.layers.costs
         return GroupBounds(
             self.graph,
             self.given,
-            costs.arch.memories[0],
+            self.layers.port,
             self.memory,
-            costs.search.conventions,
             self.overhead,
             dict(zip(self.graph.names, parts, strict=True)),
             dict(zip(self.graph.names, alone, strict=True)),
-            frozenset(layer.name for layer in layers if costs.laid_out(layer)),
+            frozenset(layer.name for layer in layers if self.layers.costs.laid_out(layer)),
             self.books,
             PLAN_PROOFS * self.layers.seconds,
         )
 
     def _together(self, view: GroupView, layers: list[LayerLeast]) -> tuple[float, ...]:
-        dram = self.layers.costs.arch.memories[0]
-        read, written = compulsory_words(view)
+        port, moved = self.layers.port, compulsory_words(view, self.layers.port)
         if self.objective == "dram":
-            return (float(read + written),)
-        moved = read * dram.read_energy_pj + written * dram.write_energy_pj
-        conventions = self.layers.costs.search.conventions
-        words = {"reads": read - constants_beside(view), "updates": written}
-        busy = port_cycles(dram, conventions, words)
+            return (float(moved.total),)
+        busy = port.cycles(moved + constants_beside(view) * -1)
         cycles = fsum(layer.latency_cycles for layer in layers)
         costs = {
-            "energy": _SAFE * (moved + fsum(layer.energy_pj for layer in layers)),
+            "energy": _SAFE * (port.energy_pj(moved) + fsum(layer.energy_pj for layer in layers)),
             "latency": _SAFE * max(cycles, busy),
         }
         if self.objective == "edp":

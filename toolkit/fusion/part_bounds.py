@@ -10,6 +10,7 @@ from toolkit.arch.architecture import Architecture
 from toolkit.cluster import Cluster
 from toolkit.errors import DoesNotFitError, ToolkitError
 from toolkit.fusion.folded import FoldedLayer
+from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.large_layers import (
     ProofTask,
@@ -25,7 +26,6 @@ from toolkit.fusion.layer_costs import LayerCosts
 from toolkit.mapping.bounds import whole_tensor_values
 from toolkit.model.conventions import Conventions
 from toolkit.model.floor import least_cycles, least_energy_pj
-from toolkit.model.plan_ports import port_cycles
 from toolkit.model.vector_unit import idle_leakage_pj
 from toolkit.processes import available_cores
 from toolkit.search.network import lowerings
@@ -100,6 +100,8 @@ class PartBounds:
         self.memories = tuple(memories)
         self.seconds = seconds
         self.on_proof: Callable[[int, int], None] | None = None
+        self.port = DramPort.of(costs.arch, costs.search.conventions)
+        self._weights = None if self.port.weights is None else self.port.weights.name
         self._floors: dict[str, LayerLeast] = {}
         self._proved: dict[ProofTask, float] = {}
         self._asked: set[ProofTask] = set()
@@ -173,14 +175,15 @@ class PartBounds:
             cost = self.costs.alone(layer.whole)
             return LayerLeast(cost.energy_pj, cost.latency_cycles)
         arch, least, times = self.costs.arch, self._least(layer), layer.layer.repetitions
-        read = layer.weight_words + layer.constant_words
-        read += sum(_used(layer, tensor) for tensor in layer.inputs)
-        written, dram = words_written(layer), arch.memories[0]
-        words = {"reads": read - layer.constant_words, "updates": written}
-        cycles = port_cycles(dram, self._conventions, words)
+        moved = PortWords(
+            sum(_used(layer, tensor, self.port) for tensor in layer.inputs),
+            words_written(layer),
+            layer.weight_words,
+        )
+        constants = PortWords(weights=layer.constant_words)
         least = LayerLeast(
-            least.energy_pj + read * dram.read_energy_pj + written * dram.write_energy_pj,
-            max(least.latency_cycles, cycles),
+            least.energy_pj + self.port.energy_pj(moved + constants),
+            max(least.latency_cycles, self.port.cycles(moved)),
         )
         tasks = self._on_their_own(layer, rate)
         if not tasks or not self._proved.keys() >= set(tasks):
@@ -198,7 +201,7 @@ class PartBounds:
     def _least(self, layer: FoldedLayer) -> LayerLeast:
         floor = self.floor(layer)
         energies = [
-            parts_energy_pj(arch, workload, large, share, self._proved[large])
+            parts_energy_pj(arch, workload, large, share, self._proved[large], self._weights)
             if large in self._proved
             else 0.0
             for arch, workload, large, share in self._large(layer)
@@ -223,7 +226,11 @@ class PartBounds:
         """All that has to be bounded for a layer: the least of these holds."""
         for arch in self._archs(layer):
             for workload in self._ways(layer):
-                yield arch, workload, *large_layer(arch, workload, cut_roles(layer))
+                yield (
+                    arch,
+                    workload,
+                    *large_layer(arch, workload, cut_roles(layer), self._weights),
+                )
 
     def _floor(self, layer: FoldedLayer) -> LayerLeast:
         vector, times = self._vector(layer), layer.layer.repetitions
@@ -245,16 +252,16 @@ class PartBounds:
         anywhere.append(arch.memories[0].name)
         real, dear = (
             least_energy_pj(machine, workload, self._conventions, anywhere=anywhere)
-            for machine in (arch, priced(arch, _DEAR))
+            for machine in (arch, priced(arch, _DEAR, self._weights))
         )
         if dear <= real:
             return real
-        free = priced(arch, 0.0)
+        free = priced(arch, 0.0, self._weights)
         return least_energy_pj(free, workload, self._conventions, anywhere=anywhere)
 
     def _vector(self, layer: FoldedLayer) -> LayerLeast:
         """What the vector unit takes: parts have their shares of its operations and words."""
-        outermost = self.costs.arch.memories[0].name
+        outermost = (self.costs.arch.memories[0].name, self._weights)
         found = []
         for arch in self._archs(layer):
             costs = self.costs.vector_costs(layer, arch)
@@ -262,7 +269,7 @@ class PartBounds:
                 times * level.energy_pj
                 for times, cost in costs
                 for level in cost.levels
-                if level.level != outermost
+                if level.level not in outermost
             )
             found.append((energy, fsum(times * cost.latency_cycles for times, cost in costs)))
         energies, cycles = zip(*found, strict=True)
@@ -273,8 +280,7 @@ class PartBounds:
         memory = next(m for m in self.costs.arch.memories if m.name == self.memories[0])
         if "weight" not in memory.bypasses or self._conventions.transfers == "sequential":
             return 0.0
-        words = {"reads": layer.weight_words, "updates": 0}
-        return port_cycles(self.costs.arch.memories[0], self._conventions, words)
+        return self.port.cycles(PortWords(weights=layer.weight_words))
 
     def _archs(self, layer: FoldedLayer) -> tuple[Architecture, ...]:
         alike = layer.layer.workload is not None and not layer.weight_words
@@ -294,38 +300,44 @@ class PartBounds:
         return self.costs.search.conventions
 
 
-def compulsory_words(view: GroupView) -> tuple[int, int]:
+def compulsory_words(view: GroupView, port: DramPort) -> PortWords:
     """Words that layers of a group read from outside and write there, however they run."""
-    read = sum(words_read(view, tensor) for tensor in view.external)
-    read += sum(layer.weight_words + layer.constant_words for layer in view.layers)
     leaving = {tensor.name for tensor in view.leaving}
-    return read, sum(words_written(x) for x in view.layers if x.output.name in leaving)
+    return PortWords(
+        sum(words_read(view, tensor, port) for tensor in view.external),
+        sum(words_written(x) for x in view.layers if x.output.name in leaving),
+        sum(layer.weight_words + layer.constant_words for layer in view.layers),
+    )
 
 
-def constants_beside(view: GroupView) -> int:
+def constants_beside(view: GroupView) -> PortWords:
     """Those of the words that layers on their own read in no cycles beside others.
 
     What is folded into a product reads its constants while the array reads its operands: such a
     layer takes as long as the array or the vector unit (`LayerResult.latency_cycles`).
     """
-    return sum(x.constant_words for x in view.layers if x.layer.workload is not None)
+    folded = (x.constant_words for x in view.layers if x.layer.workload is not None)
+    return PortWords(weights=sum(folded))
 
 
-def words_read(view: GroupView, tensor: TensorInfo) -> int:
+def words_read(view: GroupView, tensor: TensorInfo, port: DramPort) -> int:
     """Words of a tensor that are read where it comes from outside of a group.
 
     Layers on their own read no more than they use: a stride may leave out some of it.
     """
-    return max(_used(layer, tensor) for layer in view.readers[tensor.name])
+    return max(_used(layer, tensor, port) for layer in view.readers[tensor.name])
 
 
-def _used(layer: FoldedLayer, tensor: TensorInfo) -> int:
-    """Words of an input that a layer uses at least: the others may be all of what it reads."""
+def _used(layer: FoldedLayer, tensor: TensorInfo, port: DramPort) -> int:
+    """Words of an input that a layer uses at least: the others may be all of what it reads.
+
+    On its own it has a second operand where weights are, which may be a memory of their own.
+    """
     first, workload = layer.layer, layer.layer.workload
     if workload is None:
         counts = [v.count for v in layer_parts(first).moved.get("input", ())]
     else:
-        data = ("input",) if layer.weight_words else ("input", "weight")
+        data = ("input",) if layer.weight_words or port.weights else ("input", "weight")
         counts = [whole_tensor_values(workload, t) for t in workload.tensors if t.role in data]
     others = sum(t.elements for t in layer.inputs if t.name != tensor.name)
     return min(tensor.elements, max(first.repetitions * sum(counts) - others, 0))

@@ -24,6 +24,7 @@ from itertools import combinations
 from toolkit.arch.levels import Memory
 from toolkit.compilation import clock
 from toolkit.fusion.folded import FoldedGraph
+from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.part_bounds import (
@@ -37,8 +38,6 @@ from toolkit.fusion.partition.exact import least_value
 from toolkit.fusion.tile.assumptions import Assumptions
 from toolkit.fusion.tile.group_plan import least_words, single_plan
 from toolkit.fusion.tile.identical import PlanBook
-from toolkit.model.conventions import Conventions
-from toolkit.model.plan_ports import port_cycles
 
 CLOSE = 1.02
 """Ratio of weights between which no further ones are asked."""
@@ -55,23 +54,6 @@ class Weights:
     word: float = 0.0
 
 
-@dataclass(frozen=True)
-class Passing:
-    """Words that pass the outermost memory at least.
-
-    Parameters
-    ----------
-    read, written : float
-        Each way.
-    beside : float
-        Those of what is read that may pass while others do, see `constants_beside`.
-    """
-
-    read: float
-    written: float
-    beside: float = 0.0
-
-
 class GroupBounds:
     """What groups take at least.
 
@@ -81,10 +63,10 @@ class GroupBounds:
         The network.
     given : Assumptions
         What groups may do.
-    dram, memory : Memory
-        The outermost memory and the fusion level.
-    conventions : Conventions
-        How costs are counted.
+    port : DramPort
+        Of the outermost memory.
+    memory : Memory
+        The fusion level.
     overhead : FusionOverhead
         What fusing costs.
     parts, alone : mapping of str to LayerLeast
@@ -101,9 +83,8 @@ class GroupBounds:
         self,
         graph: FoldedGraph,
         given: Assumptions,
-        dram: Memory,
+        port: DramPort,
         memory: Memory,
-        conventions: Conventions,
         overhead: FusionOverhead,
         parts: Mapping[str, LayerLeast],
         alone: Mapping[str, LayerLeast],
@@ -112,13 +93,13 @@ class GroupBounds:
         seconds: float,
     ) -> None:
         self.graph, self.given = graph, given
-        self.dram, self.memory, self.conventions = dram, memory, conventions
+        self.port, self.memory = port, memory
         self.overhead = overhead
         self.parts, self.alone, self.staged = parts, alone, staged
         self.books = tuple(books)
         self._end = clock() + seconds
         self._views: dict[Group, GroupView] = {}
-        self._passing: dict[tuple[Group, bool], Passing] = {}
+        self._passing: dict[tuple[Group, bool], PortWords] = {}
         self._words: dict[tuple[Group, bool], tuple[float, float]] = {}
 
     def view(self, group: Group) -> GroupView:
@@ -127,20 +108,20 @@ class GroupBounds:
             self._views[group] = GroupView(self.graph, group)
         return self._views[group]
 
-    def passing(self, group: Group, *, fused: bool) -> Passing:
+    def passing(self, group: Group, *, fused: bool) -> PortWords:
         """Words that a group moves however it runs; fused, it stages its tensors as a whole."""
         if (group, fused) not in self._passing:
-            self._passing[group, fused] = self._compulsory(self.view(group), fused=fused)
+            view = self.view(group)
+            once = compulsory_words(view, self.port)
+            self._passing[group, fused] = once + self._left_out(view) if fused else once
         return self._passing[group, fused]
 
-    def _compulsory(self, view: GroupView, *, fused: bool) -> Passing:
-        read, written = compulsory_words(view)
-        if fused:
-            left_out = self._left_out(view)
-            return Passing(read + left_out.read, written + left_out.written)
-        return Passing(read, written, constants_beside(view))
+    def busy_cycles(self, group: Group, passing: PortWords, *, fused: bool) -> float:
+        """Cycles in which the outermost memory moves what passes, and nothing passes beside."""
+        beside = PortWords() if fused else constants_beside(self.view(group))
+        return self.port.cycles(passing + beside * -1)
 
-    def _left_out(self, view: GroupView, *, passing_by: bool = False) -> Passing:
+    def _left_out(self, view: GroupView, *, passing_by: bool = False) -> PortWords:
         """Words of tensors that no layer uses, as strides pass over them.
 
         Of those that are staged, as a whole; or of those that may pass by the fusion level, of
@@ -148,19 +129,18 @@ class GroupBounds:
         """
         roles, read, written = self.memory.may_bypass, 0, 0
         if ("input" in roles) is passing_by:
-            read = sum(tensor.elements - words_read(view, tensor) for tensor in view.external)
+            read = sum(t.elements - words_read(view, t, self.port) for t in view.external)
         if ("output" in roles) is passing_by:
             leaving = {tensor.name for tensor in view.leaving}
             made = (layer for layer in view.layers if layer.output.name in leaving)
             written = sum(layer.output.elements - words_written(layer) for layer in made)
-        return Passing(read, written)
+        return PortWords(read, written)
 
     def words(self, group: Group, most: float, *, double_buffered: bool) -> float:
         """Words that no plan of a group undercuts; `most`, if they are not fewer than that."""
         unused = self._left_out(self.view(group), passing_by=True)
-        unused_words = unused.read + unused.written
-        planned = self._planned_words(group, most + unused_words, double_buffered)
-        return planned - unused_words
+        planned = self._planned_words(group, most + unused.total, double_buffered)
+        return planned - unused.total
 
     def _planned_words(self, group: Group, most: float, double_buffered: bool) -> float:
         """The same as plans count words."""
@@ -179,17 +159,18 @@ class GroupBounds:
         self._words[key] = max(least, known), asked
         return self._words[key][0]
 
-    def port_cycles(self, passing: Passing) -> float:
-        """Cycles in which the outermost memory moves so many words."""
-        words = {"reads": passing.read - passing.beside, "updates": passing.written}
-        return port_cycles(self.dram, self.conventions, words)
-
-    def any_port_cycles(self, words: float) -> float:
-        """Cycles in which it moves so many words, whatever is read of them."""
-        read, written = self.port_cycles(Passing(1, 0)), self.port_cycles(Passing(0, 1))
-        if self.port_cycles(Passing(1, 1)) >= read + written:
-            return words * min(read, written)
-        return words * read * written / (read + written) if read and written else 0.0
+    def any_cycles(self, words: float) -> float:
+        """Cycles in which the outermost memory moves so many words, whatever they are."""
+        port = self.port
+        read, written, weights = (
+            port.cycles(one)
+            for one in (PortWords(1.0), PortWords(0.0, 1.0), PortWords(0.0, 0.0, 1.0))
+        )
+        together = port.cycles(PortWords(1.0, 1.0)) >= read + written
+        apart = [min(read, written)] if together else [read, written]
+        if port.weights is not None:
+            apart.append(weights)
+        return words / math.fsum(1 / each for each in apart) if all(apart) else 0.0
 
 
 class WeightedBounds:
@@ -236,15 +217,17 @@ class WeightedBounds:
             passing = self._bounds.passing(frozenset((name,)), fused=False)
             own, weights = self._bounds.alone[name], self._weights
             held_up = weights.energy * own.energy_pj
-            held_up += weights.cycle * self._bounds.port_cycles(passing)
+            busy = self._bounds.busy_cycles(frozenset((name,)), passing, fused=False)
+            held_up += weights.cycle * busy
             cost = max(self._weighted(own), held_up)
-            cost += weights.word * (passing.read + passing.written)
+            cost += weights.word * passing.total
             self._alone[name] = self._option(frozenset((name,)), cost)
         return self._alone[name]
 
     def least(self, group: Group) -> tuple[float, ...]:
         """Every word once, and the parts of all layers."""
-        return (self._cost(group, self._bounds.passing(group, fused=False), 0.0),)
+        passing = self._bounds.passing(group, fused=False)
+        return (self._cost(group, passing, 0.0, fused=False),)
 
     def _weighted(self, least: LayerLeast) -> float:
         return least.weighted(self._weights.energy, self._weights.cycle)
@@ -260,44 +243,50 @@ class WeightedBounds:
         if "input" not in memory.may_bypass:
             staging_pj += entering * memory.write_energy_pj
         if "output" not in memory.may_bypass:
-            staging_pj += passing.written * memory.read_energy_pj
+            staging_pj += passing.writes * memory.read_energy_pj
         fixed = weights.energy * (fusing_pj + staging_pj) + weights.cycle * fusing_cycles
         compulsory = self._cost(group, passing, 0.0) + fixed
         if not self._per_word or compulsory >= most:
             return compulsory
-        once = passing.read + passing.written
+        once = passing.total
         limit = once + (most - compulsory) / self._per_word
         words = bounds.words(group, limit, double_buffered=True)
         costs = [self._cost(group, passing, words - once)]
         words = bounds.words(group, limit, double_buffered=False)
         if words < math.inf:
             # Layers wait for what is staged; weights may come while they run.
-            staged = replace(passing, read=float(entering))
-            waiting = weights.cycle * bounds.port_cycles(staged)
+            staged = PortWords(entering, passing.writes)
+            waiting = weights.cycle * bounds.port.cycles(staged)
             costs.append(self._cost(group, passing, words - once, waiting=waiting))
         return min(costs) + fixed
 
     @property
     def _per_word(self) -> float:
-        dram = self._bounds.dram
-        cheaper = min(dram.read_energy_pj, dram.write_energy_pj)
+        ways = (PortWords(1.0), PortWords(0.0, 1.0), PortWords(0.0, 0.0, 1.0))
+        cheaper = min(map(self._bounds.port.energy_pj, ways))
         return self._weights.energy * cheaper + self._weights.word
 
     def _cost(
-        self, group: Group, passing: Passing, more_words: float, *, waiting: float = 0.0
+        self,
+        group: Group,
+        passing: PortWords,
+        more_words: float,
+        *,
+        waiting: float = 0.0,
+        fused: bool = True,
     ) -> float:
         """Of words that pass, more of them, and all parts, which the port may hold up.
 
         `waiting` is what it costs that no part runs while some of the words pass.
         """
         bounds, weights = self._bounds, self._weights
-        once, dram = passing.read + passing.written, bounds.dram
-        moved = passing.read * dram.read_energy_pj + passing.written * dram.write_energy_pj
-        cost = weights.energy * moved + weights.word * once + self._per_word * more_words
+        cost = weights.energy * bounds.port.energy_pj(passing) + weights.word * passing.total
+        cost += self._per_word * more_words
         parts = math.fsum(self._parts[name] for name in group) + waiting
         if weights.cycle:
-            words = once - passing.beside + more_words
-            cycles = max(bounds.port_cycles(passing), bounds.any_port_cycles(words))
+            cycles = bounds.busy_cycles(group, passing, fused=fused)
+            if more_words:
+                cycles = max(cycles, bounds.any_cycles(passing.total + more_words))
             held_up = math.fsum(bounds.parts[name].energy_pj for name in group)
             parts = max(parts, weights.energy * held_up + weights.cycle * cycles)
         return cost + parts

@@ -89,7 +89,7 @@ class PlanCosts:
             return self._single(plan)
         levels: dict[str, float] = {}
         view, spent = GroupView(self.graph, plan.group), dict[str, float]()
-        passing = {la.name: PortWords(reads=la.constant_words) for la in view.layers}
+        passing = {la.name: PortWords(weights=la.constant_words) for la in view.layers}
         by = dict[Role, int](input=0, weight=0, output=0)
         self.prepare([plan])
         for layer, part, homes, times in self.parts(plan):
@@ -112,7 +112,7 @@ class PlanCosts:
             output_words=plan.staged_output_words + by["output"],
             weight_words=plan.staged_weight_words + by["weight"],
         )
-        _add(levels, self._transfers(plan, constant_words(view)), 1)
+        _add(levels, self._transfers(plan, view), 1)
         fusing_pj, fusing_cycles = self.overhead.of(len(plan.group))
         if fusing_pj:
             levels[OVERHEAD] = fusing_pj
@@ -152,7 +152,7 @@ class PlanCosts:
             output_words=words["output"],
             weight_words=words["weight"],
         )
-        dram = self.port.cycles(PortWords(words["input"] + words["weight"], words["output"]))
+        dram = self.port.cycles(PortWords(words["input"], words["output"], words["weight"]))
         latency = found.latency_cycles
         return GroupCost(found.level_energies(), found.energy_pj, latency, latency, dram, moved)
 
@@ -181,15 +181,25 @@ class PlanCosts:
     def _arch_for(self, plan: GroupPlan, layer: FoldedLayer) -> Architecture:
         return self.costs.arch_for(self._homes(layer, plan))
 
-    def _transfers(self, plan: GroupPlan, constants: int) -> dict[str, float]:
-        """Energy of words between DRAM and the fusion level, which mappings do not see."""
-        dram, memory = self.costs.arch.memories[0], self.memory
-        loaded = plan.staged_input_words + constants + plan.staged_weight_words
-        stored = plan.staged_output_words
-        return {
-            dram.name: loaded * dram.read_energy_pj + stored * dram.write_energy_pj,
-            memory.name: loaded * memory.write_energy_pj + stored * memory.read_energy_pj,
-        }
+    def _transfers(self, plan: GroupPlan, view: GroupView) -> dict[str, float]:
+        """Energy of words between DRAM and the fusion level, which parts do not see.
+
+        They do see constants, unless weights are on chip for them, too.
+        """
+        constants = sum(
+            layer.constant_words
+            for layer in view.layers
+            if "weight" in self._homes(layer, plan).roles
+        )
+        port, memory = self.port, self.memory
+        weights = plan.staged_weight_words + constants
+        loaded, stored = plan.staged_input_words + weights, plan.staged_output_words
+        source = (port.weights or port.memory).name
+        found = {source: port.energy_pj(PortWords(weights=weights))}
+        _add(found, {port.memory.name: port.energy_pj(PortWords(loaded - weights, stored))}, 1)
+        words = loaded * memory.write_energy_pj + stored * memory.read_energy_pj
+        _add(found, {memory.name: words}, 1)
+        return found
 
     def _waiting_pj(self, cycles: float) -> dict[str, float]:
         """What leaks while the array waits for the outermost memory, which parts know nothing of.
@@ -219,7 +229,7 @@ class PlanCosts:
 def _moved(cost: PartCost) -> PortWords:
     """Words of a part that pass the fusion level."""
     written = cost.words["output"] - cost.again_words
-    return PortWords(sum(cost.words.values()) - written, written)
+    return PortWords(cost.words["input"] + cost.again_words, written, cost.words["weight"])
 
 
 def _shares(cycles: list[float], mesh: int) -> list[int]:
