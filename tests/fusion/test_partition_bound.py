@@ -6,7 +6,7 @@ from math import prod
 
 import pytest
 from fusion.mapped_plans import drawn_model, gap, tight
-from fusion.networks import conv, network, tensor
+from fusion.networks import conv, network, pool, tensor
 from fusion.products import project, rows
 
 import toolkit
@@ -77,6 +77,25 @@ def test_words_that_strides_pass_over_need_not_be_read() -> None:
     model = MappedModel(graph, arch, objective="dram", search=search, cache=False)
     (least, *_) = min(option.costs for option in model.options(frozenset(graph.names)))
     assert 0.5 * least < model.bound[0] <= least
+
+
+@pytest.mark.parametrize("objective", ["edp", "latency"])
+def test_rows_that_nobody_reads_are_not_made(objective: FusionObjective) -> None:
+    """Of 5 x 5 positions a pooling of two by two uses 4 x 4; its group makes no more."""
+    one = conv("one", tensor("x", 2, 5), 2)
+    graph = fold(network([one, pool("two", one.outputs[0])]))
+    search = LayerSearch(budget=Budget(evaluations=1_000), objective=OBJECTIVES[objective])
+    model = MappedModel(
+        graph,
+        toolkit.load_arch("gemmini-ws"),
+        objective=objective,
+        search=search,
+        proof_seconds=0.2,
+        cache=False,
+    )
+    found = find_partition(model, "exact", reasons=False)
+    assert prod(model.bound) <= found.value
+    assert model.bounds.made == {"one": 0.64, "two": 1.0}
 
 
 @pytest.mark.parametrize("objective", ["latency", "edp"])

@@ -164,6 +164,7 @@ def large_layer(
     workload: Workload,
     roles: Collection[frozenset[Role]],
     weights: str | None = None,
+    made: float = 1.0,
 ) -> tuple[ProofTask, float]:
     """Make a layer that parts of another one fill, and say what share of its cost parts cost.
 
@@ -178,6 +179,8 @@ def large_layer(
     weights : str, optional
         The memory that weights come from, if it is not the outermost one
         (`toolkit.fusion.group_latency.weights_memory`); its words are free, too.
+    made : float
+        Share of the layer that parts make at least, see `toolkit.fusion.needed`.
 
     Returns
     -------
@@ -197,7 +200,10 @@ def large_layer(
         # Rows of a block of heads may be nearly twice as many as in the whole layer.
         asked = _asked(arch)
         most = {d: 2 * workload.sizes[d] + asked.get(d, 1) - 1 for d in cut}
-        share = prod(sizes[d] / (sizes[d] + most[d]) for d in cut)
+        share = made * prod(sizes[d] / (sizes[d] + most[d]) for d in cut)
+    elif made < 1:
+        # How much of it each of them makes is open: the worst size is nearly all of it.
+        share = made * prod(sizes[d] / (sizes[d] + workload.sizes[d] - 1) for d in cut)
     else:
         share = prod(share_of_parts(workload.sizes[d], copies[d]) for d in cut)
     dram, *levels = priced(arch, 0.0, weights).levels
@@ -349,6 +355,7 @@ def parts_energy_pj(
     share: float,
     bound: float,
     weights: str | None = None,
+    made: float = 1.0,
 ) -> float:
     """Energy of all parts of a workload, from a bound of that of its large layer.
 
@@ -359,7 +366,7 @@ def parts_energy_pj(
     if any(large.workload.sizes[d] > workload.sizes[d] for d in workload.reduction_dimensions):
         outputs = whole_tensor_values(workload, workload.output)
         more = outputs * fsum(old_sum_pj(priced(arch, 0.0), workload.output).values())
-    return own + max(share * max(scaled - own, 0.0) - more, 0.0)
+    return made * own + max(share * max(scaled - own, 0.0) - more, 0.0)
 
 
 def _own_pj(arch: Architecture, workload: Workload) -> float:

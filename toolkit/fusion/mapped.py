@@ -16,6 +16,7 @@ from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, 
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts
 from toolkit.fusion.mapped_bound import MappedBound
+from toolkit.fusion.needed import needed_shares
 from toolkit.fusion.part_bounds import PartBounds
 from toolkit.fusion.passing import passed_by, weights_kept
 from toolkit.fusion.plan_cost import GroupCost, PlanCosts
@@ -151,7 +152,8 @@ class MappedModel:
             )
         self._books = _plan_books(self.given, memory, objective)
         places = (memory.name, *(home.name for home in inner))
-        self.bounds = PartBounds(self.costs, places, seconds=proof_seconds)
+        made = needed_shares(graph)
+        self.bounds = PartBounds(self.costs, places, seconds=proof_seconds, made=made)
         self._bound = self._proofs()
         self._known: dict[Group, tuple[Option, ...]] = {}
         self._alone: dict[str, Option] = {}

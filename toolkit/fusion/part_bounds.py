@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
+from types import MappingProxyType
 
 from toolkit.arch.architecture import Architecture
 from toolkit.cluster import Cluster
@@ -88,6 +89,9 @@ class PartBounds:
         Those that tensors of a group can wait on, outermost first.
     seconds : float
         Limit of each proof; 0 for floors alone.
+    made : mapping of str to float
+        Share of its output that parts of a layer make at least, by the layer's name; all of it
+        where nothing is said.
 
     Attributes
     ----------
@@ -95,8 +99,16 @@ class PartBounds:
         Called after each proof with how many there were, of how many.
     """
 
-    def __init__(self, costs: LayerCosts, memories: Sequence[str], *, seconds: float) -> None:
+    def __init__(
+        self,
+        costs: LayerCosts,
+        memories: Sequence[str],
+        *,
+        seconds: float,
+        made: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self.costs = costs
+        self.made = made
         self.memories = tuple(memories)
         self.seconds = seconds
         self.on_proof: Callable[[int, int], None] | None = None
@@ -199,9 +211,9 @@ class PartBounds:
         return replace(least, energy_pj=max(least.energy_pj, known))
 
     def _least(self, layer: FoldedLayer) -> LayerLeast:
-        floor = self.floor(layer)
+        floor, given = self.floor(layer), (self._weights, self._made(layer))
         energies = [
-            parts_energy_pj(arch, workload, large, share, self._proved[large], self._weights)
+            parts_energy_pj(arch, workload, large, share, self._proved[large], *given)
             if large in self._proved
             else 0.0
             for arch, workload, large, share in self._large(layer)
@@ -209,7 +221,10 @@ class PartBounds:
         if not energies:
             return floor
         times = layer.layer.repetitions
-        proved = times * (min(energies) + self._leaking_pj(layer)) + self._vector(layer).energy_pj
+        more = self._made(layer) * (
+            times * self._leaking_pj(layer) + self._vector(layer).energy_pj
+        )
+        proved = times * min(energies) + more
         return replace(floor, energy_pj=max(floor.energy_pj, proved))
 
     def _leaking_pj(self, layer: FoldedLayer) -> float:
@@ -229,20 +244,25 @@ class PartBounds:
                 yield (
                     arch,
                     workload,
-                    *large_layer(arch, workload, cut_roles(layer), self._weights),
+                    *large_layer(
+                        arch, workload, cut_roles(layer), self._weights, self._made(layer)
+                    ),
                 )
 
     def _floor(self, layer: FoldedLayer) -> LayerLeast:
         vector, times = self._vector(layer), layer.layer.repetitions
-        ways = self._ways(layer)
+        ways, made = self._ways(layer), self._made(layer)
         if not ways:
-            return vector
+            return LayerLeast(made * vector.energy_pj, made * vector.latency_cycles)
         energy = times * min(map(self._floor_pj, ways))
         cycles = times * min(least_cycles(self.costs.arch, way) for way in ways)
         return LayerLeast(
-            energy + vector.energy_pj,
-            max(cycles, vector.latency_cycles, self._weight_cycles(layer)),
+            made * (energy + vector.energy_pj),
+            max(made * cycles, made * vector.latency_cycles, self._weight_cycles(layer)),
         )
+
+    def _made(self, layer: FoldedLayer) -> float:
+        return self.made.get(layer.name, 1.0)
 
     def _floor_pj(self, workload: Workload) -> float:
         """Energy next to the lanes, of words that are not the outermost memory's."""
