@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from toolkit.fusion.group_latency import GroupWork, PortWords, name_of
+from toolkit.fusion.dram_port import PortWords
+from toolkit.fusion.group_latency import GroupWork, name_of
 from toolkit.fusion.tile.group_plan import Kept
 
 Turn = tuple[str, dict[int, int]]

@@ -19,7 +19,7 @@ from toolkit.fusion import (
     fold,
     matches,
 )
-from toolkit.fusion.group_latency import PortWords
+from toolkit.fusion.dram_port import PortWords
 from toolkit.fusion.layer_costs import tile_workload
 from toolkit.search.network import LayerSearch
 from toolkit.search.result import Budget

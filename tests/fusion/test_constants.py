@@ -7,7 +7,7 @@ from fusion.networks import network, tensor
 
 import toolkit
 from toolkit.fusion import MappedModel, cost_partition, fold
-from toolkit.fusion.group_latency import weights_memory
+from toolkit.fusion.dram_port import weights_memory
 from toolkit.fusion.group_model import FusionObjective, value_of
 from toolkit.search.network import LayerSearch
 from toolkit.search.objective import OBJECTIVES

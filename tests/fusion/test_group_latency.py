@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import toolkit
 from toolkit.fusion import Assumptions, FoldedGraph, best_plan, fold
-from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
+from toolkit.fusion.dram_port import DramPort, PortWords
+from toolkit.fusion.group_latency import GroupWork
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.tile.group_plan import Kept, Loop, single_plan
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.errors import InputError
 from toolkit.fusion import Assumptions, FoldedGraph, find_partition, fold, steps_to_fused
-from toolkit.fusion.group_latency import DramPort, PortWords
+from toolkit.fusion.dram_port import DramPort, PortWords
 from toolkit.fusion.group_model import total_costs
 from toolkit.fusion.groups import Group, GroupView, is_partition, quotient
 from toolkit.fusion.prefetch import PrefetchedNetwork, Running, prefetch

@@ -178,7 +178,7 @@ def large_layer(
         What it may be cut along, see `cut_roles`.
     weights : str, optional
         The memory that weights come from, if it is not the outermost one
-        (`toolkit.fusion.group_latency.weights_memory`); its words are free, too.
+        (`toolkit.fusion.dram_port.weights_memory`); its words are free, too.
     made : float
         Share of the layer that parts make at least, see `toolkit.fusion.needed`.
 

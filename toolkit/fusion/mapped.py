@@ -10,8 +10,8 @@ from dataclasses import replace
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.errors import DoesNotFitError, InputError
+from toolkit.fusion.dram_port import DramPort, PortWords
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option, resized
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts

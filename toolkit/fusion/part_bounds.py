@@ -10,8 +10,8 @@ from types import MappingProxyType
 from toolkit.arch.architecture import Architecture
 from toolkit.cluster import Cluster
 from toolkit.errors import DoesNotFitError, ToolkitError
+from toolkit.fusion.dram_port import DramPort, PortWords
 from toolkit.fusion.folded import FoldedLayer
-from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.large_layers import (
     ProofTask,

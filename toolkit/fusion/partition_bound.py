@@ -23,8 +23,8 @@ from itertools import combinations
 
 from toolkit.arch.levels import Memory
 from toolkit.compilation import clock
+from toolkit.fusion.dram_port import DramPort, PortWords
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_latency import DramPort, PortWords
 from toolkit.fusion.group_model import FusionObjective, FusionOverhead, Option
 from toolkit.fusion.groups import Group, GroupView
 from toolkit.fusion.part_bounds import (

@@ -10,8 +10,9 @@ from math import fsum
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.fusion.between_steps import between_steps
+from toolkit.fusion.dram_port import DramPort, PortWords
 from toolkit.fusion.folded import FoldedGraph, FoldedLayer
-from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords
+from toolkit.fusion.group_latency import GroupWork
 from toolkit.fusion.group_model import FusionOverhead
 from toolkit.fusion.groups import GroupView
 from toolkit.fusion.layer_costs import NOT_FUSED, LayerCosts, PartCost

@@ -25,8 +25,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor, fsum
 
+from toolkit.fusion.dram_port import DramPort, PortWords
 from toolkit.fusion.folded import FoldedGraph
-from toolkit.fusion.group_latency import DramPort, GroupWork, PortWords, name_of
+from toolkit.fusion.group_latency import GroupWork, name_of
 from toolkit.fusion.groups import Group, GroupView, quotient
 
 
