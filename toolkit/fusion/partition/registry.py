@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from toolkit.compilation import clock
-from toolkit.errors import InputError
+from toolkit.errors import BoundError, InputError
 from toolkit.extras import LateEntry
 from toolkit.fusion.group_model import (
     GroupModel,
@@ -27,6 +27,9 @@ from toolkit.messages import suggest
 MOST_LAYERS = 24
 """Default length to which groups are limited: groups to cost grow in number with it. Results say
 whether longer ones might be better."""
+
+_ROUNDED = 1e-6
+"""Part of a bound that sums of floats may differ by."""
 
 MOST_SEARCHED_AGAIN = 5000
 """Groups up to which a search is repeated with room for all tensors, so that reasons of boundaries
@@ -162,8 +165,10 @@ def make_result(
         costs = less_hidden(model.objective, costs, sequence.hidden_cycles)
     value = value_of(costs)
     general = value_of(model.bound) if found.bound is None else found.bound
+    _check_bound(value, general)
     within = _bound_within(model, most_layers)
     if within is not None:
+        _check_bound(value, within)
         within = min(max(within, general), value)
     costed, seconds = model.costed, clock() - start
     return FusionResult(
@@ -186,6 +191,14 @@ def make_result(
         within,
         None if within is None else most_layers,
     )
+
+
+def _check_bound(value: float, bound: float) -> None:
+    if value < bound * (1 - _ROUNDED):
+        raise BoundError(
+            f"groups were found that cost {value:.10g}, where {bound:.10g} is proved to be the "
+            "least: the proof is wrong, please report it"
+        )
 
 
 def _bound_within(model: GroupModel, most_layers: int) -> float | None:
