@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 from codesign.exact.checks import all_values, check_certificate, check_optimum
 from codesign.exact.drawn_spaces import draw_question
@@ -22,6 +25,7 @@ from toolkit.codesign.exact.certificate import (
     proof_from_record,
 )
 from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.floors import SOLVED, Rows, Table
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver
 from toolkit.codesign.job import Job, JobSettings, make_job
@@ -49,6 +53,17 @@ def test_what_runs_on_a_point_costs_no_more_on_the_corner_of_a_box(seed: int) ->
 def test_no_mapping_costs_less_than_tables_by_instances_say() -> None:
     compared = [check_floors(draw_question(seed), seed) for seed in range(12)]
     assert sum(compared) > 1_000
+
+
+def test_what_is_impossible_is_not_bounded_closely() -> None:
+    """Not even for latency alone, which has no weight for an infinite energy."""
+    settled: list[int] = []
+    costs = np.array([[math.inf, 3.0], [2.0, 5.0]])
+    table = SimpleNamespace(stages=np.zeros(2), settle=settled.append, costs=costs)
+    rows = Rows(np.arange(2), costs, np.zeros(2), cast(Table, table))
+    with np.errstate(invalid="raise"):
+        assert rows.settle(np.array([0.0, 1.0]), costs[1], SOLVED)
+    assert settled == [1]
 
 
 SIZES = {"side": [1, 2, 4], "scratchpad_words": [32, 64], "accumulator_words": [4, 8]}
