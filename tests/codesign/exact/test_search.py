@@ -32,6 +32,7 @@ from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
 from toolkit.model.conventions import EXACT
+from toolkit.workload import gemm, with_bits
 from toolkit.workload.network import LayerGraph
 from toolkit.yaml_files import parse_yaml
 
@@ -254,3 +255,29 @@ def test_sizes_that_are_fitted_to_the_hardware_are_named() -> None:
     proof = prove_hardware(question)
     check_optimum(question, proof)
     assert "are taken one by one: constraints or sizes of workloads" in proof.notes[0]
+
+
+NARROW = """
+name: narrow
+kernel: gemm
+parameters: {bits: 8, burst: 2}
+levels:
+  - {memory: DRAM, capacity_words: unlimited, access_energy_pj: 20, component: lpddr4,
+     bandwidth_words_per_cycle: 2, word_bits: 4, burst_words: = burst}
+  - {memory: Buffer, capacity_words: 24, access_energy_pj: 1, component: sram,
+     bandwidth_words_per_cycle: 8, word_bits: = bits, packed: false}
+  - {compute: MAC, mac_energy_pj: 0.4, component: integer-mac, word_bits: 8, accumulator_bits: 32}
+"""
+
+
+def test_points_whose_words_or_bursts_are_too_narrow_run_nothing() -> None:
+    template = make_template(parse_yaml(NARROW.encode(), source="narrow"), "narrow")
+    space = hardware_space(template, ranges={"bits": [8, 16], "burst": [2, 4]})
+    layer = product("a", 4, 3, 2, "x", "y")
+    layer = replace(layer, workload=with_bits(gemm(4, 3, 2), 16))
+    networks = [NetworkWeight(LayerGraph.from_layers([layer]), 1.0)]
+    question = Question(space, networks, hardware_objective("energy"), factors="perfect")
+    proof = prove_hardware(question)
+    check_optimum(question, proof)
+    assert proof.best is not None
+    assert dict(proof.best.parameters) == {"bits": 16, "burst": 4}
