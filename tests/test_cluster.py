@@ -206,6 +206,27 @@ def test_other_sources_are_refused(running: LocalCluster, monkeypatch: pytest.Mo
     toolkit.cluster._facts.cache_clear()
 
 
+def test_workers_that_end_as_they_are_asked_are_none() -> None:
+    class Asked:
+        def __init__(self, broken: Exception) -> None:
+            self.facts = {"tcp://a": broken, "tcp://b": toolkit.cluster._facts()}
+
+        def wait_for_workers(self, count: int, timeout: float) -> None:
+            pass
+
+        def nthreads(self) -> dict[str, int]:
+            return dict.fromkeys(self.facts, 1)
+
+        def run(self, function: Any, *, on_error: str) -> dict[str, Any]:
+            assert (function, on_error) == (toolkit.cluster._facts, "return")
+            return self.facts
+
+    cluster = Cluster("tcp://host:1")
+    cluster._check_workers(Asked(ConnectionResetError("by peer")))
+    with pytest.raises(InputError, match="worker tcp://a lacks this package as it is here: no to"):
+        cluster._check_workers(Asked(ModuleNotFoundError("no toolkit")))
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [

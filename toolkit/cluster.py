@@ -143,12 +143,13 @@ class Cluster:
                 f"worker {name} runs {count} tasks in one process; expected workers of one "
                 "thread: dask worker --nthreads 1 --nworkers N"
             )
-        try:
-            facts: dict[str, Any] = client.run(_facts)
-        except Exception as cause:  # What a worker cannot load comes back as a plain one.
-            raise self._error(f"workers lack this package as it is here: {cause}") from None
+        facts: dict[str, Any] = client.run(_facts, on_error="return")
         own = _facts()
         for name, found in sorted(facts.items()):
+            if isinstance(found, OSError):
+                continue  # It ended as it was asked.
+            if isinstance(found, Exception):  # What a worker cannot load comes back as one.
+                raise self._error(f"worker {name} lacks this package as it is here: {found}")
             if found != own:
                 raise self._error(
                     f"worker {name} has {_shown(found)}; expected what is here, {_shown(own)}"
