@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,18 @@ def test_the_command_line_takes_it_from_a_file(tmp_path: Path) -> None:
     for wrong in ("spatial", "spatial:", f"temporal:{path}"):
         with pytest.raises(InputError, match="--fix: expected spatial:FILE"):
             read_problem(str(arch), words, "edp", EXACT, [], False, fix=wrong)
+
+
+def test_what_the_file_leaves_out_of_memories_does_not_matter(tmp_path: Path) -> None:
+    """As a search that may leave anything out writes it, whatever the one to come may."""
+    arch, path, words = tmp_path / "arch.yaml", tmp_path / "mapping.yaml", ["gemm:M=64,K=32,N=16"]
+    arch.write_text(toolkit.arch_to_yaml(ARCH))
+    given = with_factor("SARows", "M", 8)
+    left = [replace(x, bypasses=("input",)) if x.level == "Buf" else x for x in given.levels]
+    toolkit.write_mapping(path, toolkit.Mapping(tuple(left)))
+    for rule in ("fixed", "free"):
+        problem = read_problem(
+            str(arch), words, "edp", EXACT, [], False, bypass=rule, fix=f"spatial:{path}"
+        )
+        rows = next(level for level in problem.arch.levels if level.name == "SARows")
+        assert rows.constraints == (FactorConstraint("M", "==", 8),)

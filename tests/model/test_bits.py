@@ -20,7 +20,7 @@ from oracle.strategies import Case, cases, cases_with_bits, ragged_cases, with_d
 from toolkit.arch import Architecture, Compute, Memory
 from toolkit.arch.architecture import holds
 from toolkit.arch.packing import mac_energy_pj
-from toolkit.errors import ArchitectureError
+from toolkit.errors import ArchitectureError, DoesNotFitError
 from toolkit.mapping.ragged import lie_apart
 from toolkit.mapping.space import MapSpace
 from toolkit.model import (
@@ -244,7 +244,7 @@ def test_narrow_words_that_are_not_packed_are_refused() -> None:
         r"chip: levels\[1\]\.word_bits: Buffer has words of 16 bits that are not packed, too "
         r"narrow for partial sums of output \(32 bits\); expected at least as many, or packed"
     )
-    with pytest.raises(ArchitectureError, match=message):
+    with pytest.raises(DoesNotFitError, match=message):
         make_plan(arch, with_bits(gemm(2, 2, 2), 16, sum_bits=32), STEADY)
 
 

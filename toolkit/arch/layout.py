@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from toolkit.arch.architecture import Architecture
 from toolkit.arch.levels import Memory
 from toolkit.arch.packing import sum_bits, words_per_value
-from toolkit.errors import ArchitectureError
+from toolkit.errors import ArchitectureError, DoesNotFitError
 from toolkit.messages import suggest
 from toolkit.workload.kernel import Tensor, Workload
 
@@ -81,7 +81,9 @@ def check_layout(arch: Architecture, workload: Workload) -> None:
     Raises
     ------
     ArchitectureError
-        Naming the dimension or the bits.
+        Naming the dimension.
+    DoesNotFitError
+        If bursts are narrower than a value.
     """
     memory = arch.memories[0]
     for tensor in workload.tensors:
@@ -97,7 +99,7 @@ def check_layout(arch: Architecture, workload: Workload) -> None:
             ) from None
         bursts = bursts_of(arch, tensor)
         if memory.burst_words > 1 and bursts.burst_units < bursts.value_units:
-            raise ArchitectureError(
+            raise DoesNotFitError(
                 f"{memory.name} has bursts of {memory.burst_words} words, narrower than a value "
                 f"of {tensor.name} ({sum_bits(tensor)} bits); expected room for at least one",
                 source=arch.name,

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from toolkit.arch.architecture import Architecture, holds
 from toolkit.arch.levels import Compute, Memory
-from toolkit.errors import ArchitectureError
+from toolkit.errors import ArchitectureError, DoesNotFitError
 from toolkit.workload.kernel import Tensor, Workload
 
 
@@ -79,8 +79,10 @@ def check_bits(arch: Architecture, workload: Workload) -> None:
 
     Raises
     ------
-    ArchitectureError
+    DoesNotFitError
         Naming the level, its bits and the tensor's.
+    ArchitectureError
+        If the compute level has no energy for so many bits.
     """
     mac_energy_pj(arch, workload)
     for i, memory in enumerate(arch.levels):
@@ -90,7 +92,7 @@ def check_bits(arch: Architecture, workload: Workload) -> None:
             bits = sum_bits(tensor)
             if bits is not None and holds(memory, tensor) and bits > memory.word_bits:
                 what = "values" if bits == tensor.bits else "partial sums"
-                raise ArchitectureError(
+                raise DoesNotFitError(
                     f"{memory.name} has words of {memory.word_bits} bits that are not packed, "
                     f"too narrow for {what} of {tensor.name} ({bits} bits); expected at least as "
                     "many, or packed: true",

@@ -72,6 +72,7 @@ def read_problem(
 def _with_fixed(
     arch: toolkit.Architecture, workload: toolkit.Workload, fix: str
 ) -> toolkit.Architecture:
+    from toolkit.mapping import with_bypass_rule
     from toolkit.messages import describe
 
     kind, colon, path = fix.partition(":")
@@ -80,7 +81,9 @@ def _with_fixed(
             f"expected spatial:FILE, what is fixed and a mapping that has it, got {describe(fix)}",
             source="--fix",
         )
-    return toolkit.fix_spatial(arch, workload, _read_mapping(path, arch, workload, "auto"))
+    # Whatever its memories leave out, what is unrolled counts alone.
+    free = with_bypass_rule(arch, "free")
+    return toolkit.fix_spatial(arch, workload, _read_mapping(path, free, workload, "auto"))
 
 
 def read_arch(arch: str | os.PathLike[str], estimates: Sequence[str] = ()) -> toolkit.Architecture:

@@ -172,9 +172,10 @@ def make_plan(
     Raises
     ------
     ArchitectureError
-        If no memory holds one of the tensors, so that nothing could supply or keep it, values do
-        not fit the words of one, the layout of the outermost one is none of the tensors', or no
-        hardware has one of the figures.
+        If no memory holds one of the tensors, so that nothing could supply or keep it, the layout
+        of the outermost one is none of the tensors', or no hardware has one of the figures.
+    DoesNotFitError
+        If values do not fit the words or the bursts of one.
     """
     check_figures(arch)
     check_bits(arch, workload)

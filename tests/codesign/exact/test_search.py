@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 from codesign.exact.checks import all_values, check_certificate, check_optimum
 from codesign.exact.drawn_spaces import draw_question
@@ -22,12 +25,14 @@ from toolkit.codesign.exact.certificate import (
     proof_from_record,
 )
 from toolkit.codesign.exact.corners import Corners
+from toolkit.codesign.exact.floors import SOLVED, Rows, Table
 from toolkit.codesign.exact.question import question_of
 from toolkit.codesign.exact.search import HardwareProver
 from toolkit.codesign.job import Job, JobSettings, make_job
 from toolkit.codesign.scoring import Scorer
 from toolkit.errors import InputError
 from toolkit.model.conventions import EXACT
+from toolkit.workload import gemm, with_bits
 from toolkit.workload.network import LayerGraph
 from toolkit.yaml_files import parse_yaml
 
@@ -49,6 +54,17 @@ def test_what_runs_on_a_point_costs_no_more_on_the_corner_of_a_box(seed: int) ->
 def test_no_mapping_costs_less_than_tables_by_instances_say() -> None:
     compared = [check_floors(draw_question(seed), seed) for seed in range(12)]
     assert sum(compared) > 1_000
+
+
+def test_what_is_impossible_is_not_bounded_closely() -> None:
+    """Not even for latency alone, which has no weight for an infinite energy."""
+    settled: list[int] = []
+    costs = np.array([[math.inf, 3.0], [2.0, 5.0]])
+    table = SimpleNamespace(stages=np.zeros(2), settle=settled.append, costs=costs)
+    rows = Rows(np.arange(2), costs, np.zeros(2), cast(Table, table))
+    with np.errstate(invalid="raise"):
+        assert rows.settle(np.array([0.0, 1.0]), costs[1], SOLVED)
+    assert settled == [1]
 
 
 SIZES = {"side": [1, 2, 4], "scratchpad_words": [32, 64], "accumulator_words": [4, 8]}
@@ -239,3 +255,29 @@ def test_sizes_that_are_fitted_to_the_hardware_are_named() -> None:
     proof = prove_hardware(question)
     check_optimum(question, proof)
     assert "are taken one by one: constraints or sizes of workloads" in proof.notes[0]
+
+
+NARROW = """
+name: narrow
+kernel: gemm
+parameters: {bits: 8, burst: 2}
+levels:
+  - {memory: DRAM, capacity_words: unlimited, access_energy_pj: 20, component: lpddr4,
+     bandwidth_words_per_cycle: 2, word_bits: 4, burst_words: = burst}
+  - {memory: Buffer, capacity_words: 24, access_energy_pj: 1, component: sram,
+     bandwidth_words_per_cycle: 8, word_bits: = bits, packed: false}
+  - {compute: MAC, mac_energy_pj: 0.4, component: integer-mac, word_bits: 8, accumulator_bits: 32}
+"""
+
+
+def test_points_whose_words_or_bursts_are_too_narrow_run_nothing() -> None:
+    template = make_template(parse_yaml(NARROW.encode(), source="narrow"), "narrow")
+    space = hardware_space(template, ranges={"bits": [8, 16], "burst": [2, 4]})
+    layer = product("a", 4, 3, 2, "x", "y")
+    layer = replace(layer, workload=with_bits(gemm(4, 3, 2), 16))
+    networks = [NetworkWeight(LayerGraph.from_layers([layer]), 1.0)]
+    question = Question(space, networks, hardware_objective("energy"), factors="perfect")
+    proof = prove_hardware(question)
+    check_optimum(question, proof)
+    assert proof.best is not None
+    assert dict(proof.best.parameters) == {"bits": 16, "burst": 4}

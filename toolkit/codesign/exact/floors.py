@@ -158,8 +158,11 @@ class Rows:
         stage : int
             How closely: `RELAXED` or `SOLVED`.
         """
-        scores = self.points @ line
-        scores[self.table.stages[self.numbers] >= stage] = np.inf
+        points = self.points
+        # What is impossible stays so where the line has no weight for it.
+        possible = np.isfinite(points).all(axis=1)
+        possible &= self.table.stages[self.numbers] < stage
+        scores = np.where(possible, np.where(possible[:, None], points, 0.0) @ line, np.inf)
         places = np.argsort(scores, kind="stable")[:AT_ONCE]
         places = places[scores[places] <= float(corner @ line) * (1 + 1e-9)]
         for place in places.tolist():

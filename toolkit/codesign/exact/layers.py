@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.arch.architecture import Architecture
+from toolkit.arch.layout import check_layout
 from toolkit.arch.levels import Level
 from toolkit.arch.packing import accumulator_bits, in_passes, operand_bits
 from toolkit.cluster import Connected
@@ -214,7 +215,9 @@ class Proofs:
             cast(Level, with_numbers(level, own))
             for level, (own, _) in zip(known.arch.levels, taken, strict=True)
         )
-        return replace(known, arch=replace(known.arch, levels=levels))
+        arch = replace(known.arch, levels=levels)
+        check_layout(arch, known.workload)
+        return replace(known, arch=arch)
 
     def front(
         self, arch: Architecture, workload: Workload, starts: Sequence[Start] = ()
