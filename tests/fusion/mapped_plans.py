@@ -100,6 +100,8 @@ def points(
 
 
 def drawn_point(draw: random.Random, nest: Nest, capacity_words: int) -> Point | None:
+    if not all(len(spans.steps) for spans in nest.spans):
+        return None
     at = tuple(draw.randrange(len(spans.steps)) for spans in nest.spans)
     one = tuple(np.array([i], dtype=np.int64) for i in at)
     ways = tuple(draw.choice(nest.ways(item, Sizes(one, one))) for item in nest.items)
