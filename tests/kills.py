@@ -91,7 +91,7 @@ def interrupted(words: tuple[str, ...], folder: Path, draw: random.Random) -> It
     # An end that the signal met half way is as good as any.
     line = err.splitlines()[-1:] == ["toolkit: interrupted"]
     served = words[0] == "dashboard" and not process.returncode
-    # Python on its last steps leaves signals to the system; shells call that 130, too.
+    # Python on its last steps leaves signals to the system; shells call that 130 or 143.
     late = process.returncode == -number and not err.strip()
     if (process.returncode, line) not in ((130, True), (0, False)) and not (served or late):
         yield f"{case}: it ended with {process.returncode}: {err[-500:]}"

@@ -44,6 +44,15 @@ def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:
     assert alive.exists() and elsewhere.exists() and theirs.exists()
 
 
+def test_a_folder_need_not_be_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    write_text_atomically(tmp_path / "a.yaml", "a")
+    assert (tmp_path / "a.yaml").read_text() == "a"
+
+
 def test_failed_writes_leave_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

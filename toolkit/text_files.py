@@ -141,7 +141,10 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 @cache
 def _clear_leftovers(folder: Path) -> None:
     """Remove what processes of this machine left when they were killed while writing, once."""
-    for name in os.listdir(folder) if hasattr(os, "getuid") else ():
+    names = list[str]()
+    with suppress(OSError):  # A folder that may be written need not be read.
+        names = os.listdir(folder) if hasattr(os, "getuid") else names
+    for name in names:
         left = _LEFTOVER.fullmatch(name)
         if left and left["machine"] == _HERE and not _is_running(int(left["process"])):
             with suppress(OSError):

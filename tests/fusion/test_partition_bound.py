@@ -79,20 +79,24 @@ def test_words_that_strides_pass_over_need_not_be_read() -> None:
     assert 0.5 * least < model.bound[0] <= least
 
 
-@pytest.mark.parametrize("objective", ["edp", "latency"])
-def test_rows_that_nobody_reads_are_not_made(objective: FusionObjective) -> None:
-    """Of 5 x 5 positions a pooling of two by two uses 4 x 4; its group makes no more."""
-    one = conv("one", tensor("x", 2, 5), 2)
-    graph = fold(network([one, pool("two", one.outputs[0])]))
+def packaged(graph: FoldedGraph, arch: str, objective: FusionObjective) -> MappedModel:
     search = LayerSearch(budget=Budget(evaluations=1_000), objective=OBJECTIVES[objective])
-    model = MappedModel(
+    return MappedModel(
         graph,
-        toolkit.load_arch("gemmini-ws"),
+        toolkit.load_arch(arch),
         objective=objective,
         search=search,
         proof_seconds=0.2,
         cache=False,
     )
+
+
+@pytest.mark.parametrize("objective", ["edp", "latency"])
+def test_rows_that_nobody_reads_are_not_made(objective: FusionObjective) -> None:
+    """Of 5 x 5 positions a pooling of two by two uses 4 x 4; its group makes no more."""
+    one = conv("one", tensor("x", 2, 5), 2)
+    graph = fold(network([one, pool("two", one.outputs[0])]))
+    model = packaged(graph, "gemmini-ws", objective)
     found = find_partition(model, "exact", reasons=False)
     assert prod(model.bound) <= found.value
     assert model.bounds.made == pytest.approx({"one": 0.64, "two": 1.0})
@@ -102,15 +106,7 @@ def test_rows_that_nobody_reads_are_not_made(objective: FusionObjective) -> None
 def test_weights_may_come_from_a_memory_of_their_own(objective: FusionObjective) -> None:
     first = project("one", rows("x", 1, 4, 64), 64)
     graph = fold(network([first, project("two", first.outputs[0], 64)]))
-    search = LayerSearch(budget=Budget(evaluations=1_000), objective=OBJECTIVES[objective])
-    model = MappedModel(
-        graph,
-        toolkit.load_arch("tpu-v1"),
-        objective=objective,
-        search=search,
-        proof_seconds=0.2,
-        cache=False,
-    )
+    model = packaged(graph, "tpu-v1", objective)
     costs = zip(*(model.alone(name).costs for name in graph.names), strict=True)
     assert prod(model.bound) <= prod(map(sum, costs))
     # Two ports move at once, also where layers are fused.
